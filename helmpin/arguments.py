@@ -1,0 +1,100 @@
+"""Splitting a command line as pflag does, when only helm knows which flags take a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from helmpin.errors import UsageError
+from helmpin.helm import Flag
+
+
+class Given(NamedTuple):
+    """One flag as it was given: its long name, its value (None for a bare switch), and the words as typed."""
+
+    name: str
+    value: str | None
+    words: tuple[str, ...]
+
+
+def split(argv: Sequence[str], flags: Mapping[str, Flag]) -> tuple[list[str], list[Given]]:
+    """Positional arguments and flags of `argv`, whatever order they stand in.
+
+    The rules are pflag's (flag.go, parseLongArg and parseShortArg): `--name value`, `--name=value`, `-n value`, `-nvalue`,
+    `-n=value`, grouped switches (`-if file`), and `--` ends the flags. Raises UsageError for an unknown flag or a missing value.
+    """
+    positionals: list[str] = []
+    given: list[Given] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            positionals.extend(words)
+        elif word.startswith("--"):
+            name, equals, value = word.partition("=")
+            flag = _known(name, flags)
+            if equals:
+                given.append(Given(flag.name, value, (word,)))
+            elif flag.takes_value:
+                given.append(_with_next(flag, word, words))
+            else:
+                given.append(Given(flag.name, None, (word,)))
+        elif word.startswith("-") and len(word) > 1:
+            given.extend(_shorts(word, words, flags))
+        else:
+            positionals.append(word)
+    return positionals, given
+
+
+def _shorts(word: str, words: Iterable[str], flags: Mapping[str, Flag]) -> list[Given]:
+    found: list[Given] = []
+    rest = word[1:]
+    while rest:
+        short, rest = f"-{rest[0]}", rest[1:]
+        flag = _known(short, flags)
+        if rest.startswith("="):
+            return [*found, Given(flag.name, rest[1:], (short + rest,))]
+        if flag.takes_value:
+            return [*found, Given(flag.name, rest, (short + rest,)) if rest else _with_next(flag, short, words)]
+        found.append(Given(flag.name, None, (short,)))
+    return found
+
+
+def _with_next(flag: Flag, word: str, words: Iterable[str]) -> Given:
+    value = next(iter(words), None)
+    if value is None:
+        raise UsageError(f"flag needs an argument: {word}")
+    return Given(flag.name, value, (word, value))
+
+
+def _known(name: str, flags: Mapping[str, Flag]) -> Flag:
+    if name not in flags:
+        close = [f for f in flags if f.startswith("--") and f.startswith(name[:6])] if name.startswith("--") else []
+        raise UsageError(
+            f"unknown flag: {name}",
+            why="neither helm-pin nor this helm has it",
+            todo=f"did you mean {' or '.join(sorted(close)[:3])}?" if close else "see --help",
+        )
+    return flags[name]
+
+
+def words(given: Iterable[Given]) -> list[str]:
+    """The flags as arguments again, exactly as they were typed."""
+    return [word for flag in given for word in flag.words]
+
+
+def is_on(given: Iterable[Given], name: str) -> bool:
+    """Whether the switch `name` is on: given bare or with a true value; the last one counts, as in pflag."""
+    on = False
+    for flag in given:
+        if flag.name == name:
+            on = flag.value is None or flag.value.lower() not in ("false", "f", "0")
+    return on
+
+
+def last(given: Iterable[Given], name: str) -> str | None:
+    """The value of the last `name`, or None."""
+    value = None
+    for flag in given:
+        if flag.name == name:
+            value = flag.value
+    return value

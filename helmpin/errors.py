@@ -1,0 +1,58 @@
+"""The errors that a user can meet. Each class owns its exit status; cli.main turns them into the one message."""
+
+from __future__ import annotations
+
+
+class HelmPinError(Exception):
+    """Something that stops the command, told as: what happened, where, why, and what to do next.
+
+    what: one line, no full stop. where: zero or more places (object and file, path in a file, flag).
+    why: the reason, possibly several lines. todo: what the user can do now.
+    """
+
+    exit_status = 1
+
+    def __init__(self, what: str, *, where: str | list[str] = (), why: str = "", todo: str = "") -> None:  # type: ignore[assignment]
+        super().__init__(what)
+        self.what = what
+        self.where = [where] if isinstance(where, str) else list(where)
+        self.why = why
+        self.todo = todo
+
+    def message(self) -> str:
+        """The message as printed after `Error: `; continuation lines are indented."""
+        lines = [self.what]
+        lines += [f"  at    {place}" for place in self.where]
+        if self.why:
+            lines += ["  why   " + self.why.rstrip().replace("\n", "\n        ")]
+        if self.todo:
+            lines += ["  next  " + self.todo.rstrip().replace("\n", "\n        ")]
+        return "\n".join(lines)
+
+
+class HelmFailed(HelmPinError):
+    """Helm or the cluster failed; Helm's own words are in `why`. Exit status 1."""
+
+
+class UsageError(HelmPinError):
+    """The command line, the environment or .helm-pin.yaml cannot be understood. Exit status 2."""
+
+    exit_status = 2
+
+
+class Refused(HelmPinError):
+    """A mutable tag under --mutable refuse, or an image that cannot be pinned. Exit status 3."""
+
+    exit_status = 3
+
+
+class VerificationFailed(HelmPinError):
+    """What was read back is not what was recorded, or drift was found. Exit status 4."""
+
+    exit_status = 4
+
+
+class RegistryUnavailable(HelmPinError):
+    """A registry could not answer for an image: unknown, forbidden, or unreachable. Exit status 5."""
+
+    exit_status = 5
