@@ -159,6 +159,14 @@ class Helm:
         if self.debug:
             print(f"[helm-pin] {seconds * 1000:6.0f} ms  helm {' '.join(hide_secrets(args))}", file=sys.stderr)
 
+    def tell_time(self) -> None:
+        """The closing line of --debug: where the time went."""
+        total: dict[str, float] = {}
+        for what, seconds in self.spent:
+            total[what] = total.get(what, 0) + seconds
+        parts = ", ".join(f"{what} {seconds * 1000:.0f} ms" for what, seconds in sorted(total.items(), key=lambda item: -item[1]))
+        print(f"[helm-pin] time: {parts}", file=sys.stderr)
+
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
         """Count the time of something that is not a helm run."""

@@ -1,0 +1,325 @@
+"""The command line: the table of commands, splitting arguments, and the one place where an error becomes a message.
+
+A command's module is imported only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from helmpin import __version__
+from helmpin.errors import HelmPinError, UsageError
+
+if TYPE_CHECKING:
+    from helmpin.arguments import Given
+    from helmpin.config import Settings
+    from helmpin.helm import Flag, Helm
+
+
+class Option(NamedTuple):
+    """One flag of helm-pin's own. `kind` is switch, value or list (repeatable); `setting` says that the environment
+    (HELM_PIN_…) and .helm-pin.yaml can give it too."""
+
+    name: str
+    kind: str
+    help: str
+    metavar: str = ""
+    short: str = ""
+    choices: tuple[str, ...] = ()
+    default: str | None = None
+    setting: bool = False
+
+
+class Command(NamedTuple):
+    """One command: its words, its own flags, and the helm commands whose flags it passes on."""
+
+    usage: str
+    summary: str
+    about: str
+    helm: tuple[str, ...]
+    options: tuple[Option, ...]
+    arguments: tuple[int, int]
+    """The least and the most positional arguments; -1 is any number."""
+
+
+class Request(NamedTuple):
+    """What the user asked for."""
+
+    command: str
+    positionals: list[str]
+    flags: list[Given]
+    """helm's own flags, in their order."""
+    options: Mapping[str, Any]
+    """helm-pin's own flags by name without dashes: bool for a switch, str or None for a value, tuple for a list."""
+    settings: Settings
+    helm: Helm
+
+
+PIN_OPTIONS = (
+    Option("--mutable", "value", "what to do with tags that can move: pin them, or refuse (exit 3)", "pin|refuse", choices=("pin", "refuse"), setting=True),
+    Option("--mutable-tag", "list", "a tag that can move, besides latest, stable, main, 1, 1.25 and the like (repeatable)", "GLOB", setting=True),
+    Option("--allow-unpinned", "list", "let images that match through without a digest (repeatable)", "GLOB", setting=True),
+    Option("--also", "list", "also pin images found outside pod specs, at paths or with names that match (repeatable)", "PATTERN", setting=True),
+)
+REGISTRY_OPTIONS = (
+    Option("--registry-mirror", "list", "ask this registry instead of HOST (`*` for all), by containerd's convention (repeatable)", "HOST=URL", setting=True),
+    Option("--registry-plain-http", "list", "speak plain HTTP with this registry; loopback is plain by default (repeatable)", "HOST", setting=True),
+    Option("--registry-ca-file", "value", "trust the certificate authorities in this PEM file for registries", "FILE", setting=True),
+    Option("--registry-timeout", "value", "overall time for all registry requests of the command (default 30s)", "DURATION", setting=True),
+    Option("--pull-secrets", "switch", "use the namespace's imagePullSecrets for registries too", setting=True),
+)
+_OUTPUT = Option("--output", "value", "how to print: table, json or yaml", "FORMAT", "-o", ("table", "json", "yaml"), "table")
+_CHART_HELP = "CHART is anything that helm takes: a directory, a .tgz, repo/name, a URL or oci://…"
+
+COMMANDS: dict[str, Command] = {
+    "upgrade": Command(
+        "RELEASE CHART [flags]",
+        "upgrade a release with every image pinned to its digest",
+        "Renders the chart, pins every image reference that is not a digest yet, records the digests in the release, and runs\n"
+        f"helm upgrade with the same chart and your flags. {_CHART_HELP}",
+        ("upgrade",),
+        PIN_OPTIONS + REGISTRY_OPTIONS,
+        (2, 2),
+    ),
+    "install": Command(
+        "[RELEASE] CHART [flags]",
+        "install a release with every image pinned to its digest",
+        f"As helm pin upgrade, for a new release. {_CHART_HELP}",
+        ("install",),
+        PIN_OPTIONS + REGISTRY_OPTIONS,
+        (1, 2),
+    ),
+    "rollback": Command(
+        "RELEASE [REVISION] [flags]",
+        "roll back; with --verify prove that the restored revision runs its recorded digests",
+        "With --verify the target is checked first (its record, its manifest, and that the registry still has every digest); then\n"
+        "helm rollback runs with your flags, and the new revision and the cluster are read back and compared.",
+        ("rollback",),
+        (
+            Option("--verify", "switch", "check before, read back after; refuse what cannot be vouched for"),
+            Option("--allow-unverified", "switch", "with --verify: go on although the target has no usable record"),
+            *REGISTRY_OPTIONS,
+        ),
+        (1, 2),
+    ),
+    "history": Command(
+        "RELEASE [flags]",
+        "show the revisions with their digest sets and what changed",
+        "Each revision as helm history shows it, with how many of its images are pinned, its digest set, and what changed since the\n"
+        "revision before. Revisions that helm-pin did not make are shown as such.",
+        ("history",),
+        (_OUTPUT, Option("--max", "value", "the most revisions to show (default 256)", "N")),
+        (1, 1),
+    ),
+    "verify": Command(
+        "RELEASE [flags]",
+        "check that what runs is what was recorded",
+        "Five checks, each with its verdict: the record, the stored manifest, the registry, the live workloads, the running pods.",
+        ("status",),
+        (
+            Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
+            _OUTPUT,
+            Option("--no-registry", "switch", "do not ask the registry"),
+            *REGISTRY_OPTIONS,
+        ),
+        (1, 1),
+    ),
+    "audit": Command(
+        "[flags]",
+        "find drift over many releases, and between environments",
+        "Reads every release of the namespace (or of all, with -A) in one pass and compares record, specs and running pods.",
+        ("status",),
+        (
+            Option("--all-namespaces", "switch", "every namespace", short="-A"),
+            Option("--context", "list", "a kubeconfig context; several are compared side by side (repeatable)", "NAME"),
+            Option("--output", "value", "how to print: table, json, yaml, prometheus or html", "FORMAT", "-o",
+                   ("table", "json", "yaml", "prometheus", "html"), "table"),
+            Option("--fail-on", "list", "what makes the exit status 4: drift, unpinned, unmanaged, mixed, none (default drift)", "KIND"),
+            Option("--registry", "switch", "also ask the registry whether it still has every digest"),
+            *REGISTRY_OPTIONS,
+        ),
+        (0, 0),
+    ),
+    "plan": Command(
+        "RELEASE CHART [flags]",
+        "show what would be pinned and how, changing nothing",
+        f"{_CHART_HELP} With -o values it prints a values file that pins, for helm upgrade -f or GitOps.",
+        ("upgrade", "template"),
+        (
+            Option("--output", "value", "how to print: table, json, yaml or values", "FORMAT", "-o", ("table", "json", "yaml", "values"), "table"),
+            Option("--verbose", "switch", "also show where each image is used and why it is not pinned in another way", short="-v"),
+            *PIN_OPTIONS,
+            *REGISTRY_OPTIONS,
+        ),
+        (1, 2),
+    ),
+    "template": Command(
+        "[RELEASE] CHART [flags]",
+        "print the manifest with every image pinned, for GitOps",
+        f"As helm template, pinned. {_CHART_HELP}",
+        ("template",),
+        PIN_OPTIONS + REGISTRY_OPTIONS,
+        (1, 2),
+    ),
+    "lint": Command(
+        "CHART… [flags]",
+        "report image tags that can move, for CI",
+        "Renders each chart and reports every image whose tag can move; exit status 3 when there is one. Asks no registry.",
+        ("template",),
+        (
+            Option("--output", "value", "how to print: text, json, sarif or github", "FORMAT", "-o", ("text", "json", "sarif", "github"), "text"),
+            *PIN_OPTIONS[1:3],
+        ),
+        (1, -1),
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status; every error has become one message on standard error."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except HelmPinError as error:
+        print(f"Error: {error.message()}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("Error: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if os.environ.get("HELM_DEBUG", "").lower() in ("1", "true"):
+            raise
+        print(
+            f"Error: helm-pin has a defect: {type(error).__name__}: {error}\n"
+            "  next  run it again with --debug and report what it prints; nothing says that the cluster was changed: see helm history",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def run(argv: list[str]) -> int:
+    """Find the command, split its arguments, and run it. Raises HelmPinError."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(overview() if len(argv) < 2 or argv[1] not in COMMANDS else command_help(argv[1]))
+        return 0
+    if argv[0] in ("--version", "version"):
+        print(f"helm-pin {__version__}")
+        return 0
+    name = argv[0]
+    if name not in COMMANDS:
+        raise UsageError(f"unknown command: {name}", todo=f"one of {', '.join(COMMANDS)}; see helm pin --help")
+    end = argv.index("--") if "--" in argv else len(argv)
+    if any(word in ("-h", "--help") for word in argv[1:end]):
+        print(command_help(name))
+        return 0
+    from importlib import import_module
+
+    from helmpin.helm import Helm
+
+    helm = Helm.find()
+    request = understand(name, argv[1:], helm)
+    module = import_module(f"helmpin.commands.{name}")
+    try:
+        return int(module.run(request))
+    finally:
+        if helm.debug:
+            helm.tell_time()
+
+
+def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
+    """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Raises UsageError."""
+    from helmpin import config
+    from helmpin.arguments import split
+
+    command = COMMANDS[name]
+    ours = own_flags(command)
+    flags = {**{k: v for which in command.helm for k, v in helm.flags(which).items()}, **ours}
+    positionals, given = split(argv, flags)
+    least, most = command.arguments
+    if len(positionals) < least or (most >= 0 and len(positionals) > most):
+        raise UsageError(
+            f"helm pin {name} takes {command.usage.replace(' [flags]', '') or 'no arguments'}",
+            why=f"{len(positionals)} were given: {' '.join(positionals)}" if positionals else "none were given",
+            todo=f"see helm pin {name} --help",
+        )
+    own = {flag.name for flag in ours.values()}
+    options = _options(command, [g for g in given if g.name in own])
+    settings = config.read(options, {o.name for o in command.options if o.setting})
+    return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
+
+
+def own_flags(command: Command) -> dict[str, Flag]:
+    """helm-pin's own flags of a command, by each spelling."""
+    from helmpin.helm import Flag
+
+    found = {}
+    for option in command.options:
+        flag = Flag(option.name, option.kind != "switch")
+        found[option.name] = flag
+        if option.short:
+            found[option.short] = flag
+    return found
+
+
+def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
+    from helmpin.arguments import is_on
+
+    values: dict[str, Any] = {}
+    for option in command.options:
+        key = option.name.removeprefix("--")
+        mine = [g for g in given if g.name == option.name]
+        for g in mine:
+            if option.choices and g.value not in option.choices:
+                raise UsageError(f"{option.name} takes one of {', '.join(option.choices)}", why=f"it was given {g.value!r}")
+        if option.kind == "switch":
+            values[key] = is_on(mine, option.name) if mine else None if option.setting else False
+        elif option.kind == "list":
+            values[key] = tuple(g.value or "" for g in mine)
+        else:
+            values[key] = mine[-1].value if mine else option.default
+    return values
+
+
+def overview() -> str:
+    """What `helm pin --help` prints."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "helm-pin makes helm upgrade and helm rollback reproducible: every image by digest, recorded, verified.\n\n"
+        f"Usage:\n  helm pin COMMAND [flags]\n\nCommands:\n{commands}\n\n"
+        "Exit status: 0 done; 1 helm or the cluster failed; 2 usage; 3 refused; 4 verification failed or drift; 5 registry.\n"
+        "helm pin COMMAND --help tells more of each; helm pin --version prints the version."
+    )
+
+
+def command_help(name: str) -> str:
+    """What `helm pin NAME --help` prints."""
+    command = COMMANDS[name]
+    rows = [(", ".join(filter(None, (o.short, o.name))) + (f" {o.metavar}" if o.metavar else ""), o.help) for o in command.options]
+    width = max(len(left) for left, _ in rows)
+    flags = "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
+    settings = (
+        "\n\nWhere a flag is also a setting, HELM_PIN_NAME in the environment (lists separated by spaces) or `name:` in .helm-pin.yaml\n"
+        "gives it too; a flag beats the environment, which beats the file. Settings: "
+        + ", ".join(o.name.removeprefix("--") for o in command.options if o.setting)
+        if any(o.setting for o in command.options)
+        else ""
+    )
+    passes = " and ".join(f"helm {which}" for which in command.helm)
+    return (
+        f"{command.summary[0].upper()}{command.summary[1:]}.\n\n{command.about}\n\nUsage:\n  helm pin {name} {command.usage}\n\n"
+        f"Flags:\n{flags}\n\nEvery flag of {passes} works too (helm {command.helm[0]} --help).{settings}"
+    )
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise SystemExit(128 + signum)

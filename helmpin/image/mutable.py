@@ -1,0 +1,33 @@
+"""Which tags can move. A digest cannot; a full version by convention does not; everything else does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+MOVING = ("latest", "stable", "edge", "nightly", "main", "master", "dev", "devel", "develop", "development", "canary", "rolling", "lts", "snapshot")
+"""Tags that publishers move by design; each also with a suffix after `-` (`latest-alpine`, `main-debian`)."""
+_FLOATING = re.compile(r"v?\d{1,5}(\.\d{1,5})?([-_+].*)?")
+_BUILD = re.compile(r"\d{6,}|[0-9a-f]{7,}")
+
+
+def reason(tag: str | None, digest: str | None = None, globs: Iterable[str] = ()) -> str | None:
+    """Why a reference can move, for people, or None when it cannot or by convention does not.
+
+    tag is None when the reference has none (the registry then serves `latest`). globs add to the tags that can move.
+    """
+    if digest:
+        return None
+    if not tag:
+        return "no tag, so latest"
+    lowered = tag.lower()
+    if any(fnmatchcase(tag, glob) for glob in globs):
+        return f"tag {tag} matches --mutable-tag"
+    if any(lowered == word or lowered.startswith((word + "-", word + "_")) or lowered.endswith("-" + word) for word in MOVING):
+        return f"tag {tag} moves by design"
+    if _FLOATING.fullmatch(tag) and not _BUILD.search(tag):
+        return f"tag {tag} is a floating version"
+    if not any(c.isdigit() for c in tag):
+        return f"tag {tag} names no version"
+    return None

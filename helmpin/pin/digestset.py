@@ -1,0 +1,158 @@
+"""The record: which digests a revision deployed, as the chart annotation `helm-pin/digests` that the release keeps.
+
+The format is documented in docs/record.md. Readers accept unknown keys and refuse an unknown `version`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from helmpin.errors import VerificationFailed
+from helmpin.image.reference import InvalidReference, Reference, valid_digest
+
+ANNOTATION = "helm-pin/digests"
+VERSION = 1
+
+
+class Image(NamedTuple):
+    """One image of a revision."""
+
+    reference: str
+    """Normalised: registry/repository:tag."""
+    image: str
+    """As the chart wrote it."""
+    digest: str
+    media_type: str
+    via: str
+    """`values`, `template` (a use that no value reaches), or `chart` (already pinned there)."""
+    values: tuple[str, ...] = ()
+    """The value paths used, as --set writes them."""
+
+
+class Undo(NamedTuple):
+    """What stood at an injected path before: needed to reuse the values of a revision without its digests."""
+
+    path: tuple[str | int, ...]
+    was: Any
+    """The computed value; None where there was none."""
+    supplied: bool
+    """Whether the user's own values (not the chart's defaults) held it."""
+
+
+class DigestSet(NamedTuple):
+    """The record of one revision."""
+
+    tool: str
+    created: str
+    """RFC 3339."""
+    images: tuple[Image, ...]
+    injected: tuple[str, ...] = ()
+    """The --set arguments that carried the digests."""
+    undo: tuple[Undo, ...] = ()
+    allowed: tuple[str, ...] = ()
+    """Images that --allow-unpinned let through, as the chart wrote them."""
+
+    @property
+    def set_id(self) -> str:
+        """First 12 hex digits of the SHA-256 over the sorted `reference@digest` lines: same images, same set."""
+        lines = sorted({f"{image.reference}@{image.digest}" for image in self.images})
+        return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()[:12]
+
+    def to_json(self) -> str:
+        """The annotation's text: compact, sorted, stable."""
+        record: dict[str, Any] = {
+            "version": VERSION,
+            "tool": self.tool,
+            "created": self.created,
+            "set": self.set_id,
+            "injected": list(self.injected),
+            "images": [
+                {
+                    "reference": i.reference,
+                    "image": i.image,
+                    "digest": i.digest,
+                    "mediaType": i.media_type,
+                    "via": i.via,
+                    "values": list(i.values),
+                }
+                for i in sorted(self.images)
+            ],
+        }
+        if self.undo:
+            record["undo"] = [{"path": list(u.path), "was": u.was, "supplied": u.supplied} for u in self.undo]
+        if self.allowed:
+            record["allowed"] = sorted(self.allowed)
+        return json.dumps(record, separators=(",", ":"), sort_keys=True)
+
+
+def parse(text: str, where: str) -> DigestSet:
+    """Read a record. `where` says whose it is (`release web, revision 3`).
+
+    Raises VerificationFailed for anything that is not exactly a record: bad JSON, an unknown version, a malformed digest, or a
+    `set` that is not that of the images.
+    """
+    try:
+        record = json.loads(text)
+        if not isinstance(record, dict):
+            raise ValueError("it is not a JSON object")
+        if record.get("version") != VERSION:
+            raise ValueError(f"its version is {record.get('version')!r}; this helm-pin reads version {VERSION}")
+        digest_set = DigestSet(
+            _text(record, "tool"),
+            _text(record, "created"),
+            tuple(_image(item) for item in _list(record, "images")),
+            tuple(str(word) for word in _list(record, "injected")),
+            tuple(_undo(item) for item in record.get("undo", [])),
+            tuple(str(image) for image in record.get("allowed", [])),
+        )
+        if record.get("set") != digest_set.set_id:
+            raise ValueError(f"its digest set says {record.get('set')!r}, its images make {digest_set.set_id!r}: it was changed by hand")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise VerificationFailed(
+            "the digest record is not valid",
+            where=where,
+            why=str(error) if isinstance(error, ValueError) else f"it has no usable {error}",
+            todo="nothing can be vouched for from it; deploy with `helm pin upgrade` to make a new one"
+            + (", or use the helm-pin that wrote it" if "version" in str(error) else ""),
+        ) from None
+    return digest_set
+
+
+def _image(item: Any) -> Image:
+    if not isinstance(item, dict):
+        raise ValueError("an entry of images is not an object")
+    image = Image(
+        _text(item, "reference"),
+        _text(item, "image"),
+        _text(item, "digest"),
+        _text(item, "mediaType"),
+        _text(item, "via"),
+        tuple(str(path) for path in item.get("values", [])),
+    )
+    if not valid_digest(image.digest):
+        raise ValueError(f"{image.digest!r} is not a digest")
+    try:
+        Reference.parse(image.reference)
+    except InvalidReference as error:
+        raise ValueError(f"{image.reference!r} is not a reference: {error}") from None
+    return image
+
+
+def _undo(item: Mapping[str, Any]) -> Undo:
+    path = tuple(part if isinstance(part, int) else str(part) for part in _list(item, "path"))
+    return Undo(path, item.get("was"), bool(item.get("supplied")))
+
+
+def _text(item: Mapping[str, Any], key: str) -> str:
+    if not isinstance(item.get(key), str):
+        raise ValueError(f"{key!r} is missing or not a string")
+    return str(item[key])
+
+
+def _list(item: Mapping[str, Any], key: str) -> Iterable[Any]:
+    if not isinstance(item.get(key), list):
+        raise ValueError(f"{key!r} is missing or not a list")
+    return list(item[key])

@@ -1,0 +1,261 @@
+"""Propose, render, compare: the search for a set of values that pins every image and changes nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from helmpin.chart.setargs import Setting, arguments, key, lookup
+from helmpin.errors import HelmFailed
+from helmpin.pin import propose
+from helmpin.pin.compare import Comparison, Difference, Leaf, compare, is_pin, noise
+from helmpin.pin.propose import Values, Way
+from helmpin.pin.render import ImageUse, Render
+from helmpin.pin.wrap import Templates, Wrapper
+
+MAX_RENDERS = 6
+
+
+class Renderer(Protocol):
+    """Renders the staged chart with these further arguments; raises HelmFailed."""
+
+    def __call__(self, extra: Sequence[str]) -> Render: ...  # noqa: D102
+
+
+class Outcome(NamedTuple):
+    """What the search found."""
+
+    settings: tuple[Setting, ...]
+    arguments: list[str]
+    by_template: frozenset[tuple[Any, ...]]
+    """Keys of the uses that are pinned in the staged template."""
+    strategies: dict[tuple[Any, ...], tuple[str, tuple[Setting, ...]]]
+    """For each use pinned by values: the strategies' names and the settings."""
+    notes: dict[tuple[Any, ...], list[str]]
+    """For each use: what was tried and why it was not taken."""
+    failed: dict[tuple[Any, ...], str]
+    """For each use that cannot be pinned: why."""
+    render: Render
+    renders: int
+
+
+class _Group:
+    """The uses of one image by the templates of one chart or subchart, and the ways to pin them."""
+
+    def __init__(self, image: str, digest: str, scope: tuple[str, ...], ladders: list[list[Way]]) -> None:
+        self.image, self.digest, self.scope = image, digest, scope
+        self.ladders = ladders
+        self.uses: list[ImageUse] = []
+
+    def settings(self) -> list[Setting]:
+        return [setting for ladder in self.ladders for setting in ladder[0].settings]
+
+    def advance(self, banned: set[Way]) -> None:
+        """Drop the current ways (or those in `banned`) for the next ones."""
+        self.ladders = [ladder[1:] if not banned or ladder[0] in banned else ladder for ladder in self.ladders]
+        self.ladders = [ladder for ladder in self.ladders if ladder]
+
+
+class Search:
+    """One search. `prepare` is called before each confirming render with the settings, to write the record."""
+
+    def __init__(
+        self,
+        plain: Render,
+        uses: list[ImageUse],
+        digests: Mapping[str, str],
+        staged: Templates,
+        render: Renderer,
+        mentions: Mapping[str, bool],
+        prepare: Callable[[Outcome], None],
+    ) -> None:
+        assert plain.values is not None
+        self.plain, self.uses, self.digests = plain, uses, digests
+        self.values = Values(plain.values)
+        self.render, self.prepare = render, prepare
+        self.wrapper = Wrapper(staged)
+        self.wrapped: set[tuple[Any, ...]] = set()
+        self.notes: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+        self.random: set[Leaf] | None = None
+        self.renders = 1
+        self.groups: dict[tuple[str, tuple[str, ...]], _Group] = {}
+        for use in uses:
+            scope = scope_of(use.source)
+            group = self.groups.get((use.image, scope))
+            if group is None:
+                ladders = propose.ways(use.image, digests[use.image], scope, self.values, mentions)
+                group = self.groups[use.image, scope] = _Group(use.image, digests[use.image], scope, ladders)
+            group.uses.append(use)
+
+    def run(self) -> Outcome:
+        """Search until every use is pinned and nothing else changed, or the renders are used up."""
+        failure = ""
+        while self.renders < MAX_RENDERS:
+            self._settle_conflicts()
+            self._wrap_the_rest(last=self.renders == MAX_RENDERS - 1)
+            outcome = self._outcome(self.plain, {})
+            self.prepare(outcome)
+            try:
+                self.renders += 1
+                after = self.render(outcome.arguments)
+            except HelmFailed as error:
+                failure = error.why
+                self._blame_failure(failure)
+                continue
+            comparison = compare(self.plain, after, self.digests)
+            collateral = self._true_collateral(comparison, outcome)
+            failing = [use for use in self.uses if not is_pin(use.image, comparison.images.get(use.key, ""), self.digests[use.image])]
+            if not failing and not collateral:
+                return outcome._replace(render=after, renders=self.renders)
+            failure = "\n".join(map(str, collateral[:3]))
+            self._blame_collateral(collateral)
+            self._blame_failing(failing, comparison)
+        return self._outcome(self.plain, {use.key: failure or "no value and no template line carries it" for use in self.uses})
+
+    # -- what is tried next ------------------------------------------------------------------------------------------
+
+    def _active(self) -> list[_Group]:
+        return [g for g in self.groups.values() if g.ladders and any(use.key not in self.wrapped for use in g.uses)]
+
+    def _settle_conflicts(self) -> None:
+        """No value can carry two digests: where two images want the same leaf, neither gets it."""
+        while True:
+            wanted: dict[Any, set[str]] = defaultdict(set)
+            for group in self._active():
+                for setting in group.settings():
+                    wanted[setting.path].add(setting.value)
+            contested = {path for path, values in wanted.items() if len(values) > 1}
+            if not contested:
+                return
+            for group in self._active():
+                banned = {ladder[0] for ladder in group.ladders if any(s.path in contested for s in ladder[0].settings)}
+                if banned:
+                    self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
+                    group.advance(banned)
+
+    def _wrap_the_rest(self, *, last: bool) -> None:
+        for group in self.groups.values():
+            if last and self.renders > 2 and any(use.key in self._unsettled for use in group.uses):
+                group.ladders = []
+            for use in group.uses:
+                if not group.ladders and use.key not in self.wrapped:
+                    self._wrap(use)
+
+    _unsettled: frozenset[tuple[Any, ...]] = frozenset()
+
+    def _wrap(self, use: ImageUse) -> None:
+        self.wrapped.add(use.key)
+        if use.source:
+            self.wrapper.pin(use.source, use.image, pinned_form(use.image, self.digests[use.image]))
+
+    # -- what a render taught ----------------------------------------------------------------------------------------
+
+    def _true_collateral(self, comparison: Comparison, outcome: Outcome) -> list[Difference]:
+        """The differences that the pins made: those that a second plain render makes too are random."""
+        found = comparison.collateral
+        if found and self.random is None and self.renders < MAX_RENDERS:
+            if all(self._carriers(d) for d in found):
+                return found
+            self.renders += 1
+            self.random = noise(self.plain, self.render([]))
+        return [d for d in found if d.leaf not in (self.random or ())]
+
+    def _carriers(self, difference: Difference) -> list[_Group]:
+        """The groups whose injected text shows in a difference."""
+        after = str(difference.after)
+        return [g for g in self._active() if g.digest[7:19] in after]
+
+    def _blame_collateral(self, collateral: list[Difference]) -> None:
+        blamed: dict[int, tuple[_Group, str]] = {}
+        for difference in collateral:
+            groups = self._carriers(difference)
+            if not groups:
+                scope = scope_of(difference.leaf[0])
+                groups = [g for g in self._active() if g.scope == scope] or self._active()
+            for group in groups:
+                blamed.setdefault(id(group), (group, str(difference)))
+        for group, why in blamed.values():
+            self._note(group.uses, f"{_names({ladder[0] for ladder in group.ladders})}: {why}")
+            group.advance(set())
+
+    def _blame_failing(self, failing: list[ImageUse], comparison: Comparison) -> None:
+        self._unsettled = frozenset(use.key for use in failing)
+        for group in self._active():
+            bad = [use for use in group.uses if use.key in self._unsettled and use.key not in self.wrapped]
+            if not bad:
+                continue
+            good = [use for use in group.uses if use.key not in self._unsettled]
+            self._note(bad, f"{_names({ladder[0] for ladder in group.ladders})}: gives {comparison.images.get(bad[0].key)!r}")
+            if good:  # the values are right for some: the others do not read them
+                for use in bad:
+                    self._wrap(use)
+            else:
+                group.advance(set())
+
+    def _blame_failure(self, why: str) -> None:
+        """A render failed: the ways of the chart (or the values) that helm's words name are dropped."""
+        active = self._active()
+        named = [g for g in active if any(_mentions_path(why, setting) for setting in g.settings())]
+        if not named:
+            scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
+            named = [g for g in active if g.scope in scopes]
+        for group in named or active:
+            self._note(group.uses, f"{_names({ladder[0] for ladder in group.ladders})}: the chart refuses it: {why.splitlines()[-1][:200]}")
+            group.advance(set())
+
+    def _note(self, uses: Iterable[ImageUse], text: str) -> None:
+        for use in uses:
+            if text not in self.notes[use.key]:
+                self.notes[use.key].append(text)
+
+    def _outcome(self, render: Render, failed: dict[tuple[Any, ...], str]) -> Outcome:
+        settings: dict[Setting, None] = {}
+        strategies: dict[tuple[Any, ...], tuple[str, tuple[Setting, ...]]] = {}
+        for group in self._active():
+            names = ", ".join(sorted({ladder[0].strategy for ladder in group.ladders}))
+            settings.update(dict.fromkeys(group.settings()))
+            for use in group.uses:
+                if use.key not in self.wrapped:
+                    strategies[use.key] = (names, tuple(group.settings()))
+        args = arguments(settings, self.values.tree)
+        return Outcome(tuple(settings), args, frozenset(self.wrapped), strategies, dict(self.notes), failed, render, self.renders)
+
+
+def scope_of(source: str) -> tuple[str, ...]:
+    """The subchart names in a `# Source:` path: `app/charts/db/templates/x.yaml` → ('db',)."""
+    return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
+
+
+def pinned_form(image: str, digest: str) -> str:
+    """An image as written, at its digest: the tag stays for people to read; the digest is what counts."""
+    return f"{image}@{digest}"
+
+
+def _mentions_path(why: str, setting: Setting) -> bool:
+    """Whether a values.schema.json error names the setting: `- image.tag: …` or `- at '/image/tag': …`."""
+    parts = [str(p) for p in setting.path]
+    for line in why.splitlines():
+        match = re.match(r"\s*- (?:at '/?([^']*)'|([^:\s]+)):", line)
+        if match:
+            named = (match[1] or match[2] or "").replace("/", ".")
+            tail = [p for p in named.split(".") if p and p != "(root)"]
+            if tail and (parts[-len(tail) :] == tail or parts[: len(tail)] == tail):
+                return True
+            if not tail and "dditional propert" in line and f"'{parts[-1]}'" in line:
+                return True
+    return False
+
+
+def _names(ways: Iterable[Way]) -> str:
+    shown = sorted({f"{way.strategy} at {key(way.settings[0].path)}" for way in ways})
+    return "; ".join(shown[:3])
+
+
+def histogram(counts: Iterable[int]) -> Counter[int]:
+    """How many charts took how many renders."""
+    return Counter(counts)
+
+
+__all__ = ["Outcome", "Search", "lookup", "pinned_form", "scope_of"]

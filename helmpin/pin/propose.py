@@ -1,0 +1,203 @@
+"""Where in a chart's values an image's digest can go: ways to pin it, likeliest first. Nothing here is trusted: rendering proves.
+
+An *anchor* is a leaf whose value is the image's repository (or its last parts), or the whole reference. The keys beside it
+carry the rest: a digest key, a tag. Leaves are found by value; the names of keys only order what is tried.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from helmpin.chart.setargs import Path, Setting, lookup
+from helmpin.image.reference import split
+
+_DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
+_TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
+_NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
+_STEM = re.compile(r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE)
+
+
+class Way(NamedTuple):
+    """One way to pin an image: the values to set, and the strategy's name for people."""
+
+    strategy: str
+    settings: tuple[Setting, ...]
+
+
+class Anchor(NamedTuple):
+    """A leaf that names an image: its path, and whether it holds the tag (or all there is) too."""
+
+    path: Path
+    whole: bool
+
+
+class Values:
+    """Helm's computed values, indexed by value."""
+
+    def __init__(self, tree: Mapping[str, Any]) -> None:
+        self.tree = tree
+        self._by_text: dict[str, list[Path]] = defaultdict(list)
+        for path, value in _leaves(tree, ()):
+            self._by_text[text_of(value)].append(path)
+
+    def at(self, text: str) -> list[Path]:
+        """The paths of the leaves whose value prints as `text`."""
+        return self._by_text.get(text, [])
+
+    def texts(self) -> Iterable[str]:
+        """Every distinct value, as text."""
+        return self._by_text
+
+
+def text_of(value: Any) -> str:
+    """A scalar as a template prints it (Go's formatting of what JSON can hold)."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return str(value)
+
+
+def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mapping[str, bool]) -> list[list[Way]]:
+    """For each anchor of `image` in scope, the ways to pin it there, likeliest first.
+
+    scope: the path of subchart names whose template uses the image (() for the chart itself).
+    mentions: whether the chart's templates mention `.digest`, `.tag`, and so on: keys that values leave out.
+    """
+    found = in_scope(list(anchors(image, values)), scope, values)
+    ladders = [list(_ladder(image, digest, anchor, values, mentions)) for anchor in found]
+    ladders = [ladder for ladder in ladders if ladder]
+    return ladders or [ladder for ladder in [list(_by_tag(image, digest, scope, values))] if ladder]
+
+
+def anchors(image: str, values: Values) -> Iterator[Anchor]:
+    """The leaves that hold the image's whole reference or its repository, with or without the leading parts."""
+    name, tag, _ = split(image)
+    if tag:
+        for part in _suffixes(image):
+            for path in values.at(part):
+                yield Anchor(path, True)
+    for part in _suffixes(name):
+        for path in values.at(part):
+            if "/" in part or _NAME_KEY.search(_last_key(path)):
+                yield Anchor(path, not tag)
+
+
+def in_scope(found: list[Anchor], scope: tuple[str, ...], values: Values) -> list[Anchor]:
+    """The anchors that the templates of `scope` can see: the innermost chart's own, else an outer one's, else any."""
+    found = [a for a in found if not _copied_global(a.path, values)]
+    for depth in range(len(scope), -1, -1):
+        near = [a for a in found if a.path[:depth] == scope[:depth]]
+        if near:
+            return near
+    return found
+
+
+def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: Mapping[str, bool]) -> Iterator[Way]:
+    _, tag, _ = split(image)
+    parent, key = anchor.path[:-1], anchor.path[-1]
+    siblings = lookup(values.tree, parent)
+    beside = siblings if isinstance(siblings, dict) else {}
+    held = text_of(lookup(values.tree, anchor.path))
+    stem = _stem(key)
+    digest_keys = [k for k in beside if _DIGEST_KEY.search(k) and _stem(k) == stem and not isinstance(beside[k], (dict, list))]
+    tag_keys = sorted(
+        (k for k in beside if k != key and _TAG_KEY.search(k) and _stem(k) == stem and _may_hold(beside[k], tag)),
+        key=lambda k: (text_of(beside[k]) != (tag or ""), "tag" not in k.lower()),
+    )
+    for k in digest_keys:
+        for form in _forms(k, digest):
+            yield Way("digest key", (Setting((*parent, k), form),))
+        for form in _forms(k, digest):
+            for t in tag_keys[:1]:
+                yield Way("digest key, tag emptied", (Setting((*parent, k), form), Setting((*parent, t), "")))
+    if anchor.whole and (tag or not any(beside.get(k) for k in tag_keys)):
+        yield Way("reference", (Setting(anchor.path, f"{held}@{digest}"),))
+    for k in tag_keys[:2]:
+        yield Way("tag@digest", (Setting((*parent, k), f"{tag or 'latest'}@{digest}"),))
+    if not digest_keys and mentions.get("digest"):
+        for form in _forms("digest", digest):
+            yield Way("digest key", (Setting((*parent, _like(key, "digest")), form),))
+    if not tag_keys and not anchor.whole and mentions.get("tag"):
+        yield Way("tag@digest", (Setting((*parent, _like(key, "tag")), f"{tag}@{digest}"),))
+    if tag and not anchor.whole and not tag_keys:
+        for path in _shared_tags(tag, parent, values):
+            yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+
+
+def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> Iterator[Way]:
+    """No leaf names the image: a leaf that holds its tag, under a path that shares a word with its name."""
+    name, tag, _ = split(image)
+    if not tag:
+        return
+    named = set(re.split(r"[^a-z0-9]+", name.lower()))
+    paths = [p for p in values.at(tag) if _TAG_KEY.search(_last_key(p)) and p[: len(scope)] == scope]
+    for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
+        yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+
+
+def _shared_tags(tag: str, parent: Path, values: Values) -> list[Path]:
+    """Tags further out that the map at `parent` may use: the nearest first, then global ones."""
+    near = [p for p in values.at(tag) if _TAG_KEY.search(_last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")]
+    return sorted(near, key=lambda p: -len(p))[:2]
+
+
+def _forms(key: str, digest: str) -> list[str]:
+    bare = digest.split(":", 1)[1]
+    return [digest, bare] if key.lower().endswith("digest") else [bare, digest]
+
+
+def _may_hold(value: Any, tag: str | None) -> bool:
+    if isinstance(value, (dict, list, bool)):
+        return False
+    text = text_of(value)
+    return not text or not tag or text == tag or tag.startswith(text) or tag.endswith(text)
+
+
+def _like(key: str | int, wanted: str) -> str:
+    """The key beside `key` that would hold a tag or digest: `repository` → `tag`, `initImage` → `initImageTag`."""
+    name = str(key)
+    if not _stem(name):
+        return wanted
+    base = re.sub(r"(repository|repo|name)$", "", name, flags=re.IGNORECASE)
+    return base + wanted.capitalize()
+
+
+def _stem(key: str | int) -> str:
+    return _STEM.sub("", str(key)).lower()
+
+
+def _suffixes(name: str) -> Iterator[str]:
+    """`a/b/c`, `b/c`, `c`."""
+    yield name
+    while "/" in name:
+        name = name.split("/", 1)[1]
+        yield name
+
+
+def _last_key(path: Path) -> str:
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+def _copied_global(path: Path, values: Values) -> bool:
+    """Whether `path` is the copy of a global that helm hands to a subchart: set at the top, it reaches both."""
+    if "global" not in path[1:]:
+        return False
+    i = path.index("global", 1)
+    return lookup(values.tree, path[i:]) is not None
+
+
+def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _leaves(child, (*path, key))
+    elif isinstance(node, list):
+        for i, child in enumerate(node):
+            yield from _leaves(child, (*path, i))
+    else:
+        yield path, node

@@ -1,0 +1,125 @@
+"""One `helm template` of a staged chart, as documents with their source file and order, and helm's own computed values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from helmpin.errors import HelmFailed
+from helmpin.image import find
+
+PROBE = "helm-pin-values.yaml"
+"""The extra template of the first render."""
+PROBE_TEXT = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: helm-pin-values
+data:
+  values: {{ .Values | toJson | toJson }}
+"""
+_DOCUMENT = re.compile(r"(?m)^---[ \t]*\n(?:# Source: (.+)\n)?")
+_IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
+
+
+class Document(NamedTuple):
+    """One YAML document of a render. `order` counts the documents of the same source file, from 0: names can be random."""
+
+    source: str
+    order: int
+    text: str
+
+    def objects(self) -> list[Any]:
+        """The objects in it, those of a List one by one. Raises HelmFailed when it is not YAML."""
+        try:
+            loaded = list(yaml.load_all(self.text, Loader=yaml.CSafeLoader))
+        except yaml.YAMLError as error:
+            raise HelmFailed(
+                "the chart renders something that is not YAML", where=self.source or "the post-renderer's output", why=str(error)
+            ) from None
+        out: list[Any] = []
+        for item in loaded:
+            is_list = isinstance(item, dict) and item.get("kind") == "List" and isinstance(item.get("items"), list)
+            out += item["items"] if is_list else [item]
+        return out
+
+
+class ImageUse(NamedTuple):
+    """One place that runs an image: where it comes from, and the object and leaf that hold it."""
+
+    image: str
+    source: str
+    order: int
+    index: int
+    """Which object of the document (more than one only in a List)."""
+    kind: str
+    name: str
+    path: find.Path
+    container: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What stays the same from one render of a chart to the next, however random its names are."""
+        return (self.source, self.order, self.index, self.path)
+
+    def place(self) -> str:
+        """For people: `Deployment/web container nginx, in app/templates/deployment.yaml`."""
+        container = f" container {self.container}" if self.container else f" {'.'.join(map(str, self.path))}"
+        return f"{self.kind}/{self.name}{container}" + (f", in {self.source}" if self.source else "")
+
+
+class Render(NamedTuple):
+    """What helm template printed, and the values it computed (None unless the probe was in the chart)."""
+
+    text: str
+    documents: list[Document]
+    values: Mapping[str, Any] | None
+
+    def images(self) -> list[ImageUse]:
+        """Every image use, in the order of the render."""
+        return [use for document in self.documents for use in document_images(document)]
+
+
+def parse(text: str) -> Render:
+    """Split helm template's output into documents; the probe is read and left out."""
+    documents: list[Document] = []
+    values = None
+    orders: Counter[str] = Counter()
+    pieces = _DOCUMENT.split("\n" + text)
+    for source, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        if "name: helm-pin-values" in body and (probed := _probed(body)) is not None:
+            values = probed
+            continue
+        source = source or ""
+        documents.append(Document(source, orders[source], body))
+        orders[source] += 1
+    return Render(text, documents, values)
+
+
+def _probed(body: str) -> Mapping[str, Any] | None:
+    line = re.search(r'(?m)^  values: (".*")$', body)
+    loaded = json.loads(json.loads(line[1])) if line else None
+    if loaded is None:  # a post-renderer may have written it in another form
+        item = yaml.load(body, Loader=yaml.CSafeLoader)
+        data = item.get("data") if isinstance(item, dict) else None
+        loaded = json.loads(data["values"]) if isinstance(data, dict) and "values" in data else None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def document_images(document: Document) -> Iterator[ImageUse]:
+    """The image uses of one document; documents without an image key are not parsed."""
+    if not _IMAGE_KEY.search(document.text):
+        return
+    for index, item in enumerate(document.objects()):
+        if not isinstance(item, dict):
+            continue
+        metadata = item.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else ""
+        for image, path in find.images(item):
+            container = find.container_name(item, path)
+            yield ImageUse(image, document.source, document.order, index, str(item.get("kind")), str(name), path, container)
