@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from helmpin.image.reference import split
-from helmpin.pin.render import Document, ImageUse, Render, document_images
+from helmpin.pin.render import Document, ImageUse, Render, document_images, split_documents
 
 Leaf = tuple[str, int, int, tuple[Any, ...]]
 """(source, order, object, path) of one scalar in a render."""
@@ -66,6 +66,38 @@ def compare(before: Render, after: Render, digests: Mapping[str, str]) -> Compar
 def noise(one: Render, other: Render) -> set[Leaf]:
     """The leaves that differ between two renders of the same thing: what the chart makes at random."""
     return {difference.leaf for difference in compare(one, other, {}).collateral}
+
+
+def random_leaves(render: Render) -> set[Leaf]:
+    """The leaves that differ between the two evaluations of one render (see again.py).
+
+    helm orders a file's documents by kind, and hooks come last, so a document is matched by its kind, whether it is a hook, and
+    its turn among those. A file whose documents cannot be matched so is left out: its differences then count as effects.
+    """
+    found: set[Leaf] = set()
+    by_source: dict[str, list[Document]] = {}
+    for document in render.documents:
+        by_source.setdefault(document.source, []).append(document)
+    for source, text in (render.again or {}).items():
+        first = _by_turn(by_source.get(source, []))
+        second = _by_turn(split_documents(source, text))
+        if first.keys() == second.keys():
+            for turn, document in first.items():
+                if document.text.strip() != second[turn].text.strip():
+                    found |= {d.leaf for d in _differences(document, second[turn], _Mender({}))}
+    return found
+
+
+def _by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], Document]:
+    turns: dict[tuple[str, bool, int], Document] = {}
+    for document in documents:
+        kind = re.search(r"(?m)^kind:\s*(\S+)", document.text)
+        if kind is None:
+            continue
+        hook = "helm.sh/hook" in document.text
+        turn = sum(1 for k, h, _ in turns if (k, h) == (kind[1], hook))
+        turns[kind[1], hook, turn] = document
+    return turns
 
 
 def _differences(a: Document | None, b: Document | None, mend: _Mender) -> Iterator[Difference]:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 from helmpin.chart.setargs import Setting, arguments, key, lookup
 from helmpin.errors import HelmFailed
-from helmpin.pin import propose
-from helmpin.pin.compare import Comparison, Difference, Leaf, compare, is_pin, noise
-from helmpin.pin.propose import Values, Way
+from helmpin.pin import again, propose
+from helmpin.pin.compare import Comparison, Difference, Leaf, compare, is_pin, noise, random_leaves
+from helmpin.pin.propose import Mentions, Values, Way
 from helmpin.pin.render import ImageUse, Render
 from helmpin.pin.wrap import Templates, Wrapper
 
@@ -48,12 +48,15 @@ class _Group:
         self.image, self.digest, self.scope = image, digest, scope
         self.ladders = ladders
         self.uses: list[ImageUse] = []
+        self.proven = False
+        """Whether a render showed the current ways to be right for every use that takes them."""
 
     def settings(self) -> list[Setting]:
         return [setting for ladder in self.ladders for setting in ladder[0].settings]
 
     def advance(self, banned: set[Way]) -> None:
         """Drop the current ways (or those in `banned`) for the next ones."""
+        self.proven = False
         self.ladders = [ladder[1:] if not banned or ladder[0] in banned else ladder for ladder in self.ladders]
         self.ladders = [ladder for ladder in self.ladders if ladder]
 
@@ -68,7 +71,7 @@ class Search:
         digests: Mapping[str, str],
         staged: Templates,
         render: Renderer,
-        mentions: Mapping[str, bool],
+        mentions: Mentions,
         prepare: Callable[[Outcome], None],
     ) -> None:
         assert plain.values is not None
@@ -76,9 +79,12 @@ class Search:
         self.values = Values(plain.values)
         self.render, self.prepare = render, prepare
         self.wrapper = Wrapper(staged)
+        self.staged = staged
+        self.again = self._watch_random()
         self.wrapped: set[tuple[Any, ...]] = set()
         self.notes: dict[tuple[Any, ...], list[str]] = defaultdict(list)
         self.random: set[Leaf] | None = None
+        """The leaves that differed between two plain renders, once that had to be done."""
         self.renders = 1
         self.groups: dict[tuple[str, tuple[str, ...]], _Group] = {}
         for use in uses:
@@ -102,17 +108,36 @@ class Search:
                 after = self.render(outcome.arguments)
             except HelmFailed as error:
                 failure = error.why
-                self._blame_failure(failure)
+                if again.TEMPLATE in failure:
+                    self._stop_watching()
+                else:
+                    self._blame_failure(failure)
                 continue
             comparison = compare(self.plain, after, self.digests)
-            collateral = self._true_collateral(comparison, outcome)
+            collateral = self._true_collateral(comparison, after)
             failing = [use for use in self.uses if not is_pin(use.image, comparison.images.get(use.key, ""), self.digests[use.image])]
             if not failing and not collateral:
+                self._stop_watching()
                 return outcome._replace(render=after, renders=self.renders)
             failure = "\n".join(map(str, collateral[:3]))
-            self._blame_collateral(collateral)
-            self._blame_failing(failing, comparison)
+            advanced = self._blame_collateral(collateral)
+            self._blame_failing(failing, comparison, advanced)
         return self._outcome(self.plain, {use.key: failure or "no value and no template line carries it" for use in self.uses})
+
+    # -- randomness ----------------------------------------------------------------------------------------------------
+
+    def _watch_random(self) -> bool:
+        """Have the confirming renders evaluate what may be random twice. Returns whether there is anything to watch."""
+        paths = again.may_be_random(self.staged.template_files())
+        sources = {d.source for d in self.plain.documents if d.source and self.staged.source_to_path(d.source) in paths} if paths else set()
+        if sources:
+            self.staged.write_template(again.TEMPLATE, again.template(sources))
+        return bool(sources)
+
+    def _stop_watching(self) -> None:
+        if self.again:
+            self.staged.remove_template(again.TEMPLATE)
+        self.again = False
 
     # -- what is tried next ------------------------------------------------------------------------------------------
 
@@ -137,13 +162,12 @@ class Search:
 
     def _wrap_the_rest(self, *, last: bool) -> None:
         for group in self.groups.values():
-            if last and self.renders > 2 and any(use.key in self._unsettled for use in group.uses):
+            if last and not group.proven:
+                self._note(group.uses, "no more renders: the template carries it")
                 group.ladders = []
             for use in group.uses:
                 if not group.ladders and use.key not in self.wrapped:
                     self._wrap(use)
-
-    _unsettled: frozenset[tuple[Any, ...]] = frozenset()
 
     def _wrap(self, use: ImageUse) -> None:
         self.wrapped.add(use.key)
@@ -152,13 +176,19 @@ class Search:
 
     # -- what a render taught ----------------------------------------------------------------------------------------
 
-    def _true_collateral(self, comparison: Comparison, outcome: Outcome) -> list[Difference]:
+    def _true_collateral(self, comparison: Comparison, after: Render) -> list[Difference]:
         """The differences that the pins made: those that a second plain render makes too are random."""
-        found = comparison.collateral
+        found = [d for d in comparison.collateral if d.leaf not in (self.random or ())]
+        if not found:
+            return []
+        if after.again:
+            random = random_leaves(after)
+            found = [d for d in found if d.leaf not in random]
         if found and self.random is None and self.renders < MAX_RENDERS:
             if all(self._carriers(d) for d in found):
                 return found
             self.renders += 1
+            self._stop_watching()
             self.random = noise(self.plain, self.render([]))
         return [d for d in found if d.leaf not in (self.random or ())]
 
@@ -167,7 +197,7 @@ class Search:
         after = str(difference.after)
         return [g for g in self._active() if g.digest[7:19] in after]
 
-    def _blame_collateral(self, collateral: list[Difference]) -> None:
+    def _blame_collateral(self, collateral: list[Difference]) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}
         for difference in collateral:
             groups = self._carriers(difference)
@@ -179,14 +209,16 @@ class Search:
         for group, why in blamed.values():
             self._note(group.uses, f"{_names({ladder[0] for ladder in group.ladders})}: {why}")
             group.advance(set())
+        return [group for group, _ in blamed.values()]
 
-    def _blame_failing(self, failing: list[ImageUse], comparison: Comparison) -> None:
-        self._unsettled = frozenset(use.key for use in failing)
+    def _blame_failing(self, failing: list[ImageUse], comparison: Comparison, advanced: list[_Group]) -> None:
+        unsettled = {use.key for use in failing}
         for group in self._active():
-            bad = [use for use in group.uses if use.key in self._unsettled and use.key not in self.wrapped]
-            if not bad:
+            bad = [use for use in group.uses if use.key in unsettled and use.key not in self.wrapped]
+            group.proven = group.proven or not bad
+            if not bad or group in advanced:
                 continue
-            good = [use for use in group.uses if use.key not in self._unsettled]
+            good = [use for use in group.uses if use.key not in unsettled]
             self._note(bad, f"{_names({ladder[0] for ladder in group.ladders})}: gives {comparison.images.get(bad[0].key)!r}")
             if good:  # the values are right for some: the others do not read them
                 for use in bad:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from helmpin.chart.setargs import Path, Setting, lookup
 from helmpin.image.reference import split
 
+_STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
@@ -63,16 +64,59 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mapping[str, bool]) -> list[list[Way]]:
+class Mentions:
+    """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._after: dict[str, set[str]] = defaultdict(set)
+        self._bare: set[str] = set()
+        self._full: set[str] = set()
+        for text in texts:
+            for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
+                keys = {k for k in re.findall(r"\.(\w+)", match[2]) if _DIGEST_KEY.search(k)}
+                (self._full if match[1] == "@" else self._bare).update(keys)
+            for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
+                self._after[match[1]].add(match[2])
+            self._after[""].update(re.findall(r"(?<![\w)\]])\.([A-Za-z_]\w*)", text))
+
+    def after(self, key: str) -> list[str]:
+        """The keys read after `key`, then those read alone (inside `with`, or through a variable)."""
+        direct = sorted(self._after.get(key, set()))
+        return direct + sorted(self._after.get("", set()).difference(direct))
+
+
+    def forms(self, key: str, digest: str) -> list[str]:
+        """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
+        bare = digest.split(":", 1)[1]
+        if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
+            return [bare, digest]
+        return [digest, bare]
+
+
+def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mentions) -> list[list[Way]]:
     """For each anchor of `image` in scope, the ways to pin it there, likeliest first.
 
     scope: the path of subchart names whose template uses the image (() for the chart itself).
-    mentions: whether the chart's templates mention `.digest`, `.tag`, and so on: keys that values leave out.
     """
     found = in_scope(list(anchors(image, values)), scope, values)
-    ladders = [list(_ladder(image, digest, anchor, values, mentions)) for anchor in found]
-    ladders = [ladder for ladder in ladders if ladder]
-    return ladders or [ladder for ladder in [list(_by_tag(image, digest, scope, values))] if ladder]
+    ladders = [(anchor, list(_ladder(image, digest, anchor, values, mentions))) for anchor in found]
+    ladders = [(anchor, ladder) for anchor, ladder in ladders if ladder]
+    strong = [(anchor, ladder) for anchor, ladder in ladders if _STRONG_KEY.search(_last_key(anchor.path))]
+    best = _exact(image, strong or ladders, values)
+    return [ladder for _, ladder in best] or [ladder for ladder in [list(_by_tag(image, digest, scope, values))] if ladder]
+
+
+def _exact(image: str, ladders: list[tuple[Anchor, list[Way]]], values: Values) -> list[tuple[Anchor, list[Way]]]:
+    """Of several anchors, those whose map holds the image's very tag, if there are any."""
+    _, tag, _ = split(image)
+
+    def holds(anchor: Anchor) -> bool:
+        beside = lookup(values.tree, anchor.path[:-1])
+        texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
+        return (anchor.whole and bool(tag)) or (tag or "") in texts
+
+    exact = [item for item in ladders if holds(item[0])]
+    return exact or ladders
 
 
 def anchors(image: str, values: Values) -> Iterator[Anchor]:
@@ -98,7 +142,7 @@ def in_scope(found: list[Anchor], scope: tuple[str, ...], values: Values) -> lis
     return found
 
 
-def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: Mapping[str, bool]) -> Iterator[Way]:
+def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: Mentions) -> Iterator[Way]:
     _, tag, _ = split(image)
     parent, key = anchor.path[:-1], anchor.path[-1]
     siblings = lookup(values.tree, parent)
@@ -110,24 +154,31 @@ def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: M
         (k for k in beside if k != key and _TAG_KEY.search(k) and _stem(k) == stem and _may_hold(beside[k], tag)),
         key=lambda k: (text_of(beside[k]) != (tag or ""), "tag" not in k.lower()),
     )
+    tagged_beside = any(text_of(beside[k]) for k in beside if k != key and _TAG_KEY.search(k) and _stem(k) == stem and _scalar(beside[k]))
+    if not tag and tagged_beside:
+        return  # this map gives its image a tag: it is another one
+    read = [k for k in mentions.after(_last_key(parent)) if _stem(k) == stem and k not in beside]
     for k in digest_keys:
-        for form in _forms(k, digest):
+        for form in mentions.forms(k, digest):
             yield Way("digest key", (Setting((*parent, k), form),))
-        for form in _forms(k, digest):
+        for form in mentions.forms(k, digest):
             for t in tag_keys[:1]:
                 yield Way("digest key, tag emptied", (Setting((*parent, k), form), Setting((*parent, t), "")))
-    if anchor.whole and (tag or not any(beside.get(k) for k in tag_keys)):
+    if anchor.whole:
         yield Way("reference", (Setting(anchor.path, f"{held}@{digest}"),))
     for k in tag_keys[:2]:
         yield Way("tag@digest", (Setting((*parent, k), f"{tag or 'latest'}@{digest}"),))
-    if not digest_keys and mentions.get("digest"):
-        for form in _forms("digest", digest):
-            yield Way("digest key", (Setting((*parent, _like(key, "digest")), form),))
-    if not tag_keys and not anchor.whole and mentions.get("tag"):
-        yield Way("tag@digest", (Setting((*parent, _like(key, "tag")), f"{tag}@{digest}"),))
-    if tag and not anchor.whole and not tag_keys:
-        for path in _shared_tags(tag, parent, values):
+    if not anchor.whole and not tag_keys:
+        for k in read:
+            if _TAG_KEY.search(k) and _STRONG_KEY.search(str(key)):
+                yield Way("tag@digest", (Setting((*parent, k), f"{tag}@{digest}"),))
+        for path in _shared_tags(tag or "", parent, values):
             yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+    if not digest_keys:
+        for k in read:
+            if _DIGEST_KEY.search(k) and _STRONG_KEY.search(str(key)):
+                for form in mentions.forms(k, digest):
+                    yield Way("digest key", (Setting((*parent, k), form),))
 
 
 def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> Iterator[Way]:
@@ -147,25 +198,15 @@ def _shared_tags(tag: str, parent: Path, values: Values) -> list[Path]:
     return sorted(near, key=lambda p: -len(p))[:2]
 
 
-def _forms(key: str, digest: str) -> list[str]:
-    bare = digest.split(":", 1)[1]
-    return [digest, bare] if key.lower().endswith("digest") else [bare, digest]
+def _scalar(value: Any) -> bool:
+    return not isinstance(value, (dict, list, bool))
 
 
 def _may_hold(value: Any, tag: str | None) -> bool:
-    if isinstance(value, (dict, list, bool)):
+    if not _scalar(value):
         return False
     text = text_of(value)
-    return not text or not tag or text == tag or tag.startswith(text) or tag.endswith(text)
-
-
-def _like(key: str | int, wanted: str) -> str:
-    """The key beside `key` that would hold a tag or digest: `repository` → `tag`, `initImage` → `initImageTag`."""
-    name = str(key)
-    if not _stem(name):
-        return wanted
-    base = re.sub(r"(repository|repo|name)$", "", name, flags=re.IGNORECASE)
-    return base + wanted.capitalize()
+    return not text or (tag is not None and (text == tag or tag.startswith(text) or tag.endswith(text)))
 
 
 def _stem(key: str | int) -> str:

@@ -12,9 +12,11 @@ import yaml
 
 from helmpin.errors import HelmFailed
 from helmpin.image import find
+from helmpin.pin.again import MARK as AGAIN
 
-PROBE = "helm-pin-values.yaml"
-"""The extra template of the first render."""
+PROBE = "helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
+"""The extra template of the first render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it sees the
+values before any template can `set` something in them."""
 PROBE_TEXT = """\
 apiVersion: v1
 kind: ConfigMap
@@ -24,7 +26,23 @@ data:
   values: {{ .Values | toJson | toJson }}
 """
 _DOCUMENT = re.compile(r"(?m)^---[ \t]*\n(?:# Source: (.+)\n)?")
+_SEPARATOR = re.compile(r"(?m)^---[ \t]*$")
 _IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
+
+
+class Loader(yaml.CSafeLoader):
+    """libyaml's loader; a tag that it does not know is read past, as helm does."""
+
+
+def _untagged(loader: Loader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)  # type: ignore[arg-type]
+
+
+Loader.add_multi_constructor("", _untagged)
 
 
 class Document(NamedTuple):
@@ -37,7 +55,7 @@ class Document(NamedTuple):
     def objects(self) -> list[Any]:
         """The objects in it, those of a List one by one. Raises HelmFailed when it is not YAML."""
         try:
-            loaded = list(yaml.load_all(self.text, Loader=yaml.CSafeLoader))
+            loaded = list(yaml.load_all(self.text, Loader=Loader))
         except yaml.YAMLError as error:
             raise HelmFailed(
                 "the chart renders something that is not YAML", where=self.source or "the post-renderer's output", why=str(error)
@@ -79,6 +97,8 @@ class Render(NamedTuple):
     text: str
     documents: list[Document]
     values: Mapping[str, Any] | None
+    again: Mapping[str, str] | None = None
+    """The second evaluation of templates that may be random, by source (see again.py)."""
 
     def images(self) -> list[ImageUse]:
         """Every image use, in the order of the render."""
@@ -88,24 +108,33 @@ class Render(NamedTuple):
 def parse(text: str) -> Render:
     """Split helm template's output into documents; the probe is read and left out."""
     documents: list[Document] = []
-    values = None
+    values = again = None
     orders: Counter[str] = Counter()
     pieces = _DOCUMENT.split("\n" + text)
     for source, body in zip(pieces[1::2], pieces[2::2], strict=True):
         if "name: helm-pin-values" in body and (probed := _probed(body)) is not None:
             values = probed
             continue
+        if AGAIN in body and (probed := _probed(body)) is not None:
+            again = probed
+            continue
         source = source or ""
         documents.append(Document(source, orders[source], body))
         orders[source] += 1
-    return Render(text, documents, values)
+    return Render(text, documents, values, again)
+
+
+def split_documents(source: str, text: str) -> list[Document]:
+    """The documents in one template's own output, in the order it wrote them."""
+    pieces = [piece for piece in _SEPARATOR.split(text) if piece.strip()]
+    return [Document(source, i, piece) for i, piece in enumerate(pieces)]
 
 
 def _probed(body: str) -> Mapping[str, Any] | None:
     line = re.search(r'(?m)^  values: (".*")$', body)
     loaded = json.loads(json.loads(line[1])) if line else None
     if loaded is None:  # a post-renderer may have written it in another form
-        item = yaml.load(body, Loader=yaml.CSafeLoader)
+        item = yaml.load(body, Loader=Loader)
         data = item.get("data") if isinstance(item, dict) else None
         loaded = json.loads(data["values"]) if isinstance(data, dict) and "values" in data else None
     return loaded if isinstance(loaded, dict) else None

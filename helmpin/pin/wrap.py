@@ -20,6 +20,9 @@ PREFIX = "_helm-pin-"
 class Templates(Protocol):
     """What is needed of a staged chart."""
 
+    def template_files(self) -> dict[str, str]: ...  # noqa: D102
+    def write_template(self, name: str, text: str) -> None: ...  # noqa: D102
+    def remove_template(self, name: str) -> None: ...  # noqa: D102
     def source_to_path(self, source: str) -> str: ...  # noqa: D102
     def rename(self, path: str, new: str) -> None: ...  # noqa: D102
     def write(self, path: str, text: str) -> None: ...  # noqa: D102

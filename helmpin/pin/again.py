@@ -1,0 +1,53 @@
+"""Telling what a chart makes at random from what a pin changed, without rendering it a second time.
+
+The confirming render carries one more template: it evaluates each template that may make something random once more, on
+copies of the values, so that it can influence nothing and sees nothing that another evaluation kept. A leaf that differs
+between the two evaluations of one render is random, not an effect of the pin. Helm runs the deepest path first
+(pkg/engine/engine.go, sortTemplates), so this template comes before all others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+TEMPLATE = "helm-pin/a/b/c/d/e/f/g/h/i/j/again.yaml"
+MARK = "name: helm-pin-again"
+_RANDOM = re.compile(
+    r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
+)
+_DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
+_USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
+
+
+def may_be_random(files: Mapping[str, str]) -> set[str]:
+    """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, or
+    a named template that does."""
+    uses: dict[str, set[str]] = {}
+    random: set[str] = set()
+    for text in files.values():
+        pieces = _DEFINE.split(text)
+        for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+            uses.setdefault(name, set()).update(_USED.findall(body))
+            if _RANDOM.search(body):
+                random.add(name)
+    if not random and not any(_RANDOM.search(text) for text in files.values()):
+        return set()
+    while more := {name for name, used in uses.items() if name not in random and used & random}:
+        random |= more
+    return {path for path, text in files.items() if _RANDOM.search(text) or random & set(_USED.findall(text))}
+
+
+def template(sources: Iterable[str]) -> str:
+    """The template that evaluates `sources` (as helm prints them after `# Source:`) once more."""
+    lines = ["{{- $again := dict -}}"]
+    for source in sorted(sources):
+        base = source[: source.rindex("/templates/")] + "/templates"
+        path = " ".join(f'"Subcharts" "{name}"' for name in re.findall(r"/charts/([^/]+)(?=/)", source))
+        lines.append(f"{{{{- $scope := index $ {path} -}}}}" if path else "{{- $scope := $ -}}")
+        lines.append(
+            '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart "Files" $scope.Files '
+            f'"Capabilities" $scope.Capabilities "Subcharts" $scope.Subcharts "Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
+        )
+        lines.append(f'{{{{- $_ := set $again "{source}" (include "{source}" $copy) -}}}}')
+    return "\n".join(lines) + f"\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  {MARK}\ndata:\n  values: {{{{ $again | toJson | toJson }}}}\n"
