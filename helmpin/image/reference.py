@@ -1,7 +1,9 @@
-"""Image references: the vocabulary of every room.
+"""Image references: the vocabulary that every room shares.
 
-The grammar is the distribution project's (github.com/distribution/reference, regexp.go; normalisation as in normalize.go):
-`[domain[:port]/]path[:tag][@digest]`. A name without a domain is Docker Hub's, and a single word there is under `library/`.
+The grammar is that of the distribution project (github.com/distribution/reference, reference.go and regexp.go), which docker,
+containerd and the kubelet read references with, and so is the normalisation (normalize.go): no registry means docker.io, and
+docker.io without a namespace means `library/`. Where go-containerregistry's `name` package differs, the grammar is followed;
+tests/unit/test_reference.py lists the differences.
 """
 
 from __future__ import annotations
@@ -10,91 +12,148 @@ import re
 from typing import NamedTuple
 
 DOCKER_HUB = "docker.io"
-NAME_LENGTH_MAX = 255
-_COMPONENT = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_DOMAIN = re.compile(rf"(?:{_COMPONENT}(?:\.{_COMPONENT})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
-_PATH = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+MAX_REPOSITORY = 255
+MAX_TAG = 128
+_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
+
+_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"\w[\w.-]*", re.ASCII)
+_HEX = re.compile(r"[a-f0-9]+")
 
 
 class InvalidReference(ValueError):
-    """A text that is no image reference; says exactly why."""
+    """A text that is no image reference. `text` is what it was; the message is the exact reason, without the text."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(reason)
+        self.text = text
 
 
 class Reference(NamedTuple):
-    """A reference, normalised: where it is served, what it names, and its tag or digest or both."""
+    """A normalised image reference. At least one of tag and digest is there.
+
+    Two texts that mean the same image are the same Reference, so `nginx` equals `docker.io/library/nginx:latest`; whether a
+    tag was written is told by `split(text)`.
+    """
 
     registry: str
-    """Host, with its port if it has one: `docker.io`, `ghcr.io`, `127.0.0.1:5000`."""
+    """Host with an optional port, as written (`ghcr.io`, `127.0.0.1:5000`, `[::1]:5000`); Docker Hub is always `docker.io`."""
     repository: str
-    """`library/nginx`"""
     tag: str | None
     digest: str | None
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Read a reference as people and charts write it. The tag is `latest` when there is neither tag nor digest.
+        """Read `[registry/]repository[:tag][@digest]`. The tag is `latest` where neither tag nor digest is given.
 
-        Raises InvalidReference.
+        Raises InvalidReference with the exact reason.
         """
-        name, tag, digest = split(text)
-        if digest is not None and not valid_digest(digest):
-            raise InvalidReference(f"{digest!r} is not a digest: sha256 with 64 or sha512 with 128 lowercase hex digits")
-        if tag is not None and not _TAG.fullmatch(tag):
-            raise InvalidReference(f"tag {tag!r} is not allowed: 1 to 128 of letters, digits, _ . -, not starting with . or -")
-        domain, path = _split_domain(name)
-        if not _DOMAIN.fullmatch(domain):
-            raise InvalidReference(f"{domain!r} is not a registry host")
-        if not path:
-            raise InvalidReference("it names no repository")
-        if path != path.lower():
-            raise InvalidReference(f"repository {path!r} must be lowercase")
-        if not _PATH.fullmatch(path):
-            raise InvalidReference(f"repository {path!r} is not allowed: lowercase letters and digits, separated by one of . _ __ - or /")
-        if len(path) > NAME_LENGTH_MAX:
-            raise InvalidReference(f"the repository is longer than {NAME_LENGTH_MAX} characters")
-        if _IDENTIFIER.fullmatch(name):
-            raise InvalidReference("64 hex digits are an image's ID, not its name")
-        return cls(domain, path, tag or (None if digest else "latest"), digest)
+        if not text:
+            raise InvalidReference(text, "it is empty")
+        scheme = re.match("[A-Za-z][A-Za-z0-9+.-]{0,20}://", text)
+        if scheme:
+            raise InvalidReference(text, f"it is a URL; leave out {scheme[0]}")
+        if len(text) == 64 and _HEX.fullmatch(text):
+            raise InvalidReference(text, "64 hexadecimal digits are an image ID, not a repository")
+        name, at, digest = text.partition("@")
+        registry, path = _split_registry(name)
+        repository, colon, tag = path.partition(":")
+        if not _REGISTRY.fullmatch(registry):
+            raise InvalidReference(text, f"registry {_shown(registry)} is not a host name or address with an optional port")
+        _check_repository(text, repository)
+        if colon:
+            _check_tag(text, tag)
+        if at:
+            _check_digest(text, digest)
+        return cls(registry, repository, tag if colon else None if at else "latest", digest if at else None)
 
     @property
     def name(self) -> str:
-        """`registry/repository`"""
+        """registry/repository."""
         return f"{self.registry}/{self.repository}"
 
-    def __str__(self) -> str:
-        """`registry/repository[:tag][@digest]`, normalised."""
-        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+    @property
+    def identifier(self) -> str:
+        """What a registry is asked for: the digest, or else the tag (OCI distribution specification, `<reference>`)."""
+        return self.digest or self.tag or "latest"
 
     def with_digest(self, digest: str) -> Reference:
-        """The same reference at a digest."""
+        """The same reference at this digest. Raises InvalidReference when it is none."""
+        _check_digest(digest, digest)
         return self._replace(digest=digest)
+
+    def __str__(self) -> str:
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
 
 def split(text: str) -> tuple[str, str | None, str | None]:
-    """(name, tag, digest) of a reference as written; checks nothing."""
+    """(name, tag, digest) as written: no check, no normalisation, never raises. What is not there is None."""
     name, at, digest = text.partition("@")
-    head, colon, tag = name.rpartition(":")
-    if colon and "/" not in tag:
-        return head, tag, digest if at else None
-    return name, None, digest if at else None
+    colon = name.rfind(":")
+    tag = name[colon + 1 :] if colon > name.rfind("/") else None
+    return (name if tag is None else name[:colon], tag, digest if at else None)
 
 
 def valid_digest(text: str) -> bool:
-    """Whether `text` is a digest of a registered algorithm (OCI image specification, descriptor.md, Digests)."""
-    return _DIGEST.fullmatch(text) is not None
+    """Whether the text is `sha256:` and 64, or `sha512:` and 128, lower-case hexadecimal digits (OCI image-spec, descriptor.md)."""
+    algorithm, _, encoded = text.partition(":")
+    return _DIGEST_LENGTHS.get(algorithm) == len(encoded) and bool(_HEX.fullmatch(encoded))
 
 
-def _split_domain(name: str) -> tuple[str, str]:
+def _split_registry(name: str) -> tuple[str, str]:
+    """(registry, rest): the first part is a registry when it is `localhost`, or has a dot, a colon or a capital letter."""
     first, slash, rest = name.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
-        domain, path = first, rest
-    else:
-        domain, path = DOCKER_HUB, name
-    if domain == "index.docker.io":
-        domain = DOCKER_HUB
-    if domain == DOCKER_HUB and path and "/" not in path:
-        path = f"library/{path}"
-    return domain, path
+    if not slash or not (first == "localhost" or "." in first or ":" in first or first.lower() != first):
+        first, rest = DOCKER_HUB, name
+    elif first == "index.docker.io":
+        first = DOCKER_HUB
+    return first, f"library/{rest}" if first == DOCKER_HUB and "/" not in rest else rest
+
+
+def _check_repository(text: str, repository: str) -> None:
+    if _REPOSITORY.fullmatch(repository):
+        if len(repository) > MAX_REPOSITORY:
+            raise InvalidReference(text, f"repository has {len(repository)} characters, more than {MAX_REPOSITORY}")
+        return
+    if repository in ("", "library/"):
+        raise InvalidReference(text, "there is no repository")
+    if repository.lower() != repository:
+        raise InvalidReference(text, "repository must be lowercase")
+    odd = re.search(r"[^a-z0-9._/-]", repository)
+    if odd:
+        raise InvalidReference(text, f"repository cannot contain {_shown(odd[0])}")
+    part = next(part for part in repository.split("/") if not re.fullmatch(_COMPONENT, part))
+    why = "begin and end with a letter or digit, with . or _ or __ or dashes between" if part else "not be empty"
+    raise InvalidReference(text, f"repository part {_shown(part)} must {why}")
+
+
+def _check_tag(text: str, tag: str) -> None:
+    if not tag:
+        raise InvalidReference(text, "there is no tag after the colon")
+    if not _TAG.fullmatch(tag):
+        odd = re.search(r"[^\w.-]", tag, re.ASCII)
+        raise InvalidReference(text, f"tag cannot contain {_shown(odd[0])}" if odd else f"tag cannot begin with {tag[0]}")
+    if len(tag) > MAX_TAG:
+        raise InvalidReference(text, f"tag has {len(tag)} characters, more than {MAX_TAG}")
+
+
+def _check_digest(text: str, digest: str) -> None:
+    if valid_digest(digest):
+        return
+    algorithm, colon, encoded = digest.partition(":")
+    length = _DIGEST_LENGTHS.get(algorithm)
+    if not digest or not colon:
+        raise InvalidReference(text, f"digest {_shown(digest)} is not of the form sha256:…" if digest else "there is no digest after the @")
+    if length is None:
+        raise InvalidReference(text, f"digest algorithm {_shown(algorithm)} is not supported: sha256 and sha512 are")
+    if len(encoded) != length:
+        raise InvalidReference(text, f"digest of {algorithm} needs {length} hexadecimal digits, not {len(encoded)}")
+    raise InvalidReference(text, "digest must be lowercase hexadecimal")
+
+
+def _shown(part: str) -> str:
+    """A part of a hostile text as it may be printed: quoted, without control characters, and cut."""
+    return ascii(part if len(part) <= 80 else part[:77] + "...")
