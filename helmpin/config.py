@@ -71,9 +71,7 @@ def _registry(lists: Mapping[str, tuple[str, ...]], ca_file: str | None, timeout
     settings = RegistrySettings(mirrors=tuple(mirrors), plain_http=frozenset(lists["registry-plain-http"]), ca_file=ca_file)
     if timeout is None:
         return settings
-    from dataclasses import replace
-
-    return replace(settings, timeout=seconds(str(timeout), timeout_where))
+    return settings._replace(timeout=seconds(str(timeout), timeout_where))
 
 
 def seconds(text: str, where: str) -> float:
