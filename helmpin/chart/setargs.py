@@ -63,6 +63,19 @@ def arguments(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[st
     return out
 
 
+def as_tree(settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as a tree of values, for a values file; lists are whole, as in `arguments`."""
+    tree: dict[str, Any] = {}
+    for path, value in settings:
+        node: Any = tree
+        for i, part in enumerate(path[:-1]):
+            if isinstance(path[i + 1], int) and not isinstance(part, int) and part not in node:
+                node[part] = copy.deepcopy(lookup(values, path[: i + 1]))
+            node = node[part] if isinstance(part, int) else node.setdefault(part, {})
+        node[path[-1]] = value
+    return tree
+
+
 def lookup(node: Any, path: Path) -> Any:
     """The value at `path`; None where there is none."""
     for part in path:

@@ -1,0 +1,98 @@
+"""Setting one annotation in a Chart.yaml by editing its text, so that every other byte of it stays.
+
+The place to edit is where the YAML parser says it is; what comes out is parsed again and proved to differ in that one key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from helmpin.errors import HelmFailed
+
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*")
+
+
+def annotate(text: str, key: str, value: str) -> str:
+    """`text` (a Chart.yaml) with annotations[key] set to `value`; its first YAML document counts, as in helm.
+
+    Raises HelmFailed when the text is not a YAML mapping, or written in a way that cannot be edited.
+    """
+    bom = "\ufeff" if text.startswith("\ufeff") else ""
+    body = text.removeprefix("\ufeff")
+    try:
+        before = list(yaml.load_all(body, Loader=yaml.CSafeLoader))
+        edited = _edit(body, key, value)
+        after = list(yaml.load_all(edited, Loader=yaml.CSafeLoader))
+    except yaml.YAMLError as error:
+        raise _refuse(str(error)) from None
+    before[0]["annotations"] = {**(before[0].get("annotations") or {}), key: value}
+    if after != before:
+        raise _refuse("its `annotations` are written in a way that cannot be edited safely")
+    return bom + edited
+
+
+def _refuse(why: str) -> HelmFailed:
+    return HelmFailed("the chart's Chart.yaml cannot be annotated", where="Chart.yaml", why=why, todo="write `annotations:` as a plain YAML block mapping")
+
+
+def _edit(text: str, key: str, value: str) -> str:
+    root = _first_document(text)
+    if not isinstance(root, yaml.MappingNode) or not root.value:
+        raise _refuse("it is not a YAML mapping")
+    found = [(k, v) for k, v in root.value if k.value == "annotations"]
+    if not found:
+        return _insert(text, root, "annotations", None, key, value)
+    name, node = found[-1]  # of a key given twice, the last counts
+    start, end = node.start_mark.index, node.end_mark.index
+    pair = f"{_quoted(key)}: {_quoted(value)}"
+    if start < name.end_mark.index:  # an alias: the node is where its anchor is
+        alias = re.compile(r"\s*:\s*(\*[^\s,\]}]+)").match(text, name.end_mark.index)
+        if not alias:
+            raise _refuse("its `annotations` are written in a way that cannot be edited safely")
+        return f"{text[: alias.start(1)]}{{<<: {alias[1]} , {pair}}}{text[alias.end(1) :]}"
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+        space = " " if text[start - 1 : start] == ":" else ""
+        return f"{text[:start]}{space}{{{pair}}}{text[end:]}"
+    if not isinstance(node, yaml.MappingNode):
+        raise _refuse("its `annotations` are not a mapping")
+    for k, v in reversed(node.value):
+        if k.value == key:
+            start = v.start_mark.index
+            end = start + len(text[start : v.end_mark.index].rstrip())
+            return f"{text[:start]}{_quoted(value)}{text[end:]}"
+    if not node.value:
+        return f"{text[: end - 1]}{pair}{text[end - 1 :]}"
+    return _insert(text, node, key, value)
+
+
+def _insert(text: str, node: yaml.MappingNode, *path_and_value: str | None) -> str:
+    """`text` with an entry put before the first one of the mapping `node`: (key, value) or (key, None, inner key, value)."""
+    first = node.value[0][0].start_mark
+    key, value, *inner = (None if part is None else _quoted(part) for part in path_and_value)
+    if node.flow_style:
+        entry = f"{key}: {value}" if not inner else f"{key}: {{{inner[0]}: {inner[1]}}}"
+        return f"{text[: first.index]}{entry}, {text[first.index :]}"
+    line = "\r\n" if "\r\n" in text else "\n"
+    indent = line + " " * first.column
+    entry = f"{key}: {value}" if not inner else f"{key}:{indent}  {inner[0]}: {inner[1]}"
+    return f"{text[: first.index]}{entry}{indent}{text[first.index :]}"
+
+
+def _first_document(text: str) -> Any:
+    loader = yaml.CSafeLoader(text)
+    try:
+        return loader.get_node() if loader.check_node() else None
+    finally:
+        loader.dispose()
+
+
+def _quoted(text: str) -> str:
+    """`text` as a YAML scalar on one line, in block and in flow style."""
+    import json
+
+    if _PLAIN.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "''") + "'" if text.isprintable() else json.dumps(text)

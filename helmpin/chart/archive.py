@@ -1,0 +1,147 @@
+"""Chart archives and chart directories as files in memory, named as helm's loader names them (pkg/chart/loader).
+
+Nothing of an archive is ever written to the disk under a name of its own, so there is no path to escape to; what helm's loader
+refuses is refused here too, in the same cases.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import posixpath
+import re
+import stat
+import tarfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from helmpin.chart import ignore
+from helmpin.errors import HelmFailed
+
+MAX_BYTES = 100 * 1024 * 1024
+"""What helm decompresses of one chart at most (MaxDecompressedChartSize); here for a chart and all its packed dependencies."""
+MAX_FILES = 100_000
+
+
+class File(NamedTuple):
+    """One file of a chart: its bytes and when they were changed (seconds since 1970)."""
+
+    data: bytes
+    modified: float
+
+
+class Budget:
+    """How much a chart may still unpack to. `spend` raises HelmFailed when it is used up."""
+
+    def __init__(self, chart: str) -> None:
+        self.chart = chart
+        self.bytes = MAX_BYTES
+        self.files = MAX_FILES
+
+    def spend(self, size: int) -> None:
+        """Count one file of `size` bytes."""
+        self.bytes -= size
+        self.files -= 1
+        if self.bytes < 0 or self.files < 0:
+            raise HelmFailed(
+                f"the chart is larger than {MAX_BYTES >> 20} MiB or has more than {MAX_FILES} files",
+                where=self.chart,
+                why="helm does not load such a chart",
+                todo="leave what the chart does not need out with .helmignore",
+            )
+
+
+def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
+    """The files in a chart archive, by their path in the chart. `name` is for messages. Raises HelmFailed."""
+    files: dict[str, File] = {}
+    try:
+        raw = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(budget.bytes + tarfile.RECORDSIZE + 1)
+        with tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as tar:
+            for member in tar:
+                if member.isdir():
+                    continue
+                if not (member.isreg() or member.issym() or member.islnk()):
+                    raise _refuse(name, f"{member.name!r} is a device or a pipe, not a file")
+                path = _path(member.name, name)
+                budget.spend(member.size if member.isreg() else 0)
+                content = tar.extractfile(member) if member.isreg() else None
+                # a link has no content of its own: helm too takes it for an empty file
+                file = File(content.read() if content else b"", member.mtime)
+                if files.setdefault(path, file).data != file.data:
+                    raise _refuse(name, f"it holds two different files named {path}")
+            if raw[tar.offset : tar.offset + tarfile.BLOCKSIZE].strip(b"\0"):
+                raise _refuse(name, f"it is damaged after {len(files)} files")
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise _refuse(name, f"it is not a gzipped tar archive, or damaged: {error}") from None
+    if not files:
+        raise _refuse(name, "there are no files in it")
+    return files
+
+
+def _path(member: str, archive: str) -> str:
+    """The path in the chart of an archive member: without the chart's own directory, in helm's reading."""
+    top, _, rest = member.replace("\\", "/").partition("/")
+    path = posixpath.normpath(rest) if rest else "."
+    if top == "Chart.yaml":
+        raise _refuse(archive, "Chart.yaml is not in a directory")
+    if rest.startswith("/") or path == "." or path.startswith("..") or re.match("[A-Za-z]:/", path) or "\0" in path:
+        raise _refuse(archive, f"{member!r} points outside of the chart")
+    return path
+
+
+def _refuse(name: str, why: str) -> HelmFailed:
+    return HelmFailed("the chart archive cannot be used", where=name, why=why, todo="get or package the chart again (helm package)")
+
+
+def pack(files: dict[str, File], level: int) -> bytes:
+    """A chart archive with these files. `level` is gzip's: 0 stores."""
+    pieces: list[bytes] = []
+    for path, file in files.items():
+        info = tarfile.TarInfo(f"chart/{path}")
+        info.size, info.mtime = len(file.data), int(file.modified)
+        pieces += [info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"), file.data, bytes(-len(file.data) % tarfile.BLOCKSIZE)]
+    pieces.append(bytes(2 * tarfile.BLOCKSIZE))
+    compressor = zlib.compressobj(level, wbits=31)
+    return compressor.compress(b"".join(pieces)) + compressor.flush()
+
+
+def read_directory(top: Path, budget: Budget) -> dict[str, File]:
+    """The files of a chart directory that helm loads, by their path in the chart: .helmignore applies, links are followed.
+
+    Raises HelmFailed for what helm's loader refuses too, and for names that no archive can carry.
+    """
+    files: dict[str, File] = {}
+    try:
+        try:
+            rules = ignore.parse((top / ".helmignore").read_text(errors="surrogateescape"))
+        except FileNotFoundError:
+            rules = ignore.parse("")
+        _read_into(files, str(top), "", rules, budget)
+    except ValueError as error:
+        raise HelmFailed("the chart cannot be read", where=str(top / ".helmignore"), why=str(error)) from None
+    except OSError as error:
+        raise HelmFailed("the chart cannot be read", where=str(error.filename or top), why=error.strerror or str(error)) from None
+    return files
+
+
+def _read_into(files: dict[str, File], directory: str, prefix: str, rules: list[ignore.Rule], budget: Budget) -> None:
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        path = prefix + entry.name
+        status = entry.stat()
+        if stat.S_ISDIR(status.st_mode):
+            if not ignore.ignored(rules, path, True):
+                _read_into(files, entry.path, path + "/", rules, budget)
+        elif not ignore.ignored(rules, path, False):
+            if not stat.S_ISREG(status.st_mode):
+                raise HelmFailed("the chart cannot be read", where=entry.path, why="it is a device, a pipe or a socket, not a file")
+            if "\\" in path or path.startswith("..") or re.match("[A-Za-z]:/", path):
+                raise HelmFailed(
+                    "the chart has a file name that cannot be packed", where=entry.path,
+                    why="a chart archive cannot hold names with a backslash, a leading `..` or a drive letter",
+                    todo="rename it, or leave it out with .helmignore",
+                )
+            budget.spend(status.st_size)
+            with open(entry.path, "rb") as file:
+                files[path] = File(file.read(), status.st_mtime)

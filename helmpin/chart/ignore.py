@@ -1,0 +1,102 @@
+"""Which files of a chart directory helm leaves out: .helmignore as helm reads it (pkg/ignore/rules.go).
+
+It looks like .gitignore and is not: the first rule that matches decides, `!rule` leaves out all that does not match, a rule
+with a slash matches the whole path only, and `**` is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """One line of .helmignore."""
+
+    matches: re.Pattern[str]
+    base_only: bool
+    """Match the file's own name, not its path."""
+    directory: bool
+    negated: bool
+
+
+def parse(text: str) -> list[Rule]:
+    """The rules in a .helmignore, and helm's own last one (dot files in templates/). Raises ValueError with helm's words."""
+    lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
+    rules = [_rule(line) for line in lines if line and not line.startswith("#")]
+    return [*rules, _rule("templates/.?*")]
+
+
+def ignored(rules: list[Rule], path: str, is_directory: bool) -> bool:
+    """Whether helm leaves out `path` (relative to the chart, with slashes); of a directory, all that is in it."""
+    name = path.rpartition("/")[2]
+    for rule in rules:
+        applies = is_directory or not rule.directory
+        matched = applies and rule.matches.fullmatch(name if rule.base_only else path) is not None
+        if matched != rule.negated:
+            return True
+    return False
+
+
+def _rule(line: str) -> Rule:
+    if "**" in line:
+        raise ValueError("double-star (**) syntax is not supported")
+    pattern(line)
+    negated = line.startswith("!")
+    glob = line.removeprefix("!")
+    directory = glob.endswith("/")
+    glob = glob.removesuffix("/")
+    base_only = "/" not in glob
+    return Rule(pattern(glob.removeprefix("/")), base_only, directory, negated)
+
+
+def pattern(glob: str) -> re.Pattern[str]:
+    """A pattern of Go's filepath.Match: `*` and `?` stop at a slash, `[^a-z]` negates, a backslash quotes.
+
+    Raises ValueError where Go says `syntax error in pattern`.
+    """
+    out, i = "", 0
+    while i < len(glob):
+        char, i = glob[i], i + 1
+        if char == "*":
+            out += "[^/]*"
+        elif char == "?":
+            out += "[^/]"
+        elif char == "[":
+            text, i = _class(glob, i)
+            out += text
+        elif char == "\\":
+            if i == len(glob):
+                raise ValueError(f"syntax error in pattern: {glob}")
+            out += re.escape(glob[i])
+            i += 1
+        else:
+            out += re.escape(char)
+    return re.compile(out, re.DOTALL)
+
+
+def _class(glob: str, i: int) -> tuple[str, int]:
+    """The character class that starts after `[` at `i`, as a regular expression, and where it ends."""
+    negated = glob.startswith("^", i)
+    i += negated
+    ranges: list[str] = []
+    while not (ranges and glob.startswith("]", i)):
+        low, i = _class_char(glob, i)
+        high = low
+        if glob.startswith("-", i):
+            high, i = _class_char(glob, i + 1)
+        ranges.append(f"{re.escape(low)}-{re.escape(high)}" if low <= high else "")
+    inside = "".join(ranges)
+    nothing, anything = "(?!)", "."
+    return (f"[{'^' if negated else ''}{inside}]" if inside else anything if negated else nothing), i + 1
+
+
+def _class_char(glob: str, i: int) -> tuple[str, int]:
+    """One character of a class, maybe quoted, and where the next one starts; something must follow it."""
+    if glob.startswith("\\", i):
+        i += 1
+    elif glob.startswith(("-", "]"), i):
+        raise ValueError(f"syntax error in pattern: {glob}")
+    if i + 1 >= len(glob):
+        raise ValueError(f"syntax error in pattern: {glob}")
+    return glob[i], i + 1

@@ -1,0 +1,170 @@
+"""Staging: the private copy of the user's chart that helm gets, with what helm-pin adds to it.
+
+Whatever the source, the chart is read once, and every edit makes a new archive of it in a directory that only this user can
+enter. So both renders and the upgrade see the same bytes, `.helmignore` cannot hide what was added, and an archive is never
+unpacked on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from helmpin.chart.annotations import annotate
+from helmpin.chart.archive import Budget, read_directory, unpack
+from helmpin.chart.tree import Tree
+from helmpin.errors import HelmFailed
+
+
+class Helm(Protocol):
+    """What staging needs of helm."""
+
+    def run(self, args: Sequence[str]) -> str:
+        """Run it and return its standard output. Raises HelmFailed."""
+
+
+@dataclass(frozen=True)
+class ChartSource:
+    """Where a chart comes from: as the user typed it, with the flags that helm finds charts by (--repo, --version, --verify, …)."""
+
+    chart: str
+    flags: tuple[str, ...] = field(default=(), repr=False)  # may hold a password
+    dependency_update: bool = False
+
+
+class StagedChart:
+    """A chart that helm-pin may change. `path` is what helm gets."""
+
+    def __init__(self, tree: Tree, directory: Path) -> None:
+        self._tree = tree
+        self._directory = directory
+        self._path: Path | None = None
+        self._count = 0
+        metadata = tree.chart().metadata
+        self.name = _text(metadata.get("name"))
+        self.version = _text(metadata.get("version"))
+        self.app_version = _text(metadata.get("appVersion"))
+        self.kube_version = _text(metadata.get("kubeVersion"))
+        annotations = metadata.get("annotations")
+        self.annotations = {str(k): _text(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
+
+    @property
+    def path(self) -> Path:
+        """The chart as it is now: an archive. Ask again after each change; what was given before stays as it was."""
+        if self._path is None:
+            self._count += 1
+            path = self._directory / f"{self._count}.tgz"
+            path.write_bytes(self._tree.packed())
+            self._path = path
+        return self._path
+
+    def annotate(self, key: str, text: str) -> None:
+        """Set one annotation of the chart; every other byte of Chart.yaml stays. Raises HelmFailed."""
+        try:
+            before = self._tree.read("Chart.yaml").decode()
+        except UnicodeDecodeError as error:
+            raise HelmFailed("the chart's Chart.yaml cannot be annotated", where="Chart.yaml", why=str(error)) from None
+        self.write("Chart.yaml", annotate(before, key, text))
+        self.annotations[key] = text
+
+    def write_template(self, name: str, text: str) -> None:
+        """Make or replace the file `name` in the chart's own templates directory."""
+        self.write(f"templates/{name}", text)
+
+    def remove_template(self, name: str) -> None:
+        """Take a file out of the chart's own templates directory again. Raises KeyError."""
+        self._path = None
+        self._tree.remove(f"templates/{name}")
+
+    def write_values(self, text: str) -> None:
+        """Replace the chart's default values."""
+        self.write("values.yaml", text)
+
+    def template_files(self) -> dict[str, str]:
+        """The text of every template of the chart and of its dependencies, by path; see tree.py for those in archives."""
+        paths = [path for path in self._tree.walk() if "/templates/" in f"/{path}"]
+        return {path: self._tree.read(path).decode(errors="surrogateescape") for path in paths}
+
+    def source_to_path(self, source: str) -> str:
+        """The path of the template that helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml`. Raises Refused."""
+        return self._tree.source_to_path(source)
+
+    def rename(self, path: str, new: str) -> None:
+        """Rename a file of the chart or of a dependency, within its own chart. Raises KeyError."""
+        self._path = None
+        self._tree.rename(path, new)
+
+    def write(self, path: str, text: str) -> None:
+        """Make or replace a file of the chart or of a dependency."""
+        self._path = None
+        self._tree.write(path, text.encode(errors="surrogateescape"))
+
+
+@contextmanager
+def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
+    """A private copy of a chart, gone when the block ends however it ends.
+
+    The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed: in helm's own words where helm
+    was asked, in ours where the chart cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="helm-pin-") as name:
+        directory = Path(name)
+        yield StagedChart(_fetch(source, helm, directory), directory)
+
+
+def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
+    chart = source.chart.strip()
+    path = Path(chart).absolute()
+    verify = _switch(source.flags, "--verify")
+    if path.is_dir() and not verify:
+        tree = _directory(path)
+        if source.dependency_update and tree.missing_dependencies():
+            helm.run(["dependency", "update", str(path)])
+            tree = _directory(path)
+        return tree
+    if path.exists():
+        if verify:
+            keyring = _values(source.flags, "--keyring")[-1:]
+            helm.run(["verify", str(path), *(f"--keyring={ring}" for ring in keyring)])
+        return _archive(path, chart)
+    if os.path.isabs(chart) or chart.startswith("."):
+        raise HelmFailed("chart not found", where=chart, why="there is no such file or directory")
+    helm.run(["pull", chart, *source.flags, "--destination", str(directory)])
+    return _archive(next(directory.glob("*.tgz")), chart)
+
+
+def _directory(path: Path) -> Tree:
+    budget = Budget(str(path))
+    return _chart(Tree(read_directory(path, budget), budget), str(path))
+
+
+def _archive(path: Path, name: str) -> Tree:
+    budget = Budget(name)
+    return _chart(Tree(unpack(path.read_bytes(), budget, name), budget), name)
+
+
+def _chart(tree: Tree, name: str) -> Tree:
+    if "Chart.yaml" not in tree:
+        raise HelmFailed("this is not a chart", where=name, why="there is no Chart.yaml in it")
+    return tree
+
+
+def _values(flags: Sequence[str], name: str) -> list[str]:
+    """The values given to the flag `name`, as `--name value` or `--name=value`."""
+    pairs = zip(flags, [*flags[1:], ""], strict=True)
+    return [after if flag == name else flag.partition("=")[2] for flag, after in pairs if flag.partition("=")[0] == name]
+
+
+def _switch(flags: Sequence[str], name: str) -> bool:
+    given = [flag for flag in flags if flag.partition("=")[0] == name]
+    return bool(given) and given[-1].partition("=")[2].lower() not in ("false", "f", "0")
+
+
+def _text(value: object) -> str:
+    """A scalar of Chart.yaml as helm reads it into a string."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,165 @@
+"""The files of one chart, its packed dependencies included as if they were unpacked where they lie.
+
+A file of a packed dependency is named by the archive's path: `charts/redis-1.2.3.tgz/templates/x.yaml`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from helmpin.chart.archive import Budget, File, pack, unpack
+from helmpin.errors import HelmFailed, Refused
+
+_PACKED = re.compile(r"(?:.+/)?charts/[^/_.][^/]*\.tgz")
+
+
+class Chart(NamedTuple):
+    """One chart of the tree: where its files are (`""`, `charts/sub/`), and its metadata."""
+
+    prefix: str
+    metadata: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The chart's own name."""
+        return str(self.metadata.get("name"))
+
+
+class Tree:
+    """The files of a chart. Paths are relative to the chart, with slashes."""
+
+    def __init__(self, files: dict[str, File], budget: Budget) -> None:
+        self.files = files
+        self._budget = budget
+        self._packed: dict[str, Tree] = {}
+        self._changed = False
+
+    def walk(self) -> Iterator[str]:
+        """The path of every file, those in packed dependencies included. Raises HelmFailed for one that cannot be unpacked."""
+        for path in list(self.files):
+            yield path
+            if _PACKED.fullmatch(path):
+                yield from (f"{path}/{inner}" for inner in self._unpacked(path).walk())
+
+    def __contains__(self, path: str) -> bool:
+        tree, inner = self._locate(path)
+        return inner in tree.files
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file. Raises KeyError."""
+        tree, inner = self._locate(path)
+        return tree.files[inner].data
+
+    def write(self, path: str, data: bytes) -> None:
+        """Make or replace a file."""
+        tree, inner = self._locate(path, change=True)
+        tree.files[inner] = File(data, time.time())
+
+    def remove(self, path: str) -> None:
+        """Take a file away. Raises KeyError."""
+        tree, inner = self._locate(path, change=True)
+        del tree.files[inner]
+
+    def rename(self, path: str, new: str) -> None:
+        """Rename a file; `new` stays within the same archive. Raises KeyError."""
+        tree, inner = self._locate(path, change=True)
+        other, inner_new = self._locate(new, change=True)
+        assert tree is other, "a file cannot be renamed into another archive"
+        tree.files[inner_new] = tree.files.pop(inner)
+
+    def packed(self, level: int = 0) -> bytes:
+        """The whole chart as an archive; packed dependencies that nobody changed stay byte for byte."""
+        for path, tree in self._packed.items():
+            if tree._changed:
+                # compressed, for helm limits the size of a file in a chart
+                self.files[path] = File(tree.packed(level=6), self.files[path].modified)
+                tree._changed = False
+        return pack(self.files, level)
+
+    def chart(self, prefix: str = "") -> Chart:
+        """The chart whose files start with `prefix`. Raises HelmFailed when its Chart.yaml cannot be read."""
+        metadata: dict[str, Any] = {}
+        for name in ("Chart.yaml", "requirements.yaml"):  # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
+            if prefix + name in self:
+                metadata.update(self._mapping(prefix + name))
+        return Chart(prefix, metadata)
+
+    def subcharts(self, parent: Chart) -> list[Chart]:
+        """The charts in the charts/ directory of `parent`."""
+        tree, inner = self._locate(parent.prefix)
+        start = f"{inner}charts/"
+        names = {path[len(start) :].partition("/")[0] for path in tree.files if path.startswith(start)}
+        return [
+            self.chart(f"{parent.prefix}charts/{name}/")
+            for name in sorted(names)
+            if not name.startswith(("_", ".")) and (name.endswith(".tgz") or f"{start}{name}/Chart.yaml" in tree.files)
+        ]
+
+    def missing_dependencies(self) -> list[str]:
+        """The names of the dependencies that the chart asks for and has not (pkg/action, CheckDependencies)."""
+        root = self.chart()
+        present = {chart.name for chart in self.subcharts(root)}
+        return [name for name in (str(d.get("name")) for d in _dependencies(root)) if name not in present]
+
+    def source_to_path(self, source: str) -> str:
+        """The path of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`).
+
+        Raises Refused when it cannot be told for certain.
+        """
+        parts = source.split("/")[1:]
+        charts = [self.chart()]
+        while len(parts) > 2 and parts[0] == "charts":
+            charts = [child for chart in charts for child in self._children(chart, parts[1])]
+            parts = parts[2:]
+        paths = [path for path in (chart.prefix + "/".join(parts) for chart in charts) if path in self]
+        if len(paths) != 1:
+            raise Refused(
+                "cannot tell which file of the chart a template is", where=source,
+                why=f"{' and '.join(paths)} both could be it" if paths else "no file of the chart or its dependencies has that place",
+            )
+        return paths[0]
+
+    def _children(self, parent: Chart, called: str) -> list[Chart]:
+        """The subcharts of `parent` that helm may know as `called`: by an alias, or by their own name."""
+        charts = self.subcharts(parent)
+        found = []
+        for dependency in _dependencies(parent):
+            if (dependency.get("alias") or dependency.get("name")) == called:
+                same = [chart for chart in charts if chart.name == dependency.get("name")]
+                exact = [chart for chart in same if chart.metadata.get("version") == dependency.get("version")]
+                found += exact or same
+        return found or [chart for chart in charts if chart.name == called]
+
+    def _mapping(self, path: str) -> dict[str, Any]:
+        try:
+            loaded = yaml.load(self.read(path), Loader=yaml.CSafeLoader)
+        except yaml.YAMLError as error:
+            raise HelmFailed("the chart cannot be read", where=path, why=str(error)) from None
+        if not isinstance(loaded, dict):
+            raise HelmFailed("the chart cannot be read", where=path, why="it is not a YAML mapping")
+        return loaded
+
+    def _locate(self, path: str, *, change: bool = False) -> tuple[Tree, str]:
+        """The tree that holds `path`, and its path there."""
+        self._changed = self._changed or change
+        at = path.find(".tgz/")
+        while at >= 0:
+            if path[: at + 4] in self.files and _PACKED.fullmatch(path[: at + 4]):
+                return self._unpacked(path[: at + 4])._locate(path[at + 5 :], change=change)
+            at = path.find(".tgz/", at + 1)
+        return self, path
+
+    def _unpacked(self, path: str) -> Tree:
+        if path not in self._packed:
+            self._packed[path] = Tree(unpack(self.files[path].data, self._budget, path), self._budget)
+        return self._packed[path]
+
+
+def _dependencies(chart: Chart) -> list[Mapping[str, Any]]:
+    listed = chart.metadata.get("dependencies")
+    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
