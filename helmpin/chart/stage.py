@@ -21,6 +21,13 @@ from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
 
 
+SOURCE_FLAGS = frozenset(
+    "--ca-file --cert-file --devel --insecure-skip-tls-verify --key-file --keyring --pass-credentials --password --plain-http --repo "
+    "--username --verify --version".split()
+)
+"""helm's flags about where a chart comes from (pkg/action/install.go, ChartPathOptions)."""
+
+
 class Helm(Protocol):
     """What staging needs of helm."""
 
@@ -89,6 +96,10 @@ class StagedChart:
         """The text of every template of the chart and of its dependencies, by path; see tree.py for those in archives."""
         paths = [path for path in self._tree.walk() if "/templates/" in f"/{path}"]
         return {path: self._tree.read(path).decode(errors="surrogateescape") for path in paths}
+
+    def crd_files(self) -> list[str]:
+        """The text of every file under crds/, of the chart and of its dependencies."""
+        return [self._tree.read(path).decode(errors="surrogateescape") for path in self._tree.walk() if "/crds/" in f"/{path}"]
 
     def source_to_path(self, source: str) -> str:
         """The path of the template that helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml`. Raises Refused."""

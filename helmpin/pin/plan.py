@@ -97,7 +97,7 @@ class Search:
 
     def run(self) -> Outcome:
         """Search until every use is pinned and nothing else changed, or the renders are used up."""
-        failure = ""
+        failure, failing = "", self.uses
         while self.renders < MAX_RENDERS:
             self._settle_conflicts()
             self._wrap_the_rest(last=self.renders == MAX_RENDERS - 1)
@@ -122,7 +122,8 @@ class Search:
             failure = "\n".join(map(str, collateral[:3]))
             advanced = self._blame_collateral(collateral)
             self._blame_failing(failing, comparison, advanced)
-        return self._outcome(self.plain, {use.key: failure or "no value and no template line carries it" for use in self.uses})
+        left = self.uses if failure else failing
+        return self._outcome(self.plain, {use.key: failure or "no value and no template line carries it" for use in left})
 
     # -- randomness ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,26 @@
+"""helm pin template: the manifest with every image pinned, on standard output."""
+
+from __future__ import annotations
+
+import sys
+
+from helmpin.arguments import words
+from helmpin.cli import Request
+from helmpin.pin.prepare import prepare
+
+PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})
+"""helm template's flags about what is printed, not what is rendered."""
+
+
+def run(request: Request) -> int:
+    """Print the pinned manifest."""
+    *release, chart = request.positionals
+    printing = words(f for f in request.flags if f.name in PRINTS)
+    request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS])
+    with prepare(request, release[0] if release else "", chart) as plan:
+        if request.settings.mutable == "refuse":
+            plan.refuse_mutable()
+        plan.refuse_problems()
+        text = plan.print_with(printing) if printing else plan.render.text
+        sys.stdout.write(text)
+    return 0

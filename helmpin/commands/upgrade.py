@@ -1,0 +1,14 @@
+"""helm pin upgrade: pin every image of the chart, deploy, read back."""
+
+from __future__ import annotations
+
+from helmpin.cli import Request
+from helmpin.pin.deploy import deploy
+from helmpin.pin.prepare import prepare
+
+
+def run(request: Request) -> int:
+    """Upgrade the release with every image by digest."""
+    release, chart = request.positionals
+    with prepare(request, release, chart, deploys="upgrade") as plan:
+        return deploy(request.helm, plan, "upgrade", refuse_mutable=request.settings.mutable == "refuse")

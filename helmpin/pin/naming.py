@@ -1,0 +1,44 @@
+"""The release's name where helm would make one up: it must be the same in every render and in the deployment."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from helmpin.arguments import Given, is_on, last
+from helmpin.errors import UsageError
+from helmpin.helm import Helm
+
+
+def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tuple[str, str, list[Given]]:
+    """(release, chart, flags without those that name the release), by helm's rules (pkg/action/install.go, NameAndChart).
+
+    Raises UsageError when there is no name or too many.
+    """
+    generate, pattern = is_on(flags, "--generate-name"), last(flags, "--name-template")
+    rest = [f for f in flags if f.name not in ("--generate-name", "--name-template")]
+    if len(positionals) == 2:
+        if generate or pattern:
+            raise UsageError("cannot set --generate-name or --name-template and also give a release name")
+        return positionals[0], positionals[1], rest
+    chart = positionals[0]
+    if pattern:
+        return _from_template(pattern, helm), chart, rest
+    if not generate:
+        raise UsageError("must either provide a name or specify --generate-name", todo="helm pin install RELEASE CHART")
+    base = Path(chart.rstrip("/")).name or "chart"
+    base = re.sub(r"(-[0-9].*)?\.t(ar\.)?gz$", "", base.rpartition(":")[2] if "://" not in chart else base)
+    return f"{base if base != '.' else 'chart'}-{int(time.time())}", chart, rest
+
+
+def _from_template(pattern: str, helm: Helm) -> str:
+    """Have helm itself evaluate --name-template, once, with a chart that prints the name."""
+    with tempfile.TemporaryDirectory(prefix="helm-pin-name-") as folder:
+        chart = Path(folder) / "name"
+        (chart / "templates").mkdir(parents=True)
+        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: name\nversion: 0.0.0\n")
+        (chart / "templates" / "name.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n")
+        text = helm.run(["template", "--name-template", pattern, str(chart)])
+    return re.findall(r"(?m)^  name: (\S+)$", text)[0]

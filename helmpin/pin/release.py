@@ -1,0 +1,106 @@
+"""Reading stored revisions through helm, whatever storage driver holds them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from helmpin.errors import VerificationFailed
+from helmpin.helm import Helm, Running
+from helmpin.image.reference import split
+from helmpin.pin import digestset
+from helmpin.pin.digestset import ANNOTATION, DigestSet
+from helmpin.pin.render import ImageUse, parse
+
+_SEPARATOR = "\n=== helm-pin: the next part ===\n"
+_TEMPLATE = _SEPARATOR.join(
+    (
+        "{{ .Release.Version }} {{ .Release.Info.Status }}",
+        f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
+        "{{ .Release.Manifest }}",
+        "{{ range .Release.Hooks }}\n---\n# Source: {{ .Path }}\n{{ .Manifest }}\n{{ end }}",
+        "",
+    )
+)
+
+
+class Stored(NamedTuple):
+    """One stored revision."""
+
+    release: str
+    revision: int
+    status: str
+    record_text: str
+    """The annotation; '' when helm-pin did not make the revision."""
+    manifest: str
+    hooks: str
+
+    def record(self) -> DigestSet | None:
+        """The digest record, or None when there is none. Raises VerificationFailed when it is not valid."""
+        return digestset.parse(self.record_text, f"release {self.release}, revision {self.revision}") if self.record_text else None
+
+    def uses(self) -> list[ImageUse]:
+        """Every image use of the stored manifest and hooks."""
+        return parse(self.manifest).images() + parse(self.hooks).images()
+
+
+class Reading:
+    """Reading one revision has been started; `result()` waits for it."""
+
+    def __init__(self, helm: Helm, release: str, revision: int | None = None) -> None:
+        self._release = release
+        at = ["--revision", str(revision)] if revision else []
+        self._running: Running = helm.start(["get", "all", release, *at, "--template", _TEMPLATE])
+
+    def result(self) -> Stored:
+        """Raises HelmFailed."""
+        head, record, manifest, hooks, *_ = self._running.output().split(_SEPARATOR)
+        revision, _, status = head.strip().partition(" ")
+        text = "" if record.strip() in ("", "<no value>") else record.strip()
+        return Stored(self._release, int(revision), status, text, manifest, hooks)
+
+
+def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
+    """One revision, or the latest. Raises HelmFailed."""
+    return Reading(helm, release, revision).result()
+
+
+def disagreements(record: DigestSet, uses: list[ImageUse]) -> list[str]:
+    """Where images are not what the record says: one line for each, empty when all agree."""
+    digests = {(split(image.image)[0], image.digest) for image in record.images}
+    known = {image.digest for image in record.images}
+    found = []
+    for use in uses:
+        name, _, digest = split(use.image)
+        if use.image in record.allowed:
+            continue
+        if digest is None:
+            found.append(f"{use.place()}: {use.image} has no digest")
+        elif (name, digest) not in digests:
+            why = "is recorded for another repository" if digest in known else "is not in the record"
+            found.append(f"{use.place()}: {use.image} {why}")
+    used = {split(use.image)[2] for use in uses}
+    found += [f"{image.reference}: its recorded digest {image.digest} is used nowhere" for image in record.images if image.digest not in used]
+    return found
+
+
+def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
+    """The record of a stored revision, proved to be that of its manifest and hooks (and to be the one expected).
+
+    Raises VerificationFailed, saying what differs.
+    """
+    where = f"release {stored.release}, revision {stored.revision}"
+    record = stored.record()
+    if record is None:
+        raise VerificationFailed("the revision has no digest record", where=where, why="helm-pin did not deploy it", todo="deploy with helm pin upgrade")
+    problems = disagreements(record, stored.uses())
+    if expected is not None and record != expected:
+        problems.insert(0, f"the stored record (set {record.set_id}) is not the one that was deployed (set {expected.set_id})")
+    if problems:
+        raise VerificationFailed("the stored release is not what its record says", where=where, why="\n".join(problems[:20]), todo=f"see helm get manifest {stored.release} --revision {stored.revision}")
+    return record
+
+
+def plain_status(status: str) -> str:
+    """helm's status word as `helm history` prints it."""
+    return re.sub(r"\s+", "-", status.strip().lower())
