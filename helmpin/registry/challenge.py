@@ -1,32 +1,51 @@
-"""Reading `WWW-Authenticate` (RFC 9110, section 11.6.1) as registries send it (distribution specification, Token authentication)."""
+"""Reading WWW-Authenticate (RFC 9110, section 11.6.1): what a registry wants to be shown."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-_SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]*)(?=\s+[A-Za-z0-9_-]+\s*=|\s*(?:,|$))")
-_PARAM = re.compile(r"""\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))""")
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))\s*', re.DOTALL)
+_SCHEME = re.compile(rf"\s*({_TOKEN})(?=\s|,|$)")
+MAX_LENGTH = 16 * 1024
 
 
 class Challenge(NamedTuple):
-    """One challenge: the scheme in lower case, and its parameters by lower-case name."""
+    """One challenge: the scheme in lower case (`basic`, `bearer`) and its parameters, names in lower case."""
 
     scheme: str
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
 
 
-def parse(header: str) -> list[Challenge]:
-    """The challenges in a header's value; what is malformed ends the list. Linear in the length, which is capped at 8 KiB."""
-    text, at = header[:8192], 0
+def parse(headers: Iterable[str]) -> list[Challenge]:
+    """The challenges in the WWW-Authenticate headers of one answer, in order. What cannot be read is left out; never raises."""
     found: list[Challenge] = []
-    while match := _SCHEME.match(text, at):
-        at = match.end()
-        parameters: dict[str, str] = {}
-        while param := _PARAM.match(text, at):
-            quoted = param[2]
-            value = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else param[3]
-            parameters.setdefault(param[1].lower(), value)
-            at = param.end()
-        found.append(Challenge(match[1].lower(), parameters))
+    for header in headers:
+        text, at = header[:MAX_LENGTH], 0
+        while at < len(text):
+            if text[at] in ", \t\r\n":
+                at += 1
+                continue
+            scheme = _SCHEME.match(text, at)
+            if not scheme:  # a token68, or junk
+                at = text.find(",", at) if "," in text[at:] else len(text)
+                continue
+            at = scheme.end()
+            parameters: dict[str, str] = {}
+            while match := _PARAMETER.match(text, at):
+                quoted, bare = match[2], match[3]
+                parameters.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if bare is None else bare)
+                at = match.end()
+                if text[at : at + 1] != ",":
+                    break
+                at += 1
+            found.append(Challenge(scheme[1].lower(), parameters))
     return found
+
+
+def choose(challenges: Iterable[Challenge]) -> Challenge | None:
+    """The challenge to answer: Bearer with a realm before Basic, None when there is neither."""
+    known = [c for c in challenges if (c.scheme == "bearer" and c.parameters.get("realm")) or c.scheme == "basic"]
+    return min(known, key=lambda c: c.scheme != "bearer", default=None)

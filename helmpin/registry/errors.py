@@ -1,26 +1,49 @@
-"""What can go wrong with one image at its registry."""
+"""Why a registry could not answer for one image: a value that resolve() returns, and an exception that callers may raise."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from helmpin.image.reference import Reference
+
+Kind = Literal["not-found", "unauthorized", "forbidden", "unreachable", "timeout", "bad-answer", "rate-limited"]
+
+
+class Failure(Exception):
+    """Why one request did not work, before it is known for which images. Only inside this room."""
+
+    def __init__(self, kind: Kind, reason: str, todo: str = "", *, status: int | None = None, again: bool = False, down: bool = False):
+        super().__init__(reason)
+        self.kind: Kind = kind
+        self.reason = reason
+        self.todo = todo
+        self.status = status
+        self.again = again
+        """Whether the same request may work a moment later."""
+        self.down = down
+        """Whether no request to this host can work."""
+
 
 class RegistryError(Exception):
-    """Why a registry did not answer for one image.
+    """Why there is no answer for `reference`.
 
-    kind: not-found, unauthorized, forbidden, rate-limited, unreachable, timeout, bad-answer or credentials.
-    status: the HTTP status, or None when there was none.
+    status: the HTTP status, where there was one. reason and todo: for people, without secrets; reason is a clause that follows
+    the image's name and a colon, todo is what the user can try.
     """
 
-    def __init__(self, kind: str, reason: str, *, registry: str = "", repository: str = "", status: int | None = None, todo: str = "") -> None:
-        super().__init__(reason)
-        self.kind, self.reason, self.status, self.todo = kind, reason, status, todo
-        self.registry, self.repository = registry, repository
+    def __init__(self, reference: Reference, kind: Kind, reason: str, todo: str = "", status: int | None = None) -> None:
+        super().__init__(f"{reference}: {reason}")
+        self.reference = reference
+        self.registry = reference.registry
+        self.repository = reference.repository
+        self.kind: Kind = kind
+        self.reason = reason
+        self.todo = todo
+        self.status = status
 
-    def __str__(self) -> str:
-        where = f"{self.registry}: " if self.registry else ""
-        return where + self.reason + (f" (HTTP {self.status})" if self.status else "")
+    def about(self, reference: Reference) -> RegistryError:
+        """The same error for another reference."""
+        return self if reference == self.reference else RegistryError(reference, self.kind, self.reason, self.todo, self.status)
 
-
-class Transient(RegistryError):
-    """A failure that may pass: it is tried again within the time that is left. `wait` is what Retry-After asked for, in seconds."""
-
-    wait: float | None = None
+    def __repr__(self) -> str:
+        return f"RegistryError({str(self.reference)!r}, {self.kind!r}, {self.reason!r})"

@@ -1,169 +1,198 @@
-"""Credentials that docker, podman, helm or the cluster already hold.
+"""Keychains: where the credentials for an image are found, and in which order.
 
-The file format is docker's config.json (github.com/docker/cli, cli/config/configfile); podman's auth.json and helm's
-registry/config.json are the same. Keys match a registry, or a path prefix in it, as Kubernetes reads them (Kubernetes
-documentation, Images, "Interpretation of config.json").
+The order of `default`, first match first: credentials given in the settings; DOCKER_AUTH_CONFIG; docker's config.json; podman's
+auth.json; Helm's registry config. Chain(default(…), pull_secrets(…)) adds a cluster's. A registry that refuses a credential is
+shown the next that matches. Nothing is read, and no helper runs, before a registry asks for authentication.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
-from helmpin.registry.errors import RegistryError
+from helmpin.image.reference import DOCKER_HUB
+from helmpin.registry import helpers
+from helmpin.registry.credential import Credential
+from helmpin.registry.errors import Failure
+from helmpin.registry.once import Once
+from helmpin.registry.settings import RegistrySettings
 
-HELPER_SECONDS = 15
-HUB_KEYS = ("docker.io", "index.docker.io", "registry-1.docker.io")
-
-
-class Credentials(NamedTuple):
-    """A user name and password, or an identity token. Never shown."""
-
-    username: str
-    password: str
-    identity_token: str = ""
-
-    def __repr__(self) -> str:
-        return "Credentials(***)"
+_HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+HUB_SERVER = "https://index.docker.io/v1/"
+"""How docker's configuration and the helpers call Docker Hub."""
 
 
-Keychain = Callable[[str, str], "Credentials | None"]
-"""(registry, repository) → the credentials for it, or None. Raises RegistryError (kind credentials)."""
+class Keychain(Protocol):
+    """Somewhere that credentials are kept."""
+
+    def find(self, registry: str, repository: str) -> Iterator[Credential]:
+        """The credentials for an image, best first, looked up as they are asked for. Raises Failure (`unauthorized`)."""
+        ...
 
 
-def default(extra: Iterable[Mapping[str, Any]] = (), environ: Mapping[str, str] = os.environ) -> Keychain:
-    """The first that has credentials of: HELM_PIN_REGISTRY_AUTH_FILE, docker's config, podman's, helm's, and `extra` (the
-    parsed .dockerconfigjson of pull secrets)."""
-    chains: list[Keychain] = [_from_file(path) for path in files(environ)]
-    chains += [lambda host, repository, config=config: lookup(config, host, repository) for config in extra]  # type: ignore[misc]
+class Chain:
+    """Several keychains, one after the other."""
 
-    def first(registry: str, repository: str) -> Credentials | None:
-        return next((found for chain in chains if (found := chain(registry, repository)) is not None), None)
+    def __init__(self, *keychains: Keychain) -> None:
+        self._keychains = keychains
 
-    return first
-
-
-def files(environ: Mapping[str, str]) -> list[Path]:
-    """The credential files that may exist, in order."""
-    home = Path(environ.get("HOME") or Path.home())
-    config_home = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    podman = [environ["REGISTRY_AUTH_FILE"]] if environ.get("REGISTRY_AUTH_FILE") else []
-    if not podman:
-        runtime = environ.get("XDG_RUNTIME_DIR")
-        podman = [*([f"{runtime}/containers/auth.json"] if runtime else []), str(config_home / "containers" / "auth.json")]
-    return [
-        *([Path(environ["HELM_PIN_REGISTRY_AUTH_FILE"])] if environ.get("HELM_PIN_REGISTRY_AUTH_FILE") else []),
-        Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json",
-        *map(Path, podman),
-        Path(environ.get("HELM_REGISTRY_CONFIG") or config_home / "helm" / "registry" / "config.json"),
-    ]
+    def find(self, registry: str, repository: str) -> Iterator[Credential]:
+        """See Keychain."""
+        for keychain in self._keychains:
+            yield from keychain.find(registry, repository)
 
 
-def _from_file(path: Path) -> Keychain:
-    loaded: list[Mapping[str, Any]] = []
+class Entries:
+    """Credentials by registry, or registry and path prefix, each part of the host with globs, as Kubernetes matches them.
 
-    def find(registry: str, repository: str) -> Credentials | None:
-        if not loaded:
-            loaded.append(_read(path))
-        return lookup(loaded[0], registry, repository, str(path))
+    kubernetes.io/docs/concepts/containers/images, "Interpretation of config.json"; pkg/credentialprovider/keyring.go.
+    """
 
-    return find
+    def __init__(self, entries: Iterable[tuple[str, Credential]]) -> None:
+        self._entries = sorted(((*_key(key), credential) for key, credential in entries), key=lambda entry: _rank(entry[0], entry[1]))
 
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        raise RegistryError("credentials", f"cannot read the credentials in {path}: {reason}", todo="mend or remove the file") from None
-    return config if isinstance(config, dict) else {}
+    def find(self, registry: str, repository: str) -> Iterator[Credential]:
+        """See Keychain."""
+        host, path = _key(f"{registry}/{repository}")
+        for glob, prefix, credential in self._entries:
+            if path.startswith(prefix) and _host_matches(glob, host):
+                yield credential
 
 
-def lookup(config: Mapping[str, Any], registry: str, repository: str, where: str = "a pull secret") -> Credentials | None:
-    """The credentials of one config for a repository: a helper named for the registry, the longest matching key of auths, then
-    the store. Raises RegistryError (kind credentials) when a helper fails or an entry is malformed."""
-    helpers = config.get("credHelpers")
-    for host in _names(registry):
-        if isinstance(helpers, dict) and isinstance(helpers.get(host), str):
-            return _ask(helpers[host], host)
-    auths = config.get("auths")
-    matching = [key for key in auths if matches(key, registry, repository)] if isinstance(auths, dict) else []
-    for key in sorted(matching, key=lambda k: (-_normal(k).count("/"), -len(_normal(k)))):
-        entry = auths[key] if isinstance(auths, dict) else None
-        if isinstance(entry, dict) and (found := _entry(entry, key, where)):
-            return found
-    store = config.get("credsStore")
-    if isinstance(store, str) and store:
-        return _ask(store, "https://index.docker.io/v1/" if registry in HUB_KEYS else registry)
-    return None
+class ConfigFile:
+    """A docker config.json, or one of the files in its format (podman's auth.json, Helm's registry config)."""
+
+    def __init__(self, source: str, text: str | None = None) -> None:
+        """source: the file's path, or, with `text`, where that comes from."""
+        self._source, self._text = source, text
+        self._loaded: Once[tuple[Entries, Mapping[str, Any]]] = Once()
+        self._helped: Once[Credential | None] = Once()
+
+    def find(self, registry: str, repository: str) -> Iterator[Credential]:
+        """See Keychain. A helper goes before `auths`, as in docker."""
+        entries, document = self._loaded.get("", self._load)
+        helper = _helper(document, registry)
+        if helper:
+            server = HUB_SERVER if registry == DOCKER_HUB else registry
+            found = self._helped.get((helper, server), lambda: helpers.get(helper, server))
+            if found:
+                yield found
+        yield from entries.find(registry, repository)
+
+    def _load(self) -> tuple[Entries, Mapping[str, Any]]:
+        try:
+            text = self._text if self._text is not None else Path(self._source).read_text(encoding="utf-8")
+            document = json.loads(text) if text.strip() else {}
+        except FileNotFoundError:
+            return Entries(()), {}
+        except (OSError, ValueError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not JSON"
+            raise _unreadable(self._source, str(why)) from None
+        return Entries(_auths(document, self._source)), document
 
 
-def matches(key: str, registry: str, repository: str) -> bool:
-    """Whether a key of auths covers a repository: the host (with globs in its labels) and a prefix of the path by whole parts."""
-    host, _, prefix = _normal(key).partition("/")
-    for name in _names(registry):
-        labels, wanted = name.split("."), host.split(".")
-        if len(labels) == len(wanted) and all(map(fnmatchcase, labels, wanted)):
-            return not prefix or repository == prefix or repository.startswith(prefix + "/")
-    return False
+def default(settings: RegistrySettings, environ: Mapping[str, str] = os.environ) -> Keychain:
+    """The keychain of this user on this machine, in the order that the module describes."""
+    files = [ConfigFile(path) for path in dict.fromkeys(_files(environ))]
+    if environ.get("DOCKER_AUTH_CONFIG"):
+        files.insert(0, ConfigFile("DOCKER_AUTH_CONFIG", environ["DOCKER_AUTH_CONFIG"]))
+    return Chain(Entries(settings.credentials), *files)
 
 
-def _normal(key: str) -> str:
-    rest = key.split("://", 1)[-1].rstrip("/")
-    for suffix in ("/v1", "/v2"):
-        rest = rest.removesuffix(suffix)
-    return rest
+def pull_secrets(secrets: Iterable[tuple[str, Mapping[str, Any]]]) -> Keychain:
+    """A keychain of image pull Secrets: (where it comes from, the parsed `.dockerconfigjson` or `.dockercfg`) for each, in order.
+
+    Raises Failure (`unauthorized`) when one has not that form.
+    """
+    return Chain(*(Entries(_auths(document if "auths" in document else {"auths": document}, source)) for source, document in secrets))
 
 
-def _names(registry: str) -> tuple[str, ...]:
-    return HUB_KEYS if registry in HUB_KEYS else (registry,)
+def _files(environ: Mapping[str, str]) -> Iterator[str]:
+    home = environ.get("HOME") or os.path.expanduser("~")
+    config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    yield f"{environ.get('DOCKER_CONFIG') or home + '/.docker'}/config.json"
+    if environ.get("REGISTRY_AUTH_FILE"):
+        yield environ["REGISTRY_AUTH_FILE"]
+    else:
+        if environ.get("XDG_RUNTIME_DIR"):
+            yield f"{environ['XDG_RUNTIME_DIR']}/containers/auth.json"
+        yield f"{config}/containers/auth.json"
+    helm = environ.get("HELM_CONFIG_HOME") or (f"{home}/Library/Preferences/helm" if sys.platform == "darwin" else f"{config}/helm")
+    yield environ.get("HELM_REGISTRY_CONFIG") or f"{helm}/registry/config.json"
 
 
-def _entry(entry: Mapping[str, Any], key: str, where: str) -> Credentials | None:
-    if entry.get("identitytoken"):
-        return Credentials("", "", str(entry["identitytoken"]))
-    if entry.get("username") and entry.get("password") is not None:
-        return Credentials(str(entry["username"]), str(entry["password"]))
-    if not entry.get("auth"):
-        return None
-    try:
-        username, colon, password = base64.b64decode(str(entry["auth"]), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        username = colon = password = ""
-    if not colon:
-        raise RegistryError("credentials", f"the entry for {key} in {where} is malformed", todo=f"docker login {_normal(key)}")
-    return Credentials(username, password.rstrip("\0"))
+def _auths(document: Any, source: str) -> Iterator[tuple[str, Credential]]:
+    auths = document.get("auths") if isinstance(document, Mapping) else ""
+    if auths is None:
+        return
+    if not isinstance(auths, Mapping):
+        raise _unreadable(source, "it is not a docker configuration")
+    for key, entry in auths.items():
+        credential = _credential(str(key), entry, source)
+        if credential:
+            yield str(key), credential
 
 
-def _ask(helper: str, server: str) -> Credentials | None:
-    """Ask a credential helper (docker-credential-helpers protocol: `get`, the server on standard input, JSON back)."""
-    program = shutil.which(f"docker-credential-{helper}")
-    todo = f"docker login {server}, or remove the helper from the config"
-    if not program:
-        raise RegistryError("credentials", f"the credential helper docker-credential-{helper} is not on PATH", todo=todo)
-    import sh
+def _credential(key: str, entry: Any, source: str) -> Credential:
+    """One entry of `auths`; `auth` is base64 of user:password and goes before the two (docker/cli, config/configfile)."""
+    fields = ("username", "password", "auth", "identitytoken", "registrytoken")
+    if not isinstance(entry, Mapping) or any(not isinstance(entry.get(name) or "", str) for name in fields):
+        raise _unreadable(source, f"the entry for {ascii(key)} is not a credential")
+    username, password, auth, identity, registry = (str(entry.get(name) or "") for name in fields)
+    if auth:
+        try:
+            decoded = b64decode("".join(auth.split()), validate=True).decode()
+        except (Base64Error, ValueError):
+            raise _unreadable(source, f"the `auth` for {ascii(key)} is not base64 of user:password") from None
+        username, colon, password = decoded.partition(":")
+        if not colon:
+            raise _unreadable(source, f"the `auth` for {ascii(key)} is not base64 of user:password")
+        password = password.rstrip("\0")
+    return Credential(username, password, identity, registry, source)
 
-    try:
-        answer = str(sh.Command(program)("get", _in=server, _timeout=HELPER_SECONDS, _tty_out=False))
-    except sh.TimeoutException:
-        raise RegistryError("credentials", f"docker-credential-{helper} gave no answer in {HELPER_SECONDS} s", todo=todo) from None
-    except sh.ErrorReturnCode as error:
-        said = (error.stdout + error.stderr).decode(errors="replace").strip()
-        if "credentials not found" in said.lower():
-            return None
-        raise RegistryError("credentials", f"docker-credential-{helper} failed with status {error.exit_code}", todo=todo) from None
-    try:
-        loaded = json.loads(answer)
-        username, secret = str(loaded["Username"]), str(loaded["Secret"])
-    except (ValueError, KeyError, TypeError):
-        raise RegistryError("credentials", f"docker-credential-{helper} did not answer with credentials", todo=todo) from None
-    return Credentials("", "", secret) if username == "<token>" else Credentials(username, secret)
+
+def _helper(document: Mapping[str, Any], registry: str) -> str:
+    """The name of the helper for a registry: its own in credHelpers, else credsStore, else ''."""
+    own = document.get("credHelpers")
+    if isinstance(own, Mapping):
+        for key in (registry, *(sorted(_HUB_NAMES) + [HUB_SERVER] if registry == DOCKER_HUB else ())):
+            if isinstance(own.get(key), str):
+                return str(own[key])
+    store = document.get("credsStore")
+    return store if isinstance(store, str) else ""
+
+
+def _key(text: str) -> tuple[str, str]:
+    """(host with port, path prefix) of a key such as `https://index.docker.io/v1/`, `ghcr.io/acme` or `*.example.com:5000`."""
+    host, slash, path = text.partition("://")[2 if "://" in text else 0].partition("/")
+    path = slash + path
+    if path.startswith(("/v1/", "/v2/")) or path in ("/v1", "/v2"):
+        path = path[3:]
+    host = host.lower()
+    return DOCKER_HUB if host in _HUB_NAMES else host, "" if path == "/" else path
+
+
+def _rank(host: str, path: str) -> tuple[bool, int, int]:
+    """Sorts the most specific key first: no glob, then the longer path, then the longer host."""
+    return any(c in host for c in "*?["), -len(path), -len(host)
+
+
+def _host_matches(glob: str, host: str) -> bool:
+    """Each dotted part by itself, so `*.io` is not `a.b.io`; the port as it stands."""
+    if glob == host:
+        return True
+    glob_name, _, glob_port = glob.partition(":")
+    name, _, port = host.partition(":")
+    globs, parts = glob_name.split("."), name.split(".")
+    return glob_port == port and len(globs) == len(parts) and all(map(fnmatchcase, parts, globs))
+
+
+def _unreadable(source: str, why: str) -> Failure:
+    return Failure("unauthorized", f"the credentials in {source} cannot be read: {why}", f"mend {source}, or remove it")

@@ -1,38 +1,33 @@
-"""How registries are spoken to: what flags, the environment and the settings file say."""
+"""What is set for all registry requests of a run. Reading flags, environment and files into it is done elsewhere."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from helmpin.registry.credential import Credential
+
+ORIGIN = "origin"
+"""As a mirror's URL: the registry itself, at this place in the order."""
+
 
 class RegistrySettings(NamedTuple):
-    """Settings of one run; the defaults suit registries on the internet."""
+    """How registries are reached."""
 
     mirrors: tuple[tuple[str, str], ...] = ()
-    """(host or `*`, URL) in order. The URL `origin` stands for the host itself: ask it after the mirrors before it."""
+    """(host, URL), in the order in which they are asked. The host is a reference's registry (`docker.io`) or `*` for those that
+    have no mirror of their own. URL is a mirror by containerd's convention (same path, `?ns=HOST`), with or without a scheme, or
+    `origin`: without it the registry itself is not asked."""
     plain_http: frozenset[str] = frozenset()
-    """Hosts to speak plain HTTP with; loopback always is."""
+    """Hosts, with their port if they have one, that speak plain HTTP; loopback needs no mention."""
     ca_file: str | None = None
-    """PEM file of certificate authorities, trusted besides the system's."""
+    """PEM file of authorities that are trusted besides the system's."""
     client_cert: str | None = None
+    """PEM file of a client certificate, shown to registries that ask for one."""
     client_key: str | None = None
+    """PEM file of its key, where the certificate's file does not hold it."""
     timeout: float = 30.0
-    """Seconds for all requests of one call together."""
-    max_per_host: int = 16
-    """Connections to one host at a time."""
-
-
-class Resolved(NamedTuple):
-    """What a registry says of a reference."""
-
-    digest: str
-    media_type: str
-
-
-class Described(NamedTuple):
-    """A manifest or index, and what a runtime may report of it."""
-
-    digest: str
-    media_type: str
-    platforms: tuple[tuple[str, str, str | None], ...]
-    """(os/architecture, manifest digest, config digest or None) for each platform of an index; one for a plain manifest."""
+    """Seconds for one call of resolve or describe, whatever the number of references."""
+    max_per_host: int = 64
+    """Requests to one host at a time, at most."""
+    credentials: tuple[tuple[str, Credential], ...] = ()
+    """(registry, or registry and path prefix, with globs as in Kubernetes; credential): they go before every other keychain."""

@@ -1,0 +1,218 @@
+"""What a server is shown: nothing, Basic, or a Bearer token from its token server.
+
+distribution/docs/spec/auth/token.md and oauth.md (CNCF distribution); RFC 6750; RFC 7617.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from helmpin.registry import challenge
+from helmpin.registry.challenge import Challenge
+from helmpin.registry.credential import Credential
+from helmpin.registry.errors import Failure
+from helmpin.registry.hosts import is_loopback
+from helmpin.registry.keychain import Keychain
+from helmpin.registry.once import Once
+from helmpin.registry.transport import Answer
+
+LIFETIME = 60.0
+"""Seconds that a token holds when its server does not say (token.md, `expires_in`)."""
+CLIENT = "helm-pin"
+ANONYMOUS = Credential()
+
+
+class Ask(Protocol):
+    """Sends a request to a token server, with the usual second tries."""
+
+    def __call__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer: ...  # noqa: D102
+
+
+class Shown(NamedTuple):
+    """What a request carried, so that a refusal can be judged."""
+
+    header: str
+    """The value of Authorization, or ''."""
+    credential: Credential
+    token: Token | None = None
+
+
+class Token:
+    """A Bearer token. Its text never shows in a repr."""
+
+    def __init__(self, text: str, good_until: float) -> None:
+        self.text, self.good_until = text, good_until
+
+    def good(self) -> bool:
+        """Whether it still holds, on time.monotonic()."""
+        return time.monotonic() < self.good_until
+
+
+class Authenticator:
+    """What one server is shown, for each repository. Safe to use from many threads."""
+
+    def __init__(self, server: str, account: str, keychain: Keychain | None, ask: Ask, plain: Callable[[str], bool], secret: Callable[[str], None]) -> None:
+        """server: scheme://host. account: the registry to look up in the keychain. plain: whether a host may be asked over HTTP.
+
+        secret: is told every text that must not show.
+        """
+        self._server, self._account, self._keychain = server, account, keychain
+        self._ask, self._plain, self._secret = ask, plain, secret
+        self._challenge: Challenge | None = None
+        self._scopes: dict[str, str] = {}
+        self._wallets: Once[_Wallet] = Once()
+        self._tokens: Once[Token] = Once()
+
+    def show(self, repository: str) -> Shown:
+        """What the next request for a repository carries. Raises Failure when a token cannot be had."""
+        asked = self._challenge
+        if asked is None:
+            return Shown("", ANONYMOUS)
+        wallet = self._wallet(repository)
+        while True:
+            credential = wallet.current()
+            if asked.scheme == "basic":
+                return Shown(credential.basic, credential)
+            if credential.registry_token:
+                return Shown(f"Bearer {credential.registry_token}", credential)
+            try:
+                token = self._token(asked, repository, credential)
+            except _Refused as refused:
+                if wallet.drop(credential):
+                    continue
+                raise refused.failure from None
+            return Shown(f"Bearer {token.text}", credential, token)
+
+    def refused(self, repository: str, shown: Shown, answer: Answer, *, renewed: bool) -> bool:
+        """Learn from a 401. Returns whether another try can do better. renewed: whether the token was fetched for this request."""
+        asked = challenge.choose(challenge.parse(answer.challenges))
+        if asked is None:
+            return False
+        scope = asked.parameters.get("scope", "")
+        news = self._challenge is None or (bool(scope) and scope != self._scope(repository))
+        self._challenge = asked
+        if scope:
+            self._scopes[repository] = scope
+        if news or not shown.header and self._wallet(repository).current():
+            return True
+        if shown.token and not renewed:
+            self._tokens.drop(self._key(asked, repository, shown.credential), shown.token)
+            return True
+        return self._wallet(repository).drop(shown.credential)
+
+    def sources(self, repository: str) -> str:
+        """Where the credentials that were tried for a repository came from, for people; '' when there were none."""
+        return ", ".join(dict.fromkeys(c.source for c in self._wallet(repository).tried if c.source)) if self._challenge else ""
+
+    def _wallet(self, repository: str) -> _Wallet:
+        def make() -> _Wallet:
+            return _Wallet(self._keychain.find(self._account, repository) if self._keychain else iter(()), self._secret)
+
+        return self._wallets.get(repository, make)
+
+    def _scope(self, repository: str) -> str:
+        return self._scopes.get(repository) or f"repository:{repository}:pull"
+
+    def _key(self, asked: Challenge, repository: str, credential: Credential) -> tuple[str, str, str, Credential]:
+        return asked.parameters["realm"], asked.parameters.get("service", ""), self._scope(repository), credential
+
+    def _token(self, asked: Challenge, repository: str, credential: Credential) -> Token:
+        key = self._key(asked, repository, credential)
+        return self._tokens.get(key, lambda: self._fetch(*key), Token.good)
+
+    def _fetch(self, realm: str, service: str, scope: str, credential: Credential) -> Token:
+        self._check_realm(realm)
+        host = urlsplit(realm).netloc
+        query = [("service", service)] if service else []
+        scopes = [("scope", part) for part in scope.split()]
+        answer = None
+        if credential.identity_token:
+            form = [("grant_type", "refresh_token"), *query, ("client_id", CLIENT), ("scope", scope), ("refresh_token", credential.identity_token)]
+            answer = self._ask("POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode())
+        if answer is None or answer.status in (404, 405):  # not every token server knows OAuth2
+            shown = credential._replace(username=credential.username or "<token>", password=credential.password or credential.identity_token)
+            headers = {"Authorization": shown.basic} if credential else {}
+            account = [("account", credential.username)] if credential.username else []
+            answer = self._ask("GET", _with_query(realm, query + scopes + account), headers)
+        if answer.status in (400, 401, 403):
+            who = f"the credentials from {credential.source}" if credential else "a client without credentials"
+            why = f"its token server {host} refused {who} (HTTP {answer.status})"
+            raise _Refused(Failure("unauthorized", why, status=answer.status))
+        if answer.status != 200:
+            raise Failure("bad-answer", f"its token server {host} answered with HTTP {answer.status}", "try again", status=answer.status)
+        token = _read_token(answer.body, host)
+        self._secret(token.text)
+        return token
+
+    def _check_realm(self, realm: str) -> None:
+        """A token server is the registry's choice, but never one that gets credentials in the clear or is inside this machine."""
+        try:
+            parts = urlsplit(realm)
+            host, name = parts.netloc, parts.hostname or ""
+        except ValueError:
+            host, parts, name = "", urlsplit(""), ""
+        here = is_loopback(urlsplit(self._server).netloc)
+        if not host or "@" in host or parts.scheme not in ("https", "http") or not re.fullmatch(r"[!-~]+", realm):
+            raise Failure("bad-answer", f"the registry names a token server that is no URL: {ascii(realm[:100])}")
+        if parts.scheme == "http" and not self._plain(host) and f"http://{host}" != self._server:
+            todo = f"if that is right, add --registry-plain-http {host}"
+            raise Failure("bad-answer", f"the registry names the token server http://{host}, which would get credentials unencrypted", todo)
+        if not here and (is_loopback(name) or name.startswith(("169.254.", "fe80:"))):
+            raise Failure("bad-answer", f"the registry names the token server {host}, which is inside this machine")
+
+
+class _Refused(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__("refused")
+        self.failure = failure
+
+
+class _Wallet:
+    """The credentials for one repository, fetched one by one as the one before is refused; at the end, none."""
+
+    def __init__(self, found: Iterator[Credential], secret: Callable[[str], None]) -> None:
+        self.tried: list[Credential] = []
+        self._found, self._secret = found, secret
+        self._current: Once[Credential] = Once()
+
+    def current(self) -> Credential:
+        """The credential to use now; ANONYMOUS when none matches. Raises Failure."""
+        return self._current.get("", self._next)
+
+    def drop(self, refused: Credential) -> bool:
+        """Go on to the next credential, if `refused` is still the current one. Returns whether there is another to try."""
+        self._current.drop("", refused)
+        following = self.current()
+        return bool(following) and following is not refused
+
+    def _next(self) -> Credential:
+        for credential in self._found:
+            if credential not in self.tried:
+                self.tried.append(credential)
+                for secret in credential.secrets:
+                    self._secret(secret)
+                return credential
+        return self.tried[-1] if self.tried else ANONYMOUS
+
+
+def _read_token(body: bytes, host: str) -> Token:
+    """The token in a token server's answer: `token`, or `access_token` as OAuth2 calls it."""
+    try:
+        answer = json.loads(body)
+        token = answer.get("token") or answer.get("access_token")
+        lifetime = answer.get("expires_in") or LIFETIME
+        lifetime = float(lifetime) if isinstance(lifetime, (int, float)) else LIFETIME
+    except (ValueError, AttributeError, RecursionError, OverflowError):
+        raise Failure("bad-answer", f"its token server {host} did not answer with JSON", "try again") from None
+    if not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,65536}", token):
+        raise Failure("bad-answer", f"its token server {host} answered without a usable token", "try again")
+    return Token(token, time.monotonic() + max(lifetime * 0.9, 1.0))
+
+
+def _with_query(url: str, query: list[tuple[str, str]]) -> str:
+    return url + ("&" if "?" in url else "?") + urlencode(query) if query else url

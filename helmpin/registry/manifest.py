@@ -1,0 +1,116 @@
+"""What a registry serves as a manifest: its kind, and what it refers to. Every byte of it may be hostile.
+
+OCI image-spec (manifest.md, image-index.md, media-types.md) and Docker image manifest version 2, schema 2.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from helmpin.image.reference import valid_digest
+from helmpin.registry.errors import Failure
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+KNOWN = INDEXES | MANIFESTS
+ACCEPT = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST))
+SCHEMA_1 = frozenset({"application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws"})
+GENERIC = frozenset({"", "application/json", "application/octet-stream", "text/plain"})
+"""What servers that know no better send as Content-Type: the document then says what it is."""
+
+
+class Child(NamedTuple):
+    """A manifest that an index lists."""
+
+    platform: str
+    """os/architecture[/variant], or '' where the index does not say."""
+    digest: str
+
+
+class Manifest(NamedTuple):
+    """An index (children) or an image manifest (config)."""
+
+    media_type: str
+    children: tuple[Child, ...]
+    config: str | None
+    """The digest of the image's configuration."""
+
+
+def media_type(content_type: str) -> str:
+    """The media type in a Content-Type header, without parameters, in lower case (RFC 9110, section 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def refuse_schema_1(kind: str) -> None:
+    """Raises Failure when a media type is that of Docker's schema 1, which no current runtime pulls."""
+    if kind in SCHEMA_1:
+        raise Failure(
+            "bad-answer",
+            "it is a Docker image manifest of schema 1, which container runtimes no longer pull",
+            "build and push the image again with a current tool",
+        )
+
+
+def read(body: bytes, content_type: str) -> Manifest:
+    """Read a manifest as it was served. Raises Failure (`bad-answer`) when it is none, or says two things at once."""
+    served = media_type(content_type)
+    refuse_schema_1(served)
+    if served not in KNOWN and served not in GENERIC:
+        raise Failure("bad-answer", f"the registry answered with {_shown(served)} where an image manifest is due", _TODO)
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Failure("bad-answer", "the manifest is not JSON, or is cut off", _TODO) from None
+    if not isinstance(document, dict):
+        raise Failure("bad-answer", "the manifest is not a JSON object", _TODO)
+    if document.get("schemaVersion") == 1:
+        refuse_schema_1(min(SCHEMA_1))
+    stated = document.get("mediaType")
+    kind = stated if stated is not None else served if served in KNOWN else _by_shape(document)
+    if kind not in KNOWN if isinstance(kind, str) else True:
+        raise Failure("bad-answer", f"the document says that it is {_shown(kind)}, not an image manifest", _TODO)
+    if served in KNOWN and kind != served:
+        raise Failure("bad-answer", f"the registry serves it as {served}, but the document says that it is {kind}", _TODO)
+    if "manifests" in document and ("layers" in document or "config" in document):  # GHSA-77vh-xpmg-72qh
+        raise Failure("bad-answer", "the document is an index and an image manifest at once", _TODO)
+    if kind in INDEXES:
+        return Manifest(kind, tuple(_child(item) for item in _list(document.get("manifests"), "manifests")), None)
+    config = document.get("config")
+    return Manifest(kind, (), _digest(config, "config"))
+
+
+_TODO = "look at what answers there: a proxy or a login page, or an artifact that is no image"
+
+
+def _by_shape(document: dict[str, Any]) -> str:
+    return OCI_INDEX if "manifests" in document else OCI_MANIFEST
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise Failure("bad-answer", f"the manifest has no list of {name}", _TODO)
+    return value
+
+
+def _child(item: Any) -> Child:
+    digest = _digest(item, "manifests")
+    platform = item.get("platform")
+    parts = [platform.get(key) for key in ("os", "architecture", "variant")] if isinstance(platform, dict) else []
+    return Child("/".join(part for part in parts if isinstance(part, str) and part), digest)
+
+
+def _digest(descriptor: Any, name: str) -> str:
+    digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    if not isinstance(digest, str) or not valid_digest(digest):
+        raise Failure("bad-answer", f"the manifest has no valid digest in {name}", _TODO)
+    return digest
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else type(value).__name__
+    return ascii(text[:80]) if text else "nothing"
