@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from helmpin.chart.annotations import annotate
 from helmpin.chart.archive import Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
 
-
 SOURCE_FLAGS = frozenset(
-    "--ca-file --cert-file --devel --insecure-skip-tls-verify --key-file --keyring --pass-credentials --password --plain-http --repo "
-    "--username --verify --version".split()
+    {
+        "--repo", "--version", "--devel", "--verify", "--keyring", "--username", "--password", "--pass-credentials",
+        "--ca-file", "--cert-file", "--key-file", "--insecure-skip-tls-verify", "--plain-http",
+    }
 )
-"""helm's flags about where a chart comes from (pkg/action/install.go, ChartPathOptions)."""
+"""helm's flags that say where a chart comes from; they are for staging alone (addChartPathOptionsFlags, and --devel)."""
 
 
 class Helm(Protocol):
@@ -52,13 +53,37 @@ class StagedChart:
         self._directory = directory
         self._path: Path | None = None
         self._count = 0
-        metadata = tree.chart().metadata
-        self.name = _text(metadata.get("name"))
-        self.version = _text(metadata.get("version"))
-        self.app_version = _text(metadata.get("appVersion"))
-        self.kube_version = _text(metadata.get("kubeVersion"))
-        annotations = metadata.get("annotations")
-        self.annotations = {str(k): _text(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Chart.yaml as it is now."""
+        return self._tree.metadata()
+
+    @property
+    def name(self) -> str:
+        """The chart's name."""
+        return _scalar(self.metadata.get("name"))
+
+    @property
+    def version(self) -> str:
+        """The chart's version."""
+        return _scalar(self.metadata.get("version"))
+
+    @property
+    def app_version(self) -> str:
+        """The version of what the chart installs; '' where it says none."""
+        return _scalar(self.metadata.get("appVersion"))
+
+    @property
+    def kube_version(self) -> str:
+        """The Kubernetes versions that the chart is for, as a constraint; '' where it says none."""
+        return _scalar(self.metadata.get("kubeVersion"))
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The chart's annotations."""
+        annotations = self.metadata.get("annotations")
+        return {str(k): _scalar(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
 
     @property
     def path(self) -> Path:
@@ -77,7 +102,6 @@ class StagedChart:
         except UnicodeDecodeError as error:
             raise HelmFailed("the chart's Chart.yaml cannot be annotated", where="Chart.yaml", why=str(error)) from None
         self.write("Chart.yaml", annotate(before, key, text))
-        self.annotations[key] = text
 
     def write_template(self, name: str, text: str) -> None:
         """Make or replace the file `name` in the chart's own templates directory."""
@@ -94,12 +118,12 @@ class StagedChart:
 
     def template_files(self) -> dict[str, str]:
         """The text of every template of the chart and of its dependencies, by path; see tree.py for those in archives."""
-        paths = [path for path in self._tree.walk() if "/templates/" in f"/{path}"]
-        return {path: self._tree.read(path).decode(errors="surrogateescape") for path in paths}
+        return {path: self._text(path) for path in self._tree.in_all_charts("templates/")}
 
     def crd_files(self) -> list[str]:
-        """The text of every file under crds/, of the chart and of its dependencies."""
-        return [self._tree.read(path).decode(errors="surrogateescape") for path in self._tree.walk() if "/crds/" in f"/{path}"]
+        """The text of every file in the crds directory of the chart and of its dependencies (YAML or JSON, several documents each)."""
+        paths = self._tree.in_all_charts("crds/")
+        return [self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))]
 
     def source_to_path(self, source: str) -> str:
         """The path of the template that helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml`. Raises Refused."""
@@ -114,6 +138,9 @@ class StagedChart:
         """Make or replace a file of the chart or of a dependency."""
         self._path = None
         self._tree.write(path, text.encode(errors="surrogateescape"))
+
+    def _text(self, path: str) -> str:
+        return self._tree.read(path).decode(errors="surrogateescape")
 
 
 @contextmanager
@@ -135,7 +162,7 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     if path.is_dir() and not verify:
         tree = _directory(path)
         if source.dependency_update and tree.missing_dependencies():
-            helm.run(["dependency", "update", str(path)])
+            helm.run(["dependency", "update", str(path)])  # in the user's directory, where helm upgrade does it too
             tree = _directory(path)
         return tree
     if path.exists():
@@ -176,6 +203,6 @@ def _switch(flags: Sequence[str], name: str) -> bool:
     return bool(given) and given[-1].partition("=")[2].lower() not in ("false", "f", "0")
 
 
-def _text(value: object) -> str:
+def _scalar(value: object) -> str:
     """A scalar of Chart.yaml as helm reads it into a string."""
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

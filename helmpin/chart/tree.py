@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -18,18 +18,6 @@ from helmpin.errors import HelmFailed, Refused
 _PACKED = re.compile(r"(?:.+/)?charts/[^/_.][^/]*\.tgz")
 
 
-class Chart(NamedTuple):
-    """One chart of the tree: where its files are (`""`, `charts/sub/`), and its metadata."""
-
-    prefix: str
-    metadata: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The chart's own name."""
-        return str(self.metadata.get("name"))
-
-
 class Tree:
     """The files of a chart. Paths are relative to the chart, with slashes."""
 
@@ -37,14 +25,8 @@ class Tree:
         self.files = files
         self._budget = budget
         self._packed: dict[str, Tree] = {}
+        self._metadata: dict[str, dict[str, Any]] = {}
         self._changed = False
-
-    def walk(self) -> Iterator[str]:
-        """The path of every file, those in packed dependencies included. Raises HelmFailed for one that cannot be unpacked."""
-        for path in list(self.files):
-            yield path
-            if _PACKED.fullmatch(path):
-                yield from (f"{path}/{inner}" for inner in self._unpacked(path).walk())
 
     def __contains__(self, path: str) -> bool:
         tree, inner = self._locate(path)
@@ -81,30 +63,44 @@ class Tree:
                 tree._changed = False
         return pack(self.files, level)
 
-    def chart(self, prefix: str = "") -> Chart:
-        """The chart whose files start with `prefix`. Raises HelmFailed when its Chart.yaml cannot be read."""
-        metadata: dict[str, Any] = {}
-        for name in ("Chart.yaml", "requirements.yaml"):  # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
-            if prefix + name in self:
-                metadata.update(self._mapping(prefix + name))
-        return Chart(prefix, metadata)
+    def metadata(self, chart: str = "") -> Mapping[str, Any]:
+        """What Chart.yaml says of the chart in the directory `chart` ("" or "charts/sub/"). Raises HelmFailed when it is not YAML."""
+        if chart not in self._metadata:
+            self._metadata[chart] = {}
+            for name in ("Chart.yaml", "requirements.yaml"):  # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
+                if chart + name in self:
+                    self._metadata[chart].update(self._mapping(chart + name))
+        return self._metadata[chart]
 
-    def subcharts(self, parent: Chart) -> list[Chart]:
-        """The charts in the charts/ directory of `parent`."""
-        tree, inner = self._locate(parent.prefix)
+    def subcharts(self, parent: str = "") -> list[str]:
+        """The directories of the charts that lie in the charts/ directory of the chart in `parent`."""
+        tree, inner = self._locate(parent)
         start = f"{inner}charts/"
         names = {path[len(start) :].partition("/")[0] for path in tree.files if path.startswith(start)}
         return [
-            self.chart(f"{parent.prefix}charts/{name}/")
+            f"{parent}charts/{name}/"
             for name in sorted(names)
             if not name.startswith(("_", ".")) and (name.endswith(".tgz") or f"{start}{name}/Chart.yaml" in tree.files)
         ]
 
+    def charts(self, root: str = "") -> Iterator[str]:
+        """The directory of every chart: `root` itself, its subcharts, theirs, and so on."""
+        yield root
+        for subchart in self.subcharts(root):
+            yield from self.charts(subchart)
+
+    def in_all_charts(self, directory: str) -> list[str]:
+        """The path of every file in `directory` ("templates/") of the chart and of every subchart."""
+        found = []
+        for chart in self.charts():
+            tree, inner = self._locate(chart)
+            found += [chart + path[len(inner) :] for path in tree.files if path.startswith(inner + directory)]
+        return found
+
     def missing_dependencies(self) -> list[str]:
         """The names of the dependencies that the chart asks for and has not (pkg/action, CheckDependencies)."""
-        root = self.chart()
-        present = {chart.name for chart in self.subcharts(root)}
-        return [name for name in (str(d.get("name")) for d in _dependencies(root)) if name not in present]
+        present = {self._name(chart) for chart in self.subcharts()}
+        return [name for name in (str(d.get("name")) for d in self._dependencies("")) if name not in present]
 
     def source_to_path(self, source: str) -> str:
         """The path of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`).
@@ -112,28 +108,35 @@ class Tree:
         Raises Refused when it cannot be told for certain.
         """
         parts = source.split("/")[1:]
-        charts = [self.chart()]
+        charts = [""]
         while len(parts) > 2 and parts[0] == "charts":
             charts = [child for chart in charts for child in self._children(chart, parts[1])]
             parts = parts[2:]
-        paths = [path for path in (chart.prefix + "/".join(parts) for chart in charts) if path in self]
+        paths = [path for path in (chart + "/".join(parts) for chart in charts) if path in self]
         if len(paths) != 1:
             raise Refused(
                 "cannot tell which file of the chart a template is", where=source,
-                why=f"{' and '.join(paths)} both could be it" if paths else "no file of the chart or its dependencies has that place",
+                why=f"it could be {' or '.join(paths)}" if paths else "no file of the chart or its dependencies has that place",
             )
         return paths[0]
 
-    def _children(self, parent: Chart, called: str) -> list[Chart]:
+    def _children(self, parent: str, called: str) -> list[str]:
         """The subcharts of `parent` that helm may know as `called`: by an alias, or by their own name."""
         charts = self.subcharts(parent)
-        found = []
-        for dependency in _dependencies(parent):
+        found: dict[str, None] = {}
+        for dependency in self._dependencies(parent):
             if (dependency.get("alias") or dependency.get("name")) == called:
-                same = [chart for chart in charts if chart.name == dependency.get("name")]
-                exact = [chart for chart in same if chart.metadata.get("version") == dependency.get("version")]
-                found += exact or same
-        return found or [chart for chart in charts if chart.name == called]
+                same = [chart for chart in charts if self._name(chart) == dependency.get("name")]
+                exact = [chart for chart in same if self.metadata(chart).get("version") == dependency.get("version")]
+                found.update(dict.fromkeys(exact or same))
+        return list(found) or [chart for chart in charts if self._name(chart) == called]
+
+    def _name(self, chart: str) -> str:
+        return str(self.metadata(chart).get("name"))
+
+    def _dependencies(self, chart: str) -> list[Mapping[str, Any]]:
+        listed = self.metadata(chart).get("dependencies")
+        return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
     def _mapping(self, path: str) -> dict[str, Any]:
         try:
@@ -146,7 +149,9 @@ class Tree:
 
     def _locate(self, path: str, *, change: bool = False) -> tuple[Tree, str]:
         """The tree that holds `path`, and its path there."""
-        self._changed = self._changed or change
+        if change:
+            self._changed = True
+            self._metadata.clear()
         at = path.find(".tgz/")
         while at >= 0:
             if path[: at + 4] in self.files and _PACKED.fullmatch(path[: at + 4]):
@@ -158,8 +163,3 @@ class Tree:
         if path not in self._packed:
             self._packed[path] = Tree(unpack(self.files[path].data, self._budget, path), self._budget)
         return self._packed[path]
-
-
-def _dependencies(chart: Chart) -> list[Mapping[str, Any]]:
-    listed = chart.metadata.get("dependencies")
-    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
