@@ -17,6 +17,7 @@ from helmpin.pin.again import MARK as AGAIN
 PROBE = "helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
 """The extra template of the first render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it sees the
 values before any template can `set` something in them."""
+PROBE_MARK = "name: helm-pin-values"
 PROBE_TEXT = """\
 apiVersion: v1
 kind: ConfigMap
@@ -106,22 +107,27 @@ class Render(NamedTuple):
 
 
 def parse(text: str) -> Render:
-    """Split helm template's output into documents; the probe is read and left out."""
+    """Split helm template's output into documents; what the extra templates print is read and taken out."""
     documents: list[Document] = []
     values = again = None
     orders: Counter[str] = Counter()
-    pieces = _DOCUMENT.split("\n" + text)
-    for source, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        if "name: helm-pin-values" in body and (probed := _probed(body)) is not None:
-            values = probed
+    kept, at = [], 0
+    starts = [*_DOCUMENT.finditer(text)]
+    for match, following in zip(starts, [*starts[1:], None], strict=True):
+        end = following.start() if following else len(text)
+        source, body = match[1] or "", text[match.end() : end]
+        probed = _probed(body) if PROBE_MARK in body or AGAIN in body else None
+        if probed is not None:
+            kept.append(text[at : match.start()])
+            at = end
+            if AGAIN in body:
+                again = probed
+            else:
+                values = probed
             continue
-        if AGAIN in body and (probed := _probed(body)) is not None:
-            again = probed
-            continue
-        source = source or ""
         documents.append(Document(source, orders[source], body))
         orders[source] += 1
-    return Render(text, documents, values, again)
+    return Render("".join([*kept, text[at:]]), documents, values, again)
 
 
 def split_documents(source: str, text: str) -> list[Document]:
