@@ -12,7 +12,8 @@ import yaml
 
 from helmpin.errors import HelmFailed
 
-_PLAIN = re.compile(r"[A-Za-z][\w./-]*")
+_PLAIN = re.compile(r"annotations|[A-Za-z][\w.-]*/[\w./-]+")
+"""What needs no quotes and is no null, number or switch either."""
 
 
 def annotate(text: str, key: str, value: str) -> str:
