@@ -47,6 +47,7 @@ class Token:
 
     def __init__(self, text: str, good_until: float) -> None:
         self.text, self.good_until = text, good_until
+        self.made = time.monotonic()
 
     def good(self) -> bool:
         """Whether it still holds, on time.monotonic()."""
@@ -88,19 +89,20 @@ class Authenticator:
                 raise refused.failure from None
             return Shown(f"Bearer {token.text}", credential, token)
 
-    def refused(self, repository: str, shown: Shown, answer: Answer, *, renewed: bool) -> bool:
-        """Learn from a 401. Returns whether another try can do better. renewed: whether the token was fetched for this request."""
+    def refused(self, repository: str, shown: Shown, answer: Answer, since: float) -> bool:
+        """Learn from a 401. Returns whether another try can do better. since: when this request began, on time.monotonic()."""
         asked = challenge.choose(challenge.parse(answer.challenges))
         if asked is None:
             return False
-        scope = asked.parameters.get("scope", "")
-        news = self._challenge is None or (bool(scope) and scope != self._scope(repository))
         self._challenge = asked
-        if scope:
-            self._scopes[repository] = scope
-        if news or not shown.header and self._wallet(repository).current():
+        scope = asked.parameters.get("scope") or self._scope(repository)
+        other = scope != self._scope(repository)
+        self._scopes[repository] = scope
+        if not shown.header:
+            return asked.scheme == "bearer" or bool(self._wallet(repository).current())
+        if other:
             return True
-        if shown.token and not renewed:
+        if shown.token and shown.token.made < since:  # it may have been revoked
             self._tokens.drop(self._key(asked, repository, shown.credential), shown.token)
             return True
         return self._wallet(repository).drop(shown.credential)

@@ -14,11 +14,11 @@ from helmpin.image.reference import Reference, valid_digest
 from helmpin.registry import manifest
 from helmpin.registry.auth import Authenticator
 from helmpin.registry.errors import Failure, RegistryError
-from helmpin.registry.hosts import Endpoint, endpoints, scheme
+from helmpin.registry.hosts import Endpoint, endpoints, is_loopback, scheme
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import Manifest
 from helmpin.registry.settings import RegistrySettings
-from helmpin.registry.transport import Answer, Transport
+from helmpin.registry.transport import Answer, Transport, speaks_tls
 
 MAX_TRIES = 4
 MAX_REDIRECTS = 5
@@ -60,6 +60,8 @@ class _Host:
         self.down: Failure | None = None
         self.quiet_until = 0.0
         self.answered = False
+        self.tls = False
+        """Whether a loopback server, spoken plain HTTP with by default, was found to speak TLS."""
         self.broken = 0
         """Requests that ended in a server error after every try, while none went well."""
 
@@ -82,16 +84,15 @@ class Client:
         """The digest of a reference, by HEAD, or by GET and hashing where HEAD does not tell. Raises RegistryError."""
         return self._first(reference, self._resolve)
 
-    def describe(self, reference: Reference, *, configs: bool = False) -> Described:
-        """The digest of a reference and what lies behind it. configs: read every platform's manifest too. Raises RegistryError."""
+    def describe(self, reference: Reference) -> Described:
+        """The digest of a reference and what lies behind it; an index's configurations are not read. Raises RegistryError."""
 
         def ask(endpoint: Endpoint, repository: str, what: str) -> Described:
             resolved, document = self._get(endpoint, repository, what)
-            if not document.children:
-                return Described(*resolved, (Platform("", resolved.digest, document.config),) if document.config else ())
+            if document.config:
+                return Described(*resolved, (Platform("", resolved.digest, document.config),))
             children = [child for child in document.children if child.platform != "unknown/unknown"]  # attestations
-            found = [self._get(endpoint, repository, c.digest)[1].config if configs else None for c in children]
-            return Described(*resolved, tuple(Platform(c.platform, c.digest, config) for c, config in zip(children, found, strict=True)))
+            return Described(*resolved, tuple(Platform(child.platform, child.digest, None) for child in children))
 
         return self._first(reference, ask)
 
@@ -138,6 +139,27 @@ class Client:
     # -- one request, whatever it takes -------------------------------------------------------------------------------
 
     def _ask(self, method: str, endpoint: Endpoint, repository: str, what: str) -> Answer:
+        """One request for a manifest. A loopback server that turns out to speak TLS is spoken TLS with."""
+        guessed = endpoint.scheme == "http" and is_loopback(endpoint.host) and endpoint.host not in self._settings.plain_http
+        host = self._host(endpoint.host)
+        if guessed and host.tls:
+            return self._follow(method, endpoint._replace(scheme="https"), repository, what)
+        try:
+            answer = self._follow(method, endpoint, repository, what)
+        except Failure as failure:
+            if not (guessed and failure.again and not failure.down and self._speaks_tls(endpoint)):
+                raise
+        else:
+            if not (guessed and answer.status == 400 and self._speaks_tls(endpoint)):
+                return answer
+        return self._follow(method, endpoint._replace(scheme="https"), repository, what)
+
+    def _speaks_tls(self, endpoint: Endpoint) -> bool:
+        host = self._host(endpoint.host)
+        host.tls = host.tls or speaks_tls(endpoint.host, max(0.1, min(2.0, self._transport.remaining())))
+        return host.tls
+
+    def _follow(self, method: str, endpoint: Endpoint, repository: str, what: str) -> Answer:
         """One request for a manifest: authenticated, redirects followed. Only the endpoint itself is shown its credentials."""
         url = endpoint.url(repository, "manifests", what)
         for _ in range(MAX_REDIRECTS + 1):
@@ -146,7 +168,7 @@ class Client:
             if answer.status not in (301, 302, 303, 307, 308) or not target:
                 return answer
             url = self._redirected(url, target)
-        raise Failure("bad-answer", f"the registry redirects more than {MAX_REDIRECTS} times", "look at what answers there, a proxy perhaps")
+        raise Failure("bad-answer", f"it redirects more than {MAX_REDIRECTS} times", "look at what answers there, a proxy perhaps")
 
     def _redirected(self, url: str, target: str) -> str:
         try:
@@ -164,14 +186,13 @@ class Client:
     def _authenticated(self, method: str, url: str, endpoint: Endpoint, repository: str) -> Answer:
         server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         authenticator = self._authenticator(server, endpoint.account if server == endpoint.origin else None)
-        renewed = False
+        since = time.monotonic()
         for _ in range(MAX_REFUSALS):
             shown = authenticator.show(repository)
             headers = {"Accept": manifest.ACCEPT, **({"Authorization": shown.header} if shown.header else {})}
             answer = self._send(method, url, headers)
-            if answer.status != 401 or not authenticator.refused(repository, shown, answer, renewed=renewed):
-                return answer
-            renewed = bool(shown.token)
+            if answer.status != 401 or not authenticator.refused(repository, shown, answer, since):
+                break
         return answer
 
     def _authenticator(self, server: str, account: str | None) -> Authenticator:
@@ -234,21 +255,21 @@ class Client:
         said = _registry_words(answer.body)
         words = f": {said}" if said else ""
         if status == 404:
-            missing = f"no {'manifest' if valid_digest(what) else 'tag'} {what} in {repository}"
-            return Failure("not-found", f"the registry has {missing} (HTTP 404{words})", status=status)
+            missing = f"{'manifest' if valid_digest(what) else 'tag'} {what} in {repository}"
+            return Failure("not-found", f"there is no {missing} (HTTP 404{words})", status=status)
         if status == 401:
             sources = self._authenticator(endpoint.origin, endpoint.account).sources(repository)
-            tried = f"it refused the credentials from {sources}" if sources else "it wants credentials, and none were found"
-            return Failure("unauthorized", f"{tried} (HTTP 401{words})", status=status)
+            tried = f"the credentials from {sources} were refused" if sources else "credentials are wanted, and none were found"
+            return Failure("unauthorized", f"{tried} for {repository} (HTTP 401{words})", status=status)
         if status == 403:
-            return Failure("forbidden", f"the registry forbids it (HTTP 403{words})", status=status)
+            return Failure("forbidden", f"access to {repository} is forbidden (HTTP 403{words})", status=status)
         if status == 429:
             after = _retry_after(answer)
-            again = f", and says to come back in {after:.0f} s" if after else ""
-            return Failure("rate-limited", f"the registry has had too many requests (HTTP 429{words}){again}", status=status)
+            again = f"; it says to come back in {after:.0f} s" if after else ""
+            return Failure("rate-limited", f"it has had too many requests (HTTP 429{words}){again}", status=status)
         if status >= 500:
-            return Failure("unreachable", f"the registry is in trouble (HTTP {status}{words})", "try again later", status=status)
-        return Failure("bad-answer", f"the registry answered with HTTP {status}{words}", status=status)
+            return Failure("unreachable", f"the registry is in trouble: HTTP {status}{words} for {repository}", "try again later", status=status)
+        return Failure("bad-answer", f"it answered with HTTP {status}{words} for {repository}", status=status)
 
     def _clean(self, text: str) -> str:
         """A text without anything secret: a hostile server may send back what it was sent."""

@@ -27,12 +27,12 @@ class Failure(Exception):
 class RegistryError(Exception):
     """Why there is no answer for `reference`.
 
-    status: the HTTP status, where there was one. reason and todo: for people, without secrets; reason is a clause that follows
-    the image's name and a colon, todo is what the user can try.
+    status: the HTTP status, where there was one. reason and todo: for people, without secrets; reason is a clause, todo is what the
+    user can try. str() is `registry: reason`, to follow the image's name.
     """
 
     def __init__(self, reference: Reference, kind: Kind, reason: str, todo: str = "", status: int | None = None) -> None:
-        super().__init__(f"{reference}: {reason}")
+        super().__init__(f"{reference.registry}: {reason}")
         self.reference = reference
         self.registry = reference.registry
         self.repository = reference.repository

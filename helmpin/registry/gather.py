@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 J = TypeVar("J", bound=Hashable)
 R = TypeVar("R")
@@ -18,48 +18,44 @@ def width(jobs: int, most: int) -> int:
     return min(jobs, most, max(10, -(-jobs // 3)))
 
 
-class Gather(Generic[J, R]):
-    """Does every job; hosts do not wait for one another."""
+def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadline: float) -> dict[J, R]:
+    """Do every job of every host; hosts do not wait for one another. most: threads for one host.
 
-    def __init__(self, do: Callable[[J], R]) -> None:
-        self._do = do
-        self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
-        self._results: dict[J, R] = {}
-        self._error: BaseException | None = None
-        self._running = 0
+    Returns the results that there are when all is done, or at the deadline (on time.monotonic()); threads that are busy then are
+    left behind, and end with the process. Raises what a job raised.
+    """
+    results: dict[J, R] = {}
+    errors: list[BaseException] = []
+    changed = threading.Condition()
+    widths = [width(len(jobs), most) for jobs in hosts.values()]
+    share = min(1.0, MAX_THREADS / max(sum(widths), 1))
+    busy = [max(1, int(wide * share)) for wide in widths]
+    running = sum(busy)
 
-    def run(self, hosts: Mapping[str, Sequence[J]], most: int, deadline: float) -> dict[J, R]:
-        """The results there are when all is done, or at the deadline (on time.monotonic()). `most`: threads for one host.
-
-        Raises what a job raised. Threads that are still busy at the deadline are left behind; they end with the process.
-        """
-        widths = [width(len(jobs), most) for jobs in hosts.values()]
-        share = min(1.0, MAX_THREADS / max(sum(widths), 1))
-        for jobs, wide in zip(hosts.values(), widths, strict=True):
-            queue = deque(jobs)
-            for _ in range(max(1, int(wide * share))):
-                self._running += 1
-                threading.Thread(target=self._drain, args=(queue,), daemon=True, name="registry").start()
-        with self._lock:
-            self._idle.wait_for(lambda: self._running == 0 or self._error is not None, max(0.0, deadline - time.monotonic()))
-            if self._error is not None:
-                raise self._error
-            return dict(self._results)
-
-    def _drain(self, queue: deque[J]) -> None:
+    def drain(queue: deque[J]) -> None:
+        nonlocal running
         try:
-            while True:
+            while queue and not errors:
                 try:
                     job = queue.popleft()
                 except IndexError:
                     break
-                result = self._do(job)
-                with self._lock:
-                    self._results[job] = result
-        except BaseException as error:  # noqa: BLE001  raised again in run()
-            self._error = error
+                result = do(job)
+                with changed:
+                    results[job] = result
+        except BaseException as error:  # raised again below
+            errors.append(error)
         finally:
-            with self._lock:
-                self._running -= 1
-                self._idle.notify_all()
+            with changed:
+                running -= 1
+                changed.notify_all()
+
+    for jobs, threads in zip(hosts.values(), busy, strict=True):
+        queue = deque(jobs)
+        for _ in range(threads):
+            threading.Thread(target=drain, args=(queue,), daemon=True, name="registry").start()
+    with changed:
+        changed.wait_for(lambda: running == 0 or errors, max(0.0, deadline - time.monotonic()))
+        if errors:
+            raise errors[0]
+        return dict(results)

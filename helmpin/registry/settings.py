@@ -31,3 +31,8 @@ class RegistrySettings(NamedTuple):
     """Requests to one host at a time, at most."""
     credentials: tuple[tuple[str, Credential], ...] = ()
     """(registry, or registry and path prefix, with globs as in Kubernetes; credential): they go before every other keychain."""
+
+    @property
+    def certificates(self) -> tuple[str | None, str | None, str | None]:
+        """(ca_file, client_cert, client_key)."""
+        return self.ca_file, self.client_cert, self.client_key

@@ -5,6 +5,7 @@ The only module that imports urllib3, which takes longer than any other import o
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import ssl
@@ -51,7 +52,6 @@ class Transport:
         self._settings, self._deadline, self._environ = settings, deadline, environ
         self._lock = threading.Lock()
         self._managers: dict[str | None, urllib3.PoolManager] = {}
-        self._tls: ssl.SSLContext | None = None
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
 
     def remaining(self) -> float:
@@ -89,13 +89,6 @@ class Transport:
             raise failure(error, parts.scheme, parts.netloc) from None
         return Answer(response.status, response.headers, response.headers.getlist("WWW-Authenticate"), content)
 
-    def prepare_tls(self) -> ssl.SSLContext:
-        """The TLS settings, made once: the system's authorities, those of ca_file, and the client certificate."""
-        with self._lock:
-            if self._tls is None:
-                self._tls = _tls(self._settings)
-            return self._tls
-
     def close(self) -> None:
         """Break every connection, also those that a thread is waiting on."""
         for connection in list(self._connections):
@@ -107,8 +100,6 @@ class Transport:
 
     def _manager(self, scheme: str, host: str) -> urllib3.PoolManager:
         proxy = proxy_for(scheme, host, self._environ)
-        if scheme == "https":
-            self.prepare_tls()
         with self._lock:
             manager = self._managers.get(f"{scheme} {proxy}")
             if manager is None:
@@ -118,7 +109,7 @@ class Transport:
     def _new_manager(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
         options: dict[str, Any] = {"maxsize": self._settings.max_per_host, "num_pools": 1000}
         if scheme == "https":
-            options["ssl_context"] = self._tls
+            options["ssl_context"] = tls(*self._settings.certificates)
         if proxy:
             parts = urlsplit(proxy)
             if parts.scheme not in ("http", "https"):
@@ -166,14 +157,27 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     return b"".join(chunks)
 
 
-def _tls(settings: RegistrySettings) -> ssl.SSLContext:
+@functools.lru_cache
+def tls(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
+    """The system's authorities and those of ca_file, and a client certificate. Raises UsageError for files that cannot be used."""
     context = ssl.create_default_context()
-    if settings.ca_file:
-        _load(settings.ca_file, "certificate authorities", lambda: context.load_verify_locations(cafile=settings.ca_file))
-    if settings.client_cert:
-        cert, key = settings.client_cert, settings.client_key
-        _load(cert, "client certificate", lambda: context.load_cert_chain(cert, key, password=_no_password))
+    if ca_file:
+        _load(ca_file, "certificate authorities", lambda: context.load_verify_locations(cafile=ca_file))
+    if client_cert:
+        _load(client_cert, "client certificate", lambda: context.load_cert_chain(client_cert, client_key, password=_no_password))
     return context
+
+
+def speaks_tls(host: str, timeout: float) -> bool:
+    """Whether a server answers a TLS handshake. Nothing is sent to it, and nothing of it trusted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        parts = urlsplit(f"//{host}")
+        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout) as plain, context.wrap_socket(plain):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _load(path: str, what: str, load: Callable[[], object]) -> None:
@@ -200,7 +204,9 @@ def failure(error: Exception, scheme: str, host: str) -> Failure:
         via = error.original_error
         return Failure("unreachable", f"the proxy cannot be used for {host}: {_words(via)}", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", again=True, down=True)
     if isinstance(error, exceptions.NameResolutionError):
-        return Failure("unreachable", f"the host {host} is not known (DNS)", "check the registry's name, and that this machine's DNS works", again=True, down=True)
+        again = getattr(error.__cause__, "errno", None) == socket.EAI_AGAIN
+        todo = "check the registry's name, and that this machine's DNS works"
+        return Failure("unreachable", f"the host {host} is not known (DNS)", todo, again=again, down=True)
     if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(error, exceptions.NewConnectionError):
         return Failure("timeout", f"{host} does not take the connection within {CONNECT_TIMEOUT:g} s", _REACH, down=True)
     if isinstance(error, exceptions.NewConnectionError):

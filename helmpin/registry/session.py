@@ -1,0 +1,94 @@
+"""Asking for many references at once, each distinct one once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from helmpin.image.reference import Reference
+from helmpin.registry import gather
+from helmpin.registry import keychain as keychains
+from helmpin.registry.client import Client, Described, Resolved
+from helmpin.registry.errors import RegistryError
+from helmpin.registry.hosts import endpoints
+from helmpin.registry.keychain import Keychain
+from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.transport import Transport
+
+_R = TypeVar("_R")
+
+
+class Session:
+    """Connections, tokens and a deadline that one or more calls share. The deadline runs from here on."""
+
+    def __init__(self, settings: RegistrySettings, keychain: Keychain | None = None) -> None:
+        self._settings = settings
+        self._deadline = time.monotonic() + settings.timeout
+        self._transport = Transport(settings, self._deadline)
+        self._client = Client(settings, keychain or keychains.default(settings), self._transport)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def resolve(self, references: Iterable[Reference]) -> dict[Reference, Resolved | RegistryError]:
+        """See helmpin.registry.resolve."""
+        return self._all(references, self._client.resolve)
+
+    def describe(self, references: Iterable[Reference], *, configs: bool = False) -> dict[Reference, Described | RegistryError]:
+        """See helmpin.registry.describe."""
+        found = self._all(references, self._client.describe)
+        if not configs:
+            return found
+        images = {reference: _images(reference, answer) for reference, answer in found.items()}
+        known = self._all([image for all_images in images.values() for image in all_images], self._client.describe)
+        for reference, behind in images.items():
+            answers = [known[image] for image in behind]
+            described = found[reference]
+            if behind and isinstance(described, Described):
+                failed = [a for a in answers if isinstance(a, RegistryError) and a.kind != "not-found"]
+                found[reference] = failed[0].about(reference) if failed else _with_configs(described, answers)
+        return found
+
+    def _all(self, references: Iterable[Reference], ask: Callable[[Reference], _R]) -> dict[Reference, _R | RegistryError]:
+        wanted = list(dict.fromkeys(references))
+        firsts: dict[tuple[str, str], Reference] = {}
+        hosts: dict[str, list[Reference]] = {}
+        for reference in wanted:
+            if firsts.setdefault((reference.name, reference.identifier), reference) is reference:
+                hosts.setdefault(endpoints(reference, self._settings)[0].host, []).append(reference)
+
+        def do(reference: Reference) -> _R | RegistryError:
+            try:
+                return ask(reference)
+            except RegistryError as error:
+                return error.with_traceback(None)
+
+        found = gather.run(do, hosts, self._settings.max_per_host, self._deadline)
+        result: dict[Reference, Any] = {}
+        for reference in wanted:
+            first = firsts[reference.name, reference.identifier]
+            answer = found.get(first) or _late(first, self._settings.timeout)
+            result[reference] = answer.about(reference) if isinstance(answer, RegistryError) else answer
+        return result
+
+
+def _late(reference: Reference, timeout: float) -> RegistryError:
+    reason = f"there was no answer for {reference.repository} within {timeout:g} s"
+    return RegistryError(reference, "timeout", reason, "try again, or give it more time with --registry-timeout")
+
+
+def _images(reference: Reference, answer: Described | RegistryError) -> list[Reference]:
+    """The platforms whose configuration is not known yet, as references."""
+    if isinstance(answer, RegistryError) or any(platform.config_digest for platform in answer.platforms):
+        return []
+    return [reference._replace(tag=None, digest=platform.manifest_digest) for platform in answer.platforms]
+
+
+def _with_configs(described: Described, answers: Sequence[Described | RegistryError]) -> Described:
+    configs = [a.platforms[0].config_digest if isinstance(a, Described) and len(a.platforms) == 1 else None for a in answers]
+    platforms = tuple(p._replace(config_digest=c) for p, c in zip(described.platforms, configs, strict=True))
+    return described._replace(platforms=platforms)
