@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from helmpin import __version__
 from helmpin.arguments import Given, is_on, words
@@ -29,7 +29,10 @@ from helmpin.pin.plan import Outcome, Search, pinned_form
 from helmpin.pin.propose import Mentions
 from helmpin.pin.render import PROBE, PROBE_TEXT, ImageUse, Render, parse
 from helmpin.pin.scout import Scout, crd_apis
-from helmpin.registry import RegistryError, Resolved, resolve, warm_up
+from helmpin.registry import RegistryError, resolve, warm_up
+
+if TYPE_CHECKING:
+    from helmpin.registry import Resolved
 
 VALUE_FLAGS = frozenset({"--values", "--set", "--set-string", "--set-json", "--set-file", "--set-literal"})
 REUSE_FLAGS = frozenset({"--reuse-values", "--reset-then-reuse-values", "--reset-values"})
@@ -139,8 +142,8 @@ def prepare(asked: Asked, release: str, chart: str, *, deploys: str = "", mode: 
     written), '' for plan and template. mode: the helm command whose rendering flags the user may have given.
     Raises HelmPinError; images that cannot be pinned are in the plan, for the caller to refuse.
     """
-    warm_up()
     helm, settings = asked.helm, asked.settings
+    warm_up(settings.registry)
     source = ChartSource(chart, tuple(words(f for f in asked.flags if f.name in SOURCE_FLAGS)), is_on(asked.flags, "--dependency-update"))
     flags = [f for f in asked.flags if f.name not in SOURCE_FLAGS | {"--dependency-update"}]
     with ExitStack() as stack:
@@ -323,12 +326,17 @@ def _decide(
     return Plan(release, staged, decisions, outcome.arguments, outcome.settings, outcome.render, outcome.renders, final, values.arguments, flags, renderer)
 
 
+def is_allowed(image: str, globs: Sequence[str]) -> bool:
+    """Whether --allow-unpinned lets an image through: a glob matches it as written."""
+    return any(fnmatchcase(image, glob) for glob in globs)
+
+
 def _references(uses: list[ImageUse], settings: Settings) -> tuple[dict[str, Reference], dict[str, tuple[str, str, str]]]:
     """The reference of each image, and (problem, kind, todo) for what is none or is let through."""
     references: dict[str, Reference] = {}
     problems: dict[str, tuple[str, str, str]] = {}
     for image in dict.fromkeys(use.image for use in uses):
-        if any(fnmatchcase(image, glob) for glob in settings.allow_unpinned):
+        if is_allowed(image, settings.allow_unpinned):
             problems[image] = ("allowed by --allow-unpinned", "allowed", "")
         elif image in PLACEHOLDERS:
             problems[image] = ("not an image: a webhook fills it in", "refused", f"--allow-unpinned {image}")
