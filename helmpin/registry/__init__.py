@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from helmpin.image.reference import Reference
+from helmpin.registry.answers import Described, Platform, Resolved
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.settings import RegistrySettings
 
 if TYPE_CHECKING:
-    from helmpin.registry.client import Described, Platform, Resolved
     from helmpin.registry.keychain import Keychain
 
 __all__ = ["Described", "Platform", "Reference", "RegistryError", "RegistrySettings", "Resolved", "describe", "resolve", "warm_up"]

@@ -7,11 +7,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from helmpin.image.reference import Reference, valid_digest
 from helmpin.registry import manifest
+from helmpin.registry.answers import Described, Platform, Resolved
 from helmpin.registry.auth import Authenticator
 from helmpin.registry.errors import Failure, RegistryError
 from helmpin.registry.hosts import Endpoint, endpoints, is_loopback, scheme
@@ -25,31 +26,6 @@ MAX_REDIRECTS = 5
 MAX_REFUSALS = 8
 _R = TypeVar("_R")
 RETRIED = frozenset({429, 500, 502, 503, 504})
-
-
-class Resolved(NamedTuple):
-    """What a registry gives for a reference."""
-
-    digest: str
-    media_type: str
-
-
-class Platform(NamedTuple):
-    """One image behind a reference."""
-
-    platform: str
-    """os/architecture[/variant]; '' where nothing says."""
-    manifest_digest: str
-    config_digest: str | None
-    """None where the manifest was not read."""
-
-
-class Described(NamedTuple):
-    """All that a runtime may report for a reference: the digest itself, its platforms' manifests and their configurations."""
-
-    digest: str
-    media_type: str
-    platforms: tuple[Platform, ...]
 
 
 class _Host:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from helmpin.image.reference import Reference
 from helmpin.registry import gather
 from helmpin.registry import keychain as keychains
-from helmpin.registry.client import Client, Described, Resolved
+from helmpin.registry.answers import Described, Resolved
+from helmpin.registry.client import Client
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.hosts import endpoints
 from helmpin.registry.keychain import Keychain
