@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import mktime_tz, parsedate_tz
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -228,10 +230,11 @@ class Client:
     def _refusal(self, answer: Answer, endpoint: Endpoint, repository: str, what: str) -> Failure:
         """What an answer that is not 200 means."""
         status = answer.status
-        said = _registry_words(answer.body)
+        code, said = _registry_words(answer.body)
         words = f": {said}" if said else ""
         if status == 404:
             missing = f"{'manifest' if valid_digest(what) else 'tag'} {what} in {repository}"
+            missing = f"repository {repository}" if code == "NAME_UNKNOWN" else missing
             return Failure("not-found", f"there is no {missing} (HTTP 404{words})", status=status)
         if status == 401:
             sources = self._authenticator(endpoint.origin, endpoint.account).sources(repository)
@@ -278,22 +281,22 @@ def _retry_after(answer: Answer) -> float:
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdecimal() and len(text) < 10:
         return float(text)
-    from email.utils import mktime_tz, parsedate_tz
+    try:
+        date = parsedate_tz(text)
+        return max(0.0, mktime_tz(date) - time.time()) if date else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
 
-    date = parsedate_tz(text)
-    return max(0.0, mktime_tz(date) - time.time()) if date else 0.0
 
-
-def _registry_words(body: bytes) -> str:
-    """The first message in a registry's error document (OCI distribution specification, "Error Codes"), made safe to print."""
-    import json
-
+def _registry_words(body: bytes) -> tuple[str, str]:
+    """(code, message) of the first error in a registry's document (OCI distribution specification, "Error Codes"), safe to print."""
     try:
         first = json.loads(body)["errors"][0]
-        message = first.get("message") or first.get("code")
+        code, message = first.get("code"), first.get("message")
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        return ""
-    return ascii(message[:200])[1:-1] if isinstance(message, str) else ""
+        return "", ""
+    code, message = (ascii(text[:200])[1:-1] if isinstance(text, str) else "" for text in (code, message))
+    return code, message or code
 
 
 def _hash(body: bytes, algorithm: str) -> str:

@@ -38,7 +38,7 @@ def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
         words = out.decode(errors="replace").strip()
         if UNKNOWN in words or "no credentials" in words:
             return None
-        raise _failed(program, f"it ended with status {status}" + (f": {ascii(words.splitlines()[0][:200])[1:-1]}" if words else ""))
+        raise _failed(program, f"it ended with status {status}")  # what it printed may be anything, a secret too
     try:
         answer = json.loads(out)
         username, secret = answer["Username"], answer["Secret"]
@@ -89,5 +89,5 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
 
 
 def _failed(program: str, why: str, todo: str = "") -> Failure:
-    todo = todo or f"run `{program} get` by hand, or take it out of the docker configuration"
+    todo = todo or f"run `{program} list` to see what is wrong, or take it out of the docker configuration"
     return Failure("unauthorized", f"the credential helper {program} failed: {why}", todo)
