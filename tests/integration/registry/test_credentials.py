@@ -1,0 +1,173 @@
+"""Credentials on real servers: htpasswd, and tokens that a token server signs; CNCF distribution 3 and 2.8."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helmpin.image.reference import Reference
+from helmpin.registry import RegistryError, RegistrySettings, resolve
+from helmpin.registry import keychain as keychains
+from helmpin.registry.credential import Credential
+from helmpin.registry.session import Session
+from tests.support import registry_servers
+from tests.support.asking import digest_of, error_of, keychain, said
+from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic
+from tests.support.token_server import ISSUER, SERVICE, TokenServer, serve
+
+PROGRAMS = ["registry", "docker-registry"]
+WRONG = "wr0ng-passw0rd"
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def protected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """team/app:v1, for USER with PASSWORD only."""
+    folder = tmp_path_factory.mktemp("protected")
+    (folder / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+    with registry_servers.distribution(folder, request.param, auth=auth, headers={"Authorization": basic(USER, PASSWORD)}) as served:
+        served.push_image("team/app", "v1")
+        yield served
+
+
+class TestBasic:
+    def test_right(self, protected: Server, tmp_path: Path) -> None:
+        assert digest_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, {protected.host: (USER, PASSWORD)}))
+
+    def test_none(self, protected: Server) -> None:
+        error = error_of(f"{protected.host}/team/app:v1")
+        assert (error.kind, error.status) == ("unauthorized", 401)
+        assert "none were found" in error.reason and f"docker login {protected.host}" in error.todo
+
+    def test_wrong(self, protected: Server, tmp_path: Path) -> None:
+        error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, {protected.host: (USER, WRONG)}))
+        assert (error.kind, error.status) == ("unauthorized", 401)
+        assert str(tmp_path / "config.json") in error.reason and WRONG not in said(error)
+
+    def test_the_next_keychain_after_a_refusal(self, protected: Server, tmp_path: Path) -> None:
+        secret = {"auths": {protected.host: {"username": USER, "password": PASSWORD}}}
+        chain = keychains.Chain(keychain(tmp_path, {protected.host: (USER, WRONG)}), keychains.pull_secrets([("Secret default/pull", secret)]))
+        assert digest_of(f"{protected.host}/team/app:v1", keychain=chain)
+
+    def test_the_settings_go_first(self, protected: Server, tmp_path: Path) -> None:
+        settings = RegistrySettings(credentials=((protected.host, Credential(USER, PASSWORD, source="the settings")),))
+        (tmp_path / "config.json").write_text(registry_servers.docker_config({protected.host: (USER, WRONG)}))
+        before = _heads(protected)
+        chain = keychains.default(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        assert digest_of(f"{protected.host}/team/app:v1", settings, chain)
+        assert _heads(protected) - before == 2, "one without credentials, one with the right ones"
+
+    def test_a_longer_prefix_goes_first(self, protected: Server, tmp_path: Path) -> None:
+        chain = keychain(tmp_path, {protected.host: (USER, WRONG), f"{protected.host}/team": (USER, PASSWORD)})
+        before = _heads(protected)
+        assert digest_of(f"{protected.host}/team/app:v1", keychain=chain)
+        assert _heads(protected) - before == 2
+
+    @pytest.mark.parametrize("variable", ["REGISTRY_AUTH_FILE", "HELM_REGISTRY_CONFIG", "DOCKER_AUTH_CONFIG"])
+    def test_what_other_tools_hold(self, protected: Server, tmp_path: Path, variable: str) -> None:
+        config = registry_servers.docker_config({protected.host: (USER, PASSWORD)})
+        (tmp_path / "file.json").write_text(config)
+        environ = {"HOME": "/nonexistent", variable: config if variable == "DOCKER_AUTH_CONFIG" else str(tmp_path / "file.json")}
+        assert digest_of(f"{protected.host}/team/app:v1", keychain=keychains.default(RegistrySettings(), environ))
+
+
+def _heads(server: Server) -> int:
+    assert server.log
+    return server.log.read_text().count('"HEAD ')
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Iterator[TokenServer]:
+    """A token server that knows alice and bob."""
+    with serve(TokenServer(tmp_path, {"alice": PASSWORD, "bob": "the pass of bob"})) as server:
+        yield server
+
+
+@pytest.fixture(params=PROGRAMS)
+def guarded(request: pytest.FixtureRequest, tmp_path: Path, tokens: TokenServer) -> Iterator[Server]:
+    """public/app:v1, and alice/app:v1 for alice, by that server's tokens."""
+    auth = {"token": {"realm": tokens.realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(tokens.certificate)}}
+    scopes = [f"repository:{name}:pull,push" for name in ("public/app", "public/other", "alice/app")]
+    filling = {"Authorization": f"Bearer {tokens.token('admin', scopes)}"}
+    with registry_servers.distribution(tmp_path / "registry", request.param, auth=auth, headers=filling) as served:
+        for name in ("public/app", "public/other", "alice/app"):
+            served.push_image(name, "v1")
+        yield served
+
+
+class TestToken:
+    def test_anonymous(self, guarded: Server, tokens: TokenServer) -> None:
+        assert digest_of(f"{guarded.host}/public/app:v1")
+        assert tokens.requests == [("GET", "", "repository:public/app:pull")]
+
+    def test_private(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
+        assert digest_of(f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("alice", PASSWORD)}))
+        assert tokens.requests == [("GET", "alice", "repository:alice/app:pull")]
+
+    def test_private_without_credentials(self, guarded: Server) -> None:
+        error = error_of(f"{guarded.host}/alice/app:v1")
+        assert error.kind == "unauthorized" and "docker login" in error.todo
+
+    def test_wrong_password(self, guarded: Server, tmp_path: Path) -> None:
+        error = error_of(f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("alice", WRONG)}))
+        assert error.kind == "unauthorized" and str(tmp_path / "config.json") in error.reason
+        assert WRONG not in said(error)
+
+    def test_somebody_else(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
+        error = error_of(f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("bob", "the pass of bob")}))
+        assert error.kind == "unauthorized" and "the pass" not in said(error)
+        assert len(tokens.requests) <= 2
+
+    def test_the_next_credential_when_the_first_may_not(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
+        secret = {"auths": {guarded.host: {"username": "alice", "password": PASSWORD}}}
+        bobs = keychain(tmp_path, {guarded.host: ("bob", "the pass of bob")})
+        chain = keychains.Chain(bobs, keychains.pull_secrets([("Secret default/pull", secret)]))
+        assert digest_of(f"{guarded.host}/alice/app:v1", keychain=chain)
+        assert tokens.requests[-1][1] == "alice"
+
+    @pytest.mark.parametrize("oauth", [True, False])
+    def test_identity_token(self, guarded: Server, tokens: TokenServer, tmp_path: Path, oauth: bool) -> None:
+        tokens.oauth = oauth
+        identity = tokens.login("alice")
+        tokens.users["<token>"] = identity
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {guarded.host: {"identitytoken": identity}}}))
+        chain = keychains.default(RegistrySettings(), {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        if oauth:
+            assert digest_of(f"{guarded.host}/alice/app:v1", keychain=chain)
+            assert tokens.requests == [("POST", "alice", "repository:alice/app:pull")]
+        else:  # a token server that knows no OAuth2 is asked by GET
+            assert digest_of(f"{guarded.host}/public/app:v1", keychain=chain)
+            assert [method for method, _, _ in tokens.requests] == ["POST", "GET"]
+
+    def test_one_token_for_many_tags(self, guarded: Server, tokens: TokenServer) -> None:
+        tags = [f"t{i}" for i in range(40)]
+        names = ("app", "other")
+        for name in names:
+            body, kind = _manifest(guarded, f"public/{name}")
+            for tag in tags:
+                guarded.push_manifest(f"public/{name}", tag, body, kind)
+
+        answers = resolve([Reference.parse(f"{guarded.host}/public/{name}:{tag}") for tag in tags for name in names], RegistrySettings())
+
+        assert not [answer for answer in answers.values() if isinstance(answer, RegistryError)]
+        assert Counter(scope for _, _, scope in tokens.requests) == {f"repository:public/{name}:pull": 1 for name in names}
+
+    def test_a_token_that_expires_is_fetched_anew(self, guarded: Server, tokens: TokenServer) -> None:
+        tokens.lifetime = 1
+        reference = Reference.parse(f"{guarded.host}/public/app:v1")
+        with Session(RegistrySettings()) as session:
+            first = session.resolve([reference])[reference]
+            time.sleep(1.1)
+            second = session.resolve([reference])[reference]
+        assert first == second and not isinstance(first, RegistryError)
+        assert len(tokens.requests) == 2
+
+
+def _manifest(server: Server, repository: str) -> tuple[bytes, str]:
+    _, headers, body = server.request("GET", f"/v2/{repository}/manifests/v1", headers={"Accept": registry_servers.OCI_MANIFEST})
+    return body, headers["Content-Type"]

@@ -1,0 +1,126 @@
+"""Credential helpers: real programs on PATH, good and bad ones, in front of a registry that wants a password."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from helmpin.image.reference import Reference
+from helmpin.registry import RegistryError, RegistrySettings, helpers, resolve
+from tests.support import registry_servers
+from tests.support.asking import digest_of, error_of, keychain, said
+from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic
+
+PROGRAM = """#!{python}
+import json, sys, time
+server = sys.stdin.read().strip()
+with open({log!r}, "a") as log:
+    log.write(sys.argv[1] + " " + server + "\\n")
+{body}
+"""
+RIGHT = f'print(json.dumps({{"ServerURL": server, "Username": {USER!r}, "Secret": {PASSWORD!r}}}))'
+Helper = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """team/app and team/other, v1, for USER with PASSWORD only."""
+    folder = tmp_path_factory.mktemp("protected")
+    (folder / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+    with registry_servers.distribution(folder, auth=auth, headers={"Authorization": basic(USER, PASSWORD)}) as served:
+        served.push_image("team/app", "v1")
+        served.push_image("team/other", "v1")
+        yield served
+
+
+@pytest.fixture
+def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Helper:
+    """Makes docker-credential-test from the lines that answer; returns the file that lists its calls."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+    def write(body: str) -> Path:
+        program, log = tmp_path / "bin" / "docker-credential-test", tmp_path / "calls"
+        program.write_text(PROGRAM.format(python=sys.executable, body=body, log=str(log)))
+        program.chmod(0o755)
+        return log
+
+    return write
+
+
+@pytest.mark.parametrize("key", ["credHelpers", "credsStore"])
+def test_asked_once_for_all(protected: Server, tmp_path: Path, helper: Helper, key: str) -> None:
+    calls = helper(RIGHT)
+    chain = keychain(tmp_path, **{key: {protected.host: "test"} if key == "credHelpers" else "test"})
+
+    answers = resolve([Reference.parse(f"{protected.host}/team/{name}:v1") for name in ("app", "other")], RegistrySettings(), chain)
+
+    assert not [answer for answer in answers.values() if isinstance(answer, RegistryError)]
+    assert calls.read_text() == f"get {protected.host}\n"
+
+
+def test_not_asked_without_need(tmp_path: Path, helper: Helper) -> None:
+    calls = helper(RIGHT)
+    with registry_servers.crane_registry(tmp_path / "open") as served:
+        served.push_image("team/app", "v1")
+        assert digest_of(f"{served.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
+    assert not calls.exists()
+
+
+def test_one_that_knows_none(protected: Server, tmp_path: Path, helper: Helper) -> None:
+    helper('print("credentials not found in native keychain"); sys.exit(1)')
+    error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
+    assert error.kind == "unauthorized" and "none were found" in error.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("print('{\"Username\": \"alice\", \"Secret\": \"s3cr3t-half')", "not the JSON"),
+        ("print('[1, 2]')", "not the JSON"),
+        ("print('{\"Username\": \"alice\", \"Secret\": 7}')", "not the JSON"),
+        ("print('[' * 50000)", "not the JSON"),
+        ("print('the pin is s3cr3t'); print('s3cr3t', file=sys.stderr); sys.exit(3)", "status 3"),
+        ("sys.stdout.buffer.write(bytes(range(256)) * 1000)", "more than"),
+        ("sys.stdout.buffer.write(b'\\xff\\xfe')", "not the JSON"),
+    ],
+    ids=["cut off", "a list", "a number", "deep", "fails", "endless", "binary"],
+)
+def test_junk(protected: Server, tmp_path: Path, helper: Helper, body: str, words: str) -> None:
+    helper(body)
+    error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
+    assert error.kind == "unauthorized" and "docker-credential-test" in error.reason and words in error.reason
+    assert "docker-credential-test" in error.todo
+    assert "s3cr3t" not in said(error)
+
+
+def test_one_that_hangs(protected: Server, tmp_path: Path, helper: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
+    helper("import subprocess; subprocess.run(['sleep', '4711'])")
+    patient = helpers.get
+    monkeypatch.setattr(helpers, "get", lambda name, server: patient(name, server, 0.5))
+    begun = time.monotonic()
+
+    error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
+
+    assert time.monotonic() - begun < 5
+    assert "docker-credential-test" in error.reason and "0.5 s" in error.reason
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "sleep 4711" not in running
+
+
+def test_one_that_is_missing(protected: Server, tmp_path: Path) -> None:
+    error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="absent"))
+    assert "docker-credential-absent" in error.reason and "PATH" in error.reason
+
+
+def test_its_secret_is_in_no_process_list(protected: Server, tmp_path: Path, helper: Helper) -> None:
+    helper(f"import subprocess; open({str(tmp_path / 'ps')!r}, 'w').write(subprocess.run(['ps', 'axeww'], capture_output=True, text=True).stdout)\n{RIGHT}")
+    assert digest_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
+    assert PASSWORD not in (tmp_path / "ps").read_text()
