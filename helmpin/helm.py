@@ -64,7 +64,11 @@ class Running:
             status = self._process.wait()
         except BaseException:
             self._process.terminate()
-            self._process.wait()
+            try:
+                self._process.wait(2)
+            except subprocess.TimeoutExpired:  # helm catches signals, and its rendering does not stop for them
+                self._process.kill()
+                self._process.wait()
             raise
         self._helm.log(self._args, time.perf_counter() - self._started)
         self._out.seek(0)

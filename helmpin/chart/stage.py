@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +35,10 @@ class Helm(Protocol):
 
     def run(self, args: Sequence[str]) -> str:
         """Run it and return its standard output. Raises HelmFailed."""
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """Major, minor, patch."""
 
 
 @dataclass(frozen=True)
@@ -158,22 +163,28 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
 def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     chart = source.chart.strip()
     path = Path(chart).absolute()
+    repository = _last(source.flags, "--repo")
     verify = _switch(source.flags, "--verify")
-    if path.is_dir() and not verify:
+    if path.exists() and not (repository and helm.version >= (4, 0, 0)):  # in Helm 4 --repo wins over what lies here
+        if verify:
+            keyring = _last(source.flags, "--keyring")
+            helm.run(["verify", str(path), *([f"--keyring={keyring}"] if keyring is not None else [])])
+        if not path.is_dir():
+            return _archive(path, chart)
         tree = _directory(path)
         if source.dependency_update and tree.missing_dependencies():
             helm.run(["dependency", "update", str(path)])  # in the user's directory, where helm upgrade does it too
             tree = _directory(path)
         return tree
-    if path.exists():
-        if verify:
-            keyring = _values(source.flags, "--keyring")[-1:]
-            helm.run(["verify", str(path), *(f"--keyring={ring}" for ring in keyring)])
-        return _archive(path, chart)
-    if os.path.isabs(chart) or chart.startswith("."):
-        raise HelmFailed("chart not found", where=chart, why="there is no such file or directory")
-    helm.run(["pull", chart, *source.flags, "--destination", str(directory)])
-    return _archive(next(directory.glob("*.tgz")), chart)
+    if not repository:
+        if os.path.isabs(chart) or chart.startswith("."):
+            raise HelmFailed("chart not found", where=chart, why="there is no such file or directory")
+        helm.run(["pull", chart, *source.flags, "--destination", str(directory)])
+        return _archive(next(directory.glob("*.tgz")), chart)
+    # helm pull --repo sends the password to whatever host the index names; what helm upgrade does, show does too
+    caches = [f"--repository-cache={directory}"] + ([f"--content-cache={directory}"] if helm.version >= (4, 0, 0) else [])
+    helm.run(["show", "chart", chart, *source.flags, *caches])
+    return _archive(next(file for file in directory.rglob("*") if file.suffix in (".tgz", ".chart")), chart)
 
 
 def _directory(path: Path) -> Tree:
@@ -192,10 +203,14 @@ def _chart(tree: Tree, name: str) -> Tree:
     return tree
 
 
-def _values(flags: Sequence[str], name: str) -> list[str]:
-    """The values given to the flag `name`, as `--name value` or `--name=value`."""
-    pairs = zip(flags, [*flags[1:], ""], strict=True)
-    return [after if flag == name else flag.partition("=")[2] for flag, after in pairs if flag.partition("=")[0] == name]
+def _last(flags: Sequence[str], name: str) -> str | None:
+    """The last value given to the flag `name`, as `--name value` or `--name=value`."""
+    value = None
+    for flag, after in pairwise([*flags, ""]):
+        given, equals, attached = flag.partition("=")
+        if given == name:
+            value = attached if equals else after
+    return value
 
 
 def _switch(flags: Sequence[str], name: str) -> bool:

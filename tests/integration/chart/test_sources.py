@@ -1,0 +1,273 @@
+"""Every source of a chart that helm takes, from real servers: what is staged is what helm itself would have used."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from helmpin.chart.stage import ChartSource, stage
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm
+from scripts.devtools.binaries import binary
+from tests.support.charts import MakeChart
+
+
+def same(helm: Helm, chart: str, *flags: str, version: str = "") -> None:
+    """Staged with these flags, the chart renders as it does for helm with the same flags."""
+    with stage(ChartSource(chart, flags), helm) as staged:
+        if version:
+            assert staged.version == version
+        assert helm.run(["template", "x", str(staged.path)]) == helm.run(["template", "x", chart, *flags])
+
+
+def refused(helm: Helm, chart: str, *flags: str, why: str, helms_why: str = "") -> None:
+    """Staging fails in helm's own words, and helm fails in them too."""
+    with pytest.raises(HelmFailed) as ours, stage(ChartSource(chart, flags), helm):
+        pass
+    with pytest.raises(HelmFailed) as helms:
+        helm.run(["template", "x", chart, *flags])
+    assert why in ours.value.message()
+    assert (helms_why or why) in helms.value.message()
+
+
+class Server:
+    """Serves a directory on loopback; `seen` collects the user names of those who asked with a password."""
+
+    def __init__(self, root: Path, *, context: ssl.SSLContext | None = None, password: str = "") -> None:
+        seen = self.seen = list[str]()
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *args: object) -> None:
+                super().__init__(*args, directory=str(root))  # type: ignore[arg-type]
+
+            def do_GET(self) -> None:
+                given = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic ")).decode()
+                seen.extend([given] if given else [])
+                if password and given != password:
+                    self.send_error(401)
+                else:
+                    super().do_GET()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if context:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(root: Path, **options: object) -> Server:
+        servers.append(Server(root, **options))  # type: ignore[arg-type]
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def repository(helm: Helm, make_chart: MakeChart, tmp_path: Path) -> Path:
+    """A directory with the archives of `app`, versions 1.0.0, 1.1.0 and 2.0.0-rc.1, and an index."""
+    root, chart = tmp_path / "repository", make_chart("app")
+    for version in ("1.0.0", "1.1.0", "2.0.0-rc.1"):
+        (chart / "values.yaml").write_text((chart / "values.yaml").read_text() + f"# {version}\n")
+        make_chart.package(chart, root, version)
+    helm.run(["repo", "index", str(root)])
+    return root
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 and its key."""
+    paths = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", paths[1], "-out", paths[0]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return paths
+
+
+def test_local_paths(helm: Helm, repository: Path, make_chart: MakeChart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    same(helm, "app-1.0.0.tgz", version="1.0.0")
+    same(helm, "./app-1.1.0.tgz", version="1.1.0")
+    same(helm, str(repository / "app-1.0.0.tgz"))
+    same(helm, "../charts/app")
+    same(helm, " ../charts/app ")
+    shutil.copytree("../charts/app", "here")
+    if helm.version < (4, 0, 0):
+        same(helm, "here", "--repo", "http://127.0.0.1:1", "--version", "7")  # what is here wins
+    else:
+        refused(helm, "here", "--repo", "http://127.0.0.1:1", why="looks like \"http://127.0.0.1:1\" is not a valid chart repository")
+    for missing in ("./nothing", "/nothing/here", "../nothing"):
+        refused(helm, missing, why="not found")
+    refused(helm, "nothing", why="non-absolute URLs should be in form of repo_name/path_to_chart, got: nothing")
+    refused(helm, "no/thing", why="repo no not found")
+
+
+def test_what_is_not_a_chart(helm: Helm, tmp_path: Path) -> None:
+    with pytest.raises(HelmFailed, match="this is not a chart"), stage(ChartSource(str(tmp_path)), helm):
+        pass
+    (tmp_path / "values.yaml").write_text("a: b\n")
+    with pytest.raises(HelmFailed, match="archive cannot be used"), stage(ChartSource(str(tmp_path / "values.yaml")), helm):
+        pass
+    (tmp_path / "Chart.yaml").write_text("a: [\n")
+    with pytest.raises(HelmFailed) as error, stage(ChartSource(str(tmp_path)), helm) as staged:
+        assert staged.name == "never reached"
+    assert error.value.where == ["Chart.yaml"]
+
+
+def test_repository_by_name(helm: Helm, repository: Path, serve: Callable[..., Server]) -> None:
+    helm.run(["repo", "add", "mine", serve(repository).url])
+    same(helm, "mine/app", version="1.1.0")
+    same(helm, "mine/app", "--version", "1.0.0", version="1.0.0")
+    same(helm, "mine/app", "--version=~1.0", version="1.0.0")
+    same(helm, "mine/app", "--devel", version="2.0.0-rc.1")
+    refused(helm, "mine/app", "--version", "9", why='chart "app" matching 9 not found in mine index')
+    refused(helm, "mine/other", why='chart "other" matching  not found in mine index')
+
+
+def test_repository_by_url(helm: Helm, repository: Path, serve: Callable[..., Server]) -> None:
+    url = serve(repository).url
+    same(helm, "app", "--repo", url, version="1.1.0")
+    same(helm, "app", f"--repo={url}", "--version", "1.0.0", version="1.0.0")
+    same(helm, f"{url}/app-1.0.0.tgz", version="1.0.0")
+    refused(helm, "other", "--repo", url, why="not found in")
+    refused(helm, f"{url}/none.tgz", why="404")
+
+
+def test_repository_with_password(helm: Helm, repository: Path, serve: Callable[..., Server]) -> None:
+    archives, index = repository.parent / "archives", repository.parent / "index"
+    shutil.copytree(repository, archives)
+    elsewhere = serve(archives, password="me:secret word")
+    shutil.copytree(repository, index)
+    helm.run(["repo", "index", str(index), "--url", elsewhere.url])
+    here, away = serve(repository, password="me:secret word"), serve(index, password="me:secret word")
+    login = ("--username", "me", "--password", "secret word")
+    same(helm, "app", "--repo", here.url, *login, version="1.1.0")
+    refused(helm, "app", "--repo", here.url, why="401")
+    assert elsewhere.seen == []
+    refused(helm, "app", "--repo", away.url, *login, why="401")  # the archives are on another server: no password for it
+    assert elsewhere.seen == []
+    same(helm, "app", "--repo", away.url, *login, "--pass-credentials", version="1.1.0")
+    assert "secret" not in repr(ChartSource("app", login))
+
+
+def test_repository_over_tls(helm: Helm, repository: Path, serve: Callable[..., Server], certificate: tuple[Path, Path]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    url = serve(repository, context=context).url
+    same(helm, "app", "--repo", url, "--ca-file", str(certificate[0]), version="1.1.0")
+    same(helm, "app", "--repo", url, "--insecure-skip-tls-verify", version="1.1.0")
+    refused(helm, "app", "--repo", url, why="certificate")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificate[0])
+    mutual = serve(repository, context=context).url
+    same(helm, "app", "--repo", mutual, "--ca-file", str(certificate[0]), "--cert-file", str(certificate[0]), "--key-file", str(certificate[1]))
+    refused(helm, "app", "--repo", mutual, "--ca-file", str(certificate[0]), why="certificate required")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """HOST:PORT of a registry on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    config = tmp_path / "registry.yaml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\nhttp: {{addr: '{address}', secret: x}}\n"
+    )
+    process = subprocess.Popen([binary("registry"), "serve", config], stderr=subprocess.DEVNULL)
+    host, port = address.split(":")
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                break
+        time.sleep(0.1)
+    yield address
+    process.terminate()
+    process.wait()
+
+
+def test_oci_registry(helm: Helm, repository: Path, registry: str) -> None:
+    for archive in sorted(repository.glob("*.tgz")):
+        helm.run(["push", str(archive), f"oci://{registry}/charts", "--plain-http"])
+    chart = f"oci://{registry}/charts/app"
+    same(helm, chart, "--plain-http", version="1.1.0")
+    same(helm, chart, "--plain-http", "--version", "1.0.0", version="1.0.0")
+    same(helm, chart, "--plain-http", "--devel", version="2.0.0-rc.1")
+    same(helm, f"{chart}:1.0.0", "--plain-http", version="1.0.0")
+    refused(helm, f"oci://{registry}/charts/none", "--plain-http", why="repository name not known to registry")
+
+
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A keyring with the secret key of `signer`."""
+    home = tmp_path_factory.mktemp("g")
+    home.chmod(0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--passphrase", "", "--pinentry-mode", "loopback"]
+    subprocess.run([*gpg, "--quick-generate-key", "signer <signer@example.com>", "rsa2048", "sign", "never"], check=True, capture_output=True)
+    (home / "secring.gpg").write_bytes(subprocess.run([*gpg, "--export-secret-keys"], check=True, capture_output=True).stdout)
+    (home / "pubring.gpg").write_bytes(subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout)
+    yield home
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False, capture_output=True)
+
+
+def test_provenance(helm: Helm, make_chart: MakeChart, keyring: Path, tmp_path: Path, serve: Callable[..., Server]) -> None:
+    root, chart = tmp_path / "signed", make_chart("app")
+    helm.run(["package", str(chart), "--destination", str(root), "--sign", "--key", "signer", "--keyring", str(keyring / "secring.gpg")])
+    helm.run(["repo", "index", str(root)])
+    url, ring = serve(root).url, ("--verify", "--keyring", str(keyring / "pubring.gpg"))
+    same(helm, "app", "--repo", url, *ring, version="0.1.0")
+    same(helm, f"{root}/app-0.1.0.tgz", *ring, version="0.1.0")
+    same(helm, f"{root}/app-0.1.0.tgz", "--verify=true", f"--keyring={keyring}/pubring.gpg")
+    refused(helm, str(chart), *ring, why="unpacked charts cannot be verified")
+    same(helm, str(chart), "--verify", "--verify=false")
+
+    (tmp_path / "empty.gpg").touch()
+    for place in (("app", "--repo", url), (f"{root}/app-0.1.0.tgz",)):
+        refused(helm, *place, "--verify", f"--keyring={tmp_path}/empty.gpg", why="signature made by unknown entity")
+    make_chart.package(make_chart("other"), tmp_path / "plain")
+    shutil.copy(tmp_path / "plain/other-0.1.0.tgz", root / "app-0.1.0.tgz")
+    for place in (("app", "--repo", url), (f"{root}/app-0.1.0.tgz",)):
+        refused(helm, *place, *ring, why="sha256 sum does not match for app-0.1.0.tgz")
+    (root / "app-0.1.0.tgz.prov").unlink()
+    refused(helm, f"{root}/app-0.1.0.tgz", *ring, why="app-0.1.0.tgz.prov")
+    cached = helm.version >= (4, 0, 0)
+    refused(helm, "app", "--repo", url, *ring, why="failed to fetch provenance", helms_why="sha256 sum does not match" if cached else "")
+
+
+def test_dependency_update(helm: Helm, make_chart: MakeChart) -> None:
+    needy = make_chart("needy", dependencies="[{name: sub, version: 0.1.0, repository: 'file://../sub'}]")
+    make_chart("sub")
+    with stage(ChartSource(str(needy)), helm) as staged, pytest.raises(HelmFailed, match="template failed") as error:
+        helm.run(["template", "x", str(staged.path)])
+    assert "missing in charts/ directory: sub" in error.value.why
+    with stage(ChartSource(str(needy), dependency_update=True), helm) as staged:
+        assert "charts/sub/templates/service.yaml" in helm.run(["template", "x", str(staged.path)])
+    lock = needy / "Chart.lock"
+    before = lock.stat().st_mtime_ns
+    with stage(ChartSource(str(needy), dependency_update=True), helm):  # nothing is missing now
+        assert lock.stat().st_mtime_ns == before

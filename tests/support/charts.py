@@ -1,0 +1,29 @@
+"""Charts for tests, made by a real helm."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from helmpin.helm import Helm
+
+
+class MakeChart:
+    """Calls `helm create`; `package` packs with `helm package`."""
+
+    def __init__(self, helm: Helm, directory: Path) -> None:
+        self._helm, self._directory = helm, directory
+        directory.mkdir()
+
+    def __call__(self, name: str, **metadata: str) -> Path:
+        """A chart directory; `metadata` goes to the end of its Chart.yaml."""
+        subprocess.run([self._helm.binary, "create", name], cwd=self._directory, check=True, capture_output=True)
+        with (self._directory / name / "Chart.yaml").open("a") as file:
+            file.writelines(f"{key}: {value}\n" for key, value in metadata.items())
+        return self._directory / name
+
+    def package(self, chart: Path, destination: Path, version: str = "0.1.0") -> Path:
+        """Its archive, in `destination`."""
+        destination.mkdir(exist_ok=True)
+        self._helm.run(["package", str(chart), "--destination", str(destination), "--version", version])
+        return destination / f"{chart.name}-{version}.tgz"
