@@ -1,9 +1,9 @@
 """Image references: the vocabulary that every room shares.
 
-The grammar is that of the distribution project (github.com/distribution/reference, reference.go and regexp.go), which docker,
-containerd and the kubelet read references with, and so is the normalisation (normalize.go): no registry means docker.io, and
-docker.io without a namespace means `library/`. Where go-containerregistry's `name` package differs, the grammar is followed;
-tests/unit/test_reference.py lists the differences.
+The grammar is that of the distribution project (github.com/distribution/reference, reference.go and regexp.go), which
+docker, containerd and the kubelet read references with, and so is the normalisation (normalize.go): no registry means
+docker.io, and docker.io without a namespace means `library/`. Where go-containerregistry's `name` package differs, the
+grammar is followed; tests/unit/test_reference.py lists the differences.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ class InvalidReference(ValueError):
 class Reference(NamedTuple):
     """A normalised image reference. At least one of tag and digest is there.
 
-    Two texts that mean the same image are the same Reference, so `nginx` equals `docker.io/library/nginx:latest`; whether a
-    tag was written is told by `split(text)`.
+    Two texts that mean the same image are the same Reference, so `nginx` equals `docker.io/library/nginx:latest`;
+    whether a tag was written is told by `split(text)`.
     """
 
     registry: str
-    """Host with an optional port, as written (`ghcr.io`, `127.0.0.1:5000`, `[::1]:5000`); Docker Hub is always `docker.io`."""
+    """Host with an optional port, as written (`ghcr.io`, `127.0.0.1:5000`, `[::1]:5000`); Docker Hub is always
+    `docker.io`."""
     repository: str
     tag: str | None
     digest: str | None
@@ -62,7 +63,9 @@ class Reference(NamedTuple):
         registry, path = _split_registry(name)
         repository, colon, tag = path.partition(":")
         if not _REGISTRY.fullmatch(registry):
-            raise InvalidReference(text, f"registry {_shown(registry)} is not a host name or address with an optional port")
+            raise InvalidReference(
+                text, f"registry {_shown(registry)} is not a host name or address with an optional port"
+            )
         _check_repository(text, repository)
         if colon:
             _check_tag(text, tag)
@@ -98,13 +101,14 @@ def split(text: str) -> tuple[str, str | None, str | None]:
 
 
 def valid_digest(text: str) -> bool:
-    """Whether the text is `sha256:` and 64, or `sha512:` and 128, lower-case hexadecimal digits (OCI image-spec, descriptor.md)."""
+    """Whether the text is `sha256:` and 64, or `sha512:` and 128, lower-case hexadecimal digits (OCI image-spec,
+    descriptor.md)."""
     algorithm, _, encoded = text.partition(":")
     return _DIGEST_LENGTHS.get(algorithm) == len(encoded) and bool(_HEX.fullmatch(encoded))
 
 
 def _split_registry(name: str) -> tuple[str, str]:
-    """(registry, rest): the first part is a registry when it is `localhost`, or has a dot, a colon or a capital letter."""
+    """(registry, rest): the first part is a registry if it is `localhost`, or has a dot, a colon or a capital letter."""
     first, slash, rest = name.partition("/")
     if not slash or not (first == "localhost" or "." in first or ":" in first or first.lower() != first):
         first, rest = DOCKER_HUB, name
@@ -135,7 +139,9 @@ def _check_tag(text: str, tag: str) -> None:
         raise InvalidReference(text, "there is no tag after the colon")
     if not _TAG.fullmatch(tag):
         odd = re.search(r"[^\w.-]", tag, re.ASCII)
-        raise InvalidReference(text, f"tag cannot contain {_shown(odd[0])}" if odd else f"tag cannot begin with {tag[0]}")
+        raise InvalidReference(
+            text, f"tag cannot contain {_shown(odd[0])}" if odd else f"tag cannot begin with {tag[0]}"
+        )
     if len(tag) > MAX_TAG:
         raise InvalidReference(text, f"tag has {len(tag)} characters, more than {MAX_TAG}")
 
@@ -146,7 +152,9 @@ def _check_digest(text: str, digest: str) -> None:
     algorithm, colon, encoded = digest.partition(":")
     length = _DIGEST_LENGTHS.get(algorithm)
     if not digest or not colon:
-        raise InvalidReference(text, f"digest {_shown(digest)} is not of the form sha256:…" if digest else "there is no digest after the @")
+        raise InvalidReference(
+            text, f"digest {_shown(digest)} is not of the form sha256:…" if digest else "there is no digest after the @"
+        )
     if length is None:
         raise InvalidReference(text, f"digest algorithm {_shown(algorithm)} is not supported: sha256 and sha512 are")
     if len(encoded) != length:

@@ -1,6 +1,7 @@
 """Registries: what a tag's digest is, and what lies behind a digest, for many references at once.
 
-`resolve` and `describe` are all that other rooms need. Nothing here imports urllib3 before a request is made, or warm_up() is called.
+`resolve` and `describe` are all that other rooms need. Nothing here imports urllib3 before a request is made, or
+warm_up() is called.
 """
 
 from __future__ import annotations
@@ -17,16 +18,27 @@ from helmpin.registry.settings import RegistrySettings
 if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain
 
-__all__ = ["Described", "Platform", "Reference", "RegistryError", "RegistrySettings", "Resolved", "describe", "resolve", "warm_up"]
+__all__ = [
+    "Described",
+    "Platform",
+    "Reference",
+    "RegistryError",
+    "RegistrySettings",
+    "Resolved",
+    "describe",
+    "resolve",
+    "warm_up",
+]
 
 
 def resolve(
     references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None = None
 ) -> dict[Reference, Resolved | RegistryError]:
-    """The digest and media type of each reference, all asked at once, each distinct one once; a digest is asked for by itself.
+    """The digest and media type of each reference, all asked at once, each distinct one once; a digest is asked for by
+    itself.
 
-    keychain: where credentials are found; None for keychain.default(settings). Never raises for one image: its RegistryError is
-    the value. Raises UsageError for settings that cannot be used.
+    keychain: where credentials are found; None for keychain.default(settings). Never raises for one image: its
+    RegistryError is the value. Raises UsageError for settings that cannot be used.
     """
     from helmpin.registry.session import Session
 
@@ -35,12 +47,17 @@ def resolve(
 
 
 def describe(
-    references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None = None, *, configs: bool = False
+    references: Iterable[Reference],
+    settings: RegistrySettings,
+    keychain: Keychain | None = None,
+    *,
+    configs: bool = False,
 ) -> dict[Reference, Described | RegistryError]:
     """What lies behind each reference: as resolve(), with its platforms' manifests.
 
-    The configuration's digest of a single-platform image is always told. For an index it is None, unless `configs` asks for one
-    further request (a GET, which counts as a pull) for each platform; a platform that the registry does not hold keeps None.
+    The configuration's digest of a single-platform image is always told. For an index it is None, unless `configs` asks
+    for one further request (a GET, which counts as a pull) for each platform; a platform that the registry does not
+    hold keeps None.
     """
     from helmpin.registry.session import Session
 
@@ -49,7 +66,8 @@ def describe(
 
 
 def warm_up(settings: RegistrySettings | None = None) -> None:
-    """Begin in the background what a first request needs: it takes about as long as a small helm run, and fits beside one."""
+    """Begin in the background what a first request needs: it takes about as long as a small helm run, and fits beside
+    one."""
     import importlib
     import threading
 

@@ -23,7 +23,8 @@ class Platform(NamedTuple):
 
 
 class Described(NamedTuple):
-    """All that a runtime may report for a reference: the digest itself, its platforms' manifests and their configurations."""
+    """All that a runtime may report for a reference: the digest itself, its platforms' manifests and their
+    configurations."""
 
     digest: str
     media_type: str

@@ -30,7 +30,7 @@ ANONYMOUS = Credential()
 class Ask(Protocol):
     """Sends a request to a token server, with the usual second tries."""
 
-    def __call__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer: ...  # noqa: D102
+    def __call__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer: ...
 
 
 class Shown(NamedTuple):
@@ -40,6 +40,9 @@ class Shown(NamedTuple):
     """The value of Authorization, or ''."""
     credential: Credential
     token: Token | None = None
+
+    def __repr__(self) -> str:
+        return f"Shown({self.credential!r})"
 
 
 class Token:
@@ -57,8 +60,17 @@ class Token:
 class Authenticator:
     """What one server is shown, for each repository. Safe to use from many threads."""
 
-    def __init__(self, server: str, account: str, keychain: Keychain | None, ask: Ask, plain: Callable[[str], bool], secret: Callable[[str], None]) -> None:
-        """server: scheme://host. account: the registry to look up in the keychain. plain: whether a host may be asked over HTTP.
+    def __init__(
+        self,
+        server: str,
+        account: str,
+        keychain: Keychain | None,
+        ask: Ask,
+        plain: Callable[[str], bool],
+        secret: Callable[[str], None],
+    ) -> None:
+        """server: scheme://host. account: the registry to look up in the keychain. plain: whether a host may be asked
+        over HTTP.
 
         secret: is told every text that must not show.
         """
@@ -90,7 +102,8 @@ class Authenticator:
             return Shown(f"Bearer {token.text}", credential, token)
 
     def refused(self, repository: str, shown: Shown, answer: Answer, since: float) -> bool:
-        """Learn from a 401. Returns whether another try can do better. since: when this request began, on time.monotonic()."""
+        """Learn from a 401. Returns whether another try can do better. since: when this request began, on
+        time.monotonic()."""
         asked = challenge.choose(challenge.parse(answer.challenges))
         if asked is None:
             return False
@@ -109,7 +122,11 @@ class Authenticator:
 
     def sources(self, repository: str) -> str:
         """Where the credentials that were tried for a repository came from, for people; '' when there were none."""
-        return ", ".join(dict.fromkeys(c.source for c in self._wallet(repository).tried if c.source)) if self._challenge else ""
+        return (
+            ", ".join(dict.fromkeys(c.source for c in self._wallet(repository).tried if c.source))
+            if self._challenge
+            else ""
+        )
 
     def _wallet(self, repository: str) -> _Wallet:
         def make() -> _Wallet:
@@ -134,10 +151,20 @@ class Authenticator:
         scopes = [("scope", part) for part in scope.split()]
         answer = None
         if credential.identity_token:
-            form = [("grant_type", "refresh_token"), *query, ("client_id", CLIENT), ("scope", scope), ("refresh_token", credential.identity_token)]
-            answer = self._ask("POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode())
+            form = [
+                ("grant_type", "refresh_token"),
+                *query,
+                ("client_id", CLIENT),
+                ("scope", scope),
+                ("refresh_token", credential.identity_token),
+            ]
+            answer = self._ask(
+                "POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
+            )
         if answer is None or answer.status in (404, 405):  # not every token server knows OAuth2
-            shown = credential._replace(username=credential.username or "<token>", password=credential.password or credential.identity_token)
+            shown = credential._replace(
+                username=credential.username or "<token>", password=credential.password or credential.identity_token
+            )
             headers = {"Authorization": shown.basic} if credential else {}
             account = [("account", credential.username)] if credential.username else []
             answer = self._ask("GET", _with_query(realm, query + scopes + account), headers)
@@ -146,13 +173,19 @@ class Authenticator:
             why = f"its token server {host} refused {who} (HTTP {answer.status})"
             raise _Refused(Failure("unauthorized", why, status=answer.status))
         if answer.status != 200:
-            raise Failure("bad-answer", f"its token server {host} answered with HTTP {answer.status}", "try again", status=answer.status)
+            raise Failure(
+                "bad-answer",
+                f"its token server {host} answered with HTTP {answer.status}",
+                "try again",
+                status=answer.status,
+            )
         token = _read_token(answer.body, host)
         self._secret(token.text)
         return token
 
     def _check_realm(self, realm: str) -> None:
-        """A token server is the registry's choice, but never one that gets credentials in the clear or is inside this machine."""
+        """A token server is the registry's choice, but never one that gets credentials in the clear or is inside this
+        machine."""
         try:
             parts = urlsplit(realm)
             host, name = parts.netloc, parts.hostname or ""
@@ -160,10 +193,14 @@ class Authenticator:
             host, parts, name = "", urlsplit(""), ""
         here = is_loopback(urlsplit(self._server).netloc)
         if not host or "@" in host or parts.scheme not in ("https", "http") or not re.fullmatch(r"[!-~]+", realm):
-            raise Failure("bad-answer", f"the registry names a token server that is no URL: {ascii(realm[:100])}")
+            raise Failure("bad-answer", f"the registry names a token server that is no URL: {realm[:100]!a}")
         if parts.scheme == "http" and not self._plain(host) and f"http://{host}" != self._server:
             todo = f"if that is right, add --registry-plain-http {host}"
-            raise Failure("bad-answer", f"the registry names the token server http://{host}, which would get credentials unencrypted", todo)
+            raise Failure(
+                "bad-answer",
+                f"the registry names the token server http://{host}, which would get credentials unencrypted",
+                todo,
+            )
         if not here and (is_loopback(name) or name.startswith(("169.254.", "fe80:"))):
             raise Failure("bad-answer", f"the registry names the token server {host}, which is inside this machine")
 
@@ -187,7 +224,7 @@ class _Wallet:
         return self._current.get("", self._next)
 
     def drop(self, refused: Credential) -> bool:
-        """Go on to the next credential, if `refused` is still the current one. Returns whether there is another to try."""
+        """Go on to the next credential, if `refused` still is the current one. Returns whether there is another."""
         self._current.drop("", refused)
         following = self.current()
         return bool(following) and following is not refused

@@ -20,7 +20,8 @@ class Challenge(NamedTuple):
 
 
 def parse(headers: Iterable[str]) -> list[Challenge]:
-    """The challenges in the WWW-Authenticate headers of one answer, in order. What cannot be read is left out; never raises."""
+    """The challenges in the WWW-Authenticate headers of one answer, in order. What cannot be read is left out; never
+    raises."""
     found: list[Challenge] = []
     for header in headers:
         text, at = header[:MAX_LENGTH], 0
@@ -36,7 +37,9 @@ def parse(headers: Iterable[str]) -> list[Challenge]:
             parameters: dict[str, str] = {}
             while match := _PARAMETER.match(text, at):
                 quoted, bare = match[2], match[3]
-                parameters.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if bare is None else bare)
+                parameters.setdefault(
+                    match[1].lower(), re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if bare is None else bare
+                )
                 at = match.end()
                 if text[at : at + 1] != ",":
                     break

@@ -63,7 +63,8 @@ class Client:
         return self._first(reference, self._resolve)
 
     def describe(self, reference: Reference) -> Described:
-        """The digest of a reference and what lies behind it; an index's configurations are not read. Raises RegistryError."""
+        """The digest of a reference and what lies behind it; an index's configurations are not read. Raises
+        RegistryError."""
 
         def ask(endpoint: Endpoint, repository: str, what: str) -> Described:
             resolved, document = self._get(endpoint, repository, what)
@@ -75,7 +76,7 @@ class Client:
         return self._first(reference, ask)
 
     def _first(self, reference: Reference, ask: Callable[[Endpoint, str, str], _R]) -> _R:
-        """The answer of the first server that has one. Raises RegistryError, that of the last with the others' reasons."""
+        """The answer of the first server that has one. Raises RegistryError with every server's reason."""
         failures: list[tuple[Endpoint, Failure]] = []
         for endpoint in endpoints(reference, self._settings):
             try:
@@ -118,7 +119,9 @@ class Client:
 
     def _ask(self, method: str, endpoint: Endpoint, repository: str, what: str) -> Answer:
         """One request for a manifest. A loopback server that turns out to speak TLS is spoken TLS with."""
-        guessed = endpoint.scheme == "http" and is_loopback(endpoint.host) and endpoint.host not in self._settings.plain_http
+        guessed = (
+            endpoint.scheme == "http" and is_loopback(endpoint.host) and endpoint.host not in self._settings.plain_http
+        )
         host = self._host(endpoint.host)
         if guessed and host.tls:
             return self._follow(method, endpoint._replace(scheme="https"), repository, what)
@@ -138,7 +141,8 @@ class Client:
         return host.tls
 
     def _follow(self, method: str, endpoint: Endpoint, repository: str, what: str) -> Answer:
-        """One request for a manifest: authenticated, redirects followed. Only the endpoint itself is shown its credentials."""
+        """One request for a manifest: authenticated, redirects followed. Only the endpoint itself is shown its
+        credentials."""
         url = endpoint.url(repository, "manifests", what)
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._authenticated(method, url, endpoint, repository)
@@ -146,7 +150,9 @@ class Client:
             if answer.status not in (301, 302, 303, 307, 308) or not target:
                 return answer
             url = self._redirected(url, target)
-        raise Failure("bad-answer", f"it redirects more than {MAX_REDIRECTS} times", "look at what answers there, a proxy perhaps")
+        raise Failure(
+            "bad-answer", f"it redirects more than {MAX_REDIRECTS} times", "look at what answers there, a proxy perhaps"
+        )
 
     def _redirected(self, url: str, target: str) -> str:
         try:
@@ -156,8 +162,12 @@ class Client:
         except ValueError:
             usable = False
         if not usable:
-            raise Failure("bad-answer", f"the registry redirects to what is no URL: {ascii(target[:100])}")
-        if parts.scheme == "http" and urlsplit(url).scheme == "https" and scheme(parts.netloc, self._settings) == "https":
+            raise Failure("bad-answer", f"the registry redirects to what is no URL: {target[:100]!a}")
+        if (
+            parts.scheme == "http"
+            and urlsplit(url).scheme == "https"
+            and scheme(parts.netloc, self._settings) == "https"
+        ):
             raise Failure("bad-answer", f"the registry redirects from HTTPS to plain http://{parts.netloc}")
         return new
 
@@ -179,7 +189,9 @@ class Client:
             found = self._authenticators.get((server, account))
             if found is None:
                 keychain = self._keychain if account else None
-                found = Authenticator(server, account or "", keychain, self._send, self._may_be_plain, self._secrets.add)
+                found = Authenticator(
+                    server, account or "", keychain, self._send, self._may_be_plain, self._secrets.add
+                )
                 self._authenticators[server, account] = found
             return found
 
@@ -238,7 +250,11 @@ class Client:
             return Failure("not-found", f"there is no {missing} (HTTP 404{words})", status=status)
         if status == 401:
             sources = self._authenticator(endpoint.origin, endpoint.account).sources(repository)
-            tried = f"the credentials from {sources} were refused" if sources else "credentials are wanted, and none were found"
+            tried = (
+                f"the credentials from {sources} were refused"
+                if sources
+                else "credentials are wanted, and none were found"
+            )
             return Failure("unauthorized", f"{tried} for {repository} (HTTP 401{words})", status=status)
         if status == 403:
             return Failure("forbidden", f"access to {repository} is forbidden (HTTP 403{words})", status=status)
@@ -247,7 +263,12 @@ class Client:
             again = f"; it says to come back in {after:.0f} s" if after else ""
             return Failure("rate-limited", f"it has had too many requests (HTTP 429{words}){again}", status=status)
         if status >= 500:
-            return Failure("unreachable", f"the registry is in trouble: HTTP {status}{words} for {repository}", "try again later", status=status)
+            return Failure(
+                "unreachable",
+                f"the registry is in trouble: HTTP {status}{words} for {repository}",
+                "try again later",
+                status=status,
+            )
         return Failure("bad-answer", f"it answered with HTTP {status}{words} for {repository}", status=status)
 
     def _clean(self, text: str) -> str:
@@ -261,15 +282,16 @@ def _todo(failure: Failure, endpoint: Endpoint, reference: Reference) -> str:
     server = endpoint.account
     login = "docker login" if server == "docker.io" else f"docker login {server}"
     return {
-        "unauthorized": f"`{login}` (or helm registry login {server}), or --pull-secrets; a repository that does not exist may look like this too",
+        "unauthorized": f"`{login}`, or --pull-secrets; a repository that does not exist can look like this too",
         "forbidden": f"have pull access to {reference.repository} granted, or `{login}` as somebody who has it",
         "not-found": f"check the name and tag: {reference}",
-        "rate-limited": f"wait, `{login}` for a higher limit, or use a mirror: --registry-mirror {reference.registry}=URL",
+        "rate-limited": f"wait, `{login}` for a higher limit, or --registry-mirror {reference.registry}=URL",
     }.get(failure.kind, "look at what answers there")
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds before each further try: 0.1, 0.3, 0.9 …, each made random by half, so that many clients do not come back at once."""
+    """Seconds before each further try: 0.1, 0.3, 0.9 …, each made random by half, so that many clients do not come back
+    at once."""
     pause = 0.1
     while True:
         yield pause * random.uniform(0.5, 1.5)
@@ -289,7 +311,8 @@ def _retry_after(answer: Answer) -> float:
 
 
 def _registry_words(body: bytes) -> tuple[str, str]:
-    """(code, message) of the first error in a registry's document (OCI distribution specification, "Error Codes"), safe to print."""
+    """(code, message) of the first error in a registry's document (OCI distribution specification, "Error Codes"), safe
+    to print."""
     try:
         first = json.loads(body)["errors"][0]
         code, message = first.get("code"), first.get("message")
@@ -301,5 +324,3 @@ def _registry_words(body: bytes) -> tuple[str, str]:
 
 def _hash(body: bytes, algorithm: str) -> str:
     return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
-
-

@@ -9,8 +9,8 @@ from typing import NamedTuple
 class Credential(NamedTuple):
     """What a keychain holds for a registry; which fields are set says what kind it is.
 
-    Username and password (HTTP Basic, RFC 7617), or an identity token, which a token server exchanges (OAuth2 refresh token), or a
-    registry token, which is sent to the registry as it is (Bearer).
+    Username and password (HTTP Basic, RFC 7617), or an identity token, which a token server exchanges (OAuth2 refresh
+    token), or a registry token, which is sent to the registry as it is (Bearer).
     """
 
     username: str = ""

@@ -1,4 +1,5 @@
-"""Why a registry could not answer for one image: a value that resolve() returns, and an exception that callers may raise."""
+"""Why a registry could not answer for one image: a value that resolve() returns, and an exception that callers may
+raise."""
 
 from __future__ import annotations
 
@@ -12,7 +13,16 @@ Kind = Literal["not-found", "unauthorized", "forbidden", "unreachable", "timeout
 class Failure(Exception):
     """Why one request did not work, before it is known for which images. Only inside this room."""
 
-    def __init__(self, kind: Kind, reason: str, todo: str = "", *, status: int | None = None, again: bool = False, down: bool = False):
+    def __init__(
+        self,
+        kind: Kind,
+        reason: str,
+        todo: str = "",
+        *,
+        status: int | None = None,
+        again: bool = False,
+        down: bool = False,
+    ):
         super().__init__(reason)
         self.kind: Kind = kind
         self.reason = reason
@@ -27,11 +37,13 @@ class Failure(Exception):
 class RegistryError(Exception):
     """Why there is no answer for `reference`.
 
-    status: the HTTP status, where there was one. reason and todo: for people, without secrets; reason is a clause, todo is what the
-    user can try. str() is `registry: reason`, to follow the image's name.
+    status: the HTTP status, where there was one. reason and todo: for people, without secrets; reason is a clause, todo
+    is what the user can try. str() is `registry: reason`, to follow the image's name.
     """
 
-    def __init__(self, reference: Reference, kind: Kind, reason: str, todo: str = "", status: int | None = None) -> None:
+    def __init__(
+        self, reference: Reference, kind: Kind, reason: str, todo: str = "", status: int | None = None
+    ) -> None:
         super().__init__(f"{reference.registry}: {reason}")
         self.reference = reference
         self.registry = reference.registry
@@ -43,7 +55,11 @@ class RegistryError(Exception):
 
     def about(self, reference: Reference) -> RegistryError:
         """The same error for another reference."""
-        return self if reference == self.reference else RegistryError(reference, self.kind, self.reason, self.todo, self.status)
+        return (
+            self
+            if reference == self.reference
+            else RegistryError(reference, self.kind, self.reason, self.todo, self.status)
+        )
 
     def __repr__(self) -> str:
         return f"RegistryError({str(self.reference)!r}, {self.kind!r}, {self.reason!r})"

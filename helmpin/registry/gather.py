@@ -21,8 +21,8 @@ def width(jobs: int, most: int) -> int:
 def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadline: float) -> dict[J, R]:
     """Do every job of every host; hosts do not wait for one another. most: threads for one host.
 
-    Returns the results that there are when all is done, or at the deadline (on time.monotonic()); threads that are busy then are
-    left behind, and end with the process. Raises what a job raised.
+    Returns the results that there are when all is done, or at the deadline (on time.monotonic()); threads that are busy
+    then are left behind, and end with the process. Raises what a job raised.
     """
     results: dict[J, R] = {}
     errors: list[BaseException] = []
@@ -43,7 +43,7 @@ def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadl
                 result = do(job)
                 with changed:
                     results[job] = result
-        except BaseException as error:  # raised again below
+        except BaseException as error:  # noqa: BLE001  raised again below
             errors.append(error)
         finally:
             with changed:

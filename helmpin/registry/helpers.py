@@ -1,7 +1,9 @@
-"""Docker credential helpers: programs `docker-credential-NAME` that hold the secrets (github.com/docker/docker-credential-helpers).
+"""Docker credential helpers: programs `docker-credential-NAME` that hold the secrets
+(github.com/docker/docker-credential-helpers).
 
-`get` reads a server's address on standard input and prints `{"ServerURL", "Username", "Secret"}`; the user name `<token>` says that
-the secret is an identity token. What it does not know it answers with a fixed sentence and a failing exit status.
+`get` reads a server's address on standard input and prints `{"ServerURL", "Username", "Secret"}`; the user name
+`<token>` says that the secret is an identity token. What it does not know it answers with a fixed sentence and a
+failing exit status.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ MAX_OUTPUT = 64 * 1024
 UNKNOWN = "credentials not found"
 
 
-def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
+def get(name: str, server: str) -> Credential | None:
     """What docker-credential-`name` holds for `server`; None when it knows none.
 
     Raises Failure (`unauthorized`) when the helper is missing, hangs, fails or prints something else.
@@ -32,8 +34,12 @@ def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
     program = f"docker-credential-{name}"
     path = shutil.which(program) if re.fullmatch(r"[\w.+-]+", name) else None
     if not path:
-        raise _failed(program, "there is no such program on PATH", f"install {program}, or take it out of the docker configuration")
-    status, out = _run(path, program, server, timeout)
+        raise _failed(
+            program,
+            "there is no such program on PATH",
+            f"install {program}, or take it out of the docker configuration",
+        )
+    status, out = _run(path, program, server, TIMEOUT)
     if status:
         words = out.decode(errors="replace").strip()
         if UNKNOWN in words or "no credentials" in words:
@@ -56,7 +62,11 @@ def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
 def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, bytes]:
     try:
         process = subprocess.Popen(
-            [path, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+            [path, "get"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
     except OSError as error:
         raise _failed(program, f"it cannot be started: {error.strerror}") from None
@@ -84,7 +94,11 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
         process.stdout.close()
         process.wait()
     if late.is_set():
-        raise _failed(program, f"it did not answer within {timeout:g} s", f"run `echo {server} | {program} get` to see what it waits for")
+        raise _failed(
+            program,
+            f"it did not answer within {timeout:g} s",
+            f"run `echo {server} | {program} get` to see what it waits for",
+        )
     return status, out
 
 

@@ -33,7 +33,9 @@ class Endpoint(NamedTuple):
 
     def url(self, repository: str, kind: str, what: str) -> str:
         """The URL of a manifest (OCI distribution specification, end-3)."""
-        return f"{self.origin}{self.path}/{repository}/{kind}/{what}" + (f"?ns={self.namespace}" if self.namespace else "")
+        return f"{self.origin}{self.path}/{repository}/{kind}/{what}" + (
+            f"?ns={self.namespace}" if self.namespace else ""
+        )
 
 
 def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoint, ...]:
@@ -42,12 +44,14 @@ def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoin
     for wanted in (registry, "*"):
         urls = [url for host, url in settings.mirrors if (DOCKER_HUB if host == "index.docker.io" else host) == wanted]
         if urls:
-            return tuple(_origin(registry, settings) if url == ORIGIN else _mirror(url, registry, settings) for url in urls)
+            return tuple(
+                _origin(registry, settings) if url == ORIGIN else _mirror(url, registry, settings) for url in urls
+            )
     return (_origin(registry, settings),)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, is this machine: 127.0.0.0/8, ::1, localhost or below it (RFC 6761, 6.3)."""
+    """Whether a host, with or without a port, is this machine: 127.0.0.0/8, ::1, localhost or below it (RFC 6761)."""
     name = hostname(host).lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -76,9 +80,15 @@ def _origin(registry: str, settings: RegistrySettings) -> Endpoint:
 
 
 def _mirror(url: str, registry: str, settings: RegistrySettings) -> Endpoint:
-    """A mirror by its URL; `/v2` ends its path unless it stands there already (containerd, hosts.toml, override_path)."""
+    """A mirror by its URL; `/v2` ends its path unless it stands there already (containerd, hosts.toml)."""
     parts = urlsplit(url if "://" in url else f"//{url}")
-    if parts.scheme not in ("", "http", "https") or not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
+    if (
+        parts.scheme not in ("", "http", "https")
+        or not parts.netloc
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
         what = "it holds a password" if "@" in parts.netloc else f"it is {url!r}"
         raise UsageError(
             "a registry mirror needs the URL of a server",
@@ -91,4 +101,6 @@ def _mirror(url: str, registry: str, settings: RegistrySettings) -> Endpoint:
         path += "/v2"
     itself = parts.netloc in (registry, DOCKER_HUB_SERVER if registry == DOCKER_HUB else registry)
     account = registry if itself else parts.netloc
-    return Endpoint(parts.scheme or scheme(parts.netloc, settings), parts.netloc, path, "" if itself else registry, account)
+    return Endpoint(
+        parts.scheme or scheme(parts.netloc, settings), parts.netloc, path, "" if itself else registry, account
+    )

@@ -1,8 +1,9 @@
 """Keychains: where the credentials for an image are found, and in which order.
 
-The order of `default`, first match first: credentials given in the settings; DOCKER_AUTH_CONFIG; docker's config.json; podman's
-auth.json; Helm's registry config. Chain(default(…), pull_secrets(…)) adds a cluster's. A registry that refuses a credential is
-shown the next that matches. Nothing is read, and no helper runs, before a registry asks for authentication.
+The order of `default`, first match first: credentials given in the settings; DOCKER_AUTH_CONFIG; docker's config.json;
+podman's auth.json; Helm's registry config. Chain(default(…), pull_secrets(…)) adds a cluster's. A registry that refuses
+a credential is shown the next that matches. Nothing is read, and no helper runs, before a registry asks for
+authentication.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Keychain(Protocol):
     """Somewhere that credentials are kept."""
 
     def find(self, registry: str, repository: str) -> Iterator[Credential]:
-        """The credentials for an image, best first, looked up as they are asked for. Raises Failure (`unauthorized`)."""
+        """The credentials for an image, best first, looked up when they are asked for. Raises Failure."""
         ...
 
 
@@ -50,13 +51,16 @@ class Chain:
 
 
 class Entries:
-    """Credentials by registry, or registry and path prefix, each part of the host with globs, as Kubernetes matches them.
+    """Credentials by registry, or registry and path prefix, each part of the host with globs, as Kubernetes matches
+    them.
 
     kubernetes.io/docs/concepts/containers/images, "Interpretation of config.json"; pkg/credentialprovider/keyring.go.
     """
 
     def __init__(self, entries: Iterable[tuple[str, Credential]]) -> None:
-        self._entries = sorted(((*_key(key), credential) for key, credential in entries), key=lambda entry: _rank(entry[0], entry[1]))
+        self._entries = sorted(
+            ((*_key(key), credential) for key, credential in entries), key=lambda entry: _rank(entry[0], entry[1])
+        )
 
     def find(self, registry: str, repository: str) -> Iterator[Credential]:
         """See Keychain."""
@@ -107,15 +111,21 @@ def default(settings: RegistrySettings, environ: Mapping[str, str] = os.environ)
 
 
 def pull_secrets(secrets: Iterable[tuple[str, Mapping[str, Any]]]) -> Keychain:
-    """A keychain of image pull Secrets: (where it comes from, the parsed `.dockerconfigjson` or `.dockercfg`) for each, in order.
+    """A keychain of image pull Secrets: (where it comes from, the parsed `.dockerconfigjson` or `.dockercfg`) for each,
+    in order.
 
     Raises Failure (`unauthorized`) when one has not that form.
     """
-    return Chain(*(Entries(_auths(document if "auths" in document else {"auths": document}, source)) for source, document in secrets))
+    return Chain(
+        *(
+            Entries(_auths(document if "auths" in document else {"auths": document}, source))
+            for source, document in secrets
+        )
+    )
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[str]:
-    home = environ.get("HOME") or os.path.expanduser("~")
+    home = environ.get("HOME") or str(Path.home())
     config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
     yield f"{environ.get('DOCKER_CONFIG') or home + '/.docker'}/config.json"
     if environ.get("REGISTRY_AUTH_FILE"):
@@ -124,7 +134,9 @@ def _files(environ: Mapping[str, str]) -> Iterator[str]:
         if environ.get("XDG_RUNTIME_DIR"):
             yield f"{environ['XDG_RUNTIME_DIR']}/containers/auth.json"
         yield f"{config}/containers/auth.json"
-    helm = environ.get("HELM_CONFIG_HOME") or (f"{home}/Library/Preferences/helm" if sys.platform == "darwin" else f"{config}/helm")
+    helm = environ.get("HELM_CONFIG_HOME") or (
+        f"{home}/Library/Preferences/helm" if sys.platform == "darwin" else f"{config}/helm"
+    )
     yield environ.get("HELM_REGISTRY_CONFIG") or f"{helm}/registry/config.json"
 
 
@@ -141,19 +153,19 @@ def _auths(document: Any, source: str) -> Iterator[tuple[str, Credential]]:
 
 
 def _credential(key: str, entry: Any, source: str) -> Credential:
-    """One entry of `auths`; `auth` is base64 of user:password and goes before the two (docker/cli, config/configfile)."""
+    """One entry of `auths`; `auth` is base64 of user:password and goes before the two (docker/cli, configfile)."""
     fields = ("username", "password", "auth", "identitytoken", "registrytoken")
     if not isinstance(entry, Mapping) or any(not isinstance(entry.get(name) or "", str) for name in fields):
-        raise _unreadable(source, f"the entry for {ascii(key)} is not a credential")
+        raise _unreadable(source, f"the entry for {key!a} is not a credential")
     username, password, auth, identity, registry = (str(entry.get(name) or "") for name in fields)
     if auth:
         try:
             decoded = b64decode("".join(auth.split()), validate=True).decode()
         except (Base64Error, ValueError):
-            raise _unreadable(source, f"the `auth` for {ascii(key)} is not base64 of user:password") from None
+            raise _unreadable(source, f"the `auth` for {key!a} is not base64 of user:password") from None
         username, colon, password = decoded.partition(":")
         if not colon:
-            raise _unreadable(source, f"the `auth` for {ascii(key)} is not base64 of user:password")
+            raise _unreadable(source, f"the `auth` for {key!a} is not base64 of user:password")
         password = password.rstrip("\0")
     return Credential(username, password, identity, registry, source)
 
@@ -170,7 +182,8 @@ def _helper(document: Mapping[str, Any], registry: str) -> str:
 
 
 def _key(text: str) -> tuple[str, str]:
-    """(host with port, path prefix) of a key such as `https://index.docker.io/v1/`, `ghcr.io/acme` or `*.example.com:5000`."""
+    """(host with port, path prefix) of a key such as `https://index.docker.io/v1/`, `ghcr.io/acme` or
+    `*.example.com:5000`."""
     host, slash, path = text.partition("://")[2 if "://" in text else 0].partition("/")
     path = slash + path
     if path.startswith(("/v1/", "/v2/")) or path in ("/v1", "/v2"):

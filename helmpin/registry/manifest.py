@@ -18,8 +18,13 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 KNOWN = INDEXES | MANIFESTS
-ACCEPT = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST))
-SCHEMA_1 = frozenset({"application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws"})
+ACCEPT = f"{OCI_INDEX}, {DOCKER_LIST}, {OCI_MANIFEST}, {DOCKER_MANIFEST}"
+SCHEMA_1 = frozenset(
+    {
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    }
+)
 GENERIC = frozenset({"", "application/json", "application/octet-stream", "text/plain"})
 """What servers that know no better send as Content-Type: the document then says what it is."""
 
@@ -61,7 +66,9 @@ def read(body: bytes, content_type: str) -> Manifest:
     served = media_type(content_type)
     refuse_schema_1(served)
     if served not in KNOWN and served not in GENERIC:
-        raise Failure("bad-answer", f"the registry answered with {_shown(served)} where an image manifest is due", _TODO)
+        raise Failure(
+            "bad-answer", f"the registry answered with {_shown(served)} where an image manifest is due", _TODO
+        )
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -75,7 +82,9 @@ def read(body: bytes, content_type: str) -> Manifest:
     if kind not in KNOWN if isinstance(kind, str) else True:
         raise Failure("bad-answer", f"the document says that it is {_shown(kind)}, not an image manifest", _TODO)
     if served in KNOWN and kind != served:
-        raise Failure("bad-answer", f"the registry serves it as {served}, but the document says that it is {kind}", _TODO)
+        raise Failure(
+            "bad-answer", f"the registry serves it as {served}, but the document says that it is {kind}", _TODO
+        )
     if "manifests" in document and ("layers" in document or "config" in document):  # GHSA-77vh-xpmg-72qh
         raise Failure("bad-answer", "the document is an index and an image manifest at once", _TODO)
     if kind in INDEXES:

@@ -10,7 +10,8 @@ V = TypeVar("V")
 
 
 class Once(Generic[V]):
-    """Each key's value is made by the first who asks; the others wait for it and get the same value, or the same exception."""
+    """Each key's value is made by the first who asks; the others wait for it and get the same value, or the same
+    exception."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

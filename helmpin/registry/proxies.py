@@ -10,17 +10,25 @@ from helmpin.registry.hosts import hostname, is_loopback
 
 
 def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
-    """The URL of the proxy for a host (with its port, if it has one), or None. Loopback is never asked through a proxy."""
+    """The URL of the proxy for a host (with or without a port), or None. Loopback is never asked through a proxy."""
     name = "HTTPS_PROXY" if scheme == "https" else "HTTP_PROXY"
     proxy = environ.get(name) or environ.get(name.lower())
-    if not proxy or is_loopback(host) or _excepted(scheme, host, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
+    if (
+        not proxy
+        or is_loopback(host)
+        or _excepted(scheme, host, environ.get("NO_PROXY") or environ.get("no_proxy") or "")
+    ):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _excepted(scheme: str, host: str, no_proxy: str) -> bool:
     name = hostname(host).lower().rstrip(".")
-    port = host.rpartition(":")[2] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else {"https": "443"}.get(scheme, "80")
+    port = (
+        host.rpartition(":")[2]
+        if host.rpartition(":")[2].isdigit() and not host.endswith("]")
+        else {"https": "443"}.get(scheme, "80")
+    )
     address = None
     with suppress(ValueError):
         address = ipaddress.ip_address(name)
@@ -36,6 +44,8 @@ def _excepted(scheme: str, host: str, no_proxy: str) -> bool:
         if not wanted or (wanted_port and wanted_port != port):
             continue
         wanted = wanted.removeprefix("*") if wanted.startswith("*.") else wanted
-        if name == wanted.removeprefix(".") and not wanted.startswith(".") or name.endswith("." + wanted.removeprefix(".")) and address is None:
+        if (name == wanted.removeprefix(".") and not wanted.startswith(".")) or (
+            name.endswith("." + wanted.removeprefix(".")) and address is None
+        ):
             return True
     return False

@@ -29,7 +29,7 @@ class Session:
         self._transport = Transport(settings, self._deadline)
         self._client = Client(settings, keychain or keychains.default(settings), self._transport)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Session:  # noqa: PYI034  typing.Self came with Python 3.11
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,7 +39,9 @@ class Session:
         """See helmpin.registry.resolve."""
         return self._all(references, self._client.resolve)
 
-    def describe(self, references: Iterable[Reference], *, configs: bool = False) -> dict[Reference, Described | RegistryError]:
+    def describe(
+        self, references: Iterable[Reference], *, configs: bool = False
+    ) -> dict[Reference, Described | RegistryError]:
         """See helmpin.registry.describe."""
         found = self._all(references, self._client.describe)
         if not configs:
@@ -54,7 +56,9 @@ class Session:
                 found[reference] = failed[0].about(reference) if failed else _with_configs(described, answers)
         return found
 
-    def _all(self, references: Iterable[Reference], ask: Callable[[Reference], _R]) -> dict[Reference, _R | RegistryError]:
+    def _all(
+        self, references: Iterable[Reference], ask: Callable[[Reference], _R]
+    ) -> dict[Reference, _R | RegistryError]:
         wanted = list(dict.fromkeys(references))
         firsts: dict[tuple[str, str], Reference] = {}
         hosts: dict[str, list[Reference]] = {}
@@ -90,6 +94,8 @@ def _images(reference: Reference, answer: Described | RegistryError) -> list[Ref
 
 
 def _with_configs(described: Described, answers: Sequence[Described | RegistryError]) -> Described:
-    configs = [a.platforms[0].config_digest if isinstance(a, Described) and len(a.platforms) == 1 else None for a in answers]
+    configs = [
+        a.platforms[0].config_digest if isinstance(a, Described) and len(a.platforms) == 1 else None for a in answers
+    ]
     platforms = tuple(p._replace(config_digest=c) for p, c in zip(described.platforms, configs, strict=True))
     return described._replace(platforms=platforms)

@@ -14,9 +14,9 @@ class RegistrySettings(NamedTuple):
     """How registries are reached."""
 
     mirrors: tuple[tuple[str, str], ...] = ()
-    """(host, URL), in the order in which they are asked. The host is a reference's registry (`docker.io`) or `*` for those that
-    have no mirror of their own. URL is a mirror by containerd's convention (same path, `?ns=HOST`), with or without a scheme, or
-    `origin`: without it the registry itself is not asked."""
+    """(host, URL), in the order in which they are asked. The host is a reference's registry (`docker.io`) or `*` for
+    those that have no mirror of their own. URL is a mirror by containerd's convention (same path, `?ns=HOST`), with or
+    without a scheme, or `origin`: without it the registry itself is not asked."""
     plain_http: frozenset[str] = frozenset()
     """Hosts, with their port if they have one, that speak plain HTTP; loopback needs no mention."""
     ca_file: str | None = None
@@ -30,7 +30,8 @@ class RegistrySettings(NamedTuple):
     max_per_host: int = 64
     """Requests to one host at a time, at most."""
     credentials: tuple[tuple[str, Credential], ...] = ()
-    """(registry, or registry and path prefix, with globs as in Kubernetes; credential): they go before every other keychain."""
+    """(registry, or registry and path prefix, with globs as in Kubernetes; credential): they go before every other
+    keychain."""
 
     @property
     def certificates(self) -> tuple[str | None, str | None, str | None]:

@@ -43,6 +43,9 @@ class Answer(NamedTuple):
     """The WWW-Authenticate headers."""
     body: bytes
 
+    def __repr__(self) -> str:  # a token server's body is a secret
+        return f"Answer({self.status}, {len(self.body)} bytes)"
+
 
 class Transport:
     """The connections of one run. Safe to use from many threads."""
@@ -61,7 +64,8 @@ class Transport:
     def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Send one request and read its answer; no redirect is followed, nothing is tried again.
 
-        Raises Failure: `unreachable`, `timeout` or `bad-answer`. Raises UsageError for certificate files that cannot be read.
+        Raises Failure: `unreachable`, `timeout` or `bad-answer`. Raises UsageError for certificate files that cannot be
+        read.
         """
         left = self.remaining()
         if left <= 0:
@@ -86,7 +90,7 @@ class Transport:
                 raise
             response.release_conn()
         except (exceptions.HTTPError, OSError, ValueError) as error:
-            raise failure(error, parts.scheme, parts.netloc) from None
+            raise failure(error, parts.netloc) from None
         return Answer(response.status, response.headers, response.headers.getlist("WWW-Authenticate"), content)
 
     def close(self) -> None:
@@ -113,7 +117,12 @@ class Transport:
         if proxy:
             parts = urlsplit(proxy)
             if parts.scheme not in ("http", "https"):
-                raise Failure("unreachable", f"a proxy of the kind {parts.scheme} is not supported", "use an HTTP proxy, or NO_PROXY", down=True)
+                raise Failure(
+                    "unreachable",
+                    f"a proxy of the kind {parts.scheme} is not supported",
+                    "use an HTTP proxy, or NO_PROXY",
+                    down=True,
+                )
             login = f"{parts.username}:{parts.password or ''}" if parts.username else None
             bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
             manager: urllib3.PoolManager = urllib3.ProxyManager(
@@ -121,7 +130,10 @@ class Transport:
             )
         else:
             manager = urllib3.PoolManager(**options)
-        manager.pool_classes_by_scheme = {"http": self._pool(HTTPConnectionPool), "https": self._pool(HTTPSConnectionPool)}
+        manager.pool_classes_by_scheme = {
+            "http": self._pool(HTTPConnectionPool),
+            "https": self._pool(HTTPSConnectionPool),
+        }
         return manager
 
     def _pool(self, base: Any) -> Any:
@@ -141,16 +153,31 @@ class Transport:
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """The whole body. Raises Failure when it is larger than MAX_BODY or the deadline passes; what urllib3 raises otherwise."""
+    """The whole body. Raises Failure when it is larger than MAX_BODY or the deadline passes; what urllib3 raises
+    otherwise."""
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and len(length) < 19 and int(length) > MAX_BODY and response.status == 200 and response.length_remaining != 0:
-        raise Failure("bad-answer", f"the answer has {length} bytes; a manifest has at most {MAX_BODY}", "look at what answers there")
+    if (
+        length.isdecimal()
+        and len(length) < 19
+        and int(length) > MAX_BODY
+        and response.status == 200
+        and response.length_remaining != 0
+    ):
+        raise Failure(
+            "bad-answer",
+            f"the answer has {length} bytes; a manifest has at most {MAX_BODY}",
+            "look at what answers there",
+        )
     chunks: list[bytes] = []
     size = 0
     while chunk := response.read1(_CHUNK):
         size += len(chunk)
         if size > MAX_BODY:
-            raise Failure("bad-answer", f"the answer goes on after {MAX_BODY} bytes, the most that a manifest has", "look at what answers there")
+            raise Failure(
+                "bad-answer",
+                f"the answer goes on after {MAX_BODY} bytes, the most that a manifest has",
+                "look at what answers there",
+            )
         if time.monotonic() > deadline:
             raise Failure("timeout", "the answer came too slowly", _MORE_TIME)
         chunks.append(chunk)
@@ -159,12 +186,17 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
 
 @functools.lru_cache
 def tls(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
-    """The system's authorities and those of ca_file, and a client certificate. Raises UsageError for files that cannot be used."""
+    """The system's authorities and those of ca_file, and a client certificate. Raises UsageError for files that cannot
+    be used."""
     context = ssl.create_default_context()
     if ca_file:
         _load(ca_file, "certificate authorities", lambda: context.load_verify_locations(cafile=ca_file))
     if client_cert:
-        _load(client_cert, "client certificate", lambda: context.load_cert_chain(client_cert, client_key, password=_no_password))
+        _load(
+            client_cert,
+            "client certificate",
+            lambda: context.load_cert_chain(client_cert, client_key, password=_no_password),
+        )
     return context
 
 
@@ -174,7 +206,10 @@ def speaks_tls(host: str, timeout: float) -> bool:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         parts = urlsplit(f"//{host}")
-        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout) as plain, context.wrap_socket(plain):
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 443), timeout) as plain,
+            context.wrap_socket(plain),
+        ):
             return True
     except (OSError, ValueError):
         return False
@@ -184,7 +219,11 @@ def _load(path: str, what: str, load: Callable[[], object]) -> None:
     try:
         load()
     except (OSError, ValueError) as error:
-        why = error.strerror if type(error) is not ssl.SSLError and isinstance(error, OSError) else "it is not PEM, or the key does not fit"
+        why = (
+            error.strerror
+            if type(error) is not ssl.SSLError and isinstance(error, OSError)
+            else "it is not PEM, or the key does not fit"
+        )
         raise UsageError(f"cannot use the {what} for registries", where=path, why=str(why)) from None
 
 
@@ -195,20 +234,28 @@ def _no_password() -> str:
 _MORE_TIME = "try again, or give it more time with --registry-timeout"
 
 
-def failure(error: Exception, scheme: str, host: str) -> Failure:
+def failure(error: Exception, host: str) -> Failure:
     """What an exception of urllib3 or the system says about a host, for people. Never holds a header or a body."""
     if isinstance(error, Failure):
         return error
     inner: BaseException = error
     if isinstance(error, exceptions.ProxyError):
         via = error.original_error
-        return Failure("unreachable", f"the proxy cannot be used for {host}: {_words(via)}", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", again=True, down=True)
+        return Failure(
+            "unreachable",
+            f"the proxy cannot be used for {host}: {_words(via)}",
+            "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
+            again=True,
+            down=True,
+        )
     if isinstance(error, exceptions.NameResolutionError):
         again = getattr(error.__cause__, "errno", None) == socket.EAI_AGAIN
         todo = "check the registry's name, and that this machine's DNS works"
         return Failure("unreachable", f"the host {host} is not known (DNS)", todo, again=again, down=True)
     if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(error, exceptions.NewConnectionError):
-        return Failure("timeout", f"{host} does not take the connection within {CONNECT_TIMEOUT:g} s", _REACH, down=True)
+        return Failure(
+            "timeout", f"{host} does not take the connection within {CONNECT_TIMEOUT:g} s", _REACH, down=True
+        )
     if isinstance(error, exceptions.NewConnectionError):
         inner = error.__cause__ or error.__context__ or error
         return Failure("unreachable", f"no connection to {host}: {_words(inner)}", _REACH, again=True, down=True)
@@ -217,7 +264,12 @@ def failure(error: Exception, scheme: str, host: str) -> Failure:
     if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
         return _tls_failure(error, host)
     if isinstance(error, (exceptions.LocationValueError, ValueError, exceptions.HTTPWarning)):
-        return Failure("unreachable", f"{ascii(host)} is not an address that can be asked", "check the registry's name and port", down=True)
+        return Failure(
+            "unreachable",
+            f"{host!a} is not an address that can be asked",
+            "check the registry's name and port",
+            down=True,
+        )
     if isinstance(error, exceptions.ProtocolError) and len(error.args) > 1 and isinstance(error.args[1], BaseException):
         inner = error.args[1]
     return Failure("unreachable", f"the connection to {host} broke: {_words(inner)}", "try again", again=True)
@@ -230,12 +282,21 @@ def _tls_failure(error: BaseException, host: str) -> Failure:
     inner: Any = error.args[0] if error.args and isinstance(error.args[0], ssl.SSLError) else error
     if isinstance(inner, ssl.SSLCertVerificationError):
         todo = "if a private authority signed it, name its file with --registry-ca-file"
-        return Failure("unreachable", f"the certificate of {host} is not trusted: {inner.verify_message}", todo, down=True)
+        return Failure(
+            "unreachable", f"the certificate of {host} is not trusted: {inner.verify_message}", todo, down=True
+        )
     reason = getattr(inner, "reason", None) or "it failed"
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        return Failure("unreachable", f"{host} does not speak TLS", f"if it speaks plain HTTP, add --registry-plain-http {host}", down=True)
+        return Failure(
+            "unreachable",
+            f"{host} does not speak TLS",
+            f"if it speaks plain HTTP, add --registry-plain-http {host}",
+            down=True,
+        )
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return Failure("unreachable", f"{host} refused the TLS handshake ({reason})", "it may want a client certificate", down=True)
+        return Failure(
+            "unreachable", f"{host} refused the TLS handshake ({reason})", "it may want a client certificate", down=True
+        )
     return Failure("unreachable", f"TLS with {host} failed: {reason}", "try again", again=True)
 
 
@@ -245,5 +306,9 @@ def _words(error: BaseException | None) -> str:
         return "the answer was cut off"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    names = {"RemoteDisconnected": "it was closed without an answer", "BadStatusLine": "the answer is not HTTP", "LineTooLong": "a line of the answer has no end"}
+    names = {
+        "RemoteDisconnected": "it was closed without an answer",
+        "BadStatusLine": "the answer is not HTTP",
+        "LineTooLong": "a line of the answer has no end",
+    }
     return names.get(type(error).__name__, "the answer is not HTTP")

@@ -1,4 +1,4 @@
-"""What two Go libraries make of a reference: distribution's reference package, and go-containerregistry's name package."""
+"""What two Go libraries make of a reference: distribution's `reference`, and go-containerregistry's `name`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def oracle() -> Iterator[Oracle]:
         built = program.with_suffix(".new")
         run_go(["build", "-trimpath", "-o", str(built), "."], SOURCE)
         built.replace(program)
-    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+    with subprocess.Popen(
+        [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
         yield Oracle(process)
         assert process.stdin
         process.stdin.close()

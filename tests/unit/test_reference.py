@@ -1,4 +1,5 @@
-"""References: the grammar, its reasons, and the same reading as the libraries that docker, containerd and crane are made of."""
+"""References: the grammar, its reasons, and the same reading as the libraries that docker, containerd and crane are
+made of."""
 
 from __future__ import annotations
 
@@ -57,8 +58,14 @@ def test_normalised(text: str, normalised: str) -> None:
         ("ghcr.io/", "there is no repository"),
         (":v1", "there is no repository"),
         ("ghcr.io/a//b", "repository part '' must not be empty"),
-        ("ghcr.io/a/-b", "repository part '-b' must begin and end with a letter or digit, with . or _ or __ or dashes between"),
-        ("ghcr.io/a..b", "repository part 'a..b' must begin and end with a letter or digit, with . or _ or __ or dashes between"),
+        (
+            "ghcr.io/a/-b",
+            "repository part '-b' must begin and end with a letter or digit, with . or _ or __ or dashes between",
+        ),
+        (
+            "ghcr.io/a..b",
+            "repository part 'a..b' must begin and end with a letter or digit, with . or _ or __ or dashes between",
+        ),
         ("ghcr.io/" + "a" * 256, "repository has 256 characters, more than 255"),
         ("under_score.io/x", "registry 'under_score.io' is not a host name or address with an optional port"),
         ("ghcr.io:port/x", "registry 'ghcr.io:port' is not a host name or address with an optional port"),
@@ -117,11 +124,21 @@ def test_split_as_written(text: str, parts: tuple[str, str | None, str | None]) 
 def test_valid_digest() -> None:
     assert valid_digest(SHA256)
     assert valid_digest(SHA512)
-    for wrong in ("", "sha256:", SHA256[:-1], SHA256 + "0", SHA256.upper(), "sha512:" + "0" * 64, SHA256 + "\n", "md5:" + "0" * 32, "0a" * 32):
+    for wrong in (
+        "",
+        "sha256:",
+        SHA256[:-1],
+        SHA256 + "0",
+        SHA256.upper(),
+        "sha512:" + "0" * 64,
+        SHA256 + "\n",
+        "md5:" + "0" * 32,
+        "0a" * 32,
+    ):
         assert not valid_digest(wrong), wrong
 
 
-# -- the same reading as the Go libraries ---------------------------------------------------------------------------------
+# -- the same reading as the Go libraries ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +147,82 @@ def go() -> Iterator[Oracle]:
         yield running
 
 
-REGISTRIES = ["", "docker.io/", "index.docker.io/", "ghcr.io/", "localhost/", "localhost:5000/", "a:1/", "127.0.0.1:80/", "[::1]/", "[fe80::1]:5000/"]
-REGISTRIES += ["Upper.io/", "Upper/", "a_b.io/", "-a.io/", "a-.io/", "a..b/", "x.y:/", "x.y:z/", "[::1/", "[::g]/", "é.io/", "a.io:99999999/", "[::1]:/"]
-PARTS = ["a", "library", "nginx", "a.b", "a_b", "a__b", "a-b", "a---b", "a___b", "a..b", "A", "-a", "a-", "", "é", "0", "a._b", "x" * 200, "0a" * 32]
-TAGS = ["", ":1", ":latest", ":V1.2_3-x", ":", ":-a", ":.a", ":_", ":a:b", ":" + "t" * 128, ":" + "t" * 129, ":é", ": ", ":1+2"]
-DIGESTS = ["", "@" + SHA256, "@" + SHA512, "@", "@sha256:abc", "@sha384:" + "a" * 96, "@" + SHA256.upper(), "@md5:" + "0" * 32, "@@" + SHA256, "@sha256:" + "g" * 64]
+REGISTRIES = [
+    "",
+    "docker.io/",
+    "index.docker.io/",
+    "ghcr.io/",
+    "localhost/",
+    "localhost:5000/",
+    "a:1/",
+    "127.0.0.1:80/",
+    "[::1]/",
+    "[fe80::1]:5000/",
+]
+REGISTRIES += [
+    "Upper.io/",
+    "Upper/",
+    "a_b.io/",
+    "-a.io/",
+    "a-.io/",
+    "a..b/",
+    "x.y:/",
+    "x.y:z/",
+    "[::1/",
+    "[::g]/",
+    "é.io/",
+    "a.io:99999999/",
+    "[::1]:/",
+]
+PARTS = [
+    "a",
+    "library",
+    "nginx",
+    "a.b",
+    "a_b",
+    "a__b",
+    "a-b",
+    "a---b",
+    "a___b",
+    "a..b",
+    "A",
+    "-a",
+    "a-",
+    "",
+    "é",
+    "0",
+    "a._b",
+    "x" * 200,
+    "0a" * 32,
+]
+TAGS = [
+    "",
+    ":1",
+    ":latest",
+    ":V1.2_3-x",
+    ":",
+    ":-a",
+    ":.a",
+    ":_",
+    ":a:b",
+    ":" + "t" * 128,
+    ":" + "t" * 129,
+    ":é",
+    ": ",
+    ":1+2",
+]
+DIGESTS = [
+    "",
+    "@" + SHA256,
+    "@" + SHA512,
+    "@",
+    "@sha256:abc",
+    "@sha384:" + "a" * 96,
+    "@" + SHA256.upper(),
+    "@md5:" + "0" * 32,
+    "@@" + SHA256,
+    "@sha256:" + "g" * 64,
+]
 ALPHABET = "aZ0.:/_-@[]+ é\n%\\\x00"
 
 
@@ -160,7 +248,7 @@ def ours(text: str) -> Parsed:
     return Parsed("", reference.registry, reference.repository, reference.tag or "", reference.digest or "")
 
 
-def stricter(text: str, theirs: Parsed) -> str | None:
+def stricter(theirs: Parsed) -> str | None:
     """Why we refuse what distribution takes: the two differences that there are, both on purpose."""
     if not theirs.error and not theirs.registry:
         return "a registry that is no host name is taken for a part of the repository, which no client could ask for"
@@ -172,7 +260,7 @@ def stricter(text: str, theirs: Parsed) -> str | None:
 def check_against_distribution(text: str, theirs: Parsed) -> str:
     """Assert that we read a text as distribution does; returns what kind of text it was."""
     mine = ours(text)
-    why = stricter(text, theirs)
+    why = stricter(theirs)
     if why:
         assert mine.error, (text, theirs, why)
         return "stricter"
@@ -184,18 +272,22 @@ def check_against_distribution(text: str, theirs: Parsed) -> str:
 
 
 def check_against_containerregistry(text: str, theirs: Parsed, distribution: Parsed) -> str:
-    """Assert that we read a text as go-containerregistry does, or differ where the grammar says so; returns the kind."""
+    """Assert that we read a text as go-containerregistry does, or differ where the grammar does; returns the kind."""
     mine = ours(text)
     if not mine.error and not theirs.error:
         registry = "docker.io" if theirs.registry == "index.docker.io" else theirs.registry
-        repository = theirs.repository if "/" in theirs.repository or registry != "docker.io" else f"library/{theirs.repository}"
+        repository = (
+            theirs.repository if "/" in theirs.repository or registry != "docker.io" else f"library/{theirs.repository}"
+        )
         assert (mine.registry, mine.repository, mine.digest) == (registry, repository, theirs.digest), text
         assert theirs.tag == ("" if mine.digest else mine.tag), text  # it drops a tag beside a digest
         return "taken"
     if mine.error and theirs.error:
         return "refused"
-    if mine.error:  # laxer: only the characters of a repository, only the first's of a tag are looked at, any URL's host will do
-        assert distribution.error or stricter(text, distribution), (text, mine, theirs)
+    if (
+        mine.error
+    ):  # laxer: only the characters of a repository, only the first's of a tag are looked at, any URL's host will do
+        assert distribution.error or stricter(distribution), (text, mine, theirs)
         return "laxer"
     first = text.partition("/")[0]
     capital = first.lower() != first and not set(".:") & set(first)  # it knows no registry by a capital letter
@@ -224,7 +316,11 @@ def test_the_same_reading_as_distribution_and_containerregistry(go: Oracle) -> N
 
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.one_of(st.text(max_size=80), st.text(ALPHABET, max_size=40), st.builds(made_up, st.randoms(use_true_random=False))))
+@given(
+    st.one_of(
+        st.text(max_size=80), st.text(ALPHABET, max_size=40), st.builds(made_up, st.randoms(use_true_random=False))
+    )
+)
 def test_any_text_is_read_as_distribution_reads_it(go: Oracle, text: str) -> None:
     if re.search("[\ud800-\udfff]", text) or "://" in text:
         return  # no text of Go's; a URL is refused by both, by us with another reason
@@ -248,7 +344,13 @@ def test_parse_is_stable(text: str) -> None:
 @pytest.mark.parametrize("piece", ["a", "-", "a.", "a/", "a-", ".", ":", "@", "[", "a_", "A", "é", "/", "0"])
 def test_long_texts_take_linear_time(piece: str) -> None:
     started = time.perf_counter()
-    for text in (piece * 200_000, "ghcr.io/" + piece * 200_000 + "!", "x:" + piece * 200_000, "x@sha256:" + piece * 200_000, piece * 200_000 + "/x"):
+    for text in (
+        piece * 200_000,
+        "ghcr.io/" + piece * 200_000 + "!",
+        "x:" + piece * 200_000,
+        "x@sha256:" + piece * 200_000,
+        piece * 200_000 + "/x",
+    ):
         split(text)
         assert len(ours(text).error) < 300
     assert time.perf_counter() - started < 2
