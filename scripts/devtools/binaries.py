@@ -1,8 +1,8 @@
 """The real programs that the tests, the demo and the benchmarks use: found, or built once into a cache.
 
 The cache is outside the checkout: $HELM_PIN_CACHE, else ${XDG_CACHE_HOME:-~/.cache}/helm-pin-dev. Everything comes
-from the package registries that the machine's go, pip and apt already use. A control plane in $KUBEBUILDER_ASSETS or on PATH
-is used as it is.
+from the package registries that the machine's go, pip and apt already use. A control plane in $KUBEBUILDER_ASSETS or on
+PATH is used as it is.
 """
 
 from __future__ import annotations
@@ -91,6 +91,19 @@ def binary(name: str) -> Path:
     return target
 
 
+def tools() -> Path:
+    """A folder for PATH, with kubectl and crane under their own names."""
+    folder = cache() / "tools"
+    folder.mkdir(exist_ok=True)
+    for name in ("kubectl", "crane"):
+        link, target = folder / name, binary(name)
+        if not link.is_symlink() or link.readlink() != target:
+            fresh = folder / f".{name}.{os.getpid()}"
+            fresh.symlink_to(target)
+            fresh.replace(link)
+    return folder
+
+
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A temporary folder on the cache's own file system, so that what was made there can be renamed into place."""
@@ -98,9 +111,9 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def run(command: Sequence[str | Path], folder: Path, env: dict[str, str] | None = None) -> str:
+def run(arguments: Sequence[str | Path], folder: Path, env: dict[str, str] | None = None) -> str:
     """Run a command to its end, telling every minute that it still runs; its standard output. Raises Unavailable."""
-    command = [str(part) for part in command]
+    command = [str(part) for part in arguments]
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
         process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         started = time.monotonic()

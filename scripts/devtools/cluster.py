@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import registry
-from .binaries import Unavailable, binary, cache, locked, say
+from .binaries import Unavailable, binary, cache, locked, say, tools
 from .processes import Servers, answers, free_ports, opener
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry")
 NAME = "default"
+AUTHORITY = "certs/apiserver.crt"
+"""The certificate that the API server makes for itself, in the cluster's folder."""
 
 
 class Cluster(NamedTuple):
@@ -55,6 +57,21 @@ class Cluster(NamedTuple):
         with opener(tls(Path(self.folder))).open(request, timeout=30) as response:
             return json.load(response)
 
+    def write_kubeconfig(self, path: Path, namespace: str = "default") -> None:
+        """Write a kubeconfig with one context, of that namespace. JSON is YAML."""
+        context = f"helm-pin-{self.name}"
+        authority = str(Path(self.folder) / AUTHORITY)
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "clusters": [{"name": context, "cluster": {"server": self.server, "certificate-authority": authority}}],
+            "users": [{"name": context, "user": {"token": self.token}}],
+            "contexts": [{"name": context, "context": {"cluster": context, "user": context, "namespace": namespace}}],
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config, indent=1))
+
 
 def folder_of(name: str) -> Path:
     """Where a cluster of that name keeps its state."""
@@ -63,7 +80,7 @@ def folder_of(name: str) -> Path:
 
 def tls(folder: Path) -> ssl.SSLContext:
     """What trusts that cluster's API server."""
-    return ssl.create_default_context(cafile=str(folder / "certs" / "apiserver.crt"))
+    return ssl.create_default_context(cafile=str(folder / AUTHORITY))
 
 
 def find(name: str = NAME) -> Cluster | None:
@@ -79,7 +96,8 @@ def find(name: str = NAME) -> Cluster | None:
 
 def up(name: str = NAME, *, node: bool = False) -> Cluster:
     """The cluster of that name, started if it is not up. Raises Unavailable when a part cannot be had or started."""
-    parts = {part: binary(part) for part in (*CONTROL_PLANE, "kubelet" if node else "kwok", "kubectl")}
+    parts = {part: binary(part) for part in (*CONTROL_PLANE, "kubelet" if node else "kwok")}
+    tools()
     with locked("cluster"):  # one at a time: ports are free only until somebody takes them
         cluster = find(name)
         if cluster and cluster.node == node:
@@ -106,9 +124,7 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
     servers = Servers(folder)
     etcd_port, peer_port, api_port, kwok_port = free_ports(4)
     began = time.monotonic()
-    say(
-        f"starting cluster {name}: etcd, API server, controllers, scheduler, registry, {'kubelet' if node else 'kwok'} …"
-    )
+    say(f"starting {name}: etcd, API server, controllers, scheduler, registry and {'kubelet' if node else 'kwok'} …")
 
     etcd = f"http://127.0.0.1:{etcd_port}"
     peer = f"http://127.0.0.1:{peer_port}"
@@ -134,13 +150,14 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
         + [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"],
     )
     kubeconfig = folder / "kubeconfig"
-    servers.await_ready("kube-apiserver", (folder / "certs" / "apiserver.crt").exists)
-    write_kubeconfig(kubeconfig, f"helm-pin-{name}", server, token, folder / "certs" / "apiserver.crt")
+    servers.await_ready("kube-apiserver", (folder / AUTHORITY).exists)
+    cluster = Cluster(name, str(folder), server, token, str(kubeconfig), address, node)
+    cluster.write_kubeconfig(kubeconfig)
     servers.await_ready("kube-apiserver", lambda: answers(f"{server}/readyz", tls(folder), token))
     servers.start(
         "kube-controller-manager",
         [parts["kube-controller-manager"], f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0"]
-        + [f"--service-account-private-key-file={key}", f"--root-ca-file={folder}/certs/apiserver.crt"]
+        + [f"--service-account-private-key-file={key}", f"--root-ca-file={folder}/{AUTHORITY}"]
         + ["--kube-api-qps=200", "--kube-api-burst=400"],
     )
     servers.start(
@@ -148,7 +165,6 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
         [parts["kube-scheduler"], f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0"]
         + ["--kube-api-qps=200", "--kube-api-burst=400"],
     )
-    cluster = Cluster(name, str(folder), server, token, str(kubeconfig), address, node)
     if node:
         from . import node as real
 
@@ -192,20 +208,6 @@ def make_key(path: Path) -> None:
         raise Unavailable("openssl is needed to make a key and was not found: install it (Debian: apt install openssl)")
     subprocess.run(["openssl", "genrsa", "-out", str(path), "2048"], check=True, capture_output=True)
     path.chmod(0o600)
-
-
-def write_kubeconfig(path: Path, context: str, server: str, token: str, authority: Path) -> None:
-    """A kubeconfig with one context of that name; JSON is YAML."""
-    path.touch(mode=0o600)
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": context,
-        "clusters": [{"name": context, "cluster": {"server": server, "certificate-authority": str(authority)}}],
-        "users": [{"name": context, "user": {"token": token}}],
-        "contexts": [{"name": context, "context": {"cluster": context, "user": context, "namespace": "default"}}],
-    }
-    path.write_text(json.dumps(config, indent=1))
 
 
 def kwok_node(name: str) -> dict[str, Any]:
@@ -283,4 +285,5 @@ def environment(name: str) -> int:
         return 1
     for key, value in cluster.env.items():
         print(f"export {key}={shlex.quote(value)}")
+    print(f'export PATH={shlex.quote(str(tools()))}:"$PATH"')
     return 0

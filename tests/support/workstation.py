@@ -1,0 +1,81 @@
+"""A person's machine: one real helm with helm-pin installed, homes of its own, and nothing of the real machine's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.devtools.binaries import tools
+
+CHECKOUT = Path(__file__).parents[2]
+FOREIGN = ("HELM_", "HELM_PIN_", "KUBE", "DOCKER_", "REGISTRY_")
+"""Variables that would let the machine's own settings in."""
+
+
+class Finished(NamedTuple):
+    """A command that ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Workstation(NamedTuple):
+    """Runs helm, `helm pin` and kubectl in one environment."""
+
+    helm_binary: Path
+    env: Mapping[str, str]
+
+    @property
+    def helm4(self) -> bool:
+        """Whether this is Helm 4."""
+        return "helm-4" in self.helm_binary.name
+
+    def run(self, *command: object, cwd: Path | None = None, timeout: float = 120) -> Finished:
+        """Run any command, with nothing on its standard input."""
+        done = subprocess.run(
+            [str(part) for part in command],
+            env=self.env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def pin(self, *args: object, cwd: Path | None = None) -> Finished:
+        """`helm pin ARGS`, however it ends."""
+        return self.run(self.helm_binary, "pin", *args, cwd=cwd)
+
+    def helm(self, *args: object) -> str:
+        """`helm ARGS`, which must succeed; its standard output."""
+        return self._must(self.helm_binary, *args)
+
+    def kubectl(self, *args: object) -> str:
+        """`kubectl ARGS`, which must succeed; its standard output."""
+        return self._must("kubectl", *args)
+
+    def _must(self, *command: object) -> str:
+        done = self.run(*command)
+        assert done.status == 0, f"{' '.join(map(str, command))} ended with {done.status}:\n{done.stderr}{done.stdout}"
+        return done.stdout
+
+    def with_env(self, **more: str) -> Workstation:
+        """The same machine with more in its environment."""
+        return self._replace(env={**self.env, **more})
+
+
+def install(helm_binary: Path, home: Path) -> Workstation:
+    """A new machine in a folder, on which helm-pin is installed from this checkout by `helm plugin install`."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    env |= {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("DATA", "CONFIG", "CACHE")}
+    env |= {"PATH": f"{tools()}:{os.environ['PATH']}", "KUBECONFIG": str(home / "no-kubeconfig")}
+    machine = Workstation(helm_binary, env)
+    machine.helm("plugin", "install", CHECKOUT)
+    # Only now: what pip downloaded for the install comes from the cache of the real home.
+    return machine.with_env(HOME=str(home))
