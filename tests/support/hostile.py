@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 
 class Request:
@@ -34,14 +36,18 @@ class Hostile:
 
 
 @contextmanager
-def serve(answer: Answer) -> Iterator[Hostile]:
-    """Serve on a free port of loopback, with a thread for each connection."""
+def serve(answer: Answer, *, certificate: tuple[Path, Path] | None = None) -> Iterator[Hostile]:
+    """Serve on a free port of loopback, with a thread for each connection. certificate: speak TLS with this one and its key."""
+    tls = None
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*certificate)
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     hostile = Hostile(f"127.0.0.1:{listener.getsockname()[1]}")
     open_sockets: set[socket.socket] = set()
 
-    def connection(peer: socket.socket) -> None:
-        with peer, suppress(OSError):
+    def connection(raw: socket.socket) -> None:
+        with suppress(OSError), (tls.wrap_socket(raw, server_side=True) if tls else raw) as peer:
             data = b""
             while not hostile.stopping.is_set():
                 while b"\r\n\r\n" not in data:
