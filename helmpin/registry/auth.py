@@ -16,9 +16,10 @@ from helmpin.registry import challenge
 from helmpin.registry.challenge import Challenge
 from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
-from helmpin.registry.hosts import is_loopback
+from helmpin.registry.hosts import check_named
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.once import Once
+from helmpin.registry.settings import RegistrySettings
 from helmpin.registry.transport import Answer
 
 LIFETIME = 60.0
@@ -66,16 +67,12 @@ class Authenticator:
         account: str,
         keychain: Keychain | None,
         ask: Ask,
-        plain: Callable[[str], bool],
+        settings: RegistrySettings,
         secret: Callable[[str], None],
     ) -> None:
-        """server: scheme://host. account: the registry to look up in the keychain. plain: whether a host may be asked
-        over HTTP.
-
-        secret: is told every text that must not show.
-        """
+        """server: scheme://host. account: the registry to look up in the keychain. secret: is told what must not show."""
         self._server, self._account, self._keychain = server, account, keychain
-        self._ask, self._plain, self._secret = ask, plain, secret
+        self._ask, self._settings, self._secret = ask, settings, secret
         self._challenge: Challenge | None = None
         self._scopes: dict[str, str] = {}
         self._wallets: Once[_Wallet] = Once()
@@ -145,7 +142,7 @@ class Authenticator:
         return self._tokens.get(key, lambda: self._fetch(*key), Token.good)
 
     def _fetch(self, realm: str, service: str, scope: str, credential: Credential) -> Token:
-        self._check_realm(realm)
+        check_named(realm, self._server, self._settings, "it names the token server")
         host = urlsplit(realm).netloc
         query = [("service", service)] if service else []
         scopes = [("scope", part) for part in scope.split()]
@@ -182,27 +179,6 @@ class Authenticator:
         token = _read_token(answer.body, host)
         self._secret(token.text)
         return token
-
-    def _check_realm(self, realm: str) -> None:
-        """A token server is the registry's choice, but never one that gets credentials in the clear or is inside this
-        machine."""
-        try:
-            parts = urlsplit(realm)
-            host, name = parts.netloc, parts.hostname or ""
-        except ValueError:
-            host, parts, name = "", urlsplit(""), ""
-        here = is_loopback(urlsplit(self._server).netloc)
-        if not host or "@" in host or parts.scheme not in ("https", "http") or not re.fullmatch(r"[!-~]+", realm):
-            raise Failure("bad-answer", f"the registry names a token server that is no URL: {realm[:100]!a}")
-        if parts.scheme == "http" and not self._plain(host) and f"http://{host}" != self._server:
-            todo = f"if that is right, add --registry-plain-http {host}"
-            raise Failure(
-                "bad-answer",
-                f"the registry names the token server http://{host}, which would get credentials unencrypted",
-                todo,
-            )
-        if not here and (is_loopback(name) or name.startswith(("169.254.", "fe80:"))):
-            raise Failure("bad-answer", f"the registry names the token server {host}, which is inside this machine")
 
 
 class _Refused(Exception):

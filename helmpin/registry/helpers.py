@@ -26,7 +26,7 @@ MAX_OUTPUT = 64 * 1024
 UNKNOWN = "credentials not found"
 
 
-def get(name: str, server: str) -> Credential | None:
+def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
     """What docker-credential-`name` holds for `server`; None when it knows none.
 
     Raises Failure (`unauthorized`) when the helper is missing, hangs, fails or prints something else.
@@ -39,7 +39,7 @@ def get(name: str, server: str) -> Credential | None:
             "there is no such program on PATH",
             f"install {program}, or take it out of the docker configuration",
         )
-    status, out = _run(path, program, server, TIMEOUT)
+    status, out = _run(path, program, server, timeout)
     if status:
         words = out.decode(errors="replace").strip()
         if UNKNOWN in words or "no credentials" in words:

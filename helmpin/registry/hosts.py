@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import DOCKER_HUB, Reference
+from helmpin.registry.errors import Failure
+from helmpin.registry.said import printable
 from helmpin.registry.settings import ORIGIN, RegistrySettings
 
 DOCKER_HUB_SERVER = "registry-1.docker.io"
@@ -61,6 +64,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_inside(host: str) -> bool:
+    """Whether a host is this machine, or link-local (RFC 3927, RFC 4291) as a cloud's metadata service is."""
+    with suppress(ValueError):
+        address = ipaddress.ip_address(hostname(host))
+        address = getattr(address, "ipv4_mapped", None) or address
+        return address.is_loopback or address.is_link_local or address.is_unspecified
+    return is_loopback(host)
+
+
 def hostname(host: str) -> str:
     """A host without its port and brackets."""
     if host.startswith("["):
@@ -73,6 +85,28 @@ def scheme(host: str, settings: RegistrySettings) -> str:
     return "http" if host in settings.plain_http or is_loopback(host) else "https"
 
 
+def check_named(url: str, by: str, settings: RegistrySettings, does: str) -> str:
+    """The URL that the server at the URL `by` names, perhaps relative to that. does: in which way, for people.
+
+    Raises Failure (`bad-answer`) when it is no URL, would be asked unencrypted, or is inside this machine and `by` is not.
+    """
+    try:
+        url = urljoin(by, url)
+        parts, namer = urlsplit(url), urlsplit(by)
+        usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    except ValueError:
+        usable = False
+    if not usable or printable(url) != url or " " in url:
+        raise Failure("bad-answer", f"{does} {printable(url)!r}, which is no URL of a server")
+    if (parts.scheme, parts.netloc) != (namer.scheme, namer.netloc):
+        if is_inside(parts.netloc) and not is_loopback(namer.netloc):
+            raise Failure("bad-answer", f"{does} {parts.netloc}, which is inside this machine")
+        if parts.scheme == "http" and scheme(parts.netloc, settings) == "https":
+            todo = f"if that is right, add --registry-plain-http {parts.netloc}"
+            raise Failure("bad-answer", f"{does} http://{parts.netloc}, which would be asked unencrypted", todo)
+    return url
+
+
 def _origin(registry: str, settings: RegistrySettings) -> Endpoint:
     host = DOCKER_HUB_SERVER if registry == DOCKER_HUB else registry
     plain = "http" if registry in settings.plain_http else scheme(host, settings)
@@ -81,19 +115,16 @@ def _origin(registry: str, settings: RegistrySettings) -> Endpoint:
 
 def _mirror(url: str, registry: str, settings: RegistrySettings) -> Endpoint:
     """A mirror by its URL; `/v2` ends its path unless it stands there already (containerd, hosts.toml)."""
-    parts = urlsplit(url if "://" in url else f"//{url}")
-    if (
-        parts.scheme not in ("", "http", "https")
-        or not parts.netloc
-        or "@" in parts.netloc
-        or parts.query
-        or parts.fragment
-    ):
-        what = "it holds a password" if "@" in parts.netloc else f"it is {url!r}"
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        usable = parts.scheme in ("", "http", "https") and parts.netloc and not (parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable or "@" in url:
         raise UsageError(
             "a registry mirror needs the URL of a server",
             where=f"the mirror of {registry}",
-            why=what,
+            why="it holds a user name or password" if "@" in url else f"it is {url!r}",
             todo="write HOST=https://mirror.example or HOST=origin; log in to the mirror with docker login",
         )
     path = parts.path.rstrip("/")

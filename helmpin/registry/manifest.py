@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from helmpin.image.reference import valid_digest
 from helmpin.registry.errors import Failure
+from helmpin.registry.said import printable
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -61,14 +62,18 @@ def refuse_schema_1(kind: str) -> None:
         )
 
 
-def read(body: bytes, content_type: str) -> Manifest:
-    """Read a manifest as it was served. Raises Failure (`bad-answer`) when it is none, or says two things at once."""
+def check_type(content_type: str) -> str:
+    """The media type in a Content-Type header. Raises Failure (`bad-answer`) when no image manifest has it."""
     served = media_type(content_type)
     refuse_schema_1(served)
-    if served not in KNOWN and served not in GENERIC:
-        raise Failure(
-            "bad-answer", f"the registry answered with {_shown(served)} where an image manifest is due", _TODO
-        )
+    if served not in KNOWN | GENERIC:
+        raise Failure("bad-answer", f"it answered with {_shown(served)} where an image manifest is due", _TODO)
+    return served
+
+
+def read(body: bytes, content_type: str) -> Manifest:
+    """Read a manifest as it was served. Raises Failure (`bad-answer`) when it is none, or says two things at once."""
+    served = check_type(content_type)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -121,5 +126,4 @@ def _digest(descriptor: Any, name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else type(value).__name__
-    return ascii(text[:80]) if text else "nothing"
+    return repr(printable(value)) if isinstance(value, str) else type(value).__name__

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3 import exceptions
@@ -24,13 +24,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from helmpin import __version__
 from helmpin.errors import UsageError
+from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
+from helmpin.registry.failures import CONNECT_TIMEOUT, MORE_TIME, failure
 from helmpin.registry.proxies import proxy_for
 from helmpin.registry.settings import RegistrySettings
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a manifest, at most: what the OCI distribution specification tells registries to accept."""
-CONNECT_TIMEOUT = 5.0
 _CHUNK = 64 * 1024
 
 
@@ -69,7 +70,7 @@ class Transport:
         """
         left = self.remaining()
         if left <= 0:
-            raise Failure("timeout", "there was no time left to ask", _MORE_TIME)
+            raise Failure("timeout", "there was no time left to ask", MORE_TIME)
         parts = urlsplit(url)
         patience = max(left / 2, min(left, 1.0))  # so that a second try is possible
         try:
@@ -115,19 +116,9 @@ class Transport:
         if scheme == "https":
             options["ssl_context"] = tls(*self._settings.certificates)
         if proxy:
-            parts = urlsplit(proxy)
-            if parts.scheme not in ("http", "https"):
-                raise Failure(
-                    "unreachable",
-                    f"a proxy of the kind {parts.scheme} is not supported",
-                    "use an HTTP proxy, or NO_PROXY",
-                    down=True,
-                )
-            login = f"{parts.username}:{parts.password or ''}" if parts.username else None
-            bare = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-            manager: urllib3.PoolManager = urllib3.ProxyManager(
-                bare, proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else None, **options
-            )
+            bare, login = _proxy(proxy)
+            headers = {"Proxy-Authorization": login} if login else None
+            manager: urllib3.PoolManager = urllib3.ProxyManager(bare, proxy_headers=headers, **options)
         else:
             manager = urllib3.PoolManager(**options)
         manager.pool_classes_by_scheme = {
@@ -150,6 +141,23 @@ class Transport:
             ConnectionCls = Connection
 
         return Pool
+
+
+def _proxy(url: str) -> tuple[str, str]:
+    """A proxy's URL without its login, and the login as Proxy-Authorization wants it. Raises Failure."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        why = "the proxy that the environment names is not the URL of an HTTP proxy"
+        raise Failure(
+            "unreachable", why, "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or NO_PROXY", down=True
+        ) from None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    login = Credential(unquote(parts.username or ""), unquote(parts.password or ""))
+    return f"{parts.scheme}://{host}{port}", login.basic
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
@@ -179,7 +187,7 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
                 "look at what answers there",
             )
         if time.monotonic() > deadline:
-            raise Failure("timeout", "the answer came too slowly", _MORE_TIME)
+            raise Failure("timeout", "the answer came too slowly", MORE_TIME)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -229,86 +237,3 @@ def _load(path: str, what: str, load: Callable[[], object]) -> None:
 
 def _no_password() -> str:
     raise ValueError("the key is encrypted")
-
-
-_MORE_TIME = "try again, or give it more time with --registry-timeout"
-
-
-def failure(error: Exception, host: str) -> Failure:
-    """What an exception of urllib3 or the system says about a host, for people. Never holds a header or a body."""
-    if isinstance(error, Failure):
-        return error
-    inner: BaseException = error
-    if isinstance(error, exceptions.ProxyError):
-        via = error.original_error
-        return Failure(
-            "unreachable",
-            f"the proxy cannot be used for {host}: {_words(via)}",
-            "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
-            again=True,
-            down=True,
-        )
-    if isinstance(error, exceptions.NameResolutionError):
-        again = getattr(error.__cause__, "errno", None) == socket.EAI_AGAIN
-        todo = "check the registry's name, and that this machine's DNS works"
-        return Failure("unreachable", f"the host {host} is not known (DNS)", todo, again=again, down=True)
-    if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(error, exceptions.NewConnectionError):
-        return Failure(
-            "timeout", f"{host} does not take the connection within {CONNECT_TIMEOUT:g} s", _REACH, down=True
-        )
-    if isinstance(error, exceptions.NewConnectionError):
-        inner = error.__cause__ or error.__context__ or error
-        return Failure("unreachable", f"no connection to {host}: {_words(inner)}", _REACH, again=True, down=True)
-    if isinstance(error, (exceptions.ReadTimeoutError, TimeoutError)):
-        return Failure("timeout", f"{host} took the request and did not answer in time", _MORE_TIME, again=True)
-    if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
-        return _tls_failure(error, host)
-    if isinstance(error, (exceptions.LocationValueError, ValueError, exceptions.HTTPWarning)):
-        return Failure(
-            "unreachable",
-            f"{host!a} is not an address that can be asked",
-            "check the registry's name and port",
-            down=True,
-        )
-    if isinstance(error, exceptions.ProtocolError) and len(error.args) > 1 and isinstance(error.args[1], BaseException):
-        inner = error.args[1]
-    return Failure("unreachable", f"the connection to {host} broke: {_words(inner)}", "try again", again=True)
-
-
-_REACH = "check that the registry runs and that this machine may reach it (firewall, VPN, proxy)"
-
-
-def _tls_failure(error: BaseException, host: str) -> Failure:
-    inner: Any = error.args[0] if error.args and isinstance(error.args[0], ssl.SSLError) else error
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        todo = "if a private authority signed it, name its file with --registry-ca-file"
-        return Failure(
-            "unreachable", f"the certificate of {host} is not trusted: {inner.verify_message}", todo, down=True
-        )
-    reason = getattr(inner, "reason", None) or "it failed"
-    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        return Failure(
-            "unreachable",
-            f"{host} does not speak TLS",
-            f"if it speaks plain HTTP, add --registry-plain-http {host}",
-            down=True,
-        )
-    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return Failure(
-            "unreachable", f"{host} refused the TLS handshake ({reason})", "it may want a client certificate", down=True
-        )
-    return Failure("unreachable", f"TLS with {host} failed: {reason}", "try again", again=True)
-
-
-def _words(error: BaseException | None) -> str:
-    """An error's own words, from a closed list: a server's text could hold what it was sent."""
-    if isinstance(error, exceptions.IncompleteRead) or type(error).__name__ == "IncompleteRead":
-        return "the answer was cut off"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    names = {
-        "RemoteDisconnected": "it was closed without an answer",
-        "BadStatusLine": "the answer is not HTTP",
-        "LineTooLong": "a line of the answer has no end",
-    }
-    return names.get(type(error).__name__, "the answer is not HTTP")

@@ -1,0 +1,62 @@
+"""What an answer that is not 200 means, and what can be done."""
+
+from __future__ import annotations
+
+import time
+from email.utils import mktime_tz, parsedate_tz
+
+from helmpin.image.reference import DOCKER_HUB, Reference, valid_digest
+from helmpin.registry.errors import Failure
+from helmpin.registry.said import error_document
+from helmpin.registry.transport import Answer
+
+
+def refusal(answer: Answer, repository: str, what: str, sources: str) -> Failure:
+    """The failure that an answer to a request for `what` (a tag or a digest) stands for.
+
+    sources: where the credentials that were shown came from, or ''.
+    """
+    status = answer.status
+    code, message = error_document(answer.body)
+    told = f"HTTP {status}: {message}" if message else f"HTTP {status}"
+    if status == 404:
+        missing = f"{'manifest' if valid_digest(what) else 'tag'} {what} in {repository}"
+        missing = f"repository {repository}" if code == "NAME_UNKNOWN" else missing
+        return Failure("not-found", f"there is no {missing} ({told})", status=status)
+    if status == 401:
+        why = (
+            f"the credentials from {sources} were refused" if sources else "credentials are wanted, and none were found"
+        )
+        return Failure("unauthorized", f"{why} for {repository} ({told})", status=status)
+    if status == 403:
+        return Failure("forbidden", f"access to {repository} is forbidden ({told})", status=status)
+    if status == 429:
+        after = retry_after(answer)
+        back = f"; it says to come back in {after:.0f} s" if after else ""
+        return Failure("rate-limited", f"it has had too many requests ({told}){back}", status=status)
+    if status >= 500:
+        return Failure("unreachable", f"it is in trouble: {told} for {repository}", "try again later", status=status)
+    return Failure("bad-answer", f"it answered with {told} for {repository}", status=status)
+
+
+def todo(failure: Failure, account: str, reference: Reference) -> str:
+    """What the user can try. account: the server to log in to."""
+    login = "docker login" if account == DOCKER_HUB else f"docker login {account}"
+    return failure.todo or {
+        "unauthorized": f"`{login}`, or --pull-secrets; a repository that does not exist can look like this too",
+        "forbidden": f"have pull access to {reference.repository} granted, or `{login}` as somebody who has it",
+        "not-found": f"check the name and tag: {reference}",
+        "rate-limited": f"wait, `{login}` for a higher limit, or --registry-mirror {reference.registry}=URL",
+    }.get(failure.kind, "look at what answers there: a proxy or a login page, perhaps")
+
+
+def retry_after(answer: Answer) -> float:
+    """The seconds in Retry-After (RFC 9110, 10.2.3), or 0."""
+    text = answer.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal() and len(text) < 10:
+        return float(text)
+    try:
+        date = parsedate_tz(text)
+        return max(0.0, mktime_tz(date) - time.time()) if date else 0.0
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return 0.0
