@@ -17,7 +17,9 @@ class Request:
     def __init__(self, head: bytes, body: bytes) -> None:
         first, *lines = head.decode("latin1").split("\r\n")
         self.method, self.target, _ = (first + "  ").split(" ", 2)
-        self.headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.headers = {
+            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+        }
         self.body = body
 
 
@@ -37,7 +39,7 @@ class Hostile:
 
 @contextmanager
 def serve(answer: Answer, *, certificate: tuple[Path, Path] | None = None) -> Iterator[Hostile]:
-    """Serve on a free port of loopback, with a thread for each connection. certificate: speak TLS with this one and its key."""
+    """Serve on a free port of loopback, with a thread for each connection. certificate: and its key, to speak TLS."""
     tls = None
     if certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -47,7 +49,7 @@ def serve(answer: Answer, *, certificate: tuple[Path, Path] | None = None) -> It
     open_sockets: set[socket.socket] = set()
 
     def connection(raw: socket.socket) -> None:
-        with suppress(OSError), (tls.wrap_socket(raw, server_side=True) if tls else raw) as peer:
+        with suppress(OSError), tls.wrap_socket(raw, server_side=True) if tls else raw as peer:
             data = b""
             while not hostile.stopping.is_set():
                 while b"\r\n\r\n" not in data:

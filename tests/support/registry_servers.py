@@ -17,7 +17,10 @@ from typing import Any, NamedTuple
 
 from scripts.devtools.binaries import RECIPES, Recipe, binary, from_debian
 
-RECIPES.setdefault("docker-registry", Recipe("docker-registry-debian", "10 s", from_debian("docker-registry", "usr", "bin", "docker-registry")))
+RECIPES.setdefault(
+    "docker-registry",
+    Recipe("docker-registry-debian", "10 s", from_debian("docker-registry", "usr", "bin", "docker-registry")),
+)
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -39,7 +42,9 @@ class Server(NamedTuple):
     context: Any = None
     log: Path | None = None
 
-    def request(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> tuple[int, Mapping[str, str], bytes]:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """One request, as it stands."""
         url = path if "://" in path else f"{self.scheme}://{self.host}{path}"
         asked = urllib.request.Request(url, body, {**self.headers, **headers}, method=method)
@@ -51,7 +56,12 @@ class Server(NamedTuple):
         digest = sha256(content)
         _, headers, _ = self.request("POST", f"/v2/{repository}/blobs/uploads/", b"")
         location = headers["Location"]
-        self.request("PUT", location + ("&" if "?" in location else "?") + f"digest={digest}", content, {"Content-Type": "application/octet-stream"})
+        self.request(
+            "PUT",
+            location + ("&" if "?" in location else "?") + f"digest={digest}",
+            content,
+            {"Content-Type": "application/octet-stream"},
+        )
         return digest
 
     def push_manifest(self, repository: str, tag: str, document: Mapping[str, Any] | bytes, media_type: str) -> str:
@@ -60,27 +70,47 @@ class Server(NamedTuple):
         self.request("PUT", f"/v2/{repository}/manifests/{tag}", body, {"Content-Type": media_type})
         return sha256(body)
 
-    def push_image(self, repository: str, tag: str, *, salt: str = "", docker: bool = False, platform: str = "linux/amd64") -> tuple[str, str]:
+    def push_image(
+        self, repository: str, tag: str, *, salt: str = "", docker: bool = False, platform: str = "linux/amd64"
+    ) -> tuple[str, str]:
         """Store a small image; returns the digests of its manifest and its configuration."""
         system, architecture = platform.split("/")
-        config = json.dumps({"architecture": architecture, "os": system, "config": {"Labels": {"salt": salt or f"{repository}:{tag}"}}}).encode()
-        kinds = (DOCKER_MANIFEST, "application/vnd.docker.container.image.v1+json") if docker else (OCI_MANIFEST, "application/vnd.oci.image.config.v1+json")
+        config = json.dumps(
+            {"architecture": architecture, "os": system, "config": {"Labels": {"salt": salt or f"{repository}:{tag}"}}}
+        ).encode()
+        kinds = (
+            (DOCKER_MANIFEST, "application/vnd.docker.container.image.v1+json")
+            if docker
+            else (OCI_MANIFEST, "application/vnd.oci.image.config.v1+json")
+        )
         described = {"mediaType": kinds[1], "size": len(config), "digest": self.push_blob(repository, config)}
         manifest = {"schemaVersion": 2, "mediaType": kinds[0], "config": described, "layers": []}
         return self.push_manifest(repository, tag, manifest, kinds[0]), described["digest"]
 
-    def push_index(self, repository: str, tag: str, platforms: Mapping[str, str], *, docker: bool = False) -> tuple[str, dict[str, tuple[str, str]]]:
+    def push_index(
+        self, repository: str, tag: str, platforms: Mapping[str, str], *, docker: bool = False
+    ) -> tuple[str, dict[str, tuple[str, str]]]:
         """Store an image for each platform (os/arch: salt) and an index of them.
 
         Returns the index's digest, and the digests of manifest and configuration by platform.
         """
-        built = {name: self.push_image(repository, f"{tag}-{i}", salt=salt, docker=docker, platform=name) for i, (name, salt) in enumerate(platforms.items())}
+        built = {
+            name: self.push_image(repository, f"{tag}-{i}", salt=salt, docker=docker, platform=name)
+            for i, (name, salt) in enumerate(platforms.items())
+        }
         kinds = (DOCKER_LIST, DOCKER_MANIFEST) if docker else (OCI_INDEX, OCI_MANIFEST)
         children = [
-            {"mediaType": kinds[1], "size": 1, "digest": digest, "platform": dict(zip(("os", "architecture"), name.split("/"), strict=True))}
+            {
+                "mediaType": kinds[1],
+                "size": 1,
+                "digest": digest,
+                "platform": dict(zip(("os", "architecture"), name.split("/"), strict=True)),
+            }
             for name, (digest, _) in built.items()
         ]
-        return self.push_manifest(repository, tag, {"schemaVersion": 2, "mediaType": kinds[0], "manifests": children}, kinds[0]), built
+        return self.push_manifest(
+            repository, tag, {"schemaVersion": 2, "mediaType": kinds[0], "manifests": children}, kinds[0]
+        ), built
 
 
 def sha256(content: bytes) -> str:
@@ -95,7 +125,9 @@ def basic(user: str, password: str) -> str:
 
 def docker_config(entries: Mapping[str, tuple[str, str]], **more: Any) -> str:
     """A docker config.json with these (user, password) by key."""
-    auths = {key: {"auth": b64encode(f"{user}:{password}".encode()).decode()} for key, (user, password) in entries.items()}
+    auths = {
+        key: {"auth": b64encode(f"{user}:{password}".encode()).decode()} for key, (user, password) in entries.items()
+    }
     return json.dumps({"auths": auths, **more})
 
 
@@ -108,9 +140,15 @@ def free_port() -> int:
 
 @contextmanager
 def distribution(
-    folder: Path, program: str = "registry", *, auth: Mapping[str, Any] | None = None, tls: Mapping[str, Any] | None = None, proxy: str = "", **server: Any
+    folder: Path,
+    program: str = "registry",
+    *,
+    auth: Mapping[str, Any] | None = None,
+    tls: Mapping[str, Any] | None = None,
+    proxy: str = "",
+    **server: Any,
 ) -> Iterator[Server]:
-    """CNCF distribution (`registry`, 3.x) or Debian's docker-registry (2.8). auth, tls, proxy: as in its configuration file."""
+    """CNCF distribution (`registry`, 3.x) or Debian's docker-registry (2.8). auth, tls, proxy: as it is configured."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     host = f"127.0.0.1:{port}"
@@ -126,7 +164,12 @@ def distribution(
         config["proxy"] = {"remoteurl": proxy}
     (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "REGISTRY_"))}
-    with running([str(binary(program)), "serve", str(folder / "config.yml")], folder, {**environ, "OTEL_TRACES_EXPORTER": "none"}, port):
+    with running(
+        [str(binary(program)), "serve", str(folder / "config.yml")],
+        folder,
+        {**environ, "OTEL_TRACES_EXPORTER": "none"},
+        port,
+    ):
         yield Server(host, "https" if tls else "http", log=folder / "log", **server)
 
 
@@ -159,5 +202,3 @@ def running(command: list[str], folder: Path, environ: Mapping[str, str], port: 
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-

@@ -1,4 +1,4 @@
-"""A token server as the distribution project specifies it (docs/spec/auth/token.md, oauth.md): real users, real signatures.
+"""A token server as distribution specifies it (docs/spec/auth/token.md, oauth.md): real users, real signatures.
 
 A registry that is set to trust `certificate` and to expect ISSUER and SERVICE accepts its tokens.
 """
@@ -51,14 +51,26 @@ class TokenServer:
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
         asked = actions.split(",")
-        granted = asked if user and name.startswith(f"{user}/") or user == "admin" else [a for a in asked if a == "pull" and name.startswith("public/")]
+        granted = (
+            asked
+            if (user and name.startswith(f"{user}/")) or user == "admin"
+            else [a for a in asked if a == "pull" and name.startswith("public/")]
+        )
         return {"type": kind, "name": name, "actions": granted} if granted else None
 
     def token(self, user: str, scopes: list[str]) -> str:
         """A signed token (RFC 7519) with what is granted."""
         now = int(time.time())
         access = [granted for scope in scopes for part in scope.split() if (granted := self.allowed(user, part))]
-        claims = {"iss": ISSUER, "sub": user, "aud": SERVICE, "exp": now + self.lifetime, "nbf": now - 10, "iat": now, "jti": secrets.token_hex(8)}
+        claims = {
+            "iss": ISSUER,
+            "sub": user,
+            "aud": SERVICE,
+            "exp": now + self.lifetime,
+            "nbf": now - 10,
+            "iat": now,
+            "jti": secrets.token_hex(8),
+        }
         chain = [b64encode(self._certificate.public_bytes(serialization.Encoding.DER)).decode()]
         header = {"typ": "JWT", "alg": "RS256", "x5c": chain}
         signed = ".".join(_base64(json.dumps(part).encode()) for part in (header, {**claims, "access": access}))
@@ -78,7 +90,7 @@ def serve(server: TokenServer) -> Iterator[TokenServer]:
             query = parse_qs(urlsplit(self.path).query)
             scopes = query.get("scope", [])
             server.requests.append(("GET", user, " ".join(scopes)))
-            if user and server.users.get(user) != password or query.get("service") != [SERVICE]:
+            if (user and server.users.get(user) != password) or query.get("service") != [SERVICE]:
                 self.answer(401, {"errors": [{"code": "UNAUTHORIZED", "message": "who are you?"}]})
             else:
                 self.answer(200, {"token": server.token(user, scopes), "expires_in": server.lifetime})
@@ -90,10 +102,22 @@ def serve(server: TokenServer) -> Iterator[TokenServer]:
             server.requests.append(("POST", user or "", " ".join(scopes)))
             if not server.oauth:
                 self.answer(404, {})
-            elif form.get("grant_type") != ["refresh_token"] or form.get("service") != [SERVICE] or user is None or "client_id" not in form:
+            elif (
+                form.get("grant_type") != ["refresh_token"]
+                or form.get("service") != [SERVICE]
+                or user is None
+                or "client_id" not in form
+            ):
                 self.answer(401, {"errors": [{"code": "UNAUTHORIZED", "message": "no such refresh token"}]})
             else:
-                self.answer(200, {"access_token": server.token(user, scopes), "expires_in": server.lifetime, "scope": " ".join(scopes)})
+                self.answer(
+                    200,
+                    {
+                        "access_token": server.token(user, scopes),
+                        "expires_in": server.lifetime,
+                        "scope": " ".join(scopes),
+                    },
+                )
 
         def answer(self, status: int, document: dict[str, Any]) -> None:
             body = json.dumps(document).encode()
@@ -103,7 +127,7 @@ def serve(server: TokenServer) -> Iterator[TokenServer]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             pass
 
     class Server(ThreadingHTTPServer):
@@ -129,6 +153,12 @@ def _self_signed(key: rsa.RSAPrivateKey) -> x509.Certificate:
 
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, ISSUER)])
     now = datetime.now(timezone.utc)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(days=1))
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(days=1)
+    )
     usage = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH])
-    return builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True).add_extension(usage, False).sign(key, hashes.SHA256())
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .add_extension(usage, False)
+        .sign(key, hashes.SHA256())
+    )

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def name_here(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes a host name mean 127.0.0.1 in this process: loopback has rules of its own, so it cannot stand for a remote registry."""
+    """Makes a host name mean 127.0.0.1 here: loopback has rules of its own, and cannot stand for a remote registry."""
     names: set[str] = set()
     real = socket.getaddrinfo
 

@@ -30,14 +30,18 @@ def protected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("protected")
     (folder / "htpasswd").write_text(HTPASSWD)
     auth = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
-    with registry_servers.distribution(folder, request.param, auth=auth, headers={"Authorization": basic(USER, PASSWORD)}) as served:
+    with registry_servers.distribution(
+        folder, request.param, auth=auth, headers={"Authorization": basic(USER, PASSWORD)}
+    ) as served:
         served.push_image("team/app", "v1")
         yield served
 
 
 class TestBasic:
     def test_right(self, protected: Server, tmp_path: Path) -> None:
-        assert digest_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, {protected.host: (USER, PASSWORD)}))
+        assert digest_of(
+            f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, {protected.host: (USER, PASSWORD)})
+        )
 
     def test_none(self, protected: Server) -> None:
         error = error_of(f"{protected.host}/team/app:v1")
@@ -51,7 +55,10 @@ class TestBasic:
 
     def test_the_next_keychain_after_a_refusal(self, protected: Server, tmp_path: Path) -> None:
         secret = {"auths": {protected.host: {"username": USER, "password": PASSWORD}}}
-        chain = keychains.Chain(keychain(tmp_path, {protected.host: (USER, WRONG)}), keychains.pull_secrets([("Secret default/pull", secret)]))
+        chain = keychains.Chain(
+            keychain(tmp_path, {protected.host: (USER, WRONG)}),
+            keychains.pull_secrets([("Secret default/pull", secret)]),
+        )
         assert digest_of(f"{protected.host}/team/app:v1", keychain=chain)
 
     def test_the_settings_go_first(self, protected: Server, tmp_path: Path) -> None:
@@ -72,7 +79,10 @@ class TestBasic:
     def test_what_other_tools_hold(self, protected: Server, tmp_path: Path, variable: str) -> None:
         config = registry_servers.docker_config({protected.host: (USER, PASSWORD)})
         (tmp_path / "file.json").write_text(config)
-        environ = {"HOME": "/nonexistent", variable: config if variable == "DOCKER_AUTH_CONFIG" else str(tmp_path / "file.json")}
+        environ = {
+            "HOME": "/nonexistent",
+            variable: config if variable == "DOCKER_AUTH_CONFIG" else str(tmp_path / "file.json"),
+        }
         assert digest_of(f"{protected.host}/team/app:v1", keychain=keychains.default(RegistrySettings(), environ))
 
 
@@ -91,7 +101,14 @@ def tokens(tmp_path: Path) -> Iterator[TokenServer]:
 @pytest.fixture(params=PROGRAMS)
 def guarded(request: pytest.FixtureRequest, tmp_path: Path, tokens: TokenServer) -> Iterator[Server]:
     """public/app:v1, and alice/app:v1 for alice, by that server's tokens."""
-    auth = {"token": {"realm": tokens.realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(tokens.certificate)}}
+    auth = {
+        "token": {
+            "realm": tokens.realm,
+            "service": SERVICE,
+            "issuer": ISSUER,
+            "rootcertbundle": str(tokens.certificate),
+        }
+    }
     scopes = [f"repository:{name}:pull,push" for name in ("public/app", "public/other", "alice/app")]
     filling = {"Authorization": f"Bearer {tokens.token('admin', scopes)}"}
     with registry_servers.distribution(tmp_path / "registry", request.param, auth=auth, headers=filling) as served:
@@ -106,7 +123,9 @@ class TestToken:
         assert tokens.requests == [("GET", "", "repository:public/app:pull")]
 
     def test_private(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
-        assert digest_of(f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("alice", PASSWORD)}))
+        assert digest_of(
+            f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("alice", PASSWORD)})
+        )
         assert tokens.requests == [("GET", "alice", "repository:alice/app:pull")]
 
     def test_private_without_credentials(self, guarded: Server) -> None:
@@ -119,11 +138,15 @@ class TestToken:
         assert WRONG not in said(error)
 
     def test_somebody_else(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
-        error = error_of(f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("bob", "the pass of bob")}))
+        error = error_of(
+            f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("bob", "the pass of bob")})
+        )
         assert error.kind == "unauthorized" and "the pass" not in said(error)
         assert len(tokens.requests) <= 2
 
-    def test_the_next_credential_when_the_first_may_not(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
+    def test_the_next_credential_when_the_first_may_not(
+        self, guarded: Server, tokens: TokenServer, tmp_path: Path
+    ) -> None:
         secret = {"auths": {guarded.host: {"username": "alice", "password": PASSWORD}}}
         bobs = keychain(tmp_path, {guarded.host: ("bob", "the pass of bob")})
         chain = keychains.Chain(bobs, keychains.pull_secrets([("Secret default/pull", secret)]))
@@ -152,10 +175,15 @@ class TestToken:
             for tag in tags:
                 guarded.push_manifest(f"public/{name}", tag, body, kind)
 
-        answers = resolve([Reference.parse(f"{guarded.host}/public/{name}:{tag}") for tag in tags for name in names], RegistrySettings())
+        answers = resolve(
+            [Reference.parse(f"{guarded.host}/public/{name}:{tag}") for tag in tags for name in names],
+            RegistrySettings(),
+        )
 
         assert not [answer for answer in answers.values() if isinstance(answer, RegistryError)]
-        assert Counter(scope for _, _, scope in tokens.requests) == {f"repository:public/{name}:pull": 1 for name in names}
+        assert Counter(scope for _, _, scope in tokens.requests) == {
+            f"repository:public/{name}:pull": 1 for name in names
+        }
 
     def test_a_token_that_expires_is_fetched_anew(self, guarded: Server, tokens: TokenServer) -> None:
         tokens.lifetime = 1
@@ -169,5 +197,7 @@ class TestToken:
 
 
 def _manifest(server: Server, repository: str) -> tuple[bytes, str]:
-    _, headers, body = server.request("GET", f"/v2/{repository}/manifests/v1", headers={"Accept": registry_servers.OCI_MANIFEST})
+    _, headers, body = server.request(
+        "GET", f"/v2/{repository}/manifests/v1", headers={"Accept": registry_servers.OCI_MANIFEST}
+    )
     return body, headers["Content-Type"]

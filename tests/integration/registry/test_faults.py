@@ -35,7 +35,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def good(request: Request, **headers: str) -> bytes:
     """What a proper registry says."""
-    return response("200 OK", MANIFEST, request.method, **{"Content_Type": OCI_MANIFEST, "Docker_Content_Digest": DIGEST, **headers})
+    return response(
+        "200 OK", MANIFEST, request.method, **{"Content_Type": OCI_MANIFEST, "Docker_Content_Digest": DIGEST, **headers}
+    )
 
 
 def answering(*first: bytes | None) -> Callable[[Request, socket.socket], bytes | None]:
@@ -51,7 +53,9 @@ def once(request: Request, *, body: bytes = MANIFEST, **headers: str) -> bytes:
     return response("200 OK", body, **{"Content_Type": OCI_MANIFEST, **headers})
 
 
-def fails(answer: Callable[[Request, socket.socket], bytes | None], settings: RegistrySettings = QUICK, what: str = ":v1") -> RegistryError:
+def fails(
+    answer: Callable[[Request, socket.socket], bytes | None], settings: RegistrySettings = QUICK, what: str = ":v1"
+) -> RegistryError:
     """The error for team/app on a server that answers so; it comes within the time that the settings give."""
     with serve(answer) as hostile:
         begun = time.monotonic()
@@ -79,7 +83,7 @@ class TestNoConnection:
         error = error_of("127.0.0.1:99999/team/app:v1", QUICK)
         assert error.kind == "unreachable" and "99999" in str(error)
 
-    def test_one_that_is_down_costs_one_error_each_and_holds_up_nobody(self, tmp_path: Path) -> None:
+    def test_one_that_is_down_costs_one_error_each_and_holds_up_nobody(self) -> None:
         down = f"127.0.0.1:{registry_servers.free_port()}"
         with serve(lambda request, _: good(request)) as fine:
             wanted = [Reference.parse(f"{host}/team/app{i}:v1") for i in range(100) for host in (down, fine.host)]
@@ -93,11 +97,13 @@ class TestNoConnection:
         assert took < 5
 
     def test_one_that_hangs_holds_up_nobody(self) -> None:
-        def silent(request: Request, peer: socket.socket) -> None:
+        def silent(*_: object) -> None:
             time.sleep(30)
 
         with serve(silent) as hanging, serve(lambda request, _: good(request)) as fine:
-            wanted = [Reference.parse(f"{host}/team/app{i}:v1") for i in range(50) for host in (hanging.host, fine.host)]
+            wanted = [
+                Reference.parse(f"{host}/team/app{i}:v1") for i in range(50) for host in (hanging.host, fine.host)
+            ]
             begun = time.monotonic()
             answers = resolve(wanted, RegistrySettings(timeout=2), NOTHING)
             took = time.monotonic() - begun
@@ -138,7 +144,7 @@ class TestBrokenConnection:
             assert len(hostile.requests) == 2
 
     def test_closed_without_a_word(self) -> None:
-        error = fails(lambda request, _: None)
+        error = fails(lambda *_: None)
         assert error.kind == "unreachable" and "closed" in error.reason
 
     @pytest.mark.parametrize(
@@ -147,7 +153,7 @@ class TestBrokenConnection:
         ids=["ssh", "zeros", "no status", "a long status"],
     )
     def test_what_is_not_http(self, junk: bytes) -> None:
-        def answer(request: Request, peer: socket.socket) -> None:
+        def answer(_: Request, peer: socket.socket) -> None:
             peer.sendall(junk)
 
         error = fails(answer)
@@ -156,7 +162,7 @@ class TestBrokenConnection:
     @pytest.mark.parametrize("lines", [100_000, 1], ids=["many headers", "a long header"])
     def test_headers_without_end(self, lines: int) -> None:
         head = b"HTTP/1.1 200 OK\r\n" + (b"A: b\r\n" * lines if lines > 1 else b"A: " + b"b" * 10_000_000) + b"\r\n"
-        assert fails(lambda request, _: head).kind in ("unreachable", "bad-answer")
+        assert fails(lambda *_: head).kind in ("unreachable", "bad-answer")
 
 
 class TestStatus:
@@ -177,17 +183,19 @@ class TestStatus:
             assert time.monotonic() - begun >= 1, "Retry-After is kept"
 
     def test_429_for_ever(self) -> None:
-        error = fails(lambda request, _: response("429 Too Many Requests"))
+        error = fails(lambda *_: response("429 Too Many Requests"))
         assert (error.kind, error.status) == ("rate-limited", 429) and "--registry-mirror" in error.todo
 
     def test_429_for_longer_than_there_is_time(self) -> None:
         begun = time.monotonic()
-        error = fails(lambda request, _: response("429 Too Many Requests", Retry_After="3600"))
+        error = fails(lambda *_: response("429 Too Many Requests", Retry_After="3600"))
         assert time.monotonic() - begun < 1 and "3600 s" in error.reason
 
-    @pytest.mark.parametrize("when", ["Fri, 31 Dec 2999 23:59:59 GMT", "soon", "-5", "9" * 400, "Mon, 99 Foo 99999 99:99:99 GMT"])
+    @pytest.mark.parametrize(
+        "when", ["Fri, 31 Dec 2999 23:59:59 GMT", "soon", "-5", "9" * 400, "Mon, 99 Foo 99999 99:99:99 GMT"]
+    )
     def test_an_odd_retry_after(self, when: str) -> None:
-        error = fails(lambda request, _: response("429 Too Many Requests", Retry_After=when))
+        error = fails(lambda *_: response("429 Too Many Requests", Retry_After=when))
         assert error.kind == "rate-limited"
 
     @pytest.mark.parametrize("status", ["500 Oh", "502 Bad Gateway", "503 Busy", "504 Late"])
@@ -196,24 +204,46 @@ class TestStatus:
             assert digest_of(f"{hostile.host}/team/app:v1") == DIGEST
 
     def test_500_for_ever(self) -> None:
-        error = fails(lambda request, _: response("500 Oh", b'{"errors":[{"code":"UNKNOWN","message":"no disk"}]}', request.method), RegistrySettings())
-        assert (error.kind, error.status) == ("unreachable", 500) and "team/app" in error.reason and "again" in error.todo
+        error = fails(
+            lambda request, _: response(
+                "500 Oh", b'{"errors":[{"code":"UNKNOWN","message":"no disk"}]}', request.method
+            ),
+            RegistrySettings(),
+        )
+        assert (
+            (error.kind, error.status) == ("unreachable", 500) and "team/app" in error.reason and "again" in error.todo
+        )
 
     def test_500_for_ever_and_for_many(self) -> None:
-        with serve(lambda request, _: response("500 Oh")) as hostile:
+        with serve(lambda *_: response("500 Oh")) as hostile:
             begun = time.monotonic()
-            answers = resolve([Reference.parse(f"{hostile.host}/team/app{i}:v1") for i in range(200)], RegistrySettings(), NOTHING)
+            answers = resolve(
+                [Reference.parse(f"{hostile.host}/team/app{i}:v1") for i in range(200)], RegistrySettings(), NOTHING
+            )
             took = time.monotonic() - begun
-        assert {answer.status for answer in answers.values() if isinstance(answer, RegistryError)} == {500} and len(answers) == 200
+        assert {answer.status for answer in answers.values() if isinstance(answer, RegistryError)} == {500} and len(
+            answers
+        ) == 200
         assert took < 15
 
     def test_a_registry_that_knows_no_head(self) -> None:
         with serve(lambda request, _: response("405 No") if request.method == "HEAD" else good(request)) as hostile:
             assert digest_of(f"{hostile.host}/team/app:v1") == DIGEST
 
-    @pytest.mark.parametrize("status", ["101 Switching Protocols", "204 No Content", "206 Partial", "304 Not Modified", "300 Choices", "418 Teapot", "999 What"])
+    @pytest.mark.parametrize(
+        "status",
+        [
+            "101 Switching Protocols",
+            "204 No Content",
+            "206 Partial",
+            "304 Not Modified",
+            "300 Choices",
+            "418 Teapot",
+            "999 What",
+        ],
+    )
     def test_an_odd_status(self, status: str) -> None:
-        assert fails(lambda request, _: response(status)).kind in ("bad-answer", "unreachable", "timeout")
+        assert fails(lambda *_: response(status)).kind in ("bad-answer", "unreachable", "timeout")
 
 
 class TestBody:
@@ -221,19 +251,21 @@ class TestBody:
         def answer(request: Request, peer: socket.socket) -> bytes | None:
             if request.method == "HEAD":
                 return response("200 OK")
-            peer.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {OCI_MANIFEST}\r\nContent-Length: {len(MANIFEST)}\r\n\r\n".encode())
+            peer.sendall(
+                f"HTTP/1.1 200 OK\r\nContent-Type: {OCI_MANIFEST}\r\nContent-Length: {len(MANIFEST)}\r\n\r\n".encode()
+            )
             return _drip(peer, MANIFEST)
 
         assert fails(answer, RegistrySettings(timeout=1.5)).kind == "timeout"
 
     def test_headers_that_come_byte_by_byte(self) -> None:
-        def answer(request: Request, peer: socket.socket) -> None:
+        def answer(_: Request, peer: socket.socket) -> None:
             _drip(peer, b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000)
 
         assert fails(answer, RegistrySettings(timeout=1.5)).kind == "timeout"
 
     def test_interim_answers_for_ever(self) -> None:
-        def answer(request: Request, peer: socket.socket) -> None:
+        def answer(_: Request, peer: socket.socket) -> None:
             while True:
                 peer.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -252,7 +284,9 @@ class TestBody:
         def answer(request: Request, peer: socket.socket) -> bytes:
             if request.method == "HEAD":
                 return response("200 OK")
-            peer.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {OCI_MANIFEST}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            peer.sendall(
+                f"HTTP/1.1 200 OK\r\nContent-Type: {OCI_MANIFEST}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            )
             while True:
                 peer.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
 
@@ -260,21 +294,26 @@ class TestBody:
         assert error.kind == "bad-answer" and "4194304" in error.reason
 
     def test_one_that_is_announced_too_long(self) -> None:
-        error = fails(lambda request, _: response("200 OK", b"", Content_Type=OCI_MANIFEST, Content_Length="99999999999"))
+        error = fails(lambda *_: response("200 OK", b"", Content_Type=OCI_MANIFEST, Content_Length="99999999999"))
         assert error.kind == "bad-answer" and "99999999999" in error.reason
 
     def test_a_bomb(self) -> None:
         packed = gzip.compress(b" " * 1_000_000, 9) * 1000  # members follow one another: a gigabyte
         tracemalloc.start()
         try:
-            error = fails(lambda request, _: once(request, body=packed, Content_Encoding="gzip"), RegistrySettings(timeout=10))
+            error = fails(
+                lambda request, _: once(request, body=packed, Content_Encoding="gzip"), RegistrySettings(timeout=10)
+            )
             assert tracemalloc.get_traced_memory()[1] < 64_000_000
         finally:
             tracemalloc.stop()
         assert error.kind == "bad-answer"
 
     def test_bad_compression(self) -> None:
-        assert fails(lambda request, _: once(request, body=b"\x1f\x8bjunk", Content_Encoding="gzip")).kind in ("bad-answer", "unreachable")
+        assert fails(lambda request, _: once(request, body=b"\x1f\x8bjunk", Content_Encoding="gzip")).kind in (
+            "bad-answer",
+            "unreachable",
+        )
 
     def test_json_that_is_cut_off(self) -> None:
         error = fails(lambda request, _: once(request, body=MANIFEST[:-30]))
@@ -295,14 +334,21 @@ class TestBody:
 
     def test_an_index_within_itself(self) -> None:
         def answer(request: Request, _: socket.socket) -> bytes:
-            child = {"mediaType": OCI_INDEX, "digest": OTHER, "size": 1, "platform": {"os": "linux", "architecture": "amd64"}}
+            child = {
+                "mediaType": OCI_INDEX,
+                "digest": OTHER,
+                "size": 1,
+                "platform": {"os": "linux", "architecture": "amd64"},
+            }
             body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]}).encode()
             return response("200 OK", body, request.method, Content_Type=OCI_INDEX)
 
         with serve(answer) as hostile:
             reference = Reference.parse(f"{hostile.host}/team/app:v1")
             found = describe([reference], QUICK, NOTHING, configs=True)[reference]
-        assert isinstance(found, RegistryError) and found.kind == "bad-answer", "its child does not hash to what it is named"
+        assert isinstance(found, RegistryError) and found.kind == "bad-answer", (
+            "its child does not hash to what it is named"
+        )
 
 
 class TestWrongAnswer:
@@ -318,7 +364,20 @@ class TestWrongAnswer:
         error = fails(lambda request, _: once(request, Docker_Content_Digest=OTHER))
         assert error.kind == "bad-answer" and DIGEST in error.reason
 
-    @pytest.mark.parametrize("header", ["", "sha256:", "sha256:xyz", DIGEST.upper(), DIGEST + "0", "md5:" + "0" * 32, DIGEST[7:], f"{DIGEST}\x00", "é" * 64])
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "",
+            "sha256:",
+            "sha256:xyz",
+            DIGEST.upper(),
+            DIGEST + "0",
+            "md5:" + "0" * 32,
+            DIGEST[7:],
+            f"{DIGEST}\x00",
+            "é" * 64,
+        ],
+    )
     def test_a_malformed_digest_header_is_not_believed(self, header: str) -> None:
         with serve(lambda request, _: good(request, Docker_Content_Digest=header)) as hostile:
             assert digest_of(f"{hostile.host}/team/app:v1") == DIGEST
@@ -340,7 +399,9 @@ class TestWrongAnswer:
         assert error.kind == "bad-answer" and "schema 1" in error.reason and "push" in error.todo
 
     def test_words_meant_for_the_terminal(self) -> None:
-        body = json.dumps({"errors": [{"code": "X", "message": "\x1b[2J\x1b]0;owned\x07\r\n" + "a" * 100_000}]}).encode()
+        body = json.dumps(
+            {"errors": [{"code": "X", "message": "\x1b[2J\x1b]0;owned\x07\r\n" + "a" * 100_000}]}
+        ).encode()
         error = fails(lambda request, _: response("403 Forbidden", body, request.method))
         assert "\x1b" not in str(error) and "\r" not in str(error) and "\n" not in str(error) and len(str(error)) < 1000
 
@@ -353,16 +414,31 @@ def _drip(peer: socket.socket, content: bytes) -> None:
 
 class TestRedirects:
     def test_followed(self) -> None:
-        with serve(lambda request, _: good(request)) as there, serve(lambda request, _: response("307 Go", Location=f"http://{there.host}{request.target}")) as here:
+        with (
+            serve(lambda request, _: good(request)) as there,
+            serve(lambda request, _: response("307 Go", Location=f"http://{there.host}{request.target}")) as here,
+        ):
             assert digest_of(f"{here.host}/team/app:v1") == DIGEST
 
     def test_a_loop(self) -> None:
         error = fails(lambda request, _: response("302 Found", Location=request.target))
         assert error.kind == "bad-answer" and "redirects more than" in error.reason
 
-    @pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd", "//[", "http://", "http://user:word@127.0.0.1/", "http://\x01/", "https://[::1", "\\\\x"])
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "ftp://127.0.0.1/x",
+            "file:///etc/passwd",
+            "//[",
+            "http://",
+            "http://user:word@127.0.0.1/",
+            "http://\x01/",
+            "https://[::1",
+            "\\\\x",
+        ],
+    )
     def test_to_what_is_no_url(self, target: str) -> None:
-        assert fails(lambda request, _: response("302 Found", Location=target)).kind in ("bad-answer", "unreachable")
+        assert fails(lambda *_: response("302 Found", Location=target)).kind in ("bad-answer", "unreachable")
 
     def test_no_credentials_arrive_at_another_host(self, tmp_path: Path) -> None:
         with serve(lambda request, _: good(request)) as thief:
@@ -373,12 +449,17 @@ class TestRedirects:
                 return response("307 Go", Location=f"http://{thief.host}/elsewhere")
 
             with serve(answer) as hostile:
-                assert digest_of(f"{hostile.host}/team/app:v1", keychain=keychain(tmp_path, {hostile.host: ("alice", SECRET)})) == DIGEST
+                assert (
+                    digest_of(
+                        f"{hostile.host}/team/app:v1", keychain=keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+                    )
+                    == DIGEST
+                )
                 assert "authorization" in hostile.requests[-1].headers
         assert thief.requests and _seen(thief) == []
 
     def test_another_host_that_wants_credentials_gets_none(self, tmp_path: Path) -> None:
-        with serve(lambda request, _: response("401 No", WWW_Authenticate='Basic realm="x"')) as thief:
+        with serve(lambda *_: response("401 No", WWW_Authenticate='Basic realm="x"')) as thief:
 
             def answer(request: Request, _: socket.socket) -> bytes:
                 if "authorization" not in request.headers:
@@ -400,28 +481,46 @@ class TestRedirects:
                 return response("307 Go", Location=f"http://{thief.host}/elsewhere")
 
             with serve(answer) as hostile:
-                assert digest_of(f"{hostile.host}/team/app:v1", keychain=keychain(tmp_path, {hostile.host: ("alice", SECRET)})) == DIGEST
+                assert (
+                    digest_of(
+                        f"{hostile.host}/team/app:v1", keychain=keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+                    )
+                    == DIGEST
+                )
         assert thief.requests and _seen(thief) == []
 
 
 def _seen(hostile: Hostile) -> list[Request]:
     """The requests that carried a credential of any form."""
-    return [r for r in hostile.requests if "authorization" in r.headers or SECRET in f"{r.headers}{r.body!r}{r.target}" or TOKEN in f"{r.headers}{r.target}"]
+    return [
+        r
+        for r in hostile.requests
+        if "authorization" in r.headers
+        or SECRET in f"{r.headers}{r.body!r}{r.target}"
+        or TOKEN in f"{r.headers}{r.target}"
+    ]
 
 
 def _token_server(body: bytes = json.dumps({"token": TOKEN}).encode(), status: str = "200 OK"):  # type: ignore[no-untyped-def]
-    return serve(lambda request, _: response(status, body))
+    return serve(lambda *_: response(status, body))
 
 
 class TestChallenges:
     def test_401_for_ever_with_basic(self, tmp_path: Path) -> None:
-        with serve(lambda request, _: response("401 No", WWW_Authenticate='Basic realm="x"')) as hostile:
-            error = error_of(f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)}))
+        with serve(lambda *_: response("401 No", WWW_Authenticate='Basic realm="x"')) as hostile:
+            error = error_of(
+                f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+            )
             assert len(hostile.requests) <= 4
         assert (error.kind, error.status) == ("unauthorized", 401) and SECRET not in said(error)
 
     def test_401_for_ever_with_bearer(self) -> None:
-        with _token_server() as tokens, serve(lambda request, _: response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')) as hostile:
+        with (
+            _token_server() as tokens,
+            serve(
+                lambda *_: response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')
+            ) as hostile,
+        ):
             error = error_of(f"{hostile.host}/team/app:v1", QUICK)
             assert len(hostile.requests) + len(tokens.requests) <= 8
         assert (error.kind, error.status) == ("unauthorized", 401) and TOKEN not in said(error)
@@ -430,35 +529,68 @@ class TestChallenges:
         count = iter(range(10_000))
         with _token_server() as tokens:
             challenge = f'Bearer realm="http://{tokens.host}/token",scope="repository:{{}}:pull"'
-            with serve(lambda request, _: response("401 No", WWW_Authenticate=challenge.format(next(count)))) as hostile:
+            with serve(lambda *_: response("401 No", WWW_Authenticate=challenge.format(next(count)))) as hostile:
                 error = error_of(f"{hostile.host}/team/app:v1", QUICK)
                 assert len(hostile.requests) + len(tokens.requests) <= 20
         assert error.kind == "unauthorized"
 
     @pytest.mark.parametrize(
         "header",
-        ["", "Bearer", 'Bearer realm="', "Bearer realm=", 'Bearer realm="/token"', "Negotiate", "=,=,=", 'Bearer realm="ftp://x/"', 'Bearer realm="http://[/"', "\x01", "é", "Basic " * 5000],
+        [
+            "",
+            "Bearer",
+            'Bearer realm="',
+            "Bearer realm=",
+            'Bearer realm="/token"',
+            "Negotiate",
+            "=,=,=",
+            'Bearer realm="ftp://x/"',
+            'Bearer realm="http://[/"',
+            "\x01",
+            "é",
+            "Basic " * 5000,
+        ],
     )
     def test_a_malformed_challenge(self, header: str, tmp_path: Path) -> None:
-        def answer(request: Request, _: socket.socket) -> bytes:
+        def answer(*_: object) -> bytes:
             return response("401 No", WWW_Authenticate=header)
 
         with serve(answer) as hostile:
-            error = error_of(f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)}))
+            error = error_of(
+                f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+            )
         assert error.kind in ("unauthorized", "bad-answer") and SECRET not in said(error)
 
     def test_a_token_server_in_the_clear_gets_nothing(self, tmp_path: Path) -> None:
-        """A registry that names http://elsewhere: nothing is asked there, whose address no packet reaches anyway (RFC 5737)."""
-        with serve(lambda request, _: response("401 No", WWW_Authenticate='Bearer realm="http://192.0.2.1/token"')) as hostile:
-            error = error_of(f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)}))
-        assert error.kind == "bad-answer" and "http://192.0.2.1" in error.reason and "unencrypted" in error.reason
+        """Nothing is asked at http://elsewhere, whose address no packet reaches anyway (RFC 5737)."""
+        with serve(lambda *_: response("401 No", WWW_Authenticate='Bearer realm="http://192.0.2.1/token"')) as hostile:
+            error = error_of(
+                f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+            )
+        assert error.kind == "bad-answer" and "http://192.0.2.1" in error.reason and "encrypted" in error.reason
 
     @pytest.mark.parametrize(
         "body",
-        [b"", b"{", b"[]", b"7", b'{"token": ""}', b'{"token": 7}', b'{"token": "a\\r\\nX-Evil: 1"}', b'{"token": "\xc3\xa9"}', b'{"token": "a", "expires_in": "x"}' * 2, b"[" * 99_999],
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"7",
+            b'{"token": ""}',
+            b'{"token": 7}',
+            b'{"token": "a\\r\\nX-Evil: 1"}',
+            b'{"token": "\xc3\xa9"}',
+            b'{"token": "a", "expires_in": "x"}' * 2,
+            b"[" * 99_999,
+        ],
     )
     def test_a_token_that_is_none(self, body: bytes) -> None:
-        with _token_server(body) as tokens, serve(lambda request, _: response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')) as hostile:
+        with (
+            _token_server(body) as tokens,
+            serve(
+                lambda *_: response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')
+            ) as hostile,
+        ):
             error = error_of(f"{hostile.host}/team/app:v1", QUICK)
             assert not [r for r in hostile.requests if "x-evil" in r.headers]
         assert error.kind == "bad-answer" and "token" in error.reason
@@ -470,22 +602,43 @@ class TestChallenges:
                 return good(request)
             return response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')
 
-        with _token_server(f'{{"token": "{TOKEN}", "expires_in": {lifetime}}}'.encode()) as tokens, serve(answer) as hostile:
+        with (
+            _token_server(f'{{"token": "{TOKEN}", "expires_in": {lifetime}}}'.encode()) as tokens,
+            serve(answer) as hostile,
+        ):
             assert digest_of(f"{hostile.host}/team/app:v1", QUICK) == DIGEST
 
-    @pytest.mark.parametrize(("status", "kind"), [("401 No", "unauthorized"), ("403 No", "unauthorized"), ("404 No", "bad-answer"), ("500 Oh", "bad-answer")])
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [("401 No", "unauthorized"), ("403 No", "unauthorized"), ("404 No", "bad-answer"), ("500 Oh", "bad-answer")],
+    )
     def test_a_token_server_that_refuses(self, status: str, kind: str, tmp_path: Path) -> None:
-        with _token_server(b"{}", status) as tokens, serve(lambda request, _: response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')) as hostile:
-            error = error_of(f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)}))
+        with (
+            _token_server(b"{}", status) as tokens,
+            serve(
+                lambda *_: response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')
+            ) as hostile,
+        ):
+            error = error_of(
+                f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+            )
         assert error.kind == kind and tokens.host in error.reason and SECRET not in said(error)
 
     def test_a_server_that_says_back_what_it_was_sent(self, tmp_path: Path) -> None:
         def answer(request: Request, _: socket.socket) -> bytes:
             if "authorization" not in request.headers:
                 return response("401 No", WWW_Authenticate='Basic realm="x"')
-            echo = json.dumps({"errors": [{"code": "DENIED", "message": f"{request.headers['authorization']} alice {SECRET}"}]}).encode()
+            echo = json.dumps(
+                {"errors": [{"code": "DENIED", "message": f"{request.headers['authorization']} alice {SECRET}"}]}
+            ).encode()
             return response("403 Forbidden", echo, request.method)
 
         with serve(answer) as hostile:
-            error = error_of(f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)}))
-        assert error.kind == "forbidden" and SECRET not in said(error) and registry_servers.basic("alice", SECRET)[6:] not in said(error)
+            error = error_of(
+                f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+            )
+        assert (
+            error.kind == "forbidden"
+            and SECRET not in said(error)
+            and registry_servers.basic("alice", SECRET)[6:] not in said(error)
+        )

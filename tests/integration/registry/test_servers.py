@@ -92,11 +92,17 @@ def test_a_tag_that_moves(served: Server) -> None:
 
 def test_each_distinct_reference_once(tmp_path: Path) -> None:
     with registry_servers.distribution(tmp_path) as served:
-        digests = {f"{served.host}/many/app{i % 7}:v{i}": served.push_image(f"many/app{i % 7}", f"v{i}")[0] for i in range(40)}
+        digests = {
+            f"{served.host}/many/app{i % 7}:v{i}": served.push_image(f"many/app{i % 7}", f"v{i}")[0] for i in range(40)
+        }
         assert served.log
         before = served.log.read_text().count('"HEAD ')
 
         answers = resolve([Reference.parse(name) for name in [*digests, *digests]], SETTINGS, NOTHING)
 
-        assert {str(reference): answer.digest for reference, answer in answers.items() if not isinstance(answer, RegistryError)} == digests
+        assert {
+            str(reference): answer.digest
+            for reference, answer in answers.items()
+            if not isinstance(answer, RegistryError)
+        } == digests
         assert served.log.read_text().count('"HEAD ') - before == len(digests)

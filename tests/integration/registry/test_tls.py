@@ -89,7 +89,9 @@ class TestClientCertificate:
     def test_shown(self, strict: Server, authority: Authority, name_here: Named) -> None:
         name_here(NAME)
         cert, key = authority.sign("client")
-        assert digest_of(_at(strict, NAME), RegistrySettings(ca_file=str(authority.file), client_cert=str(cert), client_key=str(key)))
+        assert digest_of(
+            _at(strict, NAME), RegistrySettings(ca_file=str(authority.file), client_cert=str(cert), client_key=str(key))
+        )
 
     def test_missing(self, strict: Server, authority: Authority, name_here: Named) -> None:
         name_here(NAME)
@@ -112,9 +114,11 @@ def test_files_that_cannot_be_used(tmp_path: Path, name_here: Named, content: st
 class TestPlainHttp:
     def test_never_by_itself(self, tmp_path: Path, name_here: Named) -> None:
         name_here(NAME)
-        with serve(lambda request, _: response("401 No", WWW_Authenticate='Basic realm="x"')) as plain:
+        with serve(lambda *_: response("401 No", WWW_Authenticate='Basic realm="x"')) as plain:
             host = f"{NAME}:{plain.host.rpartition(':')[2]}"
-            error = error_of(f"{host}/team/app:v1", RegistrySettings(timeout=1), keychain(tmp_path, {host: (USER, PASSWORD)}))
+            error = error_of(
+                f"{host}/team/app:v1", RegistrySettings(timeout=1), keychain(tmp_path, {host: (USER, PASSWORD)})
+            )
             assert plain.requests == [], "nothing but a TLS greeting arrives"
         assert error.kind in ("unreachable", "timeout")
 
@@ -156,12 +160,14 @@ class TestPlainHttp:
         "http://elsewhere.test/",
     ],
 )
-def test_a_redirect_into_this_machine_or_into_the_clear(authority: Authority, images: Path, name_here: Named, target: str) -> None:
+def test_a_redirect_into_this_machine_or_into_the_clear(authority: Authority, name_here: Named, target: str) -> None:
     """A remote registry can send nobody to what only this machine reaches."""
     name_here(NAME)
     cert, key = authority.sign("redirecting", NAME)
-    with serve(lambda request, _: response("307 Go", Location=target), certificate=(cert, key)) as hostile:
-        error = error_of(f"{NAME}:{hostile.host.rpartition(':')[2]}/team/app:v1", RegistrySettings(ca_file=str(authority.file), timeout=5))
+    with serve(lambda *_: response("307 Go", Location=target), certificate=(cert, key)) as hostile:
+        error = error_of(
+            f"{NAME}:{hostile.host.rpartition(':')[2]}/team/app:v1",
+            RegistrySettings(ca_file=str(authority.file), timeout=5),
+        )
         assert len(hostile.requests) <= 2
     assert error.kind == "bad-answer" and "redirects" in error.reason
-

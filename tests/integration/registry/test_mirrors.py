@@ -1,0 +1,162 @@
+"""Mirrors by containerd's convention, and a pull-through cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helmpin.errors import UsageError
+from helmpin.image.reference import Reference
+from helmpin.registry import RegistryError, RegistrySettings, resolve
+from tests.support import registry_servers
+from tests.support.asking import NOTHING, digest_of, error_of, keychain
+from tests.support.hostile import Hostile, Request, response, serve
+from tests.support.registry_servers import HTPASSWD, OCI_MANIFEST, PASSWORD, USER, Server, basic, sha256
+
+CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(b"{}"), "size": 2}
+MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": CONFIG, "layers": []}).encode()
+DIGEST = sha256(MANIFEST)
+
+
+def good(request: Request, _: object = None) -> bytes:
+    return response("200 OK", MANIFEST, request.method, Content_Type=OCI_MANIFEST, Docker_Content_Digest=DIGEST)
+
+
+@pytest.fixture
+def mirror() -> Iterator[Hostile]:
+    """A server that shows how it is asked."""
+    with serve(good) as server:
+        yield server
+
+
+def through(*mirrors: tuple[str, str], timeout: float = 5) -> RegistrySettings:
+    return RegistrySettings(mirrors=mirrors, timeout=timeout)
+
+
+def test_the_same_path_with_ns(mirror: Hostile) -> None:
+    assert digest_of("nginx:1.27", through(("docker.io", f"http://{mirror.host}"))) == DIGEST
+    assert [r.target for r in mirror.requests] == ["/v2/library/nginx/manifests/1.27?ns=docker.io"]
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://{host}/", "/v2/library/nginx/manifests/1.27?ns=docker.io"),
+        ("http://{host}/v2", "/v2/library/nginx/manifests/1.27?ns=docker.io"),
+        ("{host}", "/v2/library/nginx/manifests/1.27?ns=docker.io"),
+        ("http://{host}/hub", "/hub/v2/library/nginx/manifests/1.27?ns=docker.io"),
+        ("http://{host}/v2/hub", "/v2/hub/library/nginx/manifests/1.27?ns=docker.io"),
+    ],
+)
+def test_forms_of_its_url(mirror: Hostile, url: str, target: str) -> None:
+    assert digest_of("nginx:1.27", through(("docker.io", url.format(host=mirror.host)))) == DIGEST
+    assert [r.target for r in mirror.requests] == [target]
+
+
+def test_for_all(mirror: Hostile) -> None:
+    settings = through(("*", f"http://{mirror.host}"))
+    for name in ("nginx:1", "ghcr.io/acme/app:1", "registry.example:5000/app:1"):
+        assert digest_of(name, settings) == DIGEST
+    assert [r.target.partition("?")[2] for r in mirror.requests] == [
+        "ns=docker.io",
+        "ns=ghcr.io",
+        "ns=registry.example:5000",
+    ]
+
+
+def test_its_own_before_that_for_all(mirror: Hostile) -> None:
+    with serve(good) as general:
+        settings = through(("*", f"http://{general.host}"), ("ghcr.io", f"http://{mirror.host}"))
+        assert digest_of("ghcr.io/acme/app:1", settings) == DIGEST
+        assert not general.requests and len(mirror.requests) == 1
+
+
+@pytest.mark.parametrize("first", ["down", "404", "500", "401", "junk"])
+def test_several_in_order(mirror: Hostile, first: str) -> None:
+    answers = {
+        "404": response("404 Not Found"),
+        "500": response("500 Oh"),
+        "401": response("401 No", WWW_Authenticate='Basic realm="x"'),
+        "junk": response("200 OK", b"<html>", Content_Type="text/html"),
+    }
+    with serve(lambda *_: answers.get(first)) as broken:
+        host = f"127.0.0.1:{registry_servers.free_port()}" if first == "down" else broken.host
+        settings = through(("docker.io", f"http://{host}"), ("docker.io", f"http://{mirror.host}"), timeout=15)
+        assert digest_of("nginx:1", settings) == DIGEST
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with registry_servers.distribution(tmp_path_factory.mktemp("origin")) as server:
+        server.push_image("team/app", "v1")
+        yield server
+
+
+def test_the_origin_is_asked_only_when_that_is_said(origin: Server) -> None:
+    gone = f"http://127.0.0.1:{registry_servers.free_port()}"
+    alone, back = through((origin.host, gone)), through((origin.host, gone), (origin.host, "origin"))
+    name = f"{origin.host}/team/app:v1"
+
+    error = error_of(name, alone)
+
+    assert error.kind == "unreachable" and gone.partition("//")[2] in error.reason and error.registry == origin.host
+    assert digest_of(name, back)
+
+
+def test_the_origin_of_each_when_the_mirror_is_for_all(origin: Server, mirror: Hostile) -> None:
+    with serve(lambda *_: response("404 Not Found")) as empty:
+        settings = through(("*", f"http://{empty.host}"), ("*", "origin"))
+        references = [Reference.parse(f"{origin.host}/team/app:v1"), Reference.parse(f"{mirror.host}/team/app:v1")]
+        answers = resolve(references, settings, NOTHING)
+    assert not [answer for answer in answers.values() if isinstance(answer, RegistryError)]
+    assert "ns=" not in mirror.requests[0].target
+
+
+def test_an_error_names_every_server_that_was_asked(origin: Server) -> None:
+    with serve(lambda *_: response("404 Not Found")) as empty:
+        error = error_of(
+            f"{origin.host}/team/none:v1", through((origin.host, f"http://{empty.host}"), (origin.host, "origin"))
+        )
+    assert error.kind == "not-found" and empty.host in error.reason and origin.host in str(error)
+
+
+def test_its_own_credentials(tmp_path: Path) -> None:
+    (tmp_path / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "x", "path": str(tmp_path / "htpasswd")}}
+    with registry_servers.distribution(tmp_path, auth=auth, headers={"Authorization": basic(USER, PASSWORD)}) as served:
+        digest, _ = served.push_image("library/nginx", "1")
+        settings = through(("docker.io", f"http://{served.host}"))
+        assert digest_of("nginx:1", settings, keychain(tmp_path, {served.host: (USER, PASSWORD)})) == digest
+
+        error = error_of("nginx:1", settings, keychain(tmp_path, {"https://index.docker.io/v1/": (USER, PASSWORD)}))
+        assert error.kind == "unauthorized" and served.host in f"{error.reason} {error.todo}", (
+            "Docker Hub's are not for it"
+        )
+
+
+@pytest.mark.parametrize("program", ["registry", "docker-registry"])
+def test_a_pull_through_cache(tmp_path: Path, origin: Server, program: str) -> None:
+    name = f"{origin.host}/team/app:v1"
+    with registry_servers.distribution(tmp_path, program, proxy=f"http://{origin.host}") as cache:
+        assert digest_of(name, through((origin.host, f"http://{cache.host}"))) == digest_of(name)
+        assert cache.log and '"HEAD /v2/team/app/manifests/v1?ns=' in cache.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://",
+        "ftp://mirror.example",
+        "http://user:s3cr3t@mirror.example",
+        "http://m.example/?a=b",
+        "http://[::1",
+    ],
+)
+def test_a_url_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        digest_of("nginx:1", through(("docker.io", url)))
+    assert "mirror" in caught.value.message() and "s3cr3t" not in caught.value.message()
