@@ -17,6 +17,9 @@ def run(request: Request) -> int:
         form = request.options["output"]
         if form == "table":
             print(summary(plan))
+            if outside := plan.render.elsewhere():
+                print("\nOutside pod specs, not pinned (--also PATTERN pins them):")
+                print("\n".join(dict.fromkeys(f"  {use.image}   {use.place()}" for use in outside)))
             if request.options["verbose"]:
                 print("\n" + reasons(plan))
         elif form == "values":
@@ -38,6 +41,9 @@ def describe(plan: Plan, request: Request) -> dict[str, Any]:
         "set": plan.set_arguments,
         "renders": plan.renders,
         "images": [image(d) for d in plan.decisions],
+        "elsewhere": [
+            {"image": u.image, "source": u.source, "kind": u.kind, "name": u.name, "place": u.elsewhere} for u in plan.render.elsewhere()
+        ],
         "unpinned": [{"image": d.image, "reason": d.problem, "kind": d.kind} for d in plan.decisions if d.problem],
     }
 
@@ -56,7 +62,8 @@ def image(d: Decision) -> dict[str, Any]:
         "values": list(d.values),
         "notes": list(d.notes),
         "uses": [
-            {"source": u.source, "kind": u.kind, "name": u.name, "container": u.container, "path": ".".join(map(str, u.path))} for u in d.uses
+            {"source": u.source, "kind": u.kind, "name": u.name, "container": u.container, "path": ".".join(map(str, u.path))}
+            for u in d.uses
         ],
     }
 

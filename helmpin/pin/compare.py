@@ -56,7 +56,7 @@ def compare(before: Render, after: Render, digests: Mapping[str, str]) -> Compar
     for key in old.keys() | new.keys():
         a, b = old.get(key), new.get(key)
         if b is not None:
-            images.update((use.key, use.image) for use in document_images(b))
+            images.update((use.key, use.image) for use in document_images(b, after.also))
         if a is not None and b is not None and (a.text == b.text or mend(b.text) == a.text):
             continue
         collateral += _differences(a, b, mend)

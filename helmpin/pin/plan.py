@@ -60,6 +60,13 @@ class _Group:
         self.ladders = [ladder[1:] if not banned or ladder[0] in banned else ladder for ladder in self.ladders]
         self.ladders = [ladder for ladder in self.ladders if ladder]
 
+    def leave_paths(self) -> None:
+        """Drop every way that uses the paths of the current ones: they hold the digest, and do something else besides."""
+        self.proven = False
+        used = {setting.path for setting in self.settings()}
+        self.ladders = [[way for way in ladder if not used & {s.path for s in way.settings}] for ladder in self.ladders]
+        self.ladders = [ladder for ladder in self.ladders if ladder]
+
 
 class Search:
     """One search. `prepare` is called before each confirming render with the settings, to write the record."""
@@ -71,7 +78,6 @@ class Search:
         digests: Mapping[str, str],
         staged: Templates,
         render: Renderer,
-        mentions: Mentions,
         prepare: Callable[[Outcome], None],
     ) -> None:
         assert plain.values is not None
@@ -86,12 +92,13 @@ class Search:
         self.random: set[Leaf] | None = None
         """The leaves that differed between two plain renders, once that had to be done."""
         self.renders = 1
+        self._mentions: dict[str, Mentions] = {}
         self.groups: dict[tuple[str, tuple[str, ...]], _Group] = {}
         for use in uses:
             scope = scope_of(use.source)
             group = self.groups.get((use.image, scope))
             if group is None:
-                ladders = propose.ways(use.image, digests[use.image], scope, self.values, mentions)
+                ladders = propose.ways(use.image, digests[use.image], scope, self.values, self._mentions_of(use.source))
                 group = self.groups[use.image, scope] = _Group(use.image, digests[use.image], scope, ladders)
             group.uses.append(use)
 
@@ -120,10 +127,21 @@ class Search:
                 self._stop_watching()
                 return outcome._replace(render=after, renders=self.renders)
             failure = "\n".join(map(str, collateral[:3]))
-            advanced = self._blame_collateral(collateral)
+            advanced = self._blame_collateral(collateral, {use.key for use in failing})
             self._blame_failing(failing, comparison, advanced)
         left = self.uses if failure else failing
         return self._outcome(self.plain, {use.key: failure or "no value and no template line carries it" for use in left})
+
+    def _mentions_of(self, source: str) -> Mentions:
+        """What the templates of the chart that `source` belongs to read; a chart that reads nothing itself lives on its library."""
+        path = self.staged.source_to_path(source) if source else ""
+        folder = path[: path.rfind("templates/")]
+        if folder not in self._mentions:
+            files = self.staged.template_files()
+            own = [text for name, text in files.items() if name.startswith(f"{folder}templates/")]
+            library = [text for name, text in files.items() if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")]
+            self._mentions[folder] = Mentions(own, library)
+        return self._mentions[folder]
 
     # -- randomness ----------------------------------------------------------------------------------------------------
 
@@ -173,7 +191,7 @@ class Search:
     def _wrap(self, use: ImageUse) -> None:
         self.wrapped.add(use.key)
         if use.source:
-            self.wrapper.pin(use.source, use.image, pinned_form(use.image, self.digests[use.image]))
+            self.wrapper.pin(use.source, use.image, pinned_form(use.image, self.digests[use.image]), anywhere=bool(use.elsewhere))
 
     # -- what a render taught ----------------------------------------------------------------------------------------
 
@@ -198,26 +216,37 @@ class Search:
         after = str(difference.after)
         return [g for g in self._active() if g.digest[7:19] in after]
 
-    def _blame_collateral(self, collateral: list[Difference]) -> list[_Group]:
+    def _suspects(self, scope: tuple[str, ...]) -> list[_Group]:
+        """Who may have made a difference that shows no digest: not a group that an earlier render showed to be harmless."""
+        active = self._active()
+        unproven = [g for g in active if not g.proven]
+        near = [g for g in unproven if g.scope == scope]
+        return near or unproven or [g for g in active if g.scope == scope] or active
+
+    def _blame_collateral(self, collateral: list[Difference], failing: set[tuple[Any, ...]]) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}
         for difference in collateral:
             groups = self._carriers(difference)
             if not groups:
-                scope = scope_of(difference.leaf[0])
-                groups = [g for g in self._active() if g.scope == scope] or self._active()
+                groups = self._suspects(scope_of(difference.leaf[0]))
             for group in groups:
                 blamed.setdefault(id(group), (group, str(difference)))
         for group, why in blamed.values():
             self._note(group.uses, f"{_names({ladder[0] for ladder in group.ladders})}: {why}")
-            group.advance(set())
+            if any(use.key in failing for use in group.uses):
+                group.advance(set())
+            else:
+                group.leave_paths()
         return [group for group, _ in blamed.values()]
 
     def _blame_failing(self, failing: list[ImageUse], comparison: Comparison, advanced: list[_Group]) -> None:
         unsettled = {use.key for use in failing}
         for group in self._active():
+            if group in advanced:
+                continue
             bad = [use for use in group.uses if use.key in unsettled and use.key not in self.wrapped]
-            group.proven = group.proven or not bad
-            if not bad or group in advanced:
+            group.proven = not bad
+            if not bad:
                 continue
             good = [use for use in group.uses if use.key not in unsettled]
             self._note(bad, f"{_names({ladder[0] for ladder in group.ladders})}: gives {comparison.images.get(bad[0].key)!r}")

@@ -22,11 +22,11 @@ from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable
 from helmpin.helm import Helm
 from helmpin.image import mutable
+from helmpin.image.elsewhere import Also
 from helmpin.image.reference import InvalidReference, Reference, valid_digest
 from helmpin.pin import previous as before
 from helmpin.pin.digestset import ANNOTATION, DigestSet, Image, Undo
 from helmpin.pin.plan import Outcome, Search, pinned_form
-from helmpin.pin.propose import Mentions
 from helmpin.pin.render import PROBE, PROBE_TEXT, ImageUse, Render, parse
 from helmpin.pin.scout import Scout, crd_apis
 from helmpin.registry import RegistryError, resolve, warm_up
@@ -152,7 +152,7 @@ def prepare(asked: Asked, release: str, chart: str, *, deploys: str = "", mode: 
         values = _Values(helm, release, flags, given, deploys)
         staged = stack.enter_context(stage(source, helm))
         templates = staged.template_files()
-        renderer = _Renderer(helm, staged, release, rest, deploys, templates, values)
+        renderer = _Renderer(helm, staged, release, rest, deploys, templates, values, Also(settings.also))
         plain = renderer.first()
         plan = _decide(plain, staged, templates, renderer, values, settings, release, rest)
         yield plan
@@ -194,7 +194,7 @@ class _Renderer:
     """Renders the staged chart, each time the same way."""
 
     def __init__(
-        self, helm: Helm, staged: StagedChart, release: str, flags: list[Given], deploys: str, templates: Mapping[str, str], values: _Values
+        self, helm: Helm, staged: StagedChart, release: str, flags: list[Given], deploys: str, templates: Mapping[str, str], values: _Values, also: Also
     ) -> None:
         self.helm, self.staged, self.release, self.values, self.deploys = helm, staged, release, values, deploys
         known = helm.flags("template")
@@ -204,6 +204,7 @@ class _Renderer:
         if server or (deploys == "" and is_on(flags, "--validate")):
             self.arguments.append("--dry-run=server")
         self.texts = list(templates.values())
+        self.also = also
         self.seen: Scout | None = None
         cluster = self._mentions(r"\.Capabilities\b") or bool(staged.kube_version)
         if deploys and (cluster or values.given):
@@ -261,7 +262,7 @@ class _Renderer:
 
     def __call__(self, extra: Sequence[str], extra_flags: Sequence[str] = ()) -> Render:
         name = [self.release] if self.release else []
-        return parse(self.helm.run(["template", *name, str(self.staged.path), *self.arguments, *extra_flags, *self.values.arguments, *extra]))
+        return parse(self.helm.run(["template", *name, str(self.staged.path), *self.arguments, *extra_flags, *self.values.arguments, *extra]), self.also)
 
 
 def _values(flags: list[Given], stack: ExitStack) -> list[str]:
@@ -319,7 +320,7 @@ def _decide(
 
     outcome = Outcome((), [], frozenset(), {}, {}, {}, plain, 1)
     if to_pin:
-        outcome = Search(plain, to_pin, digests, staged, renderer, Mentions(templates.values()), prepare_render).run()
+        outcome = Search(plain, to_pin, digests, staged, renderer, prepare_render).run()
     final = record(outcome)
     staged.annotate(ANNOTATION, final.to_json())
     decisions = _decisions(uses, references, resolved, problems, outcome, settings)

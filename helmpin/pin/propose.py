@@ -67,23 +67,29 @@ def text_of(value: Any) -> str:
 class Mentions:
     """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
+        """texts: the chart's own templates; library: those of the charts below it that it may call, which count where its own are silent."""
         self._after: dict[str, set[str]] = defaultdict(set)
         self._bare: set[str] = set()
         self._full: set[str] = set()
         for text in texts:
-            for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
-                keys = {k for k in re.findall(r"\.(\w+)", match[2]) if _DIGEST_KEY.search(k)}
-                (self._full if match[1] == "@" else self._bare).update(keys)
-            for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
-                self._after[match[1]].add(match[2])
-            self._after[""].update(re.findall(r"(?<![\w)\]])\.([A-Za-z_]\w*)", text))
+            self._read(text)
+        if not (self._bare or self._full):
+            for text in library:
+                self._read(text)
+
+    def _read(self, text: str) -> None:
+        for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
+            keys = {k for k in re.findall(r"\.(\w+)", match[2]) if _DIGEST_KEY.search(k)}
+            (self._full if match[1] == "@" else self._bare).update(keys)
+        for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
+            self._after[match[1]].add(match[2])
+        self._after[""].update(re.findall(r"(?<![\w)\]])\.([A-Za-z_]\w*)", text))
 
     def after(self, key: str) -> list[str]:
         """The keys read after `key`, then those read alone (inside `with`, or through a variable)."""
         direct = sorted(self._after.get(key, set()))
         return direct + sorted(self._after.get("", set()).difference(direct))
-
 
     def forms(self, key: str, digest: str) -> list[str]:
         """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""

@@ -12,6 +12,7 @@ import yaml
 
 from helmpin.errors import HelmFailed
 from helmpin.image import find
+from helmpin.image.elsewhere import Also
 from helmpin.pin.again import MARK as AGAIN
 
 PROBE = "helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
@@ -80,6 +81,8 @@ class ImageUse(NamedTuple):
     name: str
     path: find.Path
     container: str
+    elsewhere: str = ""
+    """Its place when it is outside a pod spec (see image/elsewhere.py)."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -88,6 +91,8 @@ class ImageUse(NamedTuple):
 
     def place(self) -> str:
         """For people: `Deployment/web container nginx, in app/templates/deployment.yaml`."""
+        if self.elsewhere:
+            return f"{self.kind}/{self.name} {self.elsewhere.partition('/')[2]}" + (f", in {self.source}" if self.source else "")
         container = f" container {self.container}" if self.container else f" {'.'.join(map(str, self.path))}"
         return f"{self.kind}/{self.name}{container}" + (f", in {self.source}" if self.source else "")
 
@@ -100,13 +105,19 @@ class Render(NamedTuple):
     values: Mapping[str, Any] | None
     again: Mapping[str, str] | None = None
     """The second evaluation of templates that may be random, by source (see again.py)."""
+    also: Also | None = None
+    """The images outside pod specs that count as image uses."""
 
     def images(self) -> list[ImageUse]:
         """Every image use, in the order of the render."""
-        return [use for document in self.documents for use in document_images(document)]
+        return [use for document in self.documents for use in document_images(document, self.also)]
+
+    def elsewhere(self) -> list[ImageUse]:
+        """The images outside pod specs that nobody asked to pin."""
+        return [use for document in self.documents for use, asked in outside(document, self.also or Also(())) if not asked]
 
 
-def parse(text: str) -> Render:
+def parse(text: str, also: Also | None = None) -> Render:
     """Split helm template's output into documents; what the extra templates print is read and taken out."""
     documents: list[Document] = []
     values = again = None
@@ -127,7 +138,7 @@ def parse(text: str) -> Render:
             continue
         documents.append(Document(source, orders[source], body))
         orders[source] += 1
-    return Render("".join([*kept, text[at:]]), documents, values, again)
+    return Render("".join([*kept, text[at:]]), documents, values, again, also)
 
 
 def split_documents(source: str, text: str) -> list[Document]:
@@ -146,15 +157,26 @@ def _probed(body: str) -> Mapping[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def document_images(document: Document) -> Iterator[ImageUse]:
+def document_images(document: Document, also: Also | None = None) -> Iterator[ImageUse]:
     """The image uses of one document; documents without an image key are not parsed."""
-    if not _IMAGE_KEY.search(document.text):
-        return
+    if _IMAGE_KEY.search(document.text):
+        for index, item in enumerate(document.objects()):
+            kind, name = _identity(item)
+            for image, path in find.images(item):
+                container = find.container_name(item, path)
+                yield ImageUse(image, document.source, document.order, index, kind, name, path, container)
+    if also:
+        yield from (use for use, asked in outside(document, also) if asked)
+
+
+def outside(document: Document, also: Also) -> Iterator[tuple[ImageUse, bool]]:
+    """The images of a document outside pod specs, and whether they are asked for."""
     for index, item in enumerate(document.objects()):
-        if not isinstance(item, dict):
-            continue
-        metadata = item.get("metadata")
-        name = metadata.get("name") if isinstance(metadata, dict) else ""
-        for image, path in find.images(item):
-            container = find.container_name(item, path)
-            yield ImageUse(image, document.source, document.order, index, str(item.get("kind")), str(name), path, container)
+        kind, name = _identity(item)
+        for found in also.images(item):
+            yield ImageUse(found.image, document.source, document.order, index, kind, name, found.path, "", found.place), found.asked
+
+
+def _identity(item: Any) -> tuple[str, str]:
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    return (str(item.get("kind")) if isinstance(item, dict) else ""), str(metadata.get("name") if isinstance(metadata, dict) else "")

@@ -34,15 +34,18 @@ class Wrapper:
     def __init__(self, staged: Templates) -> None:
         self._staged = staged
         self._pins: dict[str, dict[str, str]] = defaultdict(dict)
+        """path → {pattern: pinned reference}"""
 
-    def pin(self, source: str, image: str, pinned: str) -> None:
-        """Have the template `source` (as helm prints it after `# Source:`) write `pinned` where it writes `image`."""
+    def pin(self, source: str, image: str, pinned: str, *, anywhere: bool = False) -> None:
+        """Have the template `source` (as helm prints it after `# Source:`) write `pinned` where it writes `image`: in `image:`
+        lines, or anywhere."""
         path = self._staged.source_to_path(source)
         pins = self._pins[path]
         if not pins:
             self._staged.rename(path, inner(path))
-        if pins.get(image) != pinned:
-            pins[image] = pinned
+        pattern = _anywhere(image) if anywhere else _line(image)
+        if pins.get(pattern) != pinned:
+            pins[pattern] = pinned
             self._staged.write(path, wrapper(path, pins))
 
 
@@ -55,19 +58,24 @@ def wrapper(path: str, pins: dict[str, str]) -> str:
     """The text of the template that wraps `path`."""
     within = inner(path).rpartition("/templates/")[2] if "/templates/" in path else inner(path).removeprefix("templates/")
     steps = "".join(
-        f"{{{{- $text = regexReplaceAll {_go(_pattern(image))} $text {_go('${1}' + pinned + '${2}')} }}}}\n"
-        for image, pinned in sorted(pins.items())
+        f"{{{{- $text = regexReplaceAll {_go(pattern)} $text {_go('${1}' + pinned + '${2}')} }}}}\n"
+        for pattern, pinned in sorted(pins.items())
     )
     return f'{{{{- $text := include (print $.Template.BasePath {_go("/" + within)}) . }}}}\n{steps}{{{{- $text }}}}'
 
 
-def _pattern(image: str) -> str:
+def _line(image: str) -> str:
     """RE2: the value of an `image` (or an image volume's `reference`) key, in any YAML style on one line or folded."""
     return (
         r"""((?:^|[\s,{\[-])["']?(?:image|reference)["']?[ \t]*:[ \t]*(?:[&!][^\s]+[ \t]+)*(?:[>|][+-]?[ \t]*\r?\n[ \t]*)?["']?)"""
         + _literal(image)
         + r"""(["']?(?:[\s,}\]]|$))"""
     ).replace("(?:^|", "(?m:^|")
+
+
+def _anywhere(image: str) -> str:
+    """RE2: the reference wherever it stands by itself."""
+    return r"(^|[^\w./:@-])" + _literal(image) + r"([^\w./:@-]|$)"
 
 
 def _literal(text: str) -> str:

@@ -1,0 +1,111 @@
+"""Images outside pod specs: in arguments, environment variables, config maps and custom resources.
+
+They are found and reported, and pinned only when asked for (`--also`): what looks like a reference there need not be one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path as File
+from typing import Any, NamedTuple
+
+from helmpin.image.find import CONTAINER_LISTS, Path
+from helmpin.image.reference import InvalidReference, Reference
+
+OPERATORS = "operators"
+"""The pattern that stands for the rules in operators.yaml."""
+_DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
+_TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|localhost)(?::[0-9]+)?"
+_CERTAIN = re.compile(rf"(?<![\w./:@-])({_HOST}/[a-z0-9._/-]+(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])")
+"""A reference that cannot well be anything else: with a host, and a tag or a digest."""
+
+
+class Rule(NamedTuple):
+    """A place that holds an image: a glob over KIND/path, and for arguments one over the flag's name."""
+
+    path: str
+    flag: str = ""
+
+
+class Elsewhere(NamedTuple):
+    """An image outside a pod spec: as written, the leaf that holds it, and for people its place."""
+
+    image: str
+    path: Path
+    """The leaf's path, ending in `#n` when the leaf holds more than the reference: its n-th one."""
+    place: str
+    asked: bool
+    """Whether --also asks to pin it."""
+
+
+class Also:
+    """What --also asks for. A pattern is a glob over the place (`Prometheus/spec/image`) or over the image as written; the
+    word `operators` stands for the rules that ship with helm-pin."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._globs = [p for p in patterns if p != OPERATORS]
+        self._rules = rules() if OPERATORS in patterns else []
+
+    def __bool__(self) -> bool:
+        return bool(self._globs or self._rules)
+
+    def images(self, item: Any) -> Iterator[Elsewhere]:
+        """The images of one object outside its pod specs, asked for or not."""
+        kind = str(item.get("kind")) if isinstance(item, dict) else ""
+        for path, place, text in _leaves(item, (), kind):
+            found = [(m[1], m.start(1)) for m in _CERTAIN.finditer(text)]
+            rule = any(_matches(r, place, text) for r in self._rules) or any(fnmatchcase(place, g) for g in self._globs)
+            if not found and rule:
+                image = text.rpartition("=")[2]
+                found = [(image, len(text) - len(image))] if _is_reference(image) else []
+            for n, (image, start) in enumerate(found):
+                asked = rule or any(fnmatchcase(image, g) for g in self._globs)
+                yield Elsewhere(image, path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}"), place, asked)
+
+
+@cache
+def rules() -> list[Rule]:
+    """The rules of operators.yaml."""
+    import yaml
+
+    loaded = yaml.load((File(__file__).parent / "operators.yaml").read_text(), Loader=yaml.CSafeLoader)
+    return [Rule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
+
+
+def _matches(rule: Rule, place: str, text: str) -> bool:
+    return fnmatchcase(place, rule.path) and (not rule.flag or fnmatchcase(text.partition("=")[0], rule.flag))
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except InvalidReference:
+        return False
+    return "/" in text or ":" in text
+
+
+def _leaves(node: Any, path: Path, place: str) -> Iterator[tuple[Path, str, str]]:
+    """(path, place, text) of the string leaves that are not themselves the image of a container or an image volume."""
+    if isinstance(node, dict):
+        pod = any(name in node for name in CONTAINER_LISTS)
+        for key, child in node.items():
+            if key in CONTAINER_LISTS and isinstance(child, list):
+                for i, item in enumerate(child):
+                    inner = {k: v for k, v in item.items() if k != "image"} if isinstance(item, dict) else item
+                    yield from _leaves(inner, (*path, str(key), i), f"{place}/{key}/{_called(item, i)}")
+            elif not (pod and key == "volumes") and key not in ("annotations", "labels", "description"):
+                yield from _leaves(child, (*path, str(key)), f"{place}/{key}")
+    elif isinstance(node, list):
+        for i, child in enumerate(node):
+            yield from _leaves(child, (*path, i), f"{place}/{_called(child, i)}")
+    elif isinstance(node, str) and (":" in node or "/" in node):
+        yield path, place, node
+
+
+def _called(item: Any, index: int) -> str:
+    name = item.get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) and name else str(index)
