@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from scripts.devtools import cluster as local
 from scripts.devtools.binaries import binary
 from scripts.devtools.cluster import Cluster
+from scripts.devtools.processes import birth
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
 
@@ -50,11 +54,17 @@ def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A control plane with kwok's node, from when the first test asks until the last test is done."""
-    name = f"test-{os.getpid()}"
-    try:
-        yield local.up(name)
-    finally:
-        local.down(name)
+    with cluster_for_tests("test") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def node_cluster() -> Iterator[Cluster]:
+    """A control plane with one real node, which pulls images (scripts.devtools.images makes some) and runs them."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("a real node (kubelet, containerd, runc) needs Linux and root")
+    with cluster_for_tests("testnode", node=True) as started:
+        yield started
 
 
 @pytest.fixture
@@ -64,18 +74,39 @@ def unique() -> str:
 
 
 @pytest.fixture
-def namespace(cluster: Cluster, unique: str) -> Iterator[str]:
-    """A namespace of the test's own, which goes away afterwards."""
-    cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": unique}})
-    yield unique
-    cluster.api("DELETE", f"/api/v1/namespaces/{unique}")
+def in_cluster(workstation: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Iterator[Workstation]:
+    """Helm 3, then Helm 4, with the plugin, in a namespace (`unique`) that helm and kubectl use by themselves."""
+    with own_namespace(workstation, cluster, unique, tmp_path / "kubeconfig") as machine:
+        yield machine
 
 
 @pytest.fixture
-def in_cluster(
-    workstation: Workstation, cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory
-) -> Workstation:
-    """Helm 3, then Helm 4, with the plugin, in a namespace of the test's own: helm and kubectl use it by themselves."""
-    kubeconfig = tmp_path_factory.mktemp("kube") / "config"
-    cluster.write_kubeconfig(kubeconfig, namespace)
-    return workstation.with_env(KUBECONFIG=str(kubeconfig))
+def on_node(workstation: Workstation, node_cluster: Cluster, unique: str, tmp_path: Path) -> Iterator[Workstation]:
+    """As `in_cluster`, on the real node."""
+    with own_namespace(workstation, node_cluster, unique, tmp_path / "kubeconfig") as machine:
+        yield machine
+
+
+@contextmanager
+def cluster_for_tests(kind: str, *, node: bool = False) -> Iterator[Cluster]:
+    """A cluster of this test run, which also ends those that killed runs left."""
+    for left in local.names():
+        left_by, _, pid = left.rpartition("-")
+        if left_by == kind and birth(int(pid)) is None:
+            local.down(left)
+    name = f"{kind}-{os.getpid()}"
+    try:
+        yield local.up(name, node=node)
+    finally:
+        local.down(name)
+
+
+@contextmanager
+def own_namespace(machine: Workstation, cluster: Cluster, name: str, kubeconfig: Path) -> Iterator[Workstation]:
+    """A machine whose kubeconfig says that cluster and that namespace, which is there only meanwhile."""
+    cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    cluster.write_kubeconfig(kubeconfig, name)
+    try:
+        yield machine.with_env(KUBECONFIG=str(kubeconfig))
+    finally:
+        cluster.api("DELETE", f"/api/v1/namespaces/{name}")

@@ -273,20 +273,29 @@ def inside(archive: bytes, name: str) -> bytes | None:
     return None
 
 
+def from_debian_all(folder: Path, *packages: str) -> None:
+    """Unpack Debian packages into a new folder, all or nothing, without installing them: no service starts."""
+    if not shutil.which("apt-get"):
+        raise Unavailable(f"{', '.join(packages)} come from Debian's packages here, and there is no apt-get")
+    say(f"getting {', '.join(packages)}: once, about 10 s …")
+    with scratch() as work:
+        try:
+            run(["apt-get", "download", *packages], work)
+        except Unavailable:  # no package lists yet, or old ones
+            run(["apt-get", "update"], work)
+            run(["apt-get", "download", *packages], work)
+        for archive in work.glob("*.deb"):
+            run(["dpkg-deb", "-x", archive, work / "root"], work)
+        (work / "root").replace(folder)
+
+
 def from_debian(package: str, *inner: str) -> Callable[[Path], None]:
     """A program out of a Debian package, unpacked and not installed: no service starts."""
 
     def build(target: Path) -> None:
-        if not shutil.which("apt-get"):
-            raise Unavailable(f"{inner[-1]} comes from Debian's {package}: install it and put it on PATH")
-        with scratch() as folder:
-            try:
-                run(["apt-get", "download", package], folder)
-            except Unavailable:  # no package lists yet, or old ones
-                run(["apt-get", "update"], folder)
-                run(["apt-get", "download", package], folder)
-            run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder / "root"], folder)
-            (folder / "root" / Path(*inner)).replace(target)
+        with scratch() as work:
+            from_debian_all(work / "root", package)
+            (work / "root" / Path(*inner)).replace(target)
 
     return build
 

@@ -18,6 +18,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import node as real
 from . import registry
 from .binaries import Unavailable, binary, cache, locked, say, tools
 from .processes import Servers, answers, free_ports, opener
@@ -76,6 +77,12 @@ class Cluster(NamedTuple):
 def folder_of(name: str) -> Path:
     """Where a cluster of that name keeps its state."""
     return cache() / "clusters" / name
+
+
+def names() -> list[str]:
+    """The names of the clusters that have state here, up or not."""
+    folder = cache() / "clusters"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 def tls(folder: Path) -> ssl.SSLContext:
@@ -147,7 +154,8 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
         [parts["kube-apiserver"], f"--etcd-servers={etcd}", "--bind-address=127.0.0.1", f"--secure-port={api_port}"]
         + [f"--cert-dir={folder}/certs", f"--token-auth-file={folder}/tokens.csv", "--authorization-mode=RBAC"]
         + ["--service-cluster-ip-range=10.96.0.0/16", f"--service-account-issuer={server}", "--allow-privileged"]
-        + [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"],
+        + [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"]
+        + (real.api_server_flags(folder) if node else []),
     )
     kubeconfig = folder / "kubeconfig"
     servers.await_ready("kube-apiserver", (folder / AUTHORITY).exists)
@@ -166,9 +174,8 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
         + ["--kube-api-qps=200", "--kube-api-burst=400"],
     )
     if node:
-        from . import node as real
-
         real.start(cluster, servers, parts["kubelet"])
+        servers.await_ready("kubelet", lambda: node_is_ready(cluster), 90)
     else:
         servers.start(
             "kwok",
@@ -189,11 +196,8 @@ def down(name: str = NAME, *, keep_logs: bool = False) -> list[str]:
     folder = folder_of(name)
     if not folder.exists():
         return []
-    if (folder / "node").exists():
-        from . import node as real
-
-        real.stop(folder)
-    ended = Servers(folder).stop()
+    ended = real.stop(folder) if (folder / "node").exists() else []
+    ended += Servers(folder).stop()
     for path in folder.iterdir():
         if not (keep_logs and path.suffix == ".log"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
