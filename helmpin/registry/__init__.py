@@ -40,10 +40,13 @@ def resolve(
     keychain: where credentials are found; None for keychain.default(settings). Never raises for one image: its
     RegistryError is the value. Raises UsageError for settings that cannot be used.
     """
+    wanted = list(references)
+    if not wanted:
+        return {}
     from helmpin.registry.session import Session
 
     with Session(settings, keychain) as session:
-        return session.resolve(references)
+        return session.resolve(wanted)
 
 
 def describe(
@@ -59,10 +62,13 @@ def describe(
     for one further request (a GET, which counts as a pull) for each platform; a platform that the registry does not
     hold keeps None.
     """
+    wanted = list(references)
+    if not wanted:
+        return {}
     from helmpin.registry.session import Session
 
     with Session(settings, keychain) as session:
-        return session.describe(references, configs=configs)
+        return session.describe(wanted, configs=configs)
 
 
 def warm_up(settings: RegistrySettings | None = None) -> None:

@@ -70,7 +70,7 @@ class Authenticator:
         settings: RegistrySettings,
         secret: Callable[[str], None],
     ) -> None:
-        """server: scheme://host. account: the registry to look up in the keychain. secret: is told what must not show."""
+        """server: scheme://host. account: the registry to look up in the keychain. secret: told what must not show."""
         self._server, self._account, self._keychain = server, account, keychain
         self._ask, self._settings, self._secret = ask, settings, secret
         self._challenge: Challenge | None = None

@@ -7,8 +7,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from helmpin.image.reference import Reference, valid_digest
 from helmpin.registry import manifest, refusals
@@ -167,6 +168,8 @@ class Client:
             target = answer.headers.get("Location")
             if answer.status not in (301, 302, 303, 307, 308) or not target:
                 return answer
+            with suppress(ValueError):  # said there
+                target = urljoin(url, target)
             url = check_named(target, url, self._settings, "it redirects to")
         raise Failure(
             "bad-answer", f"it redirects more than {MAX_REDIRECTS} times", "look at what answers there, a proxy perhaps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import DOCKER_HUB, Reference
@@ -86,12 +86,11 @@ def scheme(host: str, settings: RegistrySettings) -> str:
 
 
 def check_named(url: str, by: str, settings: RegistrySettings, does: str) -> str:
-    """The URL that the server at the URL `by` names, perhaps relative to that. does: in which way, for people.
+    """The URL that the server at the URL `by` names. does: in which way, for people.
 
-    Raises Failure (`bad-answer`) when it is no URL, would be asked unencrypted, or is inside this machine and `by` is not.
+    Raises Failure (`bad-answer`) when it is no URL, would be asked unencrypted, or is inside this machine and `by` not.
     """
     try:
-        url = urljoin(by, url)
         parts, namer = urlsplit(url), urlsplit(by)
         usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     except ValueError:

@@ -87,7 +87,7 @@ def test_mirrors_that_cannot_be_used(mirror: str) -> None:
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [
-        ("localhost", True), ("LOCALHOST:1", True), ("a.localhost", True), ("127.0.0.1", True), ("127.255.0.9:80", True),
+        ("localhost", True), ("LOCALHOST:1", True), ("a.localhost", True), ("127.0.0.1", True), ("127.9.9.9:80", True),
         ("[::1]:80", True), ("[::1]", True), ("::1", True), ("128.0.0.1", False), ("127.0.0.1.example.com", False),
         ("localhost.example.com", False), ("[::2]:80", False), ("127.1", False), ("", False), ("0.0.0.0", False),
     ],

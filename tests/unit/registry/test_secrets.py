@@ -1,0 +1,105 @@
+"""Nothing that is secret shows, whatever is printed."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+
+from helmpin.image.reference import Reference
+from helmpin.registry.auth import Shown, Token
+from helmpin.registry.credential import Credential
+from helmpin.registry.errors import RegistryError
+from helmpin.registry.said import MAX_LENGTH, clean, error_document, printable
+from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.transport import Answer
+
+SECRET = "hunter2-and-more"
+CREDENTIAL = Credential("alice", SECRET, SECRET, SECRET, "a file")
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        CREDENTIAL,
+        RegistrySettings(credentials=(("ghcr.io", CREDENTIAL),)),
+        Token(SECRET, 0),
+        Shown(f"Bearer {SECRET}", CREDENTIAL, Token(SECRET, 0)),
+        Answer(200, {"Set-Cookie": SECRET}, [], SECRET.encode()),
+    ],
+)
+def test_no_repr_shows_a_secret(thing: object) -> None:
+    for text in (repr(thing), str(thing), f"{thing}", f"{[thing]}"):
+        assert SECRET not in text
+        assert CREDENTIAL.basic[6:] not in text
+
+
+def test_what_is_secret_of_a_credential() -> None:
+    assert CREDENTIAL.secrets == (SECRET, SECRET, SECRET, CREDENTIAL.basic[6:])
+    assert Credential().secrets == ()
+    assert not Credential(source="somewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("nothing here", "nothing here"),
+        (f"a {SECRET} b", "a *** b"),
+        (f"{SECRET}{SECRET}", "******"),
+        (f"cut off: {SECRET[:12]}", "cut off: ***"),
+        (f"begins so: {SECRET[:9]}XYZ", "begins so: ***XYZ"),
+        ("hunter", "hunter"),
+        ("pw", "***"),
+        ("p", "p"),
+        ("caf? au lait", "*** au lait"),
+    ],
+)
+def test_clean(text: str, cleaned: str) -> None:
+    assert clean(text, {SECRET, "pw", "café", ""}) == cleaned
+
+
+def test_what_is_long_is_cut_after_cleaning() -> None:
+    text = clean("x" * (MAX_LENGTH - 6) + SECRET + "y" * 100, {SECRET})
+    assert len(text) == MAX_LENGTH
+    assert "hunt" not in text
+
+
+def test_printable() -> None:
+    assert printable("a\x1b[31m\r\n\tä~ \x7f") == "a?[31m????~ ?"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            b'{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known"}]}',
+            ("NAME_UNKNOWN", "repository name not known"),
+        ),
+        (b'{"errors":[{"code":"DENIED"}]}', ("DENIED", "DENIED")),
+        (b'{"errors":[{"message":"\\u001b[31m"}]}', ("", "?[31m")),
+        (b'{"errors":[{"code":7,"message":[]}]}', ("", "")),
+        (b'{"errors":[]}', ("", "")),
+        (b'{"errors":[7]}', ("", "")),
+        (b'{"errors":{}}', ("", "")),
+        (b"[]", ("", "")),
+        (b"<html>", ("", "")),
+        (b"[" * 100_000, ("", "")),
+        (b"\xff", ("", "")),
+        (b"", ("", "")),
+    ],
+)
+def test_error_document(body: bytes, told: tuple[str, str]) -> None:
+    assert error_document(body) == told
+
+
+def test_registry_error() -> None:
+    reference, other = Reference.parse("ghcr.io/acme/app:1"), Reference.parse("ghcr.io/acme/app:2")
+    error = RegistryError(
+        reference, "not-found", "there is no tag 1 in acme/app (HTTP 404)", "check the name and tag", 404
+    )
+    assert str(error) == "ghcr.io: there is no tag 1 in acme/app (HTTP 404)"
+    assert (error.registry, error.repository, error.status) == ("ghcr.io", "acme/app", 404)
+    assert error.about(reference) is error
+    assert error.about(other).reference == other
+    assert "Traceback" not in "".join(traceback.format_exception_only(error))
+    assert repr(error) == "RegistryError('ghcr.io/acme/app:1', 'not-found', 'there is no tag 1 in acme/app (HTTP 404)')"

@@ -1,0 +1,47 @@
+"""Start-up is paid on every command: what an import may cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["helmpin.registry", "helmpin.image.reference"])
+def test_no_network_library_before_a_request(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(sys.modules))"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert module in loaded
+    assert not loaded & {
+        "urllib3",
+        "http.client",
+        "ssl",
+        "socket",
+        "json",
+        "subprocess",
+        "dataclasses",
+        "inspect",
+        "threading",
+    }
+
+
+def test_warm_up_loads_it_in_the_background() -> None:
+    code = (
+        "import sys, threading, helmpin.registry as r; r.warm_up();"
+        "[t.join() for t in threading.enumerate() if t.daemon];"
+        "print('urllib3' in sys.modules, 'helmpin.registry.session' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("True True\n", "")
+
+
+def test_nothing_asked_costs_nothing() -> None:
+    code = (
+        "import sys; from helmpin.registry import *; print(resolve([], RegistrySettings()), 'urllib3' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "{} False\n"
+    )
