@@ -2,36 +2,44 @@
 # Helm's install and update hook: finds a Python and lets helmpin/install.py make the plugin's own virtual environment.
 # Environment: HELM_PIN_PYTHON, the Python to use; HELM_PIN_WHEELS, a directory of wheels to install from without a network.
 
-usable='import sys
+usable='
+import sys
 sys.version_info >= (3, 10) or sys.exit(3)
-import venv
 try:
-    import ensurepip
+    import venv
+    try:
+        import ensurepip
+    except ImportError:
+        import pip
+        pip.__version__ >= "22.3" or sys.exit(4)
 except ImportError:
-    import pip'
+    sys.exit(4)
+'
 
 fail() {
-  echo "helm-pin: error: $1" >&2
+  echo "helm-pin: error: $1, then run: sh '$home/install-binary.sh'" >&2
   exit 1
 }
 
-home=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || fail "cannot enter the plugin's directory"
-found='' incomplete=''
+home=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
+incomplete='' old=''
 for python in ${HELM_PIN_PYTHON:+"$HELM_PIN_PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
   if command -v "$python" >/dev/null 2>&1; then
     "$python" -I -c "$usable" >/dev/null 2>&1
     case $? in
-      0) found=$python && break ;;
-      1) incomplete=${incomplete:-$python} ;;
+      0) exec "$python" -I -X utf8 "$home/helmpin/install.py" ;;
+      3) old=${old:-$python} ;;
+      4) incomplete=${incomplete:-$python} ;;
     esac
   fi
-  [ -n "${HELM_PIN_PYTHON:-}" ] && break
+  [ -z "${HELM_PIN_PYTHON:-}" ] || break
 done
 
-if [ -z "$found" ]; then
-  [ -n "$incomplete" ] &&
-    fail "$incomplete cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt install python3-venv), then run: sh '$home/install-binary.sh'"
-  [ -n "${HELM_PIN_PYTHON:-}" ] && fail "HELM_PIN_PYTHON is not Python 3.10 or later: $HELM_PIN_PYTHON"
-  fail "no Python 3.10 or later on PATH: install one or set HELM_PIN_PYTHON, then run: sh '$home/install-binary.sh'"
+if [ -n "$incomplete" ]; then
+  fail "$incomplete has no venv module: install it (Debian and Ubuntu: apt install python3-venv)"
+elif [ -n "${HELM_PIN_PYTHON:-}" ]; then
+  fail "HELM_PIN_PYTHON=$HELM_PIN_PYTHON is not a Python 3.10 or later: set it to one"
+elif [ -n "$old" ]; then
+  fail "$old is older than Python 3.10: install a later one, or set HELM_PIN_PYTHON"
 fi
-exec "$found" -I -X utf8 "$home/helmpin/install.py"
+fail "there is no python3 on PATH: install Python 3.10 or later, or set HELM_PIN_PYTHON"

@@ -1,7 +1,8 @@
-"""Make the plugin's own virtual environment. Run by install-binary.sh with the user's Python: standard library only.
+"""Make the plugin's own virtual environment. install-binary.sh runs it with the user's Python: standard library only.
 
-The new environment is made beside the old one and takes its place when it is whole and proved, so an interrupted or failed
-install leaves what worked before, and running it again is always right.
+The new environment is made beside the old one and takes its place when it is whole and proved to work. So an install that was
+interrupted or failed leaves what worked before, and running it again is always right. Nothing in the environment depends on
+where it lies: a plugin that was moved works on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import venv
 from contextlib import suppress
 from pathlib import Path
@@ -25,11 +25,13 @@ REQUIREMENTS = HOME / "requirements.txt"
 VENV = HOME / ".venv"
 STAMP = "helm-pin.stamp"
 PROOF = "import sh, subprocess_tee, urllib3, yaml; yaml.CSafeLoader"
-NETWORK = ("NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "NameResolutionError", "ProxyError", "ConnectionError")
+AGAIN = f"run it again: sh '{HOME}/install-binary.sh'"
+NETWORK = ("NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "NameResolutionError", "ProxyError", "SSLError")
+"""What pip says when it could not reach the package index (urllib3's names)."""
 
 
 class InstallError(Exception):
-    """Why helm-pin cannot be installed, in one line that says what to do."""
+    """Why helm-pin cannot be installed and what to do, in one line."""
 
 
 def main() -> int:
@@ -40,39 +42,57 @@ def main() -> int:
     except InstallError as error:
         print(f"helm-pin: error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        what = f"{error.strerror}: {error.filename or HOME}" if error.strerror else str(error)
+        print(f"helm-pin: error: cannot write in the plugin's directory: {what}; when you may, {AGAIN}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("helm-pin: error: interrupted; run it again", file=sys.stderr)
+        print(f"helm-pin: error: interrupted; {AGAIN}", file=sys.stderr)
         return 130
     return 0
 
 
 def install() -> None:
-    """Make .venv in the plugin's directory, unless it is there and right. Raises InstallError."""
+    """Make .venv in the plugin's directory, unless it is there and right. Raises InstallError and OSError."""
     lock = os.open(HOME, os.O_RDONLY)
-    with suppress(OSError):  # a file system without locks: two installs at once are the user's own doing
+    with suppress(OSError):  # a file system without locks: then two installs at once are the user's own doing
         fcntl.flock(lock, fcntl.LOCK_EX)
-    stamp = f"{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()} {platform.python_version()} {sys.base_prefix}\n"
-    try:
-        for leftover in HOME.glob(".venv.*"):
-            shutil.rmtree(leftover)
-        if not is_right(stamp):
-            fresh = Path(tempfile.mkdtemp(prefix=".venv.", dir=HOME))
-            try:
-                build(fresh)
-                (fresh / STAMP).write_text(stamp)
-                take_over(fresh)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
-        compileall.compile_dir(HOME / "helmpin", quiet=2)
-    except OSError as error:
-        raise InstallError(f"cannot write to {HOME}: {error.strerror or error}: make it writable for you and run it again") from None
+    if not is_right():
+        fresh, old = HOME / ".venv.new", HOME / ".venv.old"
+        try:
+            remove(fresh)
+            remove(old)
+            build(fresh)
+            if os.path.lexists(VENV):
+                VENV.rename(old)
+            fresh.rename(VENV)
+        finally:
+            with suppress(OSError):
+                remove(fresh)
+                remove(old)
+    compileall.compile_dir(HOME / "helmpin", quiet=2)
 
 
-def is_right(stamp: str) -> bool:
-    """Whether the environment in place was made from these requirements with this Python, and works."""
+def remove(path: Path) -> None:
+    """Remove a directory or whatever is there; nothing there is fine. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def digest() -> str:
+    """What the environment is made from."""
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+
+
+def is_right() -> bool:
+    """Whether the environment in place was made from these requirements, with HELM_PIN_PYTHON if that is set, and works."""
     try:
-        return (VENV / STAMP).read_text() == stamp and works(VENV)
-    except OSError:
+        made_from, made_with = (VENV / STAMP).read_text().splitlines()
+        wanted = sys.base_prefix if os.environ.get("HELM_PIN_PYTHON") else made_with
+        return (made_from, made_with) == (digest(), wanted) and works(VENV)
+    except (OSError, ValueError):
         return False
 
 
@@ -81,56 +101,66 @@ def works(where: Path) -> bool:
     return subprocess.run([where / "bin/python", "-I", "-c", PROOF], capture_output=True, check=False).returncode == 0
 
 
-def take_over(fresh: Path) -> None:
-    """Put `fresh` where .venv is."""
-    old = fresh.with_name(fresh.name + ".old")
-    if VENV.is_symlink() or VENV.exists():
-        VENV.rename(old)
-    fresh.rename(VENV)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def build(where: Path) -> None:
     """A virtual environment in `where` with what requirements.txt locks. Raises InstallError and OSError."""
-    try:
-        import ensurepip  # noqa: F401  Debian leaves it out of python3 and puts it into python3-venv
-    except ImportError:
-        pip = [sys.executable, "-I", "-m", "pip"]
-        target = ["--target", str(where / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages")]
-        venv.create(where, symlinks=True)
-    else:
-        pip = [str(where / "bin/python"), "-I", "-m", "pip"]
-        target = []
-        try:
-            venv.create(where, symlinks=True, with_pip=True)
-        except subprocess.CalledProcessError as error:
-            raise InstallError(f"{sys.executable} cannot make a virtual environment with pip (its ensurepip failed: {error})") from None
-    wheels = os.environ.get("HELM_PIN_WHEELS")
+    wheels = os.environ.get("HELM_PIN_WHEELS", "")
     if wheels and not Path(wheels).is_dir():
-        raise InstallError(f"HELM_PIN_WHEELS is not a directory: {wheels}")
+        raise InstallError(f"HELM_PIN_WHEELS is not a directory: {wheels}; set it right or not at all, and {AGAIN}")
+    print("helm-pin: making its own Python environment …", file=sys.stderr, flush=True)
+    pip = make_environment(where)
     source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
+    # only wheels: building from source would fetch build tools that no hash locks
+    locked = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--requirement", str(REQUIREMENTS)]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
-        [*pip, "install", "--require-hashes", "--only-binary", ":all:", "--no-deps", "--quiet", "--no-input", *target, *source,
-         "--requirement", str(REQUIREMENTS)],
-        env={"PIP_RETRIES": "2", **os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+        [*pip, "install", "--quiet", "--no-input", *source, *locked],
+        env={"PIP_RETRIES": "2", **env, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         raise InstallError(explain(done.stdout + done.stderr, wheels))
     if not works(where):
-        raise InstallError(f"what pip installed does not work with {sys.executable}: try another Python with HELM_PIN_PYTHON")
+        raise InstallError(f"what was installed does not work with {sys.executable}: set HELM_PIN_PYTHON to another Python and {AGAIN}")
+    (where / STAMP).write_text(f"{digest()}\n{sys.base_prefix}\n")
 
 
-def explain(said: str, wheels: str | None) -> str:
+def make_environment(where: Path) -> list[str]:
+    """Make an empty virtual environment, and return the pip that installs into it. Raises InstallError and OSError."""
+    if pip_can_reach_out():
+        venv.create(where, symlinks=True)
+        return [sys.executable, "-I", "-m", "pip", "--python", str(where / "bin/python")]
+    try:
+        venv.create(where, symlinks=True, with_pip=True)
+    except subprocess.CalledProcessError as error:
+        said = str(error.output or b"", errors="replace").strip().splitlines()
+        raise InstallError(f"{sys.executable} cannot make a virtual environment: {said[-1] if said else error}") from None
+    return [str(where / "bin/python"), "-I", "-m", "pip"]
+
+
+def pip_can_reach_out() -> bool:
+    """Whether this Python has a pip that installs into another environment (22.3): three times as quick as a new pip there."""
+    try:
+        import pip
+    except ImportError:
+        return False
+    return tuple(map(int, pip.__version__.split(".")[:2])) >= (22, 3)
+
+
+def explain(said: str, wheels: str) -> str:
     """One line for a pip that failed, from what it said."""
-    last = next((line.removeprefix("ERROR: ") for line in reversed(said.splitlines()) if line.startswith("ERROR: ")), said.strip()[-200:])
+    last = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")][-1:] or [said.strip()[-300:]]
     if "DO NOT MATCH THE HASHES" in said:
-        return "a downloaded package is not the one that requirements.txt locks (hash mismatch): do not use this package index"
+        where = wheels or "the package index"
+        return f"a package from {where} is not the one that requirements.txt locks (its hash differs): do not use it; get the right one and {AGAIN}"
     if wheels:
-        return f"HELM_PIN_WHEELS={wheels} lacks a wheel for this Python ({platform.python_version()}, {platform.machine()}): {last}"
+        return f"HELM_PIN_WHEELS={wheels} lacks a wheel for Python {platform.python_version()} on {platform.machine()}: {last[0]}"
     if any(word in said for word in NETWORK):
-        return "no network: the package index cannot be reached; set a proxy or pip's index-url, or install from HELM_PIN_WHEELS=DIR"
-    return f"pip cannot install the locked packages for Python {platform.python_version()} on {platform.machine()}: {last}"
+        return f"the package index cannot be reached: see to the network, proxy or pip's index-url, or set HELM_PIN_WHEELS=DIR, and {AGAIN}"
+    return f"pip cannot install what requirements.txt locks with Python {platform.python_version()} on {platform.machine()}: {last[0]}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,373 @@
+"""The plugin as a user installs it: real helms, each with a home of its own, and every way in which an install fails."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from helmpin import __version__
+from scripts.devtools.binaries import binary
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("plugin.yaml", "install-binary.sh", "bin", "requirements.txt", "helmpin")
+HELMS = ("helm-old", "helm3", "helm4")
+
+
+def run(command: Sequence[object], *, env: dict[str, str] | None = None, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(word) for word in command], env=env, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def succeed(command: Sequence[object], *, env: dict[str, str] | None = None, **options: object) -> str:
+    done = run(command, env=env, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+def copy_plugin(target: Path) -> Path:
+    """The plugin's files as a checkout has them, without an environment."""
+    target.mkdir(parents=True)
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, target)
+    return target
+
+
+def installed_files(plugin: Path) -> list[str]:
+    """What lies in the plugin's directory, environment left out."""
+    return sorted(path.name for path in plugin.iterdir() if path.name not in PARTS)
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What requirements.txt locks, for this Python, from the package index that pip is set up for."""
+    directory = tmp_path_factory.mktemp("wheels")
+    only = ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
+    succeed([sys.executable, "-m", "pip", "download", *only, "-r", ROOT / "requirements.txt", "-d", directory])
+    return directory
+
+
+@pytest.fixture
+def env(tmp_path: Path, wheels: Path) -> dict[str, str]:
+    """An environment without anything of helm's, offline, with this Python."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "PYTHON", "PIP_", "VIRTUAL_ENV"))}
+    homes = {f"HELM_{name}_HOME": str(tmp_path / "helm home" / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+    return {**clean, **homes, "HELM_PIN_WHEELS": str(wheels), "HELM_PIN_PYTHON": sys.executable}
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
+    """A plugin that is installed; to be copied, not used."""
+    plugin = copy_plugin(tmp_path_factory.mktemp("ready") / "plugin")
+    succeed([plugin / "install-binary.sh"], env={**os.environ, "HELM_PIN_WHEELS": str(wheels), "HELM_PIN_PYTHON": sys.executable})
+    return plugin
+
+
+@pytest.fixture
+def plugin(ready: Path, tmp_path: Path) -> Path:
+    """An installed plugin, in a directory with a space in its name."""
+    return Path(shutil.copytree(ready, tmp_path / "the plugin", symlinks=True))
+
+
+@pytest.mark.parametrize("name", HELMS)
+def test_from_a_local_directory(name: str, env: dict[str, str], tmp_path: Path) -> None:
+    helm, checkout = binary(name), copy_plugin(tmp_path / "check out")
+    succeed(["git", "init", "-q", checkout])
+    shutil.copy(ROOT / ".gitignore", checkout)
+    succeed([helm, "plugin", "install", checkout], env=env)
+    assert succeed([helm, "pin", "--version"], env=env, cwd=tmp_path) == f"helm-pin {__version__}\n"
+    assert "\npin " in succeed([helm, "plugin", "list"], env=env)
+    assert "Usage:" in succeed([helm, "pin", "--help"], env=env)
+    assert "rollback RELEASE" in succeed([helm, "pin", "rollback", "--help"], env=env)
+    link = next((Path(env["HELM_DATA_HOME"]) / "plugins").iterdir())
+    assert link.is_symlink()
+    new = succeed(["git", "-C", checkout, "status", "--porcelain", "--untracked-files=all"])
+    assert {line.split()[-1].partition("/")[0] for line in new.splitlines()} <= {*PARTS, ".gitignore"}
+    assert ".pyc" not in new
+    succeed([helm, "plugin", "uninstall", "pin"], env=env)
+    assert not link.exists()
+    assert (checkout / ".venv/bin/python").exists()
+
+
+@pytest.mark.parametrize("name", HELMS)
+def test_from_git_and_update(name: str, env: dict[str, str], tmp_path: Path) -> None:
+    helm, upstream = binary(name), copy_plugin(tmp_path / "upstream")
+    shutil.copy(ROOT / ".gitignore", upstream)
+    git = ["git", "-C", upstream, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        succeed([*git, *command])
+    bare = tmp_path / "helm-pin.git"
+    succeed(["git", "clone", "-q", "--bare", upstream, bare])
+    url, unverified = "https://github.com/helm-pin/helm-pin", ["--verify=false"] if name == "helm4" else []
+    (tmp_path / "gitconfig").write_text(f'[url "file://{bare}"]\n\tinsteadOf = {url}\n')  # helm tells git by the host's name
+    env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
+    succeed([helm, "plugin", "install", url, *unverified], env=env)
+    plugin = next(path for path in (Path(env["HELM_DATA_HOME"]) / "plugins").iterdir())
+    assert succeed([helm, "pin", "--version"], env=env) == f"helm-pin {__version__}\n"
+
+    for path in ("plugin.yaml", "helmpin/__init__.py"):
+        (upstream / path).write_text((upstream / path).read_text().replace(__version__, "99.0.0"))
+    for command in (["commit", "-q", "-a", "-m", "two"], ["push", "-q", bare, "main"]):
+        succeed([*git, *command])
+    succeed([helm, "plugin", "update", "pin"], env=env)
+    assert succeed([helm, "pin", "--version"], env=env) == "helm-pin 99.0.0\n"
+    assert succeed([helm, "pin", "--help"], env=env)  # helm cleaned the checkout (git clean -x), so everything was made anew
+    assert installed_files(plugin) == [".git", ".gitignore", ".venv"]
+    succeed([helm, "plugin", "uninstall", "pin"], env=env)
+    assert not list((Path(env["HELM_DATA_HOME"]) / "plugins").iterdir())
+
+
+def test_start_is_quick(env: dict[str, str], plugin: Path) -> None:
+    """In processor time, which a busy machine stretches little; the helm around it takes 50 ms of its own."""
+
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    best = 9.0
+    for _ in range(10):
+        before = spent()
+        succeed([plugin / "bin/helm-pin", "--version"], env=env)
+        best = min(best, spent() - before)
+    assert best < 0.030
+
+
+def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
+    for module in ("yaml", "json", "helmpin", "urllib3", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('this is the module of the user')\n")
+    helm = binary("helm3")
+    dirty = {**env, "PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path), "PYTHONSTARTUP": str(tmp_path / "yaml.py"), "HELM_BIN": str(helm)}
+    dirty |= {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "VIRTUAL_ENV": str(tmp_path)}
+    for command in (["--help"], ["--version"]):
+        succeed([plugin / "bin/helm-pin", *command], env=dirty, cwd=tmp_path)
+    shutil.rmtree(plugin / ".venv")
+    succeed([plugin / "install-binary.sh"], env=dirty, cwd=tmp_path)
+    done = run([plugin / "bin/helm-pin", "template", "x", tmp_path / "é…"], env=dirty, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: chart not found\n")
+    assert "é…" in done.stderr
+
+
+def test_everything_is_compiled(plugin: Path) -> None:
+    sources = {path.relative_to(plugin) for path in (plugin / "helmpin").rglob("*.py")}
+    compiled = {path.parent.parent.relative_to(plugin) / f"{path.name.partition('.')[0]}.py" for path in (plugin / "helmpin").rglob("*.pyc")}
+    assert compiled == sources
+    assert list((plugin / ".venv").rglob("yaml/__pycache__/*.pyc"))
+
+
+def test_again_is_quick_and_changes_nothing(env: dict[str, str], plugin: Path) -> None:
+    before = (plugin / ".venv").stat()
+    started = time.perf_counter()
+    done = run([plugin / "install-binary.sh"], env=env)
+    assert time.perf_counter() - started < 3
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (plugin / ".venv").stat().st_ino == before.st_ino
+
+
+def test_after_a_move(env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
+    moved = plugin.rename(tmp_path / "elsewhere")
+    assert succeed([moved / "bin/helm-pin", "--version"], env=env) == f"helm-pin {__version__}\n"
+    assert run([moved / "install-binary.sh"], env=env).stderr == ""
+    proof = "import yaml, sh, urllib3, subprocess_tee; print(yaml.__file__)"
+    assert succeed([moved / ".venv/bin/python", "-I", "-c", proof]).startswith(str(moved))
+
+
+@pytest.mark.parametrize("damage", ["no stamp", "no module", "no python", "other python", "rubbish"])
+def test_what_is_damaged_is_made_anew(env: dict[str, str], plugin: Path, damage: str) -> None:
+    venv = plugin / ".venv"
+    packages = next(venv.glob("lib/*/site-packages"))
+    if damage == "no stamp":
+        (venv / "helm-pin.stamp").unlink()
+    elif damage == "no module":
+        shutil.rmtree(packages / "urllib3")
+    elif damage == "no python":
+        (venv / "bin/python").unlink()
+        (venv / "bin/python").symlink_to("/nowhere/python3")
+    elif damage == "other python":
+        packages.parent.rename(packages.parent.with_name("python3.0"))
+    else:
+        shutil.rmtree(venv)
+        venv.write_text("rubbish")
+    told = run([plugin / "bin/helm-pin", "--help"], env=env)
+    if damage in ("no python", "other python", "rubbish"):
+        assert told.returncode == 1
+        assert told.stderr.startswith("Error: helm-pin is not installed")
+        assert told.stderr.endswith(f"next  run: sh '{plugin}/install-binary.sh'\n")
+    (plugin / ".venv.new").mkdir()
+    succeed([plugin / "install-binary.sh"], env=env)
+    assert succeed([plugin / "bin/helm-pin", "--version"], env=env)
+    assert installed_files(plugin) == [".venv"]
+
+
+def test_interrupted(env: dict[str, str], plugin: Path) -> None:
+    (plugin / "requirements.txt").write_text((plugin / "requirements.txt").read_text() + "# changed\n")
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        process = subprocess.Popen([plugin / "install-binary.sh"], env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        for _ in range(500):
+            if (plugin / ".venv.new/bin").exists():
+                break
+            time.sleep(0.01)
+        os.killpg(process.pid, signum)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode != 0
+        assert "Traceback" not in err
+        assert succeed([plugin / "bin/helm-pin", "--help"], env=env)  # the old environment serves on
+        assert signum == signal.SIGKILL or installed_files(plugin) == [".venv"]
+    succeed([plugin / "install-binary.sh"], env=env)
+    assert installed_files(plugin) == [".venv"]
+
+
+def test_two_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    plugin = copy_plugin(tmp_path / "plugin")
+    both = [subprocess.Popen([plugin / "install-binary.sh"], env=env, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert sorted(told) == ["", "helm-pin: making its own Python environment …\n"]
+    assert succeed([plugin / "bin/helm-pin", "--version"], env=env)
+
+
+def failure(plugin: Path, env: dict[str, str], **options: object) -> str:
+    """What a failing install says, as one line; the plugin is left as it was."""
+    before = installed_files(plugin)
+    done = run([plugin / "install-binary.sh"], env=env, **options)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert installed_files(plugin) == before
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("helm-pin: making")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("helm-pin: error: ")
+    return lines[0].removeprefix("helm-pin: error: ")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A plugin that is not installed."""
+    return copy_plugin(tmp_path / "bare plugin")
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A PATH with what the shell script needs, and no Python."""
+    directory = tmp_path / "programs"
+    directory.mkdir()
+    for name in ("sh", "dirname"):
+        (directory / name).symlink_to(shutil.which(name) or "")
+    return directory
+
+
+def python(programs: Path, name: str, before: str) -> Path:
+    """A command in `programs` that is this Python, with a statement run before what it is asked to do."""
+    shim = programs / f"{name}.py"
+    shim.write_text(
+        "import runpy, sys\n"
+        f"{before}\n"
+        "words = sys.argv[1:]\n"
+        "while words[0] in ('-I', '-X', 'utf8'): words.pop(0)\n"
+        "exec(words[1]) if words[0] == '-c' else runpy.run_path(words[0], run_name='__main__')\n"
+    )
+    command = programs / name
+    command.write_text(f"#!/bin/sh\nexec '{sys.executable}' -I '{shim}' \"$@\"\n")
+    command.chmod(0o755)
+    return command
+
+
+OLD = "sys.version_info = (3, 9, 18, 'final', 0)"
+NO_ENSUREPIP = "sys.modules['ensurepip'] = None"
+NO_PIP_EITHER = "sys.modules['ensurepip'] = sys.modules['pip'] = None"
+
+
+def test_no_python(env: dict[str, str], bare: Path, programs: Path) -> None:
+    del env["HELM_PIN_PYTHON"]
+    env["PATH"] = str(programs)
+    assert failure(bare, env) == (
+        f"there is no python3 on PATH: install Python 3.10 or later, or set HELM_PIN_PYTHON, then run: sh '{bare}/install-binary.sh'"
+    )
+    python(programs, "python3", OLD)
+    assert failure(bare, env).startswith("python3 is older than Python 3.10: install a later one, or set HELM_PIN_PYTHON, then run: ")
+    python(programs, "python3.12", NO_PIP_EITHER)
+    assert failure(bare, env).startswith("python3.12 has no venv module: install it (Debian and Ubuntu: apt install python3-venv), then run: ")
+    python(programs, "python3.11", "")
+    succeed([bare / "install-binary.sh"], env=env)
+    assert succeed([bare / "bin/helm-pin", "--version"], env=env)
+
+
+def test_the_python_that_was_asked_for(env: dict[str, str], bare: Path, programs: Path) -> None:
+    for wrong in ("/nowhere/python", str(python(programs, "old", OLD)), "/bin/false"):
+        env["HELM_PIN_PYTHON"] = wrong
+        assert failure(bare, env).startswith(f"HELM_PIN_PYTHON={wrong} is not a Python 3.10 or later: set it to one, then run: ")
+
+
+def test_without_ensurepip_pip_does(env: dict[str, str], bare: Path, programs: Path) -> None:
+    env["HELM_PIN_PYTHON"] = str(python(programs, "debian", NO_ENSUREPIP))
+    env |= {"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1"}
+    succeed([bare / "install-binary.sh"], env=env)
+    assert succeed([bare / "bin/helm-pin", "--help"], env=env)
+
+
+@pytest.mark.parametrize("pip", ["sys.modules['pip'] = None", "import pip; pip.__version__ = '22.0.2'"])
+def test_without_a_new_pip_ensurepip_does(env: dict[str, str], bare: Path, programs: Path, pip: str) -> None:
+    env["HELM_PIN_PYTHON"] = str(python(programs, "ubuntu", pip))
+    env |= {"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1"}
+    succeed([bare / "install-binary.sh"], env=env)
+    assert succeed([bare / "bin/helm-pin", "--help"], env=env)
+    env["HELM_PIN_PYTHON"] = str(python(programs, "neither", f"{pip}; sys.modules['ensurepip'] = None"))
+    assert failure(bare, env).startswith(f"{programs}/neither has no venv module: ")
+
+
+def test_no_network(env: dict[str, str], bare: Path) -> None:
+    del env["HELM_PIN_WHEELS"]
+    env |= {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
+    assert failure(bare, env) == (
+        "the package index cannot be reached: see to the network, proxy or pip's index-url, or set HELM_PIN_WHEELS=DIR, "
+        f"and run it again: sh '{bare}/install-binary.sh'"
+    )
+
+
+def test_wheels_that_are_not_there(env: dict[str, str], bare: Path, tmp_path: Path) -> None:
+    env["HELM_PIN_WHEELS"] = str(tmp_path / "nowhere")
+    assert failure(bare, env).startswith(f"HELM_PIN_WHEELS is not a directory: {tmp_path}/nowhere; ")
+    (tmp_path / "nowhere").mkdir()
+    assert failure(bare, env).startswith(f"HELM_PIN_WHEELS={tmp_path}/nowhere lacks a wheel for Python 3.")
+
+
+def test_wheels_that_were_tampered_with(env: dict[str, str], bare: Path, wheels: Path, tmp_path: Path) -> None:
+    bad = Path(shutil.copytree(wheels, tmp_path / "bad"))
+    with next(bad.glob("sh-*.whl")).open("ab") as file:
+        file.write(b"!")
+    env["HELM_PIN_WHEELS"] = str(bad)
+    assert failure(bare, env).startswith(f"a package from {bad} is not the one that requirements.txt locks (its hash differs): ")
+
+
+def without_power() -> None:
+    """Root may write everywhere: take that from it (prctl, PR_CAPBSET_DROP of CAP_DAC_OVERRIDE), for what is executed next."""
+    if os.geteuid() == 0 and ctypes.CDLL(None).prctl(24, 1, 0, 0, 0):
+        raise OSError("cannot give up CAP_DAC_OVERRIDE")
+
+
+def test_read_only(env: dict[str, str], bare: Path, plugin: Path) -> None:
+    directories = [path for top in (bare, plugin) for path in [top, *top.rglob("*")] if path.is_dir() and not path.is_symlink()]
+    for directory in directories:
+        directory.chmod(0o555)
+    try:
+        said = failure(bare, env, preexec_fn=without_power)
+        assert said == (
+            f"cannot write in the plugin's directory: Permission denied: {bare}/.venv.new; "
+            f"when you may, run it again: sh '{bare}/install-binary.sh'"
+        )
+        done = run([plugin / "install-binary.sh"], env=env, preexec_fn=without_power)
+        assert (done.returncode, done.stderr) == (0, "")  # there is nothing to do
+        assert succeed([plugin / "bin/helm-pin", "--version"], env=env, preexec_fn=without_power)
+    finally:
+        for directory in directories:
+            directory.chmod(0o755)
