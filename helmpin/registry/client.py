@@ -20,7 +20,6 @@ from helmpin.registry.hosts import Endpoint, check_named, endpoints, is_loopback
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import Manifest
 from helmpin.registry.once import Once
-from helmpin.registry.said import clean
 from helmpin.registry.settings import RegistrySettings
 from helmpin.registry.transport import Answer, Transport, speaks_tls
 
@@ -92,13 +91,11 @@ class Client:
             try:
                 return ask(endpoint, reference.repository, reference.identifier)
             except Failure as error:
+                error.clean(self._secrets)
                 failures.append((endpoint, error))
         endpoint, last = failures[-1]
-        reasons = [
-            (f"mirror {endpoint.host}: " if endpoint.namespace else "") + clean(failure.reason, self._secrets)
-            for endpoint, failure in failures
-        ]
-        todo = clean(refusals.todo(last, endpoint.account, reference), self._secrets)
+        reasons = [f"mirror {e.host}: {f.reason}" if e.namespace else f.reason for e, f in failures]
+        todo = refusals.todo(last, endpoint.account, reference)
         raise RegistryError(reference, last.kind, "; ".join(reasons), todo, last.status)
 
     def _resolve(self, endpoint: Endpoint, repository: str, what: str) -> Resolved:

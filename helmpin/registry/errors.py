@@ -3,9 +3,11 @@ raise."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from helmpin.image.reference import Reference
+from helmpin.registry.said import clean
 
 Kind = Literal["not-found", "unauthorized", "forbidden", "unreachable", "timeout", "bad-answer", "rate-limited"]
 
@@ -32,6 +34,12 @@ class Failure(Exception):
         """Whether the same request may work a moment later."""
         self.down = down
         """Whether no request to this host can work."""
+
+    def clean(self, secrets: Iterable[str]) -> None:
+        """Take the secrets out of what it says: a server's own words may be in it."""
+        secrets = list(secrets)
+        self.reason, self.todo = clean(self.reason, secrets), clean(self.todo, secrets)
+        self.args = (self.reason,)
 
 
 class RegistryError(Exception):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from email.utils import mktime_tz, parsedate_tz
 
 from helmpin.image.reference import DOCKER_HUB, Reference, valid_digest
 from helmpin.registry.errors import Failure
-from helmpin.registry.said import error_document
+from helmpin.registry.said import printable
 from helmpin.registry.transport import Answer
 
 
@@ -60,3 +61,14 @@ def retry_after(answer: Answer) -> float:
         return max(0.0, mktime_tz(date) - time.time()) if date else 0.0
     except (ValueError, OverflowError, IndexError, TypeError):
         return 0.0
+
+
+def error_document(body: bytes) -> tuple[str, str]:
+    """(code, message) of the first error that a registry tells (OCI distribution-spec, "Error Codes"), or ''."""
+    try:
+        first = json.loads(body)["errors"][0]
+        code, message = first.get("code"), first.get("message")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return "", ""
+    code, message = (printable(text) if isinstance(text, str) else "" for text in (code, message))
+    return code, message or code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from itertools import takewhile
 
@@ -25,14 +24,3 @@ def clean(text: str, secrets: Iterable[str]) -> str:
             text = f"{text[:at]}***{text[at + same :]}"
             at = text.find(secret[:_ENOUGH], at + 3)
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 3]}..."
-
-
-def error_document(body: bytes) -> tuple[str, str]:
-    """(code, message) of the first error that a registry tells (OCI distribution-spec, "Error Codes"), or ''."""
-    try:
-        first = json.loads(body)["errors"][0]
-        code, message = first.get("code"), first.get("message")
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        return "", ""
-    code, message = (printable(text) if isinstance(text, str) else "" for text in (code, message))
-    return code, message or code

@@ -92,7 +92,7 @@ def test_refused_with_the_exact_reason(text: str, reason: str) -> None:
 
 def test_parts() -> None:
     reference = Reference.parse("ghcr.io/acme/app:1")
-    assert reference == ("ghcr.io", "acme/app", "1", None)
+    assert tuple(reference) == ("ghcr.io", "acme/app", "1", None)
     assert (reference.name, reference.identifier) == ("ghcr.io/acme/app", "1")
     pinned = reference.with_digest(SHA256)
     assert (str(pinned), pinned.identifier) == (f"ghcr.io/acme/app:1@{SHA256}", SHA256)

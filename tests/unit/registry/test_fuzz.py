@@ -1,6 +1,6 @@
-"""A million inputs and more: whatever is sent, the readers answer or refuse, in time, with words that can be printed.
+"""A million inputs and more: whatever is sent, the readers answer or refuse, in time, in printable words.
 
-The inputs are mutations of what is really seen, from a fixed seed; hypothesis adds what nobody thought of, and shrinks it.
+The inputs are mutations of what is really seen, from a fixed seed; hypothesis adds what nobody thought of, and shrinks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from helmpin.image.reference import InvalidReference, Reference, split, valid_di
 from helmpin.registry import challenge, manifest
 from helmpin.registry.errors import Failure
 from helmpin.registry.hosts import check_named, is_inside
-from helmpin.registry.said import error_document
+from helmpin.registry.refusals import error_document
 from helmpin.registry.settings import RegistrySettings
 
 T = TypeVar("T", str, bytes)

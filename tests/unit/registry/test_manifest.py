@@ -82,5 +82,5 @@ def test_refused(document: Any, served: str, reason: str) -> None:
 
 
 def test_a_platform_that_is_junk_is_no_platform() -> None:
-    children = [{"digest": A, "platform": junk} for junk in (7, [], {"os": 7, "architecture": None}, None)]
+    children: list[Any] = [{"digest": A, "platform": junk} for junk in (7, [], {"os": 7, "architecture": None}, None)]
     assert read({"manifests": children}, OCI_INDEX).children == (Child("", A),) * 4

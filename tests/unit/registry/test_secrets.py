@@ -10,7 +10,8 @@ from helmpin.image.reference import Reference
 from helmpin.registry.auth import Shown, Token
 from helmpin.registry.credential import Credential
 from helmpin.registry.errors import RegistryError
-from helmpin.registry.said import MAX_LENGTH, clean, error_document, printable
+from helmpin.registry.refusals import error_document
+from helmpin.registry.said import MAX_LENGTH, clean, printable
 from helmpin.registry.settings import RegistrySettings
 from helmpin.registry.transport import Answer
 
