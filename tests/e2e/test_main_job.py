@@ -1,4 +1,4 @@
-"""The main job on real parts: upgrade, the tag moves, upgrade, history, rollback --verify; and the ways in which it refuses."""
+"""The main job on real parts: upgrade, the tag moves, upgrade, history, rollback --verify; and how it refuses."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ spec:
           image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
 """,
 }
-"""What a value carries, what a whole reference in a value carries, what no value carries (a hook), and a subchart. The label
-has the tag, where a digest must never come."""
+"""A tag in a value and in a label, where a digest must never come; a whole reference in a value; a hook's image that no
+value reaches; and a subchart."""
 
 
 class Shop(NamedTuple):
@@ -100,7 +100,7 @@ class Shop(NamedTuple):
 
     def push(self, name: str, build: str) -> str:
         """Move the tag latest of an image to a build; its digest."""
-        return self.registry.push_image(f"{self.repository}/{name}", "latest", salt=build)[0]
+        return self.registry.push_image(f"{self.repository}/{name}", "latest", salt=f"{name} {build}")[0]
 
     def delete(self, name: str, digest: str) -> None:
         """Take a digest out of the registry."""
@@ -227,7 +227,7 @@ class TestMainJob:
         assert pinned.count("@sha256:") == 3
         hooks = shop.machine.helm("get", "hooks", "web")
         assert hooks.count("@sha256:") == 1
-        shop.machine.helm("upgrade", "web", shop.chart)
+        shop.machine.helm("upgrade", "web", shop.chart, "--reset-values")
         assert without_digests(pinned) == shop.machine.helm("get", "manifest", "web")
         assert without_digests(hooks) == shop.machine.helm("get", "hooks", "web")
 
@@ -293,7 +293,7 @@ class TestRefused:
         for name, digest in digests.items():
             assert shop.image(name) in refused.stderr
             assert digest in refused.stderr
-        for place in ("templates/deployment.yaml", "Deployment", "image.tag", "database.image.tag", "templates/migrate.yaml"):
+        for place in ("Deployment/web", "templates/deployment.yaml", "templates/migrate.yaml", "database.image.tag"):
             assert place in refused.stderr
         assert shop.is_untouched()
 
@@ -323,7 +323,7 @@ class TestInterrupted:
             everything_ended(process)
         assert process.returncode != 0
         assert list((tmp_path / "scratch").iterdir()) == []
-        # helm said itself that the revision failed; had it been killed, it would be pending for ever and block the next.
+        # helm itself said that the revision failed; had it been killed, it would be pending for ever.
         assert [entry["status"] for entry in shop.history()] == ["failed"]
         shop.deployed()
 
