@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,11 @@ def runtime_folder(folder: Path) -> Path:
     return Path("/run") / f"helm-pin-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
+def bridge_of(run: Path) -> str:
+    """The name of the pod network's bridge: at most 15 bytes."""
+    return f"hp{run.name[-8:]}"
+
+
 def api_server_flags(folder: Path) -> list[str]:
     """What lets the API server read logs and run commands on the node: a certificate that the kubelet takes."""
     key, certificate = folder / "kubelet-client.key", folder / "kubelet-client.crt"
@@ -62,7 +68,6 @@ def start(cluster: Cluster, servers: Servers, kubelet: Path) -> None:
         needed.mkdir(parents=True)
     images.push(cluster.registry, "helm-pin/pause", "1")
 
-    bridge = f"hp{run.name[-8:]}"
     number = int(run.name[-4:], 16)
     (node / "cni" / "10-bridge.conflist").write_text(
         json.dumps(
@@ -72,7 +77,7 @@ def start(cluster: Cluster, servers: Servers, kubelet: Path) -> None:
                 "plugins": [
                     {
                         "type": "bridge",
-                        "bridge": bridge,
+                        "bridge": bridge_of(run),
                         "isGateway": True,
                         "ipam": {
                             "type": "host-local",
@@ -151,27 +156,27 @@ BinaryName = "{debian}/usr/sbin/runc"
 
 
 def stop(folder: Path) -> list[str]:
-    """End the kubelet, then every container, then containerd; undo mounts and network. The names of those that ran."""
-    servers, run = Servers(folder), runtime_folder(folder)
-    ctr: list[str | Path] = [
-        cache() / "node-debian/usr/bin/ctr",
-        "--address",
-        run / "containerd.sock",
-        "--namespace",
-        "k8s.io",
-        "tasks",
-    ]
-    ended = servers.stop("kubelet")
-    if servers.pid("containerd"):
-        listed = subprocess.run([*ctr, "list", "--quiet"], capture_output=True, text=True, check=False, timeout=30)
-        for task in listed.stdout.split():
-            subprocess.run([*ctr, "delete", "--force", task], capture_output=True, check=False, timeout=30)
-    ended += servers.stop("containerd")
+    """End the kubelet, containerd and every container; undo mounts and network. The names of those that ran.
+
+    Containers outlive containerd, also one that was killed, so they are ended without its help.
+    """
+    run = runtime_folder(folder)
+    ended = Servers(folder).stop("kubelet", "containerd")
+    runc = [str(cache() / "node-debian/usr/sbin/runc"), "--root", "/run/containerd/runc/k8s.io"]
+    listed = subprocess.run([*runc, "list", "--format", "json"], capture_output=True, text=True, check=False)
+    for container in json.loads(listed.stdout or "null") or []:
+        if container["bundle"].startswith(f"{run}/"):
+            subprocess.run([*runc, "delete", "--force", container["id"]], capture_output=True, check=False)
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            if command[0].endswith(b"/containerd-shim-runc-v2") and f"{run}/containerd.sock".encode() in command:
+                os.kill(int(process.name), signal.SIGKILL)
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounted if m.startswith((f"{folder}/", f"{run}/"))), reverse=True):
         subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
     with suppress(FileNotFoundError):
-        subprocess.run(["ip", "link", "delete", f"hp{run.name[-8:]}"], capture_output=True, check=False)
+        subprocess.run(["ip", "link", "delete", bridge_of(run)], capture_output=True, check=False)
     for log in Path("/var/log/containers").glob("*.log"):
         if log.is_symlink() and str(log.readlink()).startswith(f"{folder}/"):
             log.unlink()

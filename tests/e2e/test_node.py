@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from scripts.devtools import cluster as local
 from scripts.devtools import images
 from scripts.devtools.cluster import Cluster
+from scripts.devtools.node import runtime_folder
+from scripts.devtools.processes import Servers
 from tests.support.workstation import CHECKOUT, Workstation
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -80,15 +86,36 @@ class TestRealNode:
         eventually(lambda: reason() in ("ErrImagePull", "ImagePullBackOff"))
 
 
-def test_down_leaves_nothing_behind(node_cluster: Cluster) -> None:
+def test_down_leaves_nothing_behind(node_cluster: Cluster, unique: str) -> None:
     name = f"{node_cluster.name}-second"
-    script = CHECKOUT / "scripts/cluster"
-    subprocess.run([script, "up", "--node", "--name", name], check=True, capture_output=True)
-    folder = Path(node_cluster.folder).with_name(name)
-    assert str(folder) in Path("/proc/mounts").read_text() or any(folder.glob("node/kubelet"))
-    ended = subprocess.run([script, "down", "--name", name], check=True, capture_output=True, text=True).stderr
-    assert ended.startswith("[helm-pin] ended kubelet, containerd, ")
-    assert not folder.exists()
-    assert str(folder) not in Path("/proc/mounts").read_text()
-    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not any(str(folder).encode() in command for command in commands)
+    subprocess.run([CHECKOUT / "scripts/cluster", "up", "--node", "--name", name], check=True, capture_output=True)
+    second = local.find(name)
+    assert second
+    try:
+        images.push(second.registry, unique, "latest", unique)
+        spec = {
+            "containers": [{"name": "app", "image": f"{second.registry}/{unique}"}],
+            "terminationGracePeriodSeconds": 1,
+        }
+        pod = {"metadata": {"name": "app"}, "spec": spec}
+        second.api("POST", "/api/v1/namespaces/default/pods", pod)
+        eventually(lambda: any(b"/letter" in command and unique.encode() in command for command in commands()))
+        containerd = Servers(Path(second.folder)).pid("containerd")
+        assert containerd
+        os.kill(containerd, signal.SIGKILL)  # what it runs goes on without it
+    finally:
+        down = subprocess.run([CHECKOUT / "scripts/cluster", "down", "--name", name], capture_output=True, text=True)
+    assert down.stderr.startswith("[helm-pin] ended kubelet, "), down.stderr
+    assert not Path(second.folder).exists()
+    assert second.folder not in Path("/proc/mounts").read_text()
+    traces = [second.folder.encode(), str(runtime_folder(Path(second.folder))).encode(), unique.encode()]
+    assert [command for command in commands() if any(trace in command for trace in traces)] == []
+
+
+def commands() -> list[bytes]:
+    """The command lines of all processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes())
+    return found
