@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from helmpin.registry import challenge
+from helmpin.registry import challenge, refusals
 from helmpin.registry.challenge import Challenge
 from helmpin.registry.credential import Credential
-from helmpin.registry.errors import Failure
+from helmpin.registry.errors import Failure, Kind
 from helmpin.registry.hosts import check_named
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.once import Once
@@ -46,12 +46,18 @@ class Shown(NamedTuple):
         return f"Shown({self.credential!r})"
 
 
+_Key = tuple[str, str, str, Credential]
+"""What a token is for: the token server, the service, the scope, and who asks."""
+
+
 class Token:
     """A Bearer token. Its text never shows in a repr."""
 
-    def __init__(self, text: str, good_until: float) -> None:
-        self.text, self.good_until = text, good_until
+    def __init__(self, key: _Key, text: str, lifetime: float) -> None:
+        """lifetime: in seconds from now."""
+        self.key, self.text = key, text
         self.made = time.monotonic()
+        self.good_until = self.made + max(lifetime * 0.9, 1.0)
 
     def good(self) -> bool:
         """Whether it still holds, on time.monotonic()."""
@@ -77,6 +83,8 @@ class Authenticator:
         self._scopes: dict[str, str] = {}
         self._wallets: Once[_Wallet] = Once()
         self._tokens: Once[Token] = Once()
+        self._bad: dict[Credential, Failure] = {}
+        """The credentials that a token server knows to be wrong: they are not shown again for each repository."""
 
     def show(self, repository: str) -> Shown:
         """What the next request for a repository carries. Raises Failure when a token cannot be had."""
@@ -108,22 +116,20 @@ class Authenticator:
         scope = asked.parameters.get("scope") or self._scope(repository)
         other = scope != self._scope(repository)
         self._scopes[repository] = scope
-        if not shown.header:
-            return asked.scheme == "bearer" or bool(self._wallet(repository).current())
+        wallet = self._wallet(repository)
+        if not shown.header and (asked.scheme == "bearer" or wallet.current().basic):
+            return True
         if other:
             return True
         if shown.token and shown.token.made < since:  # it may have been revoked
-            self._tokens.drop(self._key(asked, repository, shown.credential), shown.token)
+            self._tokens.drop(shown.token.key, shown.token)
             return True
-        return self._wallet(repository).drop(shown.credential)
+        return wallet.drop(shown.credential)
 
     def sources(self, repository: str) -> str:
         """Where the credentials that were tried for a repository came from, for people; '' when there were none."""
-        return (
-            ", ".join(dict.fromkeys(c.source for c in self._wallet(repository).tried if c.source))
-            if self._challenge
-            else ""
-        )
+        tried = self._wallet(repository).tried if self._challenge else []
+        return ", ".join(dict.fromkeys(credential.source for credential in tried if credential.source))
 
     def _wallet(self, repository: str) -> _Wallet:
         def make() -> _Wallet:
@@ -134,14 +140,15 @@ class Authenticator:
     def _scope(self, repository: str) -> str:
         return self._scopes.get(repository) or f"repository:{repository}:pull"
 
-    def _key(self, asked: Challenge, repository: str, credential: Credential) -> tuple[str, str, str, Credential]:
-        return asked.parameters["realm"], asked.parameters.get("service", ""), self._scope(repository), credential
-
     def _token(self, asked: Challenge, repository: str, credential: Credential) -> Token:
-        key = self._key(asked, repository, credential)
-        return self._tokens.get(key, lambda: self._fetch(*key), Token.good)
+        if credential in self._bad:
+            raise _Refused(self._bad[credential])
+        service = asked.parameters.get("service", "")
+        key = (asked.parameters["realm"], service, self._scope(repository), credential)
+        return self._tokens.get(key, lambda: self._fetch(key), Token.good)
 
-    def _fetch(self, realm: str, service: str, scope: str, credential: Credential) -> Token:
+    def _fetch(self, key: _Key) -> Token:
+        realm, service, scope, credential = key
         check_named(realm, self._server, self._settings, "it names the token server")
         host = urlsplit(realm).netloc
         query = [("service", service)] if service else []
@@ -167,16 +174,18 @@ class Authenticator:
             answer = self._ask("GET", _with_query(realm, query + scopes + account), headers)
         if answer.status in (400, 401, 403):
             who = f"the credentials from {credential.source}" if credential else "a client without credentials"
-            why = f"its token server {host} refused {who} (HTTP {answer.status})"
-            raise _Refused(Failure("unauthorized", why, status=answer.status))
+            why = f"its token server {host} refused {who} ({refusals.told(answer)})"
+            refused = Failure("unauthorized", why, status=answer.status)
+            if answer.status == 401 and credential:
+                self._bad[credential] = refused
+            raise _Refused(refused)
         if answer.status != 200:
-            raise Failure(
-                "bad-answer",
-                f"its token server {host} answered with HTTP {answer.status}",
-                "try again",
-                status=answer.status,
+            kind: Kind = (
+                "rate-limited" if answer.status == 429 else "unreachable" if answer.status >= 500 else "bad-answer"
             )
-        token = _read_token(answer.body, host)
+            why = f"its token server {host} answered with {refusals.told(answer)}"
+            raise Failure(kind, why, "try again later", status=answer.status)
+        token = _read_token(key, answer.body, host)
         self._secret(token.text)
         return token
 
@@ -215,7 +224,7 @@ class _Wallet:
         return self.tried[-1] if self.tried else ANONYMOUS
 
 
-def _read_token(body: bytes, host: str) -> Token:
+def _read_token(key: _Key, body: bytes, host: str) -> Token:
     """The token in a token server's answer: `token`, or `access_token` as OAuth2 calls it."""
     try:
         answer = json.loads(body)
@@ -226,7 +235,7 @@ def _read_token(body: bytes, host: str) -> Token:
         raise Failure("bad-answer", f"its token server {host} did not answer with JSON", "try again") from None
     if not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,65536}", token):
         raise Failure("bad-answer", f"its token server {host} answered without a usable token", "try again")
-    return Token(token, time.monotonic() + max(lifetime * 0.9, 1.0))
+    return Token(key, token, lifetime)
 
 
 def _with_query(url: str, query: list[tuple[str, str]]) -> str:

@@ -127,28 +127,27 @@ class Client:
         return Resolved(digest, document.media_type), document
 
     def _refusal(self, answer: Answer, endpoint: Endpoint, repository: str, what: str) -> Failure:
-        sources = self._authenticator(endpoint.origin, endpoint.account).sources(repository)
+        sources = self._authenticator(self._as_known(endpoint).origin, endpoint.account).sources(repository)
         return refusals.refusal(answer, repository, what, sources)
 
     # -- one request, whatever it takes -------------------------------------------------------------------------------
 
     def _ask(self, method: str, endpoint: Endpoint, repository: str, what: str) -> Answer:
         """One request for a manifest. A loopback server that turns out to speak TLS is spoken TLS with."""
-        guessed = (
-            endpoint.scheme == "http" and is_loopback(endpoint.host) and endpoint.host not in self._settings.plain_http
-        )
-        host = self._host(endpoint.host)
-        if guessed and host.tls:
-            return self._follow(method, endpoint._replace(scheme="https"), repository, what)
+        known = self._as_known(endpoint)
+        guessed = known.scheme == "http" and is_loopback(known.host) and known.host not in self._settings.plain_http
         try:
-            answer = self._follow(method, endpoint, repository, what)
+            answer = self._follow(method, known, repository, what)
         except Failure as failure:
             if not (guessed and failure.again and not failure.down and self._speaks_tls(endpoint)):
                 raise
         else:
             if not (guessed and answer.status == 400 and self._speaks_tls(endpoint)):
                 return answer
-        return self._follow(method, endpoint._replace(scheme="https"), repository, what)
+        return self._follow(method, self._as_known(endpoint), repository, what)
+
+    def _as_known(self, endpoint: Endpoint) -> Endpoint:
+        return endpoint._replace(scheme="https") if self._host(endpoint.host).tls else endpoint
 
     def _speaks_tls(self, endpoint: Endpoint) -> bool:
         timeout = max(0.1, min(0.5, self._transport.remaining()))

@@ -64,7 +64,7 @@ class Entries:
 
     def find(self, registry: str, repository: str) -> Iterator[Credential]:
         """See Keychain."""
-        host, path = _key(f"{registry}/{repository}")
+        host, path = registry.lower(), f"/{repository}"
         for glob, prefix, credential in self._entries:
             if path.startswith(prefix) and _host_matches(glob, host):
                 yield credential

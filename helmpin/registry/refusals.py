@@ -18,26 +18,32 @@ def refusal(answer: Answer, repository: str, what: str, sources: str) -> Failure
     sources: where the credentials that were shown came from, or ''.
     """
     status = answer.status
-    code, message = error_document(answer.body)
-    told = f"HTTP {status}: {message}" if message else f"HTTP {status}"
+    code, _ = error_document(answer.body)
+    said = told(answer)
     if status == 404:
         missing = f"{'manifest' if valid_digest(what) else 'tag'} {what} in {repository}"
         missing = f"repository {repository}" if code == "NAME_UNKNOWN" else missing
-        return Failure("not-found", f"there is no {missing} ({told})", status=status)
+        return Failure("not-found", f"there is no {missing} ({said})", status=status)
     if status == 401:
         why = (
             f"the credentials from {sources} were refused" if sources else "credentials are wanted, and none were found"
         )
-        return Failure("unauthorized", f"{why} for {repository} ({told})", status=status)
+        return Failure("unauthorized", f"{why} for {repository} ({said})", status=status)
     if status == 403:
-        return Failure("forbidden", f"access to {repository} is forbidden ({told})", status=status)
+        return Failure("forbidden", f"access to {repository} is forbidden ({said})", status=status)
     if status == 429:
         after = retry_after(answer)
         back = f"; it says to come back in {after:.0f} s" if after else ""
-        return Failure("rate-limited", f"it has had too many requests ({told}){back}", status=status)
+        return Failure("rate-limited", f"it has had too many requests ({said}){back}", status=status)
     if status >= 500:
-        return Failure("unreachable", f"it is in trouble: {told} for {repository}", "try again later", status=status)
-    return Failure("bad-answer", f"it answered with {told} for {repository}", status=status)
+        return Failure("unreachable", f"it is in trouble: {said} for {repository}", "try again later", status=status)
+    return Failure("bad-answer", f"it answered with {said} for {repository}", status=status)
+
+
+def told(answer: Answer) -> str:
+    """An answer's status, with the registry's own words."""
+    _, message = error_document(answer.body)
+    return f"HTTP {answer.status}: {message}" if message else f"HTTP {answer.status}"
 
 
 def todo(failure: Failure, account: str, reference: Reference) -> str:

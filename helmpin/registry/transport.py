@@ -55,7 +55,7 @@ class Transport:
         """deadline: on time.monotonic(); no exchange outlasts it once close() is called then."""
         self._settings, self._deadline, self._environ = settings, deadline, environ
         self._lock = threading.Lock()
-        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._managers: dict[str, urllib3.PoolManager] = {}
         self._connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
 
     def remaining(self) -> float:

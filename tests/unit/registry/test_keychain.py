@@ -41,6 +41,7 @@ def auth(user: str, password: str) -> str:
         ("https://ghcr.io", ["ghcr.io/a/b"], ["gcr.io/a"]),
         ("ghcr.io:5000", ["ghcr.io:5000/a"], ["ghcr.io/a", "ghcr.io:5001/a"]),
         ("https://ghcr.io/v2/", ["ghcr.io/a"], []),
+        ("ghcr.io/acme", [], ["ghcr.io/v2/acme"]),
         ("https://ghcr.io/v1/", ["ghcr.io/a"], []),
         ("ghcr.io/acme", ["ghcr.io/acme", "ghcr.io/acme/app"], ["ghcr.io/other/acme", "ghcr.io/ac"]),
         ("ghcr.io/acme/app", ["ghcr.io/acme/app", "ghcr.io/acme/app/x"], ["ghcr.io/acme", "ghcr.io/acme/other"]),

@@ -24,8 +24,8 @@ CREDENTIAL = Credential("alice", SECRET, SECRET, SECRET, "a file")
     [
         CREDENTIAL,
         RegistrySettings(credentials=(("ghcr.io", CREDENTIAL),)),
-        Token(SECRET, 0),
-        Shown(f"Bearer {SECRET}", CREDENTIAL, Token(SECRET, 0)),
+        Token(("", "", "", CREDENTIAL), SECRET, 0),
+        Shown(f"Bearer {SECRET}", CREDENTIAL, Token(("", "", "", CREDENTIAL), SECRET, 0)),
         Answer(200, {"Set-Cookie": SECRET}, [], SECRET.encode()),
     ],
 )
