@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -53,6 +54,7 @@ def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoin
     return (_origin(registry, settings),)
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without a port, is this machine: 127.0.0.0/8, ::1, localhost or below it (RFC 6761)."""
     name = hostname(host).lower()

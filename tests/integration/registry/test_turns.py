@@ -1,0 +1,167 @@
+"""Servers that change their mind about authentication in the middle of a run."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from helmpin.image.reference import Reference
+from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
+from helmpin.registry.credential import Credential
+from helmpin.registry.keychain import Entries
+from helmpin.registry.session import Session
+from tests.support.asking import NOTHING, error_of, keychain
+from tests.support.hostile import Request, response, serve
+from tests.support.registry_servers import OCI_MANIFEST
+
+DIGEST = "sha256:" + "0a" * 32
+QUICK = RegistrySettings(timeout=10)
+
+
+def found(request: Request) -> bytes:
+    """The right answer."""
+    return response(method=request.method, Content_Type=OCI_MANIFEST, Docker_Content_Digest=DIGEST)
+
+
+def bearer(request: Request, **more: str) -> bytes:
+    """A challenge whose token server is the registry itself."""
+    parameters = "".join(f',{name}="{value}"' for name, value in more.items())
+    challenge = f'Bearer realm="http://{request.headers["host"]}/token",service="s"{parameters}'
+    return response("401 No", method=request.method, WWW_Authenticate=challenge)
+
+
+def token(text: str, **more: object) -> bytes:
+    """A token server's answer."""
+    return response("200 OK", json.dumps({"token": text, **more}).encode(), Content_Type="application/json")
+
+
+@pytest.mark.parametrize("then", ["Basic", 'Basic realm="x"', "Negotiate", "", "Bearer", 'Bearer realm=""'])
+def test_a_token_that_is_refused_later(then: str) -> None:
+    asked: Counter[str] = Counter()
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        if request.target.startswith("/token"):
+            return token("t")
+        asked[request.target] += 1
+        if not request.headers.get("authorization"):
+            return bearer(request)
+        if request.target.endswith("/two"):
+            return response("401 No", method=request.method, WWW_Authenticate=then)
+        return found(request)
+
+    with serve(answer) as hostile, Session(QUICK, NOTHING) as session:
+        one, two = (Reference.parse(f"{hostile.host}/team/app:{tag}") for tag in ("one", "two"))
+        assert session.resolve([one])[one] == Resolved(DIGEST, OCI_MANIFEST)
+        error = session.resolve([two])[two]
+        assert isinstance(error, RegistryError)
+        assert (error.kind, error.status) == ("unauthorized", 401)
+        assert asked["/v2/team/app/manifests/two"] <= 3
+
+
+def test_a_token_that_is_revoked_is_fetched_anew() -> None:
+    tokens = iter("abcdef")
+    good = ""
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        nonlocal good
+        if request.target.startswith("/token"):
+            good = next(tokens)
+            return token(good)
+        if request.headers.get("authorization") != f"Bearer {good}":
+            return bearer(request)
+        return found(request)
+
+    with serve(answer) as hostile, Session(QUICK, NOTHING) as session:
+        references = [Reference.parse(f"{hostile.host}/team/app:{tag}") for tag in ("one", "two")]
+        for reference in references:
+            assert session.resolve([reference])[reference] == Resolved(DIGEST, OCI_MANIFEST)
+            good = "revoked"
+        assert next(tokens) == "c"
+
+
+def test_the_scope_that_the_registry_wants_is_asked_for() -> None:
+    scopes = []
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        if request.target.startswith("/token"):
+            scopes.append(request.target.partition("scope=")[2])
+            return token("narrow" if len(scopes) == 1 else "wide")
+        shown = request.headers.get("authorization")
+        if shown == "Bearer wide":
+            return found(request)
+        return bearer(request, scope="repository:team/app:pull repository:base/app:pull") if shown else bearer(request)
+
+    with serve(answer) as hostile, Session(QUICK, NOTHING) as session:
+        reference = Reference.parse(f"{hostile.host}/team/app:1")
+        assert session.resolve([reference])[reference] == Resolved(DIGEST, OCI_MANIFEST)
+    assert scopes == [
+        "repository%3Ateam%2Fapp%3Apull",
+        "repository%3Ateam%2Fapp%3Apull&scope=repository%3Abase%2Fapp%3Apull",
+    ]
+
+
+def test_a_scope_that_is_another_each_time_comes_to_an_end() -> None:
+    def answer(request: Request, _: socket.socket) -> bytes:
+        if request.target.startswith("/token"):
+            return token("t")
+        return bearer(request, scope=f"repository:team/app{len(hostile.requests)}:pull")
+
+    with serve(answer) as hostile:
+        error = error_of(f"{hostile.host}/team/app:1", QUICK)
+        assert (error.kind, error.status) == ("unauthorized", 401)
+        assert len(hostile.requests) < 25
+
+
+def test_an_identity_token_is_of_no_use_for_basic() -> None:
+    identity = Credential(identity_token="an identity token", source="a test")
+    with serve(lambda request, _: response("401 No", method=request.method, WWW_Authenticate="Basic")) as hostile:
+        reference = Reference.parse(f"{hostile.host}/team/app:1")
+        error = resolve([reference], QUICK, Entries([(hostile.host, identity)]))[reference]
+        assert isinstance(error, RegistryError)
+        assert (error.kind, error.status) == ("unauthorized", 401)
+        assert len(hostile.requests) <= 3
+        assert not any("authorization" in request.headers for request in hostile.requests)
+
+
+def test_a_registry_token_goes_to_the_registry_as_it_is() -> None:
+    ready = Credential(registry_token="ready-made", source="a test")
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        return found(request) if request.headers.get("authorization") == "Bearer ready-made" else bearer(request)
+
+    with serve(answer) as hostile:
+        reference = Reference.parse(f"{hostile.host}/team/app:1")
+        answers = resolve([reference], QUICK, Entries([(hostile.host, ready)]))
+        assert answers == {reference: Resolved(DIGEST, OCI_MANIFEST)}
+        assert not any(request.target.startswith("/token") for request in hostile.requests)
+
+
+def test_a_wrong_password_is_not_shown_for_every_repository(tmp_path: Path) -> None:
+    """Many servers lock an account after a few wrong passwords."""
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        return response("401 No") if request.target.startswith("/token") else bearer(request)
+
+    with serve(answer) as hostile:
+        references = [Reference.parse(f"{hostile.host}/team/app{i}:1") for i in range(40)]
+        wrong = keychain(tmp_path, {hostile.host: ("alice", "wrong")})
+        answers = resolve(references, QUICK._replace(max_per_host=1), wrong)
+        assert {answer.kind for answer in answers.values() if isinstance(answer, RegistryError)} == {"unauthorized"}
+        assert len(answers) == 40
+        assert sum("authorization" in request.headers for request in hostile.requests) == 1
+
+
+def test_a_good_token_for_a_wrong_time_is_no_loop() -> None:
+    def answer(request: Request, _: socket.socket) -> bytes:
+        if request.target.startswith("/token"):
+            return token("t", expires_in=-1e308)
+        return found(request) if request.headers.get("authorization") else bearer(request)
+
+    with serve(answer) as hostile:
+        references = [Reference.parse(f"{hostile.host}/team/app:{i}") for i in range(20)]
+        assert set(resolve(references, QUICK, NOTHING).values()) == {Resolved(DIGEST, OCI_MANIFEST)}
+        assert sum(request.target.startswith("/token") for request in hostile.requests) == 1
