@@ -157,11 +157,12 @@ class Helm:
         home = os.environ.get("HELM_CACHE_HOME") or Path.home() / ".cache" / "helm"
         return Path(home) / "helm-pin" / f"helm-{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}.json"
 
-    def log(self, args: Sequence[str], seconds: float) -> None:
+    def log(self, args: Sequence[str], seconds: float, program: str = "helm") -> None:
         """Note the time of one run, and with --debug print the command line without its secrets."""
-        self.spent.append((f"helm {args[0] if args else ''}", seconds))
+        self.spent.append((f"{program} {args[0] if args else ''}", seconds))
         if self.debug:
-            print(f"[helm-pin] {seconds * 1000:6.0f} ms  helm {' '.join(hide_secrets(args))}", file=sys.stderr)
+            shown = " ".join(" ".join(hide_secrets(args)).split())
+            print(f"[helm-pin] {seconds * 1000:6.0f} ms  {program} {shown}", file=sys.stderr)
 
     def tell_time(self) -> None:
         """The closing line of --debug: where the time went."""

@@ -84,7 +84,9 @@ class Mentions:
             (self._full if match[1] == "@" else self._bare).update(keys)
         for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
             self._after[match[1]].add(match[2])
-        self._after[""].update(re.findall(r"(?<![\w)\]])\.([A-Za-z_]\w*)", text))
+        for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
+            self._after[match[1]].add(match[2])
+        self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
 
     def after(self, key: str) -> list[str]:
         """The keys read after `key`, then those read alone (inside `with`, or through a variable)."""
@@ -107,22 +109,28 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
     found = in_scope(list(anchors(image, values)), scope, values)
     ladders = [(anchor, list(_ladder(image, digest, anchor, values, mentions))) for anchor in found]
     ladders = [(anchor, ladder) for anchor, ladder in ladders if ladder]
-    strong = [(anchor, ladder) for anchor, ladder in ladders if _STRONG_KEY.search(_last_key(anchor.path))]
-    best = _exact(image, strong or ladders, values)
-    return [ladder for _, ladder in best] or [ladder for ladder in [list(_by_tag(image, digest, scope, values))] if ladder]
+    strong = [(anchor, ladder) for anchor, ladder in ladders if _is_strong(anchor)] or ladders
+    exact = [(anchor, ladder) for anchor, ladder in strong if _holds_tag(image, anchor, values)]
+    if not strong:
+        return [ladder for ladder in [list(_by_tag(image, digest, scope, values))] if ladder]
+    first = [ladder for _, ladder in exact or strong]
+    if exact:  # the others are tried after these, together with the first of them
+        later = [way for anchor, ladder in strong if (anchor, ladder) not in exact for way in ladder]
+        first[0] = first[0] + later
+    return first
 
 
-def _exact(image: str, ladders: list[tuple[Anchor, list[Way]]], values: Values) -> list[tuple[Anchor, list[Way]]]:
-    """Of several anchors, those whose map holds the image's very tag, if there are any."""
+def _is_strong(anchor: Anchor) -> bool:
+    """Whether the key itself says that it holds an image, or its map does."""
+    return bool(_STRONG_KEY.search(_last_key(anchor.path)) or re.search(r"image$", _last_key(anchor.path[:-1]), re.IGNORECASE))
+
+
+def _holds_tag(image: str, anchor: Anchor, values: Values) -> bool:
+    """Whether the anchor's map holds the image's very tag."""
     _, tag, _ = split(image)
-
-    def holds(anchor: Anchor) -> bool:
-        beside = lookup(values.tree, anchor.path[:-1])
-        texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
-        return (anchor.whole and bool(tag)) or (tag or "") in texts
-
-    exact = [item for item in ladders if holds(item[0])]
-    return exact or ladders
+    beside = lookup(values.tree, anchor.path[:-1])
+    texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
+    return (anchor.whole and bool(tag)) or (tag or "") in texts
 
 
 def anchors(image: str, values: Values) -> Iterator[Anchor]:
@@ -176,13 +184,13 @@ def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: M
         yield Way("tag@digest", (Setting((*parent, k), f"{tag or 'latest'}@{digest}"),))
     if not anchor.whole and not tag_keys:
         for k in read:
-            if _TAG_KEY.search(k) and _STRONG_KEY.search(str(key)):
+            if _TAG_KEY.search(k) and _is_strong(anchor):
                 yield Way("tag@digest", (Setting((*parent, k), f"{tag}@{digest}"),))
         for path in _shared_tags(tag or "", parent, values):
             yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
     if not digest_keys:
         for k in read:
-            if _DIGEST_KEY.search(k) and _STRONG_KEY.search(str(key)):
+            if _DIGEST_KEY.search(k) and _is_strong(anchor):
                 for form in mentions.forms(k, digest):
                     yield Way("digest key", (Setting((*parent, k), form),))
 

@@ -94,7 +94,7 @@ def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
     if record is None:
         raise VerificationFailed("the revision has no digest record", where=where, why="helm-pin did not deploy it", todo="deploy with helm pin upgrade")
     problems = disagreements(record, stored.uses())
-    if expected is not None and record != expected:
+    if expected is not None and record.to_json() != expected.to_json():
         problems.insert(0, f"the stored record (set {record.set_id}) is not the one that was deployed (set {expected.set_id})")
     if problems:
         raise VerificationFailed("the stored release is not what its record says", where=where, why="\n".join(problems[:20]), todo=f"see helm get manifest {stored.release} --revision {stored.revision}")
