@@ -105,16 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(case: Case, wanted: Digests, using: Mapping[str, Tool], runs: int) -> list[dict[str, object]]:
-    """A row for each tool: median and extremes of its runs, in seconds. Raises SystemExit when a tool resolves wrongly."""
+    """A row for each tool: median and extremes of its runs, in seconds. Raises SystemExit when one resolves wrongly."""
     seconds: dict[str, list[float]] = {name: [] for name in using}
     for run in range(runs):
         for name, tool in using.items():
             if run and min(seconds[name]) > TOO_LONG:
                 continue
             if sys.stderr.isatty():
-                print(
-                    f"{case.latency} ms, {len(case.images)} images, run {run + 1}: {name:30}", end="\r", file=sys.stderr
-                )
+                where = f"{len(case.images)} images at {case.latency} ms, run {run + 1}"
+                print(f"{where}: {name:30}", end="\r", file=sys.stderr)
             begun = time.perf_counter()
             found = tool(case)
             seconds[name].append(time.perf_counter() - begun)

@@ -137,6 +137,13 @@ class TestToken:
         assert error.kind == "unauthorized" and str(tmp_path / "config.json") in error.reason
         assert WRONG not in said(error)
 
+    def test_a_wrong_password_is_shown_once(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
+        """However many images there are: some servers lock an account after a few wrong ones."""
+        wanted = [Reference.parse(f"{guarded.host}/alice/app{i}:v1") for i in range(40)]
+        answers = resolve(wanted, RegistrySettings(), keychain(tmp_path, {guarded.host: ("alice", WRONG)}))
+        assert {answer.kind for answer in answers.values() if isinstance(answer, RegistryError)} == {"unauthorized"}
+        assert [user for _, user, _ in tokens.requests].count("alice") == 1
+
     def test_somebody_else(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
         error = error_of(
             f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("bob", "the pass of bob")})

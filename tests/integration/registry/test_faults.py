@@ -610,7 +610,13 @@ class TestChallenges:
 
     @pytest.mark.parametrize(
         ("status", "kind"),
-        [("401 No", "unauthorized"), ("403 No", "unauthorized"), ("404 No", "bad-answer"), ("500 Oh", "bad-answer")],
+        [
+            ("401 No", "unauthorized"),
+            ("403 No", "unauthorized"),
+            ("404 No", "bad-answer"),
+            ("500 Oh", "unreachable"),
+            ("429 No", "rate-limited"),
+        ],
     )
     def test_a_token_server_that_refuses(self, status: str, kind: str, tmp_path: Path) -> None:
         with (
