@@ -1,0 +1,3 @@
+{{- define "lib.image" -}}
+{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}

@@ -1,0 +1,271 @@
+"""Every shape of chart in tests/charts, pinned by real helms with the digests of a real registry, and looked at without helm-pin's
+own code.
+
+A folder of tests/charts holds one chart and its expect.yaml:
+
+images: image as the chart writes it → `values` or `template`, how it must be pinned
+set: the --set arguments' values, where <n> is the hex of the digest of the n-th of `images`
+renders: how many renders it may take (6 when it is left out)
+flags: further arguments
+follows: leaves (kind/path) that hold the reference too, and must say the pinned one
+hashes: leaves that hash a reference, and may change
+random: leaves that differ from render to render
+elsewhere: images outside pod specs that are reported and left
+allowed: images that are let through
+refused: image, says, next, exit: what stops the command, and what the message says
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from helmpin import cli
+from scripts.devtools.binaries import binary
+from tests.support.registry_servers import Server
+
+CHARTS = Path(__file__).parents[1] / "charts"
+NAMES = sorted(path.parent.name for path in CHARTS.glob("*/expect.yaml"))
+EXPECT = {name: yaml.safe_load((CHARTS / name / "expect.yaml").read_text()) for name in NAMES}
+PINNABLE = [name for name in NAMES if "refused" not in EXPECT[name]]
+REFUSED = [name for name in NAMES if "refused" in EXPECT[name]]
+Digests = Mapping[str, str]
+Leaves = dict[tuple[Any, ...], Any]
+
+
+class Machine(NamedTuple):
+    """One helm. helm-pin runs in this process, as `helm pin` starts it: that a helm starts it is shown elsewhere."""
+
+    helm_binary: Path
+    capture: pytest.CaptureFixture[str]
+
+    def pin(self, *args: object) -> tuple[int, str, str]:
+        """`helm pin ARGS`: exit status, standard output, standard error."""
+        status = cli.main([str(arg) for arg in args])
+        printed = self.capture.readouterr()
+        return status, printed.out, printed.err
+
+    def must_pin(self, *args: object) -> str:
+        """`helm pin ARGS`, which must succeed; its standard output."""
+        status, out, err = self.pin(*args)
+        assert status == 0, err
+        return out
+
+    def helm(self, *args: object) -> str:
+        """`helm ARGS`, which must succeed; its standard output."""
+        done = subprocess.run([self.helm_binary, *map(str, args)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def digests(registry: Server) -> Digests:
+    """The digest of each image that a chart may run; all are in the registry, each different."""
+    images = {image for expect in EXPECT.values() for image in expect["images"]}
+    return {image: push(registry, image) for image in sorted(images)}
+
+
+def push(registry: Server, image: str) -> str:
+    """Push an image where a mirror of its registry has it (containerd's convention: the same path)."""
+    name, _, tag = image.partition(":")
+    first, slash, rest = name.partition("/")
+    path = rest if slash and "." in first else name if slash else f"library/{name}"
+    return registry.push_image(path, tag or "latest", salt=image)[0]
+
+
+@pytest.fixture(scope="module", params=["helm3", "helm4"])
+def homes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A helm, and the environment that `helm pin` would have from it."""
+    helm, home = binary(request.param), tmp_path_factory.mktemp(request.param)
+    own = {f"HELM_{kind}_HOME": str(home / kind) for kind in ("DATA", "CONFIG", "CACHE")}
+    return helm, {**own, "HELM_BIN": str(helm), "KUBECONFIG": str(home / "none"), "HOME": str(home)}
+
+
+@pytest.fixture
+def machine(
+    homes: tuple[Path, dict[str, str]],
+    registry: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Machine:
+    """Helm 3, then Helm 4; every registry is mirrored by the one of the tests."""
+    for name in [name for name in os.environ if name.startswith(("HELM_", "DOCKER_", "KUBE"))]:
+        monkeypatch.delenv(name)
+    for name, value in homes[1].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HELM_PIN_REGISTRY_MIRROR", f"*=http://{registry.host}")
+    monkeypatch.chdir(tmp_path)
+    return Machine(homes[0], capsys)
+
+
+@pytest.fixture
+def chart(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> Path:
+    """The chart of that name; what is under its packed/ lies in charts/ as archives."""
+    made = tmp_path / "chart"
+    shutil.copytree(CHARTS / request.param, made)
+    for packed in made.glob("packed/*"):
+        machine.helm("package", packed, "--destination", made / "charts")
+    shutil.rmtree(made / "packed", ignore_errors=True)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("chart", "expect"), [(name, EXPECT[name]) for name in PINNABLE], indirect=["chart"], ids=PINNABLE
+)
+def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests, tmp_path: Path) -> None:
+    """Every image is pinned, in the way that is expected, and nothing else changes."""
+    flags = expect.get("flags", [])
+    plain = leaves(machine.helm("template", "rel", chart))
+    plan = json.loads(machine.must_pin("plan", "rel", chart, "-o", "json", *flags))
+    text = machine.must_pin("template", "rel", chart, *flags)
+
+    planned = {i["image"]: i for i in plan["images"] if i["image"] not in expect.get("allowed", [])}
+    assert {image: i["via"] for image, i in planned.items()} == expect["images"]
+    assert {image: i["digest"] for image, i in planned.items()} == {image: digests[image] for image in planned}
+    assert plan["set"][1::2] == sorted_like(plan["set"][1::2], wanted_settings(expect, digests))
+    assert plan["renders"] <= expect.get("renders", 6)
+    assert [i["image"] for i in plan["elsewhere"]] == expect.get("elsewhere", [])
+
+    everything = expect["images"]
+    only_images_differ(plain, leaves(text), {image: digests[image] for image in everything}, expect)
+
+    by_values = {image: digests[image] for image, via in everything.items() if via == "values"}
+    by_set = machine.helm("template", "rel", chart, *plan["set"])
+    only_images_differ(plain, leaves(by_set), by_values, expect, all_pinned=len(by_values) == len(everything))
+
+    values = tmp_path / "pins.yaml"
+    values.write_text(machine.must_pin("plan", "rel", chart, "-o", "values", *flags))
+    by_file = machine.helm("template", "rel", chart, "-f", values)
+    assert without_random(leaves(by_file), expect) == without_random(leaves(by_set), expect)
+
+
+@pytest.mark.parametrize(
+    ("chart", "expect"), [(name, EXPECT[name]) for name in REFUSED], indirect=["chart"], ids=REFUSED
+)
+def test_refused(chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests) -> None:
+    """What cannot be pinned stops the command with one message that names the image, who uses it, why, and the way out."""
+    refused = expect["refused"]
+    status, out, err = machine.pin("template", "rel", chart, *expect.get("flags", []))
+    assert (status, out) == (refused.get("exit", 3), "")
+    assert err.startswith(f"Error: {refused['image']} cannot be pinned; nothing was deployed\n")
+    assert refused["says"] in err and refused["next"] in err.partition("\n  next  ")[2]
+    assert re.search(r"used by \w+/\w+ container \w+, in [\w-]+/templates/\w+\.yaml", err)
+    assert "Traceback" not in err
+
+    status, out, _ = machine.pin("plan", "rel", chart, "-o", "json", *expect.get("flags", []))
+    plan = json.loads(out)
+    assert status == refused.get("exit", 3)
+    assert [i["image"] for i in plan["unpinned"]] == [refused["image"]]
+    assert {i["image"]: i["digest"] for i in plan["images"] if i["pinned"]} == {
+        image: digests[image] for image in expect["images"]
+    }
+
+
+@pytest.mark.parametrize("chart", ["whole-reference"], indirect=True)
+def test_a_digest_that_is_there_already(chart: Path, machine: Machine, digests: Digests) -> None:
+    """It is asked for, and left as it is."""
+    digest = digests["example.com/team/web:1.2.3"]
+    given = ["--set", f"image=example.com/team/web@{digest}"]
+    plan = json.loads(machine.must_pin("plan", "rel", chart, "-o", "json", *given))
+    assert [(i["via"], i["digest"], i["mutable"]) for i in plan["images"]] == [("chart", digest, False)]
+    assert (plan["set"], plan["renders"]) == ([], 1)
+    assert machine.must_pin("template", "rel", chart, *given) == machine.helm("template", "rel", chart, *given)
+
+
+def wanted_settings(expect: Mapping[str, Any], digests: Digests) -> list[str]:
+    """`set` with the digests put in."""
+    order = list(expect["images"])
+    return [
+        re.sub(r"<(\d+)>", lambda m: digests[order[int(m[1]) - 1]].partition(":")[2], text)
+        for text in expect.get("set", [])
+    ]
+
+
+def sorted_like(found: list[str], wanted: list[str]) -> list[str]:
+    """`wanted` in the order of `found`, so that a failure shows what differs."""
+    return sorted(wanted, key=lambda text: found.index(text) if text in found else len(found))
+
+
+def only_images_differ(
+    plain: Leaves, pinned: Leaves, digests: Digests, expect: Mapping[str, Any], *, all_pinned: bool = True
+) -> None:
+    """Each place that runs one of `digests` runs it at its digest, what follows it says so, and every other leaf is the same."""
+    assert pinned.keys() == plain.keys()
+    ran: set[str] = set()
+    for path, before in plain.items():
+        after, place = pinned[path], place_of(path)
+        if is_image(path):
+            if before in digests:
+                ran.add(before)
+                assert after in at_digest(before, digests[before]), path
+            else:
+                assert after == before, path
+                assert not all_pinned or before in expect.get("allowed", []), f"{before} is pinned nowhere"
+        elif place in expect.get("random", []):
+            assert after != before, f"{place} is not random"
+        elif place in expect.get("follows", []):
+            follows(before, after, digests, all_pinned=all_pinned)
+        elif place not in expect.get("hashes", []):
+            assert (after, type(after)) == (before, type(before)), path
+    outside = {image for image in digests if any(image in str(plain[path]) for path in plain if not is_image(path))}
+    assert ran | (outside if "follows" in expect else set()) >= set(digests)
+
+
+def follows(before: str, after: str, digests: Digests, *, all_pinned: bool) -> None:
+    """A text that holds references holds the pinned ones instead, and is otherwise the same."""
+    assert not all_pinned or after != before
+    for image, digest in digests.items():
+        for form in at_digest(image, digest):
+            after = after.replace(form, image)
+    assert after == before
+
+
+def at_digest(image: str, digest: str) -> tuple[str, str]:
+    """How a pinned image may be written: with its tag, or without."""
+    name, colon, tag = image.rpartition(":")
+    name = name if colon and "/" not in tag else image
+    return (f"{image}@{digest}", f"{name}@{digest}")
+
+
+def is_image(path: tuple[Any, ...]) -> bool:
+    """Whether a leaf is what a container runs or an image volume holds."""
+    lists = ("containers", "initContainers", "ephemeralContainers")
+    return (path[-1] == "image" and path[-3] in lists) or path[-2:] == ("image", "reference")
+
+
+def leaves(manifest: str) -> Leaves:
+    """Every leaf of a manifest, by its document's number and kind, and its path in it."""
+    return {
+        (number, document["kind"], *path): value
+        for number, document in enumerate(filter(None, yaml.safe_load_all(manifest)))
+        for path, value in walk(document)
+    }
+
+
+def walk(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """(path, value) of the scalars under a node, and of what is empty."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    if not children or node in ({}, []):
+        yield path, node
+    for key, child in children:
+        yield from walk(child, (*path, key))
+
+
+def without_random(found: Leaves, expect: Mapping[str, Any]) -> Leaves:
+    """The leaves that are the same in every render."""
+    return {path: value for path, value in found.items() if place_of(path) not in expect.get("random", [])}
+
+
+def place_of(path: tuple[Any, ...]) -> str:
+    """A leaf as expect.yaml names it: Pod/spec.containers.0.image."""
+    return f"{path[1]}/{'.'.join(map(str, path[2:]))}"
