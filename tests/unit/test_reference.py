@@ -343,7 +343,7 @@ def test_parse_is_stable(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["a", "-", "a.", "a/", "a-", ".", ":", "@", "[", "a_", "A", "é", "/", "0"])
 def test_long_texts_take_linear_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for text in (
         piece * 200_000,
         "ghcr.io/" + piece * 200_000 + "!",
@@ -353,4 +353,4 @@ def test_long_texts_take_linear_time(piece: str) -> None:
     ):
         split(text)
         assert len(ours(text).error) < 300
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 5
