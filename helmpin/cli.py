@@ -60,19 +60,66 @@ class Request(NamedTuple):
 
 
 PIN_OPTIONS = (
-    Option("--mutable", "value", "what to do with tags that can move: pin them, or refuse (exit 3)", "pin|refuse", choices=("pin", "refuse"), setting=True),
-    Option("--mutable-tag", "list", "a tag that can move, besides latest, stable, main, 1, 1.25 and the like (repeatable)", "GLOB", setting=True),
-    Option("--allow-unpinned", "list", "let images that match through without a digest (repeatable)", "GLOB", setting=True),
-    Option("--also", "list", "also pin images found outside pod specs, at paths or with names that match (repeatable)", "PATTERN", setting=True),
+    Option(
+        "--mutable",
+        "value",
+        "what to do with tags that can move: pin them, or refuse (exit 3)",
+        "pin|refuse",
+        choices=("pin", "refuse"),
+        setting=True,
+    ),
+    Option(
+        "--mutable-tag",
+        "list",
+        "a tag that can move, besides latest, stable, main, 1, 1.25 and the like (repeatable)",
+        "GLOB",
+        setting=True,
+    ),
+    Option(
+        "--allow-unpinned", "list", "let images that match through without a digest (repeatable)", "GLOB", setting=True
+    ),
+    Option(
+        "--also",
+        "list",
+        "also pin images found outside pod specs, at paths or with names that match (repeatable)",
+        "PATTERN",
+        setting=True,
+    ),
 )
 REGISTRY_OPTIONS = (
-    Option("--registry-mirror", "list", "ask this registry instead of HOST (`*` for all), by containerd's convention (repeatable)", "HOST=URL", setting=True),
-    Option("--registry-plain-http", "list", "speak plain HTTP with this registry; loopback is plain by default (repeatable)", "HOST", setting=True),
-    Option("--registry-ca-file", "value", "trust the certificate authorities in this PEM file for registries", "FILE", setting=True),
-    Option("--registry-timeout", "value", "overall time for all registry requests of the command (default 30s)", "DURATION", setting=True),
+    Option(
+        "--registry-mirror",
+        "list",
+        "ask this registry instead of HOST (`*` for all), by containerd's convention (repeatable)",
+        "HOST=URL",
+        setting=True,
+    ),
+    Option(
+        "--registry-plain-http",
+        "list",
+        "speak plain HTTP with this registry; loopback is plain by default (repeatable)",
+        "HOST",
+        setting=True,
+    ),
+    Option(
+        "--registry-ca-file",
+        "value",
+        "trust the certificate authorities in this PEM file for registries",
+        "FILE",
+        setting=True,
+    ),
+    Option(
+        "--registry-timeout",
+        "value",
+        "overall time for all registry requests of the command (default 30s)",
+        "DURATION",
+        setting=True,
+    ),
     Option("--pull-secrets", "switch", "use the namespace's imagePullSecrets for registries too", setting=True),
 )
-_OUTPUT = Option("--output", "value", "how to print: table, json or yaml", "FORMAT", "-o", ("table", "json", "yaml"), "table")
+_OUTPUT = Option(
+    "--output", "value", "how to print: table, json or yaml", "FORMAT", "-o", ("table", "json", "yaml"), "table"
+)
 _CHART_HELP = "CHART is anything that helm takes: a directory, a .tgz, repo/name, a URL or oci://…"
 
 COMMANDS: dict[str, Command] = {
@@ -96,8 +143,8 @@ COMMANDS: dict[str, Command] = {
     "rollback": Command(
         "RELEASE [REVISION] [flags]",
         "roll back; with --verify prove that the restored revision runs its recorded digests",
-        "With --verify the target is checked first (its record, its manifest, and that the registry still has every digest); then\n"
-        "helm rollback runs with your flags, and the new revision and the cluster are read back and compared.",
+        "With --verify the target is checked first: its record, its manifest, and that the registry still has every digest.\n"
+        "Then helm rollback runs with your flags, and the new revision and the cluster are read back and compared.",
         ("rollback",),
         (
             Option("--verify", "switch", "check before, read back after; refuse what cannot be vouched for"),
@@ -109,8 +156,8 @@ COMMANDS: dict[str, Command] = {
     "history": Command(
         "RELEASE [flags]",
         "show the revisions with their digest sets and what changed",
-        "Each revision as helm history shows it, with how many of its images are pinned, its digest set, and what changed since the\n"
-        "revision before. Revisions that helm-pin did not make are shown as such.",
+        "Each revision as helm history shows it, with how many of its images are pinned, its digest set, and what changed since\n"
+        "the revision before. Revisions that helm-pin did not make are shown as such.",
         ("history",),
         (_OUTPUT, Option("--max", "value", "the most revisions to show (default 256)", "N")),
         (1, 1),
@@ -118,7 +165,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command(
         "RELEASE [flags]",
         "check that what runs is what was recorded",
-        "Five checks, each with its verdict: the record, the stored manifest, the registry, the live workloads, the running pods.",
+        "Five checks, each with its verdict: the record, the stored manifest, the registry, the live workloads, the pods.",
         ("status",),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
@@ -136,9 +183,21 @@ COMMANDS: dict[str, Command] = {
         (
             Option("--all-namespaces", "switch", "every namespace", short="-A"),
             Option("--context", "list", "a kubeconfig context; several are compared side by side (repeatable)", "NAME"),
-            Option("--output", "value", "how to print: table, json, yaml, prometheus or html", "FORMAT", "-o",
-                   ("table", "json", "yaml", "prometheus", "html"), "table"),
-            Option("--fail-on", "list", "what makes the exit status 4: drift, unpinned, unmanaged, mixed, none (default drift)", "KIND"),
+            Option(
+                "--output",
+                "value",
+                "how to print: table, json, yaml, prometheus or html",
+                "FORMAT",
+                "-o",
+                ("table", "json", "yaml", "prometheus", "html"),
+                "table",
+            ),
+            Option(
+                "--fail-on",
+                "list",
+                "what makes the exit status 4: drift, unpinned, unmanaged, mixed, none (default drift)",
+                "KIND",
+            ),
             Option("--registry", "switch", "also ask the registry whether it still has every digest"),
             *REGISTRY_OPTIONS,
         ),
@@ -150,8 +209,21 @@ COMMANDS: dict[str, Command] = {
         f"{_CHART_HELP} With -o values it prints a values file that pins, for helm upgrade -f or GitOps.",
         ("upgrade", "template"),
         (
-            Option("--output", "value", "how to print: table, json, yaml or values", "FORMAT", "-o", ("table", "json", "yaml", "values"), "table"),
-            Option("--verbose", "switch", "also show where each image is used and why it is not pinned in another way", short="-v"),
+            Option(
+                "--output",
+                "value",
+                "how to print: table, json, yaml or values",
+                "FORMAT",
+                "-o",
+                ("table", "json", "yaml", "values"),
+                "table",
+            ),
+            Option(
+                "--verbose",
+                "switch",
+                "also show where each image is used and why it is not pinned in another way",
+                short="-v",
+            ),
             *PIN_OPTIONS,
             *REGISTRY_OPTIONS,
         ),
@@ -171,7 +243,15 @@ COMMANDS: dict[str, Command] = {
         "Renders each chart and reports every image whose tag can move; exit status 3 when there is one. Asks no registry.",
         ("template",),
         (
-            Option("--output", "value", "how to print: text, json, sarif or github", "FORMAT", "-o", ("text", "json", "sarif", "github"), "text"),
+            Option(
+                "--output",
+                "value",
+                "how to print: text, json, sarif or github",
+                "FORMAT",
+                "-o",
+                ("text", "json", "sarif", "github"),
+                "text",
+            ),
             *PIN_OPTIONS[1:3],
         ),
         (1, -1),
@@ -200,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(
             f"Error: helm-pin has a defect: {type(error).__name__}: {error}\n"
-            "  next  run it again with --debug and report what it prints; nothing says that the cluster was changed: see helm history",
+            "  next  run it again with --debug and report what it prints; helm history shows whether the cluster was changed",
             file=sys.stderr,
         )
         return 1
@@ -253,7 +333,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         )
     own = {flag.name for flag in ours.values()}
     options = _options(command, [g for g in given if g.name in own])
-    settings = config.read(options, {o.name for o in command.options if o.setting})
+    settings = config.read(options)
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 
@@ -279,7 +359,9 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
         mine = [g for g in given if g.name == option.name]
         for g in mine:
             if option.choices and g.value not in option.choices:
-                raise UsageError(f"{option.name} takes one of {', '.join(option.choices)}", why=f"it was given {g.value!r}")
+                raise UsageError(
+                    f"{option.name} takes one of {', '.join(option.choices)}", why=f"it was given {g.value!r}"
+                )
         if option.kind == "switch":
             values[key] = is_on(mine, option.name) if mine else None if option.setting else False
         elif option.kind == "list":
@@ -304,12 +386,15 @@ def overview() -> str:
 def command_help(name: str) -> str:
     """What `helm pin NAME --help` prints."""
     command = COMMANDS[name]
-    rows = [(", ".join(filter(None, (o.short, o.name))) + (f" {o.metavar}" if o.metavar else ""), o.help) for o in command.options]
+    rows = [
+        (", ".join(filter(None, (o.short, o.name))) + (f" {o.metavar}" if o.metavar else ""), o.help)
+        for o in command.options
+    ]
     width = max(len(left) for left, _ in rows)
     flags = "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
     settings = (
-        "\n\nWhere a flag is also a setting, HELM_PIN_NAME in the environment (lists separated by spaces) or `name:` in .helm-pin.yaml\n"
-        "gives it too; a flag beats the environment, which beats the file. Settings: "
+        "\n\nSettings can also come from HELM_PIN_NAME in the environment (lists separated by spaces), or from `name:` in\n"
+        ".helm-pin.yaml; a flag beats the environment, which beats the file. Settings: "
         + ", ".join(o.name.removeprefix("--") for o in command.options if o.setting)
         if any(o.setting for o in command.options)
         else ""
@@ -321,5 +406,5 @@ def command_help(name: str) -> str:
     )
 
 
-def _terminate(signum: int, frame: object) -> None:
+def _terminate(signum: int, _frame: object) -> None:
     raise SystemExit(128 + signum)

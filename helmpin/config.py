@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +29,12 @@ class Settings(NamedTuple):
     registry: RegistrySettings
 
 
-def read(options: Mapping[str, Any], wanted: Collection[str], environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Settings:
-    """The settings from the flags given, the environment and the file. `wanted` names the flags that this command has.
+def read(
+    options: Mapping[str, Any],
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+) -> Settings:
+    """The settings from the flags given, the environment and the file.
 
     Raises UsageError, naming where the bad value stands.
     """
@@ -61,14 +65,22 @@ def read(options: Mapping[str, Any], wanted: Collection[str], environ: Mapping[s
     )
 
 
-def _registry(lists: Mapping[str, tuple[str, ...]], ca_file: str | None, timeout: Any, timeout_where: str) -> RegistrySettings:
+def _registry(
+    lists: Mapping[str, tuple[str, ...]], ca_file: str | None, timeout: Any, timeout_where: str
+) -> RegistrySettings:
     mirrors = []
     for item in lists["registry-mirror"]:
         host, equals, url = item.partition("=")
         if not (host and equals and url):
-            raise UsageError("a registry mirror is HOST=URL", where="--registry-mirror or HELM_PIN_REGISTRY_MIRROR", why=f"it is {item!r}")
+            raise UsageError(
+                "a registry mirror is HOST=URL",
+                where="--registry-mirror or HELM_PIN_REGISTRY_MIRROR",
+                why=f"it is {item!r}",
+            )
         mirrors.append((host, url))
-    settings = RegistrySettings(mirrors=tuple(mirrors), plain_http=frozenset(lists["registry-plain-http"]), ca_file=ca_file)
+    settings = RegistrySettings(
+        mirrors=tuple(mirrors), plain_http=frozenset(lists["registry-plain-http"]), ca_file=ca_file
+    )
     if timeout is None:
         return settings
     return settings._replace(timeout=seconds(str(timeout), timeout_where))
@@ -102,7 +114,11 @@ def _file(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"{FILE} is not a mapping", where=str(path))
     unknown = sorted(str(name) for name in loaded if name not in NAMES)
     if unknown:
-        raise UsageError(f"unknown key in {FILE}: {', '.join(unknown)}", where=str(path), todo=f"the keys are {', '.join(sorted(NAMES))}")
+        raise UsageError(
+            f"unknown key in {FILE}: {', '.join(unknown)}",
+            where=str(path),
+            todo=f"the keys are {', '.join(sorted(NAMES))}",
+        )
     return loaded
 
 

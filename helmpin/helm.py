@@ -97,7 +97,9 @@ class Helm:
         if not found:
             raise UsageError(
                 f"helm not found: {binary}",
-                why="HELM_BIN names no program" if environ.get("HELM_BIN") else "HELM_BIN is not set, and there is no helm on PATH",
+                why="HELM_BIN names no program"
+                if environ.get("HELM_BIN")
+                else "HELM_BIN is not set, and there is no helm on PATH",
                 todo="run it as `helm pin …`, or set HELM_BIN to the helm to use",
             )
         return cls(found, debug=environ.get("HELM_DEBUG", "").lower() in ("1", "true", "t"))
@@ -169,7 +171,9 @@ class Helm:
         total: dict[str, float] = {}
         for what, seconds in self.spent:
             total[what] = total.get(what, 0) + seconds
-        parts = ", ".join(f"{what} {seconds * 1000:.0f} ms" for what, seconds in sorted(total.items(), key=lambda item: -item[1]))
+        parts = ", ".join(
+            f"{what} {seconds * 1000:.0f} ms" for what, seconds in sorted(total.items(), key=lambda item: -item[1])
+        )
         print(f"[helm-pin] time: {parts}", file=sys.stderr)
 
     @contextmanager
@@ -224,6 +228,12 @@ def _masked(flag: str, value: str) -> str:
 
 def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     """The error for a helm that ended with `status`, in helm's own words without its `Error: `."""
-    words = [line for line in stderr.splitlines() if line.strip() and not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
+    words = [
+        line
+        for line in stderr.splitlines()
+        if line.strip() and not line.startswith(("WARNING:", "coalesce.go", "walk.go"))
+    ]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
-    return HelmFailed(f"helm {args[0] if args else ''} failed", why=why or f"helm ended with status {status} and said nothing")
+    return HelmFailed(
+        f"helm {args[0] if args else ''} failed", why=why or f"helm ended with status {status} and said nothing"
+    )

@@ -27,7 +27,9 @@ _FLAGS = {
 class Kubectl:
     """kubectl, pointed at the cluster and namespace that helm was told. Its runs are logged with helm's (`--debug`)."""
 
-    def __init__(self, helm: Helm, *, context: str = "", namespace: str = "", environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, helm: Helm, *, context: str = "", namespace: str = "", environ: Mapping[str, str] = os.environ
+    ) -> None:
         self._helm = helm
         self._flags = [f"{flag}={environ[name]}" for name, flag in _FLAGS.items() if environ.get(name)]
         if context:
@@ -46,18 +48,27 @@ class Kubectl:
         """Run kubectl and read the JSON that it prints (None when it prints nothing). Raises HelmFailed in kubectl's words."""
         program = shutil.which("kubectl")
         if program is None:
-            raise HelmFailed("kubectl not found", why="the live cluster is read with kubectl, and there is none on PATH", todo="install kubectl")
+            raise HelmFailed(
+                "kubectl not found",
+                why="the live cluster is read with kubectl, and there is none on PATH",
+                todo="install kubectl",
+            )
         started = time.perf_counter()
         done = subprocess.run(
             [program, *self._flags, f"--namespace={self.namespace}", *args, "-o", "json"],
             input=stdin.encode() if stdin is not None else None,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
+            check=False,
         )
         self._helm.log(args, time.perf_counter() - started, program="kubectl")
         if done.returncode:
             words = done.stderr.decode(errors="replace").strip()
-            raise HelmFailed(f"kubectl {args[0]} failed", why=words.removeprefix("error: "), todo="check access: kubectl auth can-i --list")
+            raise HelmFailed(
+                f"kubectl {args[0]} failed",
+                why=words.removeprefix("error: "),
+                todo="check access: kubectl auth can-i --list",
+            )
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def items(self, args: Sequence[str], stdin: str | None = None) -> list[dict[str, Any]]:

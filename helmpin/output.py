@@ -13,7 +13,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as helm and kubectl print them: upper-case headers, three spaces between, no lines."""
     cells = [list(headers), *[list(map(str, row)) for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 def as_json(data: Any) -> str:
@@ -25,7 +27,9 @@ def as_yaml(data: Any) -> str:
     """YAML in block style, keys in their order, no line broken."""
     import yaml
 
-    return yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 20).rstrip("\n")
+    return yaml.dump(
+        data, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 20
+    ).rstrip("\n")
 
 
 def show(data: Any, form: str) -> None:

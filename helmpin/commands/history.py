@@ -43,7 +43,9 @@ def describe(found: list[storage.Revision]) -> list[dict[str, Any]]:
                 "appVersion": revision.app_version,
                 "description": revision.description,
                 "pinned": f"{_pinned(revision)}/{total}",
-                "images": [{"reference": i.reference, "digest": i.digest, "via": i.via} for i in record.images] if record else [],
+                "images": [{"reference": i.reference, "digest": i.digest, "via": i.via} for i in record.images]
+                if record
+                else [],
                 "set": record.set_id if record else None,
                 "changes": _changes(before, digests) if before is not None and digests is not None else [],
                 "record": "ok" if record else "invalid" if problem else "none",
@@ -83,7 +85,17 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
     marks = {"ok": str(row["set"]), "none": "not by helm-pin", "invalid": "invalid record"}
     changes = "; ".join(_change(change) for change in row["changes"])
     updated = row["updated"][:19].replace("T", " ")
-    fields = (row["revision"], updated, row["status"], row["chart"], row["appVersion"], row["pinned"], marks[row["record"]], row["description"], changes)
+    fields = (
+        row["revision"],
+        updated,
+        row["status"],
+        row["chart"],
+        row["appVersion"],
+        row["pinned"],
+        marks[row["record"]],
+        row["description"],
+        changes,
+    )
     return tuple(map(str, fields))
 
 

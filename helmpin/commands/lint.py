@@ -40,7 +40,9 @@ def run(request: Request) -> int:
         print(output.as_json(_sarif(found)))
     elif form == "github":
         for f in found:
-            print(f"::error file={f.file},title=mutable image tag::{f.use.image} in {f.use.kind}/{f.use.name}: {f.reason}")
+            print(
+                f"::error file={f.file},title=mutable image tag::{f.use.image} in {f.use.kind}/{f.use.name}: {f.reason}"
+            )
     else:
         for f in found:
             print(f"{f.file}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.reason}")
@@ -89,7 +91,9 @@ def _sarif(found: list[Finding]) -> dict[str, Any]:
     rule = {
         "id": RULE,
         "shortDescription": {"text": "An image tag that can move"},
-        "help": {"text": "The same chart runs different containers on different days. Pin it: helm pin upgrade, or set a digest."},
+        "help": {
+            "text": "The same chart runs different containers on different days. Pin it: helm pin upgrade, or set a digest."
+        },
     }
     results = [
         {
@@ -101,4 +105,8 @@ def _sarif(found: list[Finding]) -> dict[str, Any]:
         for f in found
     ]
     driver = {"name": "helm-pin", "version": __version__, "rules": [rule]}
-    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }

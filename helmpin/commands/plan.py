@@ -25,14 +25,14 @@ def run(request: Request) -> int:
         elif form == "values":
             print(output.as_yaml(plan.values_file()))
         else:
-            output.show(describe(plan, request), form)
+            output.show(describe(plan), form)
         if request.settings.mutable == "refuse":
             plan.refuse_mutable()
         plan.refuse_problems()
     return 0
 
 
-def describe(plan: Plan, request: Request) -> dict[str, Any]:
+def describe(plan: Plan) -> dict[str, Any]:
     """The plan as data."""
     return {
         "release": plan.release,
@@ -42,7 +42,8 @@ def describe(plan: Plan, request: Request) -> dict[str, Any]:
         "renders": plan.renders,
         "images": [image(d) for d in plan.decisions],
         "elsewhere": [
-            {"image": u.image, "source": u.source, "kind": u.kind, "name": u.name, "place": u.elsewhere} for u in plan.render.elsewhere()
+            {"image": u.image, "source": u.source, "kind": u.kind, "name": u.name, "place": u.elsewhere}
+            for u in plan.render.elsewhere()
         ],
         "unpinned": [{"image": d.image, "reason": d.problem, "kind": d.kind} for d in plan.decisions if d.problem],
     }
@@ -62,7 +63,13 @@ def image(d: Decision) -> dict[str, Any]:
         "values": list(d.values),
         "notes": list(d.notes),
         "uses": [
-            {"source": u.source, "kind": u.kind, "name": u.name, "container": u.container, "path": ".".join(map(str, u.path))}
+            {
+                "source": u.source,
+                "kind": u.kind,
+                "name": u.name,
+                "container": u.container,
+                "path": ".".join(map(str, u.path)),
+            }
             for u in d.uses
         ],
     }

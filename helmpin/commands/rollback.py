@@ -35,7 +35,9 @@ def run(request: Request) -> int:
         output.say(_unvouched(now))
         return 0
     if record is None:
-        output.say(f"Revision {now.revision} restores revision {target.revision}, which has no usable record: nothing can be vouched for.")
+        output.say(
+            f"Revision {now.revision} restores revision {target.revision}, which has no usable record: not vouched for."
+        )
         return 0
     release.check(now, record)
     _compare_with_cluster(request, now, record)
@@ -51,7 +53,11 @@ def _target(request: Request) -> Stored:
     if not wanted:
         wanted = release.read(request.helm, name).revision - 1
     if wanted < 1:
-        raise HelmFailed(f"release {name} has no revision to roll back to", why="it has only one revision", todo=f"helm pin history {name}")
+        raise HelmFailed(
+            f"release {name} has no revision to roll back to",
+            why="it has only one revision",
+            todo=f"helm pin history {name}",
+        )
     return release.read(request.helm, name, wanted)
 
 
@@ -72,14 +78,20 @@ def _preflight(request: Request, target: Stored) -> DigestSet | None:
     missing = verify.at_registry(record, request.settings.registry)
     if missing.gone or missing.silent:
         verify.refuse_missing(missing, where, _way_out(request, target) if missing.gone else "")
-    output.say(f"Revision {target.revision}: {len(record.images)} images, set {record.set_id}; the registry has every digest.")
+    output.say(
+        f"Revision {target.revision}: {len(record.images)} images, set {record.set_id}; the registry has every digest."
+    )
     return record
 
 
 def _way_out(request: Request, target: Stored) -> str:
     """The nearest earlier revision that can be restored, if there is one."""
     for revision in reversed(storage.revisions(request.helm, target.release, 256)):
-        if revision.stored.revision >= target.revision or revision.status in ("failed", "pending-install", "pending-upgrade"):
+        if revision.stored.revision >= target.revision or revision.status in (
+            "failed",
+            "pending-install",
+            "pending-upgrade",
+        ):
             continue
         try:
             record = release.check(revision.stored)
@@ -87,7 +99,8 @@ def _way_out(request: Request, target: Stored) -> str:
             continue
         missing = verify.at_registry(record, request.settings.registry)
         if not (missing.gone or missing.silent):
-            return f"helm pin rollback {target.release} {revision.stored.revision} --verify: revision {revision.stored.revision} can be restored"
+            number = revision.stored.revision
+            return f"helm pin rollback {target.release} {number} --verify: revision {number} can be restored"
     return "push the image again, or deploy another version: no earlier revision can be restored"
 
 
@@ -96,7 +109,9 @@ def _compare_with_cluster(request: Request, now: Stored, record: DigestSet) -> N
     live = verify.live_objects(now, kubectl)
     checks = [verify.live_check(live)]
     if is_on(request.flags, "--wait") or (last(request.flags, "--wait") or "") not in ("", "false"):
-        checks.append(wait_for_pods(live, record, kubectl, request.settings.registry, last(request.flags, "--timeout") or "5m0s"))
+        checks.append(
+            wait_for_pods(live, record, kubectl, request.settings.registry, last(request.flags, "--timeout") or "5m0s")
+        )
     for check in checks:
         if check.verdict == verify.FAILED:
             raise VerificationFailed(
@@ -116,7 +131,9 @@ def _state(request: Request, name: str) -> str:
         live = verify.live_check(verify.live_objects(now, Kubectl(request.helm)))
     except HelmPinError as error:
         return f"the state cannot be read: {error.what}"
-    return "\n".join((f"revision {now.revision} is {now.status}", f"{live.name}: {live.verdict}, {live.summary}", *live.details))
+    return "\n".join(
+        (f"revision {now.revision} is {now.status}", f"{live.name}: {live.verdict}, {live.summary}", *live.details)
+    )
 
 
 def _unvouched(now: Stored) -> str:
@@ -124,5 +141,7 @@ def _unvouched(now: Stored) -> str:
     try:
         record = release.check(now)
     except VerificationFailed as error:
-        return f"Revision {now.revision}: {error.what} ({error.why.splitlines()[0]}). Not vouched for; --verify refuses such a rollback."
-    return f"Revision {now.revision} has the digests of set {record.set_id} in its manifest. Not checked: the registry, the cluster (--verify does)."
+        why = error.why.splitlines()[0]
+        return f"Revision {now.revision}: {error.what} ({why}). Not vouched for; --verify refuses such a rollback."
+    kept = f"Revision {now.revision} has the digests of set {record.set_id} in its manifest."
+    return f"{kept} Not checked: the registry, the cluster (--verify does)."

@@ -25,8 +25,12 @@ def run(request: Request) -> int:
             for detail in check.details:
                 print(f"             {detail}")
     else:
-        data = [{"check": c.name, "verdict": c.verdict, "summary": c.summary, "details": list(c.details)} for c in checks]
-        output.show({"release": stored.release, "revision": stored.revision, "status": stored.status, "checks": data}, form)
+        data = [
+            {"check": c.name, "verdict": c.verdict, "summary": c.summary, "details": list(c.details)} for c in checks
+        ]
+        output.show(
+            {"release": stored.release, "revision": stored.revision, "status": stored.status, "checks": data}, form
+        )
     return 4 if any(check.verdict == FAILED for check in checks) else 0
 
 
@@ -37,9 +41,17 @@ def _checks(request: Request, stored: release.Stored) -> list[Check]:
         rest = ("manifest", "registry", "workloads", "pods")
         return [first, *(Check(name, SKIPPED, "there is no record to compare with") for name in rest)]
     checks = [first, verify.manifest_check(stored, record)]
-    checks.append(verify.registry_check(record, registry) if registry is not None else Check("registry", SKIPPED, "--no-registry"))
+    checks.append(
+        verify.registry_check(record, registry) if registry is not None else Check("registry", SKIPPED, "--no-registry")
+    )
     if stored.status != "deployed":
-        return [*checks, *(Check(name, SKIPPED, f"revision {stored.revision} is {stored.status}, not deployed") for name in ("workloads", "pods"))]
+        return [
+            *checks,
+            *(
+                Check(name, SKIPPED, f"revision {stored.revision} is {stored.status}, not deployed")
+                for name in ("workloads", "pods")
+            ),
+        ]
     kubectl = Kubectl(request.helm)
     live = verify.live_objects(stored, kubectl)
     return [*checks, verify.live_check(live), verify.pods_check(live, record, kubectl, registry)]

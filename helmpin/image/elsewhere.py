@@ -64,7 +64,9 @@ class Also:
                 found = [(image, len(text) - len(image))] if _is_reference(image) else []
             for n, (image, start) in enumerate(found):
                 asked = rule or any(fnmatchcase(image, g) for g in self._globs)
-                yield Elsewhere(image, path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}"), place, asked)
+                yield Elsewhere(
+                    image, path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}"), place, asked
+                )
 
 
 @cache

@@ -6,7 +6,22 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-MOVING = ("latest", "stable", "edge", "nightly", "main", "master", "dev", "devel", "develop", "development", "canary", "rolling", "lts", "snapshot")
+MOVING = (
+    "latest",
+    "stable",
+    "edge",
+    "nightly",
+    "main",
+    "master",
+    "dev",
+    "devel",
+    "develop",
+    "development",
+    "canary",
+    "rolling",
+    "lts",
+    "snapshot",
+)
 """Tags that publishers move by design; each also with a suffix after `-` (`latest-alpine`, `main-debian`)."""
 _FLOATING = re.compile(r"v?\d{1,5}(\.\d{1,5})?([-_+].*)?")
 _BUILD = re.compile(r"\d{6,}|[0-9a-f]{7,}")
@@ -24,7 +39,10 @@ def reason(tag: str | None, digest: str | None = None, globs: Iterable[str] = ()
     lowered = tag.lower()
     if any(fnmatchcase(tag, glob) for glob in globs):
         return f"tag {tag} matches --mutable-tag"
-    if any(lowered == word or lowered.startswith((word + "-", word + "_")) or lowered.endswith("-" + word) for word in MOVING):
+    if any(
+        lowered == word or lowered.startswith((word + "-", word + "_")) or lowered.endswith("-" + word)
+        for word in MOVING
+    ):
         return f"tag {tag} moves by design"
     if _FLOATING.fullmatch(tag) and not _BUILD.search(tag):
         return f"tag {tag} is a floating version"

@@ -46,8 +46,12 @@ def template(sources: Iterable[str]) -> str:
         path = " ".join(f'"Subcharts" "{name}"' for name in re.findall(r"/charts/([^/]+)(?=/)", source))
         lines.append(f"{{{{- $scope := index $ {path} -}}}}" if path else "{{- $scope := $ -}}")
         lines.append(
-            '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart "Files" $scope.Files '
-            f'"Capabilities" $scope.Capabilities "Subcharts" $scope.Subcharts "Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
+            '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '
+            '"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" $scope.Subcharts '
+            f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
         )
         lines.append(f'{{{{- $_ := set $again "{source}" (include "{source}" $copy) -}}}}')
-    return "\n".join(lines) + f"\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  {MARK}\ndata:\n  values: {{{{ $again | toJson | toJson }}}}\n"
+    return (
+        "\n".join(lines)
+        + f"\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  {MARK}\ndata:\n  values: {{{{ $again | toJson | toJson }}}}\n"
+    )

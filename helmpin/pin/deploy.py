@@ -24,10 +24,21 @@ def deploy(helm: Helm, plan: Plan, command: str, *, refuse_mutable: bool) -> int
     plan.refuse_problems()
     output.say(summary(plan))
     reset = ["--reset-values"] if command == "upgrade" else []
-    arguments = [command, plan.release, str(plan.staged.path), *words(plan.flags), *reset, *plan.value_arguments, *plan.set_arguments]
+    arguments = [
+        command,
+        plan.release,
+        str(plan.staged.path),
+        *words(plan.flags),
+        *reset,
+        *plan.value_arguments,
+        *plan.set_arguments,
+    ]
     done = helm.watch(arguments)
     if done.status:
-        raise HelmFailed(f"helm {command} failed; its own words are above", todo=f"helm history {plan.release} shows what state the release is in")
+        raise HelmFailed(
+            f"helm {command} failed; its own words are above",
+            todo=f"helm history {plan.release} shows what state the release is in",
+        )
     if _is_dry_run(plan):
         output.say("Dry run: nothing was deployed.")
         return 0
@@ -49,8 +60,6 @@ def summary(plan: Plan) -> str:
     rows = []
     for d in plan.decisions:
         name, tag, _ = split(d.image)
-        how = d.problem if d.problem else f"{d.strategy}: {', '.join(d.values)}" if d.values else d.strategy
+        how = d.problem or (f"{d.strategy}: {', '.join(d.values)}" if d.values else d.strategy)
         rows.append((name, tag or ("-" if d.via == "chart" else "(latest)"), output.short(d.digest) or "-", how))
     return output.table(("IMAGE", "TAG", "DIGEST", "HOW"), rows) if rows else "The chart uses no images."
-
-

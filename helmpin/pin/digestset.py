@@ -109,7 +109,9 @@ def parse(text: str, where: str) -> DigestSet:
             tuple(str(image) for image in record.get("allowed", [])),
         )
         if record.get("set") != digest_set.set_id:
-            raise ValueError(f"its digest set says {record.get('set')!r}, its images make {digest_set.set_id!r}: it was changed by hand")
+            raise ValueError(
+                f"its digest set says {record.get('set')!r}, its images make {digest_set.set_id!r}: it was changed by hand"
+            )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VerificationFailed(
             "the digest record is not valid",

@@ -39,6 +39,8 @@ def _from_template(pattern: str, helm: Helm) -> str:
         chart = Path(folder) / "name"
         (chart / "templates").mkdir(parents=True)
         (chart / "Chart.yaml").write_text("apiVersion: v2\nname: name\nversion: 0.0.0\n")
-        (chart / "templates" / "name.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n")
+        (chart / "templates" / "name.yaml").write_text(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n"
+        )
         text = helm.run(["template", "--name-template", pattern, str(chart)])
-    return re.findall(r"(?m)^  name: (\S+)$", text)[0]
+    return str(re.findall(r"(?m)^  name: (\S+)$", text)[0])

@@ -21,7 +21,7 @@ MAX_RENDERS = 6
 class Renderer(Protocol):
     """Renders the staged chart with these further arguments; raises HelmFailed."""
 
-    def __call__(self, extra: Sequence[str]) -> Render: ...  # noqa: D102
+    def __call__(self, extra: Sequence[str]) -> Render: ...
 
 
 class Outcome(NamedTuple):
@@ -122,7 +122,11 @@ class Search:
                 continue
             comparison = compare(self.plain, after, self.digests)
             collateral = self._true_collateral(comparison, after)
-            failing = [use for use in self.uses if not is_pin(use.image, comparison.images.get(use.key, ""), self.digests[use.image])]
+            failing = [
+                use
+                for use in self.uses
+                if not is_pin(use.image, comparison.images.get(use.key, ""), self.digests[use.image])
+            ]
             if not failing and not collateral:
                 self._stop_watching()
                 return outcome._replace(render=after, renders=self.renders)
@@ -130,16 +134,22 @@ class Search:
             advanced = self._blame_collateral(collateral, {use.key for use in failing})
             self._blame_failing(failing, comparison, advanced)
         left = self.uses if failure else failing
-        return self._outcome(self.plain, {use.key: failure or "no value and no template line carries it" for use in left})
+        return self._outcome(
+            self.plain, {use.key: failure or "no value and no template line carries it" for use in left}
+        )
 
     def _mentions_of(self, source: str) -> Mentions:
-        """What the templates of the chart that `source` belongs to read; a chart that reads nothing itself lives on its library."""
+        """What the templates of the chart that `source` belongs to read."""
         path = self.staged.source_to_path(source) if source else ""
         folder = path[: path.rfind("templates/")]
         if folder not in self._mentions:
             files = self.staged.template_files()
             own = [text for name, text in files.items() if name.startswith(f"{folder}templates/")]
-            library = [text for name, text in files.items() if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")]
+            library = [
+                text
+                for name, text in files.items()
+                if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")
+            ]
             self._mentions[folder] = Mentions(own, library)
         return self._mentions[folder]
 
@@ -148,7 +158,11 @@ class Search:
     def _watch_random(self) -> bool:
         """Have the confirming renders evaluate what may be random twice. Returns whether there is anything to watch."""
         paths = again.may_be_random(self.staged.template_files())
-        sources = {d.source for d in self.plain.documents if d.source and self.staged.source_to_path(d.source) in paths} if paths else set()
+        sources = (
+            {d.source for d in self.plain.documents if d.source and self.staged.source_to_path(d.source) in paths}
+            if paths
+            else set()
+        )
         if sources:
             self.staged.write_template(again.TEMPLATE, again.template(sources))
         return bool(sources)
@@ -191,7 +205,9 @@ class Search:
     def _wrap(self, use: ImageUse) -> None:
         self.wrapped.add(use.key)
         if use.source:
-            self.wrapper.pin(use.source, use.image, pinned_form(use.image, self.digests[use.image]), anywhere=bool(use.elsewhere))
+            self.wrapper.pin(
+                use.source, use.image, pinned_form(use.image, self.digests[use.image]), anywhere=bool(use.elsewhere)
+            )
 
     # -- what a render taught ----------------------------------------------------------------------------------------
 
@@ -249,7 +265,9 @@ class Search:
             if not bad:
                 continue
             good = [use for use in group.uses if use.key not in unsettled]
-            self._note(bad, f"{_names({ladder[0] for ladder in group.ladders})}: gives {comparison.images.get(bad[0].key)!r}")
+            self._note(
+                bad, f"{_names({ladder[0] for ladder in group.ladders})}: gives {comparison.images.get(bad[0].key)!r}"
+            )
             if good:  # the values are right for some: the others do not read them
                 for use in bad:
                     self._wrap(use)
@@ -264,7 +282,10 @@ class Search:
             scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
             named = [g for g in active if g.scope in scopes]
         for group in named or active:
-            self._note(group.uses, f"{_names({ladder[0] for ladder in group.ladders})}: the chart refuses it: {why.splitlines()[-1][:200]}")
+            self._note(
+                group.uses,
+                f"{_names({ladder[0] for ladder in group.ladders})}: the chart refuses it: {why.splitlines()[-1][:200]}",
+            )
             group.advance(set())
 
     def _note(self, uses: Iterable[ImageUse], text: str) -> None:
@@ -282,7 +303,9 @@ class Search:
                 if use.key not in self.wrapped:
                     strategies[use.key] = (names, tuple(group.settings()))
         args = arguments(settings, self.values.tree)
-        return Outcome(tuple(settings), args, frozenset(self.wrapped), strategies, dict(self.notes), failed, render, self.renders)
+        return Outcome(
+            tuple(settings), args, frozenset(self.wrapped), strategies, dict(self.notes), failed, render, self.renders
+        )
 
 
 def scope_of(source: str) -> tuple[str, ...]:

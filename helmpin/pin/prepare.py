@@ -36,7 +36,19 @@ if TYPE_CHECKING:
 
 VALUE_FLAGS = frozenset({"--values", "--set", "--set-string", "--set-json", "--set-file", "--set-literal"})
 REUSE_FLAGS = frozenset({"--reuse-values", "--reset-then-reuse-values", "--reset-values"})
-NOT_RENDERED = frozenset({"--dry-run", "--wait", "--wait-for-jobs", "--no-hooks", "--skip-tests", "--show-only", "--output-dir", "--debug", "--validate"})
+NOT_RENDERED = frozenset(
+    {
+        "--dry-run",
+        "--wait",
+        "--wait-for-jobs",
+        "--no-hooks",
+        "--skip-tests",
+        "--show-only",
+        "--output-dir",
+        "--debug",
+        "--validate",
+    }
+)
 """Flags that helm template has too, but that must not shape the renders: every hook and test of the release is pinned."""
 PLACEHOLDERS = frozenset({"auto"})
 """Texts that stand for an image which a webhook fills in (Istio's injection templates)."""
@@ -46,11 +58,11 @@ class Asked(Protocol):
     """What is needed of the command line's Request."""
 
     @property
-    def flags(self) -> list[Given]: ...  # noqa: D102
+    def flags(self) -> list[Given]: ...
     @property
-    def settings(self) -> Settings: ...  # noqa: D102
+    def settings(self) -> Settings: ...
     @property
-    def helm(self) -> Helm: ...  # noqa: D102
+    def helm(self) -> Helm: ...
 
 
 class Decision(NamedTuple):
@@ -115,7 +127,11 @@ class Plan(NamedTuple):
             lines += [f"    used by {use.place()}" for use in d.uses[:3]]
             lines += [f"    and {len(d.uses) - 3} more"] if len(d.uses) > 3 else []
         error: type[HelmPinError] = RegistryUnavailable if any(d.kind == "registry" for d in bad) else Refused
-        what = f"{len(bad)} of {len(self.decisions)} images cannot be pinned" if len(bad) > 1 else f"{bad[0].image} cannot be pinned"
+        what = (
+            f"{len(bad)} of {len(self.decisions)} images cannot be pinned"
+            if len(bad) > 1
+            else f"{bad[0].image} cannot be pinned"
+        )
         todo = "\n".join(dict.fromkeys(d.todo for d in bad if d.todo))
         raise error(what + "; nothing was deployed", why="\n".join(lines), todo=todo)
 
@@ -130,21 +146,29 @@ class Plan(NamedTuple):
             lines += [f"    used by {use.place()}" for use in d.uses]
             lines.append(f"    set by  {', '.join(d.values) or 'no value: the template itself'}")
             lines.append(f"    now     {d.digest or d.problem}")
-        count = "1 image has a tag that can move" if len(moving) == 1 else f"{len(moving)} images have tags that can move"
-        raise Refused(count + "; nothing was deployed", why="\n".join(lines), todo="set a digest or a full version, or pin them: --mutable pin")
+        count = (
+            "1 image has a tag that can move" if len(moving) == 1 else f"{len(moving)} images have tags that can move"
+        )
+        raise Refused(
+            count + "; nothing was deployed",
+            why="\n".join(lines),
+            todo="set a digest or a full version, or pin them: --mutable pin",
+        )
 
 
 @contextmanager
-def prepare(asked: Asked, release: str, chart: str, *, deploys: str = "", mode: str = "template") -> Iterator[Plan]:
+def prepare(asked: Asked, release: str, chart: str, *, deploys: str = "") -> Iterator[Plan]:
     """Stage the chart, find its images, resolve and pin them; the staged chart lives as long as the block.
 
     deploys: `upgrade` or `install` when the plan will be deployed (then values are reused as helm would, and the record is
-    written), '' for plan and template. mode: the helm command whose rendering flags the user may have given.
+    written), '' for plan and template.
     Raises HelmPinError; images that cannot be pinned are in the plan, for the caller to refuse.
     """
     helm, settings = asked.helm, asked.settings
     warm_up(settings.registry)
-    source = ChartSource(chart, tuple(words(f for f in asked.flags if f.name in SOURCE_FLAGS)), is_on(asked.flags, "--dependency-update"))
+    source = ChartSource(
+        chart, tuple(words(f for f in asked.flags if f.name in SOURCE_FLAGS)), is_on(asked.flags, "--dependency-update")
+    )
     flags = [f for f in asked.flags if f.name not in SOURCE_FLAGS | {"--dependency-update"}]
     with ExitStack() as stack:
         given = _values(flags, stack)
@@ -154,7 +178,7 @@ def prepare(asked: Asked, release: str, chart: str, *, deploys: str = "", mode: 
         templates = staged.template_files()
         renderer = _Renderer(helm, staged, release, rest, deploys, templates, values, Also(settings.also))
         plain = renderer.first()
-        plan = _decide(plain, staged, templates, renderer, values, settings, release, rest)
+        plan = _decide(plain, staged, renderer, values, settings, release, rest)
         yield plan
 
 
@@ -194,7 +218,15 @@ class _Renderer:
     """Renders the staged chart, each time the same way."""
 
     def __init__(
-        self, helm: Helm, staged: StagedChart, release: str, flags: list[Given], deploys: str, templates: Mapping[str, str], values: _Values, also: Also
+        self,
+        helm: Helm,
+        staged: StagedChart,
+        release: str,
+        flags: list[Given],
+        deploys: str,
+        templates: Mapping[str, str],
+        values: _Values,
+        also: Also,
     ) -> None:
         self.helm, self.staged, self.release, self.values, self.deploys = helm, staged, release, values, deploys
         known = helm.flags("template")
@@ -239,7 +271,11 @@ class _Renderer:
         finally:
             self.staged.remove_template(PROBE)
         if render.values is None:
-            raise HelmFailed("helm did not print the chart's values", why="the post-renderer took them out", todo="let objects that it does not know pass")
+            raise HelmFailed(
+                "helm did not print the chart's values",
+                why="the post-renderer took them out",
+                todo="let objects that it does not know pass",
+            )
         self.computed = render.values
         return render
 
@@ -262,7 +298,20 @@ class _Renderer:
 
     def __call__(self, extra: Sequence[str], extra_flags: Sequence[str] = ()) -> Render:
         name = [self.release] if self.release else []
-        return parse(self.helm.run(["template", *name, str(self.staged.path), *self.arguments, *extra_flags, *self.values.arguments, *extra]), self.also)
+        return parse(
+            self.helm.run(
+                [
+                    "template",
+                    *name,
+                    str(self.staged.path),
+                    *self.arguments,
+                    *extra_flags,
+                    *self.values.arguments,
+                    *extra,
+                ]
+            ),
+            self.also,
+        )
 
 
 def _values(flags: list[Given], stack: ExitStack) -> list[str]:
@@ -284,7 +333,6 @@ def _values(flags: list[Given], stack: ExitStack) -> list[str]:
 def _decide(
     plain: Render,
     staged: StagedChart,
-    templates: Mapping[str, str],
     renderer: _Renderer,
     values: _Values,
     settings: Settings,
@@ -313,7 +361,9 @@ def _decide(
             if d.digest and d.reference and not d.problem
         )
         allowed = tuple(image for image, (_, kind, _) in problems.items() if kind == "allowed")
-        return DigestSet(f"helm-pin {__version__}", created, images, tuple(outcome.arguments), undo_of(outcome.settings), allowed)
+        return DigestSet(
+            f"helm-pin {__version__}", created, images, tuple(outcome.arguments), undo_of(outcome.settings), allowed
+        )
 
     def prepare_render(outcome: Outcome) -> None:
         staged.annotate(ANNOTATION, record(outcome).to_json())
@@ -324,7 +374,19 @@ def _decide(
     final = record(outcome)
     staged.annotate(ANNOTATION, final.to_json())
     decisions = _decisions(uses, references, resolved, problems, outcome, settings)
-    return Plan(release, staged, decisions, outcome.arguments, outcome.settings, outcome.render, outcome.renders, final, values.arguments, flags, renderer)
+    return Plan(
+        release,
+        staged,
+        decisions,
+        outcome.arguments,
+        outcome.settings,
+        outcome.render,
+        outcome.renders,
+        final,
+        values.arguments,
+        flags,
+        renderer,
+    )
 
 
 def is_allowed(image: str, globs: Sequence[str]) -> bool:
@@ -332,7 +394,9 @@ def is_allowed(image: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(image, glob) for glob in globs)
 
 
-def _references(uses: list[ImageUse], settings: Settings) -> tuple[dict[str, Reference], dict[str, tuple[str, str, str]]]:
+def _references(
+    uses: list[ImageUse], settings: Settings
+) -> tuple[dict[str, Reference], dict[str, tuple[str, str, str]]]:
     """The reference of each image, and (problem, kind, todo) for what is none or is let through."""
     references: dict[str, Reference] = {}
     problems: dict[str, tuple[str, str, str]] = {}
@@ -345,7 +409,11 @@ def _references(uses: list[ImageUse], settings: Settings) -> tuple[dict[str, Ref
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                problems[image] = (f"not an image reference: {error}", "refused", f"correct the values that make it, or --allow-unpinned {image!r}")
+                problems[image] = (
+                    f"not an image reference: {error}",
+                    "refused",
+                    f"correct the values that make it, or --allow-unpinned {image!r}",
+                )
     return references, problems
 
 
@@ -366,7 +434,10 @@ def _decisions(
         problem, kind, todo = problems.get(image, ("", "", ""))
         failed = [use for use in mine if use.key in outcome.failed]
         if failed and not problem:
-            problem, kind = f"it cannot be pinned without changing something else: {outcome.failed[failed[0].key]}", "refused"
+            problem, kind = (
+                f"it cannot be pinned without changing something else: {outcome.failed[failed[0].key]}",
+                "refused",
+            )
             todo = "see helm pin plan -v for what was tried; set its digest in your values"
         strategies = sorted({outcome.strategies[use.key][0] for use in mine if use.key in outcome.strategies})
         settings_used: dict[Setting, None] = {}

@@ -16,7 +16,6 @@ from helmpin.helm import Helm, Running
 from helmpin.pin.digestset import ANNOTATION, Undo, parse
 
 
-
 class Previous(NamedTuple):
     """What the last deployed revision was given. `computed` is read only when asked for: all values, defaults included."""
 
@@ -56,7 +55,10 @@ class Reading:
 
 def computed(helm: Helm, release: str, previous: Previous) -> dict[str, Any]:
     """All values of the previous revision, its chart's defaults included, as they were before helm-pin's digests."""
-    values = json.loads(helm.run(["get", "values", release, "--all", "--revision", str(previous.revision), "-o", "json"])) or {}
+    values = (
+        json.loads(helm.run(["get", "values", release, "--all", "--revision", str(previous.revision), "-o", "json"]))
+        or {}
+    )
     return restored(values, previous.undo, defaults=True)
 
 

@@ -18,7 +18,9 @@ _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNOREC
 _DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
-_STEM = re.compile(r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE)
+_STEM = re.compile(
+    r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
+)
 
 
 class Way(NamedTuple):
@@ -68,7 +70,7 @@ class Mentions:
     """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
 
     def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
-        """texts: the chart's own templates; library: those of the charts below it that it may call, which count where its own are silent."""
+        """texts: the chart's own templates; library: those of the charts below it, which count where its own are silent."""
         self._after: dict[str, set[str]] = defaultdict(set)
         self._bare: set[str] = set()
         self._full: set[str] = set()
@@ -122,7 +124,9 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
 
 def _is_strong(anchor: Anchor) -> bool:
     """Whether the key itself says that it holds an image, or its map does."""
-    return bool(_STRONG_KEY.search(_last_key(anchor.path)) or re.search(r"image$", _last_key(anchor.path[:-1]), re.IGNORECASE))
+    return bool(
+        _STRONG_KEY.search(_last_key(anchor.path)) or re.search(r"image$", _last_key(anchor.path[:-1]), re.IGNORECASE)
+    )
 
 
 def _holds_tag(image: str, anchor: Anchor, values: Values) -> bool:
@@ -156,43 +160,53 @@ def in_scope(found: list[Anchor], scope: tuple[str, ...], values: Values) -> lis
     return found
 
 
+class _Map:
+    """The map that an anchor stands in: which of its keys can carry this image's digest or tag."""
+
+    def __init__(self, image: str, anchor: Anchor, values: Values, mentions: Mentions) -> None:
+        self.tag = split(image)[1]
+        self.anchor, self.parent, self.values = anchor, anchor.path[:-1], values
+        self.held = text_of(lookup(values.tree, anchor.path))
+        beside = lookup(values.tree, self.parent)
+        key, stem = anchor.path[-1], _stem(anchor.path[-1])
+        mine = {k: v for k, v in beside.items() if k != key and _stem(k) == stem} if isinstance(beside, dict) else {}
+        tagged = {k: v for k, v in mine.items() if _TAG_KEY.search(k) and _scalar(v)}
+        self.digest_keys = [k for k, v in mine.items() if _DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
+        self.tag_keys = sorted(
+            (k for k, v in tagged.items() if _may_hold(v, self.tag)),
+            key=lambda k: (text_of(tagged[k]) != (self.tag or ""), "tag" not in k.lower()),
+        )
+        self.is_another = not self.tag and any(map(text_of, tagged.values()))
+        """The image has no tag, and this map gives its own one."""
+        read = mentions.after(_last_key(self.parent)) if _is_strong(anchor) else []
+        self.read = [k for k in read if _stem(k) == stem and k not in mine]
+        """Keys that the templates read, though the values leave them out."""
+
+    def at(self, key: str, value: str) -> Setting:
+        return Setting((*self.parent, key), value)
+
+
 def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: Mentions) -> Iterator[Way]:
-    _, tag, _ = split(image)
-    parent, key = anchor.path[:-1], anchor.path[-1]
-    siblings = lookup(values.tree, parent)
-    beside = siblings if isinstance(siblings, dict) else {}
-    held = text_of(lookup(values.tree, anchor.path))
-    stem = _stem(key)
-    digest_keys = [k for k in beside if _DIGEST_KEY.search(k) and _stem(k) == stem and not isinstance(beside[k], (dict, list))]
-    tag_keys = sorted(
-        (k for k in beside if k != key and _TAG_KEY.search(k) and _stem(k) == stem and _may_hold(beside[k], tag)),
-        key=lambda k: (text_of(beside[k]) != (tag or ""), "tag" not in k.lower()),
-    )
-    tagged_beside = any(text_of(beside[k]) for k in beside if k != key and _TAG_KEY.search(k) and _stem(k) == stem and _scalar(beside[k]))
-    if not tag and tagged_beside:
-        return  # this map gives its image a tag: it is another one
-    read = [k for k in mentions.after(_last_key(parent)) if _stem(k) == stem and k not in beside]
-    for k in digest_keys:
-        for form in mentions.forms(k, digest):
-            yield Way("digest key", (Setting((*parent, k), form),))
-        for form in mentions.forms(k, digest):
-            for t in tag_keys[:1]:
-                yield Way("digest key, tag emptied", (Setting((*parent, k), form), Setting((*parent, t), "")))
+    """The ways to pin an image at one anchor, likeliest first."""
+    beside = _Map(image, anchor, values, mentions)
+    if beside.is_another:
+        return
+    for k in beside.digest_keys:
+        forms = mentions.forms(k, digest)
+        yield from (Way("digest key", (beside.at(k, form),)) for form in forms)
+        for t in beside.tag_keys[:1]:
+            yield from (Way("digest key, tag emptied", (beside.at(k, form), beside.at(t, ""))) for form in forms)
     if anchor.whole:
-        yield Way("reference", (Setting(anchor.path, f"{held}@{digest}"),))
-    for k in tag_keys[:2]:
-        yield Way("tag@digest", (Setting((*parent, k), f"{tag or 'latest'}@{digest}"),))
-    if not anchor.whole and not tag_keys:
-        for k in read:
-            if _TAG_KEY.search(k) and _is_strong(anchor):
-                yield Way("tag@digest", (Setting((*parent, k), f"{tag}@{digest}"),))
-        for path in _shared_tags(tag or "", parent, values):
-            yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
-    if not digest_keys:
-        for k in read:
-            if _DIGEST_KEY.search(k) and _is_strong(anchor):
-                for form in mentions.forms(k, digest):
-                    yield Way("digest key", (Setting((*parent, k), form),))
+        yield Way("reference", (Setting(anchor.path, f"{beside.held}@{digest}"),))
+    tagged = f"{beside.tag or 'latest'}@{digest}"
+    yield from (Way("tag@digest", (beside.at(k, tagged),)) for k in beside.tag_keys[:2])
+    if not anchor.whole and not beside.tag_keys:
+        yield from (Way("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
+        for path in _shared_tags(beside.tag or "", beside.parent, values):
+            yield Way("tag@digest", (Setting(path, tagged),))
+    if not beside.digest_keys:
+        for k in filter(_DIGEST_KEY.search, beside.read):
+            yield from (Way("digest key", (beside.at(k, form),)) for form in mentions.forms(k, digest))
 
 
 def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> Iterator[Way]:
@@ -208,7 +222,11 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> 
 
 def _shared_tags(tag: str, parent: Path, values: Values) -> list[Path]:
     """Tags further out that the map at `parent` may use: the nearest first, then global ones."""
-    near = [p for p in values.at(tag) if _TAG_KEY.search(_last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")]
+    near = [
+        p
+        for p in values.at(tag)
+        if _TAG_KEY.search(_last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
+    ]
     return sorted(near, key=lambda p: -len(p))[:2]
 
 

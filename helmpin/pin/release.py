@@ -37,7 +37,11 @@ class Stored(NamedTuple):
 
     def record(self) -> DigestSet | None:
         """The digest record, or None when there is none. Raises VerificationFailed when it is not valid."""
-        return digestset.parse(self.record_text, f"release {self.release}, revision {self.revision}") if self.record_text else None
+        return (
+            digestset.parse(self.record_text, f"release {self.release}, revision {self.revision}")
+            if self.record_text
+            else None
+        )
 
     def uses(self) -> list[ImageUse]:
         """Every image use of the stored manifest and hooks."""
@@ -80,7 +84,11 @@ def disagreements(record: DigestSet, uses: list[ImageUse]) -> list[str]:
             why = "is recorded for another repository" if digest in known else "is not in the record"
             found.append(f"{use.place()}: {use.image} {why}")
     used = {split(use.image)[2] for use in uses}
-    found += [f"{image.reference}: its recorded digest {image.digest} is used nowhere" for image in record.images if image.digest not in used]
+    found += [
+        f"{image.reference}: its recorded digest {image.digest} is used nowhere"
+        for image in record.images
+        if image.digest not in used
+    ]
     return found
 
 
@@ -92,12 +100,24 @@ def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
     where = f"release {stored.release}, revision {stored.revision}"
     record = stored.record()
     if record is None:
-        raise VerificationFailed("the revision has no digest record", where=where, why="helm-pin did not deploy it", todo="deploy with helm pin upgrade")
+        raise VerificationFailed(
+            "the revision has no digest record",
+            where=where,
+            why="helm-pin did not deploy it",
+            todo="deploy with helm pin upgrade",
+        )
     problems = disagreements(record, stored.uses())
     if expected is not None and record.to_json() != expected.to_json():
-        problems.insert(0, f"the stored record (set {record.set_id}) is not the one that was deployed (set {expected.set_id})")
+        problems.insert(
+            0, f"the stored record (set {record.set_id}) is not the one that was deployed (set {expected.set_id})"
+        )
     if problems:
-        raise VerificationFailed("the stored release is not what its record says", where=where, why="\n".join(problems[:20]), todo=f"see helm get manifest {stored.release} --revision {stored.revision}")
+        raise VerificationFailed(
+            "the stored release is not what its record says",
+            where=where,
+            why="\n".join(problems[:20]),
+            todo=f"see helm get manifest {stored.release} --revision {stored.revision}",
+        )
     return record
 
 

@@ -36,7 +36,7 @@ class Loader(yaml.CSafeLoader):
     """libyaml's loader; a tag that it does not know is read past, as helm does."""
 
 
-def _untagged(loader: Loader, suffix: str, node: yaml.Node) -> Any:
+def _untagged(loader: Loader, _suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
@@ -60,7 +60,9 @@ class Document(NamedTuple):
             loaded = list(yaml.load_all(self.text, Loader=Loader))
         except yaml.YAMLError as error:
             raise HelmFailed(
-                "the chart renders something that is not YAML", where=self.source or "the post-renderer's output", why=str(error)
+                "the chart renders something that is not YAML",
+                where=self.source or "the post-renderer's output",
+                why=str(error),
             ) from None
         out: list[Any] = []
         for item in loaded:
@@ -75,7 +77,7 @@ class ImageUse(NamedTuple):
     image: str
     source: str
     order: int
-    index: int
+    nth: int
     """Which object of the document (more than one only in a List)."""
     kind: str
     name: str
@@ -87,12 +89,14 @@ class ImageUse(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """What stays the same from one render of a chart to the next, however random its names are."""
-        return (self.source, self.order, self.index, self.path)
+        return (self.source, self.order, self.nth, self.path)
 
     def place(self) -> str:
         """For people: `Deployment/web container nginx, in app/templates/deployment.yaml`."""
         if self.elsewhere:
-            return f"{self.kind}/{self.name} {self.elsewhere.partition('/')[2]}" + (f", in {self.source}" if self.source else "")
+            return f"{self.kind}/{self.name} {self.elsewhere.partition('/')[2]}" + (
+                f", in {self.source}" if self.source else ""
+            )
         container = f" container {self.container}" if self.container else f" {'.'.join(map(str, self.path))}"
         return f"{self.kind}/{self.name}{container}" + (f", in {self.source}" if self.source else "")
 
@@ -114,7 +118,9 @@ class Render(NamedTuple):
 
     def elsewhere(self) -> list[ImageUse]:
         """The images outside pod specs that nobody asked to pin."""
-        return [use for document in self.documents for use, asked in outside(document, self.also or Also(())) if not asked]
+        return [
+            use for document in self.documents for use, asked in outside(document, self.also or Also(())) if not asked
+        ]
 
 
 def parse(text: str, also: Also | None = None) -> Render:
@@ -174,9 +180,14 @@ def outside(document: Document, also: Also) -> Iterator[tuple[ImageUse, bool]]:
     for index, item in enumerate(document.objects()):
         kind, name = _identity(item)
         for found in also.images(item):
-            yield ImageUse(found.image, document.source, document.order, index, kind, name, found.path, "", found.place), found.asked
+            yield (
+                ImageUse(found.image, document.source, document.order, index, kind, name, found.path, "", found.place),
+                found.asked,
+            )
 
 
 def _identity(item: Any) -> tuple[str, str]:
     metadata = item.get("metadata") if isinstance(item, dict) else None
-    return (str(item.get("kind")) if isinstance(item, dict) else ""), str(metadata.get("name") if isinstance(metadata, dict) else "")
+    return (str(item.get("kind")) if isinstance(item, dict) else ""), str(
+        metadata.get("name") if isinstance(metadata, dict) else ""
+    )

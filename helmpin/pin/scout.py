@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from helmpin.helm import Helm, Running
 from helmpin.pin.render import PROBE_TEXT, parse
 
-_TEMPLATE = PROBE_TEXT.replace("{{ .Values | toJson | toJson }}", '{{ dict "values" .Values "capabilities" .Capabilities | toJson | toJson }}')
+_TEMPLATE = PROBE_TEXT.replace(
+    "{{ .Values | toJson | toJson }}", '{{ dict "values" .Values "capabilities" .Capabilities | toJson | toJson }}'
+)
 
 
 class Seen(NamedTuple):
@@ -61,12 +63,14 @@ def crd_apis(texts: Sequence[str]) -> list[str]:
         except yaml.YAMLError:
             continue  # helm will say so
         for document in documents:
-            if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition" and isinstance(document.get("spec"), dict):
+            if (
+                isinstance(document, dict)
+                and document.get("kind") == "CustomResourceDefinition"
+                and isinstance(document.get("spec"), dict)
+            ):
                 spec = document["spec"]
                 kind = (spec.get("names") or {}).get("kind")
                 for version in spec.get("versions") or []:
                     api = f"{spec.get('group')}/{version.get('name')}"
                     found += [api, f"{api}/{kind}"]
     return found
-
-

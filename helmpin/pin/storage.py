@@ -39,7 +39,7 @@ class Revision(NamedTuple):
 
 
 def revisions(helm: Helm, release: str, most: int) -> list[Revision]:
-    """The latest `most` revisions of a release, oldest first. Raises HelmFailed (helm's own words when there is no such release)."""
+    """The latest `most` revisions of a release, oldest first. Raises HelmFailed in helm's words."""
     kind = stored_as()
     if kind and Kubectl.available():
         kubectl = Kubectl(helm)
@@ -52,7 +52,13 @@ def revisions(helm: Helm, release: str, most: int) -> list[Revision]:
 def stored_as(environ: Mapping[str, str] = os.environ) -> str:
     """The kind of object that holds releases (HELM_DRIVER), or '' when they are not in the API."""
     driver = environ.get("HELM_DRIVER", "").lower()
-    return {"": "secrets", "secret": "secrets", "secrets": "secrets", "configmap": "configmaps", "configmaps": "configmaps"}.get(driver, "")
+    return {
+        "": "secrets",
+        "secret": "secrets",
+        "secrets": "secrets",
+        "configmap": "configmaps",
+        "configmaps": "configmaps",
+    }.get(driver, "")
 
 
 def stored(kubectl: Kubectl, kind: str, selector: str, *, everywhere: bool = False) -> Iterator[Revision]:
@@ -78,10 +84,14 @@ def decode(data: str, where: str, *, twice: bool) -> dict[str, Any]:
 
 def _revision(item: Mapping[str, Any], namespace: str) -> Revision:
     info, metadata = item.get("info") or {}, (item.get("chart") or {}).get("metadata") or {}
-    hooks = "".join(f"\n---\n# Source: {hook.get('path', '')}\n{hook.get('manifest', '')}\n" for hook in item.get("hooks") or [])
+    hooks = "".join(
+        f"\n---\n# Source: {hook.get('path', '')}\n{hook.get('manifest', '')}\n" for hook in item.get("hooks") or []
+    )
     text = str((metadata.get("annotations") or {}).get(ANNOTATION, ""))
     status = str(info.get("status", ""))
-    kept = Stored(str(item.get("name", "")), int(item.get("version", 0)), status, text, str(item.get("manifest", "")), hooks)
+    kept = Stored(
+        str(item.get("name", "")), int(item.get("version", 0)), status, text, str(item.get("manifest", "")), hooks
+    )
     return Revision(
         kept,
         namespace,

@@ -59,10 +59,23 @@ def registry_check(record: DigestSet, settings: RegistrySettings) -> Check:
     missing = at_registry(record, settings)
     moved = _moved(record, settings)
     if missing.gone:
-        return Check("registry", FAILED, f"{_count(len(missing.gone), 'digest')} gone", tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.gone))
+        return Check(
+            "registry",
+            FAILED,
+            f"{_count(len(missing.gone), 'digest')} gone",
+            tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.gone),
+        )
     if missing.silent:
-        return Check("registry", UNKNOWN, "it could not be asked", tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent))
-    return Check("registry", OK, f"it has {_count(len(record.images), 'digest')}" + (f"; {_count(len(moved), 'tag')} moved since" if moved else ""), tuple(moved))
+        return Check(
+            "registry", UNKNOWN, "it could not be asked", tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
+        )
+    return Check(
+        "registry",
+        OK,
+        f"it has {_count(len(record.images), 'digest')}"
+        + (f"; {_count(len(moved), 'tag')} moved since" if moved else ""),
+        tuple(moved),
+    )
 
 
 def at_registry(record: DigestSet, settings: RegistrySettings) -> Missing:
@@ -77,11 +90,21 @@ def refuse_missing(missing: Missing, where: str, todo: str) -> None:
     """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not say."""
     if missing.gone:
         why = "\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone)
-        raise VerificationFailed(f"{_count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed", where=where, why=why, todo=todo)
+        raise VerificationFailed(
+            f"{_count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed",
+            where=where,
+            why=why,
+            todo=todo,
+        )
     if missing.silent:
         why = "\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
         advice = "\n".join(dict.fromkeys(e.todo for _, e in missing.silent if e.todo))
-        raise RegistryUnavailable("the registry could not vouch for the recorded digests; nothing was changed", where=where, why=why, todo=advice)
+        raise RegistryUnavailable(
+            "the registry could not vouch for the recorded digests; nothing was changed",
+            where=where,
+            why=why,
+            todo=advice,
+        )
 
 
 class Live(NamedTuple):
@@ -116,7 +139,8 @@ def live_check(live: Live) -> Check:
             if container not in images:
                 problems.append(f"{name} {container} is gone from the live object")
             elif images[container] != image:
-                problems.append(f"{name} {container} has {images[container]}, the release says {image} (changed by hand, or by an admission webhook)")
+                why = "changed by hand, or by an admission webhook"
+                problems.append(f"{name} {container} has {images[container]}, the release says {image} ({why})")
     if problems:
         return Check("workloads", FAILED, f"{_count(len(problems), 'difference')} to the manifest", tuple(problems))
     return Check("workloads", OK, f"{_count(len(live.pairs), 'live object')}, as in the manifest")
@@ -129,7 +153,9 @@ def pods_check(live: Live, record: DigestSet, kubectl: Kubectl, settings: Regist
     """
     workloads = {now["metadata"]["uid"]: now for _, now in live.pairs if now is not None}
     owned = kubectl.items(["get", "pods,replicasets,jobs"])
-    owner_of = {item["metadata"]["uid"]: [o["uid"] for o in item["metadata"].get("ownerReferences") or []] for item in owned}
+    owner_of = {
+        item["metadata"]["uid"]: [o["uid"] for o in item["metadata"].get("ownerReferences") or []] for item in owned
+    }
     pods = [item for item in owned if item.get("kind") == "Pod"]
     wrong, unknown, notes, right = [], [], [], 0
     for pod in pods:
@@ -151,7 +177,9 @@ def pods_check(live: Live, record: DigestSet, kubectl: Kubectl, settings: Regist
             else:
                 wrong.append(f"{where} runs {image_id}, recorded is {split(wanted)[2]}")
     if wrong:
-        return Check("pods", FAILED, f"{_count(len(wrong), 'container')} run something else", tuple(wrong + unknown + notes))
+        return Check(
+            "pods", FAILED, f"{_count(len(wrong), 'container')} run something else", tuple(wrong + unknown + notes)
+        )
     if unknown:
         return Check("pods", UNKNOWN, f"{right} as recorded, {len(unknown)} cannot be told", tuple(unknown + notes))
     return Check("pods", OK, f"{_count(right, 'running container')} as recorded", tuple(notes))

@@ -20,12 +20,12 @@ PREFIX = "_helm-pin-"
 class Templates(Protocol):
     """What is needed of a staged chart."""
 
-    def template_files(self) -> dict[str, str]: ...  # noqa: D102
-    def write_template(self, name: str, text: str) -> None: ...  # noqa: D102
-    def remove_template(self, name: str) -> None: ...  # noqa: D102
-    def source_to_path(self, source: str) -> str: ...  # noqa: D102
-    def rename(self, path: str, new: str) -> None: ...  # noqa: D102
-    def write(self, path: str, text: str) -> None: ...  # noqa: D102
+    def template_files(self) -> dict[str, str]: ...
+    def write_template(self, name: str, text: str) -> None: ...
+    def remove_template(self, name: str) -> None: ...
+    def source_to_path(self, source: str) -> str: ...
+    def rename(self, path: str, new: str) -> None: ...
+    def write(self, path: str, text: str) -> None: ...
 
 
 class Wrapper:
@@ -56,21 +56,24 @@ def inner(path: str) -> str:
 
 def wrapper(path: str, pins: dict[str, str]) -> str:
     """The text of the template that wraps `path`."""
-    within = inner(path).rpartition("/templates/")[2] if "/templates/" in path else inner(path).removeprefix("templates/")
+    within = (
+        inner(path).rpartition("/templates/")[2] if "/templates/" in path else inner(path).removeprefix("templates/")
+    )
     steps = "".join(
         f"{{{{- $text = regexReplaceAll {_go(pattern)} $text {_go('${1}' + pinned + '${2}')} }}}}\n"
         for pattern, pinned in sorted(pins.items())
     )
-    return f'{{{{- $text := include (print $.Template.BasePath {_go("/" + within)}) . }}}}\n{steps}{{{{- $text }}}}'
+    return f"{{{{- $text := include (print $.Template.BasePath {_go('/' + within)}) . }}}}\n{steps}{{{{- $text }}}}"
 
 
 def _line(image: str) -> str:
     """RE2: the value of an `image` (or an image volume's `reference`) key, in any YAML style on one line or folded."""
     return (
-        r"""((?:^|[\s,{\[-])["']?(?:image|reference)["']?[ \t]*:[ \t]*(?:[&!][^\s]+[ \t]+)*(?:[>|][+-]?[ \t]*\r?\n[ \t]*)?["']?)"""
+        r"""((?m:^|[\s,{\[-])["']?(?:image|reference)["']?[ \t]*:[ \t]*"""
+        r"""(?:[&!][^\s]+[ \t]+)*(?:[>|][+-]?[ \t]*\r?\n[ \t]*)?["']?)"""
         + _literal(image)
         + r"""(["']?(?:[\s,}\]]|$))"""
-    ).replace("(?:^|", "(?m:^|")
+    )
 
 
 def _anywhere(image: str) -> str:
