@@ -1,12 +1,12 @@
-"""Start helm-pin: bin/helm-pin runs this file. Little is imported before it is needed, for every command pays for its start."""
+"""Start helm-pin: bin/helm-pin runs this file. Every command pays for its start, so imports are few and late."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PACKAGES = os.path.join(sys.prefix, "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
+HOME = __file__.rpartition("/helmpin/")[0].removesuffix("/bin/..")
+YAML = f"{sys.prefix}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/yaml"
 
 
 def main() -> int:
@@ -16,7 +16,7 @@ def main() -> int:
 
         print(f"helm-pin {__version__}")
         return 0
-    if sys.flags.isolated and not os.path.isdir(os.path.join(PACKAGES, "yaml")):  # the Python under .venv became another one
+    if sys.flags.isolated and not os.access(YAML, os.R_OK):  # the Python under .venv has become another one
         print(f"Error: helm-pin is not installed for Python {sys.version.split()[0]}", file=sys.stderr)
         print(f"  next  run: sh '{HOME}/install-binary.sh'", file=sys.stderr)
         return 1

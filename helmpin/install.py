@@ -1,8 +1,8 @@
 """Make the plugin's own virtual environment. install-binary.sh runs it with the user's Python: standard library only.
 
-The new environment is made beside the old one and takes its place when it is whole and proved to work. So an install that was
-interrupted or failed leaves what worked before, and running it again is always right. Nothing in the environment depends on
-where it lies: a plugin that was moved works on.
+The new environment is made beside the old one and takes its place when it is whole and proved. So an install that was
+interrupted or failed leaves what worked before, and running it again is always right. Nothing in the environment
+depends on where it lies: a plugin that was moved works on.
 """
 
 from __future__ import annotations
@@ -24,9 +24,18 @@ HOME = Path(__file__).resolve().parent.parent
 REQUIREMENTS = HOME / "requirements.txt"
 VENV = HOME / ".venv"
 STAMP = "helm-pin.stamp"
+THIS = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that runs this, as the stamp has it."""
 PROOF = "import sh, subprocess_tee, urllib3, yaml; yaml.CSafeLoader"
 AGAIN = f"run it again: sh '{HOME}/install-binary.sh'"
-NETWORK = ("NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "NameResolutionError", "ProxyError", "SSLError")
+NETWORK = (
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "NameResolutionError",
+    "ProxyError",
+    "SSLError",
+)
 """What pip says when it could not reach the package index (urllib3's names)."""
 
 
@@ -44,7 +53,9 @@ def main() -> int:
         return 1
     except OSError as error:
         what = f"{error.strerror}: {error.filename or HOME}" if error.strerror else str(error)
-        print(f"helm-pin: error: cannot write in the plugin's directory: {what}; when you may, {AGAIN}", file=sys.stderr)
+        print(
+            f"helm-pin: error: cannot write in the plugin's directory: {what}; when you may, {AGAIN}", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         print(f"helm-pin: error: interrupted; {AGAIN}", file=sys.stderr)
@@ -87,10 +98,10 @@ def digest() -> str:
 
 
 def is_right() -> bool:
-    """Whether the environment in place was made from these requirements, with HELM_PIN_PYTHON if that is set, and works."""
+    """Whether the environment in place is made from these requirements (and by HELM_PIN_PYTHON, if set), and works."""
     try:
         made_from, made_with = (VENV / STAMP).read_text().splitlines()
-        wanted = sys.base_prefix if os.environ.get("HELM_PIN_PYTHON") else made_with
+        wanted = THIS if os.environ.get("HELM_PIN_PYTHON") else made_with
         return (made_from, made_with) == (digest(), wanted) and works(VENV)
     except (OSError, ValueError):
         return False
@@ -114,7 +125,13 @@ def build(where: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [*pip, "install", "--quiet", "--no-input", *source, *locked],
-        env={"PIP_RETRIES": "2", **env, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
+        env={
+            "PIP_RETRIES": "2",
+            **env,
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_USER": "0",
+            "PIP_REQUIRE_VIRTUALENV": "0",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -124,8 +141,10 @@ def build(where: Path) -> None:
     if done.returncode:
         raise InstallError(explain(done.stdout + done.stderr, wheels))
     if not works(where):
-        raise InstallError(f"what was installed does not work with {sys.executable}: set HELM_PIN_PYTHON to another Python and {AGAIN}")
-    (where / STAMP).write_text(f"{digest()}\n{sys.base_prefix}\n")
+        raise InstallError(
+            f"what was installed does not work with {sys.executable}: set HELM_PIN_PYTHON to another Python and {AGAIN}"
+        )
+    (where / STAMP).write_text(f"{digest()}\n{THIS}\n")
 
 
 def make_environment(where: Path) -> list[str]:
@@ -137,12 +156,14 @@ def make_environment(where: Path) -> list[str]:
         venv.create(where, symlinks=True, with_pip=True)
     except subprocess.CalledProcessError as error:
         said = str(error.output or b"", errors="replace").strip().splitlines()
-        raise InstallError(f"{sys.executable} cannot make a virtual environment: {said[-1] if said else error}") from None
+        raise InstallError(
+            f"{sys.executable} cannot make a virtual environment: {said[-1] if said else error}"
+        ) from None
     return [str(where / "bin/python"), "-I", "-m", "pip"]
 
 
 def pip_can_reach_out() -> bool:
-    """Whether this Python has a pip that installs into another environment (22.3): three times as quick as a new pip there."""
+    """Whether this Python has a pip that installs elsewhere (22.3): three times as quick as making a new pip there."""
     try:
         import pip
     except ImportError:
@@ -152,15 +173,21 @@ def pip_can_reach_out() -> bool:
 
 def explain(said: str, wheels: str) -> str:
     """One line for a pip that failed, from what it said."""
-    last = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")][-1:] or [said.strip()[-300:]]
+    errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
+    last = errors[-1] if errors else said.strip()[-300:]
+    this = f"Python {platform.python_version()} on {platform.machine()}"
     if "DO NOT MATCH THE HASHES" in said:
-        where = wheels or "the package index"
-        return f"a package from {where} is not the one that requirements.txt locks (its hash differs): do not use it; get the right one and {AGAIN}"
+        source = wheels or "the package index"
+        return (
+            f"a package from {source} is not the one that is locked (its hash differs): get the right one and {AGAIN}"
+        )
     if wheels:
-        return f"HELM_PIN_WHEELS={wheels} lacks a wheel for Python {platform.python_version()} on {platform.machine()}: {last[0]}"
+        return f"HELM_PIN_WHEELS={wheels} lacks a wheel for {this}: {last}"
     if any(word in said for word in NETWORK):
-        return f"the package index cannot be reached: see to the network, proxy or pip's index-url, or set HELM_PIN_WHEELS=DIR, and {AGAIN}"
-    return f"pip cannot install what requirements.txt locks with Python {platform.python_version()} on {platform.machine()}: {last[0]}"
+        return (
+            f"cannot reach the package index: see to network, proxy or index-url, or set HELM_PIN_WHEELS, and {AGAIN}"
+        )
+    return f"pip cannot install what requirements.txt locks for {this}: {last}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Setting one annotation in a Chart.yaml by editing its text, so that every other byte of it stays.
 
-The place to edit is where the YAML parser says it is; what comes out is parsed again and proved to differ in that one key.
+The place to edit is where the YAML parser says it is; what comes out is parsed again and proved to differ in that one
+key.
 """
 
 from __future__ import annotations
@@ -36,7 +37,12 @@ def annotate(text: str, key: str, value: str) -> str:
 
 
 def _refuse(why: str) -> HelmFailed:
-    return HelmFailed("the chart's Chart.yaml cannot be annotated", where="Chart.yaml", why=why, todo="write `annotations:` as a plain YAML block mapping")
+    return HelmFailed(
+        "the chart's Chart.yaml cannot be annotated",
+        where="Chart.yaml",
+        why=why,
+        todo="write `annotations:` as a plain YAML block mapping",
+    )
 
 
 def _edit(text: str, key: str, value: str) -> str:
@@ -70,7 +76,7 @@ def _edit(text: str, key: str, value: str) -> str:
 
 
 def _insert(text: str, node: yaml.MappingNode, *path_and_value: str | None) -> str:
-    """`text` with an entry put before the first one of the mapping `node`: (key, value) or (key, None, inner key, value)."""
+    """`text` with an entry put first into the mapping `node`: (key, value), or (key, None, inner key, value)."""
     first = node.value[0][0].start_mark
     key, value, *inner = (None if part is None else _quoted(part) for part in path_and_value)
     if node.flow_style:

@@ -1,7 +1,7 @@
 """Chart archives and chart directories as files in memory, named as helm's loader names them (pkg/chart/loader).
 
-Nothing of an archive is ever written to the disk under a name of its own, so there is no path to escape to; what helm's loader
-refuses is refused here too, in the same cases.
+Nothing of an archive is ever written to the disk under a name of its own, so there is no path to escape to; what helm's
+loader refuses is refused here too, in the same cases.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from helmpin.chart import ignore
 from helmpin.errors import HelmFailed
 
 MAX_BYTES = 100 * 1024 * 1024
-"""What helm decompresses of one chart at most (MaxDecompressedChartSize); here for a chart and all its packed dependencies."""
-MAX_FILES = 100_000
+"""What helm decompresses of a chart at most (MaxDecompressedChartSize); here with all its packed dependencies."""
+MAX_FILES = 20_000
 
 
 class File(NamedTuple):
@@ -57,7 +57,7 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
     """The files in a chart archive, by their path in the chart. `name` is for messages. Raises HelmFailed."""
     files: dict[str, File] = {}
     try:
-        raw = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(budget.bytes + tarfile.RECORDSIZE + 1)
+        raw = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(budget.bytes + 3 * tarfile.BLOCKSIZE * budget.files)
         with tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as tar:
             for member in tar:
                 if member.isdir():
@@ -92,7 +92,9 @@ def _path(member: str, archive: str) -> str:
 
 
 def _refuse(name: str, why: str) -> HelmFailed:
-    return HelmFailed("the chart archive cannot be used", where=name, why=why, todo="get or package the chart again (helm package)")
+    return HelmFailed(
+        "the chart archive cannot be used", where=name, why=why, todo="get or package the chart again (helm package)"
+    )
 
 
 def pack(files: dict[str, File], level: int) -> bytes:
@@ -101,14 +103,18 @@ def pack(files: dict[str, File], level: int) -> bytes:
     for path, file in files.items():
         info = tarfile.TarInfo(f"chart/{path}")
         info.size, info.mtime = len(file.data), int(file.modified)
-        pieces += [info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"), file.data, bytes(-len(file.data) % tarfile.BLOCKSIZE)]
+        pieces += [
+            info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"),
+            file.data,
+            bytes(-len(file.data) % tarfile.BLOCKSIZE),
+        ]
     pieces.append(bytes(2 * tarfile.BLOCKSIZE))
     compressor = zlib.compressobj(level, wbits=31)
     return compressor.compress(b"".join(pieces)) + compressor.flush()
 
 
 def read_directory(top: Path, budget: Budget) -> dict[str, File]:
-    """The files of a chart directory that helm loads, by their path in the chart: .helmignore applies, links are followed.
+    """The files of a chart directory that helm loads, by their path in it: .helmignore applies, links are followed.
 
     Raises HelmFailed for what helm's loader refuses too, and for names that no archive can carry.
     """
@@ -122,7 +128,9 @@ def read_directory(top: Path, budget: Budget) -> dict[str, File]:
     except ValueError as error:
         raise HelmFailed("the chart cannot be read", where=str(top / ".helmignore"), why=str(error)) from None
     except OSError as error:
-        raise HelmFailed("the chart cannot be read", where=str(error.filename or top), why=error.strerror or str(error)) from None
+        raise HelmFailed(
+            "the chart cannot be read", where=str(error.filename or top), why=error.strerror or str(error)
+        ) from None
     return files
 
 
@@ -135,13 +143,15 @@ def _read_into(files: dict[str, File], directory: str, prefix: str, rules: list[
                 _read_into(files, entry.path, path + "/", rules, budget)
         elif not ignore.ignored(rules, path, False):
             if not stat.S_ISREG(status.st_mode):
-                raise HelmFailed("the chart cannot be read", where=entry.path, why="it is a device, a pipe or a socket, not a file")
+                raise HelmFailed(
+                    "the chart cannot be read", where=entry.path, why="it is a device, a pipe or a socket, not a file"
+                )
             if "\\" in path or path.startswith("..") or re.match("[A-Za-z]:/", path):
                 raise HelmFailed(
-                    "the chart has a file name that cannot be packed", where=entry.path,
+                    "the chart has a file name that cannot be packed",
+                    where=entry.path,
                     why="a chart archive cannot hold names with a backslash, a leading `..` or a drive letter",
                     todo="rename it, or leave it out with .helmignore",
                 )
             budget.spend(status.st_size)
-            with open(entry.path, "rb") as file:
-                files[path] = File(file.read(), status.st_mtime)
+            files[path] = File(Path(entry.path).read_bytes(), status.st_mtime)

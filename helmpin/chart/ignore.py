@@ -1,7 +1,7 @@
 """Which files of a chart directory helm leaves out: .helmignore as helm reads it (pkg/ignore/rules.go).
 
-It looks like .gitignore and is not: the first rule that matches decides, `!rule` leaves out all that does not match, a rule
-with a slash matches the whole path only, and `**` is an error.
+It looks like .gitignore and is not: the first rule that matches decides, `!rule` leaves out all that does not match, a
+rule with a slash matches the whole path only, and `**` is an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Rule(NamedTuple):
 
 
 def parse(text: str) -> list[Rule]:
-    """The rules in a .helmignore, and helm's own last one (dot files in templates/). Raises ValueError with helm's words."""
+    """The rules of a .helmignore and helm's own last one (dot files in templates/). Raises ValueError."""
     lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
     rules = [_rule(line) for line in lines if line and not line.startswith("#")]
     return [*rules, _rule("templates/.?*")]

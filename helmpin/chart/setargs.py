@@ -1,7 +1,8 @@
 """Writing values as helm's --set arguments, so that helm reads back exactly what was meant.
 
 The grammar is Helm's own (pkg/strvals/parser.go): in a key `=` `[` `,` `.` end a part and `\\` takes the next character as it
-is; in a value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON.
+is; in a value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON. What no key can say (the
+element of a list, an empty key, NUL, more than 30 levels) is set by giving the map or list above it whole, as JSON.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
+MAX_LEVELS = 30
+"""How deep a --set key may go (strvals.MaxNestedNameLevel)."""
 
 
 class Setting(NamedTuple):
@@ -42,25 +45,39 @@ def arguments(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[st
     """The arguments that make `settings` true over `values` (helm's computed values).
 
     A list is set whole, with its elements changed: `--set list[0].x=` over a chart's default would replace the whole list
-    by that one element.
+    by that one element. Raises ValueError for a path that no argument can reach (see `reaches`).
     """
     scalars: dict[str, str] = {}
-    lists: dict[Path, list[Any]] = {}
+    wholes: dict[Path, Any] = {}
     for path, value in settings:
-        index = next((i for i, part in enumerate(path) if isinstance(part, int)), None)
-        if index is None:
+        level = _writable(path)
+        if not level:
+            raise ValueError(f"helm has no --set for the key {path[0]!r}")
+        if level < len(path):
+            whole = path[:level]
+            changed = wholes.setdefault(whole, copy.deepcopy(lookup(values, whole)))
+            lookup(changed, path[level:-1])[path[-1]] = value
+        elif "\0" in value:
+            wholes[path] = value
+        else:
             scalars[key(path)] = value
-            continue
-        whole = path[:index]
-        changed = lists.setdefault(whole, copy.deepcopy(lookup(values, whole)))
-        parent = lookup(changed, path[index:-1])
-        parent[path[-1]] = value
     out: list[str] = []
-    for path in sorted(lists, key=key):
-        out += ["--set-json", f"{key(path)}={json.dumps(lists[path], separators=(',', ':'))}"]
+    for path in sorted(wholes, key=key):  # what is above comes before what is in it
+        out += ["--set-json", f"{key(path)}={json.dumps(wholes[path], separators=(',', ':'))}"]
     for name in sorted(scalars):
         out += ["--set-string", f"{name}={text(scalars[name])}"]
     return out
+
+
+def reaches(path: Path) -> bool:
+    """Whether `arguments` can set it: the first key can be written. (helm drops `--set =x` without a word.)"""
+    return _writable(path) > 0
+
+
+def _writable(path: Path) -> int:
+    """How many of the leading parts a key can say."""
+    unsaid = (i for i, part in enumerate(path) if isinstance(part, int) or not part or "\0" in part)
+    return min(next(unsaid, len(path)), MAX_LEVELS)
 
 
 def as_tree(settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str, Any]:

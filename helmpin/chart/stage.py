@@ -1,8 +1,8 @@
 """Staging: the private copy of the user's chart that helm gets, with what helm-pin adds to it.
 
-Whatever the source, the chart is read once, and every edit makes a new archive of it in a directory that only this user can
-enter. So both renders and the upgrade see the same bytes, `.helmignore` cannot hide what was added, and an archive is never
-unpacked on the disk.
+Whatever the source, the chart is read once, and every edit makes a new archive of it in a directory that only this user
+can enter. So both renders and the upgrade see the same bytes, `.helmignore` cannot hide what was added, and an archive
+is never unpacked on the disk.
 """
 
 from __future__ import annotations
@@ -17,17 +17,28 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from helmpin.chart.annotations import annotate
-from helmpin.chart.archive import Budget, read_directory, unpack
+from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
 
 SOURCE_FLAGS = frozenset(
     {
-        "--repo", "--version", "--devel", "--verify", "--keyring", "--username", "--password", "--pass-credentials",
-        "--ca-file", "--cert-file", "--key-file", "--insecure-skip-tls-verify", "--plain-http",
+        "--repo",
+        "--version",
+        "--devel",
+        "--verify",
+        "--keyring",
+        "--username",
+        "--password",
+        "--pass-credentials",
+        "--ca-file",
+        "--cert-file",
+        "--key-file",
+        "--insecure-skip-tls-verify",
+        "--plain-http",
     }
 )
-"""helm's flags that say where a chart comes from; they are for staging alone (addChartPathOptionsFlags, and --devel)."""
+"""helm's flags that say where a chart comes from: for staging alone (addChartPathOptionsFlags, and --devel)."""
 
 
 class Helm(Protocol):
@@ -43,7 +54,7 @@ class Helm(Protocol):
 
 @dataclass(frozen=True)
 class ChartSource:
-    """Where a chart comes from: as the user typed it, with the flags that helm finds charts by (--repo, --version, --verify, …)."""
+    """Where a chart comes from: as the user typed it, with the flags that helm finds charts by (SOURCE_FLAGS)."""
 
     chart: str
     flags: tuple[str, ...] = field(default=(), repr=False)  # may hold a password
@@ -122,16 +133,16 @@ class StagedChart:
         self.write("values.yaml", text)
 
     def template_files(self) -> dict[str, str]:
-        """The text of every template of the chart and of its dependencies, by path; see tree.py for those in archives."""
+        """The text of every template of the chart and its dependencies, by path; see tree.py for those in archives."""
         return {path: self._text(path) for path in self._tree.in_all_charts("templates/")}
 
     def crd_files(self) -> list[str]:
-        """The text of every file in the crds directory of the chart and of its dependencies (YAML or JSON, several documents each)."""
+        """The text of every file with CRDs, of the chart and its dependencies: YAML or JSON, several documents each."""
         paths = self._tree.in_all_charts("crds/")
         return [self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))]
 
     def source_to_path(self, source: str) -> str:
-        """The path of the template that helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml`. Raises Refused."""
+        """The path of what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml`. Raises Refused."""
         return self._tree.source_to_path(source)
 
     def rename(self, path: str, new: str) -> None:
@@ -152,8 +163,8 @@ class StagedChart:
 def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
     """A private copy of a chart, gone when the block ends however it ends.
 
-    The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed: in helm's own words where helm
-    was asked, in ours where the chart cannot be read.
+    The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, in helm's own words
+    where helm was asked.
     """
     with tempfile.TemporaryDirectory(prefix="helm-pin-") as name:
         directory = Path(name)
@@ -162,29 +173,35 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
 
 def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     chart = source.chart.strip()
-    path = Path(chart).absolute()
     repository = _last(source.flags, "--repo")
-    verify = _switch(source.flags, "--verify")
-    if path.exists() and not (repository and helm.version >= (4, 0, 0)):  # in Helm 4 --repo wins over what lies here
-        if verify:
-            keyring = _last(source.flags, "--keyring")
-            helm.run(["verify", str(path), *([f"--keyring={keyring}"] if keyring is not None else [])])
-        if not path.is_dir():
-            return _archive(path, chart)
-        tree = _directory(path)
-        if source.dependency_update and tree.missing_dependencies():
-            helm.run(["dependency", "update", str(path)])  # in the user's directory, where helm upgrade does it too
-            tree = _directory(path)
-        return tree
+    helm4 = bool(repository) and helm.version >= (4, 0, 0)
+    # as helm asks it: an empty name is not the current directory. In Helm 4 --repo wins over what lies here
+    if os.path.exists(chart) and not helm4:  # noqa: PTH110
+        return _local(source, helm, Path(chart).absolute())
+    if not repository and chart.startswith(("/", ".")):
+        raise HelmFailed("chart not found", where=chart, why="there is no such file or directory")
+    pulled = directory / "pulled"
+    pulled.mkdir()
     if not repository:
-        if os.path.isabs(chart) or chart.startswith("."):
-            raise HelmFailed("chart not found", where=chart, why="there is no such file or directory")
-        helm.run(["pull", chart, *source.flags, "--destination", str(directory)])
-        return _archive(next(directory.glob("*.tgz")), chart)
-    # helm pull --repo sends the password to whatever host the index names; what helm upgrade does, show does too
-    caches = [f"--repository-cache={directory}"] + ([f"--content-cache={directory}"] if helm.version >= (4, 0, 0) else [])
-    helm.run(["show", "chart", chart, *source.flags, *caches])
-    return _archive(next(file for file in directory.rglob("*") if file.suffix in (".tgz", ".chart")), chart)
+        helm.run(["pull", *source.flags, f"--destination={pulled}", "--", chart])
+    else:
+        # helm pull --repo sends the password to whatever host the index names; helm upgrade does not, nor does show
+        caches = [f"--repository-cache={directory}/indexes", f"--content-cache={pulled}"] if helm4 else []
+        helm.run(["show", "chart", *source.flags, *(caches or [f"--repository-cache={pulled}"]), "--", chart])
+    return _archive(next(file for file in pulled.rglob("*") if file.is_file() and file.suffix != ".prov"), chart)
+
+
+def _local(source: ChartSource, helm: Helm, path: Path) -> Tree:
+    if _switch(source.flags, "--verify"):
+        keyring = _last(source.flags, "--keyring")
+        helm.run(["verify", str(path), *([f"--keyring={keyring}"] if keyring is not None else [])])
+    if not path.is_dir():
+        return _archive(path, source.chart)
+    tree = _directory(path)
+    if source.dependency_update and tree.missing_dependencies():
+        helm.run(["dependency", "update", str(path)])  # in the user's directory, where helm upgrade does it too
+        tree = _directory(path)
+    return tree
 
 
 def _directory(path: Path) -> Tree:
@@ -194,7 +211,12 @@ def _directory(path: Path) -> Tree:
 
 def _archive(path: Path, name: str) -> Tree:
     budget = Budget(name)
-    return _chart(Tree(unpack(path.read_bytes(), budget, name), budget), name)
+    try:
+        with path.open("rb") as file:
+            packed = file.read(MAX_BYTES)
+    except OSError as error:
+        raise HelmFailed("the chart cannot be read", where=name, why=error.strerror or str(error)) from None
+    return _chart(Tree(unpack(packed, budget, name), budget), name)
 
 
 def _chart(tree: Tree, name: str) -> Tree:

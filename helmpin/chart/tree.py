@@ -64,10 +64,13 @@ class Tree:
         return pack(self.files, level)
 
     def metadata(self, chart: str = "") -> Mapping[str, Any]:
-        """What Chart.yaml says of the chart in the directory `chart` ("" or "charts/sub/"). Raises HelmFailed when it is not YAML."""
+        """What Chart.yaml says of the chart in the directory `chart`: "" or "charts/sub/". Raises HelmFailed."""
         if chart not in self._metadata:
             self._metadata[chart] = {}
-            for name in ("Chart.yaml", "requirements.yaml"):  # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
+            for name in (
+                "Chart.yaml",
+                "requirements.yaml",
+            ):  # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
                 if chart + name in self:
                     self._metadata[chart].update(self._mapping(chart + name))
         return self._metadata[chart]
@@ -115,8 +118,11 @@ class Tree:
         paths = [path for path in (chart + "/".join(parts) for chart in charts) if path in self]
         if len(paths) != 1:
             raise Refused(
-                "cannot tell which file of the chart a template is", where=source,
-                why=f"it could be {' or '.join(paths)}" if paths else "no file of the chart or its dependencies has that place",
+                "cannot tell which file of the chart a template is",
+                where=source,
+                why=f"it could be {' or '.join(paths)}"
+                if paths
+                else "no file of the chart or its dependencies has that place",
             )
         return paths[0]
 
@@ -124,12 +130,22 @@ class Tree:
         """The subcharts of `parent` that helm may know as `called`: by an alias, or by their own name."""
         charts = self.subcharts(parent)
         found: dict[str, None] = {}
-        for dependency in self._dependencies(parent):
+        dependencies = self._dependencies(parent)
+        locked = self._locked(parent)
+        for i, dependency in enumerate(dependencies):
             if (dependency.get("alias") or dependency.get("name")) == called:
                 same = [chart for chart in charts if self._name(chart) == dependency.get("name")]
-                exact = [chart for chart in same if self.metadata(chart).get("version") == dependency.get("version")]
+                # two versions of one chart: which of them is meant, the lock says where Chart.yaml has a range
+                versions = [dependency.get("version"), *(locked[i : i + 1] if len(locked) == len(dependencies) else [])]
+                exact = [chart for chart in same if self.metadata(chart).get("version") in versions]
                 found.update(dict.fromkeys(exact or same))
         return list(found) or [chart for chart in charts if self._name(chart) == called]
+
+    def _locked(self, chart: str) -> list[Any]:
+        """The versions that Chart.lock gives to the dependencies, in their order."""
+        name = next((name for name in ("Chart.lock", "requirements.lock") if chart + name in self), None)
+        listed = self._mapping(chart + name).get("dependencies") if name else None
+        return [item.get("version") for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
     def _name(self, chart: str) -> str:
         return str(self.metadata(chart).get("name"))

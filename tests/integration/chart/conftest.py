@@ -13,7 +13,9 @@ from tests.support.charts import MakeChart
 
 
 @pytest.fixture(params=["helm3", "helm4"])
-def helm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Helm:
+def helm(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Helm:
     """A helm that knows no repository and no plugin."""
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith("HELM_")]:

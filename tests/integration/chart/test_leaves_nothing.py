@@ -34,7 +34,12 @@ def start(helm: Helm, scratch: Path, *arguments: str) -> subprocess.Popen[str]:
     scratch.mkdir()
     env = {**os.environ, "HELM_BIN": helm.binary, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-m", "helmpin", *arguments], env=env, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "helmpin", *arguments],
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 

@@ -101,15 +101,13 @@ def repository(helm: Helm, make_chart: MakeChart, tmp_path: Path) -> Path:
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1 and its key."""
     paths = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", paths[1], "-out", paths[0]],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+    make += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(paths[1]), "-out", str(paths[0])]
+    subprocess.run(make, check=True, capture_output=True)
     return paths
 
 
-def test_local_paths(helm: Helm, repository: Path, make_chart: MakeChart, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_paths(helm: Helm, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
     same(helm, "app-1.0.0.tgz", version="1.0.0")
     same(helm, "./app-1.1.0.tgz", version="1.1.0")
@@ -120,18 +118,33 @@ def test_local_paths(helm: Helm, repository: Path, make_chart: MakeChart, monkey
     if helm.version < (4, 0, 0):
         same(helm, "here", "--repo", "http://127.0.0.1:1", "--version", "7")  # what is here wins
     else:
-        refused(helm, "here", "--repo", "http://127.0.0.1:1", why="looks like \"http://127.0.0.1:1\" is not a valid chart repository")
+        refused(
+            helm,
+            "here",
+            "--repo",
+            "http://127.0.0.1:1",
+            why='looks like "http://127.0.0.1:1" is not a valid chart repository',
+        )
     for missing in ("./nothing", "/nothing/here", "../nothing"):
         refused(helm, missing, why="not found")
     refused(helm, "nothing", why="non-absolute URLs should be in form of repo_name/path_to_chart, got: nothing")
     refused(helm, "no/thing", why="repo no not found")
+    monkeypatch.chdir("../charts/app")
+    for nothing in ("", " "):  # not the chart that happens to be here
+        refused(helm, nothing, why="non-absolute URLs should be in form of repo_name/path_to_chart, got:")
+    same(helm, ".")
+    refused(helm, "x" * 300, why="non-absolute URLs")
+    refused(helm, "../../repository/app-1.0.0.tgz/", why="not found")
 
 
 def test_what_is_not_a_chart(helm: Helm, tmp_path: Path) -> None:
     with pytest.raises(HelmFailed, match="this is not a chart"), stage(ChartSource(str(tmp_path)), helm):
         pass
     (tmp_path / "values.yaml").write_text("a: b\n")
-    with pytest.raises(HelmFailed, match="archive cannot be used"), stage(ChartSource(str(tmp_path / "values.yaml")), helm):
+    with (
+        pytest.raises(HelmFailed, match="archive cannot be used"),
+        stage(ChartSource(str(tmp_path / "values.yaml")), helm),
+    ):
         pass
     (tmp_path / "Chart.yaml").write_text("a: [\n")
     with pytest.raises(HelmFailed) as error, stage(ChartSource(str(tmp_path)), helm) as staged:
@@ -156,6 +169,9 @@ def test_repository_by_url(helm: Helm, repository: Path, serve: Callable[..., Se
     same(helm, f"{url}/app-1.0.0.tgz", version="1.0.0")
     refused(helm, "other", "--repo", url, why="not found in")
     refused(helm, f"{url}/none.tgz", why="404")
+    for name in ("app.tar.gz", "app.TGZ", "download"):
+        shutil.copy(repository / "app-1.0.0.tgz", repository / name)
+        same(helm, f"{url}/{name}", version="1.0.0")
 
 
 def test_repository_with_password(helm: Helm, repository: Path, serve: Callable[..., Server]) -> None:
@@ -169,13 +185,17 @@ def test_repository_with_password(helm: Helm, repository: Path, serve: Callable[
     same(helm, "app", "--repo", here.url, *login, version="1.1.0")
     refused(helm, "app", "--repo", here.url, why="401")
     assert elsewhere.seen == []
-    refused(helm, "app", "--repo", away.url, *login, why="401")  # the archives are on another server: no password for it
+    refused(
+        helm, "app", "--repo", away.url, *login, why="401"
+    )  # the archives are on another server: no password for it
     assert elsewhere.seen == []
     same(helm, "app", "--repo", away.url, *login, "--pass-credentials", version="1.1.0")
     assert "secret" not in repr(ChartSource("app", login))
 
 
-def test_repository_over_tls(helm: Helm, repository: Path, serve: Callable[..., Server], certificate: tuple[Path, Path]) -> None:
+def test_repository_over_tls(
+    helm: Helm, repository: Path, serve: Callable[..., Server], certificate: tuple[Path, Path]
+) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     url = serve(repository, context=context).url
@@ -185,7 +205,18 @@ def test_repository_over_tls(helm: Helm, repository: Path, serve: Callable[..., 
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(certificate[0])
     mutual = serve(repository, context=context).url
-    same(helm, "app", "--repo", mutual, "--ca-file", str(certificate[0]), "--cert-file", str(certificate[0]), "--key-file", str(certificate[1]))
+    same(
+        helm,
+        "app",
+        "--repo",
+        mutual,
+        "--ca-file",
+        str(certificate[0]),
+        "--cert-file",
+        str(certificate[0]),
+        "--key-file",
+        str(certificate[1]),
+    )
     refused(helm, "app", "--repo", mutual, "--ca-file", str(certificate[0]), why="certificate required")
 
 
@@ -197,9 +228,12 @@ def registry(tmp_path: Path) -> Iterator[str]:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     config = tmp_path / "registry.yaml"
     config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\nhttp: {{addr: '{address}', secret: x}}\n"
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
+        f"http: {{addr: '{address}', secret: x}}\n"
     )
-    process = subprocess.Popen([binary("registry"), "serve", config], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [binary("registry"), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     host, port = address.split(":")
     for _ in range(100):
         with socket.socket() as probe:
@@ -228,16 +262,36 @@ def keyring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("g")
     home.chmod(0o700)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--passphrase", "", "--pinentry-mode", "loopback"]
-    subprocess.run([*gpg, "--quick-generate-key", "signer <signer@example.com>", "rsa2048", "sign", "never"], check=True, capture_output=True)
-    (home / "secring.gpg").write_bytes(subprocess.run([*gpg, "--export-secret-keys"], check=True, capture_output=True).stdout)
+    subprocess.run(
+        [*gpg, "--quick-generate-key", "signer <signer@example.com>", "rsa2048", "sign", "never"],
+        check=True,
+        capture_output=True,
+    )
+    (home / "secring.gpg").write_bytes(
+        subprocess.run([*gpg, "--export-secret-keys"], check=True, capture_output=True).stdout
+    )
     (home / "pubring.gpg").write_bytes(subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout)
     yield home
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False, capture_output=True)
 
 
-def test_provenance(helm: Helm, make_chart: MakeChart, keyring: Path, tmp_path: Path, serve: Callable[..., Server]) -> None:
+def test_provenance(
+    helm: Helm, make_chart: MakeChart, keyring: Path, tmp_path: Path, serve: Callable[..., Server]
+) -> None:
     root, chart = tmp_path / "signed", make_chart("app")
-    helm.run(["package", str(chart), "--destination", str(root), "--sign", "--key", "signer", "--keyring", str(keyring / "secring.gpg")])
+    helm.run(
+        [
+            "package",
+            str(chart),
+            "--destination",
+            str(root),
+            "--sign",
+            "--key",
+            "signer",
+            "--keyring",
+            str(keyring / "secring.gpg"),
+        ]
+    )
     helm.run(["repo", "index", str(root)])
     url, ring = serve(root).url, ("--verify", "--keyring", str(keyring / "pubring.gpg"))
     same(helm, "app", "--repo", url, *ring, version="0.1.0")
@@ -256,7 +310,15 @@ def test_provenance(helm: Helm, make_chart: MakeChart, keyring: Path, tmp_path: 
     (root / "app-0.1.0.tgz.prov").unlink()
     refused(helm, f"{root}/app-0.1.0.tgz", *ring, why="app-0.1.0.tgz.prov")
     cached = helm.version >= (4, 0, 0)
-    refused(helm, "app", "--repo", url, *ring, why="failed to fetch provenance", helms_why="sha256 sum does not match" if cached else "")
+    refused(
+        helm,
+        "app",
+        "--repo",
+        url,
+        *ring,
+        why="failed to fetch provenance",
+        helms_why="sha256 sum does not match" if cached else "",
+    )
 
 
 def test_dependency_update(helm: Helm, make_chart: MakeChart) -> None:

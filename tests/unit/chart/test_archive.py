@@ -84,7 +84,14 @@ def test_links_are_empty_files_as_helm_has_them() -> None:
 
 
 def test_names_as_helm_has_them() -> None:
-    packed = tgz(("x/a", b"1"), ("y/./b//c", b"2"), ("x\\d\\e", b"3"), ("x/a", b"1"), ("../f", b"4"), ("x/" + "long/" * 60 + "g", b"5"))
+    packed = tgz(
+        ("x/a", b"1"),
+        ("y/./b//c", b"2"),
+        ("x\\d\\e", b"3"),
+        ("x/a", b"1"),
+        ("../f", b"4"),
+        ("x/" + "long/" * 60 + "g", b"5"),
+    )
     assert names(packed) == {"a": b"1", "b/c": b"2", "d/e": b"3", "f": b"4", "long/" * 60 + "g": b"5"}
 
 
@@ -104,14 +111,18 @@ def test_too_many_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     (tmp_path / "more").symlink_to(".")  # a directory that holds itself
     (tmp_path / "again").symlink_to(".")
     (tmp_path / "file").touch()
-    with pytest.raises(HelmFailed, match="more than 3 files|cannot be read"):
+    with pytest.raises(HelmFailed, match=r"more than 3 files|cannot be read"):
         read_directory(tmp_path, Budget("x"))
 
 
 @settings(deadline=None, max_examples=50)
 @given(
     st.dictionaries(
-        st.lists(st.text("ab.éñ 🚀", min_size=1, max_size=60).filter(lambda part: not part.startswith(".")), min_size=1, max_size=4).map("/".join),
+        st.lists(
+            st.text("ab.éñ 🚀", min_size=1, max_size=60).filter(lambda part: not part.startswith(".")),
+            min_size=1,
+            max_size=4,
+        ).map("/".join),
         st.builds(File, st.binary(max_size=2000), st.integers(0, 1 << 33)),
         min_size=1,
         max_size=8,
@@ -126,14 +137,30 @@ def test_directory(tmp_path: Path) -> None:
     chart, outside = tmp_path / "chart", tmp_path / "outside"
     (chart / "templates/tests").mkdir(parents=True)
     outside.mkdir()
-    for path in ("Chart.yaml", "z.txt", "secret.txt", "templates/a.yaml", "templates/.hidden", "templates/tests/t.yaml", "../outside/linked.yaml"):
+    for path in (
+        "Chart.yaml",
+        "z.txt",
+        "secret.txt",
+        "templates/a.yaml",
+        "templates/.hidden",
+        "templates/tests/t.yaml",
+        "../outside/linked.yaml",
+    ):
         (chart / path).write_text(path)
     (chart / ".helmignore").write_text("secret*\n*.pipe\n")
     (chart / "templates/link.yaml").symlink_to(outside / "linked.yaml")
     (chart / "files").symlink_to(outside)
     os.mkfifo(chart / "ignored.pipe")
     found = read_directory(chart, Budget("x"))
-    assert list(found) == [".helmignore", "Chart.yaml", "files/linked.yaml", "templates/a.yaml", "templates/link.yaml", "templates/tests/t.yaml", "z.txt"]
+    assert list(found) == [
+        ".helmignore",
+        "Chart.yaml",
+        "files/linked.yaml",
+        "templates/a.yaml",
+        "templates/link.yaml",
+        "templates/tests/t.yaml",
+        "z.txt",
+    ]
     assert found["templates/link.yaml"].data == b"../outside/linked.yaml"
 
 

@@ -39,7 +39,7 @@ def test_rules(rules: str, path: str, is_directory: bool, expected: bool) -> Non
 
 @pytest.mark.parametrize("rule", ["a/**", "[", "[a", "[]a]", "[-a]", "[a-]", "a\\", "[\\", "[a\\"])
 def test_what_helm_does_not_take(rule: str) -> None:
-    with pytest.raises(ValueError, match="double-star|syntax error"):
+    with pytest.raises(ValueError, match=r"double-star|syntax error"):
         parse(rule)
 
 

@@ -1,0 +1,109 @@
+"""Charts within charts: which file is which."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.chart.archive import Budget, File, pack, unpack
+from helmpin.chart.tree import Tree
+from helmpin.errors import HelmFailed, Refused
+
+
+def files(**texts: str) -> dict[str, File]:
+    return {path: File(text.encode(), 1.0) for path, text in texts.items()}
+
+
+def chart(name: str, version: str = "1.0.0", more: str = "", **texts: str) -> dict[str, File]:
+    start = {"Chart.yaml": f"name: {name}\nversion: {version}\n{more}", "templates/x.yaml": f"# {name} {version}\n"}
+    return files(**start, **texts)
+
+
+def packed(name: str, version: str = "1.0.0") -> dict[str, File]:
+    return {f"charts/{name}-{version}.tgz": File(pack(chart(name, version), 6), 1.0)}
+
+
+def tree(start: dict[str, File], *more: dict[str, File]) -> Tree:
+    for part in more:
+        start |= part
+    return Tree(start, Budget("x"))
+
+
+TWO = "dependencies: [{name: sub, version: %s, alias: one}, {name: sub, version: %s, alias: two}]\n"
+LOCK = "dependencies: [{name: sub, version: 1.0.0}, {name: sub, version: 2.0.0}]\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "lock"),
+    [("1.0.0", "2.0.0", {}), ("1.x", "2.x", {"Chart.lock": LOCK}), ("1.0.0", "^2", {"requirements.lock": LOCK})],
+)
+def test_two_versions_of_one_chart(one: str, two: str, lock: dict[str, str]) -> None:
+    both = tree(chart("top", more=TWO % (one, two), **lock), packed("sub", "1.0.0"), packed("sub", "2.0.0"))
+    assert both.source_to_path("top/charts/one/templates/x.yaml") == "charts/sub-1.0.0.tgz/templates/x.yaml"
+    assert both.source_to_path("top/charts/two/templates/x.yaml") == "charts/sub-2.0.0.tgz/templates/x.yaml"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["top/charts/one/templates/x.yaml", "top/charts/none/templates/x.yaml", "top/templates/none.yaml", "top", ""],
+)
+def test_what_cannot_be_told_is_refused(source: str) -> None:
+    both = tree(chart("top", more=TWO % ("1.x", "'>=1'")), packed("sub", "1.0.0"), packed("sub", "2.0.0"))
+    with pytest.raises(Refused) as error:
+        both.source_to_path(source)
+    assert error.value.where == [source]
+
+
+def test_edits_in_a_packed_chart_touch_nothing_else() -> None:
+    top = tree(chart("top"), packed("sub"), packed("other"))
+    top.write("charts/sub-1.0.0.tgz/templates/new.yaml", b"new")
+    top.rename("charts/sub-1.0.0.tgz/templates/x.yaml", "charts/sub-1.0.0.tgz/templates/_x.yaml")
+    again = unpack(top.packed(), Budget("x"), "x")
+    assert again["charts/other-1.0.0.tgz"] == packed("other")["charts/other-1.0.0.tgz"]
+    inner = unpack(again["charts/sub-1.0.0.tgz"].data, Budget("x"), "x")
+    assert {path: file.data for path, file in inner.items()} == {
+        "Chart.yaml": b"name: sub\nversion: 1.0.0\n",
+        "templates/new.yaml": b"new",
+        "templates/_x.yaml": b"# sub 1.0.0\n",
+    }
+    assert top.packed() == top.packed()
+    top.remove("charts/sub-1.0.0.tgz/templates/new.yaml")
+    assert (
+        b"new"
+        not in unpack(unpack(top.packed(), Budget("x"), "x")["charts/sub-1.0.0.tgz"].data, Budget("x"), "x").values()
+    )
+    assert top.read("charts/sub-1.0.0.tgz/templates/_x.yaml") == b"# sub 1.0.0\n"
+
+
+def test_missing_dependencies() -> None:
+    more = "dependencies: [{name: here, alias: other}, {name: packed}, {name: away}]\n"
+    top = tree(chart("top", more=more, **{"charts/dir/Chart.yaml": "name: here\n"}), packed("packed"))
+    assert top.missing_dependencies() == ["away"]
+
+
+def test_what_only_looks_like_a_template() -> None:
+    top = tree(
+        chart("top", **{"files/templates/a": "", "charts/_off/templates/b": "", "charts/README.md": ""}), packed("sub")
+    )
+    assert sorted(top.in_all_charts("templates/")) == ["charts/sub-1.0.0.tgz/templates/x.yaml", "templates/x.yaml"]
+
+
+@pytest.mark.parametrize("text", ["[", "- a\n", "a", ""])
+def test_a_chart_yaml_that_is_none(text: str) -> None:
+    with pytest.raises(HelmFailed) as error:
+        tree(files(**{"Chart.yaml": text})).metadata()
+    assert error.value.where == ["Chart.yaml"]
+
+
+def test_a_packed_chart_that_is_none() -> None:
+    top = tree(chart("top", **{"charts/sub-1.0.0.tgz": "rubbish"}))
+    with pytest.raises(HelmFailed) as error:
+        top.in_all_charts("templates/")
+    assert error.value.where == ["charts/sub-1.0.0.tgz"]
+
+
+def test_the_budget_is_one_for_all() -> None:
+    budget = Budget("x")
+    budget.bytes = 2000
+    big = {f"charts/{name}-1.0.0.tgz": File(pack({"Chart.yaml": File(b"#" * 900, 1.0)}, 6), 1.0) for name in "abc"}
+    with pytest.raises(HelmFailed, match="larger than"):
+        Tree(chart("top") | big, budget).in_all_charts("templates/")
