@@ -83,8 +83,7 @@ class Authenticator:
         self._scopes: dict[str, str] = {}
         self._wallets: Once[_Wallet] = Once()
         self._tokens: Once[Token] = Once()
-        self._bad: dict[Credential, Failure] = {}
-        """The credentials that a token server knows to be wrong: they are not shown again for each repository."""
+        self._first_uses: Once[None] = Once()
 
     def show(self, repository: str) -> Shown:
         """What the next request for a repository carries. Raises Failure when a token cannot be had."""
@@ -141,11 +140,22 @@ class Authenticator:
         return self._scopes.get(repository) or f"repository:{repository}:pull"
 
     def _token(self, asked: Challenge, repository: str, credential: Credential) -> Token:
-        if credential in self._bad:
-            raise _Refused(self._bad[credential])
         service = asked.parameters.get("service", "")
         key = (asked.parameters["realm"], service, self._scope(repository), credential)
+        if credential:
+            self._first_uses.get(credential, lambda: self._use_first(key))
         return self._tokens.get(key, lambda: self._fetch(key), Token.good)
+
+    def _use_first(self, key: _Key) -> None:
+        """Fetch the first token with a credential, while all others that want one wait: a wrong password is shown once,
+        not for every repository, and locks no account. Raises _Refused when it is wrong (401)."""
+        try:
+            self._tokens.get(key, lambda: self._fetch(key), Token.good)
+        except _Refused as refused:
+            if refused.failure.status == 401:
+                raise
+        except Failure:
+            pass  # that of one scope: the others ask for themselves
 
     def _fetch(self, key: _Key) -> Token:
         realm, service, scope, credential = key
@@ -175,10 +185,7 @@ class Authenticator:
         if answer.status in (400, 401, 403):
             who = f"the credentials from {credential.source}" if credential else "a client without credentials"
             why = f"its token server {host} refused {who} ({refusals.told(answer)})"
-            refused = Failure("unauthorized", why, status=answer.status)
-            if answer.status == 401 and credential:
-                self._bad[credential] = refused
-            raise _Refused(refused)
+            raise _Refused(Failure("unauthorized", why, status=answer.status))
         if answer.status != 200:
             kind: Kind = (
                 "rate-limited" if answer.status == 429 else "unreachable" if answer.status >= 500 else "bad-answer"

@@ -149,7 +149,7 @@ def test_a_wrong_password_is_not_shown_for_every_repository(tmp_path: Path) -> N
     with serve(answer) as hostile:
         references = [Reference.parse(f"{hostile.host}/team/app{i}:1") for i in range(40)]
         wrong = keychain(tmp_path, {hostile.host: ("alice", "wrong")})
-        answers = resolve(references, QUICK._replace(max_per_host=1), wrong)
+        answers = resolve(references, QUICK, wrong)
         assert {answer.kind for answer in answers.values() if isinstance(answer, RegistryError)} == {"unauthorized"}
         assert len(answers) == 40
         assert sum("authorization" in request.headers for request in hostile.requests) == 1
