@@ -121,7 +121,7 @@ def read_directory(top: Path, budget: Budget) -> dict[str, File]:
     files: dict[str, File] = {}
     try:
         try:
-            rules = ignore.parse((top / ".helmignore").read_text(errors="surrogateescape"))
+            rules = ignore.parse((top / ".helmignore").read_bytes().decode(errors="surrogateescape"))
         except FileNotFoundError:
             rules = ignore.parse("")
         _read_into(files, str(top), "", rules, budget)

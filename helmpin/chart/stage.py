@@ -7,14 +7,15 @@ is never unpacked on the disk.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from helmpin.chart.annotations import annotate
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
@@ -52,13 +53,15 @@ class Helm(Protocol):
         """Major, minor, patch."""
 
 
-@dataclass(frozen=True)
-class ChartSource:
+class ChartSource(NamedTuple):
     """Where a chart comes from: as the user typed it, with the flags that helm finds charts by (SOURCE_FLAGS)."""
 
     chart: str
-    flags: tuple[str, ...] = field(default=(), repr=False)  # may hold a password
+    flags: tuple[str, ...] = ()
     dependency_update: bool = False
+
+    def __repr__(self) -> str:
+        return f"ChartSource({self.chart!r})"  # the flags may hold a password
 
 
 class StagedChart:
@@ -166,9 +169,12 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
     The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, in helm's own words
     where helm was asked.
     """
-    with tempfile.TemporaryDirectory(prefix="helm-pin-") as name:
-        directory = Path(name)
+    directory = Path(tempfile.mkdtemp(prefix="helm-pin-"))  # for this user only
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)  # should a second Ctrl-C cut the removal below short
+    try:
         yield StagedChart(_fetch(source, helm, directory), directory)
+    finally:
+        shutil.rmtree(directory)
 
 
 def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:

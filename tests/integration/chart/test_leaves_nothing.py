@@ -72,6 +72,21 @@ def test_a_signal_while_helm_renders(helm: Helm, make_chart: MakeChart, tmp_path
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_an_impatient_user(helm: Helm, make_chart: MakeChart, tmp_path: Path) -> None:
+    chart = make_chart("big")
+    for i in range(1000):
+        (chart / f"templates/x{i}.yaml").write_text("# x\n" * 1000)
+    for pause in (0.0, 0.01, 0.03):
+        process = start(helm, tmp_path / f"tmp{pause}", "template", "x", str(chart))
+        wait_for(lambda: list(tmp_path.glob("tmp*/helm-pin-*/*.tgz")), process)
+        for _ in range(5):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+            time.sleep(pause)
+        process.communicate(timeout=20)
+        assert list((tmp_path / f"tmp{pause}").iterdir()) == []
+
+
 def test_an_error_in_the_middle(helm: Helm, make_chart: MakeChart) -> None:
     kept: list[Path] = []
 
