@@ -178,20 +178,27 @@ class Search:
         return [g for g in self.groups.values() if g.ladders and any(use.key not in self.wrapped for use in g.uses)]
 
     def _settle_conflicts(self) -> None:
-        """No value can carry two digests: where two images want the same leaf, neither gets it."""
-        while True:
-            wanted: dict[Any, set[str]] = defaultdict(set)
+        """No value can carry two digests. Where two images want the same leaf, the one whose name stands beside it gets it;
+        where that does not decide, neither does."""
+        while contested := self._contested():
             for group in self._active():
-                for setting in group.settings():
-                    wanted[setting.path].add(setting.value)
-            contested = {path for path, values in wanted.items() if len(values) > 1}
-            if not contested:
-                return
-            for group in self._active():
-                banned = {ladder[0] for ladder in group.ladders if any(s.path in contested for s in ladder[0].settings)}
+                banned = {way for way in (ladder[0] for ladder in group.ladders) if self._loses(way, contested)}
                 if banned:
                     self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
                     group.advance(banned)
+
+    def _contested(self) -> dict[Any, set[str]]:
+        """The paths that more than one text is wanted at, and the texts that a way with a name beside it wants there."""
+        wanted: dict[Any, dict[str, bool]] = defaultdict(dict)
+        for group in self._active():
+            for way in (ladder[0] for ladder in group.ladders):
+                for setting in way.settings:
+                    named = wanted[setting.path].get(setting.value, False) or not way.weak
+                    wanted[setting.path][setting.value] = named
+        return {path: {v for v, named in values.items() if named} for path, values in wanted.items() if len(values) > 1}
+
+    def _loses(self, way: Way, contested: Mapping[Any, set[str]]) -> bool:
+        return any(s.path in contested and contested[s.path] != {s.value} for s in way.settings)
 
     def _wrap_the_rest(self, *, last: bool) -> None:
         for group in self.groups.values():

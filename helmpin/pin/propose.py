@@ -28,6 +28,8 @@ class Way(NamedTuple):
 
     strategy: str
     settings: tuple[Setting, ...]
+    weak: bool = False
+    """Whether it rests on a tag alone: nothing beside it names the image, so it gives way to one that something does."""
 
 
 class Anchor(NamedTuple):
@@ -203,7 +205,7 @@ def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: M
     if not anchor.whole and not beside.tag_keys:
         yield from (Way("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
         for path in _shared_tags(beside.tag or "", beside.parent, values):
-            yield Way("tag@digest", (Setting(path, tagged),))
+            yield Way("tag@digest", (Setting(path, tagged),), weak=True)
     if not beside.digest_keys:
         for k in filter(_DIGEST_KEY.search, beside.read):
             yield from (Way("digest key", (beside.at(k, form),)) for form in mentions.forms(k, digest))
@@ -217,7 +219,7 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> 
     named = set(re.split(r"[^a-z0-9]+", name.lower()))
     paths = [p for p in values.at(tag) if _TAG_KEY.search(_last_key(p)) and p[: len(scope)] == scope]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
-        yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+        yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),), weak=True)
 
 
 def _shared_tags(tag: str, parent: Path, values: Values) -> list[Path]:
