@@ -7,13 +7,14 @@ import hashlib
 import io
 import json
 import platform
+import sys
 import tarfile
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .binaries import cache, locked, run_go, scratch
+from .binaries import Unavailable, cache, locked, run_go, scratch
 from .processes import opener
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -112,3 +113,10 @@ def request(method: str, url: str, body: bytes | None = None, media_type: str = 
 def sha256(content: bytes) -> str:
     """A digest."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+if __name__ == "__main__":  # REGISTRY REPOSITORY TAG LETTER
+    try:
+        print(push(*sys.argv[1:5]))
+    except (OSError, Unavailable) as error:
+        sys.exit(f"error: {error}")

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from scripts.devtools.binaries import tools
 
 CHECKOUT = Path(__file__).parents[2]
-FOREIGN = ("HELM_", "HELM_PIN_", "KUBE", "DOCKER_", "REGISTRY_")
-"""Variables that would let the machine's own settings in."""
+FOREIGN = ("HELM_", "KUBECONFIG", "DOCKER_", "REGISTRY_")
+"""How the names of variables begin that would let the machine's own settings in."""
 
 
 class Finished(NamedTuple):
@@ -70,9 +70,16 @@ class Workstation(NamedTuple):
         return self._replace(env={**self.env, **more})
 
 
+def environment() -> dict[str, str]:
+    """This process's environment without what would let the machine's own settings in."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(FOREIGN) or name == "HELM_PIN_CACHE"
+    }
+
+
 def install(helm_binary: Path, home: Path) -> Workstation:
     """A new machine in a folder, on which helm-pin is installed from this checkout by `helm plugin install`."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    env = environment()
     env |= {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("DATA", "CONFIG", "CACHE")}
     env |= {"PATH": f"{tools()}:{os.environ['PATH']}", "KUBECONFIG": str(home / "no-kubeconfig")}
     machine = Workstation(helm_binary, env)

@@ -1,0 +1,46 @@
+"""scripts/demo: it checks each of its own claims, so it must end well; and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from scripts.devtools import cluster as local
+from scripts.devtools.binaries import binary
+from scripts.devtools.cluster import Cluster
+from tests.support.workstation import CHECKOUT, Finished, environment
+
+
+def demo(*args: str, **env: str) -> Finished:
+    done = subprocess.run(
+        [CHECKOUT / "scripts/demo", *args],
+        cwd="/",
+        env={**environment(), **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("helm", ["helm3", "helm4"])
+def test_on_a_cluster_of_its_own(helm: str) -> None:
+    shown = demo("--helm", str(binary(helm)))
+    assert shown.status == 0, shown.stdout + shown.stderr
+    assert "That was helm-pin." in shown.stdout
+    assert [name for name in local.names() if name.startswith("demo-")] == []
+
+
+def test_on_the_current_cluster_with_a_real_node(node_cluster: Cluster) -> None:
+    env = {"KUBECONFIG": node_cluster.kubeconfig, "HELM_PIN_DEMO_REGISTRY": node_cluster.registry}
+    shown = demo("--use-current-cluster", "--helm", str(binary("helm4")), **env)
+    assert shown.status == 0, shown.stdout + shown.stderr
+    assert "the pod of plain  prints: build B\n  the pod of shop   prints: build A" in shown.stdout
+
+
+def test_what_it_does_not_know() -> None:
+    assert demo("--nod").status == 1
+    assert "--nod is unknown" in demo("--nod").stderr
+    assert demo("--help").stdout.startswith("The main job of helm-pin")
