@@ -261,7 +261,9 @@ COMMANDS: dict[str, Command] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; every error has become one message on standard error."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
+            signal.signal(signum, _terminate)
     try:
         status = run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

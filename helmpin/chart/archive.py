@@ -62,8 +62,10 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
             for member in tar:
                 if member.isdir():
                     continue
-                if not (member.isreg() or member.issym() or member.islnk()):
-                    raise _refuse(name, f"{member.name!r} is a device or a pipe, not a file")
+                if not (member.isreg() or member.issym() or member.islnk()) or member.issparse():
+                    raise _refuse(name, f"{member.name!r} is a device, a pipe or a sparse file, not a plain one")
+                if member.size < 0:
+                    raise _refuse(name, f"{member.name!r} has a negative size")
                 path = _path(member.name, name)
                 budget.spend(member.size if member.isreg() else 0)
                 content = tar.extractfile(member) if member.isreg() else None
@@ -71,9 +73,11 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
                 file = File(content.read() if content else b"", member.mtime)
                 if files.setdefault(path, file).data != file.data:
                     raise _refuse(name, f"it holds two different files named {path}")
-            if raw[tar.offset : tar.offset + tarfile.BLOCKSIZE].strip(b"\0"):
+            if raw[tar.offset : tar.offset + 2 * tarfile.BLOCKSIZE].strip(b"\0"):
                 raise _refuse(name, f"it is damaged after {len(files)} files")
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+            if tar.pax_headers.keys() - {"comment"}:  # git archive writes that one; helm does not apply the others
+                raise _refuse(name, f"it has global headers: {', '.join(tar.pax_headers)}")
+    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
         raise _refuse(name, f"it is not a gzipped tar archive, or damaged: {error}") from None
     if not files:
         raise _refuse(name, "there are no files in it")
@@ -82,7 +86,8 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
 
 def _path(member: str, archive: str) -> str:
     """The path in the chart of an archive member: without the chart's own directory, in helm's reading."""
-    top, _, rest = member.replace("\\", "/").partition("/")
+    top, _, rest = member.partition("\\" if "\\" in member else "/")
+    rest = rest.replace("\\", "/")
     path = posixpath.normpath(rest) if rest else "."
     if top == "Chart.yaml":
         raise _refuse(archive, "Chart.yaml is not in a directory")

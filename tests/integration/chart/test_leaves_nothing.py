@@ -43,7 +43,7 @@ def start(helm: Helm, scratch: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("to_all", [True, False], ids=["whole group", "helm-pin alone"])
 def test_a_signal_while_helm_pulls(helm: Helm, tmp_path: Path, signum: signal.Signals, to_all: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the request, never answers

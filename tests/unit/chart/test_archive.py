@@ -20,10 +20,10 @@ from helmpin.chart.archive import Budget, File, pack, read_directory, unpack
 from helmpin.errors import HelmFailed
 
 
-def tgz(*members: tuple[str, bytes] | tarfile.TarInfo) -> bytes:
-    """A gzipped tar archive of these members, by Python's own tarfile."""
+def tgz(*members: tuple[str, bytes] | tarfile.TarInfo, pax: dict[str, str] | None = None) -> bytes:
+    """A gzipped tar archive of these members and this global header, by Python's own tarfile."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+    with tarfile.open(fileobj=out, mode="w:gz", pax_headers=pax or {}) as tar:
         for member in members:
             if isinstance(member, tarfile.TarInfo):
                 tar.addfile(member)
@@ -32,6 +32,13 @@ def tgz(*members: tuple[str, bytes] | tarfile.TarInfo) -> bytes:
                 info.size = len(member[1])
                 tar.addfile(info, io.BytesIO(member[1]))
     return out.getvalue()
+
+
+def block(name: str = "x/y", size: int = 0, pax: dict[str, str] | None = None) -> bytes:
+    """The header of one file, by itself."""
+    info = tarfile.TarInfo(name)
+    info.size, info.pax_headers = size, pax or {}
+    return info.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT)
 
 
 def special(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
@@ -68,6 +75,12 @@ def names(packed: bytes) -> dict[str, bytes]:
         (tgz(("x/y", b"1"))[:-1], "damaged"),
         (gzip.compress(gzip.decompress(tgz(("x/y", b"1" * 512), ("x/z", b"2")))[:700]), "damaged"),
         (gzip.compress(gzip.decompress(tgz(("x/y", b"1" * 512)))[:1024] + b"rubbish" * 100), "damaged"),
+        (gzip.compress(block(size=-512)), "negative size"),
+        (gzip.compress(block(size=-513) + block()), "damaged|negative size"),
+        (gzip.compress(block() + bytes(512) + block("x/z")), "damaged"),
+        (tgz(("x/y", b"22"), pax={"size": "1"}), "global headers: size"),
+        (tgz(special("x/y", tarfile.GNUTYPE_SPARSE)), "sparse"),
+        (gzip.compress(block(pax={"GNU.sparse.map": "1", "GNU.sparse.size": "2"})), "damaged|sparse"),
     ],
     ids=map(str, itertools.count()),
 )
@@ -83,16 +96,21 @@ def test_links_are_empty_files_as_helm_has_them() -> None:
     assert names(packed) == {"a": b"1", "b": b"", "c": b""}
 
 
+def test_what_git_archive_writes() -> None:
+    assert names(tgz(("x/a", b"1"), pax={"comment": "0" * 40})) == {"a": b"1"}
+
+
 def test_names_as_helm_has_them() -> None:
     packed = tgz(
         ("x/a", b"1"),
         ("y/./b//c", b"2"),
         ("x\\d\\e", b"3"),
+        ("x/d\\b", b"6"),
         ("x/a", b"1"),
         ("../f", b"4"),
         ("x/" + "long/" * 60 + "g", b"5"),
     )
-    assert names(packed) == {"a": b"1", "b/c": b"2", "d/e": b"3", "f": b"4", "long/" * 60 + "g": b"5"}
+    assert names(packed) == {"a": b"1", "b/c": b"2", "d/e": b"3", "b": b"6", "f": b"4", "long/" * 60 + "g": b"5"}
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
