@@ -14,8 +14,8 @@ MAX_THREADS = 128
 
 
 def width(jobs: int, most: int) -> int:
-    """How many of a host's jobs run at once: up to ten all of them, then a third, `most` at most."""
-    return min(jobs, most, max(10, -(-jobs // 3)))
+    """How many of a host's jobs run at once: up to ten all of them, then half of them, `most` at most."""
+    return min(jobs, most, max(10, -(-jobs // 2)))
 
 
 def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadline: float) -> dict[J, R]:

@@ -13,7 +13,7 @@ from helmpin.registry.once import Once
 
 
 @pytest.mark.parametrize(
-    ("jobs", "width"), [(1, 1), (10, 10), (11, 10), (30, 10), (50, 17), (191, 64), (500, 64), (10_000, 64)]
+    ("jobs", "width"), [(1, 1), (10, 10), (11, 10), (20, 10), (50, 25), (127, 64), (500, 64), (10_000, 64)]
 )
 def test_width(jobs: int, width: int) -> None:
     assert gather.width(jobs, 64) == width
