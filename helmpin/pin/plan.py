@@ -284,7 +284,7 @@ class Search:
     def _blame_failure(self, why: str) -> None:
         """A render failed: the ways of the chart (or the values) that helm's words name are dropped."""
         active = self._active()
-        named = [g for g in active if any(_mentions_path(why, setting) for setting in g.settings())]
+        named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
         if not named:
             scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
             named = [g for g in active if g.scope in scopes]
@@ -338,6 +338,12 @@ def _mentions_path(why: str, setting: Setting) -> bool:
             if not tail and "dditional propert" in line and f"'{parts[-1]}'" in line:
                 return True
     return False
+
+
+def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
+    """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`."""
+    path = setting.path[len(scope) :] if setting.path[: len(scope)] == scope else setting.path
+    return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, path)))}(?![\w.])", why))
 
 
 def _names(ways: Iterable[Way]) -> str:

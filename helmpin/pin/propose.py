@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from helmpin.chart.setargs import Path, Setting, lookup
+from helmpin.chart.setargs import Path, Setting, lookup, reaches
 from helmpin.image.reference import split
 
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
@@ -46,7 +46,8 @@ class Values:
         self.tree = tree
         self._by_text: dict[str, list[Path]] = defaultdict(list)
         for path, value in _leaves(tree, ()):
-            self._by_text[text_of(value)].append(path)
+            if reaches(path):
+                self._by_text[text_of(value)].append(path)
 
     def at(self, text: str) -> list[Path]:
         """The paths of the leaves whose value prints as `text`."""
@@ -184,6 +185,11 @@ class _Map:
         self.read = [k for k in read if _stem(k) == stem and k not in mine]
         """Keys that the templates read, though the values leave them out."""
 
+    def tags(self, key: str) -> list[str]:
+        """The tag as a tag key may have to hold it, likeliest first: without what the template puts before it."""
+        tag, held = self.tag or "latest", text_of(lookup(self.values.tree, (*self.parent, key)))
+        return [held, tag] if held and tag != held and tag.endswith(held) else [tag]
+
     def at(self, key: str, value: str) -> Setting:
         return Setting((*self.parent, key), value)
 
@@ -201,7 +207,8 @@ def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: M
     if anchor.whole:
         yield Way("reference", (Setting(anchor.path, f"{beside.held}@{digest}"),))
     tagged = f"{beside.tag or 'latest'}@{digest}"
-    yield from (Way("tag@digest", (beside.at(k, tagged),)) for k in beside.tag_keys[:2])
+    for k in beside.tag_keys[:2]:
+        yield from (Way("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
     if not anchor.whole and not beside.tag_keys:
         yield from (Way("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
         for path in _shared_tags(beside.tag or "", beside.parent, values):
