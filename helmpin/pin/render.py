@@ -117,10 +117,10 @@ class Render(NamedTuple):
         return [use for document in self.documents for use in document_images(document, self.also)]
 
     def elsewhere(self) -> list[ImageUse]:
-        """The images outside pod specs that nobody asked to pin."""
-        return [
-            use for document in self.documents for use, asked in outside(document, self.also or Also(())) if not asked
-        ]
+        """The images outside pod specs that have no digest and that nobody asked to pin."""
+        also = self.also or Also(())
+        found = (each for document in self.documents for each in outside(document, also))
+        return [use for use, asked in found if not asked and "@" not in use.image]
 
 
 def parse(text: str, also: Also | None = None) -> Render:
