@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -24,6 +23,7 @@ from helmpin.helm import Helm
 from helmpin.image import mutable
 from helmpin.image.elsewhere import Also
 from helmpin.image.reference import InvalidReference, Reference, valid_digest
+from helmpin.output import as_yaml
 from helmpin.pin import previous as before
 from helmpin.pin.digestset import ANNOTATION, DigestSet, Image, Undo
 from helmpin.pin.plan import Outcome, Search, pinned_form
@@ -194,24 +194,25 @@ class _Values:
         self._reading = before.Reading(helm, release) if wanted else None
         self.arguments = given
         self.exists: bool | None = None
+        self.reused: Mapping[str, Any] = {}
 
-    def settle(self, staged: StagedChart, stack_file: Path) -> bool:
-        """Take over the previous revision's values where helm would. Returns whether they changed anything."""
+    def settle(self, staged: StagedChart, stack_file: Path) -> None:
+        """Take over the previous revision's values where helm would."""
         if self._reading is None:
-            return False
+            return
         previous = self._reading.result()
         self._reading = None
         self.exists = previous is not None
         if previous is None:
-            return False
+            return
         config = before.restored(previous.config, previous.undo, defaults=False)
         if self.reuse:
-            staged.write_values(json.dumps(before.computed(self.helm, self.release, previous)))
+            staged.write_values(as_yaml(before.computed(self.helm, self.release, previous)))
         if not config and not self.reuse:
-            return False
-        stack_file.write_text(json.dumps(config))
+            return
+        stack_file.write_text(as_yaml(config))
+        self.reused = config
         self.arguments = ["--values", str(stack_file), *self.given]
-        return True
 
 
 class _Renderer:
@@ -249,9 +250,8 @@ class _Renderer:
 
     def first(self) -> Render:
         """The plain render, with helm's computed values."""
-        file = self.staged.path.parent / "reused-values.json"
-        if self.values.settle(self.staged, file):
-            self.supplied = json.loads(file.read_text())
+        self.values.settle(self.staged, self.staged.path.parent / "reused-values.yaml")
+        self.supplied = self.values.reused
         if self.seen is not None:
             seen = self.seen.result()
             self.supplied = seen.values if not self.supplied else {**self.supplied, **seen.values}
