@@ -41,7 +41,11 @@ def ignored(rules: list[Rule], path: str, is_directory: bool) -> bool:
 def _rule(line: str) -> Rule:
     if "**" in line:
         raise ValueError("double-star (**) syntax is not supported")
-    pattern(line)
+    try:
+        _regex(line)
+    except BadPattern as bad:
+        if re.match(bad.before, "abc", re.DOTALL):  # helm tries each rule on that text
+            raise
     negated = line.startswith("!")
     glob = line.removeprefix("!")
     directory = glob.endswith("/")
@@ -50,29 +54,48 @@ def _rule(line: str) -> Rule:
     return Rule(pattern(glob.removeprefix("/")), base_only, directory, negated)
 
 
+class BadPattern(ValueError):
+    """What Go calls a `syntax error in pattern`. It finds one only when the text before it has matched up to the last star:
+    `before` is that part, as a regular expression."""
+
+    def __init__(self, glob: str) -> None:
+        super().__init__(f"syntax error in pattern: {glob}")
+        self.before = ""
+
+
 def pattern(glob: str) -> re.Pattern[str]:
     """A pattern of Go's filepath.Match: `*` and `?` stop at a slash, `[^a-z]` negates, a backslash quotes.
 
-    Raises ValueError where Go says `syntax error in pattern`.
+    A bad one matches nothing: then helm only writes a line to its log.
     """
-    out, i = "", 0
-    while i < len(glob):
-        char, i = glob[i], i + 1
-        if char == "*":
-            out += "[^/]*"
-        elif char == "?":
-            out += "[^/]"
-        elif char == "[":
-            text, i = _class(glob, i)
-            out += text
-        elif char == "\\":
-            if i == len(glob):
-                raise ValueError(f"syntax error in pattern: {glob}")
-            out += re.escape(glob[i])
-            i += 1
-        else:
-            out += re.escape(char)
-    return re.compile(out, re.DOTALL)
+    try:
+        return re.compile(_regex(glob), re.DOTALL)
+    except BadPattern:
+        return re.compile("(?!)")
+
+
+def _regex(glob: str) -> str:
+    out, before, i = "", "", 0
+    try:
+        while i < len(glob):
+            char, i = glob[i], i + 1
+            if char == "*":
+                before = out
+                out += "[^/]*"
+            elif char == "?":
+                out += "[^/]"
+            elif char == "[":
+                text, i = _class(glob, i)
+                out += text
+            elif char == "\\" and i == len(glob):
+                raise BadPattern(glob)
+            else:
+                i += char == "\\"
+                out += re.escape(glob[i - 1])
+    except BadPattern as bad:
+        bad.before = before
+        raise
+    return out
 
 
 def _class(glob: str, i: int) -> tuple[str, int]:
@@ -96,7 +119,7 @@ def _class_char(glob: str, i: int) -> tuple[str, int]:
     if glob.startswith("\\", i):
         i += 1
     elif glob.startswith(("-", "]"), i):
-        raise ValueError(f"syntax error in pattern: {glob}")
+        raise BadPattern(glob)
     if i + 1 >= len(glob):
-        raise ValueError(f"syntax error in pattern: {glob}")
+        raise BadPattern(glob)
     return glob[i], i + 1

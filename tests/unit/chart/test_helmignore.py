@@ -31,13 +31,17 @@ from helmpin.chart.ignore import ignored, parse, pattern
         ("", "templates/.x", False, True),
         ("", "templates/.", False, False),
         ("", "charts/a/templates/.x", False, False),
+        ("/*[", "a", False, False),  # bad, but helm does not come so far when it looks
+        ("\\/", "a", False, False),
     ],
 )
 def test_rules(rules: str, path: str, is_directory: bool, expected: bool) -> None:
     assert ignored(parse(rules), path, is_directory) is expected
 
 
-@pytest.mark.parametrize("rule", ["a/**", "[", "[a", "[]a]", "[-a]", "[a-]", "a\\", "[\\", "[a\\"])
+@pytest.mark.parametrize(
+    "rule", ["a/**", "[", "[a", "[]a]", "[-a]", "[a-]", "a\\", "[\\", "[a\\", "*[", "a*[", "![", "/["]
+)
 def test_what_helm_does_not_take(rule: str) -> None:
     with pytest.raises(ValueError, match=r"double-star|syntax error"):
         parse(rule)
