@@ -108,7 +108,7 @@ def valid_digest(text: str) -> bool:
 
 
 def _split_registry(name: str) -> tuple[str, str]:
-    """(registry, rest): the first part is a registry if it is `localhost`, or has a dot, a colon or a capital letter."""
+    """(registry, rest): the first part is a registry if it is `localhost` or has a dot, a colon or a capital letter."""
     first, slash, rest = name.partition("/")
     if not slash or not (first == "localhost" or "." in first or ":" in first or first.lower() != first):
         first, rest = DOCKER_HUB, name
