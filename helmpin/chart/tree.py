@@ -139,7 +139,10 @@ class Tree:
                 versions = [dependency.get("version"), *(locked[i : i + 1] if len(locked) == len(dependencies) else [])]
                 exact = [chart for chart in same if self.metadata(chart).get("version") in versions]
                 found.update(dict.fromkeys(exact or same))
-        return list(found) or [chart for chart in charts if self._name(chart) == called]
+        if not found or called not in [dependency.get("name") for dependency in dependencies]:
+            # a chart that is listed nowhere is loaded too, beside one that has its name for an alias
+            found.update(dict.fromkeys(chart for chart in charts if self._name(chart) == called))
+        return list(found)
 
     def _locked(self, chart: str) -> list[Any]:
         """The versions that Chart.lock gives to the dependencies, in their order."""

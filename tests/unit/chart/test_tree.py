@@ -53,6 +53,12 @@ def test_what_cannot_be_told_is_refused(source: str) -> None:
     assert error.value.where == [source]
 
 
+def test_an_alias_that_another_chart_has_for_its_name() -> None:
+    top = tree(chart("top", more="dependencies: [{name: sub, alias: other}]\n"), packed("sub"), packed("other"))
+    with pytest.raises(Refused, match="cannot tell"):
+        top.source_to_path("top/charts/other/templates/x.yaml")
+
+
 def test_edits_in_a_packed_chart_touch_nothing_else() -> None:
     top = tree(chart("top"), packed("sub"), packed("other"))
     top.write("charts/sub-1.0.0.tgz/templates/new.yaml", b"new")
