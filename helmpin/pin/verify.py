@@ -134,8 +134,8 @@ def live_check(live: Live) -> Check:
         if now is None:
             problems.append(f"{name} is not in the cluster")
             continue
-        images = _by_container(now)
-        for container, image in _by_container(item).items():
+        images = by_container(now)
+        for container, image in by_container(item).items():
             if container not in images:
                 problems.append(f"{name} {container} is gone from the live object")
             elif images[container] != image:
@@ -159,20 +159,20 @@ def pods_check(live: Live, record: DigestSet, kubectl: Kubectl, settings: Regist
     pods = [item for item in owned if item.get("kind") == "Pod"]
     wrong, unknown, notes, right = [], [], [], 0
     for pod in pods:
-        top = _top_owner(pod["metadata"]["uid"], owner_of, workloads)
+        top = top_owner(pod["metadata"]["uid"], owner_of, workloads)
         if top is None:
             continue
-        expected = _by_container(workloads[top])
-        for container, image, image_id in _statuses(pod):
+        expected = by_container(workloads[top])
+        for container, image, image_id in statuses(pod):
             where = f"Pod/{pod['metadata']['name']} {container}"
             wanted = expected.get(container)
             if wanted is None:
                 notes.append(f"{where} is not of the release (injected): {image}")
-            elif _spec_image(pod, container) != wanted:
-                notes.append(f"{where} is of an older revision: {_spec_image(pod, container)}")
+            elif spec_image(pod, container) != wanted:
+                notes.append(f"{where} is of an older revision: {spec_image(pod, container)}")
             elif not image_id:
                 unknown.append(f"{where} has not reported what it runs")
-            elif _reported(image_id) in acceptable(wanted, record, settings, _reported(image_id)):
+            elif reported(image_id) in acceptable(wanted, record, settings, reported(image_id)):
                 right += 1
             else:
                 wrong.append(f"{where} runs {image_id}, recorded is {split(wanted)[2]}")
@@ -222,32 +222,32 @@ def _identity(item: dict[str, Any], namespace: str) -> tuple[str, str, str, str]
     return (group, str(item.get("kind")), str(metadata.get("namespace") or namespace), str(metadata.get("name")))
 
 
-def _by_container(item: dict[str, Any]) -> dict[str, str]:
+def by_container(item: dict[str, Any]) -> dict[str, str]:
     """{container name (or path): image} of an object."""
     return {(find.container_name(item, path) or ".".join(map(str, path))): image for image, path in find.images(item)}
 
 
-def _top_owner(uid: str, owner_of: dict[str, list[str]], workloads: dict[str, Any]) -> str | None:
+def top_owner(uid: str, owner_of: dict[str, list[str]], workloads: dict[str, Any]) -> str | None:
     if uid in workloads:
         return uid
     for owner in owner_of.get(uid, ()):
-        top = _top_owner(owner, owner_of, workloads) if owner in owner_of or owner in workloads else None
+        top = top_owner(owner, owner_of, workloads) if owner in owner_of or owner in workloads else None
         if top:
             return top
     return None
 
 
-def _statuses(pod: dict[str, Any]) -> list[tuple[str, str, str]]:
+def statuses(pod: dict[str, Any]) -> list[tuple[str, str, str]]:
     status = pod.get("status") or {}
     kinds: Sequence[str] = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
     return [(s["name"], s.get("image", ""), s.get("imageID", "")) for kind in kinds for s in status.get(kind) or []]
 
 
-def _spec_image(pod: dict[str, Any], container: str) -> str:
-    return _by_container(pod).get(container, "")
+def spec_image(pod: dict[str, Any], container: str) -> str:
+    return by_container(pod).get(container, "")
 
 
-def _reported(image_id: str) -> str:
+def reported(image_id: str) -> str:
     """The digest in an imageID: `docker-pullable://name@sha256:…`, `name@sha256:…` or a bare `sha256:…`."""
     return image_id.rpartition("@")[2].rpartition("://")[2]
 

@@ -69,7 +69,7 @@ def wrapper(path: str, pins: dict[str, str]) -> str:
 def _line(image: str) -> str:
     """RE2: the value of an `image` (or an image volume's `reference`) key, in any YAML style, on its line or the next."""
     return (
-        r"""((?m:^|[\s,{\[-])["']?(?:image|reference)["']?[ \t]*:[ \t]*"""
+        r"""((?m:^|[\s,{\[])["']?(?:image|reference)["']?[ \t]*:[ \t]*"""
         r"""(?:[&!][^\s]+[ \t]+)*(?:(?:[>|][+-]?)?[ \t]*\r?\n[ \t]+)?["']?)"""
         + _literal(image)
         + r"""(["']?(?:[\s,}\]]|$))"""
