@@ -182,13 +182,13 @@ def _drift(stored: release.Stored, namespace: str, record: DigestSet | None, clu
                 for container, image in says.items()
                 if has.get(container) != image
             ]
-            for pod in cluster.pods_of.get(now["metadata"]["uid"], ()) if record else ():
+            for pod in cluster.pods_of.get(now["metadata"]["uid"], ()):
                 found += _pod_drift(pod, has, record, cluster.settings)
     return found
 
 
 def _pod_drift(
-    pod: dict[str, Any], wanted: dict[str, str], record: DigestSet, settings: RegistrySettings | None
+    pod: dict[str, Any], wanted: dict[str, str], record: DigestSet | None, settings: RegistrySettings | None
 ) -> list[str]:
     """Containers of a pod that report a digest which their pinned image does not stand for.
 
@@ -196,12 +196,11 @@ def _pod_drift(
     """
     found = []
     for container, _, image_id in statuses(pod):
-        image = wanted.get(container)
-        if image and image_id and settings and spec_image(pod, container) == image and split(image)[2]:
-            if reported(image_id) not in acceptable(image, record, settings, reported(image_id)):
-                found.append(
-                    f"Pod/{pod['metadata']['name']} {container} reports {image_id}, pinned is {split(image)[2]}"
-                )
+        image = wanted.get(container, "")
+        if not (image_id and record and settings and split(image)[2]) or spec_image(pod, container) != image:
+            continue
+        if reported(image_id) not in acceptable(image, record, settings, reported(image_id)):
+            found.append(f"Pod/{pod['metadata']['name']} {container} reports {image_id}, pinned is {split(image)[2]}")
     return found
 
 
