@@ -1,0 +1,49 @@
+"""Which templates may be random."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.pin.again import may_be_random, template
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "randAlphaNum 5",
+        "randBytes 3",
+        "genCA `x` 1",
+        "genSelfSignedCert",
+        "uuidv4",
+        "now | date",
+        "htpasswd `a` `b`",
+        "bcrypt `x`",
+        "shuffle",
+    ],
+)
+def test_a_random_function(call: str) -> None:
+    assert may_be_random({"a": f"{{{{ {call} }}}}", "b": "{{ .Values.x }}"}) == {"a"}
+
+
+@pytest.mark.parametrize("text", ["{{ .Values.known }}", "{{ .Values.randomize }}", "{{ sha256sum `x` }}"])
+def test_what_is_not_random(text: str) -> None:
+    assert may_be_random({"a": text}) == set()
+
+
+def test_through_named_templates() -> None:
+    files = {
+        "_a.tpl": '{{- define "deep" -}}{{ randAlpha 3 }}{{- end -}}{{ define `mid` }}{{ include "deep" . }}{{ end }}',
+        "_b.tpl": '{{ define "calm" }}x{{ end }}',
+        "direct.yaml": '{{ include "deep" . }}',
+        "mid.yaml": "{{ template `mid` . }}",
+        "calm.yaml": '{{ include "calm" . }}',
+    }
+    assert may_be_random(files) >= {"direct.yaml", "mid.yaml"}
+    assert "calm.yaml" not in may_be_random(files)
+
+
+def test_the_template_evaluates_each_in_its_own_scope() -> None:
+    text = template(["app/templates/a.yaml", "app/charts/db/charts/x/templates/b.yaml"])
+    assert '"Subcharts" "db" "Subcharts" "x"' in text
+    assert 'include "app/templates/a.yaml"' in text and 'include "app/charts/db/charts/x/templates/b.yaml"' in text
+    assert '"BasePath" "app/charts/db/charts/x/templates"' in text

@@ -1,0 +1,96 @@
+"""Splitting a command line as pflag does."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.arguments import is_on, last, split, words
+from helmpin.errors import UsageError
+from helmpin.helm import Flag
+
+VALUES, SET, INSTALL, WAIT = (
+    Flag("--values", True),
+    Flag("--set", True),
+    Flag("--install", False),
+    Flag("--wait", False),
+)
+FLAGS = {"--values": VALUES, "-f": VALUES, "--set": SET, "--install": INSTALL, "-i": INSTALL, "--wait": WAIT}
+
+
+@pytest.mark.parametrize(
+    ("argv", "positionals", "given"),
+    [
+        ("web ./chart", ["web", "./chart"], []),
+        ("--values x web", ["web"], [("--values", "x")]),
+        ("web --values=x", ["web"], [("--values", "x")]),
+        ("--set a=b web", ["web"], [("--set", "a=b")]),
+        ("--set=a=b web", ["web"], [("--set", "a=b")]),
+        ("-f x web", ["web"], [("--values", "x")]),
+        ("-fx web", ["web"], [("--values", "x")]),
+        ("-f=x web", ["web"], [("--values", "x")]),
+        ("-if x web", ["web"], [("--install", None), ("--values", "x")]),
+        ("-ifx web", ["web"], [("--install", None), ("--values", "x")]),
+        ("-i=false web", ["web"], [("--install", "false")]),
+        ("--wait web", ["web"], [("--wait", None)]),
+        ("--wait=watcher web", ["web"], [("--wait", "watcher")]),
+        ("-f - web", ["web"], [("--values", "-")]),
+        ("--values --install web", ["web"], [("--values", "--install")]),
+        ("web -- --values -f", ["web", "--values", "-f"], []),
+        ("web -", ["web", "-"], []),
+        ("--values= web", ["web"], [("--values", "")]),
+    ],
+)
+def test_split(argv: str, positionals: list[str], given: list[tuple[str, str | None]]) -> None:
+    found, flags = split(argv.split(" "), FLAGS)
+    assert (found, [(flag.name, flag.value) for flag in flags]) == (positionals, given)
+
+
+@pytest.mark.parametrize("argv", ["-if x --set=a=b --wait -fy --install=false", "--values x"])
+def test_words_mean_the_same_again(argv: str) -> None:
+    _, given = split(argv.split(), FLAGS)
+    again = split(words(given), FLAGS)[1]
+    assert [(g.name, g.value) for g in again] == [(g.name, g.value) for g in given]
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ("--nope", "unknown flag: --nope"),
+        ("-x", "unknown flag: -x"),
+        ("-ix", "unknown flag: -x"),
+        ("--values", "needs an argument: --values"),
+        ("web -f", "needs an argument: -f"),
+        ("-if", "needs an argument: -f"),
+    ],
+)
+def test_usage(argv: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        split(argv.split(), FLAGS)
+
+
+def test_a_near_name_is_proposed() -> None:
+    with pytest.raises(UsageError) as failed:
+        split(["--valuez"], FLAGS)
+    assert failed.value.todo == "did you mean --values?"
+
+
+@pytest.mark.parametrize(
+    ("argv", "on"),
+    [
+        ("", False),
+        ("-i", True),
+        ("-i=true", True),
+        ("-i=false", False),
+        ("-i=0", False),
+        ("-i -i=F", False),
+        ("-i=false -i", True),
+        ("--wait", False),
+    ],
+)
+def test_is_on(argv: str, on: bool) -> None:
+    assert is_on(split(argv.split(), FLAGS)[1], "--install") is on
+
+
+def test_last() -> None:
+    given = split(["-f", "a", "--set", "x=y", "-f", "b"], FLAGS)[1]
+    assert (last(given, "--values"), last(given, "--install")) == ("b", None)

@@ -1,0 +1,103 @@
+"""Images outside pod specs: found, and asked for or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helmpin.image.elsewhere import Also, rules
+from helmpin.image.find import images
+
+POD: dict[str, Any] = {
+    "kind": "Pod",
+    "spec": {
+        "containers": [
+            {
+                "name": "operator",
+                "image": "example.com/t/operator:1",
+                "args": [
+                    "--sidecar-image=example.com/t/sidecar:1",
+                    "--listen=0.0.0.0:8080",
+                    "--config-reloader=t/reload:1",
+                ],
+                "env": [
+                    {"name": "RELATED_IMAGE_AGENT", "value": "example.com/t/agent:1"},
+                    {"name": "URL", "value": "https://example.com/t/page:1"},
+                ],
+            }
+        ],
+        "volumes": [{"name": "v", "image": {"reference": "example.com/t/volume:1"}}],
+    },
+}
+
+
+def found(item: Any, *patterns: str) -> dict[str, bool]:
+    return {each.image: each.asked for each in Also(patterns).images(item)}
+
+
+def test_what_is_a_reference_for_certain_is_reported() -> None:
+    assert found(POD) == {"example.com/t/sidecar:1": False, "example.com/t/agent:1": False}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "asked"),
+    [
+        ("example.com/t/agent:*", {"example.com/t/agent:1"}),
+        ("Pod/spec/containers/operator/env/RELATED_IMAGE_AGENT/value", {"example.com/t/agent:1"}),
+        ("*/args/*", {"example.com/t/sidecar:1", "t/reload:1", "0.0.0.0:8080"}),
+        ("Deployment/*", set()),
+    ],
+)
+def test_also(pattern: str, asked: set[str]) -> None:
+    assert {image for image, is_asked in found(POD, pattern).items() if is_asked} == asked
+
+
+def test_the_rules_for_operators() -> None:
+    assert {image for image, asked in found(POD, "operators").items() if asked} == {
+        "example.com/t/sidecar:1",
+        "example.com/t/agent:1",
+        "t/reload:1",
+    }
+    assert found({"kind": "Prometheus", "spec": {"image": "t/prometheus:2"}}, "operators") == {"t/prometheus:2": True}
+    assert found({"kind": "Other", "spec": {"image": "t/prometheus:2"}}, "operators") == {}
+
+
+def test_the_place_of_each_leaf() -> None:
+    places = {each.image: (each.path, each.place) for each in Also(()).images(POD)}
+    container = ("spec", "containers", 0)
+    assert places["example.com/t/sidecar:1"] == ((*container, "args", 0, "#0"), "Pod/spec/containers/operator/args/0")
+    assert places["example.com/t/agent:1"][0] == (*container, "env", 0, "value")
+
+
+def test_what_a_container_runs_is_not_elsewhere() -> None:
+    inside = {image for image, _ in images(POD)}
+    assert inside == {"example.com/t/operator:1", "example.com/t/volume:1"}
+    assert not inside & set(found(POD, "*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("example.com/a:1", ["example.com/a:1"]),
+        ("localhost:5000/a/b:1", ["localhost:5000/a/b:1"]),
+        ("image = example.com/a:1\nother = example.com/b:2\n", ["example.com/a:1", "example.com/b:2"]),
+        (f"example.com/a@sha256:{'0' * 64}", [f"example.com/a@sha256:{'0' * 64}"]),
+        ("https://example.com/a:1", []),
+        ("example.com/a", []),
+        ("example.com:443", []),
+        ("a/b:1", []),
+    ],
+)
+def test_what_looks_like_a_reference(text: str, wanted: list[str]) -> None:
+    assert [each.image for each in Also(()).images({"kind": "ConfigMap", "data": {"x": text}})] == wanted
+
+
+@pytest.mark.parametrize("key", ["annotations", "labels", "description"])
+def test_what_is_never_looked_at(key: str) -> None:
+    assert found({"kind": "ConfigMap", key: {"x": "example.com/a:1"}}) == {}
+
+
+def test_nothing_asked() -> None:
+    assert not Also(()) and Also(("x",)) and Also(("operators",))
+    assert len(rules()) > 10 and all(rule.path for rule in rules())

@@ -1,0 +1,72 @@
+"""What helm's help says of its flags, and what --debug may print."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.helm import Flag, Helm, hide_secrets, parse_flags
+from scripts.devtools.binaries import binary
+
+HELP = """
+Usage:
+  helm upgrade [RELEASE] [CHART] [flags]
+
+Flags:
+  -f, --values strings                             specify values in a YAML file (--set x) or a URL
+      --dry-run string[="client"]                  simulate an install
+      --wait WaitStrategy[=watcher]                wait
+  -i, --install                                    if a release by this name doesn't already exist, run an install
+      --timeout duration                           time to wait (default 5m0s)
+      --a
+"""
+
+
+def test_parse_flags() -> None:
+    values, install = Flag("--values", True), Flag("--install", False)
+    assert parse_flags(HELP) == {
+        "-f": values,
+        "--values": values,
+        "--dry-run": Flag("--dry-run", False),
+        "--wait": Flag("--wait", False),
+        "-i": install,
+        "--install": install,
+        "--timeout": Flag("--timeout", True),
+        "--a": Flag("--a", False),
+    }
+
+
+@pytest.mark.parametrize("which", ["helm3", "helm4"])
+def test_real_helms(which: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    helm = Helm(str(binary(which)))
+    flags = helm.flags("upgrade")
+    takes = {name for name, flag in flags.items() if flag.takes_value}
+    assert {"-f", "--values", "--set", "--set-json", "--version", "--post-renderer", "-o", "-n", "--timeout"} <= takes
+    assert {
+        "-i",
+        "--install",
+        "--wait",
+        "--dry-run",
+        "--reuse-values",
+        "--force-conflicts" if which == "helm4" else "--force",
+    } <= (flags.keys() - takes)
+    assert Helm(helm.binary).flags("upgrade") == flags, "what the cache holds is not what helm said"
+    assert helm.version[0] == (3 if which == "helm3" else 4)
+
+
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        (["--password", "secret"], ["--password", "***"]),
+        (["--password=secret"], ["--password=***"]),
+        (["--set", "a.b=secret"], ["--set", "a.b=***"]),
+        (["--set-string=a=secret=x"], ["--set-string=a=***"]),
+        (["--set-json", '{"a":"secret"}'], ["--set-json", "***"]),
+        (["--set-string", f"tag=1@sha256:{'0' * 64}"], ["--set-string", f"tag=1@sha256:{'0' * 64}"]),
+        (["--repo", "https://me:secret@example.com"], ["--repo", "https://***@example.com"]),
+        (["--kube-token", "secret"], ["--kube-token", "***"]),
+        (["upgrade", "web", "-f", "values.yaml"], ["upgrade", "web", "-f", "values.yaml"]),
+    ],
+)
+def test_hide_secrets(args: list[str], shown: list[str]) -> None:
+    assert hide_secrets(args) == shown
