@@ -54,7 +54,9 @@ def read(
         raise UsageError(f"mutable is pin or refuse, not {mutable!r}", where=where)
     pull_secrets, where = value("pull-secrets")
     lists = {name: _texts(*value(name)) for name in LISTS}
-    ca_file, _ = value("registry-ca-file")
+    ca_file, where_ca = value("registry-ca-file")
+    if not isinstance(ca_file, str | None):
+        raise UsageError(f"registry-ca-file is the path of a file, not {ca_file!r}", where=where_ca)
     return Settings(
         mutable or "pin",
         lists["mutable-tag"],

@@ -143,7 +143,9 @@ def _image(item: Any) -> Image:
     return image
 
 
-def _undo(item: Mapping[str, Any]) -> Undo:
+def _undo(item: Any) -> Undo:
+    if not isinstance(item, dict):
+        raise ValueError("an entry of undo is not an object")
     path = tuple(part if isinstance(part, int) else str(part) for part in _list(item, "path"))
     return Undo(path, item.get("was"), bool(item.get("supplied")))
 
