@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from helmpin.chart.setargs import Setting, arguments, key, lookup
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, Refused
 from helmpin.pin import again, propose
 from helmpin.pin.compare import Comparison, Difference, Leaf, compare, is_pin, noise, random_leaves
 from helmpin.pin.propose import Mentions, Values, Way
@@ -138,9 +138,16 @@ class Search:
             self.plain, {use.key: failure or "no value and no template line carries it" for use in left}
         )
 
+    def _path(self, source: str) -> str:
+        """The template file of a source, or '' when it cannot be told for certain (a template may print a source line itself)."""
+        try:
+            return self.staged.source_to_path(source) if source else ""
+        except Refused:
+            return ""
+
     def _mentions_of(self, source: str) -> Mentions:
         """What the templates of the chart that `source` belongs to read."""
-        path = self.staged.source_to_path(source) if source else ""
+        path = self._path(source)
         folder = path[: path.rfind("templates/")]
         if folder not in self._mentions:
             files = self.staged.template_files()
@@ -158,11 +165,7 @@ class Search:
     def _watch_random(self) -> bool:
         """Have the confirming renders evaluate what may be random twice. Returns whether there is anything to watch."""
         paths = again.may_be_random(self.staged.template_files())
-        sources = (
-            {d.source for d in self.plain.documents if d.source and self.staged.source_to_path(d.source) in paths}
-            if paths
-            else set()
-        )
+        sources = {d.source for d in self.plain.documents if self._path(d.source) in paths} if paths else set()
         if sources:
             self.staged.write_template(again.TEMPLATE, again.template(sources))
         return bool(sources)
@@ -211,7 +214,7 @@ class Search:
 
     def _wrap(self, use: ImageUse) -> None:
         self.wrapped.add(use.key)
-        if use.source:
+        if self._path(use.source):
             self.wrapper.pin(
                 use.source, use.image, pinned_form(use.image, self.digests[use.image]), anywhere=bool(use.elsewhere)
             )

@@ -341,7 +341,13 @@ def _decide(
 ) -> Plan:
     uses = plain.images()
     references, problems = _references(uses, settings)
-    answers = resolve(references.values(), settings.registry)
+    keychain = None
+    if settings.pull_secrets:
+        from helmpin.kubectl import Kubectl
+        from helmpin.pin import pullsecrets
+
+        keychain = pullsecrets.keychain(plain, Kubectl(renderer.helm), settings.registry)
+    answers = resolve(references.values(), settings.registry, keychain)
     resolved: dict[str, Resolved] = {}
     for image, reference in references.items():
         answer = answers[reference]
