@@ -1,0 +1,72 @@
+"""Which Secrets a render's pods pull with."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from helmpin.errors import UsageError
+from helmpin.pin import pullsecrets
+from helmpin.pin.render import parse
+from helmpin.registry.settings import RegistrySettings
+
+RENDER = """\
+---
+# Source: web/templates/a.yaml
+kind: Deployment
+metadata: {name: a}
+spec: {template: {spec: {imagePullSecrets: [{name: mine}], containers: [{name: a, image: x.example/a}]}}}
+---
+# Source: web/templates/b.yaml
+kind: Job
+metadata: {name: b}
+spec: {template: {spec: {serviceAccountName: robot, containers: [{name: b, image: x.example/b}]}}}
+---
+# Source: web/templates/c.yaml
+kind: Pod
+metadata: {name: c}
+spec: {containers: [{name: c, image: x.example/c}]}
+"""
+
+
+class Cluster:
+    """Answers what the API server would, and remembers what was asked."""
+
+    namespace = "ns"
+
+    def __init__(self, secrets: dict[str, Any]) -> None:
+        self.secrets = secrets
+        self.asked: list[list[str]] = []
+
+    def items(self, args: list[str], stdin: str | None = None) -> list[dict[str, Any]]:
+        assert stdin is None
+        self.asked.append(args)
+        if args[1] == "serviceaccounts":
+            return [{"imagePullSecrets": [{"name": "of-robot"}]}]
+        return [{"metadata": {"name": n}, "data": d} for n, d in self.secrets.items() if n in args]
+
+
+def docker(host: str, user: str) -> dict[str, str]:
+    auth = base64.b64encode(f"{user}:secret".encode()).decode()
+    text = json.dumps({"auths": {host: {"auth": auth}}})
+    return {".dockerconfigjson": base64.b64encode(text.encode()).decode()}
+
+
+def test_a_pods_own_secrets_and_those_of_its_service_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cluster = Cluster({"mine": docker("x.example", "me"), "of-robot": docker("y.example", "robot"), "other": {}})
+    keychain = pullsecrets.keychain(parse(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
+    assert cluster.asked[0] == ["get", "serviceaccounts", "default", "robot", "--ignore-not-found"]
+    assert cluster.asked[1] == ["get", "secrets", "mine", "of-robot", "--ignore-not-found"]
+    assert len(list(keychain.find("x.example", "a"))) == 1
+    assert len(list(keychain.find("y.example", "b"))) == 1
+    assert not list(keychain.find("z.example", "c"))
+
+
+def test_a_secret_that_holds_no_configuration_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cluster = Cluster({"mine": {".dockerconfigjson": "bm90IEpTT04="}})
+    with pytest.raises(UsageError) as caught:
+        pullsecrets.keychain(parse(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
+    assert caught.value.where == ["Secret/mine"]
