@@ -7,6 +7,8 @@ images: image as the chart writes it → `values` or `template`, how it must be 
 set: the --set arguments' values, where <n> is the hex of the digest of the n-th of `images`
 renders: how many renders it may take (6 when it is left out)
 flags: further arguments
+given: further arguments that plain helm gets too
+beats_file: whether `given` says otherwise than the values file, and wins, as --set does over -f
 follows: leaves (kind/path) that hold the reference too, and must say the pinned one
 hashes: leaves that hash a reference, and may change
 random: leaves that differ from render to render
@@ -124,8 +126,9 @@ def chart(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> P
 )
 def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests, tmp_path: Path) -> None:
     """Every image is pinned, in the way that is expected, and nothing else changes."""
-    flags = expect.get("flags", [])
-    plain = leaves(machine.helm("template", "rel", chart))
+    given = expect.get("given", [])
+    flags = [*given, *expect.get("flags", [])]
+    plain = leaves(machine.helm("template", "rel", chart, *given))
     plan = json.loads(machine.must_pin("plan", "rel", chart, "-o", "json", *flags))
     text = machine.must_pin("template", "rel", chart, *flags)
 
@@ -140,13 +143,14 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
     only_images_differ(plain, leaves(text), {image: digests[image] for image in everything}, expect)
 
     by_values = {image: digests[image] for image, via in everything.items() if via == "values"}
-    by_set = machine.helm("template", "rel", chart, *plan["set"])
+    by_set = machine.helm("template", "rel", chart, *given, *plan["set"])
     only_images_differ(plain, leaves(by_set), by_values, expect, all_pinned=len(by_values) == len(everything))
 
     values = tmp_path / "pins.yaml"
     values.write_text(machine.must_pin("plan", "rel", chart, "-o", "values", *flags))
-    by_file = machine.helm("template", "rel", chart, "-f", values)
-    assert without_random(leaves(by_file), expect) == without_random(leaves(by_set), expect)
+    by_file = machine.helm("template", "rel", chart, *given, "-f", values)
+    same = without_random(leaves(by_file), expect) == without_random(leaves(by_set), expect)
+    assert same is not expect.get("beats_file", False)
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,14 @@ def test_what_is_not_random(text: str) -> None:
 def test_through_named_templates() -> None:
     files = {
         "_a.tpl": '{{- define "deep" -}}{{ randAlpha 3 }}{{- end -}}{{ define `mid` }}{{ include "deep" . }}{{ end }}',
+        "_c.tpl": '{{ define "top" }}{{ template `mid` . }}{{ end }}',
         "_b.tpl": '{{ define "calm" }}x{{ end }}',
         "direct.yaml": '{{ include "deep" . }}',
         "mid.yaml": "{{ template `mid` . }}",
+        "top.yaml": '{{ include "top" . }}',
         "calm.yaml": '{{ include "calm" . }}',
     }
-    assert may_be_random(files) >= {"direct.yaml", "mid.yaml"}
+    assert may_be_random(files) >= {"direct.yaml", "mid.yaml", "top.yaml"}
     assert "calm.yaml" not in may_be_random(files)
 
 

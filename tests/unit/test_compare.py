@@ -67,6 +67,11 @@ def test_a_wrong_image_is_a_change(after: str) -> None:
     assert changes(pod(WEB), pod(after)) == [(("spec", "containers", 0, "image"), WEB, after)]
 
 
+def test_an_image_whose_name_ends_like_another() -> None:
+    """It has that other's digest, and nobody asked for it."""
+    assert len(changes(pod(f"not-{WEB}"), pod(f"not-{WEB}@{DIGEST}"))) == 1
+
+
 def test_one_image_in_the_place_of_another() -> None:
     """Both have the same digest, as two names of one image have."""
     digests = {"example.com/a:1": DIGEST, "example.com/b:1": DIGEST}

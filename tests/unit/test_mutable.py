@@ -36,6 +36,19 @@ def test_does_not_move(tag: str) -> None:
     assert reason(tag) is None
 
 
+@pytest.mark.parametrize(
+    ("tag", "why"),
+    [
+        ("LATEST", "moves by design"),
+        ("1.25", "is a floating version"),
+        ("alpine", "names no version"),
+        ("dev-2", "moves by design"),
+    ],
+)
+def test_why(tag: str, why: str) -> None:
+    assert reason(tag) == f"tag {tag} {why}"
+
+
 @pytest.mark.parametrize("tag", [None, ""])
 def test_no_tag(tag: str | None) -> None:
     assert reason(tag) == "no tag, so latest"
