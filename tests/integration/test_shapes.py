@@ -142,6 +142,8 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
     everything = expect["images"]
     only_images_differ(plain, leaves(text), {image: digests[image] for image in everything}, expect)
 
+    if not plan["set"]:
+        return  # plain helm with no more arguments is `plain`
     by_values = {image: digests[image] for image, via in everything.items() if via == "values"}
     by_set = machine.helm("template", "rel", chart, *given, *plan["set"])
     only_images_differ(plain, leaves(by_set), by_values, expect, all_pinned=len(by_values) == len(everything))
