@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from scripts.devtools.cluster import Cluster
 from scripts.devtools.processes import birth
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
+
+# A shell starts what runs in its background with these ignored, and children inherit that: the tests send them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HELMS = ("helm3", "helm4")
 _numbers = itertools.count(1)
