@@ -119,6 +119,7 @@ class Helm:
         started = time.perf_counter()
         sys.stdout.flush()
         done = run([self.binary, *args], tee=True, env=dict(os.environ))
+        sys.stdout.flush()  # before what we say of it on standard error
         self.log(args, time.perf_counter() - started)
         return Finished(done.returncode, done.stderr or "")
 
