@@ -11,7 +11,7 @@ from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
 from helmpin.cli import Request
 from helmpin.image import mutable
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.pin.prepare import is_allowed
+from helmpin.pin.decisions import is_allowed
 from helmpin.pin.render import ImageUse, parse
 
 RULE = "mutable-tag"

@@ -6,8 +6,9 @@ from typing import Any
 
 from helmpin import output
 from helmpin.cli import Request
+from helmpin.pin.decisions import Decision, pinned
 from helmpin.pin.deploy import summary
-from helmpin.pin.prepare import Decision, Plan, pinned, prepare
+from helmpin.pin.prepare import Plan, prepare
 
 
 def run(request: Request) -> int:

@@ -20,7 +20,10 @@ OPERATORS = "operators"
 _DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|localhost)(?::[0-9]+)?"
-_CERTAIN = re.compile(rf"(?<![\w./:@-])(?![a-z0-9.-]*kubernetes\.io/)({_HOST}/[a-z0-9._/-]+(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])")
+_CERTAIN = re.compile(
+    rf"(?<![\w./:@-])(?![a-z0-9.-]*kubernetes\.io/)"
+    rf"({_HOST}/[a-z0-9._/-]+(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])"
+)
 """A reference that cannot well be anything else: with a host, and a tag or a digest. kubernetes.io hosts labels and taints
 (`node.kubernetes.io/not-ready:NoExecute`), never images: those are at registry.k8s.io."""
 
