@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from helmpin import __version__
 from helmpin.arguments import Given, is_on, words
@@ -22,10 +22,7 @@ from helmpin.pin.digestset import ANNOTATION, DigestSet, Image, Undo
 from helmpin.pin.plan import Outcome, Search
 from helmpin.pin.render import Render
 from helmpin.pin.rendering import REUSE_FLAGS, VALUE_FLAGS, Renderer, Values, value_arguments
-from helmpin.registry import RegistryError, resolve, warm_up
-
-if TYPE_CHECKING:
-    from helmpin.registry import Resolved
+from helmpin.registry import RegistryError, Resolved, resolve, warm_up
 
 
 class Asked(Protocol):
@@ -156,7 +153,10 @@ def _make_plan(
     resolved: dict[str, Resolved] = {}
     for image, reference in references.items():
         answer = answers[reference]
-        if isinstance(answer, RegistryError):
+        if isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
+            # the chart pinned it: runtimes check the digest themselves, and what it is does not depend on the registry's word
+            resolved[image] = Resolved(reference.digest, "")
+        elif isinstance(answer, RegistryError):
             problems[image] = (str(answer), "registry", answer.todo)
         else:
             resolved[image] = answer
