@@ -39,6 +39,8 @@ class Decision(NamedTuple):
     kind: str
     """Of the problem: registry, refused or allowed."""
     todo: str
+    set_by: tuple[str, ...]
+    """The value paths that set the image, also where they cannot carry a digest."""
 
 
 def is_allowed(image: str, globs: Sequence[str]) -> bool:
@@ -119,6 +121,7 @@ def decide(
                 problem,
                 kind,
                 todo,
+                outcome.set_by.get(image, ()),
             )
         )
     return found

@@ -39,6 +39,8 @@ class Outcome(NamedTuple):
     """For each use that cannot be pinned: why."""
     render: Render
     renders: int
+    set_by: dict[str, tuple[str, ...]]
+    """For each image: the value paths that set it, as far as its name tells, whether or not they can carry a digest."""
 
 
 class _Group:
@@ -101,6 +103,7 @@ class Search:
                 ladders = propose.ways(use.image, digests[use.image], scope, self.values, self._mentions_of(use.source))
                 group = self.groups[use.image, scope] = _Group(use.image, digests[use.image], scope, ladders)
             group.uses.append(use)
+        self.set_by = {image: _set_by(g for g in self.groups.values() if g.image == image) for image in digests}
 
     def run(self) -> Outcome:
         """Search until every use is pinned and nothing else changed, or the renders are used up."""
@@ -314,7 +317,7 @@ class Search:
                     strategies[use.key] = (names, tuple(group.settings()))
         args = arguments(settings, self.values.tree)
         return Outcome(
-            tuple(settings), args, frozenset(self.wrapped), strategies, dict(self.notes), failed, render, self.renders
+            tuple(settings), args, frozenset(self.wrapped), strategies, dict(self.notes), failed, render, self.renders, self.set_by
         )
 
 
@@ -347,6 +350,11 @@ def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
     """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`."""
     path = setting.path[len(scope) :] if setting.path[: len(scope)] == scope else setting.path
     return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, path)))}(?![\w.])", why))
+
+
+def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:
+    ways = [ladder[0] for group in groups for ladder in group.ladders if not ladder[0].weak]
+    return tuple(sorted({key(setting.path) for way in ways for setting in way.settings}))
 
 
 def _names(ways: Iterable[Way]) -> str:

@@ -94,7 +94,7 @@ class Plan(NamedTuple):
         for d in moving:
             lines.append(f"{d.image}: {d.mutable}")
             lines += [f"    used by {use.place()}" for use in d.uses]
-            lines.append(f"    set by  {', '.join(d.values) or 'no value: the template itself'}")
+            lines.append(f"    set by  {', '.join(d.values or d.set_by) or 'no value: the template itself'}")
             lines.append(f"    now     {d.digest or d.problem}")
         count = (
             "1 image has a tag that can move" if len(moving) == 1 else f"{len(moving)} images have tags that can move"
@@ -179,7 +179,7 @@ def _make_plan(
     def prepare_render(outcome: Outcome) -> None:
         staged.annotate(ANNOTATION, record(outcome).to_json())
 
-    outcome = Outcome((), [], frozenset(), {}, {}, {}, plain, 1)
+    outcome = Outcome((), [], frozenset(), {}, {}, {}, plain, 1, {})
     if to_pin:
         outcome = Search(plain, to_pin, digests, staged, renderer, prepare_render).run()
     final = record(outcome)
