@@ -165,12 +165,15 @@ COMMANDS: dict[str, Command] = {
     "verify": Command(
         "RELEASE [flags]",
         "check that what runs is what was recorded",
-        "Five checks, each with its verdict: the record, the stored manifest, the registry, the live workloads, the pods.",
+        "Five checks, each with its verdict: the record, the stored manifest, the registry, the live workloads, the pods.\n"
+        "The exit status is 4 when one failed, and 1 when the cluster would not show something; a registry that does not\n"
+        "answer is told and is no failure.",
         ("status",),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
             _OUTPUT,
             Option("--no-registry", "switch", "do not ask the registry"),
+            Option("--registry", "switch", "the registry must answer: exit status 5 when it does not"),
             *REGISTRY_OPTIONS,
         ),
         (1, 1),
@@ -178,7 +181,9 @@ COMMANDS: dict[str, Command] = {
     "audit": Command(
         "[flags]",
         "find drift over many releases, and between environments",
-        "Reads every release of the namespace (or of all, with -A) in one pass and compares record, specs and running pods.",
+        "Reads every release of the namespace (or of all, with -A) in one pass and compares record, specs and running pods.\n"
+        "With several contexts it also shows each release side by side. The exit status is 4 on drift (see --fail-on), and 1\n"
+        "when something could not be read.",
         ("status",),
         (
             Option("--all-namespaces", "switch", "every namespace", short="-A"),
@@ -195,7 +200,7 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--fail-on",
                 "list",
-                "what makes the exit status 4: drift, unpinned, unmanaged, mixed, none (default drift)",
+                "what makes the exit status 4: drift, unpinned, unmanaged, mixed, unknown, different, none (default drift)",
                 "KIND",
             ),
             Option("--registry", "switch", "also ask the registry whether it still has every digest"),

@@ -2,146 +2,114 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Callable, Sequence
 
 from helmpin import output
+from helmpin.audit.environments import side_by_side
+from helmpin.audit.gather import Snapshot, gather
+from helmpin.audit.judge import KINDS, Audit, judge, without_records
+from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.cli import Request
-from helmpin.errors import UsageError
-from helmpin.pin.audit import KINDS, Audit, Release, audit
+from helmpin.errors import HelmFailed, UsageError
+from helmpin.kubectl import Kubectl
+from helmpin.pin.verify import Registries
+
+DIFFERENT = "different"
+"""--fail-on: a release is not the same in all the contexts."""
+COLOURS = {"ok": "32", "drift": "31"}
 
 
 def run(request: Request) -> int:
-    """Print the audit; 4 when something that --fail-on names was found."""
-    fail_on = request.options["fail-on"] or ("drift",)
-    if unknown := [kind for kind in fail_on if kind not in (*KINDS, "none")]:
-        raise UsageError(f"--fail-on does not know {unknown[0]!r}", todo=f"one of {', '.join(KINDS)}, none")
-    everywhere = request.options["all-namespaces"]
-    registry = request.settings.registry if request.options["registry"] else None
-    contexts = request.options["context"] or ("",)
-    audits = [audit(request.helm, context, everywhere=everywhere, settings=registry) for context in contexts]
-    form = request.options["output"]
-    if form == "prometheus":
-        print(_prometheus(audits))
-    elif form == "html":
-        print(_html(audits))
-    elif form == "table":
-        print(_table(audits))
-    else:
-        output.show(as_data(audits), form)
-    for one in audits:
-        for line in one.unread:
-            output.say(f"Not read{' in ' + one.context if one.context else ''}: {line}; what needs it is left out")
-    return 4 if any(set(fail_on) & set(r.kinds) for one in audits for r in one.releases) else 0
-
-
-def as_data(audits: list[Audit]) -> dict[str, Any]:
-    """The audit as data: each context's releases, and how they differ between contexts."""
-    contexts = [
-        {"context": one.context, "unread": list(one.unread), "releases": [_release(r) for r in one.releases]}
-        for one in audits
+    """Print the audit. 4 when something that --fail-on names was found; 1 when something could not be read."""
+    fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {"drift"}
+    known = (*KINDS, DIFFERENT, "none")
+    if unknown := sorted(fail_on - set(known)):
+        raise UsageError(f"--fail-on does not know {unknown[0]!r}", todo=f"one of {', '.join(known)}")
+    registries = Registries(request.settings.registry) if request.options["registry"] else None
+    snapshots = _gathered(request)
+    audits = [
+        audit if snapshot.releases_read else audit._replace(releases=without_records(snapshot))
+        for snapshot, audit in zip(snapshots, judge(snapshots, registries), strict=True)
     ]
-    return {"contexts": contexts, "differences": differences(audits)}
-
-
-def differences(audits: list[Audit]) -> list[dict[str, Any]]:
-    """Releases (by namespace and name) whose digest sets differ between contexts, or that one of them lacks."""
-    if len(audits) < 2:
-        return []
-    sides = [{(r.namespace, r.name): r for r in one.releases} for one in audits]
-    found = []
-    for namespace, name in sorted({key for side in sides for key in side}):
-        mine = [side.get((namespace, name)) for side in sides]
-        if len({r.set_id if r else None for r in mine}) == 1:
-            continue
-        references = sorted({reference for r in mine if r for reference in r.images})
-        images = {ref: [r.images.get(ref) if r else None for r in mine] for ref in references}
-        found.append(
-            {
-                "namespace": namespace,
-                "release": name,
-                "sets": {one.context: r.set_id if r else None for one, r in zip(audits, mine, strict=True)},
-                "images": {ref: digests for ref, digests in images.items() if len(set(digests)) > 1},
-            }
-        )
-    return found
-
-
-def _release(r: Release) -> dict[str, Any]:
-    return {
-        "namespace": r.namespace,
-        "release": r.name,
-        "revision": r.revision,
-        "chart": r.chart,
-        "set": r.set_id or None,
-        "verdict": _verdict(r),
-        "kinds": list(r.kinds),
-        "images": r.images,
-        "details": list(r.details),
+    forms: dict[str, Callable[[], str]] = {
+        "table": lambda: _table(audits),
+        "prometheus": lambda: prometheus(audits),
+        "html": lambda: page(audits),
+        "json": lambda: output.as_json(as_data(audits)),
+        "yaml": lambda: output.as_yaml(as_data(audits)),
     }
+    print(forms[request.options["output"]]())
+    for audit in audits:
+        for line in audit.unread:
+            output.say(f"Not read{f' in {audit.context}' if audit.context else ''}: {line}")
+    if fail_on & _found(audits):
+        return 4
+    return 1 if "none" not in fail_on and any(audit.unread for audit in audits) else 0
 
 
-def _verdict(r: Release) -> str:
-    return ", ".join(r.kinds) or "ok"
+def _gathered(request: Request) -> list[Snapshot]:
+    everywhere = request.options["all-namespaces"]
+    contexts = list(dict.fromkeys(request.options["context"]))
+    own = bool(contexts) and not everywhere and not _namespace_given(request)
+
+    def read(context: str) -> Snapshot:
+        return gather(request.helm, context, everywhere=everywhere, own_namespace=own)
+
+    if len(contexts) < 2:
+        return [read(context) for context in contexts or [""]]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(read, contexts))
 
 
-def _table(audits: list[Audit]) -> str:
+def _namespace_given(request: Request) -> bool:
+    """Whether the user said a namespace: helm always exports one, which is else that of the current context."""
+    try:
+        return os.environ.get("HELM_NAMESPACE", "") != Kubectl(request.helm).own_namespace()
+    except HelmFailed:  # no current context
+        return os.environ.get("HELM_NAMESPACE", "default") != "default"
+
+
+def _found(audits: Sequence[Audit]) -> set[str]:
+    kinds = {kind for audit in audits for release in audit.releases for kind in release.kinds}
+    kinds |= {"mixed" for audit in audits if audit.mixed}
+    return kinds | {DIFFERENT for row in side_by_side(list(audits)) if not row.same}
+
+
+def _table(audits: Sequence[Audit]) -> str:
     several = len(audits) > 1
     rows = []
-    for one in audits:
-        for r in one.releases:
-            row = (r.namespace, r.name, str(r.revision), r.chart, r.set_id or "-", _verdict(r))
-            rows.append((one.context, *row) if several else row)
-    headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "SET", "VERDICT")
-    parts = [output.table(("CONTEXT", *headers) if several else headers, rows) if rows else "No releases."]
-    details = [f"{r.namespace}/{r.name}: {line}" for one in audits for r in one.releases for line in r.details]
-    parts += ["", *details] if details else []
-    for difference in differences(audits):
-        sets = ", ".join(f"{context} {set_id or '-'}" for context, set_id in difference["sets"].items())
-        parts.append(f"{difference['namespace']}/{difference['release']} differs: {sets}")
-        parts += [
-            f"  {ref}: {' / '.join(output.short(d) if d else '-' for d in ds)}"
-            for ref, ds in difference["images"].items()
-        ]
-    return "\n".join(parts)
+    for audit in audits:
+        for r in audit.releases:
+            row = (r.namespace, r.name, str(r.revision or "?"), r.chart, f"{r.pinned}/{len(r.images)}", r.set_id or "-")
+            rows.append((*([audit.context] if several else []), *row, verdict(r)))
+    headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "PINNED", "SET", "VERDICT")
+    lines = [output.table(("CONTEXT", *headers) if several else headers, rows) if rows else "No releases."]
+    for audit in audits:
+        for r in audit.releases:
+            if r.findings:
+                where = f"{audit.context}  " if several else ""
+                colour = COLOURS.get(r.kinds[0], "33")
+                lines += ["", output.colour(f"{where}{r.namespace}/{r.name}", colour)]
+                lines += [f"  {finding.kind:<9} {finding.text}" for finding in r.findings]
+    return "\n".join([*lines, *_comparison(audits)])
 
 
-def _prometheus(audits: list[Audit]) -> str:
-    """The text exposition format (prometheus.io/docs/instrumenting/exposition_formats)."""
-    lines = [
-        "# HELP helm_pin_release_info A release and its digest set.",
-        "# TYPE helm_pin_release_info gauge",
-    ]
-    every = [r for one in audits for r in one.releases]
-    lines += [f'helm_pin_release_info{{{_labels(r)},revision="{r.revision}",set="{r.set_id}"}} 1' for r in every]
-    lines += [
-        "# HELP helm_pin_release_finding Whether the audit found this kind of deviation in the release.",
-        "# TYPE helm_pin_release_finding gauge",
-    ]
-    lines += [
-        f'helm_pin_release_finding{{{_labels(r)},kind="{kind}"}} {int(kind in r.kinds)}'
-        for r in every
-        for kind in KINDS
-    ]
-    lines += [
-        "# HELP helm_pin_audit_unread Kinds of object that could not be read.",
-        "# TYPE helm_pin_audit_unread gauge",
-    ]
-    lines += [f'helm_pin_audit_unread{{context="{_escaped(one.context)}"}} {len(one.unread)}' for one in audits]
-    return "\n".join(lines)
+def _comparison(audits: Sequence[Audit]) -> list[str]:
+    rows = side_by_side(list(audits))
+    if not rows:
+        return []
+    headers = ("RELEASE", "CHART", *(audit.context for audit in audits), "")
+    sets = [[(side.set_id or "no record") if side else "-" for side in row.sides] for row in rows]
+    cells = [(row.name, row.chart, *s, "same" if row.same else "differs") for row, s in zip(rows, sets, strict=True)]
+    lines = ["", output.table(headers, cells)]
+    for row in rows:
+        if not row.same and None not in row.sides:
+            lines += [f"  {row.name}: {image}: {' | '.join(map(_short, d))}" for image, d in row.differing.items()]
+    return lines
 
 
-def _labels(r: Release) -> str:
-    pairs = {"context": r.context, "namespace": r.namespace, "release": r.name, "chart": r.chart}
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs.items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _html(audits: list[Audit]) -> str:
-    """One self-contained page; the data is in it as JSON, which cannot end the script element that holds it."""
-    page = (Path(__file__).parent / "audit.html").read_text()
-    return page.replace("DATA", json.dumps(as_data(audits)).replace("<", "\\u003c"))
+def _short(digest: str | None) -> str:
+    return "not used" if digest is None else output.short(digest) or "no digest"

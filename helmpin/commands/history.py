@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from helmpin import output
 from helmpin.cli import Request
-from helmpin.errors import UsageError, VerificationFailed
+from helmpin.errors import HelmPinError, UsageError
+from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.pin import storage
 from helmpin.pin.digestset import DigestSet
+from helmpin.pin.release import disagreements
 
 HELM_MAX = 256
 """helm history's own default of --max."""
+UNPINNED = "unpinned"
+"""Stands for the digest of an image that a revision has without one."""
 
 
 def run(request: Request) -> int:
     """Print the history."""
     most = request.options["max"]
-    if most is not None and not (most.isdigit() and int(most)):
+    if most is not None and not (most.isascii() and most.isdigit() and int(most)):
         raise UsageError("--max takes a number of revisions", why=f"it was given {most!r}")
-    found = storage.revisions(request.helm, request.positionals[0], int(most or HELM_MAX))
-    rows = describe(found)
+    read = storage.revisions(request.helm, request.positionals[0], int(most or HELM_MAX))
+    rows = describe(read.found)
     form = request.options["output"]
     output.show(rows, form) if form != "table" else print(_table(rows))
+    for line in read.unread:
+        output.say(f"Left out, as helm does: {line}")
     return 0
 
 
-def describe(found: list[storage.Revision]) -> list[dict[str, Any]]:
+def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
     """The history as data, oldest first."""
     rows: list[dict[str, Any]] = []
     before: dict[str, str] | None = None
-    for revision in found:
-        record, problem = _record(revision)
-        digests = {image.reference: image.digest for image in record.images} if record else None
-        total = len({use.image for use in revision.stored.uses()})
+    for revision in revisions:
+        record, problem = None, ""
+        images: set[str] = set()
+        try:
+            images = {use.image for use in revision.stored.uses()}
+            record = revision.stored.record()
+            if record and (differences := disagreements(record, revision.stored)):
+                record, problem = None, "it is not that of the manifest: " + "; ".join(differences)
+        except HelmPinError as error:
+            problem = error.why
+        now = _digests(images, record)
         rows.append(
             {
                 "revision": revision.stored.revision,
@@ -42,37 +57,59 @@ def describe(found: list[storage.Revision]) -> list[dict[str, Any]]:
                 "chart": revision.chart,
                 "appVersion": revision.app_version,
                 "description": revision.description,
-                "pinned": f"{_pinned(revision)}/{total}",
-                "images": [{"reference": i.reference, "digest": i.digest, "via": i.via} for i in record.images]
-                if record
-                else [],
+                "pinned": f"{sum(split(image)[2] is not None for image in images)}/{len(images)}",
+                "images": [
+                    {"reference": i.reference, "digest": i.digest, "via": i.via}
+                    for i in (record.images if record else ())
+                ],
                 "set": record.set_id if record else None,
-                "changes": _changes(before, digests) if before is not None and digests is not None else [],
+                "changes": _changes(before, now) if before is not None else [],
                 "record": "ok" if record else "invalid" if problem else "none",
                 "problem": problem or None,
             }
         )
-        before = digests if digests is not None else before
+        before = now
     return rows
 
 
-def _record(revision: storage.Revision) -> tuple[DigestSet | None, str]:
+def _digests(images: Iterable[str], record: DigestSet | None) -> dict[str, str]:
+    """{reference: digest} of a revision: what its record says, and what its manifest has besides."""
+    found = {image.reference: image.digest for image in record.images} if record else {}
+    recorded = set(found.values())
+    for image in images:
+        digest = split(image)[2]
+        if digest not in recorded:
+            found[_reference(image)] = digest or UNPINNED
+    return found
+
+
+def _reference(image: str) -> str:
     try:
-        return revision.stored.record(), ""
-    except VerificationFailed as error:
-        return None, error.why
+        return str(Reference.parse(image)._replace(digest=None))
+    except InvalidReference:
+        return image
 
 
-def _pinned(revision: storage.Revision) -> int:
-    return len({use.image for use in revision.stored.uses() if "@sha256:" in use.image or "@sha512:" in use.image})
-
-
-def _changes(before: dict[str, str], after: dict[str, str]) -> list[dict[str, Any]]:
-    changed = []
-    for reference in sorted(before.keys() | after.keys()):
-        old, new = before.get(reference), after.get(reference)
-        if old != new:
-            changed.append({"reference": reference, "from": old, "to": new})
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What changed: `from` and `to` are digests, UNPINNED, or None where the image is not there; `was` is the reference before,
+    where only the tag of an image has changed."""
+    sides: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for side, references in enumerate((before, after)):
+        for reference in sorted(references):
+            sides[split(reference)[0]][side].append(reference)
+    changed: list[dict[str, Any]] = []
+    for old, new in (sides[name] for name in sorted(sides)):
+        pairs: list[tuple[str | None, str | None]] = [
+            (r if r in old else None, r if r in new else None) for r in {*old, *new}
+        ]
+        if len(old) == len(new) == 1:
+            pairs = [(old[0], new[0])]
+        for was, now in sorted(pairs, key=lambda pair: pair[1] or pair[0] or ""):
+            change = {"reference": now or was, "from": before.get(was or ""), "to": after.get(now or "")}
+            if was and now and was != now:
+                change["was"] = was
+            if change["from"] != change["to"] or "was" in change:
+                changed.append(change)
     return changed
 
 
@@ -83,22 +120,25 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
     marks = {"ok": str(row["set"]), "none": "not by helm-pin", "invalid": "invalid record"}
-    changes = "; ".join(_change(change) for change in row["changes"])
-    updated = row["updated"][:19].replace("T", " ")
-    fields = (
-        row["revision"],
-        updated,
+    return (
+        str(row["revision"]),
+        row["updated"][:19].replace("T", " "),
         row["status"],
         row["chart"],
         row["appVersion"],
         row["pinned"],
         marks[row["record"]],
         row["description"],
-        changes,
+        "; ".join(_change(change) for change in row["changes"]),
     )
-    return tuple(map(str, fields))
 
 
 def _change(change: dict[str, Any]) -> str:
-    short = {side: change[side][7:19] if change[side] else "none" for side in ("from", "to")}
-    return f"{change['reference'].rpartition('/')[2]}: {short['from']} → {short['to']}"
+    name = change["reference"].rpartition("/")[2]
+    if "was" in change:
+        name = f"{change['was'].rpartition('/')[2]} → {name}"
+    return f"{name}: {_short(change['from'])} → {_short(change['to'])}"
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else digest if digest == UNPINNED else digest.rpartition(":")[2][:12]

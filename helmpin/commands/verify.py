@@ -2,56 +2,109 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 from helmpin import output
 from helmpin.cli import Request
 from helmpin.errors import UsageError
+from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.pin import release, verify
-from helmpin.pin.verify import FAILED, SKIPPED, Check
+from helmpin.pin.release import Stored
+from helmpin.pin.verify import FAILED, OK, SKIPPED, Check
+
+MARKS = {OK: "32", FAILED: "31"}
+"""ANSI colours of verdicts; the others are yellow."""
 
 
 def run(request: Request) -> int:
-    """Print each check with its verdict; 4 when one failed."""
-    revision = request.options["revision"]
-    if revision is not None and not revision.isdigit():
-        raise UsageError("--revision takes a number", why=f"it was given {revision!r}")
-    stored = release.read(request.helm, request.positionals[0], int(revision) if revision else None)
+    """Print each check with its verdict. 4 when one failed; 5 when --registry was asked for and a registry did not answer; 1 when
+    the cluster would not show something."""
+    stored = _stored(request)
     checks = list(_checks(request, stored))
     form = request.options["output"]
     if form == "table":
-        print(f"Release {stored.release}, revision {stored.revision} ({stored.status})")
-        for check in checks:
-            print(f"  {check.name:<10} {check.verdict:<12} {check.summary}")
-            for detail in check.details:
-                print(f"             {detail}")
+        _print(stored, checks)
     else:
-        data = [
-            {"check": c.name, "verdict": c.verdict, "summary": c.summary, "details": list(c.details)} for c in checks
-        ]
-        output.show(
-            {"release": stored.release, "revision": stored.revision, "status": stored.status, "checks": data}, form
-        )
-    return 4 if any(check.verdict == FAILED for check in checks) else 0
+        output.show(_as_data(stored, checks), form)
+    if any(check.verdict == FAILED for check in checks):
+        return 4
+    unread = [check.name for check in checks if check.unread]
+    if "registry" in unread and request.options["registry"]:
+        return 5
+    return 1 if set(unread) - {"registry"} else 0
 
 
-def _checks(request: Request, stored: release.Stored) -> list[Check]:
-    registry = None if request.options["no-registry"] else request.settings.registry
+def _stored(request: Request) -> Stored:
+    name, revision = request.positionals[0], request.options["revision"]
+    if revision is None:
+        return _deployed(request.helm, name)
+    if not (revision.isascii() and revision.isdigit() and int(revision)):
+        raise UsageError("--revision takes a number", why=f"it was given {revision!r}")
+    return release.read(request.helm, name, int(revision))
+
+
+def _deployed(helm: Helm, name: str) -> Stored:
+    """The deployed revision: the latest, unless that one failed or is still on its way. The latest when none is deployed."""
+    latest = release.read(helm, name)
+    if latest.status == "deployed":
+        return latest
+    history = json.loads(helm.run(["history", name, "-o", "json"]))
+    deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
+    if not deployed:
+        return latest
+    output.say(f"Revision {latest.revision} is {latest.status}; revision {deployed[-1]} is the one deployed.")
+    return release.read(helm, name, deployed[-1])
+
+
+def _checks(request: Request, stored: Stored) -> Iterator[Check]:
     first, record = verify.record_check(stored)
+    yield first
     if record is None:
-        rest = ("manifest", "registry", "workloads", "pods")
-        return [first, *(Check(name, SKIPPED, "there is no record to compare with") for name in rest)]
-    checks = [first, verify.manifest_check(stored, record)]
-    checks.append(
-        verify.registry_check(record, registry) if registry is not None else Check("registry", SKIPPED, "--no-registry")
-    )
-    if stored.status != "deployed":
-        return [
-            *checks,
-            *(
-                Check(name, SKIPPED, f"revision {stored.revision} is {stored.status}, not deployed")
-                for name in ("workloads", "pods")
-            ),
-        ]
+        for name in ("manifest", "registry", "workloads", "pods"):
+            yield Check(name, SKIPPED, "there is no record to compare with")
+        return
+    yield verify.manifest_check(stored, record)
     kubectl = Kubectl(request.helm)
-    live = verify.live_objects(stored, kubectl)
-    return [*checks, verify.live_check(live), verify.pods_check(live, record, kubectl, registry)]
+    registries = None if request.options["no-registry"] else verify.registries(request.settings, stored, kubectl)
+    if registries is None:
+        yield Check("registry", SKIPPED, "not asked (--no-registry)")
+    else:
+        yield verify.registry_check(record, registries)
+    if stored.status != "deployed":
+        for name in ("workloads", "pods"):
+            yield Check(name, SKIPPED, f"revision {stored.revision} is {stored.status}: it is not what runs")
+        return
+    live = verify.read_live(stored, kubectl)
+    yield verify.live_check(live, kubectl)
+    yield verify.pods_check(live, kubectl, registries)
+
+
+def _print(stored: Stored, checks: list[Check]) -> None:
+    print(f"Release {stored.release}, revision {stored.revision} ({stored.status})")
+    for check in checks:
+        verdict = output.colour(f"{check.verdict:<12}", MARKS.get(check.verdict, "33"))
+        print(f"  {check.name:<10} {verdict} {check.summary}")
+        for detail in (*check.details, *(f"not read: {words}" for words in check.unread)):
+            print(f"             {detail}")
+    print(f"{sum(check.verdict == OK for check in checks)} of {len(checks)} checks ok")
+
+
+def _as_data(stored: Stored, checks: list[Check]) -> dict[str, object]:
+    return {
+        "release": stored.release,
+        "revision": stored.revision,
+        "status": stored.status,
+        "verified": all(check.verdict == OK for check in checks),
+        "checks": [
+            {
+                "check": check.name,
+                "verdict": check.verdict,
+                "summary": check.summary,
+                "details": list(check.details),
+                "unread": list(check.unread),
+            }
+            for check in checks
+        ],
+    }

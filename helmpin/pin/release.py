@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from functools import lru_cache
+from secrets import token_hex
+from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin.errors import VerificationFailed
 from helmpin.helm import Helm, Running
 from helmpin.image.reference import split
 from helmpin.pin import digestset
 from helmpin.pin.digestset import ANNOTATION, DigestSet
-from helmpin.pin.render import ImageUse, parse
 
-_SEPARATOR = "\n=== helm-pin: the next part ===\n"
-_TEMPLATE = _SEPARATOR.join(
-    (
-        "{{ .Release.Version }} {{ .Release.Info.Status }}",
-        f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
-        "{{ .Release.Manifest }}",
-        "{{ range .Release.Hooks }}\n---\n# Source: {{ .Path }}\n{{ .Manifest }}\n{{ end }}",
-        "",
-    )
+if TYPE_CHECKING:
+    from helmpin.pin.render import ImageUse
+
+_PARTS = (
+    "{{ .Release.Version }} {{ .Release.Info.Status }}",
+    f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
+    "{{ .Release.Manifest }}",
+    "{{ range .Release.Hooks }}\n---\n# Source: {{ .Path }}\n{{ .Manifest }}\n{{ end }}",
+    "",
 )
+"""What is read of a revision, in the language of `helm get all --template`, which has no functions beyond Go's own."""
 
 
 class Stored(NamedTuple):
@@ -44,8 +45,15 @@ class Stored(NamedTuple):
         )
 
     def uses(self) -> list[ImageUse]:
-        """Every image use of the stored manifest and hooks."""
-        return parse(self.manifest).images() + parse(self.hooks).images()
+        """Every image use of the stored manifest and hooks. Raises HelmFailed when they are not YAML."""
+        return list(_uses(self.manifest, self.hooks))
+
+
+@lru_cache(maxsize=4)
+def _uses(manifest: str, hooks: str) -> tuple[ImageUse, ...]:
+    from helmpin.pin.render import parse
+
+    return (*parse(manifest).images(), *parse(hooks).images())
 
 
 class Reading:
@@ -54,11 +62,12 @@ class Reading:
     def __init__(self, helm: Helm, release: str, revision: int | None = None) -> None:
         self._release = release
         at = ["--revision", str(revision)] if revision else []
-        self._running: Running = helm.start(["get", "all", release, *at, "--template", _TEMPLATE])
+        self._between = f"\n=== {token_hex(16)} ===\n"  # no manifest can hold it
+        self._running: Running = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
 
     def result(self) -> Stored:
         """Raises HelmFailed."""
-        head, record, manifest, hooks, *_ = self._running.output().split(_SEPARATOR)
+        head, record, manifest, hooks, *_ = self._running.output().split(self._between)
         revision, _, status = head.strip().partition(" ")
         text = "" if record.strip() in ("", "<no value>") else record.strip()
         return Stored(self._release, int(revision), status, text, manifest, hooks)
@@ -69,8 +78,9 @@ def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
     return Reading(helm, release, revision).result()
 
 
-def disagreements(record: DigestSet, uses: list[ImageUse]) -> list[str]:
-    """Where images are not what the record says: one line for each, empty when all agree."""
+def disagreements(record: DigestSet, stored: Stored) -> list[str]:
+    """Where the images of a stored revision are not what the record says: one line for each, empty when all agree."""
+    uses = stored.uses()
     digests = {(split(image.image)[0], image.digest) for image in record.images}
     known = {image.digest for image in record.images}
     found = []
@@ -87,7 +97,8 @@ def disagreements(record: DigestSet, uses: list[ImageUse]) -> list[str]:
     found += [
         f"{image.reference}: its recorded digest {image.digest} is used nowhere"
         for image in record.images
-        if image.digest not in used
+        # --also pins images outside pod specs, in any text
+        if image.digest not in used and f"@{image.digest}" not in stored.manifest + stored.hooks
     ]
     return found
 
@@ -106,7 +117,7 @@ def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
             why="helm-pin did not deploy it",
             todo="deploy with helm pin upgrade",
         )
-    problems = disagreements(record, stored.uses())
+    problems = disagreements(record, stored)
     if expected is not None and record.to_json() != expected.to_json():
         problems.insert(
             0, f"the stored record (set {record.set_id}) is not the one that was deployed (set {expected.set_id})"
@@ -119,8 +130,3 @@ def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
             todo=f"see helm get manifest {stored.release} --revision {stored.revision}",
         )
     return record
-
-
-def plain_status(status: str) -> str:
-    """helm's status word as `helm history` prints it."""
-    return re.sub(r"\s+", "-", status.strip().lower())

@@ -1,26 +1,23 @@
-"""Waiting until running pods show what they run."""
+"""Waiting until the cluster has settled: pods start one after the other, and those of the revision before end."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from helmpin import output
-from helmpin.config import seconds
-from helmpin.kubectl import Kubectl
-from helmpin.pin.digestset import DigestSet
-from helmpin.pin.verify import OK, Check, Live, pods_check
-from helmpin.registry import RegistrySettings
+from helmpin.pin.verify import UNKNOWN, Check
 
 PAUSE = 1.0
+"""Seconds between two looks."""
 
 
-def wait_for_pods(live: Live, record: DigestSet, kubectl: Kubectl, settings: RegistrySettings, timeout: str) -> Check:
-    """The pods' check, asked again until it is right or the time is up (`timeout` as helm's --timeout). Shows progress."""
-    deadline = time.monotonic() + seconds(timeout, "--timeout")
+def wait(look: Callable[[], Check], deadline: float) -> Check:
+    """Look until time can no longer change the verdict, or the deadline (time.monotonic()) is over. Shows progress."""
     while True:
-        check = pods_check(live, record, kubectl, settings)
-        if check.verdict == OK or time.monotonic() + PAUSE > deadline:
+        check = look()
+        if check.verdict != UNKNOWN or not check.settles or time.monotonic() + PAUSE > deadline:
             output.progress("")
             return check
-        output.progress(f"waiting for pods: {check.summary}")
+        output.progress(f"waiting for {check.name}: {check.summary}")
         time.sleep(PAUSE)

@@ -1,8 +1,8 @@
 """All stored revisions of a release, or of many, at once.
 
 helm keeps each revision as one object: a Secret or a ConfigMap whose `release` is base64 of gzip of JSON (helm's
-pkg/storage/driver, util.go encodeRelease), labelled owner=helm, name and version. One read of the API serves them all. With
-another driver, or without kubectl, helm itself is asked for each revision, several at a time.
+pkg/storage/driver, util.go encodeRelease), labelled owner=helm, name, version and status. One read of the API serves them all.
+With another driver, or without kubectl, or where that read is refused, helm itself is asked for each revision, several at a time.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import binascii
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.pin import release as one
@@ -32,75 +33,113 @@ class Revision(NamedTuple):
     stored: Stored
     namespace: str
     updated: str
-    status: str
+    """RFC 3339."""
     chart: str
+    """name-version."""
     app_version: str
     description: str
 
+    @property
+    def status(self) -> str:
+        """helm's word: deployed, superseded, failed, pending-upgrade, …"""
+        return self.stored.status
 
-def revisions(helm: Helm, release: str, most: int) -> list[Revision]:
+
+class Revisions(NamedTuple):
+    """Revisions that were read, and one line for each thing that could not be."""
+
+    found: list[Revision]
+    unread: tuple[str, ...] = ()
+
+
+def revisions(helm: Helm, release: str, most: int) -> Revisions:
     """The latest `most` revisions of a release, oldest first. Raises HelmFailed in helm's words."""
     kind = stored_as()
     if kind and Kubectl.available():
         kubectl = Kubectl(helm)
-        found = sorted(stored(kubectl, kind, f"owner=helm,name={release}"), key=lambda r: r.stored.revision)
-        if found:
-            return found[-most:]
-    return list(_through_helm(helm, release, most))
+        resource = stored_objects(kind, f"owner=helm,name={release}")
+        _load_meanwhile()
+        answer = kubectl.lists([resource], kubectl.namespace)[resource]
+        if answer.items and not answer.errors:
+            read = decoded(answer.items)
+            return Revisions(sorted(read.found, key=lambda r: r.stored.revision)[-most:], read.unread)
+    return Revisions(list(_through_helm(helm, release, most)))
+
+
+def _load_meanwhile() -> None:
+    """Import what reads manifests while kubectl runs: either takes about as long."""
+    import importlib
+    import threading
+
+    threading.Thread(target=importlib.import_module, args=("helmpin.pin.render",), daemon=True).start()
 
 
 def stored_as(environ: Mapping[str, str] = os.environ) -> str:
-    """The kind of object that holds releases (HELM_DRIVER), or '' when they are not in the API."""
-    driver = environ.get("HELM_DRIVER", "").lower()
-    return {
-        "": "secrets",
-        "secret": "secrets",
-        "secrets": "secrets",
-        "configmap": "configmaps",
-        "configmaps": "configmaps",
-    }.get(driver, "")
+    """The resource that holds releases by HELM_DRIVER (helm's pkg/action/action.go, Init), or '' when the API has none."""
+    driver = environ.get("HELM_DRIVER", "")
+    return {"": "secrets", "secret": "secrets", "secrets": "secrets"}.get(
+        driver, "configmaps" if driver in ("configmap", "configmaps") else ""
+    )
 
 
-def stored(kubectl: Kubectl, kind: str, selector: str, *, everywhere: bool = False) -> Iterator[Revision]:
-    """The stored revisions that a label selector finds, of the namespace or of all. Raises HelmFailed."""
-    scope = ["--all-namespaces"] if everywhere else []
-    only = ["--field-selector=type=helm.sh/release.v1"] if kind == "secrets" else []
-    for item in kubectl.items(["get", kind, *scope, *only, f"--selector={selector}"]):
-        data = (item.get("data") or {}).get("release")
-        if isinstance(data, str):
-            where = f"{kind[:-1]} {item['metadata'].get('namespace')}/{item['metadata'].get('name')}"
-            yield _revision(decode(data, where, twice=kind == "secrets"), str(item["metadata"].get("namespace", "")))
+def stored_objects(kind: str, selector: str) -> str:
+    """The API's resource (as Kubectl.lists takes it) of the stored revisions that a label selector finds."""
+    only = f"&fieldSelector={quote('type=helm.sh/release.v1')}" if kind == "secrets" else ""
+    return f"v1/{kind}?labelSelector={quote(selector)}{only}"
 
 
-def decode(data: str, where: str, *, twice: bool) -> dict[str, Any]:
-    """A stored release. `twice`: the API's own base64 is around helm's. Raises HelmFailed when it is not one."""
+def decoded(items: list[dict[str, Any]]) -> Revisions:
+    """The revisions in objects of the API. One that cannot be decoded is left out, as helm leaves it out, and is told."""
+    found, unread = [], []
+    for item in items:
+        metadata, data = item["metadata"], (item.get("data") or {}).get("release")
+        try:
+            stored = decode(str(data or ""), twice=item.get("kind") == "Secret")
+            found.append(_revision(stored, str(metadata.get("namespace", ""))))
+        except ValueError as error:
+            unread.append(
+                f"{item.get('kind')} {metadata.get('namespace')}/{metadata.get('name')} holds no release: {error}"
+            )
+    return Revisions(found, tuple(unread))
+
+
+def decode(data: str, *, twice: bool) -> dict[str, Any]:
+    """A stored release. `twice`: the API's own base64 is around helm's. Raises ValueError when it is not one."""
     try:
         raw = base64.b64decode(base64.b64decode(data) if twice else data)
         loaded = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-    except (binascii.Error, OSError, EOFError, ValueError) as error:
-        raise HelmFailed("a stored release cannot be read", where=where, why=str(error)) from None
-    return loaded if isinstance(loaded, dict) else {}
+    except (binascii.Error, OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+    if not (
+        isinstance(loaded, dict) and isinstance(loaded.get("name"), str) and isinstance(loaded.get("version"), int)
+    ):
+        raise ValueError("it has no name and version")
+    return loaded
 
 
 def _revision(item: Mapping[str, Any], namespace: str) -> Revision:
-    info, metadata = item.get("info") or {}, (item.get("chart") or {}).get("metadata") or {}
+    info = _mapping(item.get("info"))
+    metadata = _mapping(_mapping(item.get("chart")).get("metadata"))
     hooks = "".join(
-        f"\n---\n# Source: {hook.get('path', '')}\n{hook.get('manifest', '')}\n" for hook in item.get("hooks") or []
+        f"\n---\n# Source: {hook.get('path', '')}\n{hook.get('manifest', '')}\n"
+        for hook in map(_mapping, item.get("hooks") or [])
     )
-    text = str((metadata.get("annotations") or {}).get(ANNOTATION, ""))
-    status = str(info.get("status", ""))
+    text = str(_mapping(metadata.get("annotations")).get(ANNOTATION, ""))
     kept = Stored(
-        str(item.get("name", "")), int(item.get("version", 0)), status, text, str(item.get("manifest", "")), hooks
+        item["name"], item["version"], str(info.get("status", "")), text, str(item.get("manifest") or ""), hooks
     )
     return Revision(
         kept,
         namespace,
         str(info.get("last_deployed", "")),
-        status,
         f"{metadata.get('name', 'MISSING')}-{metadata.get('version', 'MISSING')}",
         str(metadata.get("appVersion", "")),
         str(info.get("description", "")),
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _through_helm(helm: Helm, release: str, most: int) -> Iterator[Revision]:
@@ -113,7 +152,6 @@ def _through_helm(helm: Helm, release: str, most: int) -> Iterator[Revision]:
                 reading.result(),
                 os.environ.get("HELM_NAMESPACE", ""),
                 str(row.get("updated", "")),
-                str(row.get("status", "")),
                 str(row.get("chart", "")),
                 str(row.get("app_version", "")),
                 str(row.get("description", "")),

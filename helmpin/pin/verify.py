@@ -1,19 +1,25 @@
-"""The checks that a revision is what its record says: in the store, at the registry, in the cluster, in the running pods."""
+"""Five checks that a revision is what its record says: the record, the manifest, the registry, live specs, running pods."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
+from helmpin.config import Settings
 from helmpin.errors import RegistryUnavailable, VerificationFailed
-from helmpin.image import find
-from helmpin.image.reference import Reference, split
+from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.pin import release
+from helmpin.pin.admission import suspects
 from helmpin.pin.digestset import DigestSet
+from helmpin.pin.live import Doubt, Object, Pods, Seen, compare_pods, compare_specs, identity, reported, with_images
 from helmpin.pin.release import Stored
-from helmpin.pin.render import Document, parse
-from helmpin.registry import RegistryError, RegistrySettings, describe, resolve
+from helmpin.pin.render import parse
+from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
+
+if TYPE_CHECKING:
+    from helmpin.registry.keychain import Keychain
 
 OK, FAILED, UNKNOWN, SKIPPED = "ok", "failed", "cannot tell", "skipped"
 
@@ -25,6 +31,33 @@ class Check(NamedTuple):
     verdict: str
     summary: str
     details: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What the cluster or a registry would not tell, in their words: the verdict leaves it out."""
+    settles: bool = False
+    """Whether time may change the verdict."""
+
+
+class Registries(NamedTuple):
+    """How registries are asked."""
+
+    settings: RegistrySettings
+    keychain: Keychain | None = None
+    """None for what this machine holds."""
+
+
+def registries(settings: Settings, stored: Stored, kubectl: Kubectl) -> Registries:
+    """How the registries of a stored revision are asked: with --pull-secrets as its own pods ask them.
+
+    Raises HelmFailed and UsageError.
+    """
+    if not settings.pull_secrets:
+        return Registries(settings.registry)
+    from helmpin.pin import pullsecrets
+
+    return Registries(
+        settings.registry,
+        pullsecrets.keychain(parse(f"{stored.manifest}\n{stored.hooks}"), kubectl, settings.registry),
+    )
 
 
 class Missing(NamedTuple):
@@ -32,6 +65,13 @@ class Missing(NamedTuple):
 
     gone: list[tuple[Reference, RegistryError]]
     silent: list[tuple[Reference, RegistryError]]
+
+
+class Live(NamedTuple):
+    """A release's objects that run images: (stored object, live object or None), and what could not be read."""
+
+    pairs: list[tuple[Object, Object | None]]
+    unread: tuple[str, ...] = ()
 
 
 def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
@@ -42,215 +82,208 @@ def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
         return Check("record", FAILED, error.why), None
     if record is None:
         return Check("record", FAILED, "there is none: helm-pin did not deploy this revision"), None
-    return Check("record", OK, f"{_count(len(record.images), 'image')}, set {record.set_id}"), record
+    return Check("record", OK, f"{count(len(record.images), 'image')}, set {record.set_id}"), record
 
 
 def manifest_check(stored: Stored, record: DigestSet) -> Check:
     """Whether the stored manifest and hooks use exactly the recorded digests."""
-    uses = stored.uses()
-    problems = release.disagreements(record, uses)
+    problems = release.disagreements(record, stored)
     if problems:
-        return Check("manifest", FAILED, f"{_count(len(problems), 'difference')} to the record", tuple(problems))
-    return Check("manifest", OK, f"{_count(len(uses), 'image use')} in manifest and hooks, as recorded")
+        return Check("manifest", FAILED, f"{count(len(problems), 'difference')} to the record", tuple(problems))
+    uses = count(len(stored.uses()), "image use")
+    return Check("manifest", OK, f"{uses} in manifest and hooks, as recorded")
 
 
-def registry_check(record: DigestSet, settings: RegistrySettings) -> Check:
+def registry_check(record: DigestSet, registries: Registries) -> Check:
     """Whether the registries still have every digest. A tag that has moved since is told, and is no failure."""
-    missing = at_registry(record, settings)
-    moved = _moved(record, settings)
-    if missing.gone:
-        return Check(
-            "registry",
-            FAILED,
-            f"{_count(len(missing.gone), 'digest')} gone",
-            tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.gone),
-        )
-    if missing.silent:
-        return Check(
-            "registry", UNKNOWN, "it could not be asked", tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
-        )
-    return Check(
-        "registry",
-        OK,
-        f"it has {_count(len(record.images), 'digest')}"
-        + (f"; {_count(len(moved), 'tag')} moved since" if moved else ""),
-        tuple(moved),
-    )
+    by_tag = {i.reference: Reference.parse(i.reference) for i in record.images if i.via != "chart"}
+    answers = resolve([*_pinned(record), *by_tag.values()], *registries)
+    missing = _missing(record, answers)
+    moved = []
+    for image in record.images:
+        now = answers.get(by_tag[image.reference]) if image.reference in by_tag else None
+        if now is not None and not isinstance(now, RegistryError) and now.digest != image.digest:
+            moved.append(f"{image.reference} has moved since: it is {now.digest} now")
+    gone = [f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone]
+    silent = tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
+    if gone:
+        return Check("registry", FAILED, f"{count(len(gone), 'digest')} gone", (*gone, *moved), silent)
+    if silent:
+        return Check("registry", UNKNOWN, "a registry did not answer", tuple(moved), silent)
+    said = f"; {count(len(moved), 'tag')} moved since" if moved else ""
+    return Check("registry", OK, f"has {count(len(record.images), 'digest')}{said}", tuple(moved))
 
 
-def at_registry(record: DigestSet, settings: RegistrySettings) -> Missing:
-    """Ask for every recorded digest, all at once."""
-    wanted = [Reference.parse(image.reference).with_digest(image.digest) for image in record.images]
-    answers = resolve(wanted, settings)
-    failures = [(reference, answer) for reference, answer in answers.items() if isinstance(answer, RegistryError)]
+def at_registry(records: Iterable[DigestSet], registries: Registries) -> list[Missing]:
+    """For each record, what the registries lack of it: every digest of all of them is asked for at once."""
+    records = list(records)
+    answers = resolve([reference for record in records for reference in _pinned(record)], *registries)
+    return [_missing(record, answers) for record in records]
+
+
+def _pinned(record: DigestSet) -> list[Reference]:
+    return [Reference.parse(image.reference).with_digest(image.digest) for image in record.images]
+
+
+def _missing(record: DigestSet, answers: Mapping[Reference, object]) -> Missing:
+    failures = [(r, a) for r in dict.fromkeys(_pinned(record)) if isinstance(a := answers[r], RegistryError)]
     return Missing([f for f in failures if f[1].kind == "not-found"], [f for f in failures if f[1].kind != "not-found"])
 
 
 def refuse_missing(missing: Missing, where: str, todo: str) -> None:
     """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not say."""
     if missing.gone:
-        why = "\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone)
         raise VerificationFailed(
-            f"{_count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed",
+            f"{count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed",
             where=where,
-            why=why,
+            why="\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone),
             todo=todo,
         )
     if missing.silent:
-        why = "\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
-        advice = "\n".join(dict.fromkeys(e.todo for _, e in missing.silent if e.todo))
         raise RegistryUnavailable(
             "the registry could not vouch for the recorded digests; nothing was changed",
             where=where,
-            why=why,
-            todo=advice,
+            why="\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent),
+            todo="\n".join(dict.fromkeys(e.todo for _, e in missing.silent if e.todo)),
         )
 
 
-class Live(NamedTuple):
-    """The release's objects that run images: (stored object, live object or None)."""
-
-    pairs: list[tuple[dict[str, Any], dict[str, Any] | None]]
-
-
-def live_objects(stored: Stored, kubectl: Kubectl) -> Live:
-    """Read the live counterparts of the stored manifest's objects with images, in one call. Raises HelmFailed."""
-    mine = [item for document in parse(stored.manifest).documents for item in _with_images(document)]
+def read_live(stored: Stored, kubectl: Kubectl) -> Live:
+    """The live counterparts of the stored manifest's objects with images, read in one call."""
+    mine = with_images(stored.manifest)
     if not mine:
         return Live([])
-    import json
-
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": mine})
-    found = kubectl.items(["get", "--filename=-", "--ignore-not-found"], stdin=text)
-    by_name = {_identity(item, kubectl.namespace): item for item in found}
-    return Live([(item, by_name.get(_identity(item, kubectl.namespace))) for item in mine])
+    answer = kubectl.get(["--filename=-", "--ignore-not-found", "--show-managed-fields"], stdin=text)
+    by_name = {identity(item, kubectl.namespace): item for item in answer.items}
+    pairs: list[tuple[Object, Object | None]] = []
+    for item in mine:
+        now = by_name.get(identity(item, kubectl.namespace))
+        if now is not None or not any(_is_about(error, item, mine) for error in answer.errors):
+            pairs.append((item, now))
+    return Live(pairs, answer.errors)
 
 
-def live_check(live: Live) -> Check:
+def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
+    """Whether kubectl's line says why this object could not be read; a line that names none of them is about all."""
+
+    def names(one: Object) -> bool:
+        return f'"{one["metadata"].get("name")}"' in error or f'kind "{one.get("kind")}"' in error
+
+    return names(item) or not any(names(one) for one in all_items)
+
+
+def live_check(live: Live, kubectl: Kubectl) -> Check:
     """Whether the live workload specs use the images of the stored manifest."""
-    problems = []
-    for item, now in live.pairs:
-        name = f"{item.get('kind')}/{item['metadata'].get('name')}"
-        if now is None:
-            problems.append(f"{name} is not in the cluster")
-            continue
-        images = by_container(now)
-        for container, image in by_container(item).items():
-            if container not in images:
-                problems.append(f"{name} {container} is gone from the live object")
-            elif images[container] != image:
-                why = "changed by hand, or by an admission webhook"
-                problems.append(f"{name} {container} has {images[container]}, the release says {image} ({why})")
-    if problems:
-        return Check("workloads", FAILED, f"{_count(len(problems), 'difference')} to the manifest", tuple(problems))
-    return Check("workloads", OK, f"{_count(len(live.pairs), 'live object')}, as in the manifest")
+    seen = compare_specs(live.pairs)
+    seen.notes += suspects(kubectl, seen.at_admission)
+    return _judged("workloads", seen, live.unread, "live object", "as in the manifest")
 
 
-def pods_check(live: Live, record: DigestSet, kubectl: Kubectl, settings: RegistrySettings | None) -> Check:
-    """Whether the running pods' image IDs are the recorded digests (or what these stand for: see acceptable()).
+def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> Check:
+    """Whether the running pods' image IDs are the digests of the stored manifest, or stand for the same image.
 
-    Pods are the release's by their owner references. settings: how to ask what an index holds, None not to ask.
+    registries: how to ask what else a digest is reported as, None not to ask.
     """
-    workloads = {now["metadata"]["uid"]: now for _, now in live.pairs if now is not None}
-    owned = kubectl.items(["get", "pods,replicasets,jobs"])
-    owner_of = {
-        item["metadata"]["uid"]: [o["uid"] for o in item["metadata"].get("ownerReferences") or []] for item in owned
-    }
-    pods = [item for item in owned if item.get("kind") == "Pod"]
-    wrong, unknown, notes, right = [], [], [], 0
-    for pod in pods:
-        top = top_owner(pod["metadata"]["uid"], owner_of, workloads)
-        if top is None:
-            continue
-        expected = by_container(workloads[top])
-        for container, image, image_id in statuses(pod):
-            where = f"Pod/{pod['metadata']['name']} {container}"
-            wanted = expected.get(container)
-            if wanted is None:
-                notes.append(f"{where} is not of the release (injected): {image}")
-            elif spec_image(pod, container) != wanted:
-                notes.append(f"{where} is of an older revision: {spec_image(pod, container)}")
-            elif not image_id:
-                unknown.append(f"{where} has not reported what it runs")
-            elif reported(image_id) in acceptable(wanted, record, settings, reported(image_id)):
-                right += 1
-            else:
-                wrong.append(f"{where} runs {image_id}, recorded is {split(wanted)[2]}")
-    if wrong:
-        return Check(
-            "pods", FAILED, f"{_count(len(wrong), 'container')} run something else", tuple(wrong + unknown + notes)
-        )
-    if unknown:
-        return Check("pods", UNKNOWN, f"{right} as recorded, {len(unknown)} cannot be told", tuple(unknown + notes))
-    return Check("pods", OK, f"{_count(right, 'running container')} as recorded", tuple(notes))
+    pods, unread = read_pods(live, kubectl)
+    seen = compare_pods(live.pairs, pods)
+    settle_doubts([seen], registries)
+    seen.notes += suspects(kubectl, seen.at_admission)
+    return _judged("pods", seen, (*live.unread, *unread), "running container", "as recorded")
 
 
-def acceptable(image: str, record: DigestSet, settings: RegistrySettings | None, reported: str) -> set[str]:
-    """The digests that a runtime may report for an image: the recorded one; and, asked of the registry only when it is another,
-    those of an index's platform manifests, and of their configs."""
-    digest = split(image)[2] or ""
-    if reported == digest or settings is None:
-        return {digest}
-    known = next((i for i in record.images if i.digest == digest), None)
-    if known is None:
-        return {digest}
-    reference = Reference.parse(known.reference).with_digest(digest)
-    described = describe([reference], settings, configs=True)[reference]
-    if isinstance(described, RegistryError):
-        return {digest}
-    return {digest} | {d for platform in described.platforms for d in (platform[1], platform[2]) if d}
+_BETWEEN = {
+    "Deployment": ("apps/v1/replicasets",),
+    "CronJob": ("batch/v1/jobs",),
+    "StatefulSet": (),
+    "DaemonSet": (),
+    "ReplicaSet": (),
+    "Job": (),
+    "Pod": (),
+}
+"""What stands between an object of a kind and its pods."""
+CONTROLLERS = (
+    "apps/v1/deployments",
+    "apps/v1/statefulsets",
+    "apps/v1/daemonsets",
+    "apps/v1/replicasets",
+    "batch/v1/jobs",
+    "batch/v1/cronjobs",
+)
+"""What may stand between a custom resource and its pods."""
 
 
-def _moved(record: DigestSet, settings: RegistrySettings) -> list[str]:
-    references = {image.reference: Reference.parse(image.reference) for image in record.images if image.via != "chart"}
-    answers = resolve(references.values(), settings)
-    found = []
-    for image in record.images:
-        answer = answers.get(references[image.reference]) if image.reference in references else None
-        if answer is not None and not isinstance(answer, RegistryError) and answer.digest != image.digest:
-            found.append(f"{image.reference} is now {answer.digest[:19]}")
-    return found
+def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
+    """The pods of the namespaces of live objects, with what stands between; and what could not be read."""
+    there = [now for _, now in live.pairs if now is not None]
+    between = {r for now in there for r in _BETWEEN.get(str(now.get("kind")), CONTROLLERS)}
+    population: list[Object] = list(there)
+    unread: list[str] = []
+    for namespace in sorted({str(now["metadata"].get("namespace") or kubectl.namespace) for now in there}):
+        for answer in kubectl.lists(["v1/pods", *sorted(between)], namespace).values():
+            population += answer.items
+            unread += answer.errors
+    return Pods(population), tuple(dict.fromkeys(unread))
 
 
-def _with_images(document: Document) -> list[dict[str, Any]]:
-    return [item for item in document.objects() if isinstance(item, dict) and any(find.images(item))]
+def settle_doubts(collected: Iterable[Seen], registries: Registries | None) -> None:
+    """Judge the containers that report another digest than their own by what registries say of both, all asked at once.
+
+    It is the same image when the reported digest is that of one of the index's manifests or configurations, or when another name's
+    image has the same configuration: a node keeps one image under many names.
+    """
+    doubts = [(seen, doubt, *_references(doubt)) for seen in collected for doubt in seen.doubts]
+    asked = [reference for _, _, mine, its in doubts for reference in (mine, its) if reference]
+    answers = describe(asked, *registries, configs=True) if registries and asked else {}
+    for seen, doubt, mine, its in doubts:
+        line = f"{doubt.where} runs {doubt.reported}, recorded is {split(doubt.image)[2]}"
+        ours, other = answers.get(mine) if mine else None, answers.get(its) if its else None
+        if registries is None:
+            seen.silent.append(f"{line}: no registry was asked whether that is the same image")
+        elif not isinstance(ours, Described):
+            seen.silent.append(f"{line}: whether that is the same image is not known: {ours}")
+        elif reported(doubt.reported) in _names(ours) or (
+            isinstance(other, Described) and _configurations(ours) & _configurations(other)
+        ):
+            seen.right += 1
+        else:
+            seen.wrong.append(line)
+        seen.doubts.remove(doubt)
 
 
-def _identity(item: dict[str, Any], namespace: str) -> tuple[str, str, str, str]:
-    metadata = item.get("metadata") or {}
-    group = str(item.get("apiVersion", "")).rpartition("/")[0]
-    return (group, str(item.get("kind")), str(metadata.get("namespace") or namespace), str(metadata.get("name")))
+def _references(doubt: Doubt) -> tuple[Reference | None, Reference | None]:
+    def read(text: str) -> Reference | None:
+        try:
+            return Reference.parse(text)
+        except InvalidReference:
+            return None
+
+    its = doubt.reported.rpartition("://")[2]
+    return read(doubt.image), read(its) if "@" in its else None
 
 
-def by_container(item: dict[str, Any]) -> dict[str, str]:
-    """{container name (or path): image} of an object."""
-    return {(find.container_name(item, path) or ".".join(map(str, path))): image for image, path in find.images(item)}
+def _names(described: Described) -> set[str]:
+    """Every digest that a runtime may report for an image."""
+    platforms = {d for p in described.platforms for d in (p.manifest_digest, p.config_digest) if d}
+    return {described.digest} | platforms
 
 
-def top_owner(uid: str, owner_of: dict[str, list[str]], workloads: dict[str, Any]) -> str | None:
-    if uid in workloads:
-        return uid
-    for owner in owner_of.get(uid, ()):
-        top = top_owner(owner, owner_of, workloads) if owner in owner_of or owner in workloads else None
-        if top:
-            return top
-    return None
+def _configurations(described: Described) -> set[str]:
+    return {p.config_digest for p in described.platforms if p.config_digest}
 
 
-def statuses(pod: dict[str, Any]) -> list[tuple[str, str, str]]:
-    status = pod.get("status") or {}
-    kinds: Sequence[str] = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-    return [(s["name"], s.get("image", ""), s.get("imageID", "")) for kind in kinds for s in status.get(kind) or []]
+def _judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
+    details = (*seen.wrong, *seen.settling, *seen.silent, *seen.notes)
+    fine = f"{count(seen.right, what)} {good}"
+    if seen.wrong:
+        return Check(name, FAILED, f"{count(len(seen.wrong), 'difference')}", details, unread)
+    if unread or seen.settling or seen.silent:
+        open_points = len(unread) + len(seen.settling) + len(seen.silent)
+        settles = bool(seen.settling) and not unread
+        return Check(name, UNKNOWN, f"{fine}; {count(open_points, 'point')} open", details, unread, settles)
+    return Check(name, OK, fine, details)
 
 
-def spec_image(pod: dict[str, Any], container: str) -> str:
-    return by_container(pod).get(container, "")
-
-
-def reported(image_id: str) -> str:
-    """The digest in an imageID: `docker-pullable://name@sha256:…`, `name@sha256:…` or a bare `sha256:…`."""
-    return image_id.rpartition("@")[2].rpartition("://")[2]
-
-
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """`1 image`, `2 images`."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,81 @@
+"""The same release in several environments (contexts), side by side, by digest set and by image."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from helmpin.audit.judge import Audit, Release
+
+
+class Row(NamedTuple):
+    """One release, or one chart where releases are named differently, across the contexts."""
+
+    name: str
+    chart: str
+    """The chart's name, without its version."""
+    sides: tuple[Release | None, ...]
+    """By context; None where it is not there."""
+
+    @property
+    def same(self) -> bool:
+        """Whether every context has it with the same images at the same digests, each by digest."""
+        images = [side.images for side in self.sides if side]
+        return None not in self.sides and all(i == images[0] and all(i.values()) for i in images)
+
+    @property
+    def differing(self) -> dict[str, tuple[str | None, ...]]:
+        """For each image that is not everywhere the same: its digest by context, '' without a digest, None where it is not used."""
+        references = sorted({reference for side in self.sides if side for reference in side.images})
+        by_image = {r: tuple(side.images.get(r) if side else None for side in self.sides) for r in references}
+        return {r: digests for r, digests in by_image.items() if len(set(digests)) > 1 or "" in digests}
+
+
+def side_by_side(audits: list[Audit]) -> list[Row]:
+    """The releases across contexts, those that differ first. Nothing when there is only one context.
+
+    Releases belong together when they have the same chart and the same namespace and name; or the same name, where that is
+    unambiguous; or else only the chart, where each context has one of it left.
+    """
+    if len(audits) < 2:
+        return []
+    groups: list[dict[int, Release]] = [{place: release} for place, a in enumerate(audits) for release in a.releases]
+    for key in (_by_place, _by_name, chart_name):
+        groups = _joined(groups, key)
+    rows = []
+    for group in groups:
+        names = {release.name for release in group.values()}
+        chart = chart_name(next(iter(group.values())))
+        rows.append(Row(names.pop() if len(names) == 1 else chart, chart, tuple(map(group.get, range(len(audits))))))
+    return sorted(rows, key=lambda row: (row.same, row.name))
+
+
+def _joined(groups: list[dict[int, Release]], key: Callable[[Release], object]) -> list[dict[int, Release]]:
+    """Join the groups whose releases have the same key, unless two of them are in the same context."""
+    by_key: dict[object, list[dict[int, Release]]] = defaultdict(list)
+    for group in groups:
+        by_key[key(next(iter(group.values())))].append(group)
+    out: list[dict[int, Release]] = []
+    for some in by_key.values():
+        places = [place for group in some for place in group]
+        ambiguous = len(set(places)) < len(places)
+        out += some if ambiguous else [{place: release for group in some for place, release in group.items()}]
+    return out
+
+
+def _by_place(release: Release) -> object:
+    return (chart_name(release), release.namespace, release.name)
+
+
+def _by_name(release: Release) -> object:
+    return (chart_name(release), release.name)
+
+
+def chart_name(release: Release) -> str:
+    """The chart's name without its version (`web` of `web-1.2.3-beta.1`)."""
+    parts = release.chart.split("-")
+    for i in range(1, len(parts)):
+        if parts[i][:1].isdigit() and "." in parts[i]:
+            return "-".join(parts[:i])
+    return release.chart

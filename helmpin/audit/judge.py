@@ -1,0 +1,258 @@
+"""What an audit finds of each release: drift, images without digest, releases without record, tags that run as several digests."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from helmpin.audit.gather import Snapshot
+from helmpin.errors import HelmPinError, VerificationFailed
+from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.pin import release
+from helmpin.pin.digestset import DigestSet
+from helmpin.pin.live import (
+    Object,
+    Pods,
+    Seen,
+    compare_pods,
+    compare_specs,
+    containers,
+    identity,
+    name_of,
+    reported,
+    slots,
+)
+from helmpin.pin.storage import Revision
+from helmpin.pin.verify import Registries, at_registry, settle_doubts
+
+DRIFT, UNPINNED, UNMANAGED, MIXED, UNKNOWN = "drift", "unpinned", "unmanaged", "mixed", "unknown"
+KINDS = {
+    DRIFT: "record, manifest, live specs, pods or (with --registry) the registry do not agree",
+    UNPINNED: "an image has no digest",
+    UNMANAGED: "the release has no record: helm-pin did not deploy it",
+    MIXED: "one tag runs as different digests on different pods",
+    UNKNOWN: "something cannot be told: pods that have not started, a node that reports no image, an object that may not be read",
+}
+"""The kinds of finding, and what each means."""
+RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+"""The annotations that helm puts on each object of a release (helm's pkg/action/validate.go)."""
+
+
+class Finding(NamedTuple):
+    """One thing that was found: one of KINDS, and a line for people that names the object."""
+
+    kind: str
+    text: str
+
+
+class Release(NamedTuple):
+    """One release of one context, judged."""
+
+    context: str
+    namespace: str
+    name: str
+    revision: int
+    """0 when its stored revisions could not be read."""
+    status: str
+    chart: str
+    updated: str
+    set_id: str
+    """'' when there is no usable record."""
+    images: dict[str, str]
+    """reference → digest, of the record; the image as written → its digest, or '', without one."""
+    containers: int
+    """Running containers that are as recorded."""
+    findings: list[Finding]
+    notes: tuple[str, ...]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of KINDS, each once, in their order."""
+        found = {finding.kind for finding in self.findings}
+        return [kind for kind in KINDS if kind in found]
+
+    @property
+    def pinned(self) -> int:
+        """How many of the images have a digest."""
+        return sum(bool(digest) for digest in self.images.values())
+
+
+class Mixed(NamedTuple):
+    """A tag that runs as several digests."""
+
+    image: str
+    """registry/repository:tag."""
+    pods: dict[str, list[str]]
+    """digest → namespace/name of the pods that run it."""
+
+
+class Audit(NamedTuple):
+    """One context, judged."""
+
+    context: str
+    releases: list[Release]
+    mixed: list[Mixed]
+    unread: tuple[str, ...]
+
+
+def judge(snapshots: Iterable[Snapshot], registries: Registries | None) -> list[Audit]:
+    """Judge what was read. registries: how to ask them, for all contexts at once; None not to ask."""
+    drafts = [(snapshot, _mixed(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
+    every = [draft for _, _, some in drafts for draft in some]
+    settle_doubts([draft.seen for draft in every], registries)
+    gone = _gone(every, registries)
+    return [
+        Audit(
+            snapshot.context,
+            [_finished(draft, snapshot, mixed, gone.get(id(draft), [])) for draft in some],
+            mixed,
+            snapshot.unread,
+        )
+        for snapshot, mixed, some in drafts
+    ]
+
+
+class _Draft:
+    """A release that is being judged."""
+
+    def __init__(self, revision: Revision, snapshot: Snapshot, pods: Pods) -> None:
+        self.revision = revision
+        self.key = (revision.namespace, revision.stored.release)
+        self.record: DigestSet | None = None
+        self.findings: list[Finding] = []
+        self.uses: set[str] = set()
+        self.seen = Seen()
+        self.pods: list[Object] = []
+        try:
+            self.uses = {use.image for use in revision.stored.uses()}
+            self.record = revision.stored.record()
+        except VerificationFailed as error:
+            self.find(DRIFT, f"the record is not valid: {error.why}")
+        except HelmPinError as error:
+            self.find(UNKNOWN, f"the stored manifest cannot be read: {error.why}")
+        else:
+            if self.record is None:
+                self.find(UNMANAGED, "it has no digest record: helm-pin did not deploy it")
+            else:
+                for line in release.disagreements(self.record, revision.stored):
+                    self.find(DRIFT, line)
+        self._look(snapshot, pods)
+
+    def find(self, kind: str, text: str) -> None:
+        self.findings.append(Finding(kind, text))
+
+    def _look(self, snapshot: Snapshot, pods: Pods) -> None:
+        if self.revision.status != "deployed":
+            self.find(UNKNOWN, f"revision {self.revision.stored.revision} is {self.revision.status}: none is deployed")
+            return
+        pairs = [
+            (item, snapshot.live.get(identity(item, self.revision.namespace))) for item in snapshot.wanted[self.key]
+        ]
+        unseen = [item for item, now in pairs if now is None] if snapshot.unread else []
+        for item in unseen:
+            self.find(UNKNOWN, f"{name_of(item)} was not seen, and not everything could be read")
+        specs = compare_specs(pair for pair in pairs if pair[0] not in unseen)
+        self.seen = compare_pods(pairs, pods)
+        self.seen.wrong = [*specs.wrong, *self.seen.wrong]
+        self.seen.notes = [*specs.notes, *self.seen.notes]
+        self.pods = [pod for _, now in pairs if now is not None for pod in pods.of(now)]
+
+
+def _drafts(snapshot: Snapshot) -> list[_Draft]:
+    pods = Pods(snapshot.population)
+    return [_Draft(revision, snapshot, pods) for revision in snapshot.deployed]
+
+
+def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], gone: list[str]) -> Release:
+    revision, record = draft.revision, draft.record
+    findings = [*draft.findings, *(Finding(DRIFT, line) for line in (*draft.seen.wrong, *gone))]
+    allowed = record.allowed if record else ()
+    unpinned = sorted(image for image in draft.uses if split(image)[2] is None)
+    findings += [
+        Finding(UNPINNED, f"{image} has no digest" + (" (allowed)" if image in allowed else "")) for image in unpinned
+    ]
+    mine = {f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}" for pod in draft.pods}
+    findings += [
+        Finding(MIXED, f"{m.image} runs as {len(m.pods)} digests: {', '.join(sorted(m.pods))}")
+        for m in mixed
+        if any(mine & set(some) for some in m.pods.values())
+    ]
+    findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.silent)]
+    latest = snapshot.latest[draft.key]
+    later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
+    return Release(
+        snapshot.context,
+        revision.namespace,
+        revision.stored.release,
+        revision.stored.revision,
+        revision.status,
+        revision.chart,
+        revision.updated,
+        record.set_id if record else "",
+        {i.reference: i.digest for i in record.images} | dict.fromkeys(unpinned, "")
+        if record
+        else {image: split(image)[2] or "" for image in sorted(draft.uses)},
+        draft.seen.right,
+        findings,
+        (*([later] if latest is not revision else []), *draft.seen.notes),
+    )
+
+
+def _gone(drafts: list[_Draft], registries: Registries | None) -> dict[int, list[str]]:
+    """What the registries no longer have, or do not say, of each release."""
+    if registries is None:
+        return {}
+    recorded = [(draft, draft.record) for draft in drafts if draft.record]
+    found: dict[int, list[str]] = {}
+    answers = at_registry([record for _, record in recorded], registries)
+    for (draft, _), missing in zip(recorded, answers, strict=True):
+        found[id(draft)] = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
+        for reference, error in missing.silent:
+            draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
+    return found
+
+
+def _mixed(pods: list[Object]) -> list[Mixed]:
+    """The tags that run as more than one digest."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for pod in pods:
+        if pod["metadata"].get("deletionTimestamp"):
+            continue
+        for container in containers(pod):
+            tagged = _tagged(container.image)
+            if tagged and container.image_id:
+                name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
+                found[tagged][reported(container.image_id)].add(name)
+    return [
+        Mixed(image, {digest: sorted(names) for digest, names in sorted(digests.items())})
+        for image, digests in sorted(found.items())
+        if len(digests) > 1
+    ]
+
+
+def _tagged(image: str) -> str:
+    """registry/repository:tag of an image, or '' when it has no tag."""
+    try:
+        reference = Reference.parse(image)
+    except InvalidReference:
+        return ""
+    return f"{reference.name}:{reference.tag}" if reference.tag else ""
+
+
+def without_records(snapshot: Snapshot) -> list[Release]:
+    """The releases of a context whose stored revisions may not be read, as the live objects tell them."""
+    by_release: dict[tuple[str, str], list[Object]] = defaultdict(list)
+    for item in snapshot.population:
+        told = item["metadata"].get("annotations") or {}
+        if RELEASE_NAME in told:
+            by_release[told.get(RELEASE_NAMESPACE, ""), told[RELEASE_NAME]].append(item)
+    out = []
+    for (namespace, name), items in sorted(by_release.items()):
+        images = {image: split(image)[2] or "" for item in items for image in slots(item).values()}
+        charts = {(item["metadata"].get("labels") or {}).get("helm.sh/chart", "") for item in items} - {""}
+        findings = [Finding(UNKNOWN, "its stored revisions may not be read: only live objects were looked at")]
+        findings += [Finding(UNPINNED, f"{image} has no digest") for image, digest in images.items() if not digest]
+        chart = min(charts, default="")
+        out.append(Release(snapshot.context, namespace, name, 0, "", chart, "", "", images, 0, findings, ()))
+    return out
