@@ -57,9 +57,19 @@ class Kubectl:
         """Whether there is a kubectl to run."""
         return shutil.which("kubectl") is not None
 
-    def get(self, args: Sequence[str], stdin: str | None = None) -> Objects:
+    def get(self, args: Sequence[str]) -> Objects:
         """`kubectl get ARGS`: what it could read, and what it says of the rest. Raises HelmFailed when there is no kubectl."""
-        with self._started([["get", *args, f"--namespace={self.namespace}", "--output=json"]], stdin) as (run,):
+        return self._get(["get", *args, f"--namespace={self.namespace}", "--output=json"])
+
+    def get_these(self, objects: Sequence[dict[str, Any]], namespace: str) -> Objects:
+        """The live counterparts, with their managed fields, of objects that are all of one namespace or of none; those that are
+        not there are left out."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        flags = ["--filename=-", "--ignore-not-found", "--show-managed-fields", f"--namespace={namespace}"]
+        return self._get(["get", *flags, "--output=json"], text)
+
+    def _get(self, command: Sequence[str], stdin: str | None = None) -> Objects:
+        with self._started([command], stdin) as (run,):
             status, out, errors = run.ended()
         found = json.loads(out) if out.strip() else {}
         items = found.get("items") or [] if str(found.get("kind", "")).endswith("List") else [found] if found else []

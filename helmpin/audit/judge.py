@@ -125,7 +125,8 @@ class _Draft:
         self.seen = Seen()
         self.pods: list[Object] = []
         try:
-            self.uses = {use.image for use in revision.stored.uses()}
+            uses = revision.stored.uses()
+            self.uses = {use.image for use in uses}
             self.record = revision.stored.record()
         except VerificationFailed as error:
             self.find(DRIFT, f"the record is not valid: {error.why}")
@@ -135,7 +136,7 @@ class _Draft:
             if self.record is None:
                 self.find(UNMANAGED, "it has no digest record: helm-pin did not deploy it")
             else:
-                for line in release.disagreements(self.record, revision.stored):
+                for line in release.disagreements(self.record, revision.stored, uses):
                     self.find(DRIFT, line)
         self._look(snapshot, pods)
 

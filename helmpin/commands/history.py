@@ -10,9 +10,8 @@ from helmpin import output
 from helmpin.cli import Request
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.pin import storage
+from helmpin.pin import release, storage
 from helmpin.pin.digestset import DigestSet
-from helmpin.pin.release import disagreements
 
 HELM_MAX = 256
 """helm history's own default of --max."""
@@ -25,8 +24,9 @@ def run(request: Request) -> int:
     most = request.options["max"]
     if most is not None and not (most.isascii() and most.isdigit() and int(most)):
         raise UsageError("--max takes a number of revisions", why=f"it was given {most!r}")
-    read = storage.revisions(request.helm, request.positionals[0], int(most or HELM_MAX))
-    rows = describe(read.found)
+    wanted = int(most or HELM_MAX)
+    read = storage.revisions(request.helm, request.positionals[0], wanted + 1)  # one more: what changed in the first
+    rows = describe(read.found)[-wanted:]
     form = request.options["output"]
     output.show(rows, form) if form != "table" else print(_table(rows))
     for line in read.unread:
@@ -42,9 +42,10 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
         record, problem = None, ""
         images: set[str] = set()
         try:
-            images = {use.image for use in revision.stored.uses()}
+            uses = revision.stored.uses()
+            images = {use.image for use in uses}
             record = revision.stored.record()
-            if record and (differences := disagreements(record, revision.stored)):
+            if record and (differences := release.disagreements(record, revision.stored, uses)):
                 record, problem = None, "it is not that of the manifest: " + "; ".join(differences)
         except HelmPinError as error:
             problem = error.why
@@ -64,7 +65,7 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
                 ],
                 "set": record.set_id if record else None,
                 "changes": _changes(before, now) if before is not None else [],
-                "record": "ok" if record else "invalid" if problem else "none",
+                "record": "invalid" if problem else "ok" if record else "none",
                 "problem": problem or None,
             }
         )

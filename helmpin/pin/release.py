@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,9 +79,12 @@ def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
     return Reading(helm, release, revision).result()
 
 
-def disagreements(record: DigestSet, stored: Stored) -> list[str]:
-    """Where the images of a stored revision are not what the record says: one line for each, empty when all agree."""
-    uses = stored.uses()
+def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | None = None) -> list[str]:
+    """Where the images of a stored revision are not what the record says: one line for each, empty when all agree.
+
+    uses: those of the revision, where they have been read already.
+    """
+    uses = stored.uses() if uses is None else uses
     digests = {(split(image.image)[0], image.digest) for image in record.images}
     known = {image.digest for image in record.images}
     found = []

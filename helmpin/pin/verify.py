@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -149,19 +149,23 @@ def refuse_missing(missing: Missing, where: str, todo: str) -> None:
 
 
 def read_live(stored: Stored, kubectl: Kubectl) -> Live:
-    """The live counterparts of the stored manifest's objects with images, read in one call."""
+    """The live counterparts of the stored manifest's objects with images, read in one call for each namespace."""
     mine = with_images(stored.manifest)
-    if not mine:
-        return Live([])
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": mine})
-    answer = kubectl.get(["--filename=-", "--ignore-not-found", "--show-managed-fields"], stdin=text)
-    by_name = {identity(item, kubectl.namespace): item for item in answer.items}
+    by_namespace: dict[str, list[Object]] = defaultdict(list)
+    for item in mine:
+        by_namespace[identity(item, kubectl.namespace)[2]].append(item)
+    found: dict[tuple[str, str, str, str], Object] = {}
+    errors: list[str] = []
+    for namespace, items in by_namespace.items():
+        answer = kubectl.get_these(items, namespace)
+        found |= {identity(item, namespace): item for item in answer.items}
+        errors += answer.errors
     pairs: list[tuple[Object, Object | None]] = []
     for item in mine:
-        now = by_name.get(identity(item, kubectl.namespace))
-        if now is not None or not any(_is_about(error, item, mine) for error in answer.errors):
+        now = found.get(identity(item, kubectl.namespace))
+        if now is not None or not any(_is_about(error, item, mine) for error in errors):
             pairs.append((item, now))
-    return Live(pairs, answer.errors)
+    return Live(pairs, tuple(errors))
 
 
 def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
