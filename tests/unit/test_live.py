@@ -1,0 +1,207 @@
+"""What live objects and pods are judged to run, from objects as the API sends them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helmpin.pin.live import Object, Pods, Seen, compare_pods, compare_specs, reported
+
+A, B, C = ("sha256:" + letter * 64 for letter in "abc")
+APP = f"example.com/app:1@{A}"
+INIT = f"example.com/init:1@{B}"
+
+
+def template(*, app: str = APP, init: str | None = INIT) -> dict[str, Any]:
+    inits = {"initContainers": [{"name": "init", "image": init}]} if init else {}
+    return {"spec": {"containers": [{"name": "app", "image": app}], **inits}}
+
+
+def workload(kind: str = "Deployment", *, app: str = APP, **status: Any) -> Object:
+    annotations = {"deployment.kubernetes.io/revision": "2"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "web", "namespace": "store", "uid": "web", "generation": 2, "annotations": annotations},
+        "spec": {"replicas": 1, "template": template(app=app)},
+        "status": {"observedGeneration": 2, **status},
+    }
+
+
+def owned(kind: str, name: str, owner: str, spec: dict[str, Any], **more: Any) -> Object:
+    reference = {"uid": owner, "controller": True}
+    return {"kind": kind, "metadata": {"name": name, "uid": name, "ownerReferences": [reference]}, "spec": spec, **more}
+
+
+def replica_set(name: str = "web-2", revision: str = "2", app: str = APP) -> Object:
+    made = owned("ReplicaSet", name, "web", {"template": template(app=app)})
+    made["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": revision}
+    return made
+
+
+def runs(container: str, image_id: str) -> dict[str, Any]:
+    return {"name": container, "imageID": image_id, "state": {"running": {}}}
+
+
+def pod(
+    name: str = "web-2-x",
+    owner: str = "web-2",
+    *,
+    app: str = APP,
+    ids: tuple[str, str] = (A, B),
+    phase: str = "Running",
+) -> Object:
+    status = {
+        "phase": phase,
+        "containerStatuses": [runs("app", f"example.com/app@{ids[0]}" if ids[0] else "")],
+        "initContainerStatuses": [runs("init", f"example.com/init@{ids[1]}" if ids[1] else "")],
+    }
+    return owned("Pod", name, owner, template(app=app)["spec"], status=status)
+
+
+def seen(*population: Object, live: Object | None = None) -> Seen:
+    now = live or workload()
+    return compare_pods([(workload(now["kind"]), now)], Pods([now, *population]))
+
+
+class TestSpecs:
+    def test_as_the_manifest_says(self) -> None:
+        found = compare_specs([(workload(), workload())])
+        assert (found.right, found.wrong, found.notes) == (1, [], [])
+
+    def test_another_image(self) -> None:
+        (line,) = compare_specs([(workload(), workload(app="busybox"))]).wrong
+        assert line.startswith(f"Deployment/web app has busybox, the release says {APP}")
+
+    def test_who_set_it(self) -> None:
+        now = workload(app="busybox")
+        path: dict[str, Any] = {
+            "f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"app"}': {"f:image": {}}}}}}
+        }
+        now["metadata"]["managedFields"] = [
+            {"manager": "kubectl-set", "time": "2026-01-02T03:04:05Z", "fieldsV1": path}
+        ]
+        found = compare_specs([(workload(), now)])
+        assert found.wrong[0].endswith("set by kubectl-set at 2026-01-02T03:04:05Z")
+        assert found.at_admission == []
+
+    def test_what_admission_changed(self) -> None:
+        now = workload(app="mirror/app")
+        now["metadata"]["managedFields"] = [{"manager": "helm", "fieldsV1": {}}]
+        assert compare_specs([(workload(), now)]).at_admission == [now]
+
+    def test_gone(self) -> None:
+        assert compare_specs([(workload(), None)]).wrong == ["Deployment/web is not in the cluster"]
+
+    def test_a_container_that_is_gone_and_one_that_came(self) -> None:
+        now = workload()
+        now["spec"]["template"]["spec"] = {"containers": [{"name": "proxy", "image": "proxy:1"}]}
+        found = compare_specs([(workload(), now)])
+        assert len(found.wrong) == 2
+        assert found.notes == ["Deployment/web has proxy besides, with proxy:1"]
+
+    def test_containers_of_one_name_in_two_pod_templates(self) -> None:
+        def both(first: str) -> Object:
+            spec = {"first": template(app=first, init=None), "second": template(init=None)}
+            return {"kind": "Pair", "metadata": {"name": "web"}, "spec": spec}
+
+        assert compare_specs([(both(APP), both(APP))]).wrong == []
+        assert len(compare_specs([(both(APP), both("busybox"))]).wrong) == 1
+
+
+class TestPods:
+    def test_as_recorded(self) -> None:
+        found = seen(replica_set(), pod())
+        assert (found.right, found.wrong, found.settling, found.silent) == (2, [], [], [])
+
+    def test_belonging_is_by_owner_not_by_name_or_label(self) -> None:
+        found = seen(replica_set(), pod(), pod("web-2-y", "another", app="busybox"))
+        assert (found.right, found.wrong) == (2, [])
+
+    def test_owners_in_a_circle(self) -> None:
+        one, two = owned("ReplicaSet", "one", "two", {}), owned("ReplicaSet", "two", "one", {})
+        assert seen(one, two, pod(owner="one"), replica_set(), pod()).right == 2
+
+    def test_another_digest_is_a_doubt(self) -> None:
+        found = seen(replica_set(), pod(ids=(C, B)))
+        assert [(d.where, d.image, d.reported) for d in found.doubts] == [
+            ("Pod/web-2-x app", APP, f"example.com/app@{C}")
+        ]
+        assert found.right == 1
+
+    def test_a_pod_of_an_older_replica_set(self) -> None:
+        old = replica_set("web-1", "1", app="old")
+        found = seen(old, pod("web-1-x", "web-1", app="old"), replica_set(), pod())
+        assert found.wrong == []
+        assert "Pod/web-1-x is of an older revision" in found.settling[0]
+
+    def test_a_pod_that_differs_from_its_own_replica_set(self) -> None:
+        (line,) = seen(replica_set(), pod(app="busybox")).wrong
+        assert line.startswith("Pod/web-2-x app has busybox")
+
+    def test_an_injected_sidecar_is_told_apart(self) -> None:
+        mine = pod(ids=(A, B))
+        mine["spec"]["containers"].append({"name": "proxy", "image": "proxy:1"})
+        mine["status"]["containerStatuses"].append(runs("proxy", f"proxy@{C}"))
+        found = seen(replica_set(), mine)
+        assert (found.right, found.wrong, found.doubts) == (2, [], [])
+        assert found.notes == ["Pod/web-2-x proxy is not of the release (injected): proxy:1"]
+
+    def test_an_ephemeral_container_is_told_apart(self) -> None:
+        mine = pod()
+        mine["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "busybox"}]
+        assert "debug is not of the release" in seen(replica_set(), mine).notes[0]
+
+    @pytest.mark.parametrize("status", [{}, {"phase": "Pending"}])
+    def test_a_pod_without_a_status(self, status: dict[str, Any]) -> None:
+        found = seen(replica_set(), {**pod(), "status": status})
+        assert (found.right, len(found.settling)) == (0, 2)
+
+    def test_a_container_that_cannot_start(self) -> None:
+        mine = pod()
+        waits = {"waiting": {"reason": "ImagePullBackOff"}}
+        mine["status"]["containerStatuses"] = [{"name": "app", "imageID": "", "state": waits}]
+        assert seen(replica_set(), mine).settling == ["Pod/web-2-x app has not started: ImagePullBackOff"]
+
+    def test_a_node_that_does_not_say(self) -> None:
+        found = seen(replica_set(), pod(ids=("", B)))
+        assert (found.right, found.settling, len(found.silent)) == (1, [], 1)
+
+    def test_no_pod_at_all(self) -> None:
+        assert seen(replica_set()).settling == ["Deployment/web wants 1 pods and has 0"]
+
+    def test_a_controller_that_has_not_acted_yet(self) -> None:
+        found = seen(replica_set(), pod(), live=workload(observedGeneration=1))
+        assert (found.right, len(found.settling)) == (0, 1)
+
+    def test_a_pod_that_is_being_deleted(self) -> None:
+        leaving = pod("web-1-x", "web-1", app="old")
+        leaving["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+        found = seen(replica_set("web-1", "1", app="old"), leaving, replica_set(), pod())
+        assert (found.right, found.wrong, found.settling) == (2, [], [])
+
+    def test_a_job_that_has_completed(self) -> None:
+        job = workload("Job")
+        done = pod("job-x", "web", phase="Succeeded")
+        for status in done["status"]["containerStatuses"] + done["status"]["initContainerStatuses"]:
+            status["state"] = {"terminated": {"exitCode": 0}}
+        assert seen(done, live=job).right == 2
+
+    def test_an_image_that_was_let_through_without_a_digest(self) -> None:
+        now = workload(app="auto")
+        found = compare_pods([(now, now)], Pods([now, replica_set(app="auto"), pod(app="auto", ids=(C, B))]))
+        assert (found.right, found.wrong, found.doubts) == (1, [], [])
+
+
+@pytest.mark.parametrize(
+    "image_id",
+    [f"docker-pullable://example.com/app@{A}", f"example.com/app@{A}", f"docker://{A}", A, A.removeprefix("sha256:")],
+)
+def test_the_forms_of_image_ids(image_id: str) -> None:
+    assert reported(image_id) == A
+
+
+@pytest.mark.parametrize("image_id", ["", "junk", "sha256:short", "example.com/app:1"])
+def test_what_is_no_digest_is_not_taken_for_one(image_id: str) -> None:
+    assert reported(image_id) not in (A, B, C)
