@@ -1,0 +1,226 @@
+"""helm pin verify on a real API server: what it proves, what it finds, and what it says when it cannot tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from scripts.devtools import images
+from scripts.devtools.cluster import Cluster
+from tests.e2e.test_history import DEPLOYMENT, succeeded, tamper
+from tests.e2e.test_node import eventually, pods, runs
+from tests.support.registry_servers import Server
+from tests.support.workstation import Finished, Workstation
+
+PLATFORMS = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
+CHECKS = ("record", "manifest", "registry", "workloads", "pods")
+FOREIGN = f"sha256:{'f' * 64}"
+
+HOOK = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: never, annotations: {helm.sh/hook: pre-upgrade}}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      nodeSelector: {there: nowhere}
+      containers: [{name: never, image: example.com/never:1}]
+"""
+"""A hook that never ends."""
+
+
+class Web(NamedTuple):
+    """A release `web` of one Deployment whose image is an index of two platforms."""
+
+    machine: Workstation
+    repository: str
+    """With its registry."""
+    digest: str
+    """Of the index."""
+    built: dict[str, tuple[str, str]]
+    """The digests of manifest and configuration by platform."""
+
+    def verify(self, *args: str) -> tuple[int, dict[str, str], str]:
+        """The exit status, the verdicts by check, and all that was said."""
+        done = self.machine.pin("verify", "web", "-o", "json", *args)
+        checks = json.loads(done.stdout)["checks"]
+        return done.status, {check["check"]: check["verdict"] for check in checks}, done.stdout
+
+    def report(self, image_id: str) -> None:
+        """Write into the pod's status that its container runs this image, as a kubelet would."""
+        (pod,) = pods(self.machine)
+        statuses = pod["status"]["containerStatuses"]
+        statuses[0]["imageID"] = image_id
+        change = json.dumps({"status": {"containerStatuses": statuses}})
+        self.machine.kubectl(
+            "patch", "pod", pod["metadata"]["name"], "--subresource=status", "--type=merge", "-p", change
+        )
+
+
+def deploy(machine: Workstation, folder: Path, image: str) -> Finished:
+    chart = folder / "web"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text(f"image: {image}\n")
+    (chart / "templates" / "deployment.yaml").write_text(DEPLOYMENT)
+    return succeeded(machine.pin("upgrade", "--install", "web", chart, "--wait", "--timeout", "60s"))
+
+
+@pytest.fixture
+def web(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Web:
+    """Deployed, its pod running (kwok's: it reports no image until somebody writes one)."""
+    index, built = Server(cluster.registry).push_index(unique, "latest", PLATFORMS)
+    repository = f"{cluster.registry}/{unique}"
+    deploy(in_cluster, tmp_path, f"{repository}:latest")
+    return Web(in_cluster, repository, index, built)
+
+
+def test_what_a_runtime_may_report(web: Web) -> None:
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["pods"]) == (0, "cannot tell"), said
+    child, configuration = web.built["linux/arm64"]
+    for image_id in (
+        f"{web.repository}@{web.digest}",
+        f"docker-pullable://{web.repository}@{web.digest}",
+        f"{web.repository}@{child}",
+        f"docker://{configuration}",
+        configuration,
+        configuration.removeprefix("sha256:"),
+    ):
+        web.report(image_id)
+        assert web.verify()[:2] == (0, dict.fromkeys(CHECKS, "ok")), image_id
+
+    web.report(f"{web.repository}@{FOREIGN}")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts) == (4, {**dict.fromkeys(CHECKS, "ok"), "pods": "failed"}), said
+    assert FOREIGN in said and web.digest in said
+
+    web.report(f"{web.repository}@{child}")
+    status, verdicts, said = web.verify("--no-registry")
+    assert (status, verdicts["registry"], verdicts["pods"]) == (0, "skipped", "cannot tell"), said
+    web.report(f"{web.repository}@{web.digest}")
+    assert web.verify("--no-registry")[1]["pods"] == "ok"
+
+
+def test_an_image_that_was_set_by_hand(web: Web) -> None:
+    web.machine.kubectl("set", "image", "deployment/web", "app=busybox:1")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["workloads"]) == (4, "failed"), said
+    for told in ("Deployment/web", "busybox:1", "kubectl-set", web.digest):
+        assert told in said
+    assert (verdicts["record"], verdicts["manifest"], verdicts["registry"]) == ("ok", "ok", "ok")
+
+    people = web.machine.pin("verify", "web")
+    assert people.status == 4
+    assert "Deployment/web app has busybox:1" in people.stdout
+
+
+def test_an_object_that_is_gone(web: Web) -> None:
+    web.machine.kubectl("delete", "deployment", "web")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["workloads"]) == (4, "failed"), said
+    assert "Deployment/web is not in the cluster" in said
+
+
+def test_a_sidecar_that_was_injected_is_told_apart(web: Web) -> None:
+    web.report(f"{web.repository}@{web.digest}")
+    sidecar = {"spec": {"template": {"spec": {"containers": [{"name": "proxy", "image": "proxy:1"}]}}}}
+    web.machine.kubectl("patch", "deployment", "web", "-p", json.dumps(sidecar))
+    web.machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["workloads"]) == (0, "ok"), said
+    assert "proxy" in said
+
+
+def test_a_registry_that_lost_the_digest_and_a_tag_that_moved(web: Web, cluster: Cluster, unique: str) -> None:
+    registry = Server(cluster.registry)
+    registry.push_image(unique, "latest", salt=f"{unique} moved")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["registry"]) == (0, "ok"), said
+    assert "moved since" in said
+    registry.request("DELETE", f"/v2/{unique}/manifests/{web.digest}")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["registry"]) == (4, "failed"), said
+    assert web.digest in said
+
+
+def test_a_registry_that_does_not_answer(web: Web) -> None:
+    nobody = f"{web.repository.partition('/')[0]}=http://127.0.0.1:9"
+    status, verdicts, said = web.verify("--registry-mirror", nobody, "--registry-timeout", "5s")
+    assert (status, verdicts["registry"]) == (0, "cannot tell"), said
+    assert web.verify("--registry-mirror", nobody, "--registry-timeout", "5s", "--registry")[0] == 5
+
+
+def test_a_record_that_is_bad_or_not_there(web: Web) -> None:
+    def forget(release: dict[str, Any]) -> None:
+        del release["chart"]["metadata"]["annotations"]["helm-pin/digests"]
+
+    tamper(web.machine, 1, forget)
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["record"], verdicts["pods"]) == (4, "failed", "skipped"), said
+
+
+def test_after_a_failed_upgrade_the_deployed_revision_is_verified(web: Web, tmp_path: Path) -> None:
+    web.report(f"{web.repository}@{web.digest}")
+    (tmp_path / "web" / "templates" / "hook.yaml").write_text(HOOK)
+    web.machine.run(web.machine.helm_binary, "upgrade", "web", tmp_path / "web", "--timeout", "2s")
+    assert [row["status"] for row in json.loads(web.machine.helm("history", "web", "-o", "json"))] == [
+        "deployed",
+        "failed",
+    ]
+    status, verdicts, said = web.verify()
+    assert (status, verdicts) == (0, dict.fromkeys(CHECKS, "ok")), said
+    assert json.loads(said)["revision"] == 1
+
+
+class TestRights:
+    """An account that may read the release and the Deployments, and no pods."""
+
+    @pytest.fixture
+    def limited(self, web: Web, unique: str) -> Workstation:
+        kubectl = web.machine.kubectl
+        kubectl("create", "serviceaccount", "limited")
+        kubectl("create", "role", "limited", "--verb=get,list", "--resource=secrets,deployments.apps")
+        kubectl("create", "rolebinding", "limited", "--role=limited", f"--serviceaccount={unique}:limited")
+        return web.machine.with_env(HELM_KUBEASUSER=f"system:serviceaccount:{unique}:limited")
+
+    def test_what_can_be_known_is_told_and_what_not_is_named(self, web: Web, limited: Workstation) -> None:
+        status, verdicts, said = web._replace(machine=limited).verify()
+        assert verdicts == {**dict.fromkeys(CHECKS, "ok"), "pods": "cannot tell"}, said
+        assert status == 1
+        assert "pods is forbidden" in said
+
+    def test_without_the_right_to_read_deployments(self, web: Web, limited: Workstation) -> None:
+        web.machine.kubectl("delete", "role", "limited")
+        web.machine.kubectl("create", "role", "limited", "--verb=get,list", "--resource=secrets")
+        status, verdicts, said = web._replace(machine=limited).verify()
+        assert (status, verdicts["manifest"], verdicts["workloads"]) == (1, "ok", "cannot tell"), said
+        assert "deployments" in said
+        assert "forbidden" in said
+
+
+class TestOnANode:
+    """A node that pulls and runs: nothing is written into a status by hand."""
+
+    def test_five_of_five_then_drift(
+        self, on_node: Workstation, node_cluster: Cluster, unique: str, tmp_path: Path
+    ) -> None:
+        registry = node_cluster.registry
+        first = images.push(registry, unique, "latest", "A", tuple(PLATFORMS))
+        deploy(on_node, tmp_path, f"{registry}/{unique}:latest")
+        second = images.push(registry, unique, "latest", "B", tuple(PLATFORMS))
+        on_node.kubectl("delete", "pods", "--all", "--grace-period=1")
+        eventually(lambda: runs(on_node, "A"))
+        release = Web(on_node, f"{registry}/{unique}", first, {})
+        assert release.verify()[:2] == (0, dict.fromkeys(CHECKS, "ok"))
+        assert "5 of 5 checks ok" in succeeded(on_node.pin("verify", "web")).stdout
+
+        on_node.kubectl("set", "image", "deployment/web", f"app={registry}/{unique}:latest@{second}")
+        on_node.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        status, verdicts, said = release.verify()
+        assert (status, verdicts["workloads"], verdicts["pods"]) == (4, "failed", "failed"), said
+        assert "Deployment/web" in said and second in said
