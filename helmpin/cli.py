@@ -203,6 +203,7 @@ COMMANDS: dict[str, Command] = {
                 "what makes the exit status 4: drift, unpinned, unmanaged, mixed, unknown, different, none (default drift)",
                 "KIND",
             ),
+            Option("--to", "value", "write there, not to standard output: a file, or the URL of a Pushgateway", "FILE|URL"),
             Option("--registry", "switch", "also ask the registry whether it still has every digest"),
             *REGISTRY_OPTIONS,
         ),

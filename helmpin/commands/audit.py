@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from helmpin import output
+from helmpin.audit.deliver import deliver
 from helmpin.audit.environments import side_by_side
 from helmpin.audit.gather import Snapshot, gather
 from helmpin.audit.judge import KINDS, Audit, judge, without_records
@@ -39,7 +40,11 @@ def run(request: Request) -> int:
         "json": lambda: output.as_json(as_data(audits)),
         "yaml": lambda: output.as_yaml(as_data(audits)),
     }
-    print(forms[request.options["output"]]())
+    text = forms[request.options["output"]]()
+    if request.options["to"]:
+        deliver(f"{text}\n", request.options["to"])
+    else:
+        print(text)
     for audit in audits:
         for line in audit.unread:
             output.say(f"Not read{f' in {audit.context}' if audit.context else ''}: {line}")

@@ -1,0 +1,55 @@
+"""Handing a report to a file or to a server, for audits that run by themselves."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from helmpin.errors import HelmFailed
+
+SECONDS = 30
+"""How long a server may take."""
+
+
+def deliver(text: str, to: str) -> None:
+    """Write a report to a file, which is replaced at once, or PUT it to an http(s) URL, as a Pushgateway takes it
+    (github.com/prometheus/pushgateway, README, API). Raises HelmFailed when that does not work."""
+    if to.startswith(("http://", "https://")):
+        _put(text, to)
+    else:
+        _replace(text, Path(to))
+
+
+def _replace(text: str, path: Path) -> None:
+    try:
+        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(scratch).chmod(0o644)  # read by another program
+            Path(scratch).replace(path)
+        except BaseException:
+            Path(scratch).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise HelmFailed("the report cannot be written", where=str(path), why=error.strerror or str(error)) from None
+
+
+def _put(text: str, url: str) -> None:
+    import urllib3
+
+    from helmpin.registry.proxies import proxy_for
+
+    parsed = urllib3.util.parse_url(url)
+    shown = parsed._replace(auth=None).url
+    try:
+        proxy = proxy_for(parsed.scheme or "", parsed.netloc or "", os.environ)
+        pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+        headers = urllib3.make_headers(basic_auth=parsed.auth) if parsed.auth else {}
+        answer = pool.request("PUT", shown, body=text.encode(), headers=headers, timeout=SECONDS, redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise HelmFailed("the report cannot be sent", where=shown, why=str(error)) from None
+    if answer.status >= 300:
+        said = answer.data[:300].decode(errors="replace").strip()
+        raise HelmFailed("the report was not taken", where=shown, why=f"HTTP {answer.status}: {said}")
