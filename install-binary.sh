@@ -11,7 +11,7 @@ try:
         import ensurepip
     except ImportError:
         import pip
-        pip.__version__ >= "22.3" or sys.exit(4)
+        int(pip.__version__.partition(".")[0]) >= 23 or sys.exit(4)
 except ImportError:
     sys.exit(4)
 '
@@ -22,7 +22,7 @@ fail() {
 }
 
 home=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
-incomplete='' old=''
+incomplete='' old='' broken=''
 for python in ${HELM_PIN_PYTHON:+"$HELM_PIN_PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
   if command -v "$python" >/dev/null 2>&1; then
     "$python" -I -c "$usable" >/dev/null 2>&1
@@ -30,6 +30,7 @@ for python in ${HELM_PIN_PYTHON:+"$HELM_PIN_PYTHON"} python3 python3.14 python3.
       0) exec "$python" -I -X utf8 "$home/helmpin/install.py" ;;
       3) old=${old:-$python} ;;
       4) incomplete=${incomplete:-$python} ;;
+      *) broken=${broken:-$python} ;;
     esac
   fi
   [ -z "${HELM_PIN_PYTHON:-}" ] || break
@@ -41,5 +42,7 @@ elif [ -n "${HELM_PIN_PYTHON:-}" ]; then
   fail "HELM_PIN_PYTHON=$HELM_PIN_PYTHON is not a Python 3.10 or later: set it to one"
 elif [ -n "$old" ]; then
   fail "$old is older than Python 3.10: install a later one, or set HELM_PIN_PYTHON"
+elif [ -n "$broken" ]; then
+  fail "$broken does not work: see what '$broken --version' says and mend it, or set HELM_PIN_PYTHON"
 fi
 fail "there is no python3 on PATH: install Python 3.10 or later, or set HELM_PIN_PYTHON"

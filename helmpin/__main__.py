@@ -20,9 +20,13 @@ def main() -> int:
         print(f"Error: helm-pin is not installed for Python {sys.version.split()[0]}", file=sys.stderr)
         print(f"  next  run: sh '{HOME}/install-binary.sh'", file=sys.stderr)
         return 1
-    from helmpin import cli
+    try:
+        from helmpin import cli
 
-    return cli.main()
+        return cli.main()
+    except KeyboardInterrupt:  # while it imports
+        print("Error: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ VENV = HOME / ".venv"
 STAMP = "helm-pin.stamp"
 THIS = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs this, as the stamp has it."""
-PROOF = "import sh, subprocess_tee, urllib3, yaml; yaml.CSafeLoader"
+PROOF = "import sh, subprocess_tee, urllib3, yaml._yaml"
+"""With libyaml itself, so that what keeps it from loading is told."""
 AGAIN = f"run it again: sh '{HOME}/install-binary.sh'"
 NETWORK = (
     "NewConnectionError",
@@ -37,6 +38,8 @@ NETWORK = (
     "SSLError",
 )
 """What pip says when it could not reach the package index (urllib3's names)."""
+ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
+"""pip's settings by environment that would keep packages out of the plugin's own environment."""
 
 
 class InstallError(Exception):
@@ -102,14 +105,18 @@ def is_right() -> bool:
     try:
         made_from, made_with = (VENV / STAMP).read_text().splitlines()
         wanted = THIS if os.environ.get("HELM_PIN_PYTHON") else made_with
-        return (made_from, made_with) == (digest(), wanted) and works(VENV)
+        return (made_from, made_with) == (digest(), wanted) and not trouble(VENV)
     except (OSError, ValueError):
         return False
 
 
-def works(where: Path) -> bool:
-    """Whether the Python in `where` starts and finds everything."""
-    return subprocess.run([where / "bin/python", "-I", "-c", PROOF], capture_output=True, check=False).returncode == 0
+def trouble(where: Path) -> str:
+    """Why the Python in `where` does not start or does not find everything; '' when all is well. Raises OSError."""
+    done = subprocess.run(
+        [where / "bin/python", "-I", "-c", PROOF], capture_output=True, text=True, errors="replace", check=False
+    )
+    said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
+    return said[-1] if done.returncode else ""
 
 
 def build(where: Path) -> None:
@@ -122,15 +129,16 @@ def build(where: Path) -> None:
     source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
     # only wheels: building from source would fetch build tools that no hash locks
     locked = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--requirement", str(REQUIREMENTS)]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") and name not in ELSEWHERE}
     done = subprocess.run(
         [*pip, "install", "--quiet", "--no-input", *source, *locked],
         env={
             "PIP_RETRIES": "2",
             **env,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "PIP_USER": "0",
+            "PIP_USER": "0",  # pip.conf may say so too
             "PIP_REQUIRE_VIRTUALENV": "0",
+            "PIP_DRY_RUN": "0",
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -140,10 +148,12 @@ def build(where: Path) -> None:
     )
     if done.returncode:
         raise InstallError(explain(done.stdout + done.stderr, wheels))
-    if not works(where):
+    if not next(where.glob("lib/*/site-packages/yaml"), None):
         raise InstallError(
-            f"what was installed does not work with {sys.executable}: set HELM_PIN_PYTHON to another Python and {AGAIN}"
+            f"pip's configuration puts packages elsewhere: unset target, prefix and root (see: pip config list) and {AGAIN}"
         )
+    if reason := trouble(where):
+        raise InstallError(f"what was installed does not work: {reason}; mend that or set HELM_PIN_PYTHON, and {AGAIN}")
     (where / STAMP).write_text(f"{digest()}\n{THIS}\n")
 
 
@@ -163,12 +173,12 @@ def make_environment(where: Path) -> list[str]:
 
 
 def pip_can_reach_out() -> bool:
-    """Whether this Python has a pip that installs elsewhere (22.3): three times as quick as making a new pip there."""
+    """Whether this Python has a pip with --python (23 on, as install-binary.sh asks): thrice as quick as a new pip there."""
     try:
         import pip
     except ImportError:
         return False
-    return tuple(map(int, pip.__version__.split(".")[:2])) >= (22, 3)
+    return int(pip.__version__.partition(".")[0]) >= 23
 
 
 def explain(said: str, wheels: str) -> str:
@@ -181,7 +191,7 @@ def explain(said: str, wheels: str) -> str:
         return (
             f"a package from {source} is not the one that is locked (its hash differs): get the right one and {AGAIN}"
         )
-    if wheels:
+    if wheels and "No matching distribution" in said:
         return f"HELM_PIN_WHEELS={wheels} lacks a wheel for {this}: {last}"
     if any(word in said for word in NETWORK):
         return (

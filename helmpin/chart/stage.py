@@ -170,11 +170,12 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
     where helm was asked.
     """
     directory = Path(tempfile.mkdtemp(prefix="helm-pin-"))  # for this user only
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)  # should a second Ctrl-C cut the removal below short
+    # should a second Ctrl-C, or a helm that still writes there, cut the removal below short
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     try:
         yield StagedChart(_fetch(source, helm, directory), directory)
     finally:
-        shutil.rmtree(directory)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:

@@ -159,7 +159,8 @@ class Tree:
 
     def _mapping(self, path: str) -> dict[str, Any]:
         try:
-            loaded = yaml.load(self.read(path), Loader=yaml.CSafeLoader)
+            # helm reads the first document
+            loaded = next(yaml.load_all(self.read(path), Loader=yaml.CSafeLoader), None)
         except yaml.YAMLError as error:
             raise HelmFailed("the chart cannot be read", where=path, why=str(error)) from None
         if not isinstance(loaded, dict):

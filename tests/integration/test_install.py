@@ -176,6 +176,12 @@ def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path,
     assert "é…" in done.stderr
 
 
+def test_interrupted_while_it_imports(env: dict[str, str], plugin: Path) -> None:
+    (plugin / "helmpin/cli.py").write_text("raise KeyboardInterrupt\n")
+    done = run([plugin / "bin/helm-pin", "--help"], env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Error: interrupted\n")
+
+
 def test_everything_is_compiled(plugin: Path) -> None:
     sources = {path.relative_to(plugin) for path in (plugin / "helmpin").rglob("*.py")}
     compiled = {
@@ -318,6 +324,12 @@ def test_no_python(env: dict[str, str], bare: Path, programs: Path) -> None:
         "there is no python3 on PATH: install Python 3.10 or later, or set HELM_PIN_PYTHON, "
         f"then run: sh '{bare}/install-binary.sh'"
     )
+    stub = programs / "python3"  # as macOS has one without the developer tools, and pyenv without a version
+    stub.write_text("#!/bin/sh\nexit 1\n")
+    stub.chmod(0o755)
+    assert failure(bare, env).startswith(
+        "python3 does not work: see what 'python3 --version' says and mend it, or set HELM_PIN_PYTHON, then run: "
+    )
     python(programs, "python3", OLD)
     assert failure(bare, env).startswith(
         "python3 is older than Python 3.10: install a later one, or set HELM_PIN_PYTHON, then run: "
@@ -354,6 +366,41 @@ def test_without_a_new_pip_ensurepip_does(env: dict[str, str], bare: Path, progr
     assert succeed([bare / "bin/helm-pin", "--help"], env=env)
     env["HELM_PIN_PYTHON"] = str(python(programs, "neither", f"{pip}; sys.modules['ensurepip'] = None"))
     assert failure(bare, env).startswith(f"{programs}/neither has no venv module: ")
+
+
+def test_a_pip_before_its_release(env: dict[str, str], bare: Path, programs: Path) -> None:
+    env["HELM_PIN_PYTHON"] = str(python(programs, "early", "import pip; pip.__version__ = '25.0b1'"))
+    succeed([bare / "install-binary.sh"], env=env)
+    assert succeed([bare / "bin/helm-pin", "--help"], env=env)
+
+
+@pytest.mark.parametrize("setting", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN"])
+def test_nothing_lands_outside(env: dict[str, str], bare: Path, tmp_path: Path, setting: str) -> None:
+    env[setting] = "1" if setting == "PIP_DRY_RUN" else str(tmp_path / "outside")
+    succeed([bare / "install-binary.sh"], env=env)
+    assert succeed([bare / "bin/helm-pin", "--help"], env=env)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_pip_is_set_to_install_elsewhere(env: dict[str, str], bare: Path, tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text(f"[install]\ntarget = {tmp_path}/outside\n")
+    env["PIP_CONFIG_FILE"] = str(tmp_path / "pip.conf")
+    assert failure(bare, env).startswith("pip's configuration puts packages elsewhere: ")
+
+
+def test_pip_fails_for_another_reason(env: dict[str, str], bare: Path) -> None:
+    env["PIP_CONSTRAINT"] = "/nowhere/constraints.txt"
+    said = failure(bare, env)
+    assert said.startswith("pip cannot install what requirements.txt locks for Python 3.")
+    assert "/nowhere/constraints.txt" in said
+
+
+def test_what_was_installed_does_not_work(env: dict[str, str], bare: Path) -> None:
+    proof = bare / "helmpin/install.py"
+    proof.write_text(proof.read_text().replace("import sh,", "import sh, helm_pin_needs_this,"))
+    assert failure(bare, env).startswith(
+        "what was installed does not work: ModuleNotFoundError: No module named 'helm_pin_needs_this'; "
+    )
 
 
 def test_no_network(env: dict[str, str], bare: Path) -> None:

@@ -123,6 +123,17 @@ def test_a_chart_of_the_first_version(helm: Helm, make_chart: MakeChart) -> None
         )
 
 
+def test_a_chart_yaml_of_two_documents(helm: Helm, make_chart: MakeChart) -> None:
+    chart = make_chart("first")
+    with (chart / "Chart.yaml").open("a") as file:
+        file.write("---\nname: second\n")
+    same(helm, chart)
+    with stage(ChartSource(str(chart)), helm) as staged:
+        staged.annotate("helm-pin/digests", "{}")
+        assert (staged.name, staged.annotations) == ("first", {"helm-pin/digests": "{}"})
+        assert "helm-pin/digests" in helm.run(["show", "chart", str(staged.path)])
+
+
 def test_every_rendered_source_is_found(helm: Helm, parent: Path) -> None:
     with stage(ChartSource(str(parent)), helm) as staged:
         rendered = helm.run(["template", "x", str(staged.path)])

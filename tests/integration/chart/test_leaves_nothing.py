@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,6 +86,16 @@ def test_an_impatient_user(helm: Helm, make_chart: MakeChart, tmp_path: Path) ->
             time.sleep(pause)
         process.communicate(timeout=20)
         assert list((tmp_path / f"tmp{pause}").iterdir()) == []
+
+
+def test_an_error_is_told_though_the_copy_is_gone(helm: Helm, make_chart: MakeChart) -> None:
+    def fail() -> None:
+        with stage(ChartSource(str(make_chart("x"))), helm) as staged:
+            shutil.rmtree(staged.path.parent)
+            raise LookupError("the reason")
+
+    with pytest.raises(LookupError, match="the reason"):
+        fail()
 
 
 def test_an_error_in_the_middle(helm: Helm, make_chart: MakeChart) -> None:
