@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
-from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin.errors import VerificationFailed
@@ -63,7 +63,7 @@ class Reading:
     def __init__(self, helm: Helm, release: str, revision: int | None = None) -> None:
         self._release = release
         at = ["--revision", str(revision)] if revision else []
-        self._between = f"\n=== {token_hex(16)} ===\n"  # no manifest can hold it
+        self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
         self._running: Running = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
 
     def result(self) -> Stored:

@@ -1,0 +1,183 @@
+"""What an audit makes of what was read, without a cluster: comparing contexts, and metrics that cannot be forged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helmpin.audit.environments import chart_name, side_by_side
+from helmpin.audit.gather import Snapshot
+from helmpin.audit.judge import Audit, Finding, Release, judge
+from helmpin.audit.report import page, prometheus
+from helmpin.pin.release import Stored
+from helmpin.pin.storage import Revision
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+
+
+def release(name: str = "shop", namespace: str = "prod", chart: str = "shop-1.0.0", **images: str) -> Release:
+    return Release("", namespace, name, 1, "deployed", chart, "", "abc" if images else "", images, 0, [], ())
+
+
+def audits(*contexts: list[Release]) -> list[Audit]:
+    return [Audit(f"context-{i}", releases, [], ()) for i, releases in enumerate(contexts)]
+
+
+class TestSideBySide:
+    def test_one_context_is_compared_with_nothing(self) -> None:
+        assert side_by_side(audits([release(app=A)])) == []
+
+    def test_the_same_images(self) -> None:
+        (row,) = side_by_side(audits([release(app=A)], [release(app=A)]))
+        assert (row.name, row.same, row.differing) == ("shop", True, {})
+
+    def test_another_digest(self) -> None:
+        (row,) = side_by_side(audits([release(app=A, db=A)], [release(app=B, db=A)]))
+        assert (row.same, row.differing) == (False, {"app": (A, B)})
+
+    def test_an_image_that_only_one_has(self) -> None:
+        (row,) = side_by_side(audits([release(app=A, db=A)], [release(app=A)]))
+        assert (row.same, row.differing) == (False, {"db": (A, None)})
+
+    def test_without_a_digest_nothing_is_the_same(self) -> None:
+        (row,) = side_by_side(audits([release(app="")], [release(app="")]))
+        assert (row.same, row.differing) == (False, {"app": ("", "")})
+
+    def test_namespaces_that_are_named_differently(self) -> None:
+        (row,) = side_by_side(audits([release(namespace="staging", app=A)], [release(namespace="live", app=A)]))
+        assert row.same
+
+    def test_the_same_namespace_goes_first(self) -> None:
+        left = [release(namespace="one", app=A), release(namespace="two", app=B)]
+        right = [release(namespace="two", app=B)]
+        rows = side_by_side(audits(left, right))
+        assert sorted((row.same, [side and side.namespace for side in row.sides]) for row in rows) == [
+            (False, ["one", None]),
+            (True, ["two", "two"]),
+        ]
+
+    def test_releases_that_are_named_differently(self) -> None:
+        left, right = [release("shop-staging", app=A)], [release("shop-live", chart="shop-2.0.0", app=B)]
+        (row,) = side_by_side(audits(left, right))
+        assert (row.name, row.differing) == ("shop", {"app": (A, B)})
+
+    def test_what_is_ambiguous_stays_apart(self) -> None:
+        left = [release("shop-a", app=A), release("shop-b", app=A)]
+        assert len(side_by_side(audits(left, [release("shop-c", app=A)]))) == 3
+
+    def test_three_contexts(self) -> None:
+        (row,) = side_by_side(audits([release(app=A)], [], [release(namespace="other", app=A)]))
+        assert [bool(side) for side in row.sides] == [True, False, True]
+        assert not row.same
+
+    def test_what_differs_comes_first(self) -> None:
+        left = [release("a", app=A), release("b", app=A)]
+        rows = side_by_side(audits(left, [release("a", app=A), release("b", app=B)]))
+        assert [row.name for row in rows] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("chart", "name"),
+    [
+        ("web-1.2.3", "web"),
+        ("kube-prometheus-stack-1.2.3-beta.1", "kube-prometheus-stack"),
+        ("s3-proxy-0.1.0+build-2", "s3-proxy"),
+        ("log4j-2-exporter-1.0.0", "log4j-2-exporter"),
+        ("plain", "plain"),
+    ],
+)
+def test_chart_name(chart: str, name: str) -> None:
+    assert chart_name(release(chart=chart)) == name
+
+
+HOSTILE = 'a"} 1\nhelm_pin_fake 1\n</script><script>alert(1)</script>\\'
+
+
+def test_metrics_cannot_be_forged() -> None:
+    text = prometheus([Audit(HOSTILE, [release(HOSTILE, HOSTILE, HOSTILE)], [], ())])
+    assert not any(line.startswith("helm_pin_fake") for line in text.splitlines())
+    assert r"a\"} 1\nhelm_pin_fake 1\n" in text
+
+
+def test_the_page_holds_no_markup_of_others() -> None:
+    found = release(HOSTILE)._replace(findings=[Finding("drift", HOSTILE)], notes=(HOSTILE,))
+    text = page([Audit(HOSTILE, [found], [], (HOSTILE,))])
+    assert text.count("</script>") == 2  # its own: the data's and the program's
+    assert "alert(1)</script>" not in text
+
+
+POD = """\
+---
+# Source: web/templates/pod.yaml
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: app, image: "example.com/app:1"}]}
+"""
+
+
+def snapshot(
+    pods: list[dict[str, Any]], manifest: str = POD, status: str = "deployed", unread: tuple[str, ...] = ()
+) -> Snapshot:
+    from helmpin.pin.live import identity, with_images
+
+    revision = Revision(Stored("web", 1, status, "", manifest, ""), "prod", "", "web-1.0.0", "1", "")
+    key = ("prod", "web")
+    live = {identity(pod, ""): pod for pod in pods}
+    return Snapshot("", [revision], {key: revision}, {key: with_images(manifest)}, live, pods, pods, unread, True)
+
+
+def pod(image_id: str, name: str = "web", image: str = "example.com/app:1") -> dict[str, Any]:
+    status = {"name": "app", "imageID": image_id, "state": {"running": {}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "prod", "uid": name},
+        "spec": {"containers": [{"name": "app", "image": image}]},
+        "status": {"phase": "Running", "containerStatuses": [status]},
+    }
+
+
+def judged(made: Snapshot) -> tuple[Audit, Release]:
+    (audit,) = judge([made], None)
+    return audit, audit.releases[0]
+
+
+class TestJudge:
+    def test_a_release_without_record(self) -> None:
+        _, found = judged(snapshot([pod(f"example.com/app@{A}")]))
+        assert found.kinds == ["unpinned", "unmanaged"]
+        assert found.images == {"example.com/app:1": ""}
+
+    def test_one_tag_as_two_digests_is_told_of_the_releases_that_run_it(self) -> None:
+        others = pod(f"docker-pullable://example.com/app@{B}", "elsewhere")
+        audit, found = judged(snapshot([pod(f"example.com/app@{A}"), others]))
+        assert "mixed" in found.kinds
+        (mixed,) = audit.mixed
+        assert mixed.pods == {A: ["prod/web"], B: ["prod/elsewhere"]}
+
+    def test_pods_that_are_being_deleted_do_not_count(self) -> None:
+        others = pod(f"example.com/app@{B}", "elsewhere")
+        others["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        assert judged(snapshot([pod(f"example.com/app@{A}"), others]))[0].mixed == []
+
+    def test_an_object_that_is_gone(self) -> None:
+        assert "drift" in judged(snapshot([]))[1].kinds
+
+    def test_an_object_that_may_only_not_have_been_seen(self) -> None:
+        _, found = judged(snapshot([], unread=("pods is forbidden",)))
+        assert "drift" not in found.kinds
+        assert "Pod/web was not seen, and not everything could be read" in [f.text for f in found.findings]
+
+    def test_nothing_is_deployed(self) -> None:
+        _, found = judged(snapshot([], status="pending-install"))
+        assert "revision 1 is pending-install: none is deployed" in [f.text for f in found.findings]
+        assert "drift" not in found.kinds
+
+    def test_a_manifest_that_is_no_yaml(self) -> None:
+        broken = POD.replace("{name: web}", "{name: [web")
+        made = snapshot([])._replace(wanted={("prod", "web"): []})
+        revision = made.deployed[0]._replace(stored=made.deployed[0].stored._replace(manifest=broken))
+        made = made._replace(deployed=[revision], latest={("prod", "web"): revision})
+        assert "unknown" in judged(made)[1].kinds

@@ -1,0 +1,121 @@
+"""How kubectl is run: what it is told, what is made of its answers, and that no secret is on its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm
+from helmpin.kubectl import Kubectl
+
+RECORDER = """\
+#!/bin/sh
+# Writes down how it was called and answers from a file: not a cluster, only the seam between two programs.
+echo "$@" >> "$RECORD/calls"
+echo "$KUBECONFIG" >> "$RECORD/kubeconfig"
+for file in $(echo "$KUBECONFIG" | tr ':' ' '); do cat "$file" >> "$RECORD/configs" 2>/dev/null; done
+case "$*" in
+  *continue=more*) cat "$RECORD/second";;
+  *) cat "$RECORD/first";;
+esac
+cat "$RECORD/errors" >&2 2>/dev/null
+exit "$(cat "$RECORD/status" 2>/dev/null || echo 0)"
+"""
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "bin" / "kubectl"
+    program.parent.mkdir()
+    program.write_text(RECORDER)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("RECORD", str(tmp_path))
+    (tmp_path / "first").write_text("")
+    return tmp_path
+
+
+def kubectl(**environ: str) -> Kubectl:
+    return Kubectl(Helm("helm"), environ={**os.environ, **environ})
+
+
+def calls(record: Path) -> list[str]:
+    return (record / "calls").read_text().splitlines()
+
+
+def test_what_helm_was_told(record: Path) -> None:
+    kubectl(
+        HELM_KUBECONTEXT="prod",
+        HELM_KUBEAPISERVER="https://api",
+        HELM_KUBEASUSER="me",
+        HELM_KUBEASGROUPS="a,b",
+        HELM_KUBEINSECURE_SKIP_TLS_VERIFY="true",
+        HELM_NAMESPACE="shop",
+    ).get(["pods"])
+    (call,) = calls(record)
+    expected = (
+        "--context=prod --server=https://api --as=me --as-group=a --as-group=b --insecure-skip-tls-verify get pods"
+    )
+    assert call == f"{expected} --namespace=shop --output=json"
+
+
+def test_a_token_is_on_no_command_line(record: Path) -> None:
+    made = kubectl(HELM_KUBETOKEN="s3cret", KUBECONFIG="/nowhere/config")
+    made.get(["pods"])
+    assert "s3cret" not in (record / "calls").read_text()
+    own, _, token = (record / "kubeconfig").read_text().strip().partition(":")
+    assert own == "/nowhere/config"
+    assert json.loads((record / "configs").read_text())["users"][0]["user"] == {"token": "s3cret"}
+    assert stat.S_IMODE(Path(token).parent.stat().st_mode) == 0o700
+    del made
+    assert not Path(token).exists()
+
+
+def test_all_pages_of_a_list(record: Path) -> None:
+    (record / "first").write_text(
+        json.dumps({"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": "more"}, "items": [{"n": 1}]})
+    )
+    (record / "second").write_text(json.dumps({"kind": "PodList", "apiVersion": "v1", "items": [{"n": 2}]}))
+    found = kubectl().lists(["v1/pods"], "shop")["v1/pods"]
+    assert found.items == [{"apiVersion": "v1", "kind": "Pod", "n": n} for n in (1, 2)]
+    assert [call.partition("--raw=")[2] for call in calls(record)] == [
+        "/api/v1/namespaces/shop/pods?limit=5000",
+        "/api/v1/namespaces/shop/pods?limit=5000&continue=more",
+    ]
+
+
+def test_paths_of_groups_and_of_all_namespaces(record: Path) -> None:
+    (record / "first").write_text("{}")
+    kubectl().lists(["apps/v1/deployments", "v1/secrets?labelSelector=a%3Db"])
+    assert sorted(call.partition("--raw=")[2] for call in calls(record)) == [
+        "/api/v1/secrets?limit=5000&labelSelector=a%3Db",
+        "/apis/apps/v1/deployments?limit=5000",
+    ]
+
+
+def test_what_could_be_read_beside_what_could_not(record: Path) -> None:
+    (record / "first").write_text(json.dumps({"kind": "List", "items": [{"kind": "Pod"}]}))
+    (record / "errors").write_text('Error from server (Forbidden): statefulsets "a" is forbidden\n')
+    (record / "status").write_text("1")
+    found = kubectl().get(["pods,statefulsets"])
+    assert found.items == [{"kind": "Pod"}]
+    assert found.errors == ('(Forbidden): statefulsets "a" is forbidden',)
+    with pytest.raises(HelmFailed, match="kubectl get failed"):
+        kubectl().items(["get", "pods"])
+
+
+def test_a_failure_without_words(record: Path) -> None:
+    (record / "status").write_text("7")
+    assert kubectl().get(["pods"]).errors == ("kubectl get ended with 7",)
+
+
+def test_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not Kubectl.available()
+    with pytest.raises(HelmFailed, match="kubectl not found"):
+        kubectl().get(["pods"])
