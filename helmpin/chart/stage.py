@@ -169,10 +169,12 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
     The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, in helm's own words
     where helm was asked.
     """
-    directory = Path(tempfile.mkdtemp(prefix="helm-pin-"))  # for this user only
-    # should a second Ctrl-C, or a helm that still writes there, cut the removal below short
+    directory = Path(tempfile.gettempdir(), f"helm-pin-{os.urandom(8).hex()}")
+    # before it is made, so that no signal finds it unregistered; and should a second Ctrl-C, or a helm that still writes
+    # there, cut the removal below short
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     try:
+        directory.mkdir(mode=0o700)
         yield StagedChart(_fetch(source, helm, directory), directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
