@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -71,9 +72,9 @@ class Kubectl:
     def _get(self, command: Sequence[str], stdin: str | None = None) -> Objects:
         with self._started([command], stdin) as (run,):
             status, out, errors = run.ended()
-        found = json.loads(out) if out.strip() else {}
+        found = _read(out) if out.strip() else {}
         items = found.get("items") or [] if str(found.get("kind", "")).endswith("List") else [found] if found else []
-        return Objects(items, errors or (f"kubectl get ended with {status}",) if status else ())
+        return Objects(items, errors if status else ())
 
     def items(self, args: Sequence[str]) -> list[dict[str, Any]]:
         """As get(), for what is no use in part; `args` begins with `get`. Raises HelmFailed in kubectl's words."""
@@ -97,8 +98,8 @@ class Kubectl:
         while True:
             status, out, errors = run.ended()
             if status:
-                return Objects(items, errors or (f"kubectl get --raw={path} ended with {status}",))
-            page = json.loads(out)
+                return Objects(items, errors)
+            page = _read(out)
             kind = str(page.get("kind", "")).removesuffix("List")
             about = {"apiVersion": page.get("apiVersion"), "kind": kind}
             items += [{**about, **item} for item in page.get("items") or []]
@@ -166,15 +167,16 @@ class _Run:
         self._process = subprocess.Popen([*command, *args], stdin=given, stdout=out, stderr=err, env=dict(environ))
 
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
-        """Wait; the exit status, standard output, and the lines of standard error without `error: `."""
+        """Wait; the exit status, standard output, and why it failed, if it did: a line for each thing."""
         if self._result is None:
             status = self._process.wait()
             self._helm.log(self._args, time.perf_counter() - self._started, "kubectl")
             _, out, err = self._files
             out.seek(0)
             err.seek(0)
-            words = err.read().decode(errors="replace").splitlines()
-            self._result = status, out.read(), tuple(_plain(line) for line in words if line.strip())
+            words = [line for line in err.read().decode(errors="replace").splitlines() if line.strip()]
+            said = [_plain(line) for line in words if not _TALK.match(line)]
+            self._result = status, out.read(), tuple(said or [f"kubectl ended with status {status}"])
         return self._result
 
     def stop(self) -> None:
@@ -184,6 +186,18 @@ class _Run:
             self._process.wait()
         for file in self._files:
             file.close()
+
+
+_TALK = re.compile(r"Warning:|[IWE]\d{4} ")
+"""What is no reason on standard error: the API's warnings, and what client-go logs."""
+
+
+def _read(out: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(out)
+    except ValueError as error:
+        raise HelmFailed("kubectl printed something that is not JSON", why=str(error)) from None
+    return found if isinstance(found, dict) else {}
 
 
 def _plain(line: str) -> str:

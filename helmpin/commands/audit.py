@@ -28,7 +28,11 @@ def run(request: Request) -> int:
     if unknown := sorted(fail_on - set(known)):
         raise UsageError(f"--fail-on does not know {unknown[0]!r}", todo=f"one of {', '.join(known)}")
     registries = Registries(request.settings.registry) if request.options["registry"] else None
-    snapshots = _gathered(request)
+    output.progress("reading the releases and what runs …")
+    try:
+        snapshots = _gathered(request)
+    finally:
+        output.progress("")
     audits = [
         audit if snapshot.releases_read else audit._replace(releases=without_records(snapshot))
         for snapshot, audit in zip(snapshots, judge(snapshots, registries), strict=True)

@@ -14,7 +14,7 @@ from helmpin.pin import digestset
 from helmpin.pin.digestset import ANNOTATION, DigestSet
 
 if TYPE_CHECKING:
-    from helmpin.pin.render import ImageUse
+    from helmpin.pin.render import Document, ImageUse
 
 _PARTS = (
     "{{ .Release.Version }} {{ .Release.Info.Status }}",
@@ -47,14 +47,18 @@ class Stored(NamedTuple):
 
     def uses(self) -> list[ImageUse]:
         """Every image use of the stored manifest and hooks. Raises HelmFailed when they are not YAML."""
-        return list(_uses(self.manifest, self.hooks))
+        from helmpin.pin.render import parse
+
+        documents = (*parse(self.manifest).documents, *parse(self.hooks).documents)
+        return [use for document in documents for use in _uses(document)]
 
 
-@lru_cache(maxsize=4)
-def _uses(manifest: str, hooks: str) -> tuple[ImageUse, ...]:
-    from helmpin.pin.render import parse
+@lru_cache(maxsize=1024)
+def _uses(document: Document) -> tuple[ImageUse, ...]:
+    """The image uses of one document. Kept, since the revisions of a release have most of their documents in common."""
+    from helmpin.pin.render import document_images
 
-    return (*parse(manifest).images(), *parse(hooks).images())
+    return tuple(document_images(document))
 
 
 class Reading:

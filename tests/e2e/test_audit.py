@@ -165,6 +165,18 @@ class TestFindings:
         assert releases["app"]["revision"] == 1
         assert "revision 2, failed, came after the deployed one" in releases["app"]["notes"]
 
+    def test_releases_in_config_maps(self, app: App) -> None:
+        app = app._replace(machine=app.machine.with_env(HELM_DRIVER="configmap"))
+        app.push("A")
+        app.deploy()
+        status, releases, _ = audited(app.machine)
+        assert (status, releases["app"]["pinned"]) == (0, "1/1")
+
+    def test_releases_that_are_nowhere_in_the_api(self, app: App) -> None:
+        done = app.machine.with_env(HELM_DRIVER="sql").pin("audit")
+        assert done.status == 1
+        assert "HELM_DRIVER keeps them elsewhere" in done.stderr
+
     def test_as_many_calls_for_one_release_as_for_five(self, app: App) -> None:
         def calls() -> int:
             done = app.machine.with_env(HELM_DEBUG="true").pin("audit")

@@ -111,7 +111,21 @@ def test_what_could_be_read_beside_what_could_not(record: Path) -> None:
 
 def test_a_failure_without_words(record: Path) -> None:
     (record / "status").write_text("7")
-    assert kubectl().get(["pods"]).errors == ("kubectl get ended with 7",)
+    assert kubectl().get(["pods"]).errors == ("kubectl ended with status 7",)
+
+
+def test_warnings_are_no_failure(record: Path) -> None:
+    (record / "first").write_text(json.dumps({"kind": "List", "items": [{"kind": "Pod"}]}))
+    (record / "errors").write_text("Warning: v1 Endpoints is deprecated\nW1124 10:00:00.000000 1 loader.go:1] talk\n")
+    assert kubectl().get(["pods"]).errors == ()
+    (record / "status").write_text("1")
+    assert kubectl().get(["pods"]).errors == ("kubectl ended with status 1",)
+
+
+def test_an_answer_that_is_none(record: Path) -> None:
+    (record / "first").write_text("Please log in at https://example.com\n")
+    with pytest.raises(HelmFailed, match="not JSON"):
+        kubectl().get(["pods"])
 
 
 def test_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
