@@ -71,7 +71,8 @@ def _load_meanwhile() -> None:
     import importlib
     import threading
 
-    threading.Thread(target=importlib.import_module, args=("helmpin.pin.render",), daemon=True).start()
+    # no daemon: one that imports C extensions while the interpreter ends can crash it
+    threading.Thread(target=importlib.import_module, args=("helmpin.pin.render",)).start()
 
 
 def stored_as(environ: Mapping[str, str] = os.environ) -> str:

@@ -85,4 +85,5 @@ def warm_up(settings: RegistrySettings | None = None) -> None:
         with suppress(UsageError):  # said when it matters
             transport.tls(*(settings or RegistrySettings()).certificates)
 
-    threading.Thread(target=load, daemon=True, name="registry-import").start()
+    # no daemon: one that imports C extensions while the interpreter ends can crash it
+    threading.Thread(target=load, name="registry-import").start()
