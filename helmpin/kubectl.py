@@ -7,15 +7,18 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 _FLAGS = {
     "HELM_KUBECONTEXT": "--context",
@@ -51,7 +54,7 @@ class Kubectl:
         if environ.get("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", "").lower() == "true":
             self._flags.append("--insecure-skip-tls-verify")
         self.namespace = namespace or environ.get("HELM_NAMESPACE") or "default"
-        self._token: tempfile.TemporaryDirectory[str] | None = None
+        self._token: TemporaryDirectory[str] | None = None
 
     @staticmethod
     def available() -> bool:
@@ -144,7 +147,9 @@ class Kubectl:
         token = environ.pop("HELM_KUBETOKEN", "")
         if token:
             if self._token is None:
-                self._token = tempfile.TemporaryDirectory(prefix="helm-pin-")  # private, and removed with this object
+                from tempfile import TemporaryDirectory
+
+                self._token = TemporaryDirectory(prefix="helm-pin-")  # private, and removed with this object
                 user = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "helm-pin", "user": {"token": token}}]}
                 Path(self._token.name, "token").write_text(json.dumps(user))
             own = environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
@@ -153,39 +158,41 @@ class Kubectl:
 
 
 class _Run:
-    """One kubectl that was started; its output goes to files, so that many can run at once."""
+    """One kubectl that was started, and a thread that takes what it prints, so that many can run at once."""
 
     def __init__(
         self, helm: Helm, command: Sequence[str], args: Sequence[str], environ: Mapping[str, str], stdin: str | None
     ) -> None:
-        self._helm, self._args, self._started = helm, args, time.perf_counter()
-        self._result: tuple[int, bytes, tuple[str, ...]] | None = None
-        self._files: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115  closed in stop()
-        given, out, err = self._files
-        given.write((stdin or "").encode())
-        given.seek(0)
-        self._process = subprocess.Popen([*command, *args], stdin=given, stdout=out, stderr=err, env=dict(environ))
+        self._helm, self._args, self._started, self._seconds = helm, args, time.perf_counter(), 0.0
+        self._process = subprocess.Popen(
+            [*command, *args],
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environ),
+        )
+        self._printed = b"", b""
+        self._reader = threading.Thread(target=self._read, args=(stdin,), daemon=True)
+        self._reader.start()
+
+    def _read(self, stdin: str | None) -> None:
+        self._printed = self._process.communicate(stdin.encode() if stdin is not None else None)
+        self._seconds = time.perf_counter() - self._started
 
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
         """Wait; the exit status, standard output, and why it failed, if it did: a line for each thing."""
-        if self._result is None:
-            status = self._process.wait()
-            self._helm.log(self._args, time.perf_counter() - self._started, "kubectl")
-            _, out, err = self._files
-            out.seek(0)
-            err.seek(0)
-            words = [line for line in err.read().decode(errors="replace").splitlines() if line.strip()]
-            said = [_plain(line) for line in words if not _TALK.match(line)]
-            self._result = status, out.read(), tuple(said or [f"kubectl ended with status {status}"])
-        return self._result
+        self._reader.join()
+        status, (out, err) = self._process.returncode, self._printed
+        words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
+        said = [_plain(line) for line in words if not _TALK.match(line)]
+        return status, out, tuple(said or [f"kubectl ended with status {status}"])
 
     def stop(self) -> None:
-        """End it if it still runs, and let go of its files."""
-        if self._process.poll() is None:
+        """End it if it still runs, and note its time."""
+        if self._process.poll() is None:  # not by the reader: a join() that a signal interrupted takes it for ended
             self._process.terminate()
             self._process.wait()
-        for file in self._files:
-            file.close()
+        self._helm.log(self._args, self._seconds, "kubectl")
 
 
 _TALK = re.compile(r"Warning:|[IWE]\d{4} ")

@@ -5,7 +5,6 @@ The format is documented in docs/record.md. Readers accept unknown keys and refu
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -58,6 +57,8 @@ class DigestSet(NamedTuple):
     @property
     def set_id(self) -> str:
         """First 12 hex digits of the SHA-256 over the sorted `reference@digest` lines: same images, same set."""
+        import hashlib
+
         lines = sorted({f"{image.reference}@{image.digest}" for image in self.images})
         return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()[:12]
 

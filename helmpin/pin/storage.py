@@ -67,12 +67,13 @@ def revisions(helm: Helm, release: str, most: int) -> Revisions:
 
 
 def _load_meanwhile() -> None:
-    """Import what reads manifests while kubectl runs: either takes about as long."""
+    """Import what reads manifests and records while kubectl runs: either takes about as long."""
     import importlib
     import threading
 
-    # no daemon: one that imports C extensions while the interpreter ends can crash it
-    threading.Thread(target=importlib.import_module, args=("helmpin.pin.render",)).start()
+    for name in ("helmpin.pin.render", "hashlib"):
+        # no daemon: one that imports C extensions while the interpreter ends can crash it
+        threading.Thread(target=importlib.import_module, args=(name,)).start()
 
 
 def stored_as(environ: Mapping[str, str] = os.environ) -> str:

@@ -173,7 +173,7 @@ class TestFindings:
         assert (status, releases["app"]["pinned"]) == (0, "1/1")
 
     def test_releases_that_are_nowhere_in_the_api(self, app: App) -> None:
-        done = app.machine.with_env(HELM_DRIVER="sql").pin("audit")
+        done = app.machine.with_env(HELM_DRIVER="memory").pin("audit")
         assert done.status == 1
         assert "HELM_DRIVER keeps them elsewhere" in done.stderr
 

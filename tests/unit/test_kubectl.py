@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import pytest
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
+from tests.support.workstation import CHECKOUT
 
 RECORDER = """\
 #!/bin/sh
@@ -133,3 +137,22 @@ def test_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not Kubectl.available()
     with pytest.raises(HelmFailed, match="kubectl not found"):
         kubectl().get(["pods"])
+
+
+def test_none_is_left_behind_by_a_signal(tmp_path: Path) -> None:
+    """One that hangs, as it does when the API server does not answer, ends with helm-pin."""
+    hangs = tmp_path / "kubectl"
+    hangs.write_text("#!/bin/sh\necho $$ > " + str(tmp_path / "pid") + "\nexec sleep 100\n")
+    hangs.chmod(0o755)
+    code = "import signal, sys; from helmpin.helm import Helm; from helmpin.kubectl import Kubectl\n"
+    code += "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3)); Kubectl(Helm('helm')).lists(['v1/pods'])"
+    environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen([sys.executable, "-c", code], env=environ, cwd=CHECKOUT) as process:
+        deadline = time.monotonic() + 20
+        while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(10) == 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
