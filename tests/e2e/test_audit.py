@@ -172,8 +172,10 @@ class TestFindings:
         status, releases, _ = audited(app.machine)
         assert (status, releases["app"]["pinned"]) == (0, "1/1")
 
-    def test_releases_that_are_nowhere_in_the_api(self, app: App) -> None:
-        done = app.machine.with_env(HELM_DRIVER="memory").pin("audit")
+    def test_releases_that_are_nowhere_in_the_api(self, app: App, tmp_path: Path) -> None:
+        (tmp_path / "stored.yaml").write_text("[]")
+        driver = {"HELM_DRIVER": "memory", "HELM_MEMORY_DRIVER_DATA": str(tmp_path / "stored.yaml")}
+        done = app.machine.with_env(**driver).pin("audit")
         assert done.status == 1
         assert "HELM_DRIVER keeps them elsewhere" in done.stderr
 
