@@ -319,6 +319,7 @@ def run(argv: list[str]) -> int:
     try:
         return int(module.run(request))
     finally:
+        helm.stop()
         if helm.debug:
             helm.tell_time()
 

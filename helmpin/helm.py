@@ -53,6 +53,7 @@ class Running:
             stderr=self._err,
             env=helm.quiet_environment(),
         )
+        helm.running.add(self)
         if stdin is not None and self._process.stdin:
             with suppress(BrokenPipeError):
                 self._process.stdin.write(stdin)
@@ -62,14 +63,8 @@ class Running:
         """Wait, and return standard output. Raises HelmFailed with helm's own words."""
         try:
             status = self._process.wait()
-        except BaseException:
-            self._process.terminate()
-            try:
-                self._process.wait(2)
-            except subprocess.TimeoutExpired:  # helm catches signals, and its rendering does not stop for them
-                self._process.kill()
-                self._process.wait()
-            raise
+        finally:
+            self.stop()
         self._helm.log(self._args, time.perf_counter() - self._started)
         self._out.seek(0)
         self._err.seek(0)
@@ -79,6 +74,17 @@ class Running:
             raise helm_failed(self._args, status, err.decode(errors="replace"))
         return out.decode(errors="replace")
 
+    def stop(self) -> None:
+        """End it, if it has not ended."""
+        self._helm.running.discard(self)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(2)
+            except subprocess.TimeoutExpired:  # helm catches signals, and its rendering does not stop for them
+                self._process.kill()
+                self._process.wait()
+
 
 class Helm:
     """One helm binary. `spent` collects (what ran, seconds) for the closing line of --debug."""
@@ -87,6 +93,7 @@ class Helm:
         self.binary = binary
         self.debug = debug
         self.spent: list[tuple[str, float]] = []
+        self.running: set[Running] = set()
         self._help: dict[str, str] | None = None
 
     @classmethod
@@ -104,6 +111,11 @@ class Helm:
             )
         return cls(found, debug=environ.get("HELM_DEBUG", "").lower() in ("1", "true", "t"))
 
+    def stop(self) -> None:
+        """End what was started and is not needed any more."""
+        for running in list(self.running):
+            running.stop()
+
     def start(self, args: Sequence[str], stdin: bytes | None = None) -> Running:
         """Start helm and go on; `.output()` waits for it."""
         return Running(self, args, stdin)
@@ -118,14 +130,19 @@ class Helm:
 
         started = time.perf_counter()
         sys.stdout.flush()
-        done = run([self.binary, *args], tee=True, env=dict(os.environ))
+        done = run([self.binary, *args], tee=True, env=self.environment())
         sys.stdout.flush()  # before what we say of it on standard error
         self.log(args, time.perf_counter() - started)
         return Finished(done.returncode, done.stderr or "")
 
     def quiet_environment(self) -> dict[str, str]:
         """The environment for a helm whose output we read: HELM_DEBUG would mix its talk into it."""
-        return {**os.environ, "HELM_DEBUG": "false"}
+        return {**self.environment(), "HELM_DEBUG": "false"}
+
+    def environment(self) -> dict[str, str]:
+        """The environment for helm. A run is short and many follow each other: it may use memory rather than collect garbage
+        (GOGC, pkg.go.dev/runtime)."""
+        return {"GOGC": "400", **os.environ}
 
     @property
     def version(self) -> tuple[int, int, int]:

@@ -8,7 +8,8 @@ from helmpin import output
 from helmpin.cli import Request
 from helmpin.pin.decisions import Decision, pinned
 from helmpin.pin.deploy import summary
-from helmpin.pin.prepare import Plan, prepare
+from helmpin.pin.plan import Plan
+from helmpin.pin.prepare import prepare
 
 
 def run(request: Request) -> int:

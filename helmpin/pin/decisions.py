@@ -10,8 +10,8 @@ from helmpin.chart.setargs import Setting, key
 from helmpin.config import Settings
 from helmpin.image import mutable
 from helmpin.image.reference import InvalidReference, Reference, split, valid_digest
-from helmpin.pin.plan import Outcome, pinned_form
 from helmpin.pin.render import ImageUse
+from helmpin.pin.search import Outcome, pinned_form
 
 if TYPE_CHECKING:
     from helmpin.registry import Resolved

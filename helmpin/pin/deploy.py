@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from helmpin import output
 from helmpin.arguments import words
@@ -10,7 +11,9 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.image.reference import split
 from helmpin.pin import release
-from helmpin.pin.prepare import Plan
+
+if TYPE_CHECKING:
+    from helmpin.pin.plan import Plan
 
 
 def deploy(helm: Helm, plan: Plan, command: str, *, refuse_mutable: bool) -> int:

@@ -33,15 +33,18 @@ class Scout:
         (chart / "Chart.yaml").write_text("apiVersion: v2\nname: scout\nversion: 0.0.0\n")
         (chart / "templates" / "values.yaml").write_text(_TEMPLATE)
         asked = (["--dry-run=server"] if helm.version >= (4, 0, 0) else ["--validate"]) if cluster else []
-        self._cluster = cluster
+        self.cluster = cluster
+        self._seen: Seen | None = None
         self._running: Running = helm.start(["template", "scout", str(chart), *value_flags, *asked])
 
     def result(self) -> Seen:
         """Raises HelmFailed."""
-        with self._folder:
-            seen = parse(self._running.output()).values or {}
-        values = {k: v for k, v in (seen.get("values") or {}).items() if not (k == "global" and v == {})}
-        return Seen(values, _flags(seen.get("capabilities") or {}) if self._cluster else [])
+        if self._seen is None:
+            with self._folder:
+                seen = parse(self._running.output()).values or {}
+            values = {k: v for k, v in (seen.get("values") or {}).items() if not (k == "global" and v == {})}
+            self._seen = Seen(values, _flags(seen.get("capabilities") or {}) if self.cluster else [])
+        return self._seen
 
 
 def _flags(capabilities: Mapping[str, Any]) -> list[str]:

@@ -71,9 +71,9 @@ def describe(
         return session.describe(wanted, configs=configs)
 
 
-def warm_up(settings: RegistrySettings | None = None) -> None:
-    """Begin in the background what a first request needs: it takes about as long as a small helm run, and fits beside
-    one."""
+def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:
+    """Begin in the background what a first request needs, and import these further modules: it takes about as long as a
+    small helm run, and fits beside one."""
     import importlib
     import threading
 
@@ -84,6 +84,8 @@ def warm_up(settings: RegistrySettings | None = None) -> None:
         transport = importlib.import_module("helmpin.registry.transport")
         with suppress(UsageError):  # said when it matters
             transport.tls(*(settings or RegistrySettings()).certificates)
+        for module in modules:
+            importlib.import_module(module)
 
     # no daemon: one that imports C extensions while the interpreter ends can crash it
     threading.Thread(target=load, name="registry-import").start()
