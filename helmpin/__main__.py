@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -23,12 +24,18 @@ def main() -> int:
     try:
         from helmpin import cli
 
-        return cli.main()
+        status = cli.main()
     except KeyboardInterrupt:  # while it imports
         print("Error: interrupted", file=sys.stderr)
         return 130
+    if status == 0:  # everything is put away; taking the interpreter apart as well costs as much as a request
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return status
 
 
 if __name__ == "__main__":
+    gc.disable()  # a short life without cycles: collecting would only walk through what is needed to the end
     sys.path.insert(0, HOME)
     sys.exit(main())

@@ -15,6 +15,21 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, Running
 from helmpin.pin.digestset import ANNOTATION, Undo, parse
 
+_ASKED = (
+    '{{ define "value" }}{{ $type := printf "%T" . -}}'
+    '{{ if eq $type "string" }}"{{ printf "%x" . }}"'
+    '{{ else if eq $type "map[string]interface {}" -}}'
+    '{"map": [{{ range $key, $value := . }}["{{ printf "%x" $key }}", {{ template "value" $value }}], {{ end }}null]}'
+    '{{ else if eq $type "[]interface {}" }}[{{ range . }}{{ template "value" . }}, {{ end }}null]'
+    '{{ else if eq $type "<nil>" }}null'
+    "{{ else }}{{ . }}{{ end }}{{ end -}}"
+    '[{{ .Release.Version }}, "{{ .Release.Info.Status }}", '
+    f'{{{{ template "value" index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}, '
+    '{{ if .Release.Config }}{{ template "value" .Release.Config }}{{ else }}null{{ end }}]'
+)
+"""Revision, status, record and values as JSON, in one helm run: `helm get all --template` has no functions beyond Go's own
+(text/template, Functions), so strings go in hexadecimal."""
+
 
 class Previous(NamedTuple):
     """What the last deployed revision was given. `computed` is read only when asked for: all values, defaults included."""
@@ -25,32 +40,48 @@ class Previous(NamedTuple):
 
 
 class Reading:
-    """Reading the release has been started; `result()` waits for it. Two helm runs at once."""
+    """Reading the release has been started; `result()` waits for it."""
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
-        self._metadata = helm.start(["get", "metadata", release, "-o", "json"])
-        self._config = helm.start(["get", "values", release, "-o", "json"])
+        self._running = self._start()
+
+    def _start(self, revision: int | None = None) -> Running:
+        at = ["--revision", str(revision)] if revision else []
+        return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
 
     def result(self) -> Previous | None:
         """The release that helm upgrade would start from, or None when there is no such release. Raises HelmFailed."""
-        metadata, config = _or_none(self._metadata), _or_none(self._config)
-        if metadata is None or config is None:
-            return None
-        if metadata.get("status") != "deployed":
+        try:
+            revision, status, record, config = json.loads(self._running.output())
+        except HelmFailed as error:
+            if "not found" in error.why:
+                return None
+            raise
+        if status != "deployed":
             deployed = self._last_deployed()
-            if deployed is not None and deployed != metadata.get("revision"):
-                at = ["--revision", str(deployed), "-o", "json"]
-                running = [self._helm.start(["get", what, self._release, *at]) for what in ("metadata", "values")]
-                metadata, config = (json.loads(r.output()) or {} for r in running)
-        text = (metadata.get("annotations") or {}).get(ANNOTATION)
-        revision = int(metadata.get("revision") or metadata.get("version") or 0)
+            if deployed is not None and deployed != revision:
+                revision, status, record, config = json.loads(self._start(deployed).output())
+        text = _decoded(record)
         undo = parse(text, f"release {self._release}, revision {revision}").undo if text else ()
-        return Previous(revision, config, undo)
+        return Previous(revision, _decoded(config) or {}, undo)
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
         return max((int(row["revision"]) for row in rows if row.get("status") == "deployed"), default=None)
+
+
+def _decoded(value: Any) -> Any:
+    """What _ASKED encoded: a string is in hexadecimal, a list ends with a null, and a map is a list of pairs."""
+    if isinstance(value, str):
+        return bytes.fromhex(value).decode(errors="replace")
+    if isinstance(value, list):
+        return [_decoded(item) for item in value[:-1]]
+    if isinstance(value, dict):
+        return {_decoded(pair[0]): _decoded(pair[1]) for pair in value["map"][:-1]}
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)  # as helm get values prints it: all its numbers are float64
+    return value
 
 
 def computed(helm: Helm, release: str, previous: Previous) -> dict[str, Any]:
@@ -90,13 +121,3 @@ def _drop(tree: Any, path: tuple[str | int, ...]) -> None:
     for parent, part in reversed(trail):
         if parent[part] == {}:
             del parent[part]
-
-
-def _or_none(running: Running) -> dict[str, Any] | None:
-    try:
-        loaded = json.loads(running.output())
-    except HelmFailed as error:
-        if "not found" in error.why:
-            return None
-        raise
-    return loaded or {}
