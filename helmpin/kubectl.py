@@ -143,7 +143,7 @@ class Kubectl:
 
     def _environment(self) -> dict[str, str]:
         """The environment; a bearer token goes into a kubeconfig of its own, since command lines can be read by everybody."""
-        environ = dict(self._environ)
+        environ = {"GOGC": "400", **self._environ}  # as Helm.environment()
         token = environ.pop("HELM_KUBETOKEN", "")
         if token:
             if self._token is None:
