@@ -32,6 +32,8 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
     default: str | None = None
     setting: bool = False
+    in_file: bool = True
+    """Whether .helm-pin.yaml may give a setting too."""
 
 
 class Command(NamedTuple):
@@ -108,6 +110,23 @@ REGISTRY_OPTIONS = (
         "FILE",
         setting=True,
     ),
+    Option(
+        "--registry-client-cert",
+        "value",
+        "the client certificate, PEM, for registries that ask for one",
+        "FILE",
+        setting=True,
+    ),
+    Option("--registry-client-key", "value", "its key, PEM, not encrypted", "FILE", setting=True),
+    Option(
+        "--registry-username",
+        "value",
+        "log in to HOST as USER, with the password in $HELM_PIN_REGISTRY_PASSWORD",
+        "HOST=USER",
+        setting=True,
+        in_file=False,
+    ),
+    Option("--registry-password-stdin", "switch", "take that password from standard input"),
     Option(
         "--registry-timeout",
         "value",
@@ -203,7 +222,9 @@ COMMANDS: dict[str, Command] = {
                 "what makes the exit status 4: drift, unpinned, unmanaged, mixed, unknown, different, none (default drift)",
                 "KIND",
             ),
-            Option("--to", "value", "write there, not to standard output: a file, or the URL of a Pushgateway", "FILE|URL"),
+            Option(
+                "--to", "value", "write there, not to standard output: a file, or the URL of a Pushgateway", "FILE|URL"
+            ),
             Option("--registry", "switch", "also ask the registry whether it still has every digest"),
             *REGISTRY_OPTIONS,
         ),
@@ -342,7 +363,13 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         )
     own = {flag.name for flag in ours.values()}
     options = _options(command, [g for g in given if g.name in own])
+    if options.get(config.LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
+        raise UsageError(
+            f"--{config.LOGIN_STDIN} and values from `-` cannot both read standard input",
+            todo=f"give the password in {config.PASSWORD}",
+        )
     settings = config.read(options)
+    os.environ.pop(config.PASSWORD, None)  # no program that runs from here on inherits it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 
@@ -380,6 +407,13 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
     return values
 
 
+def _reads_stdin(flag: Given) -> bool:
+    """Whether helm's own flag reads standard input: `--values -`, `--set-file name=-`."""
+    return flag.name in ("--values", "--set-file") and any(
+        part.rpartition("=")[2].strip() == "-" for part in (flag.value or "").split(",")
+    )
+
+
 def overview() -> str:
     """What `helm pin --help` prints."""
     width = max(map(len, COMMANDS))
@@ -404,7 +438,11 @@ def command_help(name: str) -> str:
     settings = (
         "\n\nSettings can also come from HELM_PIN_NAME in the environment (lists separated by spaces), or from `name:` in\n"
         ".helm-pin.yaml; a flag beats the environment, which beats the file. Settings: "
-        + ", ".join(o.name.removeprefix("--") for o in command.options if o.setting)
+        + ", ".join(
+            o.name.removeprefix("--") + ("" if o.in_file else " (not from the file)")
+            for o in command.options
+            if o.setting
+        )
         if any(o.setting for o in command.options)
         else ""
     )

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from helmpin.errors import UsageError
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.credential import Credential
+from helmpin.registry.settings import ORIGIN, RegistrySettings
 
 FILE = ".helm-pin.yaml"
 LISTS = frozenset({"mutable-tag", "allow-unpinned", "also", "registry-mirror", "registry-plain-http"})
 SWITCHES = frozenset({"pull-secrets"})
-NAMES = LISTS | SWITCHES | {"mutable", "registry-ca-file", "registry-timeout"}
+PEM_FILES = {
+    "registry-ca-file": "ca_file",
+    "registry-client-cert": "client_cert",
+    "registry-client-key": "client_key",
+}
+"""The fields of RegistrySettings."""
+NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout"}
+LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
+PASSWORD = "HELM_PIN_REGISTRY_PASSWORD"
+"""The only setting that is a secret, so no flag and no file has it."""
+MAX_PASSWORD = 64 * 1024
+LONGEST = 24 * 3600.0
+"""Seconds that a duration may be at most."""
 
 
 class Settings(NamedTuple):
@@ -29,63 +43,170 @@ class Settings(NamedTuple):
     registry: RegistrySettings
 
 
+class _Given(NamedTuple):
+    value: Any
+    where: str
+    """The flag, the variable, or the file and its key."""
+
+
+class _Sources(NamedTuple):
+    options: Mapping[str, Any]
+    environ: Mapping[str, str]
+    path: Path
+    file: Mapping[str, Any]
+
+    def __call__(self, name: str) -> _Given:
+        given, variable = self.options.get(name), _variable(name)
+        if given not in (None, ()):
+            return _Given(given, f"--{name}")
+        if self.environ.get(variable):
+            text = self.environ[variable]
+            return _Given(tuple(text.split()) if name in LISTS else text, variable)
+        return _Given(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value, where = self(name)
+        items = (value,) if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+            raise UsageError(f"a list of texts is needed, not {value!r}", where=where)
+        return tuple(items)
+
+
 def read(
     options: Mapping[str, Any],
     environ: Mapping[str, str] = os.environ,
     folder: Path | None = None,
+    stdin: BinaryIO | None = None,
 ) -> Settings:
     """The settings from the flags given, the environment and the file.
 
+    stdin: where --registry-password-stdin reads the password, to its end; None for standard input.
     Raises UsageError, naming where the bad value stands.
     """
-    from_file = _file((folder or Path.cwd()) / FILE)
-
-    def value(name: str) -> Any:
-        given = options.get(name)
-        if given not in (None, ()):
-            return given, f"--{name}"
-        variable = "HELM_PIN_" + name.upper().replace("-", "_")
-        if environ.get(variable):
-            return (tuple(environ[variable].split()) if name in LISTS else environ[variable]), variable
-        return from_file.get(name, () if name in LISTS else None), FILE
-
-    mutable, where = value("mutable")
+    path = (folder or Path.cwd()) / FILE
+    sources = _Sources(options, environ, path, _file(path))
+    mutable, where = sources("mutable")
     if mutable not in (None, "pin", "refuse"):
         raise UsageError(f"mutable is pin or refuse, not {mutable!r}", where=where)
-    pull_secrets, where = value("pull-secrets")
-    lists = {name: _texts(*value(name)) for name in LISTS}
-    ca_file, where_ca = value("registry-ca-file")
-    if not isinstance(ca_file, str | None):
-        raise UsageError(f"registry-ca-file is the path of a file, not {ca_file!r}", where=where_ca)
     return Settings(
         mutable or "pin",
-        lists["mutable-tag"],
-        lists["allow-unpinned"],
-        lists["also"],
-        _switch(pull_secrets, where),
-        _registry(lists, ca_file, *value("registry-timeout")),
+        sources.texts("mutable-tag"),
+        sources.texts("allow-unpinned"),
+        sources.texts("also"),
+        _switch(*sources("pull-secrets")),
+        _registry(sources, stdin),
     )
 
 
-def _registry(
-    lists: Mapping[str, tuple[str, ...]], ca_file: str | None, timeout: Any, timeout_where: str
-) -> RegistrySettings:
+def _registry(sources: _Sources, stdin: BinaryIO | None) -> RegistrySettings:
+    files = {field: _pem_file(sources, name) for name, field in PEM_FILES.items()}
+    cert, key = files["client_cert"], files["client_key"]
+    alone = None if cert and key else cert or key
+    if alone:
+        there, missing = ("certificate", "key") if cert else ("key", "certificate")
+        raise UsageError(
+            f"a client {there} for registries needs its {missing}",
+            where=alone.where,
+            todo="give both --registry-client-cert and --registry-client-key; name a PEM file that holds both twice",
+        )
+    timeout, where = sources("registry-timeout")
+    return RegistrySettings(
+        mirrors=_mirrors(sources),
+        plain_http=_plain_http(sources),
+        **{field: given.value for field, given in files.items() if given},
+        timeout=RegistrySettings().timeout if timeout is None else seconds(str(timeout), where),
+        credentials=_login(sources, stdin),
+        named=tuple((given.value, given.where) for given in files.values() if given),
+    )
+
+
+def _mirrors(sources: _Sources) -> tuple[tuple[str, str], ...]:
+    _, where = sources("registry-mirror")
     mirrors = []
-    for item in lists["registry-mirror"]:
+    for item in sources.texts("registry-mirror"):
         host, equals, url = item.partition("=")
-        if not (host and equals and url):
-            raise UsageError(
-                "a registry mirror is HOST=URL",
-                where="--registry-mirror or HELM_PIN_REGISTRY_MIRROR",
-                why=f"it is {item!r}",
-            )
+        if not (host and equals and url) or "/" in host:
+            todo = "for example docker.io=https://mirror.example, or docker.io=origin for the registry itself"
+            raise UsageError("a registry mirror is HOST=URL", where=where, why=f"it is {_shown(item)}", todo=todo)
+        if url != ORIGIN:
+            from helmpin.registry.hosts import check_mirror
+
+            check_mirror(url, f"{where}, the mirror of {host}")
         mirrors.append((host, url))
-    settings = RegistrySettings(
-        mirrors=tuple(mirrors), plain_http=frozenset(lists["registry-plain-http"]), ca_file=ca_file
-    )
-    if timeout is None:
-        return settings
-    return settings._replace(timeout=seconds(str(timeout), timeout_where))
+    return tuple(mirrors)
+
+
+def _plain_http(sources: _Sources) -> frozenset[str]:
+    hosts = sources.texts("registry-plain-http")
+    for host in hosts:
+        if not host or "/" in host:
+            raise UsageError(
+                "a registry that speaks plain HTTP is named by its host, with its port if it has one",
+                where=sources("registry-plain-http").where,
+                why=f"it is {_shown(host)}",
+                todo="for example registry.example:5000",
+            )
+    return frozenset(hosts)
+
+
+def _pem_file(sources: _Sources, name: str) -> _Given | None:
+    given = sources(name)
+    if given.value is None:
+        return None
+    if not isinstance(given.value, str) or not given.value:
+        raise UsageError(f"{name} is the path of a file, not {given.value!r}", where=given.where)
+    return given
+
+
+def _login(sources: _Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Credential], ...]:
+    """The one login that flags and environment can give, for its host alone. The password is in no message, nor is a
+    user name, which may hold one by mistake."""
+    login, where = sources(LOGIN)
+    from_stdin, password = bool(sources.options.get(LOGIN_STDIN)), sources.environ.get(PASSWORD, "")
+    if login is None:
+        if from_stdin or password:
+            raise UsageError(
+                "a registry password needs its registry and user name",
+                where=f"--{LOGIN_STDIN}" if from_stdin else PASSWORD,
+                todo=f"add --{LOGIN} HOST=USER, or set {_variable(LOGIN)}",
+            )
+        return ()
+    host, equals, user = login.partition("=")
+    if not (host and equals and user) or ":" in user:
+        raise UsageError(
+            "a registry login is HOST=USER, or HOST/PATH=USER",
+            where=where,
+            why="without a host, the password would go to every registry that asks"
+            if not equals
+            else "the host or the user name is missing"
+            if not (host and user)
+            else "a user name has no colon (RFC 7617, section 2), and a password does not belong on a command line",
+            todo=f"the password comes from {PASSWORD} or, with --{LOGIN_STDIN}, from standard input",
+        )
+    if from_stdin:
+        password = _password(stdin or sys.stdin.buffer)
+    elif not password:
+        todo = f"set {PASSWORD}, or pipe the password in with --{LOGIN_STDIN}"
+        raise UsageError("a registry login needs a password", where=where, todo=todo)
+    return ((host, Credential(user, password, source=where)),)
+
+
+def _password(stdin: BinaryIO) -> str:
+    """All of standard input but the end of its last line, as docker and helm read it."""
+    where = f"--{LOGIN_STDIN}"
+    if stdin.isatty():
+        todo = f"pipe it in (`pass registry | helm pin …`), or set {PASSWORD}"
+        raise UsageError("a password typed here would show on the terminal", where=where, todo=todo)
+    content = stdin.read(MAX_PASSWORD + 1)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = ""
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password or len(content) > MAX_PASSWORD:
+        why = "it is empty" if not content.strip() else f"it is longer than {MAX_PASSWORD} bytes, or not UTF-8"
+        raise UsageError("what standard input holds is no password", where=where, why=why)
+    return password
 
 
 def seconds(text: str, where: str) -> float:
@@ -93,10 +214,14 @@ def seconds(text: str, where: str) -> float:
     units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
     if parts and "".join(n + u for n, u in parts) == text:
-        return sum(float(number) * units[unit] for number, unit in parts)
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    raise UsageError(f"not a duration: {text!r}", where=where, todo="write it as 30s, 1m30s or 500ms")
+        duration = sum(float(number) * units[unit] for number, unit in parts)
+    elif re.fullmatch(r"\d+(\.\d+)?", text):
+        duration = float(text)
+    else:
+        raise UsageError(f"not a duration: {text!r}", where=where, todo="write it as 30s, 1m30s or 500ms")
+    if not 0 < duration <= LONGEST:
+        raise UsageError(f"a duration is more than 0s and at most {LONGEST / 3600:g}h, not {text[:50]}", where=where)
+    return duration
 
 
 def _file(path: Path) -> Mapping[str, Any]:
@@ -115,6 +240,14 @@ def _file(path: Path) -> Mapping[str, Any]:
     if not isinstance(loaded, dict):
         raise UsageError(f"{FILE} is not a mapping", where=str(path))
     unknown = sorted(str(name) for name in loaded if name not in NAMES)
+    login = [name for name in unknown if name in (LOGIN, LOGIN_STDIN, "registry-password")]
+    if login:
+        raise UsageError(
+            f"{FILE} holds no login: {', '.join(login)}",
+            where=str(path),
+            why="whoever can change the file could have the password sent to a host of theirs",
+            todo=f"use --{LOGIN} or {_variable(LOGIN)}, with {PASSWORD} or --{LOGIN_STDIN}",
+        )
     if unknown:
         raise UsageError(
             f"unknown key in {FILE}: {', '.join(unknown)}",
@@ -122,13 +255,6 @@ def _file(path: Path) -> Mapping[str, Any]:
             todo=f"the keys are {', '.join(sorted(NAMES))}",
         )
     return loaded
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    items = (value,) if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
-        raise UsageError(f"a list of texts is needed, not {value!r}", where=where)
-    return tuple(items)
 
 
 def _switch(value: Any, where: str) -> bool:
@@ -139,3 +265,12 @@ def _switch(value: Any, where: str) -> bool:
     if str(value).lower() in ("0", "false", "no", "off"):
         return False
     raise UsageError(f"true or false is needed, not {value!r}", where=where)
+
+
+def _variable(name: str) -> str:
+    return "HELM_PIN_" + name.upper().replace("-", "_")
+
+
+def _shown(value: str) -> str:
+    """A value that should be a host or a URL, for a message: without what may be a password in it."""
+    return "a URL with a user name or password" if "@" in value else repr(value)

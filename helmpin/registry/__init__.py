@@ -83,7 +83,7 @@ def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:
         importlib.import_module("helmpin.registry.session")
         transport = importlib.import_module("helmpin.registry.transport")
         with suppress(UsageError):  # said when it matters
-            transport.tls(*(settings or RegistrySettings()).certificates)
+            transport.tls_context(settings or RegistrySettings())
         for module in modules:
             importlib.import_module(module)
 

@@ -77,9 +77,8 @@ def _tls_failure(error: BaseException, host: str) -> Failure:
             down=True,
         )
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return Failure(
-            "unreachable", f"{host} refused the TLS handshake ({reason})", "it may want a client certificate", down=True
-        )
+        todo = "if it wants a client certificate, give it with --registry-client-cert and --registry-client-key"
+        return Failure("unreachable", f"{host} refused the TLS handshake ({reason})", todo, down=True)
     return Failure("unreachable", f"TLS with {host} failed: {reason}", "try again", again=True)
 
 

@@ -6,7 +6,7 @@ import ipaddress
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import DOCKER_HUB, Reference
@@ -114,20 +114,30 @@ def _origin(registry: str, settings: RegistrySettings) -> Endpoint:
     return Endpoint(plain, host, "/v2", "", registry)
 
 
-def _mirror(url: str, registry: str, settings: RegistrySettings) -> Endpoint:
-    """A mirror by its URL; `/v2` ends its path unless it stands there already (containerd, hosts.toml)."""
+def check_mirror(url: str, where: str) -> SplitResult:
+    """The parts of a mirror's URL, whose scheme may be ''. Raises UsageError when it is not that of a server.
+
+    where: where the URL was set, for the message.
+    """
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
-        usable = parts.scheme in ("", "http", "https") and parts.netloc and not (parts.query or parts.fragment)
+        usable = parts.scheme in ("", "http", "https") and parts.hostname and not (parts.query or parts.fragment)
+        _ = parts.port  # raises ValueError
     except ValueError:
         usable = False
-    if not usable or "@" in url:
+    if not usable or "@" in url or printable(url) != url or " " in url:
         raise UsageError(
             "a registry mirror needs the URL of a server",
-            where=f"the mirror of {registry}",
+            where=where,
             why="it holds a user name or password" if "@" in url else f"it is {url!r}",
             todo="write HOST=https://mirror.example or HOST=origin; log in to the mirror with docker login",
         )
+    return parts
+
+
+def _mirror(url: str, registry: str, settings: RegistrySettings) -> Endpoint:
+    """A mirror by its URL; `/v2` ends its path unless it stands there already (containerd, hosts.toml)."""
+    parts = check_mirror(url, f"the mirror of {registry}")
     path = parts.path.rstrip("/")
     if "v2" not in path.split("/"):
         path += "/v2"

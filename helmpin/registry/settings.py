@@ -32,6 +32,8 @@ class RegistrySettings(NamedTuple):
     credentials: tuple[tuple[str, Credential], ...] = ()
     """(registry, or registry and path prefix, with globs as in Kubernetes; credential): they go before every other
     keychain."""
+    named: tuple[tuple[str, str], ...] = ()
+    """For messages: (a certificate file's path, where it was named: a flag, a variable, a file and its key)."""
 
     @property
     def certificates(self) -> tuple[str | None, str | None, str | None]:

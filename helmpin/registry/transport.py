@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -114,7 +115,7 @@ class Transport:
     def _new_manager(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
         options: dict[str, Any] = {"maxsize": self._settings.max_per_host, "num_pools": 1000}
         if scheme == "https":
-            options["ssl_context"] = tls(*self._settings.certificates)
+            options["ssl_context"] = tls_context(self._settings)
         if proxy:
             bare, login = _proxy(proxy)
             headers = {"Proxy-Authorization": login} if login else None
@@ -192,21 +193,28 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     return b"".join(chunks)
 
 
+def tls_context(settings: RegistrySettings) -> ssl.SSLContext:
+    """What settings say of TLS. Raises UsageError for files that cannot be used, naming where each was named."""
+    try:
+        return _tls_context(*settings.certificates)
+    except UsageError as error:
+        named = [f"{where}: {path}" for path, where in settings.named if path in error.where]
+        error.where = named or error.where
+        raise
+
+
 @functools.lru_cache
-def tls(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
-    """The system's authorities and those of ca_file, and a client certificate. Raises UsageError for files that cannot
-    be used."""
+def _tls_context(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
+    """The system's authorities and those of ca_file, and a client certificate."""
     context = ssl.create_default_context()
     # From Python 3.13 on: refuses what private authorities often leave out (RFC 5280, 4.2.1.1), and Helm and docker take.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if ca_file:
-        _load(ca_file, "certificate authorities", lambda: context.load_verify_locations(cafile=ca_file))
+        _load([ca_file], "certificate authorities", lambda: context.load_verify_locations(cafile=ca_file))
     if client_cert:
-        _load(
-            client_cert,
-            "client certificate",
-            lambda: context.load_cert_chain(client_cert, client_key, password=_no_password),
-        )
+        files = [client_cert, client_key] if client_key else [client_cert]
+        chain = functools.partial(context.load_cert_chain, client_cert, client_key, password=_no_password)
+        _load(files, "client certificate", chain)
     return context
 
 
@@ -225,17 +233,25 @@ def speaks_tls(host: str, timeout: float) -> bool:
         return False
 
 
-def _load(path: str, what: str, load: Callable[[], object]) -> None:
+def _load(paths: list[str], what: str, load: Callable[[], object]) -> None:
+    """Load PEM files. Raises UsageError for those that cannot be read or that do not fit together."""
+    at_fault = paths
     try:
+        for path in paths:
+            at_fault = [path]
+            Path(path).open("rb").close()  # ssl does not tell which of them it cannot open
+        at_fault = paths
         load()
     except (OSError, ValueError) as error:
-        why = (
-            error.strerror
-            if type(error) is not ssl.SSLError and isinstance(error, OSError)
-            else "it is not PEM, or the key does not fit"
-        )
-        raise UsageError(f"cannot use the {what} for registries", where=path, why=str(why)) from None
+        why = _why_not_loaded(error)
+        raise UsageError(f"cannot use the {what} for registries", where=at_fault, why=why) from None
+
+
+def _why_not_loaded(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "the key is not that of the certificate" if error.reason == "KEY_VALUES_MISMATCH" else "it is not PEM"
+    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _no_password() -> str:
-    raise ValueError("the key is encrypted")
+    raise ValueError("the key is encrypted: helm-pin asks for no passphrase")

@@ -83,9 +83,10 @@ class Server(NamedTuple):
             if docker
             else (OCI_MANIFEST, "application/vnd.oci.image.config.v1+json")
         )
-        described = {"mediaType": kinds[1], "size": len(config), "digest": self.push_blob(repository, config)}
+        digest = self.push_blob(repository, config)
+        described = {"mediaType": kinds[1], "size": len(config), "digest": digest}
         manifest = {"schemaVersion": 2, "mediaType": kinds[0], "config": described, "layers": []}
-        return self.push_manifest(repository, tag, manifest, kinds[0]), described["digest"]
+        return self.push_manifest(repository, tag, manifest, kinds[0]), digest
 
     def push_index(
         self, repository: str, tag: str, platforms: Mapping[str, str], *, docker: bool = False

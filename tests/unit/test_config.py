@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helmpin.config import LISTS, Settings, read, seconds
+from helmpin.config import LISTS, MAX_PASSWORD, Settings, read, seconds
 from helmpin.errors import UsageError
+from helmpin.registry.credential import Credential
+
+LOGIN = {"HELM_PIN_REGISTRY_USERNAME": "ghcr.io=me", "HELM_PIN_REGISTRY_PASSWORD": "s3cr3t"}
 
 
 def settings(
-    folder: Path, options: Mapping[str, Any] = {}, environ: Mapping[str, str] = {}, file: str | None = None
+    folder: Path,
+    options: Mapping[str, Any] = {},
+    environ: Mapping[str, str] = {},
+    file: str | None = None,
+    stdin: bytes | None = None,
 ) -> Settings:
     if file is not None:
         (folder / ".helm-pin.yaml").write_text(file)
-    return read(options, environ, folder)
+    return read(options, environ, folder, None if stdin is None else io.BytesIO(stdin))
+
+
+def refusal(folder: Path, *given: Any, **more: Any) -> UsageError:
+    """The one error that these settings cost."""
+    with pytest.raises(UsageError) as failed:
+        settings(folder, *given, **more)
+    return failed.value
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -46,7 +62,7 @@ def test_what_beats_what(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(LISTS))
 def test_every_list_from_everywhere(tmp_path: Path, name: str) -> None:
     variable = "HELM_PIN_" + name.upper().replace("-", "_")
-    one = "a=http://b"
+    one = "a" if name == "registry-plain-http" else "a=http://b"
     from_flag = settings(tmp_path, {name: (one,)})
     assert from_flag != settings(tmp_path)
     assert settings(tmp_path, environ={variable: one}) == from_flag
@@ -75,28 +91,183 @@ def test_switch(tmp_path: Path, text: str, on: bool) -> None:
     assert settings(tmp_path, {"pull-secrets": not on}, {"HELM_PIN_PULL_SECRETS": text}).pull_secrets is not on
 
 
+BAD = {
+    "mutable": ("maybe", "pin or refuse, not 'maybe'"),
+    "pull-secrets": ("perhaps", "true or false"),
+    "registry-timeout": ("soon", "not a duration: 'soon'"),
+    "registry-mirror": ("nothing", "a registry mirror is HOST=URL"),
+    "registry-plain-http": ("http://a", "named by its host"),
+    "registry-client-cert": ("cert.pem", "needs its key"),
+    "registry-client-key": ("key.pem", "needs its certificate"),
+}
+"""A value of each setting that cannot be used, and what is said of it."""
+
+
+@pytest.mark.parametrize("source", ["flag", "variable", "file"])
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_an_error_names_where_the_value_stands(tmp_path: Path, name: str, source: str) -> None:
+    value, says = BAD[name]
+    variable = "HELM_PIN_" + name.upper().replace("-", "_")
+    if source == "flag":
+        error, where = refusal(tmp_path, {name: (value,) if name in LISTS else value}), f"--{name}"
+    elif source == "variable":
+        error, where = refusal(tmp_path, environ={variable: value}), variable
+    else:
+        error, where = refusal(tmp_path, file=f"{name}: {value}"), f"{tmp_path}/.helm-pin.yaml, key {name}"
+    assert says in error.what
+    assert error.where == [where]
+
+
 @pytest.mark.parametrize(
-    ("environ", "file", "says", "where"),
+    ("file", "says"),
     [
-        ({"HELM_PIN_MUTABLE": "maybe"}, "", "pin or refuse, not 'maybe'", "HELM_PIN_MUTABLE"),
-        ({}, "mutable: 3", "pin or refuse, not 3", ".helm-pin.yaml"),
-        ({"HELM_PIN_PULL_SECRETS": "perhaps"}, "", "true or false", "HELM_PIN_PULL_SECRETS"),
-        ({"HELM_PIN_REGISTRY_TIMEOUT": "soon"}, "", "not a duration: 'soon'", "HELM_PIN_REGISTRY_TIMEOUT"),
-        ({}, "registry-timeout: -3", "not a duration: '-3'", ".helm-pin.yaml"),
-        ({"HELM_PIN_REGISTRY_MIRROR": "nothing"}, "", "a registry mirror is HOST=URL", "HELM_PIN_REGISTRY_MIRROR"),
-        ({}, "also: {a: b}", "a list of texts", ".helm-pin.yaml"),
-        ({}, "also: [1]", "a list of texts", ".helm-pin.yaml"),
-        ({}, "alsoo: [x]", "unknown key in .helm-pin.yaml: alsoo", ".helm-pin.yaml"),
-        ({}, "- x", "not a mapping", ".helm-pin.yaml"),
-        ({}, "a: [", "not YAML", ".helm-pin.yaml"),
-        ({}, "registry-ca-file: [x]", "registry-ca-file", ".helm-pin.yaml"),
+        ("mutable: 3", "pin or refuse, not 3"),
+        ("registry-timeout: -3", "not a duration: '-3'"),
+        ("also: {a: b}", "a list of texts"),
+        ("also: [1]", "a list of texts"),
+        ("registry-mirror: [1]", "a list of texts"),
+        ("registry-plain-http: {a: b}", "a list of texts"),
+        ("alsoo: [x]", "unknown key in .helm-pin.yaml: alsoo"),
+        ("- x", "not a mapping"),
+        ("a: [", "not YAML"),
+        ("registry-ca-file: [x]", "registry-ca-file is the path of a file"),
+        ("registry-client-cert: {a: b}", "registry-client-cert is the path of a file"),
+        ("registry-client-key: 7", "registry-client-key is the path of a file"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_and_where(tmp_path: Path, environ: dict[str, str], file: str, says: str, where: str) -> None:
-    with pytest.raises(UsageError) as failed:
-        settings(tmp_path, environ=environ, file=file)
-    assert says in failed.value.what
-    assert where in " ".join(failed.value.where)
+def test_what_is_wrong_in_the_file(tmp_path: Path, file: str, says: str) -> None:
+    error = refusal(tmp_path, file=file)
+    assert says in error.what
+    assert error.where[0].startswith(str(tmp_path / ".helm-pin.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("mirror", "why"),
+    [
+        ("docker.io=ftp://a", "it is 'ftp://a'"),
+        ("docker.io=http://", "it is 'http://'"),
+        ("docker.io=https://a:port", "it is 'https://a:port'"),
+        ("docker.io=https://a?x=y", "it is 'https://a?x=y'"),
+        ("docker.io=https://me:s3cr3t@a", "it holds a user name or password"),
+        ("https://docker.io=https://a", "it is 'https://docker.io=https://a'"),
+        ("https://me:s3cr3t@a", "it is a URL with a user name or password"),
+    ],
+)
+def test_mirrors_that_cannot_be(tmp_path: Path, mirror: str, why: str) -> None:
+    error = refusal(tmp_path, file=f"registry-mirror: ['{mirror}']")
+    assert error.why == why
+    assert ".helm-pin.yaml, key registry-mirror" in error.where[0]
+    assert "s3cr3t" not in error.message()
+
+
+def test_client_certificates(tmp_path: Path) -> None:
+    environ = {"HELM_PIN_REGISTRY_CLIENT_CERT": "e.crt", "HELM_PIN_REGISTRY_CLIENT_KEY": "e.key"}
+    file = "registry-client-cert: f.crt\nregistry-client-key: f.key\nregistry-ca-file: f.ca"
+    options = {"registry-client-cert": "o.crt", "registry-client-key": "o.key"}
+    assert settings(tmp_path, file=file).registry.certificates == ("f.ca", "f.crt", "f.key")
+    assert settings(tmp_path, environ=environ).registry.certificates == ("f.ca", "e.crt", "e.key")
+    found = settings(tmp_path, options, environ).registry
+    assert found.certificates == ("f.ca", "o.crt", "o.key")
+    assert ("o.key", "--registry-client-key") in found.named
+    assert ("f.ca", f"{tmp_path}/.helm-pin.yaml, key registry-ca-file") in found.named
+
+
+@pytest.mark.parametrize("name", ["registry-ca-file", "registry-client-cert", "registry-client-key"])
+def test_an_empty_path_is_no_path(tmp_path: Path, name: str) -> None:
+    """`--registry-ca-file "$UNSET"` must not go on without it."""
+    error = refusal(tmp_path, {name: ""})
+    assert error.where == [f"--{name}"] and "path of a file" in error.what
+
+
+class TestLogin:
+    def test_from_the_environment(self, tmp_path: Path) -> None:
+        found = settings(tmp_path, environ=LOGIN).registry.credentials
+        assert found == (("ghcr.io", Credential("me", "s3cr3t", source="HELM_PIN_REGISTRY_USERNAME")),)
+        assert "s3cr3t" not in repr(settings(tmp_path, environ=LOGIN))
+
+    def test_a_flag_beats_the_environment(self, tmp_path: Path) -> None:
+        options = {"registry-username": "quay.io/acme=robot$ci=1"}
+        found = settings(tmp_path, options, LOGIN).registry.credentials
+        assert found == (("quay.io/acme", Credential("robot$ci=1", "s3cr3t", source="--registry-username")),)
+
+    @pytest.mark.parametrize(
+        ("content", "password"),
+        [(b"p\n", "p"), (b"p\r\n", "p"), (b"p", "p"), (b" p p \n\n", " p p \n"), ("pä".encode(), "pä")],
+    )
+    def test_from_standard_input(self, tmp_path: Path, content: bytes, password: str) -> None:
+        options = {"registry-username": "ghcr.io=me", "registry-password-stdin": True}
+        ((_, credential),) = settings(tmp_path, options, LOGIN, stdin=content).registry.credentials
+        assert credential.password == password
+
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (b"", "it is empty"),
+            (b"\n", "it is empty"),
+            (b"s3cr3t\xff", "not UTF-8"),
+            (b"s3cr3t" * MAX_PASSWORD, "longer than"),
+        ],
+        ids=["nothing", "an empty line", "binary", "endless"],
+    )
+    def test_what_is_no_password(self, tmp_path: Path, content: bytes, why: str) -> None:
+        options = {"registry-username": "ghcr.io=me", "registry-password-stdin": True}
+        error = refusal(tmp_path, options, stdin=content)
+        assert error.where == ["--registry-password-stdin"] and why in error.why
+        assert "s3cr3t" not in error.message()
+
+    def test_not_from_a_terminal(self, tmp_path: Path) -> None:
+        ours, theirs = os.openpty()
+        options = {"registry-username": "ghcr.io=me", "registry-password-stdin": True}
+        with os.fdopen(theirs, "rb") as terminal, pytest.raises(UsageError, match="show on the terminal"):
+            read(options, {}, tmp_path, terminal)
+        os.close(ours)
+
+    @pytest.mark.parametrize(
+        ("options", "environ", "says", "where"),
+        [
+            ({"registry-username": "ghcr.io=me"}, {}, "needs a password", "--registry-username"),
+            (
+                {},
+                {"HELM_PIN_REGISTRY_USERNAME": "ghcr.io=me"},
+                "needs a password",
+                "HELM_PIN_REGISTRY_USERNAME",
+            ),
+            (
+                {},
+                {"HELM_PIN_REGISTRY_PASSWORD": "s3cr3t"},
+                "needs its registry and user name",
+                "HELM_PIN_REGISTRY_PASSWORD",
+            ),
+            ({"registry-password-stdin": True}, {}, "needs its registry and user name", "--registry-password-stdin"),
+        ],
+    )
+    def test_half_of_it(
+        self, tmp_path: Path, options: dict[str, Any], environ: dict[str, str], says: str, where: str
+    ) -> None:
+        error = refusal(tmp_path, options, environ)
+        assert says in error.what and error.where == [where] and error.todo
+        assert "s3cr3t" not in error.message()
+
+    @pytest.mark.parametrize(
+        ("login", "why"),
+        [
+            ("me", "every registry that asks"),
+            ("=me", "missing"),
+            ("ghcr.io=", "missing"),
+            ("ghcr.io=me:s3cr3t", "does not belong on a command line"),
+        ],
+    )
+    def test_what_is_no_login(self, tmp_path: Path, login: str, why: str) -> None:
+        error = refusal(tmp_path, {"registry-username": login}, LOGIN)
+        assert error.where == ["--registry-username"] and why in error.why
+        assert "s3cr3t" not in error.message()
+
+    @pytest.mark.parametrize("key", ["registry-username", "registry-password", "registry-password-stdin"])
+    def test_never_from_the_file(self, tmp_path: Path, key: str) -> None:
+        """The file comes with the charts: it must not say where the environment's password goes."""
+        error = refusal(tmp_path, environ=LOGIN, file=f"{key}: evil.example=s3cr3t")
+        assert "holds no login" in error.what and key in error.what
+        assert "s3cr3t" not in error.message()
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -116,7 +287,9 @@ def test_seconds(text: str, value: float) -> None:
     assert seconds(text, "x") == value
 
 
-@pytest.mark.parametrize("text", ["", "s", "1x", "-1s", "1 s", "1s ", "1m30", "inf"])
+@pytest.mark.parametrize(
+    "text", ["", "s", "1x", "-1s", "1 s", "1s ", "1m30", "inf", "0", "0s", "25h", "9" * 400, "9" * 400 + "h"]
+)
 def test_no_seconds(text: str) -> None:
     with pytest.raises(UsageError):
         seconds(text, "x")
