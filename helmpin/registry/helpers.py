@@ -24,6 +24,8 @@ TIMEOUT = 10.0
 """Seconds that a helper may take."""
 MAX_OUTPUT = 64 * 1024
 UNKNOWN = "credentials not found"
+_running: set[int] = set()
+"""The process groups of those that have not answered yet."""
 
 
 def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
@@ -59,6 +61,12 @@ def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
     return Credential(username, secret, source=program)
 
 
+def stop() -> None:
+    """End every helper that has not answered: who wanted to know has stopped waiting, or helm-pin ends."""
+    for group in list(_running):
+        _end(group)
+
+
 def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, bytes]:
     try:
         process = subprocess.Popen(
@@ -72,13 +80,13 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
         raise _failed(program, f"it cannot be started: {error.strerror}") from None
     assert process.stdin and process.stdout
     late = threading.Event()
+    _running.add(process.pid)
 
-    def stop() -> None:
+    def give_up() -> None:
         late.set()
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # with its children, which hold the pipe
+        _end(process.pid)
 
-    timer = threading.Timer(timeout, stop)
+    timer = threading.Timer(timeout, give_up)
     timer.daemon = True
     timer.start()
     try:
@@ -86,13 +94,14 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
             process.stdin.write(server.encode())
         out = process.stdout.read(MAX_OUTPUT + 1)
         if len(out) > MAX_OUTPUT:
-            stop()
+            give_up()
             raise _failed(program, f"it printed more than {MAX_OUTPUT} bytes")
         status = process.wait()
     finally:
         timer.cancel()
         process.stdout.close()
         process.wait()
+        _running.discard(process.pid)
     if late.is_set():
         raise _failed(
             program,
@@ -100,6 +109,11 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
             f"run `echo {server} | {program} get` to see what it waits for",
         )
     return status, out
+
+
+def _end(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)  # with its children, which hold the pipe
 
 
 def _failed(program: str, why: str, todo: str = "") -> Failure:

@@ -73,9 +73,9 @@ class Entries:
 class ConfigFile:
     """A docker config.json, or one of the files in its format (podman's auth.json, Helm's registry config)."""
 
-    def __init__(self, source: str, text: str | None = None) -> None:
-        """source: the file's path, or, with `text`, where that comes from."""
-        self._source, self._text = source, text
+    def __init__(self, source: str, text: str | None = None, patience: float = helpers.TIMEOUT) -> None:
+        """source: the file's path, or, with `text`, where that comes from. patience: seconds that a helper may take."""
+        self._source, self._text, self._patience = source, text, patience
         self._loaded: Once[tuple[Entries, Mapping[str, Any]]] = Once()
         self._helped: Once[Credential | None] = Once()
 
@@ -85,7 +85,7 @@ class ConfigFile:
         helper = _helper(document, registry)
         if helper:
             server = HUB_SERVER if registry == DOCKER_HUB else registry
-            found = self._helped.get((helper, server), lambda: helpers.get(helper, server))
+            found = self._helped.get((helper, server), lambda: helpers.get(helper, server, self._patience))
             if found:
                 yield found
         yield from entries.find(registry, repository)
@@ -104,9 +104,10 @@ class ConfigFile:
 
 def default(settings: RegistrySettings, environ: Mapping[str, str] = os.environ) -> Keychain:
     """The keychain of this user on this machine, in the order that the module describes."""
-    files = [ConfigFile(path) for path in dict.fromkeys(_files(environ))]
+    patience = min(helpers.TIMEOUT, settings.timeout / 2)  # so that there is time to say which helper hangs
+    files = [ConfigFile(path, patience=patience) for path in dict.fromkeys(_files(environ))]
     if environ.get("DOCKER_AUTH_CONFIG"):
-        files.insert(0, ConfigFile("DOCKER_AUTH_CONFIG", environ["DOCKER_AUTH_CONFIG"]))
+        files.insert(0, ConfigFile("DOCKER_AUTH_CONFIG", environ["DOCKER_AUTH_CONFIG"], patience))
     return Chain(Entries(settings.credentials), *files)
 
 

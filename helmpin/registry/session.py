@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from helmpin.image.reference import Reference
-from helmpin.registry import gather
+from helmpin.registry import gather, helpers
 from helmpin.registry import keychain as keychains
 from helmpin.registry.answers import Described, Resolved
 from helmpin.registry.client import Client
@@ -34,6 +34,7 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._transport.close()
+        helpers.stop()
 
     def resolve(self, references: Iterable[Reference]) -> dict[Reference, Resolved | RegistryError]:
         """See helmpin.registry.resolve."""

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from helmpin.image.reference import Reference
-from helmpin.registry import RegistryError, RegistrySettings, helpers, resolve
+from helmpin.registry import RegistryError, RegistrySettings, resolve
+from helmpin.registry.keychain import default
 from tests.support import registry_servers
 from tests.support.asking import digest_of, error_of, keychain, said
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic
@@ -103,18 +104,46 @@ def test_junk(protected: Server, tmp_path: Path, helper: Helper, body: str, word
     assert "s3cr3t" not in said(error)
 
 
-def test_one_that_hangs(protected: Server, tmp_path: Path, helper: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
-    helper("import subprocess; subprocess.run(['sleep', '4711'])")
-    patient = helpers.get
-    monkeypatch.setattr(helpers, "get", lambda name, server: patient(name, server, 0.5))
+HANGS = "import subprocess; subprocess.run(['sleep', '{seconds}'])"
+
+
+def _sleeping(seconds: str) -> bool:
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return f"sleep {seconds}" in running
+
+
+def test_one_that_hangs(protected: Server, tmp_path: Path, helper: Helper) -> None:
+    helper(HANGS.format(seconds=4711))
+    settings = RegistrySettings(timeout=1)
+    (tmp_path / "config.json").write_text('{"credsStore": "test"}')
     begun = time.monotonic()
 
-    error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
+    chain = default(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+    error = error_of(f"{protected.host}/team/app:v1", settings, chain)
 
-    assert time.monotonic() - begun < 5
-    assert "docker-credential-test" in error.reason and "0.5 s" in error.reason
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 4711" not in running
+    assert time.monotonic() - begun < 1
+    assert (
+        "docker-credential-test" in error.reason and "0.5 s" in error.reason and "docker-credential-test" in error.todo
+    )
+    assert not _sleeping("4711")
+
+
+ASK = """
+import sys
+from helmpin.image.reference import Reference
+from helmpin.registry import RegistrySettings, resolve
+from helmpin.registry.keychain import ConfigFile
+print(resolve([Reference.parse(sys.argv[1])], RegistrySettings(timeout=1), ConfigFile("x", '{"credsStore": "test"}')))
+"""
+
+
+def test_one_that_hangs_does_not_outlive_helm_pin(protected: Server, helper: Helper) -> None:
+    """Here the time for all is over before the helper's."""
+    helper(HANGS.format(seconds=4712))
+    command = [sys.executable, "-c", ASK, f"{protected.host}/team/app:v1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, "PYTHONPATH": "."})
+    assert "no answer for team/app within 1 s" in done.stdout, done.stderr
+    assert not _sleeping("4712")
 
 
 def test_one_that_is_missing(protected: Server, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ class TestHelpers:
         """The helpers that are asked; each knows `HELPER SERVER` as user, `absent` none. Integration has real ones."""
         calls: list[tuple[str, str]] = []
 
-        def get(name: str, server: str) -> Credential | None:
+        def get(name: str, server: str, _: float) -> Credential | None:
             calls.append((name, server))
             return None if name == "absent" else Credential(f"{name} {server}", "x")
 
