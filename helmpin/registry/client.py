@@ -24,6 +24,8 @@ from helmpin.registry.settings import RegistrySettings
 from helmpin.registry.transport import Answer, Transport, speaks_tls
 
 MAX_TRIES = 4
+MAX_TIMEOUTS = 2
+"""Tries of a request that is not answered in time: each takes half of the time that is left, and a mirror may follow."""
 MAX_LIMITED = 10
 """Tries of a request that is answered with 429."""
 MAX_REDIRECTS = 5
@@ -204,10 +206,11 @@ class Client:
                 with host.slots:
                     answer = self._transport.exchange(method, url, headers, body)
             except Failure as failure:
-                if failure.again and attempt < host.tries and pause < self._transport.remaining():
+                tries = MAX_TIMEOUTS if failure.kind == "timeout" else host.tries
+                if failure.again and attempt < tries and pause < self._transport.remaining():
                     self._wait(pause)
                     continue
-                if failure.down:
+                if failure.down or (failure.kind == "timeout" and not host.answered):
                     host.down = failure
                 raise
             if answer.status not in RETRIED:

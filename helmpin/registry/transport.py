@@ -73,7 +73,8 @@ class Transport:
         if left <= 0:
             raise Failure("timeout", "there was no time left to ask", MORE_TIME)
         parts = urlsplit(url)
-        patience = max(left / 2, min(left, 1.0))  # so that a second try is possible
+        patience = max(left / 2, min(left, 1.0))  # so that a second try, or another mirror, is possible
+        enough = min(self._deadline, time.monotonic() + patience)
         try:
             response = self._manager(parts.scheme, parts.netloc).urlopen(
                 method,
@@ -86,7 +87,7 @@ class Transport:
                 timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, patience), read=patience),
             )
             try:
-                content = _read(response, self._deadline)
+                content = _read(response, enough)
             except BaseException:
                 response.close()
                 raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +88,25 @@ def test_several_in_order(mirror: Hostile, first: str) -> None:
         host = f"127.0.0.1:{registry_servers.free_port()}" if first == "down" else broken.host
         settings = through(("docker.io", f"http://{host}"), ("docker.io", f"http://{mirror.host}"), timeout=15)
         assert digest_of("nginx:1", settings) == DIGEST
+
+
+@pytest.mark.parametrize("first", ["silent", "dripping"])
+def test_one_that_hangs_leaves_time_for_the_next(mirror: Hostile, first: str) -> None:
+    def answer(request: Request, peer: socket.socket) -> bytes | None:
+        if first == "dripping" and request.method == "HEAD":
+            return response("200 OK")
+        if first == "dripping":
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(200):
+            time.sleep(0.05)
+            if first == "dripping":
+                peer.sendall(b" ")
+        return None
+
+    with serve(answer) as hanging:
+        mirrors = (("docker.io", f"http://{hanging.host}"), ("docker.io", f"http://{mirror.host}"))
+        answers = resolve([Reference.parse(f"app{i}:1") for i in range(30)], through(*mirrors, timeout=6), NOTHING)
+    assert [getattr(answer, "digest", str(answer)) for answer in answers.values()] == [DIGEST] * 30
 
 
 @pytest.fixture(scope="module")
