@@ -39,6 +39,14 @@ class Objects(NamedTuple):
     errors: tuple[str, ...] = ()
 
 
+class Resource(NamedTuple):
+    """How the API names a kind."""
+
+    name: str
+    """As lists() takes it: `apps/v1/deployments`."""
+    namespaced: bool
+
+
 class Kubectl:
     """kubectl, pointed at the cluster and namespace that helm was told. Its runs are logged with helm's (`--debug`)."""
 
@@ -83,9 +91,8 @@ class Kubectl:
         """As get(), for what is no use in part; `args` begins with `get`. Raises HelmFailed in kubectl's words."""
         found = self.get(args[1:])
         if found.errors:
-            raise HelmFailed(
-                "kubectl get failed", why="\n".join(found.errors), todo="check access: kubectl auth can-i --list"
-            )
+            why = "\n".join(found.errors)
+            raise HelmFailed("kubectl get failed", why=why, todo=advice(why, self.namespace))
         return found.items
 
     def lists(self, resources: Iterable[str], namespace: str | None = None) -> dict[str, Objects]:
@@ -95,6 +102,23 @@ class Kubectl:
         paths = [_path(resource, namespace) for resource in wanted]
         with self._started([["get", f"--raw={path}"] for path in paths]) as runs:
             return {resource: self._pages(run, path) for resource, path, run in zip(wanted, paths, runs, strict=True)}
+
+    def resources(self, versions: Iterable[str]) -> tuple[dict[tuple[str, str], Resource], dict[str, tuple[str, ...]]]:
+        """The resource of each (apiVersion, kind) of these versions (Kubernetes documentation, API discovery), and kubectl's words
+        by version about those of which the API server does not tell. A version that is not there has no kinds."""
+        wanted = list(dict.fromkeys(versions))
+        paths = [f"/api/{version}" if version == "v1" else f"/apis/{version}" for version in wanted]
+        found: dict[tuple[str, str], Resource] = {}
+        failed: dict[str, tuple[str, ...]] = {}
+        with self._started([["get", f"--raw={path}"] for path in paths]) as runs:
+            for version, run in zip(wanted, runs, strict=True):
+                status, out, errors = run.ended()
+                if status and not any("(NotFound)" in line for line in errors):
+                    failed[version] = errors
+                for item in _read(out).get("resources") or [] if not status else []:
+                    if "/" not in item["name"]:
+                        found[version, item["kind"]] = Resource(f"{version}/{item['name']}", item["namespaced"])
+        return found, failed
 
     def _pages(self, run: _Run, path: str) -> Objects:
         items: list[dict[str, Any]] = []
@@ -117,9 +141,8 @@ class Kubectl:
         with self._started([["config", "view", "--minify", "--output=jsonpath={..namespace}"]]) as (run,):
             status, out, errors = run.ended()
         if status:
-            raise HelmFailed(
-                "the context cannot be used", why="\n".join(errors), todo="kubectl config get-contexts lists them"
-            )
+            why = "\n".join(errors)
+            raise HelmFailed("the context cannot be used", why=why, todo=advice(why, None))
         return out.decode().strip() or "default"
 
     @contextmanager
@@ -193,6 +216,20 @@ class _Run:
             self._process.terminate()
             self._process.wait()
         self._helm.log(self._args, self._seconds, "kubectl")
+
+
+def advice(why: str, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """What to do when the API server did not give something, by its words, or helm's or kubectl's. namespace: None for all."""
+    if "forbidden" in why.lower():
+        return f"kubectl auth can-i --list --namespace {namespace or 'NAME'} tells what this account may do"
+    files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else ["~/.kube/config"]
+    if not any(Path(file).expanduser().exists() for file in files) and "KUBERNETES_SERVICE_HOST" not in environ:
+        return f"there is no kubeconfig ({', '.join(files)}): set KUBECONFIG, or --kubeconfig"
+    if re.search(r"context .* does not exist|locate context", why):
+        return "kubectl config get-contexts lists the contexts"
+    return (
+        "kubectl cluster-info tells whether the API server answers, kubectl config current-context which one is asked"
+    )
 
 
 _TALK = re.compile(r"Warning:|[IWE]\d{4} ")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from helmpin.kubectl import Kubectl, Objects
+from helmpin.kubectl import Kubectl, Objects, Resource
 from helmpin.pin import storage
 from helmpin.pin.live import Object, identity, with_images
 from helmpin.pin.storage import Revision
-from helmpin.pin.verify import CONTROLLERS
+from helmpin.pin.verify import RESOURCES
 
 Key = tuple[str, str]
 """A release: (namespace, name)."""
+Kind = tuple[str, str]
+"""(apiVersion, kind)."""
 SETTLED = "owner=helm,status!=superseded"
 """The stored revisions that say what is deployed, or what became of the last attempt."""
 
@@ -25,18 +28,31 @@ class Snapshot(NamedTuple):
     context: str
     deployed: list[Revision]
     """The deployed revision of each release; the latest one where none is deployed."""
-    latest: dict[Key, Revision]
+    revisions: dict[Key, list[Revision]]
+    """All that were read of each release, oldest first."""
     wanted: dict[Key, list[Object]]
     """The stored objects with images of each release."""
     live: dict[tuple[str, str, str, str], Object]
-    """Live objects by identity."""
+    """Live objects by identity, that of those in no namespace with ''."""
     pods: list[Object]
     population: list[Object]
     """Pods, and what stands between them and the releases' objects."""
     unread: tuple[str, ...]
     """What could not be read, one line each."""
+    unseen: frozenset[tuple[str, str, str]]
+    """(namespace, apiVersion, kind) of what could not be read, namespace '' for all."""
     releases_read: bool
     """Whether the stored revisions could be read."""
+
+    def find(self, stored: Object, namespace: str) -> Object | None:
+        """The live counterpart of a stored object of a release in a namespace."""
+        group, kind, _, name = where = identity(stored, namespace)
+        return self.live.get(where) or self.live.get((group, kind, "", name))
+
+    def may_be_there(self, stored: Object, namespace: str) -> bool:
+        """Whether an object that was not found may be there all the same, since its like could not be read."""
+        kind = (str(stored.get("apiVersion")), str(stored.get("kind")))
+        return any((place, *kind) in self.unseen for place in ("", identity(stored, namespace)[2]))
 
 
 def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -> Snapshot:
@@ -57,54 +73,78 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
         try:
             kubectl = Kubectl(helm, context=context, namespace=kubectl.own_namespace())
         except HelmFailed as error:
-            return Snapshot(context, [], {}, {}, {}, [], [], (error.why,), releases_read=False)
+            return Snapshot(context, [], {}, {}, {}, [], [], (error.why,), frozenset(), releases_read=False)
     stored = storage.stored_objects(kind, SETTLED)
-    answers = kubectl.lists([stored, "v1/pods", *CONTROLLERS], None if everywhere else kubectl.namespace)
-    revisions = storage.decoded(answers[stored].items)
-    deployed, latest = _chosen(revisions.found)
+    mine = None if everywhere else kubectl.namespace
+    answers = kubectl.lists([stored, *RESOURCES.values()], mine)
+    decoded = storage.decoded(answers[stored].items)
+    revisions = _by_release(decoded.found)
+    deployed = [chosen for some in revisions.values() if (chosen := _deployed(some))]
     wanted = {(r.namespace, r.stored.release): with_images(r.stored.manifest) for r in deployed}
-    population = [item for resource, answer in answers.items() if resource != stored for item in answer.items]
-    others = _others(kubectl, wanted, population, everywhere=everywhere)
-    population += others.items
-    errors = (error for answer in (*answers.values(), others) for error in answer.errors)
+    read = [((mine or "", kind), answers[resource]) for kind, resource in RESOURCES.items()]
+    read += _elsewhere(kubectl, wanted, mine)
+    population = [item for _, answer in read for item in answer.items]
+    errors = (error for answer in (answers[stored], *(answer for _, answer in read)) for error in answer.errors)
     return Snapshot(
         context,
         deployed,
-        latest,
+        revisions,
         wanted,
         {identity(item, ""): item for item in population},
-        answers["v1/pods"].items,
+        [item for item in population if item.get("kind") == "Pod"],
         population,
-        tuple(dict.fromkeys((*errors, *revisions.unread))),
+        tuple(dict.fromkeys((*errors, *decoded.unread))),
+        frozenset((namespace, *kind) for (namespace, kind), answer in read if answer.errors),
         not answers[stored].errors,
     )
 
 
-def _chosen(revisions: Iterable[Revision]) -> tuple[list[Revision], dict[Key, Revision]]:
-    """For each release the deployed revision, and the latest."""
-    latest: dict[Key, Revision] = {}
-    deployed: dict[Key, Revision] = {}
+def _by_release(revisions: Iterable[Revision]) -> dict[Key, list[Revision]]:
+    found: dict[Key, list[Revision]] = defaultdict(list)
     for revision in sorted(revisions, key=lambda r: (r.namespace, r.stored.release, r.stored.revision)):
-        key = (revision.namespace, revision.stored.release)
-        latest[key] = revision
-        if revision.status == "deployed":
-            deployed[key] = revision
-    gone = [key for key, revision in latest.items() if revision.status == "uninstalled"]
-    return [deployed.get(key, latest[key]) for key in latest if key not in gone], latest
+        found[revision.namespace, revision.stored.release].append(revision)
+    return found
 
 
-def _others(kubectl: Kubectl, wanted: dict[Key, list[Object]], read: list[Object], *, everywhere: bool) -> Objects:
-    """The live objects of kinds that are not among those read: custom resources with pod templates."""
-    known = {(item.get("apiVersion"), item.get("kind")) for item in read} | _KNOWN
-    kinds = {(str(o.get("apiVersion")), str(o.get("kind"))) for objects in wanted.values() for o in objects} - known
-    if not kinds:
-        return Objects([])
-    names = [".".join((kind, *reversed(version.split("/")))) for version, kind in sorted(kinds)]
-    return kubectl.get([",".join(names), "--show-managed-fields", *(["--all-namespaces"] if everywhere else [])])
+def _deployed(revisions: list[Revision]) -> Revision | None:
+    """The deployed revision of a release; the latest where none is, or None when that is uninstalled."""
+    if revisions[-1].status == "uninstalled":
+        return None
+    return next((r for r in reversed(revisions) if r.status == "deployed"), revisions[-1])
 
 
-_KNOWN = {
-    ("v1", "Pod"),
-    *(("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")),
-    *(("batch/v1", kind) for kind in ("Job", "CronJob")),
-}
+def _elsewhere(
+    kubectl: Kubectl, wanted: dict[Key, list[Object]], mine: str | None
+) -> list[tuple[tuple[str, Kind], Objects]]:
+    """What the releases have besides: custom resources with pod templates, and objects in other namespaces than the audited one.
+
+    Each kind is read once for each namespace that it is in, whatever the number of releases.
+    """
+    custom: dict[str, set[Kind]] = defaultdict(set)
+    others: set[str] = set()
+    for (own, _), objects in wanted.items():
+        for item in objects:
+            namespace = "" if mine is None else identity(item, own)[2]
+            kind = (str(item.get("apiVersion")), str(item.get("kind")))
+            if kind not in RESOURCES:
+                custom[namespace].add(kind)
+            if namespace != (mine or ""):
+                others.add(namespace)
+    found: list[tuple[tuple[str, Kind], Objects]] = []
+    for namespace in sorted(others):
+        answers = kubectl.lists(RESOURCES.values(), namespace)
+        found += [((namespace, kind), answers[resource]) for kind, resource in RESOURCES.items()]
+    known, errors = kubectl.resources({version for kinds in custom.values() for version, _ in kinds})
+    for namespace, kinds in sorted(custom.items()):
+        found += [((namespace, kind), Objects([], errors[kind[0]])) for kind in sorted(kinds) if kind[0] in errors]
+        found += _custom(kubectl, {kind: known[kind] for kind in sorted(kinds) if kind in known}, namespace)
+    return found
+
+
+def _custom(kubectl: Kubectl, kinds: dict[Kind, Resource], namespace: str) -> list[tuple[tuple[str, Kind], Objects]]:
+    found = []
+    for scope in (True, False):
+        some = {kind: resource.name for kind, resource in kinds.items() if resource.namespaced is scope}
+        answers = kubectl.lists(some.values(), namespace or None if scope else None)
+        found += [((namespace, kind), answers[name]) for kind, name in some.items()]
+    return found

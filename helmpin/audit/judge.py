@@ -12,17 +12,15 @@ from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.pin import release
 from helmpin.pin.digestset import DigestSet
 from helmpin.pin.live import (
+    RELEASE_NAME,
+    RELEASE_NAMESPACE,
     Object,
-    Pods,
     Seen,
-    compare_pods,
     compare_specs,
-    containers,
-    identity,
     name_of,
-    reported,
     slots,
 )
+from helmpin.pin.running import Pods, compare_pods, containers, reported
 from helmpin.pin.storage import Revision
 from helmpin.pin.verify import Registries, at_registry, settle_doubts
 
@@ -35,8 +33,6 @@ KINDS = {
     UNKNOWN: "something cannot be told: pods that have not started, a node that reports no image, an object that may not be read",
 }
 """The kinds of finding, and what each means."""
-RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
-"""The annotations that helm puts on each object of a release (helm's pkg/action/validate.go)."""
 
 
 class Finding(NamedTuple):
@@ -144,20 +140,29 @@ class _Draft:
         self.findings.append(Finding(kind, text))
 
     def _look(self, snapshot: Snapshot, pods: Pods) -> None:
-        if self.revision.status != "deployed":
-            self.find(UNKNOWN, f"revision {self.revision.stored.revision} is {self.revision.status}: none is deployed")
+        number, status, namespace = self.revision.stored.revision, self.revision.status, self.revision.namespace
+        if status != "deployed":
+            self.find(UNKNOWN, f"revision {number} is {status}: none is deployed")
+        if status not in ("deployed", "failed"):  # helm may be at work
             return
-        pairs = [
-            (item, snapshot.live.get(identity(item, self.revision.namespace))) for item in snapshot.wanted[self.key]
-        ]
-        unseen = [item for item, now in pairs if now is None] if snapshot.unread else []
-        for item in unseen:
-            self.find(UNKNOWN, f"{name_of(item)} was not seen, and not everything could be read")
-        specs = compare_specs(pair for pair in pairs if pair[0] not in unseen)
-        self.seen = compare_pods(pairs, pods)
+        pairs: list[tuple[Object, Object | None]] = []
+        for item in snapshot.wanted[self.key]:
+            now = snapshot.find(item, namespace)
+            if now is None and snapshot.may_be_there(item, namespace):
+                self.find(UNKNOWN, f"{name_of(item)} was not seen, and not everything could be read")
+            else:
+                pairs.append((item, now))
+        specs = compare_specs(pairs)
+        if specs.at_admission:
+            others = release.images_of(r.stored for r in snapshot.revisions[self.key] if r is not self.revision)
+            if status != "deployed":  # superseded ones are not read
+                others[""] = "left by an earlier revision, or changed at admission"
+            specs = compare_specs(pairs, others)
+        there = [(item, now) for item, now in pairs if now is not None]
+        self.seen = compare_pods(there, pods)
         self.seen.wrong = [*specs.wrong, *self.seen.wrong]
         self.seen.notes = [*specs.notes, *self.seen.notes]
-        self.pods = [pod for _, now in pairs if now is not None for pod in pods.of(now)]
+        self.pods = [pod for _, now in there for pod in pods.of(now)]
 
 
 def _drafts(snapshot: Snapshot) -> list[_Draft]:
@@ -180,7 +185,7 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], gone: list[
         if any(mine & set(some) for some in m.pods.values())
     ]
     findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.silent)]
-    latest = snapshot.latest[draft.key]
+    latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
     return Release(
         snapshot.context,
@@ -224,7 +229,8 @@ def _mixed(pods: list[Object]) -> list[Mixed]:
             tagged = _tagged(container.image)
             if tagged and container.image_id:
                 name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
-                found[tagged][reported(container.image_id)].add(name)
+                # nodes name an image differently: where it was asked for by digest, that is its one name
+                found[tagged][split(container.image)[2] or reported(container.image_id)].add(name)
     return [
         Mixed(image, {digest: sorted(names) for digest, names in sorted(digests.items())})
         for image, digests in sorted(found.items())

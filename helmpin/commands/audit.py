@@ -13,7 +13,7 @@ from helmpin.audit.judge import KINDS, Audit, judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.cli import Request
 from helmpin.errors import HelmFailed, UsageError
-from helmpin.kubectl import Kubectl
+from helmpin.kubectl import Kubectl, advice
 from helmpin.pin.verify import Registries
 
 DIFFERENT = "different"
@@ -54,7 +54,14 @@ def run(request: Request) -> int:
             output.say(f"Not read{f' in {audit.context}' if audit.context else ''}: {line}")
     if fail_on & _found(audits):
         return 4
-    return 1 if "none" not in fail_on and any(audit.unread for audit in audits) else 0
+    unread = {audit.context: audit.unread for audit in audits if audit.unread}
+    if unread and "none" not in fail_on:
+        places = ", ".join(filter(None, unread))
+        why = " ".join(line for lines in unread.values() for line in lines)
+        namespace = None if request.options["all-namespaces"] else os.environ.get("HELM_NAMESPACE")
+        output.say(f"The audit is not complete{f' in {places}' if places else ''}: {advice(why, namespace)}.")
+        return 1
+    return 0
 
 
 def _gathered(request: Request) -> list[Snapshot]:
@@ -95,7 +102,8 @@ def _table(audits: Sequence[Audit]) -> str:
             row = (r.namespace, r.name, str(r.revision or "?"), r.chart, f"{r.pinned}/{len(r.images)}", r.set_id or "-")
             rows.append((*([audit.context] if several else []), *row, verdict(r)))
     headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "PINNED", "SET", "VERDICT")
-    lines = [output.table(("CONTEXT", *headers) if several else headers, rows) if rows else "No releases."]
+    nothing = "No releases were seen." if any(audit.unread for audit in audits) else "No releases."
+    lines = [output.table(("CONTEXT", *headers) if several else headers, rows) if rows else nothing]
     for audit in audits:
         for r in audit.releases:
             if r.findings:

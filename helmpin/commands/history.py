@@ -15,6 +15,8 @@ from helmpin.pin.digestset import DigestSet
 
 HELM_MAX = 256
 """helm history's own default of --max."""
+DESCRIPTION = 60
+"""The most characters of a description in the table: helm puts whole error messages there. -o json has all of it."""
 UNPINNED = "unpinned"
 """Stands for the digest of an image that a revision has without one."""
 
@@ -129,9 +131,14 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         row["appVersion"],
         row["pinned"],
         marks[row["record"]],
-        row["description"],
+        _brief(row["description"]),
         "; ".join(_change(change) for change in row["changes"]),
     )
+
+
+def _brief(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= DESCRIPTION else f"{line[: DESCRIPTION - 1]}…"
 
 
 def _change(change: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from helmpin import output
 from helmpin.arguments import Given, is_on, last, words
@@ -21,25 +22,39 @@ HELM_TIMEOUT = "5m0s"
 
 def run(request: Request) -> int:
     """Roll back; with --verify prove before and after that the recorded digests are what runs."""
+    name = request.positionals[0]
     if not request.options["verify"]:
         return _roll_back(request)
     deadline = time.monotonic() + seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
-    target = _target(request)
     kubectl = Kubectl(request.helm)
-    record = _preflight(request, target, kubectl)
-    _helm(request, [target.release, str(target.revision)])
+    with _stopped("nothing was changed"):
+        target = _target(request)
+        record = _preflight(request, target, kubectl)
+    _helm(request, [name, str(target.revision)])
     if is_dry_run(request.flags):
         output.say("Dry run: nothing was changed.")
         return 0
-    now = release.read(request.helm, target.release)
-    if record is None:
-        output.say(
-            f"Revision {now.revision} restores revision {target.revision}, which has no usable record: not vouched for."
-        )
-        return 0
-    release.check(now, record)
-    _compare_with_cluster(request, now, record, kubectl, deadline)
+    with _stopped(f"helm rolled back, and that is not verified yet; helm pin verify {name} does"):
+        now = _now(request)
+        if record is None:
+            output.say(
+                f"Revision {now.revision} restores revision {target.revision}, which has no usable record: not vouched for."
+            )
+            return 0
+        release.check(now, record)
+        _compare_with_cluster(request, now, record, kubectl, deadline)
     return 0
+
+
+@contextmanager
+def _stopped(state: str) -> Iterator[None]:
+    """Say what state things are in when somebody stops helm-pin meanwhile."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        output.progress("")
+        output.say(f"Stopped: {state}.")
+        raise
 
 
 def _roll_back(request: Request) -> int:
@@ -47,7 +62,7 @@ def _roll_back(request: Request) -> int:
     _helm(request, request.positionals)
     if is_dry_run(request.flags):
         return 0
-    now = release.read(request.helm, request.positionals[0])
+    now = _now(request)
     try:
         record = release.check(now)
     except VerificationFailed as error:
@@ -61,31 +76,50 @@ def _roll_back(request: Request) -> int:
     return 0
 
 
+def _now(request: Request) -> Stored:
+    """The revision that helm made."""
+    try:
+        return release.read(request.helm, request.positionals[0])
+    except HelmFailed as error:
+        error.what = f"helm rolled back, but {error.what}"
+        raise
+
+
 def _helm(request: Request, positionals: Sequence[str]) -> None:
     name = request.positionals[0]
-    done = request.helm.watch(["rollback", *positionals, *words(request.flags)])
-    if done.status:
-        raise HelmFailed(
-            "helm rollback failed; its own words are above",
-            where=f"release {' to revision '.join(positionals)}",
-            why=_state(request, name),
-            todo=f"helm pin verify {name} shows what runs now, helm pin history {name} where to go from here",
-        )
+    with _stopped(
+        f"helm was rolling back; helm history {name} shows what state the release is in, helm pin verify {name} what runs"
+    ):
+        done = request.helm.watch(["rollback", *positionals, *words(request.flags)])
+        if not done.status:
+            return
+        state = _state(request, name)
+    raise HelmFailed(
+        "helm rollback failed; its own words are above",
+        where=f"release {' to revision '.join(positionals)}",
+        why="\n".join(state),
+        todo=f"helm pin history {name} shows where to go from here"
+        if state
+        else "helm list --all-namespaces lists releases with their namespaces",
+    )
 
 
-def _state(request: Request, name: str) -> str:
-    """After a failed rollback: what state the release, its objects and their pods are in, from the cluster."""
+def _state(request: Request, name: str) -> list[str]:
+    """After a failed rollback: what state the release, its objects and their pods are in, from the cluster; nothing when there is
+    no release."""
     try:
         now = release.read(request.helm, name)
-        lines = [f"revision {now.revision} is {now.status}"]
-        if Kubectl.available():
-            kubectl = Kubectl(request.helm)
-            live = verify.read_live(now, kubectl)
-            for check in (verify.live_check(live, kubectl), verify.pods_check(live, kubectl, None)):
-                lines += [f"{check.name}: {check.verdict}, {check.summary}", *(f"  {d}" for d in check.details[:10])]
+    except HelmFailed as error:
+        return [] if "not found" in error.why else [f"the state cannot be read: {error.why}"]
+    lines = [f"revision {now.revision} is {now.status}"]
+    try:
+        kubectl = Kubectl(request.helm)
+        live = verify.read_live(now, kubectl)
+        for check in (verify.live_check(live, kubectl), verify.pods_check(live, kubectl, None)):
+            lines += [f"{check.name}: {check.verdict}, {check.summary}", *(f"  {d}" for d in check.details[:10])]
     except HelmPinError as error:
-        return f"the state cannot be read: {error.what}"
-    return "\n".join(lines)
+        lines.append(f"what runs cannot be read: {error.what}: {error.why}")
+    return lines
 
 
 def is_dry_run(flags: Sequence[Given]) -> bool:
@@ -108,12 +142,12 @@ def _target(request: Request) -> Stored:
         latest = release.read(request.helm, name).revision
         wanted = latest - 1
         if not wanted:
-            raise HelmFailed(f"release {name} has no revision to roll back to", why="it has only one")
-    try:
-        return release.read(request.helm, name, wanted)
-    except HelmFailed as error:
-        error.todo = error.todo or f"helm pin history {name} lists the revisions that there are"
-        raise
+            raise HelmFailed(
+                f"release {name} has no revision to roll back to",
+                why="it has only one",
+                todo=f"helm pin verify {name} tells what runs",
+            )
+    return release.read(request.helm, name, wanted)
 
 
 def _preflight(request: Request, target: Stored, kubectl: Kubectl) -> DigestSet | None:
@@ -133,6 +167,12 @@ def _preflight(request: Request, target: Stored, kubectl: Kubectl) -> DigestSet 
             "--allow-unverified to go on without proof"
         )
         raise
+    if not kubectl.available():
+        raise HelmFailed(
+            "kubectl not found; nothing was changed",
+            why="--verify compares with the live cluster, which is read with kubectl, and there is none on PATH",
+            todo="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
+        )
     registries = verify.registries(request.settings, target, kubectl)
     (missing,) = verify.at_registry([record], registries)
     if missing.gone or missing.silent:
@@ -145,6 +185,8 @@ def _preflight(request: Request, target: Stored, kubectl: Kubectl) -> DigestSet 
             todo="roll back with an account that may read them, or without --verify",
         )
     images = verify.count(len(record.images), "image")
+    if target.status not in ("deployed", "superseded"):
+        output.say(f"Note: revision {target.revision} is {target.status}: its deployment did not end well.")
     output.say(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
     return record
 

@@ -12,8 +12,10 @@ from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.pin import release, verify
 from helmpin.pin.release import Stored
-from helmpin.pin.verify import FAILED, OK, SKIPPED, Check
+from helmpin.pin.verify import FAILED, OK, SKIPPED, UNKNOWN, Check
 
+LIVE = ("workloads", "pods")
+"""The checks that look at the live cluster."""
 MARKS = {OK: "32", FAILED: "31"}
 """ANSI colours of verdicts; the others are yellow."""
 
@@ -21,8 +23,8 @@ MARKS = {OK: "32", FAILED: "31"}
 def run(request: Request) -> int:
     """Print each check with its verdict. 4 when one failed; 5 when --registry was asked for and a registry did not answer; 1 when
     the cluster would not show something."""
-    stored = _stored(request)
-    checks = list(_checks(request, stored))
+    stored, is_current = _stored(request)
+    checks = list(_checks(request, stored, is_current))
     form = request.options["output"]
     if form == "table":
         _print(stored, checks)
@@ -36,16 +38,22 @@ def run(request: Request) -> int:
     return 1 if set(unread) - {"registry"} else 0
 
 
-def _stored(request: Request) -> Stored:
+def _stored(request: Request) -> tuple[Stored, bool]:
+    """The revision to verify, and whether it is the one that is to run."""
     name, revision = request.positionals[0], request.options["revision"]
     if revision is None:
-        return _deployed(request.helm, name)
+        return _current(request.helm, name), True
     if not (revision.isascii() and revision.isdigit() and int(revision)):
-        raise UsageError("--revision takes a number", why=f"it was given {revision!r}")
-    return release.read(request.helm, name, int(revision))
+        raise UsageError(
+            "--revision takes the number of a revision",
+            why=f"it was given {revision!r}",
+            todo=f"helm pin history {name} lists the revisions",
+        )
+    stored = release.read(request.helm, name, int(revision))
+    return stored, stored.status == "deployed"
 
 
-def _deployed(helm: Helm, name: str) -> Stored:
+def _current(helm: Helm, name: str) -> Stored:
     """The deployed revision: the latest, unless that one failed or is still on its way. The latest when none is deployed."""
     latest = release.read(helm, name)
     if latest.status == "deployed":
@@ -53,16 +61,17 @@ def _deployed(helm: Helm, name: str) -> Stored:
     history = json.loads(helm.run(["history", name, "-o", "json"]))
     deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
     if not deployed:
+        output.say(f"Revision {latest.revision} is {latest.status}; no revision of {name} is deployed.")
         return latest
     output.say(f"Revision {latest.revision} is {latest.status}; revision {deployed[-1]} is the one deployed.")
     return release.read(helm, name, deployed[-1])
 
 
-def _checks(request: Request, stored: Stored) -> Iterator[Check]:
+def _checks(request: Request, stored: Stored, is_current: bool) -> Iterator[Check]:
     first, record = verify.record_check(stored)
     yield first
     if record is None:
-        for name in ("manifest", "registry", "workloads", "pods"):
+        for name in ("manifest", "registry", *LIVE):
             yield Check(name, SKIPPED, "there is no record to compare with")
         return
     yield verify.manifest_check(stored, record)
@@ -72,13 +81,19 @@ def _checks(request: Request, stored: Stored) -> Iterator[Check]:
         yield Check("registry", SKIPPED, "not asked (--no-registry)")
     else:
         yield verify.registry_check(record, registries)
-    if stored.status != "deployed":
-        for name in ("workloads", "pods"):
-            yield Check(name, SKIPPED, f"revision {stored.revision} is {stored.status}: it is not what runs")
-        return
-    live = verify.read_live(stored, kubectl)
-    yield verify.live_check(live, kubectl)
-    yield verify.pods_check(live, kubectl, registries)
+    if not is_current:
+        for name in LIVE:
+            yield Check(name, SKIPPED, f"revision {stored.revision} is {stored.status}: another one is to run")
+    elif stored.status in ("uninstalled", "uninstalling"):
+        for name in LIVE:
+            yield Check(name, UNKNOWN, "nothing is to run", unread=(f"release {stored.release} is {stored.status}",))
+    elif not kubectl.available():
+        for name in LIVE:
+            yield Check(name, UNKNOWN, "the live cluster is read with kubectl", unread=("there is no kubectl on PATH",))
+    else:
+        live = verify.read_live(stored, kubectl)
+        yield verify.live_check(live, kubectl)
+        yield verify.pods_check(live, kubectl, registries)
 
 
 def _print(stored: Stored, checks: list[Check]) -> None:

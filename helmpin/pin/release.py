@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin.errors import VerificationFailed
+from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
 from helmpin.helm import Helm, Running
 from helmpin.image.reference import split
 from helmpin.pin import digestset
@@ -65,22 +66,51 @@ class Reading:
     """Reading one revision has been started; `result()` waits for it."""
 
     def __init__(self, helm: Helm, release: str, revision: int | None = None) -> None:
-        self._release = release
+        self._release, self._revision = release, revision
         at = ["--revision", str(revision)] if revision else []
         self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
         self._running: Running = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
 
     def result(self) -> Stored:
         """Raises HelmFailed."""
-        head, record, manifest, hooks, *_ = self._running.output().split(self._between)
+        try:
+            out = self._running.output()
+        except HelmFailed as error:
+            tell(error, self._release, self._revision)
+            raise
+        head, record, manifest, hooks, *_ = out.split(self._between)
         revision, _, status = head.strip().partition(" ")
         text = "" if record.strip() in ("", "<no value>") else record.strip()
         return Stored(self._release, int(revision), status, text, manifest, hooks)
 
 
+def tell(error: HelmFailed, release: str, revision: int | None = None) -> None:
+    """Add to helm's words about a stored release which one was asked for, and what to do."""
+    from helmpin.kubectl import advice
+
+    namespace, driver = os.environ.get("HELM_NAMESPACE") or "default", os.environ.get("HELM_DRIVER")
+    which = f"release {release}" + (f", revision {revision}" if revision else "")
+    error.where = [f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")]
+    if "not found" in error.why:
+        error.what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
+        revisions = f"helm pin history {release} lists its revisions, " if revision else ""
+        error.todo = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
+    else:
+        error.todo = advice(error.why, namespace)
+
+
 def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
     """One revision, or the latest. Raises HelmFailed."""
     return Reading(helm, release, revision).result()
+
+
+def images_of(revisions: Iterable[Stored]) -> dict[str, str]:
+    """The images of revisions, each with the last that has it: `as revision 2 (failed) says`."""
+    found: dict[str, str] = {}
+    for stored in sorted(revisions, key=lambda s: s.revision):
+        with suppress(HelmPinError):  # a manifest that is no YAML
+            found |= {use.image: f"as revision {stored.revision} ({stored.status}) says" for use in stored.uses()}
+    return found
 
 
 def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | None = None) -> list[str]:

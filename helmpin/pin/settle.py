@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Callable
 
@@ -13,11 +15,25 @@ PAUSE = 1.0
 
 
 def wait(look: Callable[[], Check], deadline: float) -> Check:
-    """Look until time can no longer change the verdict, or the deadline (time.monotonic()) is over. Shows progress."""
+    """Look until time can no longer change the verdict, or the deadline (time.monotonic()) is over.
+
+    Shows progress: a passing line on a terminal, elsewhere a line for each change.
+    """
+    told = ""
     while True:
         check = look()
         if check.verdict != UNKNOWN or not check.settles or time.monotonic() + PAUSE > deadline:
             output.progress("")
             return check
-        output.progress(f"waiting for {check.name}: {check.summary}")
+        line = f"waiting for {check.name}: {'; '.join((check.summary, *check.details[:1]))}"
+        if not sys.stderr.isatty() and line != told:
+            output.say(line)
+        told = line
+        output.progress(_cut(f"{line} ({deadline - time.monotonic():.0f} s left)"))
         time.sleep(PAUSE)
+
+
+def _cut(line: str) -> str:
+    """A line that a terminal shows without breaking it, so that the next one can overwrite it."""
+    columns = shutil.get_terminal_size().columns
+    return line if len(line) < columns else f"{line[: columns - 2]}…"

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.pin import release as one
@@ -145,7 +146,11 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _through_helm(helm: Helm, release: str, most: int) -> Iterator[Revision]:
-    rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
+    try:
+        rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
+    except HelmFailed as error:
+        one.tell(error, release)
+        raise
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
         readings = [one.Reading(helm, release, int(row["revision"])) for row in some]

@@ -10,18 +10,21 @@ from helmpin.config import Settings
 from helmpin.errors import RegistryUnavailable, VerificationFailed
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
-from helmpin.pin import release
+from helmpin.pin import release, storage
 from helmpin.pin.admission import suspects
 from helmpin.pin.digestset import DigestSet
-from helmpin.pin.live import Doubt, Object, Pods, Seen, compare_pods, compare_specs, identity, reported, with_images
+from helmpin.pin.live import Doubt, Object, Seen, compare_specs, identity, with_images
 from helmpin.pin.release import Stored
 from helmpin.pin.render import parse
+from helmpin.pin.running import Pods, compare_pods, reported
 from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
 
 if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain
 
 OK, FAILED, UNKNOWN, SKIPPED = "ok", "failed", "cannot tell", "skipped"
+MOST = 256
+"""Revisions of a release that are looked at, as helm history shows."""
 
 
 class Check(NamedTuple):
@@ -70,6 +73,7 @@ class Missing(NamedTuple):
 class Live(NamedTuple):
     """A release's objects that run images: (stored object, live object or None), and what could not be read."""
 
+    stored: Stored
     pairs: list[tuple[Object, Object | None]]
     unread: tuple[str, ...] = ()
 
@@ -165,7 +169,7 @@ def read_live(stored: Stored, kubectl: Kubectl) -> Live:
         now = found.get(identity(item, kubectl.namespace))
         if now is not None or not any(_is_about(error, item, mine) for error in errors):
             pairs.append((item, now))
-    return Live(pairs, tuple(errors))
+    return Live(stored, pairs, tuple(errors))
 
 
 def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
@@ -180,6 +184,10 @@ def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
 def live_check(live: Live, kubectl: Kubectl) -> Check:
     """Whether the live workload specs use the images of the stored manifest."""
     seen = compare_specs(live.pairs)
+    if seen.at_admission:
+        revisions = storage.revisions(kubectl.helm, live.stored.release, MOST).found
+        others = [r.stored for r in revisions if r.stored.revision != live.stored.revision]
+        seen = compare_specs(live.pairs, release.images_of(others))
     seen.notes += suspects(kubectl, seen.at_admission)
     return _judged("workloads", seen, live.unread, "live object", "as in the manifest")
 
@@ -206,21 +214,22 @@ _BETWEEN = {
     "Pod": (),
 }
 """What stands between an object of a kind and its pods."""
-CONTROLLERS = (
-    "apps/v1/deployments",
-    "apps/v1/statefulsets",
-    "apps/v1/daemonsets",
-    "apps/v1/replicasets",
-    "batch/v1/jobs",
-    "batch/v1/cronjobs",
-)
-"""What may stand between a custom resource and its pods."""
+RESOURCES = {
+    ("v1", "Pod"): "v1/pods",
+    ("apps/v1", "Deployment"): "apps/v1/deployments",
+    ("apps/v1", "StatefulSet"): "apps/v1/statefulsets",
+    ("apps/v1", "DaemonSet"): "apps/v1/daemonsets",
+    ("apps/v1", "ReplicaSet"): "apps/v1/replicasets",
+    ("batch/v1", "Job"): "batch/v1/jobs",
+    ("batch/v1", "CronJob"): "batch/v1/cronjobs",
+}
+"""Kubernetes' own kinds that run images or stand between a custom resource and its pods: (apiVersion, kind) → resource."""
 
 
 def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
     """The pods of the namespaces of live objects, with what stands between; and what could not be read."""
     there = [now for _, now in live.pairs if now is not None]
-    between = {r for now in there for r in _BETWEEN.get(str(now.get("kind")), CONTROLLERS)}
+    between = {r for now in there for r in _BETWEEN.get(str(now.get("kind")), RESOURCES.values())}
     population: list[Object] = list(there)
     unread: list[str] = []
     for namespace in sorted({str(now["metadata"].get("namespace") or kubectl.namespace) for now in there}):

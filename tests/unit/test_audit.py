@@ -125,7 +125,10 @@ def snapshot(
     revision = Revision(Stored("web", 1, status, "", manifest, ""), "prod", "", "web-1.0.0", "1", "")
     key = ("prod", "web")
     live = {identity(pod, ""): pod for pod in pods}
-    return Snapshot("", [revision], {key: revision}, {key: with_images(manifest)}, live, pods, pods, unread, True)
+    unseen = frozenset({("", "v1", "Pod")} if unread else ())
+    return Snapshot(
+        "", [revision], {key: [revision]}, {key: with_images(manifest)}, live, pods, pods, unread, unseen, True
+    )
 
 
 def pod(image_id: str, name: str = "web", image: str = "example.com/app:1") -> dict[str, Any]:
@@ -170,6 +173,30 @@ class TestJudge:
         assert "drift" not in found.kinds
         assert "Pod/web was not seen, and not everything could be read" in [f.text for f in found.findings]
 
+    def test_what_else_could_not_be_read_hides_nothing(self) -> None:
+        made = snapshot([], unread=("proxies is forbidden",))._replace(
+            unseen=frozenset({("", "example.com/v1", "Proxy")})
+        )
+        assert "drift" in judged(made)[1].kinds
+        elsewhere = made._replace(unseen=frozenset({("other", "v1", "Pod")}))
+        assert "drift" in judged(elsewhere)[1].kinds
+        here = made._replace(unseen=frozenset({("prod", "v1", "Pod")}))
+        assert "drift" not in judged(here)[1].kinds
+
+    def test_an_object_of_no_namespace(self) -> None:
+        mine = pod(f"example.com/app@{A}")
+        del mine["metadata"]["namespace"]
+        assert "drift" not in judged(snapshot([mine]))[1].kinds
+
+    def test_a_failed_revision_is_compared_all_the_same(self) -> None:
+        _, found = judged(snapshot([pod("", image="example.com/app:2")], status="failed"))
+        assert {"unknown", "drift"} <= set(found.kinds)
+
+    def test_one_digest_under_the_names_that_nodes_have_for_it(self) -> None:
+        pinned = f"example.com/app:1@{A}"
+        others = pod(f"docker://{B}", "elsewhere", image=pinned)  # the configuration's digest, say
+        assert judged(snapshot([pod(f"example.com/app@{A}", image=pinned), others]))[0].mixed == []
+
     def test_nothing_is_deployed(self) -> None:
         _, found = judged(snapshot([], status="pending-install"))
         assert "revision 1 is pending-install: none is deployed" in [f.text for f in found.findings]
@@ -179,5 +206,5 @@ class TestJudge:
         broken = POD.replace("{name: web}", "{name: [web")
         made = snapshot([])._replace(wanted={("prod", "web"): []})
         revision = made.deployed[0]._replace(stored=made.deployed[0].stored._replace(manifest=broken))
-        made = made._replace(deployed=[revision], latest={("prod", "web"): revision})
+        made = made._replace(deployed=[revision], revisions={("prod", "web"): [revision]})
         assert "unknown" in judged(made)[1].kinds

@@ -14,7 +14,7 @@ import pytest
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from helmpin.kubectl import Kubectl
+from helmpin.kubectl import Kubectl, advice
 from tests.support.workstation import CHECKOUT
 
 RECORDER = """\
@@ -156,3 +156,48 @@ def test_none_is_left_behind_by_a_signal(tmp_path: Path) -> None:
         assert process.wait(10) == 3
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_what_kinds_are_called(record: Path) -> None:
+    told = [
+        {"name": "policies", "kind": "Policy", "namespaced": False},
+        {"name": "policies/status", "kind": "Policy", "namespaced": False},
+    ]
+    (record / "first").write_text(json.dumps({"kind": "APIResourceList", "resources": told}))
+    found, failed = kubectl().resources(["example.com/v1", "v1", "example.com/v1"])
+    assert found["example.com/v1", "Policy"] == ("example.com/v1/policies", False)
+    assert failed == {}
+    assert sorted(call.partition("--raw=")[2] for call in calls(record)) == ["/api/v1", "/apis/example.com/v1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "failed"),
+    [
+        ("Error from server (NotFound): the server could not find the requested resource", False),
+        ("Error from server (ServiceUnavailable): the server is currently unable to handle the request", True),
+    ],
+)
+def test_a_version_that_is_gone_is_no_failure(record: Path, words: str, failed: bool) -> None:
+    (record / "errors").write_text(words)
+    (record / "status").write_text("1")
+    found, errors = kubectl().resources(["example.com/v1"])
+    assert (found, bool(errors)) == ({}, failed)
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ('secrets is forbidden: User "me" cannot list', "kubectl auth can-i --list --namespace shop"),
+        ('context "prod" does not exist', "kubectl config get-contexts"),
+        ("cannot locate context prod", "kubectl config get-contexts"),
+        ("context deadline exceeded", "kubectl cluster-info"),
+        ("dial tcp: connection refused", "kubectl cluster-info"),
+    ],
+)
+def test_advice(why: str, told: str, tmp_path: Path) -> None:
+    there, gone = tmp_path / "there", tmp_path / "gone"
+    there.touch()
+    assert told in advice(why, "shop", {"KUBECONFIG": f"{gone}{os.pathsep}{there}"})
+    if "forbidden" not in why:
+        assert f"there is no kubeconfig ({gone})" in advice(why, "shop", {"KUBECONFIG": str(gone)})
+        assert told in advice(why, "shop", {"KUBECONFIG": str(gone), "KUBERNETES_SERVICE_HOST": "10.96.0.1"})

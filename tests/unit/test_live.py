@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from helmpin.pin.live import Object, Pods, Seen, compare_pods, compare_specs, reported
+from helmpin.pin.live import RELEASE_NAME, Object, Seen, compare_specs
+from helmpin.pin.running import Pods, compare_pods, reported
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 APP = f"example.com/app:1@{A}"
@@ -65,6 +66,12 @@ def seen(*population: Object, live: Object | None = None) -> Seen:
     return compare_pods([(workload(now["kind"]), now)], Pods([now, *population]))
 
 
+IMAGE_FIELD: dict[str, Any] = {
+    "f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"app"}': {"f:image": {}}}}}}
+}
+"""The managed fields of who has set the image of a workload's container `app`."""
+
+
 class TestSpecs:
     def test_as_the_manifest_says(self) -> None:
         found = compare_specs([(workload(), workload())])
@@ -76,20 +83,51 @@ class TestSpecs:
 
     def test_who_set_it(self) -> None:
         now = workload(app="busybox")
-        path: dict[str, Any] = {
-            "f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"app"}': {"f:image": {}}}}}}
-        }
         now["metadata"]["managedFields"] = [
-            {"manager": "kubectl-set", "time": "2026-01-02T03:04:05Z", "fieldsV1": path}
+            {"manager": "kubectl-set", "time": "2026-01-02T03:04:05Z", "fieldsV1": IMAGE_FIELD}
         ]
         found = compare_specs([(workload(), now)])
         assert found.wrong[0].endswith("set by kubectl-set at 2026-01-02T03:04:05Z")
         assert found.at_admission == []
 
-    def test_what_admission_changed(self) -> None:
+    @pytest.mark.parametrize("helm", ["helm", "helm-3.22.0", "terraform-provider-helm_v2.12.1_x5"])
+    def test_what_admission_changed(self, helm: str) -> None:
+        """Whatever the program is called that puts helm's annotation there: it has set all of it, and admission changed it."""
         now = workload(app="mirror/app")
-        now["metadata"]["managedFields"] = [{"manager": "helm", "fieldsV1": {}}]
-        assert compare_specs([(workload(), now)]).at_admission == [now]
+        mine = {"f:metadata": {"f:annotations": {f"f:{RELEASE_NAME}": {}}}, **IMAGE_FIELD}
+        now["metadata"]["managedFields"] = [{"manager": helm, "fieldsV1": mine}]
+        found = compare_specs([(workload(), now)])
+        assert found.at_admission == [now]
+        assert found.wrong[0].endswith(": changed at admission")
+
+    def test_who_copies_a_whole_object_does_not_make_it(self) -> None:
+        now = workload(app="mirror/app")
+        whole = {"f:metadata": {"f:annotations": {f"f:{RELEASE_NAME}": {}}}, **IMAGE_FIELD}
+        now["metadata"]["managedFields"] = [
+            {"manager": "helm", "fieldsV1": {}},
+            {"manager": "kubectl", "fieldsV1": whole},
+        ]
+        found = compare_specs([(workload(), now)])
+        assert found.at_admission == []
+        assert found.wrong[0].endswith(": set by kubectl")
+
+    def test_what_another_revision_left(self) -> None:
+        now = workload(app="app:2")
+        now["metadata"]["managedFields"] = [{"manager": "helm", "fieldsV1": IMAGE_FIELD}]
+        found = compare_specs([(workload(), now)], {"app:2": "as revision 2 (failed) says"})
+        assert found.wrong[0].endswith(": as revision 2 (failed) says")
+        assert found.at_admission == []
+        found = compare_specs([(workload(), now)], {"": "left by somebody"})
+        assert (found.wrong[0].endswith(": left by somebody"), found.at_admission) == (True, [])
+        now["metadata"]["managedFields"].append({"manager": "kubectl-set", "fieldsV1": IMAGE_FIELD})
+        found = compare_specs([(workload(), now)], {"app:2": "as revision 2 (failed) says"})
+        assert found.wrong[0].endswith(": set by kubectl-set")
+
+    def test_a_job_that_removes_itself(self) -> None:
+        job = workload("Job")
+        job["spec"]["ttlSecondsAfterFinished"] = 60
+        found = compare_specs([(job, None)])
+        assert (found.wrong, len(found.notes)) == ([], 1)
 
     def test_gone(self) -> None:
         assert compare_specs([(workload(), None)]).wrong == ["Deployment/web is not in the cluster"]
@@ -151,7 +189,43 @@ class TestPods:
     def test_an_ephemeral_container_is_told_apart(self) -> None:
         mine = pod()
         mine["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "busybox"}]
-        assert "debug is not of the release" in seen(replica_set(), mine).notes[0]
+        found = seen(replica_set(), mine)
+        assert found.notes == ["Pod/web-2-x debug is not of the release (an ephemeral container): busybox"]
+        assert (found.right, found.wrong) == (2, [])
+
+    @pytest.mark.parametrize("maker", ["kube-controller-manager", "kube-controller-manager-1.37.2", "some-operator"])
+    def test_a_pod_that_admission_changed(self, maker: str) -> None:
+        """Whatever the controller is called that made it: it has set the owner references."""
+        mine = pod(app="mirror/app")
+        image = {"f:spec": {"f:containers": {'k:{"name":"app"}': {"f:image": {}}}}}
+        made = {"f:metadata": {"f:ownerReferences": {'k:{"uid":"web-2"}': {}}}, **image}
+        mine["metadata"]["managedFields"] = [{"manager": maker, "fieldsV1": made}]
+        found = seen(replica_set(), mine)
+        assert found.wrong[0].endswith(": changed at admission")
+        assert found.at_admission == [mine]
+        mine["metadata"]["managedFields"].append({"manager": "kubectl-edit", "fieldsV1": image})
+        found = seen(replica_set(), mine)
+        assert (found.wrong[0].endswith(": set by kubectl-edit"), found.at_admission) == (True, [])
+
+    @pytest.mark.parametrize(
+        ("image_id", "right", "doubts", "silent"),
+        [(f"example.com/data@{C}", 1, 0, 0), (f"example.com/data@{A}", 0, 1, 0), ("", 0, 0, 1)],
+    )
+    def test_an_image_volume(self, image_id: str, right: int, doubts: int, silent: int) -> None:
+        """As Kubernetes reports it with ImageVolumeWithDigest (API reference, VolumeMountStatus)."""
+        volume = {"name": "data", "image": {"reference": f"example.com/data:1@{C}"}}
+        now = workload()
+        now["spec"]["template"]["spec"]["volumes"] = [volume]
+        mine = pod()
+        mine["spec"]["volumes"] = [volume, {"name": "other", "emptyDir": {}}]
+        mount: dict[str, Any] = {"name": "data", "mountPath": "/data"}
+        if image_id:
+            mount["volumeStatus"] = {"image": {"imageRef": image_id}}
+        mine["status"]["containerStatuses"][0]["volumeMounts"] = [mount]
+        controller = replica_set()
+        controller["spec"] = now["spec"]
+        found = compare_pods([(now, now)], Pods([now, controller, mine]))
+        assert (found.right - 2, len(found.doubts), len(found.silent), found.wrong) == (right, doubts, silent, [])
 
     @pytest.mark.parametrize("status", [{}, {"phase": "Pending"}])
     def test_a_pod_without_a_status(self, status: dict[str, Any]) -> None:
@@ -167,6 +241,28 @@ class TestPods:
     def test_a_node_that_does_not_say(self) -> None:
         found = seen(replica_set(), pod(ids=("", B)))
         assert (found.right, found.settling, len(found.silent)) == (1, [], 1)
+
+    def test_a_pod_that_finds_no_node(self) -> None:
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+        mine = {**pod(), "status": {"phase": "Pending", "conditions": [condition]}}
+        assert seen(replica_set(), mine).settling[0] == "Pod/web-2-x init has not started: Unschedulable: 0/3 nodes"
+
+    @pytest.mark.parametrize(
+        ("kind", "status", "settles"),
+        [
+            ("Job", {}, True),
+            ("Job", {"conditions": [{"type": "Complete", "status": "True"}]}, False),
+            ("CronJob", {}, False),
+            ("Gateway", {}, False),
+        ],
+    )
+    def test_no_pod_of_what_keeps_none(self, kind: str, status: dict[str, Any], settles: bool) -> None:
+        found = seen(live=workload(kind, **status))
+        assert (found.right, found.wrong, bool(found.settling), bool(found.notes)) == (0, [], settles, not settles)
+
+    def test_an_object_that_is_gone_has_no_pods_to_vouch_for(self) -> None:
+        found = compare_pods([(workload(), None)], Pods([]))
+        assert (found.right, len(found.silent)) == (0, 1)
 
     def test_no_pod_at_all(self) -> None:
         assert seen(replica_set()).settling == ["Deployment/web wants 1 pods and has 0"]

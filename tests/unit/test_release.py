@@ -6,7 +6,7 @@ import pytest
 
 from helmpin.errors import VerificationFailed
 from helmpin.pin.digestset import DigestSet, Image
-from helmpin.pin.release import Stored, check, disagreements
+from helmpin.pin.release import Stored, check, disagreements, images_of
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 WEB = Image("docker.io/library/web:1", "web:1", A, "application/vnd.oci.image.index.v1+json", "values", ("image.tag",))
@@ -100,3 +100,14 @@ def test_a_record_that_was_changed_by_hand() -> None:
     with pytest.raises(VerificationFailed, match="record is not valid") as caught:
         check(stored(record=RECORD.to_json().replace(A, C)))
     assert "changed by hand" in caught.value.why
+
+
+def test_which_revision_has_an_image() -> None:
+    two, four = stored("web:2")._replace(revision=2), stored("web:4")._replace(revision=4, status="failed")
+    broken = stored()._replace(
+        revision=5, manifest="---\n# Source: shop/templates/pod.yaml\nkind: Pod\nspec: {containers: [{image: x"
+    )
+    found = images_of([four, broken, two])
+    assert found["web:2"] == "as revision 2 (deployed) says"
+    assert found["web:4"] == "as revision 4 (failed) says"
+    assert found[f"example.com/migrate:2@{B}"] == "as revision 4 (failed) says"
