@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -46,13 +47,14 @@ class Running:
         self._helm, self._args, self._started = helm, args, time.perf_counter()
         self._out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in output()
         self._err: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [helm.binary, *args],
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=self._out,
-            stderr=self._err,
-            env=helm.quiet_environment(),
-        )
+        with _started(args):
+            self._process = subprocess.Popen(
+                [helm.binary, *args],
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=self._out,
+                stderr=self._err,
+                env=helm.quiet_environment(),
+            )
         helm.running.add(self)
         if stdin is not None and self._process.stdin:
             with suppress(BrokenPipeError):
@@ -130,7 +132,8 @@ class Helm:
 
         started = time.perf_counter()
         sys.stdout.flush()
-        done = run([self.binary, *args], tee=True, env=self.environment())
+        with _started(args):
+            done = run([self.binary, *args], tee=True, env=self.environment())
         sys.stdout.flush()  # before what we say of it on standard error
         self.log(args, time.perf_counter() - started)
         return Finished(done.returncode, done.stderr or "")
@@ -200,6 +203,22 @@ class Helm:
         started = time.perf_counter()
         yield
         self.spent.append((what, time.perf_counter() - started))
+
+
+@contextmanager
+def _started(args: Sequence[str]) -> Iterator[None]:
+    """Raises HelmFailed for a program that the system does not start."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.E2BIG, errno.ENOENT, errno.EACCES, errno.EAGAIN, errno.ENOMEM):
+            raise
+        too_long = error.errno == errno.E2BIG
+        raise HelmFailed(
+            f"helm {args[0]} could not be started",
+            why=f"its arguments have {sum(map(len, args))} characters" if too_long else str(error),
+            todo="put what `helm pin plan -o values` prints into a values file" if too_long else "",
+        ) from None
 
 
 def parse_flags(help_text: str) -> dict[str, Flag]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
 MAX_LEVELS = 30
 """How deep a --set key may go (strvals.MaxNestedNameLevel)."""
+
+LONGEST = 100_000
+"""Bytes of JSON in one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
 
 class Setting(NamedTuple):
@@ -55,18 +58,31 @@ def arguments(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[st
             raise ValueError(f"helm has no --set for the key {path[0]!r}")
         if level < len(path):
             whole = path[:level]
-            changed = wholes.setdefault(whole, copy.deepcopy(lookup(values, whole)))
-            lookup(changed, path[level:-1])[path[-1]] = value
+            if whole not in wholes:
+                wholes[whole] = copy.deepcopy(lookup(values, whole))
+            lookup(wholes[whole], path[level:-1])[path[-1]] = value
         elif "\0" in value:
             wholes[path] = value
         else:
             scalars[key(path)] = value
     out: list[str] = []
     for path in sorted(wholes, key=key):  # what is above comes before what is in it
-        out += ["--set-json", f"{key(path)}={json.dumps(wholes[path], separators=(',', ':'))}"]
+        for name, value in _pieces(key(path), wholes[path]):
+            out += ["--set-json", f"{name}={value}"]
     for name in sorted(scalars):
         out += ["--set-string", f"{name}={text(scalars[name])}"]
     return out
+
+
+def _pieces(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A value as JSON; a list that is too long for one argument as an empty one and its elements."""
+    whole = json.dumps(value, separators=(",", ":"))
+    if len(whole) < LONGEST or not isinstance(value, list):
+        yield name, whole
+        return
+    yield name, "[]"
+    for i, item in enumerate(value):
+        yield from _pieces(f"{name}[{i}]", item)
 
 
 def reaches(path: Path) -> bool:

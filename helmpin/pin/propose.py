@@ -17,6 +17,8 @@ from helmpin.image.reference import split
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
+_IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
+_USUAL = {"tag", "digest"}
 _NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 _STEM = re.compile(
     r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
@@ -94,9 +96,12 @@ class Mentions:
         self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
 
     def after(self, key: str) -> list[str]:
-        """The keys read after `key`, then those read alone (inside `with`, or through a variable)."""
-        direct = sorted(self._after.get(key, set()))
-        return direct + sorted(self._after.get("", set()).difference(direct))
+        """The keys read after `key`, then those read alone (inside `with`, or through a variable), then the tags and digests
+        that a helper reads of what it is given, which it names as it likes."""
+        values = self._after.get("Values", set())
+        given = [keys for name, keys in self._after.items() if name not in values and not _IMAGE_KEY.search(name)]
+        tiers = [self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
+        return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
 
     def forms(self, key: str, digest: str) -> list[str]:
         """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
@@ -116,9 +121,11 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
     ladders = [(anchor, ladder) for anchor, ladder in ladders if ladder]
     strong = [(anchor, ladder) for anchor, ladder in ladders if _is_strong(anchor)] or ladders
     exact = [(anchor, ladder) for anchor, ladder in strong if _holds_tag(image, anchor, values)]
+    unnamed = list(_unnamed(image, digest, scope, values, mentions))
     if not strong:
-        return [ladder for ladder in [list(_by_tag(image, digest, scope, values))] if ladder]
+        return [ladder for ladder in [[*_by_tag(image, digest, scope, values), *unnamed]] if ladder]
     first = [ladder for _, ladder in exact or strong]
+    first[0] = first[0] + unnamed
     if exact:  # the others are tried after these, together with the first of them
         later = [way for anchor, ladder in strong if (anchor, ladder) not in exact for way in ladder]
         first[0] = first[0] + later
@@ -127,9 +134,7 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
 
 def _is_strong(anchor: Anchor) -> bool:
     """Whether the key itself says that it holds an image, or its map does."""
-    return bool(
-        _STRONG_KEY.search(_last_key(anchor.path)) or re.search(r"image$", _last_key(anchor.path[:-1]), re.IGNORECASE)
-    )
+    return bool(_STRONG_KEY.search(_last_key(anchor.path)) or _IMAGE_KEY.search(_last_key(anchor.path[:-1])))
 
 
 def _holds_tag(image: str, anchor: Anchor, values: Values) -> bool:
@@ -227,6 +232,27 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> 
     paths = [p for p in values.at(tag) if _TAG_KEY.search(_last_key(p)) and p[: len(scope)] == scope]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
         yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),), weak=True)
+
+
+def _unnamed(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mentions) -> Iterator[Way]:
+    """A map for an image, whose name the template gives where the values leave it out."""
+    tagged = f"{split(image)[1] or 'latest'}@{digest}"
+    for path, beside in _maps(values.tree, ()):
+        named = any(_NAME_KEY.search(k) and v for k, v in beside.items())
+        if named or path[: len(scope)] != scope or not _IMAGE_KEY.search(_last_key(path)):
+            continue
+        keys = [k for k in dict.fromkeys([*beside, *mentions.after(_last_key(path))]) if not beside.get(k)]
+        for k in filter(_DIGEST_KEY.fullmatch, keys):
+            yield from (Way("digest key", (Setting((*path, k), form),)) for form in mentions.forms(k, digest))
+        for k in filter(_TAG_KEY.fullmatch, keys):
+            yield Way("tag@digest", (Setting((*path, k), tagged),))
+
+
+def _maps(node: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    if isinstance(node, dict):
+        yield path, node
+        for key, child in node.items():
+            yield from _maps(child, (*path, key))
 
 
 def _shared_tags(tag: str, parent: Path, values: Values) -> list[Path]:

@@ -214,6 +214,7 @@ class Search:
             for use in group.uses:
                 if not group.ladders and use.key not in self.wrapped:
                     self._wrap(use)
+        self.wrapper.write()
 
     def _wrap(self, use: ImageUse) -> None:
         self.wrapped.add(use.key)

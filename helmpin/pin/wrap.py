@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections import defaultdict
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 PREFIX = "_helm-pin-"
 
@@ -28,25 +27,37 @@ class Templates(Protocol):
     def write(self, path: str, text: str) -> None: ...
 
 
+class Pins(NamedTuple):
+    """{image: pinned reference} for one template file: in `image:` lines, and anywhere."""
+
+    lines: dict[str, str]
+    anywhere: dict[str, str]
+
+
 class Wrapper:
     """The wrapped template files of one staged chart."""
 
     def __init__(self, staged: Templates) -> None:
         self._staged = staged
-        self._pins: dict[str, dict[str, str]] = defaultdict(dict)
-        """path → {pattern: pinned reference}"""
+        self._pins: dict[str, Pins] = {}
+        self._changed: set[str] = set()
 
     def pin(self, source: str, image: str, pinned: str, *, anywhere: bool = False) -> None:
         """Have the template `source` (as helm prints it after `# Source:`) write `pinned` where it writes `image`: in `image:`
-        lines, or anywhere."""
+        lines, or anywhere. Takes effect with `write`."""
         path = self._staged.source_to_path(source)
-        pins = self._pins[path]
-        if not pins:
+        if path not in self._pins:
             self._staged.rename(path, inner(path))
-        pattern = _anywhere(image) if anywhere else _line(image)
-        if pins.get(pattern) != pinned:
-            pins[pattern] = pinned
-            self._staged.write(path, wrapper(path, pins))
+            self._staged.write(path, "")  # a file of that name goes on being there
+        pins = self._pins.setdefault(path, Pins({}, {}))
+        (pins.anywhere if anywhere else pins.lines)[image] = pinned
+        self._changed.add(path)
+
+    def write(self) -> None:
+        """Write the wrapping templates that have changed."""
+        for path in self._changed:
+            self._staged.write(path, wrapper(path, self._pins[path]))
+        self._changed.clear()
 
 
 def inner(path: str) -> str:
@@ -54,26 +65,48 @@ def inner(path: str) -> str:
     return posixpath.join(posixpath.dirname(path), PREFIX + posixpath.basename(path))
 
 
-def wrapper(path: str, pins: dict[str, str]) -> str:
-    """The text of the template that wraps `path`."""
+def wrapper(path: str, pins: Pins) -> str:
+    """The text of the template that wraps `path`.
+
+    The image lines are found all at once, and what is in them is looked up: a replacement for each image would read the whole
+    text for each.
+    """
     within = (
         inner(path).rpartition("/templates/")[2] if "/templates/" in path else inner(path).removeprefix("templates/")
     )
-    steps = "".join(
-        f"{{{{- $text = regexReplaceAll {_go(pattern)} $text {_go('${1}' + pinned + '${2}')} }}}}\n"
-        for pattern, pinned in sorted(pins.items())
+    known = "".join(f" {_go(image)} {_go(pinned)}" for image, pinned in sorted(pins.lines.items()))
+    anywhere = "".join(
+        f"{{{{- $text = regexReplaceAll {_go(_anywhere(image))} $text {_go('${1}' + pinned + '${2}')} }}}}\n"
+        for image, pinned in sorted(pins.anywhere.items())
     )
-    return f"{{{{- $text := include (print $.Template.BasePath {_go('/' + within)}) . }}}}\n{steps}{{{{- $text }}}}"
-
-
-def _line(image: str) -> str:
-    """RE2: the value of an `image` (or an image volume's `reference`) key, in any YAML style, on its line or the next."""
     return (
-        r"""((?m:^|[\s,{\[])["']?(?:image|reference)["']?[ \t]*:[ \t]*"""
-        r"""(?:[&!][^\s]+[ \t]+)*(?:(?:[>|][+-]?)?[ \t]*\r?\n[ \t]+)?["']?)"""
-        + _literal(image)
-        + r"""(["']?(?:[\s,}\]]|$))"""
+        f"{{{{- $text := include (print $.Template.BasePath {_go('/' + within)}) . }}}}\n"
+        + (f"{{{{- $pins := dict{known} }}}}\n{_REPLACE}" if known else "")
+        + anywhere
+        + "{{- $text }}"
     )
+
+
+_LINE = (
+    r"""((?m:^|[\s,{\[])["']?(?:image|reference)["']?[ \t]*:[ \t]*"""
+    r"""(?:[&!][^\s]+[ \t]+)*(?:(?:[>|][+-]?)?[ \t]*\r?\n[ \t]+)?["']?)"""
+    r"""([^\s"',}\]]*[^\s"',}\]:])"""
+    r"""(["']?(?:[\s,}\]]|$))"""
+)
+"""RE2: an `image` (or an image volume's `reference`) key, its value in any YAML style on its line or the next, and what ends it."""
+_REPLACE = f"""\
+{{{{- $line := `{_LINE}` }}}}
+{{{{- $between := regexSplit $line $text -1 }}}}
+{{{{- $parts := list (first $between) }}}}
+{{{{- range $i, $match := regexFindAll $line $text -1 }}}}
+{{{{- $image := regexReplaceAll $line $match "${{2}}" }}}}
+{{{{- if hasKey $pins $image }}}}
+{{{{- $match = regexReplaceAll $line $match (print "${{1}}" (get $pins $image) "${{3}}") }}}}
+{{{{- end }}}}
+{{{{- $parts = append (append $parts $match) (index $between (add1 $i)) }}}}
+{{{{- end }}}}
+{{{{- $text = join "" $parts }}}}
+"""
 
 
 def _anywhere(image: str) -> str:

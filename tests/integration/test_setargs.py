@@ -131,6 +131,15 @@ def test_one_element_of_a_list(
     assert read_back(helm, chart, ["-f", str(own), "-f", str(pins)]) == wanted
 
 
+def test_a_list_longer_than_one_argument_may_be(helm: Path, chart: Path) -> None:
+    images = {"images": [{"name": f"app{i}", "image": {"tag": "v1", "args": ["x" * 100, i, None]}} for i in range(1000)]}
+    wanted = json.loads(json.dumps(images))
+    wanted["images"][999]["image"]["tag"] = "v2"
+    words = arguments([Setting(("images", 999, "image", "tag"), "v2")], images)
+    assert max(map(len, words)) < 2**17
+    assert read_back(helm, chart, words) == wanted
+
+
 def paths(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The paths of the scalars in a tree."""
     if isinstance(node, dict):

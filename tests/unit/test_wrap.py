@@ -9,13 +9,15 @@ import re
 
 import pytest
 
-from helmpin.pin.wrap import Wrapper, _anywhere, _line, inner, wrapper
+from helmpin.pin.wrap import _LINE, Pins, Wrapper, _anywhere, inner, wrapper
 
 IMAGE = "example.com/t/web:1.2.3"
 
 
 def pinned(text: str, image: str = IMAGE, *, anywhere: bool = False) -> str:
-    return re.sub((_anywhere if anywhere else _line)(image), r"\1PINNED\2", text)
+    if anywhere:
+        return re.sub(_anywhere(image), r"\1PINNED\2", text)
+    return re.sub(_LINE, lambda m: f"{m[1]}PINNED{m[3]}" if m[2] == image else m[0], text)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,9 @@ def pinned(text: str, image: str = IMAGE, *, anywhere: bool = False) -> str:
         "reference: {}",
         "image: {}\r\n",
         "name: x\nimage: {}",
+        "image:\n  image: {}",
+        "- image: other\n- image: {}",
+        '[{{"image":"other"}},{{"image":"{}"}}]',
     ],
 )
 def test_image_lines(text: str) -> None:
@@ -102,6 +107,7 @@ def test_a_file_is_moved_once_and_keeps_every_byte() -> None:
     wrap = Wrapper(chart)
     wrap.pin("app/templates/a/x.yaml", "web:1", "web:1@one")
     wrap.pin("app/templates/a/x.yaml", "db:1", "db:1@two")
+    wrap.write()
     assert chart.files["templates/a/_helm-pin-x.yaml"] == "the original"
     assert "web:1@one" in chart.files["templates/a/x.yaml"] and "db:1@two" in chart.files["templates/a/x.yaml"]
     assert set(chart.files) == {"templates/a/x.yaml", "templates/a/_helm-pin-x.yaml"}
@@ -116,5 +122,5 @@ def test_a_file_is_moved_once_and_keeps_every_byte() -> None:
     ],
 )
 def test_the_wrapper_includes_the_original_by_its_name(path: str, at: str) -> None:
-    assert f"include (print $.Template.BasePath `{at}`) ." in wrapper(path, {})
+    assert f"include (print $.Template.BasePath `{at}`) ." in wrapper(path, Pins({}, {}))
     assert inner(path).rpartition("/")[0] == path.rpartition("/")[0]
