@@ -7,6 +7,7 @@ import time
 from email.utils import mktime_tz, parsedate_tz
 
 from helmpin.image.reference import DOCKER_HUB, Reference, valid_digest
+from helmpin.registry import challenge
 from helmpin.registry.errors import Failure
 from helmpin.registry.said import printable
 from helmpin.registry.transport import Answer
@@ -24,6 +25,10 @@ def refusal(answer: Answer, repository: str, what: str, sources: str) -> Failure
         missing = f"{'manifest' if valid_digest(what) else 'tag'} {what} in {repository}"
         missing = f"repository {repository}" if code == "NAME_UNKNOWN" else missing
         return Failure("not-found", f"there is no {missing} ({said})", status=status)
+    if status == 401 and challenge.choose(challenge.parse(answer.challenges)) is None:
+        why = f"it wants to know who asks for {repository}, and does not say in which way ({said})"
+        todo = "look at what answers there: registries ask for Basic or Bearer authentication in WWW-Authenticate"
+        return Failure("unauthorized", why, todo, status=status)
     if status == 401:
         why = (
             f"the credentials from {sources} were refused" if sources else "credentials are wanted, and none were found"

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class Server(NamedTuple):
     """A running registry."""
 
     host: str
-    """127.0.0.1:PORT."""
+    """127.0.0.1:PORT, or [::1]:PORT."""
     scheme: str = "http"
     headers: Mapping[str, str] = {}
     """What filling it needs."""
@@ -147,12 +147,13 @@ def distribution(
     auth: Mapping[str, Any] | None = None,
     tls: Mapping[str, Any] | None = None,
     proxy: str = "",
+    address: str = "127.0.0.1",
     **server: Any,
 ) -> Iterator[Server]:
     """CNCF distribution (`registry`, 3.x) or Debian's docker-registry (2.8). auth, tls, proxy: as it is configured."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    host = f"127.0.0.1:{port}"
+    host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "info", "accesslog": {"disabled": False}},
@@ -169,7 +170,7 @@ def distribution(
         [str(binary(program)), "serve", str(folder / "config.yml")],
         folder,
         {**environ, "OTEL_TRACES_EXPORTER": "none"},
-        port,
+        (address, port),
     ):
         yield Server(host, "https" if tls else "http", log=folder / "log", **server)
 
@@ -180,21 +181,21 @@ def crane_registry(folder: Path) -> Iterator[Server]:
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     environ = {**os.environ, "PORT": str(port)}
-    with running([str(binary("crane")), "registry", "serve", "--address", f"127.0.0.1:{port}"], folder, environ, port):
+    command = [str(binary("crane")), "registry", "serve", "--address", f"127.0.0.1:{port}"]
+    with running(command, folder, environ, ("127.0.0.1", port)):
         yield Server(f"127.0.0.1:{port}", log=folder / "log")
 
 
 @contextmanager
-def running(command: list[str], folder: Path, environ: Mapping[str, str], port: int) -> Iterator[None]:
-    """A server, from when its port answers until the end of the block. Its output is in `folder`/log."""
+def running(command: list[str], folder: Path, environ: Mapping[str, str], address: tuple[str, int]) -> Iterator[None]:
+    """A server, from when its address answers until the end of the block. Its output is in `folder`/log."""
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environ) as process:
         try:
             for _ in range(200):
                 if process.poll() is not None:
                     raise RuntimeError(f"{command[0]} ended: {(folder / 'log').read_text()[-2000:]}")
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
+                with suppress(OSError), socket.create_connection(address, 1):
+                    break
                 time.sleep(0.05)
             yield
         finally:

@@ -9,12 +9,14 @@ import socket
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, describe, resolve
+from helmpin.registry.keychain import ConfigFile
 from tests.support import registry_servers
 from tests.support.asking import NOTHING, digest_of, error_of, keychain, said
 from tests.support.hostile import Hostile, Request, reset, response, serve
@@ -95,6 +97,24 @@ class TestNoConnection:
         assert {error.kind for error in errors.values()} == {"unreachable"}
         assert all(error.reference == reference for reference, error in errors.items())
         assert took < 5
+
+    def test_one_that_takes_no_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As behind a firewall that drops packets: its queue is full, and the system lets nobody wait in it."""
+        monkeypatch.setattr("helmpin.registry.transport.CONNECT_TIMEOUT", 1.0)
+        with socket.socket() as full, ExitStack() as stack:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for _ in range(4):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            host = f"127.0.0.1:{full.getsockname()[1]}"
+            begun = time.monotonic()
+            answers = resolve([Reference.parse(f"{host}/app{i}:v1") for i in range(50)], RegistrySettings(), NOTHING)
+            took = time.monotonic() - begun
+        errors = [answer for answer in answers.values() if isinstance(answer, RegistryError)]
+        assert len(errors) == 50 and {error.kind for error in errors} == {"timeout"} and took < 4
+        assert host in errors[0].reason and "connection" in errors[0].reason and "firewall" in errors[0].todo
 
     def test_one_that_hangs_holds_up_nobody(self) -> None:
         def silent(*_: object) -> None:
@@ -560,6 +580,29 @@ class TestChallenges:
                 f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)})
             )
         assert error.kind in ("unauthorized", "bad-answer") and SECRET not in said(error)
+
+    @pytest.mark.parametrize("headers", [{}, {"WWW_Authenticate": "Negotiate"}, {"WWW_Authenticate": "Bearer x=y"}])
+    def test_a_401_that_does_not_say_what_it_wants(self, headers: dict[str, str], tmp_path: Path) -> None:
+        """Logging in once more would not help: credentials are there."""
+        with serve(lambda *_: response("401 No", **headers)) as hostile:
+            chain = keychain(tmp_path, {hostile.host: ("alice", SECRET)})
+            error = error_of(f"{hostile.host}/team/app:v1", QUICK, chain)
+            assert _seen(hostile) == []
+        assert (error.kind, error.status) == ("unauthorized", 401)
+        assert "team/app" in error.reason and "in which way" in error.reason and "login" not in error.todo
+
+    @pytest.mark.parametrize("entry", [{"auth": "YWxpY2U6czNjcjN0LXBhc3N3MHJk"}, {"identitytoken": SECRET}])
+    def test_a_token_server_that_redirects_leads_no_credentials_away(self, entry: dict[str, str]) -> None:
+        with (
+            serve(lambda *_: response("200 OK", json.dumps({"token": TOKEN}).encode())) as thief,
+            serve(lambda *_: response("307 Go", Location=f"http://{thief.host}/token")) as tokens,
+        ):
+            challenge = f'Bearer realm="http://{tokens.host}/token"'
+            with serve(lambda *_: response("401 No", WWW_Authenticate=challenge)) as hostile:
+                config = json.dumps({"auths": {hostile.host: entry}})
+                error = error_of(f"{hostile.host}/team/app:v1", QUICK, ConfigFile("test", config))
+            assert tokens.requests and thief.requests == []
+        assert error.kind == "bad-answer" and tokens.host in error.reason and SECRET not in said(error)
 
     def test_a_token_server_in_the_clear_gets_nothing(self, tmp_path: Path) -> None:
         """Nothing is asked at http://elsewhere, whose address no packet reaches anyway (RFC 5737)."""

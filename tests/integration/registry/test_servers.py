@@ -90,6 +90,12 @@ def test_a_tag_that_moves(served: Server) -> None:
     assert digest_of(f"{served.host}/team/moving:latest@{first}") == first
 
 
+def test_by_ipv6(tmp_path: Path) -> None:
+    with registry_servers.distribution(tmp_path, address="::1") as served:
+        digest, _ = served.push_image("team/app", "v1")
+        assert digest_of(f"{served.host}/team/app:v1") == digest
+
+
 def test_each_distinct_reference_once(tmp_path: Path) -> None:
     with registry_servers.distribution(tmp_path) as served:
         digests = {

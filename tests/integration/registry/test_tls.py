@@ -7,9 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from helmpin.errors import UsageError
 from helmpin.registry import RegistrySettings
+from helmpin.registry.transport import _tls_context
 from tests.support import registry_servers
 from tests.support.asking import digest_of, error_of, keychain
 from tests.support.hostile import response, serve
@@ -49,6 +56,19 @@ def _at(server: Server, name: str) -> str:
 def test_a_private_authority(served: Server, authority: Authority, name_here: Named) -> None:
     name_here(NAME)
     assert digest_of(_at(served, NAME), RegistrySettings(ca_file=str(authority.file)))
+
+
+def test_the_store_of_the_system(
+    served: Server, authority: Authority, name_here: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE is where OpenSSL, and Go with it, find that store."""
+    name_here(NAME)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    _tls_context.cache_clear()
+    try:
+        assert digest_of(_at(served, NAME))
+    finally:
+        _tls_context.cache_clear()
 
 
 def test_one_that_is_not_trusted(served: Server, name_here: Named) -> None:
@@ -99,16 +119,34 @@ class TestClientCertificate:
         assert error.kind == "unreachable" and "client certificate" in f"{error.reason} {error.todo}"
 
 
-@pytest.mark.parametrize("content", [None, "", "junk"], ids=["missing", "empty", "junk"])
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), ("", "not PEM"), ("junk", "not PEM")], ids=["missing", "empty", "junk"]
+)
 @pytest.mark.parametrize("field", ["ca_file", "client_cert"])
-def test_files_that_cannot_be_used(tmp_path: Path, name_here: Named, content: str | None, field: str) -> None:
+def test_files_that_cannot_be_used(tmp_path: Path, name_here: Named, content: str | None, why: str, field: str) -> None:
     name_here(NAME)
     file = tmp_path / "file.pem"
     if content is not None:
         file.write_text(content)
+    settings = RegistrySettings(**{field: str(file)}, named=((str(file), "HELM_PIN_HERE"), ("else", "not named")))
     with pytest.raises(UsageError) as caught:
-        digest_of(f"{NAME}:1/team/app:v1", RegistrySettings(**{field: str(file)}))
-    assert str(file) in caught.value.message()
+        digest_of(f"{NAME}:1/team/app:v1", settings)
+    assert caught.value.where == [f"HELM_PIN_HERE: {file}"] and why in caught.value.why
+
+
+def test_a_client_key_that_cannot_be_used(authority: Authority, tmp_path: Path, name_here: Named) -> None:
+    name_here(NAME)
+    cert, key = authority.sign("client")
+    (tmp_path / "encrypted").write_bytes(
+        load_pem_private_key(key.read_bytes(), None).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"s3cr3t")
+        )
+    )
+    for name, why in (("absent", "No such file"), ("encrypted", "the key is encrypted")):
+        key = tmp_path / name
+        with pytest.raises(UsageError) as caught:
+            digest_of(f"{NAME}:1/team/app:v1", RegistrySettings(client_cert=str(cert), client_key=str(key)))
+        assert why in caught.value.why and str(key) in caught.value.where
 
 
 class TestPlainHttp:
