@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import cluster as clusters
@@ -52,30 +52,53 @@ def measure(helm: str, cluster: clusters.Cluster, folder: Path, runs: int, revis
         return time.perf_counter() - started
 
     run("plugin", "install", str(ROOT))
-    run("create", "web")
     registry = cluster.env["HELM_PIN_DEMO_REGISTRY"]
     push(registry, "web", "latest", "A")
-    values = Path(folder / "web" / "values.yaml")
-    text = (
-        values.read_text().replace("repository: nginx", f"repository: {registry}/web").replace('tag: ""', "tag: latest")
-    )
-    values.write_text(text)
-    (folder / "web" / "templates" / "tests" / "test-connection.yaml").unlink()
+    for chart in ("web", "stack"):
+        run("create", chart)
+        values = folder / chart / "values.yaml"
+        text = values.read_text().replace("repository: nginx", f"repository: {registry}/web")
+        values.write_text(text.replace('tag: ""', "tag: latest"))
+        (folder / chart / "templates" / "tests" / "test-connection.yaml").unlink()
+    add_dashboards(folder / "stack")
     for _ in range(revisions):
-        run("upgrade", "--install", "plain", "./web")
-        run("pin", "upgrade", "--install", "pinned", "./web")
-    cases: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-        "--version (beside helm version)": (lambda: run("pin", "--version"), lambda: run("version")),
-        "template": (lambda: run("pin", "template", "web", "./web"), lambda: run("template", "web", "./web")),
-        "upgrade": (lambda: run("pin", "upgrade", "pinned", "./web"), lambda: run("upgrade", "plain", "./web")),
-        f"history of {revisions}+ revisions": (
-            lambda: run("pin", "history", "pinned"),
-            lambda: run("history", "plain"),
+        for chart in ("web", "stack"):
+            run("upgrade", "--install", f"{chart}-plain", f"./{chart}")
+            run("pin", "upgrade", "--install", f"{chart}-pinned", f"./{chart}")
+    cases: list[tuple[str, Sequence[str], Sequence[str]]] = [
+        ("--version (beside helm version)", ["pin", "--version"], ["version"]),
+        *(
+            case
+            for chart in ("web", "stack")
+            for case in (
+                (f"template {chart}", ["pin", "template", "x", f"./{chart}"], ["template", "x", f"./{chart}"]),
+                (
+                    f"upgrade {chart}",
+                    ["pin", "upgrade", f"{chart}-pinned", f"./{chart}"],
+                    ["upgrade", f"{chart}-plain", f"./{chart}"],
+                ),
+                (
+                    f"history {chart}, {revisions} revisions",
+                    ["pin", "history", f"{chart}-pinned", "--max", str(revisions)],
+                    ["history", f"{chart}-plain", "--max", str(revisions)],
+                ),
+            )
         ),
-    }
+    ]
+    print("web: what `helm create` makes. stack: the same and 40 ConfigMaps of 15 KB, as a monitoring stack's dashboards")
     print(f"{'':34}{'helm pin':>10}{'helm':>10}{'ratio':>8}   medians of {runs}, ms, in turn")
-    for name, (ours, theirs) in cases.items():
-        ours(), theirs()
-        pairs = [(ours(), theirs()) for _ in range(runs)]
+    for name, ours, theirs in cases:
+        run(*ours), run(*theirs)
+        pairs = [(run(*ours), run(*theirs)) for _ in range(runs)]
         a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
         print(f"{name:34}{a * 1000:10.0f}{b * 1000:10.0f}{a / b:8.2f}")
+
+
+def add_dashboards(chart: Path) -> None:
+    """Give a chart as much text as charts with dashboards have, no easier to compress."""
+    words = [f"{i * 7919 % 9973:x}" for i in range(2500)]
+    for i in range(40):
+        text = " ".join(words[(i * 61 + j * j) % len(words)] for j in range(3500))
+        (chart / "templates" / f"dashboard-{i}.yaml").write_text(
+            f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{{{ .Release.Name }}}}-{i}\ndata:\n  dashboard: {text}\n"
+        )

