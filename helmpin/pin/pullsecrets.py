@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from helmpin.errors import UsageError
 from helmpin.image.find import CONTAINER_LISTS
@@ -23,41 +23,75 @@ from helmpin.registry.settings import RegistrySettings
 _KEYS = (".dockerconfigjson", ".dockercfg")
 
 
+class _Rendered(NamedTuple):
+    """What a render says of pulling."""
+
+    names: set[str]
+    """The Secrets that pod specs name."""
+    accounts: set[str]
+    """The service accounts of pod specs that name none."""
+    of_accounts: dict[str, set[str]]
+    """The Secrets that its own service accounts name."""
+    secrets: list[tuple[str, Any]]
+    """Its own pull Secrets: (name, document). On the first install the cluster has neither these nor the accounts."""
+
+
 def keychain(render: Render, kubectl: Kubectl, settings: RegistrySettings) -> Keychain:
-    """What is held here, then the pull Secrets of the render's pods. Raises HelmFailed, or UsageError for a malformed Secret."""
-    names, accounts = _wanted(render)
-    names |= _of_accounts(kubectl, accounts)
-    found = []
+    """What is held here, then the pull Secrets of the render's pods: those of the render itself, and the cluster's. Raises
+    HelmFailed, or UsageError for a malformed Secret."""
+    rendered = _rendered(render)
+    names = rendered.names | _of_accounts(kubectl, rendered.accounts)
+    names = names.union(*(rendered.of_accounts.get(account, ()) for account in rendered.accounts))
+    found = [(f"Secret/{name}", document) for name, document in rendered.secrets if name in names]
     if names:
         for item in kubectl.items(["get", "secrets", *sorted(names), "--ignore-not-found"]):
-            name, data = item["metadata"]["name"], item.get("data") or {}
-            found += [(f"Secret/{name}", _document(data[key], name)) for key in _KEYS if key in data]
+            found += [(f"Secret/{_name(item)}", document) for document in _documents(item)]
     try:
         return Chain(default(settings), pull_secrets(found))
     except Failure as error:
         raise UsageError("a pull Secret cannot be used", why=error.reason, todo=error.todo) from None
 
 
-def _wanted(render: Render) -> tuple[set[str], set[str]]:
-    """The names of the Secrets that the pod specs name, and of the service accounts of those that name none."""
-    names: set[str] = set()
-    accounts: set[str] = set()
+def _rendered(render: Render) -> _Rendered:
+    found = _Rendered(set(), set(), {}, [])
     for document in render.documents:
-        if any(word in document.text for word in CONTAINER_LISTS):
+        if any(word in document.text for word in (*CONTAINER_LISTS, "imagePullSecrets", *_KEYS)):
             for item in document.objects():
+                kind = item.get("kind") if isinstance(item, dict) else ""
+                if kind == "ServiceAccount":
+                    found.of_accounts[_name(item)] = _named(item)
+                elif kind == "Secret":
+                    found.secrets.extend((_name(item), document) for document in _documents(item))
                 for pod in _pod_specs(item):
-                    mine = [s.get("name") for s in pod.get("imagePullSecrets") or [] if isinstance(s, dict)]
-                    names.update(str(name) for name in mine if name)
+                    mine = _named(pod)
+                    found.names.update(mine)
                     if not mine:
-                        accounts.add(str(pod.get("serviceAccountName") or "default"))
-    return names, accounts
+                        found.accounts.add(str(pod.get("serviceAccountName") or "default"))
+    return found
 
 
 def _of_accounts(kubectl: Kubectl, accounts: set[str]) -> set[str]:
     if not accounts:
         return set()
     found = kubectl.items(["get", "serviceaccounts", *sorted(accounts), "--ignore-not-found"])
-    return {str(s["name"]) for account in found for s in account.get("imagePullSecrets") or [] if s.get("name")}
+    return set().union(*map(_named, found))
+
+
+def _named(holder: dict[str, Any]) -> set[str]:
+    """The Secrets that a pod spec or a service account names."""
+    listed = holder.get("imagePullSecrets")
+    names = [s.get("name") for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
+    return {str(name) for name in names if name}
+
+
+def _name(item: dict[str, Any]) -> str:
+    return str(_mapping(item, "metadata").get("name"))
+
+
+def _mapping(item: dict[str, Any], key: str) -> dict[str, Any]:
+    """What a chart renders is not checked by anybody yet."""
+    value = item.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _pod_specs(node: Any) -> Iterator[dict[str, Any]]:
@@ -71,13 +105,19 @@ def _pod_specs(node: Any) -> Iterator[dict[str, Any]]:
             yield from _pod_specs(child)
 
 
-def _document(data: str, name: str) -> Any:
-    try:
-        loaded = json.loads(base64.b64decode(data, validate=True))
-    except (binascii.Error, ValueError):
-        loaded = None
-    if not isinstance(loaded, dict):
-        raise UsageError(
-            "a pull Secret cannot be used", where=f"Secret/{name}", why="it does not hold a docker configuration"
-        )
-    return loaded
+def _documents(secret: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The docker configurations in a Secret. Raises UsageError when one is none."""
+    data, plain = _mapping(secret, "data"), _mapping(secret, "stringData")
+    for key in _KEYS:
+        if key in data or key in plain:
+            try:
+                loaded = json.loads(plain[key] if key in plain else base64.b64decode(data[key], validate=True))
+            except (binascii.Error, ValueError, TypeError, RecursionError):
+                loaded = None
+            if not isinstance(loaded, dict):
+                raise UsageError(
+                    "a pull Secret cannot be used",
+                    where=f"Secret/{_name(secret)}",
+                    why="it does not hold a docker configuration",
+                )
+            yield loaded

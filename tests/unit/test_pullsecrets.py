@@ -70,3 +70,21 @@ def test_a_secret_that_holds_no_configuration_is_named(monkeypatch: pytest.Monke
     with pytest.raises(UsageError) as caught:
         pullsecrets.keychain(parse(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
     assert caught.value.where == ["Secret/mine"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "kind: ServiceAccount\nimagePullSecrets: 7",
+        "kind: ServiceAccount\nmetadata: x\nimagePullSecrets: [7, {name: }, {}]",
+        "kind: Secret\nmetadata: []\ndata: .dockerconfigjson",
+        "- .dockerconfigjson",
+        "kind: Pod\nspec: {imagePullSecrets: {name: x}, containers: [7]}",
+    ],
+)
+def test_odd_objects_in_a_render(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, odd: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    render = parse(f"---\n# Source: web/templates/odd.yaml\n{odd}\n{RENDER}")
+    cluster = Cluster({"mine": docker("x.example", "me")})
+    keychain = pullsecrets.keychain(render, cluster, RegistrySettings())  # type: ignore[arg-type]
+    assert len(list(keychain.find("x.example", "a"))) == 1
