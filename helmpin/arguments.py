@@ -72,9 +72,16 @@ def _known(name: str, flags: Mapping[str, Flag]) -> Flag:
         raise UsageError(
             f"unknown flag: {name}",
             why="neither helm-pin nor this helm has it",
-            todo=f"did you mean {' or '.join(sorted(close)[:3])}?" if close else "see --help",
+            todo=f"did you mean {' or '.join(_closest(name, close))}?" if close else "see --help",
         )
     return flags[name]
+
+
+def _closest(name: str, flags: Iterable[str]) -> list[str]:
+    """The three that begin most like it."""
+    from os.path import commonprefix
+
+    return sorted(sorted(flags), key=lambda flag: -len(commonprefix([name, flag])))[:3]
 
 
 def words(given: Iterable[Given]) -> list[str]:

@@ -80,6 +80,7 @@ def read(
 ) -> Settings:
     """The settings from the flags given, the environment and the file.
 
+    options: by name, those that the command has; None or () for one that was not given.
     stdin: where --registry-password-stdin reads the password, to its end; None for standard input.
     Raises UsageError, naming where the bad value stands.
     """
@@ -160,7 +161,9 @@ def _pem_file(sources: _Sources, name: str) -> _Given | None:
 
 def _login(sources: _Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Credential], ...]:
     """The one login that flags and environment can give, for its host alone. The password is in no message, nor is a
-    user name, which may hold one by mistake."""
+    user name, which may hold one by mistake. A command that asks no registry does not mind half of one."""
+    if LOGIN not in sources.options:
+        return ()
     login, where = sources(LOGIN)
     from_stdin, password = bool(sources.options.get(LOGIN_STDIN)), sources.environ.get(PASSWORD, "")
     if login is None:

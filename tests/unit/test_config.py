@@ -26,7 +26,7 @@ def settings(
 ) -> Settings:
     if file is not None:
         (folder / ".helm-pin.yaml").write_text(file)
-    return read(options, environ, folder, None if stdin is None else io.BytesIO(stdin))
+    return read({"registry-username": None, **options}, environ, folder, None if stdin is None else io.BytesIO(stdin))
 
 
 def refusal(folder: Path, *given: Any, **more: Any) -> UsageError:
@@ -247,6 +247,11 @@ class TestLogin:
         error = refusal(tmp_path, options, environ)
         assert says in error.what and error.where == [where] and error.todo
         assert "s3cr3t" not in error.message()
+
+    @pytest.mark.parametrize("variable", sorted(LOGIN))
+    def test_half_of_it_does_not_stop_a_command_that_asks_no_registry(self, tmp_path: Path, variable: str) -> None:
+        """As `helm pin history` in a job whose upgrades give the other half as a flag, or pipe it in."""
+        assert read({}, {variable: LOGIN[variable]}, tmp_path).registry.credentials == ()
 
     @pytest.mark.parametrize(
         ("login", "why"),
