@@ -68,20 +68,15 @@ def _with_next(flag: Flag, word: str, words: Iterable[str]) -> Given:
 
 def _known(name: str, flags: Mapping[str, Flag]) -> Flag:
     if name not in flags:
+        from difflib import get_close_matches
+
         close = [f for f in flags if f.startswith("--") and f.startswith(name[:6])] if name.startswith("--") else []
         raise UsageError(
             f"unknown flag: {name}",
             why="neither helm-pin nor this helm has it",
-            todo=f"did you mean {' or '.join(_closest(name, close))}?" if close else "see --help",
+            todo=f"did you mean {' or '.join(get_close_matches(name, close, 3, 0))}?" if close else "see --help",
         )
     return flags[name]
-
-
-def _closest(name: str, flags: Iterable[str]) -> list[str]:
-    """The three that begin most like it."""
-    from os.path import commonprefix
-
-    return sorted(sorted(flags), key=lambda flag: -len(commonprefix([name, flag])))[:3]
 
 
 def words(given: Iterable[Given]) -> list[str]:
