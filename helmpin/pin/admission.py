@@ -15,11 +15,11 @@ _POLICIES = f"{_ROOM}/mutatingadmissionpolicies"
 
 def suspects(kubectl: Kubectl, changed: Iterable[Object]) -> tuple[str, ...]:
     """One line for each webhook or policy whose rules cover one of the changed objects, or why they cannot be named."""
-    kinds = {
-        (str(item.get("apiVersion", "")).rpartition("/")[0], f"{str(item.get('kind')).lower()}s") for item in changed
-    }
-    if not kinds:
+    wanted = {(str(item.get("apiVersion")), str(item.get("kind"))) for item in changed}
+    if not wanted:
         return ()
+    known, failed = kubectl.resources(version for version, _ in wanted)
+    kinds = {(kind[0].rpartition("/")[0], known[kind].name.rpartition("/")[2]) for kind in wanted if kind in known}
     answers = kubectl.lists([_WEBHOOKS, _POLICIES])
     found = [line for item in answers[_WEBHOOKS].items for line in _webhooks(item, kinds)]
     for item in answers[_POLICIES].items:
@@ -27,7 +27,8 @@ def suspects(kubectl: Kubectl, changed: Iterable[Object]) -> tuple[str, ...]:
         if _covers(rules, kinds):
             found.append(f"MutatingAdmissionPolicy/{item['metadata']['name']}")
     lines = [f"it may be {line}" for line in found]
-    return (*lines, *(f"which webhook it was cannot be told: {error}" for error in answers[_WEBHOOKS].errors))
+    errors = [*answers[_WEBHOOKS].errors, *(line for errors in failed.values() for line in errors)]
+    return (*lines, *(f"which webhook it was cannot be told: {error}" for error in errors))
 
 
 def _webhooks(configuration: Object, kinds: set[tuple[str, str]]) -> Iterator[str]:

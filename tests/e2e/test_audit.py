@@ -18,6 +18,7 @@ from tests.conftest import cluster_for_tests
 from tests.support import app as apps
 from tests.support import browser
 from tests.support.app import App, eventually
+from tests.support.custom import DEFINITIONS, custom_kind
 from tests.support.workstation import Finished, Workstation
 
 
@@ -40,6 +41,11 @@ def audited(machine: Workstation, *args: str) -> tuple[int, dict[str, dict[str, 
     assert done.stdout, done.stderr
     data = json.loads(done.stdout)
     return done.status, {r["release"]: r for r in data["contexts"][0]["releases"]}, data
+
+
+def served(cluster: Cluster, group: str) -> bool:
+    """Whether the API server has a group."""
+    return group in {each["name"] for each in cluster.api("GET", "/apis")["groups"]}
 
 
 def findings(release: dict[str, Any], kind: str) -> str:
@@ -141,6 +147,61 @@ class TestFindings:
         assert mixed["image"] == app.image()
         assert {digest: len(pods) for digest, pods in mixed["pods"].items()} == {a: 1, b: 1}
 
+    def test_an_object_that_is_gone_though_something_else_cannot_be_read(self, app: App) -> None:
+        app.push("A")
+        app.deploy()
+        app.deploy(name="other")
+        broken = json.dumps({"data": {"release": "bm9uc2Vuc2U="}})
+        app.machine.kubectl("patch", "secret", "sh.helm.release.v1.other.v1", "--type=merge", "-p", broken)
+        app.machine.kubectl("delete", "deployment", "app")
+        status, releases, data = audited(app.machine)
+        assert status == 4
+        assert findings(releases["app"], "drift") == "Deployment/app is not in the cluster"
+        assert "sh.helm.release.v1.other.v1 holds no release" in data["contexts"][0]["unread"][0]
+
+    @pytest.mark.parametrize("namespaced", [True, False])
+    def test_custom_resources(self, app: App, cluster: Cluster, unique: str, namespaced: bool) -> None:
+        (app.chart / "templates" / "deployment.yaml").unlink()
+        with custom_kind(cluster, unique, namespaced=namespaced) as kind:
+            (app.chart / "templates" / "gate.yaml").write_text(kind.template)
+            a = app.push("A")
+            app.deploy()
+            pod = kind.run_pod(unique)
+            eventually(lambda: [p["status"]["phase"] for p in app.pods()] == ["Running"])
+            patch = [{"op": "add", "path": "/status/containerStatuses/0/imageID", "value": a}]
+            app.machine.kubectl("patch", "pod", pod, "--subresource=status", "--type=json", "-p", json.dumps(patch))
+            for scope in ([], ["-A"]):
+                status, releases, data = audited(app.machine, *scope)
+                assert (releases["app"]["kinds"], releases["app"]["containers"]) == ([], 1)
+                assert data["contexts"][0]["unread"] == []
+            app.machine.kubectl("set", "image", f"pod/{pod}", "app=busybox:1")
+            status, releases, _ = audited(app.machine)
+            assert status == 4
+            assert f"Pod/{pod} app has busybox:1" in findings(releases["app"], "drift")
+            cluster.api("DELETE", f"{DEFINITIONS}/proxies.{kind.group}")  # and with it the objects
+            eventually(
+                lambda: findings(audited(app.machine)[1]["app"], "drift") != "" and not served(cluster, kind.group)
+            )
+            status, releases, _ = audited(app.machine)
+            assert (status, findings(releases["app"], "drift")) == (4, f"Proxy/gate-{unique} is not in the cluster")
+
+    def test_objects_in_another_namespace(self, app: App, cluster: Cluster, unique: str) -> None:
+        other = f"{unique}-other"
+        cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
+        try:
+            template = app.chart / "templates" / "deployment.yaml"
+            template.write_text(template.read_text().replace("metadata:\n", f"metadata:\n  namespace: {other}\n", 1))
+            a, b = app.push("A"), app.push("B")
+            app.deploy()
+            status, releases, _ = audited(app.machine)
+            assert (status, "drift" in releases["app"]["kinds"]) == (0, False)
+            app.machine.kubectl("set", "image", "-n", other, "deployment/app", f"app={app.image(a)}")
+            status, releases, _ = audited(app.machine)
+            assert status == 4
+            assert b in findings(releases["app"], "drift")
+        finally:
+            cluster.api("DELETE", f"/api/v1/namespaces/{other}")
+
     def test_a_record_that_was_tampered_with(self, app: App) -> None:
         a = app.push("A")
         app.deploy()
@@ -180,16 +241,16 @@ class TestFindings:
         assert "HELM_DRIVER keeps them elsewhere" in done.stderr
 
     def test_as_many_calls_for_one_release_as_for_five(self, app: App) -> None:
-        def calls() -> int:
+        def calls() -> tuple[int, int]:
             done = app.machine.with_env(HELM_DEBUG="true").pin("audit")
-            return len(re.findall(r"ms {2}kubectl ", done.stderr))
+            return len(re.findall(r"ms {2}kubectl ", done.stderr)), len(re.findall(r"ms {2}helm ", done.stderr))
 
         app.push("A")
         app.deploy()
-        before = calls()
+        assert calls() == (8, 0)  # the releases, the pods, and what may stand above them: a list of each
         for name in ("b", "c", "d", "e"):
             app.deploy(name=name)
-        assert calls() == before > 0
+        assert calls() == (8, 0)
 
 
 class TestContexts:
@@ -354,6 +415,9 @@ class TestForms:
         assert "Release (1 of 3) current context plain" in browser.words(show("q=plain"))
         assert "No release matches." in browser.words(show("q=nothing-like-it"))
 
+        asked = "document.querySelector('main').textContent = performance.getEntriesByType('resource').length;"
+        assert browser.words(show(script=asked)) == "0"  # Chromium has fetched nothing but the page
+
         drill = """
         document.querySelector('[data-kind=drift]').click();
         document.querySelector('[data-release$="/drifting"]').click();
@@ -365,6 +429,38 @@ class TestForms:
             "const s = document.getElementById('search'); s.value = 'unmanaged'; s.dispatchEvent(new Event('input'));"
         )
         assert "Release (1 of 3) current context plain" in browser.words(show(script=typed))
+        shut = f"{drill} document.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Escape', bubbles: true}}));"
+        assert "Deployment/drifting app has" not in browser.words(show(script=shut))
+
+    def test_the_page_of_two_clusters(
+        self, app: App, production: Cluster, cluster: Cluster, unique: str, tmp_path: Path
+    ) -> None:
+        """Environments side by side: what differs is marked, and so is the image that makes the difference."""
+        production.api("POST", "/api/v1/namespaces", {"metadata": {"name": unique}})
+        mine, its = tmp_path / "mine.json", tmp_path / "its.json"
+        cluster.write_kubeconfig(mine, unique)
+        production.write_kubeconfig(its, unique)
+        staging, live = (json.loads(file.read_text())["current-context"] for file in (mine, its))
+        there = app._replace(machine=app.machine.with_env(KUBECONFIG=str(its)))
+        a = app.push("A")
+        app.deploy()
+        there.deploy()
+        b = app.push("B")
+        app.deploy()
+        there.machine.kubectl("set", "image", "deployment/app", f"app={app.image(b)}")
+        page = tmp_path / "audit.html"
+        both = app.machine.with_env(KUBECONFIG=f"{mine}{os.pathsep}{its}")
+        done = both.pin("audit", "--context", staging, "--context", live, "-o", "html", "--to", page)
+        assert done.status == 4, done.stderr
+        document = browser.shown(page, scratch=tmp_path)
+        assert f"Release (1 of 1) {staging} {live} app differs" in browser.words(document)
+        assert re.search(rf'class="cell bad"[^>]*data-release="{live}/{unique}/app"', document)
+        assert not re.search(rf'class="cell bad"[^>]*data-release="{staging}/{unique}/app"', document)
+        drill = f"""document.querySelector('[data-kind=different]').click();
+        document.querySelector('[data-release="{live}/{unique}/app"]').click();"""
+        opened = browser.shown(page, script=drill, scratch=tmp_path)
+        assert f"{unique}/app in {live}" in browser.words(opened)
+        assert re.search(rf'<tr class="differs"[^>]*>.*{a}', opened)
 
     def test_names_are_never_markup(self, app: App, tmp_path: Path) -> None:
         chart = app.chart / "Chart.yaml"

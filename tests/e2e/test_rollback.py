@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import os
+import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,26 @@ from typing import Any
 import pytest
 
 from scripts.devtools.cluster import Cluster
+from tests.e2e.test_history import without_kubectl
 from tests.support import app as apps
 from tests.support.app import App, eventually
+from tests.support.custom import custom_kind
 from tests.support.registry_servers import distribution
 from tests.support.webhook import image_changer
 from tests.support.workstation import Workstation
 
 ANNOTATION = "helm-pin/digests"
 DEPLOYMENTS = {"deployments": "/spec/template/spec"}
+JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: app}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]
+"""
 
 
 @pytest.fixture
@@ -203,6 +217,79 @@ class TestReadBack:
         assert "verified in record, manifest and workloads" in done.stderr
         assert time.monotonic() - started < 60  # no use in waiting for --timeout's 5 minutes
 
+    def test_a_webhook_that_changes_custom_resources(
+        self, app: App, cluster: Cluster, unique: str, tmp_path: Path
+    ) -> None:
+        with custom_kind(cluster, unique) as kind:
+            (app.chart / "templates" / "deployment.yaml").write_text(kind.template)
+            deploy(app, "AB")
+            changes = {"proxies": "/spec/template/spec"}
+            with image_changer(cluster, tmp_path, unique, changes, "example.com/other:1", kind.group) as webhook:
+                done = app.rollback("1", "--verify")
+        assert done.status == 4, done.stderr
+        assert f"Proxy/gate-{unique} app has example.com/other:1" in done.stderr
+        assert f"MutatingWebhookConfiguration/{webhook}" in done.stderr
+
+    def test_a_webhook_that_changes_the_pods_of_an_operator(
+        self, app: App, cluster: Cluster, unique: str, tmp_path: Path
+    ) -> None:
+        """Who made the pod is known by its owner reference, whatever the operator is called."""
+        with custom_kind(cluster, unique) as kind:
+            (app.chart / "templates" / "deployment.yaml").write_text(kind.template)
+            deploy(app, "AB")
+            with image_changer(cluster, tmp_path, unique, {"pods": "/spec"}, "example.com/other:1") as webhook:
+                pod = kind.run_pod(unique)
+                status, checks = app.verify()
+        assert (status, checks["workloads"]["verdict"]) == (4, "ok")
+        told = "\n".join(checks["pods"]["details"])
+        assert f"Pod/{pod} app has example.com/other:1" in told
+        assert "changed at admission" in told
+        assert f"MutatingWebhookConfiguration/{webhook}" in told
+
+    def test_a_rollback_that_stops_half_way(self, app: App) -> None:
+        """A Job's template cannot be changed. What an object still has is another revision's, no webhook's doing."""
+        (app.chart / "templates" / "job.yaml").write_text(JOB)
+        a = app.push("A")
+        app.deploy()
+        app.machine.kubectl("delete", "job", "app")
+        b = app.push("B")
+        app.deploy()
+        done = app.rollback("1", "--verify")
+        assert done.status == 1, done.stderr
+        assert "helm rollback failed; its own words are above" in done.stderr
+        assert "revision 3 is failed" in done.stderr
+        left = f"Job/app app has {app.image(b)}, the release says {app.image(a)}: as revision 2 (superseded) says"
+        assert left in done.stderr
+        assert "admission" not in done.stderr
+        status, checks = app.verify()  # nothing is deployed now: it tells of the revision that failed
+        assert (status, checks["workloads"]["verdict"]) == (4, "failed")
+        assert left in "\n".join(checks["workloads"]["details"])
+
+    def test_there_is_no_such_release(self, app: App) -> None:
+        for proof in ([], ["--verify"]):
+            done = app.rollback("1", *proof)
+            assert done.status == 1
+            assert "not found" in done.stderr
+            assert "helm list --all-namespaces" in done.stderr
+
+    def test_without_kubectl(self, app: App, tmp_path: Path) -> None:
+        _, b = deploy(app, "AB")
+        done = app._replace(machine=without_kubectl(app.machine, tmp_path / "bin")).rollback("1", "--verify")
+        assert done.status == 1
+        assert "kubectl not found; nothing was changed" in done.stderr
+        assert app.live() == app.image(b)
+
+    def test_a_target_that_failed(self, app: App) -> None:
+        deploy(app, "A")
+        failed = app.machine.pin(
+            "upgrade", "app", app.chart, "--set", "nodeSelector.there=nowhere", "--wait", "--timeout", "2s"
+        )
+        assert failed.status == 1
+        app.deploy()
+        done = app.rollback("--verify")
+        assert done.status == 0, done.stderr
+        assert "Note: revision 2 is failed: its deployment did not end well." in done.stderr
+
     def test_a_rollback_that_fails(self, app: App) -> None:
         app.deploy("--set", "nodeSelector.there=nowhere")
         deploy(app, "B")
@@ -225,41 +312,92 @@ class TestReadBack:
         assert app.live() == app.image()
 
 
-class TestOnNode:
-    def test_the_program_of_before_runs_again(self, node_app: App) -> None:
-        a, b = node_app.push("A"), ""
-        node_app.deploy("--wait")
-        b = node_app.push("B")
-        node_app.deploy("--wait")
-        eventually(lambda: node_app.prints() == "B")
-        done = node_app.rollback("1", "--verify", "--wait", "--timeout", "60s")
-        assert done.status == 0, done.stderr
-        assert "verified in record, manifest and workloads and pods" in done.stderr
-        eventually(lambda: node_app.prints() == "A")
-        assert node_app.live() == node_app.image(a)
-        assert a != b
+class TestWaiting:
+    """For pods that do not come, where helm's own wait is content: a Deployment may have one unavailable."""
 
-    def test_a_digest_that_is_gone(self, node_app: App) -> None:
-        a = node_app.push("A gone")
-        node_app.deploy("--wait")
-        node_app.machine.kubectl("delete", "pods", "--all", "--grace-period=1")
-        b = node_app.push("B")
-        node_app.deploy("--wait")
-        node_app.delete(a)
-        refused = node_app.rollback("1", "--verify", "--wait")
-        assert refused.status == 4, refused.stderr
-        assert node_app.statuses() == ["superseded", "deployed"]
-        assert node_app.live() == node_app.image(b)
-
-    def test_pods_that_are_not_there_in_time(self, node_app: App) -> None:
-        """helm's --wait is content when a Deployment may have pods unavailable; the proof is not."""
-        template = node_app.chart / "templates" / "deployment.yaml"
+    @pytest.fixture
+    def stuck(self, app: App) -> App:
+        """Its revision 1 needs a node that is not there."""
+        template = app.chart / "templates" / "deployment.yaml"
         spec = "  strategy: {rollingUpdate: {maxUnavailable: 1, maxSurge: 0}}\n  replicas:"
         template.write_text(template.read_text().replace("  replicas:", spec))
-        node_app.deploy("--set", "nodeSelector.there=nowhere")
-        node_app.push("B")
-        node_app.deploy("--set", "replicas=0")
-        done = node_app.rollback("1", "--verify", "--wait", "--timeout", "5s")
-        assert "app has not started" in done.stderr
-        assert done.status in (1, 4), done.stderr  # Helm 4 waits for every pod, and then it is the rollback that fails
-        assert json.loads(node_app.machine.helm("status", "app", "-o", "json"))["version"] == 3
+        app.deploy("--set", "nodeSelector.there=nowhere")
+        app.push("B")
+        app.deploy("--set", "replicas=0")
+        return app
+
+    def wait(self, app: App) -> str:
+        return "--wait=legacy" if app.machine.helm4 else "--wait"  # Helm 4's own default waits for every pod
+
+    def test_until_the_time_is_over(self, stuck: App) -> None:
+        started = time.monotonic()
+        done = stuck.rollback("1", "--verify", self.wait(stuck), "--timeout", "6s")
+        assert done.status == 4, done.stderr
+        assert "rolled back, but the pods are not there in time" in done.stderr
+        assert "app has not started: Unschedulable" in done.stderr
+        progress = [line for line in done.stderr.splitlines() if line.startswith("waiting for pods: ")]
+        assert progress and len(progress) == len(set(progress))  # each change once, for a log
+        assert time.monotonic() - started < 30
+        assert stuck.statuses()[-1] == "deployed"
+
+    def test_somebody_stops_it(self, stuck: App) -> None:
+        command = [stuck.machine.helm_binary, "pin", "rollback", "app", "1", "--verify", self.wait(stuck)]
+        with subprocess.Popen(
+            command, env=dict(stuck.machine.env), stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stderr
+            said = ""
+            for line in process.stderr:
+                said += line
+                if line.startswith("waiting for pods: "):
+                    os.killpg(process.pid, signal.SIGINT)  # as a terminal does at Ctrl-C
+        assert process.returncode != 0
+        assert "Stopped: helm rolled back, and that is not verified yet; helm pin verify app does." in said
+        assert "Traceback" not in said
+        assert stuck.statuses()[-1] == "deployed"
+
+
+class TestOnNode:
+    def test_a_moved_tag_a_rollback_and_a_digest_that_is_gone(self, node_app: App) -> None:
+        """What helm-pin is for, beside plain helm, by what the programs print."""
+        app, machine = node_app, node_app.machine
+        a = app.push("A")
+        app.deploy("--wait")
+        machine.helm("install", "plain", app.chart, "--wait")
+        b = app.push("B")
+        machine.kubectl("delete", "pods", "--all", "--grace-period=1")
+        eventually(lambda: (app.prints("app"), app.prints("plain")) == ("A", "B"))
+        assert "5 of 5 checks ok" in machine.pin("verify", "app").stdout
+
+        app.deploy("--wait")
+        eventually(lambda: app.prints("app") == "B")
+        done = app.rollback("1", "--verify", "--wait", "--timeout", "60s")
+        assert done.status == 0, done.stderr
+        assert "verified in record, manifest and workloads and pods" in done.stderr
+        eventually(lambda: app.prints("app") == "A")
+        assert app.live() == app.image(a)
+        assert "5 of 5 checks ok" in machine.pin("verify", "app").stdout
+
+        machine.kubectl("set", "image", "deployment/app", f"app={app.image(b)}")
+        told = f"Deployment/app app has {app.image(b)}, the release says {app.image(a)}: set by kubectl-set"
+        verified, audited = machine.pin("verify", "app"), machine.pin("audit")
+        assert (verified.status, audited.status) == (4, 4)
+        assert told in verified.stdout and told in audited.stdout
+
+        app.deploy("--wait")
+        app.delete(a)
+        status, checks = app.verify("--revision", "1")
+        assert (status, checks["registry"]["verdict"]) == (4, "failed")
+        assert a in "".join(checks["registry"]["details"])
+        refused = app.rollback("1", "--verify", "--wait")
+        assert refused.status == 4, refused.stderr
+        assert "1 recorded digest gone from the registry; nothing was changed" in refused.stderr
+        assert app.live() == app.image(b)
+        eventually(lambda: app.prints("app") == "B")
+        assert app.statuses()[-1] == "deployed"
+
+        machine.helm("rollback", "app", "1")
+        eventually(lambda: "ImagePullBackOff" in machine.kubectl("get", "pods", "-l", "app=app"))
+        status, checks = app.verify()
+        assert status == 4  # the registry
+        assert any("app has not started: " in line for line in checks["pods"]["details"])

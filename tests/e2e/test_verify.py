@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +11,9 @@ import pytest
 
 from scripts.devtools import images
 from scripts.devtools.cluster import Cluster
-from tests.e2e.test_history import DEPLOYMENT, succeeded, tamper
+from tests.e2e.test_history import DEPLOYMENT, succeeded, tamper, without_kubectl
 from tests.e2e.test_node import eventually, pods, runs
-from tests.support.registry_servers import Server
+from tests.support.registry_servers import Server, distribution
 from tests.support.workstation import Finished, Workstation
 
 PLATFORMS = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
@@ -33,6 +34,59 @@ spec:
 """A hook that never ends."""
 
 
+IMAGE = 'image: "{{ .Values.image }}"'
+KINDS = f"""\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: stateful}}
+spec:
+  serviceName: stateful
+  selector: {{matchLabels: {{app: stateful}}}}
+  template: {{metadata: {{labels: {{app: stateful}}}}, spec: {{containers: [{{name: app, {IMAGE}}}]}}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: daemon}}
+spec:
+  selector: {{matchLabels: {{app: daemon}}}}
+  template: {{metadata: {{labels: {{app: daemon}}}}, spec: {{containers: [{{name: app, {IMAGE}}}]}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: deployed}}
+spec:
+  selector: {{matchLabels: {{app: deployed}}}}
+  template:
+    metadata: {{labels: {{app: deployed}}}}
+    spec: {{initContainers: [{{name: init, {IMAGE}}}], containers: [{{name: app, {IMAGE}}}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: none}}
+spec:
+  replicas: 0
+  selector: {{matchLabels: {{app: none}}}}
+  template: {{metadata: {{labels: {{app: none}}}}, spec: {{containers: [{{name: app, {IMAGE}}}]}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: bare}}
+spec: {{containers: [{{name: app, {IMAGE}}}]}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: job}}
+spec: {{template: {{spec: {{restartPolicy: Never, containers: [{{name: app, {IMAGE}}}]}}}}}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {{name: scheduled}}
+spec:
+  schedule: "0 0 1 1 *"
+  jobTemplate: {{spec: {{template: {{spec: {{restartPolicy: Never, containers: [{{name: app, {IMAGE}}}]}}}}}}}}
+"""
+
+
 class Web(NamedTuple):
     """A release `web` of one Deployment whose image is an index of two platforms."""
 
@@ -50,24 +104,26 @@ class Web(NamedTuple):
         checks = json.loads(done.stdout)["checks"]
         return done.status, {check["check"]: check["verdict"] for check in checks}, done.stdout
 
-    def report(self, image_id: str) -> None:
-        """Write into the pod's status that its container runs this image, as a kubelet would."""
-        (pod,) = pods(self.machine)
-        statuses = pod["status"]["containerStatuses"]
-        statuses[0]["imageID"] = image_id
-        change = json.dumps({"status": {"containerStatuses": statuses}})
+    def report(self, image_id: str, pod: dict[str, Any] | None = None) -> None:
+        """Write into the status of the one pod, or of one, that its containers run this image, as a kubelet would."""
+        if pod is None:
+            (pod,) = pods(self.machine)
+        reports = {name: pod["status"].get(name, []) for name in ("initContainerStatuses", "containerStatuses")}
+        for status in (status for statuses in reports.values() for status in statuses):
+            status["imageID"] = image_id
+        change = json.dumps({"status": reports})
         self.machine.kubectl(
             "patch", "pod", pod["metadata"]["name"], "--subresource=status", "--type=merge", "-p", change
         )
 
 
-def deploy(machine: Workstation, folder: Path, image: str) -> Finished:
+def deploy(machine: Workstation, folder: Path, image: str, template: str = DEPLOYMENT, *flags: str) -> Finished:
     chart = folder / "web"
     (chart / "templates").mkdir(parents=True)
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
     (chart / "values.yaml").write_text(f"image: {image}\n")
-    (chart / "templates" / "deployment.yaml").write_text(DEPLOYMENT)
-    return succeeded(machine.pin("upgrade", "--install", "web", chart, "--wait", "--timeout", "60s"))
+    (chart / "templates" / "deployment.yaml").write_text(template)
+    return succeeded(machine.pin("upgrade", "--install", "web", chart, *(flags or ("--wait", "--timeout", "60s"))))
 
 
 @pytest.fixture
@@ -175,6 +231,130 @@ def test_after_a_failed_upgrade_the_deployed_revision_is_verified(web: Web, tmp_
     status, verdicts, said = web.verify()
     assert (status, verdicts) == (0, dict.fromkeys(CHECKS, "ok")), said
     assert json.loads(said)["revision"] == 1
+
+
+def test_a_failed_upgrade_is_told_from_admission(web: Web, tmp_path: Path) -> None:
+    """It has changed the Deployment to its own image before it failed."""
+    (tmp_path / "web" / "templates" / "hook.yaml").write_text(HOOK.replace("pre-upgrade", "post-upgrade"))
+    machine = web.machine
+    machine.run(machine.helm_binary, "upgrade", "web", tmp_path / "web", "--set", "image=app:2", "--timeout", "2s")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["workloads"]) == (4, "failed"), said
+    assert "Deployment/web app has app:2, the release says" in said
+    assert ": as revision 2 (failed) says" in said
+    assert "admission" not in said
+    audited = machine.pin("audit").stdout
+    assert ": as revision 2 (failed) says" in audited
+    assert "admission" not in audited
+
+
+def test_nothing_is_deployed(web: Web) -> None:
+    web.machine.helm("uninstall", "web", "--keep-history")
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["record"], verdicts["workloads"]) == (1, "ok", "cannot tell"), said
+    assert "release web is uninstalled" in said
+    assert web.verify("--revision", "1")[0] == 0  # the record, as asked
+
+
+def test_there_is_no_such_release_or_revision(web: Web) -> None:
+    def message(*args: str) -> str:
+        done = web.machine.pin("verify", *args)
+        assert done.status == 1
+        return done.stderr
+
+    asked = message("other")
+    assert asked.startswith("Error: there is no release other\n  at    release other, namespace t")
+    assert "next  helm list --all-namespaces" in asked
+    asked = message("web", "--revision", "9")
+    assert asked.startswith("Error: there is no revision 9 of release web\n")
+    assert "helm pin history web lists its revisions" in asked
+    assert "HELM_DRIVER=configmap" in web.machine.with_env(HELM_DRIVER="configmap").pin("verify", "web").stderr
+    for wrong in ("0", "-1", "one"):
+        assert web.machine.pin("verify", "web", f"--revision={wrong}").status == 2
+
+
+def test_without_kubectl(web: Web, tmp_path: Path) -> None:
+    status, verdicts, said = web._replace(machine=without_kubectl(web.machine, tmp_path / "bin")).verify()
+    assert status == 1
+    assert verdicts == {**dict.fromkeys(CHECKS, "ok"), "workloads": "cannot tell", "pods": "cannot tell"}
+    assert "there is no kubectl on PATH" in said
+
+
+def test_an_api_server_that_is_not_there(web: Web, tmp_path: Path) -> None:
+    config = json.loads(web.machine.kubectl("config", "view", "--raw", "-o", "json"))
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+    (tmp_path / "down").write_text(json.dumps(config))
+    down = web.machine.with_env(KUBECONFIG=str(tmp_path / "down"))
+    nowhere = web.machine.with_env(KUBECONFIG=str(tmp_path / "nowhere"))
+    for command in (["verify", "web"], ["history", "web"], ["rollback", "web", "--verify"], ["audit"]):
+        done = down.pin(*command)
+        assert (done.status, "refused" in done.stderr, "kubectl cluster-info" in done.stderr) == (1, True, True)
+        done = nowhere.pin(*command)
+        assert (done.status, f"there is no kubeconfig ({tmp_path / 'nowhere'})" in done.stderr) == (1, True)
+
+
+def test_every_kind_that_runs_pods(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> None:
+    """Those with pods, those whose pods have ended, and those that have none."""
+    registry = Server(cluster.registry)
+    digest, _ = registry.push_image(unique, "latest", salt=unique)
+    deploy(in_cluster, tmp_path, f"{cluster.registry}/{unique}:latest", KINDS, "--wait=false")
+    web = Web(in_cluster, f"{cluster.registry}/{unique}", digest, {})
+
+    def phases() -> dict[str, str]:
+        return {pod["metadata"]["name"].split("-")[0]: pod["status"]["phase"] for pod in pods(in_cluster)}
+
+    expected = dict.fromkeys(("stateful", "daemon", "bare", "deployed"), "Running") | {"job": "Succeeded"}
+    eventually(lambda: phases() == expected)
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["workloads"], verdicts["pods"]) == (0, "ok", "cannot tell"), said
+    for pod in pods(in_cluster):
+        web.report(f"{web.repository}@{digest}", pod)
+    status, verdicts, said = web.verify()
+    assert (status, verdicts) == (0, dict.fromkeys(CHECKS, "ok")), said
+    assert "6 running containers as recorded" in said  # the Deployment's pod has an init container
+    assert "CronJob/scheduled has no pod" in said
+
+    debug = {"spec": {"ephemeralContainers": [{"name": "debug", "image": "busybox:1"}]}}
+    in_cluster.kubectl("patch", "pod", "bare", "--subresource=ephemeralcontainers", "-p", json.dumps(debug))
+    in_cluster.kubectl("create", "job", "--from=cronjob/scheduled", "by-hand")
+    eventually(lambda: phases().get("by") in ("Running", "Succeeded"))
+    (made,) = [pod for pod in pods(in_cluster) if pod["metadata"]["name"].startswith("by-hand")]
+    web.report(f"{web.repository}@{FOREIGN}", made)
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["pods"]) == (4, "failed"), said
+    assert "Pod/bare debug is not of the release (an ephemeral container): busybox:1" in said
+    assert f"Pod/{made['metadata']['name']} app runs {web.repository}@{FOREIGN}" in said
+
+
+def test_pods_of_an_older_replica_set_and_pods_that_have_not_started(web: Web, tmp_path: Path) -> None:
+    """A rollout that is on its way: the old pod stays until the new one is ready, which it never is."""
+    web.report(f"{web.repository}@{web.digest}")
+    template = tmp_path / "web" / "templates" / "deployment.yaml"
+    template.write_text(
+        template.read_text().replace("      containers:", "      nodeSelector: {a: b}\n      containers:")
+    )
+    succeeded(web.machine.pin("upgrade", "web", tmp_path / "web"))
+    eventually(lambda: len(pods(web.machine)) == 2)
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["workloads"], verdicts["pods"]) == (0, "ok", "cannot tell"), said
+    assert "is of an older revision" in said
+    assert "app has not started: Unschedulable" in said
+
+
+def test_no_registry_is_asked_unless_one_wants_to(in_cluster: Workstation, unique: str, tmp_path: Path) -> None:
+    """Somebody listens where the registry was: nobody comes."""
+    with distribution(tmp_path / "registry") as server:
+        server.push_image(unique, "latest", salt=unique)
+        deploy(in_cluster, tmp_path, f"{server.host}/{unique}:latest")
+    host, _, port = server.host.partition(":")
+    with socket.create_server((host, int(port))) as listener:
+        listener.setblocking(False)
+        for command in (["history", "web"], ["audit"], ["audit", "-o", "html"], ["verify", "web", "--no-registry"]):
+            assert in_cluster.pin(*command).status == 0
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        assert in_cluster.pin("verify", "web", "--registry", "--registry-timeout", "2s").status == 5
+        listener.accept()[0].close()
 
 
 class TestRights:

@@ -87,9 +87,10 @@ class App(NamedTuple):
         items = json.loads(self.machine.kubectl("get", "pods", "-o", "json"))["items"]
         return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
 
-    def prints(self) -> str:
-        """What the one running pod prints: its letters, each once; '' when there is not one running pod alone."""
-        names = [pod["metadata"]["name"] for pod in self.pods() if pod["status"]["phase"] == "Running"]
+    def prints(self, name: str = "app") -> str:
+        """What the one running pod of a release prints: its letters, each once; '' when there is not one running pod alone."""
+        running = [pod["metadata"] for pod in self.pods() if pod["status"]["phase"] == "Running"]
+        names = [metadata["name"] for metadata in running if metadata["labels"].get("app") == name]
         return "".join(sorted(set(self.machine.kubectl("logs", names[0]).split()))) if len(names) == 1 else ""
 
     def rewrite(self, revision: int, change: Callable[[dict[str, Any]], None]) -> None:

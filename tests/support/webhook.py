@@ -19,8 +19,11 @@ CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigura
 
 
 @contextmanager
-def image_changer(cluster: Cluster, folder: Path, namespace: str, kinds: dict[str, str], image: str) -> Iterator[str]:
-    """Give the first container of objects of a namespace another image. kinds: {resource: JSON pointer to its pod spec}.
+def image_changer(
+    cluster: Cluster, folder: Path, namespace: str, kinds: dict[str, str], image: str, group: str = "apps"
+) -> Iterator[str]:
+    """Give the first container of objects of a namespace another image. kinds: {resource: JSON pointer to its pod spec}, in the
+    core API group or the one given.
 
     Yields the name of the configuration.
     """
@@ -49,7 +52,7 @@ def image_changer(cluster: Cluster, folder: Path, namespace: str, kinds: dict[st
     threading.Thread(target=server.serve_forever, daemon=True).start()
     name = f"changer-{namespace}"
     rules = [
-        {"apiGroups": ["", "apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": list(kinds)}
+        {"apiGroups": ["", group], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": list(kinds)}
     ]
     webhook = {
         "name": "images.example.com",
