@@ -163,6 +163,18 @@ class TestBrokenConnection:
             assert digest_of(f"{hostile.host}/team/app:v1") == DIGEST
             assert len(hostile.requests) == 2
 
+    def test_silent_once(self) -> None:
+        silent = [True]
+
+        def answer(request: Request, _: socket.socket) -> bytes:
+            if silent and silent.pop():
+                time.sleep(2)
+            return good(request)
+
+        with serve(answer) as hostile:
+            assert digest_of(f"{hostile.host}/team/app:v1", RegistrySettings(timeout=3)) == DIGEST
+            assert len(hostile.requests) == 2
+
     def test_closed_without_a_word(self) -> None:
         error = fails(lambda *_: None)
         assert error.kind == "unreachable" and "closed" in error.reason
