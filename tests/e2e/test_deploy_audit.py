@@ -84,13 +84,21 @@ class TestApplied:
         finally:
             in_cluster.kubectl("delete", "namespace", f"{unique}-other", "--wait=false")
 
+    @pytest.mark.parametrize("shard", ["all", ""])
     def test_the_audit_runs_with_that_account(
-        self, in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path
+        self, in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path, shard: str
     ) -> None:
         """The job's own arguments, with the account's own token, on a release that is there."""
         made = apps.app(in_cluster, cluster.registry, unique, tmp_path)
         made.deploy()
-        in_cluster.helm("install", "audit", CHART, *IMAGE, *TEXTFILE, "--set", f"namespaces={{{unique}}}")
+        shards = [] if shard else ["--set", f"namespaces={{{unique}}}"]
+        in_cluster.helm("install", "audit", CHART, *IMAGE, *TEXTFILE, *shards)
+        try:
+            self.run(in_cluster, cluster, unique, tmp_path, shard or unique)
+        finally:
+            in_cluster.helm("uninstall", "audit")  # what is in no namespace, too
+
+    def run(self, in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path, shard: str) -> None:
         kubeconfig = tmp_path / "account"
         cluster._replace(token=in_cluster.kubectl("create", "token", "audit").strip()).write_kubeconfig(kubeconfig)
         template = json.loads(in_cluster.kubectl("get", "cronjobs", "-o", "json"))["items"][0]
@@ -99,6 +107,9 @@ class TestApplied:
         args = [arg.replace("--to=/metrics", f"--to={tmp_path}") for arg in job["args"]]
         done = in_cluster.with_env(KUBECONFIG=str(kubeconfig)).pin("audit", *args)
         assert done.status == 0, done.stderr
-        metrics = (tmp_path / f"helm-pin-{unique}.prom").read_text()
+        assert "forbidden" not in done.stderr
+        metrics = (tmp_path / f"helm-pin-{shard}.prom").read_text()
         assert f'helm_pin_release_images_pinned{{context="",namespace="{unique}",release="app"}} 1' in metrics
-        assert 'helm_pin_audit_unread{context=""} 0' in metrics
+        if shard == unique:
+            assert 'helm_pin_audit_unread{context=""} 0' in metrics
+            assert f'namespace="{unique}"' in metrics and metrics.count("helm_pin_release_info{") == 2
