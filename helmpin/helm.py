@@ -76,13 +76,13 @@ class Running:
             raise helm_failed(self._args, status, err.decode(errors="replace"))
         return out.decode(errors="replace")
 
-    def stop(self) -> None:
-        """End it, if it has not ended."""
+    def stop(self, grace: float = 2) -> None:
+        """End it, if it has not ended; after `grace` seconds without asking."""
         self._helm.running.discard(self)
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(2)
+                self._process.wait(grace)
             except subprocess.TimeoutExpired:  # helm catches signals, and its rendering does not stop for them
                 self._process.kill()
                 self._process.wait()

@@ -128,7 +128,7 @@ class Renderer:
         if begun is not None and begun[0] == arguments:
             return parse(begun[1].output(), self.also)
         if begun is not None:
-            begun[1].stop()
+            begun[1].stop(grace=0)
         return parse(self.helm.run(arguments), self.also)
 
     def _command(self, extra_flags: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
