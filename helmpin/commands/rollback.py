@@ -177,12 +177,15 @@ def _preflight(request: Request, target: Stored, kubectl: Kubectl) -> DigestSet 
     (missing,) = verify.at_registry([record], registries)
     if missing.gone or missing.silent:
         verify.refuse_missing(missing, where, _way_out(request, target, registries) if missing.gone else "")
-    if unread := verify.read_live(target, kubectl).unread:
+    live = verify.read_live(target, kubectl)
+    if live.unread or live.unknown_kinds:
         raise HelmFailed(
             "the cluster does not show the objects that --verify is to compare; nothing was changed",
             where=where,
-            why="\n".join(unread),
-            todo="roll back with an account that may read them, or without --verify",
+            why="\n".join((*live.unread, *live.unknown_kinds)),
+            todo="roll back with an account that may read them, or without --verify"
+            if live.unread
+            else "install the definitions of these kinds first: helm's own rollback fails without them, half way",
         )
     images = verify.count(len(record.images), "image")
     if target.status not in ("deployed", "superseded"):

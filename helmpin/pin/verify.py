@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,6 +77,8 @@ class Live(NamedTuple):
     stored: Stored
     pairs: list[tuple[Object, Object | None]]
     unread: tuple[str, ...] = ()
+    unknown_kinds: tuple[str, ...] = ()
+    """kubectl's words about kinds that the API server does not have."""
 
 
 def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
@@ -164,19 +167,25 @@ def read_live(stored: Stored, kubectl: Kubectl) -> Live:
         answer = kubectl.get_these(items, namespace)
         found |= {identity(item, namespace): item for item in answer.items}
         errors += answer.errors
+    gone = [error for error in errors if _GONE.search(error)]
+    unread = [error for error in errors if error not in gone]
     pairs: list[tuple[Object, Object | None]] = []
     for item in mine:
         now = found.get(identity(item, kubectl.namespace))
-        if now is not None or not any(_is_about(error, item, mine) for error in errors):
+        if now is not None or not any(_is_about(error, item, mine) for error in unread):
             pairs.append((item, now))
-    return Live(stored, pairs, tuple(errors))
+    return Live(stored, pairs, tuple(unread), tuple(gone))
+
+
+_GONE = re.compile(r'no matches for kind "[^"]+" in version')
+"""kubectl's words for a kind that the API server does not have: there can be no object of it."""
 
 
 def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
     """Whether kubectl's line says why this object could not be read; a line that names none of them is about all."""
 
     def names(one: Object) -> bool:
-        return f'"{one["metadata"].get("name")}"' in error or f'kind "{one.get("kind")}"' in error
+        return f'"{one["metadata"].get("name")}"' in error
 
     return names(item) or not any(names(one) for one in all_items)
 

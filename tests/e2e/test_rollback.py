@@ -187,16 +187,41 @@ class TestRefused:
         assert 'cannot get resource "deployments"' in done.stderr
         self.untouched(app, 2, b)
 
+    def test_a_kind_that_is_gone(self, app: App, cluster: Cluster, unique: str) -> None:
+        """helm's own rollback would fail half way, and leave the release in pending-rollback."""
+        with custom_kind(cluster, unique) as kind:
+            (app.chart / "templates" / "gate.yaml").write_text(kind.template)
+            _, b = deploy(app, "AB")
+        eventually(lambda: kind.group not in str(cluster.api("GET", "/apis")))
+        cache = app.machine.with_env(
+            KUBECACHEDIR=f"{app.chart.parent}/cache"
+        )  # kubectl's own is of a time when it was there
+        app = app._replace(machine=cache)
+        done = app.rollback("1", "--verify")
+        assert done.status == 1, done.stderr
+        assert 'no matches for kind "Proxy"' in done.stderr
+        assert "nothing was changed" in done.stderr
+        assert "install the definitions of these kinds first" in done.stderr
+        self.untouched(app, 2, b)
+        status, checks = app.verify()
+        assert (status, checks["workloads"]["verdict"]) == (4, "failed")
+        assert checks["workloads"]["details"][0] == f"Proxy/gate-{unique} is not in the cluster"
+
 
 class TestReadBack:
     def test_a_webhook_that_changes_images(self, app: App, cluster: Cluster, unique: str, tmp_path: Path) -> None:
         a, _ = deploy(app, "AB")
-        with image_changer(cluster, tmp_path, unique, DEPLOYMENTS, "example.com/other:1") as webhook:
+        (tmp_path / "other").mkdir()
+        with (
+            image_changer(cluster, tmp_path, unique, DEPLOYMENTS, "example.com/other:1") as webhook,
+            image_changer(cluster, tmp_path / "other", f"{unique}-other", DEPLOYMENTS, "example.com/no:1") as innocent,
+        ):
             done = app.rollback("1", "--verify")
         assert done.status == 4, done.stderr
         assert f"Deployment/app app has example.com/other:1, the release says {app.image(a)}" in done.stderr
         assert "changed at admission" in done.stderr
         assert f"MutatingWebhookConfiguration/{webhook}, webhook images.example.com" in done.stderr
+        assert innocent not in done.stderr  # it is for another namespace
         assert app.statuses() == ["superseded", "superseded", "deployed"]
 
     def test_a_webhook_that_changes_pods(self, app: App, cluster: Cluster, unique: str, tmp_path: Path) -> None:
