@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from helmpin.errors import HelmFailed
 
 SECONDS = 30
 """How long a server may take."""
+INSTEAD = "give --to a place that takes it, or leave it out: the report is printed then"
 
 
 def deliver(text: str, to: str) -> None:
@@ -33,7 +35,8 @@ def _replace(text: str, path: Path) -> None:
             Path(scratch).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise HelmFailed("the report cannot be written", where=str(path), why=error.strerror or str(error)) from None
+        why = error.strerror or str(error)
+        raise HelmFailed("the report cannot be written", where=str(path), why=why, todo=INSTEAD) from None
 
 
 def _put(text: str, url: str) -> None:
@@ -47,9 +50,11 @@ def _put(text: str, url: str) -> None:
         proxy = proxy_for(parsed.scheme or "", parsed.netloc or "", os.environ)
         pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
         headers = urllib3.make_headers(basic_auth=parsed.auth) if parsed.auth else {}
-        answer = pool.request("PUT", shown, body=text.encode(), headers=headers, timeout=SECONDS, redirect=False)
+        once: dict[str, Any] = {"timeout": SECONDS, "retries": False, "redirect": False}
+        answer = pool.request("PUT", shown, body=text.encode(), headers=headers, **once)
     except urllib3.exceptions.HTTPError as error:
-        raise HelmFailed("the report cannot be sent", where=shown, why=str(error)) from None
+        why = str(error).partition(": ")[2] or str(error)  # before it stands a Python object
+        raise HelmFailed("the report cannot be sent", where=shown, why=why, todo=INSTEAD) from None
     if answer.status >= 300:
         said = answer.data[:300].decode(errors="replace").strip()
-        raise HelmFailed("the report was not taken", where=shown, why=f"HTTP {answer.status}: {said}")
+        raise HelmFailed("the report was not taken", where=shown, why=f"HTTP {answer.status}: {said}", todo=INSTEAD)

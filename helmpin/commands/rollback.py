@@ -24,6 +24,8 @@ def run(request: Request) -> int:
     """Roll back; with --verify prove before and after that the recorded digests are what runs."""
     name = request.positionals[0]
     if not request.options["verify"]:
+        if request.options["allow-unverified"]:
+            raise UsageError("--allow-unverified is of no use without --verify", todo="add --verify, or leave it out")
         return _roll_back(request)
     deadline = time.monotonic() + seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
     kubectl = Kubectl(request.helm)

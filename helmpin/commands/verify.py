@@ -23,6 +23,8 @@ MARKS = {OK: "32", FAILED: "31"}
 def run(request: Request) -> int:
     """Print each check with its verdict. 4 when one failed; 5 when --registry was asked for and a registry did not answer; 1 when
     the cluster would not show something."""
+    if request.options["registry"] and request.options["no-registry"]:
+        raise UsageError("--registry and --no-registry exclude each other", todo="leave one out")
     stored, is_current = _stored(request)
     checks = list(_checks(request, stored, is_current))
     form = request.options["output"]

@@ -393,7 +393,10 @@ class TestForms:
         assert refused.status == 1
         assert "HTTP 400: text format parsing error" in refused.stderr
         assert "secret" not in refused.stderr
-        assert sent(f"{url}/metrics/job/good").status == 1  # nobody is there any more
+        alone = sent(f"{url}/metrics/job/good")  # nobody is there any more
+        assert alone.status == 1
+        assert "  why   Failed to establish a new connection: [Errno " in alone.stderr
+        assert "secret" not in alone.stderr
 
     def test_the_page(self, app: App, unique: str, tmp_path: Path) -> None:
         self.sample(app)
@@ -476,6 +479,12 @@ class TestForms:
         document = browser.shown(page, scratch=tmp_path)
         assert "<title>helm-pin audit</title>" in document
         assert "onerror=document.title" in browser.words(document)
+
+    def test_a_file_that_cannot_be_written(self, app: App, tmp_path: Path) -> None:
+        done = app.machine.pin("audit", "--to", tmp_path / "nowhere" / "file")
+        assert done.status == 1
+        assert "the report cannot be written" in done.stderr
+        assert "No such file or directory" in done.stderr
 
     def test_what_fail_on_does_not_know(self, app: App) -> None:
         done = app.machine.pin("audit", "--fail-on", "everything")

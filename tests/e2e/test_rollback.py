@@ -72,6 +72,7 @@ class TestTarget:
         for args in (["--verify"], ["7", "--verify"], ["7"], []):
             done = app.rollback(*args)
             assert done.status == 1, done.stderr
+        assert app.rollback("1", "--allow-unverified").status == 2
         done = app.rollback("first", "--verify")
         assert done.status == 2
         assert "REVISION is a number" in done.stderr

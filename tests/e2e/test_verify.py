@@ -276,8 +276,8 @@ def test_there_is_no_such_release_or_revision(web: Web) -> None:
     assert asked.startswith("Error: there is no revision 9 of release web\n")
     assert "helm pin history web lists its revisions" in asked
     assert "HELM_DRIVER=configmap" in web.machine.with_env(HELM_DRIVER="configmap").pin("verify", "web").stderr
-    for wrong in ("0", "-1", "one"):
-        assert web.machine.pin("verify", "web", f"--revision={wrong}").status == 2
+    for wrong in (["--revision=0"], ["--revision=-1"], ["--revision=one"], ["--registry", "--no-registry"]):
+        assert web.machine.pin("verify", "web", *wrong).status == 2
 
 
 def test_without_kubectl(web: Web, tmp_path: Path) -> None:
