@@ -105,13 +105,23 @@ class Authenticator:
                 raise refused.failure from None
             return Shown(f"Bearer {token.text}", credential, token)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the server has asked who it is that comes."""
+        return self._challenge is not None
+
+    def learn(self, answer: Answer) -> Challenge | None:
+        """Take the challenge of a 401, and return it; None when it has none that can be answered."""
+        asked = challenge.choose(challenge.parse(answer.challenges))
+        self._challenge = asked or self._challenge
+        return asked
+
     def refused(self, repository: str, shown: Shown, answer: Answer, since: float) -> bool:
         """Learn from a 401. Returns whether another try can do better. since: when this request began, on
         time.monotonic()."""
-        asked = challenge.choose(challenge.parse(answer.challenges))
+        asked = self.learn(answer)
         if asked is None:
             return False
-        self._challenge = asked
         scope = asked.parameters.get("scope") or self._scope(repository)
         other = scope != self._scope(repository)
         self._scopes[repository] = scope

@@ -67,6 +67,7 @@ class Client:
         self._hosts: dict[str, _Host] = {}
         self._authenticators: dict[tuple[str, str | None], Authenticator] = {}
         self._probes: Once[bool] = Once()
+        self._pings: Once[bool] = Once()
         self._secrets: set[str] = set()
 
     def resolve(self, reference: Reference) -> Resolved:
@@ -175,15 +176,32 @@ class Client:
 
     def _authenticated(self, method: str, url: str, endpoint: Endpoint, repository: str) -> Answer:
         server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        authenticator = self._authenticator(server, endpoint.account if server == endpoint.origin else None)
+        own = server == endpoint.origin
+        authenticator = self._authenticator(server, endpoint.account if own else None)
         since = time.monotonic()
         for _ in range(MAX_REFUSALS):
+            unasked = not authenticator.asked
             shown = authenticator.show(repository)
             headers = {"Accept": manifest.ACCEPT, **({"Authorization": shown.header} if shown.header else {})}
             answer = self._send(method, url, headers)
-            if answer.status != 401 or not authenticator.refused(repository, shown, answer, since):
+            if answer.status == 401:
+                again = authenticator.refused(repository, shown, answer, since)
+            else:  # some hide from strangers what is there, and ask who it is only where docker asks first
+                again = answer.status in (403, 404) and own and unasked and self._asks(server, authenticator)
+            if not again:
                 break
         return answer
+
+    def _asks(self, server: str, authenticator: Authenticator) -> bool:
+        """Whether a server asks who it is that comes to its root (OCI distribution specification, end-1)."""
+
+        def ping() -> bool:
+            with suppress(Failure):
+                answer = self._send("GET", f"{server}/v2/", {})
+                return answer.status == 401 and authenticator.learn(answer) is not None
+            return False
+
+        return self._pings.get(server, ping)
 
     def _authenticator(self, server: str, account: str | None) -> Authenticator:
         """account: None for a server that was come to by a redirect, which is shown no credential."""

@@ -165,3 +165,35 @@ def test_a_good_token_for_a_wrong_time_is_no_loop() -> None:
         references = [Reference.parse(f"{hostile.host}/team/app:{i}") for i in range(20)]
         assert set(resolve(references, QUICK, NOTHING).values()) == {Resolved(DIGEST, OCI_MANIFEST)}
         assert sum(request.target.startswith("/token") for request in hostile.requests) == 1
+
+
+class TestOneThatHidesFromStrangers:
+    """It challenges only who comes to /v2/, where docker and crane come first, and answers strangers with 403 or 404."""
+
+    @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden"])
+    @pytest.mark.parametrize("scheme", ["basic", "bearer", "bearer for all"])
+    def test_is_asked_there(self, status: str, scheme: str, tmp_path: Path) -> None:
+        def answer(request: Request, _: socket.socket) -> bytes:
+            if request.target.startswith("/token"):
+                return token("t")
+            if "authorization" in request.headers:
+                return found(request)
+            if request.target == "/v2/":
+                basic = response("401 No", WWW_Authenticate='Basic realm="x"')
+                return basic if scheme == "basic" else bearer(request)
+            return response(status)
+
+        with serve(answer) as server:
+            logins = {} if scheme == "bearer for all" else {server.host: ("alice", "s3cr3t")}
+            wanted = [Reference.parse(f"{server.host}/team/app{i}:v1") for i in range(30)]
+            answers = resolve(wanted, QUICK, keychain(tmp_path, logins))
+            assert not [error for error in answers.values() if isinstance(error, RegistryError)]
+            assert [request.target for request in server.requests].count("/v2/") == 1
+
+    @pytest.mark.parametrize("root", ["200 OK", "401 No", "404 Not Found", "500 Oh"])
+    def test_what_is_missing_stays_missing(self, root: str, tmp_path: Path) -> None:
+        with serve(lambda request, _: response(root if request.target == "/v2/" else "404 Not Found")) as server:
+            chain = keychain(tmp_path, {server.host: ("alice", "s3cr3t")})
+            error = error_of(f"{server.host}/team/app:v1", QUICK, chain)
+            assert not [request for request in server.requests if "authorization" in request.headers]
+        assert (error.kind, error.status) == ("not-found", 404)
