@@ -134,7 +134,11 @@ def _annotation(item: Object, name: str) -> str | None:
 
 def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]], seen: Seen) -> None:
     told = {slot[-2:]: image for slot, image in slots(controller).items()}
-    for container in containers(pod):
+    has = list(containers(pod))
+    if controller.get("kind") in (*REPLICATED, "Job"):  # with one pod template
+        missing = told.keys() & wanted.keys() - {container.slot for container in has}
+        seen.wrong += [f"{name_of(pod)} has no {slot[-1]}, which is to run {told[slot]}" for slot in sorted(missing)]
+    for container in has:
         where, image = f"{name_of(pod)} {container.slot[-1]}", container.image
         images = wanted.get(container.slot)
         if images is None:

@@ -178,6 +178,12 @@ class TestPods:
         (line,) = seen(replica_set(), pod(app="busybox")).wrong
         assert line.startswith("Pod/web-2-x app has busybox")
 
+    def test_a_container_that_admission_took_out(self) -> None:
+        mine = pod()
+        del mine["spec"]["initContainers"]
+        found = seen(replica_set(), mine)
+        assert (found.right, found.wrong) == (1, [f"Pod/web-2-x has no init, which is to run {INIT}"])
+
     def test_an_injected_sidecar_is_told_apart(self) -> None:
         mine = pod(ids=(A, B))
         mine["spec"]["containers"].append({"name": "proxy", "image": "proxy:1"})
