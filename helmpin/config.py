@@ -175,32 +175,32 @@ def _login(sources: _Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Creden
             )
         return ()
     host, equals, user = login.partition("=")
-    if not (host and equals and user) or ":" in user:
-        raise UsageError(
-            "a registry login is HOST=USER, or HOST/PATH=USER",
-            where=where,
-            why="without a host, the password would go to every registry that asks"
-            if not equals
-            else "the host or the user name is missing"
-            if not (host and user)
-            else "a user name has no colon (RFC 7617, section 2), and a password does not belong on a command line",
-            todo=f"the password comes from {PASSWORD} or, with --{LOGIN_STDIN}, from standard input",
-        )
+    if not equals:
+        raise _no_login(where, "without a host, the password would go to every registry that asks")
+    if not (host and user):
+        raise _no_login(where, "the host or the user name is missing")
+    if ":" in user:
+        raise _no_login(where, "a user name has no colon (RFC 7617), and a password does not belong on a command line")
     if from_stdin:
-        password = _password(stdin or sys.stdin.buffer)
+        password = _password(stdin or getattr(sys.stdin, "buffer", None))
     elif not password:
         todo = f"set {PASSWORD}, or pipe the password in with --{LOGIN_STDIN}"
         raise UsageError("a registry login needs a password", where=where, todo=todo)
     return ((host, Credential(user, password, source=where)),)
 
 
-def _password(stdin: BinaryIO) -> str:
-    """All of standard input but the end of its last line, as docker and helm read it."""
+def _no_login(where: str, why: str) -> UsageError:
+    todo = f"the password comes from {PASSWORD} or, with --{LOGIN_STDIN}, from standard input"
+    return UsageError("a registry login is HOST=USER, or HOST/PATH=USER", where=where, why=why, todo=todo)
+
+
+def _password(stdin: BinaryIO | None) -> str:
+    """All of standard input but the end of its last line, as docker and helm read it. stdin: None when it is closed."""
     where = f"--{LOGIN_STDIN}"
-    if stdin.isatty():
+    if stdin and stdin.isatty():
         todo = f"pipe it in (`pass registry | helm pin …`), or set {PASSWORD}"
         raise UsageError("a password typed here would show on the terminal", where=where, todo=todo)
-    content = stdin.read(MAX_PASSWORD + 1)
+    content = stdin.read(MAX_PASSWORD + 1) if stdin else b""
     try:
         text = content.decode()
     except UnicodeDecodeError:

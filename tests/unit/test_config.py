@@ -215,6 +215,11 @@ class TestLogin:
         assert error.where == ["--registry-password-stdin"] and why in error.why
         assert "s3cr3t" not in error.message()
 
+    def test_closed_standard_input(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin", None)
+        error = refusal(tmp_path, {"registry-username": "ghcr.io=me", "registry-password-stdin": True})
+        assert error.why == "it is empty"
+
     def test_not_from_a_terminal(self, tmp_path: Path) -> None:
         ours, theirs = os.openpty()
         options = {"registry-username": "ghcr.io=me", "registry-password-stdin": True}
