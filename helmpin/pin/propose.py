@@ -121,7 +121,7 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
     ladders = [(anchor, ladder) for anchor, ladder in ladders if ladder]
     strong = [(anchor, ladder) for anchor, ladder in ladders if _is_strong(anchor)] or ladders
     exact = [(anchor, ladder) for anchor, ladder in strong if _holds_tag(image, anchor, values)]
-    unnamed = list(_unnamed(image, digest, scope, values, mentions))
+    unnamed = [] if exact else list(_unnamed(image, digest, scope, values, mentions))
     if not strong:
         return [ladder for ladder in [[*_by_tag(image, digest, scope, values), *unnamed]] if ladder]
     first = [ladder for _, ladder in exact or strong]
@@ -239,7 +239,7 @@ def _unnamed(image: str, digest: str, scope: tuple[str, ...], values: Values, me
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
     for path, beside in _maps(values.tree, ()):
         named = any(_NAME_KEY.search(k) and v for k, v in beside.items())
-        if named or path[: len(scope)] != scope or not _IMAGE_KEY.search(_last_key(path)):
+        if named or path[: len(scope)] != scope or _last_key(path).lower() != "image":
             continue
         keys = [k for k in dict.fromkeys([*beside, *mentions.after(_last_key(path))]) if not beside.get(k)]
         for k in filter(_DIGEST_KEY.fullmatch, keys):
