@@ -16,6 +16,7 @@ from tests.support.tls import Authority
 from tests.support.workstation import Finished, Workstation
 
 WRONG = "wr0ng-passw0rd"
+STDIN = "--registry-password-stdin"
 REFUSED = "user failed to authenticate"
 """What the registry's log says of a wrong password."""
 HELPER = """#!{python}
@@ -42,8 +43,13 @@ def chart(folder: Path, image: str) -> Path:
 
 def plan(machine: Workstation, folder: Path, *args: object, stdin: str = "", **environ: str) -> Finished:
     """`helm pin plan app ./chart -o json ARGS`, in that folder."""
+    return pin(machine, folder, "plan", "app", "./chart", "-o", "json", *args, stdin=stdin, **environ)
+
+
+def pin(machine: Workstation, folder: Path, *args: object, stdin: str = "", **environ: str) -> Finished:
+    """`helm pin ARGS`, in that folder."""
     done = subprocess.run(
-        [str(part) for part in (machine.helm_binary, "pin", "plan", "app", "./chart", "-o", "json", *args)],
+        [str(part) for part in (machine.helm_binary, "pin", *args)],
         env={**machine.env, **environ},
         cwd=folder,
         input=stdin,
@@ -189,6 +195,22 @@ class TestLogin:
         assert "--registry-username" in seen.read_text() and "inherited" in seen.read_text()
         for text in (done.stdout, done.stderr, seen.read_text()):
             assert WRONG not in text and registry_servers.basic(USER, WRONG)[6:] not in text
+
+    def test_for_a_deployed_release(self, in_cluster: Workstation, private: tuple[Server, str], tmp_path: Path) -> None:
+        """An upgrade whose password is piped in, and what asks the registry about it later."""
+        server, digest = private
+        login = {"HELM_PIN_REGISTRY_USERNAME": f"{server.host}={USER}"}
+        done = pin(in_cluster, tmp_path, "upgrade", "--install", "app", "./chart", STDIN, stdin=PASSWORD, **login)
+        assert done.status == 0, done.stderr
+        assert digest in in_cluster.helm("get", "manifest", "app")
+        assert PASSWORD not in in_cluster.helm("get", "all", "app") + done.stdout + done.stderr
+
+        again = pin(in_cluster, tmp_path, "upgrade", "app", "./chart", HELM_PIN_REGISTRY_PASSWORD=PASSWORD, **login)
+        assert again.status == 0, again.stderr
+        stranger = pin(in_cluster, tmp_path, "rollback", "app", "--verify")
+        assert stranger.status == 5 and "none were found" in stranger.stderr, stranger.stderr
+        back = pin(in_cluster, tmp_path, "rollback", "app", "--verify", STDIN, stdin=f"{PASSWORD}\n", **login)
+        assert back.status == 0, back.stderr
 
     @pytest.mark.parametrize("values", [["--values", "-"], ["-f", "a.yaml,-"], ["--set-file", "a=-"]])
     def test_standard_input_is_read_once(
