@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.devtools.binaries import cache, run_go
-
-SOURCE = Path(__file__).parent / "goname"
+from tests.support.go_program import go_program
 
 
 class Parsed(NamedTuple):
@@ -47,15 +43,9 @@ def _parsed(answer: dict[str, Any]) -> Parsed:
 
 @contextmanager
 def oracle() -> Iterator[Oracle]:
-    """Build the program if need be (into the cache, by the hash of its sources), and run it."""
-    sources = b"".join((SOURCE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
-    program = cache() / "bin" / f"goname-{hashlib.sha256(sources).hexdigest()[:12]}"
-    if not program.exists():
-        built = program.with_suffix(".new")
-        run_go(["build", "-trimpath", "-o", str(built), "."], SOURCE)
-        built.replace(program)
+    """Build the program if need be, and run it."""
     with subprocess.Popen(
-        [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        [go_program("goname")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
         yield Oracle(process)
         assert process.stdin

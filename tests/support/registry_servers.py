@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.devtools.binaries import RECIPES, Recipe, binary, from_debian
+from tests.support.go_program import go_program
 
 RECIPES.setdefault(
     "docker-registry",
@@ -183,6 +184,15 @@ def crane_registry(folder: Path) -> Iterator[Server]:
     environ = {**os.environ, "PORT": str(port)}
     command = [str(binary("crane")), "registry", "serve", "--address", f"127.0.0.1:{port}"]
     with running(command, folder, environ, ("127.0.0.1", port)):
+        yield Server(f"127.0.0.1:{port}", log=folder / "log")
+
+
+@contextmanager
+def oci_server(folder: Path) -> Iterator[Server]:
+    """The registry of CUE's Go library."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    with running([str(go_program("ociserver")), f"127.0.0.1:{port}"], folder, os.environ, ("127.0.0.1", port)):
         yield Server(f"127.0.0.1:{port}", log=folder / "log")
 
 

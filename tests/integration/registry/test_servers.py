@@ -1,8 +1,9 @@
-"""Three implementations of the protocol, asked for every kind of manifest."""
+"""Four implementations of the protocol, asked for every kind of manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,17 @@ SETTINGS = RegistrySettings()
 PLATFORMS = {"linux/amd64": "a", "linux/arm64": "b"}
 
 
-@pytest.fixture(scope="module", params=["distribution 3", "docker-registry 2.8", "go-containerregistry"])
+SERVERS = {
+    "distribution 3": registry_servers.distribution,
+    "docker-registry 2.8": partial(registry_servers.distribution, program="docker-registry"),
+    "go-containerregistry": registry_servers.crane_registry,
+    "ociregistry": registry_servers.oci_server,
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("served")
-    if request.param == "go-containerregistry":
-        server = registry_servers.crane_registry(folder)
-    else:
-        server = registry_servers.distribution(folder, "registry" if request.param.endswith("3") else "docker-registry")
-    with server as registry:
+    with SERVERS[request.param](tmp_path_factory.mktemp("served")) as registry:
         yield registry
 
 
