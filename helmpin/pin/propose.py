@@ -77,6 +77,7 @@ class Mentions:
     def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
         """texts: the chart's own templates; library: those of the charts below it, which count where its own are silent."""
         self._after: dict[str, set[str]] = defaultdict(set)
+        self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
         self._full: set[str] = set()
         for text in texts:
@@ -89,18 +90,22 @@ class Mentions:
         for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
             keys = {k for k in re.findall(r"\.(\w+)", match[2]) if _DIGEST_KEY.search(k)}
             (self._full if match[1] == "@" else self._bare).update(keys)
+        self._chains.update(tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
         for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
             self._after[match[1]].add(match[2])
         for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
             self._after[match[1]].add(match[2])
         self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
 
-    def after(self, key: str) -> list[str]:
-        """The keys read after `key`, then those read alone (inside `with`, or through a variable), then the tags and digests
-        that a helper reads of what it is given, which it names as it likes."""
-        values = self._after.get("Values", set())
-        given = [keys for name, keys in self._after.items() if name not in values and not _IMAGE_KEY.search(name)]
-        tiers = [self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
+    def after(self, path: Path) -> list[str]:
+        """The keys read of the map at `path`, likeliest first: those read by its whole path, those read after its last key,
+        those read alone (inside `with`, or through a variable), and the tags and digests that a helper reads of what it is
+        given, which it names as it likes."""
+        key = _last_key(path)
+        whole = {chain[-1] for chain in self._chains if len(chain) > 2 and path[1 - len(chain) :] == chain[:-1]}
+        known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
+        given = [keys for name, keys in self._after.items() if name not in known and not _IMAGE_KEY.search(name)]
+        tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
 
     def forms(self, key: str, digest: str) -> list[str]:
@@ -186,7 +191,7 @@ class _Map:
         )
         self.is_another = not self.tag and any(map(text_of, tagged.values()))
         """The image has no tag, and this map gives its own one."""
-        read = mentions.after(_last_key(self.parent)) if _is_strong(anchor) else []
+        read = mentions.after(self.parent) if _is_strong(anchor) else []
         self.read = [k for k in read if _stem(k) == stem and k not in mine]
         """Keys that the templates read, though the values leave them out."""
 
@@ -241,7 +246,7 @@ def _unnamed(image: str, digest: str, scope: tuple[str, ...], values: Values, me
         named = any(_NAME_KEY.search(k) and v for k, v in beside.items())
         if named or path[: len(scope)] != scope or _last_key(path).lower() != "image":
             continue
-        keys = [k for k in dict.fromkeys([*beside, *mentions.after(_last_key(path))]) if not beside.get(k)]
+        keys = [k for k in dict.fromkeys([*beside, *mentions.after(path)]) if not beside.get(k)]
         for k in filter(_DIGEST_KEY.fullmatch, keys):
             yield from (Way("digest key", (Setting((*path, k), form),)) for form in mentions.forms(k, digest))
         for k in filter(_TAG_KEY.fullmatch, keys):

@@ -95,13 +95,16 @@ class Search:
         """The leaves that differed between two plain renders, once that had to be done."""
         self.renders = 1
         self._mentions: dict[str, Mentions] = {}
-        self.groups: dict[tuple[str, tuple[str, ...]], _Group] = {}
+        self.groups: dict[tuple[str, tuple[str, ...], bool], _Group] = {}
+        templates = staged.template_files()
         for use in uses:
             scope = scope_of(use.source)
-            group = self.groups.get((use.image, scope))
+            written = is_written(use.image, templates.get(self._path(use.source), ""))
+            group = self.groups.get((use.image, scope, written))
             if group is None:
-                ladders = propose.ways(use.image, digests[use.image], scope, self.values, self._mentions_of(use.source))
-                group = self.groups[use.image, scope] = _Group(use.image, digests[use.image], scope, ladders)
+                digest, mentions = digests[use.image], self._mentions_of(use.source)
+                ladders = [] if written else propose.ways(use.image, digest, scope, self.values, mentions)
+                group = self.groups[use.image, scope, written] = _Group(use.image, digest, scope, ladders)
             group.uses.append(use)
         self.set_by = {image: _set_by(g for g in self.groups.values() if g.image == image) for image in digests}
 
@@ -328,6 +331,11 @@ class Search:
             self.renders,
             self.set_by,
         )
+
+
+def is_written(image: str, template: str) -> bool:
+    """Whether an `image:` line of the template has these very words, so that no value can change it."""
+    return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
 
 
 def scope_of(source: str) -> tuple[str, ...]:
