@@ -100,10 +100,20 @@ def _helm(request: Request, positionals: Sequence[str]) -> None:
         "helm rollback failed; its own words are above",
         where=f"release {' to revision '.join(positionals)}",
         why="\n".join(state),
-        todo=f"helm pin history {name} shows where to go from here"
+        todo=_way_on(request, name, done.stderr)
         if state
         else "helm list --all-namespaces lists releases with their namespaces",
     )
+
+
+def _way_on(request: Request, name: str, said: str) -> str:
+    """What to do after a failed rollback, by helm's words."""
+    if "conflict with" in said and "--force-conflicts" in request.helm.flags("rollback"):
+        return (
+            "somebody else has set what helm is to restore, and helm leaves it to them: if it is to be taken back, "
+            "add --force-conflicts"
+        )
+    return f"helm pin history {name} shows where to go from here"
 
 
 def _state(request: Request, name: str) -> list[str]:

@@ -291,6 +291,21 @@ class TestReadBack:
         assert (status, checks["workloads"]["verdict"]) == (4, "failed")
         assert left in "\n".join(checks["workloads"]["details"])
 
+    def test_an_image_that_was_set_by_hand(self, app: App) -> None:
+        """Helm 4 applies on the server, and does not take over what others have set."""
+        a, _ = deploy(app, "AB")
+        c = app.push("C")
+        app.machine.kubectl("set", "image", "deployment/app", f"app={app.image(c)}")
+        done = app.rollback("1", "--verify")
+        if app.machine.helm4:
+            assert done.status == 1
+            assert "add --force-conflicts" in done.stderr
+            assert f"Deployment/app app has {app.image(c)}" in done.stderr
+            assert "set by kubectl-set" in done.stderr
+            done = app.rollback("1", "--verify", "--force-conflicts")
+        assert done.status == 0, done.stderr
+        assert app.live() == app.image(a)
+
     def test_there_is_no_such_release(self, app: App) -> None:
         for proof in ([], ["--verify"]):
             done = app.rollback("1", *proof)
@@ -422,7 +437,7 @@ class TestOnNode:
         eventually(lambda: app.prints("app") == "B")
         assert app.statuses()[-1] == "deployed"
 
-        machine.helm("rollback", "app", "1")
+        machine.helm("rollback", "app", "1", *(["--force-conflicts"] if machine.helm4 else []))
         eventually(lambda: "ImagePullBackOff" in machine.kubectl("get", "pods", "-l", "app=app"))
         status, checks = app.verify()
         assert status == 4  # the registry
