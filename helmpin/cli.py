@@ -357,7 +357,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     least, most = command.arguments
     if len(positionals) < least or (most >= 0 and len(positionals) > most):
         raise UsageError(
-            f"helm pin {name} takes {command.usage.replace(' [flags]', '') or 'no arguments'}",
+            f"helm pin {name} takes {command.usage.replace('[flags]', '').strip() or 'no arguments'}",
             why=f"{len(positionals)} were given: {' '.join(positionals)}" if positionals else "none were given",
             todo=f"see helm pin {name} --help",
         )

@@ -85,7 +85,9 @@ def measure(helm: str, cluster: clusters.Cluster, folder: Path, runs: int, revis
             )
         ),
     ]
-    print("web: what `helm create` makes. stack: the same and 40 ConfigMaps of 15 KB, as a monitoring stack's dashboards")
+    print(
+        "web: what `helm create` makes. stack: the same and 40 ConfigMaps of 15 KB, as a monitoring stack's dashboards"
+    )
     print(f"{'':34}{'helm pin':>10}{'helm':>10}{'ratio':>8}   medians of {runs}, ms, in turn")
     for name, ours, theirs in cases:
         run(*ours), run(*theirs)

@@ -132,7 +132,9 @@ def test_one_element_of_a_list(
 
 
 def test_a_list_longer_than_one_argument_may_be(helm: Path, chart: Path) -> None:
-    images = {"images": [{"name": f"app{i}", "image": {"tag": "v1", "args": ["x" * 100, i, None]}} for i in range(1000)]}
+    images = {
+        "images": [{"name": f"app{i}", "image": {"tag": "v1", "args": ["x" * 100, i, None]}} for i in range(1000)]
+    }
     wanted = json.loads(json.dumps(images))
     wanted["images"][999]["image"]["tag"] = "v2"
     words = arguments([Setting(("images", 999, "image", "tag"), "v2")], images)
