@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Path, Setting, lookup, reaches
 from helmpin.image.reference import split
+from helmpin.pin.mentions import DIGEST_KEY, IMAGE_KEY, Mentions, last_key
 
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
-_DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
-_IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
-_USUAL = {"tag", "digest"}
 _NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 _STEM = re.compile(
     r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
@@ -55,10 +53,6 @@ class Values:
         """The paths of the leaves whose value prints as `text`."""
         return self._by_text.get(text, [])
 
-    def texts(self) -> Iterable[str]:
-        """Every distinct value, as text."""
-        return self._by_text
-
 
 def text_of(value: Any) -> str:
     """A scalar as a template prints it (Go's formatting of what JSON can hold)."""
@@ -69,51 +63,6 @@ def text_of(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
         return str(int(value))
     return str(value)
-
-
-class Mentions:
-    """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
-
-    def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
-        """texts: the chart's own templates; library: those of the charts below it, which count where its own are silent."""
-        self._after: dict[str, set[str]] = defaultdict(set)
-        self._chains: set[tuple[str, ...]] = set()
-        self._bare: set[str] = set()
-        self._full: set[str] = set()
-        for text in texts:
-            self._read(text)
-        if not (self._bare or self._full):
-            for text in library:
-                self._read(text)
-
-    def _read(self, text: str) -> None:
-        for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
-            keys = {k for k in re.findall(r"\.(\w+)", match[2]) if _DIGEST_KEY.search(k)}
-            (self._full if match[1] == "@" else self._bare).update(keys)
-        self._chains.update(tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
-        for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
-            self._after[match[1]].add(match[2])
-        for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
-            self._after[match[1]].add(match[2])
-        self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
-
-    def after(self, path: Path) -> list[str]:
-        """The keys read of the map at `path`, likeliest first: those read by its whole path, those read after its last key,
-        those read alone (inside `with`, or through a variable), and the tags and digests that a helper reads of what it is
-        given, which it names as it likes."""
-        key = _last_key(path)
-        whole = {chain[-1] for chain in self._chains if len(chain) > 2 and path[1 - len(chain) :] == chain[:-1]}
-        known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
-        given = [keys for name, keys in self._after.items() if name not in known and not _IMAGE_KEY.search(name)]
-        tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
-        return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
-
-    def forms(self, key: str, digest: str) -> list[str]:
-        """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
-        bare = digest.split(":", 1)[1]
-        if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
-            return [bare, digest]
-        return [digest, bare]
 
 
 def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mentions) -> list[list[Way]]:
@@ -139,7 +88,7 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
 
 def _is_strong(anchor: Anchor) -> bool:
     """Whether the key itself says that it holds an image, or its map does."""
-    return bool(_STRONG_KEY.search(_last_key(anchor.path)) or _IMAGE_KEY.search(_last_key(anchor.path[:-1])))
+    return bool(_STRONG_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
 
 
 def _holds_tag(image: str, anchor: Anchor, values: Values) -> bool:
@@ -159,7 +108,7 @@ def anchors(image: str, values: Values) -> Iterator[Anchor]:
                 yield Anchor(path, True)
     for part in _suffixes(name):
         for path in values.at(part):
-            if "/" in part or _NAME_KEY.search(_last_key(path)):
+            if "/" in part or _NAME_KEY.search(last_key(path)):
                 yield Anchor(path, not tag)
 
 
@@ -184,7 +133,7 @@ class _Map:
         key, stem = anchor.path[-1], _stem(anchor.path[-1])
         mine = {k: v for k, v in beside.items() if k != key and _stem(k) == stem} if isinstance(beside, dict) else {}
         tagged = {k: v for k, v in mine.items() if _TAG_KEY.search(k) and _scalar(v)}
-        self.digest_keys = [k for k, v in mine.items() if _DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
+        self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
         self.tag_keys = sorted(
             (k for k, v in tagged.items() if _may_hold(v, self.tag)),
             key=lambda k: (text_of(tagged[k]) != (self.tag or ""), "tag" not in k.lower()),
@@ -224,7 +173,7 @@ def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: M
         for path in _shared_tags(beside.tag or "", beside.parent, values):
             yield Way("tag@digest", (Setting(path, tagged),), weak=True)
     if not beside.digest_keys:
-        for k in filter(_DIGEST_KEY.search, beside.read):
+        for k in filter(DIGEST_KEY.search, beside.read):
             yield from (Way("digest key", (beside.at(k, form),)) for form in mentions.forms(k, digest))
 
 
@@ -234,7 +183,7 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> 
     if not tag:
         return
     named = set(re.split(r"[^a-z0-9]+", name.lower()))
-    paths = [p for p in values.at(tag) if _TAG_KEY.search(_last_key(p)) and p[: len(scope)] == scope]
+    paths = [p for p in values.at(tag) if _TAG_KEY.search(last_key(p)) and p[: len(scope)] == scope]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
         yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),), weak=True)
 
@@ -244,10 +193,10 @@ def _unnamed(image: str, digest: str, scope: tuple[str, ...], values: Values, me
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
     for path, beside in _maps(values.tree, ()):
         named = any(_NAME_KEY.search(k) and v for k, v in beside.items())
-        if named or path[: len(scope)] != scope or _last_key(path).lower() != "image":
+        if named or path[: len(scope)] != scope or last_key(path).lower() != "image":
             continue
         keys = [k for k in dict.fromkeys([*beside, *mentions.after(path)]) if not beside.get(k)]
-        for k in filter(_DIGEST_KEY.fullmatch, keys):
+        for k in filter(DIGEST_KEY.fullmatch, keys):
             yield from (Way("digest key", (Setting((*path, k), form),)) for form in mentions.forms(k, digest))
         for k in filter(_TAG_KEY.fullmatch, keys):
             yield Way("tag@digest", (Setting((*path, k), tagged),))
@@ -265,7 +214,7 @@ def _shared_tags(tag: str, parent: Path, values: Values) -> list[Path]:
     near = [
         p
         for p in values.at(tag)
-        if _TAG_KEY.search(_last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
+        if _TAG_KEY.search(last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
     ]
     return sorted(near, key=lambda p: -len(p))[:2]
 
@@ -291,10 +240,6 @@ def _suffixes(name: str) -> Iterator[str]:
     while "/" in name:
         name = name.split("/", 1)[1]
         yield name
-
-
-def _last_key(path: Path) -> str:
-    return next((part for part in reversed(path) if isinstance(part, str)), "")
 
 
 def _copied_global(path: Path, values: Values) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from helmpin.chart.setargs import Setting, arguments, key, lookup
+from helmpin.chart.setargs import Setting, arguments, key
 from helmpin.errors import HelmFailed, Refused
 from helmpin.pin import again, propose
 from helmpin.pin.compare import Comparison, Difference, Leaf, compare, is_pin, noise, random_leaves
-from helmpin.pin.propose import Mentions, Values, Way
+from helmpin.pin.mentions import Mentions, is_written
+from helmpin.pin.propose import Values, Way
 from helmpin.pin.render import ImageUse, Render
 from helmpin.pin.wrap import Templates, Wrapper
 
@@ -333,11 +334,6 @@ class Search:
         )
 
 
-def is_written(image: str, template: str) -> bool:
-    """Whether an `image:` line of the template has these very words, so that no value can change it."""
-    return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
-
-
 def scope_of(source: str) -> tuple[str, ...]:
     """The subchart names in a `# Source:` path: `app/charts/db/templates/x.yaml` → ('db',)."""
     return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
@@ -377,11 +373,3 @@ def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:
 def _names(ways: Iterable[Way]) -> str:
     shown = sorted({f"{way.strategy} at {key(way.settings[0].path)}" for way in ways})
     return "; ".join(shown[:3])
-
-
-def histogram(counts: Iterable[int]) -> Counter[int]:
-    """How many charts took how many renders."""
-    return Counter(counts)
-
-
-__all__ = ["Outcome", "Search", "lookup", "pinned_form", "scope_of"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from helmpin.pin.propose import Mentions, Values, text_of, ways
+from helmpin.pin.mentions import Mentions
+from helmpin.pin.propose import Values, text_of, ways
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"

@@ -1,0 +1,67 @@
+"""What a chart's templates say of values and images, read as text: hints for propose.py, which a render then proves."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from helmpin.chart.setargs import Path
+
+DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
+IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
+_USUAL = {"tag", "digest"}
+
+
+class Mentions:
+    """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
+
+    def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
+        """texts: the chart's own templates; library: those of the charts below it, which count where its own are silent."""
+        self._after: dict[str, set[str]] = defaultdict(set)
+        self._chains: set[tuple[str, ...]] = set()
+        self._bare: set[str] = set()
+        self._full: set[str] = set()
+        for text in texts:
+            self._read(text)
+        if not (self._bare or self._full):
+            for text in library:
+                self._read(text)
+
+    def _read(self, text: str) -> None:
+        for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
+            keys = {k for k in re.findall(r"\.(\w+)", match[2]) if DIGEST_KEY.search(k)}
+            (self._full if match[1] == "@" else self._bare).update(keys)
+        self._chains.update(tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
+        for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
+            self._after[match[1]].add(match[2])
+        for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
+            self._after[match[1]].add(match[2])
+        self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
+
+    def after(self, path: Path) -> list[str]:
+        """The keys read of the map at `path`, likeliest first: those read by its whole path, those read after its last key,
+        those read alone (inside `with`, or through a variable), and the tags and digests that a helper reads of what it is
+        given, which it names as it likes."""
+        key = last_key(path)
+        whole = {chain[-1] for chain in self._chains if len(chain) > 2 and path[1 - len(chain) :] == chain[:-1]}
+        known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
+        given = [keys for name, keys in self._after.items() if name not in known and not IMAGE_KEY.search(name)]
+        tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
+        return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
+
+    def forms(self, key: str, digest: str) -> list[str]:
+        """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
+        bare = digest.split(":", 1)[1]
+        if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
+            return [bare, digest]
+        return [digest, bare]
+
+
+def is_written(image: str, template: str) -> bool:
+    """Whether an `image:` line of the template has these very words, so that no value can change it."""
+    return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
+
+
+def last_key(path: Path) -> str:
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
