@@ -27,6 +27,13 @@ HELMS = ("helm3", "helm4")
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run at once, those of a file stay together and in order; and there is one real node, for all that want it."""
+    for item in items:
+        on_node = "node_cluster" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("node" if on_node else str(item.path)))
+
+
 @pytest.fixture(scope="session", params=HELMS)
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
     """A machine with the plugin installed, once for each helm; tests share its homes."""
