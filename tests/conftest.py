@@ -28,10 +28,12 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run at once, those of a file stay together and in order; and there is one real node, for all that want it."""
+    """Where tests run at once, those of a file stay together and in order; and there is one real node, for all that want it.
+    Files that look for secrets in all processes are a group by their own mark."""
     for item in items:
         on_node = "node_cluster" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("node" if on_node else str(item.path)))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("node" if on_node else str(item.path)))
 
 
 @pytest.fixture(scope="session", params=HELMS)

@@ -19,7 +19,7 @@ from tests.support import app as apps
 from tests.support import browser
 from tests.support.app import App, eventually
 from tests.support.custom import DEFINITIONS, custom_kind
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
 
 @pytest.fixture
@@ -255,6 +255,7 @@ class TestFindings:
         assert calls() == (8, 0)
 
 
+@whichever_helm
 class TestContexts:
     def test_two_clusters_side_by_side(
         self, app: App, production: Cluster, cluster: Cluster, unique: str, tmp_path: Path
@@ -296,6 +297,7 @@ class TestContexts:
         assert [len(c["releases"]) for c in json.loads(gone.stdout)["contexts"]] == [2, 0]
 
 
+@whichever_helm
 class TestWhatMayNotBeRead:
     def allowed(self, cluster: Cluster, namespace: str, *resources: str) -> list[str]:
         """An account that may list only these; the flags that make helm be it."""
@@ -335,6 +337,7 @@ class TestWhatMayNotBeRead:
         assert "only live objects were looked at" in findings(releases["app"], "unknown")
 
 
+@whichever_helm
 class TestForms:
     def sample(self, app: App) -> tuple[str, str]:
         a, b = app.push("A"), app.push("B")

@@ -14,7 +14,7 @@ from scripts.devtools.cluster import Cluster
 from tests.e2e.test_history import DEPLOYMENT, succeeded, tamper, without_kubectl
 from tests.e2e.test_node import eventually, pods, runs
 from tests.support.registry_servers import Server, distribution
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
 PLATFORMS = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
 CHECKS = ("record", "manifest", "registry", "workloads", "pods")
@@ -146,6 +146,7 @@ def web(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) 
     return Web(in_cluster, repository, index, built)
 
 
+@whichever_helm
 def test_what_a_runtime_may_report(web: Web) -> None:
     status, verdicts, said = web.verify()
     assert (status, verdicts["pods"]) == (0, "cannot tell"), said
@@ -280,6 +281,7 @@ def test_there_is_no_such_release_or_revision(web: Web) -> None:
         assert web.machine.pin("verify", "web", *wrong).status == 2
 
 
+@whichever_helm
 def test_without_kubectl(web: Web, tmp_path: Path) -> None:
     status, verdicts, said = web._replace(machine=without_kubectl(web.machine, tmp_path / "bin")).verify()
     assert status == 1
@@ -287,6 +289,7 @@ def test_without_kubectl(web: Web, tmp_path: Path) -> None:
     assert "there is no kubectl on PATH" in said
 
 
+@whichever_helm
 def test_an_api_server_that_is_not_there(web: Web, tmp_path: Path) -> None:
     config = json.loads(web.machine.kubectl("config", "view", "--raw", "-o", "json"))
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
@@ -348,6 +351,7 @@ def test_pods_of_an_older_replica_set_and_pods_that_have_not_started(web: Web, t
     assert "app has not started: Unschedulable" in said
 
 
+@whichever_helm
 def test_no_registry_is_asked_unless_one_wants_to(in_cluster: Workstation, unique: str, tmp_path: Path) -> None:
     """Somebody listens where the registry was: nobody comes."""
     with distribution(tmp_path / "registry") as server:
@@ -364,6 +368,7 @@ def test_no_registry_is_asked_unless_one_wants_to(in_cluster: Workstation, uniqu
         listener.accept()[0].close()
 
 
+@whichever_helm
 class TestRights:
     """An account that may read the release and the Deployments, and no pods."""
 

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from scripts.devtools.binaries import tools
 
 CHECKOUT = Path(__file__).parents[2]
 FOREIGN = ("HELM_", "KUBECONFIG", "DOCKER_", "REGISTRY_")
 """How the names of variables begin that would let the machine's own settings in."""
+
+
+whichever_helm = pytest.mark.parametrize("installed", ["helm4"], indirect=True)
+"""For what no helm has a part in: how a thing that was read is judged and told, through kubectl and the API alone."""
 
 
 class Finished(NamedTuple):
