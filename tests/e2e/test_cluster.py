@@ -34,13 +34,9 @@ class TestScript:
         assert script("status", "--name", second) == (1, f"cluster {second} is not up\n", "")
         up = script("up", "--name", second)
         assert up.status == 0, up.stderr
-        again = script(
-            "up", "--name", second
-        )  # up twice is up once, and quiet, but for a wait for another cluster's start
-        assert (
-            again[:2] == (0, up.stdout)
-            and [line for line in again.stderr.splitlines() if "waiting for" not in line] == []
-        )
+        again = script("up", "--name", second)  # up twice is up once, and quiet but for a wait for another one's start
+        told = [line for line in again.stderr.splitlines() if "waiting for" not in line]
+        assert (*again[:2], told) == (0, up.stdout, [])
 
         exports = script("env", "--name", second).stdout
         asked = f"{exports}\nkubectl get --raw /version; crane catalog --insecure $HELM_PIN_DEMO_REGISTRY"
