@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,13 +28,18 @@ HELMS = ("helm3", "helm4")
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run at once, those of a file stay together and in order; and there is one real node, for all that want it.
-    Files that look for secrets in all processes are a group by their own mark."""
-    for item in items:
-        on_node = "node_cluster" in getattr(item, "fixturenames", ())
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("node" if on_node else str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Where tests run at once, those of a file stay together; so do all of integration/registry, for some look for the others'
+    secrets in all processes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "registry" if "integration/registry" in file else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", params=HELMS)

@@ -20,8 +20,6 @@ from tests.support.asking import digest_of, error_of, keychain, said
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic
 from tests.support.token_server import ISSUER, SERVICE, TokenServer, serve
 
-pytestmark = pytest.mark.xdist_group("secrets")  # they look for them in all processes
-
 PROGRAMS = ["registry", "docker-registry"]
 WRONG = "wr0ng-passw0rd"
 

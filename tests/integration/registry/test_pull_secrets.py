@@ -13,8 +13,6 @@ from tests.support import registry_servers
 from tests.support.registry_servers import PASSWORD, USER, Server
 from tests.support.workstation import Finished, Workstation
 
-pytestmark = pytest.mark.xdist_group("secrets")  # they look for them in all processes
-
 POD = (
     "apiVersion: v1\nkind: Pod\nmetadata: {{name: app}}\nspec: {{{spec}containers: [{{name: app, image: {image}}}]}}\n"
 )

@@ -17,8 +17,6 @@ from scripts.devtools.binaries import RECIPES, Recipe, Unavailable, binary, from
 from tests.support.asking import digest_of, error_of, keychain
 from tests.support.registry_servers import PASSWORD, USER, Server
 
-pytestmark = pytest.mark.xdist_group("secrets")  # they look for them in all processes
-
 HELPERS = "0.9.12"
 RECIPES.setdefault(
     "docker-credential-pass",

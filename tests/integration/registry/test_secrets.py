@@ -24,8 +24,6 @@ from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, keychain
 from helmpin.registry.session import Session
 
-pytestmark = pytest.mark.xdist_group("secrets")  # they look for them in all processes
-
 settings = RegistrySettings(timeout=5)
 with Session(settings, keychain.default(settings)) as session:
     for name in sys.argv[1:]:

@@ -21,8 +21,6 @@ REFUSED = "user failed to authenticate"
 """What the registry's log says of a wrong password."""
 HELPER = """#!{python}
 import os, subprocess, sys
-
-pytestmark = pytest.mark.xdist_group("secrets")  # they look for them in all processes
 sys.stdin.read()
 with open({seen!r}, "w") as seen:
     subprocess.run(["ps", {what!r}], stdout=seen)
