@@ -93,9 +93,8 @@ class TestDryRun:
         app.delete(a)
         assert app.rollback("1", "--dry-run", "--verify").status == 4
 
+    @pytest.mark.parametrize("installed", ["helm4"], indirect=True)  # whose flag it is
     def test_none_is_no_dry_run(self, app: App) -> None:
-        if not app.machine.helm4:
-            pytest.skip("--dry-run=none is Helm 4's")
         a, _ = deploy(app, "AB")
         done = app.rollback("1", "--dry-run=none", "--verify")
         assert done.status == 0, done.stderr
