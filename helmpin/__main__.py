@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -28,7 +29,8 @@ def main() -> int:
     except KeyboardInterrupt:  # while it imports
         print("Error: interrupted", file=sys.stderr)
         return 130
-    if status == 0:  # everything is put away; taking the interpreter apart as well costs as much as a request
+    if status == 0:  # taking the interpreter apart costs as much as a request
+        atexit._run_exitfuncs()  # what was to be removed at its end still is: files with a token in them
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

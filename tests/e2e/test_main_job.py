@@ -249,6 +249,20 @@ class TestReusedValues:
         assert shop.record(3)["app"] != new["app"]
         assert shop.replicas() == 1
 
+    def test_values_of_every_kind_stay(self, shop: Shop) -> None:
+        odd = {
+            "text": "x\"'\u2603\U0001f600\n{{ . }} %d",
+            "numbers": [0, -1, 12345678, 100000000000, 1.5, 1e-7],
+            "others": [True, False, {}, [], {"deep": [[{"er": None}]]}],
+            "a.b/c[0]": {"": "empty key"},
+        }
+        shop.deployed("--set-json", f"odd={json.dumps(odd)}")
+        before = json.loads(shop.machine.helm("get", "values", "web", "-o", "json"))["odd"]
+        shop.push("app", "B")
+        shop.deployed()
+        assert json.loads(shop.machine.helm("get", "values", "web", "-o", "json"))["odd"] == before
+        assert before["numbers"] == odd["numbers"] and before["text"] == odd["text"]
+
 
 class TestRefused:
     def test_a_target_whose_digest_is_gone(self, shop: Shop) -> None:
