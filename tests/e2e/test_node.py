@@ -105,7 +105,7 @@ def test_down_leaves_nothing_behind(node_cluster: Cluster, unique: str) -> None:
         os.kill(containerd, signal.SIGKILL)  # what it runs goes on without it
     finally:
         down = subprocess.run([CHECKOUT / "scripts/cluster", "down", "--name", name], capture_output=True, text=True)
-    assert down.stderr.startswith("[helm-pin] ended kubelet, "), down.stderr
+    assert "[helm-pin] ended kubelet, " in down.stderr  # after a word about who else holds the lock, perhaps
     assert not Path(second.folder).exists()
     assert second.folder not in Path("/proc/mounts").read_text()
     traces = [second.folder.encode(), str(runtime_folder(Path(second.folder))).encode(), unique.encode()]
