@@ -8,7 +8,7 @@ import os
 import sys
 
 HOME = __file__.rpartition("/helmpin/")[0].removesuffix("/bin/..")
-YAML = f"{sys.prefix}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages/yaml"
+PACKAGES = f"{HOME}/.venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
 def main() -> int:
@@ -18,17 +18,23 @@ def main() -> int:
 
         print(f"helm-pin {__version__}")
         return 0
-    if sys.flags.isolated and not os.access(YAML, os.R_OK):  # the Python under .venv has become another one
+    if sys.flags.no_site and not os.access(f"{PACKAGES}/yaml", os.R_OK):  # the Python under .venv has become another
         print(f"Error: helm-pin is not installed for Python {sys.version.split()[0]}", file=sys.stderr)
         print(f"  next  run: sh '{HOME}/install-binary.sh'", file=sys.stderr)
         return 1
     try:
+        from helmpin import ahead
+
+        ahead.start(sys.argv[1:])
         from helmpin import cli
 
         status = cli.main()
     except KeyboardInterrupt:  # while it imports
         print("Error: interrupted", file=sys.stderr)
         return 130
+    finally:
+        if "helmpin.ahead" in sys.modules:
+            ahead.stop()
     if status == 0:  # taking the interpreter apart costs as much as a request
         atexit._run_exitfuncs()  # what was to be removed at its end still is: files with a token in them
         sys.stdout.flush()
@@ -40,4 +46,8 @@ def main() -> int:
 if __name__ == "__main__":
     gc.disable()  # a short life without cycles: collecting would only walk through what is needed to the end
     sys.path.insert(0, HOME)
+    if (
+        sys.flags.no_site
+    ):  # all that site would do is to find this folder, and what is installed there to run at every start
+        sys.path.append(PACKAGES)
     sys.exit(main())

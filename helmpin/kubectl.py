@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from helmpin import ahead
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 
@@ -166,7 +167,7 @@ class Kubectl:
 
     def _environment(self) -> dict[str, str]:
         """The environment; a bearer token goes into a kubeconfig of its own, since command lines can be read by everybody."""
-        environ = {"GOGC": "400", **self._environ}  # as Helm.environment()
+        environ = {**ahead.GOGC, **self._environ}
         token = environ.pop("HELM_KUBETOKEN", "")
         if token:
             if self._token is None:
@@ -187,8 +188,9 @@ class _Run:
         self, helm: Helm, command: Sequence[str], args: Sequence[str], environ: Mapping[str, str], stdin: str | None
     ) -> None:
         self._helm, self._args, self._started, self._seconds = helm, args, time.perf_counter(), 0.0
-        self._process = subprocess.Popen(
-            [*command, *args],
+        whole = [*command, *args]
+        self._process = ahead.take(whole) or subprocess.Popen(
+            whole,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -205,7 +207,7 @@ class _Run:
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
         """Wait; the exit status, standard output, and why it failed, if it did: a line for each thing."""
         self._reader.join()
-        status, (out, err) = self._process.returncode, self._printed
+        status, (out, err) = self._process.wait() or 0, self._printed
         words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
         said = [_plain(line) for line in words if not _TALK.match(line)]
         return status, out, tuple(said or [f"kubectl ended with status {status}"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,20 @@ def test_every_way_to_read_gives_the_same(
     assert history(alone) == rows
     assert history(in_cluster, "--max", "2") == rows[2:]
     assert history(alone, "--max", "2") == rows[2:]
+
+
+def test_the_api_is_asked_once(
+    in_cluster: Workstation, chart: Path, push: Callable[[str], str], tmp_path: Path
+) -> None:
+    push("A")
+    upgrade(in_cluster, chart)
+    calls, counted = tmp_path / "calls", tmp_path / "bin" / "kubectl"
+    counted.parent.mkdir()
+    counted.write_text(f'#!/bin/sh\necho "$*" >> {calls}\nexec {shutil.which("kubectl")} "$@"\n')
+    counted.chmod(0o755)
+    machine = in_cluster.with_env(PATH=f"{counted.parent}:{os.environ['PATH']}")
+    assert len(history(machine)) == 1
+    assert len(calls.read_text().splitlines()) == 1
 
 
 def test_config_maps(in_cluster: Workstation, chart: Path, push: Callable[[str], str], tmp_path: Path) -> None:

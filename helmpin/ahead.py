@@ -1,0 +1,104 @@
+"""What the plainest `helm pin history` is sure to ask of the cluster, asked before the rest of helm-pin is imported: kubectl takes
+longer than those imports. Any other call has no head start, and no other difference. Imports nothing that Python has not.
+"""
+
+from __future__ import annotations
+
+import os
+
+GOGC = {"GOGC": "400"}
+"""A run is short: it may use memory rather than collect garbage (pkg.go.dev/runtime)."""
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
+_OWN = frozenset({"--max", "--output", "-o"})
+
+
+class Started:
+    """A program that runs, with those methods of subprocess.Popen (which is slow to import) that its reader calls."""
+
+    def __init__(self, command: list[str], environ: dict[str, str]) -> None:
+        """Raises OSError."""
+        self.args = command
+        self.returncode: int | None = None
+        (self._out, out), (self._err, err) = os.pipe(), os.pipe()
+        streams = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
+        nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        try:
+            self.pid = os.posix_spawnp(command[0], command, environ, file_actions=[nothing, *streams])
+        finally:
+            os.close(out)
+            os.close(err)
+
+    def communicate(self, _stdin: bytes | None = None) -> tuple[bytes, bytes]:
+        """All that it prints on standard output and standard error."""
+        import threading
+
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.append(_read(self._err)), daemon=True)
+        reader.start()
+        out = _read(self._out)
+        reader.join()
+        return out, errors[0]
+
+    def poll(self, options: int = os.WNOHANG) -> int | None:
+        """Its exit status, or None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, options)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self) -> int | None:
+        """Its exit status, when it has ended."""
+        return self.poll(0)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        os.kill(self.pid, 15)
+
+
+_started: list[Started] = []
+
+
+def start(argv: list[str]) -> None:
+    """Start what this command line is sure to run, if anything. That it cannot be started is said where it is needed."""
+    command = foreseen(argv, os.environ)
+    if command:
+        try:
+            _started.append(Started(["kubectl", *command], {**GOGC, **os.environ}))
+        except OSError:
+            return
+
+
+def foreseen(argv: list[str], environ: os._Environ[str] | dict[str, str]) -> list[str]:
+    """The arguments that Kubectl will give kubectl for this command line; none where that is not sure."""
+    if len(argv) < 2 or argv[0] != "history" or argv[1].startswith("-") or not _NAME.issuperset(argv[1]):
+        return []
+    options = {word.partition("=")[0] for word in argv[2:] if word.startswith("-")}
+    if not options <= _OWN or environ.get("HELM_DRIVER", "") not in ("", "secret", "secrets"):
+        return []
+    if any(value not in ("", "false") for name, value in environ.items() if name.startswith("HELM_KUBE")):
+        return []
+    namespace = environ.get("HELM_NAMESPACE") or "default"
+    wanted = f"labelSelector=owner%3Dhelm%2Cname%3D{argv[1]}&fieldSelector=type%3Dhelm.sh/release.v1"
+    return ["get", f"--raw=/api/v1/namespaces/{namespace}/secrets?limit=5000&{wanted}"]
+
+
+def take(command: list[str]) -> Started | None:
+    """The program that was started ahead, if it is this one; it is the caller's from here on."""
+    for started in _started:
+        if started.args[1:] == command[1:]:
+            _started.remove(started)
+            return started
+    return None
+
+
+def stop() -> None:
+    """End what nobody took."""
+    for started in _started:
+        if started.poll() is None:
+            started.terminate()
+            started.wait()
+
+
+def _read(stream: int) -> bytes:
+    with open(stream, "rb") as file:
+        return file.read()

@@ -1,0 +1,110 @@
+"""The head start of helm pin history: what is started ahead is what is asked later, or nothing is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from helmpin import ahead
+from helmpin.errors import HelmPinError
+from helmpin.helm import Helm
+from helmpin.kubectl import Kubectl
+from helmpin.pin import storage
+from tests.unit.test_kubectl import calls, record
+
+__all__ = ["record"]
+
+
+@pytest.mark.parametrize("namespace", ["", "shop"])
+@pytest.mark.parametrize("more", [[], ["--max", "3"], ["--max=3", "-o", "json"], ["--output=yaml"]])
+@pytest.mark.parametrize("driver", ["", "secret", "secrets"])
+def test_it_is_what_history_asks(
+    record: Path, monkeypatch: pytest.MonkeyPatch, namespace: str, more: list[str], driver: str
+) -> None:
+    monkeypatch.setenv("HELM_NAMESPACE", namespace)
+    monkeypatch.setenv("HELM_DRIVER", driver)
+    (record / "first").write_text('{"kind": "SecretList", "apiVersion": "v1", "items": []}')
+    with pytest.raises(HelmPinError):  # the recorder has no release, and the helm named here is none
+        storage.revisions(Helm("/no/helm"), "a-web.1", 10)
+    (asked,) = calls(record)
+    foreseen = ahead.foreseen(["history", "a-web.1", *more], os.environ)
+    assert " ".join(foreseen) == asked
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["history"],
+        ["verify", "web"],
+        ["history", "--max", "3", "web"],
+        ["history", "Web"],
+        ["history", "we/b"],
+        ["history", "web", "--kube-context=prod"],
+        ["history", "web", "-n", "shop"],
+        ["history", "web", "-h"],
+        ["history", "web", "--", "--max"],
+    ],
+)
+def test_other_command_lines_have_none(argv: list[str]) -> None:
+    assert ahead.foreseen(argv, {}) == []
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HELM_DRIVER": "sql"},
+        {"HELM_DRIVER": "configmap"},
+        {"HELM_KUBECONTEXT": "prod"},
+        {"HELM_KUBETOKEN": "t"},
+        {"HELM_KUBEASUSER": "me"},
+        {"HELM_KUBEINSECURE_SKIP_TLS_VERIFY": "true"},
+    ],
+)
+def test_what_helm_was_told_leaves_it_to_kubectl(environ: dict[str, str]) -> None:
+    usual = {"HELM_KUBECONTEXT": "", "HELM_KUBEINSECURE_SKIP_TLS_VERIFY": "false"}
+    assert ahead.foreseen(["history", "web"], usual) != []
+    assert ahead.foreseen(["history", "web"], {**usual, **environ}) == []
+
+
+def test_it_is_taken_once_and_its_answer_is_read(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_NAMESPACE", "shop")
+    (record / "first").write_text('{"kind": "SecretList", "items": [{"metadata": {"name": "a"}}]}')
+    ahead.start(["history", "web"])
+    kubectl, resource = Kubectl(Helm("helm")), storage.stored_objects("secrets", "owner=helm,name=web")
+    for runs in (1, 2):
+        assert [item["kind"] for item in kubectl.lists([resource], "shop")[resource].items] == ["Secret"]
+        assert len(calls(record)) == runs  # the first of them is the one that was started ahead
+
+
+def test_its_failure_is_told_in_its_words(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_NAMESPACE", "shop")
+    (record / "errors").write_text("Error from server (Forbidden): secrets is forbidden\n")
+    (record / "status").write_text("1")
+    ahead.start(["history", "web"])
+    resource = storage.stored_objects("secrets", "owner=helm,name=web")
+    assert Kubectl(Helm("helm")).lists([resource], "shop")[resource].errors == ("(Forbidden): secrets is forbidden",)
+    assert len(calls(record)) == 1
+
+
+def test_both_streams_whatever_their_size() -> None:
+    code = "import sys; sys.stderr.write('e' * 300_000); sys.stdout.write('o' * 300_000); sys.exit(7)"
+    started = ahead.Started([sys.executable, "-c", code], dict(os.environ))
+    assert started.communicate() == (b"o" * 300_000, b"e" * 300_000)
+    assert (started.wait(), started.poll()) == (7, 7)
+
+
+def test_what_nobody_took_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = ahead.Started(["sleep", "60"], dict(os.environ))
+    monkeypatch.setattr(ahead, "_started", [started])
+    ahead.stop()
+    assert started.returncode == -15
+
+
+def test_no_kubectl_is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ahead.start(["history", "web"])
+    assert ahead._started == []
