@@ -79,7 +79,8 @@ def measure(helm: str, cluster: clusters.Cluster, folder: Path, options: argpars
     ]
     for chart in ("web", "stack"):
         cases.append((f"template {chart}", ["template", "x", f"./{chart}"], ["template", "x", f"./{chart}"]))
-        run("upgrade", "-i", "plain", f"./{chart}", "--namespace", chart)
+        for _ in range(revisions):  # as many as the other has: each upgrade reads them all
+            run("upgrade", "-i", "plain", f"./{chart}", "--namespace", chart)
         same = [f"./{chart}", "--namespace", chart]
         cases.append((f"upgrade {chart}", ["upgrade", chart, *same], ["upgrade", "plain", *same]))
     for chart in charts:
