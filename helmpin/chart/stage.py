@@ -72,6 +72,7 @@ class StagedChart:
         self._directory = directory
         self._path: Path | None = None
         self._count = 0
+        self._unannotated: str | None = None
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -120,7 +121,14 @@ class StagedChart:
             before = self._tree.read("Chart.yaml").decode()
         except UnicodeDecodeError as error:
             raise HelmFailed("the chart's Chart.yaml cannot be annotated", where="Chart.yaml", why=str(error)) from None
+        if self._unannotated is None:
+            self._unannotated = before
         self.write("Chart.yaml", annotate(before, key, text))
+
+    def remove_annotations(self) -> None:
+        """Take out what `annotate` has set."""
+        if self._unannotated is not None:
+            self.write("Chart.yaml", self._unannotated)
 
     def write_template(self, name: str, text: str) -> None:
         """Make or replace the file `name` in the chart's own templates directory."""
@@ -144,9 +152,9 @@ class StagedChart:
         paths = self._tree.in_all_charts("crds/")
         return [self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))]
 
-    def source_to_path(self, source: str) -> str:
-        """The path of what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml`. Raises Refused."""
-        return self._tree.source_to_path(source)
+    def source_to_paths(self, source: str) -> list[str]:
+        """Where what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml` may be; see tree.py. Raises Refused."""
+        return self._tree.source_to_paths(source)
 
     def rename(self, path: str, new: str) -> None:
         """Rename a file of the chart or of a dependency, within its own chart. Raises KeyError."""

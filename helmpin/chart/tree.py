@@ -105,10 +105,9 @@ class Tree:
         present = {self._name(chart) for chart in self.subcharts()}
         return [name for name in (str(d.get("name")) for d in self._dependencies("")) if name not in present]
 
-    def source_to_path(self, source: str) -> str:
-        """The path of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`).
-
-        Raises Refused when it cannot be told for certain.
+    def source_to_paths(self, source: str) -> list[str]:
+        """Where the template may be that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): several paths where the
+        names and versions of charts, and the lock, do not tell them apart. Raises Refused when it is nowhere.
         """
         parts = source.split("/")[1:]
         charts = [""]
@@ -116,15 +115,13 @@ class Tree:
             charts = [child for chart in charts for child in self._children(chart, parts[1])]
             parts = parts[2:]
         paths = [path for path in (chart + "/".join(parts) for chart in charts) if path in self]
-        if len(paths) != 1:
+        if not paths:
             raise Refused(
                 "cannot tell which file of the chart a template is",
                 where=source,
-                why=f"it could be {' or '.join(paths)}"
-                if paths
-                else "no file of the chart or its dependencies has that place",
+                why="no file of the chart or its dependencies has that place",
             )
-        return paths[0]
+        return paths
 
     def _children(self, parent: str, called: str) -> list[str]:
         """The subcharts of `parent` that helm may know as `called`: by an alias, or by their own name."""

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable, Iterator
+from typing import NamedTuple
 
 from helmpin.chart.setargs import Path
 
 DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
 _USUAL = {"tag", "digest"}
+
+
+class _Piece(NamedTuple):
+    """A piece of a template, and the values that it reads."""
+
+    text: str
+    chains: tuple[Path, ...]
 
 
 class Mentions:
@@ -22,6 +30,8 @@ class Mentions:
         self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
         self._full: set[str] = set()
+        self._lines: list[_Piece] = []
+        self._named: list[_Piece] = []
         for text in texts:
             self._read(text)
         if not (self._bare or self._full):
@@ -29,10 +39,12 @@ class Mentions:
                 self._read(text)
 
     def _read(self, text: str) -> None:
+        self._lines += _pieces(text.splitlines())
+        self._named += _pieces(re.split(r"\{\{-?\s*define\b", text)[1:])
         for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
             keys = {k for k in re.findall(r"\.(\w+)", match[2]) if DIGEST_KEY.search(k)}
             (self._full if match[1] == "@" else self._bare).update(keys)
-        self._chains.update(tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
+        self._chains.update(_chains(text))
         for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
             self._after[match[1]].add(match[2])
         for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
@@ -50,12 +62,29 @@ class Mentions:
         tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
 
+    def beside(self, paths: Container[Path], names: Collection[str]) -> list[Path]:
+        """The values that are read where one of `paths` is read, or one of `names` stands as a literal: on one line, or else in
+        one named template."""
+        found: dict[Path, None] = {}
+        for text, chains in [*self._lines, *self._named]:
+            if any(chain in paths for chain in chains) or any(f'"{name}"' in text for name in names):
+                found.update(dict.fromkeys(chains))
+        return list(found)
+
     def forms(self, key: str, digest: str) -> list[str]:
         """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
         bare = digest.split(":", 1)[1]
         if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
             return [bare, digest]
         return [digest, bare]
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[_Piece]:
+    return (_Piece(text, tuple(_chains(text))) for text in texts if "Values." in text)
+
+
+def _chains(text: str) -> Iterator[tuple[str, ...]]:
+    return (tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
 
 
 def is_written(image: str, template: str) -> bool:

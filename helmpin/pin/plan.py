@@ -19,6 +19,7 @@ from helmpin.pin.digestset import ANNOTATION, DigestSet, Image, Undo
 from helmpin.pin.render import Render
 from helmpin.pin.rendering import Renderer
 from helmpin.pin.search import Outcome, Search
+from helmpin.pin.unseen import hide_record
 from helmpin.pin.values import Values
 from helmpin.registry import RegistryError, Resolved, resolve
 
@@ -137,9 +138,13 @@ def make_plan(
             f"helm-pin {__version__}", created, images, tuple(outcome.arguments), undo_of(outcome.settings), allowed
         )
 
-    def prepare_render(outcome: Outcome) -> None:
-        staged.annotate(ANNOTATION, record(outcome).to_json())
+    def prepare_render(outcome: Outcome | None) -> None:
+        if outcome is None:
+            staged.remove_annotations()
+        else:
+            staged.annotate(ANNOTATION, record(outcome).to_json())
 
+    hide_record(staged)
     outcome = Outcome((), [], frozenset(), {}, {}, {}, plain, 1, {})
     if to_pin:
         outcome = Search(plain, to_pin, digests, staged, renderer, prepare_render).run()

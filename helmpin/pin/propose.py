@@ -76,10 +76,12 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
     strong = [(anchor, ladder) for anchor, ladder in ladders if _is_strong(anchor)] or ladders
     exact = [(anchor, ladder) for anchor, ladder in strong if _holds_tag(image, anchor, values)]
     unnamed = [] if exact else list(_unnamed(image, digest, scope, values, mentions))
+    beside = list(_beside(image, digest, scope, [a.path for a in found], values, mentions))
     if not strong:
-        return [ladder for ladder in [[*_by_tag(image, digest, scope, values), *unnamed]] if ladder]
+        return [ladder for ladder in [[*beside, *_by_tag(image, digest, scope, values), *unnamed]] if ladder]
     first = [ladder for _, ladder in exact or strong]
-    first[0] = first[0] + unnamed
+    known = [way for way in first[0] if any(lookup(values.tree, s.path) is not None for s in way.settings)]
+    first[0] = list(dict.fromkeys([*known, *beside, *first[0], *unnamed]))
     if exact:  # the others are tried after these, together with the first of them
         later = [way for anchor, ladder in strong if (anchor, ladder) not in exact for way in ladder]
         first[0] = first[0] + later
@@ -175,6 +177,32 @@ def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: M
     if not beside.digest_keys:
         for k in filter(DIGEST_KEY.search, beside.read):
             yield from (Way("digest key", (beside.at(k, form),)) for form in mentions.forms(k, digest))
+
+
+def _beside(
+    image: str, digest: str, scope: tuple[str, ...], named: list[Path], values: Values, mentions: Mentions
+) -> Iterator[Way]:
+    """What the templates read where they read, or write, the image's name: a tag, a digest, or the whole reference if given."""
+    name, tag, _ = split(image)
+    near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
+    for chain in mentions.beside(near, [*_suffixes(name)]):
+        path = chain if chain[0] == "global" else (*scope, *chain)
+        held = lookup(values.tree, path)
+        if path in named or not _is_place(path, values) or isinstance(held, (dict, list, bool)):
+            continue
+        key, text = str(path[-1]), text_of(held)
+        if DIGEST_KEY.search(key) and not text:
+            yield from (Way("digest key", (Setting(path, form),)) for form in mentions.forms(key, digest))
+        elif (tag and text == tag) or (_TAG_KEY.search(key) and not text):
+            yield Way("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
+        elif IMAGE_KEY.search(key) and not text:
+            yield Way("reference", (Setting(path, f"{image}@{digest}"),))
+
+
+def _is_place(path: Path, values: Values) -> bool:
+    """Whether a value can be set at `path`, leaving out all that it would have to go through."""
+    outer = (lookup(values.tree, path[:i]) for i in range(1, len(path)))
+    return reaches(path) and all(isinstance(node, dict) or node is None for node in outer)
 
 
 def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> Iterator[Way]:

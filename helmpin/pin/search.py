@@ -72,7 +72,8 @@ class _Group:
 
 
 class Search:
-    """One search. `prepare` is called before each confirming render with the settings, to write the record."""
+    """One search. `prepare` is called before each confirming render with what is tried, to write the record, and before a plain
+    render with None, to have none."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Search:
         digests: Mapping[str, str],
         staged: Templates,
         render: Renderer,
-        prepare: Callable[[Outcome], None],
+        prepare: Callable[[Outcome | None], None],
     ) -> None:
         assert plain.values is not None
         self.plain, self.uses, self.digests = plain, uses, digests
@@ -100,7 +101,8 @@ class Search:
         templates = staged.template_files()
         for use in uses:
             scope = scope_of(use.source)
-            written = is_written(use.image, templates.get(self._path(use.source), ""))
+            paths = self._paths(use.source)
+            written = bool(paths) and all(is_written(use.image, templates[path]) for path in paths)
             group = self.groups.get((use.image, scope, written))
             if group is None:
                 digest, mentions = digests[use.image], self._mentions_of(use.source)
@@ -145,16 +147,16 @@ class Search:
             self.plain, {use.key: failure or "no value and no template line carries it" for use in left}
         )
 
-    def _path(self, source: str) -> str:
-        """The template file of a source, or '' when it cannot be told for certain (a template may print a source line itself)."""
+    def _paths(self, source: str) -> list[str]:
+        """The template file of a source, and copies of it; none when it is nowhere (a template may print a source line itself)."""
         try:
-            return self.staged.source_to_path(source) if source else ""
+            return self.staged.source_to_paths(source) if source else []
         except Refused:
-            return ""
+            return []
 
     def _mentions_of(self, source: str) -> Mentions:
         """What the templates of the chart that `source` belongs to read."""
-        path = self._path(source)
+        path = next(iter(self._paths(source)), "")
         folder = path[: path.rfind("templates/")]
         if folder not in self._mentions:
             files = self.staged.template_files()
@@ -172,7 +174,9 @@ class Search:
     def _watch_random(self) -> bool:
         """Have the confirming renders evaluate what may be random twice. Returns whether there is anything to watch."""
         paths = again.may_be_random(self.staged.template_files())
-        sources = {d.source for d in self.plain.documents if self._path(d.source) in paths} if paths else set()
+        sources = (
+            {d.source for d in self.plain.documents if not paths.isdisjoint(self._paths(d.source))} if paths else set()
+        )
         if sources:
             self.staged.write_template(again.TEMPLATE, again.template(sources))
         return bool(sources)
@@ -222,7 +226,7 @@ class Search:
 
     def _wrap(self, use: ImageUse) -> None:
         self.wrapped.add(use.key)
-        if self._path(use.source):
+        if self._paths(use.source):
             self.wrapper.pin(
                 use.source, use.image, pinned_form(use.image, self.digests[use.image]), anywhere=bool(use.elsewhere)
             )
@@ -242,6 +246,7 @@ class Search:
                 return found
             self.renders += 1
             self._stop_watching()
+            self.prepare(None)
             self.random = noise(self.plain, self.render([]))
         return [d for d in found if d.leaf not in (self.random or ())]
 

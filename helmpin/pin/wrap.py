@@ -22,7 +22,7 @@ class Templates(Protocol):
     def template_files(self) -> dict[str, str]: ...
     def write_template(self, name: str, text: str) -> None: ...
     def remove_template(self, name: str) -> None: ...
-    def source_to_path(self, source: str) -> str: ...
+    def source_to_paths(self, source: str) -> list[str]: ...
     def rename(self, path: str, new: str) -> None: ...
     def write(self, path: str, text: str) -> None: ...
 
@@ -44,14 +44,14 @@ class Wrapper:
 
     def pin(self, source: str, image: str, pinned: str, *, anywhere: bool = False) -> None:
         """Have the template `source` (as helm prints it after `# Source:`) write `pinned` where it writes `image`: in `image:`
-        lines, or anywhere. Takes effect with `write`."""
-        path = self._staged.source_to_path(source)
-        if path not in self._pins:
-            self._staged.rename(path, inner(path))
-            self._staged.write(path, "")  # a file of that name goes on being there
-        pins = self._pins.setdefault(path, Pins({}, {}))
-        (pins.anywhere if anywhere else pins.lines)[image] = pinned
-        self._changed.add(path)
+        lines, or anywhere. Takes effect with `write`. Of copies that cannot be told apart each is given it, for helm takes any."""
+        for path in self._staged.source_to_paths(source):
+            if path not in self._pins:
+                self._staged.rename(path, inner(path))
+                self._staged.write(path, "")  # a file of that name goes on being there
+            pins = self._pins.setdefault(path, Pins({}, {}))
+            (pins.anywhere if anywhere else pins.lines)[image] = pinned
+            self._changed.add(path)
 
     def write(self) -> None:
         """Write the wrapping templates that have changed."""

@@ -83,8 +83,8 @@ class Chart:
     def __init__(self, files: dict[str, str]) -> None:
         self.files = files
 
-    def source_to_path(self, source: str) -> str:
-        return source.partition("/")[2]
+    def source_to_paths(self, source: str) -> list[str]:
+        return [source.partition("/")[2]]
 
     def rename(self, path: str, new: str) -> None:
         self.files[new] = self.files.pop(path)

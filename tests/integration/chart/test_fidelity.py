@@ -117,10 +117,9 @@ def test_a_chart_of_the_first_version(helm: Helm, make_chart: MakeChart) -> None
     make_chart.package(make_chart("sub"), chart / "charts")
     same(helm, chart)
     with stage(ChartSource(str(chart)), helm) as staged:
-        assert (
-            staged.source_to_path("old/charts/other/templates/service.yaml")
-            == "charts/sub-0.1.0.tgz/templates/service.yaml"
-        )
+        assert staged.source_to_paths("old/charts/other/templates/service.yaml") == [
+            "charts/sub-0.1.0.tgz/templates/service.yaml"
+        ]
 
 
 def test_a_chart_yaml_of_two_documents(helm: Helm, make_chart: MakeChart) -> None:
@@ -139,7 +138,7 @@ def test_every_rendered_source_is_found(helm: Helm, parent: Path) -> None:
         rendered = helm.run(["template", "x", str(staged.path)])
         sources = {line.removeprefix("# Source: ") for line in rendered.splitlines() if line.startswith("# Source: ")}
         templates = staged.template_files()
-        places = {source: staged.source_to_path(source) for source in sources}
+        places = {source: path for source in sources for path in staged.source_to_paths(source)}
         assert set(places.values()) <= set(templates)
         assert places["parent/charts/one/templates/service.yaml"] == "charts/packed-0.1.0.tgz/templates/service.yaml"
         assert places["parent/charts/two/templates/service.yaml"] == "charts/packed-0.1.0.tgz/templates/service.yaml"

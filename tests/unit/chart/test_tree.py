@@ -38,25 +38,31 @@ LOCK = "dependencies: [{name: sub, version: 1.0.0}, {name: sub, version: 2.0.0}]
 )
 def test_two_versions_of_one_chart(one: str, two: str, lock: dict[str, str]) -> None:
     both = tree(chart("top", more=TWO % (one, two), **lock), packed("sub", "1.0.0"), packed("sub", "2.0.0"))
-    assert both.source_to_path("top/charts/one/templates/x.yaml") == "charts/sub-1.0.0.tgz/templates/x.yaml"
-    assert both.source_to_path("top/charts/two/templates/x.yaml") == "charts/sub-2.0.0.tgz/templates/x.yaml"
+    assert both.source_to_paths("top/charts/one/templates/x.yaml") == ["charts/sub-1.0.0.tgz/templates/x.yaml"]
+    assert both.source_to_paths("top/charts/two/templates/x.yaml") == ["charts/sub-2.0.0.tgz/templates/x.yaml"]
 
 
-@pytest.mark.parametrize(
-    "source",
-    ["top/charts/one/templates/x.yaml", "top/charts/none/templates/x.yaml", "top/templates/none.yaml", "top", ""],
-)
-def test_what_cannot_be_told_is_refused(source: str) -> None:
-    both = tree(chart("top", more=TWO % ("1.x", "'>=1'")), packed("sub", "1.0.0"), packed("sub", "2.0.0"))
+@pytest.mark.parametrize("source", ["top/charts/none/templates/x.yaml", "top/templates/none.yaml", "top", ""])
+def test_what_is_nowhere_is_refused(source: str) -> None:
     with pytest.raises(Refused) as error:
-        both.source_to_path(source)
+        tree(chart("top"), packed("sub")).source_to_paths(source)
     assert error.value.where == [source]
+
+
+BOTH = ["charts/sub-1.0.0.tgz/templates/x.yaml", "charts/sub-2.0.0.tgz/templates/x.yaml"]
+
+
+def test_what_cannot_be_told_apart_is_given_whole() -> None:
+    both = tree(chart("top", more=TWO % ("1.x", "'>=1'")), packed("sub", "1.0.0"), packed("sub", "2.0.0"))
+    assert both.source_to_paths("top/charts/one/templates/x.yaml") == BOTH
 
 
 def test_an_alias_that_another_chart_has_for_its_name() -> None:
     top = tree(chart("top", more="dependencies: [{name: sub, alias: other}]\n"), packed("sub"), packed("other"))
-    with pytest.raises(Refused, match="cannot tell"):
-        top.source_to_path("top/charts/other/templates/x.yaml")
+    assert top.source_to_paths("top/charts/other/templates/x.yaml") == [
+        "charts/sub-1.0.0.tgz/templates/x.yaml",
+        "charts/other-1.0.0.tgz/templates/x.yaml",
+    ]
 
 
 def test_edits_in_a_packed_chart_touch_nothing_else() -> None:
