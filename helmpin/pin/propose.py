@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Path, Setting, lookup, reaches
@@ -21,6 +22,10 @@ _NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 _STEM = re.compile(
     r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
 )
+
+
+BESIDE = 2
+"""Paths that are tried because the templates read them beside the image's name: each that is none costs a render."""
 
 
 class Way(NamedTuple):
@@ -80,7 +85,7 @@ def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentio
     if not strong:
         return [ladder for ladder in [[*beside, *_by_tag(image, digest, scope, values), *unnamed]] if ladder]
     first = [ladder for _, ladder in exact or strong]
-    known = [way for way in first[0] if any(lookup(values.tree, s.path) is not None for s in way.settings)]
+    known = [way for way in first[0] if all(_has(values, s.path) for s in way.settings)]
     first[0] = list(dict.fromkeys([*known, *beside, *first[0], *unnamed]))
     if exact:  # the others are tried after these, together with the first of them
         later = [way for anchor, ladder in strong if (anchor, ladder) not in exact for way in ladder]
@@ -183,20 +188,36 @@ def _beside(
     image: str, digest: str, scope: tuple[str, ...], named: list[Path], values: Values, mentions: Mentions
 ) -> Iterator[Way]:
     """What the templates read where they read, or write, the image's name: a tag, a digest, or the whole reference if given."""
-    name, tag, _ = split(image)
     near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
-    for chain in mentions.beside(near, [*_suffixes(name)]):
-        path = chain if chain[0] == "global" else (*scope, *chain)
-        held = lookup(values.tree, path)
-        if path in named or not _is_place(path, values) or isinstance(held, (dict, list, bool)):
-            continue
-        key, text = str(path[-1]), text_of(held)
-        if DIGEST_KEY.search(key) and not text:
-            yield from (Way("digest key", (Setting(path, form),)) for form in mentions.forms(key, digest))
-        elif (tag and text == tag) or (_TAG_KEY.search(key) and not text):
-            yield Way("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
-        elif IMAGE_KEY.search(key) and not text:
-            yield Way("reference", (Setting(path, f"{image}@{digest}"),))
+    chains = mentions.beside(near, [*_suffixes(split(image)[0])])
+    paths = (chain if chain[0] == "global" else (*scope, *chain) for chain in chains)
+    found = (list(_carried(image, digest, path, values, mentions)) for path in paths if path not in named)
+    for some in islice(filter(None, found), BESIDE):
+        yield from some
+
+
+def _carried(image: str, digest: str, path: Path, values: Values, mentions: Mentions) -> Iterator[Way]:
+    """The way to pin an image at a path whose key says what it is for, and that is empty or holds the image's tag."""
+    _, tag, _ = split(image)
+    key, held = last_key(path), lookup(values.tree, path)
+    if not _is_place(path, values) or isinstance(held, (dict, list, bool)):
+        return
+    if tag and text_of(held) == tag:
+        yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+    elif text_of(held):
+        return
+    elif DIGEST_KEY.search(key):
+        yield from (Way("digest key", (Setting(path, form),)) for form in mentions.forms(key, digest))
+    elif _TAG_KEY.search(key):
+        yield Way("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
+    elif IMAGE_KEY.search(key):
+        yield Way("reference", (Setting(path, f"{image}@{digest}"),))
+
+
+def _has(values: Values, path: Path) -> bool:
+    """Whether the values have that key, be it null."""
+    beside = lookup(values.tree, path[:-1])
+    return not isinstance(beside, dict) or path[-1] in beside
 
 
 def _is_place(path: Path, values: Values) -> bool:

@@ -142,7 +142,8 @@ def test_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_none_is_left_behind_by_a_signal(tmp_path: Path) -> None:
     """One that hangs, as it does when the API server does not answer, ends with helm-pin."""
     hangs = tmp_path / "kubectl"
-    hangs.write_text("#!/bin/sh\necho $$ > " + str(tmp_path / "pid") + "\nexec sleep 100\n")
+    # told when it has been running for a while: a signal in the very moment of its start is another matter
+    hangs.write_text("#!/bin/sh\nsleep 0.3\necho $$ > " + str(tmp_path / "pid") + "\nexec sleep 100\n")
     hangs.chmod(0o755)
     code = "import signal, sys; from helmpin.helm import Helm; from helmpin.kubectl import Kubectl\n"
     code += "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3)); Kubectl(Helm('helm')).lists(['v1/pods'])"
