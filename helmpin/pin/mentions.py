@@ -71,6 +71,11 @@ class Mentions:
                 found.update(dict.fromkeys(chains))
         return list(found)
 
+    def stands_alone(self, chain: Path) -> bool:
+        """Whether some line reads this value without a colon after it, as one that is a whole reference is read."""
+        read = re.compile(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}\b[^}}]*\}}\}}(?!:)")
+        return any(chain in piece.chains and read.search(piece.text) for piece in self._lines)
+
     def forms(self, key: str, digest: str) -> list[str]:
         """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
         bare = digest.split(":", 1)[1]

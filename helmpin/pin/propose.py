@@ -190,14 +190,20 @@ def _beside(
     """What the templates read where they read, or write, the image's name: a tag, a digest, or the whole reference if given."""
     near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
     chains = mentions.beside(near, [*_suffixes(split(image)[0])])
-    paths = (chain if chain[0] == "global" else (*scope, *chain) for chain in chains)
-    found = (list(_carried(image, digest, path, values, mentions)) for path in paths if path not in named)
+    found = (
+        list(_carried(image, digest, path, values, mentions, alone=mentions.stands_alone(chain)))
+        for chain in chains
+        if (path := chain if chain[0] == "global" else (*scope, *chain)) not in named
+    )
     for some in islice(filter(None, found), BESIDE):
         yield from some
 
 
-def _carried(image: str, digest: str, path: Path, values: Values, mentions: Mentions) -> Iterator[Way]:
-    """The way to pin an image at a path whose key says what it is for, and that is empty or holds the image's tag."""
+def _carried(image: str, digest: str, path: Path, values: Values, mentions: Mentions, *, alone: bool) -> Iterator[Way]:
+    """The way to pin an image at a path whose key says what it is for, and that is empty or holds the image's tag.
+
+    alone: whether it may be a whole reference, being read alone somewhere.
+    """
     _, tag, _ = split(image)
     key, held = last_key(path), lookup(values.tree, path)
     if not _is_place(path, values) or isinstance(held, (dict, list, bool)):
@@ -210,7 +216,7 @@ def _carried(image: str, digest: str, path: Path, values: Values, mentions: Ment
         yield from (Way("digest key", (Setting(path, form),)) for form in mentions.forms(key, digest))
     elif _TAG_KEY.search(key):
         yield Way("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
-    elif IMAGE_KEY.search(key):
+    elif IMAGE_KEY.search(key) and alone:
         yield Way("reference", (Setting(path, f"{image}@{digest}"),))
 
 

@@ -63,6 +63,20 @@ class _Group:
         self.ladders = [ladder[1:] if not banned or ladder[0] in banned else ladder for ladder in self.ladders]
         self.ladders = [ladder for ladder in self.ladders if ladder]
 
+    def fail(self, images: Iterable[str]) -> None:
+        """Drop the current ways, which gave these images. Where the digest is in none of them, another form of it at the same
+        paths will not be either."""
+        self.proven = False
+        if any(self.digest.partition(":")[2] in image for image in images):
+            self.advance(set())
+            return
+        paths = [{setting.path for setting in ladder[0].settings} for ladder in self.ladders]
+        self.ladders = [
+            [way for way in ladder if {s.path for s in way.settings} != tried]
+            for ladder, tried in zip(self.ladders, paths, strict=True)
+        ]
+        self.ladders = [ladder for ladder in self.ladders if ladder]
+
     def leave_paths(self) -> None:
         """Drop every way that uses the paths of the current ones: they hold the digest, and do something else besides."""
         self.proven = False
@@ -140,7 +154,7 @@ class Search:
                 self._stop_watching()
                 return outcome._replace(render=after, renders=self.renders)
             failure = "\n".join(map(str, collateral[:3]))
-            advanced = self._blame_collateral(collateral, {use.key for use in failing})
+            advanced = self._blame_collateral(collateral, {use.key for use in failing}, comparison)
             self._blame_failing(failing, comparison, advanced)
         left = self.uses if failure else failing
         return self._outcome(
@@ -262,7 +276,9 @@ class Search:
         near = [g for g in unproven if g.scope == scope]
         return near or unproven or [g for g in active if g.scope == scope] or active
 
-    def _blame_collateral(self, collateral: list[Difference], failing: set[tuple[Any, ...]]) -> list[_Group]:
+    def _blame_collateral(
+        self, collateral: list[Difference], failing: set[tuple[Any, ...]], comparison: Comparison
+    ) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}
         for difference in collateral:
             groups = self._carriers(difference)
@@ -273,7 +289,7 @@ class Search:
         for group, why in blamed.values():
             self._note(group.uses, f"{_names({ladder[0] for ladder in group.ladders})}: {why}")
             if any(use.key in failing for use in group.uses):
-                group.advance(set())
+                group.fail(comparison.images.get(use.key, "") for use in group.uses)
             else:
                 group.leave_paths()
         return [group for group, _ in blamed.values()]
@@ -295,7 +311,7 @@ class Search:
                 for use in bad:
                     self._wrap(use)
             else:
-                group.advance(set())
+                group.fail(comparison.images.get(use.key, "") for use in bad)
 
     def _blame_failure(self, why: str) -> None:
         """A render failed: the ways of the chart (or the values) that helm's words name are dropped."""
