@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from helmpin.chart.setargs import Path
@@ -21,6 +21,22 @@ class _Piece(NamedTuple):
     chains: tuple[Path, ...]
 
 
+class _Pieces:
+    """Pieces, and which of them read a value or hold a literal."""
+
+    def __init__(self) -> None:
+        self.all: list[_Piece] = []
+        self.having: dict[Path | str, list[int]] = defaultdict(list)
+
+    def add(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            if "Values." in text:
+                chains = tuple(_chains(text))
+                for word in (*chains, *re.findall(r'"([^"\s]+)"', text)):
+                    self.having[word].append(len(self.all))
+                self.all.append(_Piece(text, chains))
+
+
 class Mentions:
     """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
 
@@ -30,8 +46,7 @@ class Mentions:
         self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
         self._full: set[str] = set()
-        self._lines: list[_Piece] = []
-        self._named: list[_Piece] = []
+        self._lines, self._named = _Pieces(), _Pieces()
         for text in texts:
             self._read(text)
         if not (self._bare or self._full):
@@ -39,8 +54,8 @@ class Mentions:
                 self._read(text)
 
     def _read(self, text: str) -> None:
-        self._lines += _pieces(text.splitlines())
-        self._named += _pieces(re.split(r"\{\{-?\s*define\b", text)[1:])
+        self._lines.add(text.splitlines())
+        self._named.add(re.split(r"\{\{-?\s*define\b", text)[1:])
         for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
             keys = {k for k in re.findall(r"\.(\w+)", match[2]) if DIGEST_KEY.search(k)}
             (self._full if match[1] == "@" else self._bare).update(keys)
@@ -62,19 +77,20 @@ class Mentions:
         tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
 
-    def beside(self, paths: Container[Path], names: Collection[str]) -> list[Path]:
+    def beside(self, paths: Iterable[Path], names: Iterable[str]) -> list[Path]:
         """The values that are read where one of `paths` is read, or one of `names` stands as a literal: on one line, or else in
         one named template."""
         found: dict[Path, None] = {}
-        for text, chains in [*self._lines, *self._named]:
-            if any(chain in paths for chain in chains) or any(f'"{name}"' in text for name in names):
-                found.update(dict.fromkeys(chains))
+        for pieces in (self._lines, self._named):
+            words: list[Path | str] = [*paths, *names]
+            for i in sorted({i for word in words for i in pieces.having.get(word, ())}):
+                found.update(dict.fromkeys(pieces.all[i].chains))
         return list(found)
 
     def stands_alone(self, chain: Path) -> bool:
         """Whether some line reads this value without a colon after it, as one that is a whole reference is read."""
         read = re.compile(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}\b[^}}]*\}}\}}(?!:)")
-        return any(chain in piece.chains and read.search(piece.text) for piece in self._lines)
+        return any(read.search(self._lines.all[i].text) for i in self._lines.having.get(chain, ()))
 
     def forms(self, key: str, digest: str) -> list[str]:
         """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
@@ -82,10 +98,6 @@ class Mentions:
         if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
             return [bare, digest]
         return [digest, bare]
-
-
-def _pieces(texts: Iterable[str]) -> Iterator[_Piece]:
-    return (_Piece(text, tuple(_chains(text))) for text in texts if "Values." in text)
 
 
 def _chains(text: str) -> Iterator[tuple[str, ...]]:

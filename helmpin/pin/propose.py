@@ -53,6 +53,12 @@ class Values:
         for path, value in _leaves(tree, ()):
             if reaches(path):
                 self._by_text[text_of(value)].append(path)
+        self.unnamed = [
+            (path, beside)
+            for path, beside in _maps(tree, ())
+            if last_key(path).lower() == "image" and not any(_NAME_KEY.search(k) and v for k, v in beside.items())
+        ]
+        """The maps for an image that do not name it."""
 
     def at(self, text: str) -> list[Path]:
         """The paths of the leaves whose value prints as `text`."""
@@ -246,9 +252,8 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> 
 def _unnamed(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mentions) -> Iterator[Way]:
     """A map for an image, whose name the template gives where the values leave it out."""
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
-    for path, beside in _maps(values.tree, ()):
-        named = any(_NAME_KEY.search(k) and v for k, v in beside.items())
-        if named or path[: len(scope)] != scope or last_key(path).lower() != "image":
+    for path, beside in values.unnamed:
+        if path[: len(scope)] != scope:
             continue
         keys = [k for k in dict.fromkeys([*beside, *mentions.after(path)]) if not beside.get(k)]
         for k in filter(DIGEST_KEY.fullmatch, keys):
