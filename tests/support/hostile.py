@@ -83,7 +83,7 @@ def serve(answer: Answer, *, certificate: tuple[Path, Path] | None = None) -> It
     finally:
         hostile.stopping.set()
         listener.close()
-        for peer in open_sockets:
+        for peer in list(open_sockets):  # one may just come in
             with suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
 
