@@ -46,8 +46,6 @@ def main() -> int:
 if __name__ == "__main__":
     gc.disable()  # a short life without cycles: collecting would only walk through what is needed to the end
     sys.path.insert(0, HOME)
-    if (
-        sys.flags.no_site
-    ):  # all that site would do is to find this folder, and what is installed there to run at every start
+    if sys.flags.no_site:  # site would find this folder, and run what packages leave there for every start
         sys.path.append(PACKAGES)
     sys.exit(main())
