@@ -19,7 +19,7 @@ from helmpin.pin.digestset import ANNOTATION, DigestSet, Image, Undo
 from helmpin.pin.render import Render
 from helmpin.pin.rendering import Renderer
 from helmpin.pin.search import Outcome, Search
-from helmpin.pin.unseen import hide_record
+from helmpin.pin.unseen import hide_record, may_print_all
 from helmpin.pin.values import Values
 from helmpin.registry import RegistryError, Resolved, resolve
 
@@ -150,6 +150,15 @@ def make_plan(
         outcome = Search(plain, to_pin, digests, staged, renderer, prepare_render).run()
     final = record(outcome)
     staged.annotate(ANNOTATION, final.to_json())
+    # the search proves that the record stays out of the manifest; where there is nothing to search, this does
+    if not to_pin and may_print_all(staged):
+        outcome = outcome._replace(renders=outcome.renders + 1)
+        if ANNOTATION in renderer([]).text:
+            raise Refused(
+                "the chart prints helm-pin's record; nothing was deployed",
+                why=f"its templates print all of .Chart, with the annotation {ANNOTATION}",
+                todo="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
+            )
     decisions = decide(uses, references, resolved, problems, outcome, settings)
     return Plan(
         release,

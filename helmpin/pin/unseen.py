@@ -28,5 +28,10 @@ def hide_record(staged: Templates) -> None:
                 staged.write(path, hidden)
 
 
+def may_print_all(staged: Templates) -> bool:
+    """Whether a template reads the chart's metadata as a whole, and so perhaps the record."""
+    return any(re.search(r"\.Chart\b(?!\.\w)", text) for text in staged.template_files().values())
+
+
 def _without(match: re.Match[str]) -> str:
     return f'(omit (fromJson (toJson {match[1]})) "{ANNOTATION}")'

@@ -275,3 +275,11 @@ def without_random(found: Leaves, expect: Mapping[str, Any]) -> Leaves:
 def place_of(path: tuple[Any, ...]) -> str:
     """A leaf as expect.yaml names it: Pod/spec.containers.0.image."""
     return f"{path[1]}/{'.'.join(map(str, path[2:]))}"
+
+
+@pytest.mark.parametrize("chart", ["prints-metadata"], indirect=True)
+def test_a_record_that_would_show_where_nothing_is_to_be_pinned(chart: Path, machine: Machine) -> None:
+    pinned = f"image=example.com/team/web@sha256:{'0123456789abcdef' * 4}"
+    status, out, err = machine.pin("template", "rel", chart, "--set", pinned)
+    assert (status, out) == (3, "")
+    assert err.startswith("Error: the chart prints helm-pin's record; nothing was deployed\n")
