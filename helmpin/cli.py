@@ -251,6 +251,8 @@ COMMANDS: dict[str, Command] = {
                 "also show where each image is used and why it is not pinned in another way",
                 short="-v",
             ),
+            Option("--no-cluster", "switch", "do not ask the cluster for the release; plan as for a new one"),
+            Option("--partial", "switch", "with -o values: print what values can carry, even if it is not every image"),
             *PIN_OPTIONS,
             *REGISTRY_OPTIONS,
         ),

@@ -1,8 +1,9 @@
 """Writing values as helm's --set arguments, so that helm reads back exactly what was meant.
 
 The grammar is Helm's own (pkg/strvals/parser.go): in a key `=` `[` `,` `.` end a part and `\\` takes the next character as it
-is; in a value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON. What no key can say (the
-element of a list, an empty key, NUL, more than 30 levels) is set by giving the map or list above it whole, as JSON.
+is; in a value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON. An element of a list that the user
+gives is set by its index. What no key can say (an element of the chart's own list, which helm would replace by that element; an
+empty key, NUL, more than 30 levels) is set by giving the map or list above it whole, as JSON.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
 MAX_LEVELS = 30
 """How deep a --set key may go (strvals.MaxNestedNameLevel)."""
 
+MAX_INDEX = 65536
+"""The greatest index of a list that a --set key may have (strvals.MaxIndex)."""
 LONGEST = 100_000
 """Bytes of JSON in one argument: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
@@ -44,16 +48,18 @@ def text(value: str) -> str:
     return "\\" + escaped if escaped.startswith("{") else escaped
 
 
-def arguments(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[str]:
+def arguments(
+    settings: Iterable[Setting], values: Mapping[str, Any], given: Mapping[str, Any] = MappingProxyType({})
+) -> list[str]:
     """The arguments that make `settings` true over `values` (helm's computed values).
 
-    A list is set whole, with its elements changed: `--set list[0].x=` over a chart's default would replace the whole list
-    by that one element. Raises ValueError for a path that no argument can reach (see `reaches`).
+    given: the values that the user gives beside them, whose lists are changed by index and never repeated.
+    Raises ValueError for a path that no argument can reach (see `reaches`).
     """
     scalars: dict[str, str] = {}
     wholes: dict[Path, Any] = {}
     for path, value in settings:
-        level = _writable(path)
+        level = _writable(path, given)
         if not level:
             raise ValueError(f"helm has no --set for the key {path[0]!r}")
         if level < len(path):
@@ -87,17 +93,23 @@ def _pieces(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def reaches(path: Path) -> bool:
     """Whether `arguments` can set it: the first key can be written. (helm drops `--set =x` without a word.)"""
-    return _writable(path) > 0
+    return _writable(path, {}) > 0
 
 
-def _writable(path: Path) -> int:
+def _writable(path: Path, given: Mapping[str, Any]) -> int:
     """How many of the leading parts a key can say."""
-    unsaid = (i for i, part in enumerate(path) if isinstance(part, int) or not part or "\0" in part)
-    return min(next(unsaid, len(path)), MAX_LEVELS)
+    for i, part in enumerate(path[:MAX_LEVELS]):
+        if isinstance(part, int):
+            items = lookup(given, path[:i])
+            if not (isinstance(items, list) and part < min(len(items), MAX_INDEX)):
+                return i
+        elif not part or "\0" in part:
+            return i
+    return min(len(path), MAX_LEVELS)
 
 
 def as_tree(settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as a tree of values, for a values file; lists are whole, as in `arguments`."""
+    """The settings as a tree of values, for a values file; lists are whole, as helm replaces them."""
     tree: dict[str, Any] = {}
     for path, value in settings:
         node: Any = tree

@@ -1,14 +1,15 @@
 """Staging: the private copy of the user's chart that helm gets, with what helm-pin adds to it.
 
-Whatever the source, the chart is read once, and every edit makes a new archive of it in a directory that only this user
-can enter. So both renders and the upgrade see the same bytes, `.helmignore` cannot hide what was added, and an archive
-is never unpacked on the disk.
+Whatever the source, the chart is read once. Each change gives another Chart, whose archive is written to a directory that only
+this user can enter. So the chart that was compared is the chart that is deployed, `.helmignore` cannot hide what was added, and
+an archive is never unpacked on the disk.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,19 +65,17 @@ class ChartSource(NamedTuple):
         return f"ChartSource({self.chart!r})"  # the flags may hold a password
 
 
-class StagedChart:
-    """A chart that helm-pin may change. `path` is what helm gets."""
+class Chart:
+    """A private copy of a chart, which never changes: what adds to it gives another Chart."""
 
     def __init__(self, tree: Tree, directory: Path) -> None:
         self._tree = tree
         self._directory = directory
-        self._path: Path | None = None
-        self._count = 0
-        self._unannotated: str | None = None
+        self._archive: Path | None = None
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """Chart.yaml as it is now."""
+        """Chart.yaml."""
         return self._tree.metadata()
 
     @property
@@ -91,13 +90,8 @@ class StagedChart:
 
     @property
     def app_version(self) -> str:
-        """The version of what the chart installs; '' where it says none."""
+        """The version of the application that the chart installs; '' when Chart.yaml has none."""
         return _scalar(self.metadata.get("appVersion"))
-
-    @property
-    def kube_version(self) -> str:
-        """The Kubernetes versions that the chart is for, as a constraint; '' where it says none."""
-        return _scalar(self.metadata.get("kubeVersion"))
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -105,47 +99,45 @@ class StagedChart:
         annotations = self.metadata.get("annotations")
         return {str(k): _scalar(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
 
-    @property
-    def path(self) -> Path:
-        """The chart as it is now: an archive. Ask again after each change; what was given before stays as it was."""
-        if self._path is None:
-            self._count += 1
-            path = self._directory / f"{self._count}.tgz"
-            path.write_bytes(self._tree.packed())
-            self._path = path
-        return self._path
+    def archive(self) -> Path:
+        """The chart as a .tgz file, which is what helm gets. Written once."""
+        if self._archive is None:
+            handle, name = tempfile.mkstemp(suffix=".tgz", dir=self._directory)
+            os.close(handle)
+            self._archive = Path(name)
+            self._archive.write_bytes(self._tree.packed())
+        return self._archive
 
-    def annotate(self, key: str, text: str) -> None:
-        """Set one annotation of the chart; every other byte of Chart.yaml stays. Raises HelmFailed."""
+    def with_files(self, files: Mapping[str, str | None]) -> Chart:
+        """The chart with these files made or replaced, or taken away where the text is None. Raises KeyError for a file to be
+        taken away that is not there."""
+        if not files:
+            return self
+        tree = self._tree.copy()
+        for path, text in files.items():
+            if text is None:
+                tree.remove(path)
+            else:
+                tree.write(path, text.encode(errors="surrogateescape"))
+        return Chart(tree, self._directory)
+
+    def annotated(self, key: str, text: str) -> Chart:
+        """The chart with one more annotation; every other byte of Chart.yaml stays. Raises HelmFailed."""
         try:
             before = self._tree.read("Chart.yaml").decode()
         except UnicodeDecodeError as error:
             raise HelmFailed("the chart's Chart.yaml cannot be annotated", where="Chart.yaml", why=str(error)) from None
-        if self._unannotated is None:
-            self._unannotated = before
-        self.write("Chart.yaml", annotate(before, key, text))
-
-    def remove_annotations(self) -> None:
-        """Take out what `annotate` has set."""
-        if self._unannotated is not None:
-            self.write("Chart.yaml", self._unannotated)
-
-    def write_template(self, name: str, text: str) -> None:
-        """Make or replace the file `name` in the chart's own templates directory."""
-        self.write(f"templates/{name}", text)
-
-    def remove_template(self, name: str) -> None:
-        """Take a file out of the chart's own templates directory again. Raises KeyError."""
-        self._path = None
-        self._tree.remove(f"templates/{name}")
-
-    def write_values(self, text: str) -> None:
-        """Replace the chart's default values."""
-        self.write("values.yaml", text)
+        return self.with_files({"Chart.yaml": annotate(before, key, text)})
 
     def template_files(self) -> dict[str, str]:
         """The text of every template of the chart and its dependencies, by path; see tree.py for those in archives."""
         return {path: self._text(path) for path in self._tree.in_all_charts("templates/")}
+
+    def other_files(self) -> Iterator[str]:
+        """The text of every other file that templates can read, of the chart and its dependencies."""
+        for path in self._tree.in_all_charts(""):
+            if not path.endswith((".tgz", ".prov")) and not re.search(r"(^|/)(templates|crds)/", path):
+                yield self._text(path)
 
     def crd_files(self) -> list[str]:
         """The text of every file with CRDs, of the chart and its dependencies: YAML or JSON, several documents each."""
@@ -156,22 +148,12 @@ class StagedChart:
         """Where what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml` may be; see tree.py. Raises Refused."""
         return self._tree.source_to_paths(source)
 
-    def rename(self, path: str, new: str) -> None:
-        """Rename a file of the chart or of a dependency, within its own chart. Raises KeyError."""
-        self._path = None
-        self._tree.rename(path, new)
-
-    def write(self, path: str, text: str) -> None:
-        """Make or replace a file of the chart or of a dependency."""
-        self._path = None
-        self._tree.write(path, text.encode(errors="surrogateescape"))
-
     def _text(self, path: str) -> str:
         return self._tree.read(path).decode(errors="surrogateescape")
 
 
 @contextmanager
-def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
+def stage(source: ChartSource, helm: Helm) -> Iterator[Chart]:
     """A private copy of a chart, gone when the block ends however it ends.
 
     The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, in helm's own words
@@ -183,7 +165,7 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[StagedChart]:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     try:
         directory.mkdir(mode=0o700)
-        yield StagedChart(_fetch(source, helm, directory), directory)
+        yield Chart(_fetch(source, helm, directory), directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

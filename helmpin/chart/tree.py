@@ -28,6 +28,14 @@ class Tree:
         self._metadata: dict[str, dict[str, Any]] = {}
         self._changed = False
 
+    def copy(self) -> Tree:
+        """The same files, to be changed apart from these."""
+        other = Tree(dict(self.files), self._budget)
+        other._packed = {path: tree.copy() for path, tree in self._packed.items()}
+        other._metadata = dict(self._metadata)
+        other._changed = self._changed
+        return other
+
     def __contains__(self, path: str) -> bool:
         tree, inner = self._locate(path)
         return inner in tree.files

@@ -11,5 +11,5 @@ from helmpin.pin.prepare import prepare
 def run(request: Request) -> int:
     """Install the release with every image by digest."""
     release, chart, flags = name_release(request.positionals, request.flags, request.helm)
-    with prepare(request._replace(flags=flags), release, chart, deploys="install") as plan:
-        return deploy(request.helm, plan, "install", refuse_mutable=request.settings.mutable == "refuse")
+    with prepare(request._replace(flags=flags), release, chart, command="install") as prepared:
+        return deploy(request.helm, prepared, refuse_mutable=request.settings.mutable == "refuse")

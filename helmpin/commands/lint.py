@@ -11,7 +11,7 @@ from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
 from helmpin.cli import Request
 from helmpin.image import mutable
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.pin.decisions import is_allowed
+from helmpin.pin.images import is_allowed
 from helmpin.pin.render import ImageUse, parse
 
 RULE = "mutable-tag"
@@ -56,7 +56,7 @@ def lint(chart: str, request: Request) -> Iterator[Finding]:
     source = ChartSource(chart, tuple(words(f for f in request.flags if f.name in SOURCE_FLAGS)))
     rest = words(f for f in request.flags if f.name not in SOURCE_FLAGS)
     with stage(source, request.helm) as staged:
-        render = parse(request.helm.run(["template", "lint", str(staged.path), *rest]))
+        render = parse(request.helm.run(["template", "lint", str(staged.archive()), *rest]))
     for use in render.images():
         why = _reason(use.image, request)
         if why:

@@ -17,7 +17,8 @@ def run(request: Request) -> int:
     *release, chart = request.positionals
     printing = words(f for f in request.flags if f.name in PRINTS)
     request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS])
-    with prepare(request, release[0] if release else "", chart) as plan:
+    with prepare(request, release[0] if release else "", chart, command="template") as prepared:
+        plan = prepared.plan
         if request.settings.mutable == "refuse":
             plan.refuse_mutable()
         plan.refuse_problems()

@@ -10,5 +10,5 @@ from helmpin.pin.prepare import prepare
 def run(request: Request) -> int:
     """Upgrade the release with every image by digest."""
     release, chart = request.positionals
-    with prepare(request, release, chart, deploys="upgrade") as plan:
-        return deploy(request.helm, plan, "upgrade", refuse_mutable=request.settings.mutable == "refuse")
+    with prepare(request, release, chart, command="upgrade") as prepared:
+        return deploy(request.helm, prepared, refuse_mutable=request.settings.mutable == "refuse")

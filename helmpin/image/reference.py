@@ -100,6 +100,13 @@ def split(text: str) -> tuple[str, str | None, str | None]:
     return (name if tag is None else name[:colon], tag, digest if at else None)
 
 
+def pinned_form(image: str, digest: str) -> str:
+    """An image as written, at its digest: the tag stays for people to read, and `latest` is named where no tag is, since
+    Kubernetes' default pull policy depends on it."""
+    name, tag, _ = split(image)
+    return f"{name}:{tag or 'latest'}@{digest}"
+
+
 def valid_digest(text: str) -> bool:
     """Whether the text is `sha256:` and 64, or `sha512:` and 128, lower-case hexadecimal digits (OCI image-spec,
     descriptor.md)."""

@@ -1,23 +1,67 @@
-"""Comparing two renders of a chart leaf by leaf: only image references may differ."""
+"""Comparing the plain render of a chart with one that pins: what may differ, and what must not.
+
+Allowed are: a container image that becomes itself at its digest; a *follower*, which is a whole reference with a tag, of an image
+that the chart runs, that gets that image's digest outside names, labels, selectors and annotations; a pod template's own
+`checksum/…` annotation; and what a chart makes at random, as long as its fixed part stays and no digest shows in it.
+"""
 
 from __future__ import annotations
 
 import re
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from helmpin.image.reference import split
-from helmpin.pin.render import Document, ImageUse, Render, document_images, split_documents
+from helmpin.image.find import CONTAINER_LISTS
+from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.pin.render import Document, ImageUse, Render, group_by_turn, identity, split_documents
 
 Leaf = tuple[str, int, int, tuple[Any, ...]]
 """(source, order, object, path) of one scalar in a render."""
-_PINNED = re.compile(r"[\w.\-/:\[\]]+@sha256:[0-9a-f]{64}")
+Key = tuple[Any, ...]
+"""ImageUse.key."""
+NAMING = frozenset(
+    {
+        "metadata",
+        "labels",
+        "annotations",
+        "selector",
+        "matchLabels",
+        "matchExpressions",
+        "name",
+        "generateName",
+        "namespace",
+        "hostname",
+        "subdomain",
+        "serviceName",
+    }
+)
+"""Keys whose values name or select things. Nothing may follow an image there."""
+_PINNED = re.compile(r"([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w@])", re.ASCII)
 _ABSENT = object()
+DAY = 86400
+"""Seconds."""
+
+
+class Follower(NamedTuple):
+    """A leaf that follows images to their digests: its object, and the references in it."""
+
+    leaf: Leaf
+    kind: str
+    name: str
+    references: tuple[Reference, ...]
+    """Each with its digest."""
+
+    def place(self) -> str:
+        """`ConfigMap/settings data.image`."""
+        return f"{self.kind}/{self.name} {dotted(self.leaf[3])}"
 
 
 class Difference(NamedTuple):
-    """A leaf that a pin changed although it is not an image reference; before or after is None where there is none."""
+    """A leaf that a pin must not change, and did; before or after is None where the leaf is absent."""
 
     leaf: Leaf
     before: Any
@@ -25,93 +69,227 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         source, _, _, path = self.leaf
-        return f"{source}: {'.'.join(map(str, path))}: {_short(self.before)} would become {_short(self.after)}"
+        where = f"{source}: " if source else ""
+        return f"{where}{dotted(path)}: {_short(self.before)} would become {_short(self.after)}"
 
 
 class Comparison(NamedTuple):
-    """What became of each image use (by its key: the text after), and every difference that is no image reference."""
+    """What a render with pins did."""
 
-    images: dict[tuple[Any, ...], str]
+    images: dict[Key, str]
+    """The image at each use."""
+    failing: frozenset[Key]
+    """The uses that are not at their digest."""
+    followers: tuple[Follower, ...]
     collateral: list[Difference]
 
 
-def is_pin(before: str, after: str, digest: str) -> bool:
-    """Whether `after` is `before` at `digest`: the same name, the same tag or none, and that digest."""
-    name, tag, _ = split(before)
+def is_pin(use: ImageUse, after: str, digest: str) -> bool:
+    """Whether `after` is the image of `use` at `digest`: the same name and digest, and the same tag (`latest` where there was
+    none). The tag may be missing where no default depends on it: Kubernetes pulls `latest` always, unless the container has a pull
+    policy of its own (kubernetes.io/docs/concepts/containers/images, "Imagepullpolicy Defaulting")."""
+    name, tag, _ = split(use.image)
     new_name, new_tag, new_digest = split(after)
-    return new_name == name and new_digest == digest and new_tag in (tag, None, tag or "latest")
+    if new_name != name or new_digest != digest:
+        return False
+    if new_tag is None:
+        return bool(use.pull_policy) or tag not in (None, "latest")
+    return new_tag == (tag or "latest")
 
 
-def compare(before: Render, after: Render, digests: Mapping[str, str]) -> Comparison:
-    """Compare two renders of one chart. `digests` gives the digest of each image as the chart writes it.
+def compare(
+    plain: Render, pinned: Render, wanted: Mapping[Key, str], noise: Mapping[Leaf, Any] = MappingProxyType({})
+) -> Comparison:
+    """Compare two renders of one chart.
 
-    Documents are matched by source file and order. A leaf may differ if putting the original references back makes it what
-    it was, or if its path has a `checksum/…` key (the pod template's own change detector, which hashes what was pinned).
+    wanted: the digest that each use of the plain render is to have. noise: the leaves that another plain render has differently,
+    with its values.
+    Documents are matched by their source file and order, since names can be random.
     """
-    mend = _Mender(digests)
-    images: dict[tuple[Any, ...], str] = {}
+    uses = {use.key: use for use in plain.images() if use.key in wanted}
+    images = {use.key: use.image for use in pinned.images()}
+    parts: dict[Leaf, list[ImageUse]] = defaultdict(list)
+    for use in uses.values():
+        if str(use.path[-1]).startswith("#"):
+            parts[(use.source, use.order, use.nth, use.path[:-1])].append(use)
+    follow = _Following((use.image, wanted[use.key]) for use in uses.values())
+    random = _Randomness(pinned, wanted.values(), noise)
+    followers: list[Follower] = []
     collateral: list[Difference] = []
-    old = {(d.source, d.order): d for d in before.documents}
-    new = {(d.source, d.order): d for d in after.documents}
-    for key in old.keys() | new.keys():
+    old = {(d.source, d.order): d for d in plain.documents}
+    new = {(d.source, d.order): d for d in pinned.documents}
+    for key in [*old, *(k for k in new if k not in old)]:
         a, b = old.get(key), new.get(key)
-        if b is not None:
-            images.update((use.key, use.image) for use in document_images(b, after.also))
-        if a is not None and b is not None and (a.text == b.text or mend(b.text) == a.text):
+        if a is not None and b is not None and a.text == b.text:
             continue
-        collateral += _differences(a, b, mend)
-    return Comparison(images, collateral)
+        for difference, item in _differences(a, b):
+            leaf, before, after = difference
+            if leaf in uses and isinstance(after, str):
+                continue  # judged below
+            if (within := parts.get(leaf)) and isinstance(before, str) and _replaced(before, within, images) == after:
+                continue
+            references = follow(leaf[3], before, after)
+            if references:
+                followers.append(Follower(leaf, *identity(item), references))
+            elif not (_is_checksum(item, leaf[3], after) or random.excuses(difference)):
+                collateral.append(difference)
+    failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
+    return Comparison(images, failing, tuple(followers), collateral)
 
 
-def noise(one: Render, other: Render) -> set[Leaf]:
-    """The leaves that differ between two renders of the same thing: what the chart makes at random."""
-    return {difference.leaf for difference in compare(one, other, {}).collateral}
+def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[Key, str]) -> str:
+    """A text with each of the images that it holds as it was rendered with pins."""
+    at = 0
+    for use in uses:
+        start = before.find(use.image, at)
+        if start < 0 or use.key not in images:
+            return before
+        before = before[:start] + images[use.key] + before[start + len(use.image) :]
+        at = start + len(images[use.key])
+    return before
 
 
-def random_leaves(render: Render) -> set[Leaf]:
-    """The leaves that differ between the two evaluations of one render (see again.py).
+def noise(one: Render, other: Render) -> dict[Leaf, Any]:
+    """The leaves that differ between two renders of the same chart, with the values of the other: what it makes at random."""
+    return {difference.leaf: difference.after for difference in compare(one, other, {}).collateral}
 
-    helm orders a file's documents by kind, and hooks come last, so a document is matched by its kind, whether it is a hook, and
-    its turn among those. A file whose documents cannot be matched so is left out: its differences then count as effects.
+
+class _Following:
+    """Tells the followers of images: {reference with its tag: its digests}."""
+
+    def __init__(self, pinned: Iterable[tuple[str, str]]) -> None:
+        self._digests: dict[Reference, set[str]] = defaultdict(set)
+        for image, digest in pinned:
+            self._digests[Reference.parse(image)].add(digest)
+
+    def __call__(self, path: tuple[Any, ...], before: Any, after: Any) -> tuple[Reference, ...]:
+        """The references in `after` that got their digest, where that is all that happened to `before`; else none."""
+        if not (isinstance(before, str) and isinstance(after, str)) or not NAMING.isdisjoint(map(str, path)):
+            return ()
+        there, gained = Counter(_PINNED.findall(before)), []
+        for token in _PINNED.findall(after):
+            if there[token]:
+                there[token] -= 1
+            else:
+                gained.append(token)
+        references = [self._reference(name, digest) for name, digest in gained]
+        if not gained or None in references or +there or _strip(after) != _strip(before):
+            return ()
+        return tuple(dict.fromkeys(r for r in references if r is not None))
+
+    def _reference(self, name: str, digest: str) -> Reference | None:
+        try:
+            reference = Reference.parse(name)
+        except InvalidReference:
+            return None
+        known = split(name)[1] is not None and digest in self._digests.get(reference, ())
+        return reference._replace(digest=digest) if known else None
+
+
+def _strip(text: str) -> str:
+    return _PINNED.sub(lambda match: match[1], text)
+
+
+def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
+    """Whether a leaf is a pod template's own `checksum/…` annotation, with a hash in it: it may change with what it hashes."""
+    if len(path) < 3 or path[-3:-1] != ("metadata", "annotations") or not str(path[-1]).startswith("checksum/"):
+        return False
+    for part in path[:-3]:
+        item = item[part]
+    spec = item.get("spec") if isinstance(item, dict) else None
+    is_pod = isinstance(spec, dict) and any(name in spec for name in CONTAINER_LISTS)
+    return is_pod and isinstance(after, str) and re.fullmatch(r"[\w+/=-]{1,128}", after) is not None
+
+
+class _Randomness:
+    """What a chart makes at random: the leaves that two evaluations of it have differently, and the current time."""
+
+    def __init__(self, pinned: Render, digests: Iterable[str], noise: Mapping[Leaf, Any]) -> None:
+        self._pinned = pinned
+        self._hex = [digest.partition(":")[2][:7] for digest in set(digests)]
+        self._noise = noise
+        self._second: dict[Leaf, Any] | None = None
+
+    def excuses(self, difference: Difference) -> bool:
+        """Whether a difference is random, and nothing else: no digest shows in it, and its fixed parts stay."""
+        leaf, before, after = difference
+        if self._shows_digest((*leaf[3], after)) and not self._shows_digest((*leaf[3], before)):
+            return False
+        if _is_time(before) and _is_time(after) and _shape(before) == _shape(after):
+            return True
+        if self._second is None:
+            self._second = _second_pass(self._pinned)
+        if leaf in self._second:
+            samples, other = [after, self._second[leaf]], before
+        elif leaf in self._noise and self._noise[leaf] != before:
+            samples, other = [before, self._noise[leaf]], after
+        else:
+            return False
+        if not all(isinstance(value, str) for value in (*samples, other)):
+            return True
+        start, end = _fixed_parts(samples)
+        marks = [re.sub(r"[A-Za-z0-9+/=]", "", text) for text in (*samples, other)]
+        return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
+
+    def _shows_digest(self, values: tuple[Any, ...]) -> bool:
+        texts = [value for value in values if isinstance(value, str)]
+        return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
+
+
+def _fixed_parts(texts: list[str]) -> tuple[str, str]:
+    """What all of the texts begin and end with, up to where a word ends, for random characters can agree by chance."""
+    start, end = _common_start(texts), _common_start([text[::-1] for text in texts])[::-1]
+    return re.sub(r"[A-Za-z0-9+/=]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=]*", "", end)
+
+
+def _common_start(texts: list[str]) -> str:
+    least, greatest = min(texts), max(texts)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(least, greatest, strict=False)) if a != b), min(len(least), len(greatest))
+    )
+    return least[:same]
+
+
+def _shape(text: Any) -> str:
+    return re.sub(r"\d", "0", str(text))
+
+
+def _is_time(value: Any) -> bool:
+    """Whether a value shows today's time: seconds or more since 1970, or a text with the year."""
+    text, now = str(value), time.time()
+    epoch = re.fullmatch(r"(\d{10})(\d{3}){0,3}", text)
+    return (epoch is not None and abs(int(epoch[1]) - now) < DAY) or str(time.gmtime(now).tm_year) in text
+
+
+def _second_pass(render: Render) -> dict[Leaf, Any]:
+    """The leaves that the second evaluation of templates (nondeterminism.py) has differently, with its values.
+
+    Helm sorts the documents of a file by kind, and hooks come last, so a document is matched by its kind, by whether it is a hook,
+    and by its turn among those. A file whose documents cannot be matched is left out: its differences count as effects.
     """
-    found: set[Leaf] = set()
-    by_source: dict[str, list[Document]] = {}
+    found: dict[Leaf, Any] = {}
+    by_source: dict[str, list[Document]] = defaultdict(list)
     for document in render.documents:
-        by_source.setdefault(document.source, []).append(document)
-    for source, text in (render.again or {}).items():
-        first = _by_turn(by_source.get(source, []))
-        second = _by_turn(split_documents(source, text))
+        by_source[document.source].append(document)
+    for source, text in (render.second_pass or {}).items():
+        first = group_by_turn(by_source[source])
+        second = group_by_turn(split_documents(source, text))
         if first.keys() == second.keys():
             for turn, document in first.items():
                 if document.text.strip() != second[turn].text.strip():
-                    found |= {d.leaf for d in _differences(document, second[turn], _Mender({}))}
+                    found |= {d.leaf: d.after for d, _ in _differences(document, second[turn])}
     return found
 
 
-def _by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], Document]:
-    turns: dict[tuple[str, bool, int], Document] = {}
-    for document in documents:
-        kind = re.search(r"(?m)^kind:\s*(\S+)", document.text)
-        if kind is None:
-            continue
-        hook = "helm.sh/hook" in document.text
-        turn = sum(1 for k, h, _ in turns if (k, h) == (kind[1], hook))
-        turns[kind[1], hook, turn] = document
-    return turns
-
-
-def _differences(a: Document | None, b: Document | None, mend: _Mender) -> Iterator[Difference]:
+def _differences(a: Document | None, b: Document | None) -> Iterator[tuple[Difference, Any]]:
+    """Each leaf that differs, with the object of `a` that it belongs to."""
     document = a or b
     assert document is not None
     pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=_ABSENT)
     for index, (x, y) in enumerate(pairs):
         for path, left, right in _walk(x, y, ()):
-            if isinstance(left, str) and isinstance(right, str) and mend(right) == left:
-                continue
-            if any(str(part).startswith("checksum/") for part in path):
-                continue
-            leaf = (document.source, document.order, index, path)
-            yield Difference(leaf, None if left is _ABSENT else left, None if right is _ABSENT else right)
+            before, after = (None if value is _ABSENT else value for value in (left, right))
+            yield Difference((document.source, document.order, index, path), before, after), y if x is _ABSENT else x
 
 
 def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
@@ -125,34 +303,11 @@ def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
         yield path, a, b
 
 
-class _Mender:
-    """Puts the original references back in a text that was rendered with pins."""
-
-    def __init__(self, digests: Mapping[str, str]) -> None:
-        self._forms: dict[str, list[tuple[str, str]]] = {}
-        for image, digest in digests.items():
-            name, tag, _ = split(image)
-            forms = self._forms.setdefault(digest, [])
-            forms += [(f"{name}:{tag or 'latest'}@{digest}", image), (f"{name}@{digest}", image)]
-        for forms in self._forms.values():
-            forms.sort(key=lambda form: -len(form[0]))
-
-    def __call__(self, text: str) -> str:
-        return _PINNED.sub(self._original, text) if "@sha256:" in text else text
-
-    def _original(self, match: re.Match[str]) -> str:
-        found = match[0]
-        for form, image in self._forms.get(found[found.index("@") + 1 :], ()):
-            if found.endswith(form) and found[-len(form) - 1 : -len(form)] in ("", ":", "/"):
-                return found[: -len(form)] + image
-        return found
+def dotted(path: Iterable[Any]) -> str:
+    """A path for people: `spec.containers.0.image`."""
+    return ".".join(map(str, path))
 
 
 def _short(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 90 else f"{shown[:60]}…{shown[-20:]}"
-
-
-def unpinned(uses: Iterable[ImageUse], comparison: Comparison, digests: Mapping[str, str]) -> list[ImageUse]:
-    """The uses whose image is not at its digest in the second render."""
-    return [use for use in uses if not is_pin(use.image, comparison.images.get(use.key, ""), digests[use.image])]

@@ -6,63 +6,58 @@ import sys
 from typing import TYPE_CHECKING
 
 from helmpin import output
-from helmpin.arguments import words
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.image.reference import split
 from helmpin.pin import release
+from helmpin.pin.prepare import Prepared, say_outside
 
 if TYPE_CHECKING:
     from helmpin.pin.plan import Plan
 
 
-def deploy(helm: Helm, plan: Plan, command: str, *, refuse_mutable: bool) -> int:
-    """Run `helm upgrade` or `helm install` with the staged chart and the digests, then read the release back.
+def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool) -> int:
+    """Run `helm upgrade` or `helm install` with the chart of the plan and the digests, then read the release back.
 
     Raises Refused and RegistryUnavailable before helm runs, HelmFailed when helm does not succeed, VerificationFailed when the
     stored release is not what was meant.
     """
+    plan, command = prepared.plan, prepared.deployment[0]
     if refuse_mutable:
-        plan.refuse_mutable()
-    plan.refuse_problems()
+        plan.refuse_mutable(outcome="; nothing was deployed")
+    plan.refuse_problems(outcome="; nothing was deployed")
     output.say(summary(plan))
-    reset = ["--reset-values"] if command == "upgrade" else []
-    arguments = [
-        command,
-        plan.release,
-        str(plan.staged.path),
-        *words(plan.flags),
-        *reset,
-        *plan.value_arguments,
-        *plan.set_arguments,
-    ]
-    done = helm.watch(arguments)
+    say_outside(plan)
+    done = helm.watch(prepared.deployment)
     if done.status:
         raise HelmFailed(
-            f"helm {command} failed; its own words are above",
+            f"helm {command} failed; see its output above",
             todo=f"helm history {plan.release} shows what state the release is in",
         )
-    if _is_dry_run(plan):
+    if _is_dry_run(prepared):
         output.say("Dry run: nothing was deployed.")
         return 0
     sys.stdout.flush()
     stored = release.read(helm, plan.release)
     record = release.check(stored, plan.record)
     count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
-    output.say(f"Revision {stored.revision} runs {count} by digest, set {record.set_id}: read back from the release.")
+    output.say(
+        f"Revision {stored.revision}: {count} pinned by digest (set {record.set_id}), confirmed by reading the release back."
+    )
     return 0
 
 
-def _is_dry_run(plan: Plan) -> bool:
-    given = [flag for flag in plan.flags if flag.name == "--dry-run"]
+def _is_dry_run(prepared: Prepared) -> bool:
+    given = [flag for flag in prepared.flags if flag.name == "--dry-run"]
     return bool(given) and given[-1].value not in ("none", "false")
 
 
 def summary(plan: Plan) -> str:
     """The table of what is pinned, for people."""
     rows = []
-    for d in plan.decisions:
-        name, tag, _ = split(d.image)
-        how = d.problem or (f"{d.strategy}: {', '.join(d.values)}" if d.values else d.strategy)
-        rows.append((name, tag or ("-" if d.via == "chart" else "(latest)"), output.short(d.digest) or "-", how))
+    for i in plan.images:
+        name, tag, _ = split(i.image)
+        how = i.problem.text if i.problem else f"{i.strategy}: {', '.join(i.values)}" if i.values else i.strategy
+        kept = f"; kept for {i.kept_for}, whose pod template cannot change" if i.kept_for else ""
+        rows.append((name, tag or ("-" if i.via == "chart" else "(latest)"), output.short(i.digest) or "-", how + kept))
     return output.table(("IMAGE", "TAG", "DIGEST", "HOW"), rows) if rows else "The chart uses no images."

@@ -29,6 +29,8 @@ class Image(NamedTuple):
     """`values`, `template` (a use that no value reaches), or `chart` (already pinned there)."""
     values: tuple[str, ...] = ()
     """The value paths used, as --set writes them."""
+    followers: tuple[str, ...] = ()
+    """Where else the digest went: `ConfigMap/settings data.image`."""
 
 
 class Undo(NamedTuple):
@@ -36,9 +38,11 @@ class Undo(NamedTuple):
 
     path: tuple[str | int, ...]
     was: Any
-    """The computed value; None where there was none."""
+    """The scalar; None where there was none. (Version 0.1.0 recorded lists whole.)"""
     supplied: bool
     """Whether the user's own values (not the chart's defaults) held it."""
+    kept: int = 0
+    """How many of the leading parts of the path were maps of the user's own values; helm-pin made the others."""
 
 
 class DigestSet(NamedTuple):
@@ -48,8 +52,6 @@ class DigestSet(NamedTuple):
     created: str
     """RFC 3339."""
     images: tuple[Image, ...]
-    injected: tuple[str, ...] = ()
-    """The --set arguments that carried the digests."""
     undo: tuple[Undo, ...] = ()
     allowed: tuple[str, ...] = ()
     """Images that --allow-unpinned let through, as the chart wrote them."""
@@ -69,24 +71,38 @@ class DigestSet(NamedTuple):
             "tool": self.tool,
             "created": self.created,
             "set": self.set_id,
-            "injected": list(self.injected),
-            "images": [
-                {
-                    "reference": i.reference,
-                    "image": i.image,
-                    "digest": i.digest,
-                    "mediaType": i.media_type,
-                    "via": i.via,
-                    "values": list(i.values),
-                }
-                for i in sorted(self.images)
-            ],
+            "images": [_image_entry(image) for image in sorted(self.images)],
         }
         if self.undo:
-            record["undo"] = [{"path": list(u.path), "was": u.was, "supplied": u.supplied} for u in self.undo]
+            record["undo"] = [_undo_entry(undo) for undo in self.undo]
         if self.allowed:
             record["allowed"] = sorted(self.allowed)
         return json.dumps(record, separators=(",", ":"), sort_keys=True)
+
+
+def _image_entry(image: Image) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "reference": image.reference,
+        "image": image.image,
+        "digest": image.digest,
+        "mediaType": image.media_type,
+        "via": image.via,
+    }
+    for name, items in (("values", image.values), ("followers", image.followers)):
+        if items:
+            entry[name] = list(items)
+    return entry
+
+
+def _undo_entry(undo: Undo) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": list(undo.path)}
+    if undo.was is not None:
+        entry["was"] = undo.was
+    if undo.supplied:
+        entry["supplied"] = True
+    if undo.kept:
+        entry["kept"] = undo.kept
+    return entry
 
 
 def parse(text: str, where: str) -> DigestSet:
@@ -105,7 +121,6 @@ def parse(text: str, where: str) -> DigestSet:
             _text(record, "tool"),
             _text(record, "created"),
             tuple(_image(item) for item in _list(record, "images")),
-            tuple(str(word) for word in _list(record, "injected")),
             tuple(_undo(item) for item in record.get("undo", [])),
             tuple(str(image) for image in record.get("allowed", [])),
         )
@@ -134,6 +149,7 @@ def _image(item: Any) -> Image:
         _text(item, "mediaType"),
         _text(item, "via"),
         tuple(str(path) for path in item.get("values", [])),
+        tuple(str(place) for place in item.get("followers", [])),
     )
     if not valid_digest(image.digest):
         raise ValueError(f"{image.digest!r} is not a digest")
@@ -148,7 +164,10 @@ def _undo(item: Any) -> Undo:
     if not isinstance(item, dict):
         raise ValueError("an entry of undo is not an object")
     path = tuple(part if isinstance(part, int) else str(part) for part in _list(item, "path"))
-    return Undo(path, item.get("was"), bool(item.get("supplied")))
+    kept = item.get("kept", 0)
+    if not path or not isinstance(kept, int) or not 0 <= kept < len(path):
+        raise ValueError("an entry of undo has no usable path")
+    return Undo(path, item.get("was"), bool(item.get("supplied")), kept)
 
 
 def _text(item: Mapping[str, Any], key: str) -> str:

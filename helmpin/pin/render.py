@@ -1,11 +1,11 @@
-"""One `helm template` of a staged chart, as documents with their source file and order, and helm's own computed values."""
+"""What helm rendered: documents with their source file and order, and helm's own computed values."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import yaml
@@ -13,10 +13,10 @@ import yaml
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.elsewhere import Also
-from helmpin.pin.again import MARK as AGAIN
+from helmpin.pin.nondeterminism import MARK as SECOND_PASS
 
-PROBE = "helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
-"""The extra template of the first render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it sees the
+PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
+"""The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it sees the
 values before any template can `set` something in them."""
 PROBE_MARK = "name: helm-pin-values"
 PROBE_TEXT = """\
@@ -25,10 +25,12 @@ kind: ConfigMap
 metadata:
   name: helm-pin-values
 data:
-  values: {{ .Values | toJson | toJson }}
+  values: {{ dict "values" .Values | toJson | toJson }}
 """
-_DOCUMENT = re.compile(r"(?m)^---[ \t]*\n(?:# Source: (.+)\n)?")
-_SEPARATOR = re.compile(r"(?m)^---[ \t]*$")
+_SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
+"""What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
+_SOURCE = re.compile(r"[ \t]*\n# Source: (.+)\n")
+_CONTENT = re.compile(r"(?m)^[^#\s]")
 _IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
 
 
@@ -83,6 +85,10 @@ class ImageUse(NamedTuple):
     name: str
     path: find.Path
     container: str
+    pull_policy: str = ""
+    """The container's own pull policy; '' for Kubernetes' default, which depends on the tag."""
+    hook: str = ""
+    """The events of a hook, as its annotation has them; '' for what is no hook."""
     elsewhere: str = ""
     """Its place when it is outside a pod spec (see image/elsewhere.py)."""
 
@@ -102,15 +108,18 @@ class ImageUse(NamedTuple):
 
 
 class Render(NamedTuple):
-    """What helm template printed, and the values it computed (None unless the probe was in the chart)."""
+    """What helm rendered."""
 
     text: str
     documents: list[Document]
     values: Mapping[str, Any] | None
-    again: Mapping[str, str] | None = None
-    """The second evaluation of templates that may be random, by source (see again.py)."""
+    """Helm's computed values; None unless the probe was in the chart."""
+    second_pass: Mapping[str, str] | None = None
+    """The second evaluation of templates that may be random, by source (see nondeterminism.py)."""
     also: Also | None = None
     """The images outside pod specs that count as image uses."""
+    config: Mapping[str, Any] | None = None
+    """The values that the release would keep; None where `helm template` rendered, which makes no release."""
 
     def images(self) -> list[ImageUse]:
         """Every image use, in the order of the render."""
@@ -124,27 +133,49 @@ class Render(NamedTuple):
 
 
 def parse(text: str, also: Also | None = None) -> Render:
-    """Split helm template's output into documents; what the extra templates print is read and taken out."""
+    """Split what `helm template` or a post-renderer printed into documents; what the probes print is read and taken out."""
     documents: list[Document] = []
-    values = again = None
+    probed: dict[str, Mapping[str, Any]] = {}
     orders: Counter[str] = Counter()
-    kept, at = [], 0
-    starts = [*_DOCUMENT.finditer(text)]
-    for match, following in zip(starts, [*starts[1:], None], strict=False):  # a render may have no document at all
-        end = following.start() if following else len(text)
-        source, body = match[1] or "", text[match.end() : end]
-        probed = _probed(body) if PROBE_MARK in body or AGAIN in body else None
-        if probed is not None:
-            kept.append(text[at : match.start()])
-            at = end
-            if AGAIN in body:
-                again = probed
-            else:
-                values = probed
+    kept: list[str] = []
+    starts = [match.start() for match in _SEPARATOR.finditer(text)]
+    if not starts or text[: starts[0]].strip():  # what stands before the first separator is a document too
+        starts.insert(0, 0)
+    kept.append(text[: starts[0]])
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        body = text[start:end].removeprefix("---")
+        source = _SOURCE.match(body)
+        body = body[source.end() :] if source else body
+        probe = _probed(body)
+        if probe is not None:
+            probed[probe[0]] = probe[1]
             continue
-        documents.append(Document(source, orders[source], body))
-        orders[source] += 1
-    return Render("".join([*kept, text[at:]]), documents, values, again, also)
+        kept.append(text[start:end])
+        if not source and not _CONTENT.search(body):
+            continue
+        name = source[1] if source else ""
+        documents.append(Document(name, orders[name], body))
+        orders[name] += 1
+    shown = probed.get(PROBE_MARK) or {}
+    return Render("".join(kept), documents, shown.get("values"), probed.get(SECOND_PASS), also)
+
+
+def parse_release(text: str, also: Also | None = None) -> Render:
+    """As `parse`, of what `helm upgrade --dry-run -o json` printed: a release, which holds the values that it would keep.
+
+    Raises HelmFailed where it is not one.
+    """
+    try:
+        release = json.loads(text)
+        manifest = str(release["manifest"])
+        hooks = [(str(hook["path"]), str(hook["manifest"])) for hook in release.get("hooks") or []]
+        config = release.get("config") or {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise HelmFailed("helm's dry run printed no release", why=f"{type(error).__name__}: {error}") from None
+    joined = "".join(f"---\n# Source: {path}\n{body}\n" for path, body in hooks)
+    if manifest and not manifest.endswith("\n"):
+        manifest += "\n"
+    return parse(manifest + joined, also)._replace(config=config)
 
 
 def split_documents(source: str, text: str) -> list[Document]:
@@ -153,24 +184,52 @@ def split_documents(source: str, text: str) -> list[Document]:
     return [Document(source, i, piece) for i, piece in enumerate(pieces)]
 
 
-def _probed(body: str) -> Mapping[str, Any] | None:
-    line = re.search(r'(?m)^  values: (".*")$', body)
-    loaded = json.loads(json.loads(line[1])) if line else None
-    if loaded is None:  # a post-renderer may have written it in another form
-        item = yaml.load(body, Loader=Loader)
-        data = item.get("data") if isinstance(item, dict) else None
-        loaded = json.loads(data["values"]) if isinstance(data, dict) and "values" in data else None
-    return loaded if isinstance(loaded, dict) else None
+_KIND = re.compile(r"""(?m)^["']?kind["']?[ \t]*:[ \t]*["']?(\w+)""")
+
+
+def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], Document]:
+    """The documents of one file by kind, whether they are hooks, and their turn among those: whatever order helm sorts them in."""
+    turns: dict[tuple[str, bool, int], Document] = {}
+    counts: Counter[tuple[str, bool]] = Counter()
+    for document in documents:
+        if _CONTENT.search(document.text):
+            kind = _KIND.search(document.text)
+            name, is_hook = kind[1] if kind else "", "helm.sh/hook" in document.text
+            turns[name, is_hook, counts[name, is_hook]] = document
+            counts[name, is_hook] += 1
+    return turns
+
+
+def _probed(body: str) -> tuple[str, Mapping[str, Any]] | None:
+    """What a probe printed, with its mark."""
+    for mark in (PROBE_MARK, SECOND_PASS):
+        if mark in body and (line := re.search(r'(?m)^  values: (".*")$', body)):
+            loaded = json.loads(json.loads(line[1]))
+            if isinstance(loaded, dict):
+                return mark, loaded
+    return None
 
 
 def document_images(document: Document, also: Also | None = None) -> Iterator[ImageUse]:
     """The image uses of one document; documents without an image key are not parsed."""
     if _IMAGE_KEY.search(document.text):
         for index, item in enumerate(document.objects()):
-            kind, name = _identity(item)
+            kind, name = identity(item)
+            hook = _hook(item)
             for image, path in find.images(item):
                 container = find.container_name(item, path)
-                yield ImageUse(image, document.source, document.order, index, kind, name, path, container)
+                yield ImageUse(
+                    image=image,
+                    source=document.source,
+                    order=document.order,
+                    nth=index,
+                    kind=kind,
+                    name=name,
+                    path=path,
+                    container=container,
+                    pull_policy=_pull_policy(item, path),
+                    hook=hook,
+                )
     if also:
         yield from (use for use, asked in outside(document, also) if asked)
 
@@ -178,16 +237,39 @@ def document_images(document: Document, also: Also | None = None) -> Iterator[Im
 def outside(document: Document, also: Also) -> Iterator[tuple[ImageUse, bool]]:
     """The images of a document outside pod specs, and whether they are asked for."""
     for index, item in enumerate(document.objects()):
-        kind, name = _identity(item)
+        kind, name = identity(item)
         for found in also.images(item):
-            yield (
-                ImageUse(found.image, document.source, document.order, index, kind, name, found.path, "", found.place),
-                found.asked,
+            use = ImageUse(
+                image=found.image,
+                source=document.source,
+                order=document.order,
+                nth=index,
+                kind=kind,
+                name=name,
+                path=found.path,
+                container="",
+                hook=_hook(item),
+                elsewhere=found.place,
             )
+            yield use, found.asked
 
 
-def _identity(item: Any) -> tuple[str, str]:
+def identity(item: Any) -> tuple[str, str]:
+    """(kind, name) of an object, each '' where it is missing."""
     metadata = item.get("metadata") if isinstance(item, dict) else None
     return (str(item.get("kind")) if isinstance(item, dict) else ""), str(
         metadata.get("name") if isinstance(metadata, dict) else ""
     )
+
+
+def _hook(item: Any) -> str:
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return str(annotations.get("helm.sh/hook", "")) if isinstance(annotations, dict) else ""
+
+
+def _pull_policy(item: Any, path: find.Path) -> str:
+    """What the container (or the image volume) beside an image says of when to pull it."""
+    for part in path[:-1]:
+        item = item[part]
+    return str(item.get("imagePullPolicy") or item.get("pullPolicy") or "") if isinstance(item, dict) else ""

@@ -1,25 +1,31 @@
-"""Rendering the staged chart as the upgrade will: the user's values (and reused ones), flags, and the cluster's capabilities."""
+"""Rendering a chart as the command that deploys it will: by `helm template`, or by Helm's own dry run of that command."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from helmpin.arguments import Given, is_on, words
-from helmpin.chart.stage import StagedChart
+from helmpin.arguments import Given, words
+from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, Running
 from helmpin.image.elsewhere import Also
-from helmpin.pin.render import PROBE, PROBE_TEXT, Render, parse
-from helmpin.pin.scout import Scout, crd_apis
-from helmpin.pin.values import Values
+from helmpin.pin.render import Render, parse, parse_release
+from helmpin.pin.values import ValuesInput
 
 NOT_RENDERED = frozenset(
     {
         "--dry-run",
         "--wait",
         "--wait-for-jobs",
+        "--atomic",
+        "--rollback-on-failure",
+        "--cleanup-on-fail",
+        "--timeout",
+        "--output",
+        "--hide-secret",
         "--no-hooks",
         "--skip-tests",
         "--show-only",
@@ -28,110 +34,117 @@ NOT_RENDERED = frozenset(
         "--validate",
     }
 )
-"""Flags that helm template has too, but that must not shape the renders: every hook and test of the release is pinned."""
+"""Flags that must not shape the renders: every hook and test of the release is pinned."""
+POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
+_ACTION = re.compile(r"\{\{(?!-?\s*/\*).*?\}\}", re.DOTALL)
+_ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
+"""What only the running upgrade knows: the cluster, and all of the release but its name, namespace and service."""
 
 
-class Renderer:
-    """Renders the staged chart, each time the same way."""
+def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether what the chart renders may depend on what only the running upgrade knows. Values and files count where a template
+    evaluates text (`tpl`)."""
+    templates = [*chart.template_files().values()]
+    if any(map(_asks, templates)):
+        return True
+    if not any(re.search(r"\btpl\b", text) for text in templates):
+        return False
+    return any(map(_asks, chart.other_files())) or any(_asks(json.dumps(tree)) for tree in values if tree)
 
-    def __init__(
-        self,
-        helm: Helm,
-        staged: StagedChart,
-        release: str,
-        flags: list[Given],
-        deploys: str,
-        values: Values,
-        also: Also,
-    ) -> None:
-        self.helm, self.staged, self.release, self.values, self.deploys = helm, staged, release, values, deploys
-        known = helm.flags("template")
-        kept = [f for f in flags if f.name in known and f.name not in NOT_RENDERED]
-        self.arguments = words(kept)
-        server = next((f for f in flags if deploys == "" and f.name == "--dry-run" and f.value == "server"), None)
-        if server or (deploys == "" and is_on(flags, "--validate")):
-            self.arguments.append("--dry-run=server")
-        self.texts = list(staged.template_files().values())
-        self.also = also
-        self.seen: Scout | None = None
-        cluster = self._mentions(r"\.Capabilities\b") or bool(staged.kube_version)
-        if deploys and (cluster or values.given):
-            self.seen = Scout(helm, values.given, cluster=cluster)
-        self.lookup = ["--dry-run=server"] if deploys and self._mentions(r"\blookup\b") else []
-        self._begun: tuple[list[str], Running] | None = None
-        self.supplied: Mapping[str, Any] = {}
-        self.computed: Mapping[str, Any] = {}
 
-    def _mentions(self, pattern: str) -> bool:
-        return any(re.search(pattern, text) for text in self.texts)
+def _asks(text: str) -> bool:
+    return _ASKS.search(text) is not None and any(_ASKS.search(action) for action in _ACTION.findall(text))
 
-    def start(self) -> None:
-        """Begin the plain render while helm reads the release: as it will be if the release is there and none of its values
-        are reused."""
-        self.staged.write_template(PROBE, PROBE_TEXT)
-        asks_cluster = (self.seen is not None and self.seen.cluster) or self.lookup
-        if self.values.reading is not None and not self.values.reuse and not asks_cluster:
-            arguments = self._command(["--is-upgrade"] if self.deploys == "upgrade" else [])
-            self._begun = arguments, self.helm.start(arguments)
 
-    def first(self) -> Render:
-        """The plain render, with helm's computed values."""
-        self.values.settle(self.staged, self.staged.path.parent / "reused-values.yaml")
-        if self.seen is not None and self.seen.cluster:
-            self.arguments += self._with_crds(self.seen.result().capabilities)
-        if self._is_upgrade():
-            self.arguments.append("--is-upgrade")
+class Renderer(NamedTuple):
+    """Renders charts, each time in the same way. Immutable."""
+
+    helm: Helm
+    command: tuple[str, ...]
+    """helm's command and the release: `template web`, or `upgrade web`."""
+    flags: tuple[str, ...]
+    """helm's flags that shape the render, but for the post-renderer's."""
+    post_renderer: tuple[str, ...]
+    values: ValuesInput
+    reuse: tuple[str, ...]
+    """What stands before the user's values: a flag, and the values that take digests of ours out of the reused ones."""
+    dry_run: str
+    """The kind of dry run, where Helm's own dry run renders; '' for `helm template`."""
+    also: Also
+
+    def arguments(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> list[str]:
+        """helm's arguments for one render. extra: further arguments, after the user's values."""
+        ending = [f"--dry-run={self.dry_run}", "--output=json"] if self.dry_run else []
+        post_renderer = self.post_renderer if post_render else ()
+        before = [*self.command, str(chart.archive()), *self.flags, *post_renderer, *self.reuse]
+        return [*before, *self.values.arguments, *extra, *ending]
+
+    def start(self, chart: Chart) -> Running:
+        """Start the render without post-renderer; `render` takes it as `begun`."""
+        return self.helm.start(self.arguments(chart, post_render=False))
+
+    def render(
+        self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True, begun: Running | None = None
+    ) -> Render:
+        """Render a chart. Raises HelmFailed in helm's words."""
         try:
-            try:
-                render = self._plain(self.lookup)
-                self.arguments += self.lookup
-            except HelmFailed:
-                if not self.lookup:
-                    raise
-                render = self._plain()  # a server-side render needs the chart's own CRDs to be there already
-        finally:
-            self.staged.remove_template(PROBE)
-        if render.values is None:
+            running = begun or self.helm.start(self.arguments(chart, extra, post_render=post_render))
+            text = running.output()
+        except HelmFailed as error:
             raise HelmFailed(
-                "helm did not print the chart's values",
-                why="the post-renderer took them out",
-                todo="let objects that it does not know pass",
-            )
-        self.computed = render.values
-        self.supplied = {**self.values.reused, **(self.seen.result().values if self.seen is not None else {})}
-        return render
+                error.what, where=error.where, why=self.values.in_users_words(error.why), todo=error.todo
+            ) from None
+        return parse_release(text, self.also) if self.dry_run else parse(text, self.also)
 
-    def _is_upgrade(self) -> bool:
-        if self.deploys != "upgrade":
-            return False
-        if not any(f.name == "--install" for f in self.values.flags):
-            return True
-        if self.values.exists is None and self._mentions(r"\.Release\.Is(Upgrade|Install)\b"):
-            try:
-                self.helm.run(["status", self.release])
-                return True
-            except HelmFailed:
-                return False
-        return bool(self.values.exists)
 
-    def _with_crds(self, capabilities: list[str]) -> list[str]:
-        apis = crd_apis(self.staged.crd_files()) if capabilities else []
-        return capabilities + (["--api-versions", ",".join(apis)] if apis else [])
+def renderer_for(
+    helm: Helm,
+    command: str,
+    release: str,
+    flags: Sequence[Given],
+    values: ValuesInput,
+    also: Also,
+    *,
+    dry_run: str = "",
+    reuse: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Renderer:
+    """A renderer for a command of helm's (template, upgrade or install), with those of the user's flags that it has."""
+    known = helm.flags(command)
+    kept = [flag for flag in flags if flag.name in known and flag.name not in NOT_RENDERED | POST_RENDERER]
+    return Renderer(
+        helm=helm,
+        command=(command, *([release] if release else [])),
+        flags=(*words(kept), *more),
+        post_renderer=tuple(words(flag for flag in flags if flag.name in POST_RENDERER)),
+        values=values,
+        reuse=tuple(reuse),
+        dry_run=dry_run,
+        also=also,
+    )
 
-    def __call__(self, extra: Sequence[str], extra_flags: Sequence[str] = ()) -> Render:
-        return parse(self.helm.run(self._command(extra_flags, extra)), self.also)
 
-    def _plain(self, extra_flags: Sequence[str] = ()) -> Render:
-        """The plain render: the one that was begun, when that was the right one."""
-        arguments = self._command(extra_flags)
-        begun, self._begun = self._begun, None
-        if begun is not None and begun[0] == arguments:
-            return parse(begun[1].output(), self.also)
-        if begun is not None:
-            begun[1].stop(grace=0)
-        return parse(self.helm.run(arguments), self.also)
+def crd_apis(texts: Sequence[str]) -> list[str]:
+    """The API versions that a chart's own CRDs will add: helm installs them before it renders."""
+    import yaml
 
-    def _command(self, extra_flags: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
-        name = [self.release] if self.release else []
-        chart = str(self.staged.path)
-        return ["template", *name, chart, *self.arguments, *extra_flags, *self.values.arguments, *extra]
+    from helmpin.pin.render import Loader
+
+    found: list[str] = []
+    for text in texts:
+        try:
+            documents = list(yaml.load_all(text, Loader=Loader))
+        except yaml.YAMLError:
+            continue  # helm will say so
+        for document in documents:
+            if (
+                isinstance(document, dict)
+                and document.get("kind") == "CustomResourceDefinition"
+                and isinstance(document.get("spec"), dict)
+            ):
+                spec = document["spec"]
+                kind = (spec.get("names") or {}).get("kind")
+                for version in spec.get("versions") or []:
+                    api = f"{spec.get('group')}/{version.get('name')}"
+                    found += [api, f"{api}/{kind}"]
+    return found

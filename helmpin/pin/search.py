@@ -1,273 +1,247 @@
-"""Propose, render, compare: the search for a set of values that pins every image and changes nothing else."""
+"""The search for values that pin every image and change nothing else: what to try next, given what the renders showed.
+
+It renders nothing itself. `next` gives an attempt, and `learn` takes what came of it. An image that no value can pin is pinned in
+its template; one that the template cannot pin either is left out of the following attempts, so that the others are still pinned.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
-from helmpin.chart.setargs import Setting, arguments, key
-from helmpin.errors import HelmFailed, Refused
-from helmpin.pin import again, propose
-from helmpin.pin.compare import Comparison, Difference, Leaf, compare, is_pin, noise, random_leaves
-from helmpin.pin.mentions import Mentions, is_written
-from helmpin.pin.propose import Values, Way
-from helmpin.pin.render import ImageUse, Render
-from helmpin.pin.wrap import Templates, Wrapper
+from helmpin.chart.setargs import Setting, key
+from helmpin.image.reference import split
+from helmpin.pin.candidates import Candidate, ValueIndex, candidates
+from helmpin.pin.compare import Comparison, Difference, Key
+from helmpin.pin.render import ImageUse
+from helmpin.pin.template_scan import TemplateScan
 
-MAX_RENDERS = 6
-
-
-class Renderer(Protocol):
-    """Renders the staged chart with these further arguments; raises HelmFailed."""
-
-    def __call__(self, extra: Sequence[str]) -> Render: ...
+MOST_ATTEMPTS = 5
+"""Attempts with values. What they have not settled is left to the templates."""
+MOST_REPAIRS = 4
+"""Further attempts, each without the images that the one before could not pin."""
 
 
-class Outcome(NamedTuple):
-    """What the search found."""
+class Facts(NamedTuple):
+    """What is known of one image use before anything is tried."""
+
+    use: ImageUse
+    origin: ImageUse
+    """The use as its template prints it, which a post-renderer may have changed."""
+    digest: str
+    """What it is to be pinned to."""
+    is_literal: bool
+    """Whether the template has the image's very words, so that no value can change it."""
+    in_template: bool
+    """Whether its place in what the template prints is known."""
+
+
+class Attempt(NamedTuple):
+    """What to try: the values to set, and the uses that their templates pin."""
 
     settings: tuple[Setting, ...]
-    arguments: list[str]
-    by_template: frozenset[tuple[Any, ...]]
-    """Keys of the uses that are pinned in the staged template."""
-    strategies: dict[tuple[Any, ...], tuple[str, tuple[Setting, ...]]]
+    by_template: frozenset[Key]
+    strategies: Mapping[Key, tuple[str, tuple[Setting, ...]]]
     """For each use pinned by values: the strategies' names and the settings."""
-    notes: dict[tuple[Any, ...], list[str]]
-    """For each use: what was tried and why it was not taken."""
-    failed: dict[tuple[Any, ...], str]
-    """For each use that cannot be pinned: why."""
-    render: Render
-    renders: int
-    set_by: dict[str, tuple[str, ...]]
-    """For each image: the value paths that set it, as far as its name tells, whether or not they can carry a digest."""
+    failed: Mapping[Key, str]
+    """The uses that are left out, and why they cannot be pinned."""
+    notes: Mapping[Key, tuple[str, ...]]
+    """For each use, what was tried before and why it was not taken."""
 
 
 class _Group:
-    """The uses of one image by the templates of one chart or subchart, and the ways to pin them."""
+    """Mutable: the uses of one image by the templates of one chart or subchart, and the candidates left to pin them."""
 
-    def __init__(self, image: str, digest: str, scope: tuple[str, ...], ladders: list[list[Way]]) -> None:
+    def __init__(self, image: str, digest: str, scope: tuple[str, ...], ranked: list[list[Candidate]]) -> None:
         self.image, self.digest, self.scope = image, digest, scope
-        self.ladders = ladders
+        self.ranked = ranked
         self.uses: list[ImageUse] = []
         self.proven = False
-        """Whether a render showed the current ways to be right for every use that takes them."""
+        """Whether a render showed the current candidates to be right for every use that takes them."""
+
+    def current(self) -> list[Candidate]:
+        return [options[0] for options in self.ranked]
 
     def settings(self) -> list[Setting]:
-        return [setting for ladder in self.ladders for setting in ladder[0].settings]
+        return [setting for candidate in self.current() for setting in candidate.settings]
 
-    def advance(self, banned: set[Way]) -> None:
-        """Drop the current ways (or those in `banned`) for the next ones."""
-        self.proven = False
-        self.ladders = [ladder[1:] if not banned or ladder[0] in banned else ladder for ladder in self.ladders]
-        self.ladders = [ladder for ladder in self.ladders if ladder]
+    def advance(self, banned: set[Candidate]) -> None:
+        """Drop the current candidates (or those in `banned`) for the next ones."""
+        self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
 
     def fail(self, images: Iterable[str]) -> None:
-        """Drop the current ways, which gave these images. Where the digest is in none of them, another form of it at the same
-        paths will not be either."""
-        self.proven = False
+        """Drop the current candidates, which gave these images: if the digest appeared, try the next form; if it did not, skip
+        every form at these paths."""
         if any(self.digest.partition(":")[2] in image for image in images):
             self.advance(set())
             return
-        paths = [{setting.path for setting in ladder[0].settings} for ladder in self.ladders]
-        self.ladders = [
-            [way for way in ladder if {s.path for s in way.settings} != tried]
-            for ladder, tried in zip(self.ladders, paths, strict=True)
-        ]
-        self.ladders = [ladder for ladder in self.ladders if ladder]
+        tried = [{setting.path for setting in candidate.settings} for candidate in self.current()]
+        self._keep(
+            [
+                [c for c in options if {s.path for s in c.settings} != paths]
+                for options, paths in zip(self.ranked, tried, strict=True)
+            ]
+        )
 
     def leave_paths(self) -> None:
-        """Drop every way that uses the paths of the current ones: they hold the digest, and do something else besides."""
-        self.proven = False
+        """Drop every candidate that uses the paths of the current ones: they pin the image but have side effects."""
         used = {setting.path for setting in self.settings()}
-        self.ladders = [[way for way in ladder if not used & {s.path for s in way.settings}] for ladder in self.ladders]
-        self.ladders = [ladder for ladder in self.ladders if ladder]
+        self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
+
+    def _keep(self, ranked: list[list[Candidate]]) -> None:
+        self.proven = False
+        self.ranked = [options for options in ranked if options]
 
 
 class Search:
-    """One search. `prepare` is called before each confirming render with what is tried, to write the record, and before a plain
-    render with None, to have none."""
+    """One search. Mutable; it does no I/O."""
 
-    def __init__(
-        self,
-        plain: Render,
-        uses: list[ImageUse],
-        digests: Mapping[str, str],
-        staged: Templates,
-        render: Renderer,
-        prepare: Callable[[Outcome | None], None],
-    ) -> None:
-        assert plain.values is not None
-        self.plain, self.uses, self.digests = plain, uses, digests
-        self.values = Values(plain.values)
-        self.render, self.prepare = render, prepare
-        self.wrapper = Wrapper(staged)
-        self.staged = staged
-        self.again = self._watch_random()
-        self.wrapped: set[tuple[Any, ...]] = set()
-        self.notes: dict[tuple[Any, ...], list[str]] = defaultdict(list)
-        self.random: set[Leaf] | None = None
-        """The leaves that differed between two plain renders, once that had to be done."""
-        self.renders = 1
-        self._mentions: dict[str, Mentions] = {}
-        self.groups: dict[tuple[str, tuple[str, ...], bool], _Group] = {}
-        templates = staged.template_files()
-        for use in uses:
-            scope = scope_of(use.source)
-            paths = self._paths(use.source)
-            written = bool(paths) and all(is_written(use.image, templates[path]) for path in paths)
-            group = self.groups.get((use.image, scope, written))
+    def __init__(self, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> None:
+        """scan: what the templates of the chart that a source belongs to say of values."""
+        facts = list(facts)
+        self._groups: dict[tuple[str, str, str, tuple[str, ...], bool], _Group] = {}
+        self._in_template = {fact.use.key: fact.in_template for fact in facts}
+        self._by_template: set[Key] = set()
+        self._failed: dict[Key, str] = {}
+        self._notes: dict[Key, list[str]] = defaultdict(list)
+        self._attempts = self._repairs = 0
+        self.result: Attempt | None = None
+        """The attempt that is right; None while there is none."""
+        for use, origin, digest, is_literal, _ in facts:
+            scope = scope_of(origin.source)
+            alike = (use.image, origin.image, digest, scope, is_literal)
+            group = self._groups.get(alike)
             if group is None:
-                digest, mentions = digests[use.image], self._mentions_of(use.source)
-                ladders = [] if written else propose.ways(use.image, digest, scope, self.values, mentions)
-                group = self.groups[use.image, scope, written] = _Group(use.image, digest, scope, ladders)
+                ranked = [] if is_literal else candidates(origin.image, digest, scope, values, scan(origin.source))
+                group = self._groups[alike] = _Group(use.image, digest, scope, ranked)
             group.uses.append(use)
-        self.set_by = {image: _set_by(g for g in self.groups.values() if g.image == image) for image in digests}
+        self.set_by = {
+            group.image: _set_by(g for g in self._groups.values() if g.image == group.image)
+            for group in self._groups.values()
+        }
+        """For each image: the value paths that set it, as far as its name shows, whether or not they can carry a digest."""
 
-    def run(self) -> Outcome:
-        """Search until every use is pinned and nothing else changed, or the renders are used up."""
-        failure, failing = "", self.uses
-        while self.renders < MAX_RENDERS:
-            self._settle_conflicts()
-            self._wrap_the_rest(last=self.renders == MAX_RENDERS - 1)
-            outcome = self._outcome(self.plain, {})
-            self.prepare(outcome)
-            try:
-                self.renders += 1
-                after = self.render(outcome.arguments)
-            except HelmFailed as error:
-                failure = error.why
-                if again.TEMPLATE in failure:
-                    self._stop_watching()
-                else:
-                    self._blame_failure(failure)
-                continue
-            comparison = compare(self.plain, after, self.digests)
-            collateral = self._true_collateral(comparison, after)
-            failing = [
-                use
-                for use in self.uses
-                if not is_pin(use.image, comparison.images.get(use.key, ""), self.digests[use.image])
-            ]
-            if not failing and not collateral:
-                self._stop_watching()
-                return outcome._replace(render=after, renders=self.renders)
-            failure = "\n".join(map(str, collateral[:3]))
-            advanced = self._blame_collateral(collateral, {use.key for use in failing}, comparison)
-            self._blame_failing(failing, comparison, advanced)
-        left = self.uses if failure else failing
-        return self._outcome(
-            self.plain, {use.key: failure or "no value and no template line carries it" for use in left}
-        )
+    def next(self) -> Attempt | None:
+        """What to try next; None when a result is there, or no more renders are worth it."""
+        if self.result is not None or self._repairs > MOST_REPAIRS:
+            return None
+        self._resolve_conflicts()
+        last = self._attempts + 1 >= MOST_ATTEMPTS
+        for group in self._groups.values():
+            if last and group.ranked and not group.proven:
+                self._note(group.uses, "no more renders: the template carries it")
+                group.ranked = []
+            if not group.ranked:
+                for use in group.uses:
+                    self._to_template(use)
+        if self._attempts >= MOST_ATTEMPTS:
+            self._repairs += 1
+        self._attempts += 1
+        return self._attempt()
 
-    def _paths(self, source: str) -> list[str]:
-        """The template file of a source, and copies of it; none when it is nowhere (a template may print a source line itself)."""
-        try:
-            return self.staged.source_to_paths(source) if source else []
-        except Refused:
-            return []
+    def learn(self, attempt: Attempt, result: Comparison | str) -> None:
+        """Take what came of an attempt: how the renders compare, or helm's words where the chart did not render."""
+        if isinstance(result, str):
+            self._blame_failure(result)
+            return
+        if not result.failing and not result.collateral:
+            self.result = attempt
+            return
+        before = self._state()
+        blamed = self._blame_collateral(result)
+        self._blame_failing(attempt, result, blamed)
+        if self._state() == before:  # nobody in particular: whoever is not proven gives way
+            why = "\n".join(map(str, result.collateral[:3]))
+            for group in [g for g in self._active() if not g.proven] or self._active():
+                self._note(group.uses, f"{_names(group.current())}: {why}")
+                group.leave_paths()
+            if self._state() == before:
+                for use in self._uses():
+                    self._fail(use, why or "helm renders something else")
 
-    def _mentions_of(self, source: str) -> Mentions:
-        """What the templates of the chart that `source` belongs to read."""
-        path = next(iter(self._paths(source)), "")
-        folder = path[: path.rfind("templates/")]
-        if folder not in self._mentions:
-            files = self.staged.template_files()
-            own = [text for name, text in files.items() if name.startswith(f"{folder}templates/")]
-            library = [
-                text
-                for name, text in files.items()
-                if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")
-            ]
-            self._mentions[folder] = Mentions(own, library)
-        return self._mentions[folder]
+    def unsettled(self) -> Attempt:
+        """Where the search ended without a result: every use that is left has failed."""
+        for use in self._uses():
+            self._fail(use, "no more renders were left to find what pins it")
+        return self._attempt()
 
-    # -- randomness ----------------------------------------------------------------------------------------------------
+    # -- what is tried ---------------------------------------------------------------------------------------------------
 
-    def _watch_random(self) -> bool:
-        """Have the confirming renders evaluate what may be random twice. Returns whether there is anything to watch."""
-        paths = again.may_be_random(self.staged.template_files())
-        sources = (
-            {d.source for d in self.plain.documents if not paths.isdisjoint(self._paths(d.source))} if paths else set()
-        )
-        if sources:
-            self.staged.write_template(again.TEMPLATE, again.template(sources))
-        return bool(sources)
-
-    def _stop_watching(self) -> None:
-        if self.again:
-            self.staged.remove_template(again.TEMPLATE)
-        self.again = False
-
-    # -- what is tried next ------------------------------------------------------------------------------------------
+    def _uses(self) -> Iterable[ImageUse]:
+        return (use for group in self._groups.values() for use in group.uses if use.key not in self._failed)
 
     def _active(self) -> list[_Group]:
-        return [g for g in self.groups.values() if g.ladders and any(use.key not in self.wrapped for use in g.uses)]
+        """The groups that values pin."""
+        done = self._by_template | self._failed.keys()
+        return [g for g in self._groups.values() if g.ranked and any(use.key not in done for use in g.uses)]
 
-    def _settle_conflicts(self) -> None:
-        """No value can carry two digests. Where two images want the same leaf, the one whose name stands beside it gets it;
-        where that does not decide, neither does."""
+    def _state(self) -> Any:
+        ranked = tuple(tuple(map(len, group.ranked)) for group in self._groups.values())
+        return ranked, len(self._by_template), len(self._failed)
+
+    def _attempt(self) -> Attempt:
+        settings: dict[Setting, None] = {}
+        strategies: dict[Key, tuple[str, tuple[Setting, ...]]] = {}
+        done = self._by_template | self._failed.keys()
+        for group in self._active():
+            names = ", ".join(sorted({candidate.strategy for candidate in group.current()}))
+            settings.update(dict.fromkeys(group.settings()))
+            for use in group.uses:
+                if use.key not in done:
+                    strategies[use.key] = (names, tuple(group.settings()))
+        return Attempt(
+            settings=tuple(settings),
+            by_template=frozenset(self._by_template),
+            strategies=strategies,
+            failed=dict(self._failed),
+            notes={use: tuple(notes) for use, notes in self._notes.items()},
+        )
+
+    def _to_template(self, use: ImageUse) -> None:
+        if use.key in self._failed or use.key in self._by_template:
+            return
+        if self._in_template[use.key]:
+            self._by_template.add(use.key)
+        else:
+            self._fail(use, "no value reaches it, and it stands nowhere in the template's text as it is")
+
+    def _fail(self, use: ImageUse, why: str) -> None:
+        self._failed.setdefault(use.key, why)
+        self._by_template.discard(use.key)
+
+    def _resolve_conflicts(self) -> None:
+        """No value can carry two digests. Where two images want the same leaf, the one whose name stands beside it gets it; if
+        neither is named, both lose the leaf."""
         while contested := self._contested():
             for group in self._active():
-                banned = {way for way in (ladder[0] for ladder in group.ladders) if self._loses(way, contested)}
+                banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
                 if banned:
                     self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
                     group.advance(banned)
 
     def _contested(self) -> dict[Any, set[str]]:
-        """The paths that more than one text is wanted at, and the texts that a way with a name beside it wants there."""
+        """The paths that more than one text is wanted at, and the texts that a candidate with a name beside it wants there."""
         wanted: dict[Any, dict[str, bool]] = defaultdict(dict)
         for group in self._active():
-            for way in (ladder[0] for ladder in group.ladders):
-                for setting in way.settings:
-                    named = wanted[setting.path].get(setting.value, False) or not way.weak
+            for candidate in group.current():
+                for setting in candidate.settings:
+                    named = wanted[setting.path].get(setting.value, False) or not candidate.by_tag_only
                     wanted[setting.path][setting.value] = named
         return {path: {v for v, named in values.items() if named} for path, values in wanted.items() if len(values) > 1}
 
-    def _loses(self, way: Way, contested: Mapping[Any, set[str]]) -> bool:
-        return any(s.path in contested and contested[s.path] != {s.value} for s in way.settings)
-
-    def _wrap_the_rest(self, *, last: bool) -> None:
-        for group in self.groups.values():
-            if last and not group.proven:
-                self._note(group.uses, "no more renders: the template carries it")
-                group.ladders = []
-            for use in group.uses:
-                if not group.ladders and use.key not in self.wrapped:
-                    self._wrap(use)
-        self.wrapper.write()
-
-    def _wrap(self, use: ImageUse) -> None:
-        self.wrapped.add(use.key)
-        if self._paths(use.source):
-            self.wrapper.pin(
-                use.source, use.image, pinned_form(use.image, self.digests[use.image]), anywhere=bool(use.elsewhere)
-            )
+    def _loses(self, candidate: Candidate, contested: Mapping[Any, set[str]]) -> bool:
+        return any(s.path in contested and contested[s.path] != {s.value} for s in candidate.settings)
 
     # -- what a render taught ----------------------------------------------------------------------------------------
 
-    def _true_collateral(self, comparison: Comparison, after: Render) -> list[Difference]:
-        """The differences that the pins made: those that a second plain render makes too are random."""
-        found = [d for d in comparison.collateral if d.leaf not in (self.random or ())]
-        if not found:
-            return []
-        if after.again:
-            random = random_leaves(after)
-            found = [d for d in found if d.leaf not in random]
-        if found and self.random is None and self.renders < MAX_RENDERS:
-            if all(self._carriers(d) for d in found):
-                return found
-            self.renders += 1
-            self._stop_watching()
-            self.prepare(None)
-            self.random = noise(self.plain, self.render([]))
-        return [d for d in found if d.leaf not in (self.random or ())]
-
     def _carriers(self, difference: Difference) -> list[_Group]:
-        """The groups whose injected text shows in a difference."""
+        """The groups whose digest shows in a difference."""
         after = str(difference.after)
-        return [g for g in self._active() if g.digest[7:19] in after]
+        shown = [g for g in self._groups.values() if g.digest[7:19] in after]
+        named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
+        return named or shown
 
     def _suspects(self, scope: tuple[str, ...]) -> list[_Group]:
         """Who may have made a difference that shows no digest: not a group that an earlier render showed to be harmless."""
@@ -276,93 +250,74 @@ class Search:
         near = [g for g in unproven if g.scope == scope]
         return near or unproven or [g for g in active if g.scope == scope] or active
 
-    def _blame_collateral(
-        self, collateral: list[Difference], failing: set[tuple[Any, ...]], comparison: Comparison
-    ) -> list[_Group]:
+    def _blame_collateral(self, result: Comparison) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}
-        for difference in collateral:
-            groups = self._carriers(difference)
-            if not groups:
-                groups = self._suspects(scope_of(difference.leaf[0]))
-            for group in groups:
+        for difference in result.collateral:
+            carriers = self._carriers(difference)
+            by_values = [group for group in carriers if group in self._active()]
+            for group in by_values or ([] if carriers else self._suspects(scope_of(difference.leaf[0]))):
                 blamed.setdefault(id(group), (group, str(difference)))
+            if carriers and not by_values:
+                for group in carriers:
+                    for use in [use for use in group.uses if use.key in self._by_template]:
+                        self._fail(use, f"pinning it in the template changes something else: {difference}")
         for group, why in blamed.values():
-            self._note(group.uses, f"{_names({ladder[0] for ladder in group.ladders})}: {why}")
-            if any(use.key in failing for use in group.uses):
-                group.fail(comparison.images.get(use.key, "") for use in group.uses)
+            self._note(group.uses, f"{_names(group.current())}: {why}")
+            if any(use.key in result.failing for use in group.uses):
+                group.fail(result.images.get(use.key, "") for use in group.uses)
             else:
                 group.leave_paths()
         return [group for group, _ in blamed.values()]
 
-    def _blame_failing(self, failing: list[ImageUse], comparison: Comparison, advanced: list[_Group]) -> None:
-        unsettled = {use.key for use in failing}
+    def _blame_failing(self, attempt: Attempt, result: Comparison, blamed: list[_Group]) -> None:
         for group in self._active():
-            if group in advanced:
+            if group in blamed:
                 continue
-            bad = [use for use in group.uses if use.key in unsettled and use.key not in self.wrapped]
+            bad = [use for use in group.uses if use.key in result.failing and use.key not in self._by_template]
             group.proven = not bad
             if not bad:
                 continue
-            good = [use for use in group.uses if use.key not in unsettled]
-            self._note(
-                bad, f"{_names({ladder[0] for ladder in group.ladders})}: gives {comparison.images.get(bad[0].key)!r}"
-            )
-            if good:  # the values are right for some: the others do not read them
-                for use in bad:
-                    self._wrap(use)
+            self._note(bad, f"{_names(group.current())}: gives {result.images.get(bad[0].key)!r}")
+            if any(use.key not in result.failing for use in group.uses):
+                for use in bad:  # the values are right for some: the others do not read them
+                    self._to_template(use)
             else:
-                group.fail(comparison.images.get(use.key, "") for use in bad)
+                group.fail(result.images.get(use.key, "") for use in bad)
+        for use in list(self._uses()):
+            if use.key in result.failing and use.key in attempt.by_template:
+                gives = result.images.get(use.key, "")
+                others = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
+                for group in others:  # values that pin it too, as something else
+                    self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
+                    group.leave_paths()
+                if not others:
+                    self._fail(use, f"its template gives {gives!r}")
 
     def _blame_failure(self, why: str) -> None:
-        """A render failed: the ways of the chart (or the values) that helm's words name are dropped."""
+        """A render failed: the candidates of the chart (or the values) that helm's words name are dropped."""
         active = self._active()
+        last_line = why.splitlines()[-1][:200] if why else "helm failed"
         named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
         if not named:
             scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
             named = [g for g in active if g.scope in scopes]
         for group in named or active:
-            self._note(
-                group.uses,
-                f"{_names({ladder[0] for ladder in group.ladders})}: the chart refuses it: {why.splitlines()[-1][:200]}",
-            )
+            self._note(group.uses, f"{_names(group.current())}: the chart refuses it: {last_line}")
             group.advance(set())
+        if not active:
+            left = list(self._uses())
+            for use in [use for use in left if use.source and use.source in why] or left:
+                self._fail(use, f"the chart does not render with it: {last_line}")
 
     def _note(self, uses: Iterable[ImageUse], text: str) -> None:
         for use in uses:
-            if text not in self.notes[use.key]:
-                self.notes[use.key].append(text)
-
-    def _outcome(self, render: Render, failed: dict[tuple[Any, ...], str]) -> Outcome:
-        settings: dict[Setting, None] = {}
-        strategies: dict[tuple[Any, ...], tuple[str, tuple[Setting, ...]]] = {}
-        for group in self._active():
-            names = ", ".join(sorted({ladder[0].strategy for ladder in group.ladders}))
-            settings.update(dict.fromkeys(group.settings()))
-            for use in group.uses:
-                if use.key not in self.wrapped:
-                    strategies[use.key] = (names, tuple(group.settings()))
-        args = arguments(settings, self.values.tree)
-        return Outcome(
-            tuple(settings),
-            args,
-            frozenset(self.wrapped),
-            strategies,
-            dict(self.notes),
-            failed,
-            render,
-            self.renders,
-            self.set_by,
-        )
+            if text not in self._notes[use.key]:
+                self._notes[use.key].append(text)
 
 
 def scope_of(source: str) -> tuple[str, ...]:
     """The subchart names in a `# Source:` path: `app/charts/db/templates/x.yaml` → ('db',)."""
     return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
-
-
-def pinned_form(image: str, digest: str) -> str:
-    """An image as written, at its digest: the tag stays for people to read; the digest is what counts."""
-    return f"{image}@{digest}"
 
 
 def _mentions_path(why: str, setting: Setting) -> bool:
@@ -387,10 +342,10 @@ def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
 
 
 def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:
-    ways = [ladder[0] for group in groups for ladder in group.ladders if not ladder[0].weak]
-    return tuple(sorted({key(setting.path) for way in ways for setting in way.settings}))
+    named = [candidate for group in groups for candidate in group.current() if not candidate.by_tag_only]
+    return tuple(sorted({key(setting.path) for candidate in named for setting in candidate.settings}))
 
 
-def _names(ways: Iterable[Way]) -> str:
-    shown = sorted({f"{way.strategy} at {key(way.settings[0].path)}" for way in ways})
+def _names(some: Iterable[Candidate]) -> str:
+    shown = sorted({f"{candidate.strategy} at {key(candidate.settings[0].path)}" for candidate in some})
     return "; ".join(shown[:3])

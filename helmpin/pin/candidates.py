@@ -1,4 +1,4 @@
-"""Where in a chart's values an image's digest can go: ways to pin it, likeliest first. Nothing here is trusted: rendering proves.
+"""Where in a chart's values an image's digest can go, likeliest first. Nothing here is trusted: rendering proves it.
 
 An *anchor* is a leaf whose value is the image's repository (or its last parts), or the whole reference. The keys beside it
 carry the rest: a digest key, a tag. Leaves are found by value; the names of keys only order what is tried.
@@ -10,11 +10,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Path, Setting, lookup, reaches
-from helmpin.image.reference import split
-from helmpin.pin.mentions import DIGEST_KEY, IMAGE_KEY, Mentions, last_key
+from helmpin.image.reference import pinned_form, split
+from helmpin.pin.template_scan import DIGEST_KEY, IMAGE_KEY, TemplateScan, last_key
 
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
@@ -25,15 +26,15 @@ _STEM = re.compile(
 
 
 BESIDE = 2
-"""Paths that are tried because the templates read them beside the image's name: each that is none costs a render."""
+"""How many sibling paths to try; each wrong guess costs one render."""
 
 
-class Way(NamedTuple):
+class Candidate(NamedTuple):
     """One way to pin an image: the values to set, and the strategy's name for people."""
 
     strategy: str
     settings: tuple[Setting, ...]
-    weak: bool = False
+    by_tag_only: bool = False
     """Whether it rests on a tag alone: nothing beside it names the image, so it gives way to one that something does."""
 
 
@@ -44,11 +45,17 @@ class Anchor(NamedTuple):
     whole: bool
 
 
-class Values:
+class ValueIndex:
     """Helm's computed values, indexed by value."""
 
-    def __init__(self, tree: Mapping[str, Any]) -> None:
-        self.tree = tree
+    def __init__(
+        self,
+        tree: Mapping[str, Any],
+        given: Mapping[str, Any] = MappingProxyType({}),
+        kept: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """given: what the user gives now. kept: what the release will keep of the user's, reused values among it."""
+        self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[Path]] = defaultdict(list)
         for path, value in _leaves(tree, ()):
             if reaches(path):
@@ -59,6 +66,17 @@ class Values:
             if last_key(path).lower() == "image" and not any(_NAME_KEY.search(k) and v for k, v in beside.items())
         ]
         """The maps for an image that do not name it."""
+
+    def is_blocked(self, path: Path) -> bool:
+        """Whether a path must not be set: the user has nulled it, or it is in a list that helm reuses, which a --set would
+        replace whole."""
+        for i, part in enumerate(path):
+            above = lookup(self.kept, path[:i])
+            if isinstance(part, int) and isinstance(above, list):
+                return not isinstance(lookup(self.given, path[:i]), list)
+            if isinstance(above, dict) and part in above and above[part] is None:
+                return True
+        return False
 
     def at(self, text: str) -> list[Path]:
         """The paths of the leaves whose value prints as `text`."""
@@ -76,25 +94,35 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def ways(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mentions) -> list[list[Way]]:
-    """For each anchor of `image` in scope, the ways to pin it there, likeliest first.
+def candidates(
+    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
+) -> list[list[Candidate]]:
+    """For each anchor of `image` in scope, the candidates to pin it there, likeliest first.
 
     scope: the path of subchart names whose template uses the image (() for the chart itself).
     """
+    ranked = _all_candidates(image, digest, scope, values, scan)
+    allowed = [[c for c in options if not any(values.is_blocked(s.path) for s in c.settings)] for options in ranked]
+    return [options for options in allowed if options]
+
+
+def _all_candidates(
+    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
+) -> list[list[Candidate]]:
     found = in_scope(list(anchors(image, values)), scope, values)
-    ladders = [(anchor, list(_ladder(image, digest, anchor, values, mentions))) for anchor in found]
-    ladders = [(anchor, ladder) for anchor, ladder in ladders if ladder]
-    strong = [(anchor, ladder) for anchor, ladder in ladders if _is_strong(anchor)] or ladders
-    exact = [(anchor, ladder) for anchor, ladder in strong if _holds_tag(image, anchor, values)]
-    unnamed = [] if exact else list(_unnamed(image, digest, scope, values, mentions))
-    beside = list(_beside(image, digest, scope, [a.path for a in found], values, mentions))
+    ranked = [(anchor, list(_ranked(image, digest, anchor, values, scan))) for anchor in found]
+    ranked = [(anchor, options) for anchor, options in ranked if options]
+    strong = [(anchor, options) for anchor, options in ranked if _is_strong(anchor)] or ranked
+    exact = [(anchor, options) for anchor, options in strong if _holds_tag(image, anchor, values)]
+    unnamed = [] if exact else list(_unnamed(image, digest, scope, values, scan))
+    beside = list(_beside(image, digest, scope, [a.path for a in found], values, scan))
     if not strong:
-        return [ladder for ladder in [[*beside, *_by_tag(image, digest, scope, values), *unnamed]] if ladder]
-    first = [ladder for _, ladder in exact or strong]
-    known = [way for way in first[0] if all(_has(values, s.path) for s in way.settings)]
+        return [[*beside, *_by_tag(image, digest, scope, values), *unnamed]]
+    first = [options for _, options in exact or strong]
+    known = [candidate for candidate in first[0] if all(_has(values, s.path) for s in candidate.settings)]
     first[0] = list(dict.fromkeys([*known, *beside, *first[0], *unnamed]))
     if exact:  # the others are tried after these, together with the first of them
-        later = [way for anchor, ladder in strong if (anchor, ladder) not in exact for way in ladder]
+        later = [candidate for anchor, options in strong if (anchor, options) not in exact for candidate in options]
         first[0] = first[0] + later
     return first
 
@@ -104,7 +132,7 @@ def _is_strong(anchor: Anchor) -> bool:
     return bool(_STRONG_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
 
 
-def _holds_tag(image: str, anchor: Anchor, values: Values) -> bool:
+def _holds_tag(image: str, anchor: Anchor, values: ValueIndex) -> bool:
     """Whether the anchor's map holds the image's very tag."""
     _, tag, _ = split(image)
     beside = lookup(values.tree, anchor.path[:-1])
@@ -112,7 +140,7 @@ def _holds_tag(image: str, anchor: Anchor, values: Values) -> bool:
     return (anchor.whole and bool(tag)) or (tag or "") in texts
 
 
-def anchors(image: str, values: Values) -> Iterator[Anchor]:
+def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
     """The leaves that hold the image's whole reference or its repository, with or without the leading parts."""
     name, tag, _ = split(image)
     if tag:
@@ -125,7 +153,7 @@ def anchors(image: str, values: Values) -> Iterator[Anchor]:
                 yield Anchor(path, not tag)
 
 
-def in_scope(found: list[Anchor], scope: tuple[str, ...], values: Values) -> list[Anchor]:
+def in_scope(found: list[Anchor], scope: tuple[str, ...], values: ValueIndex) -> list[Anchor]:
     """The anchors that the templates of `scope` can see: the innermost chart's own, else an outer one's, else any."""
     found = [a for a in found if not _copied_global(a.path, values)]
     for depth in range(len(scope), -1, -1):
@@ -138,7 +166,7 @@ def in_scope(found: list[Anchor], scope: tuple[str, ...], values: Values) -> lis
 class _Map:
     """The map that an anchor stands in: which of its keys can carry this image's digest or tag."""
 
-    def __init__(self, image: str, anchor: Anchor, values: Values, mentions: Mentions) -> None:
+    def __init__(self, image: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> None:
         self.tag = split(image)[1]
         self.anchor, self.parent, self.values = anchor, anchor.path[:-1], values
         self.held = text_of(lookup(values.tree, anchor.path))
@@ -153,7 +181,7 @@ class _Map:
         )
         self.is_another = not self.tag and any(map(text_of, tagged.values()))
         """The image has no tag, and this map gives its own one."""
-        read = mentions.after(self.parent) if _is_strong(anchor) else []
+        read = scan.after(self.parent) if _is_strong(anchor) else []
         self.read = [k for k in read if _stem(k) == stem and k not in mine]
         """Keys that the templates read, though the values leave them out."""
 
@@ -166,38 +194,38 @@ class _Map:
         return Setting((*self.parent, key), value)
 
 
-def _ladder(image: str, digest: str, anchor: Anchor, values: Values, mentions: Mentions) -> Iterator[Way]:
-    """The ways to pin an image at one anchor, likeliest first."""
-    beside = _Map(image, anchor, values, mentions)
+def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> Iterator[Candidate]:
+    """The candidates to pin an image at one anchor, likeliest first."""
+    beside = _Map(image, anchor, values, scan)
     if beside.is_another:
         return
     for k in beside.digest_keys:
-        forms = mentions.forms(k, digest)
-        yield from (Way("digest key", (beside.at(k, form),)) for form in forms)
+        forms = scan.forms(k, digest)
+        yield from (Candidate("digest key", (beside.at(k, form),)) for form in forms)
         for t in beside.tag_keys[:1]:
-            yield from (Way("digest key, tag emptied", (beside.at(k, form), beside.at(t, ""))) for form in forms)
+            yield from (Candidate("digest key, tag emptied", (beside.at(k, form), beside.at(t, ""))) for form in forms)
     if anchor.whole:
-        yield Way("reference", (Setting(anchor.path, f"{beside.held}@{digest}"),))
+        yield Candidate("reference", (Setting(anchor.path, pinned_form(beside.held, digest)),))
     tagged = f"{beside.tag or 'latest'}@{digest}"
     for k in beside.tag_keys[:2]:
-        yield from (Way("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
+        yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
     if not anchor.whole and not beside.tag_keys:
-        yield from (Way("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
+        yield from (Candidate("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
         for path in _shared_tags(beside.tag or "", beside.parent, values):
-            yield Way("tag@digest", (Setting(path, tagged),), weak=True)
+            yield Candidate("tag@digest", (Setting(path, tagged),), by_tag_only=True)
     if not beside.digest_keys:
         for k in filter(DIGEST_KEY.search, beside.read):
-            yield from (Way("digest key", (beside.at(k, form),)) for form in mentions.forms(k, digest))
+            yield from (Candidate("digest key", (beside.at(k, form),)) for form in scan.forms(k, digest))
 
 
 def _beside(
-    image: str, digest: str, scope: tuple[str, ...], named: list[Path], values: Values, mentions: Mentions
-) -> Iterator[Way]:
+    image: str, digest: str, scope: tuple[str, ...], named: list[Path], values: ValueIndex, scan: TemplateScan
+) -> Iterator[Candidate]:
     """What the templates read where they read, or write, the image's name: a tag, a digest, or the whole reference if given."""
     near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
-    chains = mentions.beside(near, [*_suffixes(split(image)[0])])
+    chains = scan.beside(near, [*_suffixes(split(image)[0])])
     found = (
-        list(_carried(image, digest, path, values, mentions, alone=mentions.stands_alone(chain)))
+        list(_carried(image, digest, path, values, scan, alone=scan.stands_alone(chain)))
         for chain in chains
         if (path := chain if chain[0] == "global" else (*scope, *chain)) not in named
     )
@@ -205,7 +233,9 @@ def _beside(
         yield from some
 
 
-def _carried(image: str, digest: str, path: Path, values: Values, mentions: Mentions, *, alone: bool) -> Iterator[Way]:
+def _carried(
+    image: str, digest: str, path: Path, values: ValueIndex, scan: TemplateScan, *, alone: bool
+) -> Iterator[Candidate]:
     """The way to pin an image at a path whose key says what it is for, and that is empty or holds the image's tag.
 
     alone: whether it may be a whole reference, being read alone somewhere.
@@ -215,30 +245,30 @@ def _carried(image: str, digest: str, path: Path, values: Values, mentions: Ment
     if not _is_place(path, values) or isinstance(held, (dict, list, bool)):
         return
     if tag and text_of(held) == tag:
-        yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+        yield Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),))
     elif text_of(held):
         return
     elif DIGEST_KEY.search(key):
-        yield from (Way("digest key", (Setting(path, form),)) for form in mentions.forms(key, digest))
+        yield from (Candidate("digest key", (Setting(path, form),)) for form in scan.forms(key, digest))
     elif _TAG_KEY.search(key):
-        yield Way("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
+        yield Candidate("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
     elif IMAGE_KEY.search(key) and alone:
-        yield Way("reference", (Setting(path, f"{image}@{digest}"),))
+        yield Candidate("reference", (Setting(path, pinned_form(image, digest)),))
 
 
-def _has(values: Values, path: Path) -> bool:
-    """Whether the values have that key, be it null."""
+def _has(values: ValueIndex, path: Path) -> bool:
+    """Whether the values have that key, even if it is null."""
     beside = lookup(values.tree, path[:-1])
     return not isinstance(beside, dict) or path[-1] in beside
 
 
-def _is_place(path: Path, values: Values) -> bool:
-    """Whether a value can be set at `path`, leaving out all that it would have to go through."""
+def _is_place(path: Path, values: ValueIndex) -> bool:
+    """Whether every parent of `path` is a map or absent, so that setting it destroys nothing."""
     outer = (lookup(values.tree, path[:i]) for i in range(1, len(path)))
     return reaches(path) and all(isinstance(node, dict) or node is None for node in outer)
 
 
-def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> Iterator[Way]:
+def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> Iterator[Candidate]:
     """No leaf names the image: a leaf that holds its tag, under a path that shares a word with its name."""
     name, tag, _ = split(image)
     if not tag:
@@ -246,20 +276,22 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: Values) -> 
     named = set(re.split(r"[^a-z0-9]+", name.lower()))
     paths = [p for p in values.at(tag) if _TAG_KEY.search(last_key(p)) and p[: len(scope)] == scope]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
-        yield Way("tag@digest", (Setting(path, f"{tag}@{digest}"),), weak=True)
+        yield Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),), by_tag_only=True)
 
 
-def _unnamed(image: str, digest: str, scope: tuple[str, ...], values: Values, mentions: Mentions) -> Iterator[Way]:
+def _unnamed(
+    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
+) -> Iterator[Candidate]:
     """A map for an image, whose name the template gives where the values leave it out."""
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
     for path, beside in values.unnamed:
         if path[: len(scope)] != scope:
             continue
-        keys = [k for k in dict.fromkeys([*beside, *mentions.after(path)]) if not beside.get(k)]
+        keys = [k for k in dict.fromkeys([*beside, *scan.after(path)]) if not beside.get(k)]
         for k in filter(DIGEST_KEY.fullmatch, keys):
-            yield from (Way("digest key", (Setting((*path, k), form),)) for form in mentions.forms(k, digest))
+            yield from (Candidate("digest key", (Setting((*path, k), form),)) for form in scan.forms(k, digest))
         for k in filter(_TAG_KEY.fullmatch, keys):
-            yield Way("tag@digest", (Setting((*path, k), tagged),))
+            yield Candidate("tag@digest", (Setting((*path, k), tagged),))
 
 
 def _maps(node: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -269,7 +301,7 @@ def _maps(node: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
             yield from _maps(child, (*path, key))
 
 
-def _shared_tags(tag: str, parent: Path, values: Values) -> list[Path]:
+def _shared_tags(tag: str, parent: Path, values: ValueIndex) -> list[Path]:
     """Tags further out that the map at `parent` may use: the nearest first, then global ones."""
     near = [
         p
@@ -302,7 +334,7 @@ def _suffixes(name: str) -> Iterator[str]:
         yield name
 
 
-def _copied_global(path: Path, values: Values) -> bool:
+def _copied_global(path: Path, values: ValueIndex) -> bool:
     """Whether `path` is the copy of a global that helm hands to a subchart: set at the top, it reaches both."""
     if "global" not in path[1:]:
         return False

@@ -1,9 +1,9 @@
-"""Telling what a chart makes at random from what a pin changed, without rendering it a second time.
+"""What a chart makes at random, found without rendering it a second time.
 
-The confirming render carries one more template: it evaluates each template that may make something random once more, on
-copies of the values, so that it can influence nothing and sees nothing that another evaluation kept. A leaf that differs
-between the two evaluations of one render is random, not an effect of the pin. Helm runs the deepest path first
-(pkg/engine/engine.go, sortTemplates), so this template comes before all others.
+The renders carry one more template, the second pass: it evaluates each template that may be random once more, on copies of the
+values, so that it can influence nothing and sees nothing that another evaluation kept. A leaf that differs between the two
+evaluations of one render is random. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so the second pass
+comes before all other templates.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-TEMPLATE = "helm-pin/a/b/c/d/e/f/g/h/i/j/again.yaml"
-MARK = "name: helm-pin-again"
+TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
+MARK = "name: helm-pin-second-pass"
 _RANDOM = re.compile(
     r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
 )
+_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 
@@ -29,18 +30,23 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
         pieces = _DEFINE.split(text)
         for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
             uses.setdefault(name, set()).update(_USED.findall(body))
-            if _RANDOM.search(body):
+            if _calls_random(body):
                 random.add(name)
-    if not random and not any(_RANDOM.search(text) for text in files.values()):
+    if not random and not any(map(_calls_random, files.values())):
         return set()
     while more := {name for name, used in uses.items() if name not in random and used & random}:
         random |= more
-    return {path for path, text in files.items() if _RANDOM.search(text) or random & set(_USED.findall(text))}
+    return {path for path, text in files.items() if _calls_random(text) or random & set(_USED.findall(text))}
+
+
+def _calls_random(text: str) -> bool:
+    """Whether an action of a template names a random function: the same words in plain text mean nothing."""
+    return _RANDOM.search(text) is not None and any(_RANDOM.search(action) for action in _ACTION.findall(text))
 
 
 def template(sources: Iterable[str]) -> str:
-    """The template that evaluates `sources` (as helm prints them after `# Source:`) once more."""
-    lines = ["{{- $again := dict -}}"]
+    """The second pass over `sources` (as helm prints them after `# Source:`)."""
+    lines = ["{{- $second := dict -}}"]
     for source in sorted(sources):
         base = source[: source.rindex("/templates/")] + "/templates"
         path = " ".join(f'"Subcharts" "{name}"' for name in re.findall(r"/charts/([^/]+)(?=/)", source))
@@ -50,8 +56,8 @@ def template(sources: Iterable[str]) -> str:
             '"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" $scope.Subcharts '
             f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
         )
-        lines.append(f'{{{{- $_ := set $again "{source}" (include "{source}" $copy) -}}}}')
+        lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy) -}}}}')
     return (
         "\n".join(lines)
-        + f"\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  {MARK}\ndata:\n  values: {{{{ $again | toJson | toJson }}}}\n"
+        + f"\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  {MARK}\ndata:\n  values: {{{{ $second | toJson | toJson }}}}\n"
     )

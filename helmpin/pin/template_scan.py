@@ -1,4 +1,4 @@
-"""What a chart's templates say of values and images, read as text: hints for propose.py, which a render then proves."""
+"""What a chart's templates say of values and images, read as text: hints for candidates.py, which a render then proves."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
 _USUAL = {"tag", "digest"}
 
 
-class _Piece(NamedTuple):
+class _Fragment(NamedTuple):
     """A piece of a template, and the values that it reads."""
 
     text: str
     chains: tuple[Path, ...]
 
 
-class _Pieces:
+class _Fragments:
     """Pieces, and which of them read a value or hold a literal."""
 
     def __init__(self) -> None:
-        self.all: list[_Piece] = []
+        self.all: list[_Fragment] = []
         self.having: dict[Path | str, list[int]] = defaultdict(list)
 
     def add(self, texts: Iterable[str]) -> None:
@@ -34,10 +34,10 @@ class _Pieces:
                 chains = tuple(_chains(text))
                 for word in (*chains, *re.findall(r'"([^"\s]+)"', text)):
                     self.having[word].append(len(self.all))
-                self.all.append(_Piece(text, chains))
+                self.all.append(_Fragment(text, chains))
 
 
-class Mentions:
+class TemplateScan:
     """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
 
     def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
@@ -46,7 +46,7 @@ class Mentions:
         self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
         self._full: set[str] = set()
-        self._lines, self._named = _Pieces(), _Pieces()
+        self._lines, self._named = _Fragments(), _Fragments()
         for text in texts:
             self._read(text)
         if not (self._bare or self._full):

@@ -1,0 +1,242 @@
+"""Pinning what no value reaches: the template that prints the image prints it at its digest.
+
+The file keeps its name, so its named templates win or lose against others of the same name as before. What it prints moves into a
+named template of its own, and a few actions after it print that text with the pinned references at the places that the plain
+render showed. They do so only where helm renders the file itself: a template that includes the file, to hash it perhaps, gets the
+text as it was. So helm itself carries the pin, in hooks and subcharts too, whatever helper, range or library wrote the line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import yaml
+
+from helmpin.pin.render import Document, ImageUse, group_by_turn
+
+_CHARACTERS = r"[A-Za-z0-9_./:@-]"
+_TOKEN = re.compile(rf"\*?{_CHARACTERS}+")
+"""The longest run of characters that a reference or a YAML alias can consist of."""
+_BLOCKS = frozenset({"if", "range", "with", "define", "block"})
+"""The actions that an `end` belongs to (text/template, Actions)."""
+
+
+class TemplatePin(NamedTuple):
+    """One place in what a template prints, and the text to print there."""
+
+    source: str
+    document: str
+    """Kind, whether it is a hook, and its turn among those of the file."""
+    written: str
+    """What stands there: a reference, or an alias of YAML."""
+    turn: int
+    """Which of the places in the document where `written` stands alone."""
+    pinned: str
+
+
+def locate(use: ImageUse, documents: Iterable[Document], pinned: str, nth: int = 0) -> TemplatePin | None:
+    """Where the template of `use` prints its image; None where no place in the text is that leaf.
+
+    documents: those of the plain render with the source of `use`. nth: which of the same references in one leaf it is.
+    """
+    for (kind, hook, turn), document in group_by_turn(documents).items():
+        if document.order == use.order:
+            spot = _spot(document, use, nth)
+            return spot and TemplatePin(use.source, _document_key(kind, hook, turn), *spot, pinned)
+    return None
+
+
+def _document_key(kind: str, hook: bool, turn: int) -> str:
+    return f"{kind} {str(hook).lower()} {turn}"
+
+
+def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None:
+    """(what stands at the leaf of `use`, which of such tokens of the document it is)."""
+    path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
+    counts: dict[str, int] = defaultdict(int)
+    tokens = []
+    for token in _TOKEN.finditer(document.text):
+        tokens.append((token, counts[token[0]]))
+        counts[token[0]] += 1
+    for prefix in (path, ("items", use.nth, *path)):
+        span = _span(document.text, prefix)
+        if span is None:
+            continue
+        start, end, is_alias = span
+        inside = [(t, n) for t, n in tokens if start <= t.start() and t.end() <= end]
+        found = [(t[0], n) for t, n in inside if (t[0].startswith("*") if is_alias else t[0] == use.image)]
+        if len(found) > nth:
+            return found[nth]
+    return None
+
+
+def _span(text: str, path: tuple[str | int, ...]) -> tuple[int, int, bool] | None:
+    """Where the scalar or alias at `path` stands in a document's text, and whether it is an alias."""
+    loader = yaml.CSafeLoader(text)
+    try:
+        while not loader.check_event(yaml.StreamEndEvent):
+            event = loader.get_event()
+            if isinstance(event, yaml.DocumentStartEvent):
+                found = _walk(loader, path)
+                if found is not None:
+                    return found
+    except yaml.YAMLError:
+        return None
+    finally:
+        loader.dispose()
+    return None
+
+
+def _walk(loader: yaml.CSafeLoader, path: tuple[str | int, ...] | None) -> tuple[int, int, bool] | None:
+    """Read one node; the span of what is at `path` in it. path: None where nothing is looked for."""
+    event = loader.get_event()
+    if isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
+        start, end = event.start_mark, event.end_mark
+        if path != () or start is None or end is None:
+            return None
+        return start.index, end.index, isinstance(event, yaml.AliasEvent)
+    found, index = None, 0
+    if isinstance(event, yaml.SequenceStartEvent):
+        while not loader.check_event(yaml.SequenceEndEvent):
+            found = _walk(loader, path[1:] if path and path[0] == index else None) or found
+            index += 1
+    elif isinstance(event, yaml.MappingStartEvent):
+        while not loader.check_event(yaml.MappingEndEvent):
+            name = loader.peek_event()
+            here = isinstance(name, yaml.ScalarEvent) and bool(path) and name.value == str(path[0])  # type: ignore[index]
+            _walk(loader, None)
+            found = _walk(loader, path[1:] if here and path else None) or found
+    loader.get_event()
+    return found
+
+
+def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
+    """The text of the template file `path`, which prints the pins' references in their places."""
+    body, defines = split_defines(text)
+    table: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
+    for pin in pins:
+        places = table.setdefault(pin.source, {}).setdefault(pin.document, {}).setdefault(pin.written, {})
+        places[str(pin.turn)] = pin.pinned
+    written = sorted({pin.written for pin in pins})
+    name = json.dumps(f"helm-pin: {path}")
+    search = rf"\*?{_CHARACTERS}*(?:{'|'.join(map(_literal, written))}){_CHARACTERS}*"
+    program = _PROGRAM.replace("NAME", name).replace("PINS", _dict(table)).replace("SEARCH", _go(search))
+    return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}" + program
+
+
+_PROGRAM = r"""
+{{- $text := include NAME . -}}
+{{- $mine := dict -}}
+{{- if kindIs "map" . -}}
+{{- $template := index . "Template" -}}
+{{- if kindIs "map" $template -}}
+{{- $pins := PINS -}}
+{{- with index $pins (toString (index $template "Name")) }}{{ $mine = . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- if $mine -}}
+{{- $search := SEARCH -}}
+{{- $turns := dict -}}
+{{- $documents := list -}}
+{{- range $document := regexSplit "(?m)^---" $text -1 -}}
+{{- if regexMatch "(?m)^[^#\\s]" $document -}}
+{{- $kind := regexFind "\\w+$" (regexFind `(?m)^["']?kind["']?[ \t]*:[ \t]*["']?\w+` $document) -}}
+{{- $group := printf "%s %t" $kind (contains "helm.sh/hook" $document) -}}
+{{- $turn := int (default 0 (index $turns $group)) -}}
+{{- $_ := set $turns $group (add1 $turn) -}}
+{{- with index $mine (printf "%s %d" $group $turn) -}}
+{{- $places := . -}}
+{{- $between := regexSplit $search $document -1 -}}
+{{- $parts := list (first $between) -}}
+{{- $seen := dict -}}
+{{- range $i, $token := regexFindAll $search $document -1 -}}
+{{- $printed := $token -}}
+{{- with index $places $token -}}
+{{- $n := int (default 0 (index $seen $token)) -}}
+{{- $_ := set $seen $token (add1 $n) -}}
+{{- $printed = default $token (index . (toString $n)) -}}
+{{- end -}}
+{{- $parts = append (append $parts $printed) (index $between (add1 $i)) -}}
+{{- end -}}
+{{- $document = join "" $parts -}}
+{{- end -}}
+{{- end -}}
+{{- $documents = append $documents $document -}}
+{{- end -}}
+{{- $text = join "---" $documents -}}
+{{- end -}}
+{{- $text -}}
+"""
+
+
+class _Action(NamedTuple):
+    """One `{{ … }}` of a template: where it stands, its first word, and which sides it trims."""
+
+    start: int
+    end: int
+    word: str
+    trims_left: bool
+    trims_right: bool
+
+
+_STRING = re.compile(r"""[^"`'}]|"(?:\\.|[^"\\])*"|`[^`]*`|'(?:\\.|[^'\\])*'|\}(?!\})""")
+_COMMENT = re.compile(r"/\*.*?\*/\s*?(?:\s-)?(?=\}\})", re.DOTALL)
+_TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, True): "{{/* */ -}}", (False, False): ""}
+
+
+def _actions(text: str) -> Iterator[_Action]:
+    """The actions of a template, by the lexical rules of Go (text/template/parse, lex.go)."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0:
+        trims_left = re.match(r"-[ \t\r\n]", text[start + 2 : start + 4]) is not None
+        inner = end = start + 2 + trims_left
+        comment = _COMMENT.match(text, inner + (len(text[inner:]) - len(text[inner:].lstrip()) if trims_left else 0))
+        if comment:
+            end = comment.end()
+        else:
+            while part := _STRING.match(text, end):
+                end = part.end()
+        word = re.match(r"\s*(\w*)", text[inner:end])
+        at = end + 2
+        trims_right = re.search(r"[ \t\r\n]-\Z", text[inner:end]) is not None
+        yield _Action(start, at, word[1] if word else "", trims_left, trims_right)
+
+
+def split_defines(text: str) -> tuple[str, list[str]]:
+    """A template's text without its named templates, and those. What they trim of the text around them stays trimmed."""
+    body: list[str] = []
+    defines: list[str] = []
+    kept = depth = 0
+    opened: _Action | None = None
+    for action in _actions(text):
+        if opened is None:
+            if action.word == "define":
+                opened, depth = action, 1
+            continue
+        depth += (action.word in _BLOCKS) - (action.word == "end")
+        if depth == 0:
+            body += [text[kept : opened.start], _TRIMS[opened.trims_left, action.trims_right]]
+            defines.append(text[opened.start : action.end])
+            kept, opened = action.end, None
+    return "".join([*body, text[kept:]]), defines
+
+
+def _dict(node: Mapping[str, object] | str) -> str:
+    """A map of maps as an expression of a Go template."""
+    if isinstance(node, str):
+        return _go(node)
+    return "(dict" + "".join(f" {_go(key)} {_dict(child)}" for key, child in sorted(node.items())) + ")"  # type: ignore[arg-type]
+
+
+def _literal(text: str) -> str:
+    """RE2 for exactly `text` (Python's re.escape also escapes what RE2 forbids to escape)."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
+
+
+def _go(text: str) -> str:
+    """A string literal of a Go template."""
+    return f"`{text}`" if "`" not in text and "\n" not in text else json.dumps(text)
