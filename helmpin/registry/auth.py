@@ -25,6 +25,8 @@ from helmpin.registry.transport import Answer
 LIFETIME = 60.0
 """Seconds that a token holds when its server does not say (token.md, `expires_in`)."""
 CLIENT = "helm-pin"
+SHORTEST_SECRET = 8
+"""Characters of a token, at least, for it to be hidden: shorter ones keep nobody out, and occur in words."""
 ANONYMOUS = Credential()
 
 
@@ -102,7 +104,7 @@ class Authenticator:
             except _Refused as refused:
                 if wallet.drop(credential):
                     continue
-                raise refused.failure from None
+                raise self.explain(repository, refused.failure) from None
             return Shown(f"Bearer {token.text}", credential, token)
 
     @property
@@ -116,12 +118,9 @@ class Authenticator:
         self._challenge = asked or self._challenge
         return asked
 
-    def refused(self, repository: str, shown: Shown, answer: Answer, since: float) -> bool:
-        """Learn from a 401. Returns whether another try can do better. since: when this request began, on
-        time.monotonic()."""
-        asked = self.learn(answer)
-        if asked is None:
-            return False
+    def refused(self, repository: str, shown: Shown, asked: Challenge, since: float) -> bool:
+        """Learn from a 401 with a challenge. Returns whether another try can do better. since: when the image was first
+        asked for, on time.monotonic()."""
         scope = asked.parameters.get("scope") or self._scope(repository)
         other = scope != self._scope(repository)
         self._scopes[repository] = scope
@@ -139,6 +138,21 @@ class Authenticator:
         """Where the credentials that were tried for a repository came from, for people; '' when there were none."""
         tried = self._wallet(repository).tried if self._challenge else []
         return ", ".join(dict.fromkeys(credential.source for credential in tried if credential.source))
+
+    def refused_password(self, repository: str) -> bool:
+        """Whether the server itself was shown passwords for a repository, and took none: some lock an account after a
+        few."""
+        return (
+            self._challenge is not None and self._challenge.scheme == "basic" and bool(self._wallet(repository).tried)
+        )
+
+    def explain(self, repository: str, failure: Failure) -> Failure:
+        """A refusal, as it is told: where credentials could not be read or a helper failed, that may be why."""
+        unusable = self._wallet(repository).unusable if self._challenge else []
+        if not unusable or failure.status not in (400, 401, 403, 404):
+            return failure
+        reason = "; ".join(dict.fromkeys(trouble.reason for trouble in unusable))
+        return Failure("unauthorized", f"{failure.reason}; {reason}", unusable[0].todo, status=failure.status)
 
     def _wallet(self, repository: str) -> _Wallet:
         def make() -> _Wallet:
@@ -203,7 +217,8 @@ class Authenticator:
             why = f"its token server {host} answered with {refusals.told(answer)}"
             raise Failure(kind, why, "try again later", status=answer.status)
         token = _read_token(key, answer.body, host)
-        self._secret(token.text)
+        if len(token.text) >= SHORTEST_SECRET:
+            self._secret(token.text)
         return token
 
 
@@ -216,13 +231,15 @@ class _Refused(Exception):
 class _Wallet:
     """The credentials for one repository, fetched one by one as the one before is refused; at the end, none."""
 
-    def __init__(self, found: Iterator[Credential], secret: Callable[[str], None]) -> None:
+    def __init__(self, found: Iterator[Credential | Failure], secret: Callable[[str], None]) -> None:
         self.tried: list[Credential] = []
+        self.unusable: list[Failure] = []
+        """Of places that could not be asked."""
         self._found, self._secret = found, secret
         self._current: Once[Credential] = Once()
 
     def current(self) -> Credential:
-        """The credential to use now; ANONYMOUS when none matches. Raises Failure."""
+        """The credential to use now; ANONYMOUS when none matches."""
         return self._current.get("", self._next)
 
     def drop(self, refused: Credential) -> bool:
@@ -233,7 +250,9 @@ class _Wallet:
 
     def _next(self) -> Credential:
         for credential in self._found:
-            if credential not in self.tried:
+            if isinstance(credential, Failure):
+                self.unusable.append(credential)
+            elif credential not in self.tried:
                 self.tried.append(credential)
                 for secret in credential.secrets:
                     self._secret(secret)

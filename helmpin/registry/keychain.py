@@ -33,8 +33,12 @@ HUB_SERVER = "https://index.docker.io/v1/"
 class Keychain(Protocol):
     """Somewhere that credentials are kept."""
 
-    def find(self, registry: str, repository: str) -> Iterator[Credential]:
-        """The credentials for an image, best first, looked up when they are asked for. Raises Failure."""
+    def find(self, registry: str, repository: str) -> Iterator[Credential | Failure]:
+        """The credentials for an image, best first, looked up when they are asked for.
+
+        A Failure stands for a place that cannot be asked, such as a helper that is missing. It stops nobody: the next
+        place may have what is needed, or the image may be for all.
+        """
         ...
 
 
@@ -44,7 +48,7 @@ class Chain:
     def __init__(self, *keychains: Keychain) -> None:
         self._keychains = keychains
 
-    def find(self, registry: str, repository: str) -> Iterator[Credential]:
+    def find(self, registry: str, repository: str) -> Iterator[Credential | Failure]:
         """See Keychain."""
         for keychain in self._keychains:
             yield from keychain.find(registry, repository)
@@ -79,13 +83,22 @@ class ConfigFile:
         self._loaded: Once[tuple[Entries, Mapping[str, Any]]] = Once()
         self._helped: Once[Credential | None] = Once()
 
-    def find(self, registry: str, repository: str) -> Iterator[Credential]:
+    def find(self, registry: str, repository: str) -> Iterator[Credential | Failure]:
         """See Keychain. A helper goes before `auths`, as in docker."""
-        entries, document = self._loaded.get("", self._load)
+        try:
+            entries, document = self._loaded.get("", self._load)
+        except Failure as failure:
+            yield failure
+            return
         helper = _helper(document, registry)
         if helper:
             server = HUB_SERVER if registry == DOCKER_HUB else registry
-            found = self._helped.get((helper, server), lambda: helpers.get(helper, server, self._patience))
+            try:
+                found: Credential | Failure | None = self._helped.get(
+                    (helper, server), lambda: helpers.get(helper, server, self._patience)
+                )
+            except Failure as failure:
+                found = failure
             if found:
                 yield found
         yield from entries.find(registry, repository)

@@ -19,14 +19,16 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 KNOWN = INDEXES | MANIFESTS
-ACCEPT = f"{OCI_INDEX}, {DOCKER_LIST}, {OCI_MANIFEST}, {DOCKER_MANIFEST}"
+ACCEPT = f"{OCI_INDEX}, {DOCKER_LIST}, {OCI_MANIFEST}, {DOCKER_MANIFEST}, */*"
+"""What is asked for, best first. The last is for servers that know no other type than application/json, and answer
+with 406 otherwise; what they send is judged by its content."""
 SCHEMA_1 = frozenset(
     {
         "application/vnd.docker.distribution.manifest.v1+json",
         "application/vnd.docker.distribution.manifest.v1+prettyjws",
     }
 )
-GENERIC = frozenset({"", "application/json", "application/octet-stream", "text/plain"})
+GENERIC = frozenset({"", "application/json", "application/octet-stream", "binary/octet-stream", "text/plain"})
 """What servers that know no better send as Content-Type: the document then says what it is."""
 
 
@@ -52,20 +54,11 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def refuse_schema_1(kind: str) -> None:
-    """Raises Failure when a media type is that of Docker's schema 1, which no current runtime pulls."""
-    if kind in SCHEMA_1:
-        raise Failure(
-            "bad-answer",
-            "it is a Docker image manifest of schema 1, which container runtimes no longer pull",
-            "build and push the image again with a current tool",
-        )
-
-
 def check_type(content_type: str) -> str:
     """The media type in a Content-Type header. Raises Failure (`bad-answer`) when no image manifest has it."""
     served = media_type(content_type)
-    refuse_schema_1(served)
+    if served in SCHEMA_1:
+        raise _schema_1()
     if served not in KNOWN | GENERIC:
         raise Failure("bad-answer", f"it answered with {_shown(served)} where an image manifest is due", _TODO)
     return served
@@ -81,7 +74,7 @@ def read(body: bytes, content_type: str) -> Manifest:
     if not isinstance(document, dict):
         raise Failure("bad-answer", "the manifest is not a JSON object", _TODO)
     if document.get("schemaVersion") == 1:
-        refuse_schema_1(min(SCHEMA_1))
+        raise _schema_1()
     stated = document.get("mediaType")
     kind = stated if stated is not None else served if served in KNOWN else _by_shape(document)
     if kind not in KNOWN if isinstance(kind, str) else True:
@@ -99,6 +92,11 @@ def read(body: bytes, content_type: str) -> Manifest:
 
 
 _TODO = "look at what answers there: a proxy or a login page, or an artifact that is no image"
+
+
+def _schema_1() -> Failure:
+    why = "it is a Docker image manifest of schema 1, which container runtimes no longer pull"
+    return Failure("bad-answer", why, "build and push the image again with a current tool")
 
 
 def _by_shape(document: dict[str, Any]) -> str:

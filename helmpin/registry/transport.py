@@ -44,6 +44,8 @@ class Answer(NamedTuple):
     challenges: list[str]
     """The WWW-Authenticate headers."""
     body: bytes
+    method: str
+    """That of the request."""
 
     def __repr__(self) -> str:  # a token server's body is a secret
         return f"Answer({self.status}, {len(self.body)} bytes)"
@@ -94,7 +96,8 @@ class Transport:
             response.release_conn()
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise failure(error, parts.netloc) from None
-        return Answer(response.status, response.headers, response.headers.getlist("WWW-Authenticate"), content)
+        challenges = response.headers.getlist("WWW-Authenticate")
+        return Answer(response.status, response.headers, challenges, content, method)
 
     def close(self) -> None:
         """Break every connection, also those that a thread is waiting on."""

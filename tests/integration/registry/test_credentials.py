@@ -122,6 +122,13 @@ class TestToken:
         assert digest_of(f"{guarded.host}/public/app:v1")
         assert tokens.requests == [("GET", "", "repository:public/app:pull")]
 
+    def test_anonymous_with_a_helper_that_is_gone(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
+        chain = keychain(tmp_path, credsStore="desktop.exe")
+        assert digest_of(f"{guarded.host}/public/app:v1", keychain=chain)
+        error = error_of(f"{guarded.host}/alice/app:v1", keychain=chain)
+        assert error.kind == "unauthorized" and "docker-credential-desktop.exe" in error.reason
+        assert {user for _, user, _ in tokens.requests} == {""}
+
     def test_private(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
         assert digest_of(
             f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("alice", PASSWORD)})

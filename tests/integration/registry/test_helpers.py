@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from helmpin.image.reference import Reference
-from helmpin.registry import RegistryError, RegistrySettings, resolve
+from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
 from helmpin.registry.keychain import default
 from tests.support import registry_servers
 from tests.support.asking import digest_of, error_of, keychain, said
-from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic
+from tests.support.hostile import Hostile, Request, response, serve
+from tests.support.registry_servers import HTPASSWD, OCI_INDEX, PASSWORD, USER, Server, basic, docker_config
 
 PROGRAM = """#!{python}
 import json, sys, time
@@ -27,6 +29,7 @@ with open({log!r}, "a") as log:
 """
 RIGHT = f'print(json.dumps({{"ServerURL": server, "Username": {USER!r}, "Secret": {PASSWORD!r}}}))'
 Helper = Callable[[str], Path]
+DIGEST = "sha256:" + "0a" * 32
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +152,86 @@ def test_one_that_hangs_does_not_outlive_helm_pin(protected: Server, helper: Hel
 def test_one_that_is_missing(protected: Server, tmp_path: Path) -> None:
     error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="absent"))
     assert "docker-credential-absent" in error.reason and "PATH" in error.reason
+
+
+class TestPublicImages:
+    """A place for credentials that is of no use stops nobody who needs none."""
+
+    @pytest.fixture
+    def hub(self) -> Iterator[Hostile]:
+        """A registry that gives tokens to all, and shows strangers public/app alone."""
+
+        def answer(request: Request, _: object) -> bytes:
+            if request.target.startswith("/token"):
+                known = request.headers.get("authorization") == basic(USER, PASSWORD)
+                return response("200 OK", b'{"token": "%s"}' % (b"known" if known else b"stranger"))
+            shown = request.headers.get("authorization", "")
+            if shown == "Bearer known" or (shown and "/public/" in request.target):
+                return response(method=request.method, Content_Type=OCI_INDEX, Docker_Content_Digest=DIGEST)
+            if shown and "/hidden/" in request.target:
+                return response("404 Not Found", method=request.method)
+            challenge = f'Bearer realm="http://{server.host}/token",service="hub"'
+            return response("401 No", method=request.method, WWW_Authenticate=challenge)
+
+        with serve(answer) as server:
+            yield server
+
+    @pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            (None, "no such program on PATH"),
+            ("sys.exit(1)", "status 1"),
+            ("print('error getting credentials'); sys.exit(1)", "status 1"),
+            ("print('junk')", "not the JSON"),
+            ("sys.stdout.buffer.write(bytes(1000000))", "more than"),
+            ("time.sleep(30)", "did not answer within 1 s"),
+        ],
+        ids=["missing", "fails", "fails with words", "junk", "endless", "hangs"],
+    )
+    def test_a_helper(
+        self, hub: Hostile, tmp_path: Path, helper: Helper, body: str | None, words: str, key: str
+    ) -> None:
+        if body is not None:
+            helper(body)
+        name = "test" if body else "desktop.exe"
+        config = {key: name if key == "credsStore" else {hub.host: name}, "auths": {hub.host: {}}}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        settings = RegistrySettings(timeout=2)
+        chain = default(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        public, private, hidden = (
+            Reference.parse(f"{hub.host}/{path}/app:v1") for path in ("public", "private", "hidden")
+        )
+
+        answers = resolve([public, private, hidden], settings, chain)
+
+        assert answers[public] == Resolved(DIGEST, OCI_INDEX)
+        for reference, status in ((private, 401), (hidden, 404)):
+            error = answers[reference]
+            assert isinstance(error, RegistryError)
+            assert (error.kind, error.status) == ("unauthorized", status)
+            assert f"docker-credential-{name}" in error.reason and words in error.reason
+            assert f"HTTP {status}" in error.reason and f"docker-credential-{name}" in error.todo
+
+    @pytest.mark.parametrize("text", ["{", '{"auths": {"x": {"auth": "s3cr3t"}}}'])
+    def test_a_file_that_cannot_be_read(self, hub: Hostile, tmp_path: Path, text: str) -> None:
+        (tmp_path / "config.json").write_text(text)
+        chain = default(RegistrySettings(), {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        assert digest_of(f"{hub.host}/public/app:v1", keychain=chain) == DIGEST
+        error = error_of(f"{hub.host}/private/app:v1", keychain=chain)
+        assert error.kind == "unauthorized" and str(tmp_path / "config.json") in error.reason
+        assert str(tmp_path / "config.json") in error.todo and "s3cr3t" not in said(error)
+
+    def test_the_next_place_is_asked(self, hub: Hostile, tmp_path: Path) -> None:
+        (tmp_path / "config.json").write_text('{"credsStore": "absent"}')
+        (tmp_path / "auth.json").write_text(docker_config({hub.host: (USER, PASSWORD)}))
+        environ = {
+            "DOCKER_CONFIG": str(tmp_path),
+            "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"),
+            "HOME": "/nonexistent",
+        }
+        chain = default(RegistrySettings(), environ)
+        assert digest_of(f"{hub.host}/private/app:v1", keychain=chain) == DIGEST
 
 
 def test_its_secret_is_in_no_process_list(protected: Server, tmp_path: Path, helper: Helper) -> None:

@@ -13,14 +13,14 @@ from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
 from helmpin.registry.gather import width
 from tests.support.asking import NOTHING
 from tests.support.hostile import Request, response, serve
-from tests.support.registry_servers import OCI_MANIFEST, sha256
+from tests.support.registry_servers import OCI_INDEX, sha256
 
 DIGEST = sha256(b"")
 
 
 def found(request: Request, _: object = None) -> bytes:
     """What a proper registry says."""
-    return response("200 OK", b"", request.method, Content_Type=OCI_MANIFEST, Docker_Content_Digest=DIGEST)
+    return response("200 OK", b"", request.method, Content_Type=OCI_INDEX, Docker_Content_Digest=DIGEST)
 
 
 @pytest.mark.parametrize("most", [4, 64])
@@ -36,7 +36,7 @@ def test_connections_are_kept_and_few(most: int) -> None:
     with serve(answer) as server:
         wanted = [Reference.parse(f"{server.host}/app{i}:v1") for i in range(300)]
         answers = resolve(wanted, RegistrySettings(max_per_host=most), NOTHING)
-        assert set(answers.values()) == {Resolved(DIGEST, OCI_MANIFEST)}
+        assert set(answers.values()) == {Resolved(DIGEST, OCI_INDEX)}
         assert len(server.requests) == 300
         assert 1 < server.connections <= width(300, most) == most
     assert 1 < max(threads) <= most

@@ -16,15 +16,14 @@ from helmpin.registry import RegistryError, RegistrySettings, resolve
 from tests.support import registry_servers
 from tests.support.asking import NOTHING, digest_of, error_of, keychain
 from tests.support.hostile import Hostile, Request, response, serve
-from tests.support.registry_servers import HTPASSWD, OCI_MANIFEST, PASSWORD, USER, Server, basic, sha256
+from tests.support.registry_servers import HTPASSWD, OCI_INDEX, PASSWORD, USER, Server, basic, sha256
 
-CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(b"{}"), "size": 2}
-MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": CONFIG, "layers": []}).encode()
-DIGEST = sha256(MANIFEST)
+INDEX = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode()
+DIGEST = sha256(INDEX)
 
 
 def good(request: Request, _: object = None) -> bytes:
-    return response("200 OK", MANIFEST, request.method, Content_Type=OCI_MANIFEST, Docker_Content_Digest=DIGEST)
+    return response("200 OK", INDEX, request.method, Content_Type=OCI_INDEX, Docker_Content_Digest=DIGEST)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ CREDENTIAL = Credential("alice", SECRET, SECRET, SECRET, "a file")
         RegistrySettings(credentials=(("ghcr.io", CREDENTIAL),)),
         Token(("", "", "", CREDENTIAL), SECRET, 0),
         Shown(f"Bearer {SECRET}", CREDENTIAL, Token(("", "", "", CREDENTIAL), SECRET, 0)),
-        Answer(200, {"Set-Cookie": SECRET}, [], SECRET.encode()),
+        Answer(200, {"Set-Cookie": SECRET}, [], SECRET.encode(), "GET"),
     ],
 )
 def test_no_repr_shows_a_secret(thing: object) -> None:
