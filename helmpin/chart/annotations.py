@@ -11,8 +11,10 @@ from typing import Any
 
 import yaml
 
+from helmpin import kube_yaml
 from helmpin.errors import HelmFailed
 
+_FAILED = "the chart's Chart.yaml cannot be annotated"
 _PLAIN = re.compile(r"annotations|[A-Za-z][\w.-]*/[\w./-]+")
 """What needs no quotes and is no null, number or switch either."""
 
@@ -24,21 +26,24 @@ def annotate(text: str, key: str, value: str) -> str:
     """
     bom = "\ufeff" if text.startswith("\ufeff") else ""
     body = text.removeprefix("\ufeff")
-    try:
-        before = list(yaml.load_all(body, Loader=yaml.CSafeLoader))
-        edited = _edit(body, key, value)
-        after = list(yaml.load_all(edited, Loader=yaml.CSafeLoader))
-    except yaml.YAMLError as error:
-        raise _refuse(str(error)) from None
-    before[0]["annotations"] = {**(before[0].get("annotations") or {}), key: value}
-    if after != before:
+    before = _read(body)
+    edited = _edit(body, key, value)
+    before["annotations"] = {**(before.get("annotations") or {}), key: value}
+    if _read(edited) != before:
         raise _refuse("its `annotations` are written in a way that cannot be edited safely")
     return bom + edited
 
 
+def _read(text: str) -> dict[str, Any]:
+    loaded = kube_yaml.read_first(text, what=_FAILED, where="Chart.yaml")
+    if not isinstance(loaded, dict):
+        raise _refuse("it is not a YAML mapping")
+    return loaded
+
+
 def _refuse(why: str) -> HelmFailed:
     return HelmFailed(
-        "the chart's Chart.yaml cannot be annotated",
+        _FAILED,
         where="Chart.yaml",
         why=why,
         todo="write `annotations:` as a plain YAML block mapping",

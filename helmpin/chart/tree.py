@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from helmpin import kube_yaml
 from helmpin.chart.archive import Budget, File, pack, unpack
 from helmpin.errors import HelmFailed, Refused
 
@@ -75,10 +74,8 @@ class Tree:
         """What Chart.yaml says of the chart in the directory `chart`: "" or "charts/sub/". Raises HelmFailed."""
         if chart not in self._metadata:
             self._metadata[chart] = {}
-            for name in (
-                "Chart.yaml",
-                "requirements.yaml",
-            ):  # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
+            # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
+            for name in ("Chart.yaml", "requirements.yaml"):
                 if chart + name in self:
                     self._metadata[chart].update(self._mapping(chart + name))
         return self._metadata[chart]
@@ -163,11 +160,9 @@ class Tree:
         return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
     def _mapping(self, path: str) -> dict[str, Any]:
-        try:
-            # helm reads the first document
-            loaded = next(yaml.load_all(self.read(path), Loader=yaml.CSafeLoader), None)
-        except yaml.YAMLError as error:
-            raise HelmFailed("the chart cannot be read", where=path, why=str(error)) from None
+        loaded = kube_yaml.read_first(self.read(path), what="the chart cannot be read", where=path)
+        if loaded is None and not path.endswith("Chart.yaml"):
+            return {}  # an empty file, or one of comments alone, is as good as none
         if not isinstance(loaded, dict):
             raise HelmFailed("the chart cannot be read", where=path, why="it is not a YAML mapping")
         return loaded

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
+from helmpin import kube_yaml
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.elsewhere import Also
@@ -34,21 +33,6 @@ _CONTENT = re.compile(r"(?m)^[^#\s]")
 _IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
 
 
-class Loader(yaml.CSafeLoader):
-    """libyaml's loader; a tag that it does not know is read past, as helm does."""
-
-
-def _untagged(loader: Loader, _suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node)  # type: ignore[arg-type]
-
-
-Loader.add_multi_constructor("", _untagged)
-
-
 class Document(NamedTuple):
     """One YAML document of a render. `order` counts the documents of the same source file, from 0: names can be random."""
 
@@ -58,14 +42,8 @@ class Document(NamedTuple):
 
     def objects(self) -> list[Any]:
         """The objects in it, those of a List one by one. Raises HelmFailed when it is not YAML."""
-        try:
-            loaded = list(yaml.load_all(self.text, Loader=Loader))
-        except yaml.YAMLError as error:
-            raise HelmFailed(
-                "the chart renders something that is not YAML",
-                where=self.source or "the post-renderer's output",
-                why=str(error),
-            ) from None
+        where = self.source or "the post-renderer's output"
+        loaded = kube_yaml.read_all(self.text, what="the chart renders something that is not YAML", where=where)
         out: list[Any] = []
         for item in loaded:
             is_list = isinstance(item, dict) and item.get("kind") == "List" and isinstance(item.get("items"), list)

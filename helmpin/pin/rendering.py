@@ -126,16 +126,14 @@ def renderer_for(
 
 def crd_apis(texts: Sequence[str]) -> list[str]:
     """The API versions that a chart's own CRDs will add: helm installs them before it renders."""
-    import yaml
-
-    from helmpin.pin.render import Loader
+    from helmpin import kube_yaml
 
     found: list[str] = []
     for text in texts:
         try:
-            documents = list(yaml.load_all(text, Loader=Loader))
-        except yaml.YAMLError:
-            continue  # helm will say so
+            documents = kube_yaml.read_all(text, what="a CRD cannot be read", where="crds/")
+        except HelmFailed:
+            continue  # helm reports it when it installs them
         for document in documents:
             if (
                 isinstance(document, dict)
@@ -143,8 +141,10 @@ def crd_apis(texts: Sequence[str]) -> list[str]:
                 and isinstance(document.get("spec"), dict)
             ):
                 spec = document["spec"]
-                kind = (spec.get("names") or {}).get("kind")
-                for version in spec.get("versions") or []:
-                    api = f"{spec.get('group')}/{version.get('name')}"
-                    found += [api, f"{api}/{kind}"]
+                names, versions = spec.get("names"), spec.get("versions")
+                kind = names.get("kind") if isinstance(names, dict) else None
+                for version in versions if isinstance(versions, list) else []:
+                    if isinstance(version, dict):
+                        api = f"{spec.get('group')}/{version.get('name')}"
+                        found += [api, f"{api}/{kind}"]
     return found

@@ -100,6 +100,19 @@ CASES = {
         "dependencies:\n- name: a\n  annotations: {}\nname: x\n",
         "annotations:\n  helm-pin/digests: '{\"a\":1}'\ndependencies:\n- name: a\n  annotations: {}\nname: x\n",
     ),
+    "dates that do not exist": (
+        "appVersion: 2026-31-12\nannotations:\n  built: 0000-00-00\n",
+        "appVersion: 2026-31-12\nannotations:\n  helm-pin/digests: '{\"a\":1}'\n  built: 0000-00-00\n",
+    ),
+    "unknown tags": ("name: !x y\n", "annotations:\n  helm-pin/digests: '{\"a\":1}'\nname: !x y\n"),
+    "rubbish in a second document": (
+        "name: x\n---\n[\n",
+        "annotations:\n  helm-pin/digests: '{\"a\":1}'\nname: x\n---\n[\n",
+    ),
+    "a merge that would overrule it": (
+        "x: &all {helm-pin/digests: old}\nannotations:\n  a: b\n  <<: *all\n",
+        None,  # in helm the last one counts, be it merged
+    ),
     "a list": ("annotations: [a]\n", None),
     "a text": ("annotations: a\n", None),
     "not a mapping": ("- name: x\n", None),

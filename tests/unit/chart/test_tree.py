@@ -106,6 +106,19 @@ def test_a_chart_yaml_that_is_none(text: str) -> None:
     assert error.value.where == ["Chart.yaml"]
 
 
+@pytest.mark.parametrize("name", ["requirements.yaml", "Chart.lock", "requirements.lock"])
+@pytest.mark.parametrize("text", ["", "# nothing here\n", "---\n", "null\n"])
+def test_a_file_that_holds_nothing_counts_as_absent(name: str, text: str) -> None:
+    top = tree(chart("top", more="dependencies: [{name: sub}]\n", **{name: text}), packed("sub"))
+    assert top.source_to_paths("top/charts/sub/templates/x.yaml") == ["charts/sub-1.0.0.tgz/templates/x.yaml"]
+
+
+def test_a_chart_yaml_with_dates_that_do_not_exist() -> None:
+    top = tree(chart("top", more="appVersion: 2026-31-12\nannotations: {built: 0000-00-00, 8080: port}\n"))
+    assert top.metadata()["appVersion"] == "2026-31-12"
+    assert top.metadata()["annotations"] == {"built": "0000-00-00", "8080": "port"}
+
+
 def test_a_packed_chart_that_is_none() -> None:
     top = tree(chart("top", **{"charts/sub-1.0.0.tgz": "rubbish"}))
     with pytest.raises(HelmFailed) as error:
