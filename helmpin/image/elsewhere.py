@@ -12,7 +12,10 @@ from functools import cache
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
-from helmpin.image.find import CONTAINER_LISTS, Path
+from helmpin import kube_yaml
+from helmpin.errors import HelmFailed
+from helmpin.image import find
+from helmpin.image.find import Path
 from helmpin.image.reference import InvalidReference, Reference
 
 OPERATORS = "operators"
@@ -58,10 +61,14 @@ class Also:
         return bool(self._globs or self._rules)
 
     def images(self, item: Any) -> Iterator[Elsewhere]:
-        """The images of one object outside its pod specs, asked for or not."""
+        """The images of one object outside its pod specs, asked for or not; a policy has none."""
         kind = str(item.get("kind")) if isinstance(item, dict) else ""
+        runs = {found.path for found in find.images(item)}
         for path, place, text in _leaves(item, (), kind):
-            found = [(m[1], m.start(1)) for m in _CERTAIN.finditer(text)]
+            if path in runs:
+                continue
+            found = _in_patch(text) if path[-1] == "podSpecPatch" else []
+            found = found or [(m[1], m.start(1)) for m in _CERTAIN.finditer(text)]
             rule = any(_matches(r, place, text) for r in self._rules) or any(fnmatchcase(place, g) for g in self._globs)
             if not found and rule:
                 image = text.rpartition("=")[2]
@@ -76,9 +83,9 @@ class Also:
 @cache
 def rules() -> list[Rule]:
     """The rules of operators.yaml."""
-    import yaml
-
-    loaded = yaml.load((File(__file__).parent / "operators.yaml").read_text(), Loader=yaml.CSafeLoader)
+    loaded = kube_yaml.read_first(
+        (File(__file__).parent / "operators.yaml").read_text(), what="cannot be read", where="operators.yaml"
+    )
     return [Rule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
 
 
@@ -94,17 +101,21 @@ def _is_reference(text: str) -> bool:
     return "/" in text or ":" in text
 
 
+def _in_patch(text: str) -> list[tuple[str, int]]:
+    """The images in an Argo Workflows' patch of a pod spec, which is JSON or YAML in a string, and where they begin."""
+    try:
+        patch = kube_yaml.read_first(text, what="the patch cannot be read", where="podSpecPatch")
+    except HelmFailed:  # it may become YAML only when its parameters are filled in
+        return []
+    return [(image, text.find(image)) for image, _ in find.images(patch) if _is_reference(image)]
+
+
 def _leaves(node: Any, path: Path, place: str) -> Iterator[tuple[Path, str, str]]:
-    """(path, place, text) of the string leaves that are not themselves the image of a container or an image volume."""
-    if isinstance(node, dict):
-        pod = any(name in node for name in CONTAINER_LISTS)
+    """(path, place, text) of the string leaves that can hold a reference."""
+    if isinstance(node, dict) and not find.is_policy(node):
         for key, child in node.items():
-            if key in CONTAINER_LISTS and isinstance(child, list):
-                for i, item in enumerate(child):
-                    inner = {k: v for k, v in item.items() if k != "image"} if isinstance(item, dict) else item
-                    yield from _leaves(inner, (*path, str(key), i), f"{place}/{key}/{_called(item, i)}")
-            elif not (pod and key == "volumes") and key not in ("annotations", "labels", "description"):
-                yield from _leaves(child, (*path, str(key)), f"{place}/{key}")
+            if key not in ("annotations", "labels", "description"):
+                yield from _leaves(child, (*path, key), f"{place}/{key}")
     elif isinstance(node, list):
         for i, child in enumerate(node):
             yield from _leaves(child, (*path, i), f"{place}/{_called(child, i)}")

@@ -1,4 +1,5 @@
-"""Finding the container images in rendered objects, by shape: a pod template is one wherever it stands, in any kind."""
+"""Finding the container images in objects: by shape, since a pod template is one wherever it stands, in any kind; and where the
+kinds of some API groups have containers of their own."""
 
 from __future__ import annotations
 
@@ -18,35 +19,104 @@ class Found(NamedTuple):
     path: Path
 
 
-def images(node: Any, path: Path = ()) -> Iterator[Found]:
-    """Every container image and image volume under `node`, in document order.
+class Fields(NamedTuple):
+    """Where a kind has containers apart from a PodSpec's lists: under these keys, at any depth."""
+
+    lists: tuple[str, ...] = ()
+    """Keys of lists of containers."""
+    single: tuple[str, ...] = ()
+    """Keys of one container each."""
+    free_form: tuple[str, ...] = ()
+    """Keys of something else altogether, whose content means whatever a plugin makes of it."""
+
+
+_POD = Fields()
+_ARGO = Fields(lists=("sidecars",), single=("container", "script"), free_form=("plugin",))
+_TEKTON = Fields(lists=("steps", "sidecars"), single=("stepTemplate",))
+KINDS: dict[str, dict[str, Fields]] = {
+    "argoproj.io": {
+        **dict.fromkeys(["Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"], _ARGO),
+        **dict.fromkeys(["EventSource", "Sensor"], Fields(single=("container",))),
+    },
+    "tekton.dev": {
+        **dict.fromkeys(["Task", "ClusterTask", "TaskRun", "Pipeline", "PipelineRun"], _TEKTON),
+        "StepAction": Fields(single=("spec",)),
+    },
+    "shipwright.io": dict.fromkeys(["BuildStrategy", "ClusterBuildStrategy"], Fields(lists=("steps", "buildSteps"))),
+    "numaflow.numaproj.io": dict.fromkeys(["Pipeline", "MonoVertex"], Fields(("sidecars",), ("container",))),
+    "chaos-mesh.org": dict.fromkeys(["Workflow", "Schedule"], Fields(single=("container",))),
+}
+"""Where kinds have containers, by API group, from the types of each project's API."""
+POLICY_GROUPS = ("kyverno.io", "gatekeeper.sh", "policy.sigstore.dev", "admissionregistration.k8s.io")
+"""API groups, with those that end in one of them after a dot, whose objects hold patterns for images and run none."""
+
+
+def images(node: Any) -> Iterator[Found]:
+    """Every container image and image volume of an object, in its order.
 
     A list under one of CONTAINER_LISTS whose items have a string `image` holds containers; an item of `volumes` beside such
-    a list with `image.reference` is an image volume (PodSpec v1 core, ImageVolumeSource).
+    a list with `image.reference` is an image volume (PodSpec v1 core, ImageVolumeSource). What a status reports and what a
+    policy matches runs nothing.
     """
-    if isinstance(node, dict):
-        for key, child in node.items():
-            here = (*path, str(key))
-            if key in CONTAINER_LISTS and isinstance(child, list):
-                for i, item in enumerate(child):
-                    if isinstance(item, dict) and isinstance(item.get("image"), str):
-                        yield Found(item["image"], (*here, i, "image"))
-            if key == "volumes" and isinstance(child, list) and any(name in node for name in CONTAINER_LISTS):
-                for i, item in enumerate(child):
-                    source = item.get("image") if isinstance(item, dict) else None
-                    if isinstance(source, dict) and isinstance(source.get("reference"), str):
-                        yield Found(source["reference"], (*here, i, "image", "reference"))
-            yield from images(child, here)
-    elif isinstance(node, list):
+    return _images(node, (), _POD)
+
+
+def is_policy(node: Any) -> bool:
+    """Whether an object is a policy: what it holds are patterns, not images."""
+    group = group_and_kind(node)[0]
+    return any(group == policy or group.endswith(f".{policy}") for policy in POLICY_GROUPS)
+
+
+def group_and_kind(node: Any) -> tuple[str, str]:
+    """(API group, kind) of an object; ('', '') when it is not one. Objects stand inside others too."""
+    version, kind = (node.get("apiVersion"), node.get("kind")) if isinstance(node, dict) else (None, None)
+    if not isinstance(version, str) or not isinstance(kind, str):
+        return "", ""
+    return version.rpartition("/")[0], kind
+
+
+def _images(node: Any, path: Path, fields: Fields) -> Iterator[Found]:
+    if isinstance(node, list):
         for i, child in enumerate(node):
-            yield from images(child, (*path, i))
+            yield from _images(child, (*path, i), fields)
+    if not isinstance(node, dict) or is_policy(node):
+        return
+    group, kind = group_and_kind(node)
+    if kind:
+        fields = KINDS.get(group, {}).get(kind, _POD)
+    for key, child in node.items():
+        if kind and key == "status":
+            continue
+        here = (*path, key)
+        if isinstance(child, list) and (key in CONTAINER_LISTS or key in fields.lists):
+            yield from (found for i, item in enumerate(child) for found in _container(item, (*here, i)))
+        elif key in fields.single:
+            yield from _container(child, here)
+        elif key == "volumes" and isinstance(child, list) and (fields is not _POD or _is_pod_spec(node)):
+            yield from (found for i, item in enumerate(child) for found in _volume(item, (*here, i)))
+        yield from _images(child, here, _POD if key in fields.free_form else fields)
+
+
+def _is_pod_spec(node: dict[str, Any]) -> bool:
+    return any(name in node for name in CONTAINER_LISTS)
+
+
+def _container(item: Any, path: Path) -> Iterator[Found]:
+    if isinstance(item, dict) and isinstance(item.get("image"), str):
+        yield Found(item["image"], (*path, "image"))
+
+
+def _volume(item: Any, path: Path) -> Iterator[Found]:
+    source = item.get("image") if isinstance(item, dict) else None
+    if isinstance(source, dict) and isinstance(source.get("reference"), str):
+        yield Found(source["reference"], (*path, "image", "reference"))
 
 
 def container_name(node: Any, path: Path) -> str:
-    """The name of the container (or volume) that an image path belongs to, or ''."""
-    for i in range(len(path) - 1, -1, -1):
-        if isinstance(path[i], int):
-            for part in path[: i + 1]:
-                node = node[part]
-            return str(node.get("name", "")) if isinstance(node, dict) else ""
-    return ""
+    """The name of the container (or volume) that an image path belongs to; of the nearest list item with a name, or ''."""
+    name = ""
+    for part in path:
+        node = node[part]
+        if isinstance(part, int):
+            name = str(node.get("name", "")) if isinstance(node, dict) else ""
+    return name

@@ -72,8 +72,9 @@ def slots(item: Object) -> dict[Slot, str]:
     """The images of an object by where they stand."""
     found: dict[Slot, str] = {}
     for image, path in find.images(item):
-        last = max(i for i, part in enumerate(path) if isinstance(part, int))
-        slot = (*map(str, path[:last]), find.container_name(item, path) or str(path[last]))
+        *_, last = [0, *(i for i, part in enumerate(path) if isinstance(part, int))]
+        within = path[last + 1 : -2 if path[-1] == "reference" else -1]
+        slot = (*map(str, path[:last]), find.container_name(item, path) or str(path[last]), *map(str, within))
         found[slot] = image
     return found
 

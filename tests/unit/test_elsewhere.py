@@ -98,6 +98,36 @@ def test_what_is_never_looked_at(key: str) -> None:
     assert found({"kind": "ConfigMap", key: {"x": "example.com/a:1"}}) == {}
 
 
+@pytest.mark.parametrize(
+    ("patch", "wanted"),
+    [
+        (
+            '{"containers": [{"name": "main", "image": "alpine:3"}], "initContainers": [{"image": "tool"}]}',
+            ["alpine:3"],
+        ),
+        ("containers:\n- name: main\n  image: example.com/a:1\n", ["example.com/a:1"]),
+        (
+            '{"containers": [{"image": "example.com/a:1", "resources": {{inputs.parameters.resources}}}]}',
+            ["example.com/a:1"],
+        ),
+        ('{"terminationGracePeriodSeconds": 1}', []),
+    ],
+)
+def test_a_patch_of_a_pod_spec_is_listed(patch: str, wanted: list[str]) -> None:
+    workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {"podSpecPatch": patch}}
+    assert list(images(workflow)) == []
+    places = [(each.image, each.place, each.asked) for each in Also(()).images(workflow)]
+    assert places == [(image, "Workflow/spec/podSpecPatch", False) for image in wanted]
+
+
+def test_what_a_workflow_runs_is_not_elsewhere() -> None:
+    spec = {"templates": [{"name": "a", "container": {"image": "example.com/a:1", "args": ["example.com/b:1"]}}]}
+    workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": spec}
+    assert [(each.image, each.place) for each in Also(()).images(workflow)] == [
+        ("example.com/b:1", "Workflow/spec/templates/a/container/args/0")
+    ]
+
+
 def test_nothing_asked() -> None:
     assert not Also(()) and Also(("x",)) and Also(("operators",))
     assert len(rules()) > 10 and all(rule.path for rule in rules())

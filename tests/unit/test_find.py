@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from helmpin import kube_yaml
+from helmpin.image.elsewhere import Also
 from helmpin.image.find import container_name, images
 
 POD = {
@@ -56,7 +60,185 @@ def test_what_is_none(item: Any) -> None:
     assert list(images(item)) == []
 
 
-def test_odd_keys_and_nameless_containers() -> None:
-    item = {1: {"containers": [{"image": "x"}]}}
-    assert [path for _, path in images(item)] == [("1", "containers", 0, "image")]
+def test_nameless_containers() -> None:
     assert container_name({"containers": [{"image": "x"}]}, ("containers", 0, "image")) == ""
+
+
+def read(text: str) -> Any:
+    return kube_yaml.read_first(text, what="w", where="x")
+
+
+ARGO_SPEC = """entrypoint: main
+podSpecPatch: '{"containers": [{"name": "main", "image": "patch:1"}]}'
+volumes: [{name: models, image: {reference: volume:1}}]
+templateDefaults: {container: {image: default:1}}
+executorPlugins: [{metadata: {name: p}, spec: {sidecar: {container: {name: plugin, image: executor:1}}}}]
+templates:
+  - name: main
+    inputs: {artifacts: [{name: a, raw: {data: "image: raw:1"}}]}
+    container: {image: main:1}
+    initContainers: [{name: init, image: init:1}]
+    sidecars: [{name: side, image: side:1}, {name: mirrored, mirrorVolumeMounts: true}]
+  - {name: script, script: {image: script:1, source: "echo"}}
+  - {name: set, containerSet: {containers: [{name: one, image: one:1}, {name: two, image: two:1}]}}
+  - name: steps
+    steps: [[{name: a, template: main}, {name: b, inline: {container: {image: inline:1}}}]]
+  - name: dag
+    dag: {tasks: [{name: c, inline: {script: {image: task:1}}}, {name: d, templateRef: {name: x}}]}
+  - {name: resource, resource: {action: create, manifest: "{kind: Pod, spec: {containers: [{image: manifest:1}]}}"}}
+  - {name: plugin, plugin: {mine: {container: {image: plugin:1}, script: {image: plugin:2}, sidecars: [{image: plugin:3}]}}}
+  - {name: data, data: {source: {artifactPaths: {name: x, s3: {bucket: b}}}}}
+"""
+IN_ARGO = {
+    "volume:1": "models",
+    "default:1": "",
+    "executor:1": "",
+    "main:1": "main",
+    "init:1": "init",
+    "side:1": "side",
+    "script:1": "script",
+    "one:1": "one",
+    "two:1": "two",
+    "inline:1": "b",
+    "task:1": "c",
+}
+TEKTON_TASK = """params: [{name: image, default: parameter:1}]
+volumes: [{name: v, image: {reference: volume:1}}]
+stepTemplate: {image: base:1}
+steps: [{name: one, image: one:1, script: "echo image: x"}, {name: two, ref: {name: action}}, {name: three}]
+sidecars: [{name: side, image: side:1}]
+"""
+IN_TASK = {"volume:1": "v", "base:1": "", "one:1": "one", "side:1": "side"}
+PIPELINE = """tasks:
+  - {name: a, taskSpec: {stepTemplate: {image: base:1}, steps: [{name: s, image: a:1}]}}
+  - {name: b, pipelineSpec: {tasks: [{name: c, taskSpec: {steps: [{name: t, image: b:1}]}}]}}
+  - {name: d, taskSpec: {apiVersion: example.com/v1, kind: Custom, spec: {steps: [{image: custom:1}]}}}
+  - {name: e, taskRef: {name: x}}
+finally: [{name: f, taskSpec: {sidecars: [{name: u, image: f:1}]}}]
+"""
+IN_PIPELINE = {"base:1": "a", "a:1": "s", "b:1": "t", "f:1": "u"}
+
+
+def indented(text: str, levels: int) -> str:
+    return "".join("  " * levels + line for line in text.splitlines(keepends=True))
+
+
+def workflow_kinds() -> Iterator[tuple[str, str, dict[str, str]]]:
+    for kind in ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate"):
+        yield kind, f"apiVersion: argoproj.io/v1alpha1\nkind: {kind}\nspec:\n{indented(ARGO_SPEC, 1)}", IN_ARGO
+    cron = f"apiVersion: argoproj.io/v1alpha1\nkind: CronWorkflow\nspec:\n  workflowSpec:\n{indented(ARGO_SPEC, 2)}"
+    yield "CronWorkflow", cron, IN_ARGO
+    for kind in ("Task", "ClusterTask"):
+        yield kind, f"apiVersion: tekton.dev/v1beta1\nkind: {kind}\nspec:\n{indented(TEKTON_TASK, 1)}", IN_TASK
+    run = f"apiVersion: tekton.dev/v1\nkind: TaskRun\nspec:\n  taskSpec:\n{indented(TEKTON_TASK, 2)}"
+    yield "TaskRun", run, IN_TASK
+    yield "Pipeline", f"apiVersion: tekton.dev/v1\nkind: Pipeline\nspec:\n{indented(PIPELINE, 1)}", IN_PIPELINE
+    run = f"apiVersion: tekton.dev/v1\nkind: PipelineRun\nspec:\n  pipelineSpec:\n{indented(PIPELINE, 2)}"
+    yield "PipelineRun", run, IN_PIPELINE
+
+
+@pytest.mark.parametrize(("kind", "text", "wanted"), list(workflow_kinds()), ids=lambda value: str(value)[:24])
+def test_argo_workflows_and_tekton(kind: str, text: str, wanted: dict[str, str]) -> None:
+    item = read(text)
+    assert item["kind"] == kind
+    assert {image: container_name(item, path) for image, path in images(item)} == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("{apiVersion: tekton.dev/v1beta1, kind: StepAction, spec: {image: x:1, script: y}}", ["x:1"]),
+        ("{apiVersion: shipwright.io/v1beta1, kind: ClusterBuildStrategy, spec: {steps: [{image: x:1}]}}", ["x:1"]),
+        ("{apiVersion: shipwright.io/v1alpha1, kind: BuildStrategy, spec: {buildSteps: [{image: x:1}]}}", ["x:1"]),
+        ("{apiVersion: numaflow.numaproj.io/v1alpha1, kind: Pipeline, spec: {sidecars: [{image: x:1}]}}", ["x:1"]),
+        (
+            "{apiVersion: numaflow.numaproj.io/v1alpha1, kind: MonoVertex, spec: {sink: {udsink: {container: {image: x:1}}}}}",
+            ["x:1"],
+        ),
+        (
+            "{apiVersion: chaos-mesh.org/v1alpha1, kind: Workflow, spec: {templates: [{task: {container: {image: x:1}}}]}}",
+            ["x:1"],
+        ),
+        ("{apiVersion: argoproj.io/v1alpha1, kind: Sensor, spec: {template: {container: {image: x:1}}}}", ["x:1"]),
+    ],
+)
+def test_others_with_containers_of_their_own(text: str, wanted: list[str]) -> None:
+    assert [image for image, _ in images(read(text))] == wanted
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nspec: {template: {spec: ",
+        "apiVersion: sources.knative.dev/v1\nkind: ContainerSource\nspec: {template: {spec: ",
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledJob\nspec: {jobTargetRef: {template: {spec: ",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nspec: {template: {spec: ",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Experiment\nspec: {templates: [{name: a, template: {spec: ",
+        "apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nspec: {metrics: [{provider: {job: {spec: {template: {spec: ",
+        "apiVersion: kubeflow.org/v1\nkind: PyTorchJob\nspec: {pytorchReplicaSpecs: {Worker: {template: {spec: ",
+        "apiVersion: batch/v1\nkind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: ",
+        "apiVersion: template.openshift.io/v1\nkind: Template\nobjects: [{kind: Pod, apiVersion: v1, spec: ",
+    ],
+)
+def test_pod_templates_in_other_kinds(start: str) -> None:
+    closing = "".join({"{": "}", "[": "]"}[bracket] for bracket in reversed(start) if bracket in "{[")
+    item = read(f"{start}{json.dumps(POD)}{closing}")
+    assert [image for image, _ in images(item)] == ALL
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        (
+            "{apiVersion: triggers.tekton.dev/v1beta1, kind: TriggerTemplate, spec: {resourcetemplates: [%s]}}",
+            "{apiVersion: tekton.dev/v1, kind: TaskRun, spec: {taskSpec: {steps: [{image: x:1}]}}}",
+        ),
+        (
+            "{apiVersion: argoproj.io/v1alpha1, kind: Sensor, spec: {template: {argoWorkflow: {source: {resource: %s}}}}}",
+            "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, spec: {templates: [{script: {image: x:1}}]}}",
+        ),
+    ],
+)
+def test_objects_within_objects(outer: str, inner: str) -> None:
+    assert [image for image, _ in images(read(outer % inner))] == ["x:1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{apiVersion: example.com/v1, kind: Task, spec: {steps: [{image: x:1}], sidecars: [{image: x:1}]}}",
+        "{apiVersion: v1, kind: ConfigMap, data: {steps: [{image: x:1}], container: {image: x:1}}}",
+        "{kind: Task, spec: {steps: [{image: x:1}]}}",
+        "{apiVersion: argoproj.io/v1alpha1, kind: Application, spec: {helm: {valuesObject: {container: {image: x:1}}}}}",
+        "{apiVersion: tekton.dev/v1, kind: Task, spec: {container: {image: x:1}}}",
+        "{apiVersion: tekton.dev/v1, kind: TaskRun, status: {taskSpec: {steps: [{image: x:1}]}}}",
+        "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, status: {storedTemplates: {a: {container: {image: x:1}}}}}",
+    ],
+)
+def test_what_only_looks_like_a_step_or_sidecar(text: str) -> None:
+    assert list(images(read(text))) == []
+
+
+POLICIES = [
+    "kyverno.io/v1",
+    "policies.kyverno.io/v1alpha1",
+    "constraints.gatekeeper.sh/v1beta1",
+    "templates.gatekeeper.sh/v1",
+    "policy.sigstore.dev/v1beta1",
+    "admissionregistration.k8s.io/v1",
+]
+
+
+@pytest.mark.parametrize("version", POLICIES)
+def test_a_policy_holds_patterns(version: str) -> None:
+    rule = {"pattern": {"spec": {"containers": [{"image": "example.com/base:1"}]}}}
+    policy = {"apiVersion": version, "kind": "Policy", "spec": {"rules": [rule], "text": "example.com/base:1"}}
+    assert list(images(policy)) == [] and list(Also(["*"]).images(policy)) == []
+    within = {"apiVersion": "v1", "kind": "Bundle", "items": [policy, {"spec": {"containers": [{"image": "x:1"}]}}]}
+    assert [image for image, _ in images(within)] == ["x:1"] and list(Also(["*"]).images(within)) == []
+
+
+@pytest.mark.parametrize("version", ["notkyverno.io/v1", "kyverno.io.example.com/v1", "v1", "kyverno.io"])
+def test_other_groups_are_not_policies(version: str) -> None:
+    item = {"apiVersion": version, "kind": "Pod", "spec": {"containers": [{"image": "x:1"}]}}
+    assert [image for image, _ in images(item)] == ["x:1"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helmpin.pin.live import RELEASE_NAME, Object, Seen, compare_specs
+from helmpin.pin.live import RELEASE_NAME, Object, Seen, compare_specs, slots
 from helmpin.pin.running import Pods, compare_pods, reported
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
@@ -307,3 +307,19 @@ def test_the_forms_of_image_ids(image_id: str) -> None:
 @pytest.mark.parametrize("image_id", ["", "junk", "sha256:short", "example.com/app:1"])
 def test_what_is_no_digest_is_not_taken_for_one(image_id: str) -> None:
     assert reported(image_id) not in (A, B, C)
+
+
+def test_a_slot_for_each_container_of_a_workflow() -> None:
+    """By name where a list holds them, and apart where one item holds two."""
+    containers = {"sidecars": [{"name": "side", "image": "a"}], "source": {"container": {"image": "b"}}}
+    vertex = {"name": "in", "sink": {"container": {"image": "c"}}, **containers}
+    pipeline = {"apiVersion": "numaflow.numaproj.io/v1alpha1", "kind": "Pipeline", "spec": {"vertices": [vertex]}}
+    assert slots(pipeline) == {
+        ("spec", "vertices", "in", "sink", "container"): "c",
+        ("spec", "vertices", "0", "sidecars", "side"): "a",
+        ("spec", "vertices", "in", "source", "container"): "b",
+    }
+    task = {"apiVersion": "tekton.dev/v1", "kind": "Task", "spec": {"stepTemplate": {"image": "a"}}}
+    assert slots(task) == {("spec", "stepTemplate"): "a"}
+    volume = {"spec": {"containers": [], "volumes": [{"name": "v", "image": {"reference": "a"}}]}}
+    assert slots(volume) == {("spec", "volumes", "v"): "a"}

@@ -22,7 +22,7 @@ RELEASE: dict[str, Any] = {
         "metadata": {"name": "shop", "version": "1.2.3", "appVersion": "9", "annotations": {"helm-pin/digests": "{}"}}
     },
     "manifest": "---\n# Source: shop/templates/pod.yaml\nkind: Pod\nspec: {containers: [{name: a, image: x}]}\n",
-    "hooks": [{"path": "shop/templates/h.yaml", "manifest": "kind: Pod\nspec: {containers: [{name: b, image: y}]}"}],
+    "hooks": [{"path": "shop/templates/h.yaml", "manifest": "kind: Pod\nspec: {containers: [{name: b, image: z}]}"}],
 }
 
 
@@ -50,7 +50,7 @@ def test_both_drivers(kind: str, packed: bool) -> None:
     assert revision.stored.record_text == "{}"
     assert [(use.image, use.source) for use in revision.stored.uses()] == [
         ("x", "shop/templates/pod.yaml"),
-        ("y", "shop/templates/h.yaml"),
+        ("z", "shop/templates/h.yaml"),
     ]
 
 
