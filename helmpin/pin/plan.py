@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -45,7 +45,9 @@ class Rendered(NamedTuple):
     origin: Render
     """As the templates print it, with helm's computed values."""
     renderer: Renderer
-    """Renders with the pins; without them it gives `plain`."""
+    """Gives `plain`."""
+    pinning: Callable[[Sequence[Setting]], Renderer]
+    """What renders with these values set."""
     given: Mapping[str, Any]
     """The values that the user gives now."""
     kept: Mapping[str, Any]
@@ -74,7 +76,8 @@ class Plan(NamedTuple):
 
     def print_with(self, flags: Sequence[str]) -> str:
         """What helm template prints of the pinned chart with these further flags."""
-        return self.rendered.renderer.render(self.chart, [*self.set_arguments, *flags]).text
+        renderer = self.rendered.pinning(self.settings)
+        return renderer.render(self.chart, [*self.set_arguments, *flags]).text
 
     def beyond_values(self) -> list[ImagePlan]:
         """The images that are pinned, but not by values alone: no --set argument or values file does all of it."""
@@ -147,7 +150,7 @@ def make_plan(rendered: Rendered, settings: Settings, release: str, kept_jobs: K
     }
     base = rendered.chart.with_files(filter_record(rendered.chart.template_files()))
     origins = _origins(rendered, uses)
-    composer = _Composer(rendered, base, uses, wanted, origins)
+    composer = _Composer(rendered, base, uses, wanted, origins, kept.jobs)
     search = composer.search()
     created = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -281,7 +284,10 @@ class _Composer:
         uses: Sequence[ImageUse],
         wanted: Mapping[Key, str],
         origins: Mapping[Key, ImageUse],
+        fixed: Collection[Key],
     ) -> None:
+        """fixed: uses that the template must pin, since they keep a digest that the same values elsewhere renew."""
+        self._fixed = fixed
         self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
         self._uses = {use.key: use for use in uses if use.key in wanted}
         self._templates = base.template_files()
@@ -302,7 +308,11 @@ class _Composer:
         self._scans: dict[str, TemplateScan] = {}
         self.noise: Mapping[Leaf, Any] = {}
         self._learned = False
-        self.explanations: dict[Key, str] = {}
+        self.explanations: dict[Key, str] = {
+            key: "the post-renderer prints it, so no value and no template reaches it"
+            for key in wanted
+            if key not in origins
+        }
         """Why a use failed, where that is more than the search can see."""
 
     def search(self) -> Search:
@@ -318,7 +328,7 @@ class _Composer:
                     use=use,
                     origin=origin or use,
                     digest=self._wanted[key],
-                    is_literal=literal,
+                    is_literal=literal or key in self._fixed,
                     in_template=in_template,
                 )
             )
@@ -347,7 +357,7 @@ class _Composer:
         chart = self.chart(attempt, record)
         if self._second_pass:
             chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self._second_pass)})
-        return self._rendered.renderer.render(chart, self.arguments(attempt))
+        return self._rendered.pinning(attempt.settings).render(chart, self.arguments(attempt))
 
     # -- randomness --------------------------------------------------------------------------------------------------
 
@@ -394,7 +404,8 @@ class _Composer:
 
     def _before_post_renderer(self, attempt: Attempt) -> Render:
         empty = DigestSet("", "", ())
-        return self._rendered.renderer.render(self.chart(attempt, empty), self.arguments(attempt), post_render=False)
+        renderer = self._rendered.pinning(attempt.settings)
+        return renderer.render(self.chart(attempt, empty), self.arguments(attempt), post_render=False)
 
     # -- the chart's files -------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,6 +18,8 @@ from helmpin.pin.reused_values import Previous, PreviousReading, restoring, with
 from helmpin.pin.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values
 
 if TYPE_CHECKING:
+    from helmpin.chart.setargs import Path as ValuePath
+    from helmpin.chart.setargs import Setting
     from helmpin.chart.stage import Chart
     from helmpin.config import Settings
     from helmpin.helm import Helm, Running
@@ -88,7 +91,7 @@ def prepare(asked: Asked, release: str, chart: str, *, command: str, needs_clust
         rendered, reuse = _render_plain(task, staged, reading, merged)
         previous = reading.result() if reading else None
         plan = make_plan(rendered, settings, release, _kept_jobs(task, rendered, previous))
-        arguments = [*reuse.arguments(bool(plan.set_arguments)), *values.arguments, *plan.set_arguments]
+        arguments = [*reuse.arguments(plan.settings), *values.arguments, *plan.set_arguments]
         deployment = [command, release, str(plan.chart.archive()), *words(flags), *arguments]
         yield Prepared(plan, deployment, previous, flags)
 
@@ -128,17 +131,29 @@ class _Reuse(NamedTuple):
 
     flag: str = ""
     """The user's own, or what stands for it."""
-    restoring: str = ""
-    """A file with the values that take digests of ours out of the reused ones."""
+    previous: Previous | None = None
+    """The release, where digests of ours are among the values that are reused."""
+    folder: Path = Path()
     defaults: str = ""
     """The values of the revision before, as JSON, where they become the chart's defaults (--reuse-values)."""
     implied: bool = False
     """Whether helm reuses the values because the user gives none."""
 
-    def arguments(self, sets_digests: bool) -> list[str]:
-        """The flags that stand before the user's values; beside values of ours, helm has to be told what it does of itself."""
-        flag = REUSE if self.implied and (sets_digests or self.restoring) else self.flag
-        return [*([flag] if flag else []), *([f"--values={self.restoring}"] if self.restoring else [])]
+    def arguments(self, settings: Sequence[Setting] = ()) -> list[str]:
+        """The flags that stand before the user's values, where these are set after them. Beside values of ours, helm has to be told
+        what it does of itself."""
+        flag = REUSE if self.implied and (settings or self.previous) else self.flag
+        return [*([flag] if flag else []), *self._restoring({setting.path for setting in settings})]
+
+    def _restoring(self, paths: Collection[ValuePath]) -> list[str]:
+        """The values file that takes digests of ours out of the reused ones."""
+        if self.previous is None:
+            return []
+        text = json.dumps(restoring(self.previous, paths))
+        path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
+        path.touch(mode=0o600)
+        path.write_text(text)
+        return [f"--values={path}"]
 
 
 def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> tuple[_Reuse, bool]:
@@ -149,15 +164,12 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
     implied = not flag
     if not previous.undo:
         return _Reuse(flag, implied=implied), bool(previous.config) or flag == "--reuse-values"
-    path = task.folder / "reused.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(restoring(previous)))
     defaults = ""
     if flag == "--reuse-values":
         at = ["--all", "--revision", str(previous.revision), "--output=json"]
         values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
         defaults, flag = json.dumps(without_digests(values, previous.undo)), REUSE
-    return _Reuse(flag, str(path), defaults, implied), True
+    return _Reuse(flag, previous, task.folder, defaults, implied), True
 
 
 def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, merged: Any) -> tuple[Rendered, _Reuse]:
@@ -194,7 +206,7 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
         chart = chart.with_files({"values.yaml": reuse.defaults})
         probed = chart.with_files({PROBE: PROBE_TEXT})
 
-    def live_renderer(sets_digests: bool) -> Renderer:
+    def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
         return renderer_for(
             task.helm,
             task.command,
@@ -203,17 +215,17 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
             task.values,
             task.also,
             dry_run=task.dry_run(),
-            reuse=reuse.arguments(sets_digests),
+            reuse=reuse.arguments(settings),
         )
 
     try:
-        found = _rendered(chart, probed, live_renderer(False), None, given, {})
+        found = _rendered(chart, probed, live_renderer(), None, given, {})
     except HelmFailed as error:
         if not (chart.crd_files() and re.search(r"no matches for kind|ensure CRDs are installed", error.why)):
             raise
         return _rendered_before_crds(task, chart, probed, given), reuse
     kept = found.origin.config or {}
-    return found._replace(renderer=live_renderer(True), kept=kept), reuse
+    return found._replace(pinning=live_renderer, kept=kept), reuse
 
 
 def _rendered(
@@ -230,7 +242,15 @@ def _rendered(
     if origin.values is None:
         raise HelmFailed("helm did not print the chart's values", why="the chart drops or renames helm-pin's ConfigMap")
     plain = renderer.render(chart) if renderer.post_renderer else origin
-    return Rendered(chart=chart, plain=plain, origin=origin, renderer=renderer, given=given, kept=kept)
+    return Rendered(
+        chart=chart,
+        plain=plain,
+        origin=origin,
+        renderer=renderer,
+        pinning=lambda _: renderer,
+        given=given,
+        kept=kept,
+    )
 
 
 def _rendered_before_crds(task: _Task, chart: Chart, probed: Chart, given: Mapping[str, Any]) -> Rendered:

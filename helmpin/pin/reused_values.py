@@ -143,16 +143,20 @@ def get(node: Any, path: Iterable[str | int]) -> Any:
     return node
 
 
-def restoring(previous: Previous) -> dict[str, Any]:
-    """The values that, given beside the reused ones, take helm-pin's digests out of them.
+def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ()) -> dict[str, Any]:
+    """The values that, given beside the reused ones, take helm-pin's digests out of them, but for the paths that are set anew.
 
     What the user had given comes back; a list, which helm cannot change by index here, comes back whole.
     """
     values = copy.deepcopy(dict(previous.config))
-    for entry in previous.undo:
+    paths = set(renewed)
+    undo = [entry for entry in previous.undo if entry.path not in paths]
+    for entry in undo:
         _restore(values, entry, keep=entry.supplied)
+    for path in paths:  # helm sets no value below a null
+        _make_room(values, path)
     tree: dict[str, Any] = {}
-    for entry in previous.undo:
+    for entry in undo:
         node: Any = tree
         old: Any = previous.config
         new: Any = values
@@ -165,6 +169,14 @@ def restoring(previous: Previous) -> dict[str, Any]:
                 break
             node, old, new = node.setdefault(part, {}), old[part], new[part]
     return tree
+
+
+def _make_room(tree: dict[str, Any], path: tuple[str | int, ...]) -> None:
+    node: Any = tree
+    for part in path[:-1]:
+        if not isinstance(node, dict) or isinstance(part, int):
+            return
+        node = node.setdefault(part, {})
 
 
 def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:

@@ -72,10 +72,15 @@ class _Group:
         self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
 
     def fail(self, images: Iterable[str]) -> None:
-        """Drop the current candidates, which gave these images: if the digest appeared, try the next form; if it did not, skip
-        every form at these paths."""
-        if any(self.digest.partition(":")[2] in image for image in images):
+        """Drop the current candidates, which gave these images: if the digest appeared, try the next form; if it did not, or in
+        place of a tag that must stay, skip every form at these paths."""
+        images = list(images)
+        appeared = any(self.digest.partition(":")[2] in image for image in images)
+        if appeared and not all(image == f"{split(self.image)[0]}@{self.digest}" for image in images):
             self.advance(set())
+            return
+        if appeared:
+            self.leave_paths(to_digest_only=True)
             return
         tried = [{setting.path for setting in candidate.settings} for candidate in self.current()]
         self._keep(
@@ -85,9 +90,10 @@ class _Group:
             ]
         )
 
-    def leave_paths(self) -> None:
-        """Drop every candidate that uses the paths of the current ones: they pin the image but have side effects."""
-        used = {setting.path for setting in self.settings()}
+    def leave_paths(self, *, to_digest_only: bool = False) -> None:
+        """Drop every candidate that uses the paths of the current ones: they pin the image but have side effects.
+        to_digest_only: the paths that hold nothing but a digest."""
+        used = {s.path for s in self.settings() if not to_digest_only or (s.value and ":" not in s.value[7:])}
         self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
 
     def _keep(self, ranked: list[list[Candidate]]) -> None:

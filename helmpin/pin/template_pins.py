@@ -12,7 +12,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -75,43 +75,45 @@ def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None
 
 
 def _span(text: str, path: tuple[str | int, ...]) -> tuple[int, int, bool] | None:
-    """Where the scalar or alias at `path` stands in a document's text, and whether it is an alias."""
+    """Where the scalar or alias at `path` stands in a document's text, and whether it is an alias. A map or list that is an alias,
+    or is merged, stands where its anchor is."""
     loader = yaml.CSafeLoader(text)
     try:
-        while not loader.check_event(yaml.StreamEndEvent):
-            event = loader.get_event()
-            if isinstance(event, yaml.DocumentStartEvent):
-                found = _walk(loader, path)
-                if found is not None:
-                    return found
+        node = loader.get_single_node()
     except yaml.YAMLError:
         return None
     finally:
         loader.dispose()
-    return None
-
-
-def _walk(loader: yaml.CSafeLoader, path: tuple[str | int, ...] | None) -> tuple[int, int, bool] | None:
-    """Read one node; the span of what is at `path` in it. path: None where nothing is looked for."""
-    event = loader.get_event()
-    if isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
-        start, end = event.start_mark, event.end_mark
-        if path != () or start is None or end is None:
+    above: yaml.Node | None = None
+    for part in path:
+        found = _child(node, part)
+        if found is None:
             return None
-        return start.index, end.index, isinstance(event, yaml.AliasEvent)
-    found, index = None, 0
-    if isinstance(event, yaml.SequenceStartEvent):
-        while not loader.check_event(yaml.SequenceEndEvent):
-            found = _walk(loader, path[1:] if path and path[0] == index else None) or found
-            index += 1
-    elif isinstance(event, yaml.MappingStartEvent):
-        while not loader.check_event(yaml.MappingEndEvent):
-            name = loader.peek_event()
-            here = isinstance(name, yaml.ScalarEvent) and bool(path) and name.value == str(path[0])  # type: ignore[index]
-            _walk(loader, None)
-            found = _walk(loader, path[1:] if here and path else None) or found
-    loader.get_event()
-    return found
+        above, node = found
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    start, end = _index(node.start_mark), _index(node.end_mark)
+    after_key = _index(above.end_mark) if above is not None else 0
+    alias = re.compile(r"[\s:]*(\*[^\s,\]}]+)").match(text, after_key) if start < after_key else None
+    return (alias.start(1), alias.end(1), True) if alias else (start, end, False)
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    """(key, value) of a map, its merged ones included, or (None, element) of a list."""
+    if isinstance(node, yaml.SequenceNode):
+        return (None, node.value[part]) if isinstance(part, int) and part < len(node.value) else None
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    own = [(k, v) for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == str(part)]
+    if own:
+        return own[-1]
+    merged = [v for k, v in node.value if k.tag == "tag:yaml.org,2002:merge"]
+    maps = [m for v in merged for m in (v.value if isinstance(v, yaml.SequenceNode) else [v])]
+    return next((found for m in maps if (found := _child(m, part))), None)
+
+
+def _index(mark: Any) -> int:
+    return int(mark.index)
 
 
 def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
