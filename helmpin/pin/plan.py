@@ -19,7 +19,7 @@ from helmpin.chart.setargs import key as dotted_key
 from helmpin.chart.stage import Chart
 from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable
-from helmpin.image.reference import Reference, pinned_form
+from helmpin.image.reference import Reference, pinned_form, split
 from helmpin.pin import nondeterminism, template_pins
 from helmpin.pin.candidates import ValueIndex
 from helmpin.pin.compare import Comparison, Follower, Key, Leaf, compare, is_pin, noise
@@ -301,7 +301,10 @@ class _Composer:
             if key in wanted:
                 pinned = pinned_form(origin.image, wanted[key])
                 documents = self._documents[origin.source]
-                self._pins[key] = template_pins.locate(origin, documents, pinned, same[leaf])
+                pin = template_pins.locate(origin, documents, pinned, same[leaf])
+                if pin and key in fixed:
+                    pin = pin._replace(may_become=_forms(origin.image, wanted.values()))
+                self._pins[key] = pin
             same[leaf] += 1
         self._second_pass = self._random_sources()
         self._values = rendered.origin.values or {}
@@ -431,6 +434,12 @@ class _Composer:
             ]
             self._scans[folder] = TemplateScan(own, library)
         return self._scans[folder]
+
+
+def _forms(image: str, digests: Iterable[str]) -> tuple[str, ...]:
+    """How an image can be written at one of these digests."""
+    name = split(image)[0]
+    return tuple(form for digest in sorted(set(digests)) for form in (pinned_form(image, digest), f"{name}@{digest}"))
 
 
 def _origins(rendered: Rendered, uses: Sequence[ImageUse]) -> dict[Key, ImageUse]:

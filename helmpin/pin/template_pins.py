@@ -36,6 +36,8 @@ class TemplatePin(NamedTuple):
     turn: int
     """Which of the places in the document where `written` stands alone."""
     pinned: str
+    may_become: tuple[str, ...] = ()
+    """What values may make of `written` there, for another use of the image."""
 
 
 def locate(use: ImageUse, documents: Iterable[Document], pinned: str, nth: int = 0) -> TemplatePin | None:
@@ -121,11 +123,11 @@ def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
     body, defines = split_defines(text)
     table: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
     for pin in pins:
-        places = table.setdefault(pin.source, {}).setdefault(pin.document, {}).setdefault(pin.written, {})
-        places[str(pin.turn)] = pin.pinned
-    written = sorted({pin.written for pin in pins})
+        document = table.setdefault(pin.source, {}).setdefault(pin.document, {})
+        for written in (pin.written, *pin.may_become):
+            document.setdefault(written, {})[str(pin.turn)] = pin.pinned
     name = json.dumps(f"helm-pin: {path}")
-    search = rf"\*?{_CHARACTERS}*(?:{'|'.join(map(_literal, written))}){_CHARACTERS}*"
+    search = rf"\*?{_CHARACTERS}*(?:{'|'.join(sorted({_literal(pin.written) for pin in pins}))}){_CHARACTERS}*"
     program = _PROGRAM.replace("NAME", name).replace("PINS", _dict(table)).replace("SEARCH", _go(search))
     return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}" + program
 
