@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from helmpin.errors import UsageError
 from helmpin.registry.credential import Credential
-from helmpin.registry.settings import ORIGIN, RegistrySettings
+from helmpin.registry.types import ORIGIN, RegistrySettings
 
 FILE = ".helm-pin.yaml"
 LISTS = frozenset({"mutable-tag", "allow-unpinned", "also", "registry-mirror", "registry-plain-http"})
@@ -130,7 +130,7 @@ def _mirrors(sources: _Sources) -> tuple[tuple[str, str], ...]:
             todo = "for example docker.io=https://mirror.example, or docker.io=origin for the registry itself"
             raise UsageError("a registry mirror is HOST=URL", where=where, why=f"it is {_shown(item)}", todo=todo)
         if url != ORIGIN:
-            from helmpin.registry.hosts import check_mirror
+            from helmpin.registry.endpoints import check_mirror
 
             check_mirror(url, f"{where}, the mirror of {host}")
         mirrors.append((host, url))

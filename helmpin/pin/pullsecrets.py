@@ -18,7 +18,7 @@ from helmpin.kubectl import Kubectl
 from helmpin.pin.render import Render
 from helmpin.registry.errors import Failure
 from helmpin.registry.keychain import Chain, Keychain, default, pull_secrets
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.types import RegistrySettings
 
 _KEYS = (".dockerconfigjson", ".dockercfg")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from helmpin.image.reference import Reference
 from helmpin.registry.answers import Described, Platform, Resolved
 from helmpin.registry.errors import RegistryError
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.types import RegistrySettings
 
 if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain

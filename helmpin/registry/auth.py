@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from helmpin.registry import challenge, refusals
+from helmpin.registry import challenge, http_errors
 from helmpin.registry.challenge import Challenge
 from helmpin.registry.credential import Credential
+from helmpin.registry.endpoints import check_named
 from helmpin.registry.errors import Failure, Kind
-from helmpin.registry.hosts import check_named
 from helmpin.registry.keychain import Keychain
-from helmpin.registry.once import Once
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.singleflight import Once
 from helmpin.registry.transport import Answer
+from helmpin.registry.types import RegistrySettings
 
 LIFETIME = 60.0
 """Seconds that a token holds when its server does not say (token.md, `expires_in`)."""
@@ -208,13 +208,13 @@ class Authenticator:
             answer = self._ask("GET", _with_query(realm, query + scopes + account), headers)
         if answer.status in (400, 401, 403):
             who = f"the credentials from {credential.source}" if credential else "a client without credentials"
-            why = f"its token server {host} refused {who} ({refusals.told(answer)})"
+            why = f"its token server {host} refused {who} ({http_errors.told(answer)})"
             raise _Refused(Failure("unauthorized", why, status=answer.status))
         if answer.status != 200:
             kind: Kind = (
                 "rate-limited" if answer.status == 429 else "unreachable" if answer.status >= 500 else "bad-answer"
             )
-            why = f"its token server {host} answered with {refusals.told(answer)}"
+            why = f"its token server {host} answered with {http_errors.told(answer)}"
             raise Failure(kind, why, "try again later", status=answer.status)
         token = _read_token(key, answer.body, host)
         if len(token.text) >= SHORTEST_SECRET:

@@ -12,16 +12,16 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from helmpin.image.reference import Reference, valid_digest
-from helmpin.registry import manifest, refusals
+from helmpin.registry import http_errors, manifest
 from helmpin.registry.answers import Described, Platform, Resolved
 from helmpin.registry.auth import Authenticator
+from helmpin.registry.endpoints import Endpoint, check_named, endpoints, is_loopback
 from helmpin.registry.errors import Failure, RegistryError
-from helmpin.registry.hosts import Endpoint, check_named, endpoints, is_loopback
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import Manifest
-from helmpin.registry.once import Once
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.singleflight import Once
 from helmpin.registry.transport import Answer, Transport, speaks_tls
+from helmpin.registry.types import RegistrySettings
 
 MAX_TRIES = 4
 MAX_TIMEOUTS = 2
@@ -109,7 +109,7 @@ class Client:
                 failures.append((endpoint, error))
         endpoint, last = failures[-1]
         reasons = [f"mirror {e.host}: {f.reason}" if e.namespace else f.reason for e, f in failures]
-        todo = refusals.todo(last, endpoint.account, reference)
+        todo = http_errors.todo(last, endpoint.account, reference)
         raise RegistryError(reference, last.kind, "; ".join(reasons), todo, last.status)
 
     def _resolve(self, wanted: _Wanted) -> Resolved:
@@ -153,7 +153,7 @@ class Client:
 
     def _refusal(self, answer: Answer, wanted: _Wanted) -> Failure:
         known = self._knows(wanted)
-        failure = refusals.refusal(answer, wanted.repository, wanted.reference, known.sources(wanted.repository))
+        failure = http_errors.refusal(answer, wanted.repository, wanted.reference, known.sources(wanted.repository))
         return known.explain(wanted.repository, failure)
 
     def _knows(self, wanted: _Wanted) -> Authenticator:
@@ -270,7 +270,7 @@ class Client:
                 host.answered = True
                 return answer
             limited = answer.status == 429
-            wait = max(pause, refusals.retry_after(answer))
+            wait = max(pause, http_errors.retry_after(answer))
             if attempt >= (MAX_LIMITED if limited else most) or wait >= self._transport.remaining():
                 host.broken += not limited
                 return answer

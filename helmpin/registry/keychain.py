@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from helmpin.image.reference import DOCKER_HUB
-from helmpin.registry import helpers
+from helmpin.registry import credential_helpers
 from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
-from helmpin.registry.once import Once
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.singleflight import Once
+from helmpin.registry.types import RegistrySettings
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 HUB_SERVER = "https://index.docker.io/v1/"
@@ -77,7 +77,7 @@ class Entries:
 class ConfigFile:
     """A docker config.json, or one of the files in its format (podman's auth.json, Helm's registry config)."""
 
-    def __init__(self, source: str, text: str | None = None, patience: float = helpers.TIMEOUT) -> None:
+    def __init__(self, source: str, text: str | None = None, patience: float = credential_helpers.TIMEOUT) -> None:
         """source: the file's path, or, with `text`, where that comes from. patience: seconds that a helper may take."""
         self._source, self._text, self._patience = source, text, patience
         self._loaded: Once[tuple[Entries, Mapping[str, Any]]] = Once()
@@ -95,7 +95,7 @@ class ConfigFile:
             server = HUB_SERVER if registry == DOCKER_HUB else registry
             try:
                 found: Credential | Failure | None = self._helped.get(
-                    (helper, server), lambda: helpers.get(helper, server, self._patience)
+                    (helper, server), lambda: credential_helpers.get(helper, server, self._patience)
                 )
             except Failure as failure:
                 found = failure
@@ -117,7 +117,7 @@ class ConfigFile:
 
 def default(settings: RegistrySettings, environ: Mapping[str, str] = os.environ) -> Keychain:
     """The keychain of this user on this machine, in the order that the module describes."""
-    patience = min(helpers.TIMEOUT, settings.timeout / 2)  # so that there is time to say which helper hangs
+    patience = min(credential_helpers.TIMEOUT, settings.timeout / 2)  # so that there is time to say which helper hangs
     files = [ConfigFile(path, patience=patience) for path in dict.fromkeys(_files(environ))]
     if environ.get("DOCKER_AUTH_CONFIG"):
         files.insert(0, ConfigFile("DOCKER_AUTH_CONFIG", environ["DOCKER_AUTH_CONFIG"], patience))

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from contextlib import suppress
 
-from helmpin.registry.hosts import hostname, is_loopback
+from helmpin.registry.endpoints import hostname, is_loopback
 
 
 def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from helmpin.image.reference import Reference
-from helmpin.registry import gather, helpers
+from helmpin.registry import credential_helpers, gather
 from helmpin.registry import keychain as keychains
 from helmpin.registry.answers import Described, Resolved
 from helmpin.registry.client import Client
+from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
-from helmpin.registry.hosts import endpoints
 from helmpin.registry.keychain import Keychain
-from helmpin.registry.settings import RegistrySettings
 from helmpin.registry.transport import Transport
+from helmpin.registry.types import RegistrySettings
 
 _R = TypeVar("_R")
 
@@ -34,7 +34,7 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._transport.close()
-        helpers.stop()
+        credential_helpers.stop()
 
     def resolve(self, references: Iterable[Reference]) -> dict[Reference, Resolved | RegistryError]:
         """See helmpin.registry.resolve."""

@@ -29,7 +29,7 @@ from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
 from helmpin.registry.failures import CONNECT_TIMEOUT, MORE_TIME, failure
 from helmpin.registry.proxies import proxy_for
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.types import RegistrySettings
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a manifest, at most: what the OCI distribution specification tells registries to accept."""

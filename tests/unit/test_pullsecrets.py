@@ -9,7 +9,7 @@ import pytest
 from helmpin.errors import UsageError
 from helmpin.pin import pullsecrets
 from helmpin.pin.render import parse
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.types import RegistrySettings
 
 RENDER = """\
 ---

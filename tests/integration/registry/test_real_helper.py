@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helmpin.registry import helpers
+from helmpin.registry import credential_helpers
 from helmpin.registry.credential import Credential
 from scripts.devtools.binaries import RECIPES, Recipe, Unavailable, binary, from_debian, go_install
 from tests.support.asking import digest_of, error_of, keychain
@@ -70,7 +70,7 @@ def test_what_docker_login_stored(private_registry: Server, unique: str, tmp_pat
     put(private_registry.host, USER, PASSWORD)
     assert digest_of(name, keychain=keychain(tmp_path / "docker", credsStore="pass")) == digest
     put("ghcr.io", "<token>", "an-identity-token")
-    assert helpers.get("pass", "ghcr.io") == Credential(
+    assert credential_helpers.get("pass", "ghcr.io") == Credential(
         identity_token="an-identity-token", source="docker-credential-pass"
     )
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from helmpin.image.reference import InvalidReference, Reference, split, valid_digest
 from helmpin.registry import challenge, manifest
+from helmpin.registry.endpoints import check_named, is_inside
 from helmpin.registry.errors import Failure
-from helmpin.registry.hosts import check_named, is_inside
-from helmpin.registry.refusals import error_document
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.http_errors import error_document
+from helmpin.registry.types import RegistrySettings
 
 T = TypeVar("T", str, bytes)
 P = ParamSpec("P")

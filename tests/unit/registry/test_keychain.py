@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from helmpin.image.reference import Reference
-from helmpin.registry import helpers
+from helmpin.registry import credential_helpers
 from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
 from helmpin.registry.keychain import Chain, ConfigFile, Entries, Keychain, default, pull_secrets
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.types import RegistrySettings
 
 NOWHERE = {"HOME": "/nonexistent"}
 
@@ -199,7 +199,7 @@ class TestHelpers:
             calls.append((name, server))
             return None if name == "absent" else Credential(f"{name} {server}", "x")
 
-        monkeypatch.setattr(helpers, "get", get)
+        monkeypatch.setattr(credential_helpers, "get", get)
         return calls
 
     @pytest.mark.parametrize(
@@ -231,4 +231,4 @@ class TestHelpers:
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", "a b", "$(id)", "x\0y"])
 def test_a_helper_with_an_odd_name_is_not_run(name: str) -> None:
     with pytest.raises(Failure, match="no such program on PATH"):
-        helpers.get(name, "ghcr.io")
+        credential_helpers.get(name, "ghcr.io")

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from helmpin.registry import gather
-from helmpin.registry.once import Once
+from helmpin.registry.singleflight import Once
 
 
 @pytest.mark.parametrize(

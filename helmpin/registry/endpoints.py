@@ -12,7 +12,7 @@ from helmpin.errors import UsageError
 from helmpin.image.reference import DOCKER_HUB, Reference
 from helmpin.registry.errors import Failure
 from helmpin.registry.said import printable
-from helmpin.registry.settings import ORIGIN, RegistrySettings
+from helmpin.registry.types import ORIGIN, RegistrySettings
 
 DOCKER_HUB_SERVER = "registry-1.docker.io"
 

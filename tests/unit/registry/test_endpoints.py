@@ -6,8 +6,8 @@ import pytest
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
-from helmpin.registry.hosts import endpoints, hostname, is_loopback
-from helmpin.registry.settings import RegistrySettings
+from helmpin.registry.endpoints import endpoints, hostname, is_loopback
+from helmpin.registry.types import RegistrySettings
 
 
 def urls(reference: str, *mirrors: tuple[str, str], plain: frozenset[str] = frozenset()) -> list[str]:
