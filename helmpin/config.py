@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from helmpin.errors import UsageError
-from helmpin.registry.credential import Credential
-from helmpin.registry.types import ORIGIN, RegistrySettings
+from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
 FILE = ".helm-pin.yaml"
 LISTS = frozenset({"mutable-tag", "allow-unpinned", "also", "registry-mirror", "registry-plain-http"})

@@ -42,7 +42,7 @@ def _replace(text: str, path: Path) -> None:
 def _put(text: str, url: str) -> None:
     import urllib3
 
-    from helmpin.registry.proxies import proxy_for
+    from helmpin.registry.endpoints import proxy_for
 
     parsed = urllib3.util.parse_url(url)
     shown = parsed._replace(auth=None).url

@@ -11,9 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from helmpin.image.reference import Reference
-from helmpin.registry.answers import Described, Platform, Resolved
 from helmpin.registry.errors import RegistryError
-from helmpin.registry.types import RegistrySettings
+from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved
 
 if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain

@@ -14,13 +14,12 @@ from urllib.parse import urlencode, urlsplit
 
 from helmpin.registry import challenge, http_errors
 from helmpin.registry.challenge import Challenge
-from helmpin.registry.credential import Credential
 from helmpin.registry.endpoints import check_named
 from helmpin.registry.errors import Failure, Kind
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.singleflight import Once
 from helmpin.registry.transport import Answer
-from helmpin.registry.types import RegistrySettings
+from helmpin.registry.types import Credential, RegistrySettings
 
 LIFETIME = 60.0
 """Seconds that a token holds when its server does not say (token.md, `expires_in`)."""

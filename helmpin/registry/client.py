@@ -13,7 +13,6 @@ from urllib.parse import urljoin, urlsplit
 
 from helmpin.image.reference import Reference, valid_digest
 from helmpin.registry import http_errors, manifest
-from helmpin.registry.answers import Described, Platform, Resolved
 from helmpin.registry.auth import Authenticator
 from helmpin.registry.endpoints import Endpoint, check_named, endpoints, is_loopback
 from helmpin.registry.errors import Failure, RegistryError
@@ -21,7 +20,7 @@ from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import Manifest
 from helmpin.registry.singleflight import Once
 from helmpin.registry.transport import Answer, Transport, speaks_tls
-from helmpin.registry.types import RegistrySettings
+from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved
 
 MAX_TRIES = 4
 MAX_TIMEOUTS = 2

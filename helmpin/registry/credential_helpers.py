@@ -17,8 +17,8 @@ import subprocess
 import threading
 from contextlib import suppress
 
-from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
+from helmpin.registry.types import Credential
 
 TIMEOUT = 10.0
 """Seconds that a helper may take."""

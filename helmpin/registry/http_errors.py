@@ -8,8 +8,7 @@ from email.utils import mktime_tz, parsedate_tz
 
 from helmpin.image.reference import DOCKER_HUB, Reference, valid_digest
 from helmpin.registry import challenge
-from helmpin.registry.errors import Failure
-from helmpin.registry.said import printable
+from helmpin.registry.errors import Failure, printable
 from helmpin.registry.transport import Answer
 
 

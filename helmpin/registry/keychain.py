@@ -20,10 +20,9 @@ from typing import Any, Protocol
 
 from helmpin.image.reference import DOCKER_HUB
 from helmpin.registry import credential_helpers
-from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
 from helmpin.registry.singleflight import Once
-from helmpin.registry.types import RegistrySettings
+from helmpin.registry.types import Credential, RegistrySettings
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 HUB_SERVER = "https://index.docker.io/v1/"

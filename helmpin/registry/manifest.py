@@ -9,8 +9,7 @@ import json
 from typing import Any, NamedTuple
 
 from helmpin.image.reference import valid_digest
-from helmpin.registry.errors import Failure
-from helmpin.registry.said import printable
+from helmpin.registry.errors import Failure, printable
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"

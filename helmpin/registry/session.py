@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from helmpin.image.reference import Reference
-from helmpin.registry import credential_helpers, gather
+from helmpin.registry import credential_helpers
 from helmpin.registry import keychain as keychains
-from helmpin.registry.answers import Described, Resolved
 from helmpin.registry.client import Client
 from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.transport import Transport
-from helmpin.registry.types import RegistrySettings
+from helmpin.registry.types import Described, RegistrySettings, Resolved
 
+J = TypeVar("J", bound=Hashable)
+R = TypeVar("R")
 _R = TypeVar("_R")
+MAX_THREADS = 128
 
 
 class Session:
@@ -73,7 +77,7 @@ class Session:
             except RegistryError as error:
                 return error.with_traceback(None)
 
-        found = gather.run(do, hosts, self._settings.max_per_host, self._deadline)
+        found = run(do, hosts, self._settings.max_per_host, self._deadline)
         result: dict[Reference, Any] = {}
         for reference in wanted:
             first = firsts[reference.name, reference.identifier]
@@ -100,3 +104,51 @@ def _with_configs(described: Described, answers: Sequence[Described | RegistryEr
     ]
     platforms = tuple(p._replace(config_digest=c) for p, c in zip(described.platforms, configs, strict=True))
     return described._replace(platforms=platforms)
+
+
+def width(jobs: int, most: int) -> int:
+    """How many of a host's jobs run at once: up to ten all of them, then half of them, `most` at most."""
+    return min(jobs, most, max(10, -(-jobs // 2)))
+
+
+def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadline: float) -> dict[J, R]:
+    """Do every job of every host; hosts do not wait for one another. most: threads for one host.
+
+    Returns the results that there are when all is done, or at the deadline (on time.monotonic()); threads that are busy
+    then are left behind, and end with the process. Raises what a job raised.
+    """
+    results: dict[J, R] = {}
+    errors: list[BaseException] = []
+    changed = threading.Condition()
+    widths = [width(len(jobs), most) for jobs in hosts.values()]
+    share = min(1.0, MAX_THREADS / max(sum(widths), 1))
+    busy = [max(1, int(wide * share)) for wide in widths]
+    running = sum(busy)
+
+    def drain(queue: deque[J]) -> None:
+        nonlocal running
+        try:
+            while queue and not errors:
+                try:
+                    job = queue.popleft()
+                except IndexError:
+                    break
+                result = do(job)
+                with changed:
+                    results[job] = result
+        except BaseException as error:  # noqa: BLE001  raised again below
+            errors.append(error)
+        finally:
+            with changed:
+                running -= 1
+                changed.notify_all()
+
+    for jobs, threads in zip(hosts.values(), busy, strict=True):
+        queue = deque(jobs)
+        for _ in range(threads):
+            threading.Thread(target=drain, args=(queue,), daemon=True, name="registry").start()
+    with changed:
+        changed.wait_for(lambda: running == 0 or errors, max(0.0, deadline - time.monotonic()))
+        if errors:
+            raise errors[0]
+        return dict(results)

@@ -1,13 +1,48 @@
-"""What is set for all registry requests of a run. Reading flags, environment and files into it is done elsewhere."""
+"""The data that goes into this room and comes out of it: settings, credentials, and what registries answer."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import NamedTuple
-
-from helmpin.registry.credential import Credential
 
 ORIGIN = "origin"
 """As a mirror's URL: the registry itself, at this place in the order."""
+
+
+class Credential(NamedTuple):
+    """What a keychain holds for a registry; which fields are set says what kind it is.
+
+    Username and password (HTTP Basic, RFC 7617), or an identity token, which a token server exchanges (OAuth2 refresh
+    token), or a registry token, which is sent to the registry as it is (Bearer).
+    """
+
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+    registry_token: str = ""
+    source: str = ""
+    """Where it comes from, for people: a file, a credential helper, a Secret."""
+
+    def __repr__(self) -> str:
+        return f"Credential(from {self.source or 'nowhere'})"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __bool__(self) -> bool:
+        return bool(self.username or self.password or self.identity_token or self.registry_token)
+
+    @property
+    def basic(self) -> str:
+        """The value of an Authorization header for HTTP Basic; '' when there is neither user name nor password."""
+        if not (self.username or self.password):
+            return ""
+        return "Basic " + b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must not show anywhere, this credential's encoded form among them."""
+        return tuple(text for text in (self.password, self.identity_token, self.registry_token, self.basic[6:]) if text)
 
 
 class RegistrySettings(NamedTuple):
@@ -39,3 +74,29 @@ class RegistrySettings(NamedTuple):
     def certificates(self) -> tuple[str | None, str | None, str | None]:
         """(ca_file, client_cert, client_key)."""
         return self.ca_file, self.client_cert, self.client_key
+
+
+class Resolved(NamedTuple):
+    """What a registry gives for a reference."""
+
+    digest: str
+    media_type: str
+
+
+class Platform(NamedTuple):
+    """One image behind a reference."""
+
+    platform: str
+    """os/architecture[/variant]; '' where nothing says."""
+    manifest_digest: str
+    config_digest: str | None
+    """None where the manifest was not read."""
+
+
+class Described(NamedTuple):
+    """All that a runtime may report for a reference: the digest itself, its platforms' manifests and their
+    configurations."""
+
+    digest: str
+    media_type: str
+    platforms: tuple[Platform, ...]

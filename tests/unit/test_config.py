@@ -12,7 +12,7 @@ import pytest
 
 from helmpin.config import LISTS, MAX_PASSWORD, Settings, read, seconds
 from helmpin.errors import UsageError
-from helmpin.registry.credential import Credential
+from helmpin.registry.types import Credential
 
 LOGIN = {"HELM_PIN_REGISTRY_USERNAME": "ghcr.io=me", "HELM_PIN_REGISTRY_PASSWORD": "s3cr3t"}
 

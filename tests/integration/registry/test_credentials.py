@@ -13,8 +13,8 @@ import pytest
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, resolve
 from helmpin.registry import keychain as keychains
-from helmpin.registry.credential import Credential
 from helmpin.registry.session import Session
+from helmpin.registry.types import Credential
 from tests.support import registry_servers
 from tests.support.asking import digest_of, error_of, keychain, said
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic

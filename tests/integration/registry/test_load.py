@@ -10,7 +10,7 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
-from helmpin.registry.gather import width
+from helmpin.registry.session import width
 from tests.support.asking import NOTHING
 from tests.support.hostile import Request, response, serve
 from tests.support.registry_servers import OCI_INDEX, sha256

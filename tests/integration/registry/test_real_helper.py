@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from helmpin.registry import credential_helpers
-from helmpin.registry.credential import Credential
+from helmpin.registry.types import Credential
 from scripts.devtools.binaries import RECIPES, Recipe, Unavailable, binary, from_debian, go_install
 from tests.support.asking import digest_of, error_of, keychain
 from tests.support.registry_servers import PASSWORD, USER, Server

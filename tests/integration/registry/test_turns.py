@@ -11,9 +11,9 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
-from helmpin.registry.credential import Credential
 from helmpin.registry.keychain import Entries
 from helmpin.registry.session import Session
+from helmpin.registry.types import Credential
 from tests.support.asking import NOTHING, error_of, keychain
 from tests.support.hostile import Request, response, serve
 from tests.support.registry_servers import OCI_INDEX

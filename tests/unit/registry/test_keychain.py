@@ -11,10 +11,9 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import credential_helpers
-from helmpin.registry.credential import Credential
 from helmpin.registry.errors import Failure
 from helmpin.registry.keychain import Chain, ConfigFile, Entries, Keychain, default, pull_secrets
-from helmpin.registry.types import RegistrySettings
+from helmpin.registry.types import Credential, RegistrySettings
 
 NOWHERE = {"HOME": "/nonexistent"}
 

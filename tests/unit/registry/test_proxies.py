@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.registry.proxies import proxy_for
+from helmpin.registry.endpoints import proxy_for
 
 PROXY = "http://proxy.example:3128"
 

@@ -8,12 +8,10 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry.auth import Shown, Token
-from helmpin.registry.credential import Credential
-from helmpin.registry.errors import RegistryError
+from helmpin.registry.errors import MAX_LENGTH, RegistryError, clean, printable
 from helmpin.registry.http_errors import error_document
-from helmpin.registry.said import MAX_LENGTH, clean, printable
 from helmpin.registry.transport import Answer
-from helmpin.registry.types import RegistrySettings
+from helmpin.registry.types import Credential, RegistrySettings
 
 SECRET = "hunter2-and-more"
 CREDENTIAL = Credential("alice", SECRET, SECRET, SECRET, "a file")

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from helmpin.registry import gather
+from helmpin.registry import session
 from helmpin.registry.singleflight import Once
 
 
@@ -16,7 +16,7 @@ from helmpin.registry.singleflight import Once
     ("jobs", "width"), [(1, 1), (10, 10), (11, 10), (20, 10), (50, 25), (127, 64), (500, 64), (10_000, 64)]
 )
 def test_width(jobs: int, width: int) -> None:
-    assert gather.width(jobs, 64) == width
+    assert session.width(jobs, 64) == width
 
 
 def test_no_thread_for_each_job() -> None:
@@ -34,7 +34,7 @@ def test_no_thread_for_each_job() -> None:
             running -= 1
         return number * 2
 
-    results = gather.run(job, {"host": range(300)}, 8, time.monotonic() + 30)
+    results = session.run(job, {"host": range(300)}, 8, time.monotonic() + 30)
     assert results == {number: number * 2 for number in range(300)}
     assert most <= 8
     assert len(threads) <= 8
@@ -50,7 +50,7 @@ def test_hosts_do_not_wait_for_one_another_nor_past_the_deadline() -> None:
 
     started = time.monotonic()
     hosts = {"slow": [f"slow {i}" for i in range(100)], "quick": [f"quick {i}" for i in range(100)]}
-    results = gather.run(job, hosts, 64, started + 0.5)
+    results = session.run(job, hosts, 64, started + 0.5)
     assert 0.4 < time.monotonic() - started < 5
     assert set(results) == set(hosts["quick"])
     release.set()
@@ -66,8 +66,10 @@ def test_many_hosts_share_the_threads() -> None:
         time.sleep(0.001)
         return name
 
-    gather.run(job, {str(host): [host * 1000 + i for i in range(100)] for host in range(40)}, 64, time.monotonic() + 30)
-    assert most <= gather.MAX_THREADS
+    session.run(
+        job, {str(host): [host * 1000 + i for i in range(100)] for host in range(40)}, 64, time.monotonic() + 30
+    )
+    assert most <= session.MAX_THREADS
 
 
 def test_what_a_job_raises_comes_out() -> None:
@@ -76,11 +78,11 @@ def test_what_a_job_raises_comes_out() -> None:
             raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        gather.run(job, {"host": range(1000)}, 4, time.monotonic() + 30)
+        session.run(job, {"host": range(1000)}, 4, time.monotonic() + 30)
 
 
 def test_nothing_to_do() -> None:
-    assert gather.run(str, {}, 4, time.monotonic() + 30) == {}
+    assert session.run(str, {}, 4, time.monotonic() + 30) == {}
 
 
 class TestOnce:
@@ -93,7 +95,7 @@ class TestOnce:
             time.sleep(0.05)
             return object()
 
-        results = gather.run(lambda _: once.get("x", make), {"host": range(20)}, 20, time.monotonic() + 30)
+        results = session.run(lambda _: once.get("x", make), {"host": range(20)}, 20, time.monotonic() + 30)
         assert len(set(results.values())) == 1
         assert made["x"] == 1
 
