@@ -1,7 +1,6 @@
-"""Registries: what a tag's digest is, and what lies behind a digest, for many references at once.
+"""Registries: the digests of many references at once, and the platforms behind them.
 
-`resolve` and `describe` are all that other rooms need. Nothing here imports urllib3 before a request is made, or
-warm_up() is called.
+Other packages need only `resolve` and `describe`. urllib3 is imported by the first request, or by warm_up().
 """
 
 from __future__ import annotations
@@ -33,11 +32,10 @@ __all__ = [
 def resolve(
     references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None = None
 ) -> dict[Reference, Resolved | RegistryError]:
-    """The digest and media type of each reference, all asked at once, each distinct one once; a digest is asked for by
-    itself.
+    """The digest and media type of each reference, requested concurrently, each distinct one once.
 
-    keychain: where credentials are found; None for keychain.default(settings). Never raises for one image: its
-    RegistryError is the value. Raises UsageError for settings that cannot be used.
+    keychain: where to look up credentials; None for keychain.default(settings). An image that fails has a RegistryError
+    as its value. Raises UsageError for invalid settings.
     """
     wanted = list(references)
     if not wanted:
@@ -55,11 +53,11 @@ def describe(
     *,
     configs: bool = False,
 ) -> dict[Reference, Described | RegistryError]:
-    """What lies behind each reference: as resolve(), with its platforms' manifests.
+    """The platforms behind each reference; otherwise like resolve().
 
-    The configuration's digest of a single-platform image is always told. For an index it is None, unless `configs` asks
-    for one further request (a GET, which counts as a pull) for each platform; a platform that the registry does not
-    hold keeps None.
+    A single-platform image always has its configuration's digest. The platforms of an index have it only with
+    `configs`, which costs another request (a GET, which counts as a pull) for each platform; one that is missing from
+    the registry has None.
     """
     wanted = list(references)
     if not wanted:
@@ -71,8 +69,8 @@ def describe(
 
 
 def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:
-    """Begin in the background what a first request needs, and import these further modules: it takes about as long as a
-    small helm run, and fits beside one."""
+    """Prepare a first request in the background, and import `modules`: about as long as a short helm command, to be
+    hidden behind one."""
     import importlib
     import threading
 
@@ -81,10 +79,10 @@ def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:
 
         importlib.import_module("helmpin.registry.session")
         transport = importlib.import_module("helmpin.registry.transport")
-        with suppress(UsageError):  # said when it matters
+        with suppress(UsageError):  # raised again by the first request
             transport.tls_context(settings or RegistrySettings())
         for module in modules:
             importlib.import_module(module)
 
-    # no daemon: one that imports C extensions while the interpreter ends can crash it
+    # not a daemon: importing C extensions while the interpreter shuts down can crash it
     threading.Thread(target=load, name="registry-import").start()

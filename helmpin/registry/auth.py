@@ -1,4 +1,4 @@
-"""What a server is shown: nothing, Basic, or a Bearer token from its token server.
+"""Authentication: nothing, Basic, or a Bearer token from a token server.
 
 distribution/docs/spec/auth/token.md and oauth.md (CNCF distribution); RFC 6750; RFC 7617.
 """
@@ -14,29 +14,29 @@ from urllib.parse import urlencode, urlsplit
 
 from helmpin.registry import challenge, http_errors
 from helmpin.registry.challenge import Challenge
-from helmpin.registry.endpoints import check_named
+from helmpin.registry.endpoints import check_target
 from helmpin.registry.errors import Failure, Kind
 from helmpin.registry.keychain import Keychain
-from helmpin.registry.singleflight import Once
+from helmpin.registry.singleflight import SingleFlight
 from helmpin.registry.transport import Answer
 from helmpin.registry.types import Credential, RegistrySettings
 
 LIFETIME = 60.0
-"""Seconds that a token holds when its server does not say (token.md, `expires_in`)."""
+"""Seconds that a token is valid unless its server states it (token.md, `expires_in`)."""
 CLIENT = "helm-pin"
 SHORTEST_SECRET = 8
-"""Characters of a token, at least, for it to be hidden: shorter ones keep nobody out, and occur in words."""
+"""Tokens with fewer characters are not hidden from messages: they protect nothing, and occur in ordinary words."""
 ANONYMOUS = Credential()
 
 
-class Ask(Protocol):
-    """Sends a request to a token server, with the usual second tries."""
+class Send(Protocol):
+    """Sends a request to a token server, with the usual retries."""
 
     def __call__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer: ...
 
 
-class Shown(NamedTuple):
-    """What a request carried, so that a refusal can be judged."""
+class SentAuth(NamedTuple):
+    """The authentication that a request carried."""
 
     header: str
     """The value of Authorization, or ''."""
@@ -44,145 +44,146 @@ class Shown(NamedTuple):
     token: Token | None = None
 
     def __repr__(self) -> str:
-        return f"Shown({self.credential!r})"
+        return f"SentAuth({self.credential!r})"
 
 
-_Key = tuple[str, str, str, Credential]
-"""What a token is for: the token server, the service, the scope, and who asks."""
+_TokenKey = tuple[str, str, str, Credential]
+"""What a token is for: (token server, service, scope, credential)."""
 
 
 class Token:
     """A Bearer token. Its text never shows in a repr."""
 
-    def __init__(self, key: _Key, text: str, lifetime: float) -> None:
+    def __init__(self, key: _TokenKey, text: str, lifetime: float) -> None:
         """lifetime: in seconds from now."""
         self.key, self.text = key, text
         self.made = time.monotonic()
         self.good_until = self.made + max(lifetime * 0.9, 1.0)
 
-    def good(self) -> bool:
-        """Whether it still holds, on time.monotonic()."""
+    def valid(self) -> bool:
+        """Whether it has not expired."""
         return time.monotonic() < self.good_until
 
 
 class Authenticator:
-    """What one server is shown, for each repository. Safe to use from many threads."""
+    """The authentication of one server, for each repository. Shared by all threads."""
 
     def __init__(
         self,
         server: str,
         account: str,
         keychain: Keychain | None,
-        ask: Ask,
+        send: Send,
         settings: RegistrySettings,
-        secret: Callable[[str], None],
+        hide: Callable[[str], None],
     ) -> None:
-        """server: scheme://host. account: the registry to look up in the keychain. secret: told what must not show."""
+        """server: scheme://host. account: the registry to look up in the keychain. hide: is given every secret."""
         self._server, self._account, self._keychain = server, account, keychain
-        self._ask, self._settings, self._secret = ask, settings, secret
+        self._send, self._settings, self._hide = send, settings, hide
         self._challenge: Challenge | None = None
         self._scopes: dict[str, str] = {}
-        self._wallets: Once[_Wallet] = Once()
-        self._tokens: Once[Token] = Once()
-        self._first_uses: Once[None] = Once()
-
-    def show(self, repository: str) -> Shown:
-        """What the next request for a repository carries. Raises Failure when a token cannot be had."""
-        asked = self._challenge
-        if asked is None:
-            return Shown("", ANONYMOUS)
-        wallet = self._wallet(repository)
-        while True:
-            credential = wallet.current()
-            if asked.scheme == "basic":
-                return Shown(credential.basic, credential)
-            if credential.registry_token:
-                return Shown(f"Bearer {credential.registry_token}", credential)
-            try:
-                token = self._token(asked, repository, credential)
-            except _Refused as refused:
-                if wallet.drop(credential):
-                    continue
-                raise self.explain(repository, refused.failure) from None
-            return Shown(f"Bearer {token.text}", credential, token)
+        self._cursors: SingleFlight[CredentialCursor] = SingleFlight()
+        self._tokens: SingleFlight[Token] = SingleFlight()
+        self._first_uses: SingleFlight[None] = SingleFlight()
 
     @property
-    def asked(self) -> bool:
-        """Whether the server has asked who it is that comes."""
+    def required(self) -> bool:
+        """Whether the server requires authentication, as far as is known."""
         return self._challenge is not None
 
-    def learn(self, answer: Answer) -> Challenge | None:
-        """Take the challenge of a 401, and return it; None when it has none that can be answered."""
-        asked = challenge.choose(challenge.parse(answer.challenges))
-        self._challenge = asked or self._challenge
-        return asked
+    def authorize(self, repository: str) -> SentAuth:
+        """The authentication for the next request. Raises Failure if the token server does not issue a token."""
+        current = self._challenge
+        if current is None:
+            return SentAuth("", ANONYMOUS)
+        cursor = self._cursor(repository)
+        while True:
+            credential = cursor.current()
+            if current.scheme == "basic":
+                return SentAuth(credential.basic, credential)
+            if credential.registry_token:
+                return SentAuth(f"Bearer {credential.registry_token}", credential)
+            try:
+                token = self._token(current, repository, credential)
+            except _TokenDenied as denied:
+                if cursor.advance(credential):
+                    continue
+                raise self.explain(repository, denied.failure) from None
+            return SentAuth(f"Bearer {token.text}", credential, token)
 
-    def refused(self, repository: str, shown: Shown, asked: Challenge, since: float) -> bool:
-        """Learn from a 401 with a challenge. Returns whether another try can do better. since: when the image was first
-        asked for, on time.monotonic()."""
-        scope = asked.parameters.get("scope") or self._scope(repository)
-        other = scope != self._scope(repository)
-        self._scopes[repository] = scope
-        wallet = self._wallet(repository)
-        if not shown.header and (asked.scheme == "bearer" or wallet.current().basic):
+    def remember_challenge(self, answer: Answer) -> Challenge | None:
+        """The challenge of a 401, remembered for further requests; None if it has none that can be answered."""
+        found = challenge.choose(challenge.parse(answer.challenges))
+        self._challenge = found or self._challenge
+        return found
+
+    def can_retry(self, repository: str, sent: SentAuth, received: Challenge, since: float) -> bool:
+        """Whether another attempt may succeed after a 401 with a challenge; it then uses other authentication.
+
+        since: when the image was first requested, on time.monotonic().
+        """
+        before = self._scope(repository)
+        self._scopes[repository] = received.parameters.get("scope") or before
+        cursor = self._cursor(repository)
+        if not sent.header and (received.scheme == "bearer" or cursor.current().basic):
             return True
-        if other:
+        if self._scope(repository) != before:
             return True
-        if shown.token and shown.token.made < since:  # it may have been revoked
-            self._tokens.drop(shown.token.key, shown.token)
+        if sent.token and sent.token.made < since:  # it may have been revoked
+            self._tokens.drop(sent.token.key, sent.token)
             return True
-        return wallet.drop(shown.credential)
+        return cursor.advance(sent.credential)
 
     def sources(self, repository: str) -> str:
-        """Where the credentials that were tried for a repository came from, for people; '' when there were none."""
-        tried = self._wallet(repository).tried if self._challenge else []
+        """Where the credentials tried for a repository came from, for messages; '' if there were none."""
+        tried = self._cursor(repository).tried if self._challenge else []
         return ", ".join(dict.fromkeys(credential.source for credential in tried if credential.source))
 
-    def refused_password(self, repository: str) -> bool:
-        """Whether the server itself was shown passwords for a repository, and took none: some lock an account after a
-        few."""
+    def rejected_password(self, repository: str) -> bool:
+        """Whether the server itself has rejected passwords for a repository. Some lock an account after a few."""
         return (
-            self._challenge is not None and self._challenge.scheme == "basic" and bool(self._wallet(repository).tried)
+            self._challenge is not None and self._challenge.scheme == "basic" and bool(self._cursor(repository).tried)
         )
 
     def explain(self, repository: str, failure: Failure) -> Failure:
-        """A refusal, as it is told: where credentials could not be read or a helper failed, that may be why."""
-        unusable = self._wallet(repository).unusable if self._challenge else []
-        if not unusable or failure.status not in (400, 401, 403, 404):
+        """A refusal, with the places for credentials that could not be read: they may be the reason."""
+        unreadable = self._cursor(repository).unreadable if self._challenge else []
+        if not unreadable or failure.status not in (400, 401, 403, 404):
             return failure
-        reason = "; ".join(dict.fromkeys(trouble.reason for trouble in unusable))
-        return Failure("unauthorized", f"{failure.reason}; {reason}", unusable[0].todo, status=failure.status)
+        reasons = dict.fromkeys([failure.reason, *(trouble.reason for trouble in unreadable)])
+        return Failure("unauthorized", "; ".join(reasons), unreadable[0].todo, status=failure.status)
 
-    def _wallet(self, repository: str) -> _Wallet:
-        def make() -> _Wallet:
-            return _Wallet(self._keychain.find(self._account, repository) if self._keychain else iter(()), self._secret)
+    def _cursor(self, repository: str) -> CredentialCursor:
+        def make() -> CredentialCursor:
+            found = self._keychain.find(self._account, repository) if self._keychain else iter(())
+            return CredentialCursor(found, self._hide)
 
-        return self._wallets.get(repository, make)
+        return self._cursors.get(repository, make)
 
     def _scope(self, repository: str) -> str:
         return self._scopes.get(repository) or f"repository:{repository}:pull"
 
-    def _token(self, asked: Challenge, repository: str, credential: Credential) -> Token:
-        service = asked.parameters.get("service", "")
-        key = (asked.parameters["realm"], service, self._scope(repository), credential)
+    def _token(self, current: Challenge, repository: str, credential: Credential) -> Token:
+        service = current.parameters.get("service", "")
+        key = (current.parameters["realm"], service, self._scope(repository), credential)
         if credential:
             self._first_uses.get(credential, lambda: self._use_first(key))
-        return self._tokens.get(key, lambda: self._fetch(key), Token.good)
+        return self._tokens.get(key, lambda: self._fetch(key), Token.valid)
 
-    def _use_first(self, key: _Key) -> None:
-        """Fetch the first token with a credential, while all others that want one wait: a wrong password is shown once,
-        not for every repository, and locks no account. Raises _Refused when it is wrong (401)."""
+    def _use_first(self, key: _TokenKey) -> None:
+        """Fetch the first token with a credential while other threads wait: a wrong password is sent once, not for every
+        repository, and locks no account. Raises _TokenDenied if it is wrong (401)."""
         try:
-            self._tokens.get(key, lambda: self._fetch(key), Token.good)
-        except _Refused as refused:
-            if refused.failure.status == 401:
+            self._tokens.get(key, lambda: self._fetch(key), Token.valid)
+        except _TokenDenied as denied:
+            if denied.failure.status == 401:
                 raise
         except Failure:
-            pass  # that of one scope: the others ask for themselves
+            pass  # concerns this scope alone
 
-    def _fetch(self, key: _Key) -> Token:
+    def _fetch(self, key: _TokenKey) -> Token:
         realm, service, scope, credential = key
-        check_named(realm, self._server, self._settings, "it names the token server")
+        check_target(realm, self._server, self._settings, "the token server")
         host = urlsplit(realm).netloc
         query = [("service", service)] if service else []
         scopes = [("scope", part) for part in scope.split()]
@@ -195,81 +196,83 @@ class Authenticator:
                 ("scope", scope),
                 ("refresh_token", credential.identity_token),
             ]
-            answer = self._ask(
+            answer = self._send(
                 "POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
             )
-        if answer is None or answer.status in (404, 405):  # not every token server knows OAuth2
-            shown = credential._replace(
+        if answer is None or answer.status in (404, 405):  # not every token server supports OAuth2
+            sent = credential._replace(
                 username=credential.username or "<token>", password=credential.password or credential.identity_token
             )
-            headers = {"Authorization": shown.basic} if credential else {}
+            headers = {"Authorization": sent.basic} if credential else {}
             account = [("account", credential.username)] if credential.username else []
-            answer = self._ask("GET", _with_query(realm, query + scopes + account), headers)
+            answer = self._send("GET", _with_query(realm, query + scopes + account), headers)
+        stated = http_errors.describe(answer)
         if answer.status in (400, 401, 403):
-            who = f"the credentials from {credential.source}" if credential else "a client without credentials"
-            why = f"its token server {host} refused {who} ({http_errors.told(answer)})"
-            raise _Refused(Failure("unauthorized", why, status=answer.status))
+            what = f"the credentials from {credential.source}" if credential else "an anonymous request"
+            raise _TokenDenied(
+                Failure("unauthorized", f"token server {host} rejected {what} ({stated})", status=answer.status)
+            )
         if answer.status != 200:
             kind: Kind = (
                 "rate-limited" if answer.status == 429 else "unreachable" if answer.status >= 500 else "bad-answer"
             )
-            why = f"its token server {host} answered with {http_errors.told(answer)}"
+            why = f"token server {host} responded with {stated}"
             raise Failure(kind, why, "try again later", status=answer.status)
-        token = _read_token(key, answer.body, host)
+        token = _parse_token(key, answer.body, host)
         if len(token.text) >= SHORTEST_SECRET:
-            self._secret(token.text)
+            self._hide(token.text)
         return token
 
 
-class _Refused(Exception):
+class _TokenDenied(Exception):
     def __init__(self, failure: Failure) -> None:
-        super().__init__("refused")
+        super().__init__("denied")
         self.failure = failure
 
 
-class _Wallet:
-    """The credentials for one repository, fetched one by one as the one before is refused; at the end, none."""
+class CredentialCursor:
+    """The credentials for one repository; each is looked up when the one before it is rejected. Shared by all threads."""
 
-    def __init__(self, found: Iterator[Credential | Failure], secret: Callable[[str], None]) -> None:
+    def __init__(self, found: Iterator[Credential | Failure], hide: Callable[[str], None]) -> None:
         self.tried: list[Credential] = []
-        self.unusable: list[Failure] = []
-        """Of places that could not be asked."""
-        self._found, self._secret = found, secret
-        self._current: Once[Credential] = Once()
+        self.unreadable: list[Failure] = []
+        """Places that could not be read."""
+        self._found, self._hide = found, hide
+        self._current: SingleFlight[Credential] = SingleFlight()
 
     def current(self) -> Credential:
-        """The credential to use now; ANONYMOUS when none matches."""
+        """The credential to use now; ANONYMOUS if none matches."""
         return self._current.get("", self._next)
 
-    def drop(self, refused: Credential) -> bool:
-        """Go on to the next credential, if `refused` still is the current one. Returns whether there is another."""
-        self._current.drop("", refused)
+    def advance(self, rejected: Credential) -> bool:
+        """Move on to the next credential if `rejected` is still the current one. Returns whether there is another."""
+        self._current.drop("", rejected)
         following = self.current()
-        return bool(following) and following is not refused
+        return bool(following) and following is not rejected
 
     def _next(self) -> Credential:
-        for credential in self._found:
-            if isinstance(credential, Failure):
-                self.unusable.append(credential)
-            elif credential not in self.tried:
-                self.tried.append(credential)
-                for secret in credential.secrets:
-                    self._secret(secret)
-                return credential
+        for found in self._found:
+            if isinstance(found, Failure):
+                self.unreadable.append(found)
+            elif found not in self.tried:
+                self.tried.append(found)
+                for secret in found.secrets:
+                    self._hide(secret)
+                return found
         return self.tried[-1] if self.tried else ANONYMOUS
 
 
-def _read_token(key: _Key, body: bytes, host: str) -> Token:
-    """The token in a token server's answer: `token`, or `access_token` as OAuth2 calls it."""
+def _parse_token(key: _TokenKey, body: bytes, host: str) -> Token:
+    """The token in a token server's response: `token`, or OAuth2's `access_token`."""
     try:
         answer = json.loads(body)
         token = answer.get("token") or answer.get("access_token")
         lifetime = answer.get("expires_in") or LIFETIME
         lifetime = float(lifetime) if isinstance(lifetime, (int, float)) else LIFETIME
     except (ValueError, AttributeError, RecursionError, OverflowError):
-        raise Failure("bad-answer", f"its token server {host} did not answer with JSON", "try again") from None
+        raise Failure("bad-answer", f"token server {host} did not return JSON", "try again") from None
     if not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,65536}", token):
-        raise Failure("bad-answer", f"its token server {host} answered without a usable token", "try again")
+        raise Failure("bad-answer", f"token server {host} returned no usable token", "try again")
     return Token(key, token, lifetime)
 
 

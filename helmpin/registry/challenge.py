@@ -1,4 +1,4 @@
-"""Reading WWW-Authenticate (RFC 9110, section 11.6.1): what a registry wants to be shown."""
+"""Parsing WWW-Authenticate (RFC 9110, section 11.6.1): the authentication that a registry requires."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ class Challenge(NamedTuple):
 
 
 def parse(headers: Iterable[str]) -> list[Challenge]:
-    """The challenges in the WWW-Authenticate headers of one answer, in order. What cannot be read is left out; never
-    raises."""
+    """The challenges in the WWW-Authenticate headers of one response, in order. Skips what is malformed; never raises."""
     found: list[Challenge] = []
     for header in headers:
         text, at = header[:MAX_LENGTH], 0
@@ -49,6 +48,6 @@ def parse(headers: Iterable[str]) -> list[Challenge]:
 
 
 def choose(challenges: Iterable[Challenge]) -> Challenge | None:
-    """The challenge to answer: Bearer with a realm before Basic, None when there is neither."""
+    """The challenge to answer: Bearer with a realm, else Basic, else None."""
     known = [c for c in challenges if (c.scheme == "bearer" and c.parameters.get("realm")) or c.scheme == "basic"]
     return min(known, key=lambda c: c.scheme != "bearer", default=None)

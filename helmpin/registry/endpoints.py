@@ -1,4 +1,4 @@
-"""Where a reference is asked for: its registry, or the mirrors set for it, in order."""
+"""Which servers to ask for a reference, in which order, and through which proxy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOCKER_HUB_SERVER = "registry-1.docker.io"
 
 
 class Endpoint(NamedTuple):
-    """One server to ask, and how."""
+    """A server to ask, and how."""
 
     scheme: str
     host: str
@@ -26,24 +26,23 @@ class Endpoint(NamedTuple):
     path: str
     """`/v2`, or a mirror's own prefix."""
     namespace: str
-    """What goes into `?ns=`: the reference's registry, or '' when this is the registry itself."""
+    """The value of `?ns=`: the reference's registry, or '' if this is that registry itself."""
     account: str
-    """The registry whose credentials are shown here."""
+    """The registry whose credentials are sent here."""
 
     @property
     def origin(self) -> str:
-        """scheme://host: what credentials and connections belong to."""
+        """scheme://host, to which credentials and connections belong."""
         return f"{self.scheme}://{self.host}"
 
-    def url(self, repository: str, kind: str, what: str) -> str:
-        """The URL of a manifest (OCI distribution specification, end-3)."""
-        return f"{self.origin}{self.path}/{repository}/{kind}/{what}" + (
-            f"?ns={self.namespace}" if self.namespace else ""
-        )
+    def manifest_url(self, repository: str, reference: str) -> str:
+        """The URL of a manifest by tag or digest (OCI distribution specification, end-3)."""
+        query = f"?ns={self.namespace}" if self.namespace else ""
+        return f"{self.origin}{self.path}/{repository}/manifests/{reference}{query}"
 
 
 def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoint, ...]:
-    """The servers to ask for a reference, in order. Raises UsageError when a mirror's URL cannot be used."""
+    """The servers to ask for a reference, in order. Raises UsageError for an invalid mirror URL."""
     registry = reference.registry
     for wanted in (registry, "*"):
         urls = [url for host, url in settings.mirrors if (DOCKER_HUB if host == "index.docker.io" else host) == wanted]
@@ -56,7 +55,7 @@ def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoin
 
 @lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, is this machine: 127.0.0.0/8, ::1, localhost or below it (RFC 6761)."""
+    """Whether a host, with or without a port, is loopback: 127.0.0.0/8, ::1, or localhost and its subdomains (RFC 6761)."""
     name = hostname(host).lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -67,7 +66,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_inside(host: str) -> bool:
-    """Whether a host is this machine, or link-local (RFC 3927, RFC 4291) as a cloud's metadata service is."""
+    """Whether a host is this machine or link-local (RFC 3927, RFC 4291), like a cloud's metadata service."""
     with suppress(ValueError):
         address = ipaddress.ip_address(hostname(host))
         address = getattr(address, "ipv4_mapped", None) or address
@@ -83,41 +82,42 @@ def hostname(host: str) -> str:
 
 
 def scheme(host: str, settings: RegistrySettings) -> str:
-    """`http` for loopback and where it was asked for, else `https`."""
+    """`http` for loopback and the hosts set to plain HTTP, else `https`."""
     return "http" if host in settings.plain_http or is_loopback(host) else "https"
 
 
-def check_named(url: str, by: str, settings: RegistrySettings, does: str) -> str:
-    """The URL that the server at the URL `by` names. does: in which way, for people.
+def check_target(url: str, source: str, settings: RegistrySettings, role: str) -> str:
+    """The URL to which the server at the URL `source` sends its clients. role: what it is, for messages.
 
-    Raises Failure (`bad-answer`) when it is no URL, would be asked unencrypted, or is inside this machine and `by` not.
+    Raises Failure (`bad-answer`) if it is invalid, would be requested unencrypted, or leads from elsewhere into this
+    machine.
     """
     try:
-        parts, namer = urlsplit(url), urlsplit(by)
+        parts, sender = urlsplit(url), urlsplit(source)
         usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     except ValueError:
         usable = False
     if not usable or printable(url) != url or " " in url:
-        raise Failure("bad-answer", f"{does} {printable(url)!r}, which is no URL of a server")
-    if (parts.scheme, parts.netloc) != (namer.scheme, namer.netloc):
-        if is_inside(parts.netloc) and not is_loopback(namer.netloc):
-            raise Failure("bad-answer", f"{does} {parts.netloc}, which is inside this machine")
+        raise Failure("bad-answer", f"{role} {printable(url)!r} is not a valid server URL")
+    if (parts.scheme, parts.netloc) != (sender.scheme, sender.netloc):
+        if is_inside(parts.netloc) and not is_loopback(sender.netloc):
+            raise Failure("bad-answer", f"{role} {parts.netloc} is a loopback or link-local address")
         if parts.scheme == "http" and scheme(parts.netloc, settings) == "https":
-            todo = f"if that is right, add --registry-plain-http {parts.netloc}"
-            raise Failure("bad-answer", f"{does} http://{parts.netloc}, which would be asked unencrypted", todo)
+            todo = f"if this is expected, add --registry-plain-http {parts.netloc}"
+            raise Failure("bad-answer", f"{role} http://{parts.netloc} is unencrypted", todo)
     return url
 
 
 def _origin(registry: str, settings: RegistrySettings) -> Endpoint:
     host = DOCKER_HUB_SERVER if registry == DOCKER_HUB else registry
-    plain = "http" if registry in settings.plain_http else scheme(host, settings)
-    return Endpoint(plain, host, "/v2", "", registry)
+    how = "http" if registry in settings.plain_http else scheme(host, settings)
+    return Endpoint(scheme=how, host=host, path="/v2", namespace="", account=registry)
 
 
 def check_mirror(url: str, where: str) -> SplitResult:
-    """The parts of a mirror's URL, whose scheme may be ''. Raises UsageError when it is not that of a server.
+    """The parts of a mirror's URL; the scheme may be ''. Raises UsageError if it is not a server's URL.
 
-    where: where the URL was set, for the message.
+    where: the setting with the URL, for the message.
     """
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
@@ -127,16 +127,16 @@ def check_mirror(url: str, where: str) -> SplitResult:
         usable = False
     if not usable or "@" in url or printable(url) != url or " " in url:
         raise UsageError(
-            "a registry mirror needs the URL of a server",
+            "invalid registry mirror URL",
             where=where,
             why="it holds a user name or password" if "@" in url else f"it is {url!r}",
-            todo="write HOST=https://mirror.example or HOST=origin; log in to the mirror with docker login",
+            todo="use HOST=https://mirror.example or HOST=origin; log in to the mirror with docker login",
         )
     return parts
 
 
 def _mirror(url: str, registry: str, settings: RegistrySettings) -> Endpoint:
-    """A mirror by its URL; `/v2` ends its path unless it stands there already (containerd, hosts.toml)."""
+    """A mirror by its URL. `/v2` is appended to a path without it, as containerd does (hosts.toml)."""
     parts = check_mirror(url, f"the mirror of {registry}")
     path = parts.path.rstrip("/")
     if "v2" not in path.split("/"):
@@ -144,24 +144,31 @@ def _mirror(url: str, registry: str, settings: RegistrySettings) -> Endpoint:
     itself = parts.netloc in (registry, DOCKER_HUB_SERVER if registry == DOCKER_HUB else registry)
     account = registry if itself else parts.netloc
     return Endpoint(
-        parts.scheme or scheme(parts.netloc, settings), parts.netloc, path, "" if itself else registry, account
+        scheme=parts.scheme or scheme(parts.netloc, settings),
+        host=parts.netloc,
+        path=path,
+        namespace="" if itself else registry,
+        account=account,
     )
 
 
 def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
-    """The URL of the proxy for a host (with or without a port), or None. Loopback is never asked through a proxy."""
+    """The URL of the proxy for a host, with or without a port; None for none, and always for loopback.
+
+    From the environment, by the rules of Helm and kubectl (Go's golang.org/x/net/http/httpproxy).
+    """
     name = "HTTPS_PROXY" if scheme == "https" else "HTTP_PROXY"
     proxy = environ.get(name) or environ.get(name.lower())
     if (
         not proxy
         or is_loopback(host)
-        or _excepted(scheme, host, environ.get("NO_PROXY") or environ.get("no_proxy") or "")
+        or _excluded(scheme, host, environ.get("NO_PROXY") or environ.get("no_proxy") or "")
     ):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _excepted(scheme: str, host: str, no_proxy: str) -> bool:
+def _excluded(scheme: str, host: str, no_proxy: str) -> bool:
     name = hostname(host).lower().rstrip(".")
     port = (
         host.rpartition(":")[2]

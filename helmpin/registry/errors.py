@@ -1,5 +1,4 @@
-"""Why a registry could not answer for one image: a value that resolve() returns, and an exception that callers may
-raise."""
+"""Why a registry could not answer, and how text from elsewhere is made safe to show."""
 
 from __future__ import annotations
 
@@ -10,13 +9,16 @@ from typing import Literal
 from helmpin.image.reference import Reference
 
 MAX_LENGTH = 500
-_ENOUGH = 8
-"""Characters of a secret's beginning that are hidden even where the rest is missing or differs."""
+_RECOGNIZED = 8
+"""Characters at the start of a secret that are hidden even if the rest is missing or differs."""
 Kind = Literal["not-found", "unauthorized", "forbidden", "unreachable", "timeout", "bad-answer", "rate-limited"]
 
 
 class Failure(Exception):
-    """Why one request did not work, before it is known for which images. Only inside this room."""
+    """Why one request failed, before the affected images are known. Used only inside this package and by keychains.
+
+    retryable: the same request may succeed a moment later. down: no request to this host can succeed.
+    """
 
     def __init__(
         self,
@@ -25,7 +27,7 @@ class Failure(Exception):
         todo: str = "",
         *,
         status: int | None = None,
-        again: bool = False,
+        retryable: bool = False,
         down: bool = False,
     ):
         super().__init__(reason)
@@ -33,23 +35,21 @@ class Failure(Exception):
         self.reason = reason
         self.todo = todo
         self.status = status
-        self.again = again
-        """Whether the same request may work a moment later."""
+        self.retryable = retryable
         self.down = down
-        """Whether no request to this host can work."""
 
-    def clean(self, secrets: Iterable[str]) -> None:
-        """Take the secrets out of what it says: a server's own words may be in it."""
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Remove secrets, in place: a failure that holds a server's own words may be kept and raised again."""
         secrets = list(secrets)
-        self.reason, self.todo = clean(self.reason, secrets), clean(self.todo, secrets)
+        self.reason, self.todo = redact(self.reason, secrets), redact(self.todo, secrets)
         self.args = (self.reason,)
 
 
 class RegistryError(Exception):
-    """Why there is no answer for `reference`.
+    """Why there is no answer for `reference`: returned by resolve(), or raised by callers.
 
-    status: the HTTP status, where there was one. reason and todo: for people, without secrets; reason is a clause, todo
-    is what the user can try. str() is `registry: reason`, to follow the image's name.
+    status: the HTTP status, if any. reason: a clause for people. todo: what the user can try. Neither holds secrets.
+    str() is `registry: reason`, to follow the image's name.
     """
 
     def __init__(
@@ -66,27 +66,25 @@ class RegistryError(Exception):
 
     def about(self, reference: Reference) -> RegistryError:
         """The same error for another reference."""
-        return (
-            self
-            if reference == self.reference
-            else RegistryError(reference, self.kind, self.reason, self.todo, self.status)
-        )
+        if reference == self.reference:
+            return self
+        return RegistryError(reference, self.kind, self.reason, self.todo, self.status)
 
     def __repr__(self) -> str:
         return f"RegistryError({str(self.reference)!r}, {self.kind!r}, {self.reason!r})"
 
 
 def printable(text: str) -> str:
-    """Each character that is not printable ASCII as `?`."""
+    """The text with `?` for every character that is not printable ASCII."""
     return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
-def clean(text: str, secrets: Iterable[str]) -> str:
-    """A text without the secrets, and cut. A hostile server may send back what it was sent, anywhere."""
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, and shortened. A hostile server may echo what it was sent, anywhere."""
     for secret in sorted(map(printable, secrets), key=len, reverse=True):
-        at = text.find(secret[:_ENOUGH]) if secret else -1
+        at = text.find(secret[:_RECOGNIZED]) if secret else -1
         while at >= 0:
             same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text[at:], secret, strict=False)))
             text = f"{text[:at]}***{text[at + same :]}"
-            at = text.find(secret[:_ENOUGH], at + 3)
+            at = text.find(secret[:_RECOGNIZED], at + 3)
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 3]}..."

@@ -1,4 +1,4 @@
-"""What an answer that is not 200 means, and what can be done."""
+"""What a response other than 200 means, and what the user can do about it."""
 
 from __future__ import annotations
 
@@ -12,40 +12,47 @@ from helmpin.registry.errors import Failure, printable
 from helmpin.registry.transport import Answer
 
 
-def refusal(answer: Answer, repository: str, what: str, sources: str) -> Failure:
-    """The failure that an answer to a request for `what` (a tag or a digest) stands for.
+def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Failure:
+    """The failure behind a response to a request for `reference` (a tag or a digest).
 
-    sources: where the credentials that were shown came from, or ''.
+    sources: where the rejected credentials came from, or ''.
     """
     status = answer.status
     code, _ = error_document(answer.body)
-    said = told(answer)
+    stated = describe(answer)
     if status == 404:
-        missing = f"{'manifest' if valid_digest(what) else 'tag'} {what} in {repository}"
-        missing = f"repository {repository}" if code == "NAME_UNKNOWN" else missing
-        return Failure("not-found", f"there is no {missing} ({said})", status=status)
+        missing = f"{'manifest' if valid_digest(reference) else 'tag'} {reference} not found in {repository}"
+        missing = f"repository {repository} not found" if code == "NAME_UNKNOWN" else missing
+        return Failure("not-found", f"{missing} ({stated})", status=status)
     if status == 401 and challenge.choose(challenge.parse(answer.challenges)) is None:
-        why = f"it wants to know who asks for {repository}, and does not say in which way ({said})"
-        todo = "look at what answers there: registries ask for Basic or Bearer authentication in WWW-Authenticate"
+        why = f"authentication required for {repository}, but no usable WWW-Authenticate header was sent ({stated})"
+        todo = (
+            "check which server answers at this address: it may be a proxy or single sign-on in front of the registry"
+        )
         return Failure("unauthorized", why, todo, status=status)
     if status == 401:
         why = (
-            f"the credentials from {sources} were refused" if sources else "credentials are wanted, and none were found"
+            f"the credentials from {sources} were rejected for {repository}"
+            if sources
+            else f"authentication required for {repository}, and no credentials found"
         )
-        return Failure("unauthorized", f"{why} for {repository} ({said})", status=status)
+        return Failure("unauthorized", f"{why} ({stated})", status=status)
     if status == 403:
-        return Failure("forbidden", f"access to {repository} is forbidden ({said})", status=status)
+        return Failure("forbidden", f"access to {repository} is forbidden ({stated})", status=status)
     if status == 429:
         after = retry_after(answer)
-        back = f"; it says to come back in {after:.0f} s" if after else ""
-        return Failure("rate-limited", f"it has had too many requests ({said}){back}", status=status)
+        return Failure(
+            "rate-limited",
+            f"rate limited ({stated})" + (f"; retry after {after:.0f} s" if after else ""),
+            status=status,
+        )
     if status >= 500:
-        return Failure("unreachable", f"it is in trouble: {said} for {repository}", "try again later", status=status)
-    return Failure("bad-answer", f"it answered with {said} for {repository}", status=status)
+        return Failure("unreachable", f"server error: {stated} for {repository}", "try again later", status=status)
+    return Failure("bad-answer", f"unexpected response: {stated} for {repository}", status=status)
 
 
-def told(answer: Answer) -> str:
-    """An answer's status, with the registry's own words."""
+def describe(answer: Answer) -> str:
+    """A response's status, with the registry's own message."""
     _, message = error_document(answer.body)
     return f"HTTP {answer.status}: {message}" if message else f"HTTP {answer.status}"
 
@@ -54,11 +61,11 @@ def todo(failure: Failure, account: str, reference: Reference) -> str:
     """What the user can try. account: the server to log in to."""
     login = "docker login" if account == DOCKER_HUB else f"docker login {account}"
     return failure.todo or {
-        "unauthorized": f"`{login}`, or --pull-secrets; a repository that does not exist can look like this too",
-        "forbidden": f"have pull access to {reference.repository} granted, or `{login}` as somebody who has it",
+        "unauthorized": f"run `{login}` or use --pull-secrets; also check that the repository exists",
+        "forbidden": f"request pull access to {reference.repository}, or run `{login}` as a user who has it",
         "not-found": f"check the name and tag: {reference}",
-        "rate-limited": f"wait, `{login}` for a higher limit, or --registry-mirror {reference.registry}=URL",
-    }.get(failure.kind, "look at what answers there: a proxy or a login page, perhaps")
+        "rate-limited": f"wait, run `{login}` for a higher limit, or use --registry-mirror {reference.registry}=URL",
+    }.get(failure.kind, "check which server answers at this address: it may be a proxy or a login page")
 
 
 def retry_after(answer: Answer) -> float:
@@ -74,7 +81,7 @@ def retry_after(answer: Answer) -> float:
 
 
 def error_document(body: bytes) -> tuple[str, str]:
-    """(code, message) of the first error that a registry tells (OCI distribution-spec, "Error Codes"), or ''."""
+    """(code, message) of the first error in a response (OCI distribution-spec, "Error Codes"), or ''."""
     try:
         first = json.loads(body)["errors"][0]
         code, message = first.get("code"), first.get("message")

@@ -1,9 +1,8 @@
-"""Keychains: where the credentials for an image are found, and in which order.
+"""Keychains: where credentials for an image are looked up, and in which order.
 
-The order of `default`, first match first: credentials given in the settings; DOCKER_AUTH_CONFIG; docker's config.json;
-podman's auth.json; Helm's registry config. Chain(default(…), pull_secrets(…)) adds a cluster's. A registry that refuses
-a credential is shown the next that matches. Nothing is read, and no helper runs, before a registry asks for
-authentication.
+`default` looks in the settings, DOCKER_AUTH_CONFIG, Docker's config.json, Podman's auth.json and Helm's registry config.
+Chain(default(…), pull_secrets(…)) adds a cluster's pull Secrets. When a registry rejects a credential, the next match is
+tried. No file is read and no helper runs until a registry requires authentication.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from typing import Any, Protocol
 from helmpin.image.reference import DOCKER_HUB
 from helmpin.registry import credential_helpers
 from helmpin.registry.errors import Failure
-from helmpin.registry.singleflight import Once
+from helmpin.registry.singleflight import SingleFlight
 from helmpin.registry.types import Credential, RegistrySettings
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 HUB_SERVER = "https://index.docker.io/v1/"
-"""How docker's configuration and the helpers call Docker Hub."""
+"""Docker Hub's name in Docker's configuration and in credential helpers."""
 
 
 class Keychain(Protocol):
-    """Somewhere that credentials are kept."""
+    """A place where credentials are stored."""
 
     def find(self, registry: str, repository: str) -> Iterator[Credential | Failure]:
-        """The credentials for an image, best first, looked up when they are asked for.
+        """The credentials for an image, best first, each looked up when it is needed.
 
-        A Failure stands for a place that cannot be asked, such as a helper that is missing. It stops nobody: the next
-        place may have what is needed, or the image may be for all.
+        A Failure marks a place that cannot be read, such as a missing helper. It is not raised: another place may have
+        the credential, and a public image needs none.
         """
         ...
 
 
 class Chain:
-    """Several keychains, one after the other."""
+    """Several keychains, searched in order."""
 
     def __init__(self, *keychains: Keychain) -> None:
         self._keychains = keychains
@@ -54,8 +53,7 @@ class Chain:
 
 
 class Entries:
-    """Credentials by registry, or registry and path prefix, each part of the host with globs, as Kubernetes matches
-    them.
+    """Credentials by registry, or registry and path prefix, with globs in each part of the host, as in Kubernetes.
 
     kubernetes.io/docs/concepts/containers/images, "Interpretation of config.json"; pkg/credentialprovider/keyring.go.
     """
@@ -74,16 +72,16 @@ class Entries:
 
 
 class ConfigFile:
-    """A docker config.json, or one of the files in its format (podman's auth.json, Helm's registry config)."""
+    """Docker's config.json, or a file in that format (Podman's auth.json, Helm's registry config)."""
 
     def __init__(self, source: str, text: str | None = None, patience: float = credential_helpers.TIMEOUT) -> None:
-        """source: the file's path, or, with `text`, where that comes from. patience: seconds that a helper may take."""
+        """source: the file's path, or the origin of `text`. patience: seconds that a helper may take."""
         self._source, self._text, self._patience = source, text, patience
-        self._loaded: Once[tuple[Entries, Mapping[str, Any]]] = Once()
-        self._helped: Once[Credential | None] = Once()
+        self._loaded: SingleFlight[tuple[Entries, Mapping[str, Any]]] = SingleFlight()
+        self._helped: SingleFlight[Credential | None] = SingleFlight()
 
     def find(self, registry: str, repository: str) -> Iterator[Credential | Failure]:
-        """See Keychain. A helper goes before `auths`, as in docker."""
+        """See Keychain. A helper precedes `auths`, as in Docker."""
         try:
             entries, document = self._loaded.get("", self._load)
         except Failure as failure:
@@ -109,14 +107,16 @@ class ConfigFile:
         except FileNotFoundError:
             return Entries(()), {}
         except (OSError, ValueError, RecursionError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not JSON"
+            why = error.strerror if isinstance(error, OSError) else "not valid JSON"
             raise _unreadable(self._source, str(why)) from None
         return Entries(_auths(document, self._source)), document
 
 
 def default(settings: RegistrySettings, environ: Mapping[str, str] = os.environ) -> Keychain:
-    """The keychain of this user on this machine, in the order that the module describes."""
-    patience = min(credential_helpers.TIMEOUT, settings.timeout / 2)  # so that there is time to say which helper hangs
+    """The keychain of this user on this machine; see the module for the order."""
+    patience = min(
+        credential_helpers.TIMEOUT, settings.timeout / 2
+    )  # leaves time to continue without a helper that hangs
     files = [ConfigFile(path, patience=patience) for path in dict.fromkeys(_files(environ))]
     if environ.get("DOCKER_AUTH_CONFIG"):
         files.insert(0, ConfigFile("DOCKER_AUTH_CONFIG", environ["DOCKER_AUTH_CONFIG"], patience))
@@ -124,10 +124,9 @@ def default(settings: RegistrySettings, environ: Mapping[str, str] = os.environ)
 
 
 def pull_secrets(secrets: Iterable[tuple[str, Mapping[str, Any]]]) -> Keychain:
-    """A keychain of image pull Secrets: (where it comes from, the parsed `.dockerconfigjson` or `.dockercfg`) for each,
-    in order.
+    """A keychain of image pull Secrets, in order: (origin, parsed `.dockerconfigjson` or `.dockercfg`) of each.
 
-    Raises Failure (`unauthorized`) when one has not that form.
+    Raises Failure (`unauthorized`) if one is malformed.
     """
     return Chain(
         *(
@@ -158,7 +157,7 @@ def _auths(document: Any, source: str) -> Iterator[tuple[str, Credential]]:
     if auths is None:
         return
     if not isinstance(auths, Mapping):
-        raise _unreadable(source, "it is not a docker configuration")
+        raise _unreadable(source, "not a Docker configuration")
     for key, entry in auths.items():
         credential = _credential(str(key), entry, source)
         if credential:
@@ -166,10 +165,10 @@ def _auths(document: Any, source: str) -> Iterator[tuple[str, Credential]]:
 
 
 def _credential(key: str, entry: Any, source: str) -> Credential:
-    """One entry of `auths`; `auth` is base64 of user:password and goes before the two (docker/cli, configfile)."""
+    """One entry of `auths`. `auth`, base64 of user:password, overrides the separate fields (docker/cli, configfile)."""
     fields = ("username", "password", "auth", "identitytoken", "registrytoken")
     if not isinstance(entry, Mapping) or any(not isinstance(entry.get(name) or "", str) for name in fields):
-        raise _unreadable(source, f"the entry for {key!a} is not a credential")
+        raise _unreadable(source, f"invalid entry for {key!a}")
     username, password, auth, identity, registry = (str(entry.get(name) or "") for name in fields)
     if auth:
         try:
@@ -180,11 +179,13 @@ def _credential(key: str, entry: Any, source: str) -> Credential:
         if not colon:
             raise _unreadable(source, f"the `auth` for {key!a} is not base64 of user:password")
         password = password.rstrip("\0")
-    return Credential(username, password, identity, registry, source)
+    return Credential(
+        username=username, password=password, identity_token=identity, registry_token=registry, source=source
+    )
 
 
 def _helper(document: Mapping[str, Any], registry: str) -> str:
-    """The name of the helper for a registry: its own in credHelpers, else credsStore, else ''."""
+    """The name of the helper for a registry: its entry in credHelpers, else credsStore, else ''."""
     own = document.get("credHelpers")
     if isinstance(own, Mapping):
         for key in (registry, *(sorted(_HUB_NAMES) + [HUB_SERVER] if registry == DOCKER_HUB else ())):
@@ -195,7 +196,7 @@ def _helper(document: Mapping[str, Any], registry: str) -> str:
 
 
 def _key(text: str) -> tuple[str, str]:
-    """(host with port, path prefix) of a key such as `https://index.docker.io/v1/`, `ghcr.io/acme` or
+    """(host and port, path prefix) of a key such as `https://index.docker.io/v1/`, `ghcr.io/acme` or
     `*.example.com:5000`."""
     host, slash, path = text.partition("://")[2 if "://" in text else 0].partition("/")
     path = slash + path
@@ -211,7 +212,7 @@ def _rank(host: str, path: str) -> tuple[bool, int, int]:
 
 
 def _host_matches(glob: str, host: str) -> bool:
-    """Each dotted part by itself, so `*.io` is not `a.b.io`; the port as it stands."""
+    """Compares each dotted part separately, so `*.io` does not match `a.b.io`, and the port literally."""
     if glob == host:
         return True
     glob_name, _, glob_port = glob.partition(":")
@@ -221,4 +222,4 @@ def _host_matches(glob: str, host: str) -> bool:
 
 
 def _unreadable(source: str, why: str) -> Failure:
-    return Failure("unauthorized", f"the credentials in {source} cannot be read: {why}", f"mend {source}, or remove it")
+    return Failure("unauthorized", f"cannot read the credentials in {source}: {why}", f"fix or remove {source}")

@@ -1,4 +1,4 @@
-"""What a registry serves as a manifest: its kind, and what it refers to. Every byte of it may be hostile.
+"""Parsing manifests: their type, and what they refer to. Every byte of one may be hostile.
 
 OCI image-spec (manifest.md, image-index.md, media-types.md) and Docker image manifest version 2, schema 2.
 """
@@ -19,8 +19,8 @@ INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 KNOWN = INDEXES | MANIFESTS
 ACCEPT = f"{OCI_INDEX}, {DOCKER_LIST}, {OCI_MANIFEST}, {DOCKER_MANIFEST}, */*"
-"""What is asked for, best first. The last is for servers that know no other type than application/json, and answer
-with 406 otherwise; what they send is judged by its content."""
+"""Best first. `*/*` is for servers that know only application/json and respond with 406 otherwise; what they send is
+judged by its content."""
 SCHEMA_1 = frozenset(
     {
         "application/vnd.docker.distribution.manifest.v1+json",
@@ -28,14 +28,16 @@ SCHEMA_1 = frozenset(
     }
 )
 GENERIC = frozenset({"", "application/json", "application/octet-stream", "binary/octet-stream", "text/plain"})
-"""What servers that know no better send as Content-Type: the document then says what it is."""
+"""Content-Types of servers that do not know manifests. The document itself then states its type."""
+
+_TODO = "check what is served there: it may be a proxy, a login page, or an artifact that is not an image"
 
 
 class Child(NamedTuple):
     """A manifest that an index lists."""
 
     platform: str
-    """os/architecture[/variant], or '' where the index does not say."""
+    """os/architecture[/variant], or '' if the index does not state it."""
     digest: str
 
 
@@ -45,7 +47,7 @@ class Manifest(NamedTuple):
     media_type: str
     children: tuple[Child, ...]
     config: str | None
-    """The digest of the image's configuration."""
+    """The digest of the image's configuration; None for an index."""
 
 
 def media_type(content_type: str) -> str:
@@ -54,22 +56,22 @@ def media_type(content_type: str) -> str:
 
 
 def check_type(content_type: str) -> str:
-    """The media type in a Content-Type header. Raises Failure (`bad-answer`) when no image manifest has it."""
+    """The media type in a Content-Type header. Raises Failure (`bad-answer`) unless a manifest may have it."""
     served = media_type(content_type)
     if served in SCHEMA_1:
         raise _schema_1()
     if served not in KNOWN | GENERIC:
-        raise Failure("bad-answer", f"it answered with {_shown(served)} where an image manifest is due", _TODO)
+        raise Failure("bad-answer", f"expected an image manifest, got {_shown(served)}", _TODO)
     return served
 
 
 def read(body: bytes, content_type: str) -> Manifest:
-    """Read a manifest as it was served. Raises Failure (`bad-answer`) when it is none, or says two things at once."""
+    """Parse a manifest. Raises Failure (`bad-answer`) if it is malformed or contradicts itself or its Content-Type."""
     served = check_type(content_type)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise Failure("bad-answer", "the manifest is not JSON, or is cut off", _TODO) from None
+        raise Failure("bad-answer", "the manifest is not valid JSON, or is truncated", _TODO) from None
     if not isinstance(document, dict):
         raise Failure("bad-answer", "the manifest is not a JSON object", _TODO)
     if document.get("schemaVersion") == 1:
@@ -77,24 +79,19 @@ def read(body: bytes, content_type: str) -> Manifest:
     stated = document.get("mediaType")
     kind = stated if stated is not None else served if served in KNOWN else _by_shape(document)
     if kind not in KNOWN if isinstance(kind, str) else True:
-        raise Failure("bad-answer", f"the document says that it is {_shown(kind)}, not an image manifest", _TODO)
+        raise Failure("bad-answer", f"the document is of type {_shown(kind)}, not an image manifest", _TODO)
     if served in KNOWN and kind != served:
-        raise Failure(
-            "bad-answer", f"the registry serves it as {served}, but the document says that it is {kind}", _TODO
-        )
+        raise Failure("bad-answer", f"served as {served}, but the document is of type {kind}", _TODO)
     if "manifests" in document and ("layers" in document or "config" in document):  # GHSA-77vh-xpmg-72qh
-        raise Failure("bad-answer", "the document is an index and an image manifest at once", _TODO)
+        raise Failure("bad-answer", "the document is both an index and an image manifest", _TODO)
     if kind in INDEXES:
         return Manifest(kind, tuple(_child(item) for item in _list(document.get("manifests"), "manifests")), None)
     config = document.get("config")
     return Manifest(kind, (), _digest(config, "config"))
 
 
-_TODO = "look at what answers there: a proxy or a login page, or an artifact that is no image"
-
-
 def _schema_1() -> Failure:
-    why = "it is a Docker image manifest of schema 1, which container runtimes no longer pull"
+    why = "Docker image manifest schema 1, which container runtimes no longer pull"
     return Failure("bad-answer", why, "build and push the image again with a current tool")
 
 

@@ -1,4 +1,4 @@
-"""Asking for many references at once, each distinct one once."""
+"""Requesting many references concurrently, each distinct one once, with one deadline for all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from helmpin.registry.client import Client
 from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.keychain import Keychain
-from helmpin.registry.transport import Transport
+from helmpin.registry.transport import MORE_TIME, Transport
 from helmpin.registry.types import Described, RegistrySettings, Resolved
 
 J = TypeVar("J", bound=Hashable)
 R = TypeVar("R")
-_R = TypeVar("_R")
 MAX_THREADS = 128
 
 
 class Session:
-    """Connections, tokens and a deadline that one or more calls share. The deadline runs from here on."""
+    """Connections, tokens and a deadline, shared by one or more calls. The deadline starts now."""
 
     def __init__(self, settings: RegistrySettings, keychain: Keychain | None = None) -> None:
         self._settings = settings
@@ -62,8 +61,8 @@ class Session:
         return found
 
     def _all(
-        self, references: Iterable[Reference], ask: Callable[[Reference], _R]
-    ) -> dict[Reference, _R | RegistryError]:
+        self, references: Iterable[Reference], ask: Callable[[Reference], R]
+    ) -> dict[Reference, R | RegistryError]:
         wanted = list(dict.fromkeys(references))
         firsts: dict[tuple[str, str], Reference] = {}
         hosts: dict[str, list[Reference]] = {}
@@ -71,7 +70,7 @@ class Session:
             if firsts.setdefault((reference.name, reference.identifier), reference) is reference:
                 hosts.setdefault(endpoints(reference, self._settings)[0].host, []).append(reference)
 
-        def do(reference: Reference) -> _R | RegistryError:
+        def do(reference: Reference) -> R | RegistryError:
             try:
                 return ask(reference)
             except RegistryError as error:
@@ -87,12 +86,13 @@ class Session:
 
 
 def _late(reference: Reference, timeout: float) -> RegistryError:
-    reason = f"there was no answer for {reference.repository} within {timeout:g} s"
-    return RegistryError(reference, "timeout", reason, "try again, or give it more time with --registry-timeout")
+    return RegistryError(
+        reference, "timeout", f"no response for {reference.repository} within {timeout:g} s", MORE_TIME
+    )
 
 
 def _images(reference: Reference, answer: Described | RegistryError) -> list[Reference]:
-    """The platforms whose configuration is not known yet, as references."""
+    """References to the platforms whose configuration is still unknown."""
     if isinstance(answer, RegistryError) or any(platform.config_digest for platform in answer.platforms):
         return []
     return [reference._replace(tag=None, digest=platform.manifest_digest) for platform in answer.platforms]
@@ -107,15 +107,15 @@ def _with_configs(described: Described, answers: Sequence[Described | RegistryEr
 
 
 def width(jobs: int, most: int) -> int:
-    """How many of a host's jobs run at once: up to ten all of them, then half of them, `most` at most."""
+    """How many of a host's jobs run at once: ten, or half of them if that is more, but never more than `most`."""
     return min(jobs, most, max(10, -(-jobs // 2)))
 
 
 def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadline: float) -> dict[J, R]:
-    """Do every job of every host; hosts do not wait for one another. most: threads for one host.
+    """Run every job of every host concurrently; no host waits for another. most: the most threads for one host.
 
-    Returns the results that there are when all is done, or at the deadline (on time.monotonic()); threads that are busy
-    then are left behind, and end with the process. Raises what a job raised.
+    Returns when all jobs are done or at the deadline (on time.monotonic()), with the results so far; threads that are
+    still busy are abandoned and end with the process. Raises what a job raised.
     """
     results: dict[J, R] = {}
     errors: list[BaseException] = []
@@ -136,7 +136,7 @@ def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadl
                 result = do(job)
                 with changed:
                     results[job] = result
-        except BaseException as error:  # noqa: BLE001  raised again below
+        except BaseException as error:  # noqa: BLE001  re-raised below
             errors.append(error)
         finally:
             with changed:

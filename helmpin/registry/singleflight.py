@@ -1,4 +1,4 @@
-"""Making a thing once, however many threads want it."""
+"""Computing each value once, however many threads need it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Once(Generic[V]):
-    """Each key's value is made by the first who asks; the others wait for it and get the same value, or the same
-    exception."""
+class SingleFlight(Generic[V]):
+    """The first thread to need a key's value computes it; the others wait and get the same value or exception."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cells: dict[Hashable, _Cell[V]] = {}
 
-    def get(self, key: Hashable, make: Callable[[], V], good: Callable[[V], bool] = lambda _: True) -> V:
-        """The value of `key`; a value that is no longer `good` is made anew. Raises what `make` raised."""
+    def get(self, key: Hashable, make: Callable[[], V], valid: Callable[[V], bool] = lambda _: True) -> V:
+        """The value of `key`, computed anew if it is no longer `valid`. Raises what `make` raised."""
         with self._lock:
             cell = self._cells.setdefault(key, _Cell())
         with cell.lock:
             if cell.error is not None:
                 raise cell.error.with_traceback(None)
-            if not (cell.made and good(cell.value)):
+            if not (cell.made and valid(cell.value)):
                 try:
                     cell.value, cell.made = make(), True
                 except Exception as error:
@@ -33,7 +32,7 @@ class Once(Generic[V]):
             return cell.value
 
     def drop(self, key: Hashable, value: V) -> None:
-        """Forget the value of `key`, if it still is this one."""
+        """Forget the value of `key`, unless another has replaced it."""
         with self._lock:
             cell = self._cells.get(key)
             if cell is not None and cell.made and cell.value is value:

@@ -1,6 +1,6 @@
-"""HTTP over pooled connections: one exchange with a deadline, a cap on the body, and failures told apart.
+"""HTTP over pooled connections: one exchange, with a deadline, a limit on the body, and a Failure for every exception.
 
-The only module that imports urllib3, which takes longer than any other import of this project: import it late.
+The only module here that imports urllib3, the slowest import of this project: import it late.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from helmpin.registry.errors import Failure, printable
 from helmpin.registry.types import Credential, RegistrySettings
 
 MAX_BODY = 4 * 1024 * 1024
-"""Bytes of a manifest, at most: what the OCI distribution specification tells registries to accept."""
+"""The largest manifest, in bytes, that the OCI distribution specification requires registries to accept."""
 _CHUNK = 64 * 1024
 CONNECT_TIMEOUT = 5.0
 """Seconds that a host may take to accept a connection."""
-MORE_TIME = "try again, or give it more time with --registry-timeout"
+MORE_TIME = "try again, or raise --registry-timeout"
+_REACH = "check that the registry is running and reachable from this machine (firewall, VPN, proxy)"
 
 
 class Answer(NamedTuple):
-    """One HTTP response, read whole."""
+    """One complete HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,9 +48,9 @@ class Answer(NamedTuple):
     """The WWW-Authenticate headers."""
     body: bytes
     method: str
-    """That of the request."""
+    """The method of the request."""
 
-    def __repr__(self) -> str:  # a token server's body is a secret
+    def __repr__(self) -> str:  # the body may be a token
         return f"Answer({self.status}, {len(self.body)} bytes)"
 
 
@@ -57,7 +58,7 @@ class Transport:
     """The connections of one run. Safe to use from many threads."""
 
     def __init__(self, settings: RegistrySettings, deadline: float, environ: Mapping[str, str] = os.environ) -> None:
-        """deadline: on time.monotonic(); no exchange outlasts it once close() is called then."""
+        """deadline: on time.monotonic(). Calling close() at the deadline ends every exchange that is still running."""
         self._settings, self._deadline, self._environ = settings, deadline, environ
         self._lock = threading.Lock()
         self._managers: dict[str, urllib3.PoolManager] = {}
@@ -68,16 +69,15 @@ class Transport:
         return self._deadline - time.monotonic()
 
     def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-        """Send one request and read its answer; no redirect is followed, nothing is tried again.
+        """Send one request and read the response, without following redirects or retrying.
 
-        Raises Failure: `unreachable`, `timeout` or `bad-answer`. Raises UsageError for certificate files that cannot be
-        read.
+        Raises Failure (`unreachable`, `timeout` or `bad-answer`), and UsageError for unusable certificate files.
         """
         left = self.remaining()
         if left <= 0:
-            raise Failure("timeout", "there was no time left to ask", MORE_TIME)
+            raise Failure("timeout", "no time left for this request", MORE_TIME)
         parts = urlsplit(url)
-        patience = max(left / 2, min(left, 1.0))  # so that a second try, or another mirror, is possible
+        patience = max(left / 2, min(left, 1.0))  # leaves time for a retry or another mirror
         enough = min(self._deadline, time.monotonic() + patience)
         try:
             response = self._manager(parts.scheme, parts.netloc).urlopen(
@@ -97,12 +97,12 @@ class Transport:
                 raise
             response.release_conn()
         except (exceptions.HTTPError, OSError, ValueError) as error:
-            raise failure(error, parts.netloc) from None
+            raise _failure(error, parts.netloc) from None
         challenges = response.headers.getlist("WWW-Authenticate")
         return Answer(response.status, response.headers, challenges, content, method)
 
     def close(self) -> None:
-        """Break every connection, also those that a thread is waiting on."""
+        """Close every connection, even those that a thread is waiting on."""
         for connection in list(self._connections):
             with suppress(OSError, ValueError):
                 if connection.sock is not None:
@@ -135,7 +135,7 @@ class Transport:
         return manager
 
     def _pool(self, base: Any) -> Any:
-        """A pool class whose connections are known to close()."""
+        """A pool class that registers its connections for close()."""
         connections = self._connections
         kind: type[HTTPConnection] = HTTPSConnection if base is HTTPSConnectionPool else HTTPConnection
 
@@ -151,25 +151,23 @@ class Transport:
 
 
 def _proxy(url: str) -> tuple[str, str]:
-    """A proxy's URL without its login, and the login as Proxy-Authorization wants it. Raises Failure."""
+    """A proxy's URL without its login, and the login as a Proxy-Authorization header. Raises Failure."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        why = "the proxy that the environment names is not the URL of an HTTP proxy"
-        raise Failure(
-            "unreachable", why, "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or NO_PROXY", down=True
-        ) from None
+        why = "the proxy in the environment is not a valid HTTP proxy URL"
+        todo = "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or exclude the registry with NO_PROXY"
+        raise Failure("unreachable", why, todo, down=True) from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    login = Credential(unquote(parts.username or ""), unquote(parts.password or ""))
+    login = Credential(username=unquote(parts.username or ""), password=unquote(parts.password or ""))
     return f"{parts.scheme}://{host}{port}", login.basic
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """The whole body. Raises Failure when it is larger than MAX_BODY or the deadline passes; what urllib3 raises
-    otherwise."""
+    """The complete body. Raises Failure if it exceeds MAX_BODY or the deadline passes, and whatever urllib3 raises."""
     length = response.headers.get("Content-Length", "")
     if (
         length.isdecimal()
@@ -178,42 +176,39 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
         and response.status == 200
         and response.length_remaining != 0
     ):
-        raise Failure(
-            "bad-answer",
-            f"the answer has {length} bytes; a manifest has at most {MAX_BODY}",
-            "look at what answers there",
-        )
+        raise _too_large(f"{length} bytes")
     chunks: list[bytes] = []
     size = 0
     while chunk := response.read1(_CHUNK):
         size += len(chunk)
         if size > MAX_BODY:
-            raise Failure(
-                "bad-answer",
-                f"the answer goes on after {MAX_BODY} bytes, the most that a manifest has",
-                "look at what answers there",
-            )
+            raise _too_large("more")
         if time.monotonic() > deadline:
-            raise Failure("timeout", "the answer came too slowly", MORE_TIME)
+            raise Failure("timeout", "the response arrived too slowly", MORE_TIME)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
+def _too_large(size: str) -> Failure:
+    why = f"the response is too large: {size}, and a manifest may have {MAX_BODY} bytes"
+    return Failure("bad-answer", why, "check which server answers at this address")
+
+
 def tls_context(settings: RegistrySettings) -> ssl.SSLContext:
-    """What settings say of TLS. Raises UsageError for files that cannot be used, naming where each was named."""
+    """The TLS context for these settings. Raises UsageError for unusable files, with the setting that names each."""
     try:
-        return _tls_context(*settings.certificates)
+        return load_tls_context(*settings.certificates)
     except UsageError as error:
         named = [f"{where}: {path}" for path, where in settings.named if path in error.where]
-        error.where = named or error.where
-        raise
+        raise UsageError(error.what, where=named or error.where, why=error.why) from None
 
 
 @functools.lru_cache
-def _tls_context(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
+def load_tls_context(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
     """The system's authorities and those of ca_file, and a client certificate."""
     context = ssl.create_default_context()
-    # From Python 3.13 on: refuses what private authorities often leave out (RFC 5280, 4.2.1.1), and Helm and docker take.
+    # On since Python 3.13. It rejects certificates without key identifiers (RFC 5280, 4.2.1.1), which private authorities
+    # often issue and Helm and Docker accept.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if ca_file:
         _load([ca_file], "certificate authorities", lambda: context.load_verify_locations(cafile=ca_file))
@@ -225,7 +220,7 @@ def _tls_context(ca_file: str | None, client_cert: str | None, client_key: str |
 
 
 def speaks_tls(host: str, timeout: float) -> bool:
-    """Whether a server answers a TLS handshake. Nothing is sent to it, and nothing of it trusted."""
+    """Whether a server answers a TLS handshake. Sends it nothing and trusts nothing it says."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -240,12 +235,12 @@ def speaks_tls(host: str, timeout: float) -> bool:
 
 
 def _load(paths: list[str], what: str, load: Callable[[], object]) -> None:
-    """Load PEM files. Raises UsageError for those that cannot be read or that do not fit together."""
+    """Load PEM files. Raises UsageError if they cannot be read or do not belong together."""
     at_fault = paths
     try:
         for path in paths:
             at_fault = [path]
-            Path(path).open("rb").close()  # ssl does not tell which of them it cannot open
+            Path(path).open("rb").close()  # ssl does not report which file it cannot open
         at_fault = paths
         load()
     except (OSError, ValueError) as error:
@@ -255,91 +250,69 @@ def _load(paths: list[str], what: str, load: Callable[[], object]) -> None:
 
 def _why_not_loaded(error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLError):
-        return "the key is not that of the certificate" if error.reason == "KEY_VALUES_MISMATCH" else "it is not PEM"
+        return "the key does not match the certificate" if error.reason == "KEY_VALUES_MISMATCH" else "not a PEM file"
     return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _no_password() -> str:
-    raise ValueError("the key is encrypted: helm-pin asks for no passphrase")
+    raise ValueError("the key is encrypted, and helm-pin does not prompt for a passphrase")
 
 
-def failure(error: Exception, host: str) -> Failure:
-    """What an exception of urllib3 or the system says about a host, for people. Never holds a header or a body."""
+def _failure(error: Exception, host: str) -> Failure:
+    """An exception of urllib3 or the system as a Failure. Never holds a header or a body."""
     if isinstance(error, Failure):
         return error
-    inner: BaseException = error
+    cause: BaseException | None = error
     if isinstance(error, exceptions.ProxyError):
-        via = error.original_error
-        return Failure(
-            "unreachable",
-            f"the proxy cannot be used for {host}: {_words(via)}",
-            "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
-            again=True,
-            down=True,
-        )
+        why = f"cannot use the proxy for {host}: {_reason(error.original_error)}"
+        return Failure("unreachable", why, "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", retryable=True, down=True)
     if isinstance(error, exceptions.NameResolutionError):
-        again = getattr(error.__cause__, "errno", None) == socket.EAI_AGAIN
-        todo = "check the registry's name, and that this machine's DNS works"
-        return Failure("unreachable", f"the host {host} is not known (DNS)", todo, again=again, down=True)
+        passing = getattr(error.__cause__, "errno", None) == socket.EAI_AGAIN
+        todo = "check the registry's name, and this machine's DNS"
+        return Failure("unreachable", f"cannot resolve {host} (DNS)", todo, retryable=passing, down=True)
     if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(error, exceptions.NewConnectionError):
-        return Failure(
-            "timeout", f"{host} does not take the connection within {CONNECT_TIMEOUT:g} s", _REACH, down=True
-        )
+        why = f"connection to {host} timed out after {CONNECT_TIMEOUT:g} s"
+        return Failure("timeout", why, _REACH, down=True)
     if isinstance(error, exceptions.NewConnectionError):
-        inner = error.__cause__ or error.__context__ or error
-        return Failure("unreachable", f"no connection to {host}: {_words(inner)}", _REACH, again=True, down=True)
+        cause = error.__cause__ or error.__context__ or error
+        why = f"cannot connect to {host}: {_reason(cause)}"
+        return Failure("unreachable", why, _REACH, retryable=True, down=True)
     if isinstance(error, (exceptions.ReadTimeoutError, TimeoutError)):
-        return Failure("timeout", f"{host} took the request and did not answer in time", MORE_TIME, again=True)
+        return Failure("timeout", f"no response from {host} in time", MORE_TIME, retryable=True)
     if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
         return _tls_failure(error, host)
     if isinstance(error, (exceptions.LocationValueError, ValueError, exceptions.HTTPWarning)):
-        return Failure(
-            "unreachable",
-            f"{printable(host)!r} is not an address that can be asked",
-            "check the registry's name and port",
-            down=True,
-        )
+        why = f"{printable(host)!r} is not a valid address"
+        return Failure("unreachable", why, "check the registry's name and port", down=True)
     if isinstance(error, exceptions.ProtocolError) and len(error.args) > 1 and isinstance(error.args[1], BaseException):
-        inner = error.args[1]
-    return Failure("unreachable", f"the connection to {host} broke: {_words(inner)}", "try again", again=True)
-
-
-_REACH = "check that the registry runs and that this machine may reach it (firewall, VPN, proxy)"
+        cause = error.args[1]
+    return Failure("unreachable", f"connection to {host} failed: {_reason(cause)}", "try again", retryable=True)
 
 
 def _tls_failure(error: BaseException, host: str) -> Failure:
     inner: Any = error.args[0] if error.args and isinstance(error.args[0], ssl.SSLError) else error
     if isinstance(inner, ssl.SSLCertVerificationError):
-        todo = "if a private authority signed it, name its file with --registry-ca-file"
-        return Failure(
-            "unreachable", f"the certificate of {host} is not trusted: {inner.verify_message}", todo, down=True
-        )
-    reason = getattr(inner, "reason", None) or "it failed"
+        why = f"the certificate of {host} is not trusted: {inner.verify_message}"
+        todo = "if a private certificate authority signed it, pass that authority's file with --registry-ca-file"
+        return Failure("unreachable", why, todo, down=True)
+    reason = getattr(inner, "reason", None) or "unknown reason"
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        return Failure(
-            "unreachable",
-            f"{host} does not speak TLS",
-            f"if it speaks plain HTTP, add --registry-plain-http {host}",
-            down=True,
-        )
+        todo = f"if it uses plain HTTP, add --registry-plain-http {host}"
+        return Failure("unreachable", f"{host} does not use TLS", todo, down=True)
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        todo = "if it wants a client certificate, give it with --registry-client-cert and --registry-client-key"
-        return Failure("unreachable", f"{host} refused the TLS handshake ({reason})", todo, down=True)
-    return Failure("unreachable", f"TLS with {host} failed: {reason}", "try again", again=True)
+        todo = "if it requires a client certificate, pass --registry-client-cert and --registry-client-key"
+        return Failure("unreachable", f"{host} rejected the TLS handshake ({reason})", todo, down=True)
+    return Failure("unreachable", f"TLS handshake with {host} failed: {reason}", "try again", retryable=True)
 
 
-def _words(error: BaseException | None) -> str:
-    """An error's own words, from a closed list: a server's text could hold what it was sent."""
+def _reason(error: BaseException | None) -> str:
+    """An exception in words from a closed list: its own text could repeat what a server sent."""
     if isinstance(error, exceptions.IncompleteRead) or type(error).__name__ == "IncompleteRead":
-        return "the answer was cut off"
+        return "the response was cut off"
     refused = re.match(r"Tunnel connection failed: (\d{3})\b", str(error)) if isinstance(error, OSError) else None
     if refused:
-        return f"it answered with HTTP {refused[1]}"
+        return f"it responded with HTTP {refused[1]}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    names = {
-        "RemoteDisconnected": "it was closed without an answer",
-        "BadStatusLine": "the answer is not HTTP",
-        "LineTooLong": "a line of the answer has no end",
-    }
-    return names.get(type(error).__name__, "the answer is not HTTP")
+    words = {"RemoteDisconnected": "closed without a response", "LineTooLong": "a line of the response is too long"}
+    return words.get(type(error).__name__, "the response is not HTTP")

@@ -1,4 +1,4 @@
-"""The data that goes into this room and comes out of it: settings, credentials, and what registries answer."""
+"""Data: how registries are reached, credentials, and what registries answer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ ORIGIN = "origin"
 
 
 class Credential(NamedTuple):
-    """What a keychain holds for a registry; which fields are set says what kind it is.
+    """One credential for a registry. Its secrets never show in a repr.
 
-    Username and password (HTTP Basic, RFC 7617), or an identity token, which a token server exchanges (OAuth2 refresh
-    token), or a registry token, which is sent to the registry as it is (Bearer).
+    A username and password (HTTP Basic, RFC 7617), an identity token, which a token server exchanges (OAuth2 refresh
+    token), or a registry token, which is sent to the registry unchanged (Bearer).
     """
 
     username: str = ""
@@ -21,7 +21,7 @@ class Credential(NamedTuple):
     identity_token: str = ""
     registry_token: str = ""
     source: str = ""
-    """Where it comes from, for people: a file, a credential helper, a Secret."""
+    """Where it comes from, for messages: a file, a credential helper, a Secret."""
 
     def __repr__(self) -> str:
         return f"Credential(from {self.source or 'nowhere'})"
@@ -34,14 +34,14 @@ class Credential(NamedTuple):
 
     @property
     def basic(self) -> str:
-        """The value of an Authorization header for HTTP Basic; '' when there is neither user name nor password."""
+        """The Authorization header for HTTP Basic; '' without a username and password."""
         if not (self.username or self.password):
             return ""
         return "Basic " + b64encode(f"{self.username}:{self.password}".encode()).decode()
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must not show anywhere, this credential's encoded form among them."""
+        """Every text that must never be shown, the encoded form of this credential included."""
         return tuple(text for text in (self.password, self.identity_token, self.registry_token, self.basic[6:]) if text)
 
 
@@ -49,26 +49,25 @@ class RegistrySettings(NamedTuple):
     """How registries are reached."""
 
     mirrors: tuple[tuple[str, str], ...] = ()
-    """(host, URL), in the order in which they are asked. The host is a reference's registry (`docker.io`) or `*` for
-    those that have no mirror of their own. URL is a mirror by containerd's convention (same path, `?ns=HOST`), with or
-    without a scheme, or `origin`: without it the registry itself is not asked."""
+    """(host, URL), in the order in which they are tried. The host is a reference's registry (`docker.io`), or `*` for
+    every registry without mirrors of its own. The URL is a mirror by containerd's convention (same path, `?ns=HOST`),
+    with or without a scheme, or `origin`; without `origin` the registry itself is never asked."""
     plain_http: frozenset[str] = frozenset()
-    """Hosts, with their port if they have one, that speak plain HTTP; loopback needs no mention."""
+    """Hosts, with their port if any, that use plain HTTP. Loopback does so by default."""
     ca_file: str | None = None
-    """PEM file of authorities that are trusted besides the system's."""
+    """PEM file of certificate authorities to trust in addition to the system's."""
     client_cert: str | None = None
-    """PEM file of a client certificate, shown to registries that ask for one."""
+    """PEM file of a client certificate, for registries that require one."""
     client_key: str | None = None
-    """PEM file of its key, where the certificate's file does not hold it."""
+    """PEM file of its key, unless the certificate's file contains it."""
     timeout: float = 30.0
-    """Seconds for one call of resolve or describe, whatever the number of references."""
+    """Seconds for one call of resolve or describe, however many references it has."""
     max_per_host: int = 64
-    """Requests to one host at a time, at most."""
+    """The most requests to one host at a time."""
     credentials: tuple[tuple[str, Credential], ...] = ()
-    """(registry, or registry and path prefix, with globs as in Kubernetes; credential): they go before every other
-    keychain."""
+    """(registry, or registry and path prefix, with globs as in Kubernetes; credential). They precede every keychain."""
     named: tuple[tuple[str, str], ...] = ()
-    """For messages: (a certificate file's path, where it was named: a flag, a variable, a file and its key)."""
+    """For messages: (path of a certificate file, the flag, variable or settings key that names it)."""
 
     @property
     def certificates(self) -> tuple[str | None, str | None, str | None]:
@@ -77,25 +76,24 @@ class RegistrySettings(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """What a registry gives for a reference."""
+    """What a reference points to."""
 
     digest: str
     media_type: str
 
 
 class Platform(NamedTuple):
-    """One image behind a reference."""
+    """One platform's image behind a reference."""
 
     platform: str
-    """os/architecture[/variant]; '' where nothing says."""
+    """os/architecture[/variant], or '' if the index does not state it."""
     manifest_digest: str
     config_digest: str | None
-    """None where the manifest was not read."""
+    """None if the manifest was not read."""
 
 
 class Described(NamedTuple):
-    """All that a runtime may report for a reference: the digest itself, its platforms' manifests and their
-    configurations."""
+    """Every digest that a runtime may report for a reference: its own, and its platforms' manifests and configurations."""
 
     digest: str
     media_type: str

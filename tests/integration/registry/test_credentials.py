@@ -46,7 +46,7 @@ class TestBasic:
     def test_none(self, protected: Server) -> None:
         error = error_of(f"{protected.host}/team/app:v1")
         assert (error.kind, error.status) == ("unauthorized", 401)
-        assert "none were found" in error.reason and f"docker login {protected.host}" in error.todo
+        assert "no credentials found" in error.reason and f"docker login {protected.host}" in error.todo
 
     def test_wrong(self, protected: Server, tmp_path: Path) -> None:
         error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, {protected.host: (USER, WRONG)}))

@@ -32,7 +32,7 @@ QUICK = RegistrySettings(timeout=3)
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second tries come sooner, so that the matrix takes seconds."""
-    monkeypatch.setattr("helmpin.registry.client._pauses", lambda: itertools.repeat(0.02))
+    monkeypatch.setattr("helmpin.registry.client.pauses", lambda: itertools.repeat(0.02))
 
 
 def good(request: Request, **headers: str) -> bytes:
@@ -79,7 +79,7 @@ class TestNoConnection:
         begun = time.monotonic()
         error = error_of(f"{host}/team/app:v1")
         assert time.monotonic() - begun < 5
-        assert error.kind == "unreachable" and "connection refused" in error.reason and "runs" in error.todo
+        assert error.kind == "unreachable" and "connection refused" in error.reason and "running" in error.todo
 
     def test_a_port_that_cannot_be(self) -> None:
         error = error_of("127.0.0.1:99999/team/app:v1", QUICK)
@@ -141,7 +141,7 @@ class TestBrokenConnection:
             return reset(peer)
 
         error = fails(answer)
-        assert error.kind == "unreachable" and "broke" in error.reason
+        assert error.kind == "unreachable" and "failed" in error.reason
 
     def test_a_body_that_is_cut_off(self) -> None:
         def answer(request: Request, peer: socket.socket) -> bytes | None:
@@ -454,7 +454,7 @@ class TestRedirects:
 
     def test_a_loop(self) -> None:
         error = fails(lambda request, _: response("302 Found", Location=request.target))
-        assert error.kind == "bad-answer" and "redirects more than" in error.reason
+        assert error.kind == "bad-answer" and "more than 5 redirects" in error.reason
 
     @pytest.mark.parametrize(
         "target",
@@ -601,7 +601,7 @@ class TestChallenges:
             error = error_of(f"{hostile.host}/team/app:v1", QUICK, chain)
             assert _seen(hostile) == []
         assert (error.kind, error.status) == ("unauthorized", 401)
-        assert "team/app" in error.reason and "in which way" in error.reason and "login" not in error.todo
+        assert "team/app" in error.reason and "WWW-Authenticate" in error.reason and "login" not in error.todo
 
     @pytest.mark.parametrize("entry", [{"auth": "YWxpY2U6czNjcjN0LXBhc3N3MHJk"}, {"identitytoken": SECRET}])
     def test_a_token_server_that_redirects_leads_no_credentials_away(self, entry: dict[str, str]) -> None:
@@ -622,7 +622,7 @@ class TestChallenges:
             error = error_of(
                 f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, {hostile.host: ("alice", SECRET)})
             )
-        assert error.kind == "bad-answer" and "http://192.0.2.1" in error.reason and "encrypted" in error.reason
+        assert error.kind == "bad-answer" and "http://192.0.2.1" in error.reason and "unencrypted" in error.reason
 
     @pytest.mark.parametrize(
         "body",

@@ -83,19 +83,19 @@ def test_not_asked_without_need(tmp_path: Path, helper: Helper) -> None:
 def test_one_that_knows_none(protected: Server, tmp_path: Path, helper: Helper) -> None:
     helper('print("credentials not found in native keychain"); sys.exit(1)')
     error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
-    assert error.kind == "unauthorized" and "none were found" in error.reason
+    assert error.kind == "unauthorized" and "no credentials found" in error.reason
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ('print(\'{"Username": "alice", "Secret": "s3cr3t-half\')', "not the JSON"),
-        ("print('[1, 2]')", "not the JSON"),
-        ('print(\'{"Username": "alice", "Secret": 7}\')', "not the JSON"),
-        ("print('[' * 50000)", "not the JSON"),
+        ('print(\'{"Username": "alice", "Secret": "s3cr3t-half\')', "not a credential in JSON"),
+        ("print('[1, 2]')", "not a credential in JSON"),
+        ('print(\'{"Username": "alice", "Secret": 7}\')', "not a credential in JSON"),
+        ("print('[' * 50000)", "not a credential in JSON"),
         ("print('the pin is s3cr3t'); print('s3cr3t', file=sys.stderr); sys.exit(3)", "status 3"),
         ("sys.stdout.buffer.write(bytes(range(256)) * 1000)", "more than"),
-        ("sys.stdout.buffer.write(b'\\xff\\xfe')", "not the JSON"),
+        ("sys.stdout.buffer.write(b'\\xff\\xfe')", "not a credential in JSON"),
     ],
     ids=["cut off", "a list", "a number", "deep", "fails", "endless", "binary"],
 )
@@ -145,7 +145,7 @@ def test_one_that_hangs_does_not_outlive_helm_pin(protected: Server, helper: Hel
     helper(HANGS.format(seconds=4712))
     command = [sys.executable, "-c", ASK, f"{protected.host}/team/app:v1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, "PYTHONPATH": "."})
-    assert "no answer for team/app within 1 s" in done.stdout, done.stderr
+    assert "no response for team/app within 1 s" in done.stdout, done.stderr
     assert not _sleeping("4712")
 
 
@@ -180,12 +180,12 @@ class TestPublicImages:
     @pytest.mark.parametrize(
         ("body", "words"),
         [
-            (None, "no such program on PATH"),
+            (None, "not found on PATH"),
             ("sys.exit(1)", "status 1"),
             ("print('error getting credentials'); sys.exit(1)", "status 1"),
-            ("print('junk')", "not the JSON"),
+            ("print('junk')", "not a credential in JSON"),
             ("sys.stdout.buffer.write(bytes(1000000))", "more than"),
-            ("time.sleep(30)", "did not answer within 1 s"),
+            ("time.sleep(30)", "no response within 1 s"),
         ],
         ids=["missing", "fails", "fails with words", "junk", "endless", "hangs"],
     )

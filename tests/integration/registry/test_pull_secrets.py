@@ -117,7 +117,7 @@ def test_one_of_somebody_else_is_not_used(
     """Nor any when nobody asked for it."""
     store(in_cluster, tmp_path, "other", config(private_registry.host))
     done = plan("--pull-secrets", spec="imagePullSecrets: [{name: absent}]")
-    assert done.status == 5 and "none were found" in done.stderr, done.stderr
+    assert done.status == 5 and "no credentials found" in done.stderr, done.stderr
 
 
 @pytest.mark.usefixtures("digest")

@@ -65,7 +65,7 @@ def test_what_docker_login_stored(private_registry: Server, unique: str, tmp_pat
     name, chain = f"{private_registry.host}/{unique}:v1", keychain(tmp_path / "docker", credsStore="pass")
 
     error = error_of(name, keychain=chain)  # its store is empty
-    assert error.kind == "unauthorized" and "none were found" in error.reason
+    assert error.kind == "unauthorized" and "no credentials found" in error.reason
 
     put(private_registry.host, USER, PASSWORD)
     assert digest_of(name, keychain=keychain(tmp_path / "docker", credsStore="pass")) == digest

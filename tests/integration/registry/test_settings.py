@@ -121,7 +121,7 @@ class TestClientCertificate:
         (tmp_path / ".helm-pin.yaml").write_text(f"registry-client-key: {key}\n")
         environ = {"HELM_PIN_REGISTRY_CLIENT_CERT": str(cert), "HELM_PIN_REGISTRY_CA_FILE": str(authority.file)}
         done = plan(workstation, tmp_path, **environ)
-        assert done.status == 2 and "the key is not that of the certificate" in done.stderr, done.stderr
+        assert done.status == 2 and "the key does not match the certificate" in done.stderr, done.stderr
         assert f"HELM_PIN_REGISTRY_CLIENT_CERT: {cert}" in done.stderr
         assert f".helm-pin.yaml, key registry-client-key: {key}" in done.stderr
 
@@ -164,7 +164,9 @@ class TestLogin:
         before = len(server.log.read_text())
         login = {"HELM_PIN_REGISTRY_USERNAME": f"registry.example={USER}", "HELM_PIN_REGISTRY_PASSWORD": PASSWORD}
         done = plan(workstation, tmp_path, **login)
-        assert done.status == 5 and "none were found" in done.stderr and f"docker login {server.host}" in done.stderr
+        assert (
+            done.status == 5 and "no credentials found" in done.stderr and f"docker login {server.host}" in done.stderr
+        )
         assert REFUSED not in server.log.read_text()[before:], "no password arrived"
 
     @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ class TestLogin:
         else:
             done = plan(workstation, tmp_path, *flags, **environ, **{way: WRONG})
         assert server.log and REFUSED in server.log.read_text()
-        assert done.status == 5 and "the credentials from --registry-username were refused" in done.stderr, done.stderr
+        assert done.status == 5 and "the credentials from --registry-username were rejected" in done.stderr, done.stderr
         assert "--registry-username" in seen.read_text() and "inherited" in seen.read_text()
         for text in (done.stdout, done.stderr, seen.read_text()):
             assert WRONG not in text and registry_servers.basic(USER, WRONG)[6:] not in text
@@ -208,7 +210,7 @@ class TestLogin:
         again = pin(in_cluster, tmp_path, "upgrade", "app", "./chart", HELM_PIN_REGISTRY_PASSWORD=PASSWORD, **login)
         assert again.status == 0, again.stderr
         stranger = pin(in_cluster, tmp_path, "rollback", "app", "--verify")
-        assert stranger.status == 5 and "none were found" in stranger.stderr, stranger.stderr
+        assert stranger.status == 5 and "no credentials found" in stranger.stderr, stranger.stderr
         back = pin(in_cluster, tmp_path, "rollback", "app", "--verify", STDIN, stdin=f"{PASSWORD}\n", **login)
         assert back.status == 0, back.stderr
 

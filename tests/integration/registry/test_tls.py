@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from helmpin.errors import UsageError
 from helmpin.registry import RegistrySettings
-from helmpin.registry.transport import _tls_context
+from helmpin.registry.transport import load_tls_context
 from tests.support import registry_servers
 from tests.support.asking import digest_of, error_of, keychain
 from tests.support.hostile import response, serve
@@ -64,11 +64,11 @@ def test_the_store_of_the_system(
     """SSL_CERT_FILE is where OpenSSL, and Go with it, find that store."""
     name_here(NAME)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    _tls_context.cache_clear()
+    load_tls_context.cache_clear()
     try:
         assert digest_of(_at(served, NAME))
     finally:
-        _tls_context.cache_clear()
+        load_tls_context.cache_clear()
 
 
 def test_one_that_is_not_trusted(served: Server, name_here: Named) -> None:
@@ -120,7 +120,9 @@ class TestClientCertificate:
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(None, "No such file"), ("", "not PEM"), ("junk", "not PEM")], ids=["missing", "empty", "junk"]
+    ("content", "why"),
+    [(None, "No such file"), ("", "not a PEM file"), ("junk", "not a PEM file")],
+    ids=["missing", "empty", "junk"],
 )
 @pytest.mark.parametrize("field", ["ca_file", "client_cert"])
 def test_files_that_cannot_be_used(tmp_path: Path, name_here: Named, content: str | None, why: str, field: str) -> None:
@@ -164,7 +166,7 @@ class TestPlainHttp:
         name_here(NAME)
         with registry_servers.distribution(images) as plain:
             error = error_of(_at(plain, NAME))
-        assert error.kind == "unreachable" and "does not speak TLS" in error.reason
+        assert error.kind == "unreachable" and "does not use TLS" in error.reason
         assert f"--registry-plain-http {NAME}:" in error.todo
 
     def test_when_asked_for(self, images: Path, name_here: Named) -> None:
@@ -208,4 +210,4 @@ def test_a_redirect_into_this_machine_or_into_the_clear(authority: Authority, na
             RegistrySettings(ca_file=str(authority.file), timeout=5),
         )
         assert len(hostile.requests) <= 2
-    assert error.kind == "bad-answer" and "redirects" in error.reason
+    assert error.kind == "bad-answer" and "redirect" in error.reason

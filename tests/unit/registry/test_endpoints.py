@@ -13,7 +13,7 @@ from helmpin.registry.types import RegistrySettings
 def urls(reference: str, *mirrors: tuple[str, str], plain: frozenset[str] = frozenset()) -> list[str]:
     parsed = Reference.parse(reference)
     settings = RegistrySettings(mirrors=mirrors, plain_http=plain)
-    return [endpoint.url(parsed.repository, "manifests", parsed.identifier) for endpoint in endpoints(parsed, settings)]
+    return [endpoint.manifest_url(parsed.repository, parsed.identifier) for endpoint in endpoints(parsed, settings)]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from helmpin.image.reference import InvalidReference, Reference, split, valid_digest
 from helmpin.registry import challenge, manifest
-from helmpin.registry.endpoints import check_named, is_inside
+from helmpin.registry.endpoints import check_target, is_inside
 from helmpin.registry.errors import Failure
 from helmpin.registry.http_errors import error_document
 from helmpin.registry.types import RegistrySettings
@@ -134,7 +134,7 @@ def reads_challenge(text: str) -> bool:
     if chosen is None or chosen.scheme == "basic":
         return bool(chosen)
     by = "https://registry.example/v2/"
-    realm = _or_refusal(Failure, check_named, chosen.parameters["realm"], by, RegistrySettings(), "it names")
+    realm = _or_refusal(Failure, check_target, chosen.parameters["realm"], by, RegistrySettings(), "the token server")
     if isinstance(realm, Failure):
         assert realm.kind == "bad-answer"
         return False

@@ -120,12 +120,12 @@ def test_configurations_without_credentials(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("{", "it is not JSON"),
-        ("[" * 100_000, "it is not JSON"),
-        ("[]", "it is not a docker configuration"),
-        ('{"auths": []}', "it is not a docker configuration"),
-        ('{"auths": {"ghcr.io": "s3cr3t"}}', "the entry for 'ghcr.io' is not a credential"),
-        ('{"auths": {"ghcr.io": {"password": ["s3cr3t"]}}}', "the entry for 'ghcr.io' is not a credential"),
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "not a Docker configuration"),
+        ('{"auths": []}', "not a Docker configuration"),
+        ('{"auths": {"ghcr.io": "s3cr3t"}}', "invalid entry for 'ghcr.io'"),
+        ('{"auths": {"ghcr.io": {"password": ["s3cr3t"]}}}', "invalid entry for 'ghcr.io'"),
         ('{"auths": {"ghcr.io": {"auth": "s3cr3t!"}}}', "the `auth` for 'ghcr.io' is not base64 of user:password"),
         ('{"auths": {"ghcr.io": {"auth": "czNjcjN0"}}}', "the `auth` for 'ghcr.io' is not base64 of user:password"),
         ('{"auths": {"ghcr.io": {"auth": "/////w=="}}}', "the `auth` for 'ghcr.io' is not base64 of user:password"),
@@ -135,13 +135,13 @@ def test_configurations_that_cannot_be_read(text: str, why: str) -> None:
     (failure,) = ConfigFile("/home/me/.docker/config.json", text).find("ghcr.io", "a")
     assert isinstance(failure, Failure)
     assert failure.kind == "unauthorized"
-    assert failure.reason == f"the credentials in /home/me/.docker/config.json cannot be read: {why}"
+    assert failure.reason == f"cannot read the credentials in /home/me/.docker/config.json: {why}"
     assert "s3cr3t" not in failure.reason + failure.todo + repr(failure)
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     (failure,) = ConfigFile(str(tmp_path)).find("ghcr.io", "a")
-    assert isinstance(failure, Failure) and "cannot be read: is a directory" in failure.reason.lower()
+    assert isinstance(failure, Failure) and failure.reason.lower().endswith(": is a directory")
     assert list(ConfigFile(str(tmp_path / "absent")).find("ghcr.io", "a")) == []
 
 
@@ -184,7 +184,7 @@ def test_pull_secrets_of_both_kinds() -> None:
     assert found(keychain, "ghcr.io/a") == ["new", "old"]
     assert found(keychain, "nginx") == ["hub"]
     assert [found.source for found in keychain.find("ghcr.io", "a")] == ["Secret a/new", "Secret a/old"]
-    with pytest.raises(Failure, match=r"Secret a/bad cannot be read.*'ghcr.io' is not base64"):
+    with pytest.raises(Failure, match=r"credentials in Secret a/bad: .*'ghcr.io' is not base64"):
         pull_secrets([("Secret a/bad", {"auths": {"ghcr.io": {"auth": "?"}}})])
 
 
@@ -229,5 +229,5 @@ class TestHelpers:
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", "a b", "$(id)", "x\0y"])
 def test_a_helper_with_an_odd_name_is_not_run(name: str) -> None:
-    with pytest.raises(Failure, match="no such program on PATH"):
+    with pytest.raises(Failure, match="not found on PATH"):
         credential_helpers.get(name, "ghcr.io")

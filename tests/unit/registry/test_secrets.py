@@ -7,8 +7,8 @@ import traceback
 import pytest
 
 from helmpin.image.reference import Reference
-from helmpin.registry.auth import Shown, Token
-from helmpin.registry.errors import MAX_LENGTH, RegistryError, clean, printable
+from helmpin.registry.auth import SentAuth, Token
+from helmpin.registry.errors import MAX_LENGTH, RegistryError, printable, redact
 from helmpin.registry.http_errors import error_document
 from helmpin.registry.transport import Answer
 from helmpin.registry.types import Credential, RegistrySettings
@@ -23,7 +23,7 @@ CREDENTIAL = Credential("alice", SECRET, SECRET, SECRET, "a file")
         CREDENTIAL,
         RegistrySettings(credentials=(("ghcr.io", CREDENTIAL),)),
         Token(("", "", "", CREDENTIAL), SECRET, 0),
-        Shown(f"Bearer {SECRET}", CREDENTIAL, Token(("", "", "", CREDENTIAL), SECRET, 0)),
+        SentAuth(f"Bearer {SECRET}", CREDENTIAL, Token(("", "", "", CREDENTIAL), SECRET, 0)),
         Answer(200, {"Set-Cookie": SECRET}, [], SECRET.encode(), "GET"),
     ],
 )
@@ -54,11 +54,11 @@ def test_what_is_secret_of_a_credential() -> None:
     ],
 )
 def test_clean(text: str, cleaned: str) -> None:
-    assert clean(text, {SECRET, "pw", "café", ""}) == cleaned
+    assert redact(text, {SECRET, "pw", "café", ""}) == cleaned
 
 
 def test_what_is_long_is_cut_after_cleaning() -> None:
-    text = clean("x" * (MAX_LENGTH - 6) + SECRET + "y" * 100, {SECRET})
+    text = redact("x" * (MAX_LENGTH - 6) + SECRET + "y" * 100, {SECRET})
     assert len(text) == MAX_LENGTH
     assert "hunt" not in text
 

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from helmpin.registry import session
-from helmpin.registry.singleflight import Once
+from helmpin.registry.singleflight import SingleFlight
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_nothing_to_do() -> None:
 
 class TestOnce:
     def test_made_once_for_all_threads(self) -> None:
-        once: Once[object] = Once()
+        once: SingleFlight[object] = SingleFlight()
         made: Counter[str] = Counter()
 
         def make() -> object:
@@ -100,26 +100,26 @@ class TestOnce:
         assert made["x"] == 1
 
     def test_keys_do_not_wait_for_one_another(self) -> None:
-        once: Once[str] = Once()
+        once: SingleFlight[str] = SingleFlight()
         release = threading.Event()
         threading.Thread(target=once.get, args=("slow", lambda: str(release.wait(30))), daemon=True).start()
         assert once.get("quick", lambda: "done") == "done"
         release.set()
 
     def test_an_exception_is_kept(self) -> None:
-        once: Once[int] = Once()
+        once: SingleFlight[int] = SingleFlight()
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 once.get("x", lambda: 1 // 0)
 
     def test_what_is_no_longer_good_is_made_anew(self) -> None:
-        once: Once[list[int]] = Once()
+        once: SingleFlight[list[int]] = SingleFlight()
         first = once.get("x", lambda: [1])
         assert once.get("x", lambda: [2], lambda value: value == [1]) is first
         assert once.get("x", lambda: [2], lambda value: value == [2]) == [2]
 
     def test_drop_only_what_is_meant(self) -> None:
-        once: Once[list[int]] = Once()
+        once: SingleFlight[list[int]] = SingleFlight()
         first = once.get("x", lambda: [1])
         once.drop("x", [1])
         assert once.get("x", lambda: [2]) is first
