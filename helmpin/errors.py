@@ -20,14 +20,16 @@ class HelmPinError(Exception):
         self.todo = todo
 
     def message(self) -> str:
-        """The message as printed after `Error: `; continuation lines are indented."""
-        lines = [self.what]
-        lines += [f"  at    {place}" for place in self.where]
+        """The message as printed after `Error: `; continuation lines are indented, and control characters escaped."""
+        from helmpin.output import one_line, printable
+
+        lines = [one_line(self.what)]
+        lines += [f"  at    {one_line(place)}" for place in self.where]
         if self.why:
             lines += ["  why   " + self.why.rstrip().replace("\n", "\n        ")]
         if self.todo:
             lines += ["  next  " + self.todo.rstrip().replace("\n", "\n        ")]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class HelmFailed(HelmPinError):

@@ -1,17 +1,40 @@
-"""Printing: results on standard output, everything else on standard error."""
+"""Printing: results on standard output, everything else on standard error.
+
+Names, images and messages come from charts, clusters and registries. So what is printed for people has its control characters
+escaped, and starts no command of a CI system that reads its log.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a terminal's cursor or changes the order of its text (C0 and C1 without tab and newline, Unicode's bidirectional
+controls and line separators), and what cannot be printed at all (surrogates)."""
+_LINE_COMMAND = re.compile(r"(?m)^([^\S\n]*):(?=:)")
+_COMMAND = re.compile(r"##(?=\w*\[)")
+"""`::command::` at a line's start and `##[command]` anywhere (GitHub's runner, ActionCommand.cs; Azure has `##vso[`)."""
+
+
+def printable(text: str) -> str:
+    """`text`, which may have several lines, as it may be printed: what it must not do is escaped visibly (`\\x1b`)."""
+    text = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    return _COMMAND.sub(r"#\\x23", _LINE_COMMAND.sub(r"\1\\x3a", text))
+
+
+def one_line(text: str) -> str:
+    """`printable`, with newlines and tabs escaped too."""
+    return printable(text.replace("\n", "\\n").replace("\t", "\\t"))
+
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as helm and kubectl print them: upper-case headers, three spaces between, no lines."""
-    cells = [list(headers), *[list(map(str, row)) for row in rows]]
+    cells = [list(headers), *[[one_line(str(cell)) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     return "\n".join(
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
@@ -19,17 +42,34 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def as_json(data: Any) -> str:
-    """Indented JSON."""
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    """Indented JSON, in which no text can do anything to a terminal or a CI system."""
+    text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False))
+    return _COMMAND.sub(r"#\\u0023", text)
 
 
 def as_yaml(data: Any) -> str:
-    """YAML in block style, keys in their order, no line broken."""
+    """YAML in block style, keys in their order, no line broken: Helm reads every string back as it was, and what `as_json`
+    escapes is escaped too."""
     import yaml
 
-    return yaml.dump(
-        data, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 20
+    class Dumper(yaml.CSafeDumper):
+        """Puts in double quotes what is not plain text for everybody."""
+
+    def represent(_: Any, text: str) -> yaml.ScalarNode:
+        return yaml.ScalarNode("tag:yaml.org,2002:str", text, style=None if _is_plain(text) else '"')
+
+    Dumper.add_representer(str, represent)
+    text = yaml.dump(
+        data, Dumper=Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 20
     ).rstrip("\n")
+    text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _COMMAND.sub(r"#\\x23", text)
+
+
+def _is_plain(text: str) -> bool:
+    from helmpin import kube_yaml
+
+    return one_line(text) == text and isinstance(kube_yaml.plain(text), str)
 
 
 def show(data: Any, form: str) -> None:
@@ -37,20 +77,26 @@ def show(data: Any, form: str) -> None:
     print(as_json(data) if form == "json" else as_yaml(data))
 
 
+def write(text: str) -> None:
+    """Print a result for people on standard output."""
+    print(printable(text))
+
+
 def say(text: str) -> None:
-    """A line for the person who watches, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the person who watches, on standard error."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def progress(text: str) -> None:
     """A passing line on a terminal, overwritten by the next; nothing elsewhere."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{one_line(text)}", end="", file=sys.stderr, flush=True)
 
 
 def colour(text: str, code: str) -> str:
     """`text` in an ANSI colour on a terminal, unless NO_COLOR is set (no-color.org)."""
-    return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+    shown = one_line(text)
+    return f"\x1b[{code}m{shown}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else shown
 
 
 def short(digest: str) -> str:

@@ -110,7 +110,7 @@ def _table(audits: Sequence[Audit]) -> str:
                 where = f"{audit.context}  " if several else ""
                 colour = COLOURS.get(r.kinds[0], "33")
                 lines += ["", output.colour(f"{where}{r.namespace}/{r.name}", colour)]
-                lines += [f"  {finding.kind:<9} {finding.text}" for finding in r.findings]
+                lines += [output.printable(f"  {finding.kind:<9} {finding.text}") for finding in r.findings]
     return "\n".join([*lines, *_comparison(audits)])
 
 
@@ -124,7 +124,10 @@ def _comparison(audits: Sequence[Audit]) -> list[str]:
     lines = ["", output.table(headers, cells)]
     for row in rows:
         if not row.same and None not in row.sides:
-            lines += [f"  {row.name}: {image}: {' | '.join(map(_short, d))}" for image, d in row.differing.items()]
+            lines += [
+                output.printable(f"  {row.name}: {image}: {' | '.join(map(_short, d))}")
+                for image, d in row.differing.items()
+            ]
     return lines
 
 

@@ -28,7 +28,7 @@ def run(request: Request) -> int:
             _check_values(plan, partial=request.options["partial"])
             print(output.as_yaml(plan.values_file()))
         elif form == "table":
-            print(_table(plan, verbose=request.options["verbose"]))
+            output.write(_table(plan, verbose=request.options["verbose"]))
         else:
             output.show(describe(plan), form)
             if beyond := plan.beyond_values():

@@ -102,9 +102,9 @@ def _print(stored: Stored, checks: list[Check]) -> None:
     print(f"Release {stored.release}, revision {stored.revision} ({stored.status})")
     for check in checks:
         verdict = output.colour(f"{check.verdict:<12}", MARKS.get(check.verdict, "33"))
-        print(f"  {check.name:<10} {verdict} {check.summary}")
+        print(f"  {check.name:<10} {verdict} {output.printable(check.summary)}")
         for detail in (*check.details, *(f"not read: {words}" for words in check.unread)):
-            print(f"             {detail}")
+            output.write(f"             {detail}")
     print(f"{sum(check.verdict == OK for check in checks)} of {len(checks)} checks ok")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from collections.abc import Sequence
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
 from helmpin.kube_yaml import read_first
+from helmpin.output import as_yaml
 from scripts.devtools.binaries import binary
 
-TEMPLATE = (
-    "read: {{ $all := list }}{{ range .Values.docs }}{{ $all = append $all (fromYaml .) }}{{ end }}{{ toJson $all }}\n"
-)
+TEMPLATE = """\
+written: {{ toJson .Values.written | b64enc }}
+{{- $all := list }}{{ range .Values.docs }}{{ $all = append $all (fromYaml .) }}{{ end }}
+read: {{ toJson $all }}
+"""
 ANIMALS = """\
 y n Y N yes No ON off True FALSE tRue ~ null Null nuLL 0 00 08 09.5 0o17 0o8 017 0x1F 0X1f 0x 0x_ 0_ 0_0 1_000 _1 -_1 +1 -0 -0.0
 +-1 1e3 1E3 1.e5 1. .5 ._5 .5_0 .5_ .5e1_0 . .. +.5 -.5 1.10 1e999 -1e999 .1e999 1e-999 1__0 1_ 0_x1 0x1_F 0.1_0 1e1_0 1__e5
@@ -29,6 +33,7 @@ y n Y N yes No ON off True FALSE tRue ~ null Null nuLL 0 00 08 09.5 0o17 0o8 017
 "" '' .inf -.INF .nan 1e-7 16777217 3.14159265358979 1e39 1.0
 """
 ZOO = ANIMALS.split()
+ODD = ["a\nb", "\x1b[31m", "\u202e", "\x85", "::x::", "##[x]", "\U0001f600", "\x7f", " ", "a: b", "- x", "#", "\ufeff"]
 BARE_TAGS = ["!!str", "!!int", "!!null", "!!float", "!!binary", "!!set", "!!omap", "!!timestamp", "!", "!x"]
 WORDS = st.one_of(
     st.sampled_from(ZOO),
@@ -69,11 +74,15 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def read_by(helm: Path, chart: Path, documents: Sequence[str]) -> list[Any]:
-    (chart / "values.yaml").write_text(json.dumps({"docs": documents}))
+def run(helm: Path, chart: Path) -> str:
     done = subprocess.run([helm, "template", chart], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return list(json.loads(done.stdout.partition("read: ")[2]))
+    return done.stdout
+
+
+def read_by(helm: Path, chart: Path, documents: Sequence[str]) -> list[Any]:
+    (chart / "values.yaml").write_text(json.dumps({"docs": documents}))
+    return list(json.loads(run(helm, chart).partition("read: ")[2]))
 
 
 def agree(helm: Path, chart: Path, documents: Sequence[str]) -> None:
@@ -103,14 +112,22 @@ def test_every_animal_of_the_zoo(helm: Path, chart: Path) -> None:
     agree(helm, chart, [*values, *keys, *tagged, *bare])
 
 
+def test_what_is_written_comes_back(helm: Path, chart: Path) -> None:
+    strings = [*ZOO, *BARE_TAGS, *ODD, *(f"{odd}{odd}" for odd in ODD), *(f"x{odd}x" for odd in ODD)]
+    written = {"list": strings, "keys": dict.fromkeys(strings, 1)}
+    (chart / "values.yaml").write_text(as_yaml({"docs": [], "written": written}))
+    printed = run(helm, chart).partition("written: ")[2].splitlines()[0]
+    assert json.loads(base64.b64decode(printed)) == written
+
+
 @settings(
-    max_examples=25,
+    max_examples=12,
     phases=[Phase.explicit, Phase.generate],  # helm would run hundreds of times to make a failing batch smaller
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-@given(st.lists(DOCUMENTS, min_size=60, max_size=60))
+@given(st.lists(DOCUMENTS, min_size=100, max_size=100))
 def test_generated_documents(helm: Path, chart: Path, documents: list[str]) -> None:
     agree(helm, chart, documents)
