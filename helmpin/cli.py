@@ -269,7 +269,10 @@ COMMANDS: dict[str, Command] = {
     "lint": Command(
         "CHART… [flags]",
         "report image tags that can move, for CI",
-        "Renders each chart and reports every image whose tag can move; exit status 3 when there is one. Asks no registry.",
+        "Renders each chart and reports every image whose tag can move; exit status 3 when there is one, else 1 when a chart\n"
+        "could not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
+        "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
+        "Asks no registry.",
         ("template",),
         (
             Option(

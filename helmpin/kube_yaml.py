@@ -116,7 +116,7 @@ class _Reader:
         if kind is ScalarEvent:
             value = _scalar(event)
             if type(value) is float and not key and not math.isfinite(value):
-                raise _Invalid(event, f"JSON has no number `{event.value}`")
+                value = event.value  # JSON has no such number: helm template prints it, and no cluster takes it
         elif depth == MAX_DEPTH:
             raise _Invalid(event, f"nested more than {MAX_DEPTH} levels deep")
         else:

@@ -1,0 +1,230 @@
+"""helm pin lint on real helms: many charts at once, values that can be read once, and text that means harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from scripts.devtools.binaries import binary
+from tests.support.workstation import CHECKOUT, Finished, environment
+from tests.unit.test_lint import read
+from tests.unit.test_output import harmless
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {containers: [{name: c, image: %s}]}\n"
+VALUES = "image: {{ .Values.image | quote }}"
+Pin = Callable[..., Finished]
+
+
+@pytest.fixture(scope="module", params=["helm3", "helm4"])
+def homes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment that Helm 3, then Helm 4, gives helm-pin; temporary files go to a folder of their own."""
+    home = tmp_path_factory.mktemp(request.param)
+    own = {f"HELM_{kind}_HOME": str(home / kind) for kind in ("DATA", "CONFIG", "CACHE")}
+    (home / "tmp").mkdir()
+    return {
+        **environment(),
+        **own,
+        "HELM_BIN": str(binary(request.param)),
+        "TMPDIR": str(home / "tmp"),
+        "HOME": str(home),
+    }
+
+
+@pytest.fixture
+def pin(homes: Mapping[str, str], tmp_path: Path) -> Pin:
+    """`helm pin ARGS` in tmp_path, however it ends; nothing is left in the temporary folder."""
+
+    def run(*args: str, stdin: IO[bytes] | int = subprocess.DEVNULL, text: str | None = None) -> Finished:
+        command = [sys.executable, CHECKOUT / "helmpin", *args]
+        into: dict[str, Any] = {"stdin": stdin} if text is None else {"input": text.encode()}
+        done = subprocess.run(command, cwd=tmp_path, env=homes, capture_output=True, timeout=120, **into)
+        assert list(Path(homes["TMPDIR"]).iterdir()) == []
+        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def make(folder: Path, *templates: str, kind: str = "application", values: str = "") -> Path:
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {folder.name}\nversion: 1.0.0\ntype: {kind}\n")
+    (folder / "values.yaml").write_text(values)
+    for number, template in enumerate(templates):
+        (folder / "templates" / f"{number}.yaml").write_text(template)
+    return folder
+
+
+@pytest.fixture
+def charts(tmp_path: Path) -> list[str]:
+    """What charts/* of a repository holds, as a shell gives it."""
+    folder = tmp_path / "charts"
+    make(folder / "broken", "{{ fail `no` }}")
+    make(folder / "common", kind="library")
+    make(folder / "invalid", "a: [\n")
+    make(folder / "last", POD % ("z", "team/z:edge"))
+    make(folder / "needs", POD % ("needs", '"team/a:{{ required "give a tag" .Values.tag }}"'))
+    make(folder / "pinned", POD % ("p", "team/p:1.2.3"))
+    make(folder / "web", POD % ("web", "team/web:latest"))
+    (folder / "docs").mkdir()
+    (folder / "README.md").write_text("# charts\n")
+    (folder / "empty.tgz").touch()
+    return sorted(f"charts/{path.name}" for path in folder.iterdir())
+
+
+FOUND = ["charts/last/templates/0.yaml", "charts/web/templates/0.yaml"]
+FAILED = ["charts/broken", "charts/invalid", "charts/needs"]
+SKIPPED = ["charts/README.md", "charts/common", "charts/docs", "charts/empty.tgz"]
+
+
+def test_a_folder_of_charts(pin: Pin, charts: Sequence[str]) -> None:
+    done = pin("lint", *charts)
+    assert done.status == 3
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == FOUND
+    lines = done.stderr.splitlines()
+    assert sorted(line.split()[1].rstrip(":") for line in lines if line.startswith("Skipped ")) == SKIPPED
+    assert sorted(line.split()[1].rstrip(":") for line in lines if line.startswith("Error: ")) == FAILED
+    assert "give a tag" in done.stderr and "Traceback" not in done.stderr
+    assert lines[-1] == ("2 images with a tag that can move in 3 charts; 3 charts could not be linted; 4 skipped")
+
+
+def test_a_folder_of_charts_for_programs(pin: Pin, charts: Sequence[str]) -> None:
+    github = pin("lint", *charts, "-o", "github")
+    commands = [read(line) for line in github.stdout.splitlines()]
+    assert [command.properties["file"] for command in commands] == [*FOUND, *FAILED]
+    assert "give a tag" in commands[-1].data
+    assert [finding["file"] for finding in json.loads(pin("lint", *charts, "-o", "json").stdout)] == FOUND
+    (run,) = json.loads(pin("lint", *charts, "-o", "sarif").stdout)["runs"]
+    assert len(run["results"]) == 2 and len(run["invocations"][0]["toolExecutionNotifications"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        (["pinned", "common", "README.md"], 0),
+        (["common"], 0),
+        (["pinned", "needs"], 1),
+        (["web", "needs"], 3),
+        (["away", "web"], 3),
+        (["away"], 1),
+        (["docs", "README.md"], 1),
+    ],
+)
+def test_exit_status(names: Sequence[str], status: int, pin: Pin, charts: Sequence[str]) -> None:
+    assert charts
+    assert pin("lint", *(f"./charts/{name}" for name in names)).status == status
+
+
+def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
+    subprocess.run(
+        [homes["HELM_BIN"], "package", "charts/web"], cwd=tmp_path, env=homes, check=True, capture_output=True
+    )
+    done = pin("lint", "web-1.0.0.tgz", *charts[:1])
+    assert done.stdout == "web-1.0.0.tgz/templates/0.yaml: Pod/web: team/web:latest: tag latest moves by design\n"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[str]:
+    """Two charts whose image is a value."""
+    for name in ("one", "two"):
+        make(tmp_path / name, POD % (name, "{{ .Values.image | quote }}"), values="image: team/app:1.2.3\n")
+    return ["one", "two"]
+
+
+GIVEN = "image: team/app:stable\n"
+BOTH = ["one/templates/0.yaml", "two/templates/0.yaml"]
+
+
+def found(done: Finished) -> list[str]:
+    assert "Traceback" not in done.stderr
+    return [line.partition(": ")[0] for line in done.stdout.splitlines() if "team/app:stable" in line]
+
+
+@pytest.mark.parametrize("flags", [["-f", "-"], ["--values=-"], ["-f", "/dev/stdin"], ["-f", "-", "-f", "-"], ["-f-"]])
+def test_standard_input_is_read_once(flags: Sequence[str], pin: Pin, two: Sequence[str]) -> None:
+    assert found(pin("lint", *two, *flags, text=GIVEN)) == BOTH
+
+
+@pytest.mark.parametrize("flag", ["image=-", "other=/dev/null,image=-", "image=/dev/stdin"])
+def test_standard_input_as_one_value(flag: str, pin: Pin, two: Sequence[str]) -> None:
+    assert found(pin("lint", *two, "--set-file", flag, text="team/app:stable")) == BOTH
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_a_file_as_standard_input(path: str, pin: Pin, two: Sequence[str], tmp_path: Path) -> None:
+    (tmp_path / "given.yaml").write_text(GIVEN)
+    with (tmp_path / "given.yaml").open("rb") as file:
+        assert found(pin("lint", *two, "-f", path, stdin=file)) == BOTH
+
+
+def test_a_named_pipe_among_files(pin: Pin, two: Sequence[str], tmp_path: Path) -> None:
+    pipe = tmp_path / "a pipe, with a comma"
+    os.mkfifo(pipe)
+    (tmp_path / "first.yaml").write_text("image: team/app:1.0.0\n")
+    writer = threading.Thread(target=pipe.write_text, args=(GIVEN,))
+    writer.start()
+    assert found(pin("lint", *two, "-f", 'first.yaml,"a pipe, with a comma"')) == BOTH
+    writer.join()
+
+
+def test_values_that_cannot_be_read(pin: Pin, two: Sequence[str]) -> None:
+    done = pin("lint", *two, "-f", "/dev/fd/99")
+    assert (done.status, done.stdout) == (1, "") and "/dev/fd/99" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "flag", [["--output-dir", "out"], ["--wait"], ["--timeout", "5m"], ["-g"], ["--description", "x"]]
+)
+def test_flags_without_effect_are_refused(flag: Sequence[str], pin: Pin, two: Sequence[str], tmp_path: Path) -> None:
+    done = pin("lint", *two, *flag)
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: --") and "has no effect on lint" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_flags_that_shape_the_render_work(pin: Pin, two: Sequence[str]) -> None:
+    assert found(pin("lint", *two, "--set", "image=team/app:stable", "--kube-version", "1.30.0", "--no-hooks")) == BOTH
+
+
+HOSTILE = r'"web:latest\n::stop-commands::x\n\e[31mred\u202e ##[add-mask]x"'
+
+
+@pytest.mark.parametrize("form", ["text", "github", "json", "sarif"])
+def test_text_that_means_harm(form: str, pin: Pin, tmp_path: Path) -> None:
+    make(tmp_path / "evil", POD % (HOSTILE, HOSTILE))
+    make(tmp_path / "worse", f"{{{{ fail {HOSTILE} }}}}".replace(r"\e", r"\x1b"))
+    done = pin("lint", "evil", "worse", "-o", form)
+    assert done.status == 3
+    harmless(done.stderr)
+    lines = done.stdout.splitlines()
+    if form == "github":
+        assert len(lines) == 2 and all(line.startswith("::error file=") for line in lines)
+    harmless("\n".join(line.removeprefix("::error ") for line in lines))
+
+
+def test_what_is_no_image_of_a_chart(pin: Pin, tmp_path: Path) -> None:
+    policy = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec: {containers: [{image: '*:latest'}]}\n"
+    task = "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t}\nspec: {steps: [{name: s, image: go}, {image: %s}]}\n"
+    make(tmp_path / "app", policy, task % "$(params.image)")
+    done = pin("lint", "app")
+    assert done.stdout.splitlines() == [
+        "app/templates/1.yaml: Task/t: go: no tag, so latest",
+        "app/templates/1.yaml: Task/t: $(params.image): not an image yet: Tekton fills in a parameter",
+    ]
+
+
+@pytest.mark.parametrize("tag", ["1234e56", "20261125094501"])
+def test_a_tag_that_is_a_number(tag: str, pin: Pin, tmp_path: Path) -> None:
+    make(tmp_path / "app", POD % ("web", '"team/app:{{ .Values.tag }}"'), values=f"tag: {tag}\n")
+    assert "the value is read as a number; quote it" in pin("lint", "app").stdout
+
+
+def test_a_number_that_printf_prints(pin: Pin, tmp_path: Path) -> None:
+    make(tmp_path / "app", POD % ("web", '{{ printf "team/app:%s" .Values.tag | quote }}'), values="tag: 1.10\n")
+    assert "the value is read as a number; quote it" in pin("lint", "app").stdout

@@ -1,0 +1,68 @@
+"""What went wrong, told from the text that came out."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.image.hints import filled_in, number_hint
+
+NAMES = ["app", "example.com:5000/team/app"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "tag",
+    ["1.234e+56", "6.1e+10", "2.0261125094501e+13", "1e+06", "1e-07", "1e+100", "%!s(float64=1.25)", "%!s(int64=83)"]
+    + ["%!s(float64=6.1e+10)", "%!q(float64=1)"],
+)
+def test_a_number(name: str, tag: str) -> None:
+    assert number_hint(f"{name}:{tag}") == "the value is read as a number; quote it"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("tag", ["83", "1.1", "20261125", "0", "1.25"])
+def test_perhaps_a_number(name: str, tag: str) -> None:
+    assert number_hint(f"{name}:{tag}") == "if the value has no quotes, it is read as a number; quote it"
+
+
+@pytest.mark.parametrize("image", ["app:true", "app:false", "app:%!s(bool=true)"])
+def test_a_boolean(image: str) -> None:
+    assert number_hint(image) == "the value is read as true or false; quote it"
+
+
+@pytest.mark.parametrize(
+    "image", ["app:<nil>", "app:%!s(<nil>)", "%!s(<nil>)/app:%!s(<nil>)", "app:<no value>", "<nil>"]
+)
+def test_nothing(image: str) -> None:
+    assert number_hint(image) == "the value is null or missing; set it"
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["", "app", "app:latest", "app:1.2.3", "app:v83", "app:1e10", "app:83-alpine", "app83", "app:1.2.3e+1", "app:e+10"]
+    + ["app:truely", "nil", "app@sha256:" + "1" * 64, "team/app:1.25-rc1"],
+)
+def test_no_hint(image: str) -> None:
+    assert number_hint(image) == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "by"),
+    [
+        ("{{workflow.parameters.image}}", "Argo"),
+        ("example.com/app:{{inputs.parameters.tag}}", "Argo"),
+        ("{{=sprig.trim(inputs.parameters.image)}}", "Argo"),
+        ("$(params.image)", "Tekton"),
+        ("example.com/app:$(params['tool.version'])", "Tekton"),
+        ("$(params.images[*])", "Tekton"),
+        ("auto", "webhook"),
+        (" ", "webhook"),
+    ],
+)
+def test_filled_in_later(image: str, by: str) -> None:
+    assert by in filled_in(image)
+
+
+@pytest.mark.parametrize("image", ["app:1", "auto:1", "example.com/auto", "$app", "{app}", "()", "", "%!s(<nil>)"])
+def test_not_filled_in(image: str) -> None:
+    assert filled_in(image) == ""
