@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class HelmPinError(Exception):
-    """Something that stops the command, told as: what happened, where, why, and what to do next.
+    """Something that stops the command: what happened, where, why, and what to do next.
 
     what: one line, no full stop. where: zero or more places (object and file, path in a file, flag).
     why: the reason, possibly several lines. todo: what the user can do now.
@@ -33,11 +33,11 @@ class HelmPinError(Exception):
 
 
 class HelmFailed(HelmPinError):
-    """Helm or the cluster failed; Helm's own words are in `why`. Exit status 1."""
+    """Helm or the cluster failed; `why` has Helm's own message. Exit status 1."""
 
 
 class UsageError(HelmPinError):
-    """The command line, the environment or .helm-pin.yaml cannot be understood. Exit status 2."""
+    """The command line, the environment or .helm-pin.yaml is invalid. Exit status 2."""
 
     exit_status = 2
 
@@ -49,7 +49,7 @@ class Refused(HelmPinError):
 
 
 class VerificationFailed(HelmPinError):
-    """What was read back is not what was recorded, or drift was found. Exit status 4."""
+    """What was read back does not match the record, or drift was found. Exit status 4."""
 
     exit_status = 4
 

@@ -1,7 +1,6 @@
 """Setting one annotation in a Chart.yaml by editing its text, so that every other byte of it stays.
 
-The place to edit is where the YAML parser says it is; what comes out is parsed again and proved to differ in that one
-key.
+The YAML parser gives the position to edit. The result is parsed again, and must differ in that one key only.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from helmpin.errors import HelmFailed
 
 _FAILED = "the chart's Chart.yaml cannot be annotated"
 _PLAIN = re.compile(r"annotations|[A-Za-z][\w.-]*/[\w./-]+")
-"""What needs no quotes and is no null, number or switch either."""
+"""What needs no quotes: it is not null, a number or a boolean either."""
 
 
 def annotate(text: str, key: str, value: str) -> str:
-    """`text` (a Chart.yaml) with annotations[key] set to `value`; its first YAML document counts, as in helm.
+    """`text` (a Chart.yaml) with annotations[key] set to `value` in its first YAML document, the one that helm reads.
 
-    Raises HelmFailed when the text is not a YAML mapping, or written in a way that cannot be edited.
+    Raises HelmFailed when the text is not a YAML mapping, or cannot be edited safely.
     """
     bom = "\ufeff" if text.startswith("\ufeff") else ""
     body = text.removeprefix("\ufeff")
@@ -81,7 +80,7 @@ def _edit(text: str, key: str, value: str) -> str:
 
 
 def _insert(text: str, node: yaml.MappingNode, *path_and_value: str | None) -> str:
-    """`text` with an entry put first into the mapping `node`: (key, value), or (key, None, inner key, value)."""
+    """`text` with a new first entry in the mapping `node`: (key, value), or (key, None, inner key, value)."""
     first = node.value[0][0].start_mark
     key, value, *inner = (None if part is None else _quoted(part) for part in path_and_value)
     if node.flow_style:

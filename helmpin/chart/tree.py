@@ -1,6 +1,6 @@
-"""The files of one chart, its packed dependencies included as if they were unpacked where they lie.
+"""The files of one chart, with those of its packed dependencies as if they were unpacked in place.
 
-A file of a packed dependency is named by the archive's path: `charts/redis-1.2.3.tgz/templates/x.yaml`.
+The path of a file in a packed dependency begins with the archive's: `charts/redis-1.2.3.tgz/templates/x.yaml`.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Tree:
         return tree.files[inner].data
 
     def write(self, path: str, data: bytes) -> None:
-        """Make or replace a file."""
+        """Create or replace a file."""
         tree, inner = self._locate(path, change=True)
         tree.files[inner] = File(data, time.time())
 
     def remove(self, path: str) -> None:
-        """Take a file away. Raises KeyError."""
+        """Remove a file. Raises KeyError."""
         tree, inner = self._locate(path, change=True)
         del tree.files[inner]
 
@@ -62,7 +62,7 @@ class Tree:
         tree.files[inner_new] = tree.files.pop(inner)
 
     def packed(self, level: int = 0) -> bytes:
-        """The whole chart as an archive; packed dependencies that nobody changed stay byte for byte."""
+        """The whole chart as an archive; unchanged packed dependencies stay byte for byte."""
         for path, tree in self._packed.items():
             if tree._changed:
                 # compressed, for helm limits the size of a file in a chart
@@ -71,7 +71,7 @@ class Tree:
         return pack(self.files, level)
 
     def metadata(self, chart: str = "") -> Mapping[str, Any]:
-        """What Chart.yaml says of the chart in the directory `chart`: "" or "charts/sub/". Raises HelmFailed."""
+        """The metadata of the chart in the directory `chart` ("" or "charts/sub/"). Raises HelmFailed."""
         if chart not in self._metadata:
             self._metadata[chart] = {}
             # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
@@ -81,7 +81,7 @@ class Tree:
         return self._metadata[chart]
 
     def subcharts(self, parent: str = "") -> list[str]:
-        """The directories of the charts that lie in the charts/ directory of the chart in `parent`."""
+        """The directories of the charts in the charts/ directory of the chart in `parent`."""
         tree, inner = self._locate(parent)
         start = f"{inner}charts/"
         names = {path[len(start) :].partition("/")[0] for path in tree.files if path.startswith(start)}
@@ -106,13 +106,13 @@ class Tree:
         return found
 
     def missing_dependencies(self) -> list[str]:
-        """The names of the dependencies that the chart asks for and has not (pkg/action, CheckDependencies)."""
+        """The names of the dependencies that the chart lists and lacks (pkg/action, CheckDependencies)."""
         present = {self._name(chart) for chart in self.subcharts()}
         return [name for name in (str(d.get("name")) for d in self._dependencies("")) if name not in present]
 
     def source_to_paths(self, source: str) -> list[str]:
-        """Where the template may be that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): several paths where the
-        names and versions of charts, and the lock, do not tell them apart. Raises Refused when it is nowhere.
+        """The possible paths of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): more than one
+        where the charts' names and versions, and the lock, leave it open. Raises Refused when there is none.
         """
         parts = source.split("/")[1:]
         charts = [""]
@@ -122,14 +122,14 @@ class Tree:
         paths = [path for path in (chart + "/".join(parts) for chart in charts) if path in self]
         if not paths:
             raise Refused(
-                "cannot tell which file of the chart a template is",
+                "cannot find the chart file of a template",
                 where=source,
-                why="no file of the chart or its dependencies has that place",
+                why="neither the chart nor its dependencies have a file at that place",
             )
         return paths
 
     def _children(self, parent: str, called: str) -> list[str]:
-        """The subcharts of `parent` that helm may know as `called`: by an alias, or by their own name."""
+        """The subcharts of `parent` that helm may call `called`: by an alias, or by their own name."""
         charts = self.subcharts(parent)
         found: dict[str, None] = {}
         dependencies = self._dependencies(parent)
@@ -137,17 +137,17 @@ class Tree:
         for i, dependency in enumerate(dependencies):
             if (dependency.get("alias") or dependency.get("name")) == called:
                 same = [chart for chart in charts if self._name(chart) == dependency.get("name")]
-                # two versions of one chart: which of them is meant, the lock says where Chart.yaml has a range
+                # two versions of one chart: where Chart.yaml has a range, the lock has the version
                 versions = [dependency.get("version"), *(locked[i : i + 1] if len(locked) == len(dependencies) else [])]
                 exact = [chart for chart in same if self.metadata(chart).get("version") in versions]
                 found.update(dict.fromkeys(exact or same))
         if not found or called not in [dependency.get("name") for dependency in dependencies]:
-            # a chart that is listed nowhere is loaded too, beside one that has its name for an alias
+            # a chart that no dependency lists is loaded too, also beside one that has its name as an alias
             found.update(dict.fromkeys(chart for chart in charts if self._name(chart) == called))
         return list(found)
 
     def _locked(self, chart: str) -> list[Any]:
-        """The versions that Chart.lock gives to the dependencies, in their order."""
+        """The versions of the dependencies in the chart's lock, in their order."""
         name = next((name for name in ("Chart.lock", "requirements.lock") if chart + name in self), None)
         listed = self._mapping(chart + name).get("dependencies") if name else None
         return [item.get("version") for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
@@ -162,7 +162,7 @@ class Tree:
     def _mapping(self, path: str) -> dict[str, Any]:
         loaded = kube_yaml.read_first(self.read(path), what="the chart cannot be read", where=path)
         if loaded is None and not path.endswith("Chart.yaml"):
-            return {}  # an empty file, or one of comments alone, is as good as none
+            return {}  # helm treats an empty file, or one of comments alone, as absent
         if not isinstance(loaded, dict):
             raise HelmFailed("the chart cannot be read", where=path, why="it is not a YAML mapping")
         return loaded

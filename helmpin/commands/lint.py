@@ -46,7 +46,7 @@ WITHOUT_EFFECT = frozenset(
         "--wait-for-jobs",
     }
 )
-"""helm template's flags that do not change what a chart renders, or that put it somewhere else."""
+"""Flags of helm template that do not change what a chart renders, or that write it somewhere else."""
 
 
 class Finding(NamedTuple):
@@ -107,11 +107,12 @@ def lint(request: Request) -> Report:
     """Lint every chart. Raises UsageError, and HelmFailed when there is not one chart."""
     if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
         raise UsageError(f"{useless} has no effect on lint", todo="leave it out")
+    charts = list(dict.fromkeys(request.positionals))
     findings: list[Finding] = []
     failed: dict[str, HelmPinError] = {}
     skipped: list[Skipped] = []
     with _read_once([f for f in request.flags if f.name not in SOURCE_FLAGS | {"--dependency-update"}]) as rest:
-        for chart in request.positionals:
+        for chart in charts:
             try:
                 findings += _lint_one(chart, request, rest)
             except Skipped as why:
@@ -122,13 +123,11 @@ def lint(request: Request) -> Report:
             except HelmPinError as error:
                 failed[chart] = error
                 output.say(f"Error: {output.one_line(chart)}: {error.message()}")
-    if all(isinstance(why, NotAChart) for why in skipped) and len(skipped) == len(request.positionals):
+    if all(isinstance(why, NotAChart) for why in skipped) and len(skipped) == len(charts):
         raise HelmFailed(
-            "there is no chart to lint",
-            where=request.positionals,
-            todo="give directories with a Chart.yaml, or archives",
+            "there is no chart to lint", where=charts, todo="name directories with a Chart.yaml, or archives"
         )
-    return Report(findings, failed, len(request.positionals) - len(skipped) - len(failed), len(skipped))
+    return Report(findings, failed, len(charts) - len(skipped) - len(failed), len(skipped))
 
 
 def _lint_one(chart: str, request: Request, rest: Sequence[str]) -> list[Finding]:
@@ -148,7 +147,7 @@ def _lint_one(chart: str, request: Request, rest: Sequence[str]) -> list[Finding
 
 
 def _check_is_chart(path: Path) -> None:
-    """Raises NotAChart for a local file or folder that is no chart, as `charts/*` has them."""
+    """Raises NotAChart for a local file or folder that is not a chart: `charts/*` may match some."""
     if path.is_dir():
         if not (path / "Chart.yaml").exists():
             raise NotAChart("there is no Chart.yaml in it")
@@ -184,8 +183,8 @@ def _count(number: int, what: str) -> str:
 
 @contextmanager
 def _read_once(flags: Sequence[Given]) -> Iterator[list[str]]:
-    """helm's flags as words. Values from standard input or a pipe can be read only once: here, into private files for every
-    render, which are gone when the block ends. Raises HelmFailed."""
+    """helm's flags as words. Values from standard input or a pipe can be read only once, so they are copied to private files
+    for all renders; the files are removed when the block ends. Raises HelmFailed."""
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory(prefix="helm-pin-lint-") as folder:
@@ -205,7 +204,7 @@ def _read_once(flags: Sequence[Given]) -> Iterator[list[str]]:
 
 
 def _can_be_read_once(path: str) -> bool:
-    """Whether what helm reads at `path` would not be there for a second helm, or for a helm that has not our descriptors."""
+    """Whether a second helm could not read `path` again, or a child without our file descriptors could not read it at all."""
     if path == "-" or path.startswith(("/dev/", "/proc/")):
         return True
     try:
@@ -224,7 +223,7 @@ def _read(path: str) -> bytes:
 
 
 def _with_copies(flag: Given, copy: Callable[[str], str]) -> Sequence[str]:
-    """A flag's words, with what can be read once replaced by its copy."""
+    """A flag's words, with each source that can be read only once replaced by its copy."""
     value = flag.value or ""
     if flag.name == "--values":
         import csv

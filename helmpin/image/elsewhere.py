@@ -1,6 +1,6 @@
 """Images outside pod specs: in arguments, environment variables, config maps and custom resources.
 
-They are found and reported, and pinned only when asked for (`--also`): what looks like a reference there need not be one.
+They are reported, and pinned only on request (`--also`): what looks like a reference there may be something else.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ _CERTAIN = re.compile(
     rf"(?<![\w./:@-])(?![a-z0-9.-]*kubernetes\.io/)"
     rf"({_HOST}/[a-z0-9._/-]+(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])"
 )
-"""A reference that cannot well be anything else: with a host, and a tag or a digest. kubernetes.io hosts labels and taints
-(`node.kubernetes.io/not-ready:NoExecute`), never images: those are at registry.k8s.io."""
+"""A reference that can hardly be anything else: with a host, and a tag or a digest. kubernetes.io is for labels and taints
+(`node.kubernetes.io/not-ready:NoExecute`); Kubernetes' images are at registry.k8s.io."""
 
 
 class Rule(NamedTuple):
-    """A place that holds an image: a glob over KIND/path, and for arguments one over the flag's name."""
+    """A place that holds an image: a glob for KIND/path, and for arguments one for the flag's name."""
 
     path: str
     flag: str = ""
 
 
 class Elsewhere(NamedTuple):
-    """An image outside a pod spec: as written, the leaf that holds it, and for people its place."""
+    """An image outside a pod spec: as written, the leaf that holds it, and its place for people."""
 
     image: str
     path: Path
-    """The leaf's path, ending in `#n` when the leaf holds more than the reference: its n-th one."""
+    """The leaf's path; for the n-th reference in a longer text it ends in `#n`."""
     place: str
     asked: bool
-    """Whether --also asks to pin it."""
+    """Whether --also matches it."""
 
 
 class Also:
-    """What --also asks for. A pattern is a glob over the place (`Prometheus/spec/image`) or over the image as written; the
-    word `operators` stands for the rules that ship with helm-pin."""
+    """The patterns of --also: globs for the place (`Prometheus/spec/image`) or for the image as written; the word `operators`
+    stands for the rules that ship with helm-pin."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._globs = [p for p in patterns if p != OPERATORS]
@@ -61,7 +61,7 @@ class Also:
         return bool(self._globs or self._rules)
 
     def images(self, item: Any) -> Iterator[Elsewhere]:
-        """The images of one object outside its pod specs, asked for or not; a policy has none."""
+        """The images of one object outside its pod specs, whether a pattern matches or not; a policy has none."""
         kind = str(item.get("kind")) if isinstance(item, dict) else ""
         runs = {found.path for found in find.images(item)}
         for path, place, text in _leaves(item, (), kind):

@@ -1,4 +1,4 @@
-"""Which tags can move. A digest cannot; a full version by convention does not; everything else does."""
+"""Which tags are mutable. A digest is not; a full version is not, by convention; everything else is."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MOVING = (
     "lts",
     "snapshot",
 )
-"""Tags that publishers move by design; each also with a suffix after `-` (`latest-alpine`, `main-debian`)."""
+"""Tags that publishers move by design, also with a suffix after `-` (`latest-alpine`, `main-debian`)."""
 _FLOATING = re.compile(r"v?\d{1,5}(\.\d{1,5})?([-_+].*)?")
 _BUILD = re.compile(r"\d{6,}|[0-9a-f]{7,}")
 
 
 def reason(tag: str | None, digest: str | None = None, globs: Iterable[str] = ()) -> str | None:
-    """Why a reference can move, for people, or None when it cannot or by convention does not.
+    """Why a reference is mutable, for people, or None when it is not.
 
-    tag is None when the reference has none (the registry then serves `latest`). globs add to the tags that can move.
+    tag is None when the reference has no tag (the registry then serves `latest`). globs match further mutable tags.
     """
     if digest:
         return None

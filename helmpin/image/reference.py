@@ -1,9 +1,9 @@
-"""Image references: the vocabulary that every room shares.
+"""Image references: the vocabulary that all packages share.
 
-The grammar is that of the distribution project (github.com/distribution/reference, reference.go and regexp.go), which
-docker, containerd and the kubelet read references with, and so is the normalisation (normalize.go): no registry means
-docker.io, and docker.io without a namespace means `library/`. Where go-containerregistry's `name` package differs, the
-grammar is followed; tests/unit/test_reference.py lists the differences.
+The grammar and the normalisation are those of the distribution project (github.com/distribution/reference: reference.go,
+regexp.go, normalize.go), which docker, containerd and the kubelet use: no registry means docker.io, and docker.io without a
+namespace means `library/`. Where go-containerregistry's `name` package differs, this grammar wins;
+tests/unit/test_reference.py lists the differences.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEX = re.compile(r"[a-f0-9]+")
 
 
 class InvalidReference(ValueError):
-    """A text that is no image reference. `text` is what it was; the message is the exact reason, without the text."""
+    """A text that is not a valid image reference. The message is the exact reason, without the text."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(reason)
@@ -33,10 +33,10 @@ class InvalidReference(ValueError):
 
 
 class Reference(NamedTuple):
-    """A normalised image reference. At least one of tag and digest is there.
+    """A normalised image reference, with a tag or a digest or both.
 
-    Two texts that mean the same image are the same Reference, so `nginx` equals `docker.io/library/nginx:latest`;
-    whether a tag was written is told by `split(text)`.
+    Two texts that mean the same image are equal, so `nginx` equals `docker.io/library/nginx:latest`; `split(text)` shows
+    whether a tag was written.
     """
 
     registry: str
@@ -80,11 +80,11 @@ class Reference(NamedTuple):
 
     @property
     def identifier(self) -> str:
-        """What a registry is asked for: the digest, or else the tag (OCI distribution specification, `<reference>`)."""
+        """What to ask a registry for: the digest, or else the tag (OCI distribution specification, `<reference>`)."""
         return self.digest or self.tag or "latest"
 
     def with_digest(self, digest: str) -> Reference:
-        """The same reference at this digest. Raises InvalidReference when it is none."""
+        """The same reference at this digest. Raises InvalidReference when the digest is not valid."""
         _check_digest(digest, digest)
         return self._replace(digest=digest)
 
@@ -93,7 +93,7 @@ class Reference(NamedTuple):
 
 
 def split(text: str) -> tuple[str, str | None, str | None]:
-    """(name, tag, digest) as written: no check, no normalisation, never raises. What is not there is None."""
+    """(name, tag, digest) as written: not checked, not normalised, never raises. A missing part is None."""
     name, at, digest = text.partition("@")
     colon = name.rfind(":")
     tag = name[colon + 1 :] if colon > name.rfind("/") else None
@@ -115,7 +115,7 @@ def valid_digest(text: str) -> bool:
 
 
 def _split_registry(name: str) -> tuple[str, str]:
-    """(registry, rest): the first part is a registry if it is `localhost` or has a dot, a colon or a capital letter."""
+    """(registry, rest). The first part is a registry if it is `localhost` or has a dot, a colon or a capital letter."""
     first, slash, rest = name.partition("/")
     if not slash or not (first == "localhost" or "." in first or ":" in first or first.lower() != first):
         first, rest = DOCKER_HUB, name
@@ -170,5 +170,5 @@ def _check_digest(text: str, digest: str) -> None:
 
 
 def _shown(part: str) -> str:
-    """A part of a hostile text as it may be printed: quoted, without control characters, and cut."""
+    """A part of an untrusted text as it may be printed: quoted, without control characters, and shortened."""
     return ascii(part if len(part) <= 80 else part[:77] + "...")
