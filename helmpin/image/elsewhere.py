@@ -67,7 +67,7 @@ class Also:
         for path, place, text in _leaves(item, (), kind):
             if path in runs:
                 continue
-            found = _in_patch(text) if path[-1] == "podSpecPatch" else []
+            found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
             found = found or [(m[1], m.start(1)) for m in _CERTAIN.finditer(text)]
             rule = any(_matches(r, place, text) for r in self._rules) or any(fnmatchcase(place, g) for g in self._globs)
             if not found and rule:

@@ -58,7 +58,7 @@ def images(node: Any) -> Iterator[Found]:
     a list with `image.reference` is an image volume (PodSpec v1 core, ImageVolumeSource). What a status reports and what a
     policy matches runs nothing.
     """
-    return _images(node, (), _POD)
+    return _images(node, (), _POD) if isinstance(node, (dict, list)) else iter(())
 
 
 def is_policy(node: Any) -> bool:
@@ -78,20 +78,23 @@ def group_and_kind(node: Any) -> tuple[str, str]:
 def _images(node: Any, path: Path, fields: Fields) -> Iterator[Found]:
     if isinstance(node, list):
         for i, child in enumerate(node):
-            yield from _images(child, (*path, i), fields)
-    if not isinstance(node, dict) or is_policy(node):
+            if isinstance(child, (dict, list)):
+                yield from _images(child, (*path, i), fields)
         return
-    group, kind = group_and_kind(node)
-    if kind:
+    is_object = "apiVersion" in node and "kind" in node
+    if is_object:
+        if is_policy(node):
+            return
+        group, kind = group_and_kind(node)
         fields = KINDS.get(group, {}).get(kind, _POD)
     for key, child in node.items():
-        if kind and key == "status":
+        if not isinstance(child, (dict, list)) or (is_object and key == "status"):
             continue
         here = (*path, key)
-        if isinstance(child, list) and (key in CONTAINER_LISTS or key in fields.lists):
-            yield from (found for i, item in enumerate(child) for found in _container(item, (*here, i)))
-        elif key in fields.single:
+        if key in fields.single:
             yield from _container(child, here)
+        elif isinstance(child, list) and (key in CONTAINER_LISTS or key in fields.lists):
+            yield from (found for i, item in enumerate(child) for found in _container(item, (*here, i)))
         elif key == "volumes" and isinstance(child, list) and (fields is not _POD or _is_pod_spec(node)):
             yield from (found for i, item in enumerate(child) for found in _volume(item, (*here, i)))
         yield from _images(child, here, _POD if key in fields.free_form else fields)

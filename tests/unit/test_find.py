@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helmpin import kube_yaml
 from helmpin.image.elsewhere import Also
@@ -242,3 +244,44 @@ def test_a_policy_holds_patterns(version: str) -> None:
 def test_other_groups_are_not_policies(version: str) -> None:
     item = {"apiVersion": version, "kind": "Pod", "spec": {"containers": [{"image": "x:1"}]}}
     assert [image for image, _ in images(item)] == ["x:1"]
+
+
+KEYS = st.sampled_from(
+    [
+        "apiVersion",
+        "kind",
+        "spec",
+        "status",
+        "image",
+        "reference",
+        "volumes",
+        "containers",
+        "initContainers",
+        "sidecars",
+    ]
+    + ["container", "script", "plugin", "steps", "stepTemplate", "name", "templates", "items", "podSpecPatch", "data"]
+)
+WORDS = st.sampled_from(
+    ["argoproj.io/v1alpha1", "tekton.dev/v1", "kyverno.io/v1", "v1", "Workflow", "Task", "StepAction"]
+)
+NODES = st.recursive(
+    WORDS | st.sampled_from(["", "example.com/a:1", "{containers: [{image: b:1}]}", "{"]) | st.none() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(NODES)
+def test_whatever_an_object_holds(item: Any) -> None:
+    """Nothing raises; each image is the string at its path, found once; and what runs is never listed as outside."""
+    found = list(images(item))
+    assert len({path for _, path in found}) == len(found)
+    for image, path in found:
+        node = item
+        for part in path:
+            node = node[part]
+        assert node == image
+        container_name(item, path)
+    outside = {each.path for each in Also(["*"]).images(item)}
+    assert not outside & {path for _, path in found}
