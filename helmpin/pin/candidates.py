@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -60,9 +60,10 @@ class ValueIndex:
         for path, value in _leaves(tree, ()):
             if reaches(path):
                 self._by_text[text_of(value)].append(path)
+        self.maps = list(_maps(tree, ()))
         self.unnamed = [
             (path, beside)
-            for path, beside in _maps(tree, ())
+            for path, beside in self.maps
             if last_key(path).lower() == "image" and not any(_NAME_KEY.search(k) and v for k, v in beside.items())
         ]
         """The maps for an image that do not name it."""
@@ -95,13 +96,21 @@ def text_of(value: Any) -> str:
 
 
 def candidates(
-    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
+    image: str,
+    digest: str,
+    scope: tuple[str, ...],
+    values: ValueIndex,
+    scan: TemplateScan,
+    names: Collection[str] = (),
 ) -> list[list[Candidate]]:
     """For each anchor of `image` in scope, the candidates to pin it there, likeliest first.
 
-    scope: the path of subchart names whose template uses the image (() for the chart itself).
+    scope: the path of subchart names whose template uses the image (() for the chart itself). names: those of the containers and
+    objects that use it.
     """
     ranked = _all_candidates(image, digest, scope, values, scan)
+    of_components = list(_of_components(image, digest, scope, values, scan, names))
+    ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
     allowed = [[c for c in options if not any(values.is_blocked(s.path) for s in c.settings)] for options in ranked]
     return [options for options in allowed if options]
 
@@ -292,6 +301,20 @@ def _unnamed(
             yield from (Candidate("digest key", (Setting((*path, k), form),)) for form in scan.forms(k, digest))
         for k in filter(_TAG_KEY.fullmatch, keys):
             yield Candidate("tag@digest", (Setting((*path, k), tagged),))
+
+
+def _of_components(
+    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan, names: Collection[str]
+) -> Iterator[Candidate]:
+    """The map for an image in a map that is called as the container or the object is, as others beside it have one: a component's
+    own setting, which templates prefer to a common one."""
+    tagged = f"{split(image)[1] or 'latest'}@{digest}"
+    for path, beside in values.maps:
+        if last_key(path).lower() in names and path[: len(scope)] == scope:
+            siblings = [node for node in (lookup(values.tree, path[:-1]) or {}).values() if isinstance(node, dict)]
+            for key in scan.image_maps():
+                if not beside.get(key) and any(isinstance(sibling.get(key), dict) for sibling in siblings):
+                    yield Candidate("tag@digest", (Setting((*path, key, "tag"), tagged),))
 
 
 def _maps(node: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:

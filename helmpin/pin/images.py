@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from helmpin.chart.setargs import Setting, key
 from helmpin.config import Settings
 from helmpin.image import mutable
+from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
 from helmpin.pin.compare import Follower, Key
 from helmpin.pin.render import ImageUse
@@ -16,9 +17,6 @@ from helmpin.pin.search import Attempt
 
 if TYPE_CHECKING:
     from helmpin.registry import Resolved
-
-PLACEHOLDERS = frozenset({"auto"})
-"""Texts that stand for an image which a webhook fills in (Istio's injection templates)."""
 
 
 class Problem(NamedTuple):
@@ -72,19 +70,18 @@ def references_of(uses: Iterable[ImageUse], settings: Settings) -> tuple[dict[st
     for image in dict.fromkeys(use.image for use in uses):
         if is_allowed(image, settings.allow_unpinned):
             problems[image] = Problem("allowed by --allow-unpinned", "allowed")
-        elif image in PLACEHOLDERS or not image.strip():
-            text = (
-                "placeholder, filled in by a webhook" if image.strip() else "the image is empty, to be filled in later"
-            )
-            problems[image] = Problem(text, "refused", f"let it through: --allow-unpinned {image or repr(image)}")
+        elif filled := filled_in(image):
+            hint = f"let it through: --allow-unpinned {image if image.isalnum() else repr(image)}"
+            problems[image] = Problem(f"placeholder: {filled}", "refused", hint)
         else:
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
+                hint = number_hint(image) or "correct the values that set it"
                 problems[image] = Problem(
                     f"not an image reference: {error}",
                     "refused",
-                    f"correct the values that set it, or let it through: --allow-unpinned {image!r}",
+                    f"{hint}; or let it through: --allow-unpinned {image!r}",
                 )
     return references, problems
 

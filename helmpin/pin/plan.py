@@ -19,6 +19,7 @@ from helmpin.chart.setargs import key as dotted_key
 from helmpin.chart.stage import Chart
 from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable
+from helmpin.image.hints import number_hint
 from helmpin.image.reference import Reference, pinned_form, split
 from helmpin.pin import nondeterminism, template_pins
 from helmpin.pin.candidates import ValueIndex
@@ -263,7 +264,7 @@ def _resolve(
 
 def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
     """The problem of an image that the registry did not resolve, with the way out that its uses suggest."""
-    hint = error.todo
+    hint = "\n".join(filter(None, (error.todo, number_hint(image) if error.kind == "not-found" else "")))
     if all("test" in use.hook for use in uses):
         hint = f"only a test hook uses it; if nobody runs that, let it through: --allow-unpinned {image}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):

@@ -120,7 +120,10 @@ class Search:
             alike = (use.image, origin.image, digest, scope, is_literal)
             group = self._groups.get(alike)
             if group is None:
-                ranked = [] if is_literal else candidates(origin.image, digest, scope, values, scan(origin.source))
+                ranked = []
+                if not is_literal:
+                    names = {name.lower() for name in (origin.container, origin.name) if name}
+                    ranked = candidates(origin.image, digest, scope, values, scan(origin.source), names)
                 group = self._groups[alike] = _Group(use.image, digest, scope, ranked)
             group.uses.append(use)
         self.set_by = {
@@ -331,7 +334,7 @@ def _mentions_path(why: str, setting: Setting) -> bool:
     parts = [str(p) for p in setting.path]
     for line in why.splitlines():
         match = re.match(r"\s*- (?:at '/?([^']*)'|([^:\s]+)):", line)
-        if match:
+        if match and not line.endswith("validation failed"):  # a heading of the lines below it
             named = (match[1] or match[2] or "").replace("/", ".")
             tail = [p for p in named.split(".") if p and p != "(root)"]
             if tail and (parts[-len(tail) :] == tail or parts[: len(tail)] == tail):

@@ -64,6 +64,10 @@ class TemplateScan:
             self._after[match[1]].add(match[2])
         for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
             self._after[match[1]].add(match[2])
+        for match in re.finditer(
+            r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text
+        ):  # ((.image).tag), which a missing map survives
+            self._after[match[1]].add(match[2])
         self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
 
     def after(self, path: Path) -> list[str]:
@@ -76,6 +80,10 @@ class TemplateScan:
         given = [keys for name, keys in self._after.items() if name not in known and not IMAGE_KEY.search(name)]
         tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
+
+    def image_maps(self) -> list[str]:
+        """The keys of maps for images: those that a tag is read after."""
+        return sorted(key for key, read in self._after.items() if "image" in key.lower() and "tag" in read)
 
     def beside(self, paths: Iterable[Path], names: Iterable[str]) -> list[Path]:
         """The values that are read where one of `paths` is read, or one of `names` stands as a literal: on one line, or else in
