@@ -1,0 +1,98 @@
+"""Strip and compare: take the digests off a pinned manifest, and what is left is the plain one, byte for byte.
+
+The digests of container images, and of the text that the plan lists as following one of them. The judge (tests/support/strip.py)
+shares no code with helm-pin. HELM_PIN_TEST_CORPUS=FOLDER adds every chart under that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, note
+
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.budget import examples
+from tests.support.chart_strategies import Made, charts
+from tests.support.promise import Promise
+from tests.support.workstation import Workstation
+
+CHARTS = Path(__file__).parents[1] / "charts"
+OURS = sorted(path.parent.name for path in CHARTS.glob("*/expect.yaml"))
+CORPUS = Path(os.environ.get("HELM_PIN_TEST_CORPUS") or "/nowhere")
+FOUND = sorted(
+    str(path.parent.relative_to(CORPUS))
+    for path in CORPUS.rglob("Chart.yaml")
+    if not (path.parents[2] / "Chart.yaml").exists()  # a subchart is rendered with its parent
+)
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+@pytest.fixture
+def promise(workstation: Workstation, content: AnyTag) -> Promise:
+    """The promise, on Helm 3, then on Helm 4."""
+    content.one_image = set()
+    return Promise(workstation, content)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_charts_of_the_tests(name: str, promise: Promise, tmp_path: Path) -> None:
+    expect = yaml.safe_load((CHARTS / name / "expect.yaml").read_text())
+    chart = tmp_path / "chart"
+    shutil.copytree(CHARTS / name, chart)
+    for packed in chart.glob("packed/*"):
+        promise.machine.helm("package", packed, "--destination", chart / "charts")
+    allowed = expect.get("allowed", [])
+    let_through = [f"--allow-unpinned={image}" for image in allowed]
+    refused = expect.get("refused", {}).get("exit", 3) if "refused" in expect else None
+    again = bool(expect.get("random"))
+    promise.holds(chart, expect.get("given", []), let_through, allowed=allowed, again=again, refused=refused)
+
+
+@given(made=charts())
+@examples(120, seconds=90)
+def test_charts_full_of_their_own_words(made: Made, promise: Promise) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        promise.holds(written(made, Path(folder)), refused=3 if made.hashed else None, to_blame=made.hashed)
+
+
+@given(made=charts())
+@examples(60, seconds=45)
+def test_charts_whose_tags_are_one_image(made: Made, promise: Promise) -> None:
+    promise.content.one_image = Everything()
+    with tempfile.TemporaryDirectory() as folder:
+        promise.holds(written(made, Path(folder)), refused=3 if made.hashed else None, to_blame=made.hashed)
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_corpus(name: str, promise: Promise) -> None:
+    rendered = promise.machine.run(promise.machine.helm_binary, "template", "rel", CORPUS / name)
+    if rendered.status == 0:  # many need values
+        promise.holds(CORPUS / name, again=True, refused=3)
+
+
+def written(made: Made, folder: Path) -> Path:
+    """A generated chart as a folder; a failure shows its files."""
+    for name, text in sorted(made.files.items()):
+        note(f"--- {name}\n{text}")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+class Everything(set[str]):
+    """The set of all texts."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
