@@ -26,7 +26,7 @@ class AnyTag:
         self.one_image: set[str] = set()
         """Repositories whose tags all mean one image, as 1.4.2, 1.4 and latest often do."""
         self.missing: set[str] = set()
-        """Repositories that do not exist."""
+        """Repositories, or single tags (`team/app:1`), that do not exist."""
         self.asked: list[Reference] = []
         self._manifests: dict[str, bytes] = {}
 
@@ -47,7 +47,7 @@ class AnyTag:
 
     def manifest(self, host: str, repository: str, what: str) -> bytes | None:
         """The manifest of a tag or digest."""
-        if repository in self.missing:
+        if repository in self.missing or f"{repository}:{what}" in self.missing:
             return None
         if not what.startswith("sha256:"):
             self.asked.append((host, repository, what))

@@ -1,0 +1,87 @@
+"""Kinds of charts on which pinning is easily wrong, each with the right result, on real helms.
+
+A folder of tests/cases holds one chart and its case.yaml:
+
+promise: what must hold, for people
+pinned: every image that is pinned, as the chart writes it
+given: further arguments, for plain helm too
+may_refuse: images that may be refused instead (exit 3), and are then the only ones
+says: words of which the refusal has one
+refused: images that must be refused until the flag that the message names lets them through
+left: images that stay as they are
+written: pinned references without their digests, all of them
+followers: paths of the leaves that follow an image, all of them (left out: any that may)
+one_image: repositories whose tags all mean one image
+via, renders: how every image must be pinned, and in how many renders
+random: the chart makes something at random
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import strip
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.promise import Promise
+from tests.support.workstation import Workstation
+
+CASES = Path(__file__).parents[1] / "cases"
+CASE = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(CASES.glob("*/case.yaml"))}
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+@pytest.fixture
+def promise(workstation: Workstation, content: AnyTag) -> Promise:
+    """The promise, on Helm 3, then on Helm 4."""
+    content.one_image = set()
+    return Promise(workstation, content)
+
+
+@pytest.mark.parametrize(("name", "case"), CASE.items(), ids=CASE)
+def test_kind(name: str, case: Mapping[str, Any], promise: Promise) -> None:
+    promise.content.one_image = set(case.get("one_image", []))
+    chart, given = CASES / name, case.get("given", [])
+    let_through = [f"--allow-unpinned={image}" for image in case.get("refused", [])]
+    if let_through:
+        refused(promise, chart, case)
+    allowed = [*case.get("refused", []), *case.get("left", [])]
+    may_refuse = case.get("may_refuse", [])
+    random = case.get("random", False)
+    found = promise.holds(chart, given, let_through, allowed=allowed, again=random, may_refuse=may_refuse)
+    if found is None:
+        stderr = promise.pin("template", "rel", chart, *given).stderr
+        assert not case.get("says") or any(word in stderr for word in case["says"]), stderr
+        return
+    assert sorted(set(found.images) - set(case.get("left", []))) == sorted(case["pinned"])
+    if "followers" in case:
+        assert [follower.path for follower in found.followed] == case["followers"]
+    if "written" in case:
+        pinned = promise.pin("template", "rel", chart, *given).stdout
+        assert {image.partition("@")[0] for image in strip.images_of(pinned)} == set(case["written"])
+    if "via" in case:
+        plan = promise.plan(chart, *given)
+        assert {image["via"] for image in plan["images"]} == {case["via"]}
+        assert plan["renders"] <= case.get("renders", 6)
+
+
+def refused(promise: Promise, chart: Path, case: Mapping[str, Any]) -> None:
+    """Each of the images is refused, and the way out is said with the flag."""
+    done = promise.pin("template", "rel", chart)
+    assert (done.status, done.stdout) == (3, "")
+    plan = promise.plan(chart)
+    assert sorted({image["image"] for image in plan["unpinned"]}) == sorted(case["refused"])
+    assert sorted(image["image"] for image in plan["images"] if image["pinned"]) == sorted(case["pinned"])
+    for image in case["refused"]:
+        assert re.search(rf"--allow-unpinned '?{re.escape(image)}", done.stderr), done.stderr

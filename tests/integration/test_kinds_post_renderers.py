@@ -1,0 +1,157 @@
+"""Post-renderers: scripts with Helm 3, plugins with Helm 4, kustomize. What they write is what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import strip
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.promise import Promise
+from tests.support.workstation import Workstation
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  containers:
+    - name: web
+      image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}-hard
+spec:
+  containers:
+    - name: hard
+      image: docker.io/team/hard:1
+"""
+HOOK = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}-check
+  annotations: {helm.sh/hook: pre-upgrade}
+spec:
+  containers: [{name: check, image: "docker.io/team/check:1.0.0"}]
+"""
+KUSTOMIZE = """\
+folder=$(mktemp -d); trap 'rm -r "$folder"' EXIT
+cat > "$folder/all.yaml"
+printf 'resources: [all.yaml]\\nnamePrefix: prod-\\nlabels: [{pairs: {team: blue}}]\\n%s\\n' "MORE" > "$folder/kustomization.yaml"
+kubectl kustomize "$folder"
+"""
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+class Rendered:
+    """A chart, and a post-renderer that one writes as a script."""
+
+    def __init__(self, promise: Promise, folder: Path) -> None:
+        self.promise, self.folder = promise, folder
+        self.chart = folder / "chart"
+        for name, text in {
+            "Chart.yaml": "apiVersion: v2\nname: rendered\nversion: 1.0.0\n",
+            "values.yaml": "image: {repository: docker.io/team/app, tag: 1.0.0}\n",
+            "templates/pod.yaml": POD,
+            "templates/hook.yaml": HOOK,
+        }.items():
+            (self.chart / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.chart / name).write_text(text)
+
+    def through(self, script: str) -> list[str]:
+        """The flags that have helm use a script: as it is with Helm 3, as a plugin with Helm 4."""
+        plugin = self.folder / "plugins/mine"
+        plugin.mkdir(parents=True)
+        run = plugin / "run.sh"
+        run.write_text(f"#!/bin/sh\n{script}")
+        run.chmod(0o755)
+        if not self.promise.machine.helm4:
+            return ["--post-renderer", str(run)]
+        (plugin / "plugin.yaml").write_text(
+            "name: mine\ntype: postrenderer/v1\napiVersion: v1\nversion: 0.1.0\nruntime: subprocess\n"
+            'runtimeConfig: {platformCommand: [{command: "$HELM_PLUGIN_DIR/run.sh"}]}\n'
+        )
+        self.promise.machine = self.promise.machine.with_env(HELM_PLUGINS=str(self.folder / "plugins"))
+        return ["--post-renderer", "mine"]
+
+
+@pytest.fixture
+def rendered(workstation: Workstation, content: AnyTag, tmp_path: Path) -> Rendered:
+    """The chart, on Helm 3, then on Helm 4."""
+    return Rendered(Promise(workstation, content), tmp_path)
+
+
+ADDED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: added}
+spec: {containers: [{name: added, image: "docker.io/team/added:latest"}]}
+"""
+KEEP = {
+    "nothing": "cat",
+    "no separator before the first document": "grep -v '^# Source' | sed '1{/^---$/d}'",
+    "no comments": "grep -v '^#'",
+    "prefixed names": "sed -E 's/^  name: /  name: prod-/'",
+    "a new label": "sed -E 's/^metadata:/metadata:\\n  labels: {team: blue}/'",
+    "kustomize": KUSTOMIZE.replace("MORE", ""),
+    "kustomize with another registry": KUSTOMIZE.replace(
+        "MORE", "images: [{name: docker.io/team/app, newName: mirror.example/team/app}]"
+    ),
+    "another registry": "sed -E 's#docker\\.io/#mirror.example/#'",
+    "a list": "printf 'apiVersion: v1\\nkind: List\\nitems:\\n'; grep -v '^[#-]' | sed -E 's/^/  /; s/^  apiV/- apiV/'",
+}
+
+
+@pytest.mark.parametrize("script", KEEP.values(), ids=KEEP)
+def test_what_comes_out_is_pinned(script: str, rendered: Rendered) -> None:
+    """Whatever a post-renderer makes of names, separators and hosts."""
+    found = rendered.promise.holds(rendered.chart, rendered.through(script))
+    assert found is not None
+    assert len(set(found.images)) == 3, found.images
+
+
+@pytest.mark.parametrize("end", ["cat", "printf -- '---\\n'; cat", "grep -v '^# Source'"])
+def test_what_it_adds_first_is_seen(end: str, rendered: Rendered) -> None:
+    """No value and no template reaches it: it is refused, not overlooked."""
+    flags = rendered.through(f"cat <<'Y'\n{ADDED}Y\n{end}\n")
+    plain = rendered.promise.machine.helm("template", "rel", rendered.chart, *flags)
+    assert "docker.io/team/added:latest" in strip.images_of(plain)
+    done = rendered.promise.pin("template", "rel", rendered.chart, *flags)
+    assert (done.status, done.stdout) == (3, ""), done.stdout
+    assert "docker.io/team/added:latest" in done.stderr
+    assert "post-renderer" in done.stderr
+
+
+def test_what_it_adds_with_a_digest_stays(rendered: Rendered) -> None:
+    digest = rendered.promise.content.digest(("docker.io", "team/added", "latest"))
+    flags = rendered.through(f"cat <<'Y'\n{ADDED.replace('latest', f'latest@{digest}')}Y\ncat\n")
+    found = rendered.promise.holds(rendered.chart, flags)
+    assert found is not None and len(found.images) == 3
+
+
+TAKES_IT_OFF = {
+    "sed": "sed -E 's#(docker.io/team/app)(:[^\"@ ]*)?(@sha256:[0-9a-f]+)?#\\1:2.0.0#'",
+    "kustomize": KUSTOMIZE.replace("MORE", "images: [{name: docker.io/team/app, newTag: 2.0.0}]"),
+    "no digests": "sed -E 's#@sha256:[0-9a-f]+##'",
+}
+
+
+@pytest.mark.parametrize("script", TAKES_IT_OFF.values(), ids=TAKES_IT_OFF)
+def test_one_that_takes_the_digest_off_is_named(script: str, rendered: Rendered) -> None:
+    flags = rendered.through(script)
+    done = rendered.promise.pin("template", "rel", rendered.chart, *flags)
+    assert (done.status, done.stdout) == (3, ""), done.stdout
+    assert "docker.io/team/app" in done.stderr
+    assert "post-renderer" in done.stderr.partition("\n  why ")[2], done.stderr
