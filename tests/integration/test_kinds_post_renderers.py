@@ -122,21 +122,21 @@ def test_what_comes_out_is_pinned(script: str, rendered: Rendered) -> None:
     assert len(set(found.images)) == 3, found.images
 
 
-@pytest.mark.parametrize("end", ["cat", "printf -- '---\\n'; cat", "grep -v '^# Source'"])
-def test_what_it_adds_first_is_seen(end: str, rendered: Rendered) -> None:
+@pytest.mark.parametrize("rest", ["cat", "grep -v '^# Source'"])
+@pytest.mark.parametrize("start", ["", "---\n", "# a comment\n"], ids=["bare", "separator", "comment"])
+def test_what_it_adds_first_is_seen(start: str, rest: str, rendered: Rendered) -> None:
     """No value and no template reaches it: it is refused, not overlooked."""
-    flags = rendered.through(f"cat <<'Y'\n{ADDED}Y\n{end}\n")
+    flags = rendered.through(f"cat <<'Y'\n{start}{ADDED}---\nY\n{rest}\n")
     plain = rendered.promise.machine.helm("template", "rel", rendered.chart, *flags)
     assert "docker.io/team/added:latest" in strip.images_of(plain)
     done = rendered.promise.pin("template", "rel", rendered.chart, *flags)
     assert (done.status, done.stdout) == (3, ""), done.stdout
     assert "docker.io/team/added:latest" in done.stderr
-    assert "post-renderer" in done.stderr
 
 
 def test_what_it_adds_with_a_digest_stays(rendered: Rendered) -> None:
     digest = rendered.promise.content.digest(("docker.io", "team/added", "latest"))
-    flags = rendered.through(f"cat <<'Y'\n{ADDED.replace('latest', f'latest@{digest}')}Y\ncat\n")
+    flags = rendered.through(f"cat <<'Y'\n{ADDED.replace('latest', f'latest@{digest}')}---\nY\ncat\n")
     found = rendered.promise.holds(rendered.chart, flags)
     assert found is not None and len(found.images) == 3
 
