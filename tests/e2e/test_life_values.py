@@ -1,0 +1,246 @@
+"""Values over the life of a release: what helm reuses, helm-pin reuses, with every step made by helm alone in a second release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.devtools.cluster import Cluster
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.twins import Twins, written
+from tests.support.workstation import Workstation
+
+CHART = {
+    "values.yaml": """\
+image: {repository: example.com/team/app, tag: 1.0.0, pullPolicy: IfNotPresent}
+probe: {path: /healthz, port: 80}
+list: [one, two]
+given: {}
+odd: {}
+own: {tag: 0.0.0}
+""",
+    "templates/app.yaml": """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Release.Name }}}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec:
+      containers:
+        - name: app
+          image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default "0" }}"
+          imagePullPolicy: {{ .Values.image.pullPolicy }}
+          env:
+            {{- range $name, $value := .Values.given }}
+            - {name: {{ $name | quote }}, value: {{ $value | quote }}}
+            {{- end }}
+            - {name: TYPES, value: {{ toJson .Values.odd | quote }}}
+        - name: own
+          image: {{ .Values.own.image | default (printf "example.com/team/own:%s" .Values.own.tag) }}
+""",
+    "templates/probe.yaml": """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}}
+data:
+  probe: {{ toJson .Values.probe | quote }}
+  list: {{ toJson .Values.list | quote }}
+""",
+    "templates/first.yaml": """\
+{{- if .Release.IsInstall }}
+apiVersion: batch/v1
+kind: Job
+metadata: {name: {{ .Release.Name }}-seed}
+spec:
+  suspend: true
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: seed, image: "example.com/team/seed:latest"}]
+{{- end }}
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+@pytest.fixture
+def twins(in_cluster: Workstation, cluster: Cluster, unique: str, content: AnyTag, tmp_path: Path) -> Twins:
+    """Helm 3, then Helm 4, and two releases of one chart."""
+    content.build = "A"
+    return Twins(in_cluster, cluster, unique, content, written(tmp_path / "chart", CHART))
+
+
+def test_a_neighbour_of_a_value_that_was_given(twins: Twins) -> None:
+    twins.both("upgrade", "--install", "--set", "image.tag=1.2.3,probe.path=/mine")
+    twins.both("upgrade", "--reuse-values", "--set", "image.pullPolicy=Always")
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=81")
+    twins.both("upgrade")
+    assert twins.images()[0].startswith("example.com/team/app:1.2.3@")
+
+
+def test_strings_that_look_like_something_else(twins: Twins, tmp_path: Path) -> None:
+    """`"Y"`, a branch code, a commit: quoted by the user, and unquoted by tools that write YAML for another YAML."""
+    texts = [
+        "Y",
+        "n",
+        "08054",
+        "25921e05",
+        "0o17",
+        "1_000",
+        "null",
+        "~",
+        "1.0",
+        "0x1F",
+        "2026-11-25",
+        "1:30",
+        "=",
+        " x",
+    ]
+    given = {f"K{i}": text for i, text in enumerate([*texts, "#", "é🚀", "a\\b"])}
+    odd = {"n": 1, "y": 2.5, "on": True, "1": 2**53, "08": 1e6, "": "x", "k": {"y": "Y"}, "list": [{"n": "n"}]}
+    mine = {"given": given, "odd": odd, "image": {"tag": "61e9"}, "list": texts}
+    (tmp_path / "mine.yaml").write_text(json.dumps(mine, ensure_ascii=False))
+    twins.both("upgrade", "--install", "-f", tmp_path / "mine.yaml")
+    twins.both("upgrade", "--reuse-values")
+    assert twins.images()[0].startswith("example.com/team/app:61e9@")
+    twins.both("upgrade", "--reuse-values", "--set", "image.tag=main")
+    twins.both("upgrade")
+    twins.both("upgrade", "--reset-then-reuse-values", "--set-string", "given.K1=yes")
+    twins.both("upgrade", "--reset-values")
+
+
+def test_installed_anew_after_an_uninstall_that_keeps_history(twins: Twins) -> None:
+    """Nothing is reused, and `.Release.IsInstall` is true."""
+    twins.both("upgrade", "--install", "--set", "image.tag=9.9.9,probe.path=/mine")
+    twins.both("uninstall", "--keep-history", chart=False, plain=True, compare=False)
+    twins.both("upgrade", "--install")
+    assert any(image.startswith("example.com/team/seed:latest@") for image in twins.images())
+    assert twins.images()[0].startswith("example.com/team/app:1.0.0@")
+    twins.both("upgrade", "--set", "probe.port=9")
+
+
+@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+@pytest.mark.parametrize("null", ["probe.path=null,own.image=null,list=null", "probe=null,image.tag=null"])
+def test_null_over_a_value_that_was_given(flag: str, null: str, twins: Twins) -> None:
+    """Helm's two ways of reusing differ in what a null means, the first time and the second."""
+    given = "probe.path=/mine,image.tag=7,own.image=example.com/team/other:7,list={a,b,c}"
+    twins.both("upgrade", "--install", "--set", given)
+    for _ in range(2):
+        twins.both("upgrade", flag, "--set", null, "--set", "own.tag=1.0.0,image.pullPolicy=Always")
+
+
+def test_a_file_without_values_reuses(twins: Twins, tmp_path: Path) -> None:
+    """Helm looks at the merged values, not at whether there is a flag."""
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
+    twins.both("upgrade", "--install", "--set", "image.tag=1.2.3,probe.path=/mine")
+    twins.both("upgrade", "-f", tmp_path / "empty.yaml")
+    twins.both("upgrade", "--set", "")
+    (tmp_path / "empty.yaml").write_text("{}\n---\n")
+    twins.both("upgrade", "-f", tmp_path / "empty.yaml", "--reset-values")
+
+
+def test_plain_helm_in_between(twins: Twins) -> None:
+    """A digest of ours that plain helm kept is resolved anew."""
+    twins.both("upgrade", "--install")
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=1", plain=True)
+    assert "@sha256:" in twins.images()[0]
+    twins.content.build = "B"
+    twins.both("upgrade")
+    twins.both("upgrade", plain=True)
+    twins.content.build = "C"
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=2")
+    twins.both("upgrade", "--set", "image.tag=2", plain=True)
+    twins.both("upgrade")
+
+
+def test_a_default_that_changes_with_the_chart(twins: Twins) -> None:
+    """What was pinned by values is not what was given: the next chart's default counts."""
+    twins.both("upgrade", "--install", "--set", "probe.path=/mine")
+    values = twins.chart / "values.yaml"
+    values.write_text(values.read_text().replace("tag: 1.0.0", "tag: 3.0.0").replace("port: 80", "port: 90"))
+    twins.both("upgrade", "--reset-then-reuse-values")
+    assert twins.images()[0].startswith("example.com/team/app:3.0.0@")
+    values.write_text(values.read_text().replace("tag: 3.0.0", "tag: 4.0.0").replace("list:", "more: [x]\nlist:"))
+    twins.both("upgrade", "--reuse-values")
+    twins.both("upgrade")
+
+
+def test_rolled_back_in_between(twins: Twins) -> None:
+    twins.both("upgrade", "--install", "--set", "image.tag=1")
+    twins.both("upgrade", "--set", "probe.path=/two,image.tag=2")
+    twins.content.build = "B"
+    twins.both("rollback", "1", chart=False, plain=True)
+    twins.both("upgrade")
+    assert twins.images()[0].startswith("example.com/team/app:1@")
+
+
+def test_plan_shows_what_upgrade_would_reuse(twins: Twins) -> None:
+    twins.both("upgrade", "--install", "--set", "image.tag=1.2.3")
+    for given in ([], ["--reuse-values", "--set", "probe.port=1"], ["--reset-values"], ["--set", "probe.port=1"]):
+        plan = json.loads(twins.pin("plan", "twin-pin", twins.chart, "-o", "json", *given).stdout)
+        twins.both("upgrade", *given)
+        planned = {image["image"] for image in plan["images"]}
+        assert planned == {image.partition("@")[0] for image in twins.images()}
+        twins.both("upgrade", "--set", "image.tag=1.2.3")
+
+
+def test_values_from_a_pipe_are_deployed(twins: Twins, tmp_path: Path) -> None:
+    """Read once, and the text that was rendered is the text that is deployed."""
+    (tmp_path / "one.yaml").write_text("image: {tag: 2.0.0}\ngiven: {TOKEN: s3cr3t-one}\n")
+    for release, program in (("twin-own", twins.machine.helm_binary), ("twin-pin", f"{twins.machine.helm_binary} pin")):
+        values = f"-f <(cat {tmp_path}/one.yaml) --set-file given.F=<(printf two)"
+        done = twins.machine.run("bash", "-c", f"{program} upgrade --install {release} {twins.chart} {values} --debug")
+        assert done.status == 0, done.stderr
+        if release == "twin-pin":
+            assert "s3cr3t" not in done.stderr
+    twins.compare()
+    assert "s3cr3t" not in json.dumps(twins.stored("twin-pin").annotations)
+
+
+def test_a_secret_in_a_list_is_in_no_record(twins: Twins, tmp_path: Path) -> None:
+    (twins.chart / "templates/list.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Release.Name }}-list}\n"
+        "spec: {containers: {{ toJson .Values.containers }} }\n"
+    )
+    rows = [{"name": "a", "image": "example.com/team/web:latest", "env": [{"name": "PASSWORD", "value": "hunter2"}]}]
+    (tmp_path / "secret.yaml").write_text(json.dumps({"containers": rows}))
+    twins.both("upgrade", "--install", "-f", tmp_path / "secret.yaml")
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=1")
+    twins.both("upgrade")
+    metadata = twins.helm("get", "metadata", "twin-pin", "-o", "json").stdout
+    assert "helm-pin/digests" in metadata
+    assert "hunter2" not in metadata
+
+
+def test_a_list_of_a_great_size(twins: Twins, tmp_path: Path) -> None:
+    """Helm keeps a release in one Secret, of one MiB at most."""
+    (twins.chart / "templates/list.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-list}\ndata:\n"
+        "  {{- range .Values.tools }}\n  {{ .name }}: {{ .payload | quote }}\n  {{- end }}\n---\n"
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Release.Name }}-list}\nspec:\n  containers:\n"
+        '    {{- range .Values.tools }}\n    - {name: {{ .name }}, image: "{{ .image }}"}\n    {{- end }}\n'
+    )
+    tools = [{"name": f"tool{i}", "image": f"example.com/team/tool{i}:1.0", "payload": noise(i)} for i in range(7)]
+    (tmp_path / "tools.yaml").write_text(json.dumps({"tools": tools}))
+    twins.both("upgrade", "--install", "-f", tmp_path / "tools.yaml")
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=1")
+
+
+def noise(seed: int) -> str:
+    """40 kB that no packer makes smaller."""
+    import base64
+    import random
+
+    return base64.b64encode(random.Random(seed).randbytes(30_000)).decode()
