@@ -62,14 +62,14 @@ def test_charts_of_the_tests(name: str, promise: Promise, tmp_path: Path) -> Non
 
 
 @given(made=charts())
-@examples(120, seconds=90)
+@examples(80, seconds=40)
 def test_charts_full_of_their_own_words(made: Made, promise: Promise) -> None:
     with tempfile.TemporaryDirectory() as folder:
         promise.holds(written(made, Path(folder)), may_refuse=[made.hashed] if made.hashed else [])
 
 
 @given(made=charts())
-@examples(60, seconds=45)
+@examples(40, seconds=20)
 def test_charts_whose_tags_are_one_image(made: Made, promise: Promise) -> None:
     promise.content.one_image = Everything()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,186 @@
+"""Round trip: what helm-pin writes for helm comes back from helm as it was meant, every string, number, null and key.
+
+The values that it gives to its own renders; the arguments of `plan -o json` and the file of `plan -o values`, given to plain helm.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, note
+from hypothesis import strategies as st
+
+from tests.properties.test_reuse import OTHERS, ZOO
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.budget import examples
+from tests.support.promise import Promise
+from tests.support.twins import written
+from tests.support.workstation import Workstation
+
+TEMPLATE = """\
+{{- range $key, $group := .Values.groups }}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: group, annotations: {key: {{ toJson $key }}, extra: {{ toJson $group.extra | toJson }}}}
+spec:
+  containers:
+    - {name: a, image: "{{ $group.image.repository }}:{{ $group.image.tag }}"}
+{{- end }}
+{{- range .Values.rows }}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: row, annotations: {rest: {{ omit . "image" | toJson | toJson }}}}
+spec:
+  containers:
+    - {name: b, image: "{{ .image }}"}
+{{- end }}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: raw}
+spec: {containers: {{ toJson .Values.raw }} }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: rest}
+data: {rest: {{ omit .Values "groups" "rows" "raw" | toJson | toJson }}}
+"""
+leaves = st.one_of(st.sampled_from(ZOO), st.sampled_from([*OTHERS, None]), st.text(max_size=6).filter(str.isprintable))
+keys = st.one_of(
+    st.sampled_from(
+        [
+            "a",
+            "y",
+            "n",
+            "no",
+            "08",
+            "1",
+            "1e3",
+            "null",
+            "~",
+            "a.b",
+            "a,b",
+            "a=b",
+            "a[0]",
+            "[0]",
+            "a\\b",
+            "a b",
+            "é🚀",
+            "{",
+            '"',
+            "#x",
+            "0",
+        ]
+    ),
+    st.text(st.sampled_from("aY0.,=[]{}\\ \"'é:#-&*!|>%@`"), min_size=1, max_size=5),
+)
+nested = st.recursive(
+    leaves, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)), max_leaves=5
+)
+tags = st.sampled_from(["1", "1.0", "08054", "Y", "n", "null", "main", "61e9", "0o17", "1_0", "0x1F"])
+
+
+def named(prefix: str) -> st.SearchStrategy[str]:
+    """Names of images that nobody else has."""
+    return st.sampled_from([f"{prefix}{i}" for i in range(4)]).map("example.com/team/{}".format)
+
+
+groups = st.dictionaries(
+    keys,
+    st.fixed_dictionaries({"image": st.fixed_dictionaries({"repository": named("g"), "tag": tags}), "extra": nested}),
+    max_size=3,
+)
+rows = st.lists(
+    st.builds(
+        lambda image, tag, rest: {**rest, "image": f"{image}:{tag}"},
+        named("r"),
+        tags,
+        st.dictionaries(keys, nested, max_size=3),
+    ),
+    max_size=3,
+)
+raw = st.lists(
+    st.builds(
+        lambda i, tag, args: {"name": "c", "image": f"{i}:{tag}", "args": args},
+        named("c"),
+        tags,
+        st.lists(st.sampled_from(ZOO), max_size=2),
+    ),
+    max_size=3,
+)
+defaults = st.fixed_dictionaries(
+    {"groups": groups, "rows": rows, "raw": raw}, optional={"more": nested, "y": nested, "08": nested}
+)
+mine = st.fixed_dictionaries({}, optional={"groups": groups, "rows": rows, "raw": raw, "more": nested, "y": nested})
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+@pytest.fixture
+def promise(workstation: Workstation, content: AnyTag) -> Promise:
+    """The promise, on Helm 3, then on Helm 4."""
+    return Promise(workstation, content)
+
+
+@given(own=defaults, given_values=mine)
+@examples(30, seconds=30)
+def test_arguments_for_helm_come_back(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> None:
+    with chart_of(own, given_values, promise) as (chart, flags):
+        promise.holds(chart, flags)
+        planned = promise.pin("plan", "rel", chart, *flags, "-o", "json")
+        assert planned.status in (0, 3), planned.stderr
+        if planned.status == 0:
+            by_set = promise.machine.helm("template", "rel", chart, *flags, *json.loads(planned.stdout)["set"])
+            same(by_set, promise.pin("template", "rel", chart, *flags).stdout)
+
+
+@given(own=defaults, given_values=mine)
+@examples(30, seconds=30)
+def test_a_values_file_for_helm_comes_back(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> None:
+    with chart_of(own, given_values, promise) as (chart, flags):
+        values = promise.pin("plan", "rel", chart, *flags, "-o", "values")
+        assert values.status in (0, 3), values.stderr
+        if values.status == 0:
+            pins = chart.parent / "pins.yaml"
+            pins.write_text(values.stdout)
+            by_file = promise.machine.helm("template", "rel", chart, *flags, "-f", pins)
+            same(by_file, promise.pin("template", "rel", chart, *flags).stdout)
+
+
+@contextmanager
+def chart_of(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> Iterator[tuple[Path, list[str]]]:
+    """A chart with these defaults, and the flags that give the other values."""
+    note(f"values.yaml: {text_of(own)}\nmine.yaml: {text_of(given_values)}")
+    with tempfile.TemporaryDirectory() as folder:
+        chart = written(Path(folder) / "chart", {"values.yaml": text_of(own), "templates/all.yaml": TEMPLATE})
+        flags = ["-f", f"{folder}/mine.yaml"]
+        Path(flags[1]).write_text(text_of(given_values))
+        helms_own = promise.machine.run(promise.machine.helm_binary, "template", "rel", chart, *flags)
+        assume(helms_own.status == 0)  # what helm itself cannot read is no matter of this project
+        yield chart, flags
+
+
+def same(ours: str, wanted: str) -> None:
+    """Two manifests are equal; what differs otherwise."""
+    if ours != wanted:
+        lines = difflib.unified_diff(wanted.splitlines(), ours.splitlines(), "meant", "came back", n=0, lineterm="")
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def text_of(values: Mapping[str, Any]) -> str:
+    """JSON that is YAML: Go's parser does not take surrogates that are escaped."""
+    return json.dumps(values, ensure_ascii=False)
