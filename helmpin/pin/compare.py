@@ -122,8 +122,10 @@ def compare(
         a, b = old.get(key), new.get(key)
         if a is not None and b is not None and a.text == b.text:
             continue
+        changed: list[Difference] = []
         for difference, item in _differences(a, b):
             leaf, before, after = difference
+            changed.append(difference)
             if leaf in uses and isinstance(after, str):
                 continue  # judged below
             if (within := parts.get(leaf)) and isinstance(before, str) and _replaced(before, within, images) == after:
@@ -133,8 +135,36 @@ def compare(
                 followers.append(Follower(leaf, *identity(item), references))
             elif not (_is_checksum(item, leaf[3], after) or random.excuses(difference)):
                 collateral.append(difference)
+        if a is not None and b is not None and not collateral:
+            collateral += _text_differences(a, b, changed)
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)
+
+
+def _text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
+    """What differs in the texts of two documents beside the values of leaves that have been judged: comments, style, order."""
+    pairs = {(c.after, c.before) for c in changed if isinstance(c.after, str) and isinstance(c.before, str)}
+    pairs |= {(match[0], match[1]) for c in changed for match in _PINNED.finditer(str(c.after))}
+    befores: dict[str, set[str]] = defaultdict(set)
+    for after, before in pairs:
+        befores[after].update((before, after))
+    if not changed or any(after not in b.text for after, _ in pairs):
+        return  # a text that is written otherwise than it reads: folded, escaped, on several lines
+    known = re.compile("|".join(re.escape(text) for text in sorted(befores, key=len, reverse=True)))
+    lines = b.text.splitlines()
+    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), lines)):
+        if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
+            yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new)
+            return
+
+
+def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) -> re.Pattern[str]:
+    """The lines that a line may have been, before leaves of it changed."""
+    parts, at = [], 0
+    for match in known.finditer(line):
+        parts += [re.escape(line[at : match.start()]), f"(?:{'|'.join(map(re.escape, sorted(befores[match[0]])))})"]
+        at = match.end()
+    return re.compile("".join([*parts, re.escape(line[at:])]))
 
 
 def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[Key, str]) -> str:

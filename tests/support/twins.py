@@ -63,7 +63,7 @@ class Twins:
         assert own.status == 0, own.stderr
         ours = (self.helm if plain else self.pin)(command, OURS, *rest)
         if ours.status:
-            pytest.fail(f"{command} {' '.join(map(str, args))}: {ours.status}\n{ours.stderr}", pytrace=False)
+            pytest.fail(f"{command} {' '.join(map(str, args))}: {ours.status}\n{ours.stderr}", pytrace=True)
         if compare:
             self.compare(pinned=not plain)
         return ours
@@ -81,7 +81,7 @@ class Twins:
         elif DIGEST.sub("", text) != plain.text:
             problems += strip.strip_and_compare(plain.text, DIGEST.sub("", text), lambda _: "sha256:none").problems
         if problems:
-            pytest.fail("\n".join(problems), pytrace=False)
+            pytest.fail("\n".join(problems), pytrace=True)
 
     def stored(self, release: str) -> Stored:
         """A release's last revision, read from the cluster itself."""
