@@ -30,14 +30,12 @@ _numbers = itertools.count(1)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Where tests run at once, those of a file stay together; so do all of integration/registry, for some look for the others'
-    secrets in all processes."""
+    """Where tests run at once, those of a file stay together."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "registry" if "integration/registry" in file else file
+            return nodeid.partition("::")[0]
 
     return ByFile(config, log)
 

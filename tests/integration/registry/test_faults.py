@@ -198,16 +198,6 @@ class TestBrokenConnection:
 
 
 class TestStatus:
-    def test_403(self) -> None:
-        body = json.dumps({"errors": [{"code": "DENIED", "message": "the licence has expired"}]}).encode()
-        error = fails(lambda request, _: response("403 Forbidden", body, request.method))
-        assert (error.kind, error.status) == ("forbidden", 403)
-        assert "team/app" in error.reason and "the licence has expired" in error.reason
-
-    def test_404(self) -> None:
-        error = fails(lambda request, _: response("404 Not Found", b"<html>", request.method))
-        assert (error.kind, error.status) == ("not-found", 404) and "v1" in error.reason and "team/app" in error.reason
-
     def test_429_then_success(self) -> None:
         with serve(answering(response("429 Too Many Requests", Retry_After="1"))) as hostile:
             begun = time.monotonic()
@@ -223,28 +213,9 @@ class TestStatus:
         error = fails(lambda *_: response("429 Too Many Requests", Retry_After="3600"))
         assert time.monotonic() - begun < 1 and "3600 s" in error.reason
 
-    @pytest.mark.parametrize(
-        "when", ["Fri, 31 Dec 2999 23:59:59 GMT", "soon", "-5", "9" * 400, "Mon, 99 Foo 99999 99:99:99 GMT"]
-    )
-    def test_an_odd_retry_after(self, when: str) -> None:
-        error = fails(lambda *_: response("429 Too Many Requests", Retry_After=when))
-        assert error.kind == "rate-limited"
-
-    @pytest.mark.parametrize("status", ["500 Oh", "502 Bad Gateway", "503 Busy", "504 Late"])
-    def test_5xx_then_success(self, status: str) -> None:
-        with serve(answering(response(status), response(status))) as hostile:
+    def test_5xx_then_success(self) -> None:
+        with serve(answering(response("500 Oh"), response("502 Bad Gateway"), response("503 Busy"))) as hostile:
             assert digest_of(f"{hostile.host}/team/app:v1") == DIGEST
-
-    def test_500_for_ever(self) -> None:
-        error = fails(
-            lambda request, _: response(
-                "500 Oh", b'{"errors":[{"code":"UNKNOWN","message":"no disk"}]}', request.method
-            ),
-            RegistrySettings(),
-        )
-        assert (
-            (error.kind, error.status) == ("unreachable", 500) and "team/app" in error.reason and "again" in error.todo
-        )
 
     def test_500_for_ever_and_for_many(self) -> None:
         with serve(lambda *_: response("500 Oh")) as hostile:
@@ -258,22 +229,7 @@ class TestStatus:
         ) == 200
         assert took < 15
 
-    def test_a_registry_that_knows_no_head(self) -> None:
-        with serve(lambda request, _: response("405 No") if request.method == "HEAD" else good(request)) as hostile:
-            assert digest_of(f"{hostile.host}/team/app:v1") == DIGEST
-
-    @pytest.mark.parametrize(
-        "status",
-        [
-            "101 Switching Protocols",
-            "204 No Content",
-            "206 Partial",
-            "304 Not Modified",
-            "300 Choices",
-            "418 Teapot",
-            "999 What",
-        ],
-    )
+    @pytest.mark.parametrize("status", ["101 Switching Protocols", "206 Partial", "300 Choices", "999 What"])
     def test_an_odd_status(self, status: str) -> None:
         assert fails(lambda *_: response(status)).kind in ("bad-answer", "unreachable", "timeout")
 
@@ -351,19 +307,6 @@ class TestBody:
         error = fails(lambda request, _: once(request, body=MANIFEST[:-30]))
         assert error.kind == "bad-answer" and "JSON" in error.reason
 
-    @pytest.mark.parametrize(
-        "body",
-        [b"", b"null", b"[]", b"7", b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe\x00", b'{"schemaVersion": 2}'],
-        ids=["nothing", "null", "a list", "a number", "deep lists", "deep objects", "binary", "no config"],
-    )
-    def test_json_that_is_no_manifest(self, body: bytes) -> None:
-        assert fails(lambda request, _: once(request, body=body)).kind == "bad-answer"
-
-    @pytest.mark.parametrize("children", [7, [7], [{"digest": 7}], [{"digest": "sha256:../../etc/passwd"}], [{}]])
-    def test_an_index_of_junk(self, children: object) -> None:
-        body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children}).encode()
-        assert fails(lambda request, _: once(request, body=body, Content_Type=OCI_INDEX)).kind == "bad-answer"
-
     def test_an_index_within_itself(self) -> None:
         def answer(request: Request, _: socket.socket) -> bytes:
             child = {
@@ -396,27 +339,8 @@ class TestWrongAnswer:
         error = fails(lambda request, _: once(request, Docker_Content_Digest=OTHER))
         assert error.kind == "bad-answer" and DIGEST in error.reason
 
-    @pytest.mark.parametrize(
-        "header",
-        [
-            "",
-            "sha256:",
-            "sha256:xyz",
-            DIGEST.upper(),
-            DIGEST + "0",
-            "md5:" + "0" * 32,
-            DIGEST[7:],
-            f"{DIGEST}\x00",
-            "é" * 64,
-        ],
-    )
-    def test_a_malformed_digest_header_is_not_believed(self, header: str) -> None:
-        with serve(lambda request, _: good(request, Docker_Content_Digest=header)) as hostile:
-            assert digest_of(f"{hostile.host}/team/app:v1") == DIGEST
-            assert [request.method for request in hostile.requests] == ["HEAD", "GET"]
-
-    @pytest.mark.parametrize("kind", ["text/html", "application/vnd.cncf.helm.chart.content.v1.tar+gzip"])
-    def test_the_wrong_type(self, kind: str) -> None:
+    def test_the_wrong_type(self) -> None:
+        kind = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
         error = fails(lambda request, _: response("200 OK", b"<html>", request.method, Content_Type=kind))
         assert error.kind == "bad-answer" and kind in error.reason
 
@@ -456,21 +380,9 @@ class TestRedirects:
         error = fails(lambda request, _: response("302 Found", Location=request.target))
         assert error.kind == "bad-answer" and "more than 5 redirects" in error.reason
 
-    @pytest.mark.parametrize(
-        "target",
-        [
-            "ftp://127.0.0.1/x",
-            "file:///etc/passwd",
-            "//[",
-            "http://",
-            "http://user:word@127.0.0.1/",
-            "http://\x01/",
-            "https://[::1",
-            "\\\\x",
-        ],
-    )
+    @pytest.mark.parametrize("target", ["file:///etc/passwd", "https://[::1"])
     def test_to_what_is_no_url(self, target: str) -> None:
-        assert fails(lambda *_: response("302 Found", Location=target)).kind in ("bad-answer", "unreachable")
+        assert fails(lambda *_: response("302 Found", Location=target)).kind == "bad-answer"
 
     def test_no_credentials_arrive_at_another_host(self, tmp_path: Path) -> None:
         with serve(lambda request, _: good(request)) as thief:
@@ -557,31 +469,8 @@ class TestChallenges:
             assert len(hostile.requests) + len(tokens.requests) <= 8
         assert (error.kind, error.status) == ("unauthorized", 401) and TOKEN not in said(error)
 
-    def test_401_for_ever_with_another_scope_each_time(self) -> None:
-        count = iter(range(10_000))
-        with _token_server() as tokens:
-            challenge = f'Bearer realm="http://{tokens.host}/token",scope="repository:{{}}:pull"'
-            with serve(lambda *_: response("401 No", WWW_Authenticate=challenge.format(next(count)))) as hostile:
-                error = error_of(f"{hostile.host}/team/app:v1", QUICK)
-                assert len(hostile.requests) + len(tokens.requests) < 40
-        assert error.kind == "unauthorized"
-
     @pytest.mark.parametrize(
-        "header",
-        [
-            "",
-            "Bearer",
-            'Bearer realm="',
-            "Bearer realm=",
-            'Bearer realm="/token"',
-            "Negotiate",
-            "=,=,=",
-            'Bearer realm="ftp://x/"',
-            'Bearer realm="http://[/"',
-            "\x01",
-            "é",
-            "Basic " * 5000,
-        ],
+        "header", ['Bearer realm="/token"', 'Bearer realm="ftp://x/"', "\x01", "é", "Basic " * 5000]
     )
     def test_a_malformed_challenge(self, header: str, tmp_path: Path) -> None:
         def answer(*_: object) -> bytes:
@@ -626,18 +515,7 @@ class TestChallenges:
 
     @pytest.mark.parametrize(
         "body",
-        [
-            b"",
-            b"{",
-            b"[]",
-            b"7",
-            b'{"token": ""}',
-            b'{"token": 7}',
-            b'{"token": "a\\r\\nX-Evil: 1"}',
-            b'{"token": "\xc3\xa9"}',
-            b'{"token": "a", "expires_in": "x"}' * 2,
-            b"[" * 99_999,
-        ],
+        [b"", b"7", b'{"token": 7}', b'{"token": "a\\r\\nX-Evil: 1"}', b'{"token": "\xc3\xa9"}', b"[" * 99_999],
     )
     def test_a_token_that_is_none(self, body: bytes) -> None:
         with (
@@ -650,7 +528,7 @@ class TestChallenges:
             assert not [r for r in hostile.requests if "x-evil" in r.headers]
         assert error.kind == "bad-answer" and "token" in error.reason
 
-    @pytest.mark.parametrize("lifetime", ["-1", "0", "1e400", '"soon"', "null", "true", "99999999999999999999"])
+    @pytest.mark.parametrize("lifetime", ["-1", "1e400", '"soon"', '"300"', "true"])
     def test_an_odd_lifetime(self, lifetime: str) -> None:
         def answer(request: Request, _: socket.socket) -> bytes:
             if request.headers.get("authorization") == f"Bearer {TOKEN}":

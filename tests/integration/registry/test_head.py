@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helmpin.image.reference import Reference
-from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
+from helmpin.registry import RegistrySettings, Resolved, resolve
 from tests.support.asking import NOTHING, digest_of, error_of, keychain, said
 from tests.support.hostile import Request, reset, response, serve
 from tests.support.registry_servers import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, sha256
@@ -82,6 +82,7 @@ def silent(_: Request, peer: socket.socket) -> None:
             )
         ),
         pytest.param(status("503 Busy", Retry_After="1"), id="503 with Retry-After"),
+        pytest.param(status("503 Busy", Retry_After="3600"), id="503 with a Retry-After past the deadline"),
         pytest.param(status("401 No", WWW_Authenticate=""), id="401 with an empty challenge"),
         pytest.param(status("401 No", WWW_Authenticate="Bearer"), id="401 with half a challenge"),
         pytest.param(status("401 No", WWW_Authenticate='Basic realm="x"'), id="401 with a challenge for nobody"),
@@ -96,6 +97,9 @@ def silent(_: Request, peer: socket.socket) -> None:
         pytest.param(found(Content_Type=OCI_INDEX, Docker_Content_Digest=DIGEST[:-1]), id="a digest too short"),
         pytest.param(found(Content_Type=OCI_INDEX, Docker_Content_Digest=DIGEST + "0"), id="a digest too long"),
         pytest.param(found(Content_Type=OCI_INDEX, Docker_Content_Digest=f"W/{DIGEST}"), id="a digest like an ETag"),
+        pytest.param(found(Content_Type=OCI_INDEX, Docker_Content_Digest="md5:" + "0" * 32), id="another algorithm"),
+        pytest.param(found(Content_Type=OCI_INDEX, Docker_Content_Digest="é" * 64), id="a digest that is not ASCII"),
+        pytest.param(found(Content_Type=OCI_INDEX, Docker_Content_Digest=f"{DIGEST}\x00"), id="a digest and more"),
         *(
             pytest.param(found(Content_Type=kind, Docker_Content_Digest=DIGEST), id=kind)
             for kind in ("application/json", "application/json; charset=utf-8", "text/html", "text/plain", "x")
@@ -237,8 +241,8 @@ class TestRefusal:
 class TestTokens:
     """HEAD refuses whoever comes, GET takes the token."""
 
-    @pytest.mark.parametrize("realm", ["/token?tenant=blue,green", "/token?", "/a,b/token?x=y&z", "/token"])
-    @pytest.mark.parametrize("service", [',service="s"', ",service=s", ""])
+    @pytest.mark.parametrize("realm", ["/token?tenant=blue,green", "/token?", "/a,b/token"])
+    @pytest.mark.parametrize("service", [',service="s"', ""])
     def test_realms(self, realm: str, service: str) -> None:
         asked: list[str] = []
 
@@ -255,18 +259,3 @@ class TestTokens:
             assert digest_of(f"{server.host}/team/app:v1", QUICK) == DIGEST
         path, _, query = realm.partition("?")
         assert len(asked) == 1 and asked[0].startswith(f"{path}?{query}") and ("service=s" in asked[0]) is bool(service)
-
-    def test_one_that_asks_only_at_its_root(self) -> None:
-        def answer(request: Request, _: socket.socket) -> bytes:
-            if request.target.startswith("/token"):
-                return response("200 OK", b'{"token": "t"}')
-            if request.headers.get("authorization") == "Bearer t":
-                return index(request)
-            challenge = f'Bearer realm="http://{server.host}/token"' if request.target == "/v2/" else ""
-            return response("401 No", method=request.method, WWW_Authenticate=challenge)
-
-        with serve(answer) as server:
-            wanted = [Reference.parse(f"{server.host}/team/app{i}:v1") for i in range(30)]
-            answers = resolve(wanted, QUICK, NOTHING)
-            assert not [error for error in answers.values() if isinstance(error, RegistryError)]
-            assert [request.target for request in server.requests].count("/v2/") == 1

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -90,14 +91,12 @@ def test_one_that_knows_none(protected: Server, tmp_path: Path, helper: Helper) 
     ("body", "words"),
     [
         ('print(\'{"Username": "alice", "Secret": "s3cr3t-half\')', "not a credential in JSON"),
-        ("print('[1, 2]')", "not a credential in JSON"),
         ('print(\'{"Username": "alice", "Secret": 7}\')', "not a credential in JSON"),
         ("print('[' * 50000)", "not a credential in JSON"),
         ("print('the pin is s3cr3t'); print('s3cr3t', file=sys.stderr); sys.exit(3)", "status 3"),
-        ("sys.stdout.buffer.write(bytes(range(256)) * 1000)", "more than"),
         ("sys.stdout.buffer.write(b'\\xff\\xfe')", "not a credential in JSON"),
     ],
-    ids=["cut off", "a list", "a number", "deep", "fails", "endless", "binary"],
+    ids=["cut off", "a number", "deep", "fails", "binary"],
 )
 def test_junk(protected: Server, tmp_path: Path, helper: Helper, body: str, words: str) -> None:
     helper(body)
@@ -108,15 +107,17 @@ def test_junk(protected: Server, tmp_path: Path, helper: Helper, body: str, word
 
 
 HANGS = "import subprocess; subprocess.run(['sleep', '{seconds}'])"
+SECONDS = f"4711.{os.getpid()}"
+"""That nobody else sleeps."""
 
 
-def _sleeping(seconds: str) -> bool:
+def _sleeping() -> bool:
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return f"sleep {seconds}" in running
+    return f"sleep {SECONDS}" in running
 
 
 def test_one_that_hangs(protected: Server, tmp_path: Path, helper: Helper) -> None:
-    helper(HANGS.format(seconds=4711))
+    helper(HANGS.format(seconds=SECONDS))
     settings = RegistrySettings(timeout=1)
     (tmp_path / "config.json").write_text('{"credsStore": "test"}')
     begun = time.monotonic()
@@ -128,7 +129,7 @@ def test_one_that_hangs(protected: Server, tmp_path: Path, helper: Helper) -> No
     assert (
         "docker-credential-test" in error.reason and "0.5 s" in error.reason and "docker-credential-test" in error.todo
     )
-    assert not _sleeping("4711")
+    assert not _sleeping()
 
 
 ASK = """
@@ -142,16 +143,11 @@ print(resolve([Reference.parse(sys.argv[1])], RegistrySettings(timeout=1), Confi
 
 def test_one_that_hangs_does_not_outlive_helm_pin(protected: Server, helper: Helper) -> None:
     """Here the time for all is over before the helper's."""
-    helper(HANGS.format(seconds=4712))
+    helper(HANGS.format(seconds=SECONDS))
     command = [sys.executable, "-c", ASK, f"{protected.host}/team/app:v1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, "PYTHONPATH": "."})
     assert "no response for team/app within 1 s" in done.stdout, done.stderr
-    assert not _sleeping("4712")
-
-
-def test_one_that_is_missing(protected: Server, tmp_path: Path) -> None:
-    error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="absent"))
-    assert "docker-credential-absent" in error.reason and "PATH" in error.reason
+    assert not _sleeping()
 
 
 class TestPublicImages:
@@ -176,21 +172,20 @@ class TestPublicImages:
         with serve(answer) as server:
             yield server
 
-    @pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
     @pytest.mark.parametrize(
-        ("body", "words"),
+        ("key", "body", "words"),
         [
-            (None, "not found on PATH"),
-            ("sys.exit(1)", "status 1"),
-            ("print('error getting credentials'); sys.exit(1)", "status 1"),
-            ("print('junk')", "not a credential in JSON"),
-            ("sys.stdout.buffer.write(bytes(1000000))", "more than"),
-            ("time.sleep(30)", "no response within 1 s"),
+            ("credsStore", None, "not found on PATH"),
+            ("credHelpers", None, "not found on PATH"),
+            ("credsStore", "sys.exit(1)", "status 1"),
+            ("credsStore", "print('junk')", "not a credential in JSON"),
+            ("credsStore", "sys.stdout.buffer.write(bytes(1000000))", "more than"),
+            ("credsStore", "time.sleep(30)", "no response within 1 s"),
         ],
-        ids=["missing", "fails", "fails with words", "junk", "endless", "hangs"],
+        ids=["missing", "missing for this host", "fails", "junk", "endless", "hangs"],
     )
     def test_a_helper(
-        self, hub: Hostile, tmp_path: Path, helper: Helper, body: str | None, words: str, key: str
+        self, hub: Hostile, tmp_path: Path, helper: Helper, key: str, body: str | None, words: str
     ) -> None:
         if body is not None:
             helper(body)
@@ -234,8 +229,17 @@ class TestPublicImages:
         assert digest_of(f"{hub.host}/private/app:v1", keychain=chain) == DIGEST
 
 
-def test_its_secret_is_in_no_process_list(protected: Server, tmp_path: Path, helper: Helper) -> None:
-    seen = tmp_path / "processes"
-    helper(f"{RIGHT}\nimport subprocess\nsubprocess.run(['ps', 'axeww'], stdout=open({str(seen)!r}, 'w'))")
-    assert digest_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
-    assert "docker-credential-test get" in seen.read_text() and PASSWORD not in seen.read_text()
+def test_its_secret_is_in_no_process_list(tmp_path: Path, helper: Helper) -> None:
+    """Of any process, with its environment; the secret is this test's alone."""
+    secret, seen = token_hex(16), tmp_path / "processes"
+    look = f"import subprocess\nsubprocess.run(['ps', 'axeww'], stdout=open({str(seen)!r}, 'w'))"
+    helper(RIGHT.replace(repr(PASSWORD), repr(secret[:16]) + " + " + repr(secret[16:])) + "\n" + look)
+
+    def answer(request: Request, _: object) -> bytes:
+        if request.headers.get("authorization") != basic(USER, secret):
+            return response("401 No", WWW_Authenticate='Basic realm="x"')
+        return response(method=request.method, Content_Type=OCI_INDEX, Docker_Content_Digest=DIGEST)
+
+    with serve(answer) as server:
+        assert digest_of(f"{server.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test")) == DIGEST
+    assert "docker-credential-test get" in seen.read_text() and secret not in seen.read_text()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, resolve
 from tests.support import registry_servers
@@ -40,39 +39,6 @@ def through(*mirrors: tuple[str, str], timeout: float = 5) -> RegistrySettings:
 def test_the_same_path_with_ns(mirror: Hostile) -> None:
     assert digest_of("nginx:1.27", through(("docker.io", f"http://{mirror.host}"))) == DIGEST
     assert [r.target for r in mirror.requests] == ["/v2/library/nginx/manifests/1.27?ns=docker.io"]
-
-
-@pytest.mark.parametrize(
-    ("url", "target"),
-    [
-        ("http://{host}/", "/v2/library/nginx/manifests/1.27?ns=docker.io"),
-        ("http://{host}/v2", "/v2/library/nginx/manifests/1.27?ns=docker.io"),
-        ("{host}", "/v2/library/nginx/manifests/1.27?ns=docker.io"),
-        ("http://{host}/hub", "/hub/v2/library/nginx/manifests/1.27?ns=docker.io"),
-        ("http://{host}/v2/hub", "/v2/hub/library/nginx/manifests/1.27?ns=docker.io"),
-    ],
-)
-def test_forms_of_its_url(mirror: Hostile, url: str, target: str) -> None:
-    assert digest_of("nginx:1.27", through(("docker.io", url.format(host=mirror.host)))) == DIGEST
-    assert [r.target for r in mirror.requests] == [target]
-
-
-def test_for_all(mirror: Hostile) -> None:
-    settings = through(("*", f"http://{mirror.host}"))
-    for name in ("nginx:1", "ghcr.io/acme/app:1", "registry.example:5000/app:1"):
-        assert digest_of(name, settings) == DIGEST
-    assert [r.target.partition("?")[2] for r in mirror.requests] == [
-        "ns=docker.io",
-        "ns=ghcr.io",
-        "ns=registry.example:5000",
-    ]
-
-
-def test_its_own_before_that_for_all(mirror: Hostile) -> None:
-    with serve(good) as general:
-        settings = through(("*", f"http://{general.host}"), ("ghcr.io", f"http://{mirror.host}"))
-        assert digest_of("ghcr.io/acme/app:1", settings) == DIGEST
-        assert not general.requests and len(mirror.requests) == 1
 
 
 @pytest.mark.parametrize("first", ["down", "404", "500", "401", "junk"])
@@ -163,20 +129,3 @@ def test_a_pull_through_cache(tmp_path: Path, origin: Server, program: str) -> N
     with registry_servers.distribution(tmp_path, program, proxy=f"http://{origin.host}") as cache:
         assert digest_of(name, through((origin.host, f"http://{cache.host}"))) == digest_of(name)
         assert cache.log and '"HEAD /v2/team/app/manifests/v1?ns=' in cache.log.read_text()
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "http://",
-        "ftp://mirror.example",
-        "http://user:s3cr3t@mirror.example",
-        "http://m.example/?a=b",
-        "http://[::1",
-    ],
-)
-def test_a_url_that_cannot_be_used(url: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        digest_of("nginx:1", through(("docker.io", url)))
-    assert "mirror" in caught.value.message() and "s3cr3t" not in caught.value.message()

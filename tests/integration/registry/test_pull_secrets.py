@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import registry_servers
 from tests.support.registry_servers import PASSWORD, USER, Server
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
 POD = (
     "apiVersion: v1\nkind: Pod\nmetadata: {{name: app}}\nspec: {{{spec}containers: [{{name: app, image: {image}}}]}}\n"
@@ -29,6 +29,7 @@ type: kubernetes.io/dockerconfigjson
 {data}
 """
 Plan = Callable[..., Finished]
+pytestmark = whichever_helm
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -16,7 +17,8 @@ from tests.support.registry_servers import basic
 from tests.support.token_server import ISSUER, SERVICE, TokenServer
 from tests.support.token_server import serve as serving
 
-PASSWORD, WRONG = "s3cr3t:passw0rd", "wr0ng-passw0rd"
+PASSWORD, WRONG = f"s3cr3t:{token_hex(8)}", f"wr0ng-{token_hex(8)}"
+"""Of this run alone, for it looks at all processes."""
 PROGRAM = """
 import gc, logging, os, sys, traceback
 logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)

@@ -32,39 +32,32 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield registry
 
 
-@pytest.mark.parametrize(("docker", "media_type"), [(False, OCI_MANIFEST), (True, DOCKER_MANIFEST)])
-def test_manifest(served: Server, docker: bool, media_type: str) -> None:
-    digest, _ = served.push_image("team/app", "v1", docker=docker)
-    by_tag = Reference.parse(f"{served.host}/team/app:v1")
-    by_digest = Reference.parse(f"{served.host}/team/app@{digest}")
-    both = Reference.parse(f"{served.host}/team/app:v1@{digest}")
+def test_manifest(served: Server) -> None:
+    for docker, media_type in ((False, OCI_MANIFEST), (True, DOCKER_MANIFEST)):
+        digest, config = served.push_image("team/app", "v1", docker=docker)
+        by_tag = Reference.parse(f"{served.host}/team/app:v1")
+        by_digest = Reference.parse(f"{served.host}/team/app@{digest}")
+        both = Reference.parse(f"{served.host}/team/app:v1@{digest}")
 
-    answers = resolve([by_tag, by_digest, both], SETTINGS, NOTHING)
+        answers = resolve([by_tag, by_digest, both], SETTINGS, NOTHING)
+        found = describe([by_tag], SETTINGS, NOTHING)[by_tag]
 
-    assert answers == dict.fromkeys([by_tag, by_digest, both], (digest, media_type))
-
-
-@pytest.mark.parametrize(("docker", "media_type"), [(False, OCI_INDEX), (True, DOCKER_LIST)])
-def test_index(served: Server, docker: bool, media_type: str) -> None:
-    digest, built = served.push_index("team/multi", "v2", PLATFORMS, docker=docker)
-    reference = Reference.parse(f"{served.host}/team/multi:v2")
-
-    assert resolve([reference], SETTINGS, NOTHING) == {reference: (digest, media_type)}
-    quick = describe([reference], SETTINGS, NOTHING)[reference]
-    whole = describe([reference], SETTINGS, NOTHING, configs=True)[reference]
-
-    assert quick == (digest, media_type, tuple((name, manifest, None) for name, (manifest, _) in built.items()))
-    assert whole == (digest, media_type, tuple((name, manifest, config) for name, (manifest, config) in built.items()))
+        assert answers == dict.fromkeys([by_tag, by_digest, both], (digest, media_type))
+        assert isinstance(found, Described) and found.digest == digest
+        assert [(p.manifest_digest, p.config_digest) for p in found.platforms] == [(digest, config)]
 
 
-def test_config_of_a_single_platform(served: Server) -> None:
-    digest, config = served.push_image("team/single", "v1")
-    reference = Reference.parse(f"{served.host}/team/single:v1")
+def test_index(served: Server) -> None:
+    for docker, media_type in ((False, OCI_INDEX), (True, DOCKER_LIST)):
+        digest, built = served.push_index("team/multi", "v2", PLATFORMS, docker=docker)
+        reference = Reference.parse(f"{served.host}/team/multi:v2")
 
-    found = describe([reference], SETTINGS, NOTHING)[reference]
+        assert resolve([reference], SETTINGS, NOTHING) == {reference: (digest, media_type)}
+        quick = describe([reference], SETTINGS, NOTHING)[reference]
+        whole = describe([reference], SETTINGS, NOTHING, configs=True)[reference]
 
-    assert isinstance(found, Described) and found.digest == digest
-    assert [(p.manifest_digest, p.config_digest) for p in found.platforms] == [(digest, config)]
+        assert quick == (digest, media_type, tuple((name, one, None) for name, (one, _) in built.items()))
+        assert whole == (digest, media_type, tuple((name, one, config) for name, (one, config) in built.items()))
 
 
 def test_what_is_not_there(served: Server) -> None:

@@ -7,15 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
 from tests.support import registry_servers
 from tests.support.registry_servers import PASSWORD, USER, Server
 from tests.support.tls import Authority
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
-WRONG = "wr0ng-passw0rd"
+WRONG = f"wr0ng-{token_hex(8)}"
+"""Of this run alone, for a test looks at all processes."""
 STDIN = "--registry-password-stdin"
 REFUSED = "user failed to authenticate"
 """What the registry's log says of a wrong password."""
@@ -83,8 +85,9 @@ def strict(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> It
         yield server, digest
 
 
+@whichever_helm
 class TestClientCertificate:
-    @pytest.mark.parametrize("source", ["flags", "environment", "file"])
+    @pytest.mark.parametrize("source", ["flags", "environment"])
     def test_shown(
         self, workstation: Workstation, strict: tuple[Server, str], authority: Authority, tmp_path: Path, source: str
     ) -> None:
@@ -96,11 +99,8 @@ class TestClientCertificate:
         environ = {}
         if source == "flags":
             flags = [f"--{name}={value}" for name, value in settings.items()]
-        elif source == "environment":
-            environ = {f"HELM_PIN_{name.upper().replace('-', '_')}": str(value) for name, value in settings.items()}
         else:
-            lines = [f"{name}: {value}\n" for name, value in settings.items()]
-            (tmp_path / ".helm-pin.yaml").write_text("".join(lines))
+            environ = {f"HELM_PIN_{name.upper().replace('-', '_')}": str(value) for name, value in settings.items()}
         assert digests(plan(workstation, tmp_path, *flags, **environ)) == [digest]
 
     def test_missing(
@@ -134,6 +134,7 @@ class TestLogin:
         chart(tmp_path, f"{private_registry.host}/{unique}:v1")
         return private_registry, digest
 
+    @whichever_helm
     def test_by_environment(self, workstation: Workstation, private: tuple[Server, str], tmp_path: Path) -> None:
         server, digest = private
         login = {"HELM_PIN_REGISTRY_USERNAME": f"{server.host}={USER}", "HELM_PIN_REGISTRY_PASSWORD": PASSWORD}
@@ -146,6 +147,7 @@ class TestLogin:
         flags = ["--registry-username", f"{server.host}={USER}", "--registry-password-stdin"]
         assert digests(plan(workstation, tmp_path, *flags, stdin=f"{PASSWORD}\n")) == [digest]
 
+    @whichever_helm
     def test_it_goes_before_every_other(
         self, workstation: Workstation, private: tuple[Server, str], tmp_path: Path
     ) -> None:
@@ -158,6 +160,7 @@ class TestLogin:
         assert digests(done) == [digest]
         assert server.log.read_text().count(REFUSED) == refused
 
+    @whichever_helm
     def test_for_its_host_alone(self, workstation: Workstation, private: tuple[Server, str], tmp_path: Path) -> None:
         server, _ = private
         assert server.log
@@ -169,6 +172,7 @@ class TestLogin:
         )
         assert REFUSED not in server.log.read_text()[before:], "no password arrived"
 
+    @whichever_helm
     @pytest.mark.parametrize(
         ("way", "what"), [("--registry-password-stdin", "axeww"), ("HELM_PIN_REGISTRY_PASSWORD", "axww")]
     )
@@ -198,6 +202,7 @@ class TestLogin:
         for text in (done.stdout, done.stderr, seen.read_text()):
             assert WRONG not in text and registry_servers.basic(USER, WRONG)[6:] not in text
 
+    @whichever_helm
     def test_for_a_deployed_release(self, in_cluster: Workstation, private: tuple[Server, str], tmp_path: Path) -> None:
         """An upgrade whose password is piped in, and what asks the registry about it later."""
         server, digest = private
@@ -214,6 +219,7 @@ class TestLogin:
         back = pin(in_cluster, tmp_path, "rollback", "app", "--verify", STDIN, stdin=f"{PASSWORD}\n", **login)
         assert back.status == 0, back.stderr
 
+    @whichever_helm
     @pytest.mark.parametrize("values", [["--values", "-"], ["-f", "a.yaml,-"], ["--set-file", "a=-"]])
     def test_standard_input_is_read_once(
         self, workstation: Workstation, private: tuple[Server, str], tmp_path: Path, values: list[str]

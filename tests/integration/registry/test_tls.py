@@ -120,12 +120,15 @@ class TestClientCertificate:
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
-    [(None, "No such file"), ("", "not a PEM file"), ("junk", "not a PEM file")],
-    ids=["missing", "empty", "junk"],
+    ("field", "content", "why"),
+    [
+        ("ca_file", None, "No such file"),
+        ("ca_file", "", "not a PEM file"),
+        ("client_cert", None, "No such file"),
+        ("client_cert", "junk", "not a PEM file"),
+    ],
 )
-@pytest.mark.parametrize("field", ["ca_file", "client_cert"])
-def test_files_that_cannot_be_used(tmp_path: Path, name_here: Named, content: str | None, why: str, field: str) -> None:
+def test_files_that_cannot_be_used(tmp_path: Path, name_here: Named, field: str, content: str | None, why: str) -> None:
     name_here(NAME)
     file = tmp_path / "file.pem"
     if content is not None:
@@ -189,17 +192,7 @@ class TestPlainHttp:
         assert error.kind == "unreachable" and "not trusted" in error.reason
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "http://127.0.0.1:1/v2/",
-        "http://localhost:1/",
-        "https://127.0.0.1:1/",
-        "https://[::1]:1/",
-        "https://169.254.169.254/latest/",
-        "http://elsewhere.test/",
-    ],
-)
+@pytest.mark.parametrize("target", ["https://169.254.169.254/latest/", "http://elsewhere.test/"])
 def test_a_redirect_into_this_machine_or_into_the_clear(authority: Authority, name_here: Named, target: str) -> None:
     """A remote registry can send nobody to what only this machine reaches."""
     name_here(NAME)

@@ -39,7 +39,7 @@ def token(text: str, **more: object) -> bytes:
     return response("200 OK", json.dumps({"token": text, **more}).encode(), Content_Type="application/json")
 
 
-@pytest.mark.parametrize("then", ["Basic", 'Basic realm="x"', "Negotiate", "", "Bearer", 'Bearer realm=""'])
+@pytest.mark.parametrize("then", ['Basic realm="x"', "Negotiate", ""])
 def test_a_token_that_is_refused_later(then: str) -> None:
     asked: Counter[str] = Counter()
 
@@ -140,21 +140,6 @@ def test_a_registry_token_goes_to_the_registry_as_it_is() -> None:
         assert not any(request.target.startswith("/token") for request in hostile.requests)
 
 
-def test_a_wrong_password_is_not_shown_for_every_repository(tmp_path: Path) -> None:
-    """Many servers lock an account after a few wrong passwords."""
-
-    def answer(request: Request, _: socket.socket) -> bytes:
-        return response("401 No") if request.target.startswith("/token") else bearer(request)
-
-    with serve(answer) as hostile:
-        references = [Reference.parse(f"{hostile.host}/team/app{i}:1") for i in range(40)]
-        wrong = keychain(tmp_path, {hostile.host: ("alice", "wrong")})
-        answers = resolve(references, QUICK, wrong)
-        assert {answer.kind for answer in answers.values() if isinstance(answer, RegistryError)} == {"unauthorized"}
-        assert len(answers) == 40
-        assert sum("authorization" in request.headers for request in hostile.requests) == 1
-
-
 def test_a_good_token_for_a_wrong_time_is_no_loop() -> None:
     def answer(request: Request, _: socket.socket) -> bytes:
         if request.target.startswith("/token"):
@@ -168,10 +153,17 @@ def test_a_good_token_for_a_wrong_time_is_no_loop() -> None:
 
 
 class TestOneThatHidesFromStrangers:
-    """It challenges only who comes to /v2/, where docker and crane come first, and answers strangers with 403 or 404."""
+    """It sends a challenge only at /v2/, where docker and crane begin, and refuses strangers everywhere else."""
 
-    @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden"])
-    @pytest.mark.parametrize("scheme", ["basic", "bearer", "bearer for all"])
+    @pytest.mark.parametrize(
+        ("status", "scheme"),
+        [
+            ("404 Not Found", "basic"),
+            ("404 Not Found", "bearer for all"),
+            ("403 Forbidden", "bearer"),
+            ("401 No", "basic"),
+        ],
+    )
     def test_is_asked_there(self, status: str, scheme: str, tmp_path: Path) -> None:
         def answer(request: Request, _: socket.socket) -> bytes:
             if request.target.startswith("/token"):
@@ -190,7 +182,7 @@ class TestOneThatHidesFromStrangers:
             assert not [error for error in answers.values() if isinstance(error, RegistryError)]
             assert [request.target for request in server.requests].count("/v2/") == 1
 
-    @pytest.mark.parametrize("root", ["200 OK", "401 No", "404 Not Found", "500 Oh"])
+    @pytest.mark.parametrize("root", ["200 OK", "401 No", "500 Oh"])
     def test_what_is_missing_stays_missing(self, root: str, tmp_path: Path) -> None:
         with serve(lambda request, _: response(root if request.target == "/v2/" else "404 Not Found")) as server:
             chain = keychain(tmp_path, {server.host: ("alice", "s3cr3t")})

@@ -1,4 +1,4 @@
-"""Where a reference is asked for."""
+"""Which servers are asked for a reference, and where they may send their clients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
-from helmpin.registry.endpoints import endpoints, hostname, is_loopback
+from helmpin.registry.endpoints import check_target, endpoints, hostname, is_loopback
+from helmpin.registry.errors import Failure
 from helmpin.registry.types import RegistrySettings
 
 
@@ -75,7 +76,8 @@ def test_mirror_urls(mirror: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mirror", ["ftp://m.example", "https://", "https://user:pa55@m.example", "https://m.example/?x=1", "", "http://["]
+    "mirror",
+    ["ftp://m.example", "https://", "https://user:pa55@m.example", "https://m.example/?x=1", "", "http://[::1"],
 )
 def test_mirrors_that_cannot_be_used(mirror: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -102,3 +104,52 @@ def test_loopback(host: str, loopback: bool) -> None:
 )
 def test_hostname(host: str, name: str) -> None:
     assert hostname(host) == name
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("https://ghcr.io/v2/", "https://cdn.example/x?y=z"),
+        ("https://ghcr.io/v2/", "https://ghcr.io:8443/x"),
+        ("https://ghcr.io/v2/", "http://plain.example/x"),
+        ("http://plain.example/", "http://plain.example/y"),
+        ("http://127.0.0.1:5000/", "http://127.0.0.1:5001/x"),
+        ("http://localhost/", "http://[::1]/x"),
+        ("http://registry.lan/", "http://registry.lan/x"),
+    ],
+)
+def test_a_target_that_is_taken(source: str, target: str) -> None:
+    assert check_target(target, source, RegistrySettings(plain_http=frozenset({"plain.example"})), "it") == target
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("ftp://127.0.0.1/x", "not a valid server URL"),
+        ("file:///etc/passwd", "not a valid server URL"),
+        ("//[", "not a valid server URL"),
+        ("http://", "not a valid server URL"),
+        ("http://user:word@example.com/", "not a valid server URL"),
+        ("http://\x01/", "not a valid server URL"),
+        ("https://a b/", "not a valid server URL"),
+        ("https://[::1", "not a valid server URL"),
+        ("\\\\x", "not a valid server URL"),
+        ("/token", "not a valid server URL"),
+        ("", "not a valid server URL"),
+        ("http://127.0.0.1:1/v2/", "loopback or link-local"),
+        ("http://localhost:1/", "loopback or link-local"),
+        ("https://127.0.0.1:1/", "loopback or link-local"),
+        ("https://[::1]:1/", "loopback or link-local"),
+        ("https://[::ffff:127.0.0.1]/", "loopback or link-local"),
+        ("https://0.0.0.0/", "loopback or link-local"),
+        ("https://169.254.169.254/latest/", "loopback or link-local"),
+        ("http://elsewhere.test/", "unencrypted"),
+        ("http://ghcr.io/", "unencrypted"),
+    ],
+)
+def test_a_target_that_is_refused(target: str, why: str) -> None:
+    with pytest.raises(Failure) as caught:
+        check_target(target, "https://ghcr.io/v2/", RegistrySettings(), "the redirect target")
+    assert caught.value.kind == "bad-answer"
+    assert caught.value.reason.startswith("the redirect target ") and why in caught.value.reason
+    assert caught.value.reason.isprintable()

@@ -227,7 +227,7 @@ class TestHelpers:
         assert asked == [("all", "ghcr.io"), ("all", "quay.io")]
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/b", "", "a b", "$(id)", "x\0y"])
+@pytest.mark.parametrize("name", ["../evil", "", "$(id)", "x\0y"])
 def test_a_helper_with_an_odd_name_is_not_run(name: str) -> None:
     with pytest.raises(Failure, match="not found on PATH"):
         credential_helpers.get(name, "ghcr.io")

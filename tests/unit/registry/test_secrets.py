@@ -9,7 +9,6 @@ import pytest
 from helmpin.image.reference import Reference
 from helmpin.registry.auth import SentAuth, Token
 from helmpin.registry.errors import MAX_LENGTH, RegistryError, printable, redact
-from helmpin.registry.http_errors import error_document
 from helmpin.registry.transport import Answer
 from helmpin.registry.types import Credential, RegistrySettings
 
@@ -67,38 +66,14 @@ def test_printable() -> None:
     assert printable("a\x1b[31m\r\n\tä~ \x7f") == "a?[31m????~ ?"
 
 
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        (
-            b'{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known"}]}',
-            ("NAME_UNKNOWN", "repository name not known"),
-        ),
-        (b'{"errors":[{"code":"DENIED"}]}', ("DENIED", "DENIED")),
-        (b'{"errors":[{"message":"\\u001b[31m"}]}', ("", "?[31m")),
-        (b'{"errors":[{"code":7,"message":[]}]}', ("", "")),
-        (b'{"errors":[]}', ("", "")),
-        (b'{"errors":[7]}', ("", "")),
-        (b'{"errors":{}}', ("", "")),
-        (b"[]", ("", "")),
-        (b"<html>", ("", "")),
-        (b"[" * 100_000, ("", "")),
-        (b"\xff", ("", "")),
-        (b"", ("", "")),
-    ],
-)
-def test_error_document(body: bytes, told: tuple[str, str]) -> None:
-    assert error_document(body) == told
-
-
 def test_registry_error() -> None:
     reference, other = Reference.parse("ghcr.io/acme/app:1"), Reference.parse("ghcr.io/acme/app:2")
     error = RegistryError(
-        reference, "not-found", "there is no tag 1 in acme/app (HTTP 404)", "check the name and tag", 404
+        reference, "not-found", "tag 1 not found in acme/app (HTTP 404)", "check the name and tag", 404
     )
-    assert str(error) == "ghcr.io: there is no tag 1 in acme/app (HTTP 404)"
+    assert str(error) == "ghcr.io: tag 1 not found in acme/app (HTTP 404)"
     assert (error.registry, error.repository, error.status) == ("ghcr.io", "acme/app", 404)
     assert error.about(reference) is error
     assert error.about(other).reference == other
     assert "Traceback" not in "".join(traceback.format_exception_only(error))
-    assert repr(error) == "RegistryError('ghcr.io/acme/app:1', 'not-found', 'there is no tag 1 in acme/app (HTTP 404)')"
+    assert repr(error) == "RegistryError('ghcr.io/acme/app:1', 'not-found', 'tag 1 not found in acme/app (HTTP 404)')"
