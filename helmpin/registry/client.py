@@ -247,7 +247,6 @@ class Client:
         """
         host = self._host(urlsplit(url).netloc)
         for attempt, pause in enumerate(pauses(), start=1):
-            most = max(host.tries, 2) if method == "HEAD" else host.tries
             if host.down:
                 raise host.down
             self._wait(host.quiet_for())
@@ -255,7 +254,7 @@ class Client:
                 with host.slots:
                     answer = self._transport.exchange(method, url, headers, body)
             except Failure as failure:
-                tries = MAX_TIMEOUTS if failure.kind == "timeout" else most
+                tries = MAX_TIMEOUTS if failure.kind == "timeout" else host.tries
                 if failure.retryable and attempt < tries and pause < self._transport.remaining():
                     self._wait(pause)
                     method = "GET" if method == "HEAD" else method
@@ -268,7 +267,7 @@ class Client:
                 return answer
             limited = answer.status == 429
             wait = max(pause, http_errors.retry_after(answer))
-            if attempt >= (MAX_LIMITED if limited else most) or wait >= self._transport.remaining():
+            if attempt >= (MAX_LIMITED if limited else host.tries) or wait >= self._transport.remaining():
                 host.broken += not limited
                 return answer
             if limited:  # every request to this host waits
