@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from helmpin.errors import UsageError
+from helmpin.errors import HelmFailed, UsageError
 from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
 FILE = ".helm-pin.yaml"
@@ -233,12 +233,12 @@ def _file(path: Path) -> Mapping[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {FILE}", where=str(path), why=str(error)) from None
-    import yaml
+    from helmpin import kube_yaml
 
     try:
-        loaded = yaml.load(text, Loader=yaml.CSafeLoader) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"{FILE} is not YAML", where=str(path), why=str(error)) from None
+        loaded = kube_yaml.read_first(text, what=f"{FILE} is not YAML", where=str(path)) or {}
+    except HelmFailed as error:
+        raise UsageError(error.what, where=error.where, why=error.why) from None
     if not isinstance(loaded, dict):
         raise UsageError(f"{FILE} is not a mapping", where=str(path))
     unknown = sorted(str(name) for name in loaded if name not in NAMES)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin import __version__, output
-from helmpin.arguments import Given, is_on, words
+from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
 from helmpin.cli import Request
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
@@ -19,6 +17,7 @@ from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.pin.images import is_allowed
 from helmpin.pin.render import ImageUse, parse
+from helmpin.pin.values import VALUE_FLAGS, ValuesInput, read_values
 
 RULE = "mutable-tag"
 WITHOUT_EFFECT = frozenset(
@@ -105,16 +104,19 @@ def run(request: Request) -> int:
 
 def lint(request: Request) -> Report:
     """Lint every chart. Raises UsageError, and HelmFailed when there is not one chart."""
+    from tempfile import TemporaryDirectory
+
     if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
         raise UsageError(f"{useless} has no effect on lint", todo="leave it out")
     charts = list(dict.fromkeys(request.positionals))
     findings: list[Finding] = []
     failed: dict[str, HelmPinError] = {}
     skipped: list[Skipped] = []
-    with _read_once([f for f in request.flags if f.name not in SOURCE_FLAGS | {"--dependency-update"}]) as rest:
+    with TemporaryDirectory(prefix="helm-pin-lint-") as folder:
+        values = read_values(request.flags, request.helm, Path(folder))
         for chart in charts:
             try:
-                findings += _lint_one(chart, request, rest)
+                findings += _lint_one(chart, request, values)
             except Skipped as why:
                 skipped.append(why)
                 output.say(f"Skipped {output.one_line(chart)}: {why}")
@@ -130,7 +132,7 @@ def lint(request: Request) -> Report:
     return Report(findings, failed, len(charts) - len(skipped) - len(failed), len(skipped))
 
 
-def _lint_one(chart: str, request: Request, rest: Sequence[str]) -> list[Finding]:
+def _lint_one(chart: str, request: Request, values: ValuesInput) -> list[Finding]:
     """The findings of one chart. Raises Skipped, or HelmFailed when it does not render."""
     source = ChartSource(
         chart,
@@ -139,10 +141,16 @@ def _lint_one(chart: str, request: Request, rest: Sequence[str]) -> list[Finding
     )
     if not any(flag.name == "--repo" for flag in request.flags):
         _check_is_chart(Path(chart.strip()))
+    used = SOURCE_FLAGS | VALUE_FLAGS | {"--dependency-update"}
+    rest = words(f for f in request.flags if f.name not in used)
     with stage(source, request.helm) as staged:
         if staged.metadata.get("type") == "library":
             raise Skipped("a library chart renders nothing by itself")
-        render = parse(request.helm.run(["template", "lint", str(staged.archive()), *rest]))
+        try:
+            text = request.helm.run(["template", "lint", str(staged.archive()), *values.arguments, *rest])
+        except HelmFailed as error:
+            raise HelmFailed(error.what, why=values.in_users_words(error.why)) from None
+    render = parse(text)
     return [Finding(chart, use, why) for use in render.images() if (why := _reason(use.image, request))]
 
 
@@ -179,67 +187,6 @@ def summary(report: Report) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-@contextmanager
-def _read_once(flags: Sequence[Given]) -> Iterator[list[str]]:
-    """helm's flags as words. Values from standard input or a pipe can be read only once, so they are copied to private files
-    for all renders; the files are removed when the block ends. Raises HelmFailed."""
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory(prefix="helm-pin-lint-") as folder:
-        copies: dict[str, str] = {}
-
-        def copy(path: str) -> str:
-            if not _can_be_read_once(path.strip()):
-                return path
-            if path.strip() not in copies:
-                file = Path(folder, str(len(copies)))
-                file.touch(mode=0o600)
-                file.write_bytes(_read(path.strip()))
-                copies[path.strip()] = str(file)
-            return copies[path.strip()]
-
-        yield [word for flag in flags for word in _with_copies(flag, copy)]
-
-
-def _can_be_read_once(path: str) -> bool:
-    """Whether a second helm could not read `path` again, or a child without our file descriptors could not read it at all."""
-    if path == "-" or path.startswith(("/dev/", "/proc/")):
-        return True
-    try:
-        mode = os.stat(path).st_mode  # noqa: PTH116  a URL is not a path
-    except (OSError, ValueError):
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
-            return file.read()
-    except OSError as error:
-        raise HelmFailed("the values cannot be read", where=path, why=error.strerror or str(error)) from None
-
-
-def _with_copies(flag: Given, copy: Callable[[str], str]) -> Sequence[str]:
-    """A flag's words, with each source that can be read only once replaced by its copy."""
-    value = flag.value or ""
-    if flag.name == "--values":
-        import csv
-        import io
-
-        paths = next(csv.reader([value]), [])  # as pflag's StringSlice reads it
-        if (copies := [copy(path) for path in paths]) != paths:
-            line = io.StringIO()
-            csv.writer(line, lineterminator="").writerow(copies)
-            return [f"--values={line.getvalue()}"]
-    elif flag.name == "--set-file":
-        settings = [setting.partition("=") for setting in value.split(",")]
-        copied = ",".join(f"{key}{equals}{copy(path) if equals else path}" for key, equals, path in settings)
-        if copied != value:
-            return [f"--set-file={copied}"]
-    return flag.words
 
 
 def as_data(f: Finding) -> dict[str, Any]:

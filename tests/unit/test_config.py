@@ -286,6 +286,10 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         settings(tmp_path)
 
 
+def test_a_tag_that_looks_like_a_date(tmp_path: Path) -> None:
+    assert settings(tmp_path, file="mutable-tag: [2026-31-12, 2026-01-01]").mutable_tags == ("2026-31-12", "2026-01-01")
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     assert settings(tmp_path, file="") == settings(tmp_path, file="# nothing\n") == settings(tmp_path)
 

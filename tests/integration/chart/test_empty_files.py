@@ -34,7 +34,7 @@ def test_helm_and_helm_pin_accept_the_same(which: str, name: str, text: str, tmp
     try:
         with stage(ChartSource(str(chart)), helm) as staged:
             staged.source_to_paths("chart/charts/sub/templates/x.yaml")
-            assert helm.run(["template", str(staged.path)])
+            assert helm.run(["template", str(staged.archive())])
     except HelmFailed:
         assert not accepted
     else:
