@@ -139,10 +139,10 @@ class Chart:
             if not path.endswith((".tgz", ".prov")) and not re.search(r"(^|/)(templates|crds)/", path):
                 yield self._text(path)
 
-    def crd_files(self) -> list[str]:
-        """The text of every file with CRDs, of the chart and its dependencies: YAML or JSON, several documents each."""
+    def crd_files(self) -> dict[str, str]:
+        """The text of every file with CRDs, of the chart and its dependencies, by path: YAML or JSON, several documents each."""
         paths = self._tree.in_all_charts("crds/")
-        return [self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))]
+        return {path: self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))}
 
     def source_to_paths(self, source: str) -> list[str]:
         """Where what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml` may be; see tree.py. Raises Refused."""

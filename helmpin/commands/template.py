@@ -6,7 +6,7 @@ import sys
 
 from helmpin.arguments import words
 from helmpin.cli import Request
-from helmpin.pin.prepare import prepare
+from helmpin.pin.prepare import prepare, say_outside
 
 PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})
 """helm template's flags about what is printed, not what is rendered."""
@@ -22,6 +22,7 @@ def run(request: Request) -> int:
         if request.settings.mutable == "refuse":
             plan.refuse_mutable()
         plan.refuse_problems()
+        say_outside(plan)
         text = plan.print_with(printing) if printing else plan.render.text
         sys.stdout.write(text)
     return 0

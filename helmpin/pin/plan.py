@@ -292,6 +292,7 @@ class _Composer:
         self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
         self._uses = {use.key: use for use in uses if use.key in wanted}
         self._templates = base.template_files()
+        self._crds = base.crd_files()
         self._documents: dict[str, list[Document]] = defaultdict(list)
         for document in rendered.origin.documents:
             self._documents[document.source].append(document)
@@ -325,7 +326,7 @@ class _Composer:
         for key, use in self._uses.items():
             origin = self._origins.get(key)
             paths = self._paths(origin.source) if origin else []
-            literal = bool(paths) and all(is_written(origin.image, self._templates[path]) for path in paths)  # type: ignore[union-attr]
+            literal = bool(paths) and all(self._is_literal(origin, path) for path in paths)
             in_template = bool(paths) and self._pins.get(key) is not None
             facts.append(
                 Facts(
@@ -339,6 +340,9 @@ class _Composer:
         values = ValueIndex(self._values, self._rendered.given, self._rendered.kept)
         return Search(facts, values, self._scan)
 
+    def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
+        return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
+
     def chart(self, attempt: Attempt, record: DigestSet) -> Chart:
         """The chart of an attempt, as it would be deployed."""
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
@@ -347,9 +351,12 @@ class _Composer:
             assert pin is not None
             for path in self._paths(pin.source):
                 by_path[path].append(pin)
-        files: dict[str, str | None] = {
-            path: template_pins.pinned_template(path, self._templates[path], pins) for path, pins in by_path.items()
-        }
+        files: dict[str, str | None] = {}
+        for path, pins in by_path.items():
+            if path in self._templates:
+                files[path] = template_pins.pinned_template(path, self._templates[path], pins)
+            else:
+                files[path] = template_pins.pinned_text(self._crds[path], pins)
         return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
 
     def arguments(self, attempt: Attempt) -> list[str]:
@@ -414,11 +421,12 @@ class _Composer:
     # -- the chart's files -------------------------------------------------------------------------------------------
 
     def _paths(self, source: str) -> list[str]:
-        """The template file of a source, and copies of it; none when it is nowhere (a template may print a source line itself)."""
+        """The template file of a source, and copies of it; none when it is no template: a CRD, or a line that a template prints."""
         try:
-            return self._base.source_to_paths(source) if source else []
+            found = self._base.source_to_paths(source) if source else []
         except Refused:
             return []
+        return [path for path in found if path in self._templates or path in self._crds]
 
     def _scan(self, source: str) -> TemplateScan:
         """What the templates of the chart that `source` belongs to read."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from helmpin import output
@@ -134,6 +135,8 @@ class _Reuse(NamedTuple):
     previous: Previous | None = None
     """The release, where digests of ours are among the values that are reused."""
     folder: Path = Path()
+    given: Mapping[str, Any] = MappingProxyType({})
+    """The user's values."""
     defaults: str = ""
     """The values of the revision before, as JSON, where they become the chart's defaults (--reuse-values)."""
     implied: bool = False
@@ -149,7 +152,7 @@ class _Reuse(NamedTuple):
         """The values file that takes digests of ours out of the reused ones."""
         if self.previous is None:
             return []
-        text = json.dumps(restoring(self.previous, paths))
+        text = json.dumps(restoring(self.previous, self.given, paths))
         path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
         path.touch(mode=0o600)
         path.write_text(text)
@@ -169,7 +172,7 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
         at = ["--all", "--revision", str(previous.revision), "--output=json"]
         values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
         defaults, flag = json.dumps(without_digests(values, previous.undo)), REUSE
-    return _Reuse(flag, previous, task.folder, defaults, implied), True
+    return _Reuse(flag, previous, task.folder, given, defaults, implied), True
 
 
 def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, merged: Any) -> tuple[Rendered, _Reuse]:
@@ -260,7 +263,7 @@ def _rendered_before_crds(task: _Task, chart: Chart, probed: Chart, given: Mappi
     from helmpin.pin.rendering import crd_apis, renderer_for
 
     version, apis = capabilities(task.helm)
-    more = ["--kube-version", version, "--api-versions", ",".join([*apis, *crd_apis(chart.crd_files())])]
+    more = ["--kube-version", version, "--api-versions", ",".join([*apis, *crd_apis(chart.crd_files().values())])]
     renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
     return _rendered(chart, probed, renderer, None, given, given)
 

@@ -124,7 +124,7 @@ def renderer_for(
     )
 
 
-def crd_apis(texts: Sequence[str]) -> list[str]:
+def crd_apis(texts: Iterable[str]) -> list[str]:
     """The API versions that a chart's own CRDs will add: helm installs them before it renders."""
     from helmpin import kube_yaml
 

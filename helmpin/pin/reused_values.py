@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from helmpin.errors import HelmFailed
@@ -143,17 +143,20 @@ def get(node: Any, path: Iterable[str | int]) -> Any:
     return node
 
 
-def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ()) -> dict[str, Any]:
+def restoring(
+    previous: Previous, given: Mapping[str, Any], renewed: Iterable[tuple[str | int, ...]] = ()
+) -> dict[str, Any]:
     """The values that, given beside the reused ones, take helm-pin's digests out of them, but for the paths that are set anew.
 
     What the user had given comes back; a list, which helm cannot change by index here, comes back whole.
+    given: what the user gives now, which helm merges into these values.
     """
     values = copy.deepcopy(dict(previous.config))
     paths = set(renewed)
     undo = [entry for entry in previous.undo if entry.path not in paths]
     for entry in undo:
         _restore(values, entry, keep=entry.supplied)
-    for path in paths:  # helm sets no value below a null
+    for path in (*paths, *_leaves(given)):  # helm sets no value below a null
         _make_room(values, path)
     tree: dict[str, Any] = {}
     for entry in undo:
@@ -169,6 +172,14 @@ def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ())
                 break
             node, old, new = node.setdefault(part, {}), old[part], new[part]
     return tree
+
+
+def _leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if not isinstance(node, dict) or not node:
+        yield path
+        return
+    for key, child in node.items():
+        yield from _leaves(child, (*path, key))
 
 
 def _make_room(tree: dict[str, Any], path: tuple[str | int, ...]) -> None:

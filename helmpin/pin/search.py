@@ -124,6 +124,9 @@ class Search:
                 if not is_literal:
                     names = {name.lower() for name in (origin.container, origin.name) if name}
                     ranked = candidates(origin.image, digest, scope, values, scan(origin.source), names)
+                if split(use.image)[1] in (None, "latest") and not use.pull_policy:
+                    # a tag that must stay: many templates leave it out beside a digest
+                    ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
                 group = self._groups[alike] = _Group(use.image, digest, scope, ranked)
             group.uses.append(use)
         self.set_by = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -130,6 +130,24 @@ def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
     search = rf"\*?{_CHARACTERS}*(?:{'|'.join(sorted({_literal(pin.written) for pin in pins}))}){_CHARACTERS}*"
     program = _PROGRAM.replace("NAME", name).replace("PINS", _dict(table)).replace("SEARCH", _go(search))
     return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}" + program
+
+
+def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
+    """The text of a file that is no template, such as a CRD, with the pins' references in their places."""
+    wanted = {(pin.document, pin.written, pin.turn): pin.pinned for pin in pins}
+    pieces = re.split(r"(?m)^---", text)
+    documents = group_by_turn(Document("", i, piece) for i, piece in enumerate(pieces))
+    for (kind, hook, turn), document in documents.items():
+        counts: Counter[str] = Counter()
+
+        def pinned(
+            token: re.Match[str], here: str = _document_key(kind, hook, turn), seen: Counter[str] = counts
+        ) -> str:
+            seen[token[0]] += 1
+            return wanted.get((here, token[0], seen[token[0]] - 1), token[0])
+
+        pieces[document.order] = _TOKEN.sub(pinned, document.text)
+    return "---".join(pieces)
 
 
 _PROGRAM = r"""
