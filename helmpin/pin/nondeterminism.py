@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from helmpin.pin.actions import says
+
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
 MARK = "name: helm-pin-second-pass"
 _RANDOM = re.compile(
     r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
 )
-_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 
@@ -30,18 +31,13 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
         pieces = _DEFINE.split(text)
         for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
             uses.setdefault(name, set()).update(_USED.findall(body))
-            if _calls_random(body):
+            if says(body, _RANDOM):
                 random.add(name)
-    if not random and not any(map(_calls_random, files.values())):
+    if not random and not any(says(text, _RANDOM) for text in files.values()):
         return set()
     while more := {name for name, used in uses.items() if name not in random and used & random}:
         random |= more
-    return {path for path, text in files.items() if _calls_random(text) or random & set(_USED.findall(text))}
-
-
-def _calls_random(text: str) -> bool:
-    """Whether an action of a template names a random function: the same words in plain text mean nothing."""
-    return _RANDOM.search(text) is not None and any(_RANDOM.search(action) for action in _ACTION.findall(text))
+    return {path for path, text in files.items() if says(text, _RANDOM) or random & set(_USED.findall(text))}
 
 
 def template(sources: Iterable[str]) -> str:

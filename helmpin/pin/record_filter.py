@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from helmpin.pin.actions import rewritten
 from helmpin.pin.digestset import ANNOTATION
 
-_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _ALL = re.compile(r"""(?<![\w.$)])((?:\$\w*)?(?:\.\w+)*\.Chart\.Annotations)(?![\w.]|\s+["`])""")
 """All annotations, not one of them by its name."""
 
@@ -17,7 +17,7 @@ def filter_record(templates: Mapping[str, str]) -> dict[str, str | None]:
     filtered: dict[str, str | None] = {}
     for path, text in templates.items():
         if ".Chart.Annotations" in text:
-            changed = _ACTION.sub(lambda action: _ALL.sub(_without, action[0]), text)
+            changed = rewritten(text, lambda action: _ALL.sub(_without, action))
             if changed != text:
                 filtered[path] = changed
     return filtered

@@ -12,6 +12,7 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, Running
 from helmpin.image.elsewhere import Also
+from helmpin.pin.actions import says
 from helmpin.pin.render import Render, parse, parse_release
 from helmpin.pin.values import ValuesInput
 
@@ -36,7 +37,8 @@ NOT_RENDERED = frozenset(
 )
 """Flags that must not shape the renders: every hook and test of the release is pinned."""
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
-_ACTION = re.compile(r"\{\{(?!-?\s*/\*).*?\}\}", re.DOTALL)
+_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+"""What may be an action in a file that is no template, where quotes may belong to the file's own format."""
 _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
 """What only the running upgrade knows: the cluster, and all of the release but its name, namespace and service."""
 
@@ -45,14 +47,14 @@ def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
     """Whether what the chart renders may depend on what only the running upgrade knows. Values and files count where a template
     evaluates text (`tpl`)."""
     templates = [*chart.template_files().values()]
-    if any(map(_asks, templates)):
+    if any(says(text, _ASKS) for text in templates):
         return True
     if not any(re.search(r"\btpl\b", text) for text in templates):
         return False
-    return any(map(_asks, chart.other_files())) or any(_asks(json.dumps(tree)) for tree in values if tree)
+    return any(map(_may_ask, chart.other_files())) or any(_may_ask(json.dumps(tree)) for tree in values if tree)
 
 
-def _asks(text: str) -> bool:
+def _may_ask(text: str) -> bool:
     return _ASKS.search(text) is not None and any(_ASKS.search(action) for action in _ACTION.findall(text))
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import yaml
 
+from helmpin.pin.actions import Action, actions
 from helmpin.pin.render import Document, ImageUse, group_by_turn
 
 _CHARACTERS = r"[A-Za-z0-9_./:@-]"
@@ -195,37 +196,7 @@ _PROGRAM = r"""
 """
 
 
-class _Action(NamedTuple):
-    """One `{{ … }}` of a template: where it stands, its first word, and which sides it trims."""
-
-    start: int
-    end: int
-    word: str
-    trims_left: bool
-    trims_right: bool
-
-
-_STRING = re.compile(r"""[^"`'}]|"(?:\\.|[^"\\])*"|`[^`]*`|'(?:\\.|[^'\\])*'|\}(?!\})""")
-_COMMENT = re.compile(r"/\*.*?\*/\s*?(?:\s-)?(?=\}\})", re.DOTALL)
 _TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, True): "{{/* */ -}}", (False, False): ""}
-
-
-def _actions(text: str) -> Iterator[_Action]:
-    """The actions of a template, by the lexical rules of Go (text/template/parse, lex.go)."""
-    at = 0
-    while (start := text.find("{{", at)) >= 0:
-        trims_left = re.match(r"-[ \t\r\n]", text[start + 2 : start + 4]) is not None
-        inner = end = start + 2 + trims_left
-        comment = _COMMENT.match(text, inner + (len(text[inner:]) - len(text[inner:].lstrip()) if trims_left else 0))
-        if comment:
-            end = comment.end()
-        else:
-            while part := _STRING.match(text, end):
-                end = part.end()
-        word = re.match(r"\s*(\w*)", text[inner:end])
-        at = end + 2
-        trims_right = re.search(r"[ \t\r\n]-\Z", text[inner:end]) is not None
-        yield _Action(start, at, word[1] if word else "", trims_left, trims_right)
 
 
 def split_defines(text: str) -> tuple[str, list[str]]:
@@ -233,8 +204,8 @@ def split_defines(text: str) -> tuple[str, list[str]]:
     body: list[str] = []
     defines: list[str] = []
     kept = depth = 0
-    opened: _Action | None = None
-    for action in _actions(text):
+    opened: Action | None = None
+    for action in actions(text):
         if opened is None:
             if action.word == "define":
                 opened, depth = action, 1

@@ -1,10 +1,10 @@
-"""Which templates may be random."""
+"""Which templates may be random, and the template that evaluates them a second time."""
 
 from __future__ import annotations
 
 import pytest
 
-from helmpin.pin.again import may_be_random, template
+from helmpin.pin.nondeterminism import MARK, may_be_random, template
 
 
 @pytest.mark.parametrize(
@@ -14,18 +14,30 @@ from helmpin.pin.again import may_be_random, template
         "randBytes 3",
         "genCA `x` 1",
         "genSelfSignedCert",
+        "genPrivateKey `rsa`",
         "uuidv4",
         "now | date",
         "htpasswd `a` `b`",
         "bcrypt `x`",
         "shuffle",
+        'printf "%s}}" (randAlpha 3)',
+        "printf `}}` | cat (randAlpha 3)",
     ],
 )
 def test_a_random_function(call: str) -> None:
     assert may_be_random({"a": f"{{{{ {call} }}}}", "b": "{{ .Values.x }}"}) == {"a"}
 
 
-@pytest.mark.parametrize("text", ["{{ .Values.known }}", "{{ .Values.randomize }}", "{{ sha256sum `x` }}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ .Values.known }}",
+        "{{ .Values.randomize }}",
+        "{{ sha256sum `x` }}",
+        "# how to: randAlphaNum 5",
+        "{{ .Values.a }} now {{ .Values.b }}",
+    ],
+)
 def test_what_is_not_random(text: str) -> None:
     assert may_be_random({"a": text}) == set()
 
@@ -49,3 +61,10 @@ def test_the_template_evaluates_each_in_its_own_scope() -> None:
     assert '"Subcharts" "db" "Subcharts" "x"' in text
     assert 'include "app/templates/a.yaml"' in text and 'include "app/charts/db/charts/x/templates/b.yaml"' in text
     assert '"BasePath" "app/charts/db/charts/x/templates"' in text
+    assert MARK in text
+
+
+def test_the_second_evaluation_sees_copies() -> None:
+    """What a template sets in its values or in .Release must not be there for the templates that Helm renders."""
+    text = template(["app/templates/a.yaml"])
+    assert '"Values" (deepCopy $scope.Values)' in text and '"Release" (deepCopy $scope.Release)' in text

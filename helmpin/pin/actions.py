@@ -1,0 +1,55 @@
+"""The actions of a Go template, which are what stands in `{{ … }}`, by the rules of Go's lexer (text/template/parse, lex.go)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+_SPACE = r"[ \t\r\n]"
+_CODE = r"""[^"`'}]|\}(?!\})|"(?:\\.|[^"\\])*"|`[^`]*`|'(?:\\.|[^'\\])*'"""
+_ACTION = re.compile(
+    rf"\{{\{{(?P<left>-(?={_SPACE}))?"
+    rf"(?:{_SPACE}*/\*.*?\*/{_SPACE}*?|(?P<code>(?:{_CODE})*?))"
+    rf"(?P<right>(?<={_SPACE})-)?\}}\}}",
+    re.DOTALL,
+)
+"""One action. A `}}` inside a string or a comment does not end it."""
+
+
+class Action(NamedTuple):
+    """One `{{ … }}` of a template: where it stands, what it says ('' for a comment), and which sides it trims."""
+
+    start: int
+    end: int
+    code: str
+    trims_left: bool
+    trims_right: bool
+
+    @property
+    def word(self) -> str:
+        """Its first word, as `if`, `end` or `define`; '' where it begins with something else."""
+        match = re.match(r"\s*(\w*)", self.code)
+        return match[1] if match else ""
+
+
+def actions(text: str) -> Iterator[Action]:
+    """The actions of a template in their order. One that never ends, which Helm refuses, ends them."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (match := _ACTION.match(text, start)):
+        at = match.end()
+        yield Action(start, at, match["code"] or "", match["left"] is not None, match["right"] is not None)
+
+
+def says(text: str, pattern: re.Pattern[str]) -> bool:
+    """Whether an action of a template matches: the same words in plain text or in a comment mean nothing."""
+    return pattern.search(text) is not None and any(pattern.search(action.code) for action in actions(text))
+
+
+def rewritten(text: str, change: Callable[[str], str]) -> str:
+    """The template with the text of each action changed."""
+    pieces, kept = [], 0
+    for action in actions(text):
+        pieces += [text[kept : action.start], change(text[action.start : action.end])]
+        kept = action.end
+    return "".join([*pieces, text[kept:]])
