@@ -25,7 +25,7 @@ def filter_record(templates: Mapping[str, str]) -> dict[str, str | None]:
 
 def may_expose_record(templates: Mapping[str, str]) -> bool:
     """Whether a template reads the chart's metadata as a whole, and so perhaps the record."""
-    return any(re.search(r"\.Chart\b(?!\.\w)", text) for text in templates.values())
+    return any(re.search(r"\.Chart\b(?!\.\w)|\)\.Chart\.Annotations(?![\w.])", text) for text in templates.values())
 
 
 def _without(match: re.Match[str]) -> str:

@@ -1,0 +1,77 @@
+"""Templates that print all annotations print them without the record."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.pin.digestset import ANNOTATION
+from helmpin.pin.record_filter import filter_record, may_expose_record
+
+PATH = "templates/x.yaml"
+
+
+def without(name: str) -> str:
+    return f'(omit (fromJson (toJson {name})) "{ANNOTATION}")'
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("{{ toYaml @ }}", ".Chart.Annotations"),
+        ("{{- @ | toYaml -}}", ".Chart.Annotations"),
+        ("{{ range $k, $v := @ }}", ".Chart.Annotations"),
+        ("{{ with @ }}{{ . }}{{ end }}", "$.Chart.Annotations"),
+        ("{{ toJson @ }}", "$root.Chart.Annotations"),
+        ("{{ toJson @ }}", ".context.Chart.Annotations"),
+        ("{{ toJson @ }}", "$.root.Chart.Annotations"),
+        ("{{ index @ $key }}", ".Chart.Annotations"),
+        ('{{ "}}" }}{{ printf "}}%s" (toJson @) }}', ".Chart.Annotations"),
+        ("{{ toJson (merge @ .Values.annotations) }}", ".Chart.Annotations"),
+    ],
+)
+def test_all_annotations(text: str, name: str) -> None:
+    assert filter_record({PATH: text.replace("@", name)}) == {PATH: text.replace("@", without(name))}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ .Chart.Annotations.category }}",
+        '{{ index .Chart.Annotations "category" }}',
+        "{{ index .Chart.Annotations `category` }}",
+        "{{ .Chart.AnnotationsOfMine }}",
+        "{{ .MyChart.Annotations }}",
+        "# all of .Chart.Annotations",
+        "{{ .Chart.Name }}",
+    ],
+)
+def test_what_reads_no_annotation_but_its_own(text: str) -> None:
+    assert filter_record({PATH: text}) == {}
+
+
+def test_only_the_templates_that_print_them_are_changed() -> None:
+    files = {"a": "{{ .Chart.Annotations }}", "b": "{{ .Chart.Version }}", "c": "plain"}
+    assert filter_record(files).keys() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("{{ toJson .Chart }}", True),
+        ("{{ $chart := .Chart }}{{ $chart.Annotations }}", True),
+        ("{{ with .Chart }}{{ .Annotations }}{{ end }}", True),
+        ("{{ toJson (index . 0).Chart.Annotations }}", True),
+        ('{{ toJson (get . "root").Chart.Annotations }}', True),
+        ("{{ .Chart.Name }}", False),
+        ("{{ (index . 0).Chart.Annotations.mine }}", False),
+        ("{{ .Values.Charts }}", False),
+    ],
+)
+def test_what_may_print_the_record_all_the_same(text: str, may: bool) -> None:
+    assert may_expose_record({PATH: text}) is may
+    assert filter_record({PATH: text}) == {}
+
+
+def test_what_is_filtered_prints_no_record() -> None:
+    files = {PATH: "{{ toJson .Chart.Annotations }}"}
+    assert not may_expose_record({**files, **{k: v or "" for k, v in filter_record(files).items()}})
