@@ -11,7 +11,7 @@ from typing import Any
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, Running
-from helmpin.pin.render import PROBE_TEXT, parse
+from helmpin.pin.render import PROBE, PROBE_TEXT, parse
 
 
 class MergedValues:
@@ -62,7 +62,7 @@ def _one_template(text: str) -> Iterator[str]:
 
 def _chart(folder: str, text: str) -> str:
     chart = Path(folder) / "probe"
-    (chart / "templates").mkdir(parents=True)
+    (chart / PROBE).parent.mkdir(parents=True)
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: probe\nversion: 0.0.0\n")
-    (chart / "templates" / "probe.yaml").write_text(text)
+    (chart / PROBE).write_text(text)
     return str(chart)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from helmpin.pin.actions import says
 
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
-MARK = "name: helm-pin-second-pass"
 _RANDOM = re.compile(
     r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
 )
@@ -53,7 +52,14 @@ def template(sources: Iterable[str]) -> str:
             f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
         )
         lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy) -}}}}')
-    return (
-        "\n".join(lines)
-        + f"\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  {MARK}\ndata:\n  values: {{{{ $second | toJson | toJson }}}}\n"
-    )
+    return "\n".join([*lines, _PRINTED])
+
+
+_PRINTED = """
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: helm-pin-second-pass
+data:
+  values: {{ $second | toJson | toJson }}
+"""

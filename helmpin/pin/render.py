@@ -12,12 +12,11 @@ from helmpin import kube_yaml
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.elsewhere import Also
-from helmpin.pin.nondeterminism import MARK as SECOND_PASS
+from helmpin.pin.nondeterminism import TEMPLATE as SECOND_PASS
 
 PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
 """The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it sees the
 values before any template can `set` something in them."""
-PROBE_MARK = "name: helm-pin-values"
 PROBE_TEXT = """\
 apiVersion: v1
 kind: ConfigMap
@@ -124,9 +123,9 @@ def parse(text: str, also: Also | None = None) -> Render:
         body = text[start:end].removeprefix("---")
         source = _SOURCE.match(body)
         body = body[source.end() :] if source else body
-        probe = _probed(body)
-        if probe is not None:
-            probed[probe[0]] = probe[1]
+        path = source[1].partition("/")[2] if source else ""
+        if path in (PROBE, SECOND_PASS) and (shown := _shown(body)) is not None:
+            probed[path] = shown
             continue
         kept.append(text[start:end])
         if not source and not _CONTENT.search(body):
@@ -134,8 +133,7 @@ def parse(text: str, also: Also | None = None) -> Render:
         name = source[1] if source else ""
         documents.append(Document(name, orders[name], body))
         orders[name] += 1
-    shown = probed.get(PROBE_MARK) or {}
-    return Render("".join(kept), documents, shown.get("values"), probed.get(SECOND_PASS), also)
+    return Render("".join(kept), documents, probed.get(PROBE, {}).get("values"), probed.get(SECOND_PASS), also)
 
 
 def parse_release(text: str, also: Also | None = None) -> Render:
@@ -178,14 +176,14 @@ def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], 
     return turns
 
 
-def _probed(body: str) -> tuple[str, Mapping[str, Any]] | None:
-    """What a probe printed, with its mark."""
-    for mark in (PROBE_MARK, SECOND_PASS):
-        if mark in body and (line := re.search(r'(?m)^  values: (".*")$', body)):
-            loaded = json.loads(json.loads(line[1]))
-            if isinstance(loaded, dict):
-                return mark, loaded
-    return None
+def _shown(body: str) -> Mapping[str, Any] | None:
+    """What a probe printed; None where a file of the chart's own has its name."""
+    line = re.search(r'(?m)^  values: (".*")$', body)
+    try:
+        loaded = json.loads(json.loads(line[1])) if line else None
+    except (ValueError, TypeError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
 
 
 def document_images(document: Document, also: Also | None = None) -> Iterator[ImageUse]:

@@ -1,82 +1,213 @@
-"""What helm template printed, as documents."""
+"""What helm printed, as documents with their images."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
 from helmpin.image.elsewhere import Also
-from helmpin.pin.again import MARK
-from helmpin.pin.render import PROBE_MARK, parse, split_documents
+from helmpin.pin.nondeterminism import TEMPLATE
+from helmpin.pin.render import PROBE, group_by_turn, parse, parse_release, split_documents
+from tests.support.renders import digest, document, pod, probe
 
 A, B = "app/templates/a.yaml", "app/charts/db/templates/b.yaml"
 
 
 def test_documents_by_source_and_order() -> None:
-    text = f"---\n# Source: {A}\nkind: One\n---\n# Source: {B}\nkind: Two\n---\n# Source: {A}\nkind: Three\n"
+    text = document("kind: One\n", A) + document("kind: Two\n", B) + document("kind: Three\n", A)
     render = parse(text)
     assert [(d.source, d.order) for d in render.documents] == [(A, 0), (B, 0), (A, 1)]
     assert [d.objects() for d in render.documents] == [[{"kind": "One"}], [{"kind": "Two"}], [{"kind": "Three"}]]
     assert render.text == text
-    assert render.values is None and render.again is None
+    assert render.values is None and render.second_pass is None and render.config is None
 
 
-def test_without_sources() -> None:
-    """As a post-renderer may leave it."""
-    render = parse("---\nkind: One\n---\nkind: Two\n")
+ONE, TWO = {"kind": "One"}, {"kind": "Two"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\nkind: One\n---\nkind: Two\n",
+        "kind: One\n---\nkind: Two\n",
+        "kind: One\n---\nkind: Two",
+        "\n\nkind: One\n--- # two\nkind: Two\n",
+        "# first\nkind: One\n---\n# nothing\n---\nkind: Two\n---\n",
+        "kind: One\r\n---\r\nkind: Two\r\n",
+        "---\n\n---\nkind: One\n---   \nkind: Two\n",
+        '{"kind": "One"}\n---\n{"kind": "Two"}\n',
+    ],
+)
+def test_without_sources(text: str) -> None:
+    """As a post-renderer may leave it: with or without `---` before the first document."""
+    render = parse(text)
     assert [(d.source, d.order) for d in render.documents] == [("", 0), ("", 1)]
+    assert [d.objects() for d in render.documents] == [[ONE], [TWO]]
+    assert render.text == text
 
 
-def test_dashes_in_a_text_do_not_separate() -> None:
-    render = parse(f"---\n# Source: {A}\nkind: ConfigMap\ndata:\n  x: |\n    ---\n    y\n")
-    assert len(render.documents) == 1 and render.documents[0].objects()[0]["data"] == {"x": "---\ny\n"}
+@pytest.mark.parametrize("text", ["", "\n", "---\n", "# nothing\n---\n# nothing\n"])
+def test_nothing(text: str) -> None:
+    assert parse(text).documents == []
 
 
-def probe(mark: str, data: object) -> str:
-    written = json.dumps(json.dumps(data))
-    head = "---\n# Source: app/templates/helm-pin/x.yaml\napiVersion: v1\nkind: ConfigMap\n"
-    return f"{head}metadata:\n  {mark}\ndata:\n  values: {written}\n"
+def test_a_document_of_comments_counts_where_helm_names_its_source() -> None:
+    render = parse(document("# nothing\n", A) + document("kind: One\n", A))
+    assert [(d.order, "kind" in d.text) for d in render.documents] == [(0, False), (1, True)]
+
+
+@pytest.mark.parametrize("line", ["  ---", "  --- x", "  ----", " ---"])
+def test_dashes_in_a_text_do_not_separate(line: str) -> None:
+    render = parse(document(f"kind: ConfigMap\ndata:\n  x: |1\n  {line}\n    y\n", A))
+    assert len(render.documents) == 1
+    assert "---" in render.documents[0].objects()[0]["data"]["x"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([A, B, ""]), st.sampled_from(["kind: One", "- 1\n- 2", "# only", "x: |\n  ---"]))
+    )
+)
+def test_every_document_comes_back(pieces: list[tuple[str, str]]) -> None:
+    text = "".join(f"---\n# Source: {source}\n{body}\n" if source else f"---\n{body}\n" for source, body in pieces)
+    render = parse(text)
+    counted = [(source, body) for source, body in pieces if source or body != "# only"]
+    assert [(d.source, d.text.strip()) for d in render.documents] == counted
+    assert len({(d.source, d.order) for d in render.documents}) == len(counted)
+    assert render.text == text
+
+
+# -- what the extra templates print -------------------------------------------------------------------------------------
 
 
 def test_what_the_extra_templates_print_is_read_and_taken_out() -> None:
-    own = f"---\n# Source: {A}\nkind: One\n"
-    values, again = {"a": '"\n---\n', "b": [1, None]}, {A: "kind: One\n---\nkind: Two\n"}
-    render = parse(probe(MARK, again) + own + probe(PROBE_MARK, values) + own)
-    assert (render.values, render.again) == (values, again)
+    own = document("kind: One\n", A)
+    values, second = {"a": '"\n---\n', "b": [1, None]}, {A: "kind: One\n---\nkind: Two\n"}
+    render = parse(probe(TEMPLATE, second) + own + probe(PROBE, {"values": values}) + own)
+    assert (render.values, render.second_pass) == (values, second)
     assert render.text == own + own
     assert [(d.source, d.order) for d in render.documents] == [(A, 0), (A, 1)]
 
 
-def test_a_probe_that_a_post_renderer_wrote_anew() -> None:
-    text = "---\nkind: ConfigMap\nmetadata: {name: helm-pin-values}\ndata:\n    values: '{\"a\": 1}'\n"
-    assert parse(text.replace("{name: helm-pin-values}", "\n    name: helm-pin-values")).values == {"a": 1}
+def test_what_looks_like_a_probe_and_stands_elsewhere_is_the_charts_own() -> None:
+    text = probe(PROBE, {"values": {}}).replace(PROBE, "templates/x.yaml")
+    assert (len(parse(text).documents), parse(text).values) == (1, None)
 
 
-def test_a_chart_that_only_speaks_of_the_probe() -> None:
-    text = f"---\n# Source: {A}\nkind: ConfigMap\ndata:\n  x: 'name: helm-pin-values'\n"
-    assert len(parse(text).documents) == 1
+@pytest.mark.parametrize("values", ["1", '"not JSON"', '"\\x"', '"[1]"', '"1"', "''"])
+def test_a_file_of_the_charts_own_with_the_probes_name(values: str) -> None:
+    render = parse(document(f"kind: ConfigMap\ndata:\n  values: {values}\n", f"app/{PROBE}"))
+    assert (len(render.documents), render.values) == (1, None)
+
+
+# -- a dry run ----------------------------------------------------------------------------------------------------------
+
+
+def dry_run(**release: Any) -> str:
+    return json.dumps({"name": "web", "manifest": "", "hooks": None, **release})
+
+
+def test_a_release_with_hooks_and_values() -> None:
+    hook = {"path": B, "manifest": "kind: Job\nmetadata: {annotations: {helm.sh/hook: test}}"}
+    render = parse_release(dry_run(manifest=document("kind: One", A), hooks=[hook, hook], config={"a": 1}))
+    assert [(d.source, d.order, d.objects()[0]["kind"]) for d in render.documents] == [
+        (A, 0, "One"),
+        (B, 0, "Job"),
+        (B, 1, "Job"),
+    ]
+    assert render.config == {"a": 1}
+
+
+def test_a_release_of_hooks_alone_and_one_of_nothing() -> None:
+    assert [d.source for d in parse_release(dry_run(hooks=[{"path": A, "manifest": "kind: Job\n"}])).documents] == [A]
+    render = parse_release(dry_run())
+    assert (render.documents, render.config) == ([], {})
+
+
+def test_the_probe_in_a_release() -> None:
+    render = parse_release(dry_run(manifest=probe(PROBE, {"values": {"a": 1}}) + document("kind: One\n", A)))
+    assert (render.values, [d.source for d in render.documents]) == ({"a": 1}, [A])
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "not JSON", '{"manifest": "", "hooks": [1]}', "{"])
+def test_what_is_no_release(text: str) -> None:
+    with pytest.raises(HelmFailed, match="dry run"):
+        parse_release(text)
+
+
+# -- images -------------------------------------------------------------------------------------------------------------
 
 
 def test_images_with_their_places() -> None:
-    text = (
-        f"---\n# Source: {A}\nkind: List\nitems:\n"
+    text = document(
+        "kind: List\nitems:\n"
         "- kind: Pod\n  metadata: {name: one}\n  spec: {containers: [{name: c, image: x:1}]}\n"
         "- kind: Pod\n  metadata: {name: two}\n  spec:\n    containers: [{name: d, image: y:1}]\n"
-        "    volumes: [{name: v, image: {reference: z:1}}]\n"
+        "    volumes: [{name: v, image: {reference: z:1}}]\n",
+        A,
     )
     uses = parse(text).images()
     assert [use.image for use in uses] == ["x:1", "y:1", "z:1"]
+    assert [(use.order, use.nth) for use in uses] == [(0, 0), (0, 1), (0, 1)]
     assert len({use.key for use in uses}) == 3
     assert [use.place() for use in uses] == [
         f"Pod/{place}, in {A}" for place in ("one container c", "two container d", "two container v")
     ]
 
 
-OPERATOR = (
-    f"---\n# Source: {A}\nkind: Fleet\nmetadata: {{name: f}}\n"
-    f"spec: {{agent: example.com/agent:1, done: 'example.com/x:1@sha256:{'0' * 64}'}}\n"
+def test_a_container_without_a_name_is_shown_by_its_path() -> None:
+    use = parse("kind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: x:1}]}\n").images()[0]
+    assert use.place() == "Pod/p spec.containers.0.image"
+
+
+@pytest.mark.parametrize("key", ["image: ", '"image": ', "'image' : ", "image:\n        "])
+def test_however_the_key_is_written(key: str) -> None:
+    assert [use.image for use in parse(pod("x:1").replace("image: ", key)).images()] == ["x:1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "policy"),
+    [("", ""), ("      imagePullPolicy: Always\n", "Always"), ("      imagePullPolicy:\n", "")],
+)
+def test_the_pull_policy(lines: str, policy: str) -> None:
+    assert [use.pull_policy for use in parse(pod("x:1", extra=lines)).images()] == [policy]
+
+
+def test_the_pull_policy_of_an_image_volume() -> None:
+    volume = "volumes: [{name: v, image: {reference: z:1, pullPolicy: Never}}]"
+    text = document(f"kind: Pod\nspec: {{containers: [{{image: x:1}}], {volume}}}\n")
+    assert [(use.image, use.pull_policy) for use in parse(text).images()] == [("x:1", ""), ("z:1", "Never")]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hook"),
+    [
+        ("{}", ""),
+        ("{annotations: {helm.sh/hook: 'pre-install,test'}}", "pre-install,test"),
+        ("{annotations: {}}", ""),
+        ("{annotations: text}", ""),
+        ("text", ""),
+    ],
+)
+def test_hooks(metadata: str, hook: str) -> None:
+    text = document(f"kind: Pod\nmetadata: {metadata}\nspec: {{containers: [{{image: x:1}}]}}\n")
+    assert [use.hook for use in parse(text).images()] == [hook]
+
+
+def test_the_key_does_not_depend_on_names() -> None:
+    one, other = (parse(pod("x:1").replace("name: web", f"name: web-{end}")).images()[0] for end in ("a1", "b2"))
+    assert one.key == other.key and one.name != other.name
+
+
+OPERATOR = document(
+    "kind: Fleet\nmetadata: {name: f}\n"
+    f"spec: {{agent: example.com/agent:1, done: 'example.com/x:1@{digest('0')}'}}\n",
+    A,
 )
 
 
@@ -89,15 +220,18 @@ def test_elsewhere_is_what_nobody_asked_for_and_has_no_digest() -> None:
 
 
 def test_what_is_not_yaml_is_helms_failure() -> None:
-    render = parse(f"---\n# Source: {A}\nimage: [\n")
-    with pytest.raises(HelmFailed, match="not YAML") as failed:
-        render.images()
-    assert failed.value.where == [A]
+    for text, where in ((document("image: [\n", A), A), ("image: [\n", "the post-renderer's output")):
+        with pytest.raises(HelmFailed, match="not YAML") as failed:
+            parse(text).images()
+        assert failed.value.where == [where]
 
 
 def test_tags_are_read_past() -> None:
-    render = parse(f"---\n# Source: {A}\na: !custom {{b: !x [1]}}\nc: !y z\n")
+    render = parse(document("a: !custom {b: !x [1]}\nc: !y z\n", A))
     assert render.documents[0].objects() == [{"a": {"b": [1]}, "c": "z"}]
+
+
+# -- documents that Helm sorts ------------------------------------------------------------------------------------------
 
 
 def test_split_documents() -> None:
@@ -105,3 +239,36 @@ def test_split_documents() -> None:
         (0, "a: 1"),
         (1, "b: 2"),
     ]
+
+
+HOOK = "metadata: {annotations: {helm.sh/hook: test}}\n"
+DOCUMENTS = [
+    "kind: Pod\na: 1\n",
+    f"kind: Pod\n{HOOK}",
+    'kind: "Job"\n',
+    "'kind' : Pod\nb: 2\n",
+    "# kind: Pod\n",
+    "- 1\n",
+]
+
+
+def test_turns_are_counted_for_each_kind_and_for_hooks_apart() -> None:
+    found = group_by_turn(split_documents(A, "---\n".join(DOCUMENTS)))
+    assert {key: document.text for key, document in found.items()} == {
+        ("Pod", False, 0): "\nkind: Pod\na: 1\n"[1:],
+        ("Pod", True, 0): f"\nkind: Pod\n{HOOK}",
+        ("Job", False, 0): '\nkind: "Job"\n',
+        ("Pod", False, 1): "\n'kind' : Pod\nb: 2\n",
+        ("", False, 0): "\n- 1\n",
+    }
+
+
+@given(st.permutations(["kind: Pod\na: 1\n", "kind: Pod\nb: 2\n", "kind: Job\n", "kind: Secret\n", "# note\n"]))
+def test_turns_stay_however_helm_sorts_the_kinds(texts: list[str]) -> None:
+    """Helm's sorting keeps the order among documents of a kind (pkg/release/util, kind_sorter.go)."""
+    written = split_documents(A, "---\n".join(texts))
+    kinds = ["Secret", "Pod", "Job", ""]
+    ordered = sorted(
+        written, key=lambda d: next(i for i, kind in enumerate(kinds) if f"kind: {kind}" in d.text or not kind)
+    )
+    assert group_by_turn(written) == group_by_turn(ordered)
