@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helmpin.arguments import Given, words
@@ -38,7 +37,7 @@ NOT_RENDERED = frozenset(
 """Flags that must not shape the renders: every hook and test of the release is pinned."""
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-"""What may be an action in a file that is no template, where quotes may belong to the file's own format."""
+"""What may be an action in a file of another format, which has quotes of its own."""
 _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
 """What only the running upgrade knows: the cluster, and all of the release but its name, namespace and service."""
 
@@ -51,11 +50,20 @@ def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
         return True
     if not any(re.search(r"\btpl\b", text) for text in templates):
         return False
-    return any(map(_may_ask, chart.other_files())) or any(_may_ask(json.dumps(tree)) for tree in values if tree)
+    return any(map(_may_ask, chart.other_files())) or any(says(text, _ASKS) for tree in values for text in _texts(tree))
 
 
 def _may_ask(text: str) -> bool:
-    return _ASKS.search(text) is not None and any(_ASKS.search(action) for action in _ACTION.findall(text))
+    """Whether a file that is no template has something that asks: as it is, or in the strings of its own format."""
+    return _ASKS.search(text) is not None and (says(text, _ASKS) or any(map(_ASKS.search, _ACTION.findall(text))))
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, (dict, list)):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _texts(child)
+    elif isinstance(node, str):
+        yield node
 
 
 class Renderer(NamedTuple):

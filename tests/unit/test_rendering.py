@@ -1,0 +1,163 @@
+"""How Helm is asked to render, and what of a chart depends on the cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helmpin.chart.archive import Budget, File, pack
+from helmpin.chart.stage import Chart
+from helmpin.chart.tree import Tree
+from helmpin.helm import Helm
+from helmpin.image.elsewhere import Also
+from helmpin.pin.rendering import Renderer, asks_cluster, crd_apis
+from helmpin.pin.values import ValuesInput
+
+METADATA = "apiVersion: v2\nname: app\nversion: 1.0.0\n"
+
+
+def chart(folder: Path, **files: str | bytes) -> Chart:
+    """A chart of these files, with `__` for `/` and `_` for `.` in a name."""
+    named = {name.replace("__", "/").replace("_", "."): text for name, text in files.items()}
+    texts = {"Chart.yaml": METADATA, **named}
+    data = {name: File(text if isinstance(text, bytes) else text.encode(), 0) for name, text in texts.items()}
+    return Chart(Tree(data, Budget("app")), folder)
+
+
+ASKING = [
+    "{{ .Capabilities.KubeVersion }}",
+    "{{ if .Capabilities.APIVersions.Has `x/v1` }}",
+    '{{ lookup "v1" "Secret" "a" "b" }}',
+    '{{ (lookup "v1" "Secret" "a" "b").data }}',
+    '{{ getHostByName "x" }}',
+    "{{ .Release.Revision }}",
+    "{{ if $.Release.IsInstall }}",
+    "{{ $root.Release.IsUpgrade }}",
+    "{{ toYaml .Release }}",
+    "{{ with .Release }}{{ .Revision }}{{ end }}",
+    '{{ index . "Release" "Revision" }}',
+    '{{ printf "}}%v" .Release.Revision }}',
+    "{{- if\n  .Release.IsInstall\n-}}",
+]
+NOT_ASKING = [
+    "{{ .Release.Name }}-{{ .Release.Namespace }} {{ $.Release.Service }}",
+    "# .Capabilities and lookup and .Release.Revision are not used here\n{{ .Values.x }}",
+    "{{/* .Capabilities */}}{{- /* lookup */ -}}",
+    "{{ .Values.lookups }} {{ .Values.ReleaseNotes }}",
+    "plain",
+]
+
+
+@pytest.mark.parametrize("text", ASKING)
+def test_templates_that_ask(tmp_path: Path, text: str) -> None:
+    assert asks_cluster(chart(tmp_path, templates__x_yaml=text), [])
+    assert asks_cluster(chart(tmp_path, templates__NOTES_txt=text), [])
+
+
+@pytest.mark.parametrize("text", NOT_ASKING)
+def test_templates_that_do_not_ask(tmp_path: Path, text: str) -> None:
+    assert not asks_cluster(chart(tmp_path, templates__x_yaml=text), [{"a": ASKING[0]}])
+
+
+def test_templates_of_dependencies_count_packed_or_not(tmp_path: Path) -> None:
+    assert asks_cluster(chart(tmp_path, charts__db__Chart_yaml=METADATA, charts__db__templates__x_yaml=ASKING[0]), [])
+    packed = pack({"Chart.yaml": File(METADATA.encode(), 0), "templates/x.yaml": File(ASKING[0].encode(), 0)}, 0)
+    assert asks_cluster(chart(tmp_path, charts__db_tgz=packed), [])
+
+
+TPL = "{{ tpl .Values.x . }}"
+
+
+@pytest.mark.parametrize("text", ASKING)
+@pytest.mark.parametrize("template", [TPL, "{{ .Values.x | toYaml }}"])
+def test_values_and_files_count_where_a_template_evaluates_them(tmp_path: Path, text: str, template: str) -> None:
+    evaluated = template == TPL
+    assert asks_cluster(chart(tmp_path, templates__x_yaml=template), [{}, {"a": ["x", {"b": text}]}]) is evaluated
+    assert asks_cluster(chart(tmp_path, templates__x_yaml=template, files__x_txt=text), []) is evaluated
+    assert asks_cluster(chart(tmp_path, templates__x_yaml=template, values_yaml=f"a: |\n  {text}"), []) is evaluated
+    assert not asks_cluster(chart(tmp_path, templates__x_yaml=template, crds__x_yaml=text), [])
+
+
+@pytest.mark.parametrize("text", NOT_ASKING[:2] + ["Capabilities, lookup: no action"])
+def test_values_that_do_not_ask(tmp_path: Path, text: str) -> None:
+    assert not asks_cluster(chart(tmp_path, templates__x_yaml=TPL, values_yaml=text), [{"a": text}])
+
+
+# -- arguments ----------------------------------------------------------------------------------------------------------
+
+RENDERER = Renderer(
+    helm=Helm("never-run"),
+    command=("upgrade", "web"),
+    flags=("--include-crds",),
+    post_renderer=("--post-renderer", "./kustomize"),
+    values=ValuesInput(("--values=/copy", "--set=a=b")),
+    reuse=("--reset-then-reuse-values", "--values=/restoring"),
+    dry_run="",
+    also=Also(()),
+)
+
+
+def arguments(folder: Path, *, extra: tuple[str, ...] = (), post_render: bool = True, **changes: Any) -> list[str]:
+    made = chart(folder)
+    found = RENDERER._replace(**changes).arguments(made, extra, post_render=post_render)
+    return ["CHART" if word == str(made.archive()) else word for word in found]
+
+
+def test_what_restores_stands_before_the_users_values_and_pins_after_them(tmp_path: Path) -> None:
+    words = arguments(tmp_path, extra=("--set-string", "image.tag=1@sha256:0"))
+    order = ["CHART", "--values=/restoring", "--values=/copy", "--set=a=b", "image.tag=1@sha256:0"]
+    assert [word for word in words if word in order] == order
+    assert words[:3] == ["upgrade", "web", "CHART"]
+
+
+@pytest.mark.parametrize("kind", ["", "server", "client"])
+def test_a_dry_run_prints_the_release(tmp_path: Path, kind: str) -> None:
+    words = arguments(tmp_path, dry_run=kind)
+    assert [word for word in words if "dry-run" in word or "output" in word] == (
+        [f"--dry-run={kind}", "--output=json"] if kind else []
+    )
+
+
+def test_the_post_renderer_may_be_left_out(tmp_path: Path) -> None:
+    assert "--post-renderer" in arguments(tmp_path)
+    assert not {"--post-renderer", "./kustomize"} & set(arguments(tmp_path, post_render=False))
+
+
+# -- definitions that the chart brings ----------------------------------------------------------------------------------
+
+CRD = """\
+kind: CustomResourceDefinition
+spec:
+  group: example.com
+  names: {kind: Thing}
+  versions: [{name: v1}, {name: v2}]
+"""
+
+
+def test_the_apis_of_definitions() -> None:
+    once = ["example.com/v1", "example.com/v1/Thing", "example.com/v2", "example.com/v2/Thing"]
+    assert crd_apis([CRD]) == once
+    assert crd_apis([f"---\n{CRD}---\nkind: Other\n---\n", CRD]) == once + once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- 1",
+        "a: [",
+        "text",
+        "kind: CustomResourceDefinition",
+        "kind: CustomResourceDefinition\nspec: {}",
+        "spec: {}",
+    ],
+)
+def test_files_without_a_definition(text: str) -> None:
+    assert crd_apis([text]) == []
+
+
+@pytest.mark.parametrize("spec", ["names: text", "versions: text", "versions: [1]", "versions:"])
+def test_a_definition_that_is_half_there(spec: str) -> None:
+    assert crd_apis([f"kind: CustomResourceDefinition\nspec: {{{spec}}}\n"]) == []
