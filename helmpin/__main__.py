@@ -12,7 +12,30 @@ PACKAGES = f"{HOME}/.venv/lib/python{sys.version_info.major}.{sys.version_info.m
 
 
 def main() -> int:
-    """Run the command line in sys.argv and return the exit status."""
+    """Run the command line in sys.argv and return the exit status, with all of the output written."""
+    from helmpin import streams
+    from helmpin.errors import HelmPinError
+
+    streams.prepare()
+    status = 0
+    try:
+        status = start()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        status = status or 141
+    except HelmPinError as error:
+        print(f"Error: {error.message()}", file=sys.stderr)
+        status = status or error.exit_status
+    if status == 0:  # taking the interpreter apart costs as much as a request
+        atexit._run_exitfuncs()  # what was to be removed at its end still is: files with a token in them
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return status
+
+
+def start() -> int:
+    """Run the command line, after what it is sure to ask has been asked."""
     if sys.argv[1:] in (["--version"], ["version"]):
         from helmpin import __version__
 
@@ -28,19 +51,13 @@ def main() -> int:
         ahead.start(sys.argv[1:])
         from helmpin import cli
 
-        status = cli.main()
+        return cli.main()
     except KeyboardInterrupt:  # while it imports
         print("Error: interrupted", file=sys.stderr)
         return 130
     finally:
         if "helmpin.ahead" in sys.modules:
             ahead.stop()
-    if status == 0:  # taking the interpreter apart costs as much as a request
-        atexit._run_exitfuncs()  # what was to be removed at its end still is: files with a token in them
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return status
 
 
 if __name__ == "__main__":

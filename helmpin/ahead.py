@@ -54,6 +54,10 @@ class Started:
         """Ask it to end."""
         os.kill(self.pid, 15)
 
+    def kill(self) -> None:
+        """End it."""
+        os.kill(self.pid, 9)
+
 
 _started: list[Started] = []
 

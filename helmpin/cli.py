@@ -5,14 +5,15 @@ A command's module is imported only when it is asked for.
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin import __version__
-from helmpin.errors import HelmPinError, UsageError
+from helmpin import __version__, lifeline
+from helmpin.env import debugging
+from helmpin.errors import HelmFailed, HelmPinError, UsageError
 
 if TYPE_CHECKING:
     from helmpin.arguments import Given
@@ -292,32 +293,53 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status; every error has become one message on standard error."""
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
-            signal.signal(signum, _terminate)
+    """Run one command line and return its exit status; every error has become one message on standard error.
+
+    Raises BrokenPipeError when whoever reads standard output has gone.
+    """
+    lifeline.listen()
     try:
-        status = run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return status
+        return run(list(sys.argv[1:] if argv is None else argv))
     except HelmPinError as error:
-        print(f"Error: {error.message()}", file=sys.stderr)
-        return error.exit_status
+        return _report(error.message(), error.exit_status)
     except KeyboardInterrupt:
-        print("Error: interrupted", file=sys.stderr)
-        return 130
+        return _stopped("interrupted", 130)
+    except lifeline.Stopped as stopped:
+        return _stopped(f"stopped: {stopped.why}", stopped.status)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        raise
     except Exception as error:
-        if os.environ.get("HELM_DEBUG", "").lower() in ("1", "true"):
+        if debugging():
             raise
-        print(
-            f"Error: helm-pin has a defect: {type(error).__name__}: {error}\n"
-            "  next  run it again with --debug and report what it prints; helm history shows whether the cluster was changed",
-            file=sys.stderr,
-        )
-        return 1
+        return _report(*_unforeseen(error))
+
+
+def _stopped(why: str, status: int) -> int:
+    if lifeline.left():
+        print(f"Stopped: {lifeline.left()}.", file=sys.stderr)
+    return _report(why, status)
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """The message and exit status for what nothing else explains."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HelmFailed(
+            "no space left to write",
+            where=str(error.filename or os.environ.get("TMPDIR") or "/tmp"),
+            why=error.strerror or str(error),
+            todo="free some space there",
+        ).message(), HelmFailed.exit_status
+    if isinstance(error, RecursionError):
+        return "the chart, its values or an answer is nested too deeply to be read", HelmFailed.exit_status
+    return (
+        f"internal error: {type(error).__name__}: {error}\n"
+        "  next  run it again with --debug and report what it prints; helm history shows whether the cluster was changed"
+    ), HelmFailed.exit_status
+
+
+def _report(message: str, status: int) -> int:
+    print(f"Error: {message}", file=sys.stderr)
+    return status
 
 
 def run(argv: list[str]) -> int:
@@ -339,6 +361,7 @@ def run(argv: list[str]) -> int:
 
     from helmpin.helm import Helm
 
+    lifeline.watch_parent()
     helm = Helm.find()
     request = understand(name, argv[1:], helm)
     module = import_module(f"helmpin.commands.{name}")
@@ -456,7 +479,3 @@ def command_help(name: str) -> str:
         f"{command.summary[0].upper()}{command.summary[1:]}.\n\n{command.about}\n\nUsage:\n  helm pin {name} {command.usage}\n\n"
         f"Flags:\n{flags}\n\nEvery flag of {passes} works too (helm {command.helm[0]} --help).{settings}"
     )
-
-
-def _terminate(signum: int, _frame: object) -> None:
-    raise SystemExit(128 + signum)

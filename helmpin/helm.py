@@ -7,15 +7,19 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from helmpin.env import debugging
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.process import Process
+
+if TYPE_CHECKING:
+    from helmpin.foreground import Ended
 
 SECRET_FLAGS = frozenset({"--password", "--username", "--kube-token"})
 """Flags whose value never appears in --debug output."""
@@ -32,60 +36,39 @@ class Flag(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A helm that was watched: its exit status and what it wrote on standard error."""
+    """A helm that was watched: its exit status, and why it failed."""
 
     status: int
     stderr: str
 
 
 class Running:
-    """A helm that was started and not yet waited for; its output goes to files, so that many can run at once."""
+    """A helm that was started and not yet waited for."""
 
     def __init__(self, helm: Helm, args: Sequence[str], stdin: bytes | None) -> None:
-        import tempfile
-
-        self._helm, self._args, self._started = helm, args, time.perf_counter()
-        self._out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in output()
-        self._err: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._helm, self._args = helm, args
         with _started(args):
-            self._process = subprocess.Popen(
-                [helm.binary, *args],
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=self._out,
-                stderr=self._err,
-                env=helm.quiet_environment(),
-            )
+            self._process = Process([helm.binary, *args], helm.quiet_environment(), stdin)
         helm.running.add(self)
-        if stdin is not None and self._process.stdin:
-            with suppress(BrokenPipeError):
-                self._process.stdin.write(stdin)
-            self._process.stdin.close()
 
     def output(self) -> str:
-        """Wait, and return standard output. Raises HelmFailed with helm's own words."""
+        """Wait, and return standard output; bytes that are not UTF-8 are kept as surrogates, which printing makes bytes again.
+
+        Raises HelmFailed with helm's own words.
+        """
         try:
-            status = self._process.wait()
+            status, out, err = self._process.ended()
         finally:
             self.stop()
-        self._helm.log(self._args, time.perf_counter() - self._started)
-        self._out.seek(0)
-        self._err.seek(0)
-        with self._out, self._err:
-            out, err = self._out.read(), self._err.read()
+        self._helm.log(self._args, self._process.seconds)
         if status:
             raise helm_failed(self._args, status, err.decode(errors="replace"))
-        return out.decode(errors="replace")
+        return out.decode(errors="surrogateescape")
 
     def stop(self, grace: float = 2) -> None:
-        """End it, if it has not ended; after `grace` seconds without asking."""
+        """End it if it has not ended; it has `grace` seconds to do so itself."""
         self._helm.running.discard(self)
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(grace)
-            except subprocess.TimeoutExpired:  # helm catches signals, and its rendering does not stop for them
-                self._process.kill()
-                self._process.wait()
+        self._process.stop(grace)  # helm catches signals, and its rendering does not stop for them
 
 
 class Helm:
@@ -111,7 +94,7 @@ class Helm:
                 else "HELM_BIN is not set, and there is no helm on PATH",
                 todo="run it as `helm pin …`, or set HELM_BIN to the helm to use",
             )
-        return cls(found, debug=environ.get("HELM_DEBUG", "").lower() in ("1", "true", "t"))
+        return cls(found, debug=debugging(environ))
 
     def stop(self) -> None:
         """End what was started and is not needed any more."""
@@ -126,17 +109,38 @@ class Helm:
         """Run helm and return its standard output. Raises HelmFailed with helm's own words."""
         return self.start(args, stdin).output()
 
-    def watch(self, args: Sequence[str]) -> Finished:
-        """Run helm while the user watches: both streams go where ours go as they come; standard error is kept too."""
-        from subprocess_tee import run
+    def deploy(self, args: Sequence[str]) -> Ended:
+        """Run a helm that changes the release args[1]: with our streams and signals, and on if we are killed (see foreground.py).
+
+        Raises HelmFailed when it cannot be started, Stopped or KeyboardInterrupt when helm-pin was stopped before.
+        """
+        from helmpin import foreground, output
 
         started = time.perf_counter()
         sys.stdout.flush()
         with _started(args):
-            done = run([self.binary, *args], tee=True, env=self.environment())
-        sys.stdout.flush()  # before what we say of it on standard error
+            left = f"helm history {args[1]} shows what state the release is in"
+            ended = foreground.run([self.binary, *args], self.environment(), output.say, left)
         self.log(args, time.perf_counter() - started)
-        return Finished(done.returncode, done.stderr or "")
+        return ended
+
+    def watch(self, args: Sequence[str]) -> Finished:
+        """deploy(), for a command of one release; on failure with what helm has stored of the reason.
+
+        Raises HelmFailed when it cannot be started, Stopped or KeyboardInterrupt when helm-pin was stopped.
+        """
+        from helmpin import lifeline
+        from helmpin.pin.outcome import NO_RELEASE, History
+
+        ended, now = self.deploy(args), NO_RELEASE
+        if ended.status or ended.asked:
+            with suppress(HelmFailed):
+                now = History(self, args[1], 1).latest()
+        if ended.asked:
+            if now.revision:
+                lifeline.if_stopped(f"revision {now.revision} is {now.status}: {now.description}")
+            lifeline.stop(ended.asked)
+        return Finished(ended.status, now.description)
 
     def quiet_environment(self) -> dict[str, str]:
         """The environment for a helm whose output we read: HELM_DEBUG would mix its talk into it."""
@@ -163,16 +167,17 @@ class Helm:
         """What helm says of a command in its help (or its short version), kept on disk for as long as the binary is the same."""
         cache = self._cache_file()
         if self._help is None:
-            self._help = {}
-            with suppress(OSError, ValueError):
-                self._help = json.loads(cache.read_text())
+            self._help = _read_help(cache)
         if command not in self._help:
             self._help[command] = self.run(["version", "--short"] if command == "version" else [command, "--help"])
-            with suppress(OSError):
+            scratch = cache.with_suffix(f".{os.getpid()}")
+            try:
                 cache.parent.mkdir(parents=True, exist_ok=True)
-                scratch = cache.with_suffix(f".{os.getpid()}")
                 scratch.write_text(json.dumps(self._help))
                 scratch.replace(cache)
+            except OSError:  # no space, or not ours: it is asked again next time
+                with suppress(OSError):
+                    scratch.unlink(missing_ok=True)
         return self._help[command]
 
     def _cache_file(self) -> Path:
@@ -219,6 +224,15 @@ def _started(args: Sequence[str]) -> Iterator[None]:
             why=f"its arguments have {sum(map(len, args))} characters" if too_long else str(error),
             todo="put what `helm pin plan -o values` prints into a values file" if too_long else "",
         ) from None
+
+
+def _read_help(cache: Path) -> dict[str, str]:
+    """What was kept; nothing where the file is not there, or something else than what is written there."""
+    try:
+        kept = json.loads(cache.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) and all(isinstance(text, str) for text in kept.values()) else {}
 
 
 def parse_flags(help_text: str) -> dict[str, Flag]:

@@ -6,20 +6,16 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from helmpin import ahead
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-
-if TYPE_CHECKING:
-    from tempfile import TemporaryDirectory
+from helmpin.private import Folder, write
+from helmpin.process import Process
 
 _FLAGS = {
     "HELM_KUBECONTEXT": "--context",
@@ -63,7 +59,7 @@ class Kubectl:
         if environ.get("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", "").lower() == "true":
             self._flags.append("--insecure-skip-tls-verify")
         self.namespace = namespace or environ.get("HELM_NAMESPACE") or "default"
-        self._token: TemporaryDirectory[str] | None = None
+        self._token: Folder | None = None
 
     @staticmethod
     def available() -> bool:
@@ -171,53 +167,40 @@ class Kubectl:
         token = environ.pop("HELM_KUBETOKEN", "")
         if token:
             if self._token is None:
-                from tempfile import TemporaryDirectory
-
-                self._token = TemporaryDirectory(prefix="helm-pin-")  # private, and removed with this object
+                self._token = Folder()  # removed with this object
                 user = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "helm-pin", "user": {"token": token}}]}
-                Path(self._token.name, "token").write_text(json.dumps(user))
+                write(self._token.path / "token", json.dumps(user))
             own = environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-            environ["KUBECONFIG"] = f"{own}{os.pathsep}{self._token.name}/token"
+            environ["KUBECONFIG"] = f"{own}{os.pathsep}{self._token.path}/token"
         return environ
 
 
 class _Run:
-    """One kubectl that was started, and a thread that takes what it prints, so that many can run at once."""
+    """One kubectl that was started."""
 
     def __init__(
         self, helm: Helm, command: Sequence[str], args: Sequence[str], environ: Mapping[str, str], stdin: str | None
     ) -> None:
-        self._helm, self._args, self._started, self._seconds = helm, args, time.perf_counter(), 0.0
+        self._helm, self._args = helm, args
         whole = [*command, *args]
-        self._process = ahead.take(whole) or subprocess.Popen(
-            whole,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(environ),
-        )
-        self._printed = b"", b""
-        self._reader = threading.Thread(target=self._read, args=(stdin,), daemon=True)
-        self._reader.start()
-
-    def _read(self, stdin: str | None) -> None:
-        self._printed = self._process.communicate(stdin.encode() if stdin is not None else None)
-        self._seconds = time.perf_counter() - self._started
+        try:
+            self._process = Process(
+                whole, environ, None if stdin is None else stdin.encode(), started=ahead.take(whole)
+            )
+        except OSError as error:
+            raise HelmFailed("cannot start kubectl", why=error.strerror or str(error)) from None
 
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
         """Wait; the exit status, standard output, and why it failed, if it did: a line for each thing."""
-        self._reader.join()
-        status, (out, err) = self._process.wait() or 0, self._printed
+        status, out, err = self._process.ended()
         words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
         said = [_plain(line) for line in words if not _TALK.match(line)]
         return status, out, tuple(said or [f"kubectl ended with status {status}"])
 
     def stop(self) -> None:
         """End it if it still runs, and note its time."""
-        if self._process.poll() is None:  # not by the reader: a join() that a signal interrupted takes it for ended
-            self._process.terminate()
-            self._process.wait()
-        self._helm.log(self._args, self._seconds, "kubectl")
+        self._process.stop()
+        self._helm.log(self._args, self._process.seconds, "kubectl")
 
 
 def advice(why: str, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:

@@ -7,11 +7,9 @@ an archive is never unpacked on the disk.
 
 from __future__ import annotations
 
-import atexit
+import itertools
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -22,6 +20,7 @@ from helmpin.chart.annotations import annotate
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
+from helmpin.private import Folder, write
 
 SOURCE_FLAGS = frozenset(
     {
@@ -41,6 +40,9 @@ SOURCE_FLAGS = frozenset(
     }
 )
 """helm's flags that say where a chart comes from: for staging alone (addChartPathOptionsFlags, and --devel)."""
+
+
+_numbers = itertools.count(1)
 
 
 class Helm(Protocol):
@@ -102,10 +104,9 @@ class Chart:
     def archive(self) -> Path:
         """The chart as a .tgz file, which is what helm gets. Written once."""
         if self._archive is None:
-            handle, name = tempfile.mkstemp(suffix=".tgz", dir=self._directory)
-            os.close(handle)
-            self._archive = Path(name)
-            self._archive.write_bytes(self._tree.packed())
+            archive = self._directory / f"{next(_numbers)}.tgz"
+            write(archive, self._tree.packed())
+            self._archive = archive
         return self._archive
 
     def with_files(self, files: Mapping[str, str | None]) -> Chart:
@@ -159,15 +160,8 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[Chart]:
     The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, in helm's own words
     where helm was asked.
     """
-    directory = Path(tempfile.gettempdir(), f"helm-pin-{os.urandom(8).hex()}")
-    # before it is made, so that no signal finds it unregistered; and should a second Ctrl-C, or a helm that still writes
-    # there, cut the removal below short
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    try:
-        directory.mkdir(mode=0o700)
+    with Folder() as directory:
         yield Chart(_fetch(source, helm, directory), directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:

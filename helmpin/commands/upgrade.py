@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helmpin import lifeline
 from helmpin.cli import Request
 from helmpin.pin.deploy import deploy
 from helmpin.pin.prepare import prepare
@@ -10,5 +11,6 @@ from helmpin.pin.prepare import prepare
 def run(request: Request) -> int:
     """Upgrade the release with every image by digest."""
     release, chart = request.positionals
+    lifeline.if_stopped("nothing was deployed")
     with prepare(request, release, chart, command="upgrade") as prepared:
         return deploy(request.helm, prepared, refuse_mutable=request.settings.mutable == "refuse")

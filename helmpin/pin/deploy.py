@@ -2,54 +2,103 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from helmpin import output
-from helmpin.errors import HelmFailed
+from helmpin import lifeline, output
+from helmpin.arguments import Given, last
+from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm
 from helmpin.image.reference import split
-from helmpin.pin import release
+from helmpin.pin import outcome, release
+from helmpin.pin.outcome import Baseline, Row
 from helmpin.pin.prepare import Prepared, say_outside
+from helmpin.pin.release import Stored
 
 if TYPE_CHECKING:
     from helmpin.pin.plan import Plan
+    from helmpin.pin.reused_values import Previous
+
+GUARD = "templates/helm-pin/revision.yaml"
+"""The template that makes sure of the revision that the plan was made for."""
 
 
-def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool) -> int:
+def is_dry_run(flags: Sequence[Given]) -> bool:
+    """Whether helm deploys nothing."""
+    return any(flag.name == "--dry-run" for flag in flags) and last(flags, "--dry-run") not in ("none", "false")
+
+
+def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Baseline | None = None) -> int:
     """Run `helm upgrade` or `helm install` with the chart of the plan and the digests, then read the release back.
 
-    Raises Refused and RegistryUnavailable before helm runs, HelmFailed when helm does not succeed, VerificationFailed when the
-    stored release is not what was meant.
+    baseline: the latest revision before the planning, where the plan does not know it. Raises Refused and RegistryUnavailable
+    before helm runs, HelmFailed when the release has moved meanwhile or helm does not succeed, VerificationFailed when the stored
+    release is not what was meant.
     """
-    plan, command = prepared.plan, prepared.deployment[0]
+    plan, deploys = prepared.plan, not is_dry_run(prepared.flags)
     if refuse_mutable:
         plan.refuse_mutable(outcome="; nothing was deployed")
     plan.refuse_problems(outcome="; nothing was deployed")
     output.say(summary(plan))
     say_outside(plan)
-    done = helm.watch(prepared.deployment)
+    before = baseline.latest() if baseline else _row(prepared.previous)
+    guard = {GUARD: outcome.guard(before, prepared.command[0])} if deploys else {}
+    arguments = prepared.deployment(plan.chart.with_files(guard))
+    done = helm.deploy(arguments)
+    if done.asked:
+        if deploys:
+            lifeline.if_stopped(outcome.state(helm, plan.release, before))
+        lifeline.stop(done.asked)
     if done.status:
-        raise HelmFailed(
-            f"helm {command} failed; see its output above",
-            todo=f"helm history {plan.release} shows what state the release is in",
-        )
-    if _is_dry_run(prepared):
+        raise outcome.failure(helm, arguments, before, done.status, plan.record.to_json() if deploys else "")
+    if deploys:
+        _read_back(helm, plan, before.revision + 1)
+    else:
         output.say("Dry run: nothing was deployed.")
-        return 0
-    sys.stdout.flush()
-    stored = release.read(helm, plan.release)
+    if done.unread:
+        raise BrokenPipeError
+    return 0
+
+
+def _row(previous: Previous | None) -> Row:
+    return Row(previous.last, previous.status, "") if previous else outcome.NO_RELEASE
+
+
+def _read_back(helm: Helm, plan: Plan, number: int) -> None:
+    """Find the revision that helm made, which is `number` if nobody came in between, and compare it with the plan."""
+    deployed = f"Revision {number} is deployed, not verified"
+    later = f"helm pin verify {plan.release} does it later"
+    lifeline.if_stopped(f"{deployed}; {later}")
+    try:
+        stored, latest = _made(helm, plan, number)
+    except HelmFailed as error:
+        raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, todo=later) from None
     record = release.check(stored, plan.record)
     count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
     output.say(
         f"Revision {stored.revision}: {count} pinned by digest (set {record.set_id}), confirmed by reading the release back."
     )
-    return 0
+    if latest.revision != stored.revision:
+        output.say(f"Note: revision {latest.revision} ({latest.status}) was made by somebody else since.")
 
 
-def _is_dry_run(prepared: Prepared) -> bool:
-    given = [flag for flag in prepared.flags if flag.name == "--dry-run"]
-    return bool(given) and given[-1].value not in ("none", "false")
+def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
+    """The revision with this plan's record, and the latest one. Raises HelmFailed, VerificationFailed."""
+    text = plan.record.to_json()
+    latest = release.read(helm, plan.release)
+    if latest.record_text == text or latest.revision == number:
+        return latest, latest
+    for each in range(number, latest.revision):
+        with suppress(HelmFailed):  # not kept any more: --history-max
+            stored = release.read(helm, plan.release, each)
+            if stored.record_text == text:
+                return stored, latest
+    raise VerificationFailed(
+        f"the revision that this command made is not in the history of release {plan.release}",
+        why=f"the latest is revision {latest.revision} ({latest.status}), made by somebody else",
+        todo=f"helm pin history {plan.release} shows the revisions",
+    )
 
 
 def summary(plan: Plan) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +11,15 @@ from typing import Any
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, Running
 from helmpin.pin.render import PROBE, PROBE_TEXT, parse
+from helmpin.private import Folder, write
 
 
 class MergedValues:
     """Helm is merging the user's value flags; `result()` waits for it."""
 
     def __init__(self, helm: Helm, arguments: Sequence[str]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="helm-pin-probe-")
-        self._running: Running = helm.start(["template", "probe", _chart(self._folder.name, PROBE_TEXT), *arguments])
+        self._folder = Folder()
+        self._running: Running = helm.start(["template", "probe", _chart(self._folder.path, PROBE_TEXT), *arguments])
         self._values: Mapping[str, Any] | None = None
 
     def result(self) -> Mapping[str, Any]:
@@ -56,13 +56,13 @@ def capabilities(helm: Helm) -> tuple[str, list[str]]:
 
 @contextmanager
 def _one_template(text: str) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="helm-pin-probe-") as folder:
+    with Folder() as folder:
         yield _chart(folder, text)
 
 
-def _chart(folder: str, text: str) -> str:
-    chart = Path(folder) / "probe"
+def _chart(folder: Path, text: str) -> str:
+    chart = folder / "probe"
     (chart / PROBE).parent.mkdir(parents=True)
-    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: probe\nversion: 0.0.0\n")
-    (chart / PROBE).write_text(text)
+    write(chart / "Chart.yaml", "apiVersion: v2\nname: probe\nversion: 0.0.0\n")
+    write(chart / PROBE, text)
     return str(chart)

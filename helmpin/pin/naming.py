@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from pathlib import Path
 
 from helmpin.arguments import Given, is_on, last
 from helmpin.errors import UsageError
 from helmpin.helm import Helm
+from helmpin.private import Folder, write
 
 
 def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tuple[str, str, list[Given]]:
@@ -35,12 +35,11 @@ def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tupl
 
 def _from_template(pattern: str, helm: Helm) -> str:
     """Have helm itself evaluate --name-template, once, with a chart that prints the name."""
-    with tempfile.TemporaryDirectory(prefix="helm-pin-name-") as folder:
-        chart = Path(folder) / "name"
+    with Folder() as folder:
+        chart = folder / "name"
         (chart / "templates").mkdir(parents=True)
-        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: name\nversion: 0.0.0\n")
-        (chart / "templates" / "name.yaml").write_text(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n"
-        )
+        write(chart / "Chart.yaml", "apiVersion: v2\nname: name\nversion: 0.0.0\n")
+        template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n"
+        write(chart / "templates" / "name.yaml", template)
         text = helm.run(["template", "--name-template", pattern, str(chart)])
     return str(re.findall(r"(?m)^  name: (\S+)$", text)[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
@@ -17,6 +16,7 @@ from helmpin.arguments import Given, is_on, last, words
 from helmpin.errors import HelmFailed
 from helmpin.pin.reused_values import Previous, PreviousReading, restoring, without_digests
 from helmpin.pin.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values
+from helmpin.private import Folder, write
 
 if TYPE_CHECKING:
     from helmpin.chart.setargs import Path as ValuePath
@@ -47,12 +47,18 @@ class Prepared(NamedTuple):
     """A plan, and the helm command that deploys it."""
 
     plan: Plan
-    deployment: list[str]
-    """Arguments of helm."""
+    command: tuple[str, str]
+    """helm's command and the release."""
+    arguments: list[str]
+    """What follows the chart in helm's arguments."""
     previous: Previous | None
     """The release as it was when the plan was made; None where there was none, or nobody looked."""
     flags: list[Given]
     """helm's flags that are no chart source and no values."""
+
+    def deployment(self, chart: Chart) -> list[str]:
+        """helm's arguments to deploy `chart`."""
+        return [*self.command, str(chart.archive()), *self.arguments]
 
 
 @contextmanager
@@ -65,7 +71,7 @@ def prepare(asked: Asked, release: str, chart: str, *, command: str, needs_clust
     """
     helm, settings = asked.helm, asked.settings
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helm-pin-values-")))
+        folder = stack.enter_context(Folder())
         values = read_values(asked.flags, helm, folder)
         reading = PreviousReading(helm, release) if command == "upgrade" else None
         # helm reads the release and the values now, while Python reads the rest of helm-pin
@@ -85,16 +91,15 @@ def prepare(asked: Asked, release: str, chart: str, *, command: str, needs_clust
         used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
         flags = [flag for flag in asked.flags if flag.name not in used]
         staged = stack.enter_context(stage(source, helm))
-        warm_up(settings.registry, *(["subprocess_tee"] if command != "template" else []))
+        warm_up(settings.registry)
         task = _Task(helm, command, release, asked.flags, flags, values, Also(settings.also), folder)
         if reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
         rendered, reuse = _render_plain(task, staged, reading, merged)
         previous = reading.result() if reading else None
         plan = make_plan(rendered, settings, release, _kept_jobs(task, rendered, previous))
-        arguments = [*reuse.arguments(plan.settings), *values.arguments, *plan.set_arguments]
-        deployment = [command, release, str(plan.chart.archive()), *words(flags), *arguments]
-        yield Prepared(plan, deployment, previous, flags)
+        arguments = [*words(flags), *reuse.arguments(plan.settings), *values.arguments, *plan.set_arguments]
+        yield Prepared(plan, (command, release), arguments, previous, flags)
 
 
 def _answers(reading: PreviousReading) -> bool:
@@ -154,8 +159,7 @@ class _Reuse(NamedTuple):
             return []
         text = json.dumps(restoring(self.previous, self.given, paths))
         path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
-        path.touch(mode=0o600)
-        path.write_text(text)
+        write(path, text)
         return [f"--values={path}"]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin.arguments import Given
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.private import write
 
 if TYPE_CHECKING:
     from helmpin.helm import Helm
@@ -73,8 +74,7 @@ class _Reader:
         """The path of the copy of a source."""
         data = self._bytes(source)
         path = self._folder / f"values-{len(self.originals) + 1}.yaml"
-        path.touch(mode=0o600)
-        path.write_bytes(data)
+        write(path, data)
         self.originals.append((str(path), source))
         return str(path)
 

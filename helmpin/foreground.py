@@ -1,0 +1,145 @@
+"""A program in helm-pin's place: it has helm-pin's own streams, gets its signals, and lives on when helm-pin is killed.
+
+helm is such a program while it deploys. Go ends a program that writes to a pipe whose reader is gone, and helm would die so
+before it has stored how the deployment ended. Where our output is a pipe, whose reader may end at any time (`| head -1`; Ctrl-C,
+which reaches all of `helm … | tee log`), `cat` stands between: it outlives us, and goes on reading when its own reader is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any, NamedTuple
+
+from helmpin import lifeline
+
+GRACE = 2.0
+"""Seconds that a program has to end in order before a second signal kills it."""
+_RELAY = "trap '' HUP INT PIPE QUIT TERM; cat || { cat >/dev/null; exit 1; }"
+
+
+class Ended(NamedTuple):
+    """How it ended."""
+
+    status: int
+    """Its exit status; negative when a signal ended it."""
+    asked: int
+    """The first signal that asked helm-pin to stop meanwhile, or 0."""
+    unread: bool
+    """Whether the reader of our standard output was gone."""
+
+
+def run(command: Sequence[str], environ: Mapping[str, str], say: Callable[[str], None], left: str) -> Ended:
+    """Run a program to its end. A signal is passed on to it, a second one kills it; `say` prints that.
+
+    left: the state that it leaves things in, once it has started. Raises Stopped or KeyboardInterrupt when helm-pin was stopped
+    before that, OSError when it cannot be started.
+    """
+    signals, relays = _Signals(say), _Relays()
+    with signals:
+        with relays:
+            signals.processes += relays.processes
+            signals.raise_if_stopped()
+            process = subprocess.Popen(command, env=environ, stdout=relays.given.get(1), stderr=relays.given.get(2))
+            lifeline.if_stopped(left)
+            signals.pass_on(process)
+            status = process.wait()
+        return Ended(status, signals.first, relays.unread)
+
+
+class _Signals:
+    """What helm-pin does with signals in the block: it passes them on, and does not unwind."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._process: subprocess.Popen[bytes] | None = None
+        self._handlers: dict[int, Any] = {}
+        self._received_at = 0.0
+        self.first = 0
+        self.processes: list[subprocess.Popen[bytes]] = []
+        """What a second signal kills."""
+
+    def __enter__(self) -> None:
+        for signum in lifeline.STOPPERS:
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                self._handlers[signum] = signal.signal(signum, self._received)
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._handlers.items():
+            signal.signal(signum, handler)
+
+    def raise_if_stopped(self) -> None:
+        """Raises Stopped or KeyboardInterrupt when a signal has come, or the parent is gone."""
+        if self.first or lifeline.orphaned():
+            lifeline.stop(self.first or lifeline.PARENT_GONE)
+
+    def pass_on(self, process: subprocess.Popen[bytes]) -> None:
+        """Pass signals on to this process from here on, and what has come already."""
+        self._process = process
+        self.processes.append(process)
+        if self.first:
+            self._ask()
+
+    def _received(self, signum: int, _frame: FrameType | None) -> None:
+        if not lifeline.accept(signum):
+            return
+        if not self.first:
+            self.first, self._received_at = signum, time.monotonic()
+            if self._process:
+                self._ask()
+        else:
+            killer = threading.Timer(self._received_at + GRACE - time.monotonic(), self._kill)
+            killer.daemon = True
+            killer.start()
+
+    def _ask(self) -> None:
+        # helm ends in order for SIGINT and SIGTERM alone (pkg/cmd/upgrade.go), and takes no notice of a second one
+        self._process.send_signal(signal.SIGINT if self.first == signal.SIGINT else signal.SIGTERM)  # type: ignore[union-attr]
+        self._say("Stopping: waiting for helm to end what it has begun. Once more kills it.")
+
+    def _kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+
+
+class _Relays:
+    """Standard output and error for a program that must not die of their readers."""
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.given: dict[int, int] = {}
+        """What to give the program for each stream that is not simply inherited."""
+        self.unread = False
+
+    def __enter__(self) -> None:
+        known: dict[tuple[int, int], int] = {}  # one for `2>&1`, where lines must stay in their order
+        for stream in (1, 2):
+            found = os.fstat(stream)
+            if stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode):
+                pipe = found.st_dev, found.st_ino
+                known[pipe] = self.given[stream] = known.get(pipe) or self._start(stream)
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in set(self.given.values()):
+            os.close(pipe)
+        statuses = [relay.wait() for relay in self.processes]
+        self.unread = 1 in self.given and statuses[0] == 1
+
+    def _start(self, stream: int) -> int:
+        there, here = os.pipe()
+        try:
+            self.processes.append(
+                subprocess.Popen(["sh", "-c", _RELAY], stdin=there, stdout=stream, stderr=subprocess.DEVNULL)
+            )
+        except OSError:
+            os.close(here)
+            raise
+        finally:
+            os.close(there)
+        return here

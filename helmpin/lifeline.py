@@ -1,0 +1,166 @@
+"""Who ends with whom: helm-pin ends with the helm that the user started, and what helm-pin reads from ends with helm-pin.
+
+helm passes no signal on to a plugin, and a plugin whose helm was killed would run on unseen: so helm-pin watches its parent.
+A shell watches helm-pin: should it be killed, the shell ends what it was reading from and removes its temporary files. The
+helm that deploys is nobody's to end: see foreground.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+PARENT_GONE = signal.SIGUSR1
+"""What helm-pin sends itself when its parent is gone."""
+STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, PARENT_GONE)
+EVERY = 0.1
+"""Seconds between two looks at the parent."""
+_GUARD = """\
+trap '' HUP INT QUIT TERM
+cd /
+running=' '
+while IFS= read -r line; do
+  case $line in
+    +*) running="$running${line#+} " ;;
+    -*) case $running in *" ${line#-} "*) running="${running%% ${line#-} *} ${running#* ${line#-} }" ;; esac ;;
+    /*) set -- "$@" "$line" ;;
+    .) exit ;;
+  esac
+done
+[ "$running" = ' ' ] || kill -9 $running
+[ $# = 0 ] || rm -rf -- "$@" || rm -rf -- "$@"
+"""
+"""Reads `+PID` and `-PID` for a program that started or ended, `/FOLDER` for temporary files, and `.` for an orderly end."""
+
+
+class Stopped(SystemExit):
+    """A signal, or the end of the parent, asks helm-pin to stop."""
+
+    def __init__(self, signum: int) -> None:
+        self.status = 128 + (signal.SIGTERM if signum == PARENT_GONE else signum)
+        super().__init__(self.status)
+        self.why = (
+            "the helm that started helm-pin is gone"
+            if signum == PARENT_GONE
+            else f"{signal.Signals(signum).name} was received"
+        )
+
+
+class _State:
+    """What this process knows of the others."""
+
+    parent = 0
+    stopping = False
+    left = ""
+    guard: int | None = None
+    """The pipe to the guard; -1 when there is none to be had."""
+
+
+def accept(signum: int) -> bool:
+    """Note that a signal asks to stop; False where that is no news: Ctrl-C ends the parent too."""
+    news = signum != PARENT_GONE or not _State.stopping
+    _State.stopping = True
+    return news
+
+
+def stop(signum: int) -> NoReturn:
+    """Unwind to main(), for this signal. Raises KeyboardInterrupt or Stopped."""
+    raise KeyboardInterrupt if signum == signal.SIGINT else Stopped(signum)
+
+
+def listen() -> None:
+    """Have the signals that end a program unwind it in order. Those that are ignored stay so (nohup, jobs in the background)."""
+
+    def handle(signum: int, _frame: FrameType | None) -> None:
+        if accept(signum):
+            stop(signum)
+
+    for signum in STOPPERS:
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, handle)
+
+
+def watch_parent() -> None:
+    """Stop helm-pin when the process that started it is gone: bin/helm-pin names it, for it may be gone already."""
+    _State.parent = int(sys._xoptions.get("parent") or 0)
+    if not _State.parent:
+        return
+    import threading
+    import time
+
+    main = threading.main_thread().ident or 0
+
+    def watch() -> None:
+        while not orphaned():
+            time.sleep(EVERY)
+        signal.pthread_kill(main, PARENT_GONE)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def orphaned() -> bool:
+    """Whether the process that started helm-pin is gone."""
+    return bool(_State.parent) and os.getppid() != _State.parent
+
+
+def if_stopped(state: str) -> None:
+    """What main() says when helm-pin is stopped from here on: the state that it leaves things in."""
+    _State.left = state
+
+
+def left() -> str:
+    """The state that things are in, as the command has said last; '' where it has not."""
+    return _State.left
+
+
+def hold(pid: int) -> None:
+    """End this process when helm-pin is killed."""
+    _tell(f"+{pid}")
+
+
+def release(pid: int) -> None:
+    """This process has ended."""
+    _tell(f"-{pid}")
+
+
+def remove_if_killed(folder: Path) -> None:
+    """Remove this folder when helm-pin is killed."""
+    if "\n" not in str(folder):
+        _tell(str(folder))
+
+
+def _tell(line: str) -> None:
+    if _State.guard is None:
+        _State.guard = _start_guard()
+    if _State.guard >= 0:
+        try:
+            os.write(_State.guard, f"{line}\n".encode(errors="surrogateescape"))
+        except OSError:  # somebody has ended it
+            os.close(_State.guard)
+            _State.guard = -1
+
+
+def _start_guard() -> int:
+    import atexit
+
+    there, here = os.pipe()
+    quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
+    try:
+        streams = [(os.POSIX_SPAWN_DUP2, there, 0), *quiet]
+        guard = os.posix_spawn("/bin/sh", ["sh", "-c", _GUARD, "helm-pin"], {"PATH": os.defpath}, file_actions=streams)
+    except OSError:
+        os.close(here)
+        return -1
+    finally:
+        os.close(there)
+
+    def dismiss() -> None:
+        _tell(".")
+        os.waitpid(guard, 0)
+
+    atexit.register(dismiss)
+    return here

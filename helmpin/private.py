@@ -1,0 +1,146 @@
+"""Temporary files: folders that only this user can enter, gone when the command ends, however it ends.
+
+Each folder stays locked (flock) for as long as its run lives. So the next run knows which folders killed runs have left, and
+removes them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+
+from helmpin import lifeline
+from helmpin.errors import HelmFailed
+
+PREFIX = "helm-pin-run-"
+_made: dict[Path, int] = {}
+"""The folders of this run, each with the open directory that holds its lock; -1 before there is one."""
+
+
+class Folder:
+    """A new folder. As a context manager it goes with the block, else with this object, and with the command at the latest."""
+
+    def __init__(self) -> None:
+        """Raises HelmFailed."""
+        _begin()
+        self.path = _make()
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def __del__(self) -> None:
+        if hasattr(self, "path"):
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder and what is in it."""
+        _remove(self.path)
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file that only this user can read. Raises HelmFailed."""
+    data = content.encode(errors="surrogateescape") if isinstance(content, str) else content
+    with explained(path.parent):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Raises HelmFailed for a folder that takes no files."""
+    try:
+        yield
+    except OSError as error:
+        raise HelmFailed(
+            "cannot write temporary files",
+            where=str(folder),
+            why=error.strerror or str(error),
+            todo="free some space there, or set TMPDIR to another folder",
+        ) from None
+
+
+def places() -> list[Path]:
+    """Where temporary folders can be: $TMPDIR, then where every system has them."""
+    return [Path(place) for place in dict.fromkeys((os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp"))]
+
+
+@lru_cache(maxsize=1)
+def _begin() -> None:
+    """What is done once in a run, before its first folder."""
+    atexit.register(_remove_all)  # should a signal cut a removal short
+    sweep()
+
+
+def sweep() -> None:
+    """Remove the folders of this user's runs that were killed."""
+    with suppress(OSError), os.scandir(places()[0]) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX) and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                _sweep(Path(entry.path))
+
+
+def _sweep(folder: Path) -> None:
+    with suppress(OSError):
+        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a run that lives holds it
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(directory)
+
+
+def _make() -> Path:
+    refused: OSError | None = None
+    for place in places():
+        try:
+            folder = _make_in(place)
+            while folder is None:
+                folder = _make_in(place)
+            return folder
+        except OSError as error:
+            refused = refused or error
+    with explained(places()[0]):
+        raise refused or FileNotFoundError
+    raise AssertionError("not reached")
+
+
+def _make_in(place: Path) -> Path | None:
+    """A new folder, made and locked; None when another run swept it in between. Raises OSError."""
+    folder = place.absolute() / f"{PREFIX}{os.urandom(8).hex()}"
+    _made[folder] = -1  # before it is made, so that no signal finds it unregistered
+    try:
+        folder.mkdir(mode=0o700)
+        _made[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        with suppress(OSError):  # a file system without locks: nothing is swept there
+            fcntl.flock(_made[folder], fcntl.LOCK_EX)
+    except OSError:
+        _remove(folder)
+        raise
+    if not folder.exists():
+        _remove(folder)
+        return None
+    lifeline.remove_if_killed(folder)
+    return folder
+
+
+def _remove(folder: Path) -> None:
+    if folder in _made:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock = _made.pop(folder)
+        if lock >= 0:
+            os.close(lock)
+
+
+def _remove_all() -> None:
+    for folder in list(_made):
+        _remove(folder)

@@ -1,0 +1,90 @@
+"""A program whose output is read: through pipes and as it comes, so that many can run at once, and no full disk cuts it."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from helmpin import lifeline
+
+
+class Child(Protocol):
+    """What is needed of subprocess.Popen."""
+
+    pid: int
+
+    def communicate(self, stdin: bytes | None = None, /) -> tuple[bytes, bytes]:
+        """Write standard input, and read both outputs to their ends."""
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+
+    def wait(self) -> int | None:
+        """Wait for its end; the exit status."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+class Process:
+    """A program that runs until it ends, somebody stops it, or helm-pin is gone."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        stdin: bytes | None = None,
+        *,
+        started: Child | None = None,
+    ) -> None:
+        """started: the program itself, where it runs already. Raises OSError when it cannot be started."""
+        self._began, self.seconds = time.perf_counter(), 0.0
+        self._child = started or subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environ,
+        )
+        lifeline.hold(self._child.pid)
+        self._held = True
+        self._printed = b"", b""
+        # no join(): when a signal interrupts it, Python takes the thread for ended (github.com/python/cpython/issues/90882)
+        self._read = threading.Event()
+        threading.Thread(target=self._communicate, args=(stdin,), daemon=True).start()
+
+    def _communicate(self, stdin: bytes | None) -> None:
+        try:
+            self._printed = self._child.communicate(stdin)
+        finally:
+            self.seconds = time.perf_counter() - self._began
+            self._read.set()
+
+    def ended(self) -> tuple[int, bytes, bytes]:
+        """Wait; the exit status, and what it wrote on standard output and standard error."""
+        self._read.wait()
+        status = self._child.wait() or 0
+        self._release()
+        return status, *self._printed
+
+    def stop(self, grace: float = 0) -> None:
+        """End it if it still runs: asked first where it is given `grace` seconds."""
+        if self._child.poll() is None:
+            if grace:
+                self._child.terminate()
+                self._read.wait(grace)
+            if self._child.poll() is None:
+                self._child.kill()
+                self._child.wait()
+        self._release()
+
+    def _release(self) -> None:
+        if self._held:
+            self._held = False
+            lifeline.release(self._child.pid)
