@@ -47,6 +47,12 @@ def as_json(data: Any) -> str:
     return _COMMAND.sub(r"#\\u0023", text)
 
 
+def for_helm(data: Any) -> str:
+    """JSON that helm reads as it is meant: no surrogate pairs, and nothing raw that YAML breaks lines at or forbids."""
+    text = json.dumps(data, ensure_ascii=False)
+    return re.sub(r"[\x7f-\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def as_yaml(data: Any) -> str:
     """YAML in block style, keys in their order, no line broken: Helm reads every string back as it was, and what `as_json`
     escapes is escaped too."""

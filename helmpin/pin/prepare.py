@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from helmpin import output
 from helmpin.arguments import Given, is_on, last, words
 from helmpin.errors import HelmFailed
-from helmpin.pin.reused_values import Previous, PreviousReading, restoring, without_digests
+from helmpin.output import for_helm
+from helmpin.pin.reused_values import (
+    Previous,
+    PreviousReading,
+    coalesced,
+    config_without_digests,
+    nulls_a_digest,
+    restoring,
+    without_digests,
+)
 from helmpin.pin.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values
 from helmpin.private import Folder, write
 
@@ -98,7 +107,8 @@ def prepare(asked: Asked, release: str, chart: str, *, command: str, needs_clust
         rendered, reuse = _render_plain(task, staged, reading, merged)
         previous = reading.result() if reading else None
         plan = make_plan(rendered, settings, release, _kept_jobs(task, rendered, previous))
-        arguments = [*words(flags), *reuse.arguments(plan.settings), *values.arguments, *plan.set_arguments]
+        given = (reuse.values or values).arguments
+        arguments = [*words(flags), *reuse.arguments(plan.settings), *given, *plan.set_arguments]
         yield Prepared(plan, (command, release), arguments, previous, flags)
 
 
@@ -146,6 +156,8 @@ class _Reuse(NamedTuple):
     """The values of the revision before, as JSON, where they become the chart's defaults (--reuse-values)."""
     implied: bool = False
     """Whether helm reuses the values because the user gives none."""
+    values: ValuesInput | None = None
+    """All of the user's values, reused ones among them, where helm cannot be made to put them together."""
 
     def arguments(self, settings: Sequence[Setting] = ()) -> list[str]:
         """The flags that stand before the user's values, where these are set after them. Beside values of ours, helm has to be told
@@ -157,7 +169,7 @@ class _Reuse(NamedTuple):
         """The values file that takes digests of ours out of the reused ones."""
         if self.previous is None:
             return []
-        text = json.dumps(restoring(self.previous, self.given, paths))
+        text = for_helm(restoring(self.previous, self.given, paths))
         path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
         write(path, text)
         return [f"--values={path}"]
@@ -175,7 +187,11 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
     if flag == "--reuse-values":
         at = ["--all", "--revision", str(previous.revision), "--output=json"]
         values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
-        defaults, flag = json.dumps(without_digests(values, previous.undo)), REUSE
+        defaults, flag = for_helm(without_digests(values, previous.undo)), REUSE
+    if nulls_a_digest(previous, given):
+        whole = task.folder / "values.json"
+        write(whole, for_helm(coalesced(given, config_without_digests(previous))))
+        return _Reuse("--reset-values", defaults=defaults, values=ValuesInput((f"--values={whole}",))), True
     return _Reuse(flag, previous, task.folder, given, defaults, implied), True
 
 
@@ -219,7 +235,7 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
             task.command,
             task.release,
             task.flags,
-            task.values,
+            reuse.values or task.values,
             task.also,
             dry_run=task.dry_run(),
             reuse=reuse.arguments(settings),
@@ -232,6 +248,8 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
             raise
         return _rendered_before_crds(task, chart, probed, given), reuse
     kept = found.origin.config or {}
+    if reuse.values:
+        found = found._replace(given=kept)
     return found._replace(pinning=live_renderer, kept=kept), reuse
 
 

@@ -174,6 +174,41 @@ def restoring(
     return tree
 
 
+def config_without_digests(previous: Previous) -> dict[str, Any]:
+    """The user's values of the release as they would be without helm-pin."""
+    values = copy.deepcopy(dict(previous.config))
+    for entry in previous.undo:
+        _restore(values, entry, keep=entry.supplied)
+    return values
+
+
+def nulls_a_digest(previous: Previous, given: Mapping[str, Any]) -> bool:
+    """Whether the user nulls a key that is in the release's values only because helm-pin put a digest there. Helm would drop that
+    null, together with the key, and bring the chart's default back; without helm-pin it keeps the null."""
+    without = config_without_digests(previous)
+    return any(
+        get(given, path) is None and _has(previous.config, path) and not _has(without, path) for path in _leaves(given)
+    )
+
+
+def coalesced(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """New values over the release's, as helm coalesces them (pkg/chart/common/util/coalesce.go, CoalesceTables)."""
+    out = dict(new)
+    for key, value in old.items():
+        if key not in out:
+            out[key] = value
+        elif out[key] is None and value is not None:
+            del out[key]
+        elif isinstance(value, dict) and isinstance(out[key], dict):
+            out[key] = coalesced(out[key], value)
+    return out
+
+
+def _has(node: Any, path: tuple[str | int, ...]) -> bool:
+    above = get(node, path[:-1])
+    return isinstance(above, dict) and path[-1] in above
+
+
 def _leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     if not isinstance(node, dict) or not node:
         yield path

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from helmpin.pin.mentions import Mentions
 from helmpin.pin.propose import Values, text_of, ways
 

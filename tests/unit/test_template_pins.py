@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from helmpin.pin.wrap import _LINE, Pins, Wrapper, _anywhere, inner, wrapper
 
 IMAGE = "example.com/t/web:1.2.3"
