@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from types import MappingProxyType
@@ -196,14 +196,10 @@ class _Following:
         """The references in `after` that got their digest, where that is all that happened to `before`; else none."""
         if not (isinstance(before, str) and isinstance(after, str)) or not NAMING.isdisjoint(map(str, path)):
             return ()
-        there, gained = Counter(_PINNED.findall(before)), []
-        for token in _PINNED.findall(after):
-            if there[token]:
-                there[token] -= 1
-            else:
-                gained.append(token)
+        (text, there), (same, now) = _without_digests(before), _without_digests(after)
+        gained = [now[at] for at in now if at not in there]
         references = [self._reference(name, digest) for name, digest in gained]
-        if not gained or None in references or +there or _strip(after) != _strip(before):
+        if text != same or not gained or None in references or any(now.get(at) != token for at, token in there.items()):
             return ()
         return tuple(dict.fromkeys(r for r in references if r is not None))
 
@@ -216,8 +212,15 @@ class _Following:
         return reference._replace(digest=digest) if known else None
 
 
-def _strip(text: str) -> str:
-    return _PINNED.sub(lambda match: match[1], text)
+def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
+    """A text without the digests of references, and where in that each stood: {end of the name: (name, digest)}."""
+    pieces, found, kept, length = [], {}, 0, 0
+    for match in _PINNED.finditer(text):
+        pieces.append(text[kept : match.end(1)])
+        length += len(pieces[-1])
+        found[length] = (match[1], match[2])
+        kept = match.end()
+    return "".join([*pieces, text[kept:]]), found
 
 
 def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
@@ -262,7 +265,7 @@ class _Randomness:
         return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
-        texts = [value for value in values if isinstance(value, str)]
+        texts = [value if isinstance(value, str) else repr(value) for value in values]
         return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
 
 

@@ -1,29 +1,49 @@
-"""Comparing two renders: only image references may differ."""
+"""Comparing two renders: images become themselves at their digest, whole references follow, and nothing else differs."""
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from helmpin.pin.compare import compare, is_pin, noise, random_leaves
-from helmpin.pin.render import Render, parse
+from helmpin.image.elsewhere import Also
+from helmpin.pin.compare import NAMING, Comparison, compare, dotted, is_pin, noise
+from helmpin.pin.render import ImageUse, Render, parse
+from tests.support.renders import POD, digest, document, pod
 
-DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+DIGEST, OTHER = digest("a"), digest("b")
 WEB = "example.com/team/web:1.2.3"
 
 
-def pod(image: str, *, label: str = "x", extra: str = "", source: str = "app/templates/pod.yaml") -> str:
-    return (
-        f"---\n# Source: {source}\napiVersion: v1\nkind: Pod\nmetadata: {{name: web, labels: {{l: {label}}}}}\n"
-        f"spec:\n  containers:\n    - name: web\n      image: {image}\n{extra}"
-    )
+def compared(before: str, after: str, digests: Mapping[str, str] | None = None, **more: Any) -> Comparison:
+    """The comparison of two renders whose images are to have these digests (WEB alone, at DIGEST)."""
+    plain = parse(before, more.pop("also", None))
+    wanted = {
+        use.key: d for use in plain.images() if (d := ({WEB: DIGEST} if digests is None else digests).get(use.image))
+    }
+    return compare(plain, parse(after, plain.also), wanted, **more)
 
 
-def changes(before: str, after: str, digests: dict[str, str] | None = None) -> list[tuple[Any, Any, Any]]:
-    """(path of the leaf, before, after) of the differences that are no image reference."""
-    found = compare(parse(before), parse(after), {WEB: DIGEST} if digests is None else digests).collateral
-    return [(d.leaf[3], d.before, d.after) for d in found]
+def changes(before: str, after: str, digests: Mapping[str, str] | None = None) -> list[tuple[Any, Any, Any]]:
+    """(path of the leaf, before, after) of what a pin must not change, and did."""
+    return [(d.leaf[3], d.before, d.after) for d in compared(before, after, digests).collateral]
+
+
+def pinned(text: str, image: str = WEB, at: str = DIGEST) -> str:
+    """The render with the image pinned wherever it stands."""
+    return text.replace(image, f"{image}@{at}")
+
+
+# -- the image itself ---------------------------------------------------------------------------------------------------
+
+
+def use(image: str, policy: str = "") -> ImageUse:
+    return ImageUse(image, POD, 0, 0, "Pod", "web", ("spec", "containers", 0, "image"), "web", policy)
 
 
 @pytest.mark.parametrize(
@@ -31,52 +51,206 @@ def changes(before: str, after: str, digests: dict[str, str] | None = None) -> l
     [
         ("web:1", f"web:1@{DIGEST}", True),
         ("web:1", f"web@{DIGEST}", True),
-        ("web", f"web@{DIGEST}", True),
         ("web", f"web:latest@{DIGEST}", True),
+        ("web:latest", f"web:latest@{DIGEST}", True),
         ("web:1", "web:1", False),
         ("web:1", f"web:1@{OTHER}", False),
         ("web:1", f"web:2@{DIGEST}", False),
         ("web:1", f"other:1@{DIGEST}", False),
         ("web", f"web:2@{DIGEST}", False),
-        ("localhost:5000/web", f"localhost:5000/web@{DIGEST}", True),
-        ("localhost:5000/web", f"localhost/web@{DIGEST}", False),
+        ("web:1", f"docker.io/library/web:1@{DIGEST}", False),
+        ("localhost:5000/web:1", f"localhost:5000/web@{DIGEST}", True),
+        ("localhost:5000/web", f"localhost/web:latest@{DIGEST}", False),
+        ("web:1", "", False),
+        ("web:1", f"web:1@{DIGEST} ", False),
     ],
 )
 def test_is_pin(before: str, after: str, right: bool) -> None:
-    assert is_pin(before, after, DIGEST) is right
+    assert is_pin(use(before), after, DIGEST) is right
+
+
+@pytest.mark.parametrize("image", ["web", "web:latest", "localhost:5000/web"])
+@pytest.mark.parametrize("policy", ["", "IfNotPresent"])
+def test_a_tag_may_be_dropped_only_where_no_default_pull_policy_depends_on_it(image: str, policy: str) -> None:
+    """Kubernetes always pulls `latest` unless told otherwise; it pulls `web@sha256:…` if it is not there."""
+    name = image.removesuffix(":latest")
+    assert is_pin(use(image, policy), f"{name}@{DIGEST}", DIGEST) is bool(policy)
 
 
 @pytest.mark.parametrize("form", [f"{WEB}@{DIGEST}", f"example.com/team/web@{DIGEST}"])
 def test_a_pin_is_no_change(form: str) -> None:
-    comparison = compare(parse(pod(WEB)), parse(pod(form)), {WEB: DIGEST})
-    assert comparison.collateral == []
-    assert list(comparison.images.values()) == [form]
-
-
-def test_what_follows_an_image_is_no_change() -> None:
-    env = "      env: [{name: SELF, value: 'see %s, please'}]\n"
-    assert changes(pod(WEB, extra=env % WEB), pod(f"{WEB}@{DIGEST}", extra=env % f"{WEB}@{DIGEST}")) == []
+    found = compared(pod(WEB), pod(form))
+    assert (found.collateral, found.failing, found.followers) == ([], frozenset(), ())
+    assert list(found.images.values()) == [form]
 
 
 @pytest.mark.parametrize(
     "after",
-    [f"{WEB}@{OTHER}", f"example.com/team/other:1.2.3@{DIGEST}", f"not-{WEB}@{DIGEST}"],
-    ids=["another digest", "another image", "a longer name"],
+    [WEB, f"{WEB}@{OTHER}", f"example.com/team/other:1.2.3@{DIGEST}", f"not-{WEB}@{DIGEST}", "''"],
+    ids=["as it was", "another digest", "another image", "a longer name", "nothing"],
 )
-def test_a_wrong_image_is_a_change(after: str) -> None:
-    assert changes(pod(WEB), pod(after)) == [(("spec", "containers", 0, "image"), WEB, after)]
+def test_a_use_that_is_not_at_its_digest_fails(after: str) -> None:
+    found = compared(pod(WEB), pod(after))
+    assert [key[3] for key in found.failing] == [("spec", "containers", 0, "image")]
+    assert found.collateral == []
 
 
-def test_an_image_whose_name_ends_like_another() -> None:
-    """It has that other's digest, and nobody asked for it."""
-    assert len(changes(pod(f"not-{WEB}"), pod(f"not-{WEB}@{DIGEST}"))) == 1
+def test_a_use_that_is_gone_fails() -> None:
+    found = compared(pod(WEB), pod(WEB).replace("image:", "no:"))
+    assert len(found.failing) == 1 and len(found.collateral) == 2
+
+
+def test_an_image_that_nobody_asked_to_pin_must_stay() -> None:
+    assert changes(pod("not-" + WEB), pod(f"not-{WEB}@{DIGEST}"), {WEB: DIGEST}) == [
+        (("spec", "containers", 0, "image"), f"not-{WEB}", f"not-{WEB}@{DIGEST}")
+    ]
 
 
 def test_one_image_in_the_place_of_another() -> None:
     """Both have the same digest, as two names of one image have."""
     digests = {"example.com/a:1": DIGEST, "example.com/b:1": DIGEST}
-    before, after = pod("example.com/a:1"), pod(f"example.com/b:1@{DIGEST}")
-    assert len(changes(before, after, digests)) == 1
+    assert len(compared(pod("example.com/a:1"), pod(f"example.com/b:1@{DIGEST}"), digests).failing) == 1
+
+
+def test_one_digest_under_two_tags() -> None:
+    """1.4.2 and 1.4 of one image: each goes back to its own."""
+    a, b = pod("x.io/a:1.4"), pod("x.io/a:1.4.2", source="app/templates/b.yaml")
+    digests = {"x.io/a:1.4": DIGEST, "x.io/a:1.4.2": DIGEST}
+    right = pod(f"x.io/a:1.4@{DIGEST}") + pod(f"x.io/a:1.4.2@{DIGEST}", source="app/templates/b.yaml")
+    swapped = pod(f"x.io/a:1.4.2@{DIGEST}") + pod(f"x.io/a:1.4@{DIGEST}", source="app/templates/b.yaml")
+    assert compared(a + b, right, digests).failing == frozenset()
+    assert len(compared(a + b, swapped, digests).failing) == 2
+
+
+# -- followers ----------------------------------------------------------------------------------------------------------
+
+ENV = "      env: [{{name: SELF, value: '{}'}}]\n"
+
+
+def with_value(text: str, image: str = WEB) -> str:
+    return pod(image, extra=ENV.format(text))
+
+
+@pytest.mark.parametrize("text", ["{}", "--image={}", "see {}, please", "a {} b {}", "[{}]", '"{}"', "x={},y"])
+def test_a_whole_reference_follows_its_image(text: str) -> None:
+    before, after = (with_value(text.replace("{}", image), image) for image in (WEB, f"{WEB}@{DIGEST}"))
+    found = compared(before, after)
+    assert (found.collateral, found.failing) == ([], frozenset())
+    (follower,) = found.followers
+    assert [str(reference) for reference in follower.references] == [f"{WEB}@{DIGEST}"]
+    assert follower.place() == "Pod/web spec.containers.0.env.0.value"
+
+
+@pytest.mark.parametrize(
+    ("image", "reference", "follows"),
+    [
+        ("nginx:1", "docker.io/library/nginx:1", True),
+        ("docker.io/nginx:1", "nginx:1", True),
+        ("nginx", "nginx:latest", True),
+        ("nginx:1", "example.com/nginx:1", False),
+        ("nginx:1", "mirror/nginx:1", False),
+        ("example.com/nginx:1", "nginx:1", False),
+        ("nginx:1", "nginx:2", False),
+        ("nginx:1", "nginx", False),
+        ("nginx", "nginx", False),
+        ("nginx:1", "nginx:1-alpine", False),
+        ("x.io/a/nginx:1", "x.io/b/nginx:1", False),
+    ],
+)
+def test_only_the_same_normalised_reference_with_a_tag_follows(image: str, reference: str, follows: bool) -> None:
+    """A bare word may mean anything; another registry's image of the name is another image."""
+    at = f"{image}:latest@{DIGEST}" if ":" not in image else f"{image}@{DIGEST}"
+    found = compared(with_value(reference, image), with_value(f"{reference}@{DIGEST}", at), {image: DIGEST})
+    assert found.failing == frozenset()
+    assert (len(found.followers), len(found.collateral)) == ((1, 0) if follows else (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (WEB, f"{WEB}@{OTHER}"),
+        (WEB, f"{WEB}@{DIGEST} more"),
+        (f"{WEB} less", f"{WEB}@{DIGEST}"),
+        (WEB, f"example.com/team/web@{DIGEST}"),
+        (WEB, f"{WEB}@{DIGEST}@{DIGEST}"),
+        (WEB, f"{WEB}@{DIGEST}0"),
+        (WEB, DIGEST),
+        ("1.2.3", f"1.2.3@{DIGEST}"),
+        (f"{WEB}@{OTHER}", f"{WEB}@{DIGEST}"),
+        (f"{WEB}@{OTHER}", WEB),
+        (f"{WEB} {WEB}@{OTHER}", f"{WEB}@{OTHER} {WEB}@{DIGEST}"),
+        (f"a {WEB}", f"b {WEB}@{DIGEST}"),
+        (f"{WEB}", f"x{WEB}@{DIGEST}"),
+        (f"{WEB} x.io/b:1", f"{WEB}@{DIGEST} x.io/b:1@{OTHER}"),
+    ],
+)
+def test_what_follows_in_part_does_not_follow(before: str, after: str) -> None:
+    found = compared(with_value(before), with_value(after, f"{WEB}@{DIGEST}"))
+    assert found.followers == () and len(found.collateral) == 1
+
+
+def test_what_had_a_digest_of_its_own_keeps_it_beside_what_follows() -> None:
+    own = f"x.io/own:1@{OTHER}"
+    found = compared(with_value(f"{own} {WEB}"), with_value(f"{own} {WEB}@{DIGEST}", f"{WEB}@{DIGEST}"))
+    assert found.collateral == [] and len(found.followers) == 1
+
+
+@pytest.mark.parametrize("key", sorted(NAMING))
+def test_nothing_that_names_or_selects_follows(key: str) -> None:
+    for node in (f"{{{key}: '%s'}}", f"{{{key}: {{x: '%s'}}}}", f"{{x: [{{{key}: ['%s']}}]}}"):
+        extra = document(f"kind: Thing\nspec: {node}\n", "app/templates/b.yaml")
+        found = compared(pod(WEB) + extra % WEB, pod(f"{WEB}@{DIGEST}") + extra % f"{WEB}@{DIGEST}")
+        assert found.followers == () and len(found.collateral) == 1
+
+
+@pytest.mark.parametrize(
+    "item",
+    ["metadata: {name: '%s'}", "metadata: {labels: {version: '%s'}}", "metadata: {annotations: {image: '%s'}}"],
+)
+def test_no_metadata_follows(item: str) -> None:
+    extra = document(f"kind: ConfigMap\n{item}\n", "app/templates/b.yaml")
+    assert compared(pod(WEB) + extra % WEB, pinned(pod(WEB) + extra % WEB)).followers == ()
+    assert len(compared(pod(WEB) + extra % WEB, pinned(pod(WEB) + extra % WEB)).collateral) == 1
+
+
+@pytest.mark.parametrize("item", ["data: {image: '%s'}", "spec: {image: '%s'}", "spec: {args: ['%s']}", "'%s': x"])
+def test_leaves_follow_and_keys_do_not(item: str) -> None:
+    extra = document(f"kind: Thing\nmetadata: {{name: t}}\n{item}\n", "app/templates/b.yaml")
+    found = compared(pod(WEB) + extra % WEB, pinned(pod(WEB) + extra % WEB))
+    is_leaf = not item.startswith("'")
+    assert len(found.followers) == is_leaf
+    assert (found.collateral == []) is is_leaf
+
+
+def test_followers_name_their_object_in_a_list() -> None:
+    items = (
+        "kind: List\nitems:\n- {kind: A, metadata: {name: a}}\n- {kind: B, metadata: {name: b}, spec: {run: '%s'}}\n"
+    )
+    extra = document(items, "app/templates/b.yaml")
+    (follower,) = compared(pod(WEB) + extra % WEB, pinned(pod(WEB) + extra % WEB)).followers
+    assert follower.place() == "B/b spec.run"
+
+
+def test_a_follower_of_two_images_has_both() -> None:
+    other = "example.com/side:1"
+    both = pod(WEB) + pod(other, source="app/templates/b.yaml") + document(f"data: {{x: '{WEB} {other}'}}\n", "c")
+    found = compared(both, pinned(pinned(both), other, OTHER), {WEB: DIGEST, other: OTHER})
+    assert found.collateral == []
+    assert {r.digest for f in found.followers for r in f.references} == {DIGEST, OTHER}
+
+
+def test_a_reference_at_two_digests_follows_either() -> None:
+    """A Job keeps the digest that it ran with; elsewhere the same image has moved on."""
+    job = pod(WEB, source="app/templates/job.yaml")
+    plain = parse(pod(WEB) + job + document(f"data: {{x: '{WEB}'}}\n", "c"))
+    wanted = dict(zip((each.key for each in plain.images()), (DIGEST, OTHER), strict=True))
+    after = pinned(pod(WEB)) + pinned(job, at=OTHER)
+    for at in (DIGEST, OTHER):
+        found = compare(plain, parse(after + document(f"data: {{x: '{WEB}@{at}'}}\n", "c")), wanted)
+        assert (found.failing, found.collateral, len(found.followers)) == (frozenset(), [], 1)
+
+
+# -- anything else ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -84,10 +258,12 @@ def test_one_image_in_the_place_of_another() -> None:
     [
         ("'1'", "1", ("1", 1)),
         ("true", "1", (True, 1)),
+        ("1", "1.0", (1, 1.0)),
         ("x", "''", ("x", "")),
         ("x", "null", ("x", None)),
         ("[a]", "[a, b]", (None, "b")),
         ("{a: b}", "{}", ("b", None)),
+        ("{a: null}", "{}", (None, None)),
         ("[]", "{}", ([], {})),
     ],
 )
@@ -95,49 +271,272 @@ def test_any_other_leaf_is_a_change(before: str, after: str, found: tuple[Any, A
     assert [pair for _, *pair in changes(pod(WEB, label=before), pod(WEB, label=after))] == [list(found)]
 
 
+def test_the_order_of_keys_and_the_way_of_writing_do_not_matter() -> None:
+    before = document("kind: Thing\nspec: {a: 1, b: 'x'}\n")
+    assert changes(before, document("# other\nkind: Thing\nspec:\n  b: x\n  a: 1\n")) == []
+
+
 def test_documents_that_come_or_go_are_changes() -> None:
     other = pod(WEB, source="app/templates/other.yaml")
     assert changes(pod(WEB), pod(WEB) + other)
     assert changes(pod(WEB) + other, pod(WEB))
+    assert [d.leaf[3] for d in compared(pod(WEB), pinned(pod(WEB)) + other).collateral] == [()]
 
 
-def test_a_checksum_may_change_and_only_that() -> None:
-    annotated = "metadata:\n  annotations:\n    checksum/config: {}\n    other: {}\n"
-    text = f"---\n# Source: app/templates/x.yaml\nkind: Pod\n{annotated}"
-    assert changes(text.format(1, 1), text.format(2, 1)) == []
-    assert [path for path, *_ in changes(text.format(1, 1), text.format(2, 2))] == [
-        ("metadata", "annotations", "other")
-    ]
+def test_a_difference_is_shown_with_its_place() -> None:
+    (difference,) = compared(pod(WEB, label="one"), pinned(pod(WEB, label="two"))).collateral
+    assert str(difference) == f"{POD}: metadata.labels.l: 'one' would become 'two'"
+    (long,) = compared(pod(WEB, label="x" * 200), pinned(pod(WEB, label="y"))).collateral
+    assert len(str(long)) < 200 and "…" in str(long)
+    (nowhere,) = compared("kind: One\na: 1\n", "kind: One\na: 2\n").collateral
+    assert str(nowhere) == "a: 1 would become 2"
+
+
+def test_dotted() -> None:
+    assert dotted(("spec", "containers", 0, "image")) == "spec.containers.0.image"
+
+
+WORDS = st.sampled_from(["nginx", "web", "1.2.3", WEB, f"{WEB}@{DIGEST}", "x", "sha256", DIGEST, "true", "7"])
+TREES = st.recursive(
+    WORDS | st.integers() | st.none(),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(["name", "data", "x", "image"]), below),
+    max_leaves=8,
+)
+
+
+@given(TREES, TREES)
+def test_whatever_differs_is_listed_as_a_follower_or_as_a_change(one: Any, other: Any) -> None:
+    a, b = (document(json.dumps({"kind": "Thing", "spec": tree}), "b.yaml") for tree in (one, other))
+    found = compared(pod(WEB) + a, pinned(pod(WEB)) + b)
+    assert bool(found.collateral or found.followers) == (json.dumps(one) != json.dumps(other))
+    if found.followers and not found.collateral:
+        assert a.replace(f"@{DIGEST}", "") == b.replace(f"@{DIGEST}", "")
+
+
+# -- checksums ----------------------------------------------------------------------------------------------------------
+
+HASH = "0123456789abcdef" * 4
+DEPLOYMENT = """\
+kind: Deployment
+metadata: {{annotations: {{checksum/own: '{own}'}}}}
+spec:
+  template:
+    metadata: {{annotations: {{checksum/config: '{checksum}', other: '{other}'}}, labels: {{checksum/label: '{label}'}}}}
+    spec: {{containers: [{{name: a, image: b}}]}}
+"""
+KEPT = {"own": "1", "checksum": HASH, "other": "1", "label": "1"}
+
+
+def deployment(**changed: str) -> str:
+    return document(DEPLOYMENT.format(**{**KEPT, **changed}))
+
+
+@pytest.mark.parametrize("after", [HASH.replace("0", "1"), "QUJD+/w==", "3dd9cc87", "x" * 128, "a-b_c"])
+def test_a_pod_templates_own_checksum_may_change(after: str) -> None:
+    assert changes(deployment(), deployment(checksum=after)) == []
+
+
+@pytest.mark.parametrize("after", ["", "two words", f"{WEB}@{DIGEST}", DIGEST, "x" * 129, "a\\nb", "a.b"])
+def test_it_must_look_like_a_hash(after: str) -> None:
+    assert len(changes(deployment(), deployment(checksum=after.replace("\\n", "\n\n")))) == 1
+
+
+@pytest.mark.parametrize("where", ["own", "other", "label"])
+def test_no_other_annotation_or_label_may(where: str) -> None:
+    assert len(changes(deployment(), deployment(**{where: HASH}))) == 1
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "kind: Pod\nmetadata: {annotations: {checksum/config: %s}}\n",
+        "kind: Pod\nmetadata: {annotations: {checksum/config: %s}}\nspec: {volumes: []}\n",
+        "kind: Pod\nmetadata: {annotations: {checksum/config: %s}}\nspec: text\n",
+        "metadata: {annotations: {checksum/config: {x: %s}}}\nspec: {containers: []}\n",
+        "annotations: {checksum/config: %s}\nspec: {containers: []}\n",
+        "checksum/config: %s\n",
+    ],
+)
+def test_what_is_no_pod_template_has_none(item: str) -> None:
+    assert len(changes(document(item % "one"), document(item % "two"))) == 1
+
+
+def test_a_bare_pod_and_one_in_a_custom_resource_have_one() -> None:
+    spec = "metadata: {annotations: {checksum/config: %s}}\nspec: {initContainers: []}\n"
+    inside = "kind: Thing\nspec:\n  any:\n    - " + spec.replace("\n", "\n      ").rstrip() + "\n"
+    for text in (document(f"kind: Pod\n{spec}"), document(inside)):
+        assert changes(text % "one", text % "two") == []
+
+
+def test_a_checksum_that_becomes_a_number_is_a_change() -> None:
+    assert len(changes(deployment(), deployment().replace(f"'{HASH}'", "7"))) == 1
+
+
+# -- randomness ---------------------------------------------------------------------------------------------------------
+
+
+def random(before: str, after: str, *, second: str | None = None, other: str | None = None) -> list[Any]:
+    """The changes of a secret's value, whose second evaluation gives `second`, and which another plain render has as `other`."""
+    text = "kind: Secret\ndata: {{p: {}}}\n"
+    plain = parse(pod(WEB) + document(text.format(before), "s"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    pins = parse(pinned(pod(WEB)) + document(text.format(after), "s"))
+    if second is not None:
+        pins = pins._replace(second_pass={"s": text.format(second)})
+    seen = {("s", 0, 0, ("data", "p")): other} if other is not None else {}
+    return compare(plain, pins, wanted, seen).collateral
+
+
+def test_what_two_evaluations_of_one_render_have_differently_is_random() -> None:
+    assert random("k3yA", "p2zB", second="q9xC") == []
+    assert len(random("k3yA", "p2zB")) == 1
+    assert len(random("k3yA", "p2zB", second="p2zB")) == 1, "both evaluations agree"
+
+
+def test_what_another_plain_render_has_differently_is_random() -> None:
+    assert random("k3yA", "p2zB", other="q9xC") == []
+    assert len(random("k3yA", "p2zB", other="k3yA")) == 1, "it agrees with this one"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "second", "excused"),
+    [
+        ("web:1-k3yA", "web:1-p2zB", "web:1-q9xC", True),
+        ("web:1-k3yA", "web:2-p2zB", "web:2-q9xC", False),
+        ("k3yA:web:1", "p2zB:web:2", "q9xC:web:2", False),
+        ("k3yA:web", "p2zB:web", "q9xC:web", True),
+        ("k3yA-web", "p2zB:web", "q9xC:web", False),
+        ("k3yA", "p2zB-more", "q9xC-more", False),
+        ("web-k3yA", "p2zB", "q9xC", False),
+    ],
+)
+def test_the_fixed_part_of_a_random_text_stays(before: str, after: str, second: str, excused: bool) -> None:
+    assert (random(before, after, second=second) == []) is excused
+    assert (random(after, before, other=second) == []) is excused, "the same the other way round"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        f"k3yA-{WEB}@{DIGEST}",
+        f"k3yA{DIGEST[7:]}",
+        f"'{DIGEST[7:14]}'",
+        "'sha256'",
+        "k3yA@",
+        f"[{WEB}@{DIGEST}]",
+        f"{{image: {WEB}@{DIGEST}}}",
+        f"[{{deep: ['{DIGEST[7:]}']}}]",
+        f"{{{DIGEST[7:20]}: x}}",
+    ],
+)
+def test_no_digest_is_excused(after: str) -> None:
+    assert len(random("k3yA", after, second="q9xC")) == 1
+    assert len(random("k3yA", after, other="q9xC")) == 1
+
+
+def test_a_digest_that_stood_there_before_is_no_matter() -> None:
+    assert random(f"k3yA-{DIGEST}", f"p2zB-{DIGEST}", second=f"q9xC-{DIGEST}") == []
+
+
+def test_a_random_key_is_random_and_what_it_holds_shows_no_digest() -> None:
+    text = "kind: Thing\nspec: {{k{}: {{image: '{}'}}}}\n"
+    source = "app/templates/t.yaml"
+    for image, changed in ((WEB, 0), (f"{WEB}@{DIGEST}", 1)):
+        plain = parse(pod(WEB) + document(text.format(1, WEB), source))
+        pins = parse(pinned(pod(WEB)) + document(text.format(2, image), source))
+        found = compare(
+            plain,
+            pins._replace(second_pass={source: text.format(3, image)}),
+            {use.key: DIGEST for use in plain.images()},
+            noise(plain, parse(pod(WEB) + document(text.format(4, WEB), source))),
+        )
+        assert [d.leaf[3] for d in found.collateral] == [("spec", "k2")] * changed
+
+
+def test_random_types() -> None:
+    assert random("k3yA", "7", second="p2zB") == []
+    assert random("[k3yA]", "[p2zB]", second="[q9xC]") == []
 
 
 def test_names_do_not_matter_for_matching() -> None:
     """Documents are matched by file and order, so a random name is one difference."""
-    assert noise(parse(pod(WEB)), parse(pod(WEB).replace("name: web,", "name: web-x7f2,"))) == {
-        ("app/templates/pod.yaml", 0, 0, ("metadata", "name"))
-    }
+    renamed = parse(pod(WEB).replace("name: web,", "name: web-x7f2,"))
+    assert noise(parse(pod(WEB)), renamed) == {(POD, 0, 0, ("metadata", "name")): "web-x7f2"}
 
 
-def test_random_leaves_are_those_that_differ_between_two_evaluations() -> None:
-    once = parse(pod(WEB, label="r4nd0m"))
-    again = pod(WEB, label="0th3r").split("pod.yaml\n")[1]
-    assert random_leaves(once._replace(again={"app/templates/pod.yaml": again})) == {
-        ("app/templates/pod.yaml", 0, 0, ("metadata", "labels", "l"))
-    }
+def documents_of_a_file(secret: str, config: str, order: str) -> list[str]:
+    texts = {"s": f"kind: Secret\ndata: {{p: {secret}}}\n", "c": f"kind: ConfigMap\ndata: {{p: {config}}}\n"}
+    return [texts[kind] for kind in order]
 
 
-def test_random_leaves_when_helm_ordered_the_documents_by_kind() -> None:
+def test_the_second_evaluation_is_matched_though_helm_sorts_the_documents() -> None:
     source = "app/templates/all.yaml"
-    head = f"---\n# Source: {source}\n"
-    secret = "kind: Secret\ndata: {{p: {}}}\n"
-    config = "kind: ConfigMap\ndata: {{p: {}}}\n"
-    render = parse(head + config.format(1) + head + secret.format(1))._replace(
-        again={source: secret.format(2) + "---\n" + config.format(1)}
+    before, after = (
+        parse("".join(document(text, source) for text in documents_of_a_file(secret, config, "cs")))
+        for secret, config in (("r1", "k"), ("r2", "changed"))
     )
-    kinds = [render.documents[order].text.split("\n")[0] for _, order, _, _ in random_leaves(render)]
-    assert kinds == ["kind: Secret"]
+    second = {source: "---\n".join(documents_of_a_file("r3", "changed", "sc"))}
+    assert [(d.before, d.after) for d in compare(before, after._replace(second_pass=second), {}).collateral] == [
+        ("k", "changed")
+    ]
 
 
-def test_a_second_evaluation_of_another_shape_tells_nothing() -> None:
-    assert (
-        random_leaves(Render("", parse(pod(WEB)).documents, None, {"app/templates/pod.yaml": "kind: Job\n"})) == set()
-    )
+def test_a_second_evaluation_of_another_shape_excuses_nothing() -> None:
+    source = "app/templates/all.yaml"
+    before, after = (parse(document(f"kind: Secret\ndata: {{p: {x}}}\n", source)) for x in ("r1", "r2"))
+    second = {source: "kind: Secret\ndata: {p: r3}\n---\nkind: Secret\n"}
+    assert len(compare(before, after._replace(second_pass=second), {}).collateral) == 1
+
+
+def this_year() -> int:
+    return time.gmtime().tm_year
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "excused"),
+    [
+        ("'{now}'", "'{later}'", True),
+        ("{now}", "{later}", True),
+        ("'{now}000'", "'{later}123'", True),
+        ("'{year}-01-02T03:04:05Z'", "'{year}-01-02T03:04:06Z'", True),
+        ("'{year}0102030405'", "'{year}0102030406'", True),
+        ("'1500000000'", "'1500000001'", False),
+        ("'{now}'", "'{now}0'", False),
+        ("'{year}-01-02'", "'{year}-01-02T00'", False),
+        ("'1999-01-02'", "'1999-01-03'", False),
+        ("'{now}'", "'{now} @{digest}'", False),
+    ],
+)
+def test_the_time_is_random(before: str, after: str, excused: bool) -> None:
+    now = int(time.time())
+    words = {"now": now, "later": now + 1, "year": this_year(), "digest": DIGEST}
+    assert (random(before.format(**words), after.format(**words)) == []) is excused
+
+
+def test_without_a_second_evaluation_nothing_but_time_is_excused() -> None:
+    before, after = parse(document("a: one\n")), parse(document("a: two\n"))
+    assert len(compare(before, after._replace(second_pass={}), {}).collateral) == 1
+    assert len(compare(before, Render(after.text, after.documents, None), {}).collateral) == 1
+
+
+# -- images that are a part of a text -------------------------------------------------------------------------------------
+
+ARGUMENT = document("kind: Thing\nmetadata: {{name: t}}\nspec: {{args: ['{}']}}\n")
+TWO = f"--a={WEB} --b=example.com/side:1 --again={WEB}"
+
+
+def test_images_in_a_text_are_pinned_each_in_its_place() -> None:
+    also = Also(["Thing/*"])
+    digests = {WEB: DIGEST, "example.com/side:1": OTHER}
+    after = TWO.replace(WEB, f"{WEB}@{DIGEST}").replace("side:1", f"side:1@{OTHER}")
+    found = compared(ARGUMENT.format(TWO), ARGUMENT.format(after), digests, also=also)
+    assert (found.failing, found.collateral, found.followers) == (frozenset(), [], ())
+    assert sorted(found.images.values()) == [f"example.com/side:1@{OTHER}", *[f"{WEB}@{DIGEST}"] * 2]
+    part = compared(ARGUMENT.format(TWO), ARGUMENT.format(TWO.replace(WEB, f"{WEB}@{DIGEST}", 1)), digests, also=also)
+    assert len(part.failing) == 2 and part.collateral == []
+
+
+@pytest.mark.parametrize("after", [f"--a={WEB}@{DIGEST} more", f"more --a={WEB}@{DIGEST}"])
+def test_the_text_around_them_stays(after: str) -> None:
+    found = compared(ARGUMENT.format(f"--a={WEB}"), ARGUMENT.format(after), also=Also(["Thing/*"]))
+    assert len(found.collateral) == 1
