@@ -5,24 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from helmpin.pin.mentions import Mentions
-from helmpin.pin.propose import Values, text_of, ways
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helmpin.chart.setargs import Setting, lookup, reaches
+from helmpin.pin.candidates import Anchor, ValueIndex, anchors, candidates, in_scope, text_of
+from helmpin.pin.template_scan import TemplateScan
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"
 
 
-def proposed(
-    image: str, values: dict[str, Any], template: str = "", scope: tuple[str, ...] = ()
+def ranked(
+    image: str, values: dict[str, Any], template: str = "", scope: tuple[str, ...] = (), **index: Any
 ) -> list[list[dict[str, str]]]:
-    """For each anchor, the ways: each as {value path: text}."""
-    ladders = ways(image, DIGEST, scope, Values(values), Mentions([template]))
-    return [[{".".join(map(str, s.path)): s.value for s in way.settings} for way in ladder] for ladder in ladders]
+    """For each anchor, the candidates: each as {value path: text}."""
+    found = candidates(image, DIGEST, scope, ValueIndex(values, **index), TemplateScan([template]))
+    return [[{".".join(map(str, s.path)): s.value for s in each.settings} for each in options] for options in found]
 
 
 def first(image: str, values: dict[str, Any], template: str = "", scope: tuple[str, ...] = ()) -> list[dict[str, str]]:
-    """The way that is tried first at each anchor."""
-    return [ladder[0] for ladder in proposed(image, values, template, scope)]
+    """The candidate that is tried first at each anchor."""
+    return [options[0] for options in ranked(image, values, template, scope)]
 
 
 @pytest.mark.parametrize(
@@ -30,11 +34,15 @@ def first(image: str, values: dict[str, Any], template: str = "", scope: tuple[s
     [
         ("t/web:1.2", {"image": {"repository": "t/web", "tag": "1.2"}}, {"image.tag": f"1.2@{DIGEST}"}),
         ("t/web:1.2", {"image": {"repository": "t/web", "tag": "1.2", "digest": ""}}, {"image.digest": DIGEST}),
+        ("t/web:1.2", {"image": {"repository": "t/web", "tag": "1.2", "digest": None}}, {"image.digest": DIGEST}),
         ("t/web:1.2", {"image": {"repository": "t/web", "tag": "1.2", "sha": ""}}, {"image.sha": HEX}),
         ("t/web:1.2", {"image": {"repository": "t/web", "tag": ""}}, {"image.tag": f"1.2@{DIGEST}"}),
+        ("t/web:1.2", {"image": {"repository": "t/web", "tag": None}}, {"image.tag": f"1.2@{DIGEST}"}),
         ("t/web:1.2", {"image": "t/web:1.2"}, {"image": f"t/web:1.2@{DIGEST}"}),
-        ("t/web", {"image": "t/web"}, {"image": f"t/web@{DIGEST}"}),
+        ("t/web", {"image": "t/web"}, {"image": f"t/web:latest@{DIGEST}"}),
+        ("t/web", {"image": {"repository": "t/web", "tag": ""}}, {"image.repository": f"t/web:latest@{DIGEST}"}),
         ("r.io/t/web:1", {"registry": "r.io", "image": "t/web", "tag": 1}, {"tag": f"1@{DIGEST}"}),
+        ("t/web:8", {"image": {"repository": "t/web", "tag": 8.0}}, {"image.tag": f"8@{DIGEST}"}),
         (
             "t/web:1.2",
             {"webImage": "t/web", "webImageTag": "1.2", "dbImageTag": "1.2"},
@@ -44,9 +52,11 @@ def first(image: str, values: dict[str, Any], template: str = "", scope: tuple[s
         ("t/web:v1.2", {"image": {"repository": "t/web", "tag": "1.2"}}, {"image.tag": f"1.2@{DIGEST}"}),
         ("t/web:1", {"l": [{"image": "t/web:1"}]}, {"l.0.image": f"t/web:1@{DIGEST}"}),
         ("t/web:1", {"web": {"image": "t/web"}, "global": {"tag": "1"}}, {"global.tag": f"1@{DIGEST}"}),
+        ("t/web:1.2-slim", {"image": {"repository": "t/web", "tag": "1.2"}}, {"image.tag": f"1.2-slim@{DIGEST}"}),
+        ("r.io/t/web:1", {"repo": "web", "tag": "1"}, {"tag": f"1@{DIGEST}"}),
     ],
 )
-def test_first_way(image: str, values: dict[str, Any], wanted: dict[str, str]) -> None:
+def test_first_candidate(image: str, values: dict[str, Any], wanted: dict[str, str]) -> None:
     assert first(image, values) == [wanted]
 
 
@@ -64,23 +74,22 @@ def test_the_form_that_the_template_wants(key: str, template: str, wanted: str) 
     values = {"image": {"repository": "t/web", "tag": "1", key: ""}}
     assert first("t/web:1", values, template) == [{f"image.{key}": wanted}]
     other = HEX if wanted == DIGEST else DIGEST
-    assert {f"image.{key}": other} in proposed("t/web:1", values, template)[0]
+    assert {f"image.{key}": other} in ranked("t/web:1", values, template)[0]
 
 
 def test_digest_keys_come_with_the_tag_emptied_too() -> None:
-    ladder = proposed("t/web:1", {"image": {"repository": "t/web", "tag": "1", "digest": ""}})[0]
-    assert {"image.digest": DIGEST, "image.tag": ""} in ladder
-    assert ladder.index({"image.digest": DIGEST}) < ladder.index({"image.digest": DIGEST, "image.tag": ""})
-    assert {"image.tag": f"1@{DIGEST}"} in ladder
+    options = ranked("t/web:1", {"image": {"repository": "t/web", "tag": "1", "digest": ""}})[0]
+    assert {"image.digest": DIGEST, "image.tag": ""} in options
+    assert options.index({"image.digest": DIGEST}) < options.index({"image.digest": DIGEST, "image.tag": ""})
+    assert {"image.tag": f"1@{DIGEST}"} in options
 
 
 def test_keys_that_only_the_template_reads() -> None:
     values = {"image": {"repository": "t/web"}}
-    assert proposed("t/web:1", values) == []
+    assert ranked("t/web:1", values) == []
     assert first("t/web:1", values, "{{ .Values.image.tag }}") == [{"image.tag": f"1@{DIGEST}"}]
-    assert {"image.digest": DIGEST} in proposed(
-        "t/web:1", values, "{{ .Values.image.tag }}@{{ .Values.image.digest }}"
-    )[0]
+    both = ranked("t/web:1", values, "{{ .Values.image.tag }}@{{ .Values.image.digest }}")[0]
+    assert {"image.digest": DIGEST} in both
 
 
 def test_every_key_of_one_image() -> None:
@@ -88,12 +97,14 @@ def test_every_key_of_one_image() -> None:
     assert first("t/app:1", values) == [{"web.image.tag": f"1@{DIGEST}"}, {"worker.image.tag": f"1@{DIGEST}"}]
 
 
-def test_the_map_that_holds_the_very_tag_comes_first() -> None:
+def test_the_map_that_holds_the_very_tag_comes_first_and_the_others_after_it() -> None:
     values = {
         "old": {"image": {"repository": "t/app", "tag": "1"}},
         "new": {"image": {"repository": "t/app", "tag": "2"}},
+        "empty": {"image": {"repository": "t/app", "tag": ""}},
     }
     assert first("t/app:2", values) == [{"new.image.tag": f"2@{DIGEST}"}]
+    assert {"empty.image.tag": f"2@{DIGEST}"} in ranked("t/app:2", values)[0]
 
 
 @pytest.mark.parametrize(
@@ -122,15 +133,159 @@ def test_a_global_is_set_where_it_stands() -> None:
 
 
 def test_a_map_with_a_tag_is_not_that_of_an_untagged_image() -> None:
-    assert proposed("t/web", {"image": {"repository": "t/web", "tag": "1"}}) == []
+    assert ranked("t/web", {"image": {"repository": "t/web", "tag": "1"}}) == []
 
 
 def test_what_set_cannot_reach_is_not_proposed() -> None:
-    assert proposed("t/web:1", {"": "t/web:1"}) == []
+    assert ranked("t/web:1", {"": "t/web:1"}) == []
+    assert ranked("t/web:1", {"\0": {"image": "t/web:1"}}) == []
+
+
+# -- what the user's own values leave no room for -----------------------------------------------------------------------
+
+IMAGES = {"image": {"repository": "t/web", "tag": "1", "digest": None}}
+
+
+def test_a_value_that_the_user_has_nulled_is_not_set() -> None:
+    """Helm would take the null away, and with it what the chart has at other keys of that map."""
+    assert {"image.digest": DIGEST} in ranked("t/web:1", IMAGES)[0]
+    assert ranked("t/web:1", IMAGES, kept={"image": {"digest": None}})[0] == [{"image.tag": f"1@{DIGEST}"}]
+    assert ranked("t/web:1", IMAGES, kept={"image": None}) == []
+
+
+LISTED = {"pods": [{"image": "t/web:1"}]}
+
+
+def test_a_list_that_helm_reuses_is_not_set_and_one_that_the_user_gives_is() -> None:
+    """A --set of one element replaces a list among the reused values whole; one among the given values it changes."""
+    assert ranked("t/web:1", LISTED, kept=LISTED) == []
+    assert ranked("t/web:1", LISTED, kept=LISTED, given=LISTED) == [[{"pods.0.image": f"t/web:1@{DIGEST}"}]]
+    assert ranked("t/web:1", LISTED) == [[{"pods.0.image": f"t/web:1@{DIGEST}"}]], "the chart's own list"
+
+
+def test_a_map_in_place_of_a_list_blocks_nothing() -> None:
+    index = ValueIndex(LISTED, kept={"pods": {"image": "x"}})
+    assert not index.is_blocked(("pods", 0, "image"))
+    assert not index.is_blocked(("other", "image"))
+
+
+# -- what templates read beside the name --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, ""), (True, "true"), (8, "8"), (1.1, "1.1"), (2.0, "2"), ("x", "x"), (False, "false")]
+    ("line", "values", "wanted"),
+    [
+        ("{{ .Values.name }}:{{ .Values.v }}", {"name": "t/web", "v": "1"}, {"v": f"1@{DIGEST}"}),
+        ('{{ printf "%s:%s" "t/web" .Values.appTag }}', {"appTag": ""}, {"appTag": f"1@{DIGEST}"}),
+        ('{{ printf "%s:%s" "web" .Values.appTag }}', {"appTag": ""}, {"appTag": f"1@{DIGEST}"}),
+        ('{{ printf "%s@%s" "t/web" .Values.appDigest }}', {}, {"appDigest": DIGEST}),
+        ('{{ default "t/web" .Values.theImage }}', {}, {"theImage": f"t/web:1@{DIGEST}"}),
+        ('{{ printf "%s:%s" "t/web" .Values.global.v }}', {"global": {"v": "1"}}, {"global.v": f"1@{DIGEST}"}),
+    ],
+)
+def test_beside_the_name(line: str, values: dict[str, Any], wanted: dict[str, str]) -> None:
+    assert ranked("t/web:1", values, line)[0][0] == wanted
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{{ .Values.theImage | default "t/web" }}:1', '{{ printf "%s:1" (default "t/web" .Values.theImage) }}:{{ 2 }}'],
+)
+def test_what_a_colon_follows_is_no_whole_reference(line: str) -> None:
+    assert ranked("t/web:1", {}, line) == []
+
+
+def test_what_is_read_beside_the_name_destroys_nothing() -> None:
+    line = '{{ printf "%s:%s" "t/web" .Values.a.b.tag }}'
+    assert ranked("t/web:1", {"a": "text"}, line) == []
+    assert ranked("t/web:1", {"a": {"b": None}}, line) == [[{"a.b.tag": f"1@{DIGEST}"}]]
+    assert ranked("t/web:1", {"a": {"b": {"tag": {"x": 1}}}}, line) == []
+    assert ranked("t/web:1", {"a": {"b": {"tag": "another"}}}, line) == []
+
+
+def test_a_tag_alone_is_a_last_resort_and_says_so() -> None:
+    (options,) = candidates(
+        "t/web:1.7", DIGEST, (), ValueIndex({"web": {"tag": "1.7"}, "x": {"tag": "1.7"}}), TemplateScan([])
+    )
+    assert [(each.by_tag_only, each.settings[0].path) for each in options] == [
+        (True, ("web", "tag")),
+        (True, ("x", "tag")),
+    ]
+    assert ranked("t/web", {"web": {"tag": "latest"}}) == []
+
+
+def test_a_map_for_an_image_that_does_not_name_it() -> None:
+    assert ranked("t/web:1", {"image": {"tag": "", "digest": ""}}) == [
+        [{"image.digest": DIGEST}, {"image.digest": HEX}, {"image.tag": f"1@{DIGEST}"}]
+    ]
+    assert ranked("t/web:1", {"image": {"tag": "2"}}) == []
+
+
+# -- the parts ----------------------------------------------------------------------------------------------------------
+
+
+def test_anchors() -> None:
+    values = ValueIndex({"image": "r.io/t/web", "full": "t/web:1", "name": "web", "other": "web", "repo": "t/web"})
+    assert set(anchors("r.io/t/web:1", values)) == {
+        Anchor(("full",), True),
+        Anchor(("image",), False),
+        Anchor(("repo",), False),
+        Anchor(("name",), False),
+    }
+    assert Anchor(("image",), True) in set(anchors("r.io/t/web", values))
+
+
+def test_in_scope_takes_the_innermost_charts_own() -> None:
+    outer, inner, far = (Anchor(path, True) for path in (("image",), ("a", "b", "image"), ("z", "image")))
+    values = ValueIndex({})
+    assert in_scope([outer, inner, far], ("a", "b"), values) == [inner]
+    assert in_scope([outer, far], ("a", "b"), values) == [outer, far]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (True, "true"), (8, "8"), (1.1, "1.1"), (2.0, "2"), ("x", "x"), (False, "false"), (1e21, "1e+21")],
 )
 def test_text_of(value: object, text: str) -> None:
     assert text_of(value) == text
+
+
+KEYS = st.sampled_from(["image", "repository", "tag", "digest", "name", "web", "global", "", "sha", "registry"])
+LEAVES = st.sampled_from(["t/web", "web", "1", "t/web:1", "", "r.io", "2", None, True, 1, 1.0])
+VALUES = st.dictionaries(
+    KEYS,
+    st.recursive(LEAVES, lambda b: st.dictionaries(KEYS, b, max_size=4) | st.lists(b, max_size=2), max_leaves=10),
+    max_size=4,
+)
+TEMPLATES = st.sampled_from(
+    [
+        "",
+        '{{ printf "t/web:%s" .Values.image.tag }}',
+        "{{ .Values.web.image.digest }}",
+        '{{ print "t/web" .Values.tag }}',
+    ]
+)
+
+
+@given(
+    st.sampled_from(["t/web:1", "t/web", "r.io/t/web:1", "web:1"]),
+    VALUES,
+    TEMPLATES,
+    st.sampled_from([(), ("web",)]),
+    VALUES,
+)
+def test_whatever_the_values_are(
+    image: str, values: dict[str, Any], template: str, scope: tuple[str, ...], kept: dict[str, Any]
+) -> None:
+    """Every setting can be written, destroys no map or list, changes something, and is not blocked."""
+    index = ValueIndex(values, kept=kept)
+    for options in candidates(image, DIGEST, scope, index, TemplateScan([template])):
+        assert options
+        for candidate in options:
+            assert any(HEX in setting.value for setting in candidate.settings)
+            for setting in candidate.settings:
+                assert reaches(setting.path) and not index.is_blocked(setting.path)
+                assert not isinstance(lookup(values, setting.path), (dict, list))
+                assert setting != Setting(setting.path, text_of(lookup(values, setting.path)))
+                for i in range(1, len(setting.path)):
+                    assert isinstance(lookup(values, setting.path[:i]), (dict, list, type(None)))
