@@ -41,6 +41,7 @@ NAMING = frozenset(
 )
 """Keys whose values name or select things. Nothing may follow an image there."""
 _PINNED = re.compile(r"([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w@])", re.ASCII)
+_ALIAS = r"\*[^\s,\]}]+"
 _ABSENT = object()
 DAY = 86400
 """Seconds."""
@@ -136,33 +137,39 @@ def compare(
             elif not (_is_checksum(item, leaf[3], after) or random.excuses(difference)):
                 collateral.append(difference)
         if a is not None and b is not None and not collateral:
-            collateral += _text_differences(a, b, changed)
+            collateral += [d for d in _text_differences(a, b, changed) if not random.excuses(d)]
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)
 
 
 def _text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
-    """What differs in the texts of two documents beside the values of leaves that have been judged: comments, style, order."""
-    pairs = {(c.after, c.before) for c in changed if isinstance(c.after, str) and isinstance(c.before, str)}
-    pairs |= {(match[0], match[1]) for c in changed for match in _PINNED.finditer(str(c.after))}
+    """The lines of two documents that differ in more than the values of leaves that have been judged: in comments, style, order."""
     befores: dict[str, set[str]] = defaultdict(set)
-    for after, before in pairs:
+    for before, after in ((_written(c.before), _written(c.after)) for c in changed):
+        if not before or not after or after not in b.text:
+            return  # what comes, goes, or is written otherwise than it reads: folded, escaped, on several lines
         befores[after].update((before, after))
-    if not changed or any(after not in b.text for after, _ in pairs):
-        return  # a text that is written otherwise than it reads: folded, escaped, on several lines
-    known = re.compile("|".join(re.escape(text) for text in sorted(befores, key=len, reverse=True)))
-    lines = b.text.splitlines()
-    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), lines)):
+        for match in _PINNED.finditer(after):
+            befores[match[0]].update((match[0], match[1]))
+    known = re.compile("|".join(re.escape(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
+    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
         if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
             yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new)
-            return
+
+
+def _written(leaf: Any) -> str:
+    """A leaf as it likely stands in the text; '' where that cannot be told."""
+    return str(leaf) if isinstance(leaf, (str, int)) and not isinstance(leaf, bool) else ""
 
 
 def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) -> re.Pattern[str]:
-    """The lines that a line may have been, before leaves of it changed."""
+    """The lines that a line may have been, before leaves of it changed; an alias may have stood for a leaf."""
     parts, at = [], 0
     for match in known.finditer(line):
-        parts += [re.escape(line[at : match.start()]), f"(?:{'|'.join(map(re.escape, sorted(befores[match[0]])))})"]
+        parts += [
+            re.escape(line[at : match.start()]),
+            f"(?:{'|'.join(map(re.escape, sorted(befores[match[0]])))}|{_ALIAS})",
+        ]
         at = match.end()
     return re.compile("".join([*parts, re.escape(line[at:])]))
 
@@ -310,7 +317,9 @@ def _second_pass(render: Render) -> dict[Leaf, Any]:
         if first.keys() == second.keys():
             for turn, document in first.items():
                 if document.text.strip() != second[turn].text.strip():
-                    found |= {d.leaf: d.after for d, _ in _differences(document, second[turn])}
+                    leaves = [difference for difference, _ in _differences(document, second[turn])]
+                    lines = _text_differences(document, second[turn], leaves)
+                    found |= {d.leaf: d.after for d in (*leaves, *lines)}
     return found
 
 

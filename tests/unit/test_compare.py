@@ -271,11 +271,6 @@ def test_any_other_leaf_is_a_change(before: str, after: str, found: tuple[Any, A
     assert [pair for _, *pair in changes(pod(WEB, label=before), pod(WEB, label=after))] == [list(found)]
 
 
-def test_the_order_of_keys_and_the_way_of_writing_do_not_matter() -> None:
-    before = document("kind: Thing\nspec: {a: 1, b: 'x'}\n")
-    assert changes(before, document("# other\nkind: Thing\nspec:\n  b: x\n  a: 1\n")) == []
-
-
 def test_documents_that_come_or_go_are_changes() -> None:
     other = pod(WEB, source="app/templates/other.yaml")
     assert changes(pod(WEB), pod(WEB) + other)
@@ -540,3 +535,84 @@ def test_images_in_a_text_are_pinned_each_in_its_place() -> None:
 def test_the_text_around_them_stays(after: str) -> None:
     found = compared(ARGUMENT.format(f"--a={WEB}"), ARGUMENT.format(after), also=Also(["Thing/*"]))
     assert len(found.collateral) == 1
+
+
+# -- the text around the leaves -------------------------------------------------------------------------------------------
+
+COMMENTED = "# {}\nkind: Pod\nspec:\n  containers: [{{image: {}}}]  # {}\n"
+
+
+def commented(image: str, first: str = "", last: str = "") -> str:
+    return document(COMMENTED.format(first, image, last))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (commented(WEB, "tag 1.2.3"), commented(f"{WEB}@{DIGEST}", f"tag 1.2.3@{DIGEST}")),
+        (commented(WEB, last="1.2.3"), commented(f"{WEB}@{DIGEST}", last=f"1.2.3@{DIGEST}")),
+        (commented(WEB), commented(f"'{WEB}@{DIGEST}'")),
+        (commented(WEB), commented(f"{WEB}@{DIGEST}") + "# more\n"),
+    ],
+    ids=["first line", "end of line", "quotes", "a line more"],
+)
+def test_comments_and_style_stay(before: str, after: str) -> None:
+    found = compared(before, after)
+    assert (len(found.collateral), found.failing) == (1, frozenset())
+    assert "line " in str(found.collateral[0])
+
+
+def test_a_document_of_which_only_a_comment_changes() -> None:
+    text = document("# {}\nkind: ConfigMap\n", "c")
+    found = compared(pod(WEB) + text.format("1.2.3"), pinned(pod(WEB)) + text.format(f"1.2.3@{DIGEST}"))
+    assert len(found.collateral) == 1
+
+
+@pytest.mark.parametrize("after", ["{b: x, a: 1}", "{a: 1,  b: x}", "{a: 1, b: 'x'}", "{a: 1, b: x} # y"])
+def test_the_order_of_keys_and_the_way_of_writing_stay(after: str) -> None:
+    text = "kind: Thing\nspec: {}\n"
+    assert len(changes(document(text.replace("{}", "{a: 1, b: x}")), document(text.replace("{}", after)))) == 1
+
+
+def test_a_comment_may_follow_as_a_leaf_beside_it_does() -> None:
+    assert compared(commented(WEB, WEB), commented(f"{WEB}@{DIGEST}", f"{WEB}@{DIGEST}")).collateral == []
+
+
+@pytest.mark.parametrize("value", ["{}", "'{}'", "- {}", "[{}, {}]"])
+@pytest.mark.parametrize("made", [("101", "202", "303"), ("k3yA", "p2zB", "q9xC")])
+def test_random_values_change_the_text_as_they_change(value: str, made: tuple[str, str, str]) -> None:
+    text = "kind: Secret\n# of the chart\ndata:\n  p: " + value.replace("- ", "\n  - ") + "\n"
+    plain, pins, other = (parse(document(text.replace("{}", each), "s")) for each in made)
+    assert compare(plain, pins._replace(second_pass={"s": other.documents[0].text}), {}).collateral == []
+    assert compare(plain, pins, {}, noise(plain, other)).collateral == []
+
+
+def test_random_keys_change_the_text_as_they_change() -> None:
+    """One evaluation says which keys may come, and another plain render which may go."""
+    plain, pins, second, other = (parse(document(f"kind: Secret\ndata: {{k{i}: x}}\n", "s")) for i in range(4))
+    pins = pins._replace(second_pass={"s": second.documents[0].text})
+    assert compare(plain, pins, {}, noise(plain, other)).collateral == []
+
+
+@pytest.mark.parametrize(("shown", "changed"), [("", 0), (f"@{DIGEST}", 1)])
+def test_a_random_comment_is_random_unless_it_shows_a_digest(shown: str, changed: int) -> None:
+    text = "# made by {}\nkind: ConfigMap\n"
+    plain = parse(pod(WEB) + document(text.format("k3yA"), "c"))
+    pins = parse(pinned(pod(WEB)) + document(text.format(f"p2zB{shown}"), "c"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    assert len(compare(plain, pins, wanted).collateral) == 1
+    pins = pins._replace(second_pass={"c": text.format(f"q9xC{shown}")})
+    assert len(compare(plain, pins, wanted).collateral) == changed
+
+
+@pytest.mark.parametrize("after", ["{}", "'{}'"])
+def test_an_alias_may_become_the_pinned_image(after: str) -> None:
+    text = "kind: Pod\nmetadata: {{annotations: {{x: &image {}}}}}\nspec:\n  containers:\n    - {{image: {}}}\n"
+    found = compared(document(text.format(WEB, "*image")), document(text.format(WEB, after.format(f"{WEB}@{DIGEST}"))))
+    assert (len(found.collateral), found.failing) == ("'" in after, frozenset())
+
+
+def test_a_text_that_is_written_otherwise_than_it_reads_is_left_to_its_leaves() -> None:
+    before = document(f'kind: Pod\nspec:\n  containers: [{{image: "{WEB}"}}]\n  args: "a\\tb"\n')
+    after = pinned(before).replace("a\\tb", "a\\tc")
+    assert [d.before for d in compared(before, after).collateral] == ["a\tb"]
