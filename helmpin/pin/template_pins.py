@@ -123,14 +123,17 @@ def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
     """The text of the template file `path`, which prints the pins' references in their places."""
     body, defines = split_defines(text)
     table: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
+    forms: dict[str, str] = {}
+    words: set[str] = set()
     for pin in pins:
         document = table.setdefault(pin.source, {}).setdefault(pin.document, {})
-        for written in (pin.written, *pin.may_become):
-            document.setdefault(written, {})[str(pin.turn)] = pin.pinned
+        document.setdefault(pin.written, {})[str(pin.turn)] = pin.pinned
+        forms.update(dict.fromkeys(pin.may_become, pin.written))
+        words.update((pin.written, *pin.may_become))
     name = json.dumps(f"helm-pin: {path}")
-    search = rf"\*?{_CHARACTERS}*(?:{'|'.join(sorted({_literal(pin.written) for pin in pins}))}){_CHARACTERS}*"
-    program = _PROGRAM.replace("NAME", name).replace("PINS", _dict(table)).replace("SEARCH", _go(search))
-    return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}" + program
+    search = rf"\*?{_CHARACTERS}*(?:{'|'.join(sorted(map(_literal, words)))}){_CHARACTERS}*"
+    program = _PROGRAM.replace("NAME", name).replace("PINS", _dict(table)).replace("FORMS", _dict(forms))
+    return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}" + program.replace("SEARCH", _go(search))
 
 
 def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
@@ -163,6 +166,7 @@ _PROGRAM = r"""
 {{- end -}}
 {{- if $mine -}}
 {{- $search := SEARCH -}}
+{{- $forms := FORMS -}}
 {{- $turns := dict -}}
 {{- $documents := list -}}
 {{- range $document := regexSplit "(?m)^---" $text -1 -}}
@@ -178,9 +182,10 @@ _PROGRAM = r"""
 {{- $seen := dict -}}
 {{- range $i, $token := regexFindAll $search $document -1 -}}
 {{- $printed := $token -}}
-{{- with index $places $token -}}
-{{- $n := int (default 0 (index $seen $token)) -}}
-{{- $_ := set $seen $token (add1 $n) -}}
+{{- $written := default $token (index $forms $token) -}}
+{{- with index $places $written -}}
+{{- $n := int (default 0 (index $seen $written)) -}}
+{{- $_ := set $seen $written (add1 $n) -}}
 {{- $printed = default $token (index . (toString $n)) -}}
 {{- end -}}
 {{- $parts = append (append $parts $printed) (index $between (add1 $i)) -}}

@@ -259,8 +259,8 @@ def test_every_pin_is_in_the_table_under_its_source_document_text_and_turn() -> 
     other = PIN._replace(source="app/charts/a/templates/x.yaml", turn=3, may_become=(PINNED,))
     text = pinned_template("charts/a/templates/x.yaml", TEXT, [PIN, other])
     assert f"`app/templates/x.yaml` (dict `Pod false 0` (dict `{WEB}` (dict `0` `{PINNED}`)))" in text
-    both = f"(dict `{WEB}` (dict `3` `{PINNED}`) `{PINNED}` (dict `3` `{PINNED}`))"
-    assert f"`app/charts/a/templates/x.yaml` (dict `Pod false 0` {both})" in text
+    assert f"`app/charts/a/templates/x.yaml` (dict `Pod false 0` (dict `{WEB}` (dict `3` `{PINNED}`)))" in text
+    assert f"$forms := (dict `{PINNED}` `{WEB}`)" in text
 
 
 def test_names_that_need_quotes() -> None:

@@ -1,0 +1,165 @@
+"""Templates that print pinned images, run by real helms: the chosen places are pinned, and every other byte stays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from helmpin.helm import Helm
+from helmpin.pin.render import ImageUse, Render, parse
+from helmpin.pin.template_pins import TemplatePin, locate, pinned_template
+from scripts.devtools.binaries import binary
+
+WEB, SIDE = "example.com/team/web:1.2.3", "side:1"
+DIGEST = f"sha256:{'a' * 64}"
+FEW = settings(
+    max_examples=8,
+    phases=[Phase.explicit, Phase.generate],
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module", params=["helm-old", "helm3", "helm4"])
+def helm(request: pytest.FixtureRequest) -> Helm:
+    """The oldest Helm that is supported, Helm 3, then Helm 4."""
+    return Helm(str(binary(request.param)))
+
+
+def render(helm: Helm, folder: Path, files: Mapping[str, str]) -> Render:
+    """What a chart with these templates renders."""
+    for path, text in {"Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n", **files}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return parse(helm.run(["template", "rel", str(folder)]))
+
+
+def with_pins(files: Mapping[str, str], plain: Render, chosen: Iterable[ImageUse]) -> dict[str, str]:
+    """The files, changed so that these uses are pinned."""
+    pins: dict[str, list[TemplatePin]] = defaultdict(list)
+    for use in chosen:
+        pin = locate(use, [d for d in plain.documents if d.source == use.source], f"{use.image}@{DIGEST}")
+        assert pin is not None, use
+        pins[use.source.removeprefix("app/")].append(pin)
+    return {**files, **{path: pinned_template(path, files[path], found) for path, found in pins.items()}}
+
+
+CONTAINERS = st.sampled_from(
+    [
+        "image: @",
+        'image: "@"',
+        "image: '@'  # not @",
+        "image: >-\n        @",
+        "args: [--image=@, @, '@-alpine', x@]\n      image: @",
+        "image: @\n      env: [{name: A, value: 'see @, @.'}]",
+        'image: {{ printf "%s" "@" }}',
+        'image: {{ include "image" . }}',
+        "image: {{ $.Values.image }}",
+        "image: side:1",
+    ]
+)
+DOCUMENTS = st.builds(
+    lambda kind, note, containers: (
+        f"apiVersion: v1\nkind: {kind}\n{note}\nspec:\n  containers:\n    - " + "\n    - ".join(containers) + "\n"
+    ),
+    st.sampled_from(["Pod", "Thing", "'Pod'", '"Zoo"']),
+    st.sampled_from(
+        ["metadata: {name: x}", "# @\nmetadata: {name: x, annotations: {helm.sh/hook: test}}", "metadata:\n  name: '@'"]
+    ),
+    st.lists(CONTAINERS, min_size=1, max_size=3),
+)
+FILES = st.builds(
+    lambda before, documents, between, wrap: before + wrap.replace("BODY", between.join(documents)),
+    st.sampled_from(["", "# first\n", '{{- define "own" -}}x @ {{ "}}" }}{{- end }}\n', "{{/* @ }} */ -}}\n"]),
+    st.lists(DOCUMENTS, min_size=1, max_size=3),
+    st.sampled_from(["---\n", "\n---\n\n", "---\n# only this\n---\n", '--- # "@"\n']),
+    st.sampled_from(
+        [
+            "BODY",
+            "{{ range until 2 }}---\nBODY{{ end }}",
+            "{{ if true }}\nBODY{{- end }}",
+            "{{- with $ }}\nBODY\n{{ end -}}",
+        ]
+    ),
+).map(lambda text: text.replace("@", WEB))
+HELPERS = f'{{{{ define "image" }}}}{WEB}{{{{ end }}}}'
+
+
+@given(texts=st.lists(FILES, min_size=10, max_size=10), data=st.data())
+@FEW
+def test_the_chosen_places_and_nothing_else(
+    helm: Helm, tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("chart")
+    files = {f"templates/{i}.yaml": text for i, text in enumerate(texts)}
+    files |= {"templates/_helpers.tpl": HELPERS, "values.yaml": f"image: {WEB}\n"}
+    plain = render(helm, folder, files)
+    chosen = [use for use in plain.images() if data.draw(st.booleans())]
+    pinned = render(helm, folder, with_pins(files, plain, chosen))
+
+    assert pinned.text.replace(f"@{DIGEST}", "") == plain.text
+    assert pinned.text.count(DIGEST) == len(chosen)
+    keys = {use.key for use in chosen}
+    assert [use.image for use in pinned.images()] == [
+        f"{use.image}@{DIGEST}" if use.key in keys else use.image for use in plain.images()
+    ]
+
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  containers:\n"
+
+
+def test_an_alias_and_a_merged_map(helm: Helm, tmp_path: Path) -> None:
+    text = f"x: &image {WEB}\ny: &map {{image: {WEB}}}\n{POD}    - image: *image\n    - <<: *map\n"
+    files = {"templates/a.yaml": text}
+    plain = render(helm, tmp_path, files)
+    pinned = render(helm, tmp_path, with_pins(files, plain, plain.images()))
+    assert pinned.text == plain.text.replace("- image: *image", f"- image: {WEB}@{DIGEST}").replace(
+        f"{{image: {WEB}}}", f"{{image: {WEB}@{DIGEST}}}"
+    )
+
+
+def test_a_template_that_includes_the_file_gets_its_text_as_it_was(helm: Helm, tmp_path: Path) -> None:
+    hashes = '{{ include (print $.Template.BasePath "/a.yaml") . | sha256sum }}'
+    files = {
+        "templates/a.yaml": f"{POD}    - image: {WEB}\n",
+        "templates/b.yaml": f"kind: ConfigMap\napiVersion: v1\nmetadata: {{name: x}}\ndata: {{hash: {hashes}}}\n",
+    }
+    plain = render(helm, tmp_path, files)
+    pinned = render(helm, tmp_path, with_pins(files, plain, plain.images()))
+    assert pinned.text == plain.text.replace(WEB, f"{WEB}@{DIGEST}")
+
+
+def test_named_templates_win_and_lose_as_before(helm: Helm, tmp_path: Path) -> None:
+    """Of two named templates with one name, Helm takes that of the file that it parses last."""
+    own = '{{ define "who" }}%s{{ end }}'
+    files = {
+        f"templates/{name}.yaml": own % name + f'{POD}    - image: {WEB}\n      name: {{{{ include "who" . }}}}\n'
+        for name in ("a", "B", "sub/c", "z")
+    }
+    plain = render(helm, tmp_path, files)
+    for use in plain.images():
+        pinned = render(helm, tmp_path, with_pins(files, plain, [use]))
+        assert pinned.text.replace(f"@{DIGEST}", "") == plain.text
+
+
+@pytest.mark.parametrize("now", [f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}", WEB])
+def test_what_values_may_make_of_it_is_pinned_too(helm: Helm, tmp_path: Path, now: str) -> None:
+    """A Job keeps its digest while the same value gives others a new one, with its tag or without."""
+    beside = f"    - args: ['{WEB}']\n      image: side:1\n"
+    text = f"{POD}{beside}    - image: {{{{ .Values.image }}}}\n      name: {WEB}\n"
+    files = {"templates/a.yaml": text, "values.yaml": f"image: {WEB}\n"}
+    plain = render(helm, tmp_path, files)
+    _, use = plain.images()
+    pin = locate(use, plain.documents, f"{WEB}@{DIGEST}")
+    assert pin is not None
+    forms = (f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}")
+    changed = pinned_template("templates/a.yaml", text, [pin._replace(may_become=forms)])
+    pinned = render(helm, tmp_path, {"templates/a.yaml": changed, "values.yaml": f"image: {now}\n"})
+    assert pinned.text == plain.text.replace(f"- image: {WEB}", f"- image: {WEB}@{DIGEST}")
