@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import __version__, lifeline
 from helmpin.env import debugging
-from helmpin.errors import HelmFailed, HelmPinError, UsageError
+from helmpin.errors import HelmPinError, OperationFailed, UsageError
 
 if TYPE_CHECKING:
     from helmpin.arguments import Given
@@ -323,18 +323,15 @@ def _stopped(why: str, status: int) -> int:
 def _unforeseen(error: Exception) -> tuple[str, int]:
     """The message and exit status for what nothing else explains."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HelmFailed(
-            "no space left to write",
-            where=str(error.filename or os.environ.get("TMPDIR") or "/tmp"),
-            why=error.strerror or str(error),
-            todo="free some space there",
-        ).message(), HelmFailed.exit_status
+        where = str(error.filename or os.environ.get("TMPDIR") or "/tmp")
+        full = OperationFailed("cannot write a file", where=where, why=error.strerror or str(error))
+        return full.message(), full.exit_status
     if isinstance(error, RecursionError):
-        return "the chart, its values or an answer is nested too deeply to be read", HelmFailed.exit_status
+        return "the chart, its values or an answer is nested too deeply to be read", 1
     return (
         f"internal error: {type(error).__name__}: {error}\n"
         "  next  run it again with --debug and report what it prints; helm history shows whether the cluster was changed"
-    ), HelmFailed.exit_status
+    ), 1
 
 
 def _report(message: str, status: int) -> int:

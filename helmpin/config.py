@@ -83,7 +83,7 @@ def read(
     stdin: where --registry-password-stdin reads the password, to its end; None for standard input.
     Raises UsageError, naming where the bad value stands.
     """
-    path = (folder or Path.cwd()) / FILE
+    path = (folder or _here()) / FILE
     sources = _Sources(options, environ, path, _file(path))
     mutable, where = sources("mutable")
     if mutable not in (None, "pin", "refuse"):
@@ -96,6 +96,13 @@ def read(
         _switch(*sources("pull-secrets")),
         _registry(sources, stdin),
     )
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was removed, and what is looked for in it with it
+        return Path()
 
 
 def _registry(sources: _Sources, stdin: BinaryIO | None) -> RegistrySettings:

@@ -36,6 +36,10 @@ class HelmFailed(HelmPinError):
     """Helm or the cluster failed; `why` has Helm's own message. Exit status 1."""
 
 
+class OperationFailed(HelmPinError):
+    """This machine failed: a full disk, a closed stream, a program that does not start. Trying in another way is of no use."""
+
+
 class UsageError(HelmPinError):
     """The command line, the environment or .helm-pin.yaml is invalid. Exit status 2."""
 

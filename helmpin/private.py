@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from helmpin import lifeline
-from helmpin.errors import HelmFailed
+from helmpin.errors import OperationFailed
 
 PREFIX = "helm-pin-run-"
 _made: dict[Path, int] = {}
@@ -27,7 +27,7 @@ class Folder:
     """A new folder. As a context manager it goes with the block, else with this object, and with the command at the latest."""
 
     def __init__(self) -> None:
-        """Raises HelmFailed."""
+        """Raises OperationFailed."""
         _begin()
         self.path = _make()
 
@@ -47,7 +47,7 @@ class Folder:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file that only this user can read. Raises HelmFailed."""
+    """Write a file that only this user can read. Raises OperationFailed."""
     data = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     with explained(path.parent):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -57,11 +57,11 @@ def write(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Raises HelmFailed for a folder that takes no files."""
+    """Raises OperationFailed for a folder that takes no files."""
     try:
         yield
     except OSError as error:
-        raise HelmFailed(
+        raise OperationFailed(
             "cannot write temporary files",
             where=str(folder),
             why=error.strerror or str(error),

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 
-from helmpin.errors import HelmFailed
+from helmpin.errors import OperationFailed
 
 
 class _Stream(io.FileIO):
@@ -37,7 +37,7 @@ class _Output(_Stream):
             raise
         except OSError as error:
             self.failed = True
-            raise HelmFailed("cannot write to standard output", why=error.strerror or str(error)) from None
+            raise OperationFailed("cannot write to standard output", why=error.strerror or str(error)) from None
 
 
 class _Messages(_Stream):

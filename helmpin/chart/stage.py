@@ -170,7 +170,7 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     helm4 = bool(repository) and helm.version >= (4, 0, 0)
     # as helm asks it: an empty name is not the current directory. In Helm 4 --repo wins over what lies here
     if os.path.exists(chart) and not helm4:  # noqa: PTH110
-        return _local(source, helm, Path(chart).absolute())
+        return _local(source, helm, _absolute(chart))
     if not repository and chart.startswith(("/", ".")):
         raise HelmFailed("chart not found", where=chart, why="there is no such file or directory")
     pulled = directory / "pulled"
@@ -182,6 +182,13 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
         caches = [f"--repository-cache={directory}/indexes", f"--content-cache={pulled}"] if helm4 else []
         helm.run(["show", "chart", *source.flags, *(caches or [f"--repository-cache={pulled}"]), "--", chart])
     return _archive(next(file for file in pulled.rglob("*") if file.is_file() and file.suffix != ".prov"), chart)
+
+
+def _absolute(chart: str) -> Path:
+    try:
+        return Path(chart).absolute()
+    except FileNotFoundError:
+        raise HelmFailed("chart not found", where=chart, why="the working directory was removed") from None
 
 
 def _local(source: ChartSource, helm: Helm, path: Path) -> Tree:

@@ -42,7 +42,8 @@ class Document(NamedTuple):
     def objects(self) -> list[Any]:
         """The objects in it, those of a List one by one. Raises HelmFailed when it is not YAML."""
         where = self.source or "the post-renderer's output"
-        loaded = kube_yaml.read_all(self.text, what="the chart renders something that is not YAML", where=where)
+        text = self.text.encode(errors="replace")  # a comment may hold bytes that are not UTF-8, as surrogates here
+        loaded = kube_yaml.read_all(text.decode(), what="the chart renders something that is not YAML", where=where)
         out: list[Any] = []
         for item in loaded:
             is_list = isinstance(item, dict) and item.get("kind") == "List" and isinstance(item.get("items"), list)

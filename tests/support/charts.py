@@ -27,3 +27,12 @@ class MakeChart:
         destination.mkdir(exist_ok=True)
         self._helm.run(["package", str(chart), "--destination", str(destination), "--version", version])
         return destination / f"{chart.name}-{version}.tgz"
+
+
+def write_chart(folder: Path, template: str, values: str = "") -> Path:
+    """A chart of one template."""
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {folder.name}\nversion: 1.0.0\n")
+    (folder / "values.yaml").write_text(values)
+    (folder / "templates/all.yaml").write_text(template)
+    return folder

@@ -1,0 +1,252 @@
+"""What goes wrong around a deployment: its streams, other people, the API server afterwards, and helm itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.devtools.cluster import Cluster
+from tests.support.app import App, app, eventually
+from tests.support.interruptions import Running, running
+from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm
+
+HOOK = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: slow, annotations: {helm.sh/hook: "pre-install,pre-upgrade"}}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: a, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]
+"""
+LATER = """\
+#!/bin/sh
+# The real helm; and something else when it has upgraded.
+[ ! -e "$GONE" ] || export KUBECONFIG=/nowhere
+"$REAL" "$@"
+status=$?
+[ "$1 $2" != 'upgrade app' ] || eval "$THEN"
+exit $status
+"""
+
+
+@pytest.fixture
+def one(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
+    return app(in_cluster, cluster.registry, unique, tmp_path)
+
+
+def shell(one: App, script: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a script with helm as $0 and the chart as $1."""
+    command = ["bash", "-c", script, str(one.machine.helm_binary), str(one.chart)]
+    return subprocess.run(command, env=dict(one.machine.env), capture_output=True, timeout=60)
+
+
+def rows(one: App) -> list[dict[str, Any]]:
+    return list(json.loads(one.machine.helm("history", "app", "-o", "json")))
+
+
+class TestStreams:
+    """The release is deployed and read back, and the exit status is plain helm's, whatever becomes of what helm prints."""
+
+    @whichever_helm
+    @pytest.mark.parametrize(
+        "how", ["| true", "2>&1 | true", ">/dev/full", ">&-", "2>&-", "2>/dev/full", "<&- >&- 2>&-"]
+    )
+    def test_end_with_the_release(self, one: App, how: str) -> None:
+        (one.chart / "templates/hook.yaml").write_text(HOOK)
+        run = '"$0" {} upgrade --install {} "$1" ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
+        plain = shell(one, run.format("", "plain"))
+        for _ in "12":
+            pinned = shell(one, run.format("pin", "app"))
+            assert pinned.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
+        assert [row["status"] for row in rows(one)] == ["superseded", "deployed"]
+        assert one.verify("--no-registry")[1]["record"]["verdict"] == "ok"
+        if "2>" not in how:
+            assert b"Revision 2: 1 image pinned by digest" in pinned.stderr
+
+    def test_bytes_come_through(self, one: App) -> None:
+        notes = b'caf\xe9 \xff\xfe\n{{ repeat 9000000 "x" }}\n'
+        (one.chart / "templates/NOTES.txt").write_bytes(notes)
+        pinned = shell(one, '"$0" pin upgrade --install app "$1"')
+        one.machine.helm("uninstall", "app")
+        plain = shell(one, '"$0" upgrade --install app "$1"')
+        undated = [[line for line in done.stdout.splitlines() if b"DEPLOYED:" not in line] for done in (plain, pinned)]
+        assert pinned.returncode == 0, pinned.stderr[-1000:]
+        assert undated[0] == undated[1]
+        assert b"caf\xe9 \xff\xfe" in pinned.stdout and b"x" * 9_000_000 in pinned.stdout
+
+
+class TestOtherPeople:
+    @pytest.mark.parametrize("values", [[], ["--set=replicas=2"]], ids=["no values", "values"])
+    @pytest.mark.parametrize(
+        ("what", "told"),
+        [
+            (["upgrade", "app", "CHART"], "revision 2 was made by somebody else while this ran"),
+            (["uninstall", "app"], "release app was uninstalled by somebody else while this ran"),
+        ],
+        ids=["upgrade", "uninstall"],
+    )
+    def test_who_come_while_it_plans(self, one: App, what: list[str], told: str, values: list[str]) -> None:
+        one.deploy()
+        with planning(one, "upgrade", "--install", "app", *values) as (run, go_on):
+            one.machine.helm(*[str(one.chart) if word == "CHART" else word for word in what])
+            go_on()
+            run.end()
+        assert f"Error: {told}; nothing was deployed\n" in run.said
+        assert "next  run it again" in run.said
+        assert run.process.returncode == 1
+        left = json.loads(one.machine.helm("list", "-o", "json"))
+        assert [row["revision"] for row in left] == (["2"] if what[0] == "upgrade" else [])
+
+    def test_who_install_it_meanwhile(self, one: App) -> None:
+        with planning(one, "upgrade", "--install", "app") as (run, go_on):
+            one.machine.helm("install", "app", one.chart)
+            go_on()
+            run.end()
+        assert "Error: revision 1 was made by somebody else while this ran; nothing was deployed\n" in run.said
+        assert [row["revision"] for row in rows(one)] == [1]
+
+    def test_who_come_right_after(self, one: App, tmp_path: Path) -> None:
+        """The revision of this command is read back, not the latest."""
+        one.deploy()
+        done = then(one, tmp_path, f'"$REAL" upgrade app {one.chart} >&2; "$REAL" upgrade app {one.chart} >&2')
+        assert done.status == 0, done.stderr
+        assert "Revision 2: 1 image pinned by digest" in done.stderr
+        assert "Note: revision 4 (deployed) was made by somebody else since." in done.stderr
+
+    def test_after_whom_nothing_is_left_of_it(self, one: App, tmp_path: Path) -> None:
+        one.deploy()
+        other = f'"$REAL" upgrade app {one.chart} --history-max=1 >&2'
+        done = then(one, tmp_path, f"{other}; {other}")
+        assert done.status == 4
+        assert "the revision that this command made is not in the history of release app" in done.stderr
+        assert "the latest is revision 4 (deployed), made by somebody else" in done.stderr
+
+
+def test_an_api_server_that_is_gone_afterwards(one: App, tmp_path: Path) -> None:
+    """First what is known: it is deployed."""
+    one.deploy()
+    done = then(one, tmp_path, 'touch "$GONE"')
+    assert done.status == 1
+    assert "Error: Revision 2 is deployed, not verified: " in done.stderr
+    assert "next  helm pin verify app does it later" in done.stderr
+    assert [row["status"] for row in rows(one)] == ["superseded", "deployed"]
+    assert one.machine.pin("verify", "app", "--no-registry").status in (0, 4)
+
+
+class TestHelmFails:
+    """The state and the way on, from what helm has stored."""
+
+    def upgrade(self, one: App, *flags: str) -> Finished:
+        done = one.machine.pin("upgrade", "app", one.chart, *flags)
+        assert done.status == 1, done.stderr
+        assert "Error: helm upgrade failed; see its output above" in done.stderr
+        return done
+
+    def test_on_a_field_that_another_manages(self, one: App) -> None:
+        one.deploy()
+        one.machine.kubectl("set", "image", "deployment/app", f"app={one.image()}-hotfix")
+        one.push("B")
+        if not one.machine.helm4:  # no server-side apply, no conflict
+            one.deploy()
+            return
+        done = self.upgrade(one)
+        assert "why   revision 2 is failed" in done.stderr
+        assert "add --force-conflicts to take them over" in done.stderr
+        one.deploy("--force-conflicts")
+
+    def test_on_a_field_that_cannot_change(self, one: App) -> None:
+        one.deploy()
+        template = one.chart / "templates/deployment.yaml"
+        template.write_text(
+            template.read_text()
+            .replace("labels: {app:", "labels: {more: label, app:")
+            .replace("matchLabels: {app:", "matchLabels: {more: label, app:")
+        )
+        assert "delete the object that cannot be changed" in self.upgrade(one).stderr
+
+    def test_on_a_release_that_is_too_long(self, one: App) -> None:
+        one.deploy()
+        (one.chart / "noise").write_bytes(random.Random(0).randbytes(900_000))
+        done = self.upgrade(one)
+        assert "why   no revision was stored" in done.stderr
+        assert "a Secret takes 1048576" in done.stderr
+        assert "of them are helm-pin's record" in done.stderr
+
+    def test_on_a_release_that_another_holds(self, one: App) -> None:
+        one.deploy()
+        one.rewrite(1, lambda stored: stored["info"].update(status="pending-upgrade"))
+        one.machine.kubectl("label", "secret", "sh.helm.release.v1.app.v1", "status=pending-upgrade", "--overwrite")
+        done = self.upgrade(one)
+        assert "revision 1 is pending-upgrade: if no other helm is at work on it" in done.stderr
+
+
+def test_a_second_signal_kills_a_helm_that_does_not_end(one: App, tmp_path: Path) -> None:
+    one.deploy()
+    arguments = ["pin", "upgrade", "app", str(one.chart), "--set=nodeSelector.there=nowhere", "--wait"]
+    with running(one.machine, tmp_path / "scratch", arguments) as run:
+        inner = eventually_found(lambda: run.inner("upgrade"))
+        eventually(lambda: rows(one)[-1]["status"] == "pending-upgrade")
+        os.kill(inner.pid, signal.SIGSTOP)
+        run.signal("helm-pin", signal.SIGTERM)
+        time.sleep(0.2)
+        run.signal("helm-pin", signal.SIGTERM)
+        run.end(15)
+    assert "Stopping: waiting for helm to end what it has begun. Once more kills it." in run.said
+    assert "Stopped: revision 2 is pending-upgrade: Preparing upgrade." in run.said
+
+
+def eventually_found(what: Callable[[], Any]) -> Any:
+    eventually(lambda: what() is not None)
+    return what()
+
+
+@contextmanager
+def planning(one: App, *arguments: str) -> Iterator[tuple[Running, Callable[[], None]]]:
+    """A helm pin that waits for a registry, and what has the registry answer."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Registry(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.set()
+            go_on.wait(60)
+            self.send_response(200)
+            self.send_header("Docker-Content-Digest", f"sha256:{'a' * 64}")
+            self.send_header("Content-Type", "application/vnd.oci.image.index.v1+json")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        more = "{{ with .Values.slow }}\napiVersion: v1\nkind: Pod\nmetadata: {name: more}\n"
+        more += "spec: {containers: [{name: a, image: {{ . }}}]}\n{{ end }}"
+        (one.chart / "templates/more.yaml").write_text(more)
+        slow = [f"--set=slow=127.0.0.1:{server.server_port}/x:1", "--registry-timeout=60s"]
+        with running(one.machine, one.chart.parent / "scratch", ["pin", *arguments, str(one.chart), *slow]) as run:
+            assert asked.wait(30)
+            yield run, go_on.set
+        server.shutdown()
+
+
+def then(one: App, folder: Path, what: str) -> Finished:
+    """`helm pin upgrade app`, with something that happens right after helm has deployed."""
+    (folder / "helm").write_text(LATER)
+    (folder / "helm").chmod(0o755)
+    more = {"REAL": str(one.machine.helm_binary), "HELM_BIN": str(folder / "helm"), "THEN": what}
+    machine = one.machine.with_env(GONE=str(folder / "gone"), **more)
+    return machine.run(CHECKOUT / "bin/helm-pin", "upgrade", "app", one.chart)

@@ -1,0 +1,135 @@
+"""Bytes and pipes: what helm prints comes through as it is, and standard output may be closed, full, slow, or without a reader."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.devtools import images
+from tests.support.charts import write_chart
+from tests.support.registry_servers import Server
+from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
+
+LATIN_1_CRD = b"""\
+# caf\xe9 \xff\xfe
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.example.com}
+spec:
+  group: example.com
+  names: {kind: Thing, plural: things}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, properties: {image: {type: string}}}}
+"""
+COMMANDS = [
+    ["--version"],
+    ["--help"],
+    ["template", "x", "CHART"],
+    ["plan", "x", "CHART", "-o", "json"],
+    ["lint", "CHART"],
+]
+
+
+@pytest.fixture
+def chart(tmp_path: Path, registry: Server, unique: str) -> Path:
+    """Six hundred pods of one image, some 80 KB."""
+    digest = images.push(registry.host, unique, "latest", "A")
+    assert digest
+    pods = "{{ range until 600 }}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: 'p{{ . }}'}\n"
+    pods += "spec: {containers: [{name: a, image: '{{ $.Values.image }}'}]}\n{{ end }}"
+    return write_chart(tmp_path / "many", pods, f"image: {registry.host}/{unique}:latest\n")
+
+
+def shell(machine: Workstation, script: str, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+    """Run a script, with helm as $0."""
+    command = ["bash", "-o", "pipefail", "-c", script, machine.helm_binary, *arguments]
+    return subprocess.run([str(part) for part in command], env=machine.env, capture_output=True, timeout=60)
+
+
+def with_chart(command: list[str], chart: Path) -> list[str]:
+    return [str(chart) if word == "CHART" else word for word in command]
+
+
+@whichever_helm
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c[0])
+class TestStandardOutput:
+    def test_a_full_one_is_an_error(self, workstation: Workstation, chart: Path, command: list[str]) -> None:
+        done = shell(workstation, '"$0" pin "$@" >/dev/full', *with_chart(command, chart))
+        assert b"Error: cannot write to standard output\n  why   No space left on device\n" in done.stderr
+        assert done.returncode in (1, 3)  # lint has found something as well
+        assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+
+    def test_a_closed_one_is_an_error(self, workstation: Workstation, chart: Path, command: list[str]) -> None:
+        """Where it comes closed, that is: a program that is written in Go opens it for what it starts."""
+        machine = workstation.with_env(HELM_BIN=str(workstation.helm_binary))
+        done = shell(machine, '"$1/bin/helm-pin" "${@:2}" >&-', CHECKOUT, *with_chart(command, chart))
+        assert b"Error: cannot write to standard output\n  why   Bad file descriptor\n" in done.stderr
+        assert done.returncode in (1, 3)
+        assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+
+    def test_one_without_a_reader_ends_it_quietly(
+        self, workstation: Workstation, chart: Path, command: list[str]
+    ) -> None:
+        """As it ends helm: 128 and SIGPIPE."""
+        machine = workstation.with_env(HELM_BIN=str(workstation.helm_binary))
+        here, there = os.pipe()
+        os.close(here)
+        try:
+            done = subprocess.run(
+                [CHECKOUT / "bin/helm-pin", *with_chart(command, chart)], env=machine.env, stdout=there, stderr=-1
+            )
+        finally:
+            os.close(there)
+        assert (done.returncode, done.stderr) == (141, b"")
+
+    def test_messages_that_cannot_be_written_are_no_failure(
+        self, workstation: Workstation, chart: Path, command: list[str]
+    ) -> None:
+        machine = workstation.with_env(HELM_BIN=str(workstation.helm_binary))
+        whole = shell(machine, '"$1/bin/helm-pin" "${@:2}"', CHECKOUT, *with_chart(command, chart))
+        for how in ("2>/dev/full", "2>&-", "2> >(true)"):
+            done = shell(machine, f'"$1/bin/helm-pin" "${{@:2}}" {how}', CHECKOUT, *with_chart(command, chart))
+            assert (done.returncode, done.stdout) == (whole.returncode, whole.stdout), how
+
+
+def test_head_takes_a_line(workstation: Workstation, chart: Path) -> None:
+    done = shell(workstation, '"$0" pin template x "$1" | head -1; echo "${PIPESTATUS[@]}"', chart)
+    assert done.stdout == b"---\n141 0\n"
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_slow_reader_of_a_pipe_that_does_not_block(workstation: Workstation, chart: Path) -> None:
+    """As node.js leaves it for those who share its pipes."""
+    block = "import os, sys; os.set_blocking(1, False); os.execvp(sys.argv[1], sys.argv[1:])"
+    slow = 'python3 -c "$1" "$0" pin template x "$2" | (sleep 3; cat)'
+    done = shell(workstation, slow, block, chart)
+    assert (done.returncode, done.stdout.count(b"kind: Pod")) == (0, 600), done.stderr
+
+
+def test_bytes_that_are_not_utf8(workstation: Workstation, tmp_path: Path) -> None:
+    chart = write_chart(tmp_path / "crd", "")
+    (chart / "crds").mkdir()
+    (chart / "crds/things.yaml").write_bytes(LATIN_1_CRD)
+    plain = shell(workstation, '"$0" template x "$1" --include-crds', chart)
+    pinned = shell(workstation, '"$0" pin template x "$1" --include-crds', chart)
+    assert b"caf\xe9 \xff\xfe" in plain.stdout
+    assert (pinned.returncode, pinned.stdout.rstrip()) == (0, plain.stdout.rstrip()), pinned.stderr
+
+
+def test_a_line_of_nine_megabytes(workstation: Workstation, tmp_path: Path) -> None:
+    line = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: long}\ndata: {x: '{{ repeat 9000000 \"y\" }}'}\n"
+    chart = write_chart(tmp_path / "long", line)
+    done = shell(workstation, '"$0" pin template x "$1"', chart)
+    assert (done.returncode, done.stdout.count(b"y" * 9_000_000)) == (0, 1), done.stderr
+
+
+def test_no_standard_input(workstation: Workstation, chart: Path) -> None:
+    done = shell(workstation, '"$0" pin template x "$1" <&-', chart)
+    assert (done.returncode, done.stdout.count(b"kind: Pod")) == (0, 600), done.stderr
