@@ -73,7 +73,7 @@ def _known(name: str, flags: Mapping[str, Flag]) -> Flag:
         close = [f for f in flags if f.startswith("--") and f.startswith(name[:6])] if name.startswith("--") else []
         raise UsageError(
             f"unknown flag: {name}",
-            why="neither helm-pin nor this helm has it",
+            why="not a flag of this helm-pin command, nor one of helm's that it passes on",
             todo=f"did you mean {' or '.join(get_close_matches(name, close, 3, 0))}?" if close else "see --help",
         )
     return flags[name]

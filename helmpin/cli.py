@@ -137,6 +137,7 @@ REGISTRY_OPTIONS = (
     ),
     Option("--pull-secrets", "switch", "use the namespace's imagePullSecrets for registries too", setting=True),
 )
+_ANY_NAMESPACE = tuple(option for option in REGISTRY_OPTIONS if option.name != "--pull-secrets")
 _OUTPUT = Option(
     "--output", "value", "how to print: table, json or yaml", "FORMAT", "-o", ("table", "json", "yaml"), "table"
 )
@@ -167,8 +168,8 @@ COMMANDS: dict[str, Command] = {
         "Then helm rollback runs with your flags, and the new revision and the cluster are read back and compared.",
         ("rollback",),
         (
-            Option("--verify", "switch", "check before, read back after; refuse what cannot be vouched for"),
-            Option("--allow-unverified", "switch", "with --verify: go on although the target has no usable record"),
+            Option("--verify", "switch", "check before, read back after; refuse what cannot be verified"),
+            Option("--allow-unverified", "switch", "with --verify: continue although the target has no usable record"),
             *REGISTRY_OPTIONS,
         ),
         (1, 2),
@@ -177,8 +178,8 @@ COMMANDS: dict[str, Command] = {
         "RELEASE [flags]",
         "show the revisions with their digest sets and what changed",
         "Each revision as helm history shows it, with how many of its images are pinned, its digest set, and what changed since\n"
-        "the revision before. Revisions that helm-pin did not make are shown as such.",
-        ("history",),
+        "the revision before. Revisions that helm-pin did not make are marked.",
+        (),
         (_OUTPUT, Option("--max", "value", "the most revisions to show (default 256)", "N")),
         (1, 1),
     ),
@@ -186,9 +187,10 @@ COMMANDS: dict[str, Command] = {
         "RELEASE [flags]",
         "check that what runs is what was recorded",
         "Five checks, each with its verdict: the record, the stored manifest, the registry, the live workloads, the pods.\n"
-        "The exit status is 4 when one failed, and 1 when the cluster would not show something; a registry that does not\n"
-        "answer is told and is no failure.",
-        ("status",),
+        "A release without a record whose every image has a digest is verified against its own manifest. The exit status is 4\n"
+        "when a check failed, and 1 when the cluster did not show something; a registry that does not answer is reported and is\n"
+        "no failure.",
+        (),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
             _OUTPUT,
@@ -204,7 +206,7 @@ COMMANDS: dict[str, Command] = {
         "Reads every release of the namespace (or of all, with -A) in one pass and compares record, specs and running pods.\n"
         "With several contexts it also shows each release side by side. The exit status is 4 on drift (see --fail-on), and 1\n"
         "when something could not be read.",
-        ("status",),
+        (),
         (
             Option("--all-namespaces", "switch", "every namespace", short="-A"),
             Option("--context", "list", "a kubeconfig context; several are compared side by side (repeatable)", "NAME"),
@@ -220,14 +222,15 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--fail-on",
                 "list",
-                "what makes the exit status 4: drift, unpinned, unmanaged, mixed, unknown, different, none (default drift)",
+                "what makes the exit status 4 (default drift): drift, unpinned, unmanaged, pinned-elsewhere, mixed, unknown, "
+                "different, none",
                 "KIND",
             ),
             Option(
                 "--to", "value", "write there, not to standard output: a file, or the URL of a Pushgateway", "FILE|URL"
             ),
             Option("--registry", "switch", "also ask the registry whether it still has every digest"),
-            *REGISTRY_OPTIONS,
+            *_ANY_NAMESPACE,
         ),
         (0, 0),
     ),
@@ -432,6 +435,18 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
     return values
 
 
+def refuse_registry_flags(request: Request, when: str) -> None:
+    """Raise UsageError for a flag about registries on a command line that asks none. Settings of the environment and of the file
+    are for all commands."""
+    given = [o.name for o in REGISTRY_OPTIONS if request.options.get(o.name.removeprefix("--"))]
+    if given:
+        raise UsageError(
+            f"{given[0]} has no effect {when}",
+            why=f"helm pin {request.command} asks no registry then",
+            todo=f"leave out {', '.join(given)}",
+        )
+
+
 def _reads_stdin(flag: Given) -> bool:
     """Whether helm's own flag reads standard input: `--values -`, `--set-file name=-`."""
     return flag.name in ("--values", "--set-file") and any(
@@ -472,7 +487,12 @@ def command_help(name: str) -> str:
         else ""
     )
     passes = " and ".join(f"helm {which}" for which in command.helm)
+    helms = (
+        f"Every flag of {passes} works too (helm {command.helm[0]} --help)."
+        if command.helm
+        else "Helm's global flags for the cluster work too (-n, --kube-context, --kubeconfig, --debug, …)."
+    )
     return (
         f"{command.summary[0].upper()}{command.summary[1:]}.\n\n{command.about}\n\nUsage:\n  helm pin {name} {command.usage}\n\n"
-        f"Flags:\n{flags}\n\nEvery flag of {passes} works too (helm {command.helm[0]} --help).{settings}"
+        f"Flags:\n{flags}\n\n{helms}{settings}"
     )

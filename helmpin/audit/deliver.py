@@ -10,8 +10,8 @@ from typing import Any
 from helmpin.errors import HelmFailed
 
 SECONDS = 30
-"""How long a server may take."""
-INSTEAD = "give --to a place that takes it, or leave it out: the report is printed then"
+"""How long a server may take to answer."""
+INSTEAD = "give --to a place that accepts it, or leave it out: then the report is printed"
 
 
 def deliver(text: str, to: str) -> None:
@@ -56,5 +56,5 @@ def _put(text: str, url: str) -> None:
         why = str(error).partition(": ")[2] or str(error)  # before it stands a Python object
         raise HelmFailed("the report cannot be sent", where=shown, why=why, todo=INSTEAD) from None
     if answer.status >= 300:
-        said = answer.data[:300].decode(errors="replace").strip()
-        raise HelmFailed("the report was not taken", where=shown, why=f"HTTP {answer.status}: {said}", todo=INSTEAD)
+        words = answer.data[:300].decode(errors="replace").strip()
+        raise HelmFailed("the report was not accepted", where=shown, why=f"HTTP {answer.status}: {words}", todo=INSTEAD)

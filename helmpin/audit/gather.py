@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl, Objects, Resource
 from helmpin.pin import storage
-from helmpin.pin.live import Object, identity, with_images
+from helmpin.pin.live import Object, identity
 from helmpin.pin.storage import Revision
 from helmpin.pin.verify import RESOURCES
 
@@ -19,7 +20,7 @@ Key = tuple[str, str]
 Kind = tuple[str, str]
 """(apiVersion, kind)."""
 SETTLED = "owner=helm,status!=superseded"
-"""The stored revisions that say what is deployed, or what became of the last attempt."""
+"""The stored revisions that show what is deployed, or how the last attempt ended."""
 
 
 class Snapshot(NamedTuple):
@@ -42,7 +43,9 @@ class Snapshot(NamedTuple):
     unseen: frozenset[tuple[str, str, str]]
     """(namespace, apiVersion, kind) of what could not be read, namespace '' for all."""
     releases_read: bool
-    """Whether the stored revisions could be read."""
+    """Whether the stored revisions could be listed."""
+    unreadable: Mapping[Key, str] = MappingProxyType({})
+    """Why the manifest of a release's deployed revision cannot be read."""
 
     def find(self, stored: Object, namespace: str) -> Object | None:
         """The live counterpart of a stored object of a release in a namespace."""
@@ -58,8 +61,8 @@ class Snapshot(NamedTuple):
 def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -> Snapshot:
     """Read a context: its current namespace, or all.
 
-    own_namespace: the namespace that the context itself names, not the one that helm was told. Raises HelmFailed when releases are
-    not kept in the API.
+    own_namespace: the namespace that the context itself names, not the one that helm was given. Raises HelmFailed when releases
+    are not kept in the API.
     """
     kind = storage.stored_as()
     if not kind:
@@ -78,9 +81,9 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
     mine = None if everywhere else kubectl.namespace
     answers = kubectl.lists([stored, *RESOURCES.values()], mine)
     decoded = storage.decoded(answers[stored].items)
-    revisions = _by_release(decoded.found)
+    revisions = _by_release([*decoded.found, *decoded.unreadable])
     deployed = [chosen for some in revisions.values() if (chosen := _deployed(some))]
-    wanted = {(r.namespace, r.stored.release): with_images(r.stored.manifest) for r in deployed}
+    wanted, unreadable = stored_objects(deployed)
     read = [((mine or "", kind), answers[resource]) for kind, resource in RESOURCES.items()]
     read += _elsewhere(kubectl, wanted, mine)
     population = [item for _, answer in read for item in answer.items]
@@ -96,7 +99,21 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
         tuple(dict.fromkeys((*errors, *decoded.unread))),
         frozenset((namespace, *kind) for (namespace, kind), answer in read if answer.errors),
         not answers[stored].errors,
+        unreadable,
     )
+
+
+def stored_objects(deployed: Iterable[Revision]) -> tuple[dict[Key, list[Object]], dict[Key, str]]:
+    """The objects with images of each release, and why those of some cannot be read."""
+    found: dict[Key, list[Object]] = {}
+    unreadable: dict[Key, str] = {}
+    for revision in deployed:
+        key = (revision.namespace, revision.stored.release)
+        try:
+            found[key] = revision.stored.objects()
+        except HelmFailed as error:
+            found[key], unreadable[key] = [], error.why
+    return found, unreadable
 
 
 def _by_release(revisions: Iterable[Revision]) -> dict[Key, list[Revision]]:
@@ -116,7 +133,7 @@ def _deployed(revisions: list[Revision]) -> Revision | None:
 def _elsewhere(
     kubectl: Kubectl, wanted: dict[Key, list[Object]], mine: str | None
 ) -> list[tuple[tuple[str, Kind], Objects]]:
-    """What the releases have besides: custom resources with pod templates, and objects in other namespaces than the audited one.
+    """What else the releases have: custom resources with pod templates, and objects in other namespaces than the audited one.
 
     Each kind is read once for each namespace that it is in, whatever the number of releases.
     """

@@ -1,4 +1,4 @@
-"""What an audit finds of each release: drift, images without digest, releases without record, tags that run as several digests."""
+"""What an audit finds of each release: drift, images without a digest, no record, tags that run as several digests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from helmpin.audit.gather import Snapshot
 from helmpin.errors import HelmPinError, VerificationFailed
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.pin import release
+from helmpin.pin import record_checks, release
 from helmpin.pin.digestset import DigestSet
 from helmpin.pin.live import (
     RELEASE_NAME,
@@ -20,17 +20,20 @@ from helmpin.pin.live import (
     name_of,
     slots,
 )
+from helmpin.pin.release import UNREADABLE
 from helmpin.pin.running import Pods, compare_pods, containers, reported
 from helmpin.pin.storage import Revision
-from helmpin.pin.verify import Registries, at_registry, settle_doubts
+from helmpin.pin.verify import Registries, askable, at_registry, settle_doubts
 
 DRIFT, UNPINNED, UNMANAGED, MIXED, UNKNOWN = "drift", "unpinned", "unmanaged", "mixed", "unknown"
+PINNED_ELSEWHERE = "pinned-elsewhere"
 KINDS = {
     DRIFT: "record, manifest, live specs, pods or (with --registry) the registry do not agree",
     UNPINNED: "an image has no digest",
     UNMANAGED: "the release has no record: helm-pin did not deploy it",
+    PINNED_ELSEWHERE: "the release has no record, but every image of its manifest has a digest",
     MIXED: "one tag runs as different digests on different pods",
-    UNKNOWN: "something cannot be told: pods that have not started, a node that reports no image, an object that may not be read",
+    UNKNOWN: "something is unknown: pods that have not started, a node that reports no image, an object that cannot be read",
 }
 """The kinds of finding, and what each means."""
 
@@ -58,7 +61,7 @@ class Release(NamedTuple):
     images: dict[str, str]
     """reference → digest, of the record; the image as written → its digest, or '', without one."""
     containers: int
-    """Running containers that are as recorded."""
+    """Containers that report the recorded digest."""
     findings: list[Finding]
     notes: tuple[str, ...]
 
@@ -103,38 +106,63 @@ def judge(snapshots: Iterable[Snapshot], registries: Registries | None) -> list[
             snapshot.context,
             [_finished(draft, snapshot, mixed, gone.get(id(draft), [])) for draft in some],
             mixed,
-            snapshot.unread,
+            (*snapshot.unread, *(draft.unreadable for draft in some if draft.unreadable)),
         )
         for snapshot, mixed, some in drafts
     ]
 
 
 class _Draft:
-    """A release that is being judged."""
+    """A release that is being judged. What is wrong with one release is a finding, and never ends the audit."""
 
     def __init__(self, revision: Revision, snapshot: Snapshot, pods: Pods) -> None:
         self.revision = revision
         self.key = (revision.namespace, revision.stored.release)
         self.record: DigestSet | None = None
+        self.pinned: DigestSet | None = None
+        """What to ask registries for: the record, or without one the digests of the manifest."""
         self.findings: list[Finding] = []
+        self.unreadable = ""
+        """Why the audit of this release is not complete, for the list of what could not be read."""
         self.uses: set[str] = set()
         self.seen = Seen()
         self.pods: list[Object] = []
+        self._judge_stored(snapshot.unreadable.get(self.key, ""))
         try:
-            uses = revision.stored.uses()
+            self._look(snapshot, pods)
+        except UNREADABLE as error:
+            self._cannot_judge(f"its live objects cannot be judged: {type(error).__name__}: {error}")
+
+    def _judge_stored(self, unreadable: str) -> None:
+        stored = self.revision.stored
+        try:
+            uses = stored.uses()
             self.uses = {use.image for use in uses}
-            self.record = revision.stored.record()
-        except VerificationFailed as error:
-            self.find(DRIFT, f"the record is not valid: {error.why}")
-        except HelmPinError as error:
-            self.find(UNKNOWN, f"the stored manifest cannot be read: {error.why}")
-        else:
-            if self.record is None:
-                self.find(UNMANAGED, "it has no digest record: helm-pin did not deploy it")
-            else:
-                for line in release.disagreements(self.record, revision.stored, uses):
+            self.record = self.pinned = stored.record()
+            if self.record is not None:
+                for line in release.disagreements(self.record, stored, uses):
                     self.find(DRIFT, line)
-        self._look(snapshot, pods)
+                return
+            self.pinned = record_checks.from_manifest(uses)
+        except VerificationFailed as error:
+            if record_checks.newer(stored.record_text):
+                self._cannot_judge(f"the record cannot be read: {error.why}; {error.todo}")
+            else:
+                self.find(DRIFT, f"the record is not valid: {error.why}")
+        except HelmPinError as error:
+            self._cannot_judge(f"{error.what}: {error.why}")
+        else:
+            if self.pinned:
+                self.find(PINNED_ELSEWHERE, "it has no record, but every image has a digest")
+            else:
+                self.find(UNMANAGED, "it has no digest record: helm-pin did not deploy it")
+        if unreadable and not self.unreadable:
+            self._cannot_judge(f"the stored manifest cannot be read: {unreadable}")
+
+    def _cannot_judge(self, why: str) -> None:
+        self.find(UNKNOWN, why)
+        if not self.revision.stored.problem:  # that one is on the list
+            self.unreadable = f"release {self.revision.namespace}/{self.revision.stored.release}: {why}"
 
     def find(self, kind: str, text: str) -> None:
         self.findings.append(Finding(kind, text))
@@ -142,20 +170,20 @@ class _Draft:
     def _look(self, snapshot: Snapshot, pods: Pods) -> None:
         number, status, namespace = self.revision.stored.revision, self.revision.status, self.revision.namespace
         if status != "deployed":
-            self.find(UNKNOWN, f"revision {number} is {status}: none is deployed")
+            self.find(UNKNOWN, f"revision {number} is {status}: no revision is deployed")
         if status not in ("deployed", "failed"):  # helm may be at work
             return
         pairs: list[tuple[Object, Object | None]] = []
         for item in snapshot.wanted[self.key]:
             now = snapshot.find(item, namespace)
             if now is None and snapshot.may_be_there(item, namespace):
-                self.find(UNKNOWN, f"{name_of(item)} was not seen, and not everything could be read")
+                self.find(UNKNOWN, f"{name_of(item)} was not found, but not everything could be read")
             else:
                 pairs.append((item, now))
         specs = compare_specs(pairs)
         if specs.at_admission:
             others = release.images_of(r.stored for r in snapshot.revisions[self.key] if r is not self.revision)
-            if status != "deployed":  # superseded ones are not read
+            if status != "deployed":  # superseded revisions are not read
                 others[""] = "left by an earlier revision, or changed at admission"
             specs = compare_specs(pairs, others)
         there = [(item, now) for item, now in pairs if now is not None]
@@ -184,7 +212,7 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], gone: list[
         for m in mixed
         if any(mine & set(some) for some in m.pods.values())
     ]
-    findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.silent)]
+    findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent)]
     latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
     return Release(
@@ -206,13 +234,13 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], gone: list[
 
 
 def _gone(drafts: list[_Draft], registries: Registries | None) -> dict[int, list[str]]:
-    """What the registries no longer have, or do not say, of each release."""
+    """What the registries no longer have of each release. What they do not answer becomes a finding."""
     if registries is None:
         return {}
-    recorded = [(draft, draft.record) for draft in drafts if draft.record]
+    known = [draft for draft in drafts if draft.pinned]
     found: dict[int, list[str]] = {}
-    answers = at_registry([record for _, record in recorded], registries)
-    for (draft, _), missing in zip(recorded, answers, strict=True):
+    answers = at_registry([askable(d.pinned, d.revision.stored, d.uses) for d in known if d.pinned], registries)
+    for draft, missing in zip(known, answers, strict=True):
         found[id(draft)] = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
         for reference, error in missing.silent:
             draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
@@ -220,10 +248,13 @@ def _gone(drafts: list[_Draft], registries: Registries | None) -> dict[int, list
 
 
 def _mixed(pods: list[Object]) -> list[Mixed]:
-    """The tags that run as more than one digest."""
+    """The tags that run as more than one digest, on pods that have not ended."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for pod in pods:
-        if pod["metadata"].get("deletionTimestamp"):
+        if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in (
+            "Succeeded",
+            "Failed",
+        ):
             continue
         for container in containers(pod):
             tagged = _tagged(container.image)
@@ -248,17 +279,17 @@ def _tagged(image: str) -> str:
 
 
 def without_records(snapshot: Snapshot) -> list[Release]:
-    """The releases of a context whose stored revisions may not be read, as the live objects tell them."""
+    """The releases of a context whose stored revisions cannot be listed, by the annotations of live objects."""
     by_release: dict[tuple[str, str], list[Object]] = defaultdict(list)
     for item in snapshot.population:
-        told = item["metadata"].get("annotations") or {}
-        if RELEASE_NAME in told:
-            by_release[told.get(RELEASE_NAMESPACE, ""), told[RELEASE_NAME]].append(item)
+        annotations = item["metadata"].get("annotations") or {}
+        if RELEASE_NAME in annotations:
+            by_release[annotations.get(RELEASE_NAMESPACE, ""), annotations[RELEASE_NAME]].append(item)
     out = []
     for (namespace, name), items in sorted(by_release.items()):
         images = {image: split(image)[2] or "" for item in items for image in slots(item).values()}
         charts = {(item["metadata"].get("labels") or {}).get("helm.sh/chart", "") for item in items} - {""}
-        findings = [Finding(UNKNOWN, "its stored revisions may not be read: only live objects were looked at")]
+        findings = [Finding(UNKNOWN, "its stored revisions cannot be listed: only live objects were looked at")]
         findings += [Finding(UNPINNED, f"{image} has no digest") for image, digest in images.items() if not digest]
         chart = min(charts, default="")
         out.append(Release(snapshot.context, namespace, name, 0, "", chart, "", "", images, 0, findings, ()))

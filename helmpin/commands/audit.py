@@ -11,7 +11,7 @@ from helmpin.audit.environments import side_by_side
 from helmpin.audit.gather import Snapshot, gather
 from helmpin.audit.judge import KINDS, Audit, judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
-from helmpin.cli import Request
+from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.kubectl import Kubectl, advice
 from helmpin.pin.verify import Registries
@@ -27,6 +27,8 @@ def run(request: Request) -> int:
     known = (*KINDS, DIFFERENT, "none")
     if unknown := sorted(fail_on - set(known)):
         raise UsageError(f"--fail-on does not know {unknown[0]!r}", todo=f"one of {', '.join(known)}")
+    if not request.options["registry"]:
+        refuse_registry_flags(request, "without --registry")
     registries = Registries(request.settings.registry) if request.options["registry"] else None
     output.progress("reading the releases and what runs …")
     try:
@@ -57,9 +59,11 @@ def run(request: Request) -> int:
     unread = {audit.context: audit.unread for audit in audits if audit.unread}
     if unread and "none" not in fail_on:
         places = ", ".join(filter(None, unread))
-        why = " ".join(line for lines in unread.values() for line in lines)
-        namespace = None if request.options["all-namespaces"] else os.environ.get("HELM_NAMESPACE")
-        output.say(f"The audit is not complete{f' in {places}' if places else ''}: {advice(why, namespace)}.")
+        why = "see what is not read above"
+        if any(snapshot.unseen or not snapshot.releases_read for snapshot in snapshots):
+            words = " ".join(line for lines in unread.values() for line in lines)
+            why = advice(words, None if request.options["all-namespaces"] else os.environ.get("HELM_NAMESPACE"))
+        output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
         return 1
     return 0
 
@@ -81,7 +85,7 @@ def _gathered(request: Request) -> list[Snapshot]:
 
 
 def _namespace_given(request: Request) -> bool:
-    """Whether the user said a namespace: helm always exports one, which is else that of the current context."""
+    """Whether the user named a namespace: helm always exports one, by default that of the current context."""
     try:
         return os.environ.get("HELM_NAMESPACE", "") != Kubectl(request.helm).own_namespace()
     except HelmFailed:  # no current context
@@ -102,7 +106,7 @@ def _table(audits: Sequence[Audit]) -> str:
             row = (r.namespace, r.name, str(r.revision or "?"), r.chart, f"{r.pinned}/{len(r.images)}", r.set_id or "-")
             rows.append((*([audit.context] if several else []), *row, verdict(r)))
     headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "PINNED", "SET", "VERDICT")
-    nothing = "No releases were seen." if any(audit.unread for audit in audits) else "No releases."
+    nothing = "No releases were found." if any(audit.unread for audit in audits) else "No releases."
     lines = [output.table(("CONTEXT", *headers) if several else headers, rows) if rows else nothing]
     for audit in audits:
         for r in audit.releases:
@@ -110,7 +114,8 @@ def _table(audits: Sequence[Audit]) -> str:
                 where = f"{audit.context}  " if several else ""
                 colour = COLOURS.get(r.kinds[0], "33")
                 lines += ["", output.colour(f"{where}{r.namespace}/{r.name}", colour)]
-                lines += [output.printable(f"  {finding.kind:<9} {finding.text}") for finding in r.findings]
+                width = max(len(finding.kind) for finding in r.findings)
+                lines += [output.printable(f"  {finding.kind:<{width}} {finding.text}") for finding in r.findings]
     return "\n".join([*lines, *_comparison(audits)])
 
 

@@ -25,14 +25,14 @@ def run(request: Request) -> int:
     """Print the history."""
     most = request.options["max"]
     if most is not None and not (most.isascii() and most.isdigit() and int(most)):
-        raise UsageError("--max takes a number of revisions", why=f"it was given {most!r}")
+        raise UsageError("--max takes a number of revisions", why=f"got {most!r}")
     wanted = int(most or HELM_MAX)
     read = storage.revisions(request.helm, request.positionals[0], wanted + 1)  # one more: what changed in the first
     rows = describe(read.found)[-wanted:]
     form = request.options["output"]
     output.show(rows, form) if form != "table" else print(_table(rows))
     for line in read.unread:
-        output.say(f"Left out, as helm does: {line}")
+        output.say(f"Skipped (helm skips it too): {line}")
     return 0
 
 
@@ -48,7 +48,7 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
             images = {use.image for use in uses}
             record = revision.stored.record()
             if record and (differences := release.disagreements(record, revision.stored, uses)):
-                record, problem = None, "it is not that of the manifest: " + "; ".join(differences)
+                record, problem = None, "it does not match the manifest: " + "; ".join(differences)
         except HelmPinError as error:
             problem = error.why
         now = _digests(images, record)
@@ -76,7 +76,7 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
 
 
 def _digests(images: Iterable[str], record: DigestSet | None) -> dict[str, str]:
-    """{reference: digest} of a revision: what its record says, and what its manifest has besides."""
+    """{reference: digest} of a revision: those of its record, and what else its manifest has."""
     found = {image.reference: image.digest for image in record.images} if record else {}
     recorded = set(found.values())
     for image in images:

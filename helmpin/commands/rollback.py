@@ -3,250 +3,245 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from helmpin import output
+from helmpin import lifeline, output
 from helmpin.arguments import Given, is_on, last, words
-from helmpin.cli import Request
+from helmpin.cli import Request, refuse_registry_flags
 from helmpin.config import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
-from helmpin.pin import release, settle, storage, verify
+from helmpin.pin import release, restore, revisions, verify
 from helmpin.pin.digestset import DigestSet
+from helmpin.pin.outcome import History, Row
 from helmpin.pin.release import Stored
+from helmpin.pin.revisions import made_by_somebody_else, not_verified
 
 HELM_TIMEOUT = "5m0s"
 """helm rollback's own default of --timeout."""
 
 
 def run(request: Request) -> int:
-    """Roll back; with --verify prove before and after that the recorded digests are what runs."""
-    name = request.positionals[0]
+    """Roll back; with --verify prove before and after that the release has the recorded digests."""
     if not request.options["verify"]:
         if request.options["allow-unverified"]:
-            raise UsageError("--allow-unverified is of no use without --verify", todo="add --verify, or leave it out")
+            raise UsageError("--allow-unverified requires --verify", todo="add --verify, or leave it out")
+        refuse_registry_flags(request, "without --verify")
         return _roll_back(request)
+    name = request.positionals[0]
     deadline = time.monotonic() + seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
     kubectl = Kubectl(request.helm)
-    with _stopped("nothing was changed"):
-        target = _target(request)
-        record = _preflight(request, target, kubectl)
-    _helm(request, [name, str(target.revision)])
+    lifeline.if_stopped("nothing was changed")
+    before = revisions.history(request.helm, name)
+    number = _target(request, before)
+    _refuse_what_never_ran(request, before, number)
+    target = release.read(request.helm, name, number)
+    record = _preflight(request, target, kubectl)
+    revisions.refuse_moved(name, before[-1], History(request.helm, name, 1).latest())
+    _helm(request, before, number)
     if is_dry_run(request.flags):
         output.say("Dry run: nothing was changed.")
         return 0
-    with _stopped(f"helm rolled back, and that is not verified yet; helm pin verify {name} does"):
-        now = _now(request)
-        if record is None:
-            output.say(
-                f"Revision {now.revision} restores revision {target.revision}, which has no usable record: not vouched for."
-            )
-            return 0
-        release.check(now, record)
-        _compare_with_cluster(request, now, record, kubectl, deadline)
+    now, later = _read_back(request, before, number)
+    if record is None:
+        output.say(
+            f"Revision {now.revision} restores revision {number}, which has no usable record: the result is not verified."
+        )
+        return 0
+    restore.check_stored(now, record, number)
+    until = deadline if _waits(request.flags) else None
+    matched = restore.compare_with_cluster(now, kubectl, request.settings, later, until)
+    _say_who_came_later(later)
+    does = "runs" if matched.get("pods") else "restores"
+    verified = ", ".join(("record", "manifest", *matched))
+    output.say(f"Revision {now.revision} {does} set {record.set_id}: verified in {verified}.")
     return 0
 
 
-@contextmanager
-def _stopped(state: str) -> Iterator[None]:
-    """Say what state things are in when somebody stops helm-pin meanwhile."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        output.progress("")
-        output.say(f"Stopped: {state}.")
-        raise
+def _preflight(request: Request, target: Stored, kubectl: Kubectl) -> DigestSet | None:
+    """The target's record, proved; None when it has no usable one and that is allowed."""
+    if request.options["allow-unverified"]:
+        try:
+            release.check(target)
+        except VerificationFailed as error:
+            output.say(f"Warning: {error.what}: {error.why}")
+            return None
+    record = restore.preflight(target, kubectl, request.settings)
+    images = verify.count(len(record.images), "image")
+    output.say(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
+    return record
 
 
 def _roll_back(request: Request) -> int:
-    """Roll back as helm does, then say what that can be vouched for."""
-    _helm(request, request.positionals)
-    if is_dry_run(request.flags):
-        return 0
-    now = _now(request)
+    """Roll back as helm does, then say what the record of the new revision shows."""
+    name = request.positionals[0]
     try:
-        record = release.check(now)
-    except VerificationFailed as error:
-        why = error.why.splitlines()[0]
-        output.say(f"Revision {now.revision}: {error.what} ({why}). Not vouched for; --verify refuses such a rollback.")
-    else:
+        before = revisions.history(request.helm, name)
+    except HelmFailed:  # helm says why
+        _helm(request, [], 0)
+        output.say(f"Not verified: the history could not be read. helm pin verify {name} does it later.")
+        return 0
+    number = _target(request, before)
+    if not _names_revision(request) and (why := revisions.never_ran(before, number)):
+        ran = revisions.last_that_ran(before)
         output.say(
-            f"Revision {now.revision} has the digests of set {record.set_id} in its manifest. Not checked: the registry, "
-            "the cluster (--verify does)."
+            f"Note: {why}" + (f"; the last that ran is {ran}: helm pin rollback {name} {ran}" if ran else "") + "."
         )
+    _helm(request, before, number)
+    if not is_dry_run(request.flags):
+        _say_what_was_restored(request, before, number)
     return 0
 
 
-def _now(request: Request) -> Stored:
-    """The revision that helm made."""
+def _say_what_was_restored(request: Request, before: Sequence[Row], number: int) -> None:
     try:
-        return release.read(request.helm, request.positionals[0])
+        now, later = _read_back(request, before, number)
     except HelmFailed as error:
-        error.what = f"helm rolled back, but {error.what}"
-        raise
+        output.say(f"{error.what}: {error.why}. {error.todo}.")
+        return
+    try:
+        record = release.check(now)
+    except HelmPinError as error:
+        why = (error.why or "no reason given").splitlines()[0]
+        output.say(
+            f"Revision {now.revision} is deployed, not verified: {error.what} ({why}). With --verify this rollback would have "
+            "been refused."
+        )
+    else:
+        output.say(
+            f"Revision {now.revision} has the digests of set {record.set_id} in its manifest. Registry and cluster were not "
+            "checked; --verify checks them."
+        )
+    _say_who_came_later(later)
 
 
-def _helm(request: Request, positionals: Sequence[str]) -> None:
-    name = request.positionals[0]
-    with _stopped(
-        f"helm was rolling back; helm history {name} shows what state the release is in, helm pin verify {name} what runs"
-    ):
-        done = request.helm.watch(["rollback", *positionals, *words(request.flags)])
-        if not done.status:
-            return
-        state = _state(request, name)
+def _names_revision(request: Request) -> bool:
+    """Whether the command line names the revision: none, or 0, is the one before the last (helm's pkg/action/rollback.go)."""
+    name, *rest = request.positionals
+    if rest and not (rest[0].isascii() and rest[0].isdigit()):
+        raise UsageError("REVISION is a number", why=f"it is {rest[0]!r}", todo=f"helm pin history {name} lists them")
+    return bool(rest) and int(rest[0]) > 0
+
+
+def _target(request: Request, rows: Sequence[Row]) -> int:
+    """The revision to go back to. Raises HelmFailed when the one before the last is not there."""
+    if _names_revision(request):
+        return int(request.positionals[1])
+    name, number = request.positionals[0], rows[-1].revision - 1
+    if number in [row.revision for row in rows]:
+        return number
+    ran = revisions.last_that_ran(rows)
     raise HelmFailed(
-        "helm rollback failed; its own words are above",
-        where=f"release {' to revision '.join(positionals)}",
-        why="\n".join(state),
-        todo=_way_on(request, name, done.stderr)
-        if state
-        else "helm list --all-namespaces lists releases with their namespaces",
+        f"release {name} has no revision to roll back to"
+        if len(rows) == 1
+        else f"revision {number} of release {name}, the one before the last, is not in its history",
+        why="it has only one" if number == 0 else f"its history has {revisions.listed(rows)}",
+        todo=f"helm pin rollback {name} {ran} goes back to the last revision that ran"
+        if ran
+        else f"helm pin verify {name} shows what runs",
     )
 
 
-def _way_on(request: Request, name: str, said: str) -> str:
-    """What to do after a failed rollback, by helm's words."""
-    if "conflict with" in said and "--force-conflicts" in request.helm.flags("rollback"):
-        return (
-            "somebody else has set what helm is to restore, and helm leaves it to them: if it is to be taken back, "
-            "add --force-conflicts"
+def _refuse_what_never_ran(request: Request, rows: Sequence[Row], number: int) -> None:
+    """Raise VerificationFailed for a target that never ran, unless the command line names it."""
+    name, why = request.positionals[0], revisions.never_ran(rows, number)
+    if rows[-1].status.startswith("pending-"):
+        output.say(f"Note: revision {rows[-1].revision} is {rows[-1].status}: somebody may be deploying right now.")
+    if why and _names_revision(request):
+        output.say(f"Note: {why}.")
+    elif why:
+        ran = revisions.last_that_ran(rows)
+        instead = f"helm pin rollback {name} {ran} --verify goes back to the last revision that ran; " if ran else ""
+        raise VerificationFailed(
+            "the revision before the last never ran; nothing was changed",
+            where=f"release {name}, revision {number}",
+            why=why,
+            todo=f"{instead}helm pin rollback {name} {number} --verify goes to revision {number} all the same",
         )
-    return f"helm pin history {name} shows where to go from here"
 
 
-def _state(request: Request, name: str) -> list[str]:
-    """After a failed rollback: what state the release, its objects and their pods are in, from the cluster; nothing when there is
-    no release."""
+def _helm(request: Request, before: Sequence[Row], number: int) -> None:
+    """Run helm rollback. Raises HelmFailed that says what state a failure leaves."""
+    name = request.positionals[0]
+    positionals = [name, str(number)] if number else request.positionals
+    done = request.helm.watch(["rollback", *positionals, *words(request.flags)])
+    if not done.status:
+        return
+    state, description = _state(request, before, number)
+    todo = f"helm pin history {name} shows where to go from here"
+    if not state:
+        todo = "helm list --all-namespaces lists releases with their namespaces"
+    elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
+        todo = "another field manager owns fields that helm must restore; add --force-conflicts to take them over"
+    raise HelmFailed(
+        "helm rollback failed; see its output above",
+        where=f"release {' to revision '.join(positionals)}",
+        why="\n".join(state),
+        todo=todo,
+    )
+
+
+def _state(request: Request, before: Sequence[Row], number: int) -> tuple[list[str], str]:
+    """After a failed rollback: the state of the release, its objects and their pods, and helm's description of the revision that
+    it made. No lines when there is no release."""
+    name = request.positionals[0]
     try:
-        now = release.read(request.helm, name)
+        rows = revisions.history(request.helm, name)
     except HelmFailed as error:
-        return [] if "not found" in error.why else [f"the state cannot be read: {error.why}"]
-    lines = [f"revision {now.revision} is {now.status}"]
+        return [] if "not found" in error.why else [f"the state cannot be read: {error.why}"], ""
+    lines = [f"revision {rows[-1].revision} is {rows[-1].status}"]
+    mine, _ = _made_by_helm(request, rows, before, number)
+    theirs = [row for row in rows if before and row.revision > before[-1].revision and row != mine]
+    if theirs:
+        lines.append(made_by_somebody_else(theirs))
     try:
-        kubectl = Kubectl(request.helm)
+        now, kubectl = release.read(request.helm, name, rows[-1].revision), Kubectl(request.helm)
         live = verify.read_live(now, kubectl)
         for check in (verify.live_check(live, kubectl), verify.pods_check(live, kubectl, None)):
             lines += [f"{check.name}: {check.verdict}, {check.summary}", *(f"  {d}" for d in check.details[:10])]
     except HelmPinError as error:
         lines.append(f"what runs cannot be read: {error.what}: {error.why}")
-    return lines
+    return lines, mine.description if mine else ""
+
+
+def _made_by_helm(
+    request: Request, rows: Sequence[Row], before: Sequence[Row], number: int
+) -> tuple[Row | None, Sequence[Row]]:
+    """The revision that helm rollback made, and those after it, by helm's descriptions (pkg/action/rollback.go)."""
+    name = request.positionals[0]
+    description = last(request.flags, "--description") or f"Rollback to {number}"
+    failed = (f'Rollback "{name}" failed', f'Release "{name}" failed')
+    return revisions.made_since(rows, before[-1].revision if before else 0, description, failed)
+
+
+def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Stored, Sequence[Row]]:
+    """The revision that helm has just made, and the history after it. Raises HelmFailed, which begins with what is known."""
+    name, known = request.positionals[0], before[-1].revision + 1
+    lifeline.if_stopped(f"Revision {known} is deployed, not verified; helm pin verify {name} does it later")
+    try:
+        mine, later = _made_by_helm(request, revisions.history(request.helm, name), before, number)
+        if mine:
+            known = mine.revision
+            return release.read(request.helm, name, known), later
+    except HelmFailed as error:
+        raise not_verified(name, known, error) from None
+    raise HelmFailed(
+        f"helm rolled back release {name}; the revision that it made is not in the history any more",
+        why="somebody else has deployed since",
+        todo=f"helm pin history {name} shows the revisions, helm pin verify {name} checks what is deployed",
+    )
 
 
 def is_dry_run(flags: Sequence[Given]) -> bool:
-    """Whether helm changes nothing: --dry-run is a switch in Helm 3 and takes none, client or server in Helm 4."""
+    """Whether helm changes nothing: --dry-run is a switch in Helm 3, and takes none, client or server in Helm 4."""
     return is_on(flags, "--dry-run") and last(flags, "--dry-run") != "none"
 
 
 def _waits(flags: Sequence[Given]) -> bool:
-    """Whether pods are waited for: Helm 4's --wait=hookOnly waits for hooks only."""
+    """Whether to wait for pods: Helm 4's --wait=hookOnly waits for hooks only."""
     return is_on(flags, "--wait") and last(flags, "--wait") != "hookOnly"
 
 
-def _target(request: Request) -> Stored:
-    """The revision to go back to: none, or 0, is the one before the last, as helm reads it (pkg/action/rollback.go)."""
-    name, *rest = request.positionals
-    if rest and not (rest[0].isascii() and rest[0].isdigit()):
-        raise UsageError("REVISION is a number", why=f"it is {rest[0]!r}", todo=f"helm pin history {name} lists them")
-    wanted = int(rest[0]) if rest else 0
-    if not wanted:
-        latest = release.read(request.helm, name).revision
-        wanted = latest - 1
-        if not wanted:
-            raise HelmFailed(
-                f"release {name} has no revision to roll back to",
-                why="it has only one",
-                todo=f"helm pin verify {name} tells what runs",
-            )
-    return release.read(request.helm, name, wanted)
-
-
-def _preflight(request: Request, target: Stored, kubectl: Kubectl) -> DigestSet | None:
-    """The target's record, proved against its manifest and at the registry; None when it has none and that is allowed.
-
-    Raises VerificationFailed, RegistryUnavailable and HelmFailed before anything is touched.
-    """
-    where = f"release {target.release}, revision {target.revision}"
-    try:
-        record = release.check(target)
-    except VerificationFailed as error:
-        if request.options["allow-unverified"]:
-            output.say(f"Warning: {error.what}: {error.why}")
-            return None
-        error.todo = (
-            f"roll back to a revision that helm pin history {target.release} shows with a digest set, or add "
-            "--allow-unverified to go on without proof"
-        )
-        raise
-    if not kubectl.available():
-        raise HelmFailed(
-            "kubectl not found; nothing was changed",
-            why="--verify compares with the live cluster, which is read with kubectl, and there is none on PATH",
-            todo="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
-        )
-    registries = verify.registries(request.settings, target, kubectl)
-    (missing,) = verify.at_registry([record], registries)
-    if missing.gone or missing.silent:
-        verify.refuse_missing(missing, where, _way_out(request, target, registries) if missing.gone else "")
-    live = verify.read_live(target, kubectl)
-    if live.unread or live.unknown_kinds:
-        raise HelmFailed(
-            "the cluster does not show the objects that --verify is to compare; nothing was changed",
-            where=where,
-            why="\n".join((*live.unread, *live.unknown_kinds)),
-            todo="roll back with an account that may read them, or without --verify"
-            if live.unread
-            else "install the definitions of these kinds first: helm's own rollback fails without them, half way",
-        )
-    images = verify.count(len(record.images), "image")
-    if target.status not in ("deployed", "superseded"):
-        output.say(f"Note: revision {target.revision} is {target.status}: its deployment did not end well.")
-    output.say(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
-    return record
-
-
-def _way_out(request: Request, target: Stored, registries: verify.Registries) -> str:
-    """The nearest earlier revision that can be restored, if there is one."""
-    usable = []
-    for revision in storage.revisions(request.helm, target.release, 256).found:
-        stored = revision.stored
-        if stored.revision < target.revision and stored.status in ("superseded", "deployed"):
-            try:
-                usable.append((stored.revision, release.check(stored)))
-            except HelmPinError:
-                continue
-    found = verify.at_registry([record for _, record in usable], registries)
-    whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
-    if not whole:
-        return "push the image again, or deploy another version: no earlier revision can be restored"
-    return f"helm pin rollback {target.release} {whole[-1]} --verify: revision {whole[-1]} can be restored"
-
-
-def _compare_with_cluster(request: Request, now: Stored, record: DigestSet, kubectl: Kubectl, deadline: float) -> None:
-    checks = [verify.live_check(verify.read_live(now, kubectl), kubectl)]
-    if _waits(request.flags):
-        registries = verify.registries(request.settings, now, kubectl)
-        checks.append(
-            settle.wait(lambda: verify.pods_check(verify.read_live(now, kubectl), kubectl, registries), deadline)
-        )
-    where = f"release {now.release}, revision {now.revision}"
-    todo = f"helm pin verify {now.release} checks again"
-    for check in checks:
-        output.say(f"{check.name}: {check.verdict}, {check.summary}")
-        why = "\n".join((*check.details, *check.unread))
-        if check.verdict == verify.FAILED:
-            what = f"rolled back, but the {check.name} are not what revision {now.revision} records"
-            raise VerificationFailed(what, where=where, why=why, todo=todo)
-        if check.unread:
-            raise HelmFailed(
-                f"rolled back, but the {check.name} could not be read back", where=where, why=why, todo=todo
-            )
-        if check.settles:
-            raise VerificationFailed(
-                f"rolled back, but the {check.name} are not there in time", where=where, why=why, todo=todo
-            )
-        for detail in check.details:
-            output.say(f"  {detail}")
-    proved = " and ".join(check.name for check in checks if check.verdict == verify.OK)
-    output.say(f"Revision {now.revision} runs set {record.set_id}: verified in record, manifest and {proved}.")
+def _say_who_came_later(later: Sequence[Row]) -> None:
+    if later:
+        output.say(f"Note: after this rollback {made_by_somebody_else(later)}.")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from helmpin import output
-from helmpin.cli import Request
-from helmpin.errors import UsageError
+from helmpin.cli import Request, refuse_registry_flags
+from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
-from helmpin.pin import release, verify
+from helmpin.pin import release, revisions, verify
+from helmpin.pin.outcome import History, Row, moved
 from helmpin.pin.release import Stored
 from helmpin.pin.verify import FAILED, OK, SKIPPED, UNKNOWN, Check
 
@@ -21,18 +21,23 @@ MARKS = {OK: "32", FAILED: "31"}
 
 
 def run(request: Request) -> int:
-    """Print each check with its verdict. 4 when one failed; 5 when --registry was asked for and a registry did not answer; 1 when
-    the cluster would not show something."""
-    if request.options["registry"] and request.options["no-registry"]:
-        raise UsageError("--registry and --no-registry exclude each other", todo="leave one out")
-    stored, is_current = _stored(request)
-    checks = list(_checks(request, stored, is_current))
+    """Print each check with its verdict. 4 when one failed; 5 when --registry was given and a registry did not answer; 1 when the
+    cluster did not show something."""
+    if request.options["no-registry"]:
+        if request.options["registry"]:
+            raise UsageError("--registry and --no-registry exclude each other", todo="leave one out")
+        refuse_registry_flags(request, "with --no-registry")
+    stored, latest = _stored(request)
+    checks = list(_checks(request, stored, bool(latest) or stored.status == "deployed"))
     form = request.options["output"]
     if form == "table":
         _print(stored, checks)
     else:
         output.show(_as_data(stored, checks), form)
-    if any(check.verdict == FAILED for check in checks):
+    failed = [check.name for check in checks if check.verdict == FAILED]
+    if latest and not {*LIVE}.isdisjoint(failed):
+        _refuse_moved(request, latest)
+    if failed:
         return 4
     unread = [check.name for check in checks if check.unread]
     if "registry" in unread and request.options["registry"]:
@@ -40,55 +45,65 @@ def run(request: Request) -> int:
     return 1 if set(unread) - {"registry"} else 0
 
 
-def _stored(request: Request) -> tuple[Stored, bool]:
-    """The revision to verify, and whether it is the one that is to run."""
+def _refuse_moved(request: Request, before: Row) -> None:
+    """Raise HelmFailed when somebody has deployed since the release was read: what is live is theirs."""
+    name = request.positionals[0]
+    if change := moved(name, before, History(request.helm, name, 1).latest()):
+        raise HelmFailed(f"{change} while this ran", where=f"release {name}", todo="run it again")
+
+
+def _stored(request: Request) -> tuple[Stored, Row | None]:
+    """The revision to verify; and the latest one, where no revision is named."""
     name, revision = request.positionals[0], request.options["revision"]
     if revision is None:
-        return _current(request.helm, name), True
+        return _current(request.helm, name)
     if not (revision.isascii() and revision.isdigit() and int(revision)):
         raise UsageError(
             "--revision takes the number of a revision",
-            why=f"it was given {revision!r}",
+            why=f"got {revision!r}",
             todo=f"helm pin history {name} lists the revisions",
         )
-    stored = release.read(request.helm, name, int(revision))
-    return stored, stored.status == "deployed"
+    return release.read(request.helm, name, int(revision)), None
 
 
-def _current(helm: Helm, name: str) -> Stored:
-    """The deployed revision: the latest, unless that one failed or is still on its way. The latest when none is deployed."""
+def _current(helm: Helm, name: str) -> tuple[Stored, Row]:
+    """The deployed revision: the latest, unless that one failed or is still pending. The latest when none is deployed."""
     latest = release.read(helm, name)
+    row = Row(latest.revision, latest.status, "")
     if latest.status == "deployed":
-        return latest
-    history = json.loads(helm.run(["history", name, "-o", "json"]))
-    deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
+        return latest, row
+    deployed = [row.revision for row in revisions.history(helm, name) if row.status == "deployed"]
     if not deployed:
         output.say(f"Revision {latest.revision} is {latest.status}; no revision of {name} is deployed.")
-        return latest
+        return latest, row
     output.say(f"Revision {latest.revision} is {latest.status}; revision {deployed[-1]} is the one deployed.")
-    return release.read(helm, name, deployed[-1])
+    return release.read(helm, name, deployed[-1]), row
 
 
 def _checks(request: Request, stored: Stored, is_current: bool) -> Iterator[Check]:
     first, record = verify.record_check(stored)
     yield first
     if record is None:
-        for name in ("manifest", "registry", *LIVE):
-            yield Check(name, SKIPPED, "there is no record to compare with")
+        yield from _skipped("there is no record to compare with", "manifest", "registry", *LIVE)
         return
-    yield verify.manifest_check(stored, record)
+    try:
+        stored.objects()
+        yield verify.manifest_check(stored, record)
+    except HelmFailed as error:
+        yield Check("manifest", FAILED, f"it cannot be read: {error.why}")
+        yield from _skipped("the manifest cannot be read", "registry", *LIVE)
+        return
     kubectl = Kubectl(request.helm)
     registries = None if request.options["no-registry"] else verify.registries(request.settings, stored, kubectl)
     if registries is None:
         yield Check("registry", SKIPPED, "not asked (--no-registry)")
     else:
-        yield verify.registry_check(record, registries)
+        yield verify.registry_check(record, stored, registries)
     if not is_current:
-        for name in LIVE:
-            yield Check(name, SKIPPED, f"revision {stored.revision} is {stored.status}: another one is to run")
+        yield from _skipped(f"revision {stored.revision} is {stored.status}, not the deployed one", *LIVE)
     elif stored.status in ("uninstalled", "uninstalling"):
         for name in LIVE:
-            yield Check(name, UNKNOWN, "nothing is to run", unread=(f"release {stored.release} is {stored.status}",))
+            yield Check(name, UNKNOWN, "nothing is deployed", unread=(f"release {stored.release} is {stored.status}",))
     elif not kubectl.available():
         for name in LIVE:
             yield Check(name, UNKNOWN, "the live cluster is read with kubectl", unread=("there is no kubectl on PATH",))
@@ -96,6 +111,10 @@ def _checks(request: Request, stored: Stored, is_current: bool) -> Iterator[Chec
         live = verify.read_live(stored, kubectl)
         yield verify.live_check(live, kubectl)
         yield verify.pods_check(live, kubectl, registries)
+
+
+def _skipped(why: str, *names: str) -> Iterator[Check]:
+    return (Check(name, SKIPPED, why) for name in names)
 
 
 def _print(stored: Stored, checks: list[Check]) -> None:
@@ -113,7 +132,7 @@ def _as_data(stored: Stored, checks: list[Check]) -> dict[str, object]:
         "release": stored.release,
         "revision": stored.revision,
         "status": stored.status,
-        "verified": all(check.verdict == OK for check in checks),
+        "verified": all(check.verdict == OK for check in checks if (check.name, check.verdict) != ("record", SKIPPED)),
         "checks": [
             {
                 "check": check.name,

@@ -26,7 +26,7 @@ class _Admitted(NamedTuple):
 
 
 def suspects(kubectl: Kubectl, changed: Iterable[Object]) -> tuple[str, ...]:
-    """One line for each webhook or policy that is asked about one of the changed objects, or why they cannot be named."""
+    """One line for each webhook or policy that matches one of the changed objects, or why they cannot be named."""
     objects = list(changed)
     if not objects:
         return ()
@@ -48,9 +48,9 @@ def suspects(kubectl: Kubectl, changed: Iterable[Object]) -> tuple[str, ...]:
         match = (item.get("spec") or {}).get("matchConstraints") or {}
         if _is_asked(match, match.get("resourceRules") or [], admitted):
             found.append(f"MutatingAdmissionPolicy/{item['metadata']['name']}")
-    lines = [f"it may be {line}" for line in found]
+    lines = [f"possibly {line}" for line in found]
     errors = [*answers[_WEBHOOKS].errors, *(line for errors in failed.values() for line in errors)]
-    return (*lines, *(f"which webhook it was cannot be told: {error}" for error in errors))
+    return (*lines, *(f"the webhook cannot be named: {error}" for error in errors))
 
 
 def _namespaces(kubectl: Kubectl, objects: Iterable[Object]) -> dict[str, Labels]:
@@ -68,7 +68,7 @@ def _webhooks(configuration: Object, admitted: list[_Admitted]) -> Iterator[str]
 
 
 def _is_asked(match: Mapping[str, Any], rules: list[dict[str, Any]], admitted: list[_Admitted]) -> bool:
-    """Whether rules and selectors of a webhook or policy let it see one of the objects."""
+    """Whether the rules and selectors of a webhook or policy match one of the objects."""
     return any(
         _covers(rules, item)
         and selects(match.get("objectSelector") or {}, item.labels)
@@ -78,7 +78,7 @@ def _is_asked(match: Mapping[str, Any], rules: list[dict[str, Any]], admitted: l
 
 
 def _covers(rules: list[dict[str, Any]], item: _Admitted) -> bool:
-    """Whether a rule is about the object's kind (API reference, RuleWithOperations; `*` stands for all)."""
+    """Whether a rule matches the object's kind (API reference, RuleWithOperations; `*` stands for all)."""
     return any(
         {item.group, "*"} & set(rule.get("apiGroups") or [])
         and {item.resource, "*", "*/*"} & set(rule.get("resources") or [])
@@ -88,7 +88,7 @@ def _covers(rules: list[dict[str, Any]], item: _Admitted) -> bool:
 
 
 def selects(selector: Mapping[str, Any], labels: Labels) -> bool:
-    """Whether a label selector selects what has these labels (API reference, LabelSelector)."""
+    """Whether a label selector matches these labels (API reference, LabelSelector)."""
     wanted = selector.get("matchLabels") or {}
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
         {

@@ -40,20 +40,25 @@ class Seen:
         """Live objects, or containers, that are as they should be."""
         self.wrong: list[str] = []
         self.settling: list[str] = []
-        """What time may settle: pods that have not started, or are of an older revision during a rollout."""
+        """What may change by itself: pods that have not started, or are of an older revision during a rollout."""
+        self.staying: list[str] = []
+        """Pods of an older revision that no rollout replaces."""
         self.silent: list[str] = []
-        """What cannot be told: a node that reports no image, a digest that no registry was asked about."""
+        """What is unknown: a node that reports no image, a digest that no registry was asked about."""
         self.notes: list[str] = []
         self.doubts: list[Doubt] = []
         self.at_admission: list[Object] = []
-        """Objects whose images nobody but their maker has set, and which differ all the same."""
+        """Objects whose images nobody but their maker has set, and which still differ."""
 
 
 def with_images(manifest: str) -> list[Object]:
-    """The objects of a stored manifest that run images."""
-    documents = parse(manifest).documents
-    found = (item for d in documents if "image" in d.text for item in d.objects())
-    return [item for item in found if isinstance(item, dict) and any(find.images(item))]
+    """The objects of a stored manifest that run images. Raises what YAML that cannot be read raises (see release.UNREADABLE)."""
+    documents = (document for document in parse(manifest).documents if "image" in document.text)
+    found = [item for d in documents for item in d.objects() if isinstance(item, dict) and any(find.images(item))]
+    for item in found:
+        if not (isinstance(item.get("metadata"), dict) and item["metadata"].get("name")):
+            raise ValueError(f"a {item.get('kind')} has no name")
+    return found
 
 
 def identity(item: Object, namespace: str) -> tuple[str, str, str, str]:
@@ -109,7 +114,7 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], seen: 
         seen.right += 1
     for slot, image in wants.items():
         if slot not in has:
-            seen.wrong.append(f"{name} has no more {slot[-1]}, which is to run {image}")
+            seen.wrong.append(f"{name}: container {slot[-1]} is missing (it should run {image})")
         elif has[slot] != image:
             known = others.get(has[slot], others.get("")) if not _setters(now, slot) else None
             seen.wrong.append(
@@ -117,11 +122,11 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], seen: 
             )
             if not known and at_admission(now, slot):
                 seen.at_admission.append(now)
-    seen.notes += [f"{name} has {slot[-1]} besides, with {image}" for slot, image in has.items() if slot not in wants]
+    seen.notes += [f"{name} also has {slot[-1]}, with {image}" for slot, image in has.items() if slot not in wants]
 
 
 def blame(now: Object, slot: Slot) -> str:
-    """Who has set an image that is not the one that its maker was told, for people."""
+    """Who set an image that its maker did not, for people."""
     by = _setters(now, slot)
     if by:
         return "set by " + ", ".join(f"{manager} at {time}" if time else manager for manager, time in by)
@@ -129,12 +134,12 @@ def blame(now: Object, slot: Slot) -> str:
 
 
 def at_admission(now: Object, slot: Slot) -> bool:
-    """Whether nobody but the object's maker has set an image, so that admission has changed it."""
+    """Whether only the object's maker has set an image, so that admission must have changed it."""
     return bool(now["metadata"].get("managedFields")) and not _setters(now, slot)
 
 
 def _setters(now: Object, slot: Slot) -> list[tuple[str, str]]:
-    """Who but its maker has set an image, by the object's managed fields: (field manager, time)."""
+    """Who has set an image, its maker apart, by the object's managed fields: (field manager, time)."""
     entries = now["metadata"].get("managedFields") or []
     makers = {str(e.get("manager")) for e in entries if _is_maker(e)}
     return [
@@ -145,10 +150,10 @@ def _setters(now: Object, slot: Slot) -> list[tuple[str, str]]:
 
 
 def _is_maker(entry: Mapping[str, Any]) -> bool:
-    """Whether a field manager (Kubernetes documentation, Server-Side Apply) makes the object what it was told to be.
+    """Whether a field manager (Kubernetes documentation, Server-Side Apply) is the one that made the object.
 
-    A manager is called as its program's file is, so it is known by what it has set; but kubectl, with which people copy whole
-    objects, makes nothing that belongs to a release.
+    A manager's name is that of its program's file, which can be any; what it has set identifies it. kubectl is never a maker:
+    people copy whole objects with it.
     """
     manager, fields = str(entry.get("manager")), entry.get("fieldsV1") or {}
     return not manager.startswith("kubectl") and (

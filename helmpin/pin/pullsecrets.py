@@ -24,7 +24,7 @@ _KEYS = (".dockerconfigjson", ".dockercfg")
 
 
 class _Rendered(NamedTuple):
-    """What a render says of pulling."""
+    """What a render contains about pulling."""
 
     names: set[str]
     """The Secrets that pod specs name."""
@@ -37,7 +37,7 @@ class _Rendered(NamedTuple):
 
 
 def keychain(render: Render, kubectl: Kubectl, settings: RegistrySettings) -> Keychain:
-    """What is held here, then the pull Secrets of the render's pods: those of the render itself, and the cluster's. Raises
+    """This machine's credentials, then the pull Secrets of the render's pods: those in the render itself, and the cluster's. Raises
     HelmFailed, or UsageError for a malformed Secret."""
     rendered = _rendered(render)
     names = rendered.names | _of_accounts(kubectl, rendered.accounts)
@@ -89,7 +89,7 @@ def _name(item: dict[str, Any]) -> str:
 
 
 def _mapping(item: dict[str, Any], key: str) -> dict[str, Any]:
-    """What a chart renders is not checked by anybody yet."""
+    """A mapping in what a chart renders, which nobody has validated yet."""
     value = item.get(key)
     return value if isinstance(value, dict) else {}
 
@@ -106,7 +106,7 @@ def _pod_specs(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def _documents(secret: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The docker configurations in a Secret. Raises UsageError when one is none."""
+    """The docker configurations in a Secret. Raises UsageError when one is not valid."""
     data, plain = _mapping(secret, "data"), _mapping(secret, "stringData")
     for key in _KEYS:
         if key in data or key in plain:

@@ -45,7 +45,7 @@ class Pods:
         return chain
 
     def of(self, workload: Object) -> list[Object]:
-        """The pods below an object, or the pod that it is."""
+        """The pods that an object owns, directly or not; a pod owns itself."""
         return self._below.get(workload["metadata"]["uid"], [])
 
     def controller(self, pod: Object) -> Object | None:
@@ -61,7 +61,7 @@ def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods) -> S
         if now is not None:
             _compare_below(stored, now, pods, seen)
         elif not removes_itself(stored):
-            seen.silent.append(f"{name_of(stored)} is not there, so what runs cannot be told to be its pods")
+            seen.silent.append(f"{name_of(stored)} is not found, so its pods cannot be identified")
     return seen
 
 
@@ -83,18 +83,28 @@ def _compare_below(stored: Object, now: Object, pods: Pods, seen: Seen) -> None:
             seen.notes.append(f"{name_of(pod)} has ended ({pod['status'].get('reason') or phase})")
         elif _is_older(pod, controller, now):
             line = f"{name_of(pod)} is of an older revision: {', '.join(sorted(set(slots(pod).values())))}"
-            (seen.notes if kind == "CronJob" else seen.settling).append(line)
+            if why := _why_it_stays(pod, now):
+                current += 1
+                seen.staying.append(f"{line}; {why}")
+            else:
+                (seen.notes if kind == "CronJob" else seen.settling).append(line)
         else:
             current += 1
             _compare_pod(pod, controller, wanted, seen)
     if kind in REPLICATED:
-        wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else now["spec"].get("replicas", 1)
-        if current < wants:
+        wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else _spec(now).get("replicas", 1)
+        if isinstance(wants, int) and current < wants:
             seen.settling.append(f"{name_of(now)} wants {wants} pods and has {current}")
-    elif not current and kind == "Job" and not (now["spec"].get("suspend") or _has_finished(status)):
+    elif not current and kind == "Job" and not (_spec(now).get("suspend") or _has_finished(status)):
         seen.settling.append(f"{name_of(now)} has no pod yet")
     elif not current:
         seen.notes.append(f"{name_of(now)} has no pod")
+
+
+def _spec(item: Object) -> Object:
+    """The spec of an object, which may be a custom resource of any shape."""
+    spec = item.get("spec")
+    return spec if isinstance(spec, dict) else {}
 
 
 def _has_finished(status: Object) -> bool:
@@ -102,15 +112,34 @@ def _has_finished(status: Object) -> bool:
     return any(c.get("type") in ("Complete", "Failed") for c in status.get("conditions") or [])
 
 
+def _why_it_stays(pod: Object, workload: Object) -> str:
+    """Why no rollout replaces an older pod (Kubernetes documentation, StatefulSets, "Update strategies"; Deployments, "Pausing
+    and Resuming"), or ''."""
+    kind, spec = workload.get("kind"), _spec(workload)
+    if kind == "Deployment":
+        return "the Deployment is paused" if spec.get("paused") else ""
+    if kind not in ("StatefulSet", "DaemonSet"):
+        return ""
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return "it is replaced only when it is deleted (updateStrategy OnDelete)"
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    ordinal = pod["metadata"]["name"].rpartition("-")[2]
+    if kind == "StatefulSet" and ordinal.isdigit() and int(ordinal) < partition:
+        return f"it is not replaced: its ordinal is below the partition ({partition}) of the updateStrategy"
+    return ""
+
+
 def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
     """Whether a pod was made from an earlier state of its workload, and so is expected to go or to have ended.
 
-    A Deployment's ReplicaSets carry its revision; StatefulSets and DaemonSets mark their pods with a hash or generation
-    of the template (Kubernetes source, pkg/controller: deployment/util, statefulset, daemon). A CronJob's Job is older when
-    its images are not the CronJob's.
+    A Deployment's ReplicaSets carry its revision, unless it is paused; StatefulSets and DaemonSets mark their pods with a hash
+    or generation of the template (Kubernetes source, pkg/controller: deployment/util, statefulset, daemon). A CronJob's Job is
+    older when its images are not the CronJob's, and so is a paused Deployment's ReplicaSet.
     """
     kind = workload.get("kind")
-    if kind == "Deployment" and controller.get("kind") == "ReplicaSet":
+    paused = kind == "Deployment" and bool(_spec(workload).get("paused"))
+    if kind == "Deployment" and controller.get("kind") == "ReplicaSet" and not paused:
         return _annotation(controller, _REVISION) != _annotation(workload, _REVISION)
     labels = pod["metadata"].get("labels") or {}
     if kind == "StatefulSet":
@@ -119,7 +148,7 @@ def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
     if kind == "DaemonSet":
         made = labels.get("pod-template-generation")
         return made is not None and made != _annotation(workload, "deprecated.daemonset.template.generation")
-    if kind == "CronJob" and controller.get("kind") == "Job":
+    if (kind, controller.get("kind")) == ("CronJob", "Job") or (paused and controller.get("kind") == "ReplicaSet"):
         mine, its = slots(workload), slots(controller)
         return {s[-2:]: i for s, i in mine.items()} != {s[-2:]: i for s, i in its.items()}
     return False
@@ -133,11 +162,13 @@ def _annotation(item: Object, name: str) -> str | None:
 
 
 def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]], seen: Seen) -> None:
-    told = {slot[-2:]: image for slot, image in slots(controller).items()}
+    asked = {slot[-2:]: image for slot, image in slots(controller).items()}
     has = list(containers(pod))
     if controller.get("kind") in (*REPLICATED, "Job"):  # with one pod template
-        missing = told.keys() & wanted.keys() - {container.slot for container in has}
-        seen.wrong += [f"{name_of(pod)} has no {slot[-1]}, which is to run {told[slot]}" for slot in sorted(missing)]
+        missing = asked.keys() & wanted.keys() - {container.slot for container in has}
+        seen.wrong += [
+            f"{name_of(pod)}: container {slot[-1]} is missing (it should run {asked[slot]})" for slot in sorted(missing)
+        ]
     for container in has:
         where, image = f"{name_of(pod)} {container.slot[-1]}", container.image
         images = wanted.get(container.slot)
@@ -146,13 +177,13 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
             seen.notes.append(f"{where} is not of the release ({how}): {image}")
         elif image not in images:
             slot = ("spec", *container.slot)
-            follows = controller is not pod and told.get(container.slot) == image
+            follows = controller is not pod and asked.get(container.slot) == image
             why = f"as {name_of(controller)} says" if follows else blame(pod, slot)
             seen.wrong.append(f"{where} has {image}, the release says {' or '.join(sorted(images))}: {why}")
             if not follows and at_admission(pod, slot):
                 seen.at_admission.append(pod)
         elif split(image)[2] is None:
-            seen.notes.append(f"{where} is let through without a digest: {image}")
+            seen.notes.append(f"{where} is allowed without a digest: {image}")
         elif container.image_id:
             if reported(container.image_id) == split(image)[2]:
                 seen.right += 1
@@ -207,8 +238,10 @@ def containers(pod: Object) -> Iterator[Container]:
 
 def _not_scheduled(status: Object) -> str:
     """Why a pod has no node, by its condition PodScheduled (Kubernetes documentation, Pod Lifecycle), or ''."""
-    said = [c for c in status.get("conditions") or [] if c.get("type") == "PodScheduled" and c.get("status") == "False"]
-    return ": ".join(str(c[key]) for c in said for key in ("reason", "message") if c.get(key))
+    waits = [
+        c for c in status.get("conditions") or [] if c.get("type") == "PodScheduled" and c.get("status") == "False"
+    ]
+    return ": ".join(str(c[key]) for c in waits for key in ("reason", "message") if c.get(key))
 
 
 def reported(image_id: str) -> str:

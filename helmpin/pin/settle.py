@@ -1,4 +1,4 @@
-"""Waiting until the cluster has settled: pods start one after the other, and those of the revision before end."""
+"""Waiting until the cluster has settled: pods start one after another, and those of the previous revision end."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ PAUSE = 1.0
 
 
 def wait(look: Callable[[], Check], deadline: float) -> Check:
-    """Look until time can no longer change the verdict, or the deadline (time.monotonic()) is over.
+    """Look until time can no longer change the verdict, or until the deadline (time.monotonic()).
 
-    Shows progress: a passing line on a terminal, elsewhere a line for each change.
+    Shows progress: a passing line on a terminal, elsewhere a line for each change. What will stay as it is, is reported at once.
     """
-    told = ""
+    shown = ""
+    staying: set[str] = set()
     while True:
         check = look()
-        if check.verdict != UNKNOWN or not check.settles or time.monotonic() + PAUSE > deadline:
+        for line in check.staying:
+            if line not in staying:
+                output.progress("")
+                output.say(line)
+        staying.update(check.staying)
+        if check.verdict != UNKNOWN or not check.may_change or time.monotonic() + PAUSE > deadline:
             output.progress("")
             return check
         line = f"waiting for {check.name}: {'; '.join((check.summary, *check.details[:1]))}"
-        if not sys.stderr.isatty() and line != told:
+        if not sys.stderr.isatty() and line != shown:
             output.say(line)
-        told = line
+        shown = line
         output.progress(_cut(f"{line} ({deadline - time.monotonic():.0f} s left)"))
         time.sleep(PAUSE)
 

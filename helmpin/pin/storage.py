@@ -20,10 +20,10 @@ from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.pin import release as one
 from helmpin.pin.digestset import ANNOTATION
-from helmpin.pin.release import Stored
+from helmpin.pin.release import LARGEST, UNREADABLE, Stored
 
 GZIP = 16 + zlib.MAX_WBITS
-"""What zlib is told to expect (zlib manual, inflateInit2)."""
+"""What zlib is to expect (zlib manual, inflateInit2)."""
 AT_ONCE = 4
 """helm processes at a time."""
 
@@ -51,6 +51,8 @@ class Revisions(NamedTuple):
 
     found: list[Revision]
     unread: tuple[str, ...] = ()
+    unreadable: tuple[Revision, ...] = ()
+    """Those that are there and cannot be read, as far as their labels describe them."""
 
 
 def revisions(helm: Helm, release: str, most: int) -> Revisions:
@@ -63,8 +65,9 @@ def revisions(helm: Helm, release: str, most: int) -> Revisions:
         answer = kubectl.lists([resource], kubectl.namespace)[resource]
         if answer.items and not answer.errors:
             read = decoded(answer.items)
-            return Revisions(sorted(read.found, key=lambda r: r.stored.revision)[-most:], read.unread)
-    return Revisions(list(_through_helm(helm, release, most)))
+            latest = sorted(read.found, key=lambda r: r.stored.revision)[-most:]
+            return Revisions(latest, read.unread, read.unreadable)
+    return _through_helm(helm, release, most)
 
 
 def _load_meanwhile() -> None:
@@ -92,25 +95,36 @@ def stored_objects(kind: str, selector: str) -> str:
 
 
 def decoded(items: list[dict[str, Any]]) -> Revisions:
-    """The revisions in objects of the API. One that cannot be decoded is left out, as helm leaves it out, and is told."""
-    found, unread = [], []
+    """The revisions in objects of the API. One that cannot be decoded is reported, and does not concern the others."""
+    found: list[Revision] = []
+    unread: list[str] = []
+    unreadable: list[Revision] = []
     for item in items:
         metadata, data = item["metadata"], (item.get("data") or {}).get("release")
         try:
             stored = decode(str(data or ""), twice=item.get("kind") == "Secret")
             found.append(_revision(stored, str(metadata.get("namespace", ""))))
-        except ValueError as error:
-            unread.append(
-                f"{item.get('kind')} {metadata.get('namespace')}/{metadata.get('name')} holds no release: {error}"
-            )
-    return Revisions(found, tuple(unread))
+        except UNREADABLE as error:
+            where = f"{item.get('kind')} {metadata.get('namespace')}/{metadata.get('name')}"
+            unread.append(f"{where} holds no release: {str(error) or type(error).__name__}")
+            unreadable += _labelled(metadata, unread[-1])
+    return Revisions(found, tuple(unread), tuple(unreadable))
+
+
+def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[Revision]:
+    """What the labels that helm puts on a stored revision say of one that cannot be read; nothing when they are not there."""
+    labels = metadata.get("labels") or {}
+    name, version = labels.get("name"), str(labels.get("version", ""))
+    if name and version.isascii() and version.isdigit():
+        stored = Stored(name, int(version[:9]), labels.get("status", "unknown"), "", "", "", problem)
+        yield Revision(stored, str(metadata.get("namespace", "")), "", "", "", "")
 
 
 def decode(data: str, *, twice: bool) -> dict[str, Any]:
-    """A stored release. `twice`: the API's own base64 is around helm's. Raises ValueError when it is not one."""
+    """A stored release. `twice`: the API's own base64 is around helm's. Raises ValueError when it is not one, or is too large."""
     try:
         raw = base64.b64decode(base64.b64decode(data) if twice else data)
-        loaded = json.loads(zlib.decompress(raw, GZIP, 1 << 20) if raw[:2] == b"\x1f\x8b" else raw)
+        loaded = json.loads(_unpacked(raw) if raw[:2] == b"\x1f\x8b" else raw)
     except (zlib.error, ValueError, RecursionError) as error:
         raise ValueError(str(error) or type(error).__name__) from None
     if not (
@@ -120,46 +134,64 @@ def decode(data: str, *, twice: bool) -> dict[str, Any]:
     return loaded
 
 
+def _unpacked(packed: bytes) -> bytes:
+    """Raises ValueError for what unpacks to more than a release can have, or ends early; zlib.error for what is not packed."""
+    unpacker = zlib.decompressobj(GZIP)
+    found = unpacker.decompress(packed, LARGEST)
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"it unpacks to more than {LARGEST >> 20} MiB")
+    if not unpacker.eof:
+        raise ValueError("it is cut off")
+    return found
+
+
 def _revision(item: Mapping[str, Any], namespace: str) -> Revision:
     info = _mapping(item.get("info"))
     metadata = _mapping(_mapping(item.get("chart")).get("metadata"))
     hooks = "".join(
-        f"\n---\n# Source: {hook.get('path', '')}\n{hook.get('manifest', '')}\n"
+        f"\n---\n# Source: {_text(hook.get('path'))}\n{_text(hook.get('manifest'))}\n"
         for hook in map(_mapping, item.get("hooks") or [])
     )
-    text = str(_mapping(metadata.get("annotations")).get(ANNOTATION, ""))
-    kept = Stored(
-        item["name"], item["version"], str(info.get("status", "")), text, str(item.get("manifest") or ""), hooks
-    )
+    record = _text(_mapping(metadata.get("annotations")).get(ANNOTATION))
+    name, status = _text(item["name"]), _text(info.get("status"))
     return Revision(
-        kept,
+        Stored(name, item["version"], status, record, _text(item.get("manifest")), hooks),
         namespace,
-        str(info.get("last_deployed", "")),
-        f"{metadata.get('name', 'MISSING')}-{metadata.get('version', 'MISSING')}",
-        str(metadata.get("appVersion", "")),
-        str(info.get("description", "")),
+        _text(info.get("last_deployed")),
+        f"{_text(metadata.get('name')) or 'MISSING'}-{_text(metadata.get('version')) or 'MISSING'}",
+        _text(metadata.get("appVersion")),
+        _text(info.get("description")),
     )
+
+
+def _text(value: Any) -> str:
+    """A text of a stored release. JSON can hold half of a surrogate pair, which nothing can print."""
+    return str(value or "").encode(errors="replace").decode()
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _through_helm(helm: Helm, release: str, most: int) -> Iterator[Revision]:
+def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
     try:
         rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
     except HelmFailed as error:
-        one.tell(error, release)
+        one.explain(error, release)
         raise
+    found: list[Revision] = []
+    failed: list[tuple[int, HelmFailed]] = []
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
         readings = [one.Reading(helm, release, int(row["revision"])) for row in some]
         for row, reading in zip(some, readings, strict=True):
-            yield Revision(
-                reading.result(),
-                os.environ.get("HELM_NAMESPACE", ""),
-                str(row.get("updated", "")),
-                str(row.get("chart", "")),
-                str(row.get("app_version", "")),
-                str(row.get("description", "")),
-            )
+            try:
+                stored = reading.result()
+            except HelmFailed as error:
+                failed.append((row["revision"], error))
+                continue
+            about = (_text(row.get(key)) for key in ("updated", "chart", "app_version", "description"))
+            found.append(Revision(stored, os.environ.get("HELM_NAMESPACE", ""), *about))
+    if failed and not found:
+        raise failed[0][1]
+    return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))

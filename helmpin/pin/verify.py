@@ -1,4 +1,4 @@
-"""Five checks that a revision is what its record says: the record, the manifest, the registry, live specs, running pods."""
+"""Five checks that a revision is what it records: the record, the manifest, the registry, live specs, running pods."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin.config import Settings
-from helmpin.errors import RegistryUnavailable, VerificationFailed
+from helmpin.errors import HelmFailed, RegistryUnavailable, VerificationFailed
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
-from helmpin.pin import release, storage
+from helmpin.pin import record_checks, release, revisions, storage
 from helmpin.pin.admission import suspects
-from helmpin.pin.digestset import DigestSet
-from helmpin.pin.live import Doubt, Object, Seen, compare_specs, identity, with_images
+from helmpin.pin.digestset import DigestSet, Image
+from helmpin.pin.live import Doubt, Object, Seen, compare_specs, identity
 from helmpin.pin.release import Stored
 from helmpin.pin.render import parse
 from helmpin.pin.running import Pods, compare_pods, reported
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain
 
 OK, FAILED, UNKNOWN, SKIPPED = "ok", "failed", "cannot tell", "skipped"
-MOST = 256
-"""Revisions of a release that are looked at, as helm history shows."""
 
 
 class Check(NamedTuple):
@@ -36,9 +34,13 @@ class Check(NamedTuple):
     summary: str
     details: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
-    """What the cluster or a registry would not tell, in their words: the verdict leaves it out."""
-    settles: bool = False
+    """What the cluster or a registry did not answer, in their words: the verdict leaves it out."""
+    may_change: bool = False
     """Whether time may change the verdict."""
+    staying: tuple[str, ...] = ()
+    """Those of the details that time does not change though a rollout is under way."""
+    matched: int = 0
+    """How many live objects or containers were seen as they should be."""
 
 
 class Registries(NamedTuple):
@@ -82,32 +84,43 @@ class Live(NamedTuple):
 
 
 def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
-    """Whether the record is there and well formed."""
+    """Whether the record is there and valid; and what to verify: the record, or without one the manifest's own digests."""
     try:
         record = stored.record()
     except VerificationFailed as error:
-        return Check("record", FAILED, error.why), None
-    if record is None:
-        return Check("record", FAILED, "there is none: helm-pin did not deploy this revision"), None
-    return Check("record", OK, f"{count(len(record.images), 'image')}, set {record.set_id}"), record
+        return Check("record", FAILED, error.why, (error.todo,)), None
+    if record is not None:
+        return Check("record", OK, f"{count(len(record.images), 'image')}, set {record.set_id}"), record
+    try:
+        pinned = record_checks.from_manifest(stored.uses())
+    except HelmFailed:  # the check of the manifest reports it
+        pinned = None
+    if pinned is None:
+        return Check("record", FAILED, "not found: helm-pin did not deploy this revision"), None
+    return Check("record", SKIPPED, "no record; digests taken from the manifest"), pinned
 
 
 def manifest_check(stored: Stored, record: DigestSet) -> Check:
-    """Whether the stored manifest and hooks use exactly the recorded digests."""
+    """Whether the stored manifest and hooks use exactly the recorded digests. Raises HelmFailed when they cannot be read."""
     problems = release.disagreements(record, stored)
     if problems:
-        return Check("manifest", FAILED, f"{count(len(problems), 'difference')} to the record", tuple(problems))
+        return Check("manifest", FAILED, f"{count(len(problems), 'difference')} from the record", tuple(problems))
     uses = count(len(stored.uses()), "image use")
-    return Check("manifest", OK, f"{uses} in manifest and hooks, as recorded")
+    return Check(
+        "manifest", OK, f"{uses} in manifest and hooks, {'as recorded' if stored.record_text else 'by digest'}"
+    )
 
 
-def registry_check(record: DigestSet, registries: Registries) -> Check:
-    """Whether the registries still have every digest. A tag that has moved since is told, and is no failure."""
-    by_tag = {i.reference: Reference.parse(i.reference) for i in record.images if i.via != "chart"}
-    answers = resolve([*_pinned(record), *by_tag.values()], *registries)
-    missing = _missing(record, answers)
+def registry_check(record: DigestSet, stored: Stored, registries: Registries) -> Check:
+    """Whether the registries still have every digest. A tag that has moved since is reported, and is no failure. Raises HelmFailed
+    when the manifest cannot be read."""
+    images = _askable(record, stored, [use.image for use in stored.uses()])
+    by_tag = {i.reference: Reference.parse(i.reference) for i in images if i.via != "chart"}
+    pinned = [_pinned(image) for image in images]
+    answers = resolve([*pinned, *by_tag.values()], *registries)
+    missing = _missing(pinned, answers)
     moved = []
-    for image in record.images:
+    for image in images:
         now = answers.get(by_tag[image.reference]) if image.reference in by_tag else None
         if now is not None and not isinstance(now, RegistryError) and now.digest != image.digest:
             moved.append(f"{image.reference} has moved since: it is {now.digest} now")
@@ -117,28 +130,38 @@ def registry_check(record: DigestSet, registries: Registries) -> Check:
         return Check("registry", FAILED, f"{count(len(gone), 'digest')} gone", (*gone, *moved), silent)
     if silent:
         return Check("registry", UNKNOWN, "a registry did not answer", tuple(moved), silent)
-    said = f"; {count(len(moved), 'tag')} moved since" if moved else ""
-    return Check("registry", OK, f"has {count(len(record.images), 'digest')}{said}", tuple(moved))
+    note = f"; {count(len(moved), 'tag')} moved since" if moved else ""
+    return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tuple(moved))
 
 
-def at_registry(records: Iterable[DigestSet], registries: Registries) -> list[Missing]:
-    """For each record, what the registries lack of it: every digest of all of them is asked for at once."""
-    records = list(records)
-    answers = resolve([reference for record in records for reference in _pinned(record)], *registries)
-    return [_missing(record, answers) for record in records]
+def askable(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Reference]:
+    """The recorded images, by digest, at registries that the revision's own images name: a record sends nobody elsewhere."""
+    return [_pinned(image) for image in _askable(record, stored, images)]
 
 
-def _pinned(record: DigestSet) -> list[Reference]:
-    return [Reference.parse(image.reference).with_digest(image.digest) for image in record.images]
+def _askable(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Image]:
+    named = record_checks.hosts(images, stored.manifest + stored.hooks)
+    return [image for image in record.images if Reference.parse(image.reference).registry in named]
 
 
-def _missing(record: DigestSet, answers: Mapping[Reference, object]) -> Missing:
-    failures = [(r, a) for r in dict.fromkeys(_pinned(record)) if isinstance(a := answers[r], RegistryError)]
+def _pinned(image: Image) -> Reference:
+    return Reference.parse(image.reference).with_digest(image.digest)
+
+
+def at_registry(pinned: Iterable[list[Reference]], registries: Registries) -> list[Missing]:
+    """For each list of references with digests, what the registries lack of it; all of them are asked at once."""
+    pinned = list(pinned)
+    answers = resolve([reference for references in pinned for reference in references], *registries)
+    return [_missing(references, answers) for references in pinned]
+
+
+def _missing(pinned: list[Reference], answers: Mapping[Reference, object]) -> Missing:
+    failures = [(r, a) for r in dict.fromkeys(pinned) if isinstance(a := answers[r], RegistryError)]
     return Missing([f for f in failures if f[1].kind == "not-found"], [f for f in failures if f[1].kind != "not-found"])
 
 
 def refuse_missing(missing: Missing, where: str, todo: str) -> None:
-    """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not say."""
+    """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not answer."""
     if missing.gone:
         raise VerificationFailed(
             f"{count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed",
@@ -148,7 +171,7 @@ def refuse_missing(missing: Missing, where: str, todo: str) -> None:
         )
     if missing.silent:
         raise RegistryUnavailable(
-            "the registry could not vouch for the recorded digests; nothing was changed",
+            "the registry could not confirm the recorded digests; nothing was changed",
             where=where,
             why="\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent),
             todo="\n".join(dict.fromkeys(e.todo for _, e in missing.silent if e.todo)),
@@ -156,8 +179,8 @@ def refuse_missing(missing: Missing, where: str, todo: str) -> None:
 
 
 def read_live(stored: Stored, kubectl: Kubectl) -> Live:
-    """The live counterparts of the stored manifest's objects with images, read in one call for each namespace."""
-    mine = with_images(stored.manifest)
+    """The live counterparts of the stored objects with images, read in one call for each namespace. Raises HelmFailed."""
+    mine = stored.objects()
     by_namespace: dict[str, list[Object]] = defaultdict(list)
     for item in mine:
         by_namespace[identity(item, kubectl.namespace)[2]].append(item)
@@ -178,11 +201,11 @@ def read_live(stored: Stored, kubectl: Kubectl) -> Live:
 
 
 _GONE = re.compile(r'no matches for kind "[^"]+" in version')
-"""kubectl's words for a kind that the API server does not have: there can be no object of it."""
+"""kubectl's words for a kind that the API server does not serve: there can be no object of it."""
 
 
 def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
-    """Whether kubectl's line says why this object could not be read; a line that names none of them is about all."""
+    """Whether kubectl's line explains why this object could not be read; a line that names no object is about all of them."""
 
     def names(one: Object) -> bool:
         return f'"{one["metadata"].get("name")}"' in error
@@ -194,15 +217,15 @@ def live_check(live: Live, kubectl: Kubectl) -> Check:
     """Whether the live workload specs use the images of the stored manifest."""
     seen = compare_specs(live.pairs)
     if seen.at_admission:
-        revisions = storage.revisions(kubectl.helm, live.stored.release, MOST).found
-        others = [r.stored for r in revisions if r.stored.revision != live.stored.revision]
+        found = storage.revisions(kubectl.helm, live.stored.release, revisions.MOST).found
+        others = [r.stored for r in found if r.stored.revision != live.stored.revision]
         seen = compare_specs(live.pairs, release.images_of(others))
     seen.notes += suspects(kubectl, seen.at_admission)
     return _judged("workloads", seen, live.unread, "live object", "as in the manifest")
 
 
 def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> Check:
-    """Whether the running pods' image IDs are the digests of the stored manifest, or stand for the same image.
+    """Whether the pods' image IDs are the digests of the stored manifest, or other digests of the same image.
 
     registries: how to ask what else a digest is reported as, None not to ask.
     """
@@ -210,7 +233,7 @@ def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> C
     seen = compare_pods(live.pairs, pods)
     settle_doubts([seen], registries)
     seen.notes += suspects(kubectl, seen.at_admission)
-    return _judged("pods", seen, (*live.unread, *unread), "running container", "as recorded")
+    return _judged("pods", seen, (*live.unread, *unread), "container", "as recorded")
 
 
 _BETWEEN = {
@@ -249,21 +272,21 @@ def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
 
 
 def settle_doubts(collected: Iterable[Seen], registries: Registries | None) -> None:
-    """Judge the containers that report another digest than their own by what registries say of both, all asked at once.
+    """Judge the containers that report another digest than their own by what registries know of both, all asked at once.
 
-    It is the same image when the reported digest is that of one of the index's manifests or configurations, or when another name's
-    image has the same configuration: a node keeps one image under many names.
+    The image is the same when the reported digest is that of one of the index's manifests or configurations, or when the other
+    name's image has the same configuration: a node keeps one image under many names.
     """
     doubts = [(seen, doubt, *_references(doubt)) for seen in collected for doubt in seen.doubts]
     asked = [reference for _, _, mine, its in doubts for reference in (mine, its) if reference]
     answers = describe(asked, *registries, configs=True) if registries and asked else {}
     for seen, doubt, mine, its in doubts:
-        line = f"{doubt.where} runs {doubt.reported}, recorded is {split(doubt.image)[2]}"
+        line = f"{doubt.where} reports {doubt.reported}, recorded is {split(doubt.image)[2]}"
         ours, other = answers.get(mine) if mine else None, answers.get(its) if its else None
         if registries is None:
             seen.silent.append(f"{line}: no registry was asked whether that is the same image")
         elif not isinstance(ours, Described):
-            seen.silent.append(f"{line}: whether that is the same image is not known: {ours}")
+            seen.silent.append(f"{line}: whether that is the same image is unknown: {ours}")
         elif reported(doubt.reported) in _names(ours) or (
             isinstance(other, Described) and _configurations(ours) & _configurations(other)
         ):
@@ -295,15 +318,16 @@ def _configurations(described: Described) -> set[str]:
 
 
 def _judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
-    details = (*seen.wrong, *seen.settling, *seen.silent, *seen.notes)
-    fine = f"{count(seen.right, what)} {good}"
+    details = (*seen.wrong, *seen.settling, *seen.staying, *seen.silent, *seen.notes)
+    fine, staying = f"{count(seen.right, what)} {good}", tuple(seen.staying)
     if seen.wrong:
-        return Check(name, FAILED, f"{count(len(seen.wrong), 'difference')}", details, unread)
-    if unread or seen.settling or seen.silent:
-        open_points = len(unread) + len(seen.settling) + len(seen.silent)
-        settles = bool(seen.settling) and not unread
-        return Check(name, UNKNOWN, f"{fine}; {count(open_points, 'point')} open", details, unread, settles)
-    return Check(name, OK, fine, details)
+        return Check(name, FAILED, f"{count(len(seen.wrong), 'difference')}", details, unread, staying=staying)
+    if unread or seen.settling or seen.staying or seen.silent:
+        open_points = len(unread) + len(seen.settling) + len(seen.staying) + len(seen.silent)
+        may_change = bool(seen.settling) and not unread
+        summary = f"{fine}; {count(open_points, 'point')} open"
+        return Check(name, UNKNOWN, summary, details, unread, may_change, staying, seen.right)
+    return Check(name, OK, fine, details, matched=seen.right)
 
 
 def count(number: int, what: str) -> str:

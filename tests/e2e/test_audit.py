@@ -21,6 +21,8 @@ from tests.support.app import App, eventually
 from tests.support.custom import DEFINITIONS, custom_kind
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
+ANNOTATION = "helm-pin/digests"
+
 
 @pytest.fixture
 def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
@@ -158,6 +160,55 @@ class TestFindings:
         assert status == 4
         assert findings(releases["app"], "drift") == "Deployment/app is not in the cluster"
         assert "sh.helm.release.v1.other.v1 holds no release" in data["contexts"][0]["unread"][0]
+
+    @whichever_helm
+    def test_bad_releases_among_others(self, app: App) -> None:
+        """Each is its own problem; those beside it are judged as if they were alone."""
+        a = app.push("A")
+        app.deploy()
+        report(app, f"{app.registry}/{app.repository}@{a}")
+        alone = audited(app.machine)[1]["app"]
+        template = app.chart / "templates" / "deployment.yaml"
+        whole = template.read_text()
+        template.write_text(
+            whole.replace("metadata:\n", "metadata:\n  annotations: {never: 0000-00-00, day: 2026-31-12}\n", 1)
+        )
+        app.machine.helm("install", "dates", app.chart)
+        template.write_text(whole)
+        for name in ("bad-yaml", "bad-record", "undecodable", "huge", "odd"):
+            app.deploy(name=name)
+        app.rewrite(1, lambda stored: stored.update(manifest=stored["manifest"] + "\n---\nimage: [\n"), "bad-yaml")
+        app.rewrite(
+            1, lambda stored: stored["chart"]["metadata"]["annotations"].update({ANNOTATION: "{"}), "bad-record"
+        )
+        app.rewrite(1, lambda stored: stored.update(hooks=5), "odd")
+        app.rewrite(1, lambda stored: stored["chart"].update(values={"x": "x" * (64 << 20)}), "huge")
+        broken = json.dumps({"data": {"release": "bm9uc2Vuc2U="}})
+        app.machine.kubectl("patch", "secret", "sh.helm.release.v1.undecodable.v1", "--type=merge", "-p", broken)
+
+        status, releases, data = audited(app.machine)
+        assert status == 4  # the record that was tampered with
+        assert releases["app"] == alone
+        assert (releases["bad-record"]["kinds"][0], releases["bad-record"]["set"]) == ("drift", None)
+        assert {"unmanaged", "unknown"} & set(releases["dates"]["kinds"])
+        for name in ("bad-yaml", "undecodable", "huge", "odd"):
+            assert "unknown" in releases[name]["kinds"], releases[name]
+            assert any(name in line for line in data["contexts"][0]["unread"])
+        assert "unpacks to more than 32 MiB" in findings(releases["huge"], "unknown")
+        assert app.machine.pin("audit", "--fail-on", "mixed").status == 1
+        people = app.machine.pin("audit")
+        assert "Traceback" not in people.stderr
+        assert (
+            "The audit is not complete: see what is not read above."
+            in app.machine.pin("audit", "--fail-on", "mixed").stderr
+        )
+
+        for name, told in (("bad-yaml", "invalid record"), ("bad-record", "invalid record"), ("dates", "1")):
+            done = app.machine.pin("history", name)
+            assert (done.status, told in done.stdout) == (0, True), done.stderr
+        for name in ("undecodable", "huge", "odd"):
+            done = app.machine.pin("history", name)
+            assert f"sh.helm.release.v1.{name}.v1 holds no release" in done.stderr
 
     @pytest.mark.parametrize("namespaced", [True, False])
     def test_custom_resources(self, app: App, cluster: Cluster, unique: str, namespaced: bool) -> None:
@@ -494,4 +545,4 @@ class TestForms:
     def test_what_fail_on_does_not_know(self, app: App) -> None:
         done = app.machine.pin("audit", "--fail-on", "everything")
         assert done.status == 2
-        assert "one of drift, unpinned, unmanaged, mixed, unknown, different, none" in done.stderr
+        assert "one of drift, unpinned, unmanaged, pinned-elsewhere, mixed, unknown, different, none" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from tests.e2e.test_history import without_kubectl
 from tests.support import app as apps
 from tests.support.app import App, eventually
 from tests.support.custom import custom_kind
+from tests.support.race import AFTER_HELM, BEFORE_HELM, WHILE_CHECKING, Race
 from tests.support.registry_servers import distribution
 from tests.support.webhook import image_changer
 from tests.support.workstation import Workstation
@@ -31,6 +33,15 @@ spec:
     spec:
       restartPolicy: Never
       containers: [{name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]
+"""
+
+
+BAD_HOOK = """\
+{{- if .Values.broken }}
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: "NOT A NAME", annotations: {helm.sh/hook: pre-upgrade}}
+{{- end }}
 """
 
 
@@ -55,6 +66,12 @@ def deploy(app: App, letters: str) -> list[str]:
     return digests
 
 
+@pytest.fixture
+def race(app: App, tmp_path: Path, unique: str) -> Race:
+    (tmp_path / "race").mkdir()
+    return Race(app.machine, tmp_path / "race", unique)
+
+
 class TestTarget:
     @pytest.mark.parametrize("revision", [(), ("0",)])
     def test_the_one_before(self, app: App, revision: tuple[str, ...]) -> None:
@@ -65,7 +82,7 @@ class TestTarget:
         assert done.status == 0, done.stderr
         assert app.live() == app.image(c)  # revision 3, before the rollback's 4: not the 2 before 1
         assert "Revision 3: 1 image, set " in done.stderr
-        assert "verified in record, manifest and workloads" in done.stderr
+        assert "verified in record, manifest, workloads" in done.stderr
 
     def test_there_is_none(self, app: App) -> None:
         deploy(app, "A")
@@ -77,6 +94,132 @@ class TestTarget:
         assert done.status == 2
         assert "REVISION is a number" in done.stderr
         assert app.statuses() == ["deployed"]
+
+
+class TestTheOneBeforeNeverRan:
+    """Where no revision is named: helm goes to the one before the last, whatever became of it."""
+
+    @pytest.fixture
+    def twice_failed(self, app: App) -> App:
+        """Revision 1 is deployed, 2 and 3 have failed before they changed anything."""
+        app.deploy()
+        (app.chart / "templates" / "hook.yaml").write_text(BAD_HOOK)
+        for _ in range(2):
+            assert app.machine.pin("upgrade", "app", app.chart, "--set", "broken=true").status == 1
+        assert app.statuses() == ["deployed", "failed", "failed"]
+        return app
+
+    @pytest.mark.parametrize("revision", [(), ("0",)])
+    def test_with_proof_it_is_refused(self, twice_failed: App, revision: tuple[str, ...]) -> None:
+        done = twice_failed.rollback(*revision, "--verify")
+        assert done.status == 4, done.stderr
+        assert "the revision before the last never ran; nothing was changed" in done.stderr
+        assert "revision 2 is failed" in done.stderr
+        assert "helm pin rollback app 1 --verify goes back to the last revision that ran" in done.stderr
+        assert twice_failed.statuses() == ["deployed", "failed", "failed"]
+        assert twice_failed.rollback("1", "--verify").status == 0
+
+    def test_named_it_is_gone_back_to(self, twice_failed: App) -> None:
+        done = twice_failed.rollback("2", "--verify")
+        assert "Note: revision 2 is failed: it never deployed successfully." in done.stderr
+        assert "nothing was changed" not in done.stderr
+
+    def test_without_proof_it_is_said_before(self, twice_failed: App) -> None:
+        twice_failed.machine.helm("rollback", "app")  # what plain helm does here
+        assert twice_failed.statuses()[-1] in ("deployed", "failed")
+        before = len(twice_failed.statuses())
+        done = twice_failed.rollback()
+        assert done.status == 0, done.stderr
+        assert len(twice_failed.statuses()) == before + 1
+        assert "Note: revision 3 is failed: it never deployed successfully; the last that ran is " in done.stderr
+        assert done.stderr.index("Note: ") < done.stderr.index("has the digests of set")
+
+    def test_it_is_not_kept_any_more(self, twice_failed: App) -> None:
+        """helm keeps the deployed revision, and no other here."""
+        again = twice_failed.machine.pin(
+            "upgrade", "app", twice_failed.chart, "--set", "broken=true", "--history-max", "2"
+        )
+        assert again.status == 1
+        for proof in ([], ["--verify"]):
+            done = twice_failed.rollback(*proof)
+            assert done.status == 1, done.stderr
+            assert "revision 3 of release app, the one before the last, is not in its history" in done.stderr
+            assert "its history has 1 (deployed), 4 (failed)" in done.stderr
+            assert "helm pin rollback app 1 goes back to the last revision that ran" in done.stderr
+        assert twice_failed.statuses() == ["deployed", "failed"]
+
+
+class TestSomebodyElseDeploys:
+    """Real helms, one after another: a colleague's begins at a moment of the test's choice."""
+
+    def upgrade(self, app: App, *args: str) -> str:
+        return shlex.join([str(app.machine.helm_binary), "upgrade", "app", str(app.chart), *args])
+
+    def test_while_the_target_is_checked(self, app: App, race: Race) -> None:
+        deploy(app, "AB")
+        done = race(WHILE_CHECKING, self.upgrade(app, "--reuse-values"), "rollback", "app", "1", "--verify")
+        assert done.status == 1, done.stderr
+        assert "revision 3 was made by somebody else while this ran; nothing was changed" in done.stderr
+        assert "run it again" in done.stderr
+        assert app.statuses() == ["superseded", "superseded", "deployed"]
+
+    def test_just_before_helm_rolls_back(self, app: App, race: Race) -> None:
+        """Ours is the one after theirs, and is found."""
+        a, _ = deploy(app, "AB")
+        done = race(BEFORE_HELM, self.upgrade(app, "--reuse-values"), "rollback", "app", "1", "--verify")
+        assert done.status == 0, done.stderr
+        assert "Revision 4 restores set " in done.stderr
+        assert app.live() == app.image(a)
+
+    @pytest.mark.parametrize("proof", [[], ["--verify"]])
+    def test_afterwards(self, app: App, race: Race, proof: list[str]) -> None:
+        """The revision that this command made is read, not the latest."""
+        deploy(app, "AB")
+        done = race(AFTER_HELM, self.upgrade(app, "--set", "image.tag=theirs"), "rollback", "app", "1", *proof)
+        assert app.statuses() == ["superseded", "superseded", "superseded", "deployed"]
+        assert "revision 4 was made by somebody else" in done.stderr
+        assert done.status == (1 if proof else 0), done.stderr
+        if proof:
+            assert "Revision 3 is deployed, verified in record and manifest; then revision 4 was made" in done.stderr
+            assert f"Deployment/app app has {app.registry}/{app.repository}:theirs" in done.stderr
+        else:
+            assert "Revision 3 has the digests of set" in done.stderr
+
+    def test_afterwards_with_the_same_images(self, app: App, race: Race) -> None:
+        """What is compared is still so; of two that restore revision 1 the first is ours."""
+        a, _ = deploy(app, "AB")
+        theirs = shlex.join([str(app.machine.helm_binary), "rollback", "app", "1"])
+        done = race(AFTER_HELM, theirs, "rollback", "app", "1", "--verify")
+        assert done.status == 0, done.stderr
+        assert "Revision 3 restores set " in done.stderr
+        assert "Note: after this rollback revision 4 was made by somebody else." in done.stderr
+        assert app.live() == app.image(a)
+
+    def test_and_keeps_no_history(self, app: App, race: Race) -> None:
+        deploy(app, "AB")
+        theirs = self.upgrade(app, "--history-max", "1")
+        done = race(AFTER_HELM, f"{theirs} && {theirs}", "rollback", "app", "1", "--verify")
+        assert done.status == 1, done.stderr
+        assert "the revision that it made is not in the history any more" in done.stderr
+        assert app.statuses() == ["superseded", "deployed"]
+
+
+@pytest.mark.parametrize("proof", [[], ["--verify"]])
+def test_the_api_server_is_gone_after_the_rollback(app: App, race: Race, tmp_path: Path, proof: list[str]) -> None:
+    """What is known comes first."""
+    a, _ = deploy(app, "AB")
+    config = tmp_path / "kubeconfig"
+    text = config.read_text()
+    done = race(
+        AFTER_HELM, f"sed -i 's#https://127.0.0.1:[0-9]*#https://127.0.0.1:9#' {config}", "rollback", "app", "1", *proof
+    )
+    config.write_text(text)
+    assert done.status == (1 if proof else 0), done.stderr
+    said = [line for line in done.stderr.splitlines() if "Revision 3 is deployed" in line]
+    assert said[0].removeprefix("Error: ").startswith("Revision 3 is deployed, not verified")
+    assert "helm pin verify app does it later" in done.stderr
+    assert app.statuses() == ["superseded", "superseded", "deployed"]
+    assert app.live() == app.image(a)
 
 
 class TestDryRun:
@@ -153,7 +296,7 @@ class TestRefused:
         self.untouched(app, 2, b)
         allowed = app.rollback("1", "--verify", "--allow-unverified")
         assert allowed.status == 0, allowed.stderr
-        assert "not vouched for" in allowed.stderr
+        assert "the result is not verified" in allowed.stderr
         assert app.live() == app.image(a)
 
     def test_a_manifest_that_was_tampered_with(self, app: App) -> None:
@@ -201,7 +344,7 @@ class TestRefused:
         assert done.status == 1, done.stderr
         assert 'no matches for kind "Proxy"' in done.stderr
         assert "nothing was changed" in done.stderr
-        assert "install the definitions of these kinds first" in done.stderr
+        assert "install these CustomResourceDefinitions first" in done.stderr
         self.untouched(app, 2, b)
         status, checks = app.verify()
         assert (status, checks["workloads"]["verdict"]) == (4, "failed")
@@ -229,7 +372,7 @@ class TestReadBack:
         with image_changer(cluster, tmp_path, unique, {"pods": "/spec"}, "example.com/other:1") as webhook:
             done = app.rollback("1", "--verify", "--wait", "--timeout", "60s")
         assert done.status == 4, done.stderr
-        assert "the pods are not what revision 3 records" in done.stderr
+        assert "Revision 3 is deployed, but the pods do not match it" in done.stderr
         assert f"MutatingWebhookConfiguration/{webhook}" in done.stderr
 
     def test_a_node_that_does_not_say_what_runs(self, app: App) -> None:
@@ -239,7 +382,7 @@ class TestReadBack:
         assert done.status == 0, done.stderr
         assert "pods: cannot tell" in done.stderr
         assert "the node does not report which image" in done.stderr
-        assert "verified in record, manifest and workloads" in done.stderr
+        assert "verified in record, manifest, workloads" in done.stderr
         assert time.monotonic() - started < 60  # no use in waiting for --timeout's 5 minutes
 
     def test_a_webhook_that_changes_custom_resources(
@@ -281,7 +424,7 @@ class TestReadBack:
         app.deploy()
         done = app.rollback("1", "--verify")
         assert done.status == 1, done.stderr
-        assert "helm rollback failed; its own words are above" in done.stderr
+        assert "helm rollback failed; see its output above" in done.stderr
         assert "revision 3 is failed" in done.stderr
         left = f"Job/app app has {app.image(b)}, the release says {app.image(a)}: as revision 2 (superseded) says"
         assert left in done.stderr
@@ -325,10 +468,9 @@ class TestReadBack:
             "upgrade", "app", app.chart, "--set", "nodeSelector.there=nowhere", "--wait", "--timeout", "2s"
         )
         assert failed.status == 1
-        app.deploy()
-        done = app.rollback("--verify")
+        done = app.rollback("2", "--verify")
         assert done.status == 0, done.stderr
-        assert "Note: revision 2 is failed: its deployment did not end well." in done.stderr
+        assert "Note: revision 2 is failed: it never deployed successfully." in done.stderr
 
     def test_a_rollback_that_fails(self, app: App) -> None:
         app.deploy("--set", "nodeSelector.there=nowhere")
@@ -344,11 +486,11 @@ class TestReadBack:
         app.machine.helm("upgrade", "app", app.chart, "--reset-values")
         done = app.rollback("1")
         assert done.status == 0
-        assert "Not checked: the registry, the cluster" in done.stderr
+        assert "Registry and cluster were not checked" in done.stderr
         assert app.live() == app.image(a)
         done = app.rollback("3")
         assert done.status == 0
-        assert "the revision has no digest record" in done.stderr
+        assert "is deployed, not verified: the revision has no digest record" in done.stderr
         assert app.live() == app.image()
 
 
@@ -373,7 +515,7 @@ class TestWaiting:
         started = time.monotonic()
         done = stuck.rollback("1", "--verify", self.wait(stuck), "--timeout", "6s")
         assert done.status == 4, done.stderr
-        assert "rolled back, but the pods are not there in time" in done.stderr
+        assert "its pods were not ready before --timeout" in done.stderr
         assert "app has not started: Unschedulable" in done.stderr
         progress = [line for line in done.stderr.splitlines() if line.startswith("waiting for pods: ")]
         assert progress and len(progress) == len(set(progress))  # each change once, for a log
@@ -388,13 +530,76 @@ class TestWaiting:
             assert process.stderr
             said = ""
             for line in process.stderr:
+                first = "waiting for pods: " not in said
                 said += line
-                if line.startswith("waiting for pods: "):
+                if first and line.startswith("waiting for pods: "):
                     os.killpg(process.pid, signal.SIGINT)  # as a terminal does at Ctrl-C
         assert process.returncode != 0
-        assert "Stopped: helm rolled back, and that is not verified yet; helm pin verify app does." in said
+        assert "Stopped: Revision 3 is deployed, not verified; helm pin verify app does it later." in said
         assert "Traceback" not in said
         assert stuck.statuses()[-1] == "deployed"
+
+
+SETS = """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: on-delete}
+spec:
+  serviceName: on-delete
+  replicas: 2
+  updateStrategy: {type: OnDelete}
+  selector: {matchLabels: {set: on-delete}}
+  template: {metadata: {labels: {set: on-delete}}, spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, IMAGE}]}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: part}
+spec:
+  serviceName: part
+  replicas: 2
+  updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 1}}
+  selector: {matchLabels: {set: part}}
+  template: {metadata: {labels: {set: part}}, spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, IMAGE}]}}
+"""
+IMAGE = 'image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
+
+
+class TestPodsThatNoRolloutReplaces:
+    def test_they_are_named_and_not_waited_for(self, app: App) -> None:
+        """Revision 2's pods, which revision 3 does not replace: all of one set, those below the partition of the other."""
+        (app.chart / "templates" / "sets.yaml").write_text(SETS.replace("IMAGE", IMAGE))
+        a = app.push("A")
+        app.deploy("--set", "image.tag=latest")
+        app.push("B")
+        app.deploy("--wait")
+        made = ("on-delete-0", "on-delete-1", "part-0", "part-1")
+        eventually(lambda: {*made} <= {pod["metadata"]["name"] for pod in running(app)})
+        app.machine.kubectl("delete", "pod", *made[:2])
+        eventually(lambda: {*made} <= {pod["metadata"]["name"] for pod in running(app)})
+
+        started = time.monotonic()
+        done = app.rollback("1", "--verify", "--wait", "--timeout", "100s")
+        assert done.status == 0, done.stderr
+        assert time.monotonic() - started < 80, done.stderr
+        said = done.stderr.splitlines()
+        for pod in made[:2]:
+            (line,) = [line for line in said if line.startswith(f"Pod/{pod} is of an older revision")]
+            assert line.endswith("; it is replaced only when it is deleted (updateStrategy OnDelete)")
+        assert not [line for line in said if line.startswith("Pod/part-0")]  # it has stayed at revision 1
+        assert "pods: cannot tell" in done.stderr
+        assert "Revision 3 restores set " in done.stderr
+        assert "verified in record, manifest, workloads." in done.stderr
+
+        assert app.machine.pin("upgrade", "app", app.chart).status == 0
+        status, checks = app.verify()
+        assert (status, checks["pods"]["verdict"]) == (0, "cannot tell")
+        below = [line for line in checks["pods"]["details"] if line.startswith("Pod/part-0 is of an older revision")]
+        assert "below the partition (1)" in below[0]
+        assert a in below[0]
+
+
+def running(app: App) -> list[dict[str, Any]]:
+    return [pod for pod in app.pods() if pod["status"].get("phase") == "Running"]
 
 
 class TestOnNode:
@@ -413,7 +618,7 @@ class TestOnNode:
         eventually(lambda: app.prints("app") == "B")
         done = app.rollback("1", "--verify", "--wait", "--timeout", "60s")
         assert done.status == 0, done.stderr
-        assert "verified in record, manifest and workloads and pods" in done.stderr
+        assert "verified in record, manifest, workloads, pods" in done.stderr
         eventually(lambda: app.prints("app") == "A")
         assert app.live() == app.image(a)
         assert "5 of 5 checks ok" in machine.pin("verify", "app").stdout

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from helmpin.pin import digestset
 from scripts.devtools import images
 from scripts.devtools.cluster import Cluster
 from tests.e2e.test_history import DEPLOYMENT, succeeded, tamper, without_kubectl
 from tests.e2e.test_node import eventually, pods, runs
+from tests.support.race import WHILE_CHECKING, Race
 from tests.support.registry_servers import Server, distribution
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
@@ -219,9 +221,130 @@ def test_a_registry_that_does_not_answer(web: Web) -> None:
     assert web.verify("--registry-mirror", nobody, "--registry-timeout", "5s", "--registry")[0] == 5
 
 
+TWO_TAGS = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - {name: one, image: "{{ .Values.image }}:1"}
+        - {name: two, image: "{{ .Values.image }}:2"}
+"""
+
+
+def test_two_tags_of_one_repository_with_their_digests_swapped(
+    in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path
+) -> None:
+    registry, image = Server(cluster.registry), f"{cluster.registry}/{unique}"
+    one, two = (registry.push_image(unique, tag, salt=f"{unique} {tag}")[0] for tag in ("1", "2"))
+    deploy(in_cluster, tmp_path, image, TWO_TAGS)
+    succeeded(in_cluster.pin("upgrade", "web", tmp_path / "web"))
+    assert in_cluster.pin("verify", "web").status == 0
+
+    def swap(stored: dict[str, Any]) -> None:
+        manifest = stored["manifest"].replace(one, "FIRST").replace(two, one)
+        stored["manifest"] = manifest.replace("FIRST", two)
+
+    tamper(in_cluster, 1, swap)
+    done = in_cluster.pin("verify", "web", "--revision", "1", "-o", "json")
+    manifest = next(check for check in json.loads(done.stdout)["checks"] if check["check"] == "manifest")
+    assert (done.status, manifest["verdict"], len(manifest["details"])) == (4, "failed", 2)
+    assert f"{image}:1@{two}: its digest is recorded for {image}:2" in manifest["details"][0]
+    refused = in_cluster.pin("rollback", "web", "1", "--verify")
+    assert refused.status == 4, refused.stderr
+    assert "nothing was changed" in refused.stderr
+    assert f"{image}:2@{one}: its digest is recorded for {image}:1" in refused.stderr
+    history = json.loads(in_cluster.pin("history", "web", "-o", "json").stdout)
+    assert [row["record"] for row in history] == ["invalid", "ok"]
+
+
+@whichever_helm
+class TestWithoutRecord:
+    """A release that somebody else has pinned."""
+
+    @pytest.fixture
+    def pinned(self, in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Web:
+        index, built = Server(cluster.registry).push_index(unique, "latest", PLATFORMS)
+        repository = f"{cluster.registry}/{unique}"
+        deploy(in_cluster, tmp_path, f"{repository}:latest")
+        in_cluster.helm("uninstall", "web", "--wait")
+        in_cluster.helm("install", "web", tmp_path / "web", "--set", f"image={repository}:latest@{index}", "--wait")
+        return Web(in_cluster, repository, index, built)
+
+    def test_its_own_manifest_is_taken(self, pinned: Web) -> None:
+        pinned.report(f"{pinned.repository}@{pinned.digest}")
+        status, verdicts, said = pinned.verify("--registry")
+        assert (status, verdicts) == (0, {**dict.fromkeys(CHECKS, "ok"), "record": "skipped"}), said
+        assert "no record; digests taken from the manifest" in said
+        assert json.loads(said)["verified"] is True
+        audited = pinned.machine.pin("audit", "--registry", "-o", "json")
+        (release,) = json.loads(audited.stdout)["contexts"][0]["releases"]
+        assert (audited.status, release["kinds"], release["containers"]) == (0, ["pinned-elsewhere"], 1)
+        assert pinned.machine.pin("audit", "--fail-on", "pinned-elsewhere").status == 4
+
+    def test_drift_is_found(self, pinned: Web, cluster: Cluster, unique: str) -> None:
+        pinned.machine.kubectl("set", "image", "deployment/web", "app=busybox:1")
+        status, verdicts, said = pinned.verify()
+        assert (status, verdicts["workloads"]) == (4, "failed"), said
+        assert pinned.machine.pin("audit").status == 4
+        Server(cluster.registry).request("DELETE", f"/v2/{unique}/manifests/{pinned.digest}")
+        assert pinned.verify()[1]["registry"] == "failed"
+
+    def test_one_image_without_a_digest(self, pinned: Web, tmp_path: Path) -> None:
+        pinned.machine.helm("upgrade", "web", tmp_path / "web", "--reset-values")
+        status, verdicts, said = pinned.verify()
+        assert (status, verdicts["record"], verdicts["pods"]) == (4, "failed", "skipped"), said
+
+
+@whichever_helm
+def test_a_record_sends_nobody_to_another_host(web: Web) -> None:
+    """It agrees with itself, its images are in no manifest, and where they are said to be somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+
+        def add(release: dict[str, Any]) -> None:
+            annotations = release["chart"]["metadata"]["annotations"]
+            record = digestset.parse(annotations["helm-pin/digests"], "web")
+            more = digestset.Image(f"{host}/x:1", f"{host}/x:1", web.digest, "", "values")
+            annotations["helm-pin/digests"] = record._replace(images=(*record.images, more)).to_json()
+
+        tamper(web.machine, 1, add)
+        status, verdicts, said = web.verify()
+        assert (status, verdicts["record"], verdicts["manifest"]) == (4, "ok", "failed"), said
+        assert f"no image of the release is at {host}" in said
+        assert web.machine.pin("audit", "--registry").status == 4
+        assert web.machine.pin("rollback", "web", "1", "--verify").status == 4
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@whichever_helm
+def test_a_record_of_a_newer_version(web: Web) -> None:
+    def age(release: dict[str, Any]) -> None:
+        annotations = release["chart"]["metadata"]["annotations"]
+        annotations["helm-pin/digests"] = '{"version": 2, "tool": "helm-pin 9.0.0"}'
+
+    tamper(web.machine, 1, age)
+    status, verdicts, said = web.verify()
+    assert (status, verdicts["record"]) == (4, "failed"), said
+    assert "use the helm-pin that wrote it (helm-pin 9.0.0), or a later one" in said
+    audited = web.machine.pin("audit")
+    assert audited.status == 1, audited.stdout
+    assert "use the helm-pin that wrote it (helm-pin 9.0.0), or a later one" in audited.stdout
+    assert "drift" not in audited.stdout
+    refused = web.machine.pin("rollback", "web", "1", "--verify")
+    assert (refused.status, "--allow-unverified" in refused.stderr) == (4, True)
+
+
 def test_a_record_that_is_bad_or_not_there(web: Web) -> None:
     def forget(release: dict[str, Any]) -> None:
         del release["chart"]["metadata"]["annotations"]["helm-pin/digests"]
+        release["manifest"] = release["manifest"].replace(f"@{web.digest}", "")
 
     tamper(web.machine, 1, forget)
     status, verdicts, said = web.verify()
@@ -321,7 +444,7 @@ def test_every_kind_that_runs_pods(in_cluster: Workstation, cluster: Cluster, un
         web.report(f"{web.repository}@{digest}", pod)
     status, verdicts, said = web.verify()
     assert (status, verdicts) == (0, dict.fromkeys(CHECKS, "ok")), said
-    assert "6 running containers as recorded" in said  # the Deployment's pod has an init container
+    assert "6 containers as recorded" in said  # the Deployment's pod has an init container
     assert "CronJob/scheduled has no pod" in said
 
     debug = {"spec": {"ephemeralContainers": [{"name": "debug", "image": "busybox:1"}]}}
@@ -333,7 +456,7 @@ def test_every_kind_that_runs_pods(in_cluster: Workstation, cluster: Cluster, un
     status, verdicts, said = web.verify()
     assert (status, verdicts["pods"]) == (4, "failed"), said
     assert "Pod/bare debug is not of the release (an ephemeral container): busybox:1" in said
-    assert f"Pod/{made['metadata']['name']} app runs {web.repository}@{FOREIGN}" in said
+    assert f"Pod/{made['metadata']['name']} app reports {web.repository}@{FOREIGN}" in said
 
 
 def test_pods_of_an_older_replica_set_and_pods_that_have_not_started(web: Web, tmp_path: Path) -> None:
@@ -366,6 +489,18 @@ def test_no_registry_is_asked_unless_one_wants_to(in_cluster: Workstation, uniqu
             listener.accept()
         assert in_cluster.pin("verify", "web", "--registry", "--registry-timeout", "2s").status == 5
         listener.accept()[0].close()
+
+
+@whichever_helm
+def test_somebody_deploys_meanwhile(web: Web, unique: str, tmp_path: Path) -> None:
+    """What is live is theirs: that is no failed verification."""
+    (tmp_path / "race").mkdir()
+    race = Race(web.machine, tmp_path / "race", unique)
+    theirs = f"{web.machine.helm_binary} upgrade web {tmp_path / 'web'} --set image=busybox:1"
+    done = race(WHILE_CHECKING, theirs, "verify", "web")
+    assert done.status == 1, done.stdout
+    assert "revision 2 was made by somebody else while this ran\n" in done.stderr
+    assert "next  run it again" in done.stderr
 
 
 @whichever_helm

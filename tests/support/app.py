@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 from scripts.devtools import images
@@ -93,14 +94,18 @@ class App(NamedTuple):
         names = [metadata["name"] for metadata in running if metadata["labels"].get("app") == name]
         return "".join(sorted(set(self.machine.kubectl("logs", names[0]).split()))) if len(names) == 1 else ""
 
-    def rewrite(self, revision: int, change: Callable[[dict[str, Any]], None]) -> None:
+    def rewrite(self, revision: int, change: Callable[[dict[str, Any]], object], name: str = "app") -> None:
         """Change a stored revision by hand, as somebody with access to helm's Secrets can."""
-        name = f"sh.helm.release.v1.app.v{revision}"
-        data = json.loads(self.machine.kubectl("get", "secret", name, "-o", "json"))["data"]["release"]
+        secret = f"sh.helm.release.v1.{name}.v{revision}"
+        data = json.loads(self.machine.kubectl("get", "secret", secret, "-o", "json"))["data"]["release"]
         stored = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(data))))
         change(stored)
         packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(stored).encode()))).decode()
-        self.machine.kubectl("patch", "secret", name, "-p", json.dumps({"data": {"release": packed}}))
+        # in a file: a command line is limited
+        with NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"data": {"release": packed}}, file)
+            file.flush()
+            self.machine.kubectl("patch", "secret", secret, "--patch-file", file.name)
 
 
 def app(machine: Workstation, registry: str, repository: str, folder: Path) -> App:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.audit.environments import chart_name, side_by_side
-from helmpin.audit.gather import Snapshot
+from helmpin.audit.gather import Snapshot, stored_objects
 from helmpin.audit.judge import Audit, Finding, Release, judge
 from helmpin.audit.report import page, prometheus
 from helmpin.pin.release import Stored
@@ -117,6 +117,16 @@ spec: {containers: [{name: app, image: "example.com/app:1"}]}
 """
 
 
+DAEMON_SET = """\
+---
+# Source: web/templates/daemon.yaml
+apiVersion: v1
+kind: DaemonSet
+metadata: {name: web}
+spec: {template: {spec: {containers: [{name: app, image: "example.com/app:1"}]}}}
+"""
+
+
 def snapshot(
     pods: list[dict[str, Any]], manifest: str = POD, status: str = "deployed", unread: tuple[str, ...] = ()
 ) -> Snapshot:
@@ -171,7 +181,7 @@ class TestJudge:
     def test_an_object_that_may_only_not_have_been_seen(self) -> None:
         _, found = judged(snapshot([], unread=("pods is forbidden",)))
         assert "drift" not in found.kinds
-        assert "Pod/web was not seen, and not everything could be read" in [f.text for f in found.findings]
+        assert "Pod/web was not found, but not everything could be read" in [f.text for f in found.findings]
 
     def test_what_else_could_not_be_read_hides_nothing(self) -> None:
         made = snapshot([], unread=("proxies is forbidden",))._replace(
@@ -199,12 +209,82 @@ class TestJudge:
 
     def test_nothing_is_deployed(self) -> None:
         _, found = judged(snapshot([], status="pending-install"))
-        assert "revision 1 is pending-install: none is deployed" in [f.text for f in found.findings]
+        assert "revision 1 is pending-install: no revision is deployed" in [f.text for f in found.findings]
         assert "drift" not in found.kinds
 
-    def test_a_manifest_that_is_no_yaml(self) -> None:
-        broken = POD.replace("{name: web}", "{name: [web")
-        made = snapshot([])._replace(wanted={("prod", "web"): []})
-        revision = made.deployed[0]._replace(stored=made.deployed[0].stored._replace(manifest=broken))
-        made = made._replace(deployed=[revision], revisions={("prod", "web"): [revision]})
-        assert "unknown" in judged(made)[1].kinds
+    def test_no_record_but_every_image_by_digest(self) -> None:
+        pinned = f"example.com/app:1@{A}"
+        made = snapshot([pod(f"example.com/app@{A}", image=pinned)], POD.replace("example.com/app:1", pinned))
+        _, found = judged(made)
+        assert (found.kinds, found.containers, found.images) == (["pinned-elsewhere"], 1, {pinned: A})
+
+    def test_pods_that_have_ended_run_nothing(self) -> None:
+        others = pod(f"example.com/app@{B}", "elsewhere")
+        for phase in ("Succeeded", "Failed"):
+            others["status"]["phase"] = phase
+            assert judged(snapshot([pod(f"example.com/app@{A}"), others]))[0].mixed == []
+
+    def test_a_pod_that_only_deleting_replaces(self) -> None:
+        live = {
+            "apiVersion": "v1",
+            "kind": "DaemonSet",
+            "metadata": {
+                "name": "web",
+                "namespace": "prod",
+                "uid": "ds",
+                "annotations": {"deprecated.daemonset.template.generation": "2"},
+            },
+            "spec": {
+                "updateStrategy": {"type": "OnDelete"},
+                "template": {"spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]}},
+            },
+        }
+        older = pod("", image="example.com/app:0")
+        older["metadata"] |= {"labels": {"pod-template-generation": "1"}, "ownerReferences": [{"uid": "ds"}]}
+        made = snapshot([live], DAEMON_SET)._replace(pods=[older], population=[live, older])
+        _, found = judged(made)
+        assert "drift" not in found.kinds
+        assert any("updateStrategy OnDelete" in f.text for f in found.findings if f.kind == "unknown")
+
+
+UNREADABLE = {
+    "no YAML": {"manifest": POD.replace("{name: web}", "{name: [web")},
+    "an integer that is none": {"manifest": POD.replace("kind: Pod", "kind: Pod\nn: !!int 0x_")},
+    "no YAML in a text without images": {"manifest": POD + "---\nkind: ConfigMap\ndata: {image: [}\n"},
+    "too deep": {"manifest": POD.replace("kind: Pod", f"kind: Pod\na: {'[' * 100_000}")},
+    "an object without a name": {"manifest": POD.replace("{name: web}", "[]")},
+    "hooks that are no YAML": {"hooks": "---\nimage: [\n"},
+    "not a release": {"problem": "Secret prod/x holds no release: Incorrect padding", "manifest": ""},
+    "a newer record": {"record_text": '{"version": 2, "tool": "helm-pin 9"}'},
+}
+
+
+@pytest.mark.parametrize("change", UNREADABLE.values(), ids=UNREADABLE)
+def test_one_bad_release_is_its_own_problem(change: dict[str, str]) -> None:
+    """Gathered and judged beside a good one, which is judged as if it were alone."""
+    good = snapshot([pod(f"example.com/app@{A}")])
+    (revision,) = good.deployed
+    stored = revision.stored._replace(release="bad", **change)
+    (audit,) = judge([gathered(good, [revision, revision._replace(stored=stored)])], None)
+    bad, web = sorted(audit.releases, key=lambda r: r.name)
+    assert web == judged(good)[1]
+    assert "unknown" in bad.kinds
+    assert "drift" not in bad.kinds
+    assert len(audit.unread) == (0 if "problem" in change else 1)
+    assert all("prod/bad" in line for line in audit.unread)
+
+
+def test_a_record_that_is_broken_is_drift() -> None:
+    good = snapshot([pod(f"example.com/app@{A}")])
+    (revision,) = good.deployed
+    broken = revision._replace(stored=revision.stored._replace(record_text="{"))
+    audit, found = judged(gathered(good, [broken]))
+    assert "drift" in found.kinds
+    assert audit.unread == ()
+
+
+def gathered(made: Snapshot, deployed: list[Revision]) -> Snapshot:
+    """A snapshot of other deployed revisions, as gather() makes it."""
+    wanted, unreadable = stored_objects(deployed)
+    revisions = {(r.namespace, r.stored.release): [r] for r in deployed}
+    return made._replace(deployed=deployed, revisions=revisions, wanted=wanted, unreadable=unreadable)

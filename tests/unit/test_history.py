@@ -85,3 +85,31 @@ def test_a_manifest_that_is_not_yaml() -> None:
 def test_one_image_used_twice_counts_once() -> None:
     (row,) = describe([revision(1, record(web=A), f"web:1@{A}", f"web:1@{A}", "other")])
     assert row["pinned"] == "1/2"
+
+
+IMPOSSIBLE = "kind: Pod\nn: !!int 0x_\nspec: {containers: [{name: a, image: x}]}\n"
+
+
+def test_one_bad_revision_among_others() -> None:
+    """Whatever is wrong with it: it is that revision's problem."""
+    good = revision(2, record(web=A), f"web:1@{A}")
+    bad = [
+        good.stored._replace(manifest=f"---\n{IMPOSSIBLE}"),
+        good.stored._replace(record_text="[" * 100_000),
+        good.stored._replace(record_text='{"version": 2}'),
+        good.stored._replace(problem="it unpacks to more than 32 MiB"),
+    ]
+    for stored in bad:
+        first, second, third = describe([good, good._replace(stored=stored), good])
+        assert [row["record"] for row in (first, second, third)] == ["ok", "invalid", "ok"]
+        assert second["problem"]
+
+
+def test_two_tags_of_one_repository_with_their_digests_swapped() -> None:
+    images = tuple(Image(f"docker.io/library/web:{n}", f"web:{n}", d, "", "values") for n, d in ((1, A), (2, C)))
+    text = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json()
+    right, swapped = describe(
+        [revision(1, text, f"web:1@{A}", f"web:2@{C}"), revision(2, text, f"web:1@{C}", f"web:2@{A}")]
+    )
+    assert (right["record"], swapped["record"]) == ("ok", "invalid")
+    assert "docker.io/library/web:2" in swapped["problem"]

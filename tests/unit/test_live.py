@@ -137,7 +137,7 @@ class TestSpecs:
         now["spec"]["template"]["spec"] = {"containers": [{"name": "proxy", "image": "proxy:1"}]}
         found = compare_specs([(workload(), now)])
         assert len(found.wrong) == 2
-        assert found.notes == ["Deployment/web has proxy besides, with proxy:1"]
+        assert found.notes == ["Deployment/web also has proxy, with proxy:1"]
 
     def test_containers_of_one_name_in_two_pod_templates(self) -> None:
         def both(first: str) -> Object:
@@ -182,7 +182,7 @@ class TestPods:
         mine = pod()
         del mine["spec"]["initContainers"]
         found = seen(replica_set(), mine)
-        assert (found.right, found.wrong) == (1, [f"Pod/web-2-x has no init, which is to run {INIT}"])
+        assert (found.right, found.wrong) == (1, [f"Pod/web-2-x: container init is missing (it should run {INIT})"])
 
     def test_an_injected_sidecar_is_told_apart(self) -> None:
         mine = pod(ids=(A, B))
@@ -294,6 +294,73 @@ class TestPods:
         now = workload(app="auto")
         found = compare_pods([(now, now)], Pods([now, replica_set(app="auto"), pod(app="auto", ids=(C, B))]))
         assert (found.right, found.wrong, found.doubts) == (1, [], [])
+
+
+ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
+PARTITION = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}}
+
+
+class TestPodsThatNoRolloutReplaces:
+    """Of an older revision, and that stays so: waiting is of no use."""
+
+    def stateful(self, strategy: dict[str, Any], *ordinals: int, kind: str = "StatefulSet") -> Seen:
+        now = workload(kind, updateRevision="web-new", desiredNumberScheduled=2)
+        now["spec"] |= {"replicas": 2, **strategy}
+        now["metadata"]["annotations"]["deprecated.daemonset.template.generation"] = "2"
+        pods = []
+        for ordinal in range(2):
+            older = ordinal in ordinals
+            made = pod(f"web-{ordinal}", "web", app="old" if older else APP, ids=(C if older else A, B))
+            made["metadata"]["labels"] = {
+                "controller-revision-hash": "web-old" if older else "web-new",
+                "pod-template-generation": "1" if older else "2",
+            }
+            pods.append(made)
+        return seen(*pods, live=now)
+
+    def test_on_delete(self) -> None:
+        found = self.stateful(ON_DELETE, 0, 1)
+        assert (found.right, found.wrong, found.settling, len(found.staying)) == (0, [], [], 2)
+        assert found.staying[0].startswith("Pod/web-0 is of an older revision: ")
+        assert found.staying[0].endswith("; it is replaced only when it is deleted (updateStrategy OnDelete)")
+
+    def test_those_that_were_deleted_are_compared(self) -> None:
+        found = self.stateful(ON_DELETE, 0)
+        assert (found.right, found.settling, len(found.staying)) == (2, [], 1)
+
+    def test_of_a_daemon_set(self) -> None:
+        found = self.stateful(ON_DELETE, 1, kind="DaemonSet")
+        assert (found.right, found.wrong, found.settling, len(found.staying)) == (2, [], [], 1)
+
+    def test_below_the_partition(self) -> None:
+        found = self.stateful(PARTITION, 0)
+        assert (found.right, found.wrong, found.settling, len(found.staying)) == (2, [], [], 1)
+        assert "its ordinal is below the partition (1)" in found.staying[0]
+
+    def test_above_the_partition_time_helps(self) -> None:
+        found = self.stateful(PARTITION, 0, 1)
+        assert len(found.staying) == 1
+        assert any("Pod/web-1 is of an older revision" in line for line in found.settling)
+
+    @pytest.mark.parametrize("strategy", [{}, {"updateStrategy": None}, {"updateStrategy": {"type": "RollingUpdate"}}])
+    def test_any_other_strategy(self, strategy: dict[str, Any]) -> None:
+        found = self.stateful(strategy, 0)
+        assert (found.staying, len(found.settling)) == ([], 2)
+
+    def test_a_paused_deployment(self) -> None:
+        """It keeps its ReplicaSet and its revision until it is resumed."""
+        now = workload()
+        now["spec"]["paused"] = True
+        found = seen(replica_set(app="old"), pod(app="old", ids=(C, B)), live=now)
+        assert (found.wrong, found.settling, len(found.staying)) == ([], [], 1)
+        assert found.staying[0].endswith("; the Deployment is paused")
+        assert seen(replica_set(), pod(), live=now).right == 2
+
+
+@pytest.mark.parametrize("spec", [None, "x", {"replicas": "two"}, {"replicas": None}])
+def test_custom_resources_that_are_named_as_kubernetes_own_kinds(spec: Any) -> None:
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job"):
+        seen(live={**workload(kind), "apiVersion": "example.com/v1", "spec": spec})
 
 
 @pytest.mark.parametrize(

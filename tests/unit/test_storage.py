@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from helmpin.errors import HelmFailed
 from helmpin.kubectl import _path
+from helmpin.pin.release import LARGEST
 from helmpin.pin.storage import decode, decoded, stored_as, stored_objects
 
 RELEASE: dict[str, Any] = {
@@ -61,6 +63,8 @@ def test_once_is_not_twice() -> None:
         decode(base64.b64encode(encoded(RELEASE).encode()).decode(), twice=False)
 
 
+BOMB = encoded({**RELEASE, "x": "x" * (LARGEST * 2)})
+"""A few hundred kilobytes, packed."""
 BROKEN = {
     "not base64": "!",
     "empty": "",
@@ -71,6 +75,8 @@ BROKEN = {
     "too deep": base64.b64encode(b"[" * 200_000).decode(),
     "a list": encoded([RELEASE]),
     "no name": encoded({"version": 1}),
+    "cut after a whole object": base64.b64encode(gzip.compress(json.dumps(RELEASE).encode())[:-4]).decode(),
+    "too large": BOMB,
     "a version in words": encoded({**RELEASE, "version": "one"}),
 }
 
@@ -84,6 +90,41 @@ def test_one_that_is_broken_is_told_and_the_others_are_read(kind: str, data: str
     assert line.startswith(f"{kind} store/bad holds no release: ")
 
 
+def test_what_is_too_large_is_not_unpacked() -> None:
+    assert len(BOMB) < 300_000
+    with pytest.raises(ValueError, match=f"unpacks to more than {LARGEST >> 20} MiB"):
+        decode(BOMB, twice=False)
+
+
+def test_a_large_release_is_read() -> None:
+    assert decode(encoded({**RELEASE, "manifest": "x" * (8 << 20)}), twice=False)["version"] == 7
+
+
+LABELS = {"owner": "helm", "name": "shop", "version": "8", "status": "deployed"}
+
+
+@pytest.mark.parametrize("data", [encoded({**RELEASE, "hooks": 5}), BROKEN["not gzip"]])
+def test_what_the_labels_say_of_one_that_cannot_be_read(data: str) -> None:
+    broken = stored_object("Secret", data, "sh.helm.release.v1.shop.v8")
+    broken["metadata"]["labels"] = LABELS
+    read = decoded([broken])
+    assert read.found == []
+    (revision,) = read.unreadable
+    assert (revision.stored.release, revision.stored.revision, revision.status) == ("shop", 8, "deployed")
+    assert revision.namespace == "store"
+    assert revision.stored.problem == read.unread[0]
+    with pytest.raises(HelmFailed, match="cannot be read"):
+        revision.stored.uses()
+
+
+@pytest.mark.parametrize("labels", [None, {"name": "shop"}, {**LABELS, "version": "eight"}, {**LABELS, "name": ""}])
+def test_labels_that_do_not_say_which_it_is(labels: dict[str, str] | None) -> None:
+    broken = stored_object("Secret", "!")
+    broken["metadata"]["labels"] = labels
+    read = decoded([broken])
+    assert (read.found, read.unreadable, len(read.unread)) == ([], (), 1)
+
+
 ODD = {
     "no info": {"info": None},
     "no chart": {"chart": None},
@@ -93,6 +134,7 @@ ODD = {
     "no hooks": {"hooks": None},
     "no manifest": {"manifest": None},
     "hooks that are none": {"hooks": [None, "x"]},
+    "half a character": {"manifest": "kind: Pod # \ud800", "info": {"status": "\udfff"}},
 }
 
 
@@ -101,6 +143,7 @@ def test_a_release_that_lacks_something(change: dict[str, Any]) -> None:
     (revision,) = decoded([stored_object("Secret", encoded({**RELEASE, **change}))]).found
     revision.stored.uses()
     assert revision.stored.revision == 7
+    "".join(map(str, revision)).encode()  # it can be printed
 
 
 @pytest.mark.parametrize(

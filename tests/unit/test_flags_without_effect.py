@@ -1,0 +1,70 @@
+"""A flag that a command would ignore is a usage error that names it. No helm is started to find out."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.cli import COMMANDS, command_help, understand
+from helmpin.commands import audit, rollback, verify
+from helmpin.errors import HelmFailed, UsageError
+from helmpin.helm import Helm
+
+NOT_THERE = Helm("/nonexistent/helm")
+
+
+@pytest.mark.parametrize("command", ["verify", "history", "audit"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--show-resources",
+        "--show-desc",
+        "--show-rollback-revision",
+        "--burst-limit=5",
+        "--qps=1",
+        "--color=never",
+        "-n",
+    ],
+)
+def test_helms_flags_that_are_not_passed_on(command: str, flag: str) -> None:
+    release = [] if command == "audit" else ["web"]
+    with pytest.raises(UsageError, match=f"unknown flag: {flag.partition('=')[0]}"):
+        understand(command, [*release, flag], NOT_THERE)
+
+
+def test_help_promises_only_what_is_passed_on() -> None:
+    for name, command in COMMANDS.items():
+        assert ("Every flag of helm" in command_help(name)) is bool(command.helm)
+
+
+REGISTRY = [
+    ["--registry-mirror", "docker.io=https://mirror.example"],
+    ["--registry-plain-http", "registry.example"],
+    ["--registry-ca-file", "ca.pem"],
+    ["--registry-timeout", "3s"],
+]
+
+
+@pytest.mark.parametrize("flags", REGISTRY, ids=lambda flags: flags[0])
+def test_registry_flags_where_no_registry_is_asked(flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})  # of helm rollback: none is given
+    for run, name, argv in (
+        (rollback.run, "rollback", ["web", *flags]),
+        (verify.run, "verify", ["web", "--no-registry", *flags]),
+        (audit.run, "audit", flags),
+    ):
+        with pytest.raises(UsageError, match=f"{flags[0]} has no effect with"):
+            run(understand(name, argv, NOT_THERE))
+
+
+def test_pull_secrets_are_of_one_namespace() -> None:
+    with pytest.raises(UsageError, match="unknown flag: --pull-secrets"):
+        understand("audit", ["--registry", "--pull-secrets"], NOT_THERE)
+
+
+def test_settings_of_the_environment_are_for_all_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_PIN_REGISTRY_MIRROR", "docker.io=https://mirror.example")
+    monkeypatch.setenv("HELM_PIN_PULL_SECRETS", "true")
+    request = understand("audit", [], NOT_THERE)
+    assert request.settings.registry.mirrors == (("docker.io", "https://mirror.example"),)
+    with pytest.raises(HelmFailed, match="could not be started"):  # it went on as far as that
+        verify.run(understand("verify", ["web", "--no-registry"], NOT_THERE))

@@ -1,0 +1,86 @@
+"""The history of a release: what ran, what somebody else did meanwhile, and which revision is ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.errors import HelmFailed
+from helmpin.pin.outcome import NO_RELEASE, Row
+from helmpin.pin.revisions import last_that_ran, made_by_somebody_else, made_since, never_ran, refuse_moved
+
+ONE, TWO = Row(1, "superseded", "Install complete"), Row(2, "superseded", "Upgrade complete")
+FAILED = Row(3, "failed", 'Upgrade "web" failed: no')
+FOUR = Row(4, "deployed", "Upgrade complete")
+OURS = ("Rollback to 1", ('Rollback "web" failed',))
+
+
+@pytest.mark.parametrize(
+    ("rows", "ran"),
+    [
+        ([ONE, TWO, FAILED, FOUR], 2),
+        ([ONE, TWO._replace(status="deployed"), FAILED], 2),
+        ([FAILED, FOUR], None),
+        ([ONE], None),
+        ([ONE, TWO, FAILED._replace(status="pending-upgrade"), FOUR], 2),
+    ],
+)
+def test_the_last_that_ran(rows: list[Row], ran: int | None) -> None:
+    assert last_that_ran(rows) == ran
+
+
+def test_a_revision_that_never_ran() -> None:
+    rows = [ONE, TWO, FAILED, FOUR]
+    assert never_ran(rows, 3) == "revision 3 is failed: it never deployed successfully"
+    assert [never_ran(rows, number) for number in (1, 2, 4, 9)] == [""] * 4
+
+
+class TestMoved:
+    def test_it_has_not(self) -> None:
+        refuse_moved("web", TWO, TWO)
+
+    @pytest.mark.parametrize(
+        ("now", "what"),
+        [
+            (FOUR, "revision 4 was made by somebody else while this ran; nothing was changed"),
+            (
+                TWO._replace(status="uninstalling"),
+                "revision 2, which was superseded, became uninstalling while this ran",
+            ),
+            (NO_RELEASE, "release web was uninstalled by somebody else while this ran; nothing was changed"),
+        ],
+    )
+    def test_it_has(self, now: Row, what: str) -> None:
+        with pytest.raises(HelmFailed) as caught:
+            refuse_moved("web", TWO, now)
+        assert caught.value.what.startswith(what)
+        assert caught.value.todo.startswith("run it again")
+        assert caught.value.exit_status == 1
+
+
+class TestMadeSince:
+    def test_ours_is_the_next(self) -> None:
+        mine = Row(5, "deployed", "Rollback to 1")
+        assert made_since([ONE, FOUR, mine], 4, *OURS) == (mine, [])
+
+    def test_somebody_elses_came_before_or_after(self) -> None:
+        theirs, mine = Row(5, "superseded", "Upgrade complete"), Row(6, "superseded", "Rollback to 1")
+        after = Row(7, "deployed", "Upgrade complete")
+        assert made_since([FOUR, theirs, mine, after], 4, *OURS) == (mine, [after])
+
+    def test_an_older_rollback_is_not_ours(self) -> None:
+        assert made_since([Row(4, "superseded", "Rollback to 1"), Row(5, "deployed", "Upgrade")], 4, *OURS) == (
+            None,
+            (),
+        )
+
+    def test_one_that_failed(self) -> None:
+        mine = Row(5, "failed", 'Rollback "web" failed: conflict with "kubectl-set"')
+        assert made_since([FOUR, mine], 4, *OURS) == (mine, [])
+
+    def test_a_longer_number_is_another_revision(self) -> None:
+        assert made_since([FOUR, Row(5, "deployed", "Rollback to 10")], 4, *OURS) == (None, ())
+
+
+def test_how_it_is_said() -> None:
+    assert made_by_somebody_else([FOUR]) == "revision 4 was made by somebody else"
+    assert made_by_somebody_else([FAILED, FOUR]) == "revisions 3, 4 were made by somebody else"

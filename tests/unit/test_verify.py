@@ -1,0 +1,83 @@
+"""What the checks of verify make of a stored revision, without a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helmpin.errors import RegistryUnavailable, VerificationFailed
+from helmpin.image.reference import Reference
+from helmpin.pin import verify
+from helmpin.pin.digestset import DigestSet, Image
+from helmpin.pin.release import Stored
+from helmpin.pin.verify import FAILED, OK, SKIPPED, Missing, Registries, askable, manifest_check, record_check
+from helmpin.registry import RegistryError, RegistrySettings, Resolved
+
+A, B = ("sha256:" + letter * 64 for letter in "ab")
+POD = "---\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: IMAGE}]}\n"
+WEB = Image("docker.io/library/web:1", "web:1", A, "", "values")
+EVIL = Image("evil.example/web:1", "evil.example/web:1", B, "", "values")
+
+
+def stored(image: str, *images: Image) -> Stored:
+    text = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json() if images else ""
+    return Stored("web", 1, "deployed", text, POD.replace("IMAGE", image), "")
+
+
+def test_without_a_record_the_manifest_is_taken_where_it_has_every_digest() -> None:
+    check, record = record_check(stored(f"web:1@{A}"))
+    assert (check.verdict, check.summary) == (SKIPPED, "no record; digests taken from the manifest")
+    assert record
+    check = manifest_check(stored(f"web:1@{A}"), record)
+    assert (check.verdict, check.summary) == (OK, "1 image use in manifest and hooks, by digest")
+
+
+@pytest.mark.parametrize("image", ["web:1", "[", ""])
+def test_without_a_record_it_fails_otherwise(image: str) -> None:
+    check, record = record_check(stored(image))
+    assert (check.verdict, record) == (FAILED, None)
+
+
+class TestHostsThatNobodyNames:
+    """The record alone sends helm-pin nowhere."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[Reference]:
+        every: list[Reference] = []
+
+        def resolve(references: Any, *_: Any) -> dict[Reference, Resolved | RegistryError]:
+            every.extend(references)
+            return {r: Resolved(r.digest or A, "") for r in references}
+
+        monkeypatch.setattr(verify, "resolve", resolve)
+        return every
+
+    def test_are_not_asked(self, asked: list[Reference]) -> None:
+        mine = stored(f"web:1@{A}", WEB, EVIL)
+        record = mine.record()
+        assert record
+        assert verify.registry_check(record, mine, Registries(RegistrySettings())).verdict == OK
+        verify.at_registry([askable(record, mine, [f"web:1@{A}"])], Registries(RegistrySettings()))
+        assert {reference.registry for reference in asked} == {"docker.io"}
+        lines = manifest_check(mine, record).details
+        assert any("evil.example" in line for line in lines)
+
+    def test_an_image_that_only_other_texts_have_is_asked_for(self, asked: list[Reference]) -> None:
+        operator = "---\nkind: ConfigMap\ndata: {x: '--image=evil.example/web:1@" + B + "'}\n"
+        mine = stored(f"web:1@{A}", WEB, EVIL)._replace(hooks=operator)
+        record = mine.record()
+        assert record
+        verify.registry_check(record, mine, Registries(RegistrySettings()))
+        assert {reference.registry for reference in asked} == {"docker.io", "evil.example"}
+        assert manifest_check(mine, record).verdict == OK
+
+
+def test_what_registries_lack_stops_before_anything_is_touched() -> None:
+    reference = Reference.parse(f"web@{A}")
+    gone = RegistryError(reference, "not-found", "manifest unknown")
+    silent = RegistryError(reference, "unreachable", "connection refused")
+    with pytest.raises(VerificationFailed, match="1 recorded digest gone from the registry; nothing was changed"):
+        verify.refuse_missing(Missing([(reference, gone)], []), "release web", "")
+    with pytest.raises(RegistryUnavailable, match="could not confirm the recorded digests; nothing was changed"):
+        verify.refuse_missing(Missing([], [(reference, silent)]), "release web", "")
