@@ -130,7 +130,7 @@ class Helm:
         Raises HelmFailed when it cannot be started, Stopped or KeyboardInterrupt when helm-pin was stopped.
         """
         from helmpin import lifeline
-        from helmpin.pin.outcome import NO_RELEASE, History
+        from helmpin.release.outcome import NO_RELEASE, History
 
         ended, now = self.deploy(args), NO_RELEASE
         if ended.status or ended.asked:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from helmpin.cluster.workloads import Object, identity
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl, Objects, Resource
-from helmpin.pin import storage
-from helmpin.pin.live import Object, identity
-from helmpin.pin.storage import Revision
-from helmpin.pin.verify import RESOURCES
+from helmpin.release import storage
+from helmpin.release.storage import Revision
+from helmpin.verify.checks import RESOURCES
 
 Key = tuple[str, str]
 """A release: (namespace, name)."""

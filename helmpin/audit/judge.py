@@ -7,11 +7,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from helmpin.audit.gather import Snapshot
-from helmpin.errors import HelmPinError, VerificationFailed
-from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.pin import record_checks, release
-from helmpin.pin.digestset import DigestSet
-from helmpin.pin.live import (
+from helmpin.cluster.pods import Pods, compare_pods, containers, reported
+from helmpin.cluster.workloads import (
     RELEASE_NAME,
     RELEASE_NAMESPACE,
     Object,
@@ -20,10 +17,14 @@ from helmpin.pin.live import (
     name_of,
     slots,
 )
-from helmpin.pin.release import UNREADABLE
-from helmpin.pin.running import Pods, compare_pods, containers, reported
-from helmpin.pin.storage import Revision
-from helmpin.pin.verify import Registries, askable, at_registry, settle_doubts
+from helmpin.errors import HelmPinError, VerificationFailed
+from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.release import record_checks
+from helmpin.release import revision as release
+from helmpin.release.record import DigestSet
+from helmpin.release.revision import UNREADABLE
+from helmpin.release.storage import Revision
+from helmpin.verify.checks import Registries, askable, at_registry, settle_doubts
 
 DRIFT, UNPINNED, UNMANAGED, MIXED, UNKNOWN = "drift", "unpinned", "unmanaged", "mixed", "unknown"
 PINNED_ELSEWHERE = "pinned-elsewhere"

@@ -14,7 +14,7 @@ from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.kubectl import Kubectl, advice
-from helmpin.pin.verify import Registries
+from helmpin.verify.checks import Registries
 
 DIFFERENT = "different"
 """--fail-on: a release is not the same in all the contexts."""

@@ -10,8 +10,9 @@ from helmpin import output
 from helmpin.cli import Request
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.pin import release, storage
-from helmpin.pin.digestset import DigestSet
+from helmpin.release import revision as release
+from helmpin.release import storage
+from helmpin.release.record import DigestSet
 
 HELM_MAX = 256
 """helm history's own default of --max."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from helmpin import lifeline
 from helmpin.cli import Request
-from helmpin.pin.deploy import deploy, is_dry_run
-from helmpin.pin.naming import name_release
-from helmpin.pin.outcome import Baseline
-from helmpin.pin.prepare import prepare
+from helmpin.plan.deploy import deploy, is_dry_run
+from helmpin.plan.prepare import prepare
+from helmpin.release.outcome import Baseline
+from helmpin.release.release_name import name_release
 
 
 def run(request: Request) -> int:

@@ -15,9 +15,9 @@ from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.pin.images import is_allowed
-from helmpin.pin.render import ImageUse, parse
-from helmpin.pin.values import VALUE_FLAGS, ValuesInput, read_values
+from helmpin.plan.images import is_allowed
+from helmpin.render.output import ImageUse, parse
+from helmpin.render.values import VALUE_FLAGS, ValuesInput, read_values
 
 RULE = "mutable-tag"
 WITHOUT_EFFECT = frozenset(

@@ -8,11 +8,11 @@ from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import Refused
-from helmpin.pin.compare import dotted
-from helmpin.pin.deploy import summary
-from helmpin.pin.images import ImagePlan
-from helmpin.pin.plan import Plan
-from helmpin.pin.prepare import prepare
+from helmpin.plan.deploy import summary
+from helmpin.plan.images import ImagePlan
+from helmpin.plan.plan import Plan
+from helmpin.plan.prepare import prepare
+from helmpin.render.diff import dotted
 
 
 def run(request: Request) -> int:

@@ -11,11 +11,14 @@ from helmpin.cli import Request, refuse_registry_flags
 from helmpin.config import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
-from helmpin.pin import release, restore, revisions, verify
-from helmpin.pin.digestset import DigestSet
-from helmpin.pin.outcome import History, Row
-from helmpin.pin.release import Stored
-from helmpin.pin.revisions import made_by_somebody_else, not_verified
+from helmpin.release import revision as release
+from helmpin.release import revisions
+from helmpin.release.outcome import History, Row
+from helmpin.release.record import DigestSet
+from helmpin.release.revision import Stored
+from helmpin.release.revisions import made_by_somebody_else, not_verified
+from helmpin.verify import checks as verify
+from helmpin.verify import restore
 
 HELM_TIMEOUT = "5m0s"
 """helm rollback's own default of --timeout."""

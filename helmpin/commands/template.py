@@ -6,7 +6,7 @@ import sys
 
 from helmpin.arguments import words
 from helmpin.cli import Request
-from helmpin.pin.prepare import prepare, say_outside
+from helmpin.plan.prepare import prepare, say_outside
 
 PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})
 """helm template's flags about what is printed, not what is rendered."""

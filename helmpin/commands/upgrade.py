@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from helmpin import lifeline
 from helmpin.cli import Request
-from helmpin.pin.deploy import deploy
-from helmpin.pin.prepare import prepare
+from helmpin.plan.deploy import deploy
+from helmpin.plan.prepare import prepare
 
 
 def run(request: Request) -> int:

@@ -9,10 +9,12 @@ from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
-from helmpin.pin import release, revisions, verify
-from helmpin.pin.outcome import History, Row, moved
-from helmpin.pin.release import Stored
-from helmpin.pin.verify import FAILED, OK, SKIPPED, UNKNOWN, Check
+from helmpin.release import revision as release
+from helmpin.release import revisions
+from helmpin.release.outcome import History, Row, moved
+from helmpin.release.revision import Stored
+from helmpin.verify import checks as verify
+from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check
 
 LIVE = ("workloads", "pods")
 """The checks that look at the live cluster."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from helmpin.pin import digestset
+from helmpin.release import record as digestset
 from scripts.devtools import images
 from scripts.devtools.cluster import Cluster
 from tests.e2e.test_history import DEPLOYMENT, succeeded, tamper, without_kubectl

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.pin.live import Doubt, Seen
-from helmpin.pin.verify import Registries, settle_doubts
+from helmpin.cluster.workloads import Doubt, Seen
 from helmpin.registry import RegistrySettings
+from helmpin.verify.checks import Registries, settle_doubts
 from tests.support.registry_servers import OCI_MANIFEST, Server, free_port
 
 ASK = Registries(RegistrySettings(timeout=5))

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from helmpin.helm import Helm
-from helmpin.pin.render import ImageUse, Render, parse
-from helmpin.pin.template_pins import TemplatePin, locate, pinned_template
+from helmpin.plan.template_pins import TemplatePin, locate, pinned_template
+from helmpin.render.output import ImageUse, Render, parse
 from scripts.devtools.binaries import binary
 
 WEB, SIDE = "example.com/team/web:1.2.3", "side:1"

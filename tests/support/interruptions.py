@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin.errors import VerificationFailed
-from helmpin.pin import release, storage
+from helmpin.release import revision as release
+from helmpin.release import storage
 from scripts.devtools.cluster import Cluster
 from tests.support.workstation import Workstation
 

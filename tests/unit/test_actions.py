@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.pin.actions import actions, rewritten, says
+from helmpin.render.actions import actions, rewritten, says
 
 
 @pytest.mark.parametrize(

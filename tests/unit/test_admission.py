@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helmpin.pin.admission import selects
+from helmpin.cluster.admission import selects
 
 LABELS = {"team": "shop", "tier": "web"}
 

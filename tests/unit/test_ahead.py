@@ -12,7 +12,7 @@ from helmpin import ahead
 from helmpin.errors import HelmPinError
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
-from helmpin.pin import storage
+from helmpin.release import storage
 from tests.unit.test_kubectl import calls, record
 
 __all__ = ["record"]

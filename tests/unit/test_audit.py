@@ -10,8 +10,8 @@ from helmpin.audit.environments import chart_name, side_by_side
 from helmpin.audit.gather import Snapshot, stored_objects
 from helmpin.audit.judge import Audit, Finding, Release, judge
 from helmpin.audit.report import page, prometheus
-from helmpin.pin.release import Stored
-from helmpin.pin.storage import Revision
+from helmpin.release.revision import Stored
+from helmpin.release.storage import Revision
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 
@@ -130,7 +130,7 @@ spec: {template: {spec: {containers: [{name: app, image: "example.com/app:1"}]}}
 def snapshot(
     pods: list[dict[str, Any]], manifest: str = POD, status: str = "deployed", unread: tuple[str, ...] = ()
 ) -> Snapshot:
-    from helmpin.pin.live import identity, with_images
+    from helmpin.cluster.workloads import identity, with_images
 
     revision = Revision(Stored("web", 1, status, "", manifest, ""), "prod", "", "web-1.0.0", "1", "")
     key = ("prod", "web")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, lookup, reaches
-from helmpin.pin.candidates import Anchor, ValueIndex, anchors, candidates, in_scope, text_of
-from helmpin.pin.template_scan import TemplateScan
+from helmpin.plan.candidates import Anchor, ValueIndex, anchors, candidates, in_scope, text_of
+from helmpin.plan.template_scan import TemplateScan
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.image.elsewhere import Also
-from helmpin.pin.compare import NAMING, Comparison, compare, dotted, is_pin, noise
-from helmpin.pin.render import ImageUse, Render, parse
+from helmpin.render.diff import NAMING, Comparison, compare, dotted, is_pin, noise
+from helmpin.render.output import ImageUse, Render, parse
 from tests.support.renders import POD, digest, document, pod
 
 DIGEST, OTHER = digest("a"), digest("b")

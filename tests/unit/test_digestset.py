@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helmpin.errors import VerificationFailed
-from helmpin.pin.digestset import DigestSet, Image, Undo, parse
+from helmpin.release.record import DigestSet, Image, Undo, parse
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 WEB = Image("docker.io/library/web:1", "web:1", A, "application/vnd.oci.image.index.v1+json", "values", ("image.tag",))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from helmpin.commands.history import UNPINNED, describe
-from helmpin.pin.digestset import DigestSet, Image
-from helmpin.pin.release import Stored
-from helmpin.pin.storage import Revision
+from helmpin.release.record import DigestSet, Image
+from helmpin.release.revision import Stored
+from helmpin.release.storage import Revision
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 WEB, DB = "docker.io/library/web:1", "example.com/db:2"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from helmpin.pin.live import RELEASE_NAME, Object, Seen, compare_specs, slots
-from helmpin.pin.running import Pods, compare_pods, reported
+from helmpin.cluster.pods import Pods, compare_pods, reported
+from helmpin.cluster.workloads import RELEASE_NAME, Object, Seen, compare_specs, slots
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 APP = f"example.com/app:1@{A}"

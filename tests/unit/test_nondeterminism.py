@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.pin.nondeterminism import may_be_random, template
+from helmpin.render.nondeterminism import may_be_random, template
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from helmpin.cluster import pull_secrets as pullsecrets
 from helmpin.errors import UsageError
-from helmpin.pin import pullsecrets
-from helmpin.pin.render import parse
 from helmpin.registry.types import RegistrySettings
+from helmpin.render.output import parse
 
 RENDER = """\
 ---

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.image.reference import Reference
-from helmpin.pin.digestset import VERSION, DigestSet, Image, Undo
-from helmpin.pin.record_checks import LAST_INDEX, newer, problems
+from helmpin.release.record import VERSION, DigestSet, Image, Undo
+from helmpin.release.record_checks import LAST_INDEX, newer, problems
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 WEB = Image("docker.io/library/web:1", "web:1", A, "", "values", ("image.tag",))

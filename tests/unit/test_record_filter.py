@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.pin.digestset import ANNOTATION
-from helmpin.pin.record_filter import filter_record, may_expose_record
+from helmpin.plan.record_filter import filter_record, may_expose_record
+from helmpin.release.record import ANNOTATION
 
 PATH = "templates/x.yaml"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from helmpin.errors import HelmFailed, VerificationFailed
-from helmpin.pin import record_checks
-from helmpin.pin.digestset import DigestSet, Image
-from helmpin.pin.record_checks import from_manifest, hosts
-from helmpin.pin.release import Stored, check, disagreements, images_of
+from helmpin.release import record_checks
+from helmpin.release.record import DigestSet, Image
+from helmpin.release.record_checks import from_manifest, hosts
+from helmpin.release.revision import Stored, check, disagreements, images_of
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 WEB = Image("docker.io/library/web:1", "web:1", A, "application/vnd.oci.image.index.v1+json", "values", ("image.tag",))

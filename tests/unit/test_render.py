@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
 from helmpin.image.elsewhere import Also
-from helmpin.pin.nondeterminism import TEMPLATE
-from helmpin.pin.render import PROBE, group_by_turn, parse, parse_release, split_documents
+from helmpin.render.nondeterminism import TEMPLATE
+from helmpin.render.output import PROBE, group_by_turn, parse, parse_release, split_documents
 from tests.support.renders import digest, document, pod, probe
 
 A, B = "app/templates/a.yaml", "app/charts/db/templates/b.yaml"

@@ -12,8 +12,8 @@ from helmpin.chart.stage import Chart
 from helmpin.chart.tree import Tree
 from helmpin.helm import Helm
 from helmpin.image.elsewhere import Also
-from helmpin.pin.rendering import Renderer, asks_cluster, crd_apis
-from helmpin.pin.values import ValuesInput
+from helmpin.render.renderer import Renderer, asks_cluster, crd_apis
+from helmpin.render.values import ValuesInput
 
 METADATA = "apiVersion: v2\nname: app\nversion: 1.0.0\n"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from helmpin.errors import HelmFailed
-from helmpin.pin.outcome import NO_RELEASE, Row
-from helmpin.pin.revisions import last_that_ran, made_by_somebody_else, made_since, never_ran, refuse_moved
+from helmpin.release.outcome import NO_RELEASE, Row
+from helmpin.release.revisions import last_that_ran, made_by_somebody_else, made_since, never_ran, refuse_moved
 
 ONE, TWO = Row(1, "superseded", "Install complete"), Row(2, "superseded", "Upgrade complete")
 FAILED = Row(3, "failed", 'Upgrade "web" failed: no')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.chart.setargs import Setting
-from helmpin.pin.search import _mentions_path, _read_by, pinned_form, scope_of
+from helmpin.plan.search import _mentions_path, _read_by, pinned_form, scope_of
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -12,8 +12,8 @@ import pytest
 
 from helmpin.errors import HelmFailed
 from helmpin.kubectl import _path
-from helmpin.pin.release import LARGEST
-from helmpin.pin.storage import decode, decoded, stored_as, stored_objects
+from helmpin.release.revision import LARGEST
+from helmpin.release.storage import decode, decoded, stored_as, stored_objects
 
 RELEASE: dict[str, Any] = {
     "name": "shop",

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.image.elsewhere import Also
-from helmpin.pin.render import parse
-from helmpin.pin.template_pins import TemplatePin, locate, pinned_template, pinned_text, split_defines
+from helmpin.plan.template_pins import TemplatePin, locate, pinned_template, pinned_text, split_defines
+from helmpin.render.output import parse
 from tests.support.renders import POD, digest, document
 
 WEB = "example.com/team/web:1.2.3"

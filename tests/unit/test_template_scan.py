@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.pin.template_scan import TemplateScan, is_written, last_key
+from helmpin.plan.template_scan import TemplateScan, is_written, last_key
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"

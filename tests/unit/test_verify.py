@@ -8,11 +8,11 @@ import pytest
 
 from helmpin.errors import RegistryUnavailable, VerificationFailed
 from helmpin.image.reference import Reference
-from helmpin.pin import verify
-from helmpin.pin.digestset import DigestSet, Image
-from helmpin.pin.release import Stored
-from helmpin.pin.verify import FAILED, OK, SKIPPED, Missing, Registries, askable, manifest_check, record_check
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
+from helmpin.release.record import DigestSet, Image
+from helmpin.release.revision import Stored
+from helmpin.verify import checks as verify
+from helmpin.verify.checks import FAILED, OK, SKIPPED, Missing, Registries, askable, manifest_check, record_check
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 POD = "---\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: IMAGE}]}\n"

@@ -1,0 +1,251 @@
+"""The pods below a release's live objects, and what those run.
+
+Nothing here reads anything: it judges objects as the API sends them. A pod is a release's when its chain of owner references
+(Kubernetes documentation, Owners and Dependents) leads to one of the release's objects.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from helmpin.cluster.workloads import Doubt, Object, Seen, Slot, at_admission, blame, name_of, removes_itself, slots
+from helmpin.image.reference import split, valid_digest
+
+REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+"""The kinds that keep a number of pods."""
+STATUSES = {
+    "initContainers": "initContainerStatuses",
+    "containers": "containerStatuses",
+    "ephemeralContainers": "ephemeralContainerStatuses",
+}
+
+
+class Pods:
+    """Pods and the controllers between them and the objects of releases."""
+
+    def __init__(self, population: Iterable[Object]) -> None:
+        self._all = {item["metadata"]["uid"]: item for item in population}
+        self._below: dict[str, list[Object]] = defaultdict(list)
+        for item in self._all.values():
+            if item.get("kind") == "Pod":
+                for uid in self._chain(item):
+                    self._below[uid].append(item)
+
+    def _chain(self, item: Object) -> list[str]:
+        """The UIDs of an object, its owner, and so on, the controlling owner where there are several."""
+        chain: list[str] = []
+        uid: str | None = item["metadata"]["uid"]
+        while uid and uid not in chain:
+            chain.append(uid)
+            owners = (self._all.get(uid, {}).get("metadata") or {}).get("ownerReferences") or []
+            controlling = [o for o in owners if o.get("controller")] or owners
+            uid = controlling[0]["uid"] if controlling else None
+        return chain
+
+    def of(self, workload: Object) -> list[Object]:
+        """The pods that an object owns, directly or not; a pod owns itself."""
+        return self._below.get(workload["metadata"]["uid"], [])
+
+    def controller(self, pod: Object) -> Object | None:
+        """The object that made a pod, where it was read."""
+        chain = self._chain(pod)
+        return self._all.get(chain[1]) if len(chain) > 1 else None
+
+
+def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods) -> Seen:
+    """Whether the pods of live objects run the images that the stored ones (first of each pair) have."""
+    seen = Seen()
+    for stored, now in pairs:
+        if now is not None:
+            _compare_below(stored, now, pods, seen)
+        elif not removes_itself(stored):
+            seen.silent.append(f"{name_of(stored)} is not found, so its pods cannot be identified")
+    return seen
+
+
+def _compare_below(stored: Object, now: Object, pods: Pods, seen: Seen) -> None:
+    kind, status = now.get("kind"), now.get("status") or {}
+    if kind in REPLICATED and status.get("observedGeneration", 0) < now["metadata"].get("generation", 0):
+        seen.settling.append(f"{name_of(now)}: its controller has not acted on the last change yet")
+        return
+    wanted: dict[Slot, set[str]] = defaultdict(set)
+    for slot, image in slots(stored).items():
+        wanted[slot[-2:]].add(image)  # a pod's list and container: an object may hold several pod templates
+    current = 0
+    for pod in pods.of(now):
+        controller = pods.controller(pod) or now
+        phase = (pod.get("status") or {}).get("phase")
+        if pod["metadata"].get("deletionTimestamp"):
+            seen.notes.append(f"{name_of(pod)} is being deleted")
+        elif phase in ("Succeeded", "Failed") and controller.get("kind") not in ("Job", "Pod"):
+            seen.notes.append(f"{name_of(pod)} has ended ({pod['status'].get('reason') or phase})")
+        elif _is_older(pod, controller, now):
+            line = f"{name_of(pod)} is of an older revision: {', '.join(sorted(set(slots(pod).values())))}"
+            if why := _why_it_stays(pod, now):
+                current += 1
+                seen.staying.append(f"{line}; {why}")
+            else:
+                (seen.notes if kind == "CronJob" else seen.settling).append(line)
+        else:
+            current += 1
+            _compare_pod(pod, controller, wanted, seen)
+    if kind in REPLICATED:
+        wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else _spec(now).get("replicas", 1)
+        if isinstance(wants, int) and current < wants:
+            seen.settling.append(f"{name_of(now)} wants {wants} pods and has {current}")
+    elif not current and kind == "Job" and not (_spec(now).get("suspend") or _has_finished(status)):
+        seen.settling.append(f"{name_of(now)} has no pod yet")
+    elif not current:
+        seen.notes.append(f"{name_of(now)} has no pod")
+
+
+def _spec(item: Object) -> Object:
+    """The spec of an object, which may be a custom resource of any shape."""
+    spec = item.get("spec")
+    return spec if isinstance(spec, dict) else {}
+
+
+def _has_finished(status: Object) -> bool:
+    """Whether a Job has (API reference, JobCondition)."""
+    return any(c.get("type") in ("Complete", "Failed") for c in status.get("conditions") or [])
+
+
+def _why_it_stays(pod: Object, workload: Object) -> str:
+    """Why no rollout replaces an older pod (Kubernetes documentation, StatefulSets, "Update strategies"; Deployments, "Pausing
+    and Resuming"), or ''."""
+    kind, spec = workload.get("kind"), _spec(workload)
+    if kind == "Deployment":
+        return "the Deployment is paused" if spec.get("paused") else ""
+    if kind not in ("StatefulSet", "DaemonSet"):
+        return ""
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return "it is replaced only when it is deleted (updateStrategy OnDelete)"
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    ordinal = pod["metadata"]["name"].rpartition("-")[2]
+    if kind == "StatefulSet" and ordinal.isdigit() and int(ordinal) < partition:
+        return f"it is not replaced: its ordinal is below the partition ({partition}) of the updateStrategy"
+    return ""
+
+
+def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
+    """Whether a pod was made from an earlier state of its workload, and so is expected to go or to have ended.
+
+    A Deployment's ReplicaSets carry its revision, unless it is paused; StatefulSets and DaemonSets mark their pods with a hash
+    or generation of the template (Kubernetes source, pkg/controller: deployment/util, statefulset, daemon). A CronJob's Job is
+    older when its images are not the CronJob's, and so is a paused Deployment's ReplicaSet.
+    """
+    kind = workload.get("kind")
+    paused = kind == "Deployment" and bool(_spec(workload).get("paused"))
+    if kind == "Deployment" and controller.get("kind") == "ReplicaSet" and not paused:
+        return _annotation(controller, _REVISION) != _annotation(workload, _REVISION)
+    labels = pod["metadata"].get("labels") or {}
+    if kind == "StatefulSet":
+        update = (workload.get("status") or {}).get("updateRevision")
+        return bool(update) and labels.get("controller-revision-hash") != update
+    if kind == "DaemonSet":
+        made = labels.get("pod-template-generation")
+        return made is not None and made != _annotation(workload, "deprecated.daemonset.template.generation")
+    if (kind, controller.get("kind")) == ("CronJob", "Job") or (paused and controller.get("kind") == "ReplicaSet"):
+        mine, its = slots(workload), slots(controller)
+        return {s[-2:]: i for s, i in mine.items()} != {s[-2:]: i for s, i in its.items()}
+    return False
+
+
+_REVISION = "deployment.kubernetes.io/revision"
+
+
+def _annotation(item: Object, name: str) -> str | None:
+    return (item["metadata"].get("annotations") or {}).get(name)
+
+
+def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]], seen: Seen) -> None:
+    asked = {slot[-2:]: image for slot, image in slots(controller).items()}
+    has = list(containers(pod))
+    if controller.get("kind") in (*REPLICATED, "Job"):  # with one pod template
+        missing = asked.keys() & wanted.keys() - {container.slot for container in has}
+        seen.wrong += [
+            f"{name_of(pod)}: container {slot[-1]} is missing (it should run {asked[slot]})" for slot in sorted(missing)
+        ]
+    for container in has:
+        where, image = f"{name_of(pod)} {container.slot[-1]}", container.image
+        images = wanted.get(container.slot)
+        if images is None:
+            how = "an ephemeral container" if container.slot[0] == "ephemeralContainers" else "injected"
+            seen.notes.append(f"{where} is not of the release ({how}): {image}")
+        elif image not in images:
+            slot = ("spec", *container.slot)
+            follows = controller is not pod and asked.get(container.slot) == image
+            why = f"as {name_of(controller)} says" if follows else blame(pod, slot)
+            seen.wrong.append(f"{where} has {image}, the release says {' or '.join(sorted(images))}: {why}")
+            if not follows and at_admission(pod, slot):
+                seen.at_admission.append(pod)
+        elif split(image)[2] is None:
+            seen.notes.append(f"{where} is allowed without a digest: {image}")
+        elif container.image_id:
+            if reported(container.image_id) == split(image)[2]:
+                seen.right += 1
+            else:
+                seen.doubts.append(Doubt(where, image, container.image_id))
+        elif container.runs:
+            seen.silent.append(f"{where}: the node does not report which image it has")
+        else:
+            seen.settling.append(f"{where} has not started{container.reason}")
+
+
+class Container(NamedTuple):
+    """A container of a pod, or an image volume: what its spec asks for, and what its status reports."""
+
+    slot: Slot
+    """(the list it stands in, its name)"""
+    image: str
+    image_id: str
+    """'' when none is reported."""
+    runs: bool
+    """Whether it has been started."""
+    reason: str
+    """`: ImagePullBackOff`, why it waits, or ''."""
+
+
+def containers(pod: Object) -> Iterator[Container]:
+    """The containers of a pod, and its image volumes."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    pending = str(status.get("reason") or "") or _not_scheduled(status)
+    mounted: dict[str, str] = {}
+    for kind, reports in STATUSES.items():
+        by_name = {s.get("name"): s for s in status.get(reports) or []}
+        for item in spec.get(kind) or []:
+            report = by_name.get(item["name"]) or {}
+            state = report.get("state") or {}
+            why = (state.get("waiting") or {}).get("reason") or ("" if report else pending)
+            runs = "running" in state or "terminated" in state or bool(report.get("lastState"))
+            slot = (kind, str(item["name"]))
+            yield Container(
+                slot, str(item.get("image", "")), str(report.get("imageID") or ""), runs, f": {why}" if why else ""
+            )
+        for report in by_name.values():
+            for mount in report.get("volumeMounts") or []:
+                volume = (mount.get("volumeStatus") or {}).get("image") or {}  # API reference, VolumeMountStatus
+                mounted[str(mount.get("name"))] = str(volume.get("imageRef") or "")
+    started = status.get("phase") not in (None, "Pending")
+    for volume in spec.get("volumes") or []:
+        if image := str((volume.get("image") or {}).get("reference") or ""):
+            name = str(volume["name"])
+            yield Container(("volumes", name), image, mounted.get(name, ""), started, f": {pending}" if pending else "")
+
+
+def _not_scheduled(status: Object) -> str:
+    """Why a pod has no node, by its condition PodScheduled (Kubernetes documentation, Pod Lifecycle), or ''."""
+    waits = [
+        c for c in status.get("conditions") or [] if c.get("type") == "PodScheduled" and c.get("status") == "False"
+    ]
+    return ": ".join(str(c[key]) for c in waits for key in ("reason", "message") if c.get(key))
+
+
+def reported(image_id: str) -> str:
+    """The digest in an imageID, in each of the forms that runtimes use: `docker-pullable://name@sha256:…`, `name@sha256:…`,
+    `docker://sha256:…`, `sha256:…`, or 64 hexadecimal digits."""
+    digest = image_id.rpartition("@")[2].rpartition("://")[2]
+    return digest if valid_digest(digest) or not valid_digest(f"sha256:{digest}") else f"sha256:{digest}"

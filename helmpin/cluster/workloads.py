@@ -1,0 +1,181 @@
+"""What a cluster holds of a release: its live objects, whether they have the release's images, and who has set others.
+
+Nothing here reads anything: it judges objects as the API sends them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from helmpin.image import find
+from helmpin.render.output import parse
+
+Object = dict[str, Any]
+Slot = tuple[str, ...]
+"""Where an image stands in an object, with its container's name for its position, which changes when another is added."""
+RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+"""The annotations that helm puts on each object of a release (helm's pkg/action/validate.go)."""
+MARKS = (("f:metadata", "f:ownerReferences"), ("f:metadata", "f:annotations", f"f:{RELEASE_NAME}"))
+"""The fields that only the maker of an object sets: a controller on its pods, helm on a release's objects."""
+
+
+class Doubt(NamedTuple):
+    """A container that reports another digest than the one it should run: which may stand for the same image."""
+
+    where: str
+    image: str
+    """As it should be, with its digest."""
+    reported: str
+    """The imageID."""
+
+
+class Seen:
+    """What live objects or pods show, collected one line for each thing."""
+
+    def __init__(self) -> None:
+        self.right = 0
+        """Live objects, or containers, that are as they should be."""
+        self.wrong: list[str] = []
+        self.settling: list[str] = []
+        """What may change by itself: pods that have not started, or are of an older revision during a rollout."""
+        self.staying: list[str] = []
+        """Pods of an older revision that no rollout replaces."""
+        self.silent: list[str] = []
+        """What is unknown: a node that reports no image, a digest that no registry was asked about."""
+        self.notes: list[str] = []
+        self.doubts: list[Doubt] = []
+        self.at_admission: list[Object] = []
+        """Objects whose images nobody but their maker has set, and which still differ."""
+
+
+def with_images(manifest: str) -> list[Object]:
+    """The objects of a stored manifest that run images. Raises what YAML that cannot be read raises (see release.UNREADABLE)."""
+    documents = (document for document in parse(manifest).documents if "image" in document.text)
+    found = [item for d in documents for item in d.objects() if isinstance(item, dict) and any(find.images(item))]
+    for item in found:
+        if not (isinstance(item.get("metadata"), dict) and item["metadata"].get("name")):
+            raise ValueError(f"a {item.get('kind')} has no name")
+    return found
+
+
+def identity(item: Object, namespace: str) -> tuple[str, str, str, str]:
+    """(API group, kind, namespace, name); `namespace` for an object that names none."""
+    metadata = item.get("metadata") or {}
+    group = str(item.get("apiVersion", "")).rpartition("/")[0]
+    return (group, str(item.get("kind")), str(metadata.get("namespace") or namespace), str(metadata.get("name")))
+
+
+def name_of(item: Object) -> str:
+    """KIND/name, for people."""
+    return f"{item.get('kind')}/{item['metadata'].get('name')}"
+
+
+def slots(item: Object) -> dict[Slot, str]:
+    """The images of an object by where they stand."""
+    found: dict[Slot, str] = {}
+    for image, path in find.images(item):
+        *_, last = [0, *(i for i, part in enumerate(path) if isinstance(part, int))]
+        within = path[last + 1 : -2 if path[-1] == "reference" else -1]
+        slot = (*map(str, path[:last]), find.container_name(item, path) or str(path[last]), *map(str, within))
+        found[slot] = image
+    return found
+
+
+def compare_specs(
+    pairs: Iterable[tuple[Object, Object | None]], others: Mapping[str, str] = MappingProxyType({})
+) -> Seen:
+    """Whether live objects have the images that the stored ones (first of each pair) have.
+
+    others: why an object may have an image of another revision of the release (one that failed has changed some objects), by
+    image; by '' for every other image, where not all revisions are known.
+    """
+    seen = Seen()
+    for stored, now in pairs:
+        if now is None and removes_itself(stored):
+            seen.notes.append(f"{name_of(stored)} is not there: it is removed when it has finished")
+        elif now is None:
+            seen.wrong.append(f"{name_of(stored)} is not in the cluster")
+        else:
+            _compare_spec(stored, now, others, seen)
+    return seen
+
+
+def removes_itself(stored: Object) -> bool:
+    """Whether an object is expected to be gone after a while."""
+    return stored.get("kind") == "Job" and "ttlSecondsAfterFinished" in (stored.get("spec") or {})
+
+
+def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], seen: Seen) -> None:
+    name, has, wants = name_of(stored), slots(now), slots(stored)
+    if all(has.get(slot) == image for slot, image in wants.items()):
+        seen.right += 1
+    for slot, image in wants.items():
+        if slot not in has:
+            seen.wrong.append(f"{name}: container {slot[-1]} is missing (it should run {image})")
+        elif has[slot] != image:
+            known = others.get(has[slot], others.get("")) if not _setters(now, slot) else None
+            seen.wrong.append(
+                f"{name} {slot[-1]} has {has[slot]}, the release says {image}: {known or blame(now, slot)}"
+            )
+            if not known and at_admission(now, slot):
+                seen.at_admission.append(now)
+    seen.notes += [f"{name} also has {slot[-1]}, with {image}" for slot, image in has.items() if slot not in wants]
+
+
+def blame(now: Object, slot: Slot) -> str:
+    """Who set an image that its maker did not, for people."""
+    by = _setters(now, slot)
+    if by:
+        return "set by " + ", ".join(f"{manager} at {time}" if time else manager for manager, time in by)
+    return "changed at admission" if at_admission(now, slot) else "changed by hand, or at admission"
+
+
+def at_admission(now: Object, slot: Slot) -> bool:
+    """Whether only the object's maker has set an image, so that admission must have changed it."""
+    return bool(now["metadata"].get("managedFields")) and not _setters(now, slot)
+
+
+def _setters(now: Object, slot: Slot) -> list[tuple[str, str]]:
+    """Who has set an image, its maker apart, by the object's managed fields: (field manager, time)."""
+    entries = now["metadata"].get("managedFields") or []
+    makers = {str(e.get("manager")) for e in entries if _is_maker(e)}
+    return [
+        (str(e.get("manager")), str(e.get("time", "")))
+        for e in entries
+        if str(e.get("manager")) not in makers and _owns(e.get("fieldsV1") or {}, slot)
+    ]
+
+
+def _is_maker(entry: Mapping[str, Any]) -> bool:
+    """Whether a field manager (Kubernetes documentation, Server-Side Apply) is the one that made the object.
+
+    A manager's name is that of its program's file, which can be any; what it has set identifies it. kubectl is never a maker:
+    people copy whole objects with it.
+    """
+    manager, fields = str(entry.get("manager")), entry.get("fieldsV1") or {}
+    return not manager.startswith("kubectl") and (
+        manager.startswith("helm") or any(_within(fields, mark) is not None for mark in MARKS)
+    )
+
+
+def _within(fields: Any, path: Iterable[str]) -> Any:
+    """What managed fields hold at a path; None when they do not have it."""
+    for part in path:
+        fields = fields.get(part) if isinstance(fields, dict) else None
+    return fields
+
+
+def _owns(fields: Any, slot: Slot) -> bool:
+    """Whether managed fields hold an image (structured-merge-diff, `f:` fields and `k:` list keys)."""
+    *path, name = slot
+    for part in path:
+        fields = fields.get(f"f:{part}")
+        if not isinstance(fields, dict):
+            return False
+        if not fields:
+            return True  # the whole of it is one value, as in custom resources
+    key = next((key for key in fields if key.startswith("k:") and json.loads(key[2:]) == {"name": name}), None)
+    return key is not None and "f:image" in fields[key]

@@ -1,0 +1,376 @@
+"""Where in a chart's values an image's digest can go, likeliest first. Nothing here is trusted: rendering proves it.
+
+An *anchor* is a leaf whose value is the image's repository (or its last parts), or the whole reference. The keys beside it
+carry the rest: a digest key, a tag. Leaves are found by value; the names of keys only order what is tried.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from helmpin.chart.setargs import Path, Setting, lookup, reaches
+from helmpin.image.reference import pinned_form, split
+from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TemplateScan, last_key
+
+_STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
+_TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
+_NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
+_STEM = re.compile(
+    r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
+)
+
+
+BESIDE = 2
+"""How many sibling paths to try; each wrong guess costs one render."""
+
+
+class Candidate(NamedTuple):
+    """One way to pin an image: the values to set, and the strategy's name for people."""
+
+    strategy: str
+    settings: tuple[Setting, ...]
+    by_tag_only: bool = False
+    """Whether it rests on a tag alone: nothing beside it names the image, so it gives way to one that something does."""
+
+
+class Anchor(NamedTuple):
+    """A leaf that names an image: its path, and whether it holds the tag (or all there is) too."""
+
+    path: Path
+    whole: bool
+
+
+class ValueIndex:
+    """Helm's computed values, indexed by value."""
+
+    def __init__(
+        self,
+        tree: Mapping[str, Any],
+        given: Mapping[str, Any] = MappingProxyType({}),
+        kept: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """given: what the user gives now. kept: what the release will keep of the user's, reused values among it."""
+        self.tree, self.given, self.kept = tree, given, kept
+        self._by_text: dict[str, list[Path]] = defaultdict(list)
+        for path, value in _leaves(tree, ()):
+            if reaches(path):
+                self._by_text[text_of(value)].append(path)
+        self.maps = list(_maps(tree, ()))
+        self.unnamed = [
+            (path, beside)
+            for path, beside in self.maps
+            if last_key(path).lower() == "image" and not any(_NAME_KEY.search(k) and v for k, v in beside.items())
+        ]
+        """The maps for an image that do not name it."""
+
+    def is_blocked(self, path: Path) -> bool:
+        """Whether a path must not be set: the user has nulled it, or it is in a list that helm reuses, which a --set would
+        replace whole."""
+        for i, part in enumerate(path):
+            above = lookup(self.kept, path[:i])
+            if isinstance(part, int) and isinstance(above, list):
+                return not isinstance(lookup(self.given, path[:i]), list)
+            if isinstance(above, dict) and part in above and above[part] is None:
+                return True
+        return False
+
+    def at(self, text: str) -> list[Path]:
+        """The paths of the leaves whose value prints as `text`."""
+        return self._by_text.get(text, [])
+
+
+def text_of(value: Any) -> str:
+    """A scalar as a template prints it (Go's formatting of what JSON can hold)."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return str(value)
+
+
+def candidates(
+    image: str,
+    digest: str,
+    scope: tuple[str, ...],
+    values: ValueIndex,
+    scan: TemplateScan,
+    names: Collection[str] = (),
+) -> list[list[Candidate]]:
+    """For each anchor of `image` in scope, the candidates to pin it there, likeliest first.
+
+    scope: the path of subchart names whose template uses the image (() for the chart itself). names: those of the containers and
+    objects that use it.
+    """
+    ranked = _all_candidates(image, digest, scope, values, scan)
+    of_components = list(_of_components(image, digest, scope, values, scan, names))
+    ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
+    allowed = [[c for c in options if not any(values.is_blocked(s.path) for s in c.settings)] for options in ranked]
+    return [options for options in allowed if options]
+
+
+def _all_candidates(
+    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
+) -> list[list[Candidate]]:
+    found = in_scope(list(anchors(image, values)), scope, values)
+    ranked = [(anchor, list(_ranked(image, digest, anchor, values, scan))) for anchor in found]
+    ranked = [(anchor, options) for anchor, options in ranked if options]
+    strong = [(anchor, options) for anchor, options in ranked if _is_strong(anchor)] or ranked
+    exact = [(anchor, options) for anchor, options in strong if _holds_tag(image, anchor, values)]
+    unnamed = [] if exact else list(_unnamed(image, digest, scope, values, scan))
+    beside = list(_beside(image, digest, scope, [a.path for a in found], values, scan))
+    if not strong:
+        return [[*beside, *_by_tag(image, digest, scope, values), *unnamed]]
+    first = [options for _, options in exact or strong]
+    known = [candidate for candidate in first[0] if all(_has(values, s.path) for s in candidate.settings)]
+    first[0] = list(dict.fromkeys([*known, *beside, *first[0], *unnamed]))
+    if exact:  # the others are tried after these, together with the first of them
+        later = [candidate for anchor, options in strong if (anchor, options) not in exact for candidate in options]
+        first[0] = first[0] + later
+    return first
+
+
+def _is_strong(anchor: Anchor) -> bool:
+    """Whether the key itself says that it holds an image, or its map does."""
+    return bool(_STRONG_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
+
+
+def _holds_tag(image: str, anchor: Anchor, values: ValueIndex) -> bool:
+    """Whether the anchor's map holds the image's very tag."""
+    _, tag, _ = split(image)
+    beside = lookup(values.tree, anchor.path[:-1])
+    texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
+    return (anchor.whole and bool(tag)) or (tag or "") in texts
+
+
+def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
+    """The leaves that hold the image's whole reference or its repository, with or without the leading parts."""
+    name, tag, _ = split(image)
+    if tag:
+        for part in _suffixes(image):
+            for path in values.at(part):
+                yield Anchor(path, True)
+    for part in _suffixes(name):
+        for path in values.at(part):
+            if "/" in part or _NAME_KEY.search(last_key(path)):
+                yield Anchor(path, not tag)
+
+
+def in_scope(found: list[Anchor], scope: tuple[str, ...], values: ValueIndex) -> list[Anchor]:
+    """The anchors that the templates of `scope` can see: the innermost chart's own, else an outer one's, else any."""
+    found = [a for a in found if not _copied_global(a.path, values)]
+    for depth in range(len(scope), -1, -1):
+        near = [a for a in found if a.path[:depth] == scope[:depth]]
+        if near:
+            return near
+    return found
+
+
+class _Map:
+    """The map that an anchor stands in: which of its keys can carry this image's digest or tag."""
+
+    def __init__(self, image: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> None:
+        self.tag = split(image)[1]
+        self.anchor, self.parent, self.values = anchor, anchor.path[:-1], values
+        self.held = text_of(lookup(values.tree, anchor.path))
+        beside = lookup(values.tree, self.parent)
+        key, stem = anchor.path[-1], _stem(anchor.path[-1])
+        mine = {k: v for k, v in beside.items() if k != key and _stem(k) == stem} if isinstance(beside, dict) else {}
+        tagged = {k: v for k, v in mine.items() if _TAG_KEY.search(k) and _scalar(v)}
+        self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
+        self.tag_keys = sorted(
+            (k for k, v in tagged.items() if _may_hold(v, self.tag)),
+            key=lambda k: (text_of(tagged[k]) != (self.tag or ""), "tag" not in k.lower()),
+        )
+        self.is_another = not self.tag and any(map(text_of, tagged.values()))
+        """The image has no tag, and this map gives its own one."""
+        read = scan.after(self.parent) if _is_strong(anchor) else []
+        self.read = [k for k in read if _stem(k) == stem and k not in mine]
+        """Keys that the templates read, though the values leave them out."""
+
+    def tags(self, key: str) -> list[str]:
+        """The tag as a tag key may have to hold it, likeliest first: without what the template puts before it."""
+        tag, held = self.tag or "latest", text_of(lookup(self.values.tree, (*self.parent, key)))
+        return [held, tag] if held and tag != held and tag.endswith(held) else [tag]
+
+    def at(self, key: str, value: str) -> Setting:
+        return Setting((*self.parent, key), value)
+
+
+def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> Iterator[Candidate]:
+    """The candidates to pin an image at one anchor, likeliest first."""
+    beside = _Map(image, anchor, values, scan)
+    if beside.is_another:
+        return
+    for k in beside.digest_keys:
+        forms = scan.forms(k, digest)
+        yield from (Candidate("digest key", (beside.at(k, form),)) for form in forms)
+        for t in beside.tag_keys[:1]:
+            yield from (Candidate("digest key, tag emptied", (beside.at(k, form), beside.at(t, ""))) for form in forms)
+    if anchor.whole:
+        yield Candidate("reference", (Setting(anchor.path, pinned_form(beside.held, digest)),))
+    tagged = f"{beside.tag or 'latest'}@{digest}"
+    for k in beside.tag_keys[:2]:
+        yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
+    if not anchor.whole and not beside.tag_keys:
+        yield from (Candidate("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
+        for path in _shared_tags(beside.tag or "", beside.parent, values):
+            yield Candidate("tag@digest", (Setting(path, tagged),), by_tag_only=True)
+    if not beside.digest_keys:
+        for k in filter(DIGEST_KEY.search, beside.read):
+            yield from (Candidate("digest key", (beside.at(k, form),)) for form in scan.forms(k, digest))
+
+
+def _beside(
+    image: str, digest: str, scope: tuple[str, ...], named: list[Path], values: ValueIndex, scan: TemplateScan
+) -> Iterator[Candidate]:
+    """What the templates read where they read, or write, the image's name: a tag, a digest, or the whole reference if given."""
+    near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
+    chains = scan.beside(near, [*_suffixes(split(image)[0])])
+    found = (
+        list(_carried(image, digest, path, values, scan, alone=scan.stands_alone(chain)))
+        for chain in chains
+        if (path := chain if chain[0] == "global" else (*scope, *chain)) not in named
+    )
+    for some in islice(filter(None, found), BESIDE):
+        yield from some
+
+
+def _carried(
+    image: str, digest: str, path: Path, values: ValueIndex, scan: TemplateScan, *, alone: bool
+) -> Iterator[Candidate]:
+    """The way to pin an image at a path whose key says what it is for, and that is empty or holds the image's tag.
+
+    alone: whether it may be a whole reference, being read alone somewhere.
+    """
+    _, tag, _ = split(image)
+    key, held = last_key(path), lookup(values.tree, path)
+    if not _is_place(path, values) or isinstance(held, (dict, list, bool)):
+        return
+    if tag and text_of(held) == tag:
+        yield Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+    elif text_of(held):
+        return
+    elif DIGEST_KEY.search(key):
+        yield from (Candidate("digest key", (Setting(path, form),)) for form in scan.forms(key, digest))
+    elif _TAG_KEY.search(key):
+        yield Candidate("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
+    elif IMAGE_KEY.search(key) and alone:
+        yield Candidate("reference", (Setting(path, pinned_form(image, digest)),))
+
+
+def _has(values: ValueIndex, path: Path) -> bool:
+    """Whether the values have that key, even if it is null."""
+    beside = lookup(values.tree, path[:-1])
+    return not isinstance(beside, dict) or path[-1] in beside
+
+
+def _is_place(path: Path, values: ValueIndex) -> bool:
+    """Whether every parent of `path` is a map or absent, so that setting it destroys nothing."""
+    outer = (lookup(values.tree, path[:i]) for i in range(1, len(path)))
+    return reaches(path) and all(isinstance(node, dict) or node is None for node in outer)
+
+
+def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> Iterator[Candidate]:
+    """No leaf names the image: a leaf that holds its tag, under a path that shares a word with its name."""
+    name, tag, _ = split(image)
+    if not tag:
+        return
+    named = set(re.split(r"[^a-z0-9]+", name.lower()))
+    paths = [p for p in values.at(tag) if _TAG_KEY.search(last_key(p)) and p[: len(scope)] == scope]
+    for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
+        yield Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),), by_tag_only=True)
+
+
+def _unnamed(
+    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
+) -> Iterator[Candidate]:
+    """A map for an image, whose name the template gives where the values leave it out."""
+    tagged = f"{split(image)[1] or 'latest'}@{digest}"
+    for path, beside in values.unnamed:
+        if path[: len(scope)] != scope:
+            continue
+        keys = [k for k in dict.fromkeys([*beside, *scan.after(path)]) if not beside.get(k)]
+        for k in filter(DIGEST_KEY.fullmatch, keys):
+            yield from (Candidate("digest key", (Setting((*path, k), form),)) for form in scan.forms(k, digest))
+        for k in filter(_TAG_KEY.fullmatch, keys):
+            yield Candidate("tag@digest", (Setting((*path, k), tagged),))
+
+
+def _of_components(
+    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan, names: Collection[str]
+) -> Iterator[Candidate]:
+    """The map for an image in a map that is called as the container or the object is, as others beside it have one: a component's
+    own setting, which templates prefer to a common one."""
+    tagged = f"{split(image)[1] or 'latest'}@{digest}"
+    for path, beside in values.maps:
+        if last_key(path).lower() in names and path[: len(scope)] == scope:
+            siblings = [node for node in (lookup(values.tree, path[:-1]) or {}).values() if isinstance(node, dict)]
+            for key in scan.image_maps():
+                if not beside.get(key) and any(isinstance(sibling.get(key), dict) for sibling in siblings):
+                    yield Candidate("tag@digest", (Setting((*path, key, "tag"), tagged),))
+
+
+def _maps(node: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    if isinstance(node, dict):
+        yield path, node
+        for key, child in node.items():
+            yield from _maps(child, (*path, key))
+
+
+def _shared_tags(tag: str, parent: Path, values: ValueIndex) -> list[Path]:
+    """Tags further out that the map at `parent` may use: the nearest first, then global ones."""
+    near = [
+        p
+        for p in values.at(tag)
+        if _TAG_KEY.search(last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
+    ]
+    return sorted(near, key=lambda p: -len(p))[:2]
+
+
+def _scalar(value: Any) -> bool:
+    return not isinstance(value, (dict, list, bool))
+
+
+def _may_hold(value: Any, tag: str | None) -> bool:
+    if not _scalar(value):
+        return False
+    text = text_of(value)
+    return not text or (tag is not None and (text == tag or tag.startswith(text) or tag.endswith(text)))
+
+
+def _stem(key: str | int) -> str:
+    return _STEM.sub("", str(key)).lower()
+
+
+def _suffixes(name: str) -> Iterator[str]:
+    """`a/b/c`, `b/c`, `c`."""
+    yield name
+    while "/" in name:
+        name = name.split("/", 1)[1]
+        yield name
+
+
+def _copied_global(path: Path, values: ValueIndex) -> bool:
+    """Whether `path` is the copy of a global that helm hands to a subchart: set at the top, it reaches both."""
+    if "global" not in path[1:]:
+        return False
+    i = path.index("global", 1)
+    return lookup(values.tree, path[i:]) is not None
+
+
+def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _leaves(child, (*path, key))
+    elif isinstance(node, list):
+        for i, child in enumerate(node):
+            yield from _leaves(child, (*path, i))
+    else:
+        yield path, node

@@ -1,0 +1,113 @@
+"""Handing a plan to helm, and reading back what it stored: upgrade and install differ in a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from helmpin import lifeline, output
+from helmpin.arguments import Given, last
+from helmpin.errors import HelmFailed, VerificationFailed
+from helmpin.helm import Helm
+from helmpin.image.reference import split
+from helmpin.plan.prepare import Prepared, say_outside
+from helmpin.release import outcome
+from helmpin.release import revision as release
+from helmpin.release.outcome import Baseline, Row
+from helmpin.release.revision import Stored
+
+if TYPE_CHECKING:
+    from helmpin.plan.plan import Plan
+    from helmpin.release.reused_values import Previous
+
+GUARD = "templates/helm-pin/revision.yaml"
+"""The template that makes sure of the revision that the plan was made for."""
+
+
+def is_dry_run(flags: Sequence[Given]) -> bool:
+    """Whether helm deploys nothing."""
+    return any(flag.name == "--dry-run" for flag in flags) and last(flags, "--dry-run") not in ("none", "false")
+
+
+def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Baseline | None = None) -> int:
+    """Run `helm upgrade` or `helm install` with the chart of the plan and the digests, then read the release back.
+
+    baseline: the latest revision before the planning, where the plan does not know it. Raises Refused and RegistryUnavailable
+    before helm runs, HelmFailed when the release has moved meanwhile or helm does not succeed, VerificationFailed when the stored
+    release is not what was meant.
+    """
+    plan, deploys = prepared.plan, not is_dry_run(prepared.flags)
+    if refuse_mutable:
+        plan.refuse_mutable(outcome="; nothing was deployed")
+    plan.refuse_problems(outcome="; nothing was deployed")
+    output.say(summary(plan))
+    say_outside(plan)
+    before = baseline.latest() if baseline else _row(prepared.previous)
+    guard = {GUARD: outcome.guard(before, prepared.command[0])} if deploys else {}
+    arguments = prepared.deployment(plan.chart.with_files(guard))
+    done = helm.deploy(arguments)
+    if done.asked:
+        if deploys:
+            lifeline.if_stopped(outcome.state(helm, plan.release, before))
+        lifeline.stop(done.asked)
+    if done.status:
+        raise outcome.failure(helm, arguments, before, done.status, plan.record.to_json() if deploys else "")
+    if deploys:
+        _read_back(helm, plan, before.revision + 1)
+    else:
+        output.say("Dry run: nothing was deployed.")
+    if done.unread:
+        raise BrokenPipeError
+    return 0
+
+
+def _row(previous: Previous | None) -> Row:
+    return Row(previous.last, previous.status, "") if previous else outcome.NO_RELEASE
+
+
+def _read_back(helm: Helm, plan: Plan, number: int) -> None:
+    """Find the revision that helm made, which is `number` if nobody came in between, and compare it with the plan."""
+    deployed = f"Revision {number} is deployed, not verified"
+    later = f"helm pin verify {plan.release} does it later"
+    lifeline.if_stopped(f"{deployed}; {later}")
+    try:
+        stored, latest = _made(helm, plan, number)
+    except HelmFailed as error:
+        raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, todo=later) from None
+    record = release.check(stored, plan.record)
+    count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
+    output.say(
+        f"Revision {stored.revision}: {count} pinned by digest (set {record.set_id}), confirmed by reading the release back."
+    )
+    if latest.revision != stored.revision:
+        output.say(f"Note: revision {latest.revision} ({latest.status}) was made by somebody else since.")
+
+
+def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
+    """The revision with this plan's record, and the latest one. Raises HelmFailed, VerificationFailed."""
+    text = plan.record.to_json()
+    latest = release.read(helm, plan.release)
+    if latest.record_text == text or latest.revision == number:
+        return latest, latest
+    for each in range(number, latest.revision):
+        with suppress(HelmFailed):  # not kept any more: --history-max
+            stored = release.read(helm, plan.release, each)
+            if stored.record_text == text:
+                return stored, latest
+    raise VerificationFailed(
+        f"the revision that this command made is not in the history of release {plan.release}",
+        why=f"the latest is revision {latest.revision} ({latest.status}), made by somebody else",
+        todo=f"helm pin history {plan.release} shows the revisions",
+    )
+
+
+def summary(plan: Plan) -> str:
+    """The table of what is pinned, for people."""
+    rows = []
+    for i in plan.images:
+        name, tag, _ = split(i.image)
+        how = i.problem.text if i.problem else f"{i.strategy}: {', '.join(i.values)}" if i.values else i.strategy
+        kept = f"; kept for {i.kept_for}, whose pod template cannot change" if i.kept_for else ""
+        rows.append((name, tag or ("-" if i.via == "chart" else "(latest)"), output.short(i.digest) or "-", how + kept))
+    return output.table(("IMAGE", "TAG", "DIGEST", "HOW"), rows) if rows else "The chart uses no images."

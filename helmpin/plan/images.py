@@ -1,0 +1,167 @@
+"""What is planned for each image of a chart, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+from helmpin.chart.setargs import Setting, key
+from helmpin.config import Settings
+from helmpin.image import mutable
+from helmpin.image.hints import filled_in, number_hint
+from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
+from helmpin.plan.search import Attempt
+from helmpin.render.diff import Follower, Key
+from helmpin.render.output import ImageUse
+
+if TYPE_CHECKING:
+    from helmpin.registry import Resolved
+
+
+class Problem(NamedTuple):
+    """Why an image is not pinned."""
+
+    text: str
+    kind: str
+    """registry, refused or allowed."""
+    hint: str = ""
+
+
+class ImagePlan(NamedTuple):
+    """What is planned for one image of the chart."""
+
+    image: str
+    reference: Reference | None
+    digest: str
+    media_type: str
+    mutable: str | None
+    """Why the tag can move; None when it cannot."""
+    via: str
+    """values, template, chart, or '' when it is not pinned."""
+    strategy: str
+    values: tuple[str, ...]
+    uses: tuple[ImageUse, ...]
+    notes: tuple[str, ...]
+    problem: Problem | None
+    set_by: tuple[str, ...]
+    """The value paths that set the image, also where they cannot carry a digest."""
+    followers: tuple[Follower, ...]
+    by_values_alone: bool
+    """Whether the --set arguments pin every use of it."""
+    kept_for: str = ""
+    """The Job that keeps this digest, since its pod template cannot change."""
+
+    @property
+    def pinned(self) -> str:
+        """The reference as it will be deployed (the chart's template may leave the tag out)."""
+        return self.image if self.via == "chart" else pinned_form(self.image, self.digest)
+
+
+def is_allowed(image: str, globs: Sequence[str]) -> bool:
+    """Whether --allow-unpinned lets an image through: a glob matches it as written."""
+    return any(fnmatchcase(image, glob) for glob in globs)
+
+
+def references_of(uses: Iterable[ImageUse], settings: Settings) -> tuple[dict[str, Reference], dict[str, Problem]]:
+    """The reference of each image, and the problem of each that has none or is let through."""
+    references: dict[str, Reference] = {}
+    problems: dict[str, Problem] = {}
+    for image in dict.fromkeys(use.image for use in uses):
+        if is_allowed(image, settings.allow_unpinned):
+            problems[image] = Problem("allowed by --allow-unpinned", "allowed")
+        elif filled := filled_in(image):
+            hint = f"let it through: --allow-unpinned {image if image.isalnum() else repr(image)}"
+            problems[image] = Problem(f"placeholder: {filled}", "refused", hint)
+        else:
+            try:
+                references[image] = Reference.parse(image)
+            except InvalidReference as error:
+                hint = number_hint(image) or "correct the values that set it"
+                problems[image] = Problem(
+                    f"not an image reference: {error}",
+                    "refused",
+                    f"{hint}; or let it through: --allow-unpinned {image!r}",
+                )
+    return references, problems
+
+
+def plan_images(
+    uses: Iterable[ImageUse],
+    wanted: Mapping[Key, str],
+    references: Mapping[str, Reference],
+    resolved: Mapping[str, Resolved],
+    problems: Mapping[str, Problem],
+    attempt: Attempt,
+    *,
+    followers: Sequence[Follower] = (),
+    set_by: Mapping[str, tuple[str, ...]],
+    kept: Mapping[Key, str],
+    settings: Settings,
+) -> list[ImagePlan]:
+    """Put together what was decided for each image.
+
+    wanted: the digest of each use that is to be pinned. kept: the Job of each use whose digest was kept for it.
+    """
+    by_image: dict[tuple[str, str, str], list[ImageUse]] = {}
+    for use in uses:
+        by_image.setdefault((use.image, wanted.get(use.key, ""), kept.get(use.key, "")), []).append(use)
+    return [
+        _plan_image(mine, wanted, references, resolved, problems, attempt, followers, set_by, kept_for, settings)
+        for (_, _, kept_for), mine in by_image.items()
+    ]
+
+
+def _plan_image(
+    uses: list[ImageUse],
+    wanted: Mapping[Key, str],
+    references: Mapping[str, Reference],
+    resolved: Mapping[str, Resolved],
+    problems: Mapping[str, Problem],
+    attempt: Attempt,
+    followers: Sequence[Follower],
+    set_by: Mapping[str, tuple[str, ...]],
+    kept_for: str,
+    settings: Settings,
+) -> ImagePlan:
+    image = uses[0].image
+    reference, answer, problem = references.get(image), resolved.get(image), problems.get(image)
+    failed = [attempt.failed[use.key] for use in uses if use.key in attempt.failed]
+    if failed and not problem:
+        problem = Problem(
+            f"it cannot be pinned without changing something else: {failed[0]}",
+            "refused",
+            "see helm pin plan -v for what was tried; set its digest in your values",
+        )
+    strategies = sorted({attempt.strategies[use.key][0] for use in uses if use.key in attempt.strategies})
+    used: dict[Setting, None] = {}
+    for use in uses:
+        used.update(dict.fromkeys(attempt.strategies.get(use.key, ("", ()))[1]))
+    by_template = any(use.key in attempt.by_template for use in uses)
+    if reference is None or problem:
+        via = ""
+    elif valid_digest(reference.digest or ""):
+        via, strategies = "chart", ["already pinned"]
+    else:
+        via = "template" if by_template else "values"
+        strategies += ["staged template"] if by_template else []
+    digest = wanted.get(uses[0].key) or (answer.digest if answer else "")
+    bare = reference._replace(digest=None) if reference else None
+    mine = [f for f in followers if any(r._replace(digest=None) == bare and r.digest == digest for r in f.references)]
+    return ImagePlan(
+        image=image,
+        reference=reference,
+        digest=digest,
+        media_type=answer.media_type if answer else "",
+        mutable=mutable.reason(split(image)[1], reference.digest, settings.mutable_tags) if reference else None,
+        via=via,
+        strategy=", ".join(strategies),
+        values=tuple(sorted({key(s.path) for s in used if s.value})),
+        uses=tuple(uses),
+        notes=tuple(dict.fromkeys(note for use in uses for note in attempt.notes.get(use.key, ()))),
+        problem=problem,
+        set_by=set_by.get(image, ()),
+        followers=tuple(mine),
+        by_values_alone=via == "chart" or (via == "values" and not by_template),
+        kept_for=kept_for,
+    )

@@ -1,0 +1,134 @@
+"""Jobs that are there already: their pod template cannot change, so they keep the digests that they ran with.
+
+Plain helm changes nothing of a Job whose template stays the same, and a tag that has moved does not change the template. A new
+digest would, and the API server would refuse it after the rest of the upgrade was applied (batch/v1, JobSpec: immutable).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from helmpin.image import find
+from helmpin.image.reference import split
+from helmpin.plan.images import ImagePlan, Problem
+from helmpin.render.diff import Key
+from helmpin.render.output import ImageUse, Render, identity, parse
+
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
+
+
+class Kept(NamedTuple):
+    """What Jobs that are there make of their images."""
+
+    wanted: Mapping[Key, str]
+    """The digests that their uses keep."""
+    jobs: Mapping[Key, str]
+    """The Job of each of these uses: `Job/migrate`."""
+    problems: Mapping[str, Problem]
+    """The images that cannot be pinned because of a Job."""
+
+
+class KeptJobs:
+    """The Jobs of a plain render that are in the release already, and whose pod template plain helm would not change."""
+
+    def __init__(
+        self, plain: Render, stored_manifest: Callable[[], str], is_live: Callable[[dict[str, Any]], bool]
+    ) -> None:
+        """stored_manifest reads the manifest of the revision that is upgraded; is_live tells whether an object of it exists."""
+        self._plain, self._stored_manifest, self._is_live = plain, stored_manifest, is_live
+        self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
+
+    def digests(self, uses: Sequence[ImageUse]) -> Kept:
+        """The digests that uses in these Jobs keep, and the images that no digest can be added to."""
+        mine = [use for use in uses if use.kind == "Job" and not use.hook]
+        if not mine:
+            return Kept({}, {}, {})
+        stored = {_who(item): item for item in _jobs(parse(self._stored_manifest()))}
+        wanted: dict[Key, str] = {}
+        jobs: dict[Key, str] = {}
+        problems: dict[str, Problem] = {}
+        for use in mine:
+            new = _object(self._plain, use)
+            old = stored.get(_who(new))
+            if old is None or not _is_same(_template(new), _template(old)) or not self._is_live(old):
+                continue
+            self._found[use.source, use.order, use.nth] = old
+            digest = split(str(_at(old, use.path)))[2]
+            if digest is None:
+                name = f"Job/{use.name}"
+                problems[use.image] = Problem(
+                    f"{name} is there already and runs it by tag, and the pod template of a Job cannot change",
+                    "refused",
+                    f"delete the Job so that it is made anew (kubectl delete job {use.name}), give it another name, "
+                    f"or leave the image as it is: --allow-unpinned {use.image}",
+                )
+            else:
+                wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"
+        return Kept(wanted, jobs, problems)
+
+    def checked(self, images: list[ImagePlan], pinned: Render) -> list[ImagePlan]:
+        """The plans of the images; those in a Job whose pod template would change get a problem."""
+        changed = set()
+        for (source, order, nth), old in self._found.items():
+            document = next((d for d in pinned.documents if (d.source, d.order) == (source, order)), None)
+            items = document.objects() if document else []
+            if nth >= len(items) or _template(items[nth]) != _template(old):
+                changed.add((source, order, nth))
+        return [_refused(image) if any(use.key[:3] in changed for use in image.uses) else image for image in images]
+
+
+def _refused(image: ImagePlan) -> ImagePlan:
+    name = next(f"Job/{use.name}" for use in image.uses if use.kind == "Job")
+    problem = Problem(
+        f"{name} is there already, and pinning changes more of its pod template than the image; it cannot change",
+        "refused",
+        "delete the Job so that it is made anew, or give it another name",
+    )
+    return image._replace(problem=image.problem or problem)
+
+
+def _jobs(render: Render) -> Iterable[dict[str, Any]]:
+    for document in render.documents:
+        if "Job" in document.text:
+            yield from (o for o in document.objects() if isinstance(o, dict) and o.get("kind") == "Job")
+
+
+def _who(item: Mapping[str, Any]) -> tuple[str, str]:
+    metadata = item.get("metadata") if isinstance(item.get("metadata"), dict) else {}
+    return str((metadata or {}).get("namespace", "")), identity(item)[1]
+
+
+def _object(render: Render, use: ImageUse) -> dict[str, Any]:
+    document = next(d for d in render.documents if (d.source, d.order) == (use.source, use.order))
+    found: dict[str, Any] = document.objects()[use.nth]
+    return found
+
+
+def _template(job: Mapping[str, Any]) -> Any:
+    return (job.get("spec") or {}).get("template")
+
+
+def _at(node: Any, path: find.Path) -> Any:
+    for part in path:
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return node
+
+
+def _is_same(new: Any, old: Any) -> bool:
+    """Whether two pod templates differ in digests and their own checksums at most."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        keys = [key for key in {*new, *old} if not str(key).startswith("checksum/")]
+        return all(key in new and key in old and _is_same(new[key], old[key]) for key in keys)
+    if isinstance(new, list) and isinstance(old, list):
+        return len(new) == len(old) and all(map(_is_same, new, old))
+    if isinstance(new, str) and isinstance(old, str) and new != old:
+        bare = _DIGEST.sub("", old)
+        return bare in (new, f"{new}:latest") or (
+            "@" in old and split(bare)[0] == split(new)[0] and split(bare)[1] is None
+        )
+    return bool(new == old)

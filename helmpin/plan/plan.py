@@ -1,0 +1,504 @@
+"""The plan: what is pinned and how, in a chart that is ready to be deployed.
+
+`make_plan` holds the one loop that composes a chart, renders it and compares: the chart that the last comparison found right is the
+chart that is deployed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from helmpin import __version__
+from helmpin.chart.setargs import Path as ValuePath
+from helmpin.chart.setargs import Setting, arguments, as_tree, lookup
+from helmpin.chart.setargs import key as dotted_key
+from helmpin.chart.stage import Chart
+from helmpin.config import Settings
+from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable
+from helmpin.image.hints import number_hint
+from helmpin.image.reference import Reference, pinned_form, split
+from helmpin.plan import template_pins
+from helmpin.plan.candidates import ValueIndex
+from helmpin.plan.images import ImagePlan, Problem, plan_images, references_of
+from helmpin.plan.jobs import KeptJobs
+from helmpin.plan.record_filter import filter_record, may_expose_record
+from helmpin.plan.search import Attempt, Facts, Search
+from helmpin.plan.template_scan import TemplateScan, is_written
+from helmpin.registry import RegistryError, Resolved, resolve
+from helmpin.release.record import ANNOTATION, DigestSet, Image, Undo
+from helmpin.release.reused_values import get
+from helmpin.render import nondeterminism
+from helmpin.render.diff import Comparison, Follower, Key, Leaf, compare, is_pin, noise
+from helmpin.render.output import Document, ImageUse, Render
+from helmpin.render.renderer import Renderer
+
+
+class Rendered(NamedTuple):
+    """The chart as plain helm would deploy it."""
+
+    chart: Chart
+    """Without anything of helm-pin's."""
+    plain: Render
+    """As it will be deployed: with the user's post-renderer, if there is one."""
+    origin: Render
+    """As the templates print it, with helm's computed values."""
+    renderer: Renderer
+    """Gives `plain`."""
+    pinning: Callable[[Sequence[Setting]], Renderer]
+    """What renders with these values set."""
+    given: Mapping[str, Any]
+    """The values that the user gives now."""
+    kept: Mapping[str, Any]
+    """The user's values that the release will keep: those, and the reused ones."""
+
+
+class Plan(NamedTuple):
+    """What is pinned and how. The upgrade's arguments are `set_arguments`, after the user's own."""
+
+    release: str
+    chart: Chart
+    """With the record and the template pins: this is what is deployed."""
+    images: list[ImagePlan]
+    set_arguments: list[str]
+    settings: tuple[Setting, ...]
+    followers: tuple[Follower, ...]
+    render: Render
+    renders: int
+    record: DigestSet
+    rendered: Rendered
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the release, as helm gives it."""
+        return os.environ.get("HELM_NAMESPACE") or "default"
+
+    def print_with(self, flags: Sequence[str]) -> str:
+        """What helm template prints of the pinned chart with these further flags."""
+        renderer = self.rendered.pinning(self.settings)
+        return renderer.render(self.chart, [*self.set_arguments, *flags]).text
+
+    def beyond_values(self) -> list[ImagePlan]:
+        """The images that are pinned, but not by values alone: no --set argument or values file does all of it."""
+        return [image for image in self.images if not image.problem and not image.by_values_alone]
+
+    def values_file(self) -> dict[str, Any]:
+        """The values that pin, as a tree for `helm upgrade -f`."""
+        return as_tree(self.settings, self.rendered.origin.values or {})
+
+    def lists_of_the_user(self) -> list[ImagePlan]:
+        """The images that stand in a list of the user's values, which a values file could only repeat whole."""
+        in_lists = {
+            key for key in map(_list_path, self.settings) if key and isinstance(get(self.rendered.given, key), list)
+        }
+        names = {dotted_key(path) for path in in_lists}
+        return [i for i in self.images if not i.problem and any(v.partition("[")[0] in names for v in i.values)]
+
+    def refuse_problems(self, *, outcome: str = "") -> None:
+        """Raise for the images that cannot be pinned: RegistryUnavailable when a registry is to blame for one, else Refused.
+        outcome: what to add to the first line, such as `; nothing was deployed`."""
+        bad = [i for i in self.images if i.problem and i.problem.kind != "allowed"]
+        if not bad:
+            return
+        lines, hints = [], []
+        for i in bad:
+            assert i.problem is not None
+            lines.append(f"{i.image}: {i.problem.text}")
+            lines += [f"    used by {use.place()}" for use in i.uses[:3]]
+            lines += [f"    and {len(i.uses) - 3} more"] if len(i.uses) > 3 else []
+            hints += [i.problem.hint] if i.problem.hint else []
+        by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
+        error: type[HelmPinError] = RegistryUnavailable if by_registry else Refused
+        count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else bad[0].image
+        raise error(f"{count} cannot be pinned{outcome}", why="\n".join(lines), todo="\n".join(dict.fromkeys(hints)))
+
+    def refuse_mutable(self, *, outcome: str = "") -> None:
+        """Raise Refused for the images whose tag can move (--mutable refuse)."""
+        moving = [i for i in self.images if i.mutable and not (i.problem and i.problem.kind == "allowed")]
+        if not moving:
+            return
+        lines = []
+        for i in moving:
+            lines.append(f"{i.image}: {i.mutable}")
+            lines += [f"    used by {use.place()}" for use in i.uses]
+            lines.append(f"    set by  {', '.join(i.values or i.set_by) or 'no value: hard-coded in the template'}")
+            lines.append(f"    now     {i.digest or (i.problem and i.problem.text)}")
+        count = "1 image has a mutable tag" if len(moving) == 1 else f"{len(moving)} images have mutable tags"
+        raise Refused(
+            count + outcome,
+            why="\n".join(lines),
+            todo="set a digest or a full version, or pin them: --mutable pin",
+        )
+
+
+def make_plan(rendered: Rendered, settings: Settings, release: str, kept_jobs: KeptJobs) -> Plan:
+    """Resolve the images of a render and find out how to pin them.
+
+    Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
+    """
+    uses = rendered.plain.images()
+    references, problems = references_of(uses, settings)
+    resolved = _resolve(rendered, references, problems, settings)
+    digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
+    kept = kept_jobs.digests([use for use in uses if use.image in digests])
+    problems.update(kept.problems)
+    wanted = {
+        use.key: kept.wanted.get(use.key) or digests[use.image]
+        for use in uses
+        if use.image in digests and use.image not in problems
+    }
+    base = rendered.chart.with_files(filter_record(rendered.chart.template_files()))
+    origins = _origins(rendered, uses)
+    composer = _Composer(rendered, base, uses, wanted, origins, kept.jobs)
+    search = composer.search()
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def planned(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
+        return plan_images(
+            uses,
+            wanted,
+            references,
+            resolved,
+            problems,
+            attempt,
+            followers=followers,
+            set_by=search.set_by,
+            kept=kept.jobs,
+            settings=settings,
+        )
+
+    def record(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> DigestSet:
+        images = tuple(
+            Image(
+                reference=str(i.reference._replace(digest=None)),
+                image=i.image,
+                digest=i.digest,
+                media_type=i.media_type,
+                via=i.via,
+                values=i.values,
+                followers=tuple(f.place() for f in i.followers),
+            )
+            for i in planned(attempt, followers)
+            if i.digest and i.reference and not i.problem
+        )
+        allowed = tuple(image for image, problem in problems.items() if problem.kind == "allowed")
+        return DigestSet(f"helm-pin {__version__}", created, images, _undo(attempt.settings, rendered), allowed)
+
+    renders, render, found = 1, rendered.plain, Comparison({}, frozenset(), (), [])
+    attempt = nothing = Attempt((), frozenset(), {}, {}, {})
+    while wanted and (next_attempt := search.next()):
+        attempt = next_attempt
+        renders += 1
+        left = {key: digest for key, digest in wanted.items() if key not in attempt.failed}
+        try:
+            render = composer.render(attempt, record(attempt))
+        except HelmFailed as error:
+            if composer.drops_second_pass(error.why):
+                continue
+            search.learn(attempt, error.why)
+            continue
+        found = compare(rendered.plain, render, left, composer.noise)
+        if found.collateral and composer.may_be_noise(found):
+            renders += 1
+            found = compare(rendered.plain, render, left, composer.learn_noise())
+        search.learn(attempt, composer.explained(attempt, found))
+    if wanted and search.result is None:
+        attempt, found = search.unsettled(), Comparison({}, frozenset(), (), [])
+    for key, why in composer.explanations.items():
+        attempt = attempt._replace(failed={**attempt.failed, **({key: why} if key in attempt.failed else {})})
+    final = record(attempt, found.followers)
+    chart = composer.chart(attempt, final)
+    if not wanted and may_expose_record(base.template_files()):  # else the comparison shows that the record stays out
+        renders += 1
+        if ANNOTATION in rendered.renderer.render(chart).text:
+            raise Refused(
+                "the chart prints helm-pin's record",
+                why=f"its templates print all of .Chart, with the annotation {ANNOTATION}",
+                todo="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
+            )
+    images = planned(attempt, found.followers)
+    if search.result is not None:
+        images = kept_jobs.checked(images, render)
+    return Plan(
+        release=release,
+        chart=chart,
+        images=images,
+        set_arguments=composer.arguments(attempt),
+        settings=attempt.settings,
+        followers=found.followers,
+        render=render if attempt is not nothing else rendered.plain,
+        renders=renders,
+        record=final,
+        rendered=rendered,
+    )
+
+
+def _resolve(
+    rendered: Rendered, references: Mapping[str, Reference], problems: dict[str, Problem], settings: Settings
+) -> dict[str, Resolved]:
+    """What each image is at its registry; a problem is added for each that cannot be resolved."""
+    keychain = None
+    if settings.pull_secrets:
+        from helmpin.cluster import pull_secrets as pullsecrets
+        from helmpin.kubectl import Kubectl
+
+        keychain = pullsecrets.keychain(rendered.plain, Kubectl(rendered.renderer.helm), settings.registry)
+    answers = resolve(references.values(), settings.registry, keychain)
+    uses: dict[str, list[ImageUse]] = defaultdict(list)
+    for use in rendered.plain.images():
+        uses[use.image].append(use)
+    resolved: dict[str, Resolved] = {}
+    for image, reference in references.items():
+        answer = answers[reference]
+        if isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
+            # the chart pinned it: runtimes check the digest themselves, and what it is does not depend on the registry's word
+            resolved[image] = Resolved(reference.digest, "")
+        elif isinstance(answer, RegistryError):
+            problems[image] = _unresolved(image, answer, uses[image])
+        else:
+            resolved[image] = answer
+    return resolved
+
+
+def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
+    """The problem of an image that the registry did not resolve, with the way out that its uses suggest."""
+    hint = "\n".join(filter(None, (error.todo, number_hint(image) if error.kind == "not-found" else "")))
+    if all("test" in use.hook for use in uses):
+        hint = f"only a test hook uses it; if nobody runs that, let it through: --allow-unpinned {image}\n{hint}"
+    elif all(use.pull_policy == "Never" for use in uses):
+        hint = (
+            f"its pull policy is Never, so it is loaded into the nodes and has no digest that they could pull: "
+            f"--allow-unpinned {image} leaves it as it is"
+        )
+    return Problem(str(error), "registry", hint)
+
+
+class _Composer:
+    """Composes and renders the chart of each attempt. Mutable: what it learns of randomness and post-renderers."""
+
+    def __init__(
+        self,
+        rendered: Rendered,
+        base: Chart,
+        uses: Sequence[ImageUse],
+        wanted: Mapping[Key, str],
+        origins: Mapping[Key, ImageUse],
+        fixed: Collection[Key],
+    ) -> None:
+        """fixed: uses that the template must pin, since they keep a digest that the same values elsewhere renew."""
+        self._fixed = fixed
+        self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
+        self._uses = {use.key: use for use in uses if use.key in wanted}
+        self._templates = base.template_files()
+        self._crds = base.crd_files()
+        self._documents: dict[str, list[Document]] = defaultdict(list)
+        for document in rendered.origin.documents:
+            self._documents[document.source].append(document)
+        self._pins: dict[Key, template_pins.TemplatePin | None] = {}
+        same: Counter[Any] = Counter()
+        for key, origin in origins.items():
+            leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
+            if key in wanted:
+                pinned = pinned_form(origin.image, wanted[key])
+                documents = self._documents[origin.source]
+                pin = template_pins.locate(origin, documents, pinned, same[leaf])
+                if pin and key in fixed:
+                    pin = pin._replace(may_become=_forms(origin.image, wanted.values()))
+                self._pins[key] = pin
+            same[leaf] += 1
+        self._second_pass = self._random_sources()
+        self._values = rendered.origin.values or {}
+        self._scans: dict[str, TemplateScan] = {}
+        self.noise: Mapping[Leaf, Any] = {}
+        self._learned = False
+        self.explanations: dict[Key, str] = {
+            key: "the post-renderer prints it, so no value and no template reaches it"
+            for key in wanted
+            if key not in origins
+        }
+        """Why a use failed, where that is more than the search can see."""
+
+    def search(self) -> Search:
+        """The search over what is to be pinned."""
+        facts = []
+        for key, use in self._uses.items():
+            origin = self._origins.get(key)
+            paths = self._paths(origin.source) if origin else []
+            literal = bool(paths) and all(self._is_literal(origin, path) for path in paths)
+            in_template = bool(paths) and self._pins.get(key) is not None
+            facts.append(
+                Facts(
+                    use=use,
+                    origin=origin or use,
+                    digest=self._wanted[key],
+                    is_literal=literal or key in self._fixed,
+                    in_template=in_template,
+                )
+            )
+        values = ValueIndex(self._values, self._rendered.given, self._rendered.kept)
+        return Search(facts, values, self._scan)
+
+    def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
+        return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
+
+    def chart(self, attempt: Attempt, record: DigestSet) -> Chart:
+        """The chart of an attempt, as it would be deployed."""
+        by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
+        for key in attempt.by_template:
+            pin = self._pins[key]
+            assert pin is not None
+            for path in self._paths(pin.source):
+                by_path[path].append(pin)
+        files: dict[str, str | None] = {}
+        for path, pins in by_path.items():
+            if path in self._templates:
+                files[path] = template_pins.pinned_template(path, self._templates[path], pins)
+            else:
+                files[path] = template_pins.pinned_text(self._crds[path], pins)
+        return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
+
+    def arguments(self, attempt: Attempt) -> list[str]:
+        """The --set arguments of an attempt."""
+        return arguments(attempt.settings, self._values, self._rendered.given)
+
+    def render(self, attempt: Attempt, record: DigestSet) -> Render:
+        """Render the chart of an attempt. Raises HelmFailed."""
+        chart = self.chart(attempt, record)
+        if self._second_pass:
+            chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self._second_pass)})
+        return self._rendered.pinning(attempt.settings).render(chart, self.arguments(attempt))
+
+    # -- randomness --------------------------------------------------------------------------------------------------
+
+    def _random_sources(self) -> set[str]:
+        paths = nondeterminism.may_be_random(self._templates)
+        if not paths or self._rendered.renderer.post_renderer:
+            return set()
+        return {source for source in self._documents if source and not paths.isdisjoint(self._paths(source))}
+
+    def drops_second_pass(self, why: str) -> bool:
+        """Whether the second pass made the render fail; it is left out from then on."""
+        failed = bool(self._second_pass) and nondeterminism.TEMPLATE.removeprefix("templates/") in why
+        if failed:
+            self._second_pass = set()
+        return failed
+
+    def may_be_noise(self, found: Comparison) -> bool:
+        """Whether a further plain render may explain a difference: none was made, and not all of them show a digest."""
+        digests = [digest.partition(":")[2][:12] for digest in self._wanted.values()]
+        return not self._learned and not all(any(d in str(each.after) for d in digests) for each in found.collateral)
+
+    def learn_noise(self) -> Mapping[Leaf, Any]:
+        """What a further plain render has differently."""
+        self._learned = True
+        self.noise = noise(self._rendered.plain, self._rendered.renderer.render(self._rendered.chart))
+        return self.noise
+
+    # -- post-renderers ----------------------------------------------------------------------------------------------
+
+    def explained(self, attempt: Attempt, found: Comparison) -> Comparison:
+        """The comparison; where a post-renderer takes digests off, that is noted."""
+        renderer = self._rendered.renderer
+        failing = [key for key in found.failing if key in attempt.by_template]
+        if failing and renderer.post_renderer:
+            images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
+            for key in failing:
+                origin = self._origins[key]
+                if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
+                    self.explanations[key] = (
+                        f"the post-renderer ({' '.join(renderer.post_renderer)}) takes its digest off: "
+                        f"it prints {found.images.get(key)!r}"
+                    )
+        return found
+
+    def _before_post_renderer(self, attempt: Attempt) -> Render:
+        empty = DigestSet("", "", ())
+        renderer = self._rendered.pinning(attempt.settings)
+        return renderer.render(self.chart(attempt, empty), self.arguments(attempt), post_render=False)
+
+    # -- the chart's files -------------------------------------------------------------------------------------------
+
+    def _paths(self, source: str) -> list[str]:
+        """The template file of a source, and copies of it; none when it is no template: a CRD, or a line that a template prints."""
+        try:
+            found = self._base.source_to_paths(source) if source else []
+        except Refused:
+            return []
+        return [path for path in found if path in self._templates or path in self._crds]
+
+    def _scan(self, source: str) -> TemplateScan:
+        """What the templates of the chart that `source` belongs to read."""
+        path = next(iter(self._paths(source)), "")
+        return self._scan_folder(path[: path.rfind("templates/")] if path else "")
+
+    def _scan_folder(self, folder: str) -> TemplateScan:
+        if folder not in self._scans:
+            own = [text for name, text in self._templates.items() if name.startswith(f"{folder}templates/")]
+            library = [
+                text
+                for name, text in self._templates.items()
+                if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")
+            ]
+            self._scans[folder] = TemplateScan(own, library)
+        return self._scans[folder]
+
+
+def _forms(image: str, digests: Iterable[str]) -> tuple[str, ...]:
+    """How an image can be written at one of these digests."""
+    name = split(image)[0]
+    return tuple(form for digest in sorted(set(digests)) for form in (pinned_form(image, digest), f"{name}@{digest}"))
+
+
+def _origins(rendered: Rendered, uses: Sequence[ImageUse]) -> dict[Key, ImageUse]:
+    """For each use, where its template prints it. A post-renderer may have moved, renamed and rewritten it since."""
+    if not rendered.renderer.post_renderer:
+        return {use.key: use for use in uses}
+    printed = rendered.origin.images()
+    found: dict[Key, ImageUse] = {}
+    taken: set[Key] = set()
+    for use in uses:
+        likely = max(printed, key=lambda one: _likeness(use, one, one.key in taken), default=None)
+        if likely is not None and _likeness(use, likely, False)[0]:
+            found[use.key] = likely
+            taken.add(likely.key)
+    return found
+
+
+def _likeness(use: ImageUse, printed: ImageUse, is_taken: bool) -> tuple[bool, ...]:
+    """How alike an image use is to one that a template prints, the strongest sign first."""
+    parts = [image.partition("@")[0].split("/") for image in (use.image, printed.image)]
+    same_name = parts[0][-1].partition(":")[0] == parts[1][-1].partition(":")[0]
+    same_place = (use.kind, use.path) == (printed.kind, printed.path)
+    named = bool(use.name) and (printed.name in use.name or use.name in printed.name)
+    return (
+        use.kind == printed.kind and (same_name or (same_place and named)),
+        use.image == printed.image,
+        not is_taken,
+        parts[0][-1] == parts[1][-1],
+        same_name,
+        use.source == printed.source,
+        same_place,
+        named,
+        parts[0][1:] == parts[1][1:],
+    )
+
+
+def _undo(settings: Iterable[Setting], rendered: Rendered) -> tuple[Undo, ...]:
+    """What stood at each path that is set, for reusing these values one day without the digests."""
+    values, kept = rendered.origin.values or {}, rendered.kept
+    entries = []
+    for path in sorted({setting.path for setting in settings}, key=lambda p: [str(part) for part in p]):
+        depth = next(
+            (i for i in range(len(path)) if not isinstance(get(kept, path[: i + 1]), (dict, list))), len(path) - 1
+        )
+        supplied = get(kept, path) is not None
+        entries.append(Undo(path, lookup(values, path), supplied, min(depth, len(path) - 1)))
+    return tuple(entries)
+
+
+def _list_path(setting: Setting) -> ValuePath:
+    """The path of the outermost list that a setting goes into; () when it goes into none."""
+    return setting.path[: next((i for i, part in enumerate(setting.path) if isinstance(part, int)), 0)]

@@ -1,0 +1,323 @@
+"""From a request to a plan: what upgrade, install, plan and template share."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from helmpin import output
+from helmpin.arguments import Given, is_on, last, words
+from helmpin.errors import HelmFailed
+from helmpin.output import for_helm
+from helmpin.private import Folder, write
+from helmpin.release.reused_values import (
+    Previous,
+    PreviousReading,
+    coalesced,
+    config_without_digests,
+    nulls_a_digest,
+    restoring,
+    without_digests,
+)
+from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values
+
+if TYPE_CHECKING:
+    from helmpin.chart.setargs import Path as ValuePath
+    from helmpin.chart.setargs import Setting
+    from helmpin.chart.stage import Chart
+    from helmpin.config import Settings
+    from helmpin.helm import Helm, Running
+    from helmpin.image.elsewhere import Also
+    from helmpin.plan.plan import Plan, Rendered
+    from helmpin.render.renderer import Renderer
+
+REUSE = "--reset-then-reuse-values"
+"""What helm does of itself where the user gives no values."""
+
+
+class Asked(Protocol):
+    """What is needed of the command line's Request."""
+
+    @property
+    def flags(self) -> list[Given]: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def helm(self) -> Helm: ...
+
+
+class Prepared(NamedTuple):
+    """A plan, and the helm command that deploys it."""
+
+    plan: Plan
+    command: tuple[str, str]
+    """helm's command and the release."""
+    arguments: list[str]
+    """What follows the chart in helm's arguments."""
+    previous: Previous | None
+    """The release as it was when the plan was made; None where there was none, or nobody looked."""
+    flags: list[Given]
+    """helm's flags that are no chart source and no values."""
+
+    def deployment(self, chart: Chart) -> list[str]:
+        """helm's arguments to deploy `chart`."""
+        return [*self.command, str(chart.archive()), *self.arguments]
+
+
+@contextmanager
+def prepare(asked: Asked, release: str, chart: str, *, command: str, needs_cluster: bool = True) -> Iterator[Prepared]:
+    """Stage the chart, find its images, resolve and pin them; the staged chart lives as long as the block.
+
+    command: of helm, for which it is planned: upgrade, install or template. needs_cluster: whether it is an error when the cluster
+    does not answer; else it is planned as helm template renders, and a note says so.
+    Raises HelmPinError; images that cannot be pinned are in the plan, for the caller to refuse.
+    """
+    helm, settings = asked.helm, asked.settings
+    with ExitStack() as stack:
+        folder = stack.enter_context(Folder())
+        values = read_values(asked.flags, helm, folder)
+        reading = PreviousReading(helm, release) if command == "upgrade" else None
+        # helm reads the release and the values now, while Python reads the rest of helm-pin
+        from helmpin.render.helm_probe import MergedValues
+
+        merged = MergedValues(helm, values.arguments) if values.arguments else None
+        from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
+        from helmpin.image.elsewhere import Also
+        from helmpin.plan.plan import make_plan
+        from helmpin.registry import warm_up
+
+        source = ChartSource(
+            chart,
+            tuple(words(f for f in asked.flags if f.name in SOURCE_FLAGS)),
+            is_on(asked.flags, "--dependency-update"),
+        )
+        used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
+        flags = [flag for flag in asked.flags if flag.name not in used]
+        staged = stack.enter_context(stage(source, helm))
+        warm_up(settings.registry)
+        task = _Task(helm, command, release, asked.flags, flags, values, Also(settings.also), folder)
+        if reading and not needs_cluster and not _answers(reading):
+            task, reading = task._replace(command="template"), None
+        rendered, reuse = _render_plain(task, staged, reading, merged)
+        previous = reading.result() if reading else None
+        plan = make_plan(rendered, settings, release, _kept_jobs(task, rendered, previous))
+        given = (reuse.values or values).arguments
+        arguments = [*words(flags), *reuse.arguments(plan.settings), *given, *plan.set_arguments]
+        yield Prepared(plan, (command, release), arguments, previous, flags)
+
+
+def _answers(reading: PreviousReading) -> bool:
+    """Whether the cluster shows the release, or that there is none."""
+    try:
+        reading.result()
+    except HelmFailed as error:
+        why = error.why.splitlines()[0] if error.why else error.what
+        output.say(f"Planned without the cluster, as a new release: {why}")
+        return False
+    return True
+
+
+class _Task(NamedTuple):
+    """What is to be rendered, and how."""
+
+    helm: Helm
+    command: str
+    release: str
+    all_flags: Sequence[Given]
+    flags: Sequence[Given]
+    """Without those about the chart's source and the values."""
+    values: ValuesInput
+    also: Also
+    folder: Path
+
+    def dry_run(self) -> str:
+        """The kind of dry run that knows what the command will know."""
+        given = last(self.flags, "--dry-run") if is_on(self.flags, "--dry-run") else None
+        return given if given in ("client", "server") else "server"
+
+
+class _Reuse(NamedTuple):
+    """How an upgrade takes over the values of the release."""
+
+    flag: str = ""
+    """The user's own, or what stands for it."""
+    previous: Previous | None = None
+    """The release, where digests of ours are among the values that are reused."""
+    folder: Path = Path()
+    given: Mapping[str, Any] = MappingProxyType({})
+    """The user's values."""
+    defaults: str = ""
+    """The values of the revision before, as JSON, where they become the chart's defaults (--reuse-values)."""
+    implied: bool = False
+    """Whether helm reuses the values because the user gives none."""
+    values: ValuesInput | None = None
+    """All of the user's values, reused ones among them, where helm cannot be made to put them together."""
+
+    def arguments(self, settings: Sequence[Setting] = ()) -> list[str]:
+        """The flags that stand before the user's values, where these are set after them. Beside values of ours, helm has to be told
+        what it does of itself."""
+        flag = REUSE if self.implied and (settings or self.previous) else self.flag
+        return [*([flag] if flag else []), *self._restoring({setting.path for setting in settings})]
+
+    def _restoring(self, paths: Collection[ValuePath]) -> list[str]:
+        """The values file that takes digests of ours out of the reused ones."""
+        if self.previous is None:
+            return []
+        text = for_helm(restoring(self.previous, self.given, paths))
+        path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
+        write(path, text)
+        return [f"--values={path}"]
+
+
+def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> tuple[_Reuse, bool]:
+    """How values are reused, and whether any are (pkg/action/upgrade.go, reuseValues)."""
+    flag = next((name for name in ("--reset-values", "--reuse-values", REUSE) if is_on(task.all_flags, name)), "")
+    if previous is None or previous.installs_anew or flag == "--reset-values" or (given and not flag):
+        return _Reuse(flag), False
+    implied = not flag
+    if not previous.undo:
+        return _Reuse(flag, implied=implied), bool(previous.config) or flag == "--reuse-values"
+    defaults = ""
+    if flag == "--reuse-values":
+        at = ["--all", "--revision", str(previous.revision), "--output=json"]
+        values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
+        defaults, flag = for_helm(without_digests(values, previous.undo)), REUSE
+    if nulls_a_digest(previous, given):
+        whole = task.folder / "values.json"
+        write(whole, for_helm(coalesced(given, config_without_digests(previous))))
+        return _Reuse("--reset-values", defaults=defaults, values=ValuesInput((f"--values={whole}",))), True
+    return _Reuse(flag, previous, task.folder, given, defaults, implied), True
+
+
+def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, merged: Any) -> tuple[Rendered, _Reuse]:
+    """Render the chart as plain helm would deploy it: with Helm's own dry run where values are reused, or where what it renders
+    may depend on what only the running upgrade knows; else with helm template."""
+    from helmpin.render.output import PROBE, PROBE_TEXT
+    from helmpin.render.renderer import asks_cluster, renderer_for
+
+    templated = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also)
+    deploys = task.command != "template"
+    probed = chart.with_files({PROBE: PROBE_TEXT})
+    begun: Running | None = templated.start(probed)
+    reuse, reuses = _Reuse(), False
+    given: Mapping[str, Any] = {}
+    try:
+        given = merged.result() if merged else {}
+        previous = reading.result() if reading else None
+        if reading:
+            reuse, reuses = _reuse(task, previous, given)
+        config = previous.config if previous is not None and reuses else {}
+        live = deploys and (reuses or asks_cluster(chart, [given, config]))
+        if not live:
+            try:
+                return _rendered(chart, probed, templated, begun, given, given), reuse
+            except HelmFailed:
+                if not deploys:  # else the running upgrade may know better
+                    raise
+            finally:
+                begun = None
+    finally:
+        if begun is not None:
+            begun.stop(grace=0)
+    if reuse.defaults:
+        chart = chart.with_files({"values.yaml": reuse.defaults})
+        probed = chart.with_files({PROBE: PROBE_TEXT})
+
+    def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
+        return renderer_for(
+            task.helm,
+            task.command,
+            task.release,
+            task.flags,
+            reuse.values or task.values,
+            task.also,
+            dry_run=task.dry_run(),
+            reuse=reuse.arguments(settings),
+        )
+
+    try:
+        found = _rendered(chart, probed, live_renderer(), None, given, {})
+    except HelmFailed as error:
+        if not (chart.crd_files() and re.search(r"no matches for kind|ensure CRDs are installed", error.why)):
+            raise
+        return _rendered_before_crds(task, chart, probed, given), reuse
+    kept = found.origin.config or {}
+    if reuse.values:
+        found = found._replace(given=kept)
+    return found._replace(pinning=live_renderer, kept=kept), reuse
+
+
+def _rendered(
+    chart: Chart,
+    probed: Chart,
+    renderer: Renderer,
+    begun: Running | None,
+    given: Mapping[str, Any],
+    kept: Mapping[str, Any],
+) -> Rendered:
+    from helmpin.plan.plan import Rendered
+
+    origin = renderer.render(probed, post_render=False, begun=begun)
+    if origin.values is None:
+        raise HelmFailed("helm did not print the chart's values", why="the chart drops or renames helm-pin's ConfigMap")
+    plain = renderer.render(chart) if renderer.post_renderer else origin
+    return Rendered(
+        chart=chart,
+        plain=plain,
+        origin=origin,
+        renderer=renderer,
+        pinning=lambda _: renderer,
+        given=given,
+        kept=kept,
+    )
+
+
+def _rendered_before_crds(task: _Task, chart: Chart, probed: Chart, given: Mapping[str, Any]) -> Rendered:
+    """The plain render where the chart's own definitions are not in the cluster yet, so that no dry run takes its objects: by helm
+    template, with the cluster's version and APIs and those that the chart brings."""
+    from helmpin.render.helm_probe import capabilities
+    from helmpin.render.renderer import crd_apis, renderer_for
+
+    version, apis = capabilities(task.helm)
+    more = ["--kube-version", version, "--api-versions", ",".join([*apis, *crd_apis(chart.crd_files().values())])]
+    renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
+    return _rendered(chart, probed, renderer, None, given, given)
+
+
+def _kept_jobs(task: _Task, rendered: Rendered, previous: Previous | None) -> Any:
+    from helmpin.plan.jobs import KeptJobs
+
+    def stored_manifest() -> str:
+        from helmpin.release import revision as release
+
+        if previous is None or previous.installs_anew:
+            return ""
+        return release.read(task.helm, task.release, previous.revision).manifest
+
+    def is_live(item: dict[str, Any]) -> bool:
+        from helmpin.kubectl import Kubectl
+
+        if not Kubectl.available():
+            return True
+        kubectl = Kubectl(task.helm)
+        answer = kubectl.get_these([item], str(item["metadata"].get("namespace") or kubectl.namespace))
+        return bool(answer.items) or bool(answer.errors)
+
+    return KeptJobs(rendered.plain, stored_manifest, is_live)
+
+
+def say_outside(plan: Plan) -> None:
+    """Say how many images stand outside pod specs, and how many references follow the pinned images."""
+    outside = {use.image for use in plan.render.elsewhere()}
+    if outside:
+        count = f"{len(outside)} image{'s' if len(outside) > 1 else ''}"
+        output.say(f"{count} outside pod specs not pinned; helm pin plan lists them, --also pins them.")
+    if plan.followers:
+        leaves = f"{len(plan.followers)} other place{'s' if len(plan.followers) > 1 else ''}"
+        output.say(f"{leaves} with the same references got the same digests; helm pin plan lists them.")

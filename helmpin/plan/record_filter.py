@@ -1,0 +1,32 @@
+"""Keeping the record out of the manifest: templates that print all annotations of Chart.yaml would print the record with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from helmpin.release.record import ANNOTATION
+from helmpin.render.actions import rewritten
+
+_ALL = re.compile(r"""(?<![\w.$)])((?:\$\w*)?(?:\.\w+)*\.Chart\.Annotations)(?![\w.]|\s+["`])""")
+"""All annotations, not one of them by its name."""
+
+
+def filter_record(templates: Mapping[str, str]) -> dict[str, str | None]:
+    """The templates (path → text) that print all annotations, changed so that they print them without the record."""
+    filtered: dict[str, str | None] = {}
+    for path, text in templates.items():
+        if ".Chart.Annotations" in text:
+            changed = rewritten(text, lambda action: _ALL.sub(_without, action))
+            if changed != text:
+                filtered[path] = changed
+    return filtered
+
+
+def may_expose_record(templates: Mapping[str, str]) -> bool:
+    """Whether a template reads the chart's metadata as a whole, and so perhaps the record."""
+    return any(re.search(r"\.Chart\b(?!\.\w)|\)\.Chart\.Annotations(?![\w.])", text) for text in templates.values())
+
+
+def _without(match: re.Match[str]) -> str:
+    return f'(omit (fromJson (toJson {match[1]})) "{ANNOTATION}")'

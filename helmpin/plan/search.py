@@ -1,0 +1,363 @@
+"""The search for values that pin every image and change nothing else: what to try next, given what the renders showed.
+
+It renders nothing itself. `next` gives an attempt, and `learn` takes what came of it. An image that no value can pin is pinned in
+its template; one that the template cannot pin either is left out of the following attempts, so that the others are still pinned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from helmpin.chart.setargs import Setting, key
+from helmpin.image.reference import split
+from helmpin.plan.candidates import Candidate, ValueIndex, candidates
+from helmpin.plan.template_scan import TemplateScan
+from helmpin.render.diff import Comparison, Difference, Key
+from helmpin.render.output import ImageUse
+
+MOST_ATTEMPTS = 5
+"""Attempts with values. What they have not settled is left to the templates."""
+MOST_REPAIRS = 4
+"""Further attempts, each without the images that the one before could not pin."""
+
+
+class Facts(NamedTuple):
+    """What is known of one image use before anything is tried."""
+
+    use: ImageUse
+    origin: ImageUse
+    """The use as its template prints it, which a post-renderer may have changed."""
+    digest: str
+    """What it is to be pinned to."""
+    is_literal: bool
+    """Whether the template has the image's very words, so that no value can change it."""
+    in_template: bool
+    """Whether its place in what the template prints is known."""
+
+
+class Attempt(NamedTuple):
+    """What to try: the values to set, and the uses that their templates pin."""
+
+    settings: tuple[Setting, ...]
+    by_template: frozenset[Key]
+    strategies: Mapping[Key, tuple[str, tuple[Setting, ...]]]
+    """For each use pinned by values: the strategies' names and the settings."""
+    failed: Mapping[Key, str]
+    """The uses that are left out, and why they cannot be pinned."""
+    notes: Mapping[Key, tuple[str, ...]]
+    """For each use, what was tried before and why it was not taken."""
+
+
+class _Group:
+    """Mutable: the uses of one image by the templates of one chart or subchart, and the candidates left to pin them."""
+
+    def __init__(self, image: str, digest: str, scope: tuple[str, ...], ranked: list[list[Candidate]]) -> None:
+        self.image, self.digest, self.scope = image, digest, scope
+        self.ranked = ranked
+        self.uses: list[ImageUse] = []
+        self.proven = False
+        """Whether a render showed the current candidates to be right for every use that takes them."""
+
+    def current(self) -> list[Candidate]:
+        return [options[0] for options in self.ranked]
+
+    def settings(self) -> list[Setting]:
+        return [setting for candidate in self.current() for setting in candidate.settings]
+
+    def advance(self, banned: set[Candidate]) -> None:
+        """Drop the current candidates (or those in `banned`) for the next ones."""
+        self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
+
+    def fail(self, images: Iterable[str]) -> None:
+        """Drop the current candidates, which gave these images: if the digest appeared, try the next form; if it did not, or in
+        place of a tag that must stay, skip every form at these paths."""
+        images = list(images)
+        appeared = any(self.digest.partition(":")[2] in image for image in images)
+        if appeared and not all(image == f"{split(self.image)[0]}@{self.digest}" for image in images):
+            self.advance(set())
+            return
+        if appeared:
+            self.leave_paths(to_digest_only=True)
+            return
+        tried = [{setting.path for setting in candidate.settings} for candidate in self.current()]
+        self._keep(
+            [
+                [c for c in options if {s.path for s in c.settings} != paths]
+                for options, paths in zip(self.ranked, tried, strict=True)
+            ]
+        )
+
+    def leave_paths(self, *, to_digest_only: bool = False) -> None:
+        """Drop every candidate that uses the paths of the current ones: they pin the image but have side effects.
+        to_digest_only: the paths that hold nothing but a digest."""
+        used = {s.path for s in self.settings() if not to_digest_only or (s.value and ":" not in s.value[7:])}
+        self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
+
+    def _keep(self, ranked: list[list[Candidate]]) -> None:
+        self.proven = False
+        self.ranked = [options for options in ranked if options]
+
+
+class Search:
+    """One search. Mutable; it does no I/O."""
+
+    def __init__(self, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> None:
+        """scan: what the templates of the chart that a source belongs to say of values."""
+        facts = list(facts)
+        self._groups: dict[tuple[str, str, str, tuple[str, ...], bool], _Group] = {}
+        self._in_template = {fact.use.key: fact.in_template for fact in facts}
+        self._by_template: set[Key] = set()
+        self._failed: dict[Key, str] = {}
+        self._notes: dict[Key, list[str]] = defaultdict(list)
+        self._attempts = self._repairs = 0
+        self.result: Attempt | None = None
+        """The attempt that is right; None while there is none."""
+        for use, origin, digest, is_literal, _ in facts:
+            scope = scope_of(origin.source)
+            alike = (use.image, origin.image, digest, scope, is_literal)
+            group = self._groups.get(alike)
+            if group is None:
+                ranked = []
+                if not is_literal:
+                    names = {name.lower() for name in (origin.container, origin.name) if name}
+                    ranked = candidates(origin.image, digest, scope, values, scan(origin.source), names)
+                if split(use.image)[1] in (None, "latest") and not use.pull_policy:
+                    # a tag that must stay: many templates leave it out beside a digest
+                    ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
+                group = self._groups[alike] = _Group(use.image, digest, scope, ranked)
+            group.uses.append(use)
+        self.set_by = {
+            group.image: _set_by(g for g in self._groups.values() if g.image == group.image)
+            for group in self._groups.values()
+        }
+        """For each image: the value paths that set it, as far as its name shows, whether or not they can carry a digest."""
+
+    def next(self) -> Attempt | None:
+        """What to try next; None when a result is there, or no more renders are worth it."""
+        if self.result is not None or self._repairs > MOST_REPAIRS:
+            return None
+        self._resolve_conflicts()
+        last = self._attempts + 1 >= MOST_ATTEMPTS
+        for group in self._groups.values():
+            if last and group.ranked and not group.proven:
+                self._note(group.uses, "no more renders: the template carries it")
+                group.ranked = []
+            if not group.ranked:
+                for use in group.uses:
+                    self._to_template(use)
+        if self._attempts >= MOST_ATTEMPTS:
+            self._repairs += 1
+        self._attempts += 1
+        return self._attempt()
+
+    def learn(self, attempt: Attempt, result: Comparison | str) -> None:
+        """Take what came of an attempt: how the renders compare, or helm's words where the chart did not render."""
+        if isinstance(result, str):
+            self._blame_failure(result)
+            return
+        if not result.failing and not result.collateral:
+            self.result = attempt
+            return
+        before = self._state()
+        blamed = self._blame_collateral(result)
+        self._blame_failing(attempt, result, blamed)
+        if self._state() == before:  # nobody in particular: whoever is not proven gives way
+            why = "\n".join(map(str, result.collateral[:3]))
+            for group in [g for g in self._active() if not g.proven] or self._active():
+                self._note(group.uses, f"{_names(group.current())}: {why}")
+                group.leave_paths()
+            if self._state() == before:
+                for use in self._uses():
+                    self._fail(use, why or "helm renders something else")
+
+    def unsettled(self) -> Attempt:
+        """Where the search ended without a result: every use that is left has failed."""
+        for use in self._uses():
+            self._fail(use, "no more renders were left to find what pins it")
+        return self._attempt()
+
+    # -- what is tried ---------------------------------------------------------------------------------------------------
+
+    def _uses(self) -> Iterable[ImageUse]:
+        return (use for group in self._groups.values() for use in group.uses if use.key not in self._failed)
+
+    def _active(self) -> list[_Group]:
+        """The groups that values pin."""
+        done = self._by_template | self._failed.keys()
+        return [g for g in self._groups.values() if g.ranked and any(use.key not in done for use in g.uses)]
+
+    def _state(self) -> Any:
+        ranked = tuple(tuple(map(len, group.ranked)) for group in self._groups.values())
+        return ranked, len(self._by_template), len(self._failed)
+
+    def _attempt(self) -> Attempt:
+        settings: dict[Setting, None] = {}
+        strategies: dict[Key, tuple[str, tuple[Setting, ...]]] = {}
+        done = self._by_template | self._failed.keys()
+        for group in self._active():
+            names = ", ".join(sorted({candidate.strategy for candidate in group.current()}))
+            settings.update(dict.fromkeys(group.settings()))
+            for use in group.uses:
+                if use.key not in done:
+                    strategies[use.key] = (names, tuple(group.settings()))
+        return Attempt(
+            settings=tuple(settings),
+            by_template=frozenset(self._by_template),
+            strategies=strategies,
+            failed=dict(self._failed),
+            notes={use: tuple(notes) for use, notes in self._notes.items()},
+        )
+
+    def _to_template(self, use: ImageUse) -> None:
+        if use.key in self._failed or use.key in self._by_template:
+            return
+        if self._in_template[use.key]:
+            self._by_template.add(use.key)
+        else:
+            self._fail(use, "no value reaches it, and it stands nowhere in the template's text as it is")
+
+    def _fail(self, use: ImageUse, why: str) -> None:
+        self._failed.setdefault(use.key, why)
+        self._by_template.discard(use.key)
+
+    def _resolve_conflicts(self) -> None:
+        """No value can carry two digests. Where two images want the same leaf, the one whose name stands beside it gets it; if
+        neither is named, both lose the leaf."""
+        while contested := self._contested():
+            for group in self._active():
+                banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
+                if banned:
+                    self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
+                    group.advance(banned)
+
+    def _contested(self) -> dict[Any, set[str]]:
+        """The paths that more than one text is wanted at, and the texts that a candidate with a name beside it wants there."""
+        wanted: dict[Any, dict[str, bool]] = defaultdict(dict)
+        for group in self._active():
+            for candidate in group.current():
+                for setting in candidate.settings:
+                    named = wanted[setting.path].get(setting.value, False) or not candidate.by_tag_only
+                    wanted[setting.path][setting.value] = named
+        return {path: {v for v, named in values.items() if named} for path, values in wanted.items() if len(values) > 1}
+
+    def _loses(self, candidate: Candidate, contested: Mapping[Any, set[str]]) -> bool:
+        return any(s.path in contested and contested[s.path] != {s.value} for s in candidate.settings)
+
+    # -- what a render taught ----------------------------------------------------------------------------------------
+
+    def _carriers(self, difference: Difference) -> list[_Group]:
+        """The groups whose digest shows in a difference."""
+        after = str(difference.after)
+        shown = [g for g in self._groups.values() if g.digest[7:19] in after]
+        named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
+        return named or shown
+
+    def _suspects(self, scope: tuple[str, ...]) -> list[_Group]:
+        """Who may have made a difference that shows no digest: not a group that an earlier render showed to be harmless."""
+        active = self._active()
+        unproven = [g for g in active if not g.proven]
+        near = [g for g in unproven if g.scope == scope]
+        return near or unproven or [g for g in active if g.scope == scope] or active
+
+    def _blame_collateral(self, result: Comparison) -> list[_Group]:
+        blamed: dict[int, tuple[_Group, str]] = {}
+        for difference in result.collateral:
+            carriers = self._carriers(difference)
+            by_values = [group for group in carriers if group in self._active()]
+            for group in by_values or ([] if carriers else self._suspects(scope_of(difference.leaf[0]))):
+                blamed.setdefault(id(group), (group, str(difference)))
+            if carriers and not by_values:
+                for group in carriers:
+                    for use in [use for use in group.uses if use.key in self._by_template]:
+                        self._fail(use, f"pinning it in the template changes something else: {difference}")
+        for group, why in blamed.values():
+            self._note(group.uses, f"{_names(group.current())}: {why}")
+            if any(use.key in result.failing for use in group.uses):
+                group.fail(result.images.get(use.key, "") for use in group.uses)
+            else:
+                group.leave_paths()
+        return [group for group, _ in blamed.values()]
+
+    def _blame_failing(self, attempt: Attempt, result: Comparison, blamed: list[_Group]) -> None:
+        for group in self._active():
+            if group in blamed:
+                continue
+            bad = [use for use in group.uses if use.key in result.failing and use.key not in self._by_template]
+            group.proven = not bad
+            if not bad:
+                continue
+            self._note(bad, f"{_names(group.current())}: gives {result.images.get(bad[0].key)!r}")
+            if any(use.key not in result.failing for use in group.uses):
+                for use in bad:  # the values are right for some: the others do not read them
+                    self._to_template(use)
+            else:
+                group.fail(result.images.get(use.key, "") for use in bad)
+        for use in list(self._uses()):
+            if use.key in result.failing and use.key in attempt.by_template:
+                gives = result.images.get(use.key, "")
+                others = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
+                for group in others:  # values that pin it too, as something else
+                    self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
+                    group.leave_paths()
+                if not others:
+                    self._fail(use, f"its template gives {gives!r}")
+
+    def _blame_failure(self, why: str) -> None:
+        """A render failed: the candidates of the chart (or the values) that helm's words name are dropped."""
+        active = self._active()
+        last_line = why.splitlines()[-1][:200] if why else "helm failed"
+        named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
+        if not named:
+            scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
+            named = [g for g in active if g.scope in scopes]
+        for group in named or active:
+            self._note(group.uses, f"{_names(group.current())}: the chart refuses it: {last_line}")
+            group.advance(set())
+        if not active:
+            left = list(self._uses())
+            for use in [use for use in left if use.source and use.source in why] or left:
+                self._fail(use, f"the chart does not render with it: {last_line}")
+
+    def _note(self, uses: Iterable[ImageUse], text: str) -> None:
+        for use in uses:
+            if text not in self._notes[use.key]:
+                self._notes[use.key].append(text)
+
+
+def scope_of(source: str) -> tuple[str, ...]:
+    """The subchart names in a `# Source:` path: `app/charts/db/templates/x.yaml` → ('db',)."""
+    return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
+
+
+def _mentions_path(why: str, setting: Setting) -> bool:
+    """Whether a values.schema.json error names the setting: `- image.tag: …` or `- at '/image/tag': …`."""
+    parts = [str(p) for p in setting.path]
+    for line in why.splitlines():
+        match = re.match(r"\s*- (?:at '/?([^']*)'|([^:\s]+)):", line)
+        if match and not line.endswith("validation failed"):  # a heading of the lines below it
+            named = (match[1] or match[2] or "").replace("/", ".")
+            tail = [p for p in named.split(".") if p and p != "(root)"]
+            if tail and (parts[-len(tail) :] == tail or parts[: len(tail)] == tail):
+                return True
+            if not tail and "dditional propert" in line and f"'{parts[-1]}'" in line:
+                return True
+    return False
+
+
+def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
+    """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`."""
+    path = setting.path[len(scope) :] if setting.path[: len(scope)] == scope else setting.path
+    return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, path)))}(?![\w.])", why))
+
+
+def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:
+    named = [candidate for group in groups for candidate in group.current() if not candidate.by_tag_only]
+    return tuple(sorted({key(setting.path) for candidate in named for setting in candidate.settings}))
+
+
+def _names(some: Iterable[Candidate]) -> str:
+    shown = sorted({f"{candidate.strategy} at {key(candidate.settings[0].path)}" for candidate in some})
+    return "; ".join(shown[:3])

@@ -1,0 +1,240 @@
+"""Pinning what no value reaches: the template that prints the image prints it at its digest.
+
+The file keeps its name, so its named templates win or lose against others of the same name as before. What it prints moves into a
+named template of its own, and a few actions after it print that text with the pinned references at the places that the plain
+render showed. They do so only where helm renders the file itself: a template that includes the file, to hash it perhaps, gets the
+text as it was. So helm itself carries the pin, in hooks and subcharts too, whatever helper, range or library wrote the line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from helmpin.render.actions import Action, actions
+from helmpin.render.output import Document, ImageUse, group_by_turn
+
+_CHARACTERS = r"[A-Za-z0-9_./:@-]"
+_TOKEN = re.compile(rf"\*?{_CHARACTERS}+")
+"""The longest run of characters that a reference or a YAML alias can consist of."""
+_BLOCKS = frozenset({"if", "range", "with", "define", "block"})
+"""The actions that an `end` belongs to (text/template, Actions)."""
+
+
+class TemplatePin(NamedTuple):
+    """One place in what a template prints, and the text to print there."""
+
+    source: str
+    document: str
+    """Kind, whether it is a hook, and its turn among those of the file."""
+    written: str
+    """What stands there: a reference, or an alias of YAML."""
+    turn: int
+    """Which of the places in the document where `written` stands alone."""
+    pinned: str
+    may_become: tuple[str, ...] = ()
+    """What values may make of `written` there, for another use of the image."""
+
+
+def locate(use: ImageUse, documents: Iterable[Document], pinned: str, nth: int = 0) -> TemplatePin | None:
+    """Where the template of `use` prints its image; None where no place in the text is that leaf.
+
+    documents: those of the plain render with the source of `use`. nth: which of the same references in one leaf it is.
+    """
+    for (kind, hook, turn), document in group_by_turn(documents).items():
+        if document.order == use.order:
+            spot = _spot(document, use, nth)
+            return spot and TemplatePin(use.source, _document_key(kind, hook, turn), *spot, pinned)
+    return None
+
+
+def _document_key(kind: str, hook: bool, turn: int) -> str:
+    return f"{kind} {str(hook).lower()} {turn}"
+
+
+def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None:
+    """(what stands at the leaf of `use`, which of such tokens of the document it is)."""
+    path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
+    counts: dict[str, int] = defaultdict(int)
+    tokens = []
+    for token in _TOKEN.finditer(document.text):
+        tokens.append((token, counts[token[0]]))
+        counts[token[0]] += 1
+    for prefix in (path, ("items", use.nth, *path)):
+        span = _span(document.text, prefix)
+        if span is None:
+            continue
+        start, end, is_alias = span
+        inside = [(t, n) for t, n in tokens if start <= t.start() and t.end() <= end]
+        found = [(t[0], n) for t, n in inside if (t[0].startswith("*") if is_alias else t[0] == use.image)]
+        if len(found) > nth:
+            return found[nth]
+    return None
+
+
+def _span(text: str, path: tuple[str | int, ...]) -> tuple[int, int, bool] | None:
+    """Where the scalar or alias at `path` stands in a document's text, and whether it is an alias. A map or list that is an alias,
+    or is merged, stands where its anchor is."""
+    loader = yaml.CSafeLoader(text)
+    try:
+        node = loader.get_single_node()
+    except yaml.YAMLError:
+        return None
+    finally:
+        loader.dispose()
+    above: yaml.Node | None = None
+    for part in path:
+        found = _child(node, part)
+        if found is None:
+            return None
+        above, node = found
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    start, end = _index(node.start_mark), _index(node.end_mark)
+    after_key = _index(above.end_mark) if above is not None else 0
+    alias = re.compile(r"[\s:]*(\*[^\s,\]}]+)").match(text, after_key) if start < after_key else None
+    return (alias.start(1), alias.end(1), True) if alias else (start, end, False)
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    """(key, value) of a map, its merged ones included, or (None, element) of a list."""
+    if isinstance(node, yaml.SequenceNode):
+        return (None, node.value[part]) if isinstance(part, int) and part < len(node.value) else None
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    own = [(k, v) for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == str(part)]
+    if own:
+        return own[-1]
+    merged = [v for k, v in node.value if k.tag == "tag:yaml.org,2002:merge"]
+    maps = [m for v in merged for m in (v.value if isinstance(v, yaml.SequenceNode) else [v])]
+    return next((found for m in maps if (found := _child(m, part))), None)
+
+
+def _index(mark: Any) -> int:
+    return int(mark.index)
+
+
+def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
+    """The text of the template file `path`, which prints the pins' references in their places."""
+    body, defines = split_defines(text)
+    table: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
+    forms: dict[str, str] = {}
+    words: set[str] = set()
+    for pin in pins:
+        document = table.setdefault(pin.source, {}).setdefault(pin.document, {})
+        document.setdefault(pin.written, {})[str(pin.turn)] = pin.pinned
+        forms.update(dict.fromkeys(pin.may_become, pin.written))
+        words.update((pin.written, *pin.may_become))
+    name = json.dumps(f"helm-pin: {path}")
+    search = rf"\*?{_CHARACTERS}*(?:{'|'.join(sorted(map(_literal, words)))}){_CHARACTERS}*"
+    program = _PROGRAM.replace("NAME", name).replace("PINS", _dict(table)).replace("FORMS", _dict(forms))
+    return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}" + program.replace("SEARCH", _go(search))
+
+
+def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
+    """The text of a file that is no template, such as a CRD, with the pins' references in their places."""
+    wanted = {(pin.document, pin.written, pin.turn): pin.pinned for pin in pins}
+    pieces = re.split(r"(?m)^---", text)
+    documents = group_by_turn(Document("", i, piece) for i, piece in enumerate(pieces))
+    for (kind, hook, turn), document in documents.items():
+        counts: Counter[str] = Counter()
+
+        def pinned(
+            token: re.Match[str], here: str = _document_key(kind, hook, turn), seen: Counter[str] = counts
+        ) -> str:
+            seen[token[0]] += 1
+            return wanted.get((here, token[0], seen[token[0]] - 1), token[0])
+
+        pieces[document.order] = _TOKEN.sub(pinned, document.text)
+    return "---".join(pieces)
+
+
+_PROGRAM = r"""
+{{- $text := include NAME . -}}
+{{- $mine := dict -}}
+{{- if kindIs "map" . -}}
+{{- $template := index . "Template" -}}
+{{- if kindIs "map" $template -}}
+{{- $pins := PINS -}}
+{{- with index $pins (toString (index $template "Name")) }}{{ $mine = . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- if $mine -}}
+{{- $search := SEARCH -}}
+{{- $forms := FORMS -}}
+{{- $turns := dict -}}
+{{- $documents := list -}}
+{{- range $document := regexSplit "(?m)^---" $text -1 -}}
+{{- if regexMatch "(?m)^[^#\\s]" $document -}}
+{{- $kind := regexFind "\\w+$" (regexFind `(?m)^["']?kind["']?[ \t]*:[ \t]*["']?\w+` $document) -}}
+{{- $group := printf "%s %t" $kind (contains "helm.sh/hook" $document) -}}
+{{- $turn := int (default 0 (index $turns $group)) -}}
+{{- $_ := set $turns $group (add1 $turn) -}}
+{{- with index $mine (printf "%s %d" $group $turn) -}}
+{{- $places := . -}}
+{{- $between := regexSplit $search $document -1 -}}
+{{- $parts := list (first $between) -}}
+{{- $seen := dict -}}
+{{- range $i, $token := regexFindAll $search $document -1 -}}
+{{- $printed := $token -}}
+{{- $written := default $token (index $forms $token) -}}
+{{- with index $places $written -}}
+{{- $n := int (default 0 (index $seen $written)) -}}
+{{- $_ := set $seen $written (add1 $n) -}}
+{{- $printed = default $token (index . (toString $n)) -}}
+{{- end -}}
+{{- $parts = append (append $parts $printed) (index $between (add1 $i)) -}}
+{{- end -}}
+{{- $document = join "" $parts -}}
+{{- end -}}
+{{- end -}}
+{{- $documents = append $documents $document -}}
+{{- end -}}
+{{- $text = join "---" $documents -}}
+{{- end -}}
+{{- $text -}}
+"""
+
+
+_TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, True): "{{/* */ -}}", (False, False): ""}
+
+
+def split_defines(text: str) -> tuple[str, list[str]]:
+    """A template's text without its named templates, and those. What they trim of the text around them stays trimmed."""
+    body: list[str] = []
+    defines: list[str] = []
+    kept = depth = 0
+    opened: Action | None = None
+    for action in actions(text):
+        if opened is None:
+            if action.word == "define":
+                opened, depth = action, 1
+            continue
+        depth += (action.word in _BLOCKS) - (action.word == "end")
+        if depth == 0:
+            body += [text[kept : opened.start], _TRIMS[opened.trims_left, action.trims_right]]
+            defines.append(text[opened.start : action.end])
+            kept, opened = action.end, None
+    return "".join([*body, text[kept:]]), defines
+
+
+def _dict(node: Mapping[str, object] | str) -> str:
+    """A map of maps as an expression of a Go template."""
+    if isinstance(node, str):
+        return _go(node)
+    return "(dict" + "".join(f" {_go(key)} {_dict(child)}" for key, child in sorted(node.items())) + ")"  # type: ignore[arg-type]
+
+
+def _literal(text: str) -> str:
+    """RE2 for exactly `text` (Python's re.escape also escapes what RE2 forbids to escape)."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
+
+
+def _go(text: str) -> str:
+    """A string literal of a Go template."""
+    return f"`{text}`" if "`" not in text and "\n" not in text else json.dumps(text)

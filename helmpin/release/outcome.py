@@ -1,0 +1,173 @@
+"""What became of a release: the revisions that helm keeps before and after it deploys; their descriptions give its reasons."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from helmpin.errors import HelmFailed, HelmPinError
+from helmpin.helm import Helm
+
+if TYPE_CHECKING:
+    from helmpin.helm import Running
+
+SECRET_BYTES = 1 << 20
+"""What a Secret or a config map may hold (kubernetes/pkg/apis/core/types.go, MaxSecretSize)."""
+
+
+class Row(NamedTuple):
+    """One revision, as `helm history` shows it."""
+
+    revision: int
+    status: str
+    description: str
+
+
+NO_RELEASE = Row(0, "", "")
+
+
+class History:
+    """Reading the latest revisions has been started; `rows()` waits for it."""
+
+    def __init__(self, helm: Helm, release: str, most: int) -> None:
+        self._running: Running = helm.start(["history", release, "--max", str(most), "--output", "json"])
+
+    def rows(self) -> list[Row]:
+        """Oldest first; empty where there is no such release. Raises HelmFailed."""
+        try:
+            rows = json.loads(self._running.output())
+        except HelmFailed as error:
+            if "release: not found" in error.why:
+                return []
+            raise
+        return [Row(int(row["revision"]), str(row["status"]), str(row["description"])) for row in rows]
+
+    def latest(self) -> Row:
+        """The latest revision, or NO_RELEASE. Raises HelmFailed."""
+        return (self.rows() or [NO_RELEASE])[-1]
+
+
+class Baseline:
+    """The latest revision when planning began: what the plan was made for."""
+
+    def __init__(self, helm: Helm, release: str) -> None:
+        self._helm, self._release = helm, release
+        self._reading = History(helm, release, 1)
+
+    def latest(self) -> Row:
+        """Raises HelmFailed when it cannot be read now either."""
+        try:
+            return self._reading.latest()
+        except HelmFailed:
+            return History(self._helm, self._release, 1).latest()
+
+
+def guard(before: Row, command: str) -> str:
+    """A template that renders nothing, and fails when `before` is not the latest revision any more: helm reads that itself when it
+    has begun to deploy, so nobody can come in between unseen."""
+    anew = command == "install" or before.status in (
+        "",
+        "uninstalled",
+    )  # helm calls that revision 1 (pkg/action/install.go)
+    expected = 1 if anew else before.revision + 1
+    return f'{{{{ if ne .Release.Revision {expected} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
+
+
+def moved(release: str, before: Row, now: Row) -> str:
+    """How a release has changed since `before`; '' when it has not."""
+    if now[:2] == before[:2]:
+        return ""
+    if now.revision == before.revision:
+        return f"revision {now.revision}, which was {before.status}, became {now.status}"
+    if now.revision:
+        return f"revision {now.revision} was made by somebody else"
+    return f"release {release} was uninstalled by somebody else"
+
+
+def since(helm: Helm, release: str, before: Row) -> list[Row]:
+    """The revisions after `before`. Raises HelmFailed."""
+    return [row for row in History(helm, release, 10).rows() if row.revision > before.revision]
+
+
+def state(helm: Helm, release: str, before: Row) -> str:
+    """The state that a release was left in by a helm that was stopped, in a sentence."""
+    try:
+        rows = since(helm, release, before)
+    except HelmPinError as error:
+        return f"the state of release {release} cannot be read: {error.why}"
+    if rows:
+        return "; ".join(f"revision {row.revision} is {row.status}: {row.description}" for row in rows)
+    return f"revision {before.revision} is still the latest" if before.revision else f"there is no release {release}"
+
+
+def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, record: str = "") -> HelmFailed:
+    """What is known after `helm ARGUMENTS` did not succeed: what it printed is on the terminal already.
+
+    record: that of the revision that it was to make, by which it is told from others'.
+    """
+    command, release = arguments[:2]
+    what, where = f"helm {command} failed; see its output above", f"release {release}"
+    why = [f"helm was killed by {signal.Signals(-status).name}"] if status < 0 else []
+    try:
+        rows = History(helm, release, 10).rows()
+        change = moved(release, before, (rows or [NO_RELEASE])[-1])
+        rows = [row for row in rows if row.revision > before.revision and _is_of(helm, release, row.revision, record)]
+    except HelmPinError as error:
+        why.append(f"the state of the release cannot be read: {error.why}")
+        return HelmFailed(what, where=where, why="\n".join(why), todo=f"helm history {release} shows it later")
+    if change and not rows:
+        return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, todo="run it again")
+    why += [f"revision {row.revision} is {row.status}" for row in rows] or ["no revision was stored"]
+    return HelmFailed(what, where=where, why="\n".join(why), todo=_way_on(helm, arguments, before, rows))
+
+
+def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
+    from helmpin.release.revision import read
+
+    return not record or read(helm, release, revision).record_text == record
+
+
+def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row]) -> str:
+    command, release = arguments[:2]
+    words = " ".join(row.description for row in rows)
+    back = f"helm rollback {release} goes back to the last revision that was deployed"
+    if "conflict with" in words and "--force-conflicts" in helm.flags(command):
+        return "another field manager owns fields that helm must set; add --force-conflicts to take them over"
+    if "field is immutable" in words:
+        return "delete the object that cannot be changed, or leave its image as it is: --allow-unpinned IMAGE"
+    if rows and rows[-1].status.startswith("pending-"):
+        return f"helm ended before it was done; {back}"
+    if before.status.startswith("pending-"):
+        return f"revision {before.revision} is {before.status}: if no other helm is at work on it, {back}"
+    return ("" if rows else _too_long(helm, arguments)) or f"helm history {release} shows its revisions"
+
+
+def _too_long(helm: Helm, arguments: Sequence[str]) -> str:
+    """How big the release is and how much of it is helm-pin's record, where it is too big to be stored; else ''."""
+    from helmpin.release.record import ANNOTATION
+    from helmpin.release.storage import stored_as
+
+    if not stored_as():
+        return ""
+    try:
+        whole = json.loads(helm.run([*arguments, "--dry-run=client", "--output=json"]))
+        size = _stored_size(whole)
+        del whole["chart"]["metadata"]["annotations"][ANNOTATION]
+        added = size - _stored_size(whole)
+    except (HelmFailed, ValueError, LookupError, TypeError):
+        return ""
+    if size < SECRET_BYTES:
+        return ""
+    return (
+        f"stored, the release has about {size} bytes, and a Secret takes {SECRET_BYTES}; {added} of them are helm-pin's record. "
+        "Leave files out of the chart (.helmignore), or store releases in a database (HELM_DRIVER=sql)"
+    )
+
+
+def _stored_size(release: object) -> int:
+    """As helm stores it: JSON in gzip in base64 (pkg/storage/driver/util.go, encodeRelease)."""
+    import zlib
+
+    return len(zlib.compress(json.dumps(release, ensure_ascii=False).encode(), 9)) * 4 // 3

@@ -1,0 +1,158 @@
+"""Whether a digest record agrees with itself and with a manifest: digestset.py checks its form, release.py reads both."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from helmpin.image.reference import InvalidReference, Reference
+from helmpin.release.record import VERSION, DigestSet, Image
+
+if TYPE_CHECKING:
+    from helmpin.render.output import ImageUse
+
+LONGEST = 4 << 20
+"""Characters of a record: some thirty thousand images."""
+LAST_INDEX = 65536
+"""The last index of a list that --set takes (helm's pkg/strvals, MaxIndex)."""
+_INDEX = re.compile(r"(?<!\\)\[(\d+)\]")
+_DIGEST = re.compile(r"@(sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))(?![\w@])")
+_NAME = re.compile(r"[\w.:/\[\]-]*\Z", re.ASCII)
+_BEFORE = 400
+"""Characters before a digest among which its reference begins: host, repository and tag are shorter together."""
+
+
+def problems(record: DigestSet) -> list[str]:
+    """What contradicts itself in a record: one line for each thing, empty when nothing does."""
+    found = [line for image in record.images for line in _image(image)]
+    digests: dict[str, str] = {}
+    for image in record.images:
+        if image.via == "chart":  # a chart may have two digests of one name
+            continue
+        if digests.setdefault(image.reference, image.digest) != image.digest:
+            found.append(f"{image.reference} has two digests: {digests[image.reference]} and {image.digest}")
+    indexes = [part for undo in record.undo for part in undo.path if isinstance(part, int)]
+    found += [f"index {index} of a list is out of range" for index in indexes if not 0 <= index <= LAST_INDEX]
+    return found
+
+
+def _image(image: Image) -> Iterator[str]:
+    try:
+        written = Reference.parse(image.image)
+    except InvalidReference as error:
+        yield f"image {image.image!r} is not a valid reference: {error}"
+        return
+    name = str(written._replace(digest=None))
+    if name != image.reference:
+        yield f"image {image.image} is {name}, not {image.reference}"
+    if written.digest and written.digest != image.digest:
+        yield f"image {image.image} has another digest than the recorded {image.digest}"
+    if image.via == "chart" and not written.digest:
+        yield f"{image.reference}: recorded as pinned by the chart, but image {image.image} has no digest"
+    for path in image.values:
+        for index in _INDEX.findall(path):
+            if len(index) > len(str(LAST_INDEX)) or int(index) > LAST_INDEX:
+                yield f"{image.reference}: index {index[:20]} of a list is out of range"
+
+
+def newer(text: str) -> str:
+    """What wrote a record whose format is newer than this helm-pin's, or '' when it is not newer."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    version = record.get("version") if isinstance(record, dict) else None
+    return str(record.get("tool") or "helm-pin")[:80] if isinstance(version, int) and version > VERSION else ""
+
+
+def from_manifest(uses: Sequence[ImageUse]) -> DigestSet | None:
+    """What a revision without a record pins by itself: None unless it uses images, and all of them by digest."""
+    images: set[Image] = set()
+    for use in uses:
+        try:
+            reference = Reference.parse(use.image)
+        except InvalidReference:
+            return None
+        if not reference.digest:
+            return None
+        name = str(reference._replace(digest=None))
+        images.add(Image(name, use.image, reference.digest, media_type="", via="chart"))
+    return DigestSet("", "", tuple(sorted(images))) if images else None
+
+
+def is_recorded(image: str, references: Sequence[str]) -> bool:
+    """Whether an image is one of these recorded references of its digest. A template may leave the tag out: then any of the same
+    repository will do."""
+    try:
+        reference = Reference.parse(image)
+    except InvalidReference:
+        return False
+    if reference.tag:
+        return f"{reference.name}:{reference.tag}" in references
+    return any(Reference.parse(each).name == reference.name for each in references)
+
+
+def pinned_references(text: str) -> Iterator[Reference]:
+    """Every reference with a digest in a text, whatever stands around it. Takes time in proportion to the text."""
+    for match in _DIGEST.finditer(text):
+        name = _NAME.search(text[max(0, match.start() - _BEFORE) : match.start()])
+        with suppress(InvalidReference):
+            yield Reference.parse(f"{name[0].rpartition('//')[2] if name else ''}@{match[1]}")
+
+
+def hosts(images: Iterable[str], manifest: str) -> set[str]:
+    """The registries that a revision's own images name: those that it uses, and whatever else its manifest has by digest."""
+    found = {reference.registry for reference in pinned_references(manifest)}
+    for image in images:
+        with suppress(InvalidReference):
+            found.add(Reference.parse(image).registry)
+    return found
+
+
+def follower_problems(record: DigestSet, objects: Iterable[Any]) -> list[str]:
+    """The places outside image fields that followed an image to its digest, and do not hold it: one line for each.
+
+    A place is `ConfigMap/settings data.image`. Where there is no object of that name, which may be random, those of its kind count.
+    """
+    wanted = [(place, image) for image in record.images for place in image.followers]
+    places = {place for place, _ in wanted} | {_unnamed(place) for place, _ in wanted}
+    held: dict[str, set[tuple[str, str | None]]] = defaultdict(set)
+    for item in objects if wanted else ():
+        kind, name = _kind_and_name(item)
+        for path, text in _texts(item, ()):
+            for place in {f"{kind}/{name} {path}", f"{kind} {path}"} & places:
+                held[place].update((str(r._replace(digest=None)), r.digest) for r in pinned_references(text))
+    lines = []
+    for place, image in wanted:
+        there = held.get(place) or held.get(_unnamed(place)) or set()
+        if (image.reference, image.digest) not in there:
+            others = ", ".join(sorted(digest or "" for reference, digest in there if reference == image.reference))
+            lines.append(f"{place}: {image.reference} is at {others or 'no digest'}, recorded is {image.digest}")
+    return lines
+
+
+def _unnamed(place: str) -> str:
+    start, _, path = place.partition(" ")
+    return f"{start.partition('/')[0]} {path}"
+
+
+def _kind_and_name(item: Any) -> tuple[str, str]:
+    from helmpin.render.output import identity
+
+    return identity(item)
+
+
+def _texts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """(dotted path, text) of every text that may hold a digest."""
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _texts(child, (*path, str(key)))
+    elif isinstance(node, list):
+        for i, child in enumerate(node):
+            yield from _texts(child, (*path, str(i)))
+    elif isinstance(node, str) and "@sha" in node:
+        yield ".".join(path), node

@@ -1,0 +1,254 @@
+"""The release that an upgrade starts from, and its values without the digests that helm-pin put there.
+
+Helm reuses the values itself (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stick for ever,
+so a values file of ours takes them out: what stood there comes back, and where nothing stood, a null removes the key. A digest
+that somebody has replaced since is left alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm, Running
+from helmpin.release.record import ANNOTATION, DigestSet, Undo, parse
+
+_ASKED = (
+    '{{ define "value" }}{{ $type := printf "%T" . -}}'
+    '{{ if eq $type "string" }}"{{ printf "%x" . }}"'
+    '{{ else if eq $type "map[string]interface {}" -}}'
+    '{"map": [{{ range $key, $value := . }}["{{ printf "%x" $key }}", {{ template "value" $value }}], {{ end }}null]}'
+    '{{ else if eq $type "[]interface {}" }}[{{ range . }}{{ template "value" . }}, {{ end }}null]'
+    '{{ else if eq $type "<nil>" }}null'
+    "{{ else }}{{ . }}{{ end }}{{ end -}}"
+    '[{{ .Release.Version }}, "{{ .Release.Info.Status }}", '
+    f'{{{{ template "value" index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}, '
+    '{{ if .Release.Config }}{{ template "value" .Release.Config }}{{ else }}null{{ end }}]'
+)
+"""Revision, status, record and values as JSON, in one helm run: `helm get all --template` has no functions beyond Go's own
+(text/template, Functions), so strings are in hexadecimal."""
+MOST = 256
+"""How many earlier revisions are searched for the record of a digest that a plain helm has carried on."""
+
+
+class Previous(NamedTuple):
+    """The release that an upgrade starts from."""
+
+    last: int
+    """The number of the latest revision."""
+    revision: int
+    """The revision whose values helm reuses: the deployed one, or the latest where none is deployed."""
+    status: str
+    """Of the latest revision."""
+    config: Mapping[str, Any]
+    undo: tuple[Undo, ...]
+    """The digests of helm-pin that are in `config`."""
+
+    @property
+    def installs_anew(self) -> bool:
+        """Whether `helm upgrade --install` installs: the release was uninstalled with its history kept."""
+        return self.status == "uninstalled"
+
+
+class PreviousReading:
+    """Helm is reading the release; `result()` waits for it."""
+
+    def __init__(self, helm: Helm, release: str) -> None:
+        self._helm, self._release = helm, release
+        self._running: Running | None = self._start()
+        self._previous: Previous | None = None
+
+    def _start(self, revision: int | None = None) -> Running:
+        at = ["--revision", str(revision)] if revision else []
+        return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
+
+    def result(self) -> Previous | None:
+        """The release that helm upgrade would start from, or None when there is no such release. Raises HelmFailed."""
+        if self._running is not None:
+            try:
+                self._previous = self._read(self._running)
+            except HelmFailed as error:
+                if "not found" not in error.why:
+                    raise
+            self._running = None
+        return self._previous
+
+    def _read(self, running: Running) -> Previous:
+        last, status, record, config = json.loads(running.output())
+        revision = last
+        if status != "deployed" and (deployed := self._last_deployed()) not in (None, last):
+            revision, _, record, config = json.loads(self._start(deployed).output())
+        values = _decoded(config) or {}
+        text = _decoded(record)
+        where = f"release {self._release}, revision {revision}"
+        records = [parse(text, where)] if text else self._earlier_records(revision) if _holds_digest(values) else []
+        undo = {entry.path: entry for record in records for entry in record.undo if _is_ours(entry, record, values)}
+        return Previous(last, revision, status, values, tuple(undo.values()))
+
+    def _last_deployed(self) -> int | None:
+        rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
+        return max((int(row["revision"]) for row in rows if row.get("status") == "deployed"), default=None)
+
+    def _earlier_records(self, revision: int) -> list[DigestSet]:
+        """The records of the revisions before this one, oldest first."""
+        from helmpin.release import storage
+
+        stored = [r.stored for r in storage.revisions(self._helm, self._release, MOST).found]
+        return [
+            parse(one.record_text, f"release {self._release}, revision {one.revision}")
+            for one in sorted(stored, key=lambda one: one.revision)
+            if one.record_text and one.revision < revision
+        ]
+
+
+def _decoded(value: Any) -> Any:
+    """What _ASKED encoded: a string is in hexadecimal, a list ends with a null, and a map is a list of pairs."""
+    if isinstance(value, str):
+        return bytes.fromhex(value).decode(errors="surrogateescape")
+    if isinstance(value, list):
+        return [_decoded(item) for item in value[:-1]]
+    if isinstance(value, dict):
+        return {_decoded(pair[0]): _decoded(pair[1]) for pair in value["map"][:-1]}
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)  # as helm get values prints it: all its numbers are float64
+    return value
+
+
+def _holds_digest(node: Any) -> bool:
+    return "sha256:" in (text := json.dumps(node)) or any(
+        len(word) == 64 and set(word) <= set("0123456789abcdef") for word in text.split('"')
+    )
+
+
+def _is_ours(entry: Undo, record: DigestSet, values: Mapping[str, Any]) -> bool:
+    """Whether what helm-pin put at a path is still there."""
+    held = get(values, entry.path)
+    if isinstance(entry.was, (list, dict)):  # version 0.1.0 recorded lists whole
+        return isinstance(held, (list, dict))
+    if held == "":
+        return bool(entry.was)  # a tag that was emptied for its digest
+    return isinstance(held, str) and any(image.digest.partition(":")[2] in held for image in record.images)
+
+
+def get(node: Any, path: Iterable[str | int]) -> Any:
+    """The value at `path`; None where there is none."""
+    for part in path:
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return node
+
+
+def restoring(
+    previous: Previous, given: Mapping[str, Any], renewed: Iterable[tuple[str | int, ...]] = ()
+) -> dict[str, Any]:
+    """The values that, given beside the reused ones, take helm-pin's digests out of them, but for the paths that are set anew.
+
+    What the user had given comes back; a list, which helm cannot change by index here, comes back whole.
+    given: what the user gives now, which helm merges into these values.
+    """
+    values = copy.deepcopy(dict(previous.config))
+    paths = set(renewed)
+    undo = [entry for entry in previous.undo if entry.path not in paths]
+    for entry in undo:
+        _restore(values, entry, keep=entry.supplied)
+    for path in (*paths, *_leaves(given)):  # helm sets no value below a null
+        _make_room(values, path)
+    tree: dict[str, Any] = {}
+    for entry in undo:
+        node: Any = tree
+        old: Any = previous.config
+        new: Any = values
+        for i, part in enumerate(entry.path):
+            if not isinstance(new, dict) or part not in new:
+                node[part] = None
+                break
+            if i + 1 == len(entry.path) or isinstance(new[part], list) or not isinstance(new[part], dict):
+                node[part] = new[part]
+                break
+            node, old, new = node.setdefault(part, {}), old[part], new[part]
+    return tree
+
+
+def config_without_digests(previous: Previous) -> dict[str, Any]:
+    """The user's values of the release as they would be without helm-pin."""
+    values = copy.deepcopy(dict(previous.config))
+    for entry in previous.undo:
+        _restore(values, entry, keep=entry.supplied)
+    return values
+
+
+def nulls_a_digest(previous: Previous, given: Mapping[str, Any]) -> bool:
+    """Whether the user nulls a key that is in the release's values only because helm-pin put a digest there. Helm would drop that
+    null, together with the key, and bring the chart's default back; without helm-pin it keeps the null."""
+    without = config_without_digests(previous)
+    return any(
+        get(given, path) is None and _has(previous.config, path) and not _has(without, path) for path in _leaves(given)
+    )
+
+
+def coalesced(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """New values over the release's, as helm coalesces them (pkg/chart/common/util/coalesce.go, CoalesceTables)."""
+    out = dict(new)
+    for key, value in old.items():
+        if key not in out:
+            out[key] = value
+        elif out[key] is None and value is not None:
+            del out[key]
+        elif isinstance(value, dict) and isinstance(out[key], dict):
+            out[key] = coalesced(out[key], value)
+    return out
+
+
+def _has(node: Any, path: tuple[str | int, ...]) -> bool:
+    above = get(node, path[:-1])
+    return isinstance(above, dict) and path[-1] in above
+
+
+def _leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if not isinstance(node, dict) or not node:
+        yield path
+        return
+    for key, child in node.items():
+        yield from _leaves(child, (*path, key))
+
+
+def _make_room(tree: dict[str, Any], path: tuple[str | int, ...]) -> None:
+    node: Any = tree
+    for part in path[:-1]:
+        if not isinstance(node, dict) or isinstance(part, int):
+            return
+        node = node.setdefault(part, {})
+
+
+def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:
+    """A revision's computed values as they were before helm-pin's digests, the chart's defaults included."""
+    out = copy.deepcopy(dict(values))
+    for entry in undo:
+        _restore(out, entry, keep=True)
+    return out
+
+
+def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
+    """Put back at a path what stood there; with keep=False, or where nothing stood, remove it with the maps that helm-pin made."""
+    path = entry.path
+    if not keep and (inside := next((i for i, part in enumerate(path) if isinstance(part, int)), 0)):
+        path = path[:inside]  # a list of the chart, which was given whole
+    trail: list[Any] = [tree]
+    for part in path[:-1]:
+        child = get(trail[-1], (part,))
+        if not isinstance(child, (dict, list)):
+            return
+        trail.append(child)
+    if keep and entry.was is not None:
+        trail[-1][path[-1]] = entry.was
+        return
+    if isinstance(trail[-1], dict):
+        trail[-1].pop(path[-1], None)
+    for i in range(len(trail) - 1, entry.kept, -1):
+        if trail[i] == {} and isinstance(trail[i - 1], dict):
+            del trail[i - 1][path[i - 1]]

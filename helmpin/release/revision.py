@@ -1,0 +1,242 @@
+"""Reading stored revisions through helm, whatever storage driver holds them, and comparing them with their records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
+from helmpin.helm import Helm, Running
+from helmpin.image.reference import Reference, split
+from helmpin.release import record as digestset
+from helmpin.release import record_checks
+from helmpin.release.record import ANNOTATION, DigestSet
+
+if TYPE_CHECKING:
+    from helmpin.render.output import Document, ImageUse
+
+LARGEST = 32 << 20
+"""Bytes of one stored release: more than forty times the most that a Secret holds packed (1 MiB, base64 twice). A few hundred
+kilobytes that somebody put there must not exhaust whoever reads them."""
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What reading a text raises that is not what it should be: a list in place of a map, half a character, …"""
+_PARTS = (
+    "{{ .Release.Version }} {{ .Release.Info.Status }}",
+    f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
+    "{{ .Release.Manifest }}",
+    "{{ range .Release.Hooks }}\n---\n# Source: {{ .Path }}\n{{ .Manifest }}\n{{ end }}",
+    "",
+)
+"""What is read of a revision, in the language of `helm get all --template`, which has no functions beyond Go's own."""
+
+
+class Stored(NamedTuple):
+    """One stored revision."""
+
+    release: str
+    revision: int
+    status: str
+    record_text: str
+    """The annotation; '' when helm-pin did not make the revision."""
+    manifest: str
+    hooks: str
+    problem: str = ""
+    """Why the revision cannot be read: then nothing is known but what its labels say."""
+
+    @property
+    def where(self) -> str:
+        """For messages: `release web, revision 3`."""
+        return f"release {self.release}, revision {self.revision}"
+
+    def record(self) -> DigestSet | None:
+        """The digest record, or None when there is none. Raises VerificationFailed when it is not valid, HelmFailed when the
+        revision cannot be read."""
+        with self._reading("record"):
+            if not self.record_text:
+                return None
+            if len(self.record_text) > record_checks.LONGEST:
+                raise _invalid(
+                    self, f"it has {len(self.record_text):,} characters, more than {record_checks.LONGEST:,}"
+                )
+            try:
+                record = digestset.parse(self.record_text, self.where)
+            except VerificationFailed as error:
+                if written_by := record_checks.newer(self.record_text):
+                    todo = f"use the helm-pin that wrote it ({written_by}), or a later one"
+                    raise VerificationFailed(error.what, where=self.where, why=error.why, todo=todo) from None
+                raise
+            if problems := record_checks.problems(record):
+                raise _invalid(self, "\n".join(problems[:20]))
+            return record
+
+    def uses(self) -> list[ImageUse]:
+        """Every image use of the stored manifest and hooks. Raises HelmFailed when they cannot be read."""
+        from helmpin.render.output import parse
+
+        with self._reading("manifest"):
+            documents = (*parse(self.manifest).documents, *parse(self.hooks).documents)
+            return [use for document in documents for use in _uses(document)]
+
+    def objects(self) -> list[dict[str, Any]]:
+        """The objects of the stored manifest that run images. Raises HelmFailed when they cannot be read."""
+        from helmpin.cluster.workloads import with_images
+
+        with self._reading("manifest"):
+            return with_images(self.manifest)
+
+    def with_digests(self) -> list[Any]:
+        """The objects of the stored manifest and hooks that hold digests. Raises HelmFailed when they cannot be read."""
+        from helmpin.render.output import parse
+
+        with self._reading("manifest"):
+            documents = (*parse(self.manifest).documents, *parse(self.hooks).documents)
+            return [item for document in documents if "@sha" in document.text for item in document.objects()]
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        if self.problem:
+            raise HelmFailed("the stored release cannot be read", where=self.where, why=self.problem)
+        try:
+            yield
+        except VerificationFailed:
+            raise
+        except HelmPinError as error:
+            where = [self.where, *error.where]
+            raise HelmFailed(f"the stored {what} cannot be read", where=where, why=error.why) from None
+        except UNREADABLE as error:
+            why = str(error) or type(error).__name__
+            raise HelmFailed(f"the stored {what} cannot be read", where=self.where, why=why) from None
+
+
+def _invalid(stored: Stored, why: str) -> VerificationFailed:
+    todo = (
+        f"it cannot be used for verification; helm pin upgrade {stored.release} CHART --reset-values writes a new one"
+    )
+    return VerificationFailed("the digest record is not valid", where=stored.where, why=why, todo=todo)
+
+
+@lru_cache(maxsize=1024)
+def _uses(document: Document) -> tuple[ImageUse, ...]:
+    """The image uses of one document. Kept, since the revisions of a release have most of their documents in common."""
+    from helmpin.render.output import document_images
+
+    return tuple(document_images(document))
+
+
+class Reading:
+    """Reading one revision has been started; `result()` waits for it."""
+
+    def __init__(self, helm: Helm, release: str, revision: int | None = None) -> None:
+        self._release, self._revision = release, revision
+        at = ["--revision", str(revision)] if revision else []
+        self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
+        self._running: Running = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
+
+    def result(self) -> Stored:
+        """Raises HelmFailed."""
+        try:
+            out = self._running.output()
+        except HelmFailed as error:
+            explain(error, self._release, self._revision)
+            raise
+        head, record, manifest, hooks, *_ = out.split(self._between)
+        revision, _, status = head.strip().partition(" ")
+        text = "" if record.strip() in ("", "<no value>") else record.strip()
+        problem = f"it has more than {LARGEST >> 20} MiB" if len(out) > LARGEST else ""
+        return Stored(self._release, int(revision), status, text, manifest, hooks, problem)
+
+
+def explain(error: HelmFailed, release: str, revision: int | None = None) -> None:
+    """Add to helm's words about a stored release which one was asked for, and what to do."""
+    from helmpin.kubectl import advice
+
+    namespace, driver = os.environ.get("HELM_NAMESPACE") or "default", os.environ.get("HELM_DRIVER")
+    which = f"release {release}" + (f", revision {revision}" if revision else "")
+    error.where = [f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")]
+    if "not found" in error.why:
+        error.what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
+        revisions = f"helm pin history {release} lists its revisions, " if revision else ""
+        error.todo = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
+    else:
+        error.todo = advice(error.why, namespace)
+
+
+def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
+    """One revision, or the latest. Raises HelmFailed."""
+    return Reading(helm, release, revision).result()
+
+
+def images_of(revisions: Iterable[Stored]) -> dict[str, str]:
+    """The images of revisions, each with the last that has it: `as revision 2 (failed) says`."""
+    found: dict[str, str] = {}
+    for stored in sorted(revisions, key=lambda s: s.revision):
+        with suppress(HelmPinError):  # a manifest that cannot be read
+            found |= {use.image: f"as revision {stored.revision} ({stored.status}) says" for use in stored.uses()}
+    return found
+
+
+def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | None = None) -> list[str]:
+    """Where the images of a stored revision are not what the record says: one line for each, empty when all agree.
+
+    An image agrees when its whole reference, tag included, is recorded with its digest.
+
+    uses: those of the revision, where they have been read already. Raises HelmFailed when they cannot be read.
+    """
+    uses = stored.uses() if uses is None else uses
+    recorded: dict[str, list[str]] = {}
+    for image in record.images:
+        recorded.setdefault(image.digest, []).append(image.reference)
+    found = []
+    for use in uses:
+        digest = split(use.image)[2]
+        if use.image in record.allowed:
+            continue
+        if digest is None:
+            found.append(f"{use.place()}: {use.image} has no digest")
+        elif not record_checks.is_recorded(use.image, recorded.get(digest, [])):
+            others = ", ".join(recorded.get(digest, []))
+            why = f": its digest is recorded for {others}" if others else " is not in the record"
+            found.append(f"{use.place()}: {use.image}{why}")
+    manifest = stored.manifest + stored.hooks
+    named = record_checks.hosts([use.image for use in uses], manifest)
+    used = {split(use.image)[2] for use in uses}
+    for image in record.images:
+        registry = Reference.parse(image.reference).registry
+        # --also pins images outside pod specs, in any text
+        if image.digest not in used and f"@{image.digest}" not in manifest:
+            found.append(f"{image.reference}: its recorded digest {image.digest} is used nowhere")
+        elif registry not in named:
+            found.append(f"{image.reference}: no image of the release is at {registry}")
+    if any(image.followers for image in record.images):
+        found += record_checks.follower_problems(record, stored.with_digests())
+    return found
+
+
+def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
+    """The record of a stored revision, proved to be that of its manifest and hooks (and to be the one expected).
+
+    Raises VerificationFailed, saying what differs, and HelmFailed when the revision cannot be read.
+    """
+    record = stored.record()
+    if record is None:
+        raise VerificationFailed(
+            "the revision has no digest record",
+            where=stored.where,
+            why="helm-pin did not deploy it",
+            todo="deploy with helm pin upgrade",
+        )
+    problems = disagreements(record, stored)
+    if expected is not None and record.to_json() != expected.to_json():
+        theirs, ours = (f"set {r.set_id}, written by {r.tool} at {r.created}" for r in (record, expected))
+        problems.insert(0, f"the stored record ({theirs}) is not the one that was deployed ({ours})")
+    if problems:
+        raise VerificationFailed(
+            "the stored release is not what its record says",
+            where=stored.where,
+            why="\n".join(problems[:20]),
+            todo=f"see helm get manifest {stored.release} --revision {stored.revision}",
+        )
+    return record

@@ -1,0 +1,86 @@
+"""The revisions of a release as `helm history` lists them: which of them ran, and which ones somebody else has made meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from helmpin.errors import HelmFailed, HelmPinError
+from helmpin.helm import Helm
+from helmpin.release import outcome
+from helmpin.release.outcome import Row
+from helmpin.release.revision import explain
+
+MOST = 256
+"""How many revisions are read, as many as helm history shows."""
+RAN = ("deployed", "superseded")
+"""The statuses of revisions whose deployment succeeded."""
+
+
+def history(helm: Helm, release: str) -> list[Row]:
+    """The revisions of a release, oldest first, at least one. Raises HelmFailed."""
+    try:
+        rows = outcome.History(helm, release, MOST).rows()
+        if not rows:
+            raise HelmFailed("helm history failed", why="release: not found")
+    except HelmFailed as error:
+        explain(error, release)
+        raise
+    return sorted(rows)
+
+
+def listed(rows: Sequence[Row]) -> str:
+    """For people: `4 (superseded), 5 (deployed)`."""
+    return ", ".join(f"{row.revision} ({row.status})" for row in rows[-10:])
+
+
+def made_by_somebody_else(rows: Sequence[Row]) -> str:
+    """For people: `revision 5 was made by somebody else`."""
+    numbers = ", ".join(str(row.revision) for row in rows)
+    return f"{f'revision {numbers} was' if len(rows) == 1 else f'revisions {numbers} were'} made by somebody else"
+
+
+def never_ran(rows: Sequence[Row], number: int) -> str:
+    """Why a revision cannot be what ran before, by its status: one line, '' when it ran."""
+    status = next((row.status for row in rows if row.revision == number), RAN[0])
+    return "" if status in RAN else f"revision {number} is {status}: it never deployed successfully"
+
+
+def last_that_ran(rows: Sequence[Row]) -> int | None:
+    """The last revision before the present one whose deployment succeeded."""
+    return next((row.revision for row in reversed(rows[:-1]) if row.status in RAN), None)
+
+
+def refuse_moved(release: str, before: Row, now: Row) -> None:
+    """Raise HelmFailed when the latest revision is not the one that was read before: somebody else is deploying."""
+    if change := outcome.moved(release, before, now):
+        raise HelmFailed(
+            f"{change} while this ran; nothing was changed",
+            where=f"release {release}",
+            todo=f"run it again; helm pin history {release} shows what changed",
+        )
+
+
+def made_since(
+    rows: Sequence[Row], latest: int, description: str, failed: tuple[str, ...]
+) -> tuple[Row | None, Sequence[Row]]:
+    """The revision after `latest` that a command of ours made, and all that came after it: by how helm describes it, or by how the
+    description of one that failed begins.
+
+    helm gives a new revision the number after the last; if somebody else deployed in between, ours is a later one. Where theirs
+    has the same description, the first is taken.
+    """
+    for place, row in enumerate(rows):
+        if row.revision > latest and (row.description == description or row.description.startswith(failed)):
+            return row, rows[place + 1 :]
+    return None, ()
+
+
+def not_verified(release: str, number: int, error: HelmPinError) -> HelmFailed:
+    """The error for a revision that helm has deployed and that could not be read back: what is known comes first."""
+    todo = f"helm pin verify {release} does it later"
+    return HelmFailed(
+        f"Revision {number} is deployed, not verified: {error.what}",
+        where=error.where,
+        why=error.why,
+        todo=f"{todo}; {error.todo}" if error.todo else todo,
+    )

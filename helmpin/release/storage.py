@@ -1,0 +1,197 @@
+"""All stored revisions of a release, or of many, at once.
+
+helm keeps each revision as one object: a Secret or a ConfigMap whose `release` is base64 of gzip of JSON (helm's
+pkg/storage/driver, util.go encodeRelease), labelled owner=helm, name, version and status. One read of the API serves them all.
+With another driver, or without kubectl, or where that read is refused, helm itself is asked for each revision, several at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm
+from helmpin.kubectl import Kubectl
+from helmpin.release import revision as one
+from helmpin.release.record import ANNOTATION
+from helmpin.release.revision import LARGEST, UNREADABLE, Stored
+
+GZIP = 16 + zlib.MAX_WBITS
+"""What zlib is to expect (zlib manual, inflateInit2)."""
+AT_ONCE = 4
+"""helm processes at a time."""
+
+
+class Revision(NamedTuple):
+    """One stored revision, with what `helm history` shows of it."""
+
+    stored: Stored
+    namespace: str
+    updated: str
+    """RFC 3339."""
+    chart: str
+    """name-version."""
+    app_version: str
+    description: str
+
+    @property
+    def status(self) -> str:
+        """helm's word: deployed, superseded, failed, pending-upgrade, …"""
+        return self.stored.status
+
+
+class Revisions(NamedTuple):
+    """Revisions that were read, and one line for each thing that could not be."""
+
+    found: list[Revision]
+    unread: tuple[str, ...] = ()
+    unreadable: tuple[Revision, ...] = ()
+    """Those that are there and cannot be read, as far as their labels describe them."""
+
+
+def revisions(helm: Helm, release: str, most: int) -> Revisions:
+    """The latest `most` revisions of a release, oldest first. Raises HelmFailed in helm's words."""
+    kind = stored_as()
+    if kind and Kubectl.available():
+        kubectl = Kubectl(helm)
+        resource = stored_objects(kind, f"owner=helm,name={release}")
+        _load_meanwhile()
+        answer = kubectl.lists([resource], kubectl.namespace)[resource]
+        if answer.items and not answer.errors:
+            read = decoded(answer.items)
+            latest = sorted(read.found, key=lambda r: r.stored.revision)[-most:]
+            return Revisions(latest, read.unread, read.unreadable)
+    return _through_helm(helm, release, most)
+
+
+def _load_meanwhile() -> None:
+    """Import what reads manifests and records while kubectl runs: either takes about as long."""
+    import importlib
+    import threading
+
+    for name in ("helmpin.render.output", "hashlib"):
+        # no daemon: one that imports C extensions while the interpreter ends can crash it
+        threading.Thread(target=importlib.import_module, args=(name,)).start()
+
+
+def stored_as(environ: Mapping[str, str] = os.environ) -> str:
+    """The resource that holds releases by HELM_DRIVER (helm's pkg/action/action.go, Init), or '' when the API has none."""
+    driver = environ.get("HELM_DRIVER", "")
+    return {"": "secrets", "secret": "secrets", "secrets": "secrets"}.get(
+        driver, "configmaps" if driver in ("configmap", "configmaps") else ""
+    )
+
+
+def stored_objects(kind: str, selector: str) -> str:
+    """The API's resource (as Kubectl.lists takes it) of the stored revisions that a label selector finds."""
+    only = f"&fieldSelector={quote('type=helm.sh/release.v1')}" if kind == "secrets" else ""
+    return f"v1/{kind}?labelSelector={quote(selector)}{only}"
+
+
+def decoded(items: list[dict[str, Any]]) -> Revisions:
+    """The revisions in objects of the API. One that cannot be decoded is reported, and does not concern the others."""
+    found: list[Revision] = []
+    unread: list[str] = []
+    unreadable: list[Revision] = []
+    for item in items:
+        metadata, data = item["metadata"], (item.get("data") or {}).get("release")
+        try:
+            stored = decode(str(data or ""), twice=item.get("kind") == "Secret")
+            found.append(_revision(stored, str(metadata.get("namespace", ""))))
+        except UNREADABLE as error:
+            where = f"{item.get('kind')} {metadata.get('namespace')}/{metadata.get('name')}"
+            unread.append(f"{where} holds no release: {str(error) or type(error).__name__}")
+            unreadable += _labelled(metadata, unread[-1])
+    return Revisions(found, tuple(unread), tuple(unreadable))
+
+
+def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[Revision]:
+    """What the labels that helm puts on a stored revision say of one that cannot be read; nothing when they are not there."""
+    labels = metadata.get("labels") or {}
+    name, version = labels.get("name"), str(labels.get("version", ""))
+    if name and version.isascii() and version.isdigit():
+        stored = Stored(name, int(version[:9]), labels.get("status", "unknown"), "", "", "", problem)
+        yield Revision(stored, str(metadata.get("namespace", "")), "", "", "", "")
+
+
+def decode(data: str, *, twice: bool) -> dict[str, Any]:
+    """A stored release. `twice`: the API's own base64 is around helm's. Raises ValueError when it is not one, or is too large."""
+    try:
+        raw = base64.b64decode(base64.b64decode(data) if twice else data)
+        loaded = json.loads(_unpacked(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+    if not (
+        isinstance(loaded, dict) and isinstance(loaded.get("name"), str) and isinstance(loaded.get("version"), int)
+    ):
+        raise ValueError("it has no name and version")
+    return loaded
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Raises ValueError for what unpacks to more than a release can have, or ends early; zlib.error for what is not packed."""
+    unpacker = zlib.decompressobj(GZIP)
+    found = unpacker.decompress(packed, LARGEST)
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"it unpacks to more than {LARGEST >> 20} MiB")
+    if not unpacker.eof:
+        raise ValueError("it is cut off")
+    return found
+
+
+def _revision(item: Mapping[str, Any], namespace: str) -> Revision:
+    info = _mapping(item.get("info"))
+    metadata = _mapping(_mapping(item.get("chart")).get("metadata"))
+    hooks = "".join(
+        f"\n---\n# Source: {_text(hook.get('path'))}\n{_text(hook.get('manifest'))}\n"
+        for hook in map(_mapping, item.get("hooks") or [])
+    )
+    record = _text(_mapping(metadata.get("annotations")).get(ANNOTATION))
+    name, status = _text(item["name"]), _text(info.get("status"))
+    return Revision(
+        Stored(name, item["version"], status, record, _text(item.get("manifest")), hooks),
+        namespace,
+        _text(info.get("last_deployed")),
+        f"{_text(metadata.get('name')) or 'MISSING'}-{_text(metadata.get('version')) or 'MISSING'}",
+        _text(metadata.get("appVersion")),
+        _text(info.get("description")),
+    )
+
+
+def _text(value: Any) -> str:
+    """A text of a stored release. JSON can hold half of a surrogate pair, which nothing can print."""
+    return str(value or "").encode(errors="replace").decode()
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
+    try:
+        rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
+    except HelmFailed as error:
+        one.explain(error, release)
+        raise
+    found: list[Revision] = []
+    failed: list[tuple[int, HelmFailed]] = []
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        readings = [one.Reading(helm, release, int(row["revision"])) for row in some]
+        for row, reading in zip(some, readings, strict=True):
+            try:
+                stored = reading.result()
+            except HelmFailed as error:
+                failed.append((row["revision"], error))
+                continue
+            about = (_text(row.get(key)) for key in ("updated", "chart", "app_version", "description"))
+            found.append(Revision(stored, os.environ.get("HELM_NAMESPACE", ""), *about))
+    if failed and not found:
+        raise failed[0][1]
+    return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))

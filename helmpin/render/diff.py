@@ -1,0 +1,355 @@
+"""Comparing the plain render of a chart with one that pins: what may differ, and what must not.
+
+Allowed are: a container image that becomes itself at its digest; a *follower*, which is a whole reference with a tag, of an image
+that the chart runs, that gets that image's digest outside names, labels, selectors and annotations; a pod template's own
+`checksum/…` annotation; and what a chart makes at random, as long as its fixed part stays and no digest shows in it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from helmpin.image.find import CONTAINER_LISTS
+from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.render.output import Document, ImageUse, Render, group_by_turn, identity, split_documents
+
+Leaf = tuple[str, int, int, tuple[Any, ...]]
+"""(source, order, object, path) of one scalar in a render."""
+Key = tuple[Any, ...]
+"""ImageUse.key."""
+NAMING = frozenset(
+    {
+        "metadata",
+        "labels",
+        "annotations",
+        "selector",
+        "matchLabels",
+        "matchExpressions",
+        "name",
+        "generateName",
+        "namespace",
+        "hostname",
+        "subdomain",
+        "serviceName",
+    }
+)
+"""Keys whose values name or select things. Nothing may follow an image there."""
+_PINNED = re.compile(r"([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w@])", re.ASCII)
+_ALIAS = r"\*[^\s,\]}]+"
+_ABSENT = object()
+DAY = 86400
+"""Seconds."""
+
+
+class Follower(NamedTuple):
+    """A leaf that follows images to their digests: its object, and the references in it."""
+
+    leaf: Leaf
+    kind: str
+    name: str
+    references: tuple[Reference, ...]
+    """Each with its digest."""
+
+    def place(self) -> str:
+        """`ConfigMap/settings data.image`."""
+        return f"{self.kind}/{self.name} {dotted(self.leaf[3])}"
+
+
+class Difference(NamedTuple):
+    """A leaf that a pin must not change, and did; before or after is None where the leaf is absent."""
+
+    leaf: Leaf
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        source, _, _, path = self.leaf
+        where = f"{source}: " if source else ""
+        return f"{where}{dotted(path)}: {_short(self.before)} would become {_short(self.after)}"
+
+
+class Comparison(NamedTuple):
+    """What a render with pins did."""
+
+    images: dict[Key, str]
+    """The image at each use."""
+    failing: frozenset[Key]
+    """The uses that are not at their digest."""
+    followers: tuple[Follower, ...]
+    collateral: list[Difference]
+
+
+def is_pin(use: ImageUse, after: str, digest: str) -> bool:
+    """Whether `after` is the image of `use` at `digest`: the same name and digest, and the same tag (`latest` where there was
+    none). The tag may be missing where no default depends on it: Kubernetes pulls `latest` always, unless the container has a pull
+    policy of its own (kubernetes.io/docs/concepts/containers/images, "Imagepullpolicy Defaulting")."""
+    name, tag, _ = split(use.image)
+    new_name, new_tag, new_digest = split(after)
+    if new_name != name or new_digest != digest:
+        return False
+    if new_tag is None:
+        return bool(use.pull_policy) or tag not in (None, "latest")
+    return new_tag == (tag or "latest")
+
+
+def compare(
+    plain: Render, pinned: Render, wanted: Mapping[Key, str], noise: Mapping[Leaf, Any] = MappingProxyType({})
+) -> Comparison:
+    """Compare two renders of one chart.
+
+    wanted: the digest that each use of the plain render is to have. noise: the leaves that another plain render has differently,
+    with its values.
+    Documents are matched by their source file and order, since names can be random.
+    """
+    uses = {use.key: use for use in plain.images() if use.key in wanted}
+    images = {use.key: use.image for use in pinned.images()}
+    parts: dict[Leaf, list[ImageUse]] = defaultdict(list)
+    for use in uses.values():
+        if str(use.path[-1]).startswith("#"):
+            parts[(use.source, use.order, use.nth, use.path[:-1])].append(use)
+    follow = _Following((use.image, wanted[use.key]) for use in uses.values())
+    random = _Randomness(pinned, wanted.values(), noise)
+    followers: list[Follower] = []
+    collateral: list[Difference] = []
+    old = {(d.source, d.order): d for d in plain.documents}
+    new = {(d.source, d.order): d for d in pinned.documents}
+    for key in [*old, *(k for k in new if k not in old)]:
+        a, b = old.get(key), new.get(key)
+        if a is not None and b is not None and a.text == b.text:
+            continue
+        changed: list[Difference] = []
+        for difference, item in _differences(a, b):
+            leaf, before, after = difference
+            changed.append(difference)
+            if leaf in uses and isinstance(after, str):
+                continue  # judged below
+            if (within := parts.get(leaf)) and isinstance(before, str) and _replaced(before, within, images) == after:
+                continue
+            references = follow(leaf[3], before, after)
+            if references:
+                followers.append(Follower(leaf, *identity(item), references))
+            elif not (_is_checksum(item, leaf[3], after) or random.excuses(difference)):
+                collateral.append(difference)
+        if a is not None and b is not None and not collateral:
+            collateral += [d for d in _text_differences(a, b, changed) if not random.excuses(d)]
+    failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
+    return Comparison(images, failing, tuple(followers), collateral)
+
+
+def _text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
+    """The lines of two documents that differ in more than the values of leaves that have been judged: in comments, style, order."""
+    befores: dict[str, set[str]] = defaultdict(set)
+    for before, after in ((_written(c.before), _written(c.after)) for c in changed):
+        if not before or not after or after not in b.text:
+            return  # what comes, goes, or is written otherwise than it reads: folded, escaped, on several lines
+        befores[after].update((before, after))
+        for match in _PINNED.finditer(after):
+            befores[match[0]].update((match[0], match[1]))
+    known = re.compile("|".join(re.escape(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
+    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
+        if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
+            yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new)
+
+
+def _written(leaf: Any) -> str:
+    """A leaf as it likely stands in the text; '' where that cannot be told."""
+    return str(leaf) if isinstance(leaf, (str, int)) and not isinstance(leaf, bool) else ""
+
+
+def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) -> re.Pattern[str]:
+    """The lines that a line may have been, before leaves of it changed; an alias may have stood for a leaf."""
+    parts, at = [], 0
+    for match in known.finditer(line):
+        parts += [
+            re.escape(line[at : match.start()]),
+            f"(?:{'|'.join(map(re.escape, sorted(befores[match[0]])))}|{_ALIAS})",
+        ]
+        at = match.end()
+    return re.compile("".join([*parts, re.escape(line[at:])]))
+
+
+def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[Key, str]) -> str:
+    """A text with each of the images that it holds as it was rendered with pins."""
+    at = 0
+    for use in uses:
+        start = before.find(use.image, at)
+        if start < 0 or use.key not in images:
+            return before
+        before = before[:start] + images[use.key] + before[start + len(use.image) :]
+        at = start + len(images[use.key])
+    return before
+
+
+def noise(one: Render, other: Render) -> dict[Leaf, Any]:
+    """The leaves that differ between two renders of the same chart, with the values of the other: what it makes at random."""
+    return {difference.leaf: difference.after for difference in compare(one, other, {}).collateral}
+
+
+class _Following:
+    """Tells the followers of images: {reference with its tag: its digests}."""
+
+    def __init__(self, pinned: Iterable[tuple[str, str]]) -> None:
+        self._digests: dict[Reference, set[str]] = defaultdict(set)
+        for image, digest in pinned:
+            self._digests[Reference.parse(image)].add(digest)
+
+    def __call__(self, path: tuple[Any, ...], before: Any, after: Any) -> tuple[Reference, ...]:
+        """The references in `after` that got their digest, where that is all that happened to `before`; else none."""
+        if not (isinstance(before, str) and isinstance(after, str)) or not NAMING.isdisjoint(map(str, path)):
+            return ()
+        (text, there), (same, now) = _without_digests(before), _without_digests(after)
+        gained = [now[at] for at in now if at not in there]
+        references = [self._reference(name, digest) for name, digest in gained]
+        if text != same or not gained or None in references or any(now.get(at) != token for at, token in there.items()):
+            return ()
+        return tuple(dict.fromkeys(r for r in references if r is not None))
+
+    def _reference(self, name: str, digest: str) -> Reference | None:
+        try:
+            reference = Reference.parse(name)
+        except InvalidReference:
+            return None
+        known = split(name)[1] is not None and digest in self._digests.get(reference, ())
+        return reference._replace(digest=digest) if known else None
+
+
+def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
+    """A text without the digests of references, and where in that each stood: {end of the name: (name, digest)}."""
+    pieces, found, kept, length = [], {}, 0, 0
+    for match in _PINNED.finditer(text):
+        pieces.append(text[kept : match.end(1)])
+        length += len(pieces[-1])
+        found[length] = (match[1], match[2])
+        kept = match.end()
+    return "".join([*pieces, text[kept:]]), found
+
+
+def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
+    """Whether a leaf is a pod template's own `checksum/…` annotation, with a hash in it: it may change with what it hashes."""
+    if len(path) < 3 or path[-3:-1] != ("metadata", "annotations") or not str(path[-1]).startswith("checksum/"):
+        return False
+    for part in path[:-3]:
+        item = item[part]
+    spec = item.get("spec") if isinstance(item, dict) else None
+    is_pod = isinstance(spec, dict) and any(name in spec for name in CONTAINER_LISTS)
+    return is_pod and isinstance(after, str) and re.fullmatch(r"[\w+/=-]{1,128}", after) is not None
+
+
+class _Randomness:
+    """What a chart makes at random: the leaves that two evaluations of it have differently, and the current time."""
+
+    def __init__(self, pinned: Render, digests: Iterable[str], noise: Mapping[Leaf, Any]) -> None:
+        self._pinned = pinned
+        self._hex = [digest.partition(":")[2][:7] for digest in set(digests)]
+        self._noise = noise
+        self._second: dict[Leaf, Any] | None = None
+
+    def excuses(self, difference: Difference) -> bool:
+        """Whether a difference is random, and nothing else: no digest shows in it, and its fixed parts stay."""
+        leaf, before, after = difference
+        if self._shows_digest((*leaf[3], after)) and not self._shows_digest((*leaf[3], before)):
+            return False
+        if _is_time(before) and _is_time(after) and _shape(before) == _shape(after):
+            return True
+        if self._second is None:
+            self._second = _second_pass(self._pinned)
+        if leaf in self._second:
+            samples, other = [after, self._second[leaf]], before
+        elif leaf in self._noise and self._noise[leaf] != before:
+            samples, other = [before, self._noise[leaf]], after
+        else:
+            return False
+        if not all(isinstance(value, str) for value in (*samples, other)):
+            return True
+        start, end = _fixed_parts(samples)
+        marks = [re.sub(r"[A-Za-z0-9+/=]", "", text) for text in (*samples, other)]
+        return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
+
+    def _shows_digest(self, values: tuple[Any, ...]) -> bool:
+        texts = [value if isinstance(value, str) else repr(value) for value in values]
+        return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
+
+
+def _fixed_parts(texts: list[str]) -> tuple[str, str]:
+    """What all of the texts begin and end with, up to where a word ends, for random characters can agree by chance."""
+    start, end = _common_start(texts), _common_start([text[::-1] for text in texts])[::-1]
+    return re.sub(r"[A-Za-z0-9+/=]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=]*", "", end)
+
+
+def _common_start(texts: list[str]) -> str:
+    least, greatest = min(texts), max(texts)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(least, greatest, strict=False)) if a != b), min(len(least), len(greatest))
+    )
+    return least[:same]
+
+
+def _shape(text: Any) -> str:
+    return re.sub(r"\d", "0", str(text))
+
+
+def _is_time(value: Any) -> bool:
+    """Whether a value shows today's time: seconds or more since 1970, or a text with the year."""
+    text, now = str(value), time.time()
+    epoch = re.fullmatch(r"(\d{10})(\d{3}){0,3}", text)
+    return (epoch is not None and abs(int(epoch[1]) - now) < DAY) or str(time.gmtime(now).tm_year) in text
+
+
+def _second_pass(render: Render) -> dict[Leaf, Any]:
+    """The leaves that the second evaluation of templates (nondeterminism.py) has differently, with its values.
+
+    Helm sorts the documents of a file by kind, and hooks come last, so a document is matched by its kind, by whether it is a hook,
+    and by its turn among those. A file whose documents cannot be matched is left out: its differences count as effects.
+    """
+    found: dict[Leaf, Any] = {}
+    by_source: dict[str, list[Document]] = defaultdict(list)
+    for document in render.documents:
+        by_source[document.source].append(document)
+    for source, text in (render.second_pass or {}).items():
+        first = group_by_turn(by_source[source])
+        second = group_by_turn(split_documents(source, text))
+        if first.keys() == second.keys():
+            for turn, document in first.items():
+                if document.text.strip() != second[turn].text.strip():
+                    leaves = [difference for difference, _ in _differences(document, second[turn])]
+                    lines = _text_differences(document, second[turn], leaves)
+                    found |= {d.leaf: d.after for d in (*leaves, *lines)}
+    return found
+
+
+def _differences(a: Document | None, b: Document | None) -> Iterator[tuple[Difference, Any]]:
+    """Each leaf that differs, with the object of `a` that it belongs to."""
+    document = a or b
+    assert document is not None
+    pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=_ABSENT)
+    for index, (x, y) in enumerate(pairs):
+        for path, left, right in _walk(x, y, ()):
+            before, after = (None if value is _ABSENT else value for value in (left, right))
+            yield Difference((document.source, document.order, index, path), before, after), y if x is _ABSENT else x
+
+
+def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in [*a, *(k for k in b if k not in a)]:
+            yield from _walk(a.get(key, _ABSENT), b.get(key, _ABSENT), (*path, key))
+    elif isinstance(a, list) and isinstance(b, list):
+        for i, (x, y) in enumerate(zip_longest(a, b, fillvalue=_ABSENT)):
+            yield from _walk(x, y, (*path, i))
+    elif type(a) is not type(b) or a != b:
+        yield path, a, b
+
+
+def dotted(path: Iterable[Any]) -> str:
+    """A path for people: `spec.containers.0.image`."""
+    return ".".join(map(str, path))
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 90 else f"{shown[:60]}…{shown[-20:]}"

@@ -1,0 +1,68 @@
+"""What only helm knows, asked with charts of one template: the user's merged values, and the bytes of a source of values."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm, Running
+from helmpin.private import Folder, write
+from helmpin.render.output import PROBE, PROBE_TEXT, parse
+
+
+class MergedValues:
+    """Helm is merging the user's value flags; `result()` waits for it."""
+
+    def __init__(self, helm: Helm, arguments: Sequence[str]) -> None:
+        self._folder = Folder()
+        self._running: Running = helm.start(["template", "probe", _chart(self._folder.path, PROBE_TEXT), *arguments])
+        self._values: Mapping[str, Any] | None = None
+
+    def result(self) -> Mapping[str, Any]:
+        """The values that the user gives, nulls included, as helm merges them. Raises HelmFailed."""
+        if self._values is None:
+            with self._folder:
+                self._values = parse(self._running.output()).values or {}
+        return self._values
+
+
+def read_source(helm: Helm, source: str) -> bytes:
+    """The bytes that helm reads from a URL or through a plugin's getter. Raises HelmFailed."""
+    text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "content" (b64enc .Values.content))')
+    escaped = source.replace("\\", "\\\\").replace(",", "\\,")
+    escaped = f"\\{escaped}" if escaped.startswith("{") else escaped
+    with _one_template(text) as chart:
+        shown = parse(helm.run(["template", "probe", chart, f"--set-file=content={escaped}"])).values
+    if not shown:
+        raise HelmFailed("values cannot be read", where=source, why="helm printed nothing of them")
+    return base64.b64decode(shown["content"])
+
+
+def capabilities(helm: Helm) -> tuple[str, list[str]]:
+    """The cluster's Kubernetes version and API versions, as helm gives them to templates. Raises HelmFailed."""
+    text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "capabilities" .Capabilities)')
+    asked = "--dry-run=server" if helm.version >= (4, 0, 0) else "--validate"
+    with _one_template(text) as chart:
+        shown = parse(helm.run(["template", "probe", chart, asked])).values or {}
+    found = shown.get("capabilities") or {}
+    return str((found.get("KubeVersion") or {}).get("Version", "")), [
+        str(api) for api in found.get("APIVersions") or []
+    ]
+
+
+@contextmanager
+def _one_template(text: str) -> Iterator[str]:
+    with Folder() as folder:
+        yield _chart(folder, text)
+
+
+def _chart(folder: Path, text: str) -> str:
+    chart = folder / "probe"
+    (chart / PROBE).parent.mkdir(parents=True)
+    write(chart / "Chart.yaml", "apiVersion: v2\nname: probe\nversion: 0.0.0\n")
+    write(chart / PROBE, text)
+    return str(chart)

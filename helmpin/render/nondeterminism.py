@@ -1,0 +1,65 @@
+"""What a chart makes at random, found without rendering it a second time.
+
+The renders carry one more template, the second pass: it evaluates each template that may be random once more, on copies of the
+values, so that it can influence nothing and sees nothing that another evaluation kept. A leaf that differs between the two
+evaluations of one render is random. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so the second pass
+comes before all other templates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from helmpin.render.actions import says
+
+TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
+_RANDOM = re.compile(
+    r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
+)
+_DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
+_USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
+
+
+def may_be_random(files: Mapping[str, str]) -> set[str]:
+    """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, or
+    a named template that does."""
+    uses: dict[str, set[str]] = {}
+    random: set[str] = set()
+    for text in files.values():
+        pieces = _DEFINE.split(text)
+        for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+            uses.setdefault(name, set()).update(_USED.findall(body))
+            if says(body, _RANDOM):
+                random.add(name)
+    if not random and not any(says(text, _RANDOM) for text in files.values()):
+        return set()
+    while more := {name for name, used in uses.items() if name not in random and used & random}:
+        random |= more
+    return {path for path, text in files.items() if says(text, _RANDOM) or random & set(_USED.findall(text))}
+
+
+def template(sources: Iterable[str]) -> str:
+    """The second pass over `sources` (as helm prints them after `# Source:`)."""
+    lines = ["{{- $second := dict -}}"]
+    for source in sorted(sources):
+        base = source[: source.rindex("/templates/")] + "/templates"
+        path = " ".join(f'"Subcharts" "{name}"' for name in re.findall(r"/charts/([^/]+)(?=/)", source))
+        lines.append(f"{{{{- $scope := index $ {path} -}}}}" if path else "{{- $scope := $ -}}")
+        lines.append(
+            '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '
+            '"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" $scope.Subcharts '
+            f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
+        )
+        lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy) -}}}}')
+    return "\n".join([*lines, _PRINTED])
+
+
+_PRINTED = """
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: helm-pin-second-pass
+data:
+  values: {{ $second | toJson | toJson }}
+"""

@@ -1,0 +1,160 @@
+"""Rendering a chart as the command that deploys it will: by `helm template`, or by Helm's own dry run of that command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from helmpin.arguments import Given, words
+from helmpin.chart.stage import Chart
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm, Running
+from helmpin.image.elsewhere import Also
+from helmpin.render.actions import says
+from helmpin.render.output import Render, parse, parse_release
+from helmpin.render.values import ValuesInput
+
+NOT_RENDERED = frozenset(
+    {
+        "--dry-run",
+        "--wait",
+        "--wait-for-jobs",
+        "--atomic",
+        "--rollback-on-failure",
+        "--cleanup-on-fail",
+        "--timeout",
+        "--output",
+        "--hide-secret",
+        "--no-hooks",
+        "--skip-tests",
+        "--show-only",
+        "--output-dir",
+        "--debug",
+        "--validate",
+    }
+)
+"""Flags that must not shape the renders: every hook and test of the release is pinned."""
+POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
+_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+"""What may be an action in a file of another format, which has quotes of its own."""
+_ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
+"""What only the running upgrade knows: the cluster, and all of the release but its name, namespace and service."""
+
+
+def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether what the chart renders may depend on what only the running upgrade knows. Values and files count where a template
+    evaluates text (`tpl`)."""
+    templates = [*chart.template_files().values()]
+    if any(says(text, _ASKS) for text in templates):
+        return True
+    if not any(re.search(r"\btpl\b", text) for text in templates):
+        return False
+    return any(map(_may_ask, chart.other_files())) or any(says(text, _ASKS) for tree in values for text in _texts(tree))
+
+
+def _may_ask(text: str) -> bool:
+    """Whether a file that is no template has something that asks: as it is, or in the strings of its own format."""
+    return _ASKS.search(text) is not None and (says(text, _ASKS) or any(map(_ASKS.search, _ACTION.findall(text))))
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, (dict, list)):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _texts(child)
+    elif isinstance(node, str):
+        yield node
+
+
+class Renderer(NamedTuple):
+    """Renders charts, each time in the same way. Immutable."""
+
+    helm: Helm
+    command: tuple[str, ...]
+    """helm's command and the release: `template web`, or `upgrade web`."""
+    flags: tuple[str, ...]
+    """helm's flags that shape the render, but for the post-renderer's."""
+    post_renderer: tuple[str, ...]
+    values: ValuesInput
+    reuse: tuple[str, ...]
+    """What stands before the user's values: a flag, and the values that take digests of ours out of the reused ones."""
+    dry_run: str
+    """The kind of dry run, where Helm's own dry run renders; '' for `helm template`."""
+    also: Also
+
+    def arguments(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> list[str]:
+        """helm's arguments for one render. extra: further arguments, after the user's values."""
+        ending = [f"--dry-run={self.dry_run}", "--output=json"] if self.dry_run else []
+        post_renderer = self.post_renderer if post_render else ()
+        before = [*self.command, str(chart.archive()), *self.flags, *post_renderer, *self.reuse]
+        return [*before, *self.values.arguments, *extra, *ending]
+
+    def start(self, chart: Chart) -> Running:
+        """Start the render without post-renderer; `render` takes it as `begun`."""
+        return self.helm.start(self.arguments(chart, post_render=False))
+
+    def render(
+        self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True, begun: Running | None = None
+    ) -> Render:
+        """Render a chart. Raises HelmFailed in helm's words."""
+        try:
+            running = begun or self.helm.start(self.arguments(chart, extra, post_render=post_render))
+            text = running.output()
+        except HelmFailed as error:
+            raise HelmFailed(
+                error.what, where=error.where, why=self.values.in_users_words(error.why), todo=error.todo
+            ) from None
+        return parse_release(text, self.also) if self.dry_run else parse(text, self.also)
+
+
+def renderer_for(
+    helm: Helm,
+    command: str,
+    release: str,
+    flags: Sequence[Given],
+    values: ValuesInput,
+    also: Also,
+    *,
+    dry_run: str = "",
+    reuse: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Renderer:
+    """A renderer for a command of helm's (template, upgrade or install), with those of the user's flags that it has."""
+    known = helm.flags(command)
+    kept = [flag for flag in flags if flag.name in known and flag.name not in NOT_RENDERED | POST_RENDERER]
+    return Renderer(
+        helm=helm,
+        command=(command, *([release] if release else [])),
+        flags=(*words(kept), *more),
+        post_renderer=tuple(words(flag for flag in flags if flag.name in POST_RENDERER)),
+        values=values,
+        reuse=tuple(reuse),
+        dry_run=dry_run,
+        also=also,
+    )
+
+
+def crd_apis(texts: Iterable[str]) -> list[str]:
+    """The API versions that a chart's own CRDs will add: helm installs them before it renders."""
+    from helmpin import kube_yaml
+
+    found: list[str] = []
+    for text in texts:
+        try:
+            documents = kube_yaml.read_all(text, what="a CRD cannot be read", where="crds/")
+        except HelmFailed:
+            continue  # helm reports it when it installs them
+        for document in documents:
+            if (
+                isinstance(document, dict)
+                and document.get("kind") == "CustomResourceDefinition"
+                and isinstance(document.get("spec"), dict)
+            ):
+                spec = document["spec"]
+                names, versions = spec.get("names"), spec.get("versions")
+                kind = names.get("kind") if isinstance(names, dict) else None
+                for version in versions if isinstance(versions, list) else []:
+                    if isinstance(version, dict):
+                        api = f"{spec.get('group')}/{version.get('name')}"
+                        found += [api, f"{api}/{kind}"]
+    return found

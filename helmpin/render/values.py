@@ -1,0 +1,122 @@
+"""The user's values: every source is read once, and helm gets the copies in each render and in the deployment."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from helmpin.arguments import Given
+from helmpin.errors import HelmFailed, UsageError
+from helmpin.private import write
+
+if TYPE_CHECKING:
+    from helmpin.helm import Helm
+
+VALUE_FLAGS = frozenset({"--values", "--set", "--set-string", "--set-json", "--set-file", "--set-literal"})
+REUSE_FLAGS = frozenset({"--reuse-values", "--reset-then-reuse-values", "--reset-values"})
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+"""How a source begins that helm may give to a getter (pkg/cli/values, readFile): a URL, or what a plugin reads."""
+
+
+class ValuesInput(NamedTuple):
+    """The user's value flags, with private copies in place of the sources that they name."""
+
+    arguments: tuple[str, ...] = ()
+    originals: tuple[tuple[str, str], ...] = ()
+    """(copy, source as the user named it)."""
+
+    def in_users_words(self, text: str) -> str:
+        """A message of helm's with the user's own names for the copies."""
+        for copy, source in self.originals:
+            text = text.replace(copy, source)
+        return text
+
+
+def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput:
+    """Read every source that the value flags name, once and in their order, into files in `folder`.
+
+    Files, pipes and standard input are read here; what has a scheme is read by helm, with its getters and plugins. What helm gets
+    has the same bytes. Raises HelmFailed for a source that cannot be read, and UsageError for a flag that helm cannot read.
+    """
+    reader = _Reader(helm, folder)
+    arguments: list[str] = []
+    for flag in flags:
+        if flag.name == "--values":
+            arguments += [f"--values={reader.copy(source)}" for source in _slice(flag)]
+        elif flag.name == "--set-file":
+            arguments.append("--set-file=" + "".join(_with_copies(flag.value or "", reader)))
+        elif flag.name in VALUE_FLAGS:
+            arguments += flag.words
+    return ValuesInput(tuple(arguments), tuple(reader.originals))
+
+
+def _slice(flag: Given) -> list[str]:
+    """The sources of one --values, which is a list of comma-separated values (pflag, string_slice.go)."""
+    try:
+        rows = list(csv.reader([flag.value or ""], strict=True))
+    except csv.Error as error:
+        raise UsageError(f"invalid argument for --values: {flag.value}", why=str(error)) from None
+    return rows[0] if rows else []
+
+
+class _Reader:
+    """Reads sources into numbered files."""
+
+    def __init__(self, helm: Helm, folder: Path) -> None:
+        self._helm, self._folder = helm, folder
+        self.originals: list[tuple[str, str]] = []
+
+    def copy(self, source: str) -> str:
+        """The path of the copy of a source."""
+        data = self._bytes(source)
+        path = self._folder / f"values-{len(self.originals) + 1}.yaml"
+        write(path, data)
+        self.originals.append((str(path), source))
+        return str(path)
+
+    def _bytes(self, source: str) -> bytes:
+        if source.strip() == "-":
+            return sys.stdin.buffer.read()
+        if _SCHEME.match(source) and not Path(source).exists():
+            from helmpin.render.helm_probe import read_source
+
+            return read_source(self._helm, source)
+        try:
+            return Path(source).read_bytes()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise HelmFailed("values cannot be read", where=source, why=why or "", todo="check the path") from None
+
+
+def _with_copies(text: str, reader: _Reader) -> Iterator[str]:
+    """The value of a --set-file, with copies in place of its sources: `a=x.txt,b={y,z}` (pkg/strvals, ParseIntoFile)."""
+    at = 0
+    while at < len(text):
+        name = re.compile(r"(?:\\.|[^\\=])*=?", re.DOTALL).match(text, at)
+        assert name is not None
+        at = name.end()
+        yield name[0]
+        if text[at : at + 1] == "{":
+            yield "{"
+            at += 1
+            ends = "},"
+        else:
+            ends = ","
+        while True:
+            source = re.compile(rf"(?:\\.|[^\\{ends}])*", re.DOTALL).match(text, at)
+            assert source is not None
+            at = source.end()
+            if source[0]:
+                yield reader.copy(re.sub(r"\\(.)", r"\1", source[0], flags=re.DOTALL))
+            end = text[at : at + 1]
+            at += 1
+            yield end
+            if end != "," or ends == ",":
+                break
+        if end == "}" and text[at : at + 1] == ",":
+            yield ","
+            at += 1

@@ -1,0 +1,336 @@
+"""Five checks that a revision is what it records: the record, the manifest, the registry, live specs, running pods."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from helmpin.cluster.admission import suspects
+from helmpin.cluster.pods import Pods, compare_pods, reported
+from helmpin.cluster.workloads import Doubt, Object, Seen, compare_specs, identity
+from helmpin.config import Settings
+from helmpin.errors import HelmFailed, RegistryUnavailable, VerificationFailed
+from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.kubectl import Kubectl
+from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
+from helmpin.release import record_checks, revisions, storage
+from helmpin.release import revision as release
+from helmpin.release.record import DigestSet, Image
+from helmpin.release.revision import Stored
+from helmpin.render.output import parse
+
+if TYPE_CHECKING:
+    from helmpin.registry.keychain import Keychain
+
+OK, FAILED, UNKNOWN, SKIPPED = "ok", "failed", "cannot tell", "skipped"
+
+
+class Check(NamedTuple):
+    """One check: its name, its verdict, a line for people, and what it found (one line each)."""
+
+    name: str
+    verdict: str
+    summary: str
+    details: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What the cluster or a registry did not answer, in their words: the verdict leaves it out."""
+    may_change: bool = False
+    """Whether time may change the verdict."""
+    staying: tuple[str, ...] = ()
+    """Those of the details that time does not change though a rollout is under way."""
+    matched: int = 0
+    """How many live objects or containers were seen as they should be."""
+
+
+class Registries(NamedTuple):
+    """How registries are asked."""
+
+    settings: RegistrySettings
+    keychain: Keychain | None = None
+    """None for what this machine holds."""
+
+
+def registries(settings: Settings, stored: Stored, kubectl: Kubectl) -> Registries:
+    """How the registries of a stored revision are asked: with --pull-secrets as its own pods ask them.
+
+    Raises HelmFailed and UsageError.
+    """
+    if not settings.pull_secrets:
+        return Registries(settings.registry)
+    from helmpin.cluster import pull_secrets as pullsecrets
+
+    return Registries(
+        settings.registry,
+        pullsecrets.keychain(parse(f"{stored.manifest}\n{stored.hooks}"), kubectl, settings.registry),
+    )
+
+
+class Missing(NamedTuple):
+    """What the registries lack, and what they could not say: (reference with digest, why)."""
+
+    gone: list[tuple[Reference, RegistryError]]
+    silent: list[tuple[Reference, RegistryError]]
+
+
+class Live(NamedTuple):
+    """A release's objects that run images: (stored object, live object or None), and what could not be read."""
+
+    stored: Stored
+    pairs: list[tuple[Object, Object | None]]
+    unread: tuple[str, ...] = ()
+    unknown_kinds: tuple[str, ...] = ()
+    """kubectl's words about kinds that the API server does not have."""
+
+
+def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
+    """Whether the record is there and valid; and what to verify: the record, or without one the manifest's own digests."""
+    try:
+        record = stored.record()
+    except VerificationFailed as error:
+        return Check("record", FAILED, error.why, (error.todo,)), None
+    if record is not None:
+        return Check("record", OK, f"{count(len(record.images), 'image')}, set {record.set_id}"), record
+    try:
+        pinned = record_checks.from_manifest(stored.uses())
+    except HelmFailed:  # the check of the manifest reports it
+        pinned = None
+    if pinned is None:
+        return Check("record", FAILED, "not found: helm-pin did not deploy this revision"), None
+    return Check("record", SKIPPED, "no record; digests taken from the manifest"), pinned
+
+
+def manifest_check(stored: Stored, record: DigestSet) -> Check:
+    """Whether the stored manifest and hooks use exactly the recorded digests. Raises HelmFailed when they cannot be read."""
+    problems = release.disagreements(record, stored)
+    if problems:
+        return Check("manifest", FAILED, f"{count(len(problems), 'difference')} from the record", tuple(problems))
+    uses = count(len(stored.uses()), "image use")
+    return Check(
+        "manifest", OK, f"{uses} in manifest and hooks, {'as recorded' if stored.record_text else 'by digest'}"
+    )
+
+
+def registry_check(record: DigestSet, stored: Stored, registries: Registries) -> Check:
+    """Whether the registries still have every digest. A tag that has moved since is reported, and is no failure. Raises HelmFailed
+    when the manifest cannot be read."""
+    images = _askable(record, stored, [use.image for use in stored.uses()])
+    by_tag = {i.reference: Reference.parse(i.reference) for i in images if i.via != "chart"}
+    pinned = [_pinned(image) for image in images]
+    answers = resolve([*pinned, *by_tag.values()], *registries)
+    missing = _missing(pinned, answers)
+    moved = []
+    for image in images:
+        now = answers.get(by_tag[image.reference]) if image.reference in by_tag else None
+        if now is not None and not isinstance(now, RegistryError) and now.digest != image.digest:
+            moved.append(f"{image.reference} has moved since: it is {now.digest} now")
+    gone = [f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone]
+    silent = tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
+    if gone:
+        return Check("registry", FAILED, f"{count(len(gone), 'digest')} gone", (*gone, *moved), silent)
+    if silent:
+        return Check("registry", UNKNOWN, "a registry did not answer", tuple(moved), silent)
+    note = f"; {count(len(moved), 'tag')} moved since" if moved else ""
+    return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tuple(moved))
+
+
+def askable(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Reference]:
+    """The recorded images, by digest, at registries that the revision's own images name: a record sends nobody elsewhere."""
+    return [_pinned(image) for image in _askable(record, stored, images)]
+
+
+def _askable(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Image]:
+    named = record_checks.hosts(images, stored.manifest + stored.hooks)
+    return [image for image in record.images if Reference.parse(image.reference).registry in named]
+
+
+def _pinned(image: Image) -> Reference:
+    return Reference.parse(image.reference).with_digest(image.digest)
+
+
+def at_registry(pinned: Iterable[list[Reference]], registries: Registries) -> list[Missing]:
+    """For each list of references with digests, what the registries lack of it; all of them are asked at once."""
+    pinned = list(pinned)
+    answers = resolve([reference for references in pinned for reference in references], *registries)
+    return [_missing(references, answers) for references in pinned]
+
+
+def _missing(pinned: list[Reference], answers: Mapping[Reference, object]) -> Missing:
+    failures = [(r, a) for r in dict.fromkeys(pinned) if isinstance(a := answers[r], RegistryError)]
+    return Missing([f for f in failures if f[1].kind == "not-found"], [f for f in failures if f[1].kind != "not-found"])
+
+
+def refuse_missing(missing: Missing, where: str, todo: str) -> None:
+    """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not answer."""
+    if missing.gone:
+        raise VerificationFailed(
+            f"{count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed",
+            where=where,
+            why="\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone),
+            todo=todo,
+        )
+    if missing.silent:
+        raise RegistryUnavailable(
+            "the registry could not confirm the recorded digests; nothing was changed",
+            where=where,
+            why="\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent),
+            todo="\n".join(dict.fromkeys(e.todo for _, e in missing.silent if e.todo)),
+        )
+
+
+def read_live(stored: Stored, kubectl: Kubectl) -> Live:
+    """The live counterparts of the stored objects with images, read in one call for each namespace. Raises HelmFailed."""
+    mine = stored.objects()
+    by_namespace: dict[str, list[Object]] = defaultdict(list)
+    for item in mine:
+        by_namespace[identity(item, kubectl.namespace)[2]].append(item)
+    found: dict[tuple[str, str, str, str], Object] = {}
+    errors: list[str] = []
+    for namespace, items in by_namespace.items():
+        answer = kubectl.get_these(items, namespace)
+        found |= {identity(item, namespace): item for item in answer.items}
+        errors += answer.errors
+    gone = [error for error in errors if _GONE.search(error)]
+    unread = [error for error in errors if error not in gone]
+    pairs: list[tuple[Object, Object | None]] = []
+    for item in mine:
+        now = found.get(identity(item, kubectl.namespace))
+        if now is not None or not any(_is_about(error, item, mine) for error in unread):
+            pairs.append((item, now))
+    return Live(stored, pairs, tuple(unread), tuple(gone))
+
+
+_GONE = re.compile(r'no matches for kind "[^"]+" in version')
+"""kubectl's words for a kind that the API server does not serve: there can be no object of it."""
+
+
+def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
+    """Whether kubectl's line explains why this object could not be read; a line that names no object is about all of them."""
+
+    def names(one: Object) -> bool:
+        return f'"{one["metadata"].get("name")}"' in error
+
+    return names(item) or not any(names(one) for one in all_items)
+
+
+def live_check(live: Live, kubectl: Kubectl) -> Check:
+    """Whether the live workload specs use the images of the stored manifest."""
+    seen = compare_specs(live.pairs)
+    if seen.at_admission:
+        found = storage.revisions(kubectl.helm, live.stored.release, revisions.MOST).found
+        others = [r.stored for r in found if r.stored.revision != live.stored.revision]
+        seen = compare_specs(live.pairs, release.images_of(others))
+    seen.notes += suspects(kubectl, seen.at_admission)
+    return _judged("workloads", seen, live.unread, "live object", "as in the manifest")
+
+
+def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> Check:
+    """Whether the pods' image IDs are the digests of the stored manifest, or other digests of the same image.
+
+    registries: how to ask what else a digest is reported as, None not to ask.
+    """
+    pods, unread = read_pods(live, kubectl)
+    seen = compare_pods(live.pairs, pods)
+    settle_doubts([seen], registries)
+    seen.notes += suspects(kubectl, seen.at_admission)
+    return _judged("pods", seen, (*live.unread, *unread), "container", "as recorded")
+
+
+_BETWEEN = {
+    "Deployment": ("apps/v1/replicasets",),
+    "CronJob": ("batch/v1/jobs",),
+    "StatefulSet": (),
+    "DaemonSet": (),
+    "ReplicaSet": (),
+    "Job": (),
+    "Pod": (),
+}
+"""What stands between an object of a kind and its pods."""
+RESOURCES = {
+    ("v1", "Pod"): "v1/pods",
+    ("apps/v1", "Deployment"): "apps/v1/deployments",
+    ("apps/v1", "StatefulSet"): "apps/v1/statefulsets",
+    ("apps/v1", "DaemonSet"): "apps/v1/daemonsets",
+    ("apps/v1", "ReplicaSet"): "apps/v1/replicasets",
+    ("batch/v1", "Job"): "batch/v1/jobs",
+    ("batch/v1", "CronJob"): "batch/v1/cronjobs",
+}
+"""Kubernetes' own kinds that run images or stand between a custom resource and its pods: (apiVersion, kind) → resource."""
+
+
+def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
+    """The pods of the namespaces of live objects, with what stands between; and what could not be read."""
+    there = [now for _, now in live.pairs if now is not None]
+    between = {r for now in there for r in _BETWEEN.get(str(now.get("kind")), RESOURCES.values())}
+    population: list[Object] = list(there)
+    unread: list[str] = []
+    for namespace in sorted({str(now["metadata"].get("namespace") or kubectl.namespace) for now in there}):
+        for answer in kubectl.lists(["v1/pods", *sorted(between)], namespace).values():
+            population += answer.items
+            unread += answer.errors
+    return Pods(population), tuple(dict.fromkeys(unread))
+
+
+def settle_doubts(collected: Iterable[Seen], registries: Registries | None) -> None:
+    """Judge the containers that report another digest than their own by what registries know of both, all asked at once.
+
+    The image is the same when the reported digest is that of one of the index's manifests or configurations, or when the other
+    name's image has the same configuration: a node keeps one image under many names.
+    """
+    doubts = [(seen, doubt, *_references(doubt)) for seen in collected for doubt in seen.doubts]
+    asked = [reference for _, _, mine, its in doubts for reference in (mine, its) if reference]
+    answers = describe(asked, *registries, configs=True) if registries and asked else {}
+    for seen, doubt, mine, its in doubts:
+        line = f"{doubt.where} reports {doubt.reported}, recorded is {split(doubt.image)[2]}"
+        ours, other = answers.get(mine) if mine else None, answers.get(its) if its else None
+        if registries is None:
+            seen.silent.append(f"{line}: no registry was asked whether that is the same image")
+        elif not isinstance(ours, Described):
+            seen.silent.append(f"{line}: whether that is the same image is unknown: {ours}")
+        elif reported(doubt.reported) in _names(ours) or (
+            isinstance(other, Described) and _configurations(ours) & _configurations(other)
+        ):
+            seen.right += 1
+        else:
+            seen.wrong.append(line)
+        seen.doubts.remove(doubt)
+
+
+def _references(doubt: Doubt) -> tuple[Reference | None, Reference | None]:
+    def read(text: str) -> Reference | None:
+        try:
+            return Reference.parse(text)
+        except InvalidReference:
+            return None
+
+    its = doubt.reported.rpartition("://")[2]
+    return read(doubt.image), read(its) if "@" in its else None
+
+
+def _names(described: Described) -> set[str]:
+    """Every digest that a runtime may report for an image."""
+    platforms = {d for p in described.platforms for d in (p.manifest_digest, p.config_digest) if d}
+    return {described.digest} | platforms
+
+
+def _configurations(described: Described) -> set[str]:
+    return {p.config_digest for p in described.platforms if p.config_digest}
+
+
+def _judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
+    details = (*seen.wrong, *seen.settling, *seen.staying, *seen.silent, *seen.notes)
+    fine, staying = f"{count(seen.right, what)} {good}", tuple(seen.staying)
+    if seen.wrong:
+        return Check(name, FAILED, f"{count(len(seen.wrong), 'difference')}", details, unread, staying=staying)
+    if unread or seen.settling or seen.staying or seen.silent:
+        open_points = len(unread) + len(seen.settling) + len(seen.staying) + len(seen.silent)
+        may_change = bool(seen.settling) and not unread
+        summary = f"{fine}; {count(open_points, 'point')} open"
+        return Check(name, UNKNOWN, summary, details, unread, may_change, staying, seen.right)
+    return Check(name, OK, fine, details, matched=seen.right)
+
+
+def count(number: int, what: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,142 @@
+"""What `rollback --verify` proves: of the target before anything is touched, and of the new revision and the cluster afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from helmpin import output
+from helmpin.config import Settings
+from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
+from helmpin.image.reference import Reference
+from helmpin.kubectl import Kubectl
+from helmpin.release import revision as release
+from helmpin.release import revisions, storage
+from helmpin.release.outcome import Row
+from helmpin.release.record import DigestSet
+from helmpin.release.revision import Stored
+from helmpin.release.revisions import made_by_somebody_else, not_verified
+from helmpin.verify import checks as verify
+from helmpin.verify import wait as settle
+
+
+def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet:
+    """The target's record, proved against its manifest and at the registry; and that the cluster can be compared with it.
+
+    Raises VerificationFailed, RegistryUnavailable and HelmFailed.
+    """
+    record = checked(target)
+    if not kubectl.available():
+        raise HelmFailed(
+            "kubectl not found; nothing was changed",
+            why="--verify compares with the live cluster, which is read with kubectl, and there is none on PATH",
+            todo="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
+        )
+    registries = verify.registries(settings, target, kubectl)
+    (missing,) = verify.at_registry([_references(record, target)], registries)
+    if missing.gone or missing.silent:
+        verify.refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
+    live = verify.read_live(target, kubectl)
+    if live.unread or live.unknown_kinds:
+        raise HelmFailed(
+            "the cluster does not show the objects that --verify compares; nothing was changed",
+            where=target.where,
+            why="\n".join((*live.unread, *live.unknown_kinds)),
+            todo="roll back with an account that may read them, or without --verify"
+            if live.unread
+            else "install these CustomResourceDefinitions first; without them helm's rollback fails part-way",
+        )
+    return record
+
+
+def checked(target: Stored) -> DigestSet:
+    """The target's record, proved against its manifest. Raises VerificationFailed."""
+    try:
+        return release.check(target)
+    except VerificationFailed as error:
+        todo = (
+            f"roll back to a revision that helm pin history {target.release} shows with a digest set, or add "
+            "--allow-unverified to continue without proof"
+        )
+        what = f"{error.what}; nothing was changed"
+        raise VerificationFailed(what, where=error.where, why=error.why, todo=todo) from None
+
+
+def _references(record: DigestSet, stored: Stored) -> list[Reference]:
+    return verify.askable(record, stored, [use.image for use in stored.uses()])
+
+
+def _way_out(target: Stored, kubectl: Kubectl, registries: verify.Registries) -> str:
+    """The nearest earlier revision that can be restored, if there is one."""
+    usable = []
+    for revision in storage.revisions(kubectl.helm, target.release, revisions.MOST).found:
+        stored = revision.stored
+        if stored.revision < target.revision and stored.status in revisions.RAN:
+            with suppress(HelmPinError):
+                usable.append((stored.revision, _references(release.check(stored), stored)))
+    found = verify.at_registry([references for _, references in usable], registries)
+    whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
+    if not whole:
+        return "push the image again, or deploy another version: no earlier revision can be restored"
+    return f"helm pin rollback {target.release} {whole[-1]} --verify: revision {whole[-1]} can be restored"
+
+
+def check_stored(now: Stored, record: DigestSet, number: int) -> None:
+    """Raise VerificationFailed when the new revision is not what the target was."""
+    try:
+        release.check(now, record)
+    except VerificationFailed as error:
+        what = f"Revision {now.revision} is deployed, but is not what revision {number} was: {error.what}"
+        raise VerificationFailed(what, where=error.where, why=error.why, todo=error.todo) from None
+
+
+def compare_with_cluster(
+    now: Stored, kubectl: Kubectl, settings: Settings, later: Sequence[Row], deadline: float | None
+) -> dict[str, int]:
+    """The checks that succeeded, each with how many objects or containers it saw as they should be; all are reported.
+
+    later: what somebody else has deployed since. deadline: until when to wait for pods (time.monotonic()), None not to look at
+    them. Raises VerificationFailed when the cluster is not what the new revision says, HelmFailed when that cannot be read or is
+    the work of a later revision.
+    """
+    try:
+        checks = [verify.live_check(verify.read_live(now, kubectl), kubectl)]
+        if deadline is not None:
+            registries, limit = verify.registries(settings, now, kubectl), deadline
+            checks.append(
+                settle.wait(lambda: verify.pods_check(verify.read_live(now, kubectl), kubectl, registries), limit)
+            )
+    except HelmFailed as error:
+        raise not_verified(now.release, now.revision, error) from None
+    if any(check.verdict != verify.OK for check in checks) and not later:
+        with suppress(HelmFailed):
+            later = [row for row in revisions.history(kubectl.helm, now.release) if row.revision > now.revision]
+    for check in checks:
+        output.say(f"{check.name}: {check.verdict}, {check.summary}")
+        _refuse(check, now, later)
+        for detail in check.details:
+            if detail not in check.staying:  # said while waiting
+                output.say(f"  {detail}")
+    return {check.name: check.matched for check in checks if check.verdict == verify.OK}
+
+
+def _refuse(check: verify.Check, now: Stored, later: Sequence[Row]) -> None:
+    """Raise VerificationFailed or HelmFailed for a check that did not succeed, though it may be `cannot tell`."""
+    todo = f"helm pin verify {now.release} checks again"
+    why = "\n".join((*check.details, *check.unread))
+    if (check.verdict == verify.FAILED or check.may_change) and later:
+        raise HelmFailed(
+            f"Revision {now.revision} is deployed, verified in record and manifest; then {made_by_somebody_else(later)}",
+            where=now.where,
+            why=f"the {check.name} are not those of revision {now.revision} any more:\n{why}",
+            todo=f"helm pin history {now.release} shows what changed; {todo}",
+        )
+    if check.verdict == verify.FAILED:
+        what = f"Revision {now.revision} is deployed, but the {check.name} do not match it"
+        raise VerificationFailed(what, where=now.where, why=why, todo=todo)
+    if check.unread:
+        unread = HelmFailed(f"the {check.name} cannot be read", where=now.where, why=why)
+        raise not_verified(now.release, now.revision, unread)
+    if check.may_change:
+        what = f"Revision {now.revision} is deployed, but its {check.name} were not ready before --timeout"
+        raise VerificationFailed(what, where=now.where, why=why, todo=todo)

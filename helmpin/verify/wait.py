@@ -1,0 +1,45 @@
+"""Waiting until the cluster has settled: pods start one after another, and those of the previous revision end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+
+from helmpin import output
+from helmpin.verify.checks import UNKNOWN, Check
+
+PAUSE = 1.0
+"""Seconds between two looks."""
+
+
+def wait(look: Callable[[], Check], deadline: float) -> Check:
+    """Look until time can no longer change the verdict, or until the deadline (time.monotonic()).
+
+    Shows progress: a passing line on a terminal, elsewhere a line for each change. What will stay as it is, is reported at once.
+    """
+    shown = ""
+    staying: set[str] = set()
+    while True:
+        check = look()
+        for line in check.staying:
+            if line not in staying:
+                output.progress("")
+                output.say(line)
+        staying.update(check.staying)
+        if check.verdict != UNKNOWN or not check.may_change or time.monotonic() + PAUSE > deadline:
+            output.progress("")
+            return check
+        line = f"waiting for {check.name}: {'; '.join((check.summary, *check.details[:1]))}"
+        if not sys.stderr.isatty() and line != shown:
+            output.say(line)
+        shown = line
+        output.progress(_cut(f"{line} ({deadline - time.monotonic():.0f} s left)"))
+        time.sleep(PAUSE)
+
+
+def _cut(line: str) -> str:
+    """A line that a terminal shows without breaking it, so that the next one can overwrite it."""
+    columns = shutil.get_terminal_size().columns
+    return line if len(line) < columns else f"{line[: columns - 2]}…"
