@@ -9,16 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from helmpin.errors import UsageError
 from helmpin.image.find import CONTAINER_LISTS
+from helmpin.image.manifest import Document
 from helmpin.kubectl import Kubectl
 from helmpin.registry.errors import Failure
 from helmpin.registry.keychain import Chain, Keychain, default, pull_secrets
 from helmpin.registry.types import RegistrySettings
-from helmpin.render.output import Render
 
 _KEYS = (".dockerconfigjson", ".dockercfg")
 
@@ -36,10 +36,10 @@ class _Rendered(NamedTuple):
     """Its own pull Secrets: (name, document). On the first install the cluster has neither these nor the accounts."""
 
 
-def keychain(render: Render, kubectl: Kubectl, settings: RegistrySettings) -> Keychain:
+def keychain(documents: Iterable[Document], kubectl: Kubectl, settings: RegistrySettings) -> Keychain:
     """This machine's credentials, then the pull Secrets of the render's pods: those in the render itself, and the cluster's. Raises
     HelmFailed, or UsageError for a malformed Secret."""
-    rendered = _rendered(render)
+    rendered = _rendered(documents)
     names = rendered.names | _of_accounts(kubectl, rendered.accounts)
     names = names.union(*(rendered.of_accounts.get(account, ()) for account in rendered.accounts))
     found = [(f"Secret/{name}", document) for name, document in rendered.secrets if name in names]
@@ -52,9 +52,9 @@ def keychain(render: Render, kubectl: Kubectl, settings: RegistrySettings) -> Ke
         raise UsageError("a pull Secret cannot be used", why=error.reason, todo=error.todo) from None
 
 
-def _rendered(render: Render) -> _Rendered:
+def _rendered(documents: Iterable[Document]) -> _Rendered:
     found = _Rendered(set(), set(), {}, [])
-    for document in render.documents:
+    for document in documents:
         if any(word in document.text for word in (*CONTAINER_LISTS, "imagePullSecrets", *_KEYS)):
             for item in document.objects():
                 kind = item.get("kind") if isinstance(item, dict) else ""

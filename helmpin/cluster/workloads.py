@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.image import find
-from helmpin.render.output import parse
+from helmpin.image.manifest import read
 
 Object = dict[str, Any]
 Slot = tuple[str, ...]
@@ -53,7 +53,7 @@ class Seen:
 
 def with_images(manifest: str) -> list[Object]:
     """The objects of a stored manifest that run images. Raises what YAML that cannot be read raises (see release.UNREADABLE)."""
-    documents = (document for document in parse(manifest).documents if "image" in document.text)
+    documents = (document for document in read(manifest) if "image" in document.text)
     found = [item for d in documents for item in d.objects() if isinstance(item, dict) and any(find.images(item))]
     for item in found:
         if not (isinstance(item.get("metadata"), dict) and item["metadata"].get("name")):

@@ -14,9 +14,10 @@ from helmpin.cli import Request
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
+from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.plan.images import is_allowed
-from helmpin.render.output import ImageUse, parse
+from helmpin.render.output import parse
 from helmpin.render.values import VALUE_FLAGS, ValuesInput, read_values
 
 RULE = "mutable-tag"

@@ -10,10 +10,10 @@ from helmpin.chart.setargs import Setting, key
 from helmpin.config import Settings
 from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
+from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
 from helmpin.plan.search import Attempt
 from helmpin.render.diff import Follower, Key
-from helmpin.render.output import ImageUse
 
 if TYPE_CHECKING:
     from helmpin.registry import Resolved

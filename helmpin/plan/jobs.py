@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helmpin.image import find
+from helmpin.image.manifest import Document, ImageUse, identity, read
 from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.render.diff import Key
-from helmpin.render.output import ImageUse, Render, identity, parse
+from helmpin.render.output import Render
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
 
@@ -45,7 +46,7 @@ class KeptJobs:
         mine = [use for use in uses if use.kind == "Job" and not use.hook]
         if not mine:
             return Kept({}, {}, {})
-        stored = {_who(item): item for item in _jobs(parse(self._stored_manifest()))}
+        stored = {_who(item): item for item in _jobs(read(self._stored_manifest()))}
         wanted: dict[Key, str] = {}
         jobs: dict[Key, str] = {}
         problems: dict[str, Problem] = {}
@@ -89,8 +90,8 @@ def _refused(image: ImagePlan) -> ImagePlan:
     return image._replace(problem=image.problem or problem)
 
 
-def _jobs(render: Render) -> Iterable[dict[str, Any]]:
-    for document in render.documents:
+def _jobs(documents: Iterable[Document]) -> Iterable[dict[str, Any]]:
+    for document in documents:
         if "Job" in document.text:
             yield from (o for o in document.objects() if isinstance(o, dict) and o.get("kind") == "Job")
 

@@ -20,6 +20,7 @@ from helmpin.chart.stage import Chart
 from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.hints import number_hint
+from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import Reference, pinned_form, split
 from helmpin.plan import template_pins
 from helmpin.plan.candidates import ValueIndex
@@ -33,7 +34,7 @@ from helmpin.release.record import ANNOTATION, DigestSet, Image, Undo
 from helmpin.release.reused_values import get
 from helmpin.render import nondeterminism
 from helmpin.render.diff import Comparison, Follower, Key, Leaf, compare, is_pin, noise
-from helmpin.render.output import Document, ImageUse, Render
+from helmpin.render.output import Render
 from helmpin.render.renderer import Renderer
 
 
@@ -245,7 +246,7 @@ def _resolve(
         from helmpin.cluster import pull_secrets as pullsecrets
         from helmpin.kubectl import Kubectl
 
-        keychain = pullsecrets.keychain(rendered.plain, Kubectl(rendered.renderer.helm), settings.registry)
+        keychain = pullsecrets.keychain(rendered.plain.documents, Kubectl(rendered.renderer.helm), settings.registry)
     answers = resolve(references.values(), settings.registry, keychain)
     uses: dict[str, list[ImageUse]] = defaultdict(list)
     for use in rendered.plain.images():

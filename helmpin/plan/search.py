@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Setting, key
+from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.plan.candidates import Candidate, ValueIndex, candidates
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.render.diff import Comparison, Difference, Key
-from helmpin.render.output import ImageUse
 
 MOST_ATTEMPTS = 5
 """Attempts with values. What they have not settled is left to the templates."""

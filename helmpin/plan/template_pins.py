@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from helmpin.image.manifest import Document, ImageUse, group_by_turn
 from helmpin.render.actions import Action, actions
-from helmpin.render.output import Document, ImageUse, group_by_turn
 
 _CHARACTERS = r"[A-Za-z0-9_./:@-]"
 _TOKEN = re.compile(rf"\*?{_CHARACTERS}+")

@@ -13,7 +13,7 @@ from helmpin.image.reference import InvalidReference, Reference
 from helmpin.release.record import VERSION, DigestSet, Image
 
 if TYPE_CHECKING:
-    from helmpin.render.output import ImageUse
+    from helmpin.image.manifest import ImageUse
 
 LONGEST = 4 << 20
 """Characters of a record: some thirty thousand images."""
@@ -141,7 +141,7 @@ def _unnamed(place: str) -> str:
 
 
 def _kind_and_name(item: Any) -> tuple[str, str]:
-    from helmpin.render.output import identity
+    from helmpin.image.manifest import identity
 
     return identity(item)
 

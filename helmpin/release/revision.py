@@ -16,7 +16,7 @@ from helmpin.release import record_checks
 from helmpin.release.record import ANNOTATION, DigestSet
 
 if TYPE_CHECKING:
-    from helmpin.render.output import Document, ImageUse
+    from helmpin.image.manifest import Document, ImageUse
 
 LARGEST = 32 << 20
 """Bytes of one stored release: more than forty times the most that a Secret holds packed (1 MiB, base64 twice). A few hundred
@@ -74,10 +74,10 @@ class Stored(NamedTuple):
 
     def uses(self) -> list[ImageUse]:
         """Every image use of the stored manifest and hooks. Raises HelmFailed when they cannot be read."""
-        from helmpin.render.output import parse
+        from helmpin.image.manifest import read
 
         with self._reading("manifest"):
-            documents = (*parse(self.manifest).documents, *parse(self.hooks).documents)
+            documents = (*read(self.manifest), *read(self.hooks))
             return [use for document in documents for use in _uses(document)]
 
     def objects(self) -> list[dict[str, Any]]:
@@ -89,10 +89,10 @@ class Stored(NamedTuple):
 
     def with_digests(self) -> list[Any]:
         """The objects of the stored manifest and hooks that hold digests. Raises HelmFailed when they cannot be read."""
-        from helmpin.render.output import parse
+        from helmpin.image.manifest import read
 
         with self._reading("manifest"):
-            documents = (*parse(self.manifest).documents, *parse(self.hooks).documents)
+            documents = (*read(self.manifest), *read(self.hooks))
             return [item for document in documents if "@sha" in document.text for item in document.objects()]
 
     @contextmanager
@@ -121,7 +121,7 @@ def _invalid(stored: Stored, why: str) -> VerificationFailed:
 @lru_cache(maxsize=1024)
 def _uses(document: Document) -> tuple[ImageUse, ...]:
     """The image uses of one document. Kept, since the revisions of a release have most of their documents in common."""
-    from helmpin.render.output import document_images
+    from helmpin.image.manifest import document_images
 
     return tuple(document_images(document))
 

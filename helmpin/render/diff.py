@@ -16,8 +16,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.image.find import CONTAINER_LISTS
+from helmpin.image.manifest import Document, ImageUse, group_by_turn, identity, split_documents
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.render.output import Document, ImageUse, Render, group_by_turn, identity, split_documents
+from helmpin.render.output import Render
 
 Leaf = tuple[str, int, int, tuple[Any, ...]]
 """(source, order, object, path) of one scalar in a render."""

@@ -12,6 +12,7 @@ from helmpin.cluster.pods import Pods, compare_pods, reported
 from helmpin.cluster.workloads import Doubt, Object, Seen, compare_specs, identity
 from helmpin.config import Settings
 from helmpin.errors import HelmFailed, RegistryUnavailable, VerificationFailed
+from helmpin.image.manifest import read
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
@@ -19,7 +20,6 @@ from helmpin.release import record_checks, revisions, storage
 from helmpin.release import revision as release
 from helmpin.release.record import DigestSet, Image
 from helmpin.release.revision import Stored
-from helmpin.render.output import parse
 
 if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain
@@ -63,7 +63,7 @@ def registries(settings: Settings, stored: Stored, kubectl: Kubectl) -> Registri
 
     return Registries(
         settings.registry,
-        pullsecrets.keychain(parse(f"{stored.manifest}\n{stored.hooks}"), kubectl, settings.registry),
+        pullsecrets.keychain(read(f"{stored.manifest}\n{stored.hooks}"), kubectl, settings.registry),
     )
 
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from helmpin.helm import Helm
+from helmpin.image.manifest import ImageUse
 from helmpin.plan.template_pins import TemplatePin, locate, pinned_template
-from helmpin.render.output import ImageUse, Render, parse
+from helmpin.render.output import Render, parse
 from scripts.devtools.binaries import binary
 
 WEB, SIDE = "example.com/team/web:1.2.3", "side:1"

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.image.elsewhere import Also
+from helmpin.image.manifest import ImageUse
 from helmpin.render.diff import NAMING, Comparison, compare, dotted, is_pin, noise
-from helmpin.render.output import ImageUse, Render, parse
+from helmpin.render.output import Render, parse
 from tests.support.renders import POD, digest, document, pod
 
 DIGEST, OTHER = digest("a"), digest("b")

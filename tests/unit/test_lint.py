@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helmpin.commands import lint
 from helmpin.errors import HelmFailed
-from helmpin.render.output import ImageUse
+from helmpin.image.manifest import ImageUse
 from tests.unit.test_output import HOSTILE, NASTY, harmless
 
 TEXT = NASTY | st.sampled_from(["a%0Ab", "100%", "a,b=c::d", "a:b,c", HOSTILE])

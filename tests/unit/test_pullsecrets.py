@@ -9,7 +9,7 @@ import pytest
 from helmpin.cluster import pull_secrets as pullsecrets
 from helmpin.errors import UsageError
 from helmpin.registry.types import RegistrySettings
-from helmpin.render.output import parse
+from helmpin.image.manifest import read
 
 RENDER = """\
 ---
@@ -56,7 +56,7 @@ def docker(host: str, user: str) -> dict[str, str]:
 def test_a_pods_own_secrets_and_those_of_its_service_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster = Cluster({"mine": docker("x.example", "me"), "of-robot": docker("y.example", "robot"), "other": {}})
-    keychain = pullsecrets.keychain(parse(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
+    keychain = pullsecrets.keychain(read(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
     assert cluster.asked[0] == ["get", "serviceaccounts", "default", "robot", "--ignore-not-found"]
     assert cluster.asked[1] == ["get", "secrets", "mine", "of-robot", "--ignore-not-found"]
     assert len(list(keychain.find("x.example", "a"))) == 1
@@ -68,7 +68,7 @@ def test_a_secret_that_holds_no_configuration_is_named(monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster = Cluster({"mine": {".dockerconfigjson": "bm90IEpTT04="}})
     with pytest.raises(UsageError) as caught:
-        pullsecrets.keychain(parse(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
+        pullsecrets.keychain(read(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
     assert caught.value.where == ["Secret/mine"]
 
 
@@ -84,7 +84,7 @@ def test_a_secret_that_holds_no_configuration_is_named(monkeypatch: pytest.Monke
 )
 def test_odd_objects_in_a_render(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, odd: str) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    render = parse(f"---\n# Source: web/templates/odd.yaml\n{odd}\n{RENDER}")
+    render = read(f"---\n# Source: web/templates/odd.yaml\n{odd}\n{RENDER}")
     cluster = Cluster({"mine": docker("x.example", "me")})
     keychain = pullsecrets.keychain(render, cluster, RegistrySettings())  # type: ignore[arg-type]
     assert len(list(keychain.find("x.example", "a"))) == 1

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
 from helmpin.image.elsewhere import Also
+from helmpin.image.manifest import group_by_turn, split_documents
 from helmpin.render.nondeterminism import TEMPLATE
-from helmpin.render.output import PROBE, group_by_turn, parse, parse_release, split_documents
+from helmpin.render.output import PROBE, parse, parse_release
 from tests.support.renders import digest, document, pod, probe
 
 A, B = "app/templates/a.yaml", "app/charts/db/templates/b.yaml"
