@@ -63,7 +63,7 @@ _started: list[Started] = []
 
 
 def start(argv: list[str]) -> None:
-    """Start what this command line is sure to run, if anything. That it cannot be started is said where it is needed."""
+    """Start what this command line is sure to run, if anything. An error is reported later, where its output is needed."""
     command = foreseen(argv, os.environ)
     if command:
         try:

@@ -28,7 +28,7 @@ VALUE_FLAGS = frozenset({"--set", "--set-string", "--set-json", "--set-literal"}
 
 
 class Flag(NamedTuple):
-    """One flag of a helm command, as its own help tells it."""
+    """One flag of a helm command, by its own help."""
 
     name: str
     takes_value: bool
@@ -89,7 +89,7 @@ class Helm:
         if not found:
             raise UsageError(
                 f"helm not found: {binary}",
-                why="HELM_BIN names no program"
+                why="HELM_BIN is not an executable"
                 if environ.get("HELM_BIN")
                 else "HELM_BIN is not set, and there is no helm on PATH",
                 todo="run it as `helm pin …`, or set HELM_BIN to the helm to use",
@@ -97,7 +97,7 @@ class Helm:
         return cls(found, debug=debugging(environ))
 
     def stop(self) -> None:
-        """End what was started and is not needed any more."""
+        """End what is still running and no longer needed."""
         for running in list(self.running):
             running.stop()
 
@@ -143,7 +143,7 @@ class Helm:
         return Finished(ended.status, now.description)
 
     def quiet_environment(self) -> dict[str, str]:
-        """The environment for a helm whose output we read: HELM_DEBUG would mix its talk into it."""
+        """The environment for a helm whose output we read: HELM_DEBUG would mix log lines into it."""
         return {**self.environment(), "HELM_DEBUG": "false"}
 
     def environment(self) -> dict[str, str]:
@@ -153,18 +153,18 @@ class Helm:
 
     @property
     def version(self) -> tuple[int, int, int]:
-        """(major, minor, patch) of this helm; a helm built by `go install` tells no patch, which counts as 0."""
-        match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", self._told("version"))
+        """(major, minor, patch) of this helm; a helm built by `go install` has no patch version, which counts as 0."""
+        match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", self._cached_help("version"))
         if not match:
-            raise HelmFailed(f"cannot tell the version of {self.binary}", why=self._told("version"))
+            raise HelmFailed(f"cannot read the version of {self.binary}", why=self._cached_help("version"))
         return (int(match[1]), int(match[2]), int(match[3] or 0))
 
     def flags(self, command: str) -> dict[str, Flag]:
         """Every flag that `helm COMMAND` takes, by each of its spellings (`-f` and `--values`)."""
-        return parse_flags(self._told(command))
+        return parse_flags(self._cached_help(command))
 
-    def _told(self, command: str) -> str:
-        """What helm says of a command in its help (or its short version), kept on disk for as long as the binary is the same."""
+    def _cached_help(self, command: str) -> str:
+        """The help of a helm command (or the short version), cached on disk for as long as the binary is the same."""
         cache = self._cache_file()
         if self._help is None:
             self._help = _read_help(cache)
@@ -212,7 +212,7 @@ class Helm:
 
 @contextmanager
 def _started(args: Sequence[str]) -> Iterator[None]:
-    """Raises HelmFailed for a program that the system does not start."""
+    """Raises HelmFailed for a program that the system cannot start."""
     try:
         yield
     except OSError as error:
@@ -232,7 +232,7 @@ def _read_help(cache: Path) -> dict[str, str]:
         kept = json.loads(cache.read_text())
     except (OSError, ValueError, RecursionError):
         return {}
-    return kept if isinstance(kept, dict) and all(isinstance(text, str) for text in kept.values()) else {}
+    return kept if isinstance(kept, dict) and all(isinstance(text, str) and text for text in kept.values()) else {}
 
 
 def parse_flags(help_text: str) -> dict[str, Flag]:
@@ -286,5 +286,5 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     ]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
     return HelmFailed(
-        f"helm {args[0] if args else ''} failed", why=why or f"helm ended with status {status} and said nothing"
+        f"helm {args[0] if args else ''} failed", why=why or f"helm exited with status {status} and printed nothing"
     )

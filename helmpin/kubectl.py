@@ -30,7 +30,7 @@ PAGE = 5000
 
 
 class Objects(NamedTuple):
-    """Objects that were read, and kubectl's words, one line each, about what could not be."""
+    """Objects that were read, and kubectl's messages, one line each, about what could not be read."""
 
     items: list[dict[str, Any]]
     errors: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Resource(NamedTuple):
 
 
 class Kubectl:
-    """kubectl, pointed at the cluster and namespace that helm was told. Its runs are logged with helm's (`--debug`)."""
+    """kubectl, with the cluster and namespace that helm was given. Its runs are logged with helm's (`--debug`)."""
 
     def __init__(
         self, helm: Helm, *, context: str = "", namespace: str = "", environ: Mapping[str, str] = os.environ
@@ -67,7 +67,7 @@ class Kubectl:
         return shutil.which("kubectl") is not None
 
     def get(self, args: Sequence[str]) -> Objects:
-        """`kubectl get ARGS`: what it could read, and what it says of the rest. Raises HelmFailed when there is no kubectl."""
+        """`kubectl get ARGS`: what it could read, and its messages about the rest. Raises HelmFailed when there is no kubectl."""
         return self._get(["get", *args, f"--namespace={self.namespace}", "--output=json"])
 
     def get_these(self, objects: Sequence[dict[str, Any]], namespace: str) -> Objects:
@@ -85,7 +85,7 @@ class Kubectl:
         return Objects(items, errors if status else ())
 
     def items(self, args: Sequence[str]) -> list[dict[str, Any]]:
-        """As get(), for what is no use in part; `args` begins with `get`. Raises HelmFailed in kubectl's words."""
+        """As get(), all or nothing; `args` begins with `get`. Raises HelmFailed with kubectl's messages."""
         found = self.get(args[1:])
         if found.errors:
             why = "\n".join(found.errors)
@@ -101,8 +101,8 @@ class Kubectl:
             return {resource: self._pages(run, path) for resource, path, run in zip(wanted, paths, runs, strict=True)}
 
     def resources(self, versions: Iterable[str]) -> tuple[dict[tuple[str, str], Resource], dict[str, tuple[str, ...]]]:
-        """The resource of each (apiVersion, kind) of these versions (Kubernetes documentation, API discovery), and kubectl's words
-        by version about those of which the API server does not tell. A version that is not there has no kinds."""
+        """The resource of each (apiVersion, kind) of these versions (Kubernetes documentation, API discovery), and kubectl's
+        messages by version about those that could not be read. A version that does not exist has no kinds."""
         wanted = list(dict.fromkeys(versions))
         paths = [f"/api/{version}" if version == "v1" else f"/apis/{version}" for version in wanted]
         found: dict[tuple[str, str], Resource] = {}
@@ -144,7 +144,7 @@ class Kubectl:
 
     @contextmanager
     def _started(self, commands: Sequence[Sequence[str]], stdin: str | None = None) -> Iterator[list[_Run]]:
-        """Start commands, all at once; none outlives the block."""
+        """Start commands, all at once; those that still run at the end of the block are killed."""
         program = shutil.which("kubectl")
         if program is None:
             raise HelmFailed(
@@ -193,9 +193,9 @@ class _Run:
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
         """Wait; the exit status, standard output, and why it failed, if it did: a line for each thing."""
         status, out, err = self._process.ended()
-        words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
-        said = [_plain(line) for line in words if not _TALK.match(line)]
-        return status, out, tuple(said or [f"kubectl ended with status {status}"])
+        lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
+        reasons = [_plain(line) for line in lines if not _NO_REASON.match(line)]
+        return status, out, tuple(reasons or [f"kubectl exited with status {status}"])
 
     def stop(self) -> None:
         """End it if it still runs, and note its time."""
@@ -204,21 +204,19 @@ class _Run:
 
 
 def advice(why: str, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """What to do when the API server did not give something, by its words, or helm's or kubectl's. namespace: None for all."""
+    """What to do about a request that failed, by the message of the API server, helm or kubectl. namespace: None for all."""
     if "forbidden" in why.lower():
-        return f"kubectl auth can-i --list --namespace {namespace or 'NAME'} tells what this account may do"
+        return f"check what this account may do: kubectl auth can-i --list --namespace {namespace or 'NAME'}"
     files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else ["~/.kube/config"]
     if not any(Path(file).expanduser().exists() for file in files) and "KUBERNETES_SERVICE_HOST" not in environ:
         return f"there is no kubeconfig ({', '.join(files)}): set KUBECONFIG, or --kubeconfig"
     if re.search(r"context .* does not exist|locate context", why):
         return "kubectl config get-contexts lists the contexts"
-    return (
-        "kubectl cluster-info tells whether the API server answers, kubectl config current-context which one is asked"
-    )
+    return "check the connection with `kubectl cluster-info`, and the context with `kubectl config current-context`"
 
 
-_TALK = re.compile(r"Warning:|[IWE]\d{4} ")
-"""What is no reason on standard error: the API's warnings, and what client-go logs."""
+_NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")
+"""Lines on standard error that are not the reason of a failure: the API's warnings, and what client-go logs."""
 
 
 def _read(out: bytes) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PARENT_GONE = signal.SIGUSR1
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, PARENT_GONE)
 EVERY = 0.1
 """Seconds between two looks at the parent."""
-_GUARD = """\
+GUARD = """\
 trap '' HUP INT QUIT TERM
 cd /
 running=' '
@@ -151,7 +151,7 @@ def _start_guard() -> int:
     quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
     try:
         streams = [(os.POSIX_SPAWN_DUP2, there, 0), *quiet]
-        guard = os.posix_spawn("/bin/sh", ["sh", "-c", _GUARD, "helm-pin"], {"PATH": os.defpath}, file_actions=streams)
+        guard = os.posix_spawn("/bin/sh", ["sh", "-c", GUARD, "helm-pin"], {"PATH": os.defpath}, file_actions=streams)
     except OSError:
         os.close(here)
         return -1

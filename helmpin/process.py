@@ -52,9 +52,11 @@ class Process:
             stderr=subprocess.PIPE,
             env=environ,
         )
-        lifeline.hold(self._child.pid)
+        self.pid = self._child.pid
+        lifeline.hold(self.pid)
         self._held = True
         self._printed = b"", b""
+        self._failed: BaseException | None = None
         # no join(): when a signal interrupts it, Python takes the thread for ended (github.com/python/cpython/issues/90882)
         self._read = threading.Event()
         threading.Thread(target=self._communicate, args=(stdin,), daemon=True).start()
@@ -62,6 +64,8 @@ class Process:
     def _communicate(self, stdin: bytes | None) -> None:
         try:
             self._printed = self._child.communicate(stdin)
+        except BaseException as error:  # noqa: BLE001  raised in ended(): what was read in part must not pass for all
+            self._failed = error
         finally:
             self.seconds = time.perf_counter() - self._began
             self._read.set()
@@ -69,6 +73,8 @@ class Process:
     def ended(self) -> tuple[int, bytes, bytes]:
         """Wait; the exit status, and what it wrote on standard output and standard error."""
         self._read.wait()
+        if self._failed:
+            raise self._failed
         status = self._child.wait() or 0
         self._release()
         return status, *self._printed
@@ -87,4 +93,4 @@ class Process:
     def _release(self) -> None:
         if self._held:
             self._held = False
-            lifeline.release(self._child.pid)
+            lifeline.release(self.pid)

@@ -52,7 +52,19 @@ class TestTheFlagCache:
 
     @pytest.mark.parametrize(
         "content",
-        ["[]", "7", "null", '{"template": 7}', '{"template": {}}', '{"temp', "", "\x00", "[" * 100_000, '"x"'],
+        [
+            "[]",
+            "7",
+            "null",
+            '{"template": 7}',
+            '{"template": ""}',
+            '{"template": {}}',
+            '{"temp',
+            "",
+            "\x00",
+            "[" * 100_000,
+            '"x"',
+        ],
         ids=repr,
     )
     def test_a_broken_one_is_made_again(

@@ -115,7 +115,7 @@ def test_what_could_be_read_beside_what_could_not(record: Path) -> None:
 
 def test_a_failure_without_words(record: Path) -> None:
     (record / "status").write_text("7")
-    assert kubectl().get(["pods"]).errors == ("kubectl ended with status 7",)
+    assert kubectl().get(["pods"]).errors == ("kubectl exited with status 7",)
 
 
 def test_warnings_are_no_failure(record: Path) -> None:
@@ -123,7 +123,7 @@ def test_warnings_are_no_failure(record: Path) -> None:
     (record / "errors").write_text("Warning: v1 Endpoints is deprecated\nW1124 10:00:00.000000 1 loader.go:1] talk\n")
     assert kubectl().get(["pods"]).errors == ()
     (record / "status").write_text("1")
-    assert kubectl().get(["pods"]).errors == ("kubectl ended with status 1",)
+    assert kubectl().get(["pods"]).errors == ("kubectl exited with status 1",)
 
 
 def test_an_answer_that_is_none(record: Path) -> None:

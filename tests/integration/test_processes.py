@@ -1,0 +1,259 @@
+"""Who ends with whom, by real processes: what helm-pin reads from ends with it, what deploys does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from helmpin.lifeline import GUARD
+from helmpin.process import Process
+from tests.support.workstation import CHECKOUT
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs, and is more than a name in the table."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def eventually(what: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+@contextmanager
+def python(code: str, *options: str, **pipes: object) -> Iterator[subprocess.Popen[str]]:
+    """Python with helm-pin's modules, in a process group of its own."""
+    command = [sys.executable, *options, "-c", code]
+    with subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **pipes,
+    ) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+class TestProcess:
+    def test_reads_both_streams_whole(self) -> None:
+        code = "import sys; sys.stdout.write('o' * 3_000_000); sys.stderr.write('e' * 3_000_000); sys.exit(5)"
+        status, out, err = Process([sys.executable, "-c", code], os.environ).ended()
+        assert (status, len(out), len(err)) == (5, 3_000_000, 3_000_000)
+
+    def test_gives_standard_input(self) -> None:
+        assert Process(["cat"], os.environ, b"x" * 1_000_000).ended() == (0, b"x" * 1_000_000, b"")
+
+    def test_what_could_not_be_read_is_no_output(self) -> None:
+        class Unreadable(subprocess.Popen[bytes]):
+            def communicate(self, *_: object, **__: object) -> tuple[bytes, bytes]:
+                raise OSError("the pipe broke")
+
+        child = Unreadable(["true"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with pytest.raises(OSError, match="the pipe broke"):
+            Process(["true"], os.environ, started=child).ended()
+
+    @pytest.mark.parametrize("grace", [0, 0.2])
+    def test_is_ended_whatever_it_does(self, grace: float) -> None:
+        process = Process(["sh", "-c", "trap '' TERM; echo; while :; do sleep 0.1; done"], os.environ)
+        pid = process.pid
+        process.stop(grace)
+        assert not lives(pid)
+
+
+class TestWhenHelmPinIsKilled:
+    CODE = """
+import os, signal, subprocess, sys, time
+from helmpin.private import Folder, write
+from helmpin.process import Process
+started, ended = Process(["sleep", "100"], os.environ), Process(["true"], os.environ)
+ended.ended(); ended.stop()
+folder = Folder()
+write(folder.path / "secret", "s")
+print(started.pid, folder.path, flush=True)
+time.sleep(100)
+"""
+
+    def test_what_it_reads_from_ends_and_its_files_go(self) -> None:
+        with python(self.CODE) as process:
+            pid, folder = line(process).split(None, 1)
+            assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
+            assert stat.S_IMODE(Path(folder, "secret").stat().st_mode) == 0o600
+            process.kill()
+            eventually(lambda: not lives(int(pid)) and not Path(folder).exists())
+
+    @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+    def test_though_the_whole_group_got_another_signal_before(self, signum: signal.Signals) -> None:
+        ignore = "import signal\nfor s in (1, 2, 3, 15): signal.signal(s, lambda *_: None)\n"
+        ignore += "import subprocess; subprocess.Popen = type('P', (subprocess.Popen,), {})\n"
+        held = self.CODE.replace('"sleep", "100"', '"sh", "-c", "trap \'\' HUP INT QUIT TERM; exec sleep 100"')
+        with python(ignore + held) as process:
+            pid, folder = line(process).split(None, 1)
+            os.killpg(process.pid, signum)
+            time.sleep(0.2)
+            assert lives(int(pid))
+            process.kill()
+            eventually(lambda: not lives(int(pid)) and not Path(folder).exists())
+
+    def test_only_that(self, tmp_path: Path) -> None:
+        """By what the guard is told: programs that have ended may have given their number to others."""
+        folder = tmp_path / "it's a folder"
+        folder.mkdir()
+        sleepers = [subprocess.Popen(["sleep", "100"]) for _ in range(4)]
+        a, b, c, d = (sleeper.pid for sleeper in sleepers)
+        told = f"+{a}\n+{b}\n+{c}\n-{a}\n-{a}\n-{d}\n{folder}\n-{c}\n"
+        try:
+            subprocess.run(["sh", "-c", GUARD, "helm-pin"], input=told.encode(), check=True, timeout=10)
+            eventually(lambda: not lives(b))
+            assert [lives(pid) for pid in (a, c, d)] == [True, True, True]
+            assert not folder.exists()
+        finally:
+            for sleeper in sleepers:
+                sleeper.kill()
+                sleeper.wait()
+
+    def test_a_long_run_costs_the_guard_nothing(self) -> None:
+        """Ten thousand programs, and it is done as soon as it is told to be."""
+        told = "".join(f"+{pid}\n-{pid}\n-{pid}\n" for pid in range(100_000, 110_000)) + ".\n"
+        done = subprocess.run(["sh", "-c", GUARD, "helm-pin"], input=told.encode(), timeout=10, capture_output=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+class TestTheParent:
+    CODE = """
+import time
+from helmpin import lifeline
+lifeline.listen()
+try:
+    lifeline.watch_parent()
+    print("watching", flush=True)
+    time.sleep(100)
+except lifeline.Stopped as stopped:
+    print(stopped.why, stopped.status, flush=True)
+"""
+
+    def test_is_watched(self) -> None:
+        shell = 'exec 3>&1; "$0" -X parent=$$ -c "$1" >&3 & wait'
+        with subprocess.Popen(
+            ["sh", "-c", shell, sys.executable, self.CODE], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+        ) as parent:
+            assert line(parent) == "watching"
+            parent.kill()
+            assert line(parent) == "the helm that started helm-pin is gone 143"
+
+    def test_one_that_is_gone_from_the_start(self) -> None:
+        with python(self.CODE, "-X", "parent=1073741824") as process:
+            out, _ = process.communicate(timeout=10)
+            assert out.splitlines()[-1] == "the helm that started helm-pin is gone 143"
+
+    def test_none_is_named(self) -> None:
+        """helm-pin that was not started by bin/helm-pin."""
+        with python(self.CODE) as process:
+            assert line(process) == "watching"
+            time.sleep(0.5)
+            assert process.poll() is None
+
+
+class TestForeground:
+    """A program in helm-pin's place."""
+
+    CODE = """
+import os, sys
+from helmpin import foreground, lifeline
+lifeline.listen()
+ended = foreground.run(["sh", "-c", sys.argv[1]], os.environ, lambda text: print(text, file=sys.stderr, flush=True), "running")
+print(*ended, lifeline.left(), file=sys.stderr, flush=True)
+"""
+
+    def run(self, script: str, **pipes: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", self.CODE, script]
+        return subprocess.Popen(command, cwd=CHECKOUT, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload, no-any-return]
+
+    def test_its_output_is_ours(self) -> None:
+        process = self.run("echo out; echo err >&2; exit 3", stdout=-1, stderr=-1)
+        out, err = process.communicate(timeout=10)
+        assert (out, err) == ("out\n", "err\n3 0 False running\n")
+
+    def test_one_pipe_keeps_the_order(self) -> None:
+        script = "for i in 1 2 3 4 5 6 7 8 9; do echo $i; echo e$i >&2; done"
+        process = self.run(script, stdout=-1, stderr=subprocess.STDOUT)
+        lines = process.communicate(timeout=10)[0].split()
+        assert lines[:18] == [f"{e}{i}" for i in range(1, 10) for e in ("", "e")]
+
+    @pytest.mark.parametrize(
+        ("signum", "passed"),
+        [(signal.SIGINT, "INT"), (signal.SIGTERM, "TERM"), (signal.SIGHUP, "TERM"), (signal.SIGUSR1, "TERM")],
+    )
+    def test_a_signal_is_passed_on(self, signum: signal.Signals, passed: str) -> None:
+        """helm ends in order for SIGINT and SIGTERM alone, and whoever sends SIGHUP to helm-pin alone wants that."""
+        script = 'for s in INT TERM; do trap "echo got $s; exit 0" $s; done; echo ready; while :; do sleep 0.05; done'
+        process = self.run(script, stdout=-1, stderr=-1)
+        assert line(process) == "ready"
+        os.kill(process.pid, signum)
+        out, err = process.communicate(timeout=10)
+        assert out == f"got {passed}\n"
+        assert err.splitlines()[-1] == f"0 {int(signum)} False running"
+
+    def test_a_second_one_kills_it_when_it_has_had_its_time(self) -> None:
+        process = self.run("trap '' INT; echo ready; while :; do sleep 0.05; done", stdout=-1, stderr=-1)
+        assert line(process) == "ready"
+        began = time.monotonic()
+        for _ in "12":
+            os.kill(process.pid, signal.SIGINT)
+            time.sleep(0.1)
+        _, err = process.communicate(timeout=10)
+        assert err.splitlines()[-1] == f"{-signal.SIGKILL} {int(signal.SIGINT)} False running"
+        assert 1.9 < time.monotonic() - began < 8
+
+    def test_it_lives_on_when_we_are_killed(self, tmp_path: Path) -> None:
+        """And can still write, to us and to those that do not read any more."""
+        script = f"echo ready; sleep 1; echo more; echo more >&2; sleep 0.2; echo more && touch '{tmp_path}/done'"
+        process = self.run(script, stdout=-1, stderr=-1)
+        assert line(process) == "ready"
+        process.kill()
+        assert process.stdout and process.stderr
+        process.stderr.close()
+        assert line(process) == "more"
+        process.stdout.close()
+        process.wait()
+        eventually((tmp_path / "done").exists)
+
+    def test_it_lives_on_without_a_reader(self, tmp_path: Path) -> None:
+        process = self.run(
+            f"sleep 0.5; for i in 1 2 3; do echo $i; sleep 0.1; done; touch '{tmp_path}/done'", stdout=-1, stderr=-1
+        )
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read().splitlines()[-1] == "0 0 True running"
+        assert process.wait() == 0
+        assert (tmp_path / "done").exists()
+
+    def test_it_is_not_begun_when_we_were_stopped(self) -> None:
+        code = self.CODE.replace("lifeline.listen()", "lifeline.listen(); lifeline.watch_parent(); lifeline.accept(10)")
+        with python(code.replace("sys.argv[1]", "'echo begun'"), "-X", "parent=1073741824") as process:
+            out, err = process.communicate(timeout=10)
+        assert out == ""
+        assert process.returncode == 128 + signal.SIGTERM
+        assert "running" not in err
