@@ -20,7 +20,7 @@ from helmpin.render.diff import Comparison, Difference, Key
 
 MOST_ATTEMPTS = 5
 """Attempts with values. What they have not settled is left to the templates."""
-MOST_REPAIRS = 4
+MOST_REPAIRS = 5
 """Further attempts, each without the images that the one before could not pin."""
 
 
@@ -137,7 +137,7 @@ class Search:
 
     def next(self) -> Attempt | None:
         """What to try next; None when a result is there, or no more renders are worth it."""
-        if self.result is not None or self._repairs > MOST_REPAIRS:
+        if self.result is not None or self._repairs >= MOST_REPAIRS:
             return None
         self._resolve_conflicts()
         last = self._attempts + 1 >= MOST_ATTEMPTS

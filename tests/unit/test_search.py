@@ -1,13 +1,401 @@
-"""The search's small parts; the search itself is shown on tests/charts, with real helms."""
+"""What the search tries next, given what the renders showed. Nothing is rendered: comparisons are made up here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from helmpin.chart.setargs import Setting
-from helmpin.plan.search import _mentions_path, _read_by, pinned_form, scope_of
+from helmpin.chart.setargs import Setting, key
+from helmpin.image.reference import pinned_form
+from helmpin.plan.candidates import ValueIndex
+from helmpin.render.diff import Comparison, Difference, is_pin
+from helmpin.render.output import ImageUse
+from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Attempt, Facts, Search, scope_of
+from helmpin.plan.template_scan import TemplateScan
+from tests.support.renders import digest
 
-DIGEST = "sha256:" + "a" * 64
+A, B, C = map(digest, "abc")
+HEX = A.removeprefix("sha256:")
+POD = "app/templates/pod.yaml"
+
+
+def use(image: str, *, nth: int = 0, source: str = POD, policy: str = "") -> ImageUse:
+    path = ("spec", "containers", nth, "image")
+    return ImageUse(image, source, 0, 0, "Pod", "x", path, f"c{nth}", policy)
+
+
+def facts(each: ImageUse, at: str = A, *, literal: bool = False, in_template: bool = True) -> Facts:
+    return Facts(use=each, origin=each, digest=at, is_literal=literal, in_template=in_template)
+
+
+def search(some: Iterable[Facts], values: Mapping[str, Any], template: str = "") -> Search:
+    return Search(some, ValueIndex(values), lambda _: TemplateScan([template]))
+
+
+def shown(attempt: Attempt | None) -> dict[str, str]:
+    assert attempt is not None
+    return {key(setting.path): setting.value for setting in attempt.settings}
+
+
+def compared(
+    images: Mapping[ImageUse, str], wanted: Mapping[ImageUse, str], collateral: Iterable[Difference] = ()
+) -> Comparison:
+    """What compare() finds where the uses have these images."""
+    failing = frozenset(each.key for each, image in images.items() if not is_pin(each, image, wanted[each]))
+    return Comparison({each.key: image for each, image in images.items()}, failing, (), list(collateral))
+
+
+def difference(after: Any, source: str = POD, before: Any = "x") -> Difference:
+    return Difference((source, 0, 0, ("metadata", "labels", "l")), before, after)
+
+
+WEB = use("t/web:1")
+FORMS = {"image": {"repository": "t/web", "tag": "1", "digest": ""}}
+TAGGED = {"image": {"repository": "t/web", "tag": "1"}}
+
+
+def walk(found: Search, images: Iterable[str], each: ImageUse = WEB) -> list[dict[str, str]]:
+    """The settings of each attempt where the renders give these images, one after another."""
+    tried = []
+    for image in images:
+        attempt = found.next()
+        tried.append(shown(attempt))
+        assert attempt is not None
+        found.learn(attempt, compared({each: image}, {each: A}))
+    return tried
+
+
+# -- one image ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_right_ends_the_search() -> None:
+    found = search([facts(WEB)], TAGGED)
+    attempt = found.next()
+    assert shown(attempt) == {"image.tag": f"1@{A}"} and attempt is not None
+    found.learn(attempt, compared({WEB: f"t/web:1@{A}"}, {WEB: A}))
+    assert found.result is attempt and found.next() is None
+    assert attempt.strategies == {WEB.key: ("tag@digest", (Setting(("image", "tag"), f"1@{A}"),))}
+    assert not attempt.by_template and not attempt.failed
+
+
+def test_a_digest_in_the_wrong_form_is_tried_in_the_next() -> None:
+    found = search([facts(WEB)], FORMS)
+    assert walk(found, [f"t/web:1@{A[:7]}{A}", f"t/web:1@{A}"]) == [{"image.digest": A}, {"image.digest": HEX}]
+    assert found.result is not None
+
+
+def test_a_digest_that_came_out_nowhere_is_tried_in_no_other_form() -> None:
+    found = search([facts(WEB)], FORMS)
+    tried = walk(found, ["t/web:1", f"t/web:1@{A}"])
+    assert tried == [{"image.digest": A}, {"image.digest": A, "image.tag": ""}]
+
+
+def test_beside_the_tag_emptied_then_in_the_tag_then_in_the_template() -> None:
+    found = search([facts(WEB)], FORMS)
+    tried = walk(found, ["t/web:1", "t/web", "t/web:oops", f"t/web:1@{A}"])
+    assert tried[2:] == [{"image.tag": f"1@{A}"}, {}]
+    assert found.result is not None and found.result.by_template == {WEB.key}
+
+
+@pytest.mark.parametrize("image", ["t/web", "t/web:latest"])
+def test_a_tag_that_must_stay_is_set_where_it_stays(image: str) -> None:
+    """Where a digest would take `latest` away, Kubernetes would not pull always any more."""
+    each = use(image)
+    values = {"image": {"repository": "t/web", "tag": "" if image == "t/web" else "latest", "digest": ""}}
+    (first, *_) = walk(search([facts(each)], values), [f"t/web:latest@{A}"], each)
+    assert first != {"image.digest": A}
+    always = use(image, policy="Always")
+    (first, *_) = walk(search([facts(always)], values), [f"t/web@{A}"], always)
+    assert first == {"image.digest": A}
+
+
+def test_a_template_that_drops_the_tag_beside_a_digest_is_given_no_digest_alone() -> None:
+    each = use("t/web:latest")
+    found = search([facts(each)], {"image": {"repository": "t/web", "tag": "latest", "digest": ""}})
+    attempt = found.next()
+    while attempt is not None and found.result is None:
+        assert len(shown(attempt)) < 2
+        gives = f"t/web@{A}" if "image.digest" in shown(attempt) else "t/web:latest"
+        found.learn(attempt, compared({each: gives}, {each: A}))
+        attempt = found.next()
+        assert attempt is None or not ("image.digest" in shown(attempt) and gives == f"t/web@{A}")
+
+
+def test_what_no_value_reaches_is_pinned_in_the_template_at_once() -> None:
+    for made in (search([facts(WEB, literal=True)], TAGGED), search([facts(WEB)], {"other": "value"})):
+        attempt = made.next()
+        assert attempt is not None and attempt.by_template == {WEB.key} and attempt.settings == ()
+
+
+def test_what_stands_nowhere_fails_and_says_so() -> None:
+    attempt = search([facts(WEB, literal=True, in_template=False)], TAGGED).next()
+    assert attempt is not None and "no value reaches it" in attempt.failed[WEB.key]
+    assert not attempt.by_template
+
+
+def test_what_a_template_pins_wrongly_fails_with_what_it_gives() -> None:
+    found = search([facts(WEB, literal=True)], {})
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared({WEB: "t/web:1"}, {WEB: A}))
+    last = found.next()
+    assert last is not None and "'t/web:1'" in last.failed[WEB.key]
+    found.learn(last, compared({}, {}))
+    assert found.result is last
+
+
+def test_notes_say_what_was_tried_and_what_it_gave() -> None:
+    found = search([facts(WEB)], TAGGED)
+    walk(found, ["t/web:oops"])
+    attempt = found.next()
+    assert attempt is not None and attempt.notes[WEB.key] == ("tag@digest at image.tag: gives 't/web:oops'",)
+
+
+def test_what_sets_an_image_is_known_before_anything_is_tried() -> None:
+    assert search([facts(WEB)], FORMS).set_by == {"t/web:1": ("image.digest",)}
+    assert search([facts(WEB, literal=True)], FORMS).set_by == {"t/web:1": ()}
+
+
+# -- several images -----------------------------------------------------------------------------------------------------
+
+SIDE = use("t/side:2", nth=1)
+BOTH = {"image": {"repository": "t/web", "tag": "1"}, "side": {"repository": "t/side", "version": "2"}}
+RIGHT = {WEB: f"t/web:1@{A}", SIDE: f"t/side:2@{B}"}
+WANTED = {WEB: A, SIDE: B}
+
+
+def both() -> Search:
+    return search([facts(WEB), facts(SIDE, B)], BOTH)
+
+
+def test_an_effect_that_shows_a_digest_is_that_images() -> None:
+    found = both()
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared(RIGHT, WANTED, [difference(f"1@{A}")]))
+    after = found.next()
+    assert after is not None and shown(after) == {"side.version": f"2@{B}"} and after.by_template == {WEB.key}
+    assert "1@" in after.notes[WEB.key][0] and SIDE.key not in after.notes
+
+
+def test_an_effect_without_a_digest_is_not_that_of_a_proven_image() -> None:
+    found = search([facts(WEB), facts(SIDE, B)], {**BOTH, "side": {**BOTH["side"], "digest": ""}})
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared({**RIGHT, SIDE: f"t/side:2@sha256:{B}"}, WANTED))  # t/web is right and harmless
+    attempt = found.next()
+    assert shown(attempt) == {"image.tag": f"1@{A}", "side.digest": B[7:]} and attempt is not None
+    found.learn(attempt, compared(RIGHT, WANTED, [difference("cut")]))
+    assert shown(found.next()) == {"image.tag": f"1@{A}", "side.version": f"2@{B}"}
+
+
+def test_an_effect_without_a_digest_is_that_of_the_chart_where_it_stands() -> None:
+    db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
+    found = search([facts(WEB), facts(db, B)], {**TAGGED, "db": {"image": {"repository": "t/db", "tag": "1"}}})
+    attempt = found.next()
+    assert attempt is not None and len(attempt.settings) == 2
+    right = {WEB: f"t/web:1@{A}", db: f"t/db:1@{B}"}
+    found.learn(attempt, compared(right, {WEB: A, db: B}, [difference("cut", source=db.source)]))
+    assert shown(found.next()) == {"image.tag": f"1@{A}"}
+
+
+def test_one_digest_under_two_names_is_told_by_the_name() -> None:
+    short, long = use("t/web:1.4"), use("t/web:1.4.2", nth=1)
+    values = {
+        "a": {"image": {"repository": "t/web", "tag": "1.4"}},
+        "b": {"image": {"repository": "t/web", "tag": "1.4.2"}},
+    }
+    found = search([facts(short), facts(long)], values)
+    attempt = found.next()
+    assert attempt is not None
+    right = {short: f"t/web:1.4@{A}", long: f"t/web:1.4.2@{A}"}
+    found.learn(attempt, compared(right, {short: A, long: A}, [difference(f"t/web:1.4@{A}")]))
+    after = found.next()
+    assert after is not None and after.by_template == {short.key} and shown(after) == {"b.image.tag": f"1.4.2@{A}"}
+
+
+def test_values_that_are_right_for_some_uses_leave_the_others_to_their_templates() -> None:
+    other = use("t/web:1", nth=1)
+    found = search([facts(WEB), facts(other)], TAGGED)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared({WEB: f"t/web:1@{A}", other: "t/web:1"}, {WEB: A, other: A}))
+    after = found.next()
+    assert after is not None and after.by_template == {other.key}
+    assert after.strategies.keys() == {WEB.key} and shown(after) == {"image.tag": f"1@{A}"}
+
+
+def test_a_template_pin_that_changes_something_else_fails_its_image_alone() -> None:
+    found = search([facts(WEB, literal=True), facts(SIDE, B)], BOTH)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared(RIGHT, WANTED, [difference(f"t/web:1@{A}")]))
+    after = found.next()
+    assert after is not None and after.failed.keys() == {WEB.key}
+    assert "changes something else" in after.failed[WEB.key]
+    found.learn(after, compared({SIDE: RIGHT[SIDE]}, WANTED))
+    assert found.result is after and found.result.strategies.keys() == {SIDE.key}
+
+
+def test_values_that_reach_what_the_template_pins_give_way() -> None:
+    """t/web is written by its template, which takes the tag of t/side's values."""
+    found = search([facts(WEB, literal=True), facts(SIDE, B)], BOTH)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared({**RIGHT, WEB: f"t/web:2@{B}"}, WANTED))
+    after = found.next()
+    assert after is not None and after.by_template == {WEB.key, SIDE.key} and not after.failed
+
+
+# -- one value for two images -------------------------------------------------------------------------------------------
+
+
+def test_the_image_whose_name_stands_beside_a_tag_gets_it() -> None:
+    values = {"image": {"repository": "t/web", "tag": "1"}, "x": "y"}
+    other = use("t/other:1", nth=1)
+    attempt = search([facts(WEB), facts(other, B)], values).next()
+    assert attempt is not None and shown(attempt) == {"image.tag": f"1@{A}"}
+    assert attempt.by_template == {other.key}
+    assert "feeds another image" in attempt.notes[other.key][0]
+
+
+def test_a_tag_that_names_neither_is_neithers() -> None:
+    other = use("t/other:1", nth=1)
+    attempt = search([facts(WEB), facts(other, B)], {"version": {"tag": "1"}}).next()
+    assert attempt is not None and attempt.settings == () and attempt.by_template == {WEB.key, other.key}
+
+
+def test_two_digests_of_one_image_are_no_values() -> None:
+    """A Job keeps its digest; where it is pinned by its template, the value is left to the others."""
+    job = use("t/web:1", source="app/templates/job.yaml")
+    attempt = search([facts(WEB), facts(job, B, literal=True)], TAGGED).next()
+    assert attempt is not None and shown(attempt) == {"image.tag": f"1@{A}"} and attempt.by_template == {job.key}
+    attempt = search([facts(WEB), facts(job, B)], TAGGED).next()
+    assert attempt is not None and attempt.settings == () and attempt.by_template == {WEB.key, job.key}
+
+
+# -- charts that refuse -------------------------------------------------------------------------------------------------
+
+SCHEMA = "values don't meet the specifications of the schema(s) in the following chart(s):\napp:\n- {}\n"
+TEMPLATE = 'template: app/templates/pod.yaml:8:19: executing "app/templates/pod.yaml" at <semverCompare ">=1.2" {}>: error calling'
+
+
+def blamed(
+    why: str, values: Mapping[str, Any] = BOTH, *, of: Iterable[Facts] = (facts(WEB), facts(SIDE, B))
+) -> set[str]:
+    """The images whose values are dropped when helm says this."""
+    found = search(of, values)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, why)
+    after = found.next()
+    assert after is not None
+    return {image for image, each in (("web", WEB), ("side", SIDE)) if each.key not in after.strategies}
+
+
+@pytest.mark.parametrize(
+    ("line", "images"),
+    [
+        ("image.tag: Does not match pattern '^[0-9.]+$'", {"web"}),
+        ("at '/image/tag': 'x' does not match pattern", {"web"}),
+        ("at '/side/version': 'x' does not match pattern", {"side"}),
+        ("side.version: Does not match pattern '^[0-9.]+$'", {"side"}),
+        ("at '/side': additional properties 'version' not allowed", {"side"}),
+        ("at '': additional properties 'tag' not allowed", {"web"}),
+        ("(root): Additional property other is not allowed", {"web", "side"}),
+        ("at '/other/tag': does not match pattern", {"web", "side"}),
+        ("other.tag: Does not match pattern", {"web", "side"}),
+        ("at '/side': validation failed\n  - at '/image/tag': does not match", {"web"}),
+    ],
+)
+def test_what_a_schema_names_is_to_blame_or_else_all_are(line: str, images: set[str]) -> None:
+    assert blamed(SCHEMA.format(line)) == images
+
+
+@pytest.mark.parametrize(
+    ("read", "images"),
+    [
+        (".Values.image.tag", {"web"}),
+        ("$.Values.image.tag", {"web"}),
+        (".Values.side.version", {"side"}),
+        (".Values.image.tags", {"web", "side"}),
+        (".Values.image.tag.suffix", {"web", "side"}),
+        ("(.tag)", {"web", "side"}),
+    ],
+)
+def test_what_a_template_error_shows_is_to_blame(read: str, images: set[str]) -> None:
+    assert blamed(TEMPLATE.format(read)) == images
+
+
+def test_a_subcharts_error_is_that_of_its_own_values() -> None:
+    db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
+    values = {**TAGGED, "db": {"image": {"repository": "t/db", "tag": "1"}}}
+    why = TEMPLATE.replace("app/templates", "app/charts/db/templates")
+    for read, left in ((".Values.image.tag", {"image.tag"}), ("(.tag)", {"image.tag"})):
+        found = search([facts(WEB), facts(db, B)], values)
+        attempt = found.next()
+        assert attempt is not None
+        found.learn(attempt, why.format(read))
+        assert set(shown(found.next())) == left or read == ".Values.image.tag"
+
+
+def test_a_global_is_read_by_its_own_path() -> None:
+    db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
+    values = {**TAGGED, "global": {"db": {"image": {"repository": "t/db", "tag": "1"}}}}
+    found = search([facts(WEB), facts(db, B)], values)
+    attempt = found.next()
+    assert attempt is not None and len(attempt.settings) == 2
+    found.learn(attempt, TEMPLATE.format(".Values.global.db.image.tag"))
+    assert shown(found.next()) == {"image.tag": f"1@{A}"}
+
+
+def test_a_chart_that_refuses_a_pinned_template_fails_that_templates_images() -> None:
+    other = use("t/other:1", source="app/templates/other.yaml")
+    found = search([facts(WEB, literal=True), facts(other, B, literal=True)], {})
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, f"error in {POD}: it is too long")
+    after = found.next()
+    assert after is not None and after.failed.keys() == {WEB.key} and after.by_template == {other.key}
+    found.learn(after, "an error that names nothing")
+    last = found.next()
+    assert last is not None and last.failed.keys() == {WEB.key, other.key}
+
+
+# -- how long it takes --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_settled_by_then_is_left_to_the_template() -> None:
+    values = {f"v{i}": {"image": {"repository": "t/web", "tag": "", "digest": "", "sha": ""}} for i in range(3)}
+    found = search([facts(WEB)], values)
+    for _ in range(MOST_ATTEMPTS - 1):
+        attempt = found.next()
+        assert attempt is not None and attempt.settings
+        found.learn(attempt, compared({WEB: f"{A[7:]}wrong"}, {WEB: A}))
+    attempt = found.next()
+    assert attempt is not None and not attempt.settings and attempt.by_template == {WEB.key}
+    assert "no more renders" in attempt.notes[WEB.key][-1]
+
+
+def test_what_is_proven_stays_in_the_last_attempt() -> None:
+    found = both()
+    for _ in range(MOST_ATTEMPTS - 1):
+        attempt = found.next()
+        assert attempt is not None
+        found.learn(attempt, compared({**RIGHT, SIDE: "no"}, WANTED, [difference("cut")]))
+    assert found.next() is not None
+
+
+def test_without_a_result_everything_has_failed() -> None:
+    found = both()
+    while (attempt := found.next()) is not None:
+        found.learn(attempt, "no chart at all")
+    last = found.unsettled()
+    assert last.failed.keys() == {WEB.key, SIDE.key} and not last.settings and not last.by_template
 
 
 @pytest.mark.parametrize(
@@ -24,45 +412,109 @@ def test_scope_of(source: str, scope: tuple[str, ...]) -> None:
     assert scope_of(source) == scope
 
 
-@pytest.mark.parametrize("image", ["web", "web:1", "localhost:5000/web", "localhost:5000/web:1"])
-def test_pinned_form(image: str) -> None:
-    assert pinned_form(image, DIGEST) == f"{image}@{DIGEST}"
+# -- whatever a chart does ----------------------------------------------------------------------------------------------
+
+EFFECTS = st.sampled_from(["right", "right", "right", "without tag", "wrong", "ignored", "label", "cut", "refused"])
+"""What setting a value does: to the image that reads it, and elsewhere."""
+TEMPLATES = st.sampled_from(["right", "right", "right", "wrong", "label", "refused", "nowhere", "literal"])
+"""What pinning the template does."""
+GOOD = use("t/good:1", source="app/templates/good.yaml")
 
 
-SCHEMA = "values don't meet the specifications of the schema(s) in the following chart(s):\napp:\n- {}\n"
+class ToyChart:
+    """A chart as a function from what is set to what is rendered: each image has two maps of values."""
+
+    def __init__(self, effects: list[tuple[str, str, str]], *, with_good: bool) -> None:
+        self.uses = [use(f"t/app{i}:1", source=f"app/templates/{i}.yaml") for i in range(len(effects))] + [
+            GOOD
+        ] * with_good
+        effects = effects + [("right", "right", "right")] * with_good
+        self.digests = {each: digest("0123456789abcdef"[i]) for i, each in enumerate(self.uses)}
+        self.values: dict[str, Any] = {}
+        self.does: dict[str, str] = {}
+        self.reads: dict[str, ImageUse] = {}
+        self.template = {each: of_template for each, (_, _, of_template) in zip(self.uses, effects, strict=True)}
+        for i, (each, (of_digest, of_tag, _)) in enumerate(zip(self.uses, effects, strict=True)):
+            name = each.image.partition(":")[0]
+            self.values[f"v{i}"] = {"image": {"repository": name, "tag": "1", "digest": ""}}
+            self.does |= {f"v{i}.image.digest": of_digest, f"v{i}.image.tag": of_tag}
+            self.reads |= {f"v{i}.image.digest": each, f"v{i}.image.tag": each}
+
+    def search(self) -> Search:
+        return search(
+            [
+                facts(
+                    each,
+                    self.digests[each],
+                    literal=(t := self.template[each]) == "literal",
+                    in_template=t != "nowhere",
+                )
+                for each in self.uses
+            ],
+            self.values,
+        )
+
+    def render(self, attempt: Attempt) -> Comparison | str:
+        images = {each: each.image for each in self.uses if each.key not in attempt.failed}
+        effects: list[Difference] = []
+        done = [(key(s.path), self.does[key(s.path)], self.reads[key(s.path)]) for s in attempt.settings if s.value]
+        done += [("", self.template[each], each) for each in self.uses if each.key in attempt.by_template]
+        for path, effect, each in done:
+            at = self.digests[each]
+            if effect == "refused":
+                return f"error in {each.source} at <{path and '.Values.' + path}>: no"
+            if effect == "label":
+                effects.append(difference(f"1@{at}", source=each.source))
+            if effect == "cut":
+                effects.append(difference("cut", source=each.source))
+            if effect != "ignored":
+                name = each.image.partition(":")[0]
+                pinned = {"wrong": f"x@{at}", "without tag": f"{name}@{at}"}.get(effect, pinned_form(each.image, at))
+                images[each] = pinned
+        return compared(
+            {each: image for each, image in images.items() if each.key not in attempt.failed}, self.digests, effects
+        )
 
 
-@pytest.mark.parametrize(
-    ("line", "named"),
-    [
-        ("image.tag: Does not match pattern '^[0-9.]+$'", True),
-        ("at '/image/tag': 'x' does not match pattern", True),
-        ("at '/image': additional properties 'tag' not allowed", True),
-        ("image: Additional property tag is not allowed", True),
-        ("at '/other/tag': does not match pattern", False),
-        ("other.tag: Does not match pattern", False),
-    ],
-)
-def test_what_a_schema_names(line: str, named: bool) -> None:
-    assert _mentions_path(SCHEMA.format(line), Setting(("image", "tag"), "x")) is named
+CHARTS = st.lists(st.tuples(EFFECTS, EFFECTS, TEMPLATES), min_size=1, max_size=5)
 
 
-TEMPLATE = 'template: app/templates/pod.yaml:8:19: executing "app/templates/pod.yaml" at <semverCompare ">=1.2" {}>: error calling'
+def run(chart: ToyChart) -> tuple[Search, int]:
+    found, renders = chart.search(), 0
+    while (attempt := found.next()) is not None:
+        renders += 1
+        found.learn(attempt, chart.render(attempt))
+    return found, renders
 
 
-@pytest.mark.parametrize(
-    ("read", "path", "scope", "named"),
-    [
-        (".Values.image.tag", ("image", "tag"), (), True),
-        ("$.Values.image.tag", ("image", "tag"), (), True),
-        (".Values.image.tag", ("db", "image", "tag"), ("db",), True),
-        (".Values.image.tag", ("db", "image", "tag"), (), False),
-        (".Values.global.tag", ("global", "tag"), ("db",), True),
-        (".Values.image.tags", ("image", "tag"), (), False),
-        (".Values.image.tag.suffix", ("image", "tag"), (), False),
-        (".Values.other.tag", ("image", "tag"), (), False),
-        ("(.tag)", ("image", "tag"), (), False),
-    ],
-)
-def test_what_a_template_error_shows(read: str, path: tuple[str, ...], scope: tuple[str, ...], named: bool) -> None:
-    assert _read_by(TEMPLATE.format(read), Setting(path, "x"), scope) is named
+@given(CHARTS)
+@example([("right", "right", "wrong"), *[("right", "right", "refused")] * 2, ("wrong", "right", "refused")])
+def test_the_search_ends_and_every_use_is_pinned_once_or_has_failed(effects: list[tuple[str, str, str]]) -> None:
+    chart = ToyChart(effects, with_good=False)
+    found, renders = run(chart)
+    assert renders <= MOST_ATTEMPTS + MOST_REPAIRS
+    last = found.result or found.unsettled()
+    for each in chart.uses:
+        assert [each.key in where for where in (last.strategies, last.by_template, last.failed)].count(True) == 1
+    if found.result:
+        seen = chart.render(found.result)
+        assert isinstance(seen, Comparison) and not seen.failing and not seen.collateral
+
+
+@given(CHARTS)
+def test_an_image_that_harms_nobody_is_pinned_whatever_the_others_do(effects: list[tuple[str, str, str]]) -> None:
+    found, _ = run(ToyChart(effects, with_good=True))
+    assert found.result is not None
+    assert GOOD.key not in found.result.failed
+
+
+@given(CHARTS)
+def test_a_use_fails_only_where_neither_its_values_nor_its_template_would_do(
+    effects: list[tuple[str, str, str]],
+) -> None:
+    chart = ToyChart(effects, with_good=False)
+    found, _ = run(chart)
+    failed = (found.result or found.unsettled()).failed
+    for each in chart.uses:
+        if chart.template[each] in ("right", "literal"):
+            assert each.key not in failed or found.result is None
