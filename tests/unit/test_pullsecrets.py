@@ -8,8 +8,8 @@ import pytest
 
 from helmpin.cluster import pull_secrets as pullsecrets
 from helmpin.errors import UsageError
-from helmpin.registry.types import RegistrySettings
 from helmpin.image.manifest import read
+from helmpin.registry.types import RegistrySettings
 
 RENDER = """\
 ---

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from helmpin.chart.setargs import Setting, key
 from helmpin.image.reference import pinned_form
 from helmpin.plan.candidates import ValueIndex
-from helmpin.render.diff import Comparison, Difference, is_pin
-from helmpin.render.output import ImageUse
 from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Attempt, Facts, Search, scope_of
 from helmpin.plan.template_scan import TemplateScan
+from helmpin.render.diff import Comparison, Difference, is_pin
+from helmpin.render.output import ImageUse
 from tests.support.renders import digest
 
 A, B, C = map(digest, "abc")
