@@ -181,6 +181,8 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
     if previous is None or previous.installs_anew or flag == "--reset-values" or (given and not flag):
         return _Reuse(flag), False
     implied = not flag
+    if flag != "--reuse-values" and not config_without_digests(previous):
+        return _Reuse("--reset-values"), False  # nothing but digests of ours, which are found anew
     if not previous.undo:
         return _Reuse(flag, implied=implied), bool(previous.config) or flag == "--reuse-values"
     defaults = ""
