@@ -85,7 +85,7 @@ class PreviousReading:
         text = _decoded(record)
         where = f"release {self._release}, revision {revision}"
         records = [parse(text, where)] if text else self._earlier_records(revision) if _holds_digest(values) else []
-        undo = {entry.path: entry for record in records for entry in record.undo if _is_ours(entry, record, values)}
+        undo = {entry.path: entry for record in records for entry in record.undo if is_there(entry, record, values)}
         return Previous(last, revision, status, values, tuple(undo.values()))
 
     def _last_deployed(self) -> int | None:
@@ -123,14 +123,14 @@ def _holds_digest(node: Any) -> bool:
     )
 
 
-def _is_ours(entry: Undo, record: DigestSet, values: Mapping[str, Any]) -> bool:
-    """Whether what helm-pin put at a path is still there."""
+def is_there(entry: Undo, record: DigestSet, values: Mapping[str, Any]) -> bool:
+    """Whether what helm-pin put at a path is still in the values."""
     held = get(values, entry.path)
-    if isinstance(entry.was, (list, dict)):  # version 0.1.0 recorded lists whole
-        return isinstance(held, (list, dict))
     if held == "":
         return bool(entry.was)  # a tag that was emptied for its digest
-    return isinstance(held, str) and any(image.digest.partition(":")[2] in held for image in record.images)
+    # version 0.1.0 recorded lists whole
+    text = held if isinstance(held, str) else json.dumps(held) if isinstance(entry.was, (list, dict)) else ""
+    return any(image.digest.partition(":")[2] in text for image in record.images)
 
 
 def get(node: Any, path: Iterable[str | int]) -> Any:
@@ -161,7 +161,6 @@ def restoring(
     tree: dict[str, Any] = {}
     for entry in undo:
         node: Any = tree
-        old: Any = previous.config
         new: Any = values
         for i, part in enumerate(entry.path):
             if not isinstance(new, dict) or part not in new:
@@ -170,7 +169,7 @@ def restoring(
             if i + 1 == len(entry.path) or isinstance(new[part], list) or not isinstance(new[part], dict):
                 node[part] = new[part]
                 break
-            node, old, new = node.setdefault(part, {}), old[part], new[part]
+            node, new = node.setdefault(part, {}), new[part]
     return tree
 
 
@@ -236,7 +235,8 @@ def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str
 def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
     """Put back at a path what stood there; with keep=False, or where nothing stood, remove it with the maps that helm-pin made."""
     path = entry.path
-    if not keep and (inside := next((i for i, part in enumerate(path) if isinstance(part, int)), 0)):
+    inside = next((i for i, part in enumerate(path) if isinstance(part, int)), 0)
+    if not keep and entry.kept < inside:
         path = path[:inside]  # a list of the chart, which was given whole
     trail: list[Any] = [tree]
     for part in path[:-1]:

@@ -1,0 +1,290 @@
+"""Reused values without helm-pin's digests; that real helms put them together as here is shown in tests/properties."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helmpin.pin.digestset import DigestSet, Image, Undo
+from helmpin.pin.reused_values import (
+    Previous,
+    coalesced,
+    config_without_digests,
+    get,
+    is_there,
+    nulls_a_digest,
+    restoring,
+    without_digests,
+)
+from tests.support.renders import digest
+
+A, B = digest("a"), digest("b")
+Path = tuple[str | int, ...]
+
+
+def previous(config: Mapping[str, Any], *undo: Undo, status: str = "deployed") -> Previous:
+    return Previous(3, 3, status, config, undo)
+
+
+def reused(before: Previous, given: Mapping[str, Any] | None = None, renewed: Iterable[Path] = ()) -> dict[str, Any]:
+    """The values that the next revision keeps: helm merges what is given into the restored ones, and both over the reused."""
+    merged = merge(restoring(before, given or {}, renewed), given or {})
+    return coalesced(merged, before.config)
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Values files, one after another (pkg/cli/values, MergeMaps)."""
+    out = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merge(out[key], value) if both else value
+    return out
+
+
+# -- one digest ---------------------------------------------------------------------------------------------------------
+
+TAG = Undo(("image", "tag"), "1", True, 1)
+"""The user gave `image.tag=1`."""
+DEFAULT = Undo(("image", "tag"), "1", False, 0)
+"""The chart's default was `image.tag: 1`, and the user's values had no `image`."""
+
+
+def test_what_the_user_had_given_comes_back() -> None:
+    before = previous({"image": {"tag": f"1@{A}", "x": "y"}, "other": 1}, TAG)
+    assert restoring(before, {}) == {"image": {"tag": "1"}}
+    assert reused(before) == {"image": {"tag": "1", "x": "y"}, "other": 1}
+
+
+def test_where_nothing_was_given_nothing_stays_and_no_map_that_was_made() -> None:
+    before = previous({"image": {"tag": f"1@{A}"}, "other": 1}, DEFAULT)
+    assert restoring(before, {}) == {"image": None}
+    assert reused(before) == {"other": 1}
+
+
+@pytest.mark.parametrize(
+    ("kept", "config", "after"),
+    [
+        (0, {"a": {"b": {"tag": A}}}, {}),
+        (1, {"a": {"b": {"tag": A}}}, {"a": {}}),
+        (2, {"a": {"b": {"tag": A}}}, {"a": {"b": {}}}),
+        (0, {"a": {"b": {"tag": A}, "x": 1}}, {"a": {"x": 1}}),
+        (0, {"a": {"b": {"tag": A, "x": 1}}}, {"a": {"b": {"x": 1}}}),
+        (0, {"a": {"b": {"tag": A, "x": None}}}, {"a": {"b": {"x": None}}}),
+    ],
+)
+def test_maps_of_the_users_own_stay_though_they_are_empty(
+    kept: int, config: dict[str, Any], after: dict[str, Any]
+) -> None:
+    assert reused(previous(config, Undo(("a", "b", "tag"), None, False, kept))) == after
+
+
+def test_what_is_set_anew_is_left_for_it() -> None:
+    before = previous({"image": {"tag": f"1@{A}"}}, TAG)
+    assert restoring(before, {}, [TAG.path]) == {}
+
+
+def test_there_is_room_for_what_is_set_anew_and_what_is_given() -> None:
+    """helm sets no value below a null."""
+    before = previous({"image": {"tag": f"1@{A}"}}, DEFAULT)
+    assert restoring(before, {}, [("image", "digest")]) == {"image": {"tag": None}}
+    assert restoring(before, {"image": {"pullPolicy": "Always"}}) == {"image": {"tag": None}}
+    assert reused(before, {"image": {"pullPolicy": "Always"}}) == {"image": {"pullPolicy": "Always"}}
+
+
+def test_a_digest_key_and_the_tag_that_was_emptied_for_it() -> None:
+    config = {"image": {"tag": "", "digest": A}}
+    before = previous(config, TAG, Undo(("image", "digest"), None, False, 1))
+    assert reused(before) == {"image": {"tag": "1"}}
+
+
+@pytest.mark.parametrize("was", ["1", 1, 1.5, True, "", "null", "é\u2028"])
+def test_whatever_scalar_stood_there(was: Any) -> None:
+    before = previous({"a": {"tag": f"1@{A}"}}, Undo(("a", "tag"), was, True, 1))
+    assert reused(before) == {"a": {"tag": was}}
+
+
+# -- lists --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_of_the_users_own_comes_back_whole() -> None:
+    config = {"pods": [{"image": f"a:1@{A}", "env": ["x"]}, {"image": "b:1"}]}
+    before = previous(config, Undo(("pods", 0, "image"), "a:1", True, 2))
+    assert reused(before) == {"pods": [{"image": "a:1", "env": ["x"]}, {"image": "b:1"}]}
+    assert config["pods"][0]["image"] == f"a:1@{A}", "what was read was changed"
+
+
+def test_a_key_that_was_added_to_an_element_of_the_users_list_goes_and_the_list_stays() -> None:
+    config = {"pods": [{"repository": "a", "digest": A}]}
+    before = previous(config, Undo(("pods", 0, "digest"), None, False, 2))
+    assert reused(before) == {"pods": [{"repository": "a"}]}
+
+
+def test_a_list_of_the_charts_that_was_given_whole_goes() -> None:
+    config = {"pods": [{"image": f"a:1@{A}"}], "x": 1}
+    assert reused(previous(config, Undo(("pods", 0, "image"), "a:1", False, 0))) == {"x": 1}
+
+
+def test_a_list_in_a_list() -> None:
+    config = {"pods": [[{"image": f"a:1@{A}"}], "x"]}
+    assert reused(previous(config, Undo(("pods", 0, 0, "image"), "a:1", True, 3))) == {
+        "pods": [[{"image": "a:1"}], "x"]
+    }
+
+
+# -- records of version 0.1.0, with lists recorded whole -------------------------------------------------------------------
+
+OLD = [{"image": "a:1"}]
+
+
+@pytest.mark.parametrize(("supplied", "after"), [(True, {"pods": OLD, "x": 1}), (False, {"x": 1})])
+def test_a_list_that_was_recorded_whole(supplied: bool, after: dict[str, Any]) -> None:
+    config = {"pods": [{"image": f"a:1@{A}"}], "x": 1}
+    assert reused(previous(config, Undo(("pods",), OLD, supplied))) == after
+
+
+def record(*digests: str) -> DigestSet:
+    images = tuple(Image(f"docker.io/library/x{i}:1", f"x{i}:1", at, "", "values") for i, at in enumerate(digests))
+    return DigestSet("helm-pin 0.1.0", "", images)
+
+
+@pytest.mark.parametrize(
+    ("entry", "held", "there"),
+    [
+        (TAG, f"1@{A}", True),
+        (TAG, A, True),
+        (TAG, A[7:], True),
+        (TAG, f"1@{B}", False),
+        (TAG, "1", False),
+        (TAG, None, False),
+        (TAG, 1, False),
+        (TAG, ["x", A], False),
+        (TAG, "", True),
+        (Undo(("image", "tag"), None, False, 1), "", False),
+        (Undo(("image", "tag"), "", False, 1), "", False),
+        (Undo(("image", "tag"), OLD, True), [{"image": f"a:1@{A}"}], True),
+        (Undo(("image", "tag"), OLD, True), [{"image": "a:2"}], False),
+        (Undo(("image", "tag"), OLD, True), [], False),
+        (Undo(("image", "tag"), OLD, True), f"a:1@{A}", True),
+    ],
+)
+def test_what_somebody_has_replaced_since_is_left_alone(entry: Undo, held: Any, there: bool) -> None:
+    assert is_there(entry, record(A), {"image": {"tag": held}}) is there
+
+
+def test_what_is_not_there_is_not_there() -> None:
+    assert not is_there(TAG, record(A), {})
+    assert not is_there(TAG, record(A), {"image": "text"})
+    assert not is_there(TAG, record(), {"image": {"tag": A}})
+
+
+# -- computed values ----------------------------------------------------------------------------------------------------
+
+
+def test_computed_values_have_the_defaults_again() -> None:
+    values = {"image": {"tag": f"1@{A}", "digest": A}, "pods": [{"image": f"a:1@{A}"}]}
+    entries = [DEFAULT, Undo(("image", "digest"), None, False, 0), Undo(("pods", 0, "image"), "a:1", False, 0)]
+    assert without_digests(values, entries) == {"image": {"tag": "1"}, "pods": [{"image": "a:1"}]}
+    assert values["image"]["digest"] == A, "what was read was changed"
+
+
+def test_what_is_not_there_any_more_is_passed() -> None:
+    entries = [Undo(("image", "tag"), "1", False), Undo(("pods", 0, "image"), "1", False), Undo(("gone",), None, False)]
+    assert without_digests({"image": "text", "pods": None}, entries) == {"image": "text", "pods": None}
+
+
+# -- nulls --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "nulls"),
+    [
+        ({"image": {"tag": A}}, {"image": {"tag": None}}, True),
+        ({"image": {"tag": A}}, {"image": None}, True),
+        ({"image": {"tag": A}}, {"image": {"other": None}}, False),
+        ({"image": {"tag": A}}, {"image": {"tag": "2"}}, False),
+        ({"image": {"tag": A, "x": 1}}, {"image": None}, False),
+        ({"image": {"tag": A}}, {}, False),
+    ],
+)
+def test_a_null_over_what_only_helm_pin_put_there(config: dict[str, Any], given: dict[str, Any], nulls: bool) -> None:
+    assert nulls_a_digest(previous(config, DEFAULT), given) is nulls
+
+
+# -- whatever the values are --------------------------------------------------------------------------------------------
+
+KEYS = st.sampled_from(["a", "b", "c"])
+SCALARS = st.sampled_from(["1", "x", "", 1, True, 1.5])
+CONFIGS = st.dictionaries(
+    KEYS,
+    st.recursive(
+        SCALARS | st.none(),
+        lambda below: (
+            st.dictionaries(KEYS, below, max_size=3)
+            | st.lists(st.dictionaries(KEYS, SCALARS, max_size=2), min_size=1, max_size=2)
+        ),
+        max_leaves=8,
+    ),
+    max_size=3,
+)
+"""The user's values."""
+
+
+def paths_to_set(node: Any, path: Path = ()) -> list[Path]:
+    """Where helm-pin may set something in these values: at scalars, at keys that are not there, and in new maps."""
+    if isinstance(node, dict):
+        found = [p for key, child in node.items() for p in paths_to_set(child, (*path, key))]
+        return [*found, *((*path, key) for key in ("new", "n") if key not in node), (*path, "made", "map", "tag")]
+    if isinstance(node, list):
+        return [p for i, child in enumerate(node) for p in paths_to_set(child, (*path, i))]
+    return [] if node is None else [path]
+
+
+def pinned(config: Mapping[str, Any], paths: Iterable[Path]) -> tuple[dict[str, Any], list[Undo]]:
+    """The values after a deployment with digests at these paths, and what the record says of them."""
+    out, undo = copy.deepcopy(dict(config)), []
+    for path in paths:
+        kept = next(i for i in range(len(path)) if not isinstance(get(config, path[: i + 1]), (dict, list)))
+        undo.append(Undo(path, get(config, path), get(config, path) is not None, min(kept, len(path) - 1)))
+        node: Any = out
+        for part in path[:-1]:
+            node = node[part] if isinstance(part, int) else node.setdefault(part, {})
+        node[path[-1]] = f"1@{A}"
+    return out, undo
+
+
+@given(CONFIGS, st.data())
+def test_the_next_revision_keeps_what_it_would_keep_without_helm_pin(
+    config: dict[str, Any], data: st.DataObject
+) -> None:
+    choices = paths_to_set(config)
+    paths = data.draw(st.lists(st.sampled_from(choices), unique=True, max_size=4)) if choices else []
+    held, undo = pinned(config, paths)
+    before = previous(held, *undo)
+    assert config_without_digests(before) == config
+    assert reused(before) == config
+    now = data.draw(CONFIGS)
+    if not nulls_a_digest(before, now):
+        assert reused(before, now) == coalesced(now, config)
+
+
+@given(CONFIGS, st.data())
+def test_what_is_renewed_is_in_its_place_and_the_rest_as_it_would_be(
+    config: dict[str, Any], data: st.DataObject
+) -> None:
+    choices = [path for path in paths_to_set(config) if not any(isinstance(part, int) for part in path)]
+    paths = data.draw(st.lists(st.sampled_from(choices), unique=True, max_size=4)) if choices else []
+    renewed = data.draw(st.sets(st.sampled_from(paths))) if paths else set()
+    held, undo = pinned(config, paths)
+    again, _ = pinned({}, renewed)
+    wanted, _ = pinned(config, renewed)
+    assert reused(previous(held, *undo), again, renewed) == wanted
+
+
+def test_a_release_that_was_uninstalled_is_installed_anew() -> None:
+    assert previous({}, status="uninstalled").installs_anew
+    assert not previous({}).installs_anew
