@@ -115,14 +115,14 @@ def parse(text: str, where: str) -> DigestSet:
         record = json.loads(text)
         if not isinstance(record, dict):
             raise ValueError("it is not a JSON object")
-        if record.get("version") != VERSION:
+        if record.get("version") != VERSION or record["version"] is True:
             raise ValueError(f"its version is {record.get('version')!r}; this helm-pin reads version {VERSION}")
         digest_set = DigestSet(
             _text(record, "tool"),
             _text(record, "created"),
             tuple(_image(item) for item in _list(record, "images")),
             tuple(_undo(item) for item in record.get("undo", [])),
-            tuple(str(image) for image in record.get("allowed", [])),
+            _texts(record, "allowed"),
         )
         if record.get("set") != digest_set.set_id:
             raise ValueError(
@@ -148,8 +148,8 @@ def _image(item: Any) -> Image:
         _text(item, "digest"),
         _text(item, "mediaType"),
         _text(item, "via"),
-        tuple(str(path) for path in item.get("values", [])),
-        tuple(str(place) for place in item.get("followers", [])),
+        _texts(item, "values"),
+        _texts(item, "followers"),
     )
     if not valid_digest(image.digest):
         raise ValueError(f"{image.digest!r} is not a digest")
@@ -163,9 +163,9 @@ def _image(item: Any) -> Image:
 def _undo(item: Any) -> Undo:
     if not isinstance(item, dict):
         raise ValueError("an entry of undo is not an object")
-    path = tuple(part if isinstance(part, int) else str(part) for part in _list(item, "path"))
+    path = tuple(_list(item, "path"))
     kept = item.get("kept", 0)
-    if not path or not isinstance(kept, int) or not 0 <= kept < len(path):
+    if not path or not all(map(_is_part, path)) or not isinstance(kept, int) or not 0 <= kept < len(path):
         raise ValueError("an entry of undo has no usable path")
     return Undo(path, item.get("was"), bool(item.get("supplied")), kept)
 
@@ -174,6 +174,17 @@ def _text(item: Mapping[str, Any], key: str) -> str:
     if not isinstance(item.get(key), str):
         raise ValueError(f"{key!r} is missing or not a string")
     return str(item[key])
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, str) or (type(part) is int and part >= 0)
+
+
+def _texts(item: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    items = item.get(key, [])
+    if not isinstance(items, list) or not all(isinstance(one, str) for one in items):
+        raise ValueError(f"{key!r} is not a list of strings")
+    return tuple(items)
 
 
 def _list(item: Mapping[str, Any], key: str) -> Iterable[Any]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.pin.digestset import DigestSet, Image, Undo
-from helmpin.pin.reused_values import (
+from helmpin.release.record import DigestSet, Image, Undo
+from helmpin.release.reused_values import (
     Previous,
     coalesced,
     config_without_digests,

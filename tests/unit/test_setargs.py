@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from helmpin.chart.setargs import Path, Setting, arguments, as_tree, key, lookup, reaches, text
+from helmpin.chart.setargs import (
+    LONGEST,
+    MAX_INDEX,
+    MAX_LEVELS,
+    Path,
+    Setting,
+    arguments,
+    as_tree,
+    key,
+    lookup,
+    reaches,
+    text,
+)
 
 LIST = {"web": {"pods": [{"image": "a:1", "n": 1}, {"image": "b:1", "deep": [[{"x": "y"}]]}]}}
 
@@ -16,6 +32,7 @@ LIST = {"web": {"pods": [{"image": "a:1", "n": 1}, {"image": "b:1", "deep": [[{"
     [
         (("a", "b"), "a.b"),
         (("a", 0, "b"), "a[0].b"),
+        (("a", 0, 1), "a[0][1]"),
         (("a.b", "c/d"), r"a\.b.c/d"),
         (("a[0]", "x=y,z"), r"a\[0\].x\=y\,z"),
         (("back\\slash",), r"back\\slash"),
@@ -43,8 +60,8 @@ def test_scalars_are_sorted_and_strings() -> None:
     ]
 
 
-def test_a_list_is_set_whole_with_its_elements_changed() -> None:
-    before = {"web": {"pods": [dict(pod) for pod in LIST["web"]["pods"]]}}
+def test_a_list_of_the_charts_is_set_whole_with_its_elements_changed() -> None:
+    before = copy.deepcopy(LIST)
     found = arguments(
         [Setting(("web", "pods", 0, "image"), "a:2"), Setting(("web", "pods", 1, "deep", 0, 0, "x"), "z")], LIST
     )
@@ -52,12 +69,69 @@ def test_a_list_is_set_whole_with_its_elements_changed() -> None:
     assert before == LIST, "helm's values were changed"
 
 
+# -- lists that the user gives --------------------------------------------------------------------------------------------
+
+
+def test_a_list_that_the_user_gives_is_changed_by_index() -> None:
+    settings = [Setting(("web", "pods", 0, "image"), "a:2"), Setting(("web", "pods", 1, "deep", 0, 0, "x"), "z")]
+    assert arguments(settings, LIST, LIST) == [
+        "--set-string",
+        "web.pods[0].image=a:2",
+        "--set-string",
+        "web.pods[1].deep[0][0].x=z",
+    ]
+
+
+def test_a_list_of_the_charts_beside_one_of_the_users() -> None:
+    values = {"a": [{"image": "a:1", "secret": "s"}], "b": [{"image": "b:1", "n": 1}]}
+    found = arguments(
+        [Setting(("a", 0, "image"), "a:2"), Setting(("b", 0, "image"), "b:2")], values, {"a": values["a"]}
+    )
+    assert found == ["--set-json", 'b=[{"image":"b:2","n":1}]', "--set-string", "a[0].image=a:2"]
+
+
+@pytest.mark.parametrize("given", [{}, {"pods": None}, {"pods": {}}, {"pods": []}, {"pods": [{"image": "a:1"}]}])
+def test_an_element_that_the_user_does_not_give_is_the_charts(given: dict[str, Any]) -> None:
+    values = {"pods": [{"image": "a:1"}, {"image": "b:1"}]}
+    assert arguments([Setting(("pods", 1, "image"), "b:2")], values, given)[0] == "--set-json"
+
+
+def test_an_index_that_helm_refuses_is_not_written() -> None:
+    values = {"pods": [{"image": "a"}] * (MAX_INDEX + 2)}
+    (flag, *_) = arguments([Setting(("pods", MAX_INDEX + 1, "image"), "b")], values, values)
+    assert flag == "--set-json"
+
+
+SECRETS = st.text("abc{}[],.=\\\"'", min_size=8, max_size=12).map(lambda s: f"<{s}>")
+USERS = st.dictionaries(
+    st.sampled_from(["a", "b.c", ""]),
+    st.lists(
+        st.fixed_dictionaries({"image": st.just("x:1"), "secret": SECRETS}, optional={"more": st.lists(SECRETS)}),
+        min_size=1,
+        max_size=3,
+    ),
+    min_size=1,
+)
+
+
+@given(USERS, st.data())
+def test_no_text_of_the_users_lists_is_repeated(values: dict[str, Any], data: st.DataObject) -> None:
+    paths = [(name, i, "image") for name, items in values.items() for i in range(len(items)) if name]
+    chosen = data.draw(st.sets(st.sampled_from(paths))) if paths else set()
+    found = arguments([Setting(path, "x:2") for path in chosen], values, values)
+    assert "secret" not in " ".join(found) and "<" not in " ".join(found)
+    assert len(found) == 2 * len(chosen)
+
+
+# -- keys that --set cannot say -------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("path", "found"),
     [
         (("a", ""), 'a={"":"x"}'),
         (("a", "\0", "b"), 'a={"\\u0000":{"b":"x"}}'),
-        (("a",) * 31, ".".join("a" * 30) + '={"a":"x"}'),
+        (("a",) * (MAX_LEVELS + 1), ".".join("a" * MAX_LEVELS) + '={"a":"x"}'),
     ],
     ids=["empty", "NUL", "deep"],
 )
@@ -67,6 +141,17 @@ def test_a_key_that_set_cannot_say(path: Path, found: str) -> None:
         values = {part: values}
     assert arguments([Setting(path, "x")], values) == ["--set-json", found]
     assert reaches(path)
+
+
+@pytest.mark.parametrize("path", [("",), ("", "a"), ("\0",), (0, "a")])
+def test_what_no_argument_reaches(path: Path) -> None:
+    assert not reaches(path)
+    with pytest.raises(ValueError, match="no --set for the key"):
+        arguments([Setting(path, "x")], {})
+
+
+def test_a_value_with_a_nul_is_json() -> None:
+    assert arguments([Setting(("a",), "x\0")], {}) == ["--set-json", 'a="x\\u0000"']
 
 
 def test_what_is_above_comes_before_what_is_in_it() -> None:
@@ -79,13 +164,31 @@ def test_what_is_above_comes_before_what_is_in_it() -> None:
     ]
 
 
+def test_a_list_longer_than_one_argument_is_given_in_pieces() -> None:
+    values = {"l": [{"n": i, "x": "y" * 100} for i in range(LONGEST // 100)]}
+    words = arguments([Setting(("l", 3, "x"), "z")], values)
+    assert words[:2] == ["--set-json", "l=[]"] and max(map(len, words)) < LONGEST + 10
+    assert [json.loads(word.partition("=")[2]) for word in words[3::2]] == [
+        {**item, "x": "z"} if item["n"] == 3 else item for item in values["l"]
+    ]
+
+
+# -- a tree for a values file -----------------------------------------------------------------------------------------------
+
+
 def test_as_tree() -> None:
+    before = copy.deepcopy(LIST)
     found = [Setting(("web", "pods", 1, "image"), "b:2"), Setting(("web", "tag"), "2"), Setting(("x", "y"), "z")]
     assert as_tree(found, LIST) == {
         "web": {"pods": [LIST["web"]["pods"][0], {**LIST["web"]["pods"][1], "image": "b:2"}], "tag": "2"},
         "x": {"y": "z"},
     }
-    assert LIST["web"]["pods"][1]["image"] == "b:1"
+    assert before == LIST
+
+
+def test_as_tree_twice_in_one_list() -> None:
+    found = as_tree([Setting(("web", "pods", i, "image"), str(i)) for i in (0, 1)], LIST)
+    assert [pod["image"] for pod in found["web"]["pods"]] == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +198,7 @@ def test_as_tree() -> None:
         (("web", "none"), None),
         (("web", "pods", 9), None),
         (("web", "pods", 0, "n", "x"), None),
+        ((), LIST),
     ],
 )
 def test_lookup(path: Path, found: Any) -> None:
