@@ -89,6 +89,9 @@ PIN_OPTIONS = (
         setting=True,
     ),
 )
+CONFIG_OPTION = Option(
+    "--config", "value", "read settings from FILE, not from .helm-pin.yaml; `none` for no file", "FILE"
+)
 REGISTRY_OPTIONS = (
     Option(
         "--registry-mirror",
@@ -136,6 +139,7 @@ REGISTRY_OPTIONS = (
         setting=True,
     ),
     Option("--pull-secrets", "switch", "use the namespace's imagePullSecrets for registries too", setting=True),
+    CONFIG_OPTION,
 )
 _ANY_NAMESPACE = tuple(option for option in REGISTRY_OPTIONS if option.name != "--pull-secrets")
 _OUTPUT = Option(
@@ -289,6 +293,7 @@ COMMANDS: dict[str, Command] = {
                 "text",
             ),
             *PIN_OPTIONS[1:3],
+            CONFIG_OPTION,
         ),
         (1, -1),
     ),
@@ -397,6 +402,10 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
             todo=f"give the password in {config.PASSWORD}",
         )
     settings = config.read(options)
+    for note in settings.notes:
+        from helmpin import output
+
+        output.say(note)
     os.environ.pop(config.PASSWORD, None)  # no program that runs from here on inherits it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 

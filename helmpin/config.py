@@ -1,11 +1,15 @@
-"""Settings: a flag beats the environment (HELM_PIN_…), which beats .helm-pin.yaml in the working directory."""
+"""Settings: a flag beats the environment (HELM_PIN_…), which beats the settings file.
+
+The file is the one that --config or HELM_PIN_CONFIG names, else .helm-pin.yaml in the working directory. One that was merely found
+there may have come with somebody else's charts: it cannot say who is asked for digests.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -22,6 +26,11 @@ PEM_FILES = {
 }
 """The fields of RegistrySettings."""
 NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout"}
+NAMED_ONLY = frozenset({"registry-mirror", "registry-plain-http", "registry-ca-file"})
+"""Settings that decide whose word a digest is: from a file they count only where the user names the file."""
+CONFIG = "HELM_PIN_CONFIG"
+NO_FILE = "none"
+"""What the variable or the flag says to read no file at all."""
 LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
 PASSWORD = "HELM_PIN_REGISTRY_PASSWORD"
 """The only setting that is a secret, so no flag and no file has it."""
@@ -40,6 +49,8 @@ class Settings(NamedTuple):
     also: tuple[str, ...]
     pull_secrets: bool
     registry: RegistrySettings
+    notes: tuple[str, ...] = ()
+    """What the settings file allows, one line each, for the user to know."""
 
 
 class _Given(NamedTuple):
@@ -83,8 +94,8 @@ def read(
     stdin: where --registry-password-stdin reads the password, to its end; None for standard input.
     Raises UsageError, naming where the bad value stands.
     """
-    path = (folder or _here()) / FILE
-    sources = _Sources(options, environ, path, _file(path))
+    path, named = _settings_file(options, environ, folder)
+    sources = _Sources(options, environ, path, _file(path, named=named) if path.name else {})
     mutable, where = sources("mutable")
     if mutable not in (None, "pin", "refuse"):
         raise UsageError(f"mutable is pin or refuse, not {mutable!r}", where=where)
@@ -95,7 +106,33 @@ def read(
         sources.texts("also"),
         _switch(*sources("pull-secrets")),
         _registry(sources, stdin),
+        tuple(_allowances(sources)),
     )
+
+
+def _settings_file(options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> tuple[Path, bool]:
+    """The settings file, and whether the user names it; Path() for none. Raises UsageError for a named one that is missing."""
+    given = options.get("config") or environ.get(CONFIG)
+    if not given:
+        return (folder or _here()) / FILE, False
+    if given == NO_FILE:
+        return Path(), True
+    path = Path(given)
+    if not path.is_file():
+        where = "--config" if options.get("config") else CONFIG
+        raise UsageError(
+            f"no such settings file: {given}", where=where, todo=f"name a file, or `{NO_FILE}` to read none"
+        )
+    return path, True
+
+
+def _allowances(sources: _Sources) -> Iterator[str]:
+    """What the file makes less strict, where nothing beats it."""
+    for name in ("allow-unpinned", "mutable"):
+        value, where = sources(name)
+        if value and where.startswith(str(sources.path)) and name in sources.file:
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            yield f"{sources.path} sets {name}: {shown}"
 
 
 def _here() -> Path:
@@ -233,7 +270,7 @@ def seconds(text: str, where: str) -> float:
     return duration
 
 
-def _file(path: Path) -> Mapping[str, Any]:
+def _file(path: Path, *, named: bool) -> Mapping[str, Any]:
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -256,6 +293,14 @@ def _file(path: Path) -> Mapping[str, Any]:
             where=str(path),
             why="whoever can change the file could have the password sent to a host of theirs",
             todo=f"use --{LOGIN} or {_variable(LOGIN)}, with {PASSWORD} or --{LOGIN_STDIN}",
+        )
+    if not named and (trust := sorted(NAMED_ONLY & loaded.keys())):
+        raise UsageError(
+            f"{', '.join(trust)} in a {FILE} that was found",
+            where=str(path),
+            why="it decides who is asked for digests, and the file may have come with somebody else's charts",
+            todo=f"name the file if you trust it, --config {FILE} or {CONFIG}; or give "
+            + ", ".join(f"--{name} or {_variable(name)}" for name in trust),
         )
     if unknown:
         raise UsageError(

@@ -23,9 +23,12 @@ def settings(
     environ: Mapping[str, str] = {},
     file: str | None = None,
     stdin: bytes | None = None,
+    found: bool = False,
 ) -> Settings:
+    """file: the text of the settings file, which the user names, unless it was merely `found`."""
     if file is not None:
         (folder / ".helm-pin.yaml").write_text(file)
+        options = options if found else {"config": str(folder / ".helm-pin.yaml"), **options}
     return read({"registry-username": None, **options}, environ, folder, None if stdin is None else io.BytesIO(stdin))
 
 
@@ -66,8 +69,37 @@ def test_every_list_from_everywhere(tmp_path: Path, name: str) -> None:
     from_flag = settings(tmp_path, {name: (one,)})
     assert from_flag != settings(tmp_path)
     assert settings(tmp_path, environ={variable: one}) == from_flag
-    assert settings(tmp_path, file=f"{name}: [{one}]") == from_flag
-    assert settings(tmp_path, file=f"{name}: {one}") == from_flag
+    assert settings(tmp_path, file=f"{name}: [{one}]")._replace(notes=()) == from_flag
+    assert settings(tmp_path, file=f"{name}: {one}")._replace(notes=()) == from_flag
+
+
+@pytest.mark.parametrize(
+    "key", ["registry-mirror: ['*=http://a']", "registry-plain-http: [a]", "registry-ca-file: a.pem"]
+)
+def test_a_file_that_was_found_does_not_say_who_is_asked(tmp_path: Path, key: str) -> None:
+    """It comes with the charts; what decides whose word a digest is must come from the user."""
+    error = refusal(tmp_path, file=key, found=True)
+    name = key.partition(":")[0]
+    assert name in error.what
+    assert error.where == [f"{tmp_path}/.helm-pin.yaml"]
+    assert "--config" in error.todo and f"HELM_PIN_{name.upper().replace('-', '_')}" in error.todo
+    settings(tmp_path, file=key)
+    settings(tmp_path, environ={"HELM_PIN_CONFIG": str(tmp_path / ".helm-pin.yaml")}, file=key, found=True)
+
+
+def test_what_a_file_allows_is_noted(tmp_path: Path) -> None:
+    file = "allow-unpinned: [busybox, 'team/*']\nmutable: pin\nmutable-tag: [x]"
+    path = tmp_path / ".helm-pin.yaml"
+    expected = (f"{path} sets allow-unpinned: busybox, team/*", f"{path} sets mutable: pin")
+    assert settings(tmp_path, file=file, found=True).notes == expected
+    assert settings(tmp_path, {"allow-unpinned": ("a",), "mutable": "refuse"}, file=file, found=True).notes == ()
+
+
+def test_no_file_at_all(tmp_path: Path) -> None:
+    assert settings(tmp_path, environ={"HELM_PIN_CONFIG": "none"}, file="nonsense: [", found=True) == settings(
+        tmp_path, {"config": "none"}
+    )
+    assert "no such settings file" in refusal(tmp_path, {"config": str(tmp_path / "missing.yaml")}).what
 
 
 def test_registry_settings(tmp_path: Path) -> None:
@@ -165,8 +197,8 @@ def test_client_certificates(tmp_path: Path) -> None:
     file = "registry-client-cert: f.crt\nregistry-client-key: f.key\nregistry-ca-file: f.ca"
     options = {"registry-client-cert": "o.crt", "registry-client-key": "o.key"}
     assert settings(tmp_path, file=file).registry.certificates == ("f.ca", "f.crt", "f.key")
-    assert settings(tmp_path, environ=environ).registry.certificates == ("f.ca", "e.crt", "e.key")
-    found = settings(tmp_path, options, environ).registry
+    assert settings(tmp_path, environ=environ, file=file).registry.certificates == ("f.ca", "e.crt", "e.key")
+    found = settings(tmp_path, options, environ, file=file).registry
     assert found.certificates == ("f.ca", "o.crt", "o.key")
     assert ("o.key", "--registry-client-key") in found.named
     assert ("f.ca", f"{tmp_path}/.helm-pin.yaml, key registry-ca-file") in found.named
