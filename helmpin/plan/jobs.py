@@ -12,12 +12,20 @@ from typing import Any, NamedTuple
 
 from helmpin.image import find
 from helmpin.image.manifest import Document, ImageUse, identity, read
-from helmpin.image.reference import split
+from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.render.diff import Key
 from helmpin.render.output import Render
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
+
+
+class Before(NamedTuple):
+    """The revision that is upgraded."""
+
+    manifest: str = ""
+    digests: frozenset[tuple[str, str]] = frozenset()
+    """(reference, digest) of each image in its record."""
 
 
 class Kept(NamedTuple):
@@ -34,11 +42,9 @@ class Kept(NamedTuple):
 class KeptJobs:
     """The Jobs of a plain render that are in the release already, and whose pod template plain helm would not change."""
 
-    def __init__(
-        self, plain: Render, stored_manifest: Callable[[], str], is_live: Callable[[dict[str, Any]], bool]
-    ) -> None:
-        """stored_manifest reads the manifest of the revision that is upgraded; is_live tells whether an object of it exists."""
-        self._plain, self._stored_manifest, self._is_live = plain, stored_manifest, is_live
+    def __init__(self, plain: Render, before: Callable[[], Before], is_live: Callable[[dict[str, Any]], bool]) -> None:
+        """before reads the revision that is upgraded; is_live tells whether an object of it exists."""
+        self._plain, self._before, self._is_live = plain, before, is_live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     def digests(self, uses: Sequence[ImageUse]) -> Kept:
@@ -46,14 +52,15 @@ class KeptJobs:
         mine = [use for use in uses if use.kind == "Job" and not use.hook]
         if not mine:
             return Kept({}, {}, {})
-        stored = {_who(item): item for item in _jobs(read(self._stored_manifest()))}
+        before = self._before()
+        stored = {_who(item): item for item in _jobs(read(before.manifest))}
         wanted: dict[Key, str] = {}
         jobs: dict[Key, str] = {}
         problems: dict[str, Problem] = {}
         for use in mine:
             new = _object(self._plain, use)
             old = stored.get(_who(new))
-            if old is None or not _is_same(_template(new), _template(old)) or not self._is_live(old):
+            if old is None or not _is_same(_template(new), _template(old), before.digests) or not self._is_live(old):
                 continue
             self._found[use.source, use.order, use.nth] = old
             digest = split(str(_at(old, use.path)))[2]
@@ -120,16 +127,23 @@ def _at(node: Any, path: find.Path) -> Any:
     return node
 
 
-def _is_same(new: Any, old: Any) -> bool:
+def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
     """Whether two pod templates differ in digests and their own checksums at most."""
     if isinstance(new, dict) and isinstance(old, dict):
         keys = [key for key in {*new, *old} if not str(key).startswith("checksum/")]
-        return all(key in new and key in old and _is_same(new[key], old[key]) for key in keys)
+        return all(key in new and key in old and _is_same(new[key], old[key], recorded) for key in keys)
     if isinstance(new, list) and isinstance(old, list):
-        return len(new) == len(old) and all(map(_is_same, new, old))
+        return len(new) == len(old) and all(_is_same(*pair, recorded) for pair in zip(new, old, strict=True))
     if isinstance(new, str) and isinstance(old, str) and new != old:
-        bare = _DIGEST.sub("", old)
-        return bare in (new, f"{new}:latest") or (
-            "@" in old and split(bare)[0] == split(new)[0] and split(bare)[1] is None
-        )
+        name, tag, digest = split(old)
+        if tag is None and digest and name == split(new)[0]:  # the chart leaves out which tag it was
+            return (_normalised(new), digest) in recorded
+        return _DIGEST.sub("", old) in (new, f"{new}:latest")
     return bool(new == old)
+
+
+def _normalised(image: str) -> str:
+    try:
+        return str(Reference.parse(image))
+    except InvalidReference:
+        return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from helmpin import output
 from helmpin.arguments import Given, is_on, last, words
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.output import for_helm
 from helmpin.private import Folder, write
 from helmpin.release.reused_values import (
@@ -293,14 +293,19 @@ def _rendered_before_crds(task: _Task, chart: Chart, probed: Chart, given: Mappi
 
 
 def _kept_jobs(task: _Task, rendered: Rendered, previous: Previous | None) -> Any:
-    from helmpin.plan.jobs import KeptJobs
+    from helmpin.plan.jobs import Before, KeptJobs
 
-    def stored_manifest() -> str:
-        from helmpin.release import revision as release
+    def before() -> Before:
+        from helmpin.release import revision
 
         if previous is None or previous.installs_anew:
-            return ""
-        return release.read(task.helm, task.release, previous.revision).manifest
+            return Before()
+        stored = revision.read(task.helm, task.release, previous.revision)
+        record = None
+        with suppress(VerificationFailed):  # without a record that can be used, it cannot say which tags were run
+            record = stored.record()
+        images = record.images if record else ()
+        return Before(stored.manifest, frozenset((image.reference, image.digest) for image in images))
 
     def is_live(item: dict[str, Any]) -> bool:
         from helmpin.kubectl import Kubectl
@@ -311,7 +316,7 @@ def _kept_jobs(task: _Task, rendered: Rendered, previous: Previous | None) -> An
         answer = kubectl.get_these([item], str(item["metadata"].get("namespace") or kubectl.namespace))
         return bool(answer.items) or bool(answer.errors)
 
-    return KeptJobs(rendered.plain, stored_manifest, is_live)
+    return KeptJobs(rendered.plain, before, is_live)
 
 
 def say_outside(plan: Plan) -> None:

@@ -1,0 +1,179 @@
+"""Jobs that are there already keep what they ran with, or stop the upgrade before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from helmpin.plan.images import ImagePlan
+from helmpin.plan.jobs import Before, Kept, KeptJobs
+from helmpin.render.output import ImageUse, parse
+from tests.support.renders import digest, document
+
+OLD, NEW = digest("a"), digest("b")
+SOURCE = "app/templates/job.yaml"
+WEB = "example.com/web:1"
+
+
+def job(image: str, *, name: str = "migrate", more: str = "", metadata: str = "", side: str = "") -> str:
+    containers = f"[{{name: a, image: '{image}'{more}}}" + (f", {{name: b, image: '{side}'}}]" if side else "]")
+    pod = f"{{metadata: {{{metadata}}}, spec: {{containers: {containers}}}}}"
+    return document(f"kind: Job\nmetadata: {{name: {name}}}\nspec: {{template: {pod}}}\n", SOURCE)
+
+
+def jobs(plain: str, stored: str, *, live: bool = True, references: tuple[tuple[str, str], ...] = ()) -> KeptJobs:
+    return KeptJobs(parse(plain), lambda: Before(stored, frozenset(references)), lambda _: live)
+
+
+def kept(plain: str, stored: str, **more: Any) -> Kept:
+    uses = [use for use in parse(plain).images() if "@" not in use.image]
+    return jobs(plain, stored, **more).digests(uses)
+
+
+def digests(plain: str, stored: str, **more: Any) -> list[str]:
+    """The digests that are kept; no image has a problem."""
+    found = kept(plain, stored, **more)
+    assert found.problems == {} and found.wanted.keys() == found.jobs.keys()
+    return list(found.wanted.values())
+
+
+# -- what is kept -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plain", "stored"),
+    [
+        (job(WEB), job(f"{WEB}@{OLD}")),
+        (job("web"), job(f"web:latest@{OLD}")),
+        (job("web:latest"), job(f"web:latest@{OLD}")),
+        (
+            job(WEB, metadata="annotations: {checksum/a: x}"),
+            job(f"{WEB}@{OLD}", metadata="annotations: {checksum/a: y}"),
+        ),
+        (job(WEB) + job("other:1", name="x"), job(f"{WEB}@{OLD}")),
+        (job(WEB), job("other:1", name="x") + job(f"{WEB}@{OLD}")),
+        (job(WEB, more=", args: [--a, 1]"), job(f"{WEB}@{OLD}", more=", args: [--a, 1]")),
+    ],
+)
+def test_a_job_that_plain_helm_would_not_change_keeps_its_digest(plain: str, stored: str) -> None:
+    found = kept(plain, stored)
+    assert list(found.wanted.values()) == [OLD]
+    assert list(found.jobs.values()) == ["Job/migrate"]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        job(f"example.com/web:2@{OLD}"),
+        job(f"example.com/other:1@{OLD}"),
+        job(f"{WEB}@{OLD}", more=", args: [x]"),
+        job(f"{WEB}@{OLD}", metadata="labels: {a: b}"),
+        job(f"{WEB}@{OLD}", side="x:1"),
+        job(f"{WEB}@{OLD}", name="other"),
+        job(f"{WEB}@{OLD}").replace("kind: Job", "kind: CronJob"),
+        "",
+    ],
+)
+def test_a_job_that_plain_helm_would_change_or_make_is_pinned_anew(stored: str) -> None:
+    assert digests(job(WEB), stored) == []
+
+
+def test_a_job_that_is_not_there_any_more_is_pinned_anew() -> None:
+    assert digests(job(WEB), job(f"{WEB}@{OLD}"), live=False) == []
+
+
+def test_hooks_are_made_anew_each_time() -> None:
+    hook = "kind: Job\nmetadata: {annotations: {helm.sh/hook: test}, "
+    plain, stored = (text.replace("kind: Job\nmetadata: {", hook) for text in (job(WEB), job(f"{WEB}@{OLD}")))
+    assert digests(plain, stored) == []
+
+
+def test_what_is_stored_is_read_only_where_there_is_a_job() -> None:
+    def read() -> Before:
+        raise AssertionError("nothing has to be read")
+
+    plain = parse(document(f"kind: Pod\nspec: {{containers: [{{image: '{WEB}'}}]}}\n"))
+    assert KeptJobs(plain, read, lambda _: True).digests(plain.images()) == Kept({}, {}, {})
+
+
+def test_each_container_keeps_its_own() -> None:
+    assert digests(job(WEB, side="x:1"), job(f"{WEB}@{OLD}", side=f"x:1@{NEW}")) == [OLD, NEW]
+
+
+def test_jobs_in_a_list() -> None:
+    def listed(text: str) -> str:
+        return document(
+            "kind: List\nitems:\n- " + text.partition(".yaml\n")[2].replace("\n", "\n  ").strip() + "\n", SOURCE
+        )
+
+    assert digests(listed(job(WEB)), listed(job(f"{WEB}@{OLD}"))) == [OLD]
+
+
+# -- a digest without its tag -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "recorded", "same"),
+    [
+        (WEB, (("example.com/web:1", OLD),), True),
+        ("example.com/web:2", (("example.com/web:1", OLD),), False),
+        (WEB, (("example.com/web:1", NEW),), False),
+        (WEB, (("example.com/other:1", OLD),), False),
+        (WEB, (), False),
+        ("web", (("docker.io/library/web:latest", OLD),), True),
+    ],
+)
+def test_where_the_chart_leaves_the_tag_out_the_record_says_which_it_was(
+    image: str, recorded: tuple[tuple[str, str], ...], same: bool
+) -> None:
+    """A Job that ran 1 by digest must not run it as 2."""
+    stored = job(f"{image.partition(':')[0]}@{OLD}")
+    assert digests(job(image), stored, references=recorded) == [OLD] * same
+
+
+# -- what cannot be pinned ----------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_runs_by_tag_cannot_get_a_digest() -> None:
+    found = kept(job(WEB), job(WEB))
+    assert found.wanted == {}
+    problem = found.problems[WEB]
+    assert problem.kind == "refused" and "Job/migrate" in problem.text
+    assert "kubectl delete job migrate" in problem.hint and f"--allow-unpinned {WEB}" in problem.hint
+
+
+def plan_of(use: ImageUse) -> ImagePlan:
+    empty: Mapping[str, Any] = {"problem": None, "set_by": (), "followers": (), "by_values_alone": False}
+    return ImagePlan(
+        image=use.image, reference=None, digest=OLD, media_type="", mutable=None, via="template", strategy="", values=(),
+        uses=(use,), notes=(), **empty,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pinned", "refused"),
+    [
+        (job(f"{WEB}@{OLD}"), False),
+        (job(f"{WEB}@{OLD}", more=", args: [x]"), True),
+        (job(f"{WEB}@{NEW}"), True),
+        ("", True),
+    ],
+)
+def test_a_job_whose_template_would_change_all_the_same_is_refused(pinned: str, refused: bool) -> None:
+    found = jobs(job(WEB), job(f"{WEB}@{OLD}"))
+    (use,) = parse(job(WEB)).images()
+    found.digests([use])
+    (plan,) = found.checked([plan_of(use)], parse(pinned))
+    assert (plan.problem is not None) is refused
+    if plan.problem:
+        assert "Job/migrate" in plan.problem.text and "delete the Job" in plan.problem.hint
+
+
+def test_other_images_are_not_refused_with_it() -> None:
+    found = jobs(job(WEB), job(f"{WEB}@{OLD}"))
+    (use,) = parse(job(WEB)).images()
+    found.digests([use])
+    elsewhere = plan_of(use._replace(source="app/templates/other.yaml", kind="Pod"))
+    assert found.checked([elsewhere], parse("")) == [elsewhere]
