@@ -83,6 +83,10 @@ def measure(helm: str, cluster: clusters.Cluster, folder: Path, options: argpars
             run("upgrade", "-i", "plain", f"./{chart}", "--namespace", chart)
         same = [f"./{chart}", "--namespace", chart]
         cases.append((f"upgrade {chart}", ["upgrade", chart, *same], ["upgrade", "plain", *same]))
+        for command in (["pin", "upgrade", "-i", f"{chart}-kept"], ["upgrade", "-i", "plain-kept"]):
+            run(*command, *same, "--set", "replicaCount=2")  # values that the next upgrade reuses: rendered by dry runs
+        kept = ["upgrade", f"{chart}-kept", *same], ["upgrade", "plain-kept", *same]
+        cases.append((f"upgrade {chart}, values reused", *kept))
     for chart in charts:
         same = ["history", chart, "--namespace", chart, "--max", str(revisions)]
         cases.append((f"history {chart}, {revisions} revisions", same, same))
