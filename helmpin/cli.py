@@ -92,6 +92,23 @@ PIN_OPTIONS = (
 CONFIG_OPTION = Option(
     "--config", "value", "read settings from FILE, not from .helm-pin.yaml; `none` for no file", "FILE"
 )
+LOCK_OPTIONS = (
+    Option(
+        "--lock",
+        "value",
+        "take digests from this lock file, or from what a release runs: release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
+        "FILE|release:…",
+        setting=True,
+        in_file=False,
+    ),
+    Option(
+        "--locked",
+        "switch",
+        "refuse images that the lock (default helm-pin.lock.yaml) does not have; no registry is asked",
+        setting=True,
+        in_file=False,
+    ),
+)
 REGISTRY_OPTIONS = (
     Option(
         "--registry-mirror",
@@ -154,7 +171,7 @@ COMMANDS: dict[str, Command] = {
         "Renders the chart, pins every image reference that is not a digest yet, records the digests in the release, and runs\n"
         f"helm upgrade with the same chart and your flags. {_CHART_HELP}",
         ("upgrade",),
-        PIN_OPTIONS + REGISTRY_OPTIONS,
+        PIN_OPTIONS + LOCK_OPTIONS + REGISTRY_OPTIONS,
         (2, 2),
     ),
     "install": Command(
@@ -162,7 +179,7 @@ COMMANDS: dict[str, Command] = {
         "install a release with every image pinned to its digest",
         f"As helm pin upgrade, for a new release. {_CHART_HELP}",
         ("install",),
-        PIN_OPTIONS + REGISTRY_OPTIONS,
+        PIN_OPTIONS + LOCK_OPTIONS + REGISTRY_OPTIONS,
         (1, 2),
     ),
     "rollback": Command(
@@ -262,6 +279,7 @@ COMMANDS: dict[str, Command] = {
             Option("--no-cluster", "switch", "do not ask the cluster for the release; plan as for a new one"),
             Option("--partial", "switch", "with -o values: print what values can carry, even if it is not every image"),
             *PIN_OPTIONS,
+            *LOCK_OPTIONS,
             *REGISTRY_OPTIONS,
         ),
         (1, 2),
@@ -271,7 +289,43 @@ COMMANDS: dict[str, Command] = {
         "print the manifest with every image pinned, for GitOps",
         f"As helm template, pinned. {_CHART_HELP}",
         ("template",),
-        PIN_OPTIONS + REGISTRY_OPTIONS,
+        PIN_OPTIONS + LOCK_OPTIONS + REGISTRY_OPTIONS,
+        (1, 2),
+    ),
+    "lock": Command(
+        "[RELEASE] CHART [flags]",
+        "write the digest of every image into a lock file, for --lock",
+        "Adds the images that the file lacks and takes out those that the chart does not use; what is in the file stays as it is,\n"
+        "unless --update names it. --check changes nothing and exits with status 4 when the chart or the registry differ from the\n"
+        f"file. Flags and values are those of the deployment. {_CHART_HELP}",
+        ("upgrade", "template"),
+        (
+            Option(
+                "--file", "value", "the lock file (default helm-pin.lock.yaml)", "FILE", default="helm-pin.lock.yaml"
+            ),
+            Option(
+                "--update",
+                "list",
+                "resolve images that match anew, by name with or without tag; '*' is all of them (repeatable)",
+                "GLOB",
+            ),
+            Option("--check", "switch", "write nothing; exit status 4 when chart or registry differ from the file"),
+            Option(
+                "--keep", "switch", "keep images that this chart does not use, for a file that several releases share"
+            ),
+            Option(
+                "--output",
+                "value",
+                "how to print the changes: table, json, yaml or markdown",
+                "FORMAT",
+                "-o",
+                ("table", "json", "yaml", "markdown"),
+                "table",
+            ),
+            Option("--no-cluster", "switch", "do not ask the cluster for the release; as for a new one"),
+            *PIN_OPTIONS,
+            *REGISTRY_OPTIONS,
+        ),
         (1, 2),
     ),
     "lint": Command(
@@ -280,7 +334,7 @@ COMMANDS: dict[str, Command] = {
         "Renders each chart and reports every image whose tag can move; exit status 3 when there is one, else 1 when a chart\n"
         "could not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
         "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
-        "Asks no registry.",
+        "Asks no registry. With --lock, an image that the lock has is pinned; with --locked, every other one is reported.",
         ("template",),
         (
             Option(
@@ -294,6 +348,7 @@ COMMANDS: dict[str, Command] = {
             ),
             *PIN_OPTIONS[1:3],
             CONFIG_OPTION,
+            *LOCK_OPTIONS,
         ),
         (1, -1),
     ),

@@ -49,6 +49,10 @@ class Settings(NamedTuple):
     also: tuple[str, ...]
     pull_secrets: bool
     registry: RegistrySettings
+    lock: str = ""
+    """Where digests come from before the registry is asked: a file, or release:…; '' when they do not."""
+    locked: bool = False
+    """Whether all digests have to come from there."""
     notes: tuple[str, ...] = ()
     """What the settings file allows, one line each, for the user to know."""
 
@@ -106,7 +110,8 @@ def read(
         sources.texts("also"),
         _switch(*sources("pull-secrets")),
         _registry(sources, stdin),
-        tuple(_allowances(sources)),
+        notes=tuple(_allowances(sources)),
+        **_lock(sources),
     )
 
 
@@ -140,6 +145,13 @@ def _here() -> Path:
         return Path.cwd()
     except FileNotFoundError:  # it was removed, and what is looked for in it with it
         return Path()
+
+
+def _lock(sources: _Sources) -> dict[str, Any]:
+    """Flags and environment only: whose word a digest is, no file that was merely found decides."""
+    if "lock" not in sources.options:
+        return {}
+    return {"lock": sources("lock").value or "", "locked": _switch(*sources("locked"))}
 
 
 def _registry(sources: _Sources, stdin: BinaryIO | None) -> RegistrySettings:

@@ -16,6 +16,8 @@ from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.lock import Lock
+from helmpin.lock_source import LockReading
 from helmpin.plan.images import is_allowed
 from helmpin.render.output import parse
 from helmpin.render.values import VALUE_FLAGS, ValuesInput, read_values
@@ -115,9 +117,10 @@ def lint(request: Request) -> Report:
     skipped: list[Skipped] = []
     with TemporaryDirectory(prefix="helm-pin-lint-") as folder:
         values = read_values(request.flags, request.helm, Path(folder))
+        lock = LockReading(request.settings, request.helm).result()
         for chart in charts:
             try:
-                findings += _lint_one(chart, request, values)
+                findings += _lint_one(chart, request, values, lock)
             except Skipped as why:
                 skipped.append(why)
                 output.say(f"Skipped {output.one_line(chart)}: {why}")
@@ -133,7 +136,7 @@ def lint(request: Request) -> Report:
     return Report(findings, failed, len(charts) - len(skipped) - len(failed), len(skipped))
 
 
-def _lint_one(chart: str, request: Request, values: ValuesInput) -> list[Finding]:
+def _lint_one(chart: str, request: Request, values: ValuesInput, lock: Lock | None) -> list[Finding]:
     """The findings of one chart. Raises Skipped, or HelmFailed when it does not render."""
     source = ChartSource(
         chart,
@@ -152,7 +155,7 @@ def _lint_one(chart: str, request: Request, values: ValuesInput) -> list[Finding
         except HelmFailed as error:
             raise HelmFailed(error.what, why=values.in_users_words(error.why)) from None
     render = parse(text)
-    return [Finding(chart, use, why) for use in render.images() if (why := _reason(use.image, request))]
+    return [Finding(chart, use, why) for use in render.images() if (why := _reason(use.image, request, lock))]
 
 
 def _check_is_chart(path: Path) -> None:
@@ -166,17 +169,21 @@ def _check_is_chart(path: Path) -> None:
                 raise NotAChart("it is not a chart")
 
 
-def _reason(image: str, request: Request) -> str | None:
+def _reason(image: str, request: Request, lock: Lock | None) -> str | None:
     if is_allowed(image, request.settings.allow_unpinned):
         return None
     if why := filled_in(image):
         return f"not an image yet: {why}"
     try:
-        digest = Reference.parse(image).digest
+        reference = Reference.parse(image)
     except InvalidReference as error:
         hint = number_hint(image)
         return f"not an image reference: {error}" + (f" ({hint})" if hint else "")
-    return mutable.reason(split(image)[1], digest, request.settings.mutable_tags)
+    if lock and (refusal := lock.refusal(reference)):
+        return refusal.why
+    if lock and lock.knows(reference):
+        return None
+    return mutable.reason(split(image)[1], reference.digest, request.settings.mutable_tags)
 
 
 def summary(report: Report) -> str:

@@ -11,7 +11,7 @@ from helmpin.errors import Refused
 from helmpin.plan.deploy import summary
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
-from helmpin.plan.prepare import prepare
+from helmpin.plan.prepare import prepare, say_lock
 from helmpin.render.diff import dotted
 
 
@@ -24,6 +24,7 @@ def run(request: Request) -> int:
         request = request._replace(flags=[*request.flags, Given("--install", None, ("--install",))])
     with prepare(request, release[0] if release else "", chart, command=command, needs_cluster=False) as prepared:
         plan = prepared.plan
+        say_lock(plan)
         if form == "values":
             _check_values(plan, partial=request.options["partial"])
             print(output.as_yaml(plan.values_file()))
@@ -119,6 +120,7 @@ def image(d: ImagePlan) -> dict[str, Any]:
         "strategy": d.strategy or None,
         "values": list(d.values),
         "keptFor": d.kept_for or None,
+        "source": d.source or None,
         "notes": list(d.notes),
         "uses": [
             {

@@ -51,6 +51,8 @@ class ImagePlan(NamedTuple):
     """Whether the --set arguments pin every use of it."""
     kept_for: str = ""
     """The Job that keeps this digest, since its pod template cannot change."""
+    source: str = ""
+    """Where the digest came from, if not from the registry: `lock` or `release`."""
 
     @property
     def pinned(self) -> str:

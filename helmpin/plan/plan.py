@@ -22,6 +22,8 @@ from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailabl
 from helmpin.image.hints import number_hint
 from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import Reference, pinned_form, split
+from helmpin.lock import Lock, NotLocked
+from helmpin.lock_source import resolve
 from helmpin.plan import template_pins
 from helmpin.plan.candidates import ValueIndex
 from helmpin.plan.images import ImagePlan, Problem, plan_images, references_of
@@ -29,7 +31,7 @@ from helmpin.plan.jobs import KeptJobs
 from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_scan import TemplateScan, is_written
-from helmpin.registry import RegistryError, Resolved, resolve
+from helmpin.registry import RegistryError, Resolved
 from helmpin.release.record import ANNOTATION, DigestSet, Image, Undo
 from helmpin.release.reused_values import get
 from helmpin.render import nondeterminism
@@ -135,14 +137,17 @@ class Plan(NamedTuple):
         )
 
 
-def make_plan(rendered: Rendered, settings: Settings, release: str, kept_jobs: KeptJobs) -> Plan:
+def make_plan(
+    rendered: Rendered, settings: Settings, release: str, kept_jobs: KeptJobs, lock: Lock | None = None
+) -> Plan:
     """Resolve the images of a render and find out how to pin them.
 
+    lock: where digests come from before the registry is asked.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
     references, problems = references_of(uses, settings)
-    resolved = _resolve(rendered, references, problems, settings)
+    resolved = _resolve(rendered, references, problems, settings, lock)
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
     kept = kept_jobs.digests([use for use in uses if use.image in digests])
     problems.update(kept.problems)
@@ -158,7 +163,7 @@ def make_plan(rendered: Rendered, settings: Settings, release: str, kept_jobs: K
     created = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def planned(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
-        return plan_images(
+        images = plan_images(
             uses,
             wanted,
             references,
@@ -170,6 +175,7 @@ def make_plan(rendered: Rendered, settings: Settings, release: str, kept_jobs: K
             kept=kept.jobs,
             settings=settings,
         )
+        return [i._replace(source=lock.origin) if lock and _is_from(lock, i) else i for i in images]
 
     def record(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> DigestSet:
         images = tuple(
@@ -181,12 +187,14 @@ def make_plan(rendered: Rendered, settings: Settings, release: str, kept_jobs: K
                 via=i.via,
                 values=i.values,
                 followers=tuple(f.place() for f in i.followers),
+                source=i.source,
             )
             for i in planned(attempt, followers)
             if i.digest and i.reference and not i.problem
         )
         allowed = tuple(image for image, problem in problems.items() if problem.kind == "allowed")
-        return DigestSet(f"helm-pin {__version__}", created, images, _undo(attempt.settings, rendered), allowed)
+        name = lock.recorded if lock and any(image.source for image in images) else ""
+        return DigestSet(f"helm-pin {__version__}", created, images, _undo(attempt.settings, rendered), allowed, name)
 
     renders, render, found = 1, rendered.plain, Comparison({}, frozenset(), (), [])
     attempt = nothing = Attempt((), frozenset(), {}, {}, {})
@@ -237,24 +245,39 @@ def make_plan(rendered: Rendered, settings: Settings, release: str, kept_jobs: K
     )
 
 
+def _is_from(lock: Lock, image: ImagePlan) -> bool:
+    """Whether the digest of an image came from the lock."""
+    return (
+        image.via in ("values", "template")
+        and not image.kept_for
+        and image.reference in {*lock.digests, *lock.platforms}
+    )
+
+
 def _resolve(
-    rendered: Rendered, references: Mapping[str, Reference], problems: dict[str, Problem], settings: Settings
+    rendered: Rendered,
+    references: Mapping[str, Reference],
+    problems: dict[str, Problem],
+    settings: Settings,
+    lock: Lock | None,
 ) -> dict[str, Resolved]:
-    """What each image is at its registry; a problem is added for each that cannot be resolved."""
+    """What each image is in the lock, or else at its registry; a problem is added for each that cannot be resolved."""
     keychain = None
-    if settings.pull_secrets:
+    if settings.pull_secrets and not settings.locked:
         from helmpin.cluster import pull_secrets as pullsecrets
         from helmpin.kubectl import Kubectl
 
         keychain = pullsecrets.keychain(rendered.plain.documents, Kubectl(rendered.renderer.helm), settings.registry)
-    answers = resolve(references.values(), settings.registry, keychain)
+    answers = resolve(lock, references.values(), settings.registry, keychain)
     uses: dict[str, list[ImageUse]] = defaultdict(list)
     for use in rendered.plain.images():
         uses[use.image].append(use)
     resolved: dict[str, Resolved] = {}
     for image, reference in references.items():
         answer = answers[reference]
-        if isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
+        if isinstance(answer, NotLocked):
+            problems[image] = Problem(answer.why, "refused", answer.hint)
+        elif isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
             # the chart pinned it: runtimes check the digest themselves, and what it is does not depend on the registry's word
             resolved[image] = Resolved(reference.digest, "")
         elif isinstance(answer, RegistryError):

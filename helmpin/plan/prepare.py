@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from helmpin import output
 from helmpin.arguments import Given, is_on, last, words
 from helmpin.errors import HelmFailed, VerificationFailed
+from helmpin.lock_source import LockReading
 from helmpin.output import for_helm
 from helmpin.private import Folder, write
 from helmpin.release.reused_values import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from helmpin.config import Settings
     from helmpin.helm import Helm, Running
     from helmpin.image.elsewhere import Also
+    from helmpin.lock import Lock
     from helmpin.plan.plan import Plan, Rendered
     from helmpin.render.renderer import Renderer
 
@@ -71,17 +73,20 @@ class Prepared(NamedTuple):
 
 
 @contextmanager
-def prepare(asked: Asked, release: str, chart: str, *, command: str, needs_cluster: bool = True) -> Iterator[Prepared]:
+def prepare(
+    asked: Asked, release: str, chart: str, *, command: str, needs_cluster: bool = True, lock: Lock | None = None
+) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them; the staged chart lives as long as the block.
 
     command: of helm, for which it is planned: upgrade, install or template. needs_cluster: whether it is an error when the cluster
-    does not answer; else it is planned as helm template renders, and a note says so.
+    does not answer; else it is planned as helm template renders, and a note says so. lock: instead of the one in the settings.
     Raises HelmPinError; images that cannot be pinned are in the plan, for the caller to refuse.
     """
     helm, settings = asked.helm, asked.settings
     with ExitStack() as stack:
         folder = stack.enter_context(Folder())
         values = read_values(asked.flags, helm, folder)
+        locked = LockReading(settings, helm)
         reading = PreviousReading(helm, release) if command == "upgrade" else None
         # helm reads the release and the values now, while Python reads the rest of helm-pin
         from helmpin.render.helm_probe import MergedValues
@@ -100,16 +105,35 @@ def prepare(asked: Asked, release: str, chart: str, *, command: str, needs_clust
         used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
         flags = [flag for flag in asked.flags if flag.name not in used]
         staged = stack.enter_context(stage(source, helm))
-        warm_up(settings.registry)
+        if not settings.locked:
+            warm_up(settings.registry)
         task = _Task(helm, command, release, asked.flags, flags, values, Also(settings.also), folder)
         if reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
         rendered, reuse = _render_plain(task, staged, reading, merged)
         previous = reading.result() if reading else None
-        plan = make_plan(rendered, settings, release, _kept_jobs(task, rendered, previous))
+        lock = lock or locked.result()
+        if lock and not lock.hint:
+            lock = lock._replace(hint=_adding(asked, release, chart, lock.name))
+        plan = make_plan(rendered, settings, release, _kept_jobs(task, rendered, previous), lock)
         given = (reuse.values or values).arguments
         arguments = [*words(flags), *reuse.arguments(plan.settings), *given, *plan.set_arguments]
         yield Prepared(plan, (command, release), arguments, previous, flags)
+
+
+def _adding(asked: Asked, release: str, chart: str, file: str) -> str:
+    """The command that adds to a lock file what it lacks; what --set gives is not repeated."""
+    import os
+    import shlex
+
+    from helmpin.helm import hide_secrets
+
+    namespace, settings = os.environ.get("HELM_NAMESPACE", ""), asked.settings
+    flags = [*([f"--namespace={namespace}"] if namespace else []), *hide_secrets(words(asked.flags))]
+    flags += [f"--also={pattern}" for pattern in settings.also]
+    flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]
+    command = ["helm", "pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, "--keep"]
+    return f"add it: {shlex.join(command)}"
 
 
 def _answers(reading: PreviousReading) -> bool:
@@ -328,3 +352,11 @@ def say_outside(plan: Plan) -> None:
     if plan.followers:
         leaves = f"{len(plan.followers)} other place{'s' if len(plan.followers) > 1 else ''}"
         output.say(f"{leaves} with the same references got the same digests; helm pin plan lists them.")
+    say_lock(plan)
+
+
+def say_lock(plan: Plan) -> None:
+    """Say how many digests did not come from the registry."""
+    if plan.record.lock:
+        named = sum(1 for image in plan.images if image.source)
+        output.say(f"Digests from {plan.record.lock}: {named} of {len(plan.images)} images.")

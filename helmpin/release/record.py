@@ -31,6 +31,8 @@ class Image(NamedTuple):
     """The value paths used, as --set writes them."""
     followers: tuple[str, ...] = ()
     """Where else the digest went: `ConfigMap/settings data.image`."""
+    source: str = ""
+    """Where the digest came from: `lock` or `release`; '' for the registry, or the chart itself."""
 
 
 class Undo(NamedTuple):
@@ -55,6 +57,8 @@ class DigestSet(NamedTuple):
     undo: tuple[Undo, ...] = ()
     allowed: tuple[str, ...] = ()
     """Images that --allow-unpinned let through, as the chart wrote them."""
+    lock: str = ""
+    """The lock that gave digests: a file's name, or `release:…`."""
 
     @property
     def set_id(self) -> str:
@@ -77,6 +81,8 @@ class DigestSet(NamedTuple):
             record["undo"] = [_undo_entry(undo) for undo in self.undo]
         if self.allowed:
             record["allowed"] = sorted(self.allowed)
+        if self.lock:
+            record["lock"] = self.lock
         return json.dumps(record, separators=(",", ":"), sort_keys=True)
 
 
@@ -91,6 +97,8 @@ def _image_entry(image: Image) -> dict[str, Any]:
     for name, items in (("values", image.values), ("followers", image.followers)):
         if items:
             entry[name] = list(items)
+    if image.source:
+        entry["source"] = image.source
     return entry
 
 
@@ -123,6 +131,7 @@ def parse(text: str, where: str) -> DigestSet:
             tuple(_image(item) for item in _list(record, "images")),
             tuple(_undo(item) for item in record.get("undo", [])),
             _texts(record, "allowed"),
+            str(record.get("lock", "")),
         )
         if record.get("set") != digest_set.set_id:
             raise ValueError(
@@ -150,6 +159,7 @@ def _image(item: Any) -> Image:
         _text(item, "via"),
         _texts(item, "values"),
         _texts(item, "followers"),
+        str(item.get("source", "")),
     )
     if not valid_digest(image.digest):
         raise ValueError(f"{image.digest!r} is not a digest")

@@ -129,9 +129,10 @@ def _uses(document: Document) -> tuple[ImageUse, ...]:
 class Reading:
     """Reading one revision has been started; `result()` waits for it."""
 
-    def __init__(self, helm: Helm, release: str, revision: int | None = None) -> None:
-        self._release, self._revision = release, revision
-        at = ["--revision", str(revision)] if revision else []
+    def __init__(self, helm: Helm, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
+        """flags: of helm, where the release is not in this command's own namespace and cluster."""
+        self._release, self._revision, self._flags = release, revision, flags
+        at = [*(["--revision", str(revision)] if revision else []), *flags]
         self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
         self._running: Running = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
 
@@ -140,7 +141,7 @@ class Reading:
         try:
             out = self._running.output()
         except HelmFailed as error:
-            explain(error, self._release, self._revision)
+            explain(error, self._release, self._revision, self._flags)
             raise
         head, record, manifest, hooks, *_ = out.split(self._between)
         revision, _, status = head.strip().partition(" ")
@@ -149,12 +150,15 @@ class Reading:
         return Stored(self._release, int(revision), status, text, manifest, hooks, problem)
 
 
-def explain(error: HelmFailed, release: str, revision: int | None = None) -> None:
+def explain(error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
     """Add to helm's words about a stored release which one was asked for, and what to do."""
     from helmpin.kubectl import advice
 
-    namespace, driver = os.environ.get("HELM_NAMESPACE") or "default", os.environ.get("HELM_DRIVER")
+    named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
+    namespace = named.get("namespace") or os.environ.get("HELM_NAMESPACE") or "default"
+    driver = os.environ.get("HELM_DRIVER")
     which = f"release {release}" + (f", revision {revision}" if revision else "")
+    which += f", context {named['kube-context']}" if "kube-context" in named else ""
     error.where = [f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")]
     if "not found" in error.why:
         error.what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"

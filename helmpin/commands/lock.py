@@ -1,0 +1,152 @@
+"""helm pin lock: the digest of every image of a chart, in a file that --lock takes them from."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from helmpin import output
+from helmpin.arguments import Given
+from helmpin.cli import Request
+from helmpin.errors import HelmFailed, UsageError, VerificationFailed
+from helmpin.image.reference import Reference
+from helmpin.lock import Change, Lock, changes, edit, matches, parse
+from helmpin.plan.plan import Plan
+from helmpin.plan.prepare import prepare
+
+
+def run(request: Request) -> int:
+    """Write the lock file, or with --check compare it."""
+    name, check, globs = (request.options[option] for option in ("file", "check", "update"))
+    if check and globs:
+        raise UsageError("--check changes nothing, so it takes no --update")
+    text = _read(name, needed=check)
+    old = parse(text, name) if text.strip() else Lock({}, "lock", name)
+    if not old.is_ours:
+        raise UsageError(
+            f"{name} is an Images.lock, which helm-pin only reads",
+            todo="name another file with --file, or write this one with helm dt images lock",
+        )
+    renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
+    kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
+    wanted = _resolve(request, old._replace(digests=kept))
+    _check_globs(globs, {*old.digests, *wanted})
+    todo = changes(old.digests, wanted, keep=request.options["keep"])
+    new = edit(text, todo, name)
+    if not check and new != text:
+        _write(Path(name), new)
+    _show(request.options["output"], name, todo)
+    differs = any(change.kind != "unchanged" for change in todo)
+    if check and differs:
+        raise VerificationFailed(
+            f"{name} is not what the chart and the registry have: {_count(todo)}",
+            todo="helm pin lock with the same arguments adds and removes images; --update GLOB takes the digests of now",
+        )
+    output.say(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
+    return 0
+
+
+def _resolve(request: Request, lock: Lock) -> dict[Reference, str]:
+    """The digest of each image that is to be in the lock. Raises HelmPinError where it cannot be complete."""
+    *release, chart = request.positionals
+    command = "upgrade" if release and not request.options["no-cluster"] else "template"
+    if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
+        request = request._replace(flags=[*request.flags, Given("--install", None, ("--install",))])
+    with prepare(
+        request, release[0] if release else "", chart, command=command, needs_cluster=False, lock=lock
+    ) as prepared:
+        plan = prepared.plan
+        outcome = "" if request.options["check"] else f"; {lock.name} was not written"
+        if request.settings.mutable == "refuse":
+            plan.refuse_mutable(outcome=outcome)
+        plan.refuse_problems(outcome=outcome)
+        return _digests(plan)
+
+
+def _digests(plan: Plan) -> dict[Reference, str]:
+    """By reference, what the plan pins; what the chart pins itself needs no lock. A Job that keeps its digest decides only where
+    nothing else uses the image."""
+    images = [i for i in plan.images if i.via in ("values", "template") and i.reference]
+    return {i.reference: i.digest for i in sorted(images, key=lambda i: not i.kept_for) if i.reference}
+
+
+def _check_globs(globs: Sequence[str], references: set[Reference]) -> None:
+    for glob in globs:
+        if references and not any(matches(glob, reference) for reference in references):
+            raise UsageError(
+                f"no image matches --update {glob}",
+                why="the images are " + ", ".join(sorted(map(str, references))),
+                todo="'*' is all of them",
+            )
+
+
+def _read(name: str, *, needed: bool) -> str:
+    try:
+        return Path(name).read_bytes().decode()
+    except FileNotFoundError as error:
+        if not needed:
+            return ""
+        why: Exception = error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error
+    raise UsageError(f"cannot read the lock file {name}", why=str(why)) from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file at once; the one that a link points to."""
+    path = path.resolve()
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_bytes(text.encode())
+        with suppress(FileNotFoundError):
+            scratch.chmod(path.stat().st_mode & 0o777)
+        scratch.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise HelmFailed(f"cannot write the lock file {path}", why=str(error)) from None
+
+
+def _show(form: str, name: str, todo: Sequence[Change]) -> None:
+    if form == "table":
+        rows = [(str(c.reference), output.short(c.now or c.was), _what(c)) for c in todo]
+        output.write(output.table(("IMAGE", "DIGEST", "CHANGE"), rows) if rows else "The chart uses no images.")
+    elif form == "markdown":
+        output.write(_markdown(name, todo))
+    else:
+        output.show({"file": name, "images": [_as_data(change) for change in todo]}, form)
+
+
+def _what(change: Change) -> str:
+    return f"moved from {output.short(change.was)}" if change.kind == "moved" else change.kind
+
+
+def _as_data(change: Change) -> Mapping[str, Any]:
+    return {
+        "reference": str(change.reference),
+        "digest": change.now or None,
+        "was": change.was or None,
+        "change": change.kind,
+    }
+
+
+def _markdown(name: str, todo: Sequence[Change]) -> str:
+    """What changes, as the body of a pull request."""
+    moving = [change for change in todo if change.kind != "unchanged"]
+    rows = [f"| `{c.reference}` | {c.kind} | {_code(c.was)} | {_code(c.now)} |" for c in moving]
+    table = ["", "| Image | Change | Old | New |", "| --- | --- | --- | --- |", *rows] if rows else []
+    return "\n".join([f"**{name}**: {_count(todo)}", *table])
+
+
+def _code(digest: str) -> str:
+    return f"`{digest}`" if digest else ""
+
+
+def _count(todo: Sequence[Change]) -> str:
+    counts = Counter(change.kind for change in todo)
+    parts = [f"{counts[kind]} {kind}" for kind in ("added", "removed", "moved", "unchanged") if counts[kind]]
+    return ", ".join(parts) or "no images"

@@ -1,0 +1,344 @@
+"""The lock: which digest each image reference means. Reading, writing and comparing lock files; no I/O.
+
+A lock file is edited as text, line by line, so that its comments and every line that does not change stay as they are. Images.lock
+of Helm's distribution tooling is read, never written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from helmpin.errors import HelmFailed, UsageError
+from helmpin.image.reference import InvalidReference, Reference, valid_digest
+
+DEFAULT_FILE = "helm-pin.lock.yaml"
+VERSION = 1
+HEADER = "# The digest of each image, written by `helm pin lock`. One line is one image; edit the digest to move it.\n"
+_LINE = re.compile(
+    r"(?P<before>\s*-\s+image:\s+)(?P<quote>[\"']?)(?P<image>[^\s\"']+)(?P=quote)(?P<after>\s*(?:\s#.*)?)"
+)
+_START = re.compile(r"images:(?P<empty>[ \t]*\[[ \t]*\])?(?P<after>[ \t]*(?:#.*)?)")
+
+
+class Lock(NamedTuple):
+    """The digests that references are to have."""
+
+    digests: Mapping[Reference, str]
+    origin: str
+    """What the record says of these digests: `lock`, or `release`."""
+    name: str
+    """For people: the file as it was named, or the release and its revision."""
+    platforms: Mapping[Reference, Mapping[str, str]] = {}
+    """References of which only the digests of their platforms are known (Images.lock)."""
+    conflicts: Mapping[Reference, str] = {}
+    """References that cannot be taken from here, and why."""
+    media_types: Mapping[Reference, str] = {}
+    """What is known of them."""
+    only: bool = False
+    """Whether every digest has to come from here (--locked)."""
+    hint: str = ""
+    """How to add what is missing."""
+    is_ours: bool = True
+    """Whether it is of helm-pin's format, and can be written."""
+
+    def knows(self, reference: Reference) -> bool:
+        """Whether it says anything of a reference."""
+        return reference in self.digests or reference in self.platforms or reference in self.conflicts
+
+    def refusal(self, reference: Reference) -> NotLocked | None:
+        """Why the digest of a reference cannot be taken from here, where nothing else may be asked; None when it can."""
+        bare = reference._replace(digest=None)
+        if why := self.conflicts.get(bare):
+            return NotLocked(f"{self.name} has {why}", "write a lock file with the digest that you mean, and use that")
+        if not self.only:
+            return None
+        if reference.digest:
+            own = self.digests.get(bare, reference.digest)
+            why = f"the chart pins it to {reference.digest}, {self.name} has {own}"
+            return NotLocked(why, self.hint) if own != reference.digest else None
+        if several := self.platforms.get(reference):
+            why = f"{self.name} has a digest for each platform ({', '.join(several)}) and none for the whole image"
+            return NotLocked(why, "leave out --locked: then the registry is asked for the image of these platforms")
+        return None if reference in self.digests else NotLocked(f"not in {self.name}", self.hint)
+
+    @property
+    def recorded(self) -> str:
+        """What the record says of the lock: no path of this machine."""
+        return self.name.rpartition("/")[2] if self.origin == "lock" else self.name
+
+
+class NotLocked(NamedTuple):
+    """Why a lock gives no digest for a reference that has to come from it."""
+
+    why: str
+    hint: str
+
+
+class Change(NamedTuple):
+    """What becomes of one line of a lock file."""
+
+    reference: Reference
+    was: str
+    """The digest in the file; '' when there is none."""
+    now: str
+    """The digest that it gets; '' when the line goes."""
+
+    @property
+    def kind(self) -> str:
+        """added, removed, moved or unchanged."""
+        if self.was == self.now:
+            return "unchanged"
+        return "moved" if self.was and self.now else "added" if self.now else "removed"
+
+
+class _Invalid(Exception):
+    """What is wrong with a file."""
+
+
+def parse(text: str, name: str) -> Lock:
+    """Read a lock file, or an Images.lock. Raises UsageError, with the line, for anything else."""
+    from helmpin import kube_yaml
+
+    try:
+        documents = kube_yaml.read_all(text, what="", where=name)
+        if len(documents) > 1:
+            raise _Invalid("it has several YAML documents")
+        content = documents[0] if documents else None
+        if not isinstance(content, dict):
+            raise _Invalid("it is empty" if content is None else "it is not a YAML mapping")
+        if content.get("kind") == "ImagesLock":
+            return _images_lock(content, name)
+        return Lock(_digests(content, text), "lock", name)
+    except HelmFailed as error:
+        why = f"it is not YAML: {error.why}"
+    except _Invalid as error:
+        why = str(error)
+    raise UsageError(
+        f"{name} is not a valid lock file",
+        why=why,
+        todo="correct it, or delete it and write it anew with helm pin lock",
+    )
+
+
+def changes(lock: Mapping[Reference, str], wanted: Mapping[Reference, str], *, keep: bool = False) -> list[Change]:
+    """What to change in a lock for it to be as wanted, sorted, with what stays. keep: leave references that are not wanted."""
+    kept = {reference: digest for reference, digest in lock.items() if keep and reference not in wanted}
+    now = {**kept, **wanted}
+    return [Change(each, lock.get(each, ""), now.get(each, "")) for each in sorted({*lock, *now}, key=str)]
+
+
+def edit(text: str, edits: Iterable[Change], name: str) -> str:
+    """The text of a lock file with these changes, its lines sorted. Comments stay: those right above a line and behind it belong to
+    that line. A text without any line is a new file. Raises UsageError where images are not written one on a line."""
+    if not text.strip():
+        text = f"{HEADER}version: {VERSION}\nimages: []\n"
+    head, entries, tail = _split(text, name)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    before = next((entry.before.rstrip("\"'") for entry in entries.values()), "- image: ")
+    for change in edits:
+        entry = entries.get(change.reference, _Entry([], before, "", "", newline))
+        if change.now:
+            same = change.was == change.now and change.reference in entries
+            image = entry.image if same else str(change.reference._replace(digest=change.now))
+            entries[change.reference] = entry._replace(image=image)
+        elif change.reference in entries:
+            tail = [*_apart(entries.pop(change.reference).above), *tail]
+    start = _START.match(head[-1])
+    assert start is not None
+    head[-1] = (
+        f"images:{'' if entries else start['empty'] or ' []'}{head[-1][start.end('empty') if start['empty'] else 7 :]}"
+    )
+    lines = [line for reference in sorted(entries, key=str) for line in entries[reference].lines()]
+    return "".join([*head, *lines, *tail])
+
+
+def matches(glob: str, reference: Reference) -> bool:
+    """Whether a glob means a reference: with its tag or without, on Docker Hub also as it is usually written."""
+    from fnmatch import fnmatchcase
+
+    names = [reference.name]
+    for implied in ("docker.io/", "docker.io/library/"):
+        names += [reference.name.removeprefix(implied)] if reference.name.startswith(implied) else []
+    return any(fnmatchcase(text, glob) for name in names for text in (name, f"{name}:{reference.tag}"))
+
+
+def release_name(text: str) -> tuple[str, str, str, int | None]:
+    """(context, namespace, release, revision) of `release:[CONTEXT/]NAMESPACE/NAME[@REVISION]`; the context may hold slashes, as
+    those of some clouds do. Raises UsageError."""
+    *context, namespace, last = text.removeprefix("release:").rsplit("/", 2) if text.count("/") else ("", "")
+    name, at, revision = last.partition("@")
+    if not (namespace and name) or "" in context or (at and not revision.isdecimal()):
+        raise UsageError(
+            "a lock from a release is release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
+            where=f"--lock {text}",
+            todo="for example release:staging/web, or release:staging-cluster/web/web@12",
+        )
+    return (context[0] if context else ""), namespace, name, int(revision) if at else None
+
+
+# -- reading --------------------------------------------------------------------------------------------------------------
+
+
+def _digests(content: Mapping[str, Any], text: str) -> dict[Reference, str]:
+    version = content.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise _Invalid(
+            f"its version is {version!r}; this helm-pin reads version {VERSION}"
+            if "version" in content
+            else f"it has no version: the first line is `version: {VERSION}`"
+        )
+    if unknown := sorted(set(content) - {"version", "images"}):
+        raise _Invalid(f"unknown key: {unknown[0]}")
+    items = content.get("images")
+    if not isinstance(items, list):
+        raise _Invalid("`images` is not a list" if "images" in content else "it has no `images`")
+    lines = _item_lines(text)
+    found: dict[Reference, str] = {}
+    where: dict[Reference, int] = {}
+    for item, line in zip(items, lines, strict=True):
+        try:
+            reference, digest = _pin(item)
+        except _Invalid as error:
+            raise _Invalid(f"line {line}: {error}") from None
+        if reference in found:
+            raise _Invalid(
+                f"line {line}: {reference} is on line {where[reference]} already; one reference has one digest"
+            )
+        found[reference], where[reference] = digest, line
+    return found
+
+
+def _pin(item: Any) -> tuple[Reference, str]:
+    """A line's reference, and its digest."""
+    if not isinstance(item, dict) or not isinstance(item.get("image"), str):
+        raise _Invalid("an image is written as `- image: name:tag@sha256:…`")
+    if unknown := sorted(set(item) - {"image"}):
+        raise _Invalid(f"unknown key: {unknown[0]}")
+    try:
+        reference = Reference.parse(item["image"])
+    except InvalidReference as error:
+        raise _Invalid(f"{_shown(item['image'])} is not an image reference: {error}") from None
+    if not reference.digest:
+        raise _Invalid(f"{_shown(item['image'])} has no digest")
+    if not reference.tag:
+        raise _Invalid(f"{_shown(item['image'])} has no tag; the tag is what the digest is looked up by")
+    return reference._replace(digest=None), reference.digest
+
+
+def _images_lock(content: Mapping[str, Any], name: str) -> Lock:
+    """Images.lock, apiVersion v0: the digests of an image's platforms, or of the image itself where it has only one."""
+    if content.get("apiVersion") != "v0":
+        raise _Invalid(f"it is an ImagesLock with apiVersion {content.get('apiVersion')!r}; this helm-pin reads v0")
+    items = content.get("images") or []
+    if not isinstance(items, list):
+        raise _Invalid("`images` is not a list")
+    found: dict[Reference, dict[str, str]] = {}
+    for item in items:
+        image = item.get("image") if isinstance(item, dict) else None
+        if not isinstance(image, str):
+            raise _Invalid("an entry of `images` has no `image`")
+        try:
+            reference = Reference.parse(image)
+        except InvalidReference as error:
+            raise _Invalid(f"{_shown(image)} is not an image reference: {error}") from None
+        digests = _platforms(item, image)
+        if reference.digest:  # pinned by the chart itself
+            continue
+        if found.setdefault(reference, digests) != digests:
+            raise _Invalid(f"{image} is there twice, with different digests")
+    alone = {reference: next(iter(each.values())) for reference, each in found.items() if len(each) == 1}
+    several = {reference: each for reference, each in found.items() if len(each) > 1}
+    hint = "write it anew (helm dt images lock), or use a lock file of helm pin lock"
+    return Lock(alone, "lock", name, several, hint=hint, is_ours=False)
+
+
+def _platforms(item: Mapping[str, Any], image: str) -> dict[str, str]:
+    digests = item.get("digests")
+    if not isinstance(digests, list) or not digests:
+        raise _Invalid(f"{image} has no digests")
+    found: dict[str, str] = {}
+    for each in digests:
+        digest, platform = (each.get("digest"), each.get("arch")) if isinstance(each, dict) else (None, None)
+        if not isinstance(digest, str) or not valid_digest(digest):
+            raise _Invalid(f"{image}: {_shown(digest)} is not a digest")
+        # variants of one architecture (arm/v6, arm/v7) have the same name in this format
+        found[f"{platform}" if f"{platform}" not in found else f"{platform} {len(found)}"] = digest
+    return found
+
+
+def _item_lines(text: str) -> list[int]:
+    """The line of each image, counted from 1."""
+    import yaml
+
+    root: Any = yaml.compose(text, Loader=yaml.CSafeLoader)
+    images = next((value for key, value in reversed(root.value) if key.value == "images"), None)
+    if images is None:
+        raise _Invalid("unknown key: <<")
+    return [item.start_mark.line + 1 for item in images.value]
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return ascii(text if len(text) <= 200 else text[:197] + "...")
+
+
+# -- writing --------------------------------------------------------------------------------------------------------------
+
+
+class _Entry(NamedTuple):
+    above: list[str]
+    """Comments and blank lines above the line."""
+    before: str
+    """Up to the reference, with its quote."""
+    image: str
+    """As written; '' in a new line."""
+    after: str
+    """From the quote to the end of the line."""
+    newline: str
+
+    def lines(self) -> list[str]:
+        return [*self.above, f"{self.before}{self.image}{self.after}{self.newline}"]
+
+
+def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], list[str]]:
+    """The lines up to `images:`, each image with the comments above it, and what is left below."""
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text if text.endswith("\n") else f"{text}\n")
+    start = next((i for i, line in enumerate(lines) if _START.fullmatch(line.rstrip("\r\n"))), None)
+    entries: dict[Reference, _Entry] = {}
+    above: list[str] = []
+    rest = [] if start is None else lines[start + 1 :]
+    for line in rest:
+        body = line.rstrip("\r\n")
+        if match := _LINE.fullmatch(body):
+            reference = Reference.parse(match["image"])._replace(digest=None)
+            opened = match["before"] + match["quote"]
+            after = match["quote"] + match["after"]
+            entries[reference] = _Entry(above, opened, match["image"], after, line[len(body) :])
+            above = []
+        else:
+            above.append(line)
+    head = lines[: (start or 0) + 1]
+    if start is None or not all(_is_comment(line) for line in above) or not _reads_alike(text, entries, name):
+        raise UsageError(
+            f"{name} cannot be edited without losing something",
+            why="its images are not each on a line of their own, below `images:` as its last key",
+            todo="write each image as `- image: name:tag@sha256:…` on a line of its own",
+        )
+    return head, entries, above
+
+
+def _reads_alike(text: str, entries: Mapping[Reference, _Entry], name: str) -> bool:
+    found = {reference: Reference.parse(entry.image).digest for reference, entry in entries.items()}
+    return found == dict(parse(text, name).digests)
+
+
+def _apart(above: list[str]) -> list[str]:
+    """The comments above a line that a blank line sets apart from it."""
+    last = max((i for i, line in enumerate(above) if not line.strip()), default=-1)
+    return above[: last + 1] if any(line.strip() for line in above[: last + 1]) else []
+
+
+def _is_comment(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")

@@ -1,0 +1,170 @@
+"""Where a lock comes from, and the digests that come through it: a file, or the record of a release."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from helmpin import lock as locks
+from helmpin.errors import Refused, UsageError
+from helmpin.image.reference import Reference, split
+from helmpin.lock import Lock, NotLocked
+
+if TYPE_CHECKING:
+    from helmpin.config import Settings
+    from helmpin.helm import Helm
+    from helmpin.registry import RegistryError, RegistrySettings, Resolved
+    from helmpin.registry.keychain import Keychain
+    from helmpin.release.record import DigestSet
+    from helmpin.release.revision import Reading, Stored
+
+RELEASE = "release:"
+ANOTHER_SERVER = ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME")
+"""What helm prefers over a context (pkg/cli/environment.go)."""
+
+
+class LockReading:
+    """The lock of a command. A release is read meanwhile; `result()` waits for it."""
+
+    def __init__(self, settings: Settings, helm: Helm) -> None:
+        """Raises UsageError."""
+        name = settings.lock or (locks.DEFAULT_FILE if settings.locked else "")
+        self._only = settings.locked
+        self._release = _ReleaseLock(name, helm) if name.startswith(RELEASE) else None
+        self._file = read_file(name) if name and not self._release else None
+
+    def result(self) -> Lock | None:
+        """The lock, or None when there is none. Raises HelmFailed, and VerificationFailed for the record of a release."""
+        lock = self._release.result() if self._release else self._file
+        return lock._replace(only=self._only) if lock else None
+
+
+def read_file(name: str) -> Lock:
+    """Read a lock file. Raises UsageError."""
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise UsageError(
+            f"there is no lock file {name}" if missing else f"cannot read the lock file {name}",
+            why="" if missing else str(error),
+            todo=f"helm pin lock RELEASE CHART --file {name} writes it" if missing else "",
+        ) from None
+    return locks.parse(text, name)
+
+
+class _ReleaseLock:
+    """The digests that a release runs."""
+
+    def __init__(self, text: str, helm: Helm) -> None:
+        self._context, self._namespace, self._name, self._revision = locks.release_name(text)
+        self._helm = helm
+        over = [name for name in ANOTHER_SERVER if os.environ.get(name)] if self._context else []
+        if over:
+            raise UsageError(
+                f"the lock's context {self._context} would not be used",
+                where=f"--lock {text}",
+                why=f"{', '.join(over)} (helm's --kube-… flags) hold for every context",
+                todo="name the cluster that is deployed to by a context as well: --kube-context",
+            )
+        self._reading = self._read(self._revision)
+
+    def _read(self, revision: int | None) -> Reading:
+        from helmpin.release.revision import Reading
+
+        return Reading(self._helm, self._name, revision, self._flags)
+
+    @property
+    def _flags(self) -> list[str]:
+        context = [f"--kube-context={self._context}"] if self._context else []
+        return [f"--namespace={self._namespace}", *context]
+
+    def result(self) -> Lock:
+        """Raises HelmFailed, and VerificationFailed where the release is not what its record says."""
+        from helmpin.release import revision as release
+
+        stored = self._reading.result()
+        if self._revision is None and stored.status != "deployed":
+            stored = self._read(self._deployed()).result()
+        place = "/".join(filter(None, [self._context, self._namespace, f"{self._name}@{stored.revision}"]))
+        return of_release(release.check(stored), stored, f"{RELEASE}{place}")
+
+    def _deployed(self) -> int:
+        import json
+
+        rows = json.loads(self._helm.run(["history", self._name, *self._flags, "-o", "json"]))
+        deployed = [int(row["revision"]) for row in rows if row.get("status") == "deployed"]
+        if not deployed:
+            raise Refused(
+                f"release {self._name} in namespace {self._namespace} has no deployed revision to take digests from",
+                todo=f"name the revision: --lock {RELEASE}…/{self._name}@REVISION",
+            )
+        return max(deployed)
+
+
+def of_release(record: DigestSet, stored: Stored, name: str) -> Lock:
+    """The lock that a release's record is. A Job that keeps an older digest than the rest of the release does not count."""
+    kinds: dict[str | None, set[str]] = {}
+    for use in stored.uses():
+        kinds.setdefault(split(use.image)[2], set()).add(use.kind)
+    found: dict[Reference, dict[str, str]] = {}
+    for image in record.images:
+        found.setdefault(Reference.parse(image.reference), {})[image.digest] = image.media_type
+    digests: dict[Reference, str] = {}
+    media_types: dict[Reference, str] = {}
+    conflicts: dict[Reference, str] = {}
+    for reference, several in found.items():
+        likely = {digest: of for digest, of in several.items() if kinds.get(digest) != {"Job"}} or several
+        if len(likely) > 1:
+            conflicts[reference] = f"several digests for it: {', '.join(sorted(likely))}"
+        elif reference.tag:
+            [(digests[reference], media_types[reference])] = likely.items()
+    hint = "deploy it there first, or take the digests from a lock file (helm pin lock) that has it"
+    return Lock(digests, "release", name, {}, conflicts, media_types, hint=hint)
+
+
+def resolve(
+    lock: Lock | None, references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None
+) -> dict[Reference, Resolved | RegistryError | NotLocked]:
+    """The digest of each reference, from the lock where it has one, else from the registry, unless all must come from the lock."""
+    from helmpin import registry
+    from helmpin.registry import Resolved
+
+    wanted = list(references)
+    if lock is None:
+        return {**registry.resolve(wanted, settings, keychain)}
+    found: dict[Reference, Resolved | RegistryError | NotLocked] = {}
+    for reference in wanted:
+        if refusal := lock.refusal(reference):
+            found[reference] = refusal
+        elif reference.digest and lock.only:
+            found[reference] = Resolved(reference.digest, "")
+        elif digest := lock.digests.get(reference):
+            found[reference] = Resolved(digest, lock.media_types.get(reference, ""))
+    found |= _of_platforms(lock, [r for r in wanted if r not in found and r in lock.platforms], settings, keychain)
+    return {**registry.resolve([r for r in wanted if r not in found], settings, keychain), **found}
+
+
+def _of_platforms(
+    lock: Lock, references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None
+) -> dict[Reference, Resolved | RegistryError | NotLocked]:
+    """The index of each reference, proved to be that of the platforms in the lock."""
+    from helmpin import registry
+    from helmpin.registry import RegistryError, Resolved
+
+    found: dict[Reference, Resolved | RegistryError | NotLocked] = {}
+    for reference, answer in registry.describe(references, settings, keychain).items():
+        if isinstance(answer, RegistryError):
+            found[reference] = answer
+            continue
+        held = {platform.manifest_digest for platform in answer.platforms}
+        missing = {name: digest for name, digest in lock.platforms[reference].items() if digest not in held}
+        why = f"the registry's {answer.digest} does not hold {', '.join(f'{d} ({n})' for n, d in missing.items())}"
+        found[reference] = (
+            NotLocked(f"{why}, which {lock.name} has: the tag has moved", "write the lock anew")
+            if missing
+            else Resolved(answer.digest, answer.media_type)
+        )
+    return found

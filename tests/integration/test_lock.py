@@ -1,0 +1,329 @@
+"""The lock with real helms and real registries: written, updated, checked, and taken from, where no registry answers too."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from helmpin import lock as locks
+from helmpin.image.reference import Reference
+from tests.support.registry_servers import Server, distribution
+from tests.support.workstation import Finished, Workstation
+
+CHART = {
+    "Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
+    "values.yaml": "image: {repository: HOST/REPO/app, tag: main}\nsidecar: HOST/REPO/sidecar:1.2.3\nextra: ''\n",
+    "templates/pod.yaml": """\
+apiVersion: v1
+kind: Pod
+metadata: {name: "{{ .Release.Name }}"}
+spec:
+  initContainers: [{name: init, image: HOST/REPO/init}]
+  containers:
+    - {name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}
+    - {name: sidecar, image: "{{ .Values.sidecar }}"}
+    {{- with .Values.extra }}
+    - {name: extra, image: "{{ . }}"}
+    {{- end }}
+""",
+}
+TAGS = {"app": "main", "sidecar": "1.2.3", "init": "latest"}
+
+
+class Shop(NamedTuple):
+    """A chart, the registry of its images, and the folder where somebody works."""
+
+    machine: Workstation
+    server: Server
+    repository: str
+    folder: Path
+
+    def push(self, build: str, names: Mapping[str, str] = TAGS) -> dict[str, str]:
+        """Move the tags; their digests."""
+        return {
+            name: self.server.push_image(f"{self.repository}/{name}", tag, salt=f"{name} {build}")[0]
+            for name, tag in names.items()
+        }
+
+    def pin(self, command: str, *args: object) -> Finished:
+        """`helm pin COMMAND web CHART ARGS`, in the folder."""
+        return self.machine.pin(command, "web", "app", *args, cwd=self.folder)
+
+    def lock(self, *args: object) -> Any:
+        """`helm pin lock`, which must succeed; what it says of each image, by the image's name."""
+        done = self.pin("lock", "--no-cluster", "-o", "json", *args)
+        assert done.status == 0, done.stderr
+        rows = json.loads(done.stdout)["images"]
+        return {row["reference"].rpartition("/")[2].partition(":")[0]: row for row in rows}
+
+    @property
+    def file(self) -> Path:
+        """The lock."""
+        return self.folder / "helm-pin.lock.yaml"
+
+    def image(self, name: str, digest: str = "") -> str:
+        """An image as it is deployed."""
+        return f"{self.server.host}/{self.repository}/{name}:{TAGS[name]}" + (f"@{digest}" if digest else "")
+
+
+@pytest.fixture
+def shop(workstation: Workstation, registry: Server, unique: str, tmp_path: Path) -> Shop:
+    """Helm 3, then Helm 4; the images at build A."""
+    made = Shop(workstation, registry, unique, tmp_path)
+    write(tmp_path / "app", registry.host, unique)
+    made.push("A")
+    return made
+
+
+def write(folder: Path, host: str, repository: str) -> None:
+    for name, text in CHART.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text.replace("HOST", host).replace("REPO", repository))
+
+
+def images(manifest: str) -> list[str]:
+    """The images of a pod's containers."""
+    return re.findall(r'image: "?([^\s"}]+)', manifest)
+
+
+def test_written_updated_and_checked(shop: Shop) -> None:
+    a = shop.push("A")
+    assert {name: row["change"] for name, row in shop.lock().items()} == dict.fromkeys(TAGS, "added")
+    text = shop.file.read_text()
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [
+        f"- image: {shop.image(name, a[name])}" for name in sorted(TAGS)
+    ]
+    assert yaml.safe_load(text)["version"] == 1
+    assert {row["change"] for row in shop.lock().values()} == {"unchanged"}
+    assert shop.pin("lock", "--no-cluster", "--check").status == 0
+
+    b = shop.push("B")
+    text = text.replace("- image:", "# ours\n- image:", 1)
+    shop.file.write_text(text)
+    checked = shop.pin("lock", "--no-cluster", "--check")
+    assert checked.status == 4, checked.stderr
+    assert checked.stdout.count("moved from sha256:") == 3
+    assert {row["change"] for row in shop.lock().values()} == {"unchanged"}
+    assert shop.file.read_text() == text
+
+    rows = shop.lock("--update", "*/app")
+    assert (rows["app"]["was"], rows["app"]["digest"], rows["app"]["change"]) == (a["app"], b["app"], "moved")
+    assert {rows[name]["change"] for name in ("init", "sidecar")} == {"unchanged"}
+    assert shop.file.read_text() == text.replace(a["app"], b["app"])
+    shop.lock("--update", "*")
+    assert shop.pin("lock", "--no-cluster", "--check").status == 0
+
+
+def test_a_chart_that_changes(shop: Shop) -> None:
+    shop.lock()
+    before = shop.file.read_text()
+    shop.push("A", {"extra": "1.0.0"})
+    more = f"extra={shop.server.host}/{shop.repository}/extra:1.0.0"
+    assert shop.pin("lock", "--no-cluster", "--check", "--set", more).status == 4
+    assert shop.lock("--set", more)["extra"]["change"] == "added"
+    with_extra = shop.file.read_text()
+    assert shop.pin("lock", "--no-cluster", "--check", "--keep").status == 0
+    assert shop.pin("lock", "--no-cluster", "--check").status == 4
+    shop.lock("--keep")
+    assert shop.file.read_text() == with_extra
+    assert shop.lock()["extra"]["change"] == "removed"
+    assert shop.file.read_text() == before
+
+
+def test_outputs(shop: Shop) -> None:
+    a = shop.push("A")
+    shop.lock()
+    b = shop.push("B")
+    done = shop.pin("lock", "--no-cluster", "--update", "*/app:main", "-o", "markdown")
+    assert done.stdout == (
+        "**helm-pin.lock.yaml**: 1 moved, 2 unchanged\n\n| Image | Change | Old | New |\n| --- | --- | --- | --- |\n"
+        f"| `{shop.image('app')}` | moved | `{a['app']}` | `{b['app']}` |\n"
+    )
+    assert yaml.safe_load(shop.pin("lock", "--no-cluster", "-o", "yaml").stdout)["file"] == "helm-pin.lock.yaml"
+    assert shop.pin("lock", "--no-cluster").stdout.splitlines()[0].split() == ["IMAGE", "DIGEST", "CHANGE"]
+
+
+def test_what_lock_refuses(shop: Shop) -> None:
+    shop.lock()
+    text = shop.file.read_text()
+    for args, status, words in [
+        (["--update", "nobody/*"], 2, "no image matches --update nobody/*"),
+        (["--update", "*", "--check"], 2, "--check changes nothing"),
+        (["--set", "image.tag=gone"], 5, "helm-pin.lock.yaml was not written"),
+        (["--set", "sidecar=auto"], 3, "helm-pin.lock.yaml was not written"),
+        (["--mutable", "refuse"], 3, "mutable tag"),
+        (["--file", "none/there.yaml"], 1, "cannot write the lock file"),
+        (["--file", "none/there.yaml", "--check"], 2, "cannot read the lock file"),
+    ]:
+        done = shop.pin("lock", "--no-cluster", *args)
+        assert (done.status, words in done.stderr) == (status, True), done.stderr
+        assert shop.file.read_text() == text
+    assert sorted(path.name for path in shop.folder.iterdir()) == ["app", "helm-pin.lock.yaml"]
+
+
+def test_the_lock_is_taken_after_every_tag_has_moved(shop: Shop) -> None:
+    a = shop.push("A")
+    shop.lock()
+    shop.push("B")
+    first = shop.pin("template", "--lock", "helm-pin.lock.yaml")
+    assert first.status == 0, first.stderr
+    assert sorted(images(first.stdout)) == sorted(shop.image(name, a[name]) for name in TAGS)
+    again = shop.pin("template", "--lock", "helm-pin.lock.yaml", "--locked")
+    assert again.stdout == first.stdout
+
+    plan = json.loads(shop.pin("plan", "--no-cluster", "--lock", shop.file, "-o", "json").stdout)
+    assert {image["source"] for image in plan["images"]} == {"lock"}
+    moved = json.loads(shop.pin("plan", "--no-cluster", "-o", "json").stdout)
+    assert {image["source"] for image in moved["images"]} == {None}
+
+
+def test_what_the_lock_lacks_comes_from_the_registry_unless_locked(shop: Shop) -> None:
+    a = shop.push("A")
+    shop.lock()
+    lines = shop.file.read_text().splitlines(keepends=True)
+    shop.file.write_text("".join(line for line in lines if "/sidecar" not in line))
+    b = shop.push("B")
+    done = shop.pin("template", "--lock", "helm-pin.lock.yaml")
+    assert sorted(images(done.stdout)) == sorted(
+        shop.image(name, b[name] if name == "sidecar" else a[name]) for name in TAGS
+    )
+    refused = shop.pin("template", "--locked")
+    assert (refused.status, refused.stdout) == (3, "")
+    assert f"{shop.image('sidecar')}: not in helm-pin.lock.yaml" in refused.stderr
+    [command] = re.findall("next  add it: helm pin (.*)", refused.stderr)
+    assert shop.machine.pin(*command.split(), "--no-cluster", cwd=shop.folder).status == 0
+    assert shop.pin("template", "--locked").status == 0
+
+
+def test_no_registry_at_all(workstation: Workstation, unique: str, tmp_path: Path) -> None:
+    with distribution(tmp_path / "registry") as server:
+        write(tmp_path / "app", server.host, unique)
+        shop = Shop(workstation, server, unique, tmp_path)
+        a = shop.push("A")
+        shop.lock()
+        assert server.log is not None
+        before = server.log.read_text().count("/v2/")
+        done = shop.pin("template", "--locked")
+        assert server.log.read_text().count("/v2/") == before > 0
+    down = shop.pin("template", "--locked")
+    assert (down.status, down.stdout) == (0, done.stdout), down.stderr
+    assert sorted(images(down.stdout)) == sorted(shop.image(name, a[name]) for name in TAGS)
+    assert shop.pin("template").status == 5
+    pinned = shop.pin("template", "--locked", "--set", f"sidecar={shop.image('sidecar', a['sidecar'])}")
+    assert pinned.status == 0, pinned.stderr
+    other = shop.pin("template", "--locked", "--set", f"sidecar={shop.image('sidecar', a['app'])}")
+    assert other.status == 3
+    assert f"the chart pins it to {a['app']}, helm-pin.lock.yaml has {a['sidecar']}" in other.stderr
+
+
+def test_a_line_changed_by_sed(shop: Shop) -> None:
+    a = shop.push("A")
+    shop.lock()
+    shop.machine.run("sed", "-i.bak", f"s/{a['app']}/{a['init']}/", shop.file)
+    done = shop.pin("template", "--locked")
+    assert shop.image("app", a["init"]) in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("version: 2\nimages: []\n", "its version is 2"),
+        ("images:\n  - {", "it is not YAML"),
+        ("version: 1\nimages:\n- image: a:1@sha256:abc\n", "line 3: 'a:1@sha256:abc' is not an image reference"),
+    ],
+)
+def test_a_broken_lock(shop: Shop, broken: str, words: str) -> None:
+    shop.file.write_text(broken)
+    for command in ("template", "lock"):
+        done = shop.pin(command, *(["--locked"] if command == "template" else []))
+        assert (done.status, done.stdout) == (2, "")
+        assert done.stderr.startswith("Error: helm-pin.lock.yaml is not a valid lock file\n")
+        assert words in done.stderr
+    assert shop.file.read_text() == broken
+
+
+def test_no_lock(shop: Shop) -> None:
+    done = shop.pin("template", "--locked")
+    assert done.status == 2
+    assert "there is no lock file helm-pin.lock.yaml" in done.stderr
+    (shop.folder / ".helm-pin.yaml").write_text("lock: other.yaml\n")
+    assert shop.pin("template").status == 2
+
+
+def test_lint(shop: Shop) -> None:
+    def lint(*args: str) -> tuple[int, list[str]]:
+        done = shop.machine.pin("lint", "app", "-o", "json", *args, cwd=shop.folder)
+        return done.status, sorted(found["image"].rpartition("/")[2] for found in json.loads(done.stdout))
+
+    assert lint() == (3, ["app:main", "init"])
+    shop.lock()
+    assert lint("--lock", "helm-pin.lock.yaml") == (0, [])
+    assert lint("--locked") == (0, [])
+    more = ["--set", "extra=quay.io/t/new:1.0.0"]
+    assert lint("--lock", "helm-pin.lock.yaml", *more) == (0, [])
+    assert lint("--locked", *more) == (3, ["new:1.0.0"])
+
+
+def images_lock(digests: Mapping[str, Mapping[str, str]]) -> str:
+    """An Images.lock as `helm dt images lock` writes it."""
+    entries = [
+        {
+            "name": image.rpartition("/")[2],
+            "image": image,
+            "chart": "app",
+            "digests": [{"digest": digest, "arch": arch} for arch, digest in each.items()],
+        }
+        for image, each in digests.items()
+    ]
+    metadata = {"generatedAt": "2026-01-02T03:04:05Z", "generatedBy": "Distribution Tooling for Helm"}
+    chart = {"name": "app", "version": "1.0.0", "appVersion": ""}
+    return yaml.safe_dump(
+        {"apiVersion": "v0", "kind": "ImagesLock", "metadata": metadata, "chart": chart, "images": entries}
+    )
+
+
+def test_images_lock(shop: Shop) -> None:
+    a = shop.push("A", {"app": "main", "sidecar": "1.2.3"})
+    platforms = {"linux/amd64": "x", "linux/arm64": "y"}
+    index, built = shop.server.push_index(f"{shop.repository}/init", "latest", platforms)
+    digests = {shop.image(name): {"linux/amd64": a[name]} for name in a}
+    digests[shop.image("init")] = {name: digest for name, (digest, _) in built.items()}
+    (shop.folder / "Images.lock").write_text(images_lock(digests))
+    done = shop.pin("template", "--lock", "Images.lock")
+    assert done.status == 0, done.stderr
+    assert sorted(images(done.stdout)) == sorted(shop.image(n, d) for n, d in {**a, "init": index}.items())
+
+    refused = shop.pin("template", "--lock", "Images.lock", "--locked")
+    assert refused.status == 3
+    assert "a digest for each platform (linux/amd64, linux/arm64) and none for the whole image" in refused.stderr
+    shop.server.push_index(f"{shop.repository}/init", "latest", {"linux/amd64": "x", "linux/arm64": "z"})
+    refused = shop.pin("template", "--lock", "Images.lock")
+    assert refused.status == 3
+    assert f"does not hold {built['linux/arm64'][0]} (linux/arm64)" in refused.stderr
+    assert "only reads" in shop.pin("lock", "--file", "Images.lock").stderr
+
+
+def test_the_schema_takes_what_is_written(shop: Shop) -> None:
+    """And refuses what the reader refuses."""
+    shop.lock()
+    schema = json.loads((Path(locks.__file__).parent / "lock.schema.json").read_text())
+    [image] = schema["properties"]["images"]["items"]["properties"].values()
+    lines = yaml.safe_load(shop.file.read_text())["images"]
+    assert all(re.search(image["pattern"], line["image"]) for line in lines)
+    digest = "sha256:" + "a" * 64
+    for text in ("nginx:1", f"nginx@{digest}", f"nginx:1@{digest[:-1]}", f"NGINX:1@{digest}", f"nginx:1@{digest} "):
+        assert not re.search(image["pattern"], text)
+    for text in (
+        f"nginx:1@{digest}",
+        f"[::1]:5000/a/b_c:V1@{digest}",
+        f"Host/a:1@{digest}",
+        f"a.b-c:1@sha512:{'b' * 128}",
+    ):
+        assert re.search(image["pattern"], text)
+        assert Reference.parse(text).digest
