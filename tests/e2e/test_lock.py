@@ -1,0 +1,126 @@
+"""Deploying from a lock, on real API servers: without a registry, after the tags have moved, and from one cluster to another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.devtools.cluster import Cluster
+from tests.conftest import cluster_for_tests, own_namespace
+from tests.support import app as apps
+from tests.support.app import App
+from tests.support.registry_servers import distribution
+from tests.support.workstation import Workstation
+
+CONTEXT = "arn:aws:eks:eu-north-1:1:cluster/staging"
+"""A context's name as some clouds make it."""
+
+
+@pytest.fixture(scope="module")
+def production() -> Iterator[Cluster]:
+    """A second control plane."""
+    with cluster_for_tests("testother") as started:
+        yield started
+
+
+@pytest.fixture
+def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
+    """One chart; its image at A."""
+    return apps.app(in_cluster, cluster.registry, unique, tmp_path)
+
+
+def record(machine: Workstation, *flags: str) -> Any:
+    """The record of release app."""
+    metadata = json.loads(machine.helm("get", "metadata", "app", "-o", "json", *flags))
+    return json.loads(metadata["annotations"]["helm-pin/digests"])
+
+
+def test_no_registry(in_cluster: Workstation, unique: str, tmp_path: Path) -> None:
+    lock = tmp_path / "app.lock.yaml"
+    with distribution(tmp_path / "registry") as server:
+        app = apps.app(in_cluster, server.host, unique, tmp_path)
+        first = app.push("A")
+        assert app.machine.pin("lock", "app", app.chart, "--file", lock).status == 0
+        moved = app.push("B")
+        app.deploy("--lock", str(lock))
+        assert app.live() == app.image(first)
+        app.deploy()
+        assert app.live() == app.image(moved)
+        assert "lock" not in record(app.machine)
+        assert "source" not in record(app.machine)["images"][0]
+    assert app.machine.pin("upgrade", "app", app.chart).status == 5
+    app.deploy("--lock", str(lock), "--locked")
+    assert app.live() == app.image(first)
+    assert record(app.machine)["lock"] == "app.lock.yaml"
+    assert record(app.machine)["images"][0]["source"] == "lock"
+    assert app.verify("--no-registry")[0] == 0
+
+    template = app.chart / "templates/deployment.yaml"
+    template.write_text(template.read_text() + "        - {name: new, image: 'quay.io/t/new:1.2.3'}\n")
+    refused = app.machine.pin("upgrade", "app", app.chart, "--lock", lock, "--locked")
+    assert refused.status == 3
+    assert "quay.io/t/new:1.2.3: not in" in refused.stderr
+    assert "nothing was deployed" in refused.stderr
+    assert len(app.statuses()) == 3
+    assert app.live() == app.image(first)
+
+
+def test_install_takes_a_lock(app: App, tmp_path: Path) -> None:
+    first, lock = app.push("A"), tmp_path / "lock.yaml"
+    assert app.machine.pin("lock", app.chart, "--file", lock).status == 0
+    app.push("B")
+    done = app.machine.with_env(HELM_PIN_LOCK=str(lock), HELM_PIN_LOCKED="true").pin("install", "app", app.chart)
+    assert done.status == 0, done.stderr
+    assert app.live() == app.image(first)
+
+
+def test_what_a_release_runs(app: App, unique: str) -> None:
+    """The deployed revision, whatever came after it; or the one that is named."""
+    first = app.push("A")
+    app.deploy()
+    second = app.push("B")
+    app.deploy()
+    broken = ["--set", "nodeSelector.bad key=x"]
+    assert app.machine.pin("upgrade", "app", app.chart, *broken).status == 1
+    assert app.statuses()[-1] == "failed"
+    app.push("C")
+    for name, digest in ((f"release:{unique}/app", second), (f"release:{unique}/app@1", first)):
+        app.deploy("--lock", name, "--locked", name="other")
+        images = app.machine.kubectl("get", "deployment", "other", "-o", "jsonpath={..containers[0].image}")
+        assert images == app.image(digest)
+    missing = app.machine.pin("upgrade", "other", app.chart, "--lock", f"release:{unique}/nobody")
+    assert missing.status == 1
+    assert f"release nobody, namespace {unique}" in missing.stderr
+    app.rewrite(2, lambda stored: stored.update(manifest=stored["manifest"].replace(second, first)))
+    tampered = app.machine.pin("upgrade", "other", app.chart, "--lock", f"release:{unique}/app")
+    assert tampered.status == 4, tampered.stderr
+
+
+def test_from_one_cluster_to_another(
+    app: App, cluster: Cluster, production: Cluster, unique: str, tmp_path: Path
+) -> None:
+    digest = app.push("A")
+    app.deploy()
+    app.push("B")
+    with own_namespace(app.machine, production, unique, tmp_path / "production") as machine:
+        cluster.write_kubeconfig(tmp_path / "staging", unique)
+        staging = json.loads((tmp_path / "staging").read_text())
+        staging["contexts"][0]["name"] = CONTEXT
+        (tmp_path / "staging").write_text(json.dumps(staging))
+        there = machine.with_env(KUBECONFIG=f"{tmp_path / 'production'}:{tmp_path / 'staging'}")
+        source = f"release:{CONTEXT}/{unique}/app"
+        done = there.pin("upgrade", "--install", "app", app.chart, "--lock", source, "--locked")
+        assert done.status == 0, done.stderr
+        image = there.kubectl("get", "deployment", "app", "-o", "jsonpath={..containers[0].image}")
+        assert image == app.image(digest)
+        assert record(there)["lock"] == f"{source}@1"
+        assert record(there)["images"][0]["source"] == "release"
+        assert record(there)["images"][0]["mediaType"] == record(app.machine)["images"][0]["mediaType"] != ""
+        assert record(there)["set"] == record(app.machine)["set"]
+        server = there.pin("upgrade", "app", app.chart, "--lock", source, "--kube-apiserver", production.server)
+        assert server.status == 2
+        assert "would not be used" in server.stderr
