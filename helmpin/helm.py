@@ -26,6 +26,9 @@ SECRET_FLAGS = frozenset({"--password", "--username", "--kube-token"})
 VALUE_FLAGS = frozenset({"--set", "--set-string", "--set-json", "--set-literal"})
 """Flags whose value may hold a secret after the first `=`."""
 
+IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
+"""helm's message when the latest revision is pending: somebody deploys, or was killed at it (pkg/action/upgrade.go)."""
+
 
 class Flag(NamedTuple):
     """One flag of a helm command, by its own help."""
@@ -285,6 +288,8 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
         if line.strip() and not line.startswith(("WARNING:", "coalesce.go", "walk.go"))
     ]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
-    return HelmFailed(
-        f"helm {args[0] if args else ''} failed", why=why or f"helm exited with status {status} and printed nothing"
+    why = why or f"helm exited with status {status} and printed nothing"
+    way_on = (
+        f"if no other helm is at work on it, helm rollback {args[1]} goes back to the last revision that was deployed"
     )
+    return HelmFailed(f"helm {args[0]} failed", why=why, todo=way_on if IN_PROGRESS in why else "")

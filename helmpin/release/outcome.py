@@ -67,11 +67,8 @@ class Baseline:
 def guard(before: Row, command: str) -> str:
     """A template that renders nothing, and fails when `before` is not the latest revision any more: helm reads that itself when it
     has begun to deploy, so nobody can come in between unseen."""
-    anew = command == "install" or before.status in (
-        "",
-        "uninstalled",
-    )  # helm calls that revision 1 (pkg/action/install.go)
-    expected = 1 if anew else before.revision + 1
+    anew = command == "install" or before.status in ("", "uninstalled")
+    expected = 1 if anew else before.revision + 1  # an installation renders as revision 1 (pkg/action/install.go)
     return f'{{{{ if ne .Release.Revision {expected} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
 
 
