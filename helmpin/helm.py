@@ -289,7 +289,7 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     ]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
     why = why or f"helm exited with status {status} and printed nothing"
-    way_on = (
-        f"if no other helm is at work on it, helm rollback {args[1]} goes back to the last revision that was deployed"
-    )
-    return HelmFailed(f"helm {args[0]} failed", why=why, todo=way_on if IN_PROGRESS in why else "")
+    todo = ""
+    if IN_PROGRESS in why:
+        todo = f"if no other helm is at work on it, helm rollback {args[1]} goes back to the last revision that was deployed"
+    return HelmFailed(f"helm {args[0]} failed", why=why, todo=todo)
