@@ -1,0 +1,72 @@
+"""What is made of the revisions of a release before and after helm deploys."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.arguments import Given
+from helmpin.errors import HelmFailed
+from helmpin.helm import IN_PROGRESS, helm_failed
+from helmpin.pin.deploy import is_dry_run
+from helmpin.pin.outcome import NO_RELEASE, Row, guard, moved
+
+FOUR = Row(4, "deployed", "Upgrade complete")
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "revision"),
+    [
+        (FOUR, "upgrade", 5),
+        (Row(4, "failed", ""), "upgrade", 5),
+        (NO_RELEASE, "upgrade", 1),  # --install
+        (NO_RELEASE, "install", 1),
+        (Row(4, "uninstalled", ""), "upgrade", 1),  # --install renders anew, whatever number it gets
+        (Row(4, "uninstalled", ""), "install", 1),  # --replace
+    ],
+)
+def test_the_guard_expects_the_next_revision(before: Row, command: str, revision: int) -> None:
+    assert guard(before, command) == (
+        f'{{{{ if ne .Release.Revision {revision} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (FOUR, ""),
+        (FOUR._replace(description="another text"), ""),
+        (Row(5, "pending-upgrade", ""), "revision 5 was made by somebody else"),
+        (Row(4, "uninstalled", ""), "revision 4, which was deployed, became uninstalled"),
+        (Row(1, "deployed", ""), "revision 1 was made by somebody else"),
+        (NO_RELEASE, "release web was uninstalled by somebody else"),
+    ],
+)
+def test_how_a_release_moved(now: Row, told: str) -> None:
+    assert moved("web", FOUR, now) == told
+
+
+@pytest.mark.parametrize(
+    ("values", "is_one"),
+    [
+        ([], False),
+        ([None], True),
+        (["client"], True),
+        (["server"], True),
+        (["none"], False),
+        (["server", "none"], False),
+    ],
+)
+def test_what_a_dry_run_is(values: list[str | None], is_one: bool) -> None:
+    flags = [Given("--dry-run", value, ()) for value in values]
+    assert is_dry_run([Given("--wait", None, ()), *flags]) is is_one
+
+
+def test_another_operation_in_progress_has_a_way_on() -> None:
+    failed = helm_failed(["upgrade", "web"], 1, f"Error: UPGRADE FAILED: {IN_PROGRESS}\n")
+    assert isinstance(failed, HelmFailed)
+    assert "helm rollback web goes back" in failed.todo
+    assert helm_failed(["upgrade", "web"], 1, "Error: UPGRADE FAILED: timed out\n").todo == ""
+
+
+def test_a_helm_that_prints_nothing() -> None:
+    assert helm_failed(["get"], 3, "").why == "helm exited with status 3 and printed nothing"
