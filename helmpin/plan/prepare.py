@@ -26,7 +26,7 @@ from helmpin.release.reused_values import (
     restoring,
     without_digests,
 )
-from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values
+from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values, values_flag
 
 if TYPE_CHECKING:
     from helmpin.chart.setargs import Path as ValuePath
@@ -196,7 +196,7 @@ class _Reuse(NamedTuple):
         text = for_helm(restoring(self.previous, self.given, paths))
         path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
         write(path, text)
-        return [f"--values={path}"]
+        return [values_flag(path)]
 
 
 def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> tuple[_Reuse, bool]:
@@ -217,7 +217,7 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
     if nulls_a_digest(previous, given):
         whole = task.folder / "values.json"
         write(whole, for_helm(coalesced(given, config_without_digests(previous))))
-        return _Reuse("--reset-values", defaults=defaults, values=ValuesInput((f"--values={whole}",))), True
+        return _Reuse("--reset-values", defaults=defaults, values=ValuesInput((values_flag(whole),))), True
     return _Reuse(flag, previous, task.folder, given, defaults, implied), True
 
 

@@ -22,6 +22,11 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 """How a source begins that helm may give to a getter (pkg/cli/values, readFile): a URL, or what a plugin reads."""
 
 
+_FIELD = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
+_LIST = re.compile(rf"{_FIELD}(?:,{_FIELD})*")
+"""A record of encoding/csv, which is stricter than Python's."""
+
+
 class ValuesInput(NamedTuple):
     """The user's value flags, with private copies in place of the sources that they name."""
 
@@ -46,7 +51,7 @@ def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput
     arguments: list[str] = []
     for flag in flags:
         if flag.name == "--values":
-            arguments += [f"--values={reader.copy(source)}" for source in _slice(flag)]
+            arguments += [values_flag(reader.copy(source)) for source in _slice(flag)]
         elif flag.name == "--set-file":
             arguments.append("--set-file=" + "".join(_with_copies(flag.value or "", reader)))
         elif flag.name in VALUE_FLAGS:
@@ -54,13 +59,18 @@ def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput
     return ValuesInput(tuple(arguments), tuple(reader.originals))
 
 
+def values_flag(path: Path | str) -> str:
+    """The flag that names one file of values, whatever the file is called."""
+    text = str(path)
+    return "--values=" + (f'"{text.replace(chr(34), chr(34) * 2)}"' if re.search(r'[",\r\n]', text) else text)
+
+
 def _slice(flag: Given) -> list[str]:
     """The sources of one --values, which is a list of comma-separated values (pflag, string_slice.go)."""
-    try:
-        rows = list(csv.reader([flag.value or ""], strict=True))
-    except csv.Error as error:
-        raise UsageError(f"invalid argument for --values: {flag.value}", why=str(error)) from None
-    return rows[0] if rows else []
+    text = flag.value or ""
+    if not _LIST.fullmatch(text):
+        raise UsageError(f"invalid argument for --values: {text}", why="a quotation mark stands where none may stand")
+    return next(csv.reader([text]), []) if text else []
 
 
 class _Reader:
@@ -111,7 +121,8 @@ def _with_copies(text: str, reader: _Reader) -> Iterator[str]:
             assert source is not None
             at = source.end()
             if source[0]:
-                yield reader.copy(re.sub(r"\\(.)", r"\1", source[0], flags=re.DOTALL))
+                copy = reader.copy(re.sub(r"\\(.)", r"\1", source[0], flags=re.DOTALL))
+                yield re.sub(r"([\\,{}])", r"\\\1", copy)
             end = text[at : at + 1]
             at += 1
             yield end

@@ -1,0 +1,204 @@
+"""What a plan says and refuses; what make_plan does where nothing has to be rendered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helmpin.chart.archive import Budget, File
+from helmpin.chart.setargs import Setting
+from helmpin.chart.stage import Chart
+from helmpin.chart.tree import Tree
+from helmpin.config import Settings
+from helmpin.errors import Refused, RegistryUnavailable
+from helmpin.helm import Helm
+from helmpin.image.elsewhere import Also
+from helmpin.image.reference import Reference
+from helmpin.plan.images import ImagePlan, Problem
+from helmpin.plan.jobs import Before, KeptJobs
+from helmpin.plan.plan import Plan, Rendered, make_plan
+from helmpin.registry import RegistrySettings
+from helmpin.release.record import ANNOTATION, DigestSet, parse
+from helmpin.render import output
+from helmpin.render.output import ImageUse
+from helmpin.render.renderer import Renderer
+from helmpin.render.values import ValuesInput
+from tests.support.renders import POD, digest, document, pod
+
+A = digest("a")
+SETTINGS = Settings("pin", (), ("*",), (), False, RegistrySettings())
+
+
+def chart(folder: Path, **templates: str) -> Chart:
+    files = {"Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n"}
+    files |= {f"templates/{name}.yaml": text for name, text in templates.items()}
+    return Chart(Tree({path: File(text.encode(), 0) for path, text in files.items()}, Budget("app")), folder)
+
+
+def rendered(made: Chart, text: str, **more: Any) -> Rendered:
+    """A plain render of a chart that no helm has to render again."""
+    plain = output.parse(text)._replace(values=more.pop("values", {}))
+    renderer = Renderer(Helm("never-run"), ("template", "web"), (), (), ValuesInput(), (), "", Also(()))
+    return Rendered(made, plain, plain, renderer, lambda _: renderer, more.get("given", {}), more.get("kept", {}))
+
+
+def image(name: str, problem: Problem | None = None, **changes: Any) -> ImagePlan:
+    uses = tuple(ImageUse(name, POD, 0, 0, "Pod", f"p{i}", (), "c") for i in range(changes.pop("uses", 1)))
+    plan = ImagePlan(
+        image=name,
+        reference=Reference.parse(name),
+        digest="" if problem else A,
+        media_type="",
+        mutable=None,
+        via="" if problem else "values",
+        strategy="",
+        values=(),
+        uses=uses,
+        notes=(),
+        problem=problem,
+        set_by=(),
+        followers=(),
+        by_values_alone=not problem,
+    )
+    return plan._replace(**changes)
+
+
+def plan(folder: Path, *images: ImagePlan, settings: tuple[Setting, ...] = (), **more: Any) -> Plan:
+    made = chart(folder)
+    return Plan(
+        release="web",
+        chart=made,
+        images=[*images],
+        set_arguments=[],
+        settings=settings,
+        followers=(),
+        render=output.parse(""),
+        renders=1,
+        record=DigestSet("", "", ()),
+        rendered=rendered(made, "", **more),
+    )
+
+
+REGISTRY = Problem("no such tag", "registry", "check the tag")
+UNPINNABLE = Problem("the template gives 'x'", "refused", "set its digest")
+ALLOWED = Problem("allowed by --allow-unpinned", "allowed")
+
+
+# -- what stops an upgrade ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_refused_where_every_image_is_pinned_or_let_through(tmp_path: Path) -> None:
+    made = plan(tmp_path, image("a:1"), image("b:1", ALLOWED, mutable="moves"))
+    made.refuse_problems()
+    made.refuse_mutable()
+
+
+def test_a_refusal_names_the_image_its_uses_the_reason_and_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        plan(tmp_path, image("a:1"), image("b:1", UNPINNABLE, uses=5)).refuse_problems(outcome="; nothing was deployed")
+    error = refused.value
+    assert error.what == "b:1 cannot be pinned; nothing was deployed"
+    assert error.why.splitlines()[:2] == ["b:1: the template gives 'x'", f"    used by Pod/p0 container c, in {POD}"]
+    assert error.why.splitlines()[-1] == "    and 2 more"
+    assert error.todo == "set its digest"
+
+
+def test_a_registry_is_named_by_the_exit_status_though_not_alone_to_blame(tmp_path: Path) -> None:
+    made = plan(tmp_path, image("a:1", REGISTRY), image("b:1", UNPINNABLE), image("c:1", UNPINNABLE), image("d:1"))
+    with pytest.raises(RegistryUnavailable) as refused:
+        made.refuse_problems()
+    assert refused.value.what == "3 of 4 images cannot be pinned"
+    assert refused.value.todo == "check the tag\nset its digest", "each way out once"
+
+
+def test_mutable_tags(tmp_path: Path) -> None:
+    moving = image("a:latest", mutable="tag latest moves", values=("image.tag",))
+    literal = image("b:main", REGISTRY, mutable="tag main moves")
+    known = image("c", mutable="no tag", set_by=("c.image",))
+    with pytest.raises(Refused) as refused:
+        plan(tmp_path, moving, literal, known, image("d:1.2.3")).refuse_mutable(outcome="; nothing was deployed")
+    assert refused.value.what == "3 images have mutable tags; nothing was deployed"
+    lines = [line.strip() for line in refused.value.why.splitlines()]
+    assert [line for line in lines if line.startswith(("set by", "now"))] == [
+        "set by  image.tag",
+        f"now     {A}",
+        "set by  no value: hard-coded in the template",
+        "now     no such tag",
+        "set by  c.image",
+        f"now     {A}",
+    ]
+    with pytest.raises(Refused, match="1 image has a mutable tag"):
+        plan(tmp_path, moving).refuse_mutable()
+
+
+# -- what values can carry ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_beyond_values(tmp_path: Path) -> None:
+    template = image("b:1", via="template", by_values_alone=False)
+    assert plan(tmp_path, image("a:1"), template, image("c:1", UNPINNABLE)).beyond_values() == [template]
+
+
+def test_a_values_file_has_the_charts_lists_whole(tmp_path: Path) -> None:
+    values = {"pods": [{"image": "a:1", "n": 1}], "x": "y"}
+    settings = (Setting(("pods", 0, "image"), f"a:1@{A}"), Setting(("image", "tag"), f"1@{A}"))
+    made = plan(tmp_path, settings=settings, values=values)
+    assert made.values_file() == {"pods": [{"image": f"a:1@{A}", "n": 1}], "image": {"tag": f"1@{A}"}}
+
+
+def test_lists_of_the_users_own(tmp_path: Path) -> None:
+    """A values file could only repeat them."""
+    settings = (Setting(("pods", 0, "image"), "x"), Setting(("own", "pods", 1, "image"), "x"), Setting(("tag",), "x"))
+    images = [
+        image("a:1", values=("pods[0].image",)),
+        image("b:1", values=("own.pods[1].image",)),
+        image("c:1", values=("tag",)),
+        image("d:1", UNPINNABLE, values=("own.pods[0].image",)),
+    ]
+    made = plan(tmp_path, *images, settings=settings, given={"own": {"pods": [{}, {}]}, "pods": "text"})
+    assert made.lists_of_the_user() == [images[1]]
+
+
+@pytest.mark.parametrize(("variable", "namespace"), [(None, "default"), ("", "default"), ("prod", "prod")])
+def test_the_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, namespace: str) -> None:
+    monkeypatch.delenv("HELM_NAMESPACE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("HELM_NAMESPACE", variable)
+    assert plan(tmp_path).namespace == namespace
+
+
+# -- a chart without anything to pin ------------------------------------------------------------------------------------
+
+
+def no_jobs(found: Rendered) -> KeptJobs:
+    return KeptJobs(found.plain, Before, lambda _: True)
+
+
+def test_a_chart_without_images_has_an_empty_record(tmp_path: Path) -> None:
+    found = rendered(chart(tmp_path, x="kind: ConfigMap\n"), document("kind: ConfigMap\n"))
+    made = make_plan(found, SETTINGS, "web", no_jobs(found))
+    assert (made.images, made.set_arguments, made.settings, made.renders) == ([], [], (), 1)
+    assert parse(made.chart.annotations[ANNOTATION], "x") == made.record and made.record.images == ()
+    assert made.chart.template_files() == found.chart.template_files()
+    assert made.render is found.plain
+
+
+def test_what_is_let_through_is_in_the_record_as_that(tmp_path: Path) -> None:
+    found = rendered(chart(tmp_path, pod="kind: Pod\n"), pod("web:1"))
+    made = make_plan(found, SETTINGS, "web", no_jobs(found))
+    assert [each.problem and each.problem.kind for each in made.images] == ["allowed"]
+    assert made.record.allowed == ("web:1",) and made.record.images == ()
+    assert json.loads(made.record.to_json())["tool"].startswith("helm-pin ")
+    made.refuse_problems()
+
+
+def test_a_template_that_prints_all_annotations_is_changed_so_that_it_leaves_the_record_out(tmp_path: Path) -> None:
+    found = rendered(chart(tmp_path, x="{{ toYaml .Chart.Annotations }}"), document("kind: ConfigMap\n"))
+    made = make_plan(found, SETTINGS, "web", no_jobs(found))
+    assert (
+        f'(omit (fromJson (toJson .Chart.Annotations)) "{ANNOTATION}")'
+        in made.chart.template_files()["templates/x.yaml"]
+    )
