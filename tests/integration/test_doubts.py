@@ -70,4 +70,4 @@ def test_nobody_is_asked() -> None:
 def test_a_registry_that_does_not_answer() -> None:
     seen = judged(f"127.0.0.1:{free_port()}/app:1@sha256:{'a' * 64}", f"sha256:{'b' * 64}")
     assert (seen.right, seen.wrong) == (0, [])
-    assert "is not known" in seen.silent[0]
+    assert "is unknown" in seen.silent[0]

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helmpin.chart.stage import ChartSource, StagedChart, stage
+from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from tests.support.charts import MakeChart
@@ -64,7 +64,7 @@ def files(helm: Helm, chart: object) -> list[str]:
 
 def same(helm: Helm, chart: Path) -> None:
     with stage(ChartSource(str(chart)), helm) as staged:
-        assert release(helm, staged.path) == release(helm, chart)
+        assert release(helm, staged.archive()) == release(helm, chart)
 
 
 @pytest.fixture
@@ -128,14 +128,15 @@ def test_a_chart_yaml_of_two_documents(helm: Helm, make_chart: MakeChart) -> Non
         file.write("---\nname: second\n")
     same(helm, chart)
     with stage(ChartSource(str(chart)), helm) as staged:
-        staged.annotate("helm-pin/digests", "{}")
-        assert (staged.name, staged.annotations) == ("first", {"helm-pin/digests": "{}"})
-        assert "helm-pin/digests" in helm.run(["show", "chart", str(staged.path)])
+        annotated = staged.annotated("helm-pin/digests", "{}")
+        assert (annotated.name, annotated.annotations) == ("first", {"helm-pin/digests": "{}"})
+        assert "helm-pin/digests" in helm.run(["show", "chart", str(annotated.archive())])
+        assert staged.annotations == {}
 
 
 def test_every_rendered_source_is_found(helm: Helm, parent: Path) -> None:
     with stage(ChartSource(str(parent)), helm) as staged:
-        rendered = helm.run(["template", "x", str(staged.path)])
+        rendered = helm.run(["template", "x", str(staged.archive())])
         sources = {line.removeprefix("# Source: ") for line in rendered.splitlines() if line.startswith("# Source: ")}
         templates = staged.template_files()
         places = {source: path for source in sources for path in staged.source_to_paths(source)}
@@ -158,43 +159,39 @@ EDITED = [
 
 
 @pytest.mark.parametrize("path", EDITED)
-def test_wrapping_a_template_changes_nothing_else(helm: Helm, parent: Path, path: str) -> None:
-    wrapper = '{{ include (print $.Template.BasePath "/_helm-pin-service.yaml") . | replace "ClusterIP" "NodePort" }}'
+def test_a_changed_template_changes_nothing_else(helm: Helm, parent: Path, path: str) -> None:
+    """In a directory, a packed dependency, and a dependency that is packed in one."""
 
-    def rendered(staged: StagedChart) -> str:
-        return helm.run(["template", "x", str(staged.path)])
+    def rendered(chart: Chart) -> str:
+        return helm.run(["template", "x", str(chart.archive())])
 
     with stage(ChartSource(str(parent)), helm) as staged:
         before, templates = rendered(staged), staged.template_files()
-        staged.rename(path, path.replace("service.yaml", "_helm-pin-service.yaml"))
-        staged.write(path, wrapper)
-        after = rendered(staged)
+        changed = staged.with_files({path: templates[path].replace("{{ .Values.service.type }}", "NodePort")})
+        after = rendered(changed)
         assert after != before
         assert after.replace("NodePort", "ClusterIP") == before
-        changed = staged.template_files()
-        assert changed.pop(path) == wrapper
-        assert changed.pop(path.replace("service.yaml", "_helm-pin-service.yaml")) == templates.pop(path)
-        assert changed == templates
+        assert {p for p, text in changed.template_files().items() if text != templates[p]} == {path}
+        assert (staged.template_files(), rendered(staged)) == (templates, before), "the first chart was changed"
 
 
 def test_what_is_added_is_not_lost_to_helmignore(helm: Helm, make_chart: MakeChart) -> None:
     chart = make_chart("strict")
     (chart / ".helmignore").write_text("_helm-pin*\nhelm-pin\n*.json\n")
+    added = {"templates/helm-pin/values.yaml": "kind: ConfigMap\napiVersion: v1\nmetadata: {name: added}\n"}
     with stage(ChartSource(str(chart)), helm) as staged:
-        staged.write_template("helm-pin/values.yaml", "kind: ConfigMap\napiVersion: v1\nmetadata: {name: added}\n")
-        assert "name: added" in helm.run(["template", "x", str(staged.path)])
-        staged.remove_template("helm-pin/values.yaml")
-        assert "name: added" not in helm.run(["template", "x", str(staged.path)])
+        assert "name: added" in helm.run(["template", "x", str(staged.with_files(added).archive())])
+        assert "name: added" not in helm.run(["template", "x", str(staged.archive())])
 
 
 def test_the_annotation_is_all_that_changes(helm: Helm, parent: Path) -> None:
     text = json.dumps({"version": 1, "odd": "it's: {é} # \\ \""}, ensure_ascii=False)
     with stage(ChartSource(str(parent)), helm) as staged:
-        plain = release(helm, staged.path)
-        staged.annotate("helm-pin/digests", text)
-        annotated = release(helm, staged.path)
+        plain = release(helm, staged.archive())
+        pinned = staged.annotated("helm-pin/digests", text)
+        annotated = release(helm, pinned.archive())
         shown = yaml.safe_load(annotated["shown"].partition("---\n")[0])
-        assert shown.pop("annotations") == {"helm-pin/digests": text} == staged.annotations
+        assert shown.pop("annotations") == {"helm-pin/digests": text} == pinned.annotations
         assert shown == yaml.safe_load(plain["shown"].partition("---\n")[0])
         assert annotated["shown"].partition("---\n")[2] == plain["shown"].partition("---\n")[2]
         if "stored" in annotated:
@@ -206,19 +203,19 @@ def test_the_annotation_is_all_that_changes(helm: Helm, parent: Path) -> None:
 
 def test_values_are_replaced(helm: Helm, make_chart: MakeChart) -> None:
     with stage(ChartSource(str(make_chart("x"))), helm) as staged:
-        staged.write_values('{"replicaCount": 7}')
-        assert helm.run(["show", "values", str(staged.path)]).strip() == '{"replicaCount": 7}'
+        changed = staged.with_files({"values.yaml": '{"replicaCount": 7}'})
+        assert helm.run(["show", "values", str(changed.archive())]).strip() == '{"replicaCount": 7}'
 
 
 def test_what_was_given_out_stays(helm: Helm, make_chart: MakeChart) -> None:
     with stage(ChartSource(str(make_chart("x"))), helm) as staged:
-        first = staged.path
+        first = staged.archive()
         before = first.read_bytes()
-        assert staged.path == first
-        staged.annotate("a", "b")
-        assert staged.path != first
+        assert staged.archive() == first
+        assert staged.annotated("a", "b").archive() != first
         assert first.read_bytes() == before
         assert first.parent.stat().st_mode & 0o777 == 0o700
+        assert first.stat().st_mode & 0o777 == 0o600
 
 
 PATTERNS = st.one_of(
@@ -236,7 +233,7 @@ def loaded(helm: Helm, chart: Path, *, as_staged: bool) -> list[str] | str:
         if not as_staged:
             return files(helm, chart)
         with stage(ChartSource(str(chart)), helm) as staged:
-            return files(helm, staged.path)
+            return files(helm, staged.archive())
     except HelmFailed as failed:
         return failed.why
     except StopIteration:
@@ -276,6 +273,6 @@ def test_staging_is_quick(helm: Helm, make_chart: MakeChart, size: int) -> None:
     for _ in range(5):
         started = time.process_time()
         with stage(ChartSource(str(chart)), helm) as staged:
-            assert staged.path.stat().st_size > size * 1000
+            assert staged.archive().stat().st_size > size * 1000
         best = min(best, time.process_time() - started)
     assert best < 0.1

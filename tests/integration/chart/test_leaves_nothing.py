@@ -91,7 +91,7 @@ def test_an_impatient_user(helm: Helm, make_chart: MakeChart, tmp_path: Path) ->
 def test_an_error_is_told_though_the_copy_is_gone(helm: Helm, make_chart: MakeChart) -> None:
     def fail() -> None:
         with stage(ChartSource(str(make_chart("x"))), helm) as staged:
-            shutil.rmtree(staged.path.parent)
+            shutil.rmtree(staged.archive().parent)
             raise LookupError("the reason")
 
     with pytest.raises(LookupError, match="the reason"):
@@ -103,9 +103,8 @@ def test_an_error_in_the_middle(helm: Helm, make_chart: MakeChart) -> None:
 
     def fail() -> None:
         with stage(ChartSource(str(make_chart("x"))), helm) as staged:
-            kept.append(staged.path)
-            staged.annotate("a", "b")
-            kept.append(staged.path)
+            kept.append(staged.archive())
+            kept.append(staged.annotated("a", "b").archive())
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -27,7 +27,7 @@ def same(helm: Helm, chart: str, *flags: str, version: str = "") -> None:
     with stage(ChartSource(chart, flags), helm) as staged:
         if version:
             assert staged.version == version
-        assert helm.run(["template", "x", str(staged.path)]) == helm.run(["template", "x", chart, *flags])
+        assert helm.run(["template", "x", str(staged.archive())]) == helm.run(["template", "x", chart, *flags])
 
 
 def refused(helm: Helm, chart: str, *flags: str, why: str, helms_why: str = "") -> None:
@@ -326,10 +326,10 @@ def test_dependency_update(helm: Helm, make_chart: MakeChart) -> None:
     needy = make_chart("needy", dependencies="[{name: sub, version: 0.1.0, repository: 'file://../sub'}]")
     make_chart("sub")
     with stage(ChartSource(str(needy)), helm) as staged, pytest.raises(HelmFailed, match="template failed") as error:
-        helm.run(["template", "x", str(staged.path)])
+        helm.run(["template", "x", str(staged.archive())])
     assert "missing in charts/ directory: sub" in error.value.why
     with stage(ChartSource(str(needy), dependency_update=True), helm) as staged:
-        assert "charts/sub/templates/service.yaml" in helm.run(["template", "x", str(staged.path)])
+        assert "charts/sub/templates/service.yaml" in helm.run(["template", "x", str(staged.archive())])
     lock = needy / "Chart.lock"
     before = lock.stat().st_mtime_ns
     with stage(ChartSource(str(needy), dependency_update=True), helm):  # nothing is missing now
