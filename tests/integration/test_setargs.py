@@ -109,7 +109,8 @@ TREES = st.recursive(
 def test_one_element_of_a_list(
     helm: Path, chart: Path, tmp_path_factory: pytest.TempPathFactory, trees: list[Any], data: st.DataObject
 ) -> None:
-    """A leaf in a list of the chart's own values is changed, and nothing else of them, also by a values file."""
+    """A leaf in a list is changed, and nothing else, be the list the chart's (then it is given whole, by arguments or by a values
+    file) or the user's (then by its index)."""
     defaults = {f"case{i}": tree for i, tree in enumerate(trees)}
     own = tmp_path_factory.mktemp("lists") / "own.yaml"
     own.write_text(yaml.safe_dump(defaults))
@@ -126,6 +127,7 @@ def test_one_element_of_a_list(
             node = node[part]
         node[path[-1]] = value
     assert read_back(helm, chart, ["-f", str(own), *arguments(found, before)]) == wanted
+    assert read_back(helm, chart, ["-f", str(own), *arguments(found, before, before)]) == wanted
     pins = own.with_name("pins.yaml")
     pins.write_text(yaml.safe_dump(as_tree(found, before)))
     assert read_back(helm, chart, ["-f", str(own), "-f", str(pins)]) == wanted
