@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -136,8 +135,9 @@ class Chart:
 
     def other_files(self) -> Iterator[str]:
         """The text of every other file that templates can read, of the chart and its dependencies."""
-        for path in self._tree.in_all_charts(""):
-            if not path.endswith((".tgz", ".prov")) and not re.search(r"(^|/)(templates|crds)/", path):
+        templates = {*self._tree.in_all_charts("templates/"), *self._tree.in_all_charts("crds/")}
+        for path in dict.fromkeys(self._tree.in_all_charts("")):
+            if path not in templates and not path.endswith((".tgz", ".prov")):
                 yield self._text(path)
 
     def crd_files(self) -> dict[str, str]:

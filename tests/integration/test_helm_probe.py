@@ -1,0 +1,121 @@
+"""What only helm knows: merged values, the bytes of a source, and that copies of sources mean what the sources meant."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from helmpin.arguments import Given
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm
+from helmpin.render.helm_probe import MergedValues, read_source
+from helmpin.render.values import read_values
+from scripts.devtools.binaries import binary
+
+BYTES = bytes(range(256)) + "é🚀\r\n---\n{{ .Values }}\n".encode()
+
+
+@pytest.fixture(scope="module", params=["helm-old", "helm3", "helm4"])
+def helm(request: pytest.FixtureRequest) -> Helm:
+    """The oldest Helm that is supported, Helm 3, then Helm 4."""
+    return Helm(str(binary(request.param)))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The URL of a server of the files in tmp_path/served."""
+    (tmp_path / "served").mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+        thread.join()
+
+
+def test_values_are_merged_as_helm_merges_them(helm: Helm, tmp_path: Path) -> None:
+    for name, text in (("a", "x: {v: 1, z: [1, 2]}\nn: 08\n"), ("b", "x: {v: null, z: [3]}\n")):
+        (tmp_path / name).write_text(text)
+    arguments = [f"--values={tmp_path}/a", f"--values={tmp_path}/b", "--set", "x.w={p,q}", "--set-string", "s=1"]
+    assert MergedValues(helm, arguments).result() == {
+        "x": {"v": None, "z": [3], "w": ["p", "q"]},
+        "false": 8,
+        "s": "1",
+    }
+
+
+def test_the_result_is_kept_and_the_folder_is_gone(helm: Helm) -> None:
+    merged = MergedValues(helm, ["--set", "a=b"])
+    assert merged.result() is merged.result()
+
+
+def test_values_that_helm_refuses(helm: Helm) -> None:
+    with pytest.raises(HelmFailed, match="helm template failed"):
+        MergedValues(helm, ["--set-json", "a={"]).result()
+
+
+@pytest.mark.parametrize("name", ["values.yaml", "a,b.yaml", "{a}.yaml"])
+def test_the_bytes_of_a_url(helm: Helm, server: str, tmp_path: Path, name: str) -> None:
+    (tmp_path / "served" / name).write_bytes(BYTES)
+    assert read_source(helm, f"{server}/{name}") == BYTES
+
+
+def test_a_url_that_is_not_there_is_helms_failure(helm: Helm, server: str) -> None:
+    with pytest.raises(HelmFailed) as failed:
+        read_source(helm, f"{server}/none.yaml")
+    assert "404" in failed.value.why
+
+
+NAMES = st.text('ab,=}{\\." ', min_size=1, max_size=4).map(lambda name: f"f{name}")
+FEW = settings(
+    max_examples=6,
+    phases=[Phase.explicit, Phase.generate],
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def set_file(groups: list[tuple[bool, list[str]]]) -> str:
+    """The value of a --set-file that names these files, in lists or alone."""
+    texts = []
+    for i, (is_list, names) in enumerate(groups):
+        escaped = ["".join("\\" + c if c in "\\,{}" else c for c in name) for name in names]
+        texts.append(f"k{i}={{{','.join(escaped)}}}" if is_list else f"k{i}={escaped[0]}")
+    return ",".join(texts)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(NAMES, min_size=1, max_size=3)), min_size=1, max_size=4),
+    st.lists(NAMES, min_size=1, max_size=3),
+)
+@FEW
+def test_copies_mean_what_the_sources_mean(
+    helm: Helm, tmp_path_factory: pytest.TempPathFactory, groups: list[tuple[bool, list[str]]], files: list[str]
+) -> None:
+    home = tmp_path_factory.mktemp("sources")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        for i, name in enumerate({*files, *(name for _, names in groups for name in names)}):
+            (home / name).write_text(f"v{i}: {i}\n")
+        quoted = ",".join('"' + name.replace('"', '""') + '"' for name in files)
+        flags = [
+            Given("--values", quoted, ("--values", quoted)),
+            Given("--set-file", set_file(groups), ("--set-file", set_file(groups))),
+        ]
+        plain = MergedValues(helm, [word for flag in flags for word in flag.words]).result()
+        copies = read_values(flags, helm, tmp_path_factory.mktemp("a,{b}"))
+        assert MergedValues(helm, copies.arguments).result() == plain
