@@ -131,7 +131,7 @@ def parse(text: str, where: str) -> DigestSet:
             tuple(_image(item) for item in _list(record, "images")),
             tuple(_undo(item) for item in record.get("undo", [])),
             _texts(record, "allowed"),
-            str(record.get("lock", "")),
+            _text(record, "lock") if "lock" in record else "",
         )
         if record.get("set") != digest_set.set_id:
             raise ValueError(
@@ -159,7 +159,7 @@ def _image(item: Any) -> Image:
         _text(item, "via"),
         _texts(item, "values"),
         _texts(item, "followers"),
-        str(item.get("source", "")),
+        _text(item, "source") if "source" in item else "",
     )
     if not valid_digest(image.digest):
         raise ValueError(f"{image.digest!r} is not a digest")

@@ -289,3 +289,21 @@ def test_whatever_the_values_are(
                 assert setting != Setting(setting.path, text_of(lookup(values, setting.path)))
                 for i in range(1, len(setting.path)):
                     assert isinstance(lookup(values, setting.path[:i]), (dict, list, type(None)))
+
+
+# -- a component's own map ----------------------------------------------------------------------------------------------
+
+
+def components(names: set[str], values: dict[str, Any]) -> list[dict[str, str]]:
+    scan = TemplateScan(["{{ .Values.api.image.tag }}{{ .Values.web.image.tag }}"])
+    found = candidates("t/web:1", DIGEST, (), ValueIndex(values), scan, names)
+    return [{".".join(map(str, s.path)): s.value for s in each.settings} for options in found for each in options]
+
+
+def test_a_component_may_have_an_image_map_as_its_siblings_have() -> None:
+    values = {"web": {"port": 1}, "api": {"image": {"tag": "2"}}, "image": {"repository": "t/web", "tag": "1"}}
+    wanted = {"web.image.tag": f"1@{DIGEST}"}
+    assert components({"web"}, values)[-1] == wanted
+    assert wanted not in components({"api"}, values)
+    assert wanted not in components({"web"}, {**values, "api": {}}), "no sibling has one"
+    assert wanted not in components({"web"}, {**values, "web": {"image": {"tag": "3"}}}), "it has one"

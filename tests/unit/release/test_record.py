@@ -25,6 +25,7 @@ DB = Image(
     "application/vnd.oci.image.manifest.v1+json",
     "template",
     followers=("ConfigMap/settings data.image",),
+    source="lock",
 )
 SET = DigestSet(
     "helm-pin 1.0.0",
@@ -32,6 +33,7 @@ SET = DigestSet(
     (WEB, DB),
     (Undo(("image", "tag"), "1", True, 1), Undo(("list", 0), None, False)),
     ("auto",),
+    "prod.lock",
 )
 
 
@@ -61,6 +63,7 @@ IMAGES = st.builds(
     via=TEXTS,
     values=st.lists(TEXTS).map(tuple),
     followers=st.lists(TEXTS).map(tuple),
+    source=TEXTS,
 )
 UNDO = PATHS.flatmap(
     lambda path: st.builds(
@@ -74,6 +77,7 @@ RECORDS = st.builds(
     images=st.lists(IMAGES, max_size=3).map(lambda images: tuple(sorted(images))),
     undo=st.lists(UNDO, max_size=3).map(tuple),
     allowed=st.lists(TEXTS, max_size=3).map(lambda texts: tuple(sorted(texts))),
+    lock=TEXTS,
 )
 
 
@@ -140,8 +144,8 @@ def test_what_the_record_costs() -> None:
 
 def test_what_is_left_out_where_it_says_nothing() -> None:
     text = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (WEB._replace(values=()),)).to_json()
-    assert not {"values", "followers"} & json.loads(text)["images"][0].keys()
-    assert not {"undo", "allowed", "injected"} & json.loads(text).keys()
+    assert not {"values", "followers", "source"} & json.loads(text)["images"][0].keys()
+    assert not {"undo", "allowed", "injected", "lock"} & json.loads(text).keys()
     entry = json.loads(DigestSet("", "", (), (Undo(("a",), None, False),)).to_json())["undo"]
     assert entry == [{"path": ["a"]}]
 
@@ -156,8 +160,8 @@ def test_unknown_keys_are_accepted() -> None:
 
 def test_what_may_be_left_out() -> None:
     record = json.loads(SET.to_json())
-    del record["undo"], record["allowed"]
-    assert parse(json.dumps(record), "x") == SET._replace(undo=(), allowed=())
+    del record["undo"], record["allowed"], record["lock"]
+    assert parse(json.dumps(record), "x") == SET._replace(undo=(), allowed=(), lock="")
 
 
 def test_what_version_0_1_0_wrote() -> None:
@@ -211,6 +215,8 @@ def broken_image(**changes: Any) -> str:
         (changed(images=["x"]), "not an object"),
         (changed(tool=1), "'tool' is missing"),
         (changed(created=None), "'created' is missing"),
+        (changed(lock=None), "'lock' is missing"),
+        (broken_image(source=1), "'source' is missing"),
         (changed(undo=[{}]), "'path' is missing"),
         (broken_image(digest="sha256:abc"), "'sha256:abc' is not a digest"),
         (broken_image(digest=A.upper()), "is not a digest"),
