@@ -1,4 +1,4 @@
-"""Splitting a command line as pflag does, when only helm knows which flags take a value."""
+"""Splitting a command line as pflag does, although only helm knows which flags take a value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from helmpin.helm import Flag
 
 
 class Given(NamedTuple):
-    """One flag as it was given: its long name, its value (None for a bare switch), and the words as typed."""
+    """One flag: its long name, its value (None for a bare switch), and the words as typed."""
 
     name: str
     value: str | None
@@ -18,7 +18,7 @@ class Given(NamedTuple):
 
 
 def split(argv: Sequence[str], flags: Mapping[str, Flag]) -> tuple[list[str], list[Given]]:
-    """Positional arguments and flags of `argv`, whatever order they stand in.
+    """Positional arguments and flags of `argv`, in any order.
 
     The rules are pflag's (flag.go, parseLongArg and parseShortArg): `--name value`, `--name=value`, `-n value`, `-nvalue`,
     `-n=value`, grouped switches (`-if file`), and `--` ends the flags. Raises UsageError for an unknown flag or a missing value.
@@ -73,7 +73,7 @@ def _known(name: str, flags: Mapping[str, Flag]) -> Flag:
         close = [f for f in flags if f.startswith("--") and f.startswith(name[:6])] if name.startswith("--") else []
         raise UsageError(
             f"unknown flag: {name}",
-            why="not a flag of this helm-pin command, nor one of helm's that it passes on",
+            why="not a flag of this helm-pin command, nor of the helm command that it runs",
             todo=f"did you mean {' or '.join(get_close_matches(name, close, 3, 0))}?" if close else "see --help",
         )
     return flags[name]
@@ -85,7 +85,7 @@ def words(given: Iterable[Given]) -> list[str]:
 
 
 def is_on(given: Iterable[Given], name: str) -> bool:
-    """Whether the switch `name` is on: given bare or with a true value; the last one counts, as in pflag."""
+    """Whether the switch `name` is on: bare, or with a true value. The last one counts, as in pflag."""
     on = False
     for flag in given:
         if flag.name == name:

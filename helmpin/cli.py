@@ -1,6 +1,6 @@
 """The command line: the table of commands, splitting arguments, and the one place where an error becomes a message.
 
-A command's module is imported only when it is asked for.
+A command's module is imported only when that command runs.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 class Option(NamedTuple):
-    """One flag of helm-pin's own. `kind` is switch, value or list (repeatable); `setting` says that the environment
-    (HELM_PIN_…) and .helm-pin.yaml can give it too."""
+    """One flag of helm-pin's own. `kind` is switch, value or list (repeatable); `setting`: the environment (HELM_PIN_…)
+    and .helm-pin.yaml can set it too."""
 
     name: str
     kind: str
@@ -34,7 +34,7 @@ class Option(NamedTuple):
     default: str | None = None
     setting: bool = False
     in_file: bool = True
-    """Whether .helm-pin.yaml may give a setting too."""
+    """Whether .helm-pin.yaml may set it."""
 
 
 class Command(NamedTuple):
@@ -46,7 +46,7 @@ class Command(NamedTuple):
     helm: tuple[str, ...]
     options: tuple[Option, ...]
     arguments: tuple[int, int]
-    """The least and the most positional arguments; -1 is any number."""
+    """The fewest and the most positional arguments; -1 for no limit."""
 
 
 class Request(NamedTuple):
@@ -66,7 +66,7 @@ PIN_OPTIONS = (
     Option(
         "--mutable",
         "value",
-        "what to do with tags that can move: pin them, or refuse (exit 3)",
+        "what to do with mutable tags: pin them, or refuse (exit 3)",
         "pin|refuse",
         choices=("pin", "refuse"),
         setting=True,
@@ -74,7 +74,7 @@ PIN_OPTIONS = (
     Option(
         "--mutable-tag",
         "list",
-        "a tag that can move, besides latest, stable, main, 1, 1.25 and the like (repeatable)",
+        "a mutable tag, in addition to latest, stable, main, 1, 1.25 and the like (repeatable)",
         "GLOB",
         setting=True,
     ),
@@ -104,7 +104,7 @@ LOCK_OPTIONS = (
     Option(
         "--locked",
         "switch",
-        "refuse images that the lock (default helm-pin.lock.yaml) does not have; no registry is asked",
+        "refuse images that are not in the lock (default helm-pin.lock.yaml); ask no registry",
         setting=True,
         in_file=False,
     ),
@@ -113,14 +113,14 @@ REGISTRY_OPTIONS = (
     Option(
         "--registry-mirror",
         "list",
-        "ask this registry instead of HOST (`*` for all), by containerd's convention (repeatable)",
+        "use this registry instead of HOST (`*` for all), by containerd's convention (repeatable)",
         "HOST=URL",
         setting=True,
     ),
     Option(
         "--registry-plain-http",
         "list",
-        "speak plain HTTP with this registry; loopback is plain by default (repeatable)",
+        "use plain HTTP for this registry; loopback uses it by default (repeatable)",
         "HOST",
         setting=True,
     ),
@@ -134,11 +134,11 @@ REGISTRY_OPTIONS = (
     Option(
         "--registry-client-cert",
         "value",
-        "the client certificate, PEM, for registries that ask for one",
+        "the client certificate (PEM) for registries that require one",
         "FILE",
         setting=True,
     ),
-    Option("--registry-client-key", "value", "its key, PEM, not encrypted", "FILE", setting=True),
+    Option("--registry-client-key", "value", "its key (PEM, not encrypted)", "FILE", setting=True),
     Option(
         "--registry-username",
         "value",
@@ -147,11 +147,11 @@ REGISTRY_OPTIONS = (
         setting=True,
         in_file=False,
     ),
-    Option("--registry-password-stdin", "switch", "take that password from standard input"),
+    Option("--registry-password-stdin", "switch", "read that password from standard input"),
     Option(
         "--registry-timeout",
         "value",
-        "overall time for all registry requests of the command (default 30s)",
+        "time limit for all registry requests of the command (default 30s)",
         "DURATION",
         setting=True,
     ),
@@ -162,7 +162,7 @@ _ANY_NAMESPACE = tuple(option for option in REGISTRY_OPTIONS if option.name != "
 _OUTPUT = Option(
     "--output", "value", "how to print: table, json or yaml", "FORMAT", "-o", ("table", "json", "yaml"), "table"
 )
-_CHART_HELP = "CHART is anything that helm takes: a directory, a .tgz, repo/name, a URL or oci://…"
+_CHART_HELP = "CHART is anything that helm accepts: a directory, a .tgz, repo/name, a URL or oci://…"
 
 COMMANDS: dict[str, Command] = {
     "upgrade": Command(
@@ -184,7 +184,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "rollback": Command(
         "RELEASE [REVISION] [flags]",
-        "roll back; with --verify prove that the restored revision runs its recorded digests",
+        "roll back; with --verify check that the restored revision has its recorded digests",
         "With --verify the target is checked first: its record, its manifest, and that the registry still has every digest.\n"
         "Then helm rollback runs with your flags, and the new revision and the cluster are read back and compared.",
         ("rollback",),
@@ -198,25 +198,25 @@ COMMANDS: dict[str, Command] = {
     "history": Command(
         "RELEASE [flags]",
         "show the revisions with their digest sets and what changed",
-        "Each revision as helm history shows it, with how many of its images are pinned, its digest set, and what changed since\n"
-        "the revision before. Revisions that helm-pin did not make are marked.",
+        "Each revision as helm history shows it, with the number of pinned images, its digest set, and what changed since the\n"
+        "previous revision. Revisions that helm-pin did not make are marked.",
         (),
-        (_OUTPUT, Option("--max", "value", "the most revisions to show (default 256)", "N")),
+        (_OUTPUT, Option("--max", "value", "show at most N revisions (default 256)", "N")),
         (1, 1),
     ),
     "verify": Command(
         "RELEASE [flags]",
         "check that what runs is what was recorded",
-        "Five checks, each with its verdict: the record, the stored manifest, the registry, the live workloads, the pods.\n"
-        "A release without a record whose every image has a digest is verified against its own manifest. The exit status is 4\n"
-        "when a check failed, and 1 when the cluster did not show something; a registry that does not answer is reported and is\n"
-        "no failure.",
+        "Five checks, one verdict each: the record, the stored manifest, the registry, the live workloads, the pods.\n"
+        "A release without a record is verified against its own manifest if every image there has a digest. The exit status is 4\n"
+        "if a check failed, and 1 if the cluster did not show something. A registry that does not answer is reported, but is not\n"
+        "a failure.",
         (),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
             _OUTPUT,
             Option("--no-registry", "switch", "do not ask the registry"),
-            Option("--registry", "switch", "the registry must answer: exit status 5 when it does not"),
+            Option("--registry", "switch", "require the registry to answer: exit status 5 if it does not"),
             *REGISTRY_OPTIONS,
         ),
         (1, 1),
@@ -225,8 +225,8 @@ COMMANDS: dict[str, Command] = {
         "[flags]",
         "find drift over many releases, and between environments",
         "Reads every release of the namespace (or of all, with -A) in one pass and compares record, specs and running pods.\n"
-        "With several contexts it also shows each release side by side. The exit status is 4 on drift (see --fail-on), and 1\n"
-        "when something could not be read.",
+        "With several contexts it also compares each release side by side. The exit status is 4 on drift (see --fail-on), and 1\n"
+        "if something could not be read.",
         (),
         (
             Option("--all-namespaces", "switch", "every namespace", short="-A"),
@@ -243,13 +243,11 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--fail-on",
                 "list",
-                "what makes the exit status 4 (default drift): drift, unpinned, unmanaged, pinned-elsewhere, mixed, unknown, "
+                "findings that cause exit status 4 (default drift): drift, unpinned, unmanaged, pinned-elsewhere, mixed, unknown, "
                 "different, none",
                 "KIND",
             ),
-            Option(
-                "--to", "value", "write there, not to standard output: a file, or the URL of a Pushgateway", "FILE|URL"
-            ),
+            Option("--to", "value", "write to this file or Pushgateway URL, not to standard output", "FILE|URL"),
             Option("--registry", "switch", "also ask the registry whether it still has every digest"),
             *_ANY_NAMESPACE,
         ),
@@ -276,7 +274,7 @@ COMMANDS: dict[str, Command] = {
                 "also show where each image is used and why it is not pinned in another way",
                 short="-v",
             ),
-            Option("--no-cluster", "switch", "do not ask the cluster for the release; plan as for a new one"),
+            Option("--no-cluster", "switch", "do not ask the cluster for the release; plan for a new one"),
             Option("--partial", "switch", "with -o values: print what values can carry, even if it is not every image"),
             *PIN_OPTIONS,
             *LOCK_OPTIONS,
@@ -295,9 +293,9 @@ COMMANDS: dict[str, Command] = {
     "lock": Command(
         "[RELEASE] CHART [flags]",
         "write the digest of every image into a lock file, for --lock",
-        "Adds the images that the file lacks and takes out those that the chart does not use; what is in the file stays as it is,\n"
-        "unless --update names it. --check changes nothing and exits with status 4 when the chart or the registry differ from the\n"
-        f"file. Flags and values are those of the deployment. {_CHART_HELP}",
+        "Adds the images that the file lacks and removes those that the chart does not use. What is in the file stays as it is,\n"
+        "unless --update names it. --check changes nothing and exits with status 4 if the chart or the registry differ from the\n"
+        f"file. Pass the flags and values of the deployment. {_CHART_HELP}",
         ("upgrade", "template"),
         (
             Option(
@@ -306,10 +304,10 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--update",
                 "list",
-                "resolve images that match anew, by name with or without tag; '*' is all of them (repeatable)",
+                "resolve matching images again, by name with or without tag; '*' for all (repeatable)",
                 "GLOB",
             ),
-            Option("--check", "switch", "write nothing; exit status 4 when chart or registry differ from the file"),
+            Option("--check", "switch", "write nothing; exit status 4 if chart or registry differ from the file"),
             Option(
                 "--keep", "switch", "keep images that this chart does not use, for a file that several releases share"
             ),
@@ -322,7 +320,7 @@ COMMANDS: dict[str, Command] = {
                 ("table", "json", "yaml", "markdown"),
                 "table",
             ),
-            Option("--no-cluster", "switch", "do not ask the cluster for the release; as for a new one"),
+            Option("--no-cluster", "switch", "do not ask the cluster for the release; resolve for a new one"),
             *PIN_OPTIONS,
             *REGISTRY_OPTIONS,
         ),
@@ -330,9 +328,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "lint": Command(
         "CHART… [flags]",
-        "report image tags that can move, for CI",
-        "Renders each chart and reports every image whose tag can move; exit status 3 when there is one, else 1 when a chart\n"
-        "could not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
+        "report mutable image tags, for CI",
+        "Renders each chart and reports every image with a mutable tag; exit status 3 if there is one, else 1 if a chart could\n"
+        "not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
         "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
         "Asks no registry. With --lock, an image that the lock has is pinned; with --locked, every other one is reported.",
         ("template",),
@@ -356,9 +354,9 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status; every error has become one message on standard error.
+    """Run one command line and return its exit status. Every error becomes one message on standard error.
 
-    Raises BrokenPipeError when whoever reads standard output has gone.
+    Raises BrokenPipeError if the reader of standard output is gone.
     """
     lifeline.listen()
     try:
@@ -384,16 +382,16 @@ def _stopped(why: str, status: int) -> int:
 
 
 def _unforeseen(error: Exception) -> tuple[str, int]:
-    """The message and exit status for what nothing else explains."""
+    """The message and exit status for an unexpected error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = str(error.filename or os.environ.get("TMPDIR") or "/tmp")
         full = OperationFailed("cannot write a file", where=where, why=error.strerror or str(error))
         return full.message(), full.exit_status
     if isinstance(error, RecursionError):
-        return "the chart, its values or an answer is nested too deeply to be read", 1
+        return "the chart, its values or a response is nested too deeply", 1
     return (
         f"internal error: {type(error).__name__}: {error}\n"
-        "  next  run it again with --debug and report what it prints; helm history shows whether the cluster was changed"
+        "  next  run it again with --debug and report the output; helm history shows whether the cluster was changed"
     ), 1
 
 
@@ -446,7 +444,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     if len(positionals) < least or (most >= 0 and len(positionals) > most):
         raise UsageError(
             f"helm pin {name} takes {command.usage.replace('[flags]', '').strip() or 'no arguments'}",
-            why=f"{len(positionals)} were given: {' '.join(positionals)}" if positionals else "none were given",
+            why=f"got: {' '.join(positionals)}" if positionals else "got no arguments",
             todo=f"see helm pin {name} --help",
         )
     own = {flag.name for flag in ours.values()}
@@ -454,14 +452,14 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     if options.get(config.LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
         raise UsageError(
             f"--{config.LOGIN_STDIN} and values from `-` cannot both read standard input",
-            todo=f"give the password in {config.PASSWORD}",
+            todo=f"set the password in {config.PASSWORD}",
         )
     settings = config.read(options)
     for note in settings.notes:
         from helmpin import output
 
         output.say(note)
-    os.environ.pop(config.PASSWORD, None)  # no program that runs from here on inherits it
+    os.environ.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 
@@ -487,9 +485,7 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
         mine = [g for g in given if g.name == option.name]
         for g in mine:
             if option.choices and g.value not in option.choices:
-                raise UsageError(
-                    f"{option.name} takes one of {', '.join(option.choices)}", why=f"it was given {g.value!r}"
-                )
+                raise UsageError(f"{option.name} must be one of {', '.join(option.choices)}", why=f"got {g.value!r}")
         if option.kind == "switch":
             values[key] = is_on(mine, option.name) if mine else None if option.setting else False
         elif option.kind == "list":
@@ -500,8 +496,10 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
 
 
 def refuse_registry_flags(request: Request, when: str) -> None:
-    """Raise UsageError for a flag about registries on a command line that asks none. Settings of the environment and of the file
-    are for all commands."""
+    """Raise UsageError for a registry flag on a command line that asks no registry.
+
+    Settings from the environment and the file are for all commands, so they are no error.
+    """
     given = [o.name for o in REGISTRY_OPTIONS if request.options.get(o.name.removeprefix("--"))]
     if given:
         raise UsageError(
@@ -526,7 +524,7 @@ def overview() -> str:
         "helm-pin makes helm upgrade and helm rollback reproducible: every image by digest, recorded, verified.\n\n"
         f"Usage:\n  helm pin COMMAND [flags]\n\nCommands:\n{commands}\n\n"
         "Exit status: 0 done; 1 helm or the cluster failed; 2 usage; 3 refused; 4 verification failed or drift; 5 registry.\n"
-        "helm pin COMMAND --help tells more of each; helm pin --version prints the version."
+        "helm pin COMMAND --help describes each command; helm pin --version prints the version."
     )
 
 

@@ -1,7 +1,7 @@
 """Settings: a flag beats the environment (HELM_PIN_…), which beats the settings file.
 
-The file is the one that --config or HELM_PIN_CONFIG names, else .helm-pin.yaml in the working directory. One that was merely found
-there may have come with somebody else's charts: it cannot say who is asked for digests.
+The file is the one that --config or HELM_PIN_CONFIG names, else .helm-pin.yaml in the working directory. A file that was merely
+found there may come with somebody else's charts, so it cannot choose who is asked for digests.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ PEM_FILES = {
 """The fields of RegistrySettings."""
 NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout"}
 NAMED_ONLY = frozenset({"registry-mirror", "registry-plain-http", "registry-ca-file"})
-"""Settings that decide whose word a digest is: from a file they count only where the user names the file."""
+"""Settings that decide whose word a digest is. They count from a file only if the user names the file."""
 CONFIG = "HELM_PIN_CONFIG"
 NO_FILE = "none"
-"""What the variable or the flag says to read no file at all."""
+"""The value of the flag or the variable to read no file."""
 LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
 PASSWORD = "HELM_PIN_REGISTRY_PASSWORD"
-"""The only setting that is a secret, so no flag and no file has it."""
+"""The only secret setting, so no flag and no file can give it."""
 MAX_PASSWORD = 64 * 1024
 LONGEST = 24 * 3600.0
-"""Seconds that a duration may be at most."""
+"""The longest duration, in seconds."""
 
 
 class Settings(NamedTuple):
-    """What holds for a whole run."""
+    """The settings of a whole run."""
 
     mutable: str
     """`pin` or `refuse`."""
@@ -50,11 +50,11 @@ class Settings(NamedTuple):
     pull_secrets: bool
     registry: RegistrySettings
     lock: str = ""
-    """Where digests come from before the registry is asked: a file, or release:…; '' when they do not."""
+    """Where digests come from before the registry is asked: a file, or release:…; '' for nowhere."""
     locked: bool = False
-    """Whether all digests have to come from there."""
+    """Whether all digests must come from there."""
     notes: tuple[str, ...] = ()
-    """What the settings file allows, one line each, for the user to know."""
+    """What the settings file makes less strict, one line each, to be reported."""
 
 
 class _Given(NamedTuple):
@@ -82,7 +82,7 @@ class _Sources(NamedTuple):
         value, where = self(name)
         items = (value,) if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
-            raise UsageError(f"a list of texts is needed, not {value!r}", where=where)
+            raise UsageError(f"expected a list of strings, got {value!r}", where=where)
         return tuple(items)
 
 
@@ -94,15 +94,15 @@ def read(
 ) -> Settings:
     """The settings from the flags given, the environment and the file.
 
-    options: by name, those that the command has; None or () for one that was not given.
-    stdin: where --registry-password-stdin reads the password, to its end; None for standard input.
-    Raises UsageError, naming where the bad value stands.
+    options: the command's own, by name; None or () for one that was not given.
+    stdin: what --registry-password-stdin reads, to its end; None for standard input.
+    Raises UsageError, with the place of the invalid value.
     """
     path, named = _settings_file(options, environ, folder)
     sources = _Sources(options, environ, path, _file(path, named=named) if path.name else {})
     mutable, where = sources("mutable")
     if mutable not in (None, "pin", "refuse"):
-        raise UsageError(f"mutable is pin or refuse, not {mutable!r}", where=where)
+        raise UsageError(f"mutable must be pin or refuse, not {mutable!r}", where=where)
     return Settings(
         mutable or "pin",
         sources.texts("mutable-tag"),
@@ -132,7 +132,7 @@ def _settings_file(options: Mapping[str, Any], environ: Mapping[str, str], folde
 
 
 def _allowances(sources: _Sources) -> Iterator[str]:
-    """What the file makes less strict, where nothing beats it."""
+    """What the file makes less strict, unless a flag or the environment overrides it."""
     for name in ("allow-unpinned", "mutable"):
         value, where = sources(name)
         if value and where.startswith(str(sources.path)) and name in sources.file:
@@ -143,12 +143,12 @@ def _allowances(sources: _Sources) -> Iterator[str]:
 def _here() -> Path:
     try:
         return Path.cwd()
-    except FileNotFoundError:  # it was removed, and what is looked for in it with it
+    except FileNotFoundError:  # it was removed, and the file with it
         return Path()
 
 
 def _lock(sources: _Sources) -> dict[str, Any]:
-    """Flags and environment only: whose word a digest is, no file that was merely found decides."""
+    """From flags and the environment only: a file that was merely found does not decide whose word a digest is."""
     if "lock" not in sources.options:
         return {}
     return {"lock": sources("lock").value or "", "locked": _switch(*sources("locked"))}
@@ -161,9 +161,9 @@ def _registry(sources: _Sources, stdin: BinaryIO | None) -> RegistrySettings:
     if alone:
         there, missing = ("certificate", "key") if cert else ("key", "certificate")
         raise UsageError(
-            f"a client {there} for registries needs its {missing}",
+            f"a client {there} for registries requires its {missing}",
             where=alone.where,
-            todo="give both --registry-client-cert and --registry-client-key; name a PEM file that holds both twice",
+            todo="pass both --registry-client-cert and --registry-client-key; if one PEM file holds both, name it twice",
         )
     timeout, where = sources("registry-timeout")
     return RegistrySettings(
@@ -183,7 +183,7 @@ def _mirrors(sources: _Sources) -> tuple[tuple[str, str], ...]:
         host, equals, url = item.partition("=")
         if not (host and equals and url) or "/" in host:
             todo = "for example docker.io=https://mirror.example, or docker.io=origin for the registry itself"
-            raise UsageError("a registry mirror is HOST=URL", where=where, why=f"it is {_shown(item)}", todo=todo)
+            raise UsageError("a registry mirror must be HOST=URL", where=where, why=f"got {_shown(item)}", todo=todo)
         if url != ORIGIN:
             from helmpin.registry.endpoints import check_mirror
 
@@ -197,9 +197,9 @@ def _plain_http(sources: _Sources) -> frozenset[str]:
     for host in hosts:
         if not host or "/" in host:
             raise UsageError(
-                "a registry that speaks plain HTTP is named by its host, with its port if it has one",
+                "a plain HTTP registry must be HOST or HOST:PORT",
                 where=sources("registry-plain-http").where,
-                why=f"it is {_shown(host)}",
+                why=f"got {_shown(host)}",
                 todo="for example registry.example:5000",
             )
     return frozenset(hosts)
@@ -210,13 +210,13 @@ def _pem_file(sources: _Sources, name: str) -> _Given | None:
     if given.value is None:
         return None
     if not isinstance(given.value, str) or not given.value:
-        raise UsageError(f"{name} is the path of a file, not {given.value!r}", where=given.where)
+        raise UsageError(f"{name} must be the path of a file, not {given.value!r}", where=given.where)
     return given
 
 
 def _login(sources: _Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Credential], ...]:
-    """The one login that flags and environment can give, for its host alone. The password is in no message, nor is a
-    user name, which may hold one by mistake. A command that asks no registry does not mind half of one."""
+    """The one login that flags and environment can give, for its host alone. No message shows the password, nor
+    the user name, which may hold one by mistake. Commands without registry access ignore an incomplete login."""
     if LOGIN not in sources.options:
         return ()
     login, where = sources(LOGIN)
@@ -224,37 +224,39 @@ def _login(sources: _Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Creden
     if login is None:
         if from_stdin or password:
             raise UsageError(
-                "a registry password needs its registry and user name",
+                "a registry password requires its registry and user name",
                 where=f"--{LOGIN_STDIN}" if from_stdin else PASSWORD,
                 todo=f"add --{LOGIN} HOST=USER, or set {_variable(LOGIN)}",
             )
         return ()
     host, equals, user = login.partition("=")
     if not equals:
-        raise _no_login(where, "without a host, the password would go to every registry that asks")
+        raise _no_login(where, "without a host, every registry that requires authentication would get the password")
     if not (host and user):
         raise _no_login(where, "the host or the user name is missing")
     if ":" in user:
-        raise _no_login(where, "a user name has no colon (RFC 7617), and a password does not belong on a command line")
+        raise _no_login(
+            where, "a user name cannot contain a colon (RFC 7617), and a password does not belong on a command line"
+        )
     if from_stdin:
         password = _password(stdin or getattr(sys.stdin, "buffer", None))
     elif not password:
         todo = f"set {PASSWORD}, or pipe the password in with --{LOGIN_STDIN}"
-        raise UsageError("a registry login needs a password", where=where, todo=todo)
+        raise UsageError("a registry login requires a password", where=where, todo=todo)
     return ((host, Credential(user, password, source=where)),)
 
 
 def _no_login(where: str, why: str) -> UsageError:
-    todo = f"the password comes from {PASSWORD} or, with --{LOGIN_STDIN}, from standard input"
-    return UsageError("a registry login is HOST=USER, or HOST/PATH=USER", where=where, why=why, todo=todo)
+    todo = f"pass the password in {PASSWORD} or, with --{LOGIN_STDIN}, on standard input"
+    return UsageError("a registry login must be HOST=USER or HOST/PATH=USER", where=where, why=why, todo=todo)
 
 
 def _password(stdin: BinaryIO | None) -> str:
-    """All of standard input but the end of its last line, as docker and helm read it. stdin: None when it is closed."""
+    """All of standard input without the last line break, as docker and helm read it. stdin: None if it is closed."""
     where = f"--{LOGIN_STDIN}"
     if stdin and stdin.isatty():
         todo = f"pipe it in (`pass registry | helm pin …`), or set {PASSWORD}"
-        raise UsageError("a password typed here would show on the terminal", where=where, todo=todo)
+        raise UsageError("a password typed here would be visible on the terminal", where=where, todo=todo)
     content = stdin.read(MAX_PASSWORD + 1) if stdin else b""
     try:
         text = content.decode()
@@ -263,7 +265,7 @@ def _password(stdin: BinaryIO | None) -> str:
     password = text.removesuffix("\n").removesuffix("\r")
     if not password or len(content) > MAX_PASSWORD:
         why = "it is empty" if not content.strip() else f"it is longer than {MAX_PASSWORD} bytes, or not UTF-8"
-        raise UsageError("what standard input holds is no password", where=where, why=why)
+        raise UsageError("standard input does not contain a usable password", where=where, why=why)
     return password
 
 
@@ -278,7 +280,7 @@ def seconds(text: str, where: str) -> float:
     else:
         raise UsageError(f"not a duration: {text!r}", where=where, todo="write it as 30s, 1m30s or 500ms")
     if not 0 < duration <= LONGEST:
-        raise UsageError(f"a duration is more than 0s and at most {LONGEST / 3600:g}h, not {text[:50]}", where=where)
+        raise UsageError(f"a duration must be above 0s and at most {LONGEST / 3600:g}h, not {text[:50]}", where=where)
     return duration
 
 
@@ -301,24 +303,24 @@ def _file(path: Path, *, named: bool) -> Mapping[str, Any]:
     login = [name for name in unknown if name in (LOGIN, LOGIN_STDIN, "registry-password")]
     if login:
         raise UsageError(
-            f"{FILE} holds no login: {', '.join(login)}",
+            f"credentials are not allowed in {FILE}: {', '.join(login)}",
             where=str(path),
-            why="whoever can change the file could have the password sent to a host of theirs",
+            why="whoever can change the file could have the password sent to a host of their own",
             todo=f"use --{LOGIN} or {_variable(LOGIN)}, with {PASSWORD} or --{LOGIN_STDIN}",
         )
     if not named and (trust := sorted(NAMED_ONLY & loaded.keys())):
         raise UsageError(
-            f"{', '.join(trust)} in a {FILE} that was found",
+            f"{', '.join(trust)} is not allowed in a {FILE} that was merely found",
             where=str(path),
             why="it decides who is asked for digests, and the file may have come with somebody else's charts",
-            todo=f"name the file if you trust it, --config {FILE} or {CONFIG}; or give "
+            todo=f"if you trust the file, name it with --config {FILE} or {CONFIG}; or set "
             + ", ".join(f"--{name} or {_variable(name)}" for name in trust),
         )
     if unknown:
         raise UsageError(
             f"unknown key in {FILE}: {', '.join(unknown)}",
             where=str(path),
-            todo=f"the keys are {', '.join(sorted(NAMES))}",
+            todo=f"valid keys: {', '.join(sorted(NAMES))}",
         )
     return loaded
 
@@ -330,7 +332,7 @@ def _switch(value: Any, where: str) -> bool:
         return True
     if str(value).lower() in ("0", "false", "no", "off"):
         return False
-    raise UsageError(f"true or false is needed, not {value!r}", where=where)
+    raise UsageError(f"expected true or false, got {value!r}", where=where)
 
 
 def _variable(name: str) -> str:
@@ -338,5 +340,5 @@ def _variable(name: str) -> str:
 
 
 def _shown(value: str) -> str:
-    """A value that should be a host or a URL, for a message: without what may be a password in it."""
+    """A value that should be a host or a URL, for a message: without a password that it may hold."""
     return "a URL with a user name or password" if "@" in value else repr(value)

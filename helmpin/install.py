@@ -1,8 +1,8 @@
 """Make the plugin's own virtual environment. install-binary.sh runs it with the user's Python: standard library only.
 
-The new environment is made beside the old one and takes its place when it is whole and proved. So an install that was
-interrupted or failed leaves what worked before, and running it again is always right. Nothing in the environment
-depends on where it lies: a plugin that was moved works on.
+The new environment is made beside the old one and replaces it once it is complete and works. So an install that is
+interrupted or fails leaves the old one in place, and can be repeated. Nothing in the environment depends on its path:
+a plugin that is moved still works.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ REQUIREMENTS = HOME / "requirements.txt"
 VENV = HOME / ".venv"
 STAMP = "helm-pin.stamp"
 THIS = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
-"""The Python that runs this, as the stamp has it."""
+"""The Python that runs this, as written in the stamp."""
 PROOF = "import sh, subprocess_tee, urllib3, yaml._yaml"
-"""With libyaml itself, so that what keeps it from loading is told."""
+"""Imports libyaml itself, so that the reason shows if it does not load."""
 AGAIN = f"run it again: sh '{HOME}/install-binary.sh'"
 NETWORK = (
     "NewConnectionError",
@@ -37,17 +37,17 @@ NETWORK = (
     "ProxyError",
     "SSLError",
 )
-"""What pip says when it could not reach the package index (urllib3's names)."""
+"""Names in pip's output when it cannot reach the package index (urllib3's errors)."""
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
-"""pip's settings by environment that would keep packages out of the plugin's own environment."""
+"""Environment variables of pip that would put packages elsewhere."""
 
 
 class InstallError(Exception):
-    """Why helm-pin cannot be installed and what to do, in one line."""
+    """Why helm-pin cannot be installed, and what to do, in one line."""
 
 
 def main() -> int:
-    """Install and return the exit status. Everything is told on standard error."""
+    """Install and return the exit status. All output goes to standard error."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         install()
@@ -57,7 +57,8 @@ def main() -> int:
     except OSError as error:
         what = f"{error.strerror}: {error.filename or HOME}" if error.strerror else str(error)
         print(
-            f"helm-pin: error: cannot write in the plugin's directory: {what}; when you may, {AGAIN}", file=sys.stderr
+            f"helm-pin: error: cannot write to the plugin's directory: {what}; get write access and {AGAIN}",
+            file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
@@ -67,9 +68,9 @@ def main() -> int:
 
 
 def install() -> None:
-    """Make .venv in the plugin's directory, unless it is there and right. Raises InstallError and OSError."""
+    """Make .venv in the plugin's directory, unless it exists and works. Raises InstallError and OSError."""
     lock = os.open(HOME, os.O_RDONLY)
-    with suppress(OSError):  # a file system without locks: then two installs at once are the user's own doing
+    with suppress(OSError):  # a file system without locks: nothing protects two installs at once
         fcntl.flock(lock, fcntl.LOCK_EX)
     if not is_right():
         fresh, old = HOME / ".venv.new", HOME / ".venv.old"
@@ -88,7 +89,7 @@ def install() -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a directory or whatever is there; nothing there is fine. Raises OSError."""
+    """Remove a file or directory, if there is one. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -96,12 +97,12 @@ def remove(path: Path) -> None:
 
 
 def digest() -> str:
-    """What the environment is made from."""
+    """Identifies what the environment is made from."""
     return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
 
 
 def is_right() -> bool:
-    """Whether the environment in place is made from these requirements (and by HELM_PIN_PYTHON, if set), and works."""
+    """Whether the present environment was made from these requirements (and by HELM_PIN_PYTHON, if set), and works."""
     try:
         made_from, made_with = (VENV / STAMP).read_text().splitlines()
         wanted = THIS if os.environ.get("HELM_PIN_PYTHON") else made_with
@@ -111,19 +112,19 @@ def is_right() -> bool:
 
 
 def trouble(where: Path) -> str:
-    """Why the Python in `where` does not start or does not find everything; '' when all is well. Raises OSError."""
+    """Why the Python in `where` does not start or lacks a package; '' if it works. Raises OSError."""
     done = subprocess.run(
         [where / "bin/python", "-I", "-c", PROOF], capture_output=True, text=True, errors="replace", check=False
     )
-    said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
+    said = done.stderr.strip().splitlines() or [f"it exited with status {done.returncode}"]
     return said[-1] if done.returncode else ""
 
 
 def build(where: Path) -> None:
-    """A virtual environment in `where` with what requirements.txt locks. Raises InstallError and OSError."""
+    """Make a virtual environment in `where` with the packages that requirements.txt locks. Raises InstallError and OSError."""
     wheels = os.environ.get("HELM_PIN_WHEELS", "")
     if wheels and not Path(wheels).is_dir():
-        raise InstallError(f"HELM_PIN_WHEELS is not a directory: {wheels}; set it right or not at all, and {AGAIN}")
+        raise InstallError(f"HELM_PIN_WHEELS is not a directory: {wheels}; correct or unset it, and {AGAIN}")
     print("helm-pin: making its own Python environment …", file=sys.stderr, flush=True)
     pip = make_environment(where)
     source = ["--no-index", "--find-links", str(Path(wheels).absolute())] if wheels else []
@@ -136,7 +137,7 @@ def build(where: Path) -> None:
             "PIP_RETRIES": "2",
             **env,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "PIP_USER": "0",  # pip.conf may say so too
+            "PIP_USER": "0",  # pip.conf may set it
             "PIP_REQUIRE_VIRTUALENV": "0",
             "PIP_DRY_RUN": "0",
         },
@@ -153,7 +154,7 @@ def build(where: Path) -> None:
             f"pip's configuration puts packages elsewhere: unset target, prefix and root (see: pip config list) and {AGAIN}"
         )
     if reason := trouble(where):
-        raise InstallError(f"what was installed does not work: {reason}; mend that or set HELM_PIN_PYTHON, and {AGAIN}")
+        raise InstallError(f"what was installed does not work: {reason}; fix that or set HELM_PIN_PYTHON, and {AGAIN}")
     (where / STAMP).write_text(f"{digest()}\n{THIS}\n")
 
 
@@ -173,7 +174,7 @@ def make_environment(where: Path) -> list[str]:
 
 
 def pip_can_reach_out() -> bool:
-    """Whether this Python has a pip with --python (23 on, as install-binary.sh asks): thrice as quick as a new pip there."""
+    """Whether this Python has a pip with --python (23 or later, as install-binary.sh requires): three times as fast."""
     try:
         import pip
     except ImportError:
@@ -182,20 +183,19 @@ def pip_can_reach_out() -> bool:
 
 
 def explain(said: str, wheels: str) -> str:
-    """One line for a pip that failed, from what it said."""
+    """One line for a failed pip, from its output."""
     errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
     last = errors[-1] if errors else said.strip()[-300:]
     this = f"Python {platform.python_version()} on {platform.machine()}"
     if "DO NOT MATCH THE HASHES" in said:
         source = wheels or "the package index"
-        return (
-            f"a package from {source} is not the one that is locked (its hash differs): get the right one and {AGAIN}"
-        )
+        return f"a package from {source} is not the locked one (its hash differs): get the right one and {AGAIN}"
     if wheels and "No matching distribution" in said:
         return f"HELM_PIN_WHEELS={wheels} lacks a wheel for {this}: {last}"
     if any(word in said for word in NETWORK):
         return (
-            f"cannot reach the package index: see to network, proxy or index-url, or set HELM_PIN_WHEELS, and {AGAIN}"
+            "cannot reach the package index: check the network, the proxy or pip's index-url, "
+            f"or set HELM_PIN_WHEELS, and {AGAIN}"
         )
     return f"pip cannot install what requirements.txt locks for {this}: {last}"
 

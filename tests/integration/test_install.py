@@ -407,7 +407,7 @@ def test_no_network(env: dict[str, str], bare: Path) -> None:
     del env["HELM_PIN_WHEELS"]
     env |= {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
     assert failure(bare, env) == (
-        "cannot reach the package index: see to network, proxy or index-url, or set HELM_PIN_WHEELS, "
+        "cannot reach the package index: check the network, the proxy or pip's index-url, or set HELM_PIN_WHEELS, "
         f"and run it again: sh '{bare}/install-binary.sh'"
     )
 
@@ -424,7 +424,7 @@ def test_wheels_that_were_tampered_with(env: dict[str, str], bare: Path, wheels:
     with next(bad.glob("sh-*.whl")).open("ab") as file:
         file.write(b"!")
     env["HELM_PIN_WHEELS"] = str(bad)
-    assert failure(bare, env).startswith(f"a package from {bad} is not the one that is locked (its hash differs): ")
+    assert failure(bare, env).startswith(f"a package from {bad} is not the locked one (its hash differs): ")
 
 
 def without_power() -> None:
@@ -442,8 +442,8 @@ def test_read_only(env: dict[str, str], bare: Path, plugin: Path) -> None:
     try:
         said = failure(bare, env, preexec_fn=without_power)
         assert said == (
-            f"cannot write in the plugin's directory: Permission denied: {bare}/.venv.new; "
-            f"when you may, run it again: sh '{bare}/install-binary.sh'"
+            f"cannot write to the plugin's directory: Permission denied: {bare}/.venv.new; "
+            f"get write access and run it again: sh '{bare}/install-binary.sh'"
         )
         done = run([plugin / "install-binary.sh"], env=env, preexec_fn=without_power)
         assert (done.returncode, done.stderr) == (0, "")  # there is nothing to do

@@ -127,10 +127,10 @@ BAD = {
     "mutable": ("maybe", "pin or refuse, not 'maybe'"),
     "pull-secrets": ("perhaps", "true or false"),
     "registry-timeout": ("soon", "not a duration: 'soon'"),
-    "registry-mirror": ("nothing", "a registry mirror is HOST=URL"),
-    "registry-plain-http": ("http://a", "named by its host"),
-    "registry-client-cert": ("cert.pem", "needs its key"),
-    "registry-client-key": ("key.pem", "needs its certificate"),
+    "registry-mirror": ("nothing", "a registry mirror must be HOST=URL"),
+    "registry-plain-http": ("http://a", "HOST or HOST:PORT"),
+    "registry-client-cert": ("cert.pem", "requires its key"),
+    "registry-client-key": ("key.pem", "requires its certificate"),
 }
 """A value of each setting that cannot be used, and what is said of it."""
 
@@ -155,16 +155,16 @@ def test_an_error_names_where_the_value_stands(tmp_path: Path, name: str, source
     [
         ("mutable: 3", "pin or refuse, not 3"),
         ("registry-timeout: -3", "not a duration: '-3'"),
-        ("also: {a: b}", "a list of texts"),
-        ("also: [1]", "a list of texts"),
-        ("registry-mirror: [1]", "a list of texts"),
-        ("registry-plain-http: {a: b}", "a list of texts"),
+        ("also: {a: b}", "expected a list of strings"),
+        ("also: [1]", "expected a list of strings"),
+        ("registry-mirror: [1]", "expected a list of strings"),
+        ("registry-plain-http: {a: b}", "expected a list of strings"),
         ("alsoo: [x]", "unknown key in .helm-pin.yaml: alsoo"),
         ("- x", "not a mapping"),
         ("a: [", "not YAML"),
-        ("registry-ca-file: [x]", "registry-ca-file is the path of a file"),
-        ("registry-client-cert: {a: b}", "registry-client-cert is the path of a file"),
-        ("registry-client-key: 7", "registry-client-key is the path of a file"),
+        ("registry-ca-file: [x]", "registry-ca-file must be the path of a file"),
+        ("registry-client-cert: {a: b}", "registry-client-cert must be the path of a file"),
+        ("registry-client-key: 7", "registry-client-key must be the path of a file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_the_file(tmp_path: Path, file: str, says: str) -> None:
@@ -181,8 +181,8 @@ def test_what_is_wrong_in_the_file(tmp_path: Path, file: str, says: str) -> None
         ("docker.io=https://a:port", "it is 'https://a:port'"),
         ("docker.io=https://a?x=y", "it is 'https://a?x=y'"),
         ("docker.io=https://me:s3cr3t@a", "it holds a user name or password"),
-        ("https://docker.io=https://a", "it is 'https://docker.io=https://a'"),
-        ("https://me:s3cr3t@a", "it is a URL with a user name or password"),
+        ("https://docker.io=https://a", "got 'https://docker.io=https://a'"),
+        ("https://me:s3cr3t@a", "got a URL with a user name or password"),
     ],
 )
 def test_mirrors_that_cannot_be(tmp_path: Path, mirror: str, why: str) -> None:
@@ -255,27 +255,27 @@ class TestLogin:
     def test_not_from_a_terminal(self, tmp_path: Path) -> None:
         ours, theirs = os.openpty()
         options = {"registry-username": "ghcr.io=me", "registry-password-stdin": True}
-        with os.fdopen(theirs, "rb") as terminal, pytest.raises(UsageError, match="show on the terminal"):
+        with os.fdopen(theirs, "rb") as terminal, pytest.raises(UsageError, match="visible on the terminal"):
             read(options, {}, tmp_path, terminal)
         os.close(ours)
 
     @pytest.mark.parametrize(
         ("options", "environ", "says", "where"),
         [
-            ({"registry-username": "ghcr.io=me"}, {}, "needs a password", "--registry-username"),
+            ({"registry-username": "ghcr.io=me"}, {}, "requires a password", "--registry-username"),
             (
                 {},
                 {"HELM_PIN_REGISTRY_USERNAME": "ghcr.io=me"},
-                "needs a password",
+                "requires a password",
                 "HELM_PIN_REGISTRY_USERNAME",
             ),
             (
                 {},
                 {"HELM_PIN_REGISTRY_PASSWORD": "s3cr3t"},
-                "needs its registry and user name",
+                "requires its registry and user name",
                 "HELM_PIN_REGISTRY_PASSWORD",
             ),
-            ({"registry-password-stdin": True}, {}, "needs its registry and user name", "--registry-password-stdin"),
+            ({"registry-password-stdin": True}, {}, "requires its registry and user name", "--registry-password-stdin"),
         ],
     )
     def test_half_of_it(
@@ -293,7 +293,7 @@ class TestLogin:
     @pytest.mark.parametrize(
         ("login", "why"),
         [
-            ("me", "every registry that asks"),
+            ("me", "every registry that requires"),
             ("=me", "missing"),
             ("ghcr.io=", "missing"),
             ("ghcr.io=me:s3cr3t", "does not belong on a command line"),
@@ -308,7 +308,7 @@ class TestLogin:
     def test_never_from_the_file(self, tmp_path: Path, key: str) -> None:
         """The file comes with the charts: it must not say where the environment's password goes."""
         error = refusal(tmp_path, environ=LOGIN, file=f"{key}: evil.example=s3cr3t")
-        assert "holds no login" in error.what and key in error.what
+        assert "credentials are not allowed" in error.what and key in error.what
         assert "s3cr3t" not in error.message()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from helmpin.pin.deploy import is_dry_run
-from helmpin.pin.outcome import NO_RELEASE, Row, guard, moved
+from helmpin.plan.deploy import is_dry_run
+from helmpin.release.outcome import NO_RELEASE, Row, guard, moved
 
 from helmpin.arguments import Given
 from helmpin.errors import HelmFailed
