@@ -256,16 +256,18 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(
         "RELEASE CHART [flags]",
         "show what would be pinned and how, changing nothing",
-        f"{_CHART_HELP} With -o values it prints a values file that pins, for helm upgrade -f or GitOps.",
+        f"{_CHART_HELP}\n"
+        "For other deployers: -o values prints a values file that pins (helm upgrade -f, GitOps), -o kustomize the images of a\n"
+        "kustomization (Flux, kustomize), -o images one name:tag@digest a line. They hold every image, or are refused.",
         ("upgrade", "template"),
         (
             Option(
                 "--output",
                 "value",
-                "how to print: table, json, yaml or values",
+                "how to print: table, json, yaml, values, kustomize or images",
                 "FORMAT",
                 "-o",
-                ("table", "json", "yaml", "values"),
+                ("table", "json", "yaml", "values", "kustomize", "images"),
                 "table",
             ),
             Option(
@@ -274,8 +276,12 @@ COMMANDS: dict[str, Command] = {
                 "also show where each image is used and why it is not pinned in another way",
                 short="-v",
             ),
-            Option("--no-cluster", "switch", "do not ask the cluster for the release; plan for a new one"),
-            Option("--partial", "switch", "with -o values: print what values can carry, even if it is not every image"),
+            Option("--no-cluster", "switch", "do not ask the cluster for the release; plan as for a new one"),
+            Option(
+                "--partial",
+                "switch",
+                "with -o values and kustomize: print what they can carry, even if not every image",
+            ),
             *PIN_OPTIONS,
             *LOCK_OPTIONS,
             *REGISTRY_OPTIONS,

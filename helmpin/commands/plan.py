@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import Refused
+from helmpin.plan import kustomize
 from helmpin.plan.deploy import summary
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_lock
 from helmpin.render.diff import dotted
+
+FOR_OTHERS = ("values", "kustomize", "images")
+"""Output for other tools, which is complete or refused."""
 
 
 def run(request: Request) -> int:
@@ -25,9 +30,9 @@ def run(request: Request) -> int:
     with prepare(request, release[0] if release else "", chart, command=command, needs_cluster=False) as prepared:
         plan = prepared.plan
         say_lock(plan)
-        if form == "values":
-            _check_values(plan, partial=request.options["partial"])
-            print(output.as_yaml(plan.values_file()))
+        if form in FOR_OTHERS:
+            _refuse(request, plan)
+            _print_for_others(plan, form, partial=request.options["partial"])
         elif form == "table":
             output.write(_table(plan, verbose=request.options["verbose"]))
         else:
@@ -36,29 +41,58 @@ def run(request: Request) -> int:
                 output.say(
                     f"Incomplete: no value carries {', '.join(i.image for i in beyond)}; helm pin upgrade pins them."
                 )
-        if request.settings.mutable == "refuse":
-            plan.refuse_mutable()
-        plan.refuse_problems()
+        _refuse(request, plan)
     return 0
 
 
-def _check_values(plan: Plan, *, partial: bool) -> None:
-    """Raise Refused where a values file cannot hold every image, unless a part is enough."""
-    listed = plan.lists_of_the_user()
-    missing = list(dict.fromkeys([*(i.image for i in plan.beyond_values()), *(i.image for i in listed)]))
+def _refuse(request: Request, plan: Plan) -> None:
+    if request.settings.mutable == "refuse":
+        plan.refuse_mutable()
+    plan.refuse_problems()
+
+
+def _print_for_others(plan: Plan, form: str, *, partial: bool) -> None:
+    """Print what another tool reads: complete, or refused, or in part where a part is enough."""
+    if form == "images":
+        for line in image_lines(plan):
+            print(line)
+    elif form == "kustomize":
+        entries, refused = kustomize.entries(plan.images, plan.rendered.plain.documents)
+        _check_complete(refused, plan, "a kustomization", partial=partial)
+        print(output.as_yaml({"images": [entry.as_data() for entry in entries]}))
+    else:
+        _check_complete(_beyond_values(plan), plan, "a values file", partial=partial)
+        print(output.as_yaml(plan.values_file()))
+
+
+def image_lines(plan: Plan) -> list[str]:
+    """Each image by tag and digest, normalised and sorted, for tools that read images. Says what was let through without one."""
+    if allowed := [i.image for i in plan.images if i.problem]:
+        output.say(f"Left out, for they have no digest: {', '.join(allowed)}.")
+    pinned = [i for i in plan.images if i.reference and not i.problem]
+    return sorted({str(i.reference._replace(digest=i.digest)) for i in pinned if i.reference})
+
+
+def _beyond_values(plan: Plan) -> dict[str, str]:
+    """The images that a values file does not pin, and why."""
+    lists = "it stands in a list of your own values, which a values file could only repeat"
+    return {
+        **{i.image: "the template writes it, no value carries its digest" for i in plan.beyond_values()},
+        **{i.image: lists for i in plan.lists_of_the_user()},
+    }
+
+
+def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partial: bool) -> None:
+    """Raise Refused where an output cannot hold every image, unless a part is enough."""
     if not missing:
         return
     if partial:
-        output.say(f"Incomplete: no values file carries {', '.join(missing)}.")
+        output.say(f"Incomplete: {what} does not carry {', '.join(missing)}.")
         return
-    lines = [f"{i.image}: the template writes it, no value carries its digest" for i in plan.beyond_values()]
-    lines += [
-        f"{i.image}: it stands in a list of your own values, which a values file could only repeat" for i in listed
-    ]
     raise Refused(
-        f"{len(missing)} of {len(plan.images)} images cannot be pinned by a values file",
-        why="\n".join(lines),
-        todo="deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what values can carry",
+        f"{len(missing)} of {len(plan.images)} images cannot be pinned by {what}",
+        why="\n".join(f"{image}: {why}" for image, why in missing.items()),
+        todo="deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can carry",
     )
 
 

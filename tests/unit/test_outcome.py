@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from helmpin.plan.deploy import is_dry_run
-from helmpin.release.outcome import NO_RELEASE, Row, guard, moved
 
 from helmpin.arguments import Given
 from helmpin.errors import HelmFailed
 from helmpin.helm import IN_PROGRESS, helm_failed
+from helmpin.plan.deploy import is_dry_run
+from helmpin.release.outcome import NO_RELEASE, Row, guard, moved
 
 FOUR = Row(4, "deployed", "Upgrade complete")
 

@@ -1,0 +1,156 @@
+"""What plan prints for other deployers, applied by them to the tests' charts: complete, or refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import strip
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.promise import Promise
+from tests.support.twins import written
+from tests.support.workstation import Finished, Workstation, whichever_helm
+
+TESTS = Path(__file__).parents[1]
+CHARTS = sorted(
+    path.parent for path in TESTS.glob("ca*es/*/Chart.yaml") if not (path.parent / "packed").exists()
+) + sorted(path.parent for path in TESTS.glob("charts/*/Chart.yaml") if not (path.parent / "packed").exists())
+IMAGE = re.compile(r"[\s-]*image: (.*)")
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+@pytest.fixture
+def promise(workstation: Workstation, content: AnyTag) -> Promise:
+    """A helm and helm-pin."""
+    return Promise(workstation, content)
+
+
+def expected(chart: Path) -> tuple[list[str], list[str], set[str]]:
+    """(flags for plain helm, flags for helm-pin, images that stay) of one of the tests' charts."""
+    case, expect = chart / "case.yaml", chart / "expect.yaml"
+    described = [yaml.safe_load(path.read_text()) for path in (case, expect) if path.exists()]
+    found: dict[str, Any] = described[0] if described else {}
+    given, refused = found.get("given", []), found.get("refused", [])
+    allowed = [f"--allow-unpinned={image}" for image in refused if isinstance(refused, list)]
+    left = {*allowed, *found.get("left", []), *found.get("allowed", [])}
+    return given, [*given, *found.get("flags", []), *allowed], left | {flag.partition("=")[2] for flag in allowed}
+
+
+def kustomized(machine: Workstation, manifest: str, images: str, folder: Path) -> Finished:
+    """What kustomize makes of a manifest."""
+    folder.mkdir()
+    (folder / "all.yaml").write_text(manifest)
+    (folder / "kustomization.yaml").write_text(f"resources: [all.yaml]\n{images}")
+    return machine.run("kubectl", "kustomize", folder)
+
+
+@whichever_helm
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: f"{chart.parent.name}-{chart.name}")
+def test_every_image_and_nothing_else(chart: Path, promise: Promise, tmp_path: Path) -> None:
+    given, flags, left = expected(chart)
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "kustomize", *flags)
+    if done.status in (3, 5):
+        assert done.stdout == ""
+        assert "cannot be pinned" in done.stderr
+        return
+    assert done.status == 0, done.stderr
+    manifest = promise.machine.helm("template", "rel", chart, *given)
+    before = kustomized(promise.machine, manifest, "", tmp_path / "plain")
+    after = kustomized(promise.machine, manifest, done.stdout, tmp_path / "pinned")
+    if before.status:  # an object that kustomize does not take, whatever its images
+        assert after.status
+        return
+    for old, new in zip(before.stdout.splitlines(), after.stdout.splitlines(), strict=True):
+        if old != new:
+            was, now = (IMAGE.fullmatch(line) for line in (old, new))
+            assert was and now, f"{old} became {new}"
+            reference = strip.parse_reference(was[1])
+            assert reference, was[1]
+            assert now[1] in strip.forms(was[1], promise.content.digest(reference), untagged=False)
+    assert [image for image in strip.images_of(after.stdout) if "@" not in image and image not in left] == []
+
+
+def pod(*images: str, **more: str) -> str:
+    """A Pod that runs these images."""
+    containers = "".join(f"  - {{name: c{i}, image: {image}}}\n" for i, image in enumerate(images))
+    extra = "".join(f"{key}: {value}\n" for key, value in more.items())
+    return f"apiVersion: v1\nkind: Pod\nmetadata: {{name: pod}}\n{extra}spec:\n  containers:\n{containers}"
+
+
+UNSAID = {
+    "two tags": (pod("example.com/a/b:1", "example.com/a/b:2"), "one tag and one digest for example.com/a/b"),
+    "a pin beside it": (pod("example.com/a/b:1", "example.com/a/b:1@DIGEST"), "one tag and one digest"),
+    "a hook": (
+        pod("example.com/a/b:1").replace("{name: pod}", "{name: pod, annotations: {helm.sh/hook: pre-install}}"),
+        "a hook, which Helm 3 gives to no post-renderer",
+    ),
+    "an ephemeral container": (
+        pod("example.com/a/x:1") + "  ephemeralContainers: [{name: e, image: 'example.com/a/b:1'}]\n",
+        "only in lists of containers and initContainers",
+    ),
+    "an image volume": (
+        pod("example.com/a/x:1") + "  volumes: [{name: v, image: {reference: 'example.com/a/b:1'}}]\n",
+        "only in lists of containers and initContainers",
+    ),
+    "a policy": (
+        pod("example.com/a/b:1")
+        + "---\napiVersion: kyverno.io/v1\nkind: Policy\nmetadata: {name: p}\n"
+        + "spec: {rules: [{validate: {pattern: {spec: {containers: [{image: 'example.com/a/b:1'}]}}}}]}\n",
+        "would change example.com/a/b:1 at Policy/p spec.rules.0.validate.pattern.spec.containers.0.image as well",
+    ),
+    "a name that matches another": (
+        pod("example.com/a/b:1", "exampleXcom/a/b:1@DIGEST"),
+        "would change exampleXcom/a/b:1",
+    ),
+}
+
+
+@whichever_helm
+@pytest.mark.parametrize(("text", "why"), UNSAID.values(), ids=UNSAID)
+def test_what_a_kustomization_cannot_say(text: str, why: str, promise: Promise, tmp_path: Path) -> None:
+    other = promise.content.digest(("example.com", "other", "1"))
+    chart = written(tmp_path / "chart", {"templates/all.yaml": text.replace("DIGEST", other)})
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "kustomize")
+    assert (done.status, done.stdout) == (3, "")
+    assert why in done.stderr
+    assert "example.com/a/b:1: " in done.stderr
+    part = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "kustomize", "--partial")
+    assert part.status == 0
+    assert "Incomplete" in part.stderr
+    assert [image["name"] for image in yaml.safe_load(part.stdout)["images"]] in ([], ["example.com/a/x"])
+
+
+@whichever_helm
+def test_nothing_is_printed_before_a_refusal(promise: Promise, content: AnyTag, tmp_path: Path) -> None:
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": pod("example.com/a/b:1", "auto")})
+    for form in ("values", "kustomize", "images"):
+        done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", form)
+        assert (done.status, done.stdout) == (3, "")
+    let = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "images", "--allow-unpinned", "auto")
+    assert let.stdout == f"example.com/a/b:1@{content.digest(('example.com', 'a/b', '1'))}\n"
+    assert "auto" in let.stderr
+
+
+@whichever_helm
+def test_images_a_line_each(promise: Promise, content: AnyTag, tmp_path: Path) -> None:
+    """Sorted and once, whatever the values reach, as every tool reads them."""
+    digest = content.digest(("docker.io", "library/nginx", "latest"))
+    text = pod("example.com/a/b:1", "nginx", "nginx:latest", f"example.com/a/c@{digest}", "{{ .Values.image }}")
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": text, "values.yaml": "image: example.com/a/b:1\n"})
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "images")
+    assert done.stdout.splitlines() == [
+        f"docker.io/library/nginx:latest@{digest}",
+        f"example.com/a/b:1@{content.digest(('example.com', 'a/b', '1'))}",
+        f"example.com/a/c@{digest}",
+    ]
