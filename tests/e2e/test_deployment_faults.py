@@ -36,6 +36,7 @@ LATER = """\
 #!/bin/sh
 # The real helm; and something else when it has upgraded.
 [ ! -e "$GONE" ] || export KUBECONFIG=/nowhere
+[ ! -e "$SLOW" ] || for _ in $(seq 200); do sleep 0.1; done
 "$REAL" "$@"
 status=$?
 case "$*" in 'upgrade app '*--dry-run*) ;; 'upgrade app '*) eval "$THEN" ;; esac
@@ -197,6 +198,21 @@ class TestHelmFails:
         assert "if no other helm is at work on it, helm rollback app goes back to" in done.stderr
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_reads_back(one: App, tmp_path: Path, signum: signal.Signals) -> None:
+    one.deploy()
+    machine = and_then(one, tmp_path, 'touch "$SLOW"')
+    with running(machine, tmp_path / "scratch", ["upgrade", "app", str(one.chart)]) as run:
+        eventually((tmp_path / "slow").exists)
+        eventually(lambda: any(" get " in member.command for member in run.members()))
+        run.signal("helm-pin", signum)
+        run.end(15)
+    assert "Stopped: Revision 2 is deployed, not verified; helm pin verify app does it later." in run.said
+    assert run.process.returncode == 128 + signum
+    assert [row["status"] for row in rows(one)] == ["superseded", "deployed"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
 def test_a_second_signal_kills_a_helm_that_does_not_end(one: App, tmp_path: Path) -> None:
     one.deploy()
     arguments = ["pin", "upgrade", "app", str(one.chart), "--set=nodeSelector.there=nowhere", "--wait"]
@@ -248,8 +264,14 @@ def planning(one: App, *arguments: str) -> Iterator[tuple[Running, Callable[[], 
 
 def then(one: App, folder: Path, what: str) -> Finished:
     """`helm pin upgrade app`, with something that happens right after helm has deployed."""
+    machine = and_then(one, folder, what)
+    return machine.run(machine.helm_binary, "upgrade", "app", one.chart)
+
+
+def and_then(one: App, folder: Path, what: str) -> Workstation:
+    """helm-pin by itself, with a helm that does something more when it has deployed."""
     (folder / "helm").write_text(LATER)
     (folder / "helm").chmod(0o755)
-    more = {"REAL": str(one.machine.helm_binary), "HELM_BIN": str(folder / "helm"), "THEN": what}
-    machine = one.machine.with_env(GONE=str(folder / "gone"), **more)
-    return machine.run(CHECKOUT / "bin/helm-pin", "upgrade", "app", one.chart)
+    files = {"HELM_BIN": folder / "helm", "GONE": folder / "gone", "SLOW": folder / "slow"}
+    environ = {"REAL": str(one.machine.helm_binary), "THEN": what, **{name: str(path) for name, path in files.items()}}
+    return one.machine.with_env(**environ)._replace(helm_binary=CHECKOUT / "bin/helm-pin")
