@@ -1,7 +1,7 @@
-"""Where in a chart's values an image's digest can go, likeliest first. Nothing here is trusted: rendering proves it.
+"""Where in a chart's values an image's digest can go, most likely first. Nothing here is trusted: a render proves it.
 
-An *anchor* is a leaf whose value is the image's repository (or its last parts), or the whole reference. The keys beside it
-carry the rest: a digest key, a tag. Leaves are found by value; the names of keys only order what is tried.
+An *anchor* is a leaf whose value is the image's repository (or its last parts), or the whole reference. Sibling
+keys hold the rest: a digest key, a tag. Leaves are found by value; the names of keys only decide the order.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ BESIDE = 2
 
 
 class Candidate(NamedTuple):
-    """One way to pin an image: the values to set, and the strategy's name for people."""
+    """One way to pin an image: the values to set, and the name of the strategy."""
 
     strategy: str
     settings: tuple[Setting, ...]
     by_tag_only: bool = False
-    """Whether it rests on a tag alone: nothing beside it names the image, so it gives way to one that something does."""
+    """Whether only a tag matches, with no image name beside it. It yields to a candidate that has one."""
 
 
 class Anchor(NamedTuple):
-    """A leaf that names an image: its path, and whether it holds the tag (or all there is) too."""
+    """A leaf that names an image: its path, and whether it holds the whole reference."""
 
     path: Path
     whole: bool
@@ -54,7 +54,7 @@ class ValueIndex:
         given: Mapping[str, Any] = MappingProxyType({}),
         kept: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """given: what the user gives now. kept: what the release will keep of the user's, reused values among it."""
+        """given: the values that the user gives now. kept: those that the release will keep, with the reused ones."""
         self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[Path]] = defaultdict(list)
         for path, value in _leaves(tree, ()):
@@ -66,11 +66,11 @@ class ValueIndex:
             for path, beside in self.maps
             if last_key(path).lower() == "image" and not any(_NAME_KEY.search(k) and v for k, v in beside.items())
         ]
-        """The maps for an image that do not name it."""
+        """Image maps without a name in them."""
 
     def is_blocked(self, path: Path) -> bool:
-        """Whether a path must not be set: the user has nulled it, or it is in a list that helm reuses, which a --set would
-        replace whole."""
+        """Whether a path must not be set: the user has set it to null, or it is in a reused list, which --set would replace
+        whole."""
         for i, part in enumerate(path):
             above = lookup(self.kept, path[:i])
             if isinstance(part, int) and isinstance(above, list):
@@ -103,9 +103,9 @@ def candidates(
     scan: TemplateScan,
     names: Collection[str] = (),
 ) -> list[list[Candidate]]:
-    """For each anchor of `image` in scope, the candidates to pin it there, likeliest first.
+    """For each anchor of `image` in scope, the candidates to pin it there, most likely first.
 
-    scope: the path of subchart names whose template uses the image (() for the chart itself). names: those of the containers and
+    scope: the path of subchart names whose template uses the image (() for the chart itself). names: of the containers and
     objects that use it.
     """
     ranked = _all_candidates(image, digest, scope, values, scan)
@@ -130,19 +130,19 @@ def _all_candidates(
     first = [options for _, options in exact or strong]
     known = [candidate for candidate in first[0] if all(_has(values, s.path) for s in candidate.settings)]
     first[0] = list(dict.fromkeys([*known, *beside, *first[0], *unnamed]))
-    if exact:  # the others are tried after these, together with the first of them
+    if exact:  # the other anchors are tried after these
         later = [candidate for anchor, options in strong if (anchor, options) not in exact for candidate in options]
         first[0] = first[0] + later
     return first
 
 
 def _is_strong(anchor: Anchor) -> bool:
-    """Whether the key itself says that it holds an image, or its map does."""
+    """Whether the key, or that of its map, says that it holds an image."""
     return bool(_STRONG_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
 
 
 def _holds_tag(image: str, anchor: Anchor, values: ValueIndex) -> bool:
-    """Whether the anchor's map holds the image's very tag."""
+    """Whether the anchor's map holds exactly the image's tag."""
     _, tag, _ = split(image)
     beside = lookup(values.tree, anchor.path[:-1])
     texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
@@ -163,7 +163,7 @@ def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
 
 
 def in_scope(found: list[Anchor], scope: tuple[str, ...], values: ValueIndex) -> list[Anchor]:
-    """The anchors that the templates of `scope` can see: the innermost chart's own, else an outer one's, else any."""
+    """The anchors that the templates of `scope` can read: the innermost chart's own, else an outer chart's, else any."""
     found = [a for a in found if not _copied_global(a.path, values)]
     for depth in range(len(scope), -1, -1):
         near = [a for a in found if a.path[:depth] == scope[:depth]]
@@ -173,7 +173,7 @@ def in_scope(found: list[Anchor], scope: tuple[str, ...], values: ValueIndex) ->
 
 
 class _Map:
-    """The map that an anchor stands in: which of its keys can carry this image's digest or tag."""
+    """The map around an anchor: which of its keys can carry this image's digest or tag."""
 
     def __init__(self, image: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> None:
         self.tag = split(image)[1]
@@ -189,13 +189,13 @@ class _Map:
             key=lambda k: (text_of(tagged[k]) != (self.tag or ""), "tag" not in k.lower()),
         )
         self.is_another = not self.tag and any(map(text_of, tagged.values()))
-        """The image has no tag, and this map gives its own one."""
+        """Whether this is another image: it has a tag here, and the wanted one has none."""
         read = scan.after(self.parent) if _is_strong(anchor) else []
         self.read = [k for k in read if _stem(k) == stem and k not in mine]
-        """Keys that the templates read, though the values leave them out."""
+        """Keys that the templates read, although the values do not have them."""
 
     def tags(self, key: str) -> list[str]:
-        """The tag as a tag key may have to hold it, likeliest first: without what the template puts before it."""
+        """The forms of the tag for a tag key, most likely first: without the prefix that the template adds."""
         tag, held = self.tag or "latest", text_of(lookup(self.values.tree, (*self.parent, key)))
         return [held, tag] if held and tag != held and tag.endswith(held) else [tag]
 
@@ -204,7 +204,7 @@ class _Map:
 
 
 def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> Iterator[Candidate]:
-    """The candidates to pin an image at one anchor, likeliest first."""
+    """The candidates to pin an image at one anchor, most likely first."""
     beside = _Map(image, anchor, values, scan)
     if beside.is_another:
         return
@@ -230,7 +230,7 @@ def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: T
 def _beside(
     image: str, digest: str, scope: tuple[str, ...], named: list[Path], values: ValueIndex, scan: TemplateScan
 ) -> Iterator[Candidate]:
-    """What the templates read where they read, or write, the image's name: a tag, a digest, or the whole reference if given."""
+    """Candidates at values that the templates read beside the image's name: a tag, a digest, or a whole reference."""
     near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
     chains = scan.beside(near, [*_suffixes(split(image)[0])])
     found = (
@@ -245,9 +245,9 @@ def _beside(
 def _carried(
     image: str, digest: str, path: Path, values: ValueIndex, scan: TemplateScan, *, alone: bool
 ) -> Iterator[Candidate]:
-    """The way to pin an image at a path whose key says what it is for, and that is empty or holds the image's tag.
+    """Candidates at a path whose key says what it holds, and that is empty or holds the image's tag.
 
-    alone: whether it may be a whole reference, being read alone somewhere.
+    alone: whether it may hold a whole reference, because a template reads it alone.
     """
     _, tag, _ = split(image)
     key, held = last_key(path), lookup(values.tree, path)
@@ -278,7 +278,7 @@ def _is_place(path: Path, values: ValueIndex) -> bool:
 
 
 def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> Iterator[Candidate]:
-    """No leaf names the image: a leaf that holds its tag, under a path that shares a word with its name."""
+    """If no leaf names the image: leaves that hold its tag, those first whose path shares a word with its name."""
     name, tag, _ = split(image)
     if not tag:
         return
@@ -291,7 +291,7 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex)
 def _unnamed(
     image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
 ) -> Iterator[Candidate]:
-    """A map for an image, whose name the template gives where the values leave it out."""
+    """Candidates in image maps without a name, which the template fills in."""
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
     for path, beside in values.unnamed:
         if path[: len(scope)] != scope:
@@ -306,8 +306,8 @@ def _unnamed(
 def _of_components(
     image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan, names: Collection[str]
 ) -> Iterator[Candidate]:
-    """The map for an image in a map that is called as the container or the object is, as others beside it have one: a component's
-    own setting, which templates prefer to a common one."""
+    """Candidates in the map of a component (called as the container or object is): if its siblings have an image map of their
+    own, it can have one too, and templates prefer that to a common setting."""
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
     for path, beside in values.maps:
         if last_key(path).lower() in names and path[: len(scope)] == scope:
@@ -325,7 +325,7 @@ def _maps(node: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def _shared_tags(tag: str, parent: Path, values: ValueIndex) -> list[Path]:
-    """Tags further out that the map at `parent` may use: the nearest first, then global ones."""
+    """Tags in outer maps that the map at `parent` may use: nearest first, then global ones."""
     near = [
         p
         for p in values.at(tag)
@@ -358,7 +358,7 @@ def _suffixes(name: str) -> Iterator[str]:
 
 
 def _copied_global(path: Path, values: ValueIndex) -> bool:
-    """Whether `path` is the copy of a global that helm hands to a subchart: set at the top, it reaches both."""
+    """Whether `path` is helm's copy of a global in a subchart. The global itself is set instead."""
     if "global" not in path[1:]:
         return False
     i = path.index("global", 1)

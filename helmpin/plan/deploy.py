@@ -1,4 +1,4 @@
-"""Handing a plan to helm, and reading back what it stored: upgrade and install differ in a word."""
+"""Handing a plan to helm, and reading back what it stored, for upgrade and install alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from helmpin.release.reused_values import Previous
 
 GUARD = "templates/helm-pin/revision.yaml"
-"""The template that makes sure of the revision that the plan was made for."""
+"""The template that checks the revision that the plan was made for."""
 
 
 def is_dry_run(flags: Sequence[Given]) -> bool:
@@ -33,9 +33,9 @@ def is_dry_run(flags: Sequence[Given]) -> bool:
 def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Baseline | None = None) -> int:
     """Run `helm upgrade` or `helm install` with the chart of the plan and the digests, then read the release back.
 
-    baseline: the latest revision before the planning, where the plan does not know it. Raises Refused and RegistryUnavailable
-    before helm runs, HelmFailed when the release has moved meanwhile or helm does not succeed, VerificationFailed when the stored
-    release is not what was meant.
+    baseline: the latest revision before planning, if the plan does not know it. Raises Refused and RegistryUnavailable before helm
+    runs, HelmFailed if the release has moved meanwhile or helm fails, and VerificationFailed if the stored release is not what was
+    planned.
     """
     plan, deploys = prepared.plan, not is_dry_run(prepared.flags)
     if refuse_mutable:
@@ -67,7 +67,7 @@ def _row(previous: Previous | None) -> Row:
 
 
 def _read_back(helm: Helm, plan: Plan, number: int) -> None:
-    """Find the revision that helm made, which is `number` if nobody came in between, and compare it with the plan."""
+    """Find the revision that helm made, which is `number` unless somebody else deployed too, and compare it with the plan."""
     deployed = f"Revision {number} is deployed, not verified"
     later = f"helm pin verify {plan.release} does it later"
     lifeline.if_stopped(f"{deployed}; {later}")
@@ -81,7 +81,7 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
         f"Revision {stored.revision}: {count} pinned by digest (set {record.set_id}), confirmed by reading the release back."
     )
     if latest.revision != stored.revision:
-        output.say(f"Note: revision {latest.revision} ({latest.status}) was made by somebody else since.")
+        output.say(f"Note: revision {latest.revision} ({latest.status}) was made by somebody else since then.")
 
 
 def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
@@ -91,7 +91,7 @@ def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
     if latest.record_text == text or latest.revision == number:
         return latest, latest
     for each in range(number, latest.revision):
-        with suppress(HelmFailed):  # not kept any more: --history-max
+        with suppress(HelmFailed):  # removed by --history-max
             stored = release.read(helm, plan.release, each)
             if stored.record_text == text:
                 return stored, latest
@@ -103,7 +103,7 @@ def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
 
 
 def summary(plan: Plan) -> str:
-    """The table of what is pinned, for people."""
+    """The table of pinned images, for people."""
     rows = []
     for i in plan.images:
         name, tag, _ = split(i.image)

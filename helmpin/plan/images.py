@@ -36,27 +36,27 @@ class ImagePlan(NamedTuple):
     digest: str
     media_type: str
     mutable: str | None
-    """Why the tag can move; None when it cannot."""
+    """Why the tag is mutable; None if it is not."""
     via: str
-    """values, template, chart, or '' when it is not pinned."""
+    """values, template, chart, or '' if it is not pinned."""
     strategy: str
     values: tuple[str, ...]
     uses: tuple[ImageUse, ...]
     notes: tuple[str, ...]
     problem: Problem | None
     set_by: tuple[str, ...]
-    """The value paths that set the image, also where they cannot carry a digest."""
+    """The value paths that set the image, even if they cannot carry a digest."""
     followers: tuple[Follower, ...]
     by_values_alone: bool
-    """Whether the --set arguments pin every use of it."""
+    """Whether --set arguments alone pin every use of it."""
     kept_for: str = ""
-    """The Job that keeps this digest, since its pod template cannot change."""
+    """The Job that keeps this digest, because its pod template cannot change."""
     source: str = ""
     """Where the digest came from, if not from the registry: `lock` or `release`."""
 
     @property
     def pinned(self) -> str:
-        """The reference as it will be deployed (the chart's template may leave the tag out)."""
+        """The reference as it will be deployed. (The chart's template may leave the tag out.)"""
         return self.image if self.via == "chart" else pinned_form(self.image, self.digest)
 
 
@@ -66,7 +66,7 @@ def is_allowed(image: str, globs: Sequence[str]) -> bool:
 
 
 def references_of(uses: Iterable[ImageUse], settings: Settings) -> tuple[dict[str, Reference], dict[str, Problem]]:
-    """The reference of each image, and the problem of each that has none or is let through."""
+    """The reference of each image, and the problem of each that is invalid or let through."""
     references: dict[str, Reference] = {}
     problems: dict[str, Problem] = {}
     for image in dict.fromkeys(use.image for use in uses):
@@ -101,9 +101,9 @@ def plan_images(
     kept: Mapping[Key, str],
     settings: Settings,
 ) -> list[ImagePlan]:
-    """Put together what was decided for each image.
+    """Collect what was decided for each image.
 
-    wanted: the digest of each use that is to be pinned. kept: the Job of each use whose digest was kept for it.
+    wanted: the digest of each use to pin. kept: the Job of each use that keeps its digest.
     """
     by_image: dict[tuple[str, str, str], list[ImageUse]] = {}
     for use in uses:
@@ -131,9 +131,9 @@ def _plan_image(
     failed = [attempt.failed[use.key] for use in uses if use.key in attempt.failed]
     if failed and not problem:
         problem = Problem(
-            f"it cannot be pinned without changing something else: {failed[0]}",
+            f"cannot be pinned without changing something else: {failed[0]}",
             "refused",
-            "see helm pin plan -v for what was tried; set its digest in your values",
+            "run helm pin plan -v to see what was tried, or set its digest in your values",
         )
     strategies = sorted({attempt.strategies[use.key][0] for use in uses if use.key in attempt.strategies})
     used: dict[Setting, None] = {}

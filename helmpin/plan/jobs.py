@@ -1,7 +1,7 @@
-"""Jobs that are there already: their pod template cannot change, so they keep the digests that they ran with.
+"""Jobs that exist already: their pod template cannot change, so they keep the digests that they ran with.
 
-Plain helm changes nothing of a Job whose template stays the same, and a tag that has moved does not change the template. A new
-digest would, and the API server would refuse it after the rest of the upgrade was applied (batch/v1, JobSpec: immutable).
+Plain helm leaves a Job alone if its template stays the same, even if a tag has moved. A new digest would change the template, and
+the API server would refuse it after other objects have been upgraded (batch/v1, JobSpec: immutable).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Before(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What Jobs that are there make of their images."""
+    """What existing Jobs mean for their images."""
 
     wanted: Mapping[Key, str]
-    """The digests that their uses keep."""
+    """The digest that each of their uses keeps."""
     jobs: Mapping[Key, str]
     """The Job of each of these uses: `Job/migrate`."""
     problems: Mapping[str, Problem]
@@ -40,15 +40,15 @@ class Kept(NamedTuple):
 
 
 class KeptJobs:
-    """The Jobs of a plain render that are in the release already, and whose pod template plain helm would not change."""
+    """The Jobs of a plain render that exist already and whose pod template plain helm would not change."""
 
     def __init__(self, plain: Render, before: Callable[[], Before], is_live: Callable[[dict[str, Any]], bool]) -> None:
-        """before reads the revision that is upgraded; is_live tells whether an object of it exists."""
+        """before: reads the revision that is upgraded. is_live: whether an object of it exists in the cluster."""
         self._plain, self._before, self._is_live = plain, before, is_live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     def digests(self, uses: Sequence[ImageUse]) -> Kept:
-        """The digests that uses in these Jobs keep, and the images that no digest can be added to."""
+        """The digests that uses in these Jobs keep, and the images that must stay without one."""
         mine = [use for use in uses if use.kind == "Job" and not use.hook]
         if not mine:
             return Kept({}, {}, {})
@@ -67,17 +67,17 @@ class KeptJobs:
             if digest is None:
                 name = f"Job/{use.name}"
                 problems[use.image] = Problem(
-                    f"{name} is there already and runs it by tag, and the pod template of a Job cannot change",
+                    f"{name} exists already and runs it by tag; the pod template of a Job cannot change",
                     "refused",
-                    f"delete the Job so that it is made anew (kubectl delete job {use.name}), give it another name, "
-                    f"or leave the image as it is: --allow-unpinned {use.image}",
+                    f"delete the Job so that it is created again (kubectl delete job {use.name}), rename it, "
+                    f"or let the image through: --allow-unpinned {use.image}",
                 )
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"
         return Kept(wanted, jobs, problems)
 
     def checked(self, images: list[ImagePlan], pinned: Render) -> list[ImagePlan]:
-        """The plans of the images; those in a Job whose pod template would change get a problem."""
+        """The plans of the images, with a problem for those in a Job whose pod template would change."""
         changed = set()
         for (source, order, nth), old in self._found.items():
             document = next((d for d in pinned.documents if (d.source, d.order) == (source, order)), None)
@@ -90,9 +90,9 @@ class KeptJobs:
 def _refused(image: ImagePlan) -> ImagePlan:
     name = next(f"Job/{use.name}" for use in image.uses if use.kind == "Job")
     problem = Problem(
-        f"{name} is there already, and pinning changes more of its pod template than the image; it cannot change",
+        f"{name} exists already, and pinning changes more of its pod template than the image; a Job's cannot change",
         "refused",
-        "delete the Job so that it is made anew, or give it another name",
+        "delete the Job so that it is created again, or rename it",
     )
     return image._replace(problem=image.problem or problem)
 
@@ -128,7 +128,7 @@ def _at(node: Any, path: find.Path) -> Any:
 
 
 def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
-    """Whether two pod templates differ in digests and their own checksums at most."""
+    """Whether two pod templates differ at most in digests and in their own checksums."""
     if isinstance(new, dict) and isinstance(old, dict):
         keys = [key for key in {*new, *old} if not str(key).startswith("checksum/")]
         return all(key in new and key in old and _is_same(new[key], old[key], recorded) for key in keys)
@@ -136,7 +136,7 @@ def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
         return len(new) == len(old) and all(_is_same(*pair, recorded) for pair in zip(new, old, strict=True))
     if isinstance(new, str) and isinstance(old, str) and new != old:
         name, tag, digest = split(old)
-        if tag is None and digest and name == split(new)[0]:  # the chart leaves out which tag it was
+        if tag is None and digest and name == split(new)[0]:  # the chart leaves the tag out: the record has it
             return (_normalised(new), digest) in recorded
         return _DIGEST.sub("", old) in (new, f"{new}:latest")
     return bool(new == old)

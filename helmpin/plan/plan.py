@@ -1,6 +1,6 @@
 """The plan: what is pinned and how, in a chart that is ready to be deployed.
 
-`make_plan` holds the one loop that composes a chart, renders it and compares: the chart that the last comparison found right is the
+`make_plan` holds the one loop that composes a chart, renders it and compares. The chart that the last comparison accepted is the
 chart that is deployed.
 """
 
@@ -46,25 +46,25 @@ class Rendered(NamedTuple):
     chart: Chart
     """Without anything of helm-pin's."""
     plain: Render
-    """As it will be deployed: with the user's post-renderer, if there is one."""
+    """As plain helm would deploy it, after the user's post-renderer, if there is one."""
     origin: Render
-    """As the templates print it, with helm's computed values."""
+    """As the templates print it, before a post-renderer; with helm's computed values."""
     renderer: Renderer
-    """Gives `plain`."""
+    """Made `plain`."""
     pinning: Callable[[Sequence[Setting]], Renderer]
-    """What renders with these values set."""
+    """The renderer to use if these values are set."""
     given: Mapping[str, Any]
     """The values that the user gives now."""
     kept: Mapping[str, Any]
-    """The user's values that the release will keep: those, and the reused ones."""
+    """The user's values that the release will keep: `given`, and the reused ones."""
 
 
 class Plan(NamedTuple):
-    """What is pinned and how. The upgrade's arguments are `set_arguments`, after the user's own."""
+    """What is pinned and how. `set_arguments` follow the user's own arguments."""
 
     release: str
     chart: Chart
-    """With the record and the template pins: this is what is deployed."""
+    """With the record and the template pins, as it is deployed."""
     images: list[ImagePlan]
     set_arguments: list[str]
     settings: tuple[Setting, ...]
@@ -76,16 +76,16 @@ class Plan(NamedTuple):
 
     @property
     def namespace(self) -> str:
-        """The namespace of the release, as helm gives it."""
+        """The namespace of the release, as helm passes it."""
         return os.environ.get("HELM_NAMESPACE") or "default"
 
     def print_with(self, flags: Sequence[str]) -> str:
-        """What helm template prints of the pinned chart with these further flags."""
+        """What helm template prints for the pinned chart with these additional flags."""
         renderer = self.rendered.pinning(self.settings)
         return renderer.render(self.chart, [*self.set_arguments, *flags]).text
 
     def beyond_values(self) -> list[ImagePlan]:
-        """The images that are pinned, but not by values alone: no --set argument or values file does all of it."""
+        """The pinned images for which --set arguments or a values file are not enough."""
         return [image for image in self.images if not image.problem and not image.by_values_alone]
 
     def values_file(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Plan(NamedTuple):
         return as_tree(self.settings, self.rendered.origin.values or {})
 
     def lists_of_the_user(self) -> list[ImagePlan]:
-        """The images that stand in a list of the user's values, which a values file could only repeat whole."""
+        """The images in a list of the user's values, which a values file could only repeat whole."""
         in_lists = {
             key for key in map(_list_path, self.settings) if key and isinstance(get(self.rendered.given, key), list)
         }
@@ -101,8 +101,8 @@ class Plan(NamedTuple):
         return [i for i in self.images if not i.problem and any(v.partition("[")[0] in names for v in i.values)]
 
     def refuse_problems(self, *, outcome: str = "") -> None:
-        """Raise for the images that cannot be pinned: RegistryUnavailable when a registry is to blame for one, else Refused.
-        outcome: what to add to the first line, such as `; nothing was deployed`."""
+        """Raise for the images that cannot be pinned: RegistryUnavailable if a registry failed for one, else Refused.
+        outcome: added to the first line, such as `; nothing was deployed`."""
         bad = [i for i in self.images if i.problem and i.problem.kind != "allowed"]
         if not bad:
             return
@@ -119,7 +119,7 @@ class Plan(NamedTuple):
         raise error(f"{count} cannot be pinned{outcome}", why="\n".join(lines), todo="\n".join(dict.fromkeys(hints)))
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
-        """Raise Refused for the images whose tag can move (--mutable refuse)."""
+        """Raise Refused for the images with a mutable tag (--mutable refuse)."""
         moving = [i for i in self.images if i.mutable and not (i.problem and i.problem.kind == "allowed")]
         if not moving:
             return
@@ -140,7 +140,7 @@ class Plan(NamedTuple):
 def make_plan(
     rendered: Rendered, settings: Settings, release: str, kept_jobs: KeptJobs, lock: Lock | None = None
 ) -> Plan:
-    """Resolve the images of a render and find out how to pin them.
+    """Resolve the images of a render and find how to pin them.
 
     lock: where digests come from before the registry is asked.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
@@ -220,13 +220,13 @@ def make_plan(
         attempt = attempt._replace(failed={**attempt.failed, **({key: why} if key in attempt.failed else {})})
     final = record(attempt, found.followers)
     chart = composer.chart(attempt, final)
-    if not wanted and may_expose_record(base.template_files()):  # else the comparison shows that the record stays out
+    if not wanted and may_expose_record(base.template_files()):  # else the comparison has proved it
         renders += 1
         if ANNOTATION in rendered.renderer.render(chart).text:
             raise Refused(
                 "the chart prints helm-pin's record",
-                why=f"its templates print all of .Chart, with the annotation {ANNOTATION}",
-                todo="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
+                why=f"its templates print all of .Chart, including the annotation {ANNOTATION}",
+                todo="print single fields: .Chart.Name, .Chart.Version, .Chart.Annotations",
             )
     images = planned(attempt, found.followers)
     if search.result is not None:
@@ -261,7 +261,7 @@ def _resolve(
     settings: Settings,
     lock: Lock | None,
 ) -> dict[str, Resolved]:
-    """What each image is in the lock, or else at its registry; a problem is added for each that cannot be resolved."""
+    """Each image resolved, by the lock or else by its registry. A problem is added for each that cannot be resolved."""
     keychain = None
     if settings.pull_secrets and not settings.locked:
         from helmpin.cluster import pull_secrets as pullsecrets
@@ -278,7 +278,7 @@ def _resolve(
         if isinstance(answer, NotLocked):
             problems[image] = Problem(answer.why, "refused", answer.hint)
         elif isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
-            # the chart pinned it: runtimes check the digest themselves, and what it is does not depend on the registry's word
+            # the chart pinned it: the digest is known, and runtimes check it themselves
             resolved[image] = Resolved(reference.digest, "")
         elif isinstance(answer, RegistryError):
             problems[image] = _unresolved(image, answer, uses[image])
@@ -288,20 +288,20 @@ def _resolve(
 
 
 def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
-    """The problem of an image that the registry did not resolve, with the way out that its uses suggest."""
+    """The problem of an image that was not resolved, with a hint that fits its uses."""
     hint = "\n".join(filter(None, (error.todo, number_hint(image) if error.kind == "not-found" else "")))
     if all("test" in use.hook for use in uses):
-        hint = f"only a test hook uses it; if nobody runs that, let it through: --allow-unpinned {image}\n{hint}"
+        hint = f"only a test hook uses it; if you do not run that, let it through: --allow-unpinned {image}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):
         hint = (
-            f"its pull policy is Never, so it is loaded into the nodes and has no digest that they could pull: "
-            f"--allow-unpinned {image} leaves it as it is"
+            f"its pull policy is Never, so it was loaded into the nodes and cannot run by digest; let it through: "
+            f"--allow-unpinned {image}"
         )
     return Problem(str(error), "registry", hint)
 
 
 class _Composer:
-    """Composes and renders the chart of each attempt. Mutable: what it learns of randomness and post-renderers."""
+    """Composes and renders the chart of each attempt. Mutable: it learns about randomness and post-renderers."""
 
     def __init__(
         self,
@@ -312,7 +312,7 @@ class _Composer:
         origins: Mapping[Key, ImageUse],
         fixed: Collection[Key],
     ) -> None:
-        """fixed: uses that the template must pin, since they keep a digest that the same values elsewhere renew."""
+        """fixed: uses that the template must pin, because they keep a digest while other uses of the same values get a new one."""
         self._fixed = fixed
         self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
         self._uses = {use.key: use for use in uses if use.key in wanted}
@@ -343,10 +343,10 @@ class _Composer:
             for key in wanted
             if key not in origins
         }
-        """Why a use failed, where that is more than the search can see."""
+        """Why a use failed, if the search cannot know."""
 
     def search(self) -> Search:
-        """The search over what is to be pinned."""
+        """The search for values and templates that pin every wanted use."""
         facts = []
         for key, use in self._uses.items():
             origin = self._origins.get(key)
@@ -404,19 +404,19 @@ class _Composer:
         return {source for source in self._documents if source and not paths.isdisjoint(self._paths(source))}
 
     def drops_second_pass(self, why: str) -> bool:
-        """Whether the second pass made the render fail; it is left out from then on."""
+        """Whether the second pass made the render fail. If so, it is omitted from now on."""
         failed = bool(self._second_pass) and nondeterminism.TEMPLATE.removeprefix("templates/") in why
         if failed:
             self._second_pass = set()
         return failed
 
     def may_be_noise(self, found: Comparison) -> bool:
-        """Whether a further plain render may explain a difference: none was made, and not all of them show a digest."""
+        """Whether another plain render may explain a difference: none was made yet, and not every difference shows a digest."""
         digests = [digest.partition(":")[2][:12] for digest in self._wanted.values()]
         return not self._learned and not all(any(d in str(each.after) for d in digests) for each in found.collateral)
 
     def learn_noise(self) -> Mapping[Leaf, Any]:
-        """What a further plain render has differently."""
+        """The leaves that differ in another plain render."""
         self._learned = True
         self.noise = noise(self._rendered.plain, self._rendered.renderer.render(self._rendered.chart))
         return self.noise
@@ -424,7 +424,7 @@ class _Composer:
     # -- post-renderers ----------------------------------------------------------------------------------------------
 
     def explained(self, attempt: Attempt, found: Comparison) -> Comparison:
-        """The comparison; where a post-renderer takes digests off, that is noted."""
+        """The comparison; a post-renderer that removes digests is noted."""
         renderer = self._rendered.renderer
         failing = [key for key in found.failing if key in attempt.by_template]
         if failing and renderer.post_renderer:
@@ -433,7 +433,7 @@ class _Composer:
                 origin = self._origins[key]
                 if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
                     self.explanations[key] = (
-                        f"the post-renderer ({' '.join(renderer.post_renderer)}) takes its digest off: "
+                        f"the post-renderer ({' '.join(renderer.post_renderer)}) removes its digest: "
                         f"it prints {found.images.get(key)!r}"
                     )
         return found
@@ -446,7 +446,7 @@ class _Composer:
     # -- the chart's files -------------------------------------------------------------------------------------------
 
     def _paths(self, source: str) -> list[str]:
-        """The template file of a source, and copies of it; none when it is no template: a CRD, or a line that a template prints."""
+        """The template or CRD file of a source, and copies of it; none if a template only printed the `# Source:` line."""
         try:
             found = self._base.source_to_paths(source) if source else []
         except Refused:
@@ -454,7 +454,7 @@ class _Composer:
         return [path for path in found if path in self._templates or path in self._crds]
 
     def _scan(self, source: str) -> TemplateScan:
-        """What the templates of the chart that `source` belongs to read."""
+        """The scan of the templates of the chart that `source` belongs to."""
         path = next(iter(self._paths(source)), "")
         return self._scan_folder(path[: path.rfind("templates/")] if path else "")
 
@@ -471,13 +471,13 @@ class _Composer:
 
 
 def _forms(image: str, digests: Iterable[str]) -> tuple[str, ...]:
-    """How an image can be written at one of these digests."""
+    """The forms of an image at one of these digests."""
     name = split(image)[0]
     return tuple(form for digest in sorted(set(digests)) for form in (pinned_form(image, digest), f"{name}@{digest}"))
 
 
 def _origins(rendered: Rendered, uses: Sequence[ImageUse]) -> dict[Key, ImageUse]:
-    """For each use, where its template prints it. A post-renderer may have moved, renamed and rewritten it since."""
+    """For each use, the use that its template printed. A post-renderer may have moved, renamed and rewritten it."""
     if not rendered.renderer.post_renderer:
         return {use.key: use for use in uses}
     printed = rendered.origin.images()
@@ -492,7 +492,7 @@ def _origins(rendered: Rendered, uses: Sequence[ImageUse]) -> dict[Key, ImageUse
 
 
 def _likeness(use: ImageUse, printed: ImageUse, is_taken: bool) -> tuple[bool, ...]:
-    """How alike an image use is to one that a template prints, the strongest sign first."""
+    """How similar an image use is to one that a template printed, the strongest sign first."""
     parts = [image.partition("@")[0].split("/") for image in (use.image, printed.image)]
     same_name = parts[0][-1].partition(":")[0] == parts[1][-1].partition(":")[0]
     same_place = (use.kind, use.path) == (printed.kind, printed.path)
@@ -511,7 +511,7 @@ def _likeness(use: ImageUse, printed: ImageUse, is_taken: bool) -> tuple[bool, .
 
 
 def _undo(settings: Iterable[Setting], rendered: Rendered) -> tuple[Undo, ...]:
-    """What stood at each path that is set, for reusing these values one day without the digests."""
+    """What stood at each path that is set, so that these values can be reused later without the digests."""
     values, kept = rendered.origin.values or {}, rendered.kept
     entries = []
     for path in sorted({setting.path for setting in settings}, key=lambda p: [str(part) for part in p]):
@@ -524,5 +524,5 @@ def _undo(settings: Iterable[Setting], rendered: Rendered) -> tuple[Undo, ...]:
 
 
 def _list_path(setting: Setting) -> ValuePath:
-    """The path of the outermost list that a setting goes into; () when it goes into none."""
+    """The path of the outermost list that a setting goes into; () if none."""
     return setting.path[: next((i for i, part in enumerate(setting.path) if isinstance(part, int)), 0)]

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from helmpin.render.renderer import Renderer
 
 REUSE = "--reset-then-reuse-values"
-"""What helm does of itself where the user gives no values."""
+"""What helm does by itself if the user gives no values."""
 
 
 class Asked(Protocol):
-    """What is needed of the command line's Request."""
+    """The part of cli.Request that is used here."""
 
     @property
     def flags(self) -> list[Given]: ...
@@ -61,11 +61,11 @@ class Prepared(NamedTuple):
     command: tuple[str, str]
     """helm's command and the release."""
     arguments: list[str]
-    """What follows the chart in helm's arguments."""
+    """helm's arguments after the chart."""
     previous: Previous | None
-    """The release as it was when the plan was made; None where there was none, or nobody looked."""
+    """The release when the plan was made; None if there was none, or if the cluster was not asked."""
     flags: list[Given]
-    """helm's flags that are no chart source and no values."""
+    """helm's flags, without those for the chart's source and the values."""
 
     def deployment(self, chart: Chart) -> list[str]:
         """helm's arguments to deploy `chart`."""
@@ -76,11 +76,11 @@ class Prepared(NamedTuple):
 def prepare(
     asked: Asked, release: str, chart: str, *, command: str, needs_cluster: bool = True, lock: Lock | None = None
 ) -> Iterator[Prepared]:
-    """Stage the chart, find its images, resolve and pin them; the staged chart lives as long as the block.
+    """Stage the chart, find its images, resolve and pin them. The staged chart exists as long as the block.
 
-    command: of helm, for which it is planned: upgrade, install or template. needs_cluster: whether it is an error when the cluster
-    does not answer; else it is planned as helm template renders, and a note says so. lock: instead of the one in the settings.
-    Raises HelmPinError; images that cannot be pinned are in the plan, for the caller to refuse.
+    command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
+    not answer; otherwise the plan is made with helm template, and a note says so. lock: in place of the one in the settings.
+    Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     helm, settings = asked.helm, asked.settings
     with ExitStack() as stack:
@@ -122,7 +122,7 @@ def prepare(
 
 
 def _adding(asked: Asked, release: str, chart: str, file: str) -> str:
-    """The command that adds to a lock file what it lacks; what --set gives is not repeated."""
+    """The command that adds the missing images to a lock file; values of --set are masked."""
     import os
     import shlex
 
@@ -137,7 +137,7 @@ def _adding(asked: Asked, release: str, chart: str, file: str) -> str:
 
 
 def _answers(reading: PreviousReading) -> bool:
-    """Whether the cluster shows the release, or that there is none."""
+    """Whether the cluster could be asked for the release."""
     try:
         reading.result()
     except HelmFailed as error:
@@ -148,7 +148,7 @@ def _answers(reading: PreviousReading) -> bool:
 
 
 class _Task(NamedTuple):
-    """What is to be rendered, and how."""
+    """What to render, and how."""
 
     helm: Helm
     command: str
@@ -161,36 +161,36 @@ class _Task(NamedTuple):
     folder: Path
 
     def dry_run(self) -> str:
-        """The kind of dry run that knows what the command will know."""
+        """The kind of dry run that sees what the command will see."""
         given = last(self.flags, "--dry-run") if is_on(self.flags, "--dry-run") else None
         return given if given in ("client", "server") else "server"
 
 
 class _Reuse(NamedTuple):
-    """How an upgrade takes over the values of the release."""
+    """How an upgrade reuses the values of the release."""
 
     flag: str = ""
-    """The user's own, or what stands for it."""
+    """The user's own flag, or one that has the same effect."""
     previous: Previous | None = None
-    """The release, where digests of ours are among the values that are reused."""
+    """The release, if the reused values hold digests of helm-pin; else None."""
     folder: Path = Path()
     given: Mapping[str, Any] = MappingProxyType({})
     """The user's values."""
     defaults: str = ""
-    """The values of the revision before, as JSON, where they become the chart's defaults (--reuse-values)."""
+    """The previous revision's values as JSON, if they become the chart's defaults (--reuse-values)."""
     implied: bool = False
-    """Whether helm reuses the values because the user gives none."""
+    """Whether helm reuses values because the user gives none."""
     values: ValuesInput | None = None
-    """All of the user's values, reused ones among them, where helm cannot be made to put them together."""
+    """All of the user's values, with the reused ones, in the case that helm cannot be made to merge them."""
 
     def arguments(self, settings: Sequence[Setting] = ()) -> list[str]:
-        """The flags that stand before the user's values, where these are set after them. Beside values of ours, helm has to be told
-        what it does of itself."""
+        """The flags that come before the user's values. settings: what is set after those; with them, helm needs an explicit flag
+        for the reuse that it would do by itself."""
         flag = REUSE if self.implied and (settings or self.previous) else self.flag
         return [*([flag] if flag else []), *self._restoring({setting.path for setting in settings})]
 
     def _restoring(self, paths: Collection[ValuePath]) -> list[str]:
-        """The values file that takes digests of ours out of the reused ones."""
+        """The values file that takes helm-pin's digests out of the reused values."""
         if self.previous is None:
             return []
         text = for_helm(restoring(self.previous, self.given, paths))
@@ -206,7 +206,7 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
         return _Reuse(flag), False
     implied = not flag
     if flag != "--reuse-values" and not config_without_digests(previous):
-        return _Reuse("--reset-values"), False  # nothing but digests of ours, which are found anew
+        return _Reuse("--reset-values"), False  # nothing but our own digests, which are resolved again
     if not previous.undo:
         return _Reuse(flag, implied=implied), bool(previous.config) or flag == "--reuse-values"
     defaults = ""
@@ -222,8 +222,8 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
 
 
 def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, merged: Any) -> tuple[Rendered, _Reuse]:
-    """Render the chart as plain helm would deploy it: with Helm's own dry run where values are reused, or where what it renders
-    may depend on what only the running upgrade knows; else with helm template."""
+    """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, or if the chart may depend on
+    what only the running upgrade knows; else by helm template."""
     from helmpin.render.output import PROBE, PROBE_TEXT
     from helmpin.render.renderer import asks_cluster, renderer_for
 
@@ -244,7 +244,7 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
             try:
                 return _rendered(chart, probed, templated, begun, given, given), reuse
             except HelmFailed:
-                if not deploys:  # else the running upgrade may know better
+                if not deploys:  # else the dry run may succeed
                     raise
             finally:
                 begun = None
@@ -291,7 +291,7 @@ def _rendered(
 
     origin = renderer.render(probed, post_render=False, begun=begun)
     if origin.values is None:
-        raise HelmFailed("helm did not print the chart's values", why="the chart drops or renames helm-pin's ConfigMap")
+        raise HelmFailed("cannot read the chart's values", why="the chart dropped or renamed helm-pin's ConfigMap")
     plain = renderer.render(chart) if renderer.post_renderer else origin
     return Rendered(
         chart=chart,
@@ -305,8 +305,8 @@ def _rendered(
 
 
 def _rendered_before_crds(task: _Task, chart: Chart, probed: Chart, given: Mapping[str, Any]) -> Rendered:
-    """The plain render where the chart's own definitions are not in the cluster yet, so that no dry run takes its objects: by helm
-    template, with the cluster's version and APIs and those that the chart brings."""
+    """The plain render if the chart's own CRDs are not in the cluster yet, so that a dry run rejects its objects: by helm template,
+    with the cluster's version and APIs and those of the CRDs."""
     from helmpin.render.helm_probe import capabilities
     from helmpin.render.renderer import crd_apis, renderer_for
 
@@ -326,7 +326,7 @@ def _kept_jobs(task: _Task, rendered: Rendered, previous: Previous | None) -> An
             return Before()
         stored = revision.read(task.helm, task.release, previous.revision)
         record = None
-        with suppress(VerificationFailed):  # without a record that can be used, it cannot say which tags were run
+        with suppress(VerificationFailed):  # without a usable record, nothing says which tags ran
             record = stored.record()
         images = record.images if record else ()
         return Before(stored.manifest, frozenset((image.reference, image.digest) for image in images))
@@ -344,7 +344,7 @@ def _kept_jobs(task: _Task, rendered: Rendered, previous: Previous | None) -> An
 
 
 def say_outside(plan: Plan) -> None:
-    """Say how many images stand outside pod specs, and how many references follow the pinned images."""
+    """Report how many images are outside pod specs, and how many references follow the pinned images."""
     outside = {use.image for use in plan.render.elsewhere()}
     if outside:
         count = f"{len(outside)} image{'s' if len(outside) > 1 else ''}"
@@ -356,7 +356,7 @@ def say_outside(plan: Plan) -> None:
 
 
 def say_lock(plan: Plan) -> None:
-    """Say how many digests did not come from the registry."""
+    """Report how many digests came from the lock."""
     if plan.record.lock:
         named = sum(1 for image in plan.images if image.source)
         output.say(f"Digests from {plan.record.lock}: {named} of {len(plan.images)} images.")

@@ -1,4 +1,4 @@
-"""Keeping the record out of the manifest: templates that print all annotations of Chart.yaml would print the record with them."""
+"""Keeping the record out of the manifest: templates that print all annotations of Chart.yaml would print it too."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from helmpin.release.record import ANNOTATION
 from helmpin.render.actions import rewritten
 
 _ALL = re.compile(r"""(?<![\w.$)])((?:\$\w*)?(?:\.\w+)*\.Chart\.Annotations)(?![\w.]|\s+["`])""")
-"""All annotations, not one of them by its name."""
+"""All annotations, not a single one by name."""
 
 
 def filter_record(templates: Mapping[str, str]) -> dict[str, str | None]:
-    """The templates (path → text) that print all annotations, changed so that they print them without the record."""
+    """The templates (path → text) that print all annotations, changed to leave out the record."""
     filtered: dict[str, str | None] = {}
     for path, text in templates.items():
         if ".Chart.Annotations" in text:

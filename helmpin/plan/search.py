@@ -1,7 +1,7 @@
 """The search for values that pin every image and change nothing else: what to try next, given what the renders showed.
 
-It renders nothing itself. `next` gives an attempt, and `learn` takes what came of it. An image that no value can pin is pinned in
-its template; one that the template cannot pin either is left out of the following attempts, so that the others are still pinned.
+It renders nothing itself. `next` gives an attempt, `learn` takes its result. An image that no value can pin is pinned in its
+template. One that the template cannot pin either is left out of further attempts, so that the others can still be pinned.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from helmpin.plan.template_scan import TemplateScan
 from helmpin.render.diff import Comparison, Difference, Key
 
 MOST_ATTEMPTS = 5
-"""Attempts with values. What they have not settled is left to the templates."""
+"""Attempts with values. Images that are not pinned by then are left to the templates."""
 MOST_REPAIRS = 5
-"""Further attempts, each without the images that the one before could not pin."""
+"""Further attempts, each without the images that failed in the one before."""
 
 
 class Facts(NamedTuple):
-    """What is known of one image use before anything is tried."""
+    """What is known about one image use before the search."""
 
     use: ImageUse
     origin: ImageUse
     """The use as its template prints it, which a post-renderer may have changed."""
     digest: str
-    """What it is to be pinned to."""
+    """The digest to pin it to."""
     is_literal: bool
-    """Whether the template has the image's very words, so that no value can change it."""
+    """Whether the template holds the image literally, so that no value can change it."""
     in_template: bool
-    """Whether its place in what the template prints is known."""
+    """Whether the template can pin it: its place in the output is known."""
 
 
 class Attempt(NamedTuple):
@@ -48,18 +48,18 @@ class Attempt(NamedTuple):
     failed: Mapping[Key, str]
     """The uses that are left out, and why they cannot be pinned."""
     notes: Mapping[Key, tuple[str, ...]]
-    """For each use, what was tried before and why it was not taken."""
+    """For each use, what was tried before and why it was rejected."""
 
 
 class _Group:
-    """Mutable: the uses of one image by the templates of one chart or subchart, and the candidates left to pin them."""
+    """Mutable. The uses of one image by the templates of one chart or subchart, and the candidates that are left for them."""
 
     def __init__(self, image: str, digest: str, scope: tuple[str, ...], ranked: list[list[Candidate]]) -> None:
         self.image, self.digest, self.scope = image, digest, scope
         self.ranked = ranked
         self.uses: list[ImageUse] = []
         self.proven = False
-        """Whether a render showed the current candidates to be right for every use that takes them."""
+        """Whether a render showed that the current candidates pin every use."""
 
     def current(self) -> list[Candidate]:
         return [options[0] for options in self.ranked]
@@ -72,8 +72,8 @@ class _Group:
         self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
 
     def fail(self, images: Iterable[str]) -> None:
-        """Drop the current candidates, which gave these images: if the digest appeared, try the next form; if it did not, or in
-        place of a tag that must stay, skip every form at these paths."""
+        """Drop the current candidates, which rendered these images. If the digest appeared, try the next form; if it did not,
+        skip every form at these paths. If it replaced a tag that must stay, skip the forms that hold only a digest."""
         images = list(images)
         appeared = any(self.digest.partition(":")[2] in image for image in images)
         if appeared and not all(image == f"{split(self.image)[0]}@{self.digest}" for image in images):
@@ -92,7 +92,7 @@ class _Group:
 
     def leave_paths(self, *, to_digest_only: bool = False) -> None:
         """Drop every candidate that uses the paths of the current ones: they pin the image but have side effects.
-        to_digest_only: the paths that hold nothing but a digest."""
+        to_digest_only: only at paths that hold nothing but a digest."""
         used = {s.path for s in self.settings() if not to_digest_only or (s.value and ":" not in s.value[7:])}
         self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
 
@@ -105,7 +105,7 @@ class Search:
     """One search. Mutable; it does no I/O."""
 
     def __init__(self, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> None:
-        """scan: what the templates of the chart that a source belongs to say of values."""
+        """scan: gives the scan of the templates of the chart that a source belongs to."""
         facts = list(facts)
         self._groups: dict[tuple[str, str, str, tuple[str, ...], bool], _Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
@@ -114,7 +114,7 @@ class Search:
         self._notes: dict[Key, list[str]] = defaultdict(list)
         self._attempts = self._repairs = 0
         self.result: Attempt | None = None
-        """The attempt that is right; None while there is none."""
+        """The successful attempt; None while there is none."""
         for use, origin, digest, is_literal, _ in facts:
             scope = scope_of(origin.source)
             alike = (use.image, origin.image, digest, scope, is_literal)
@@ -125,7 +125,7 @@ class Search:
                     names = {name.lower() for name in (origin.container, origin.name) if name}
                     ranked = candidates(origin.image, digest, scope, values, scan(origin.source), names)
                 if split(use.image)[1] in (None, "latest") and not use.pull_policy:
-                    # a tag that must stay: many templates leave it out beside a digest
+                    # the tag must stay, and many templates drop it beside a digest
                     ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
                 group = self._groups[alike] = _Group(use.image, digest, scope, ranked)
             group.uses.append(use)
@@ -133,17 +133,17 @@ class Search:
             group.image: _set_by(g for g in self._groups.values() if g.image == group.image)
             for group in self._groups.values()
         }
-        """For each image: the value paths that set it, as far as its name shows, whether or not they can carry a digest."""
+        """For each image: the value paths that appear to set it, whether or not they can carry a digest."""
 
     def next(self) -> Attempt | None:
-        """What to try next; None when a result is there, or no more renders are worth it."""
+        """What to try next; None if there is a result, or no render is left."""
         if self.result is not None or self._repairs >= MOST_REPAIRS:
             return None
         self._resolve_conflicts()
         last = self._attempts + 1 >= MOST_ATTEMPTS
         for group in self._groups.values():
             if last and group.ranked and not group.proven:
-                self._note(group.uses, "no more renders: the template carries it")
+                self._note(group.uses, "no render left to try another value: pinned in the template")
                 group.ranked = []
             if not group.ranked:
                 for use in group.uses:
@@ -154,7 +154,7 @@ class Search:
         return self._attempt()
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
-        """Take what came of an attempt: how the renders compare, or helm's words where the chart did not render."""
+        """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
         if isinstance(result, str):
             self._blame_failure(result)
             return
@@ -164,7 +164,7 @@ class Search:
         before = self._state()
         blamed = self._blame_collateral(result)
         self._blame_failing(attempt, result, blamed)
-        if self._state() == before:  # nobody in particular: whoever is not proven gives way
+        if self._state() == before:  # no group in particular: those that are not proven change
             why = "\n".join(map(str, result.collateral[:3]))
             for group in [g for g in self._active() if not g.proven] or self._active():
                 self._note(group.uses, f"{_names(group.current())}: {why}")
@@ -174,9 +174,9 @@ class Search:
                     self._fail(use, why or "helm renders something else")
 
     def unsettled(self) -> Attempt:
-        """Where the search ended without a result: every use that is left has failed."""
+        """The end of a search without a result: every remaining use has failed."""
         for use in self._uses():
-            self._fail(use, "no more renders were left to find what pins it")
+            self._fail(use, "no render was left to find a way to pin it")
         return self._attempt()
 
     # -- what is tried ---------------------------------------------------------------------------------------------------
@@ -217,15 +217,15 @@ class Search:
         if self._in_template[use.key]:
             self._by_template.add(use.key)
         else:
-            self._fail(use, "no value reaches it, and it stands nowhere in the template's text as it is")
+            self._fail(use, "no value reaches it, and it was not found in what its template prints")
 
     def _fail(self, use: ImageUse, why: str) -> None:
         self._failed.setdefault(use.key, why)
         self._by_template.discard(use.key)
 
     def _resolve_conflicts(self) -> None:
-        """No value can carry two digests. Where two images want the same leaf, the one whose name stands beside it gets it; if
-        neither is named, both lose the leaf."""
+        """No value can carry two digests. If two images want the same leaf, the one that is named beside it gets it; if neither is
+        named, both lose it."""
         while contested := self._contested():
             for group in self._active():
                 banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
@@ -234,7 +234,7 @@ class Search:
                     group.advance(banned)
 
     def _contested(self) -> dict[Any, set[str]]:
-        """The paths that more than one text is wanted at, and the texts that a candidate with a name beside it wants there."""
+        """The paths for which several values are wanted, and those wanted by candidates with an image name beside the path."""
         wanted: dict[Any, dict[str, bool]] = defaultdict(dict)
         for group in self._active():
             for candidate in group.current():
@@ -249,14 +249,14 @@ class Search:
     # -- what a render taught ----------------------------------------------------------------------------------------
 
     def _carriers(self, difference: Difference) -> list[_Group]:
-        """The groups whose digest shows in a difference."""
+        """The groups whose digest appears in a difference."""
         after = str(difference.after)
         shown = [g for g in self._groups.values() if g.digest[7:19] in after]
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
         return named or shown
 
     def _suspects(self, scope: tuple[str, ...]) -> list[_Group]:
-        """Who may have made a difference that shows no digest: not a group that an earlier render showed to be harmless."""
+        """The groups that may have caused a difference without a digest: proven ones are the last."""
         active = self._active()
         unproven = [g for g in active if not g.proven]
         near = [g for g in unproven if g.scope == scope]
@@ -299,14 +299,14 @@ class Search:
             if use.key in result.failing and use.key in attempt.by_template:
                 gives = result.images.get(use.key, "")
                 others = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
-                for group in others:  # values that pin it too, as something else
+                for group in others:  # values that pin it as well, with another result
                     self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
                     group.leave_paths()
                 if not others:
                     self._fail(use, f"its template gives {gives!r}")
 
     def _blame_failure(self, why: str) -> None:
-        """A render failed: the candidates of the chart (or the values) that helm's words name are dropped."""
+        """A render failed: drop the candidates for the values, or of the chart, that helm's message names."""
         active = self._active()
         last_line = why.splitlines()[-1][:200] if why else "helm failed"
         named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
@@ -337,7 +337,7 @@ def _mentions_path(why: str, setting: Setting) -> bool:
     parts = [str(p) for p in setting.path]
     for line in why.splitlines():
         match = re.match(r"\s*- (?:at '/?([^']*)'|([^:\s]+)):", line)
-        if match and not line.endswith("validation failed"):  # a heading of the lines below it
+        if match and not line.endswith("validation failed"):  # only a heading for the lines below
             named = (match[1] or match[2] or "").replace("/", ".")
             tail = [p for p in named.split(".") if p and p != "(root)"]
             if tail and (parts[-len(tail) :] == tail or parts[: len(tail)] == tail):

@@ -1,9 +1,9 @@
-"""Pinning what no value reaches: the template that prints the image prints it at its digest.
+"""Pinning what no value reaches: the template prints the image at its digest.
 
-The file keeps its name, so its named templates win or lose against others of the same name as before. What it prints moves into a
-named template of its own, and a few actions after it print that text with the pinned references at the places that the plain
-render showed. They do so only where helm renders the file itself: a template that includes the file, to hash it perhaps, gets the
-text as it was. So helm itself carries the pin, in hooks and subcharts too, whatever helper, range or library wrote the line.
+The file keeps its name, so its named templates still win or lose against others of the same name. Its body moves into a named
+template of its own, and added actions print that body with the pinned references in the places that the plain render showed. They
+act only when helm renders the file itself: a template that includes the file, for a hash perhaps, gets the old text. This works in
+hooks and subcharts, whichever helper, range or library printed the line.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from helmpin.render.actions import Action, actions
 
 _CHARACTERS = r"[A-Za-z0-9_./:@-]"
 _TOKEN = re.compile(rf"\*?{_CHARACTERS}+")
-"""The longest run of characters that a reference or a YAML alias can consist of."""
+"""The longest run of characters that can be a reference or a YAML alias."""
 _BLOCKS = frozenset({"if", "range", "with", "define", "block"})
-"""The actions that an `end` belongs to (text/template, Actions)."""
+"""The actions that end with `end` (text/template, Actions)."""
 
 
 class TemplatePin(NamedTuple):
@@ -31,20 +31,20 @@ class TemplatePin(NamedTuple):
 
     source: str
     document: str
-    """Kind, whether it is a hook, and its turn among those of the file."""
+    """Kind, whether it is a hook, and its number among those in the file."""
     written: str
-    """What stands there: a reference, or an alias of YAML."""
+    """What stands there: a reference, or a YAML alias."""
     turn: int
-    """Which of the places in the document where `written` stands alone."""
+    """Its number among the places in the document where `written` stands alone."""
     pinned: str
     may_become: tuple[str, ...] = ()
-    """What values may make of `written` there, for another use of the image."""
+    """The forms that values, set for another use of the image, may give `written`."""
 
 
 def locate(use: ImageUse, documents: Iterable[Document], pinned: str, nth: int = 0) -> TemplatePin | None:
-    """Where the template of `use` prints its image; None where no place in the text is that leaf.
+    """Where the template of `use` prints its image; None if that leaf is not found in the text.
 
-    documents: those of the plain render with the source of `use`. nth: which of the same references in one leaf it is.
+    documents: of the plain render, with the source of `use`. nth: its number among equal references in one leaf.
     """
     for (kind, hook, turn), document in group_by_turn(documents).items():
         if document.order == use.order:
@@ -58,7 +58,7 @@ def _document_key(kind: str, hook: bool, turn: int) -> str:
 
 
 def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None:
-    """(what stands at the leaf of `use`, which of such tokens of the document it is)."""
+    """(the token at the leaf of `use`, its number among equal tokens of the document)."""
     path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
     counts: dict[str, int] = defaultdict(int)
     tokens = []
@@ -78,8 +78,8 @@ def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None
 
 
 def _span(text: str, path: tuple[str | int, ...]) -> tuple[int, int, bool] | None:
-    """Where the scalar or alias at `path` stands in a document's text, and whether it is an alias. A map or list that is an alias,
-    or is merged, stands where its anchor is."""
+    """Where the scalar or alias at `path` stands in a document's text, and whether it is an alias. An aliased or merged map or
+    list stands where its anchor is."""
     loader = yaml.CSafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -120,7 +120,7 @@ def _index(mark: Any) -> int:
 
 
 def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
-    """The text of the template file `path`, which prints the pins' references in their places."""
+    """The text of the template file `path`, changed to print the pinned references in their places."""
     body, defines = split_defines(text)
     table: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
     forms: dict[str, str] = {}
@@ -137,7 +137,7 @@ def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
 
 
 def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
-    """The text of a file that is no template, such as a CRD, with the pins' references in their places."""
+    """The text of a file that is not a template, such as a CRD, with the pinned references in their places."""
     wanted = {(pin.document, pin.written, pin.turn): pin.pinned for pin in pins}
     pieces = re.split(r"(?m)^---", text)
     documents = group_by_turn(Document("", i, piece) for i, piece in enumerate(pieces))
@@ -205,7 +205,7 @@ _TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, T
 
 
 def split_defines(text: str) -> tuple[str, list[str]]:
-    """A template's text without its named templates, and those. What they trim of the text around them stays trimmed."""
+    """A template's text without its named templates, and those. White space that they trim stays trimmed."""
     body: list[str] = []
     defines: list[str] = []
     kept = depth = 0
@@ -231,7 +231,7 @@ def _dict(node: Mapping[str, object] | str) -> str:
 
 
 def _literal(text: str) -> str:
-    """RE2 for exactly `text` (Python's re.escape also escapes what RE2 forbids to escape)."""
+    """RE2 for exactly `text` (Python's re.escape escapes more than RE2 allows)."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
 
 

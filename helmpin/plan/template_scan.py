@@ -1,4 +1,4 @@
-"""What a chart's templates say of values and images, read as text: hints for candidates.py, which a render then proves."""
+"""What a chart's templates reveal about values and images, read as text: hints for candidates.py, proved by a render."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Fragment(NamedTuple):
 
 
 class _Fragments:
-    """Pieces, and which of them read a value or hold a literal."""
+    """Fragments, indexed by the values that they read and the literals that they hold."""
 
     def __init__(self) -> None:
         self.all: list[_Fragment] = []
@@ -38,10 +38,10 @@ class _Fragments:
 
 
 class TemplateScan:
-    """Which keys templates read after which: `.Values.image.tag` says that `image` may hold `tag`, though values leave it out."""
+    """Which keys templates read of which: `.Values.image.tag` shows that `image` may hold `tag`, even if the values do not."""
 
     def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
-        """texts: the chart's own templates; library: those of the charts below it, which count where its own are silent."""
+        """texts: the chart's own templates. library: those of its subcharts, used if its own show no digests."""
         self._after: dict[str, set[str]] = defaultdict(set)
         self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
@@ -71,9 +71,8 @@ class TemplateScan:
         self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
 
     def after(self, path: Path) -> list[str]:
-        """The keys read of the map at `path`, likeliest first: those read by its whole path, those read after its last key,
-        those read alone (inside `with`, or through a variable), and the tags and digests that a helper reads of what it is
-        given, which it names as it likes."""
+        """The keys read of the map at `path`, most likely first: by its whole path, after its last key, alone (inside `with`, or
+        through a variable), and the tags and digests that a helper reads of its arguments."""
         key = last_key(path)
         whole = {chain[-1] for chain in self._chains if len(chain) > 2 and path[1 - len(chain) :] == chain[:-1]}
         known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
@@ -86,8 +85,8 @@ class TemplateScan:
         return sorted(key for key, read in self._after.items() if "image" in key.lower() and "tag" in read)
 
     def beside(self, paths: Iterable[Path], names: Iterable[str]) -> list[Path]:
-        """The values that are read where one of `paths` is read, or one of `names` stands as a literal: on one line, or else in
-        one named template."""
+        """The values that are read beside one of `paths`, or beside one of `names` as a literal: on the same line, then in the same
+        named template."""
         found: dict[Path, None] = {}
         for pieces in (self._lines, self._named):
             words: list[Path | str] = [*paths, *names]
@@ -96,12 +95,12 @@ class TemplateScan:
         return list(found)
 
     def stands_alone(self, chain: Path) -> bool:
-        """Whether some line reads this value without a colon after it, as one that is a whole reference is read."""
+        """Whether a line reads this value with no colon after it, as it would a whole reference."""
         read = re.compile(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}\b[^}}]*\}}\}}(?!:)")
         return any(read.search(self._lines.all[i].text) for i in self._lines.having.get(chain, ()))
 
     def forms(self, key: str, digest: str) -> list[str]:
-        """The digest as the templates want it behind `key`, likeliest first: bare hex after a literal `sha256:`, else whole."""
+        """The forms of the digest for `key`, most likely first: bare hex if the templates print `sha256:` before it, else whole."""
         bare = digest.split(":", 1)[1]
         if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
             return [bare, digest]
@@ -113,7 +112,7 @@ def _chains(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def is_written(image: str, template: str) -> bool:
-    """Whether an `image:` line of the template has these very words, so that no value can change it."""
+    """Whether an `image:` line of the template holds this image literally, so that no value can change it."""
     return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
 
 

@@ -1,4 +1,4 @@
-"""What became of a release: the revisions that helm keeps before and after it deploys; their descriptions give its reasons."""
+"""The outcome of a deployment: the revisions before and after it. Their descriptions hold helm's reasons for a failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from helmpin.helm import Running
 
 SECRET_BYTES = 1 << 20
-"""What a Secret or a config map may hold (kubernetes/pkg/apis/core/types.go, MaxSecretSize)."""
+"""The size limit of a Secret or ConfigMap (kubernetes/pkg/apis/core/types.go, MaxSecretSize)."""
 
 
 class Row(NamedTuple):
@@ -29,13 +29,13 @@ NO_RELEASE = Row(0, "", "")
 
 
 class History:
-    """Reading the latest revisions has been started; `rows()` waits for it."""
+    """Starts to read the latest revisions; `rows()` waits for the result."""
 
     def __init__(self, helm: Helm, release: str, most: int) -> None:
         self._running: Running = helm.start(["history", release, "--max", str(most), "--output", "json"])
 
     def rows(self) -> list[Row]:
-        """Oldest first; empty where there is no such release. Raises HelmFailed."""
+        """Oldest first; empty if there is no such release. Raises HelmFailed."""
         try:
             rows = json.loads(self._running.output())
         except HelmFailed as error:
@@ -50,14 +50,14 @@ class History:
 
 
 class Baseline:
-    """The latest revision when planning began: what the plan was made for."""
+    """The latest revision when planning began, for which the plan is made."""
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
         self._reading = History(helm, release, 1)
 
     def latest(self) -> Row:
-        """Raises HelmFailed when it cannot be read now either."""
+        """Raises HelmFailed if a second attempt to read it fails too."""
         try:
             return self._reading.latest()
         except HelmFailed:
@@ -65,15 +65,15 @@ class Baseline:
 
 
 def guard(before: Row, command: str) -> str:
-    """A template that renders nothing, and fails when `before` is not the latest revision any more: helm reads that itself when it
-    has begun to deploy, so nobody can come in between unseen."""
+    """A template that renders nothing, and fails if `before` is no longer the latest revision. Helm itself reads that when it has
+    begun to deploy, so no other deployment can come in between unnoticed."""
     anew = command == "install" or before.status in ("", "uninstalled")
     expected = 1 if anew else before.revision + 1  # an installation renders as revision 1 (pkg/action/install.go)
     return f'{{{{ if ne .Release.Revision {expected} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
 
 
 def moved(release: str, before: Row, now: Row) -> str:
-    """How a release has changed since `before`; '' when it has not."""
+    """How a release has changed since `before`; '' if it has not."""
     if now[:2] == before[:2]:
         return ""
     if now.revision == before.revision:
@@ -89,7 +89,7 @@ def since(helm: Helm, release: str, before: Row) -> list[Row]:
 
 
 def state(helm: Helm, release: str, before: Row) -> str:
-    """The state that a release was left in by a helm that was stopped, in a sentence."""
+    """The state in which a stopped helm left a release, in one sentence."""
     try:
         rows = since(helm, release, before)
     except HelmPinError as error:
@@ -100,9 +100,9 @@ def state(helm: Helm, release: str, before: Row) -> str:
 
 
 def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, record: str = "") -> HelmFailed:
-    """What is known after `helm ARGUMENTS` did not succeed: what it printed is on the terminal already.
+    """The error after `helm ARGUMENTS` failed. Its output is on the terminal already.
 
-    record: that of the revision that it was to make, by which it is told from others'.
+    record: of the revision that it was to make, by which that is distinguished from others.
     """
     command, release = arguments[:2]
     what, where = f"helm {command} failed; see its output above", f"release {release}"
@@ -113,7 +113,7 @@ def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, reco
         rows = [row for row in rows if row.revision > before.revision and _is_of(helm, release, row.revision, record)]
     except HelmPinError as error:
         why.append(f"the state of the release cannot be read: {error.why}")
-        return HelmFailed(what, where=where, why="\n".join(why), todo=f"helm history {release} shows it later")
+        return HelmFailed(what, where=where, why="\n".join(why), todo=f"check it later with helm history {release}")
     if change and not rows:
         return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, todo="run it again")
     why += [f"revision {row.revision} is {row.status}" for row in rows] or ["no revision was stored"]
@@ -133,16 +133,16 @@ def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Ro
     if "conflict with" in words and "--force-conflicts" in helm.flags(command):
         return "another field manager owns fields that helm must set; add --force-conflicts to take them over"
     if "field is immutable" in words:
-        return "delete the object that cannot be changed, or leave its image as it is: --allow-unpinned IMAGE"
+        return "delete the immutable object, or let its image through: --allow-unpinned IMAGE"
     if rows and rows[-1].status.startswith("pending-"):
-        return f"helm ended before it was done; {back}"
+        return f"helm ended before it had finished; {back}"
     if before.status.startswith("pending-"):
         return f"revision {before.revision} is {before.status}: if no other helm is at work on it, {back}"
-    return ("" if rows else _too_long(helm, arguments)) or f"helm history {release} shows its revisions"
+    return ("" if rows else _too_long(helm, arguments)) or f"see its revisions with helm history {release}"
 
 
 def _too_long(helm: Helm, arguments: Sequence[str]) -> str:
-    """How big the release is and how much of it is helm-pin's record, where it is too big to be stored; else ''."""
+    """If the release is too big to be stored: its size, and how much of it is helm-pin's record; else ''."""
     from helmpin.release.record import ANNOTATION
     from helmpin.release.storage import stored_as
 
@@ -158,13 +158,13 @@ def _too_long(helm: Helm, arguments: Sequence[str]) -> str:
     if size < SECRET_BYTES:
         return ""
     return (
-        f"stored, the release has about {size} bytes, and a Secret takes {SECRET_BYTES}; {added} of them are helm-pin's record. "
-        "Leave files out of the chart (.helmignore), or store releases in a database (HELM_DRIVER=sql)"
+        f"the stored release has about {size} bytes, {added} of them helm-pin's record; a Secret can hold {SECRET_BYTES}. "
+        "Remove files from the chart (.helmignore), or store releases in a database (HELM_DRIVER=sql)"
     )
 
 
 def _stored_size(release: object) -> int:
-    """As helm stores it: JSON in gzip in base64 (pkg/storage/driver/util.go, encodeRelease)."""
+    """The size as helm stores it: base64 of gzip of JSON (pkg/storage/driver/util.go, encodeRelease)."""
     import zlib
 
     return len(zlib.compress(json.dumps(release, ensure_ascii=False).encode(), 9)) * 4 // 3

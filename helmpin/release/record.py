@@ -1,6 +1,6 @@
-"""The record: which digests a revision deployed, as the chart annotation `helm-pin/digests` that the release keeps.
+"""The record: the digests that a revision deployed, in the chart annotation `helm-pin/digests`, which the release keeps.
 
-The format is documented in docs/record.md. Readers accept unknown keys and refuse an unknown `version`.
+docs/record.md describes the format. Readers accept unknown keys and refuse an unknown `version`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Image(NamedTuple):
     digest: str
     media_type: str
     via: str
-    """`values`, `template` (a use that no value reaches), or `chart` (already pinned there)."""
+    """`values`, `template` (for a use that no value reaches), or `chart` (already pinned there)."""
     values: tuple[str, ...] = ()
     """The value paths used, as --set writes them."""
     followers: tuple[str, ...] = ()
@@ -36,15 +36,15 @@ class Image(NamedTuple):
 
 
 class Undo(NamedTuple):
-    """What stood at an injected path before: needed to reuse the values of a revision without its digests."""
+    """What stood at a path that was set: needed to reuse the values of a revision without its digests."""
 
     path: tuple[str | int, ...]
     was: Any
-    """The scalar; None where there was none. (Version 0.1.0 recorded lists whole.)"""
+    """The scalar; None if there was none. (Earlier records hold whole lists.)"""
     supplied: bool
     """Whether the user's own values (not the chart's defaults) held it."""
     kept: int = 0
-    """How many of the leading parts of the path were maps of the user's own values; helm-pin made the others."""
+    """How many leading parts of the path were maps of the user's own values; helm-pin created the others."""
 
 
 class DigestSet(NamedTuple):
@@ -114,15 +114,15 @@ def _undo_entry(undo: Undo) -> dict[str, Any]:
 
 
 def parse(text: str, where: str) -> DigestSet:
-    """Read a record. `where` says whose it is (`release web, revision 3`).
+    """Read a record. `where` names its owner (`release web, revision 3`).
 
-    Raises VerificationFailed for anything that is not exactly a record: bad JSON, an unknown version, a malformed digest, or a
-    `set` that is not that of the images.
+    Raises VerificationFailed for anything but a valid record: bad JSON, an unknown version, a malformed digest, or a `set` that
+    does not match the images.
     """
     try:
         record = json.loads(text)
         if not isinstance(record, dict):
-            raise ValueError("it is not a JSON object")
+            raise ValueError("not a JSON object")
         if record.get("version") != VERSION or record["version"] is True:
             raise ValueError(f"its version is {record.get('version')!r}; this helm-pin reads version {VERSION}")
         digest_set = DigestSet(
@@ -135,14 +135,14 @@ def parse(text: str, where: str) -> DigestSet:
         )
         if record.get("set") != digest_set.set_id:
             raise ValueError(
-                f"its digest set says {record.get('set')!r}, its images make {digest_set.set_id!r}: it was changed by hand"
+                f"set ID {record.get('set')!r} does not match its images ({digest_set.set_id!r}); the record was edited"
             )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VerificationFailed(
             "the digest record is not valid",
             where=where,
             why=str(error) if isinstance(error, ValueError) else f"it has no usable {error}",
-            todo="nothing can be vouched for from it; deploy with `helm pin upgrade` to make a new one"
+            todo="it cannot be used for verification; deploy with `helm pin upgrade` to write a new one"
             + (", or use the helm-pin that wrote it" if "version" in str(error) else ""),
         ) from None
     return digest_set

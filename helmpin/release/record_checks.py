@@ -1,4 +1,4 @@
-"""Whether a digest record agrees with itself and with a manifest: digestset.py checks its form, release.py reads both."""
+"""Whether a record agrees with itself and with a manifest. record.py checks its form, revision.py reads both."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from helmpin.image.manifest import ImageUse
 
 LONGEST = 4 << 20
-"""Characters of a record: some thirty thousand images."""
+"""The longest record, in characters: enough for some thirty thousand images."""
 LAST_INDEX = 65536
-"""The last index of a list that --set takes (helm's pkg/strvals, MaxIndex)."""
+"""The last list index that --set accepts (helm's pkg/strvals, MaxIndex)."""
 _INDEX = re.compile(r"(?<!\\)\[(\d+)\]")
 _DIGEST = re.compile(r"@(sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))(?![\w@])")
 _NAME = re.compile(r"[\w.:/\[\]-]*\Z", re.ASCII)
 _BEFORE = 400
-"""Characters before a digest among which its reference begins: host, repository and tag are shorter together."""
+"""How many characters before a digest its reference can begin: host, repository and tag together are shorter."""
 
 
 def problems(record: DigestSet) -> list[str]:
-    """What contradicts itself in a record: one line for each thing, empty when nothing does."""
+    """The contradictions in a record, one line each."""
     found = [line for image in record.images for line in _image(image)]
     digests: dict[str, str] = {}
     for image in record.images:
@@ -50,7 +50,7 @@ def _image(image: Image) -> Iterator[str]:
     if name != image.reference:
         yield f"image {image.image} is {name}, not {image.reference}"
     if written.digest and written.digest != image.digest:
-        yield f"image {image.image} has another digest than the recorded {image.digest}"
+        yield f"image {image.image} does not have the recorded digest {image.digest}"
     if image.via == "chart" and not written.digest:
         yield f"{image.reference}: recorded as pinned by the chart, but image {image.image} has no digest"
     for path in image.values:
@@ -60,7 +60,7 @@ def _image(image: Image) -> Iterator[str]:
 
 
 def newer(text: str) -> str:
-    """What wrote a record whose format is newer than this helm-pin's, or '' when it is not newer."""
+    """The tool that wrote a record in a newer format than this helm-pin knows; '' if it is not newer."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
@@ -70,7 +70,7 @@ def newer(text: str) -> str:
 
 
 def from_manifest(uses: Sequence[ImageUse]) -> DigestSet | None:
-    """What a revision without a record pins by itself: None unless it uses images, and all of them by digest."""
+    """A record made from the manifest of a revision without one: None unless it uses images, all of them by digest."""
     images: set[Image] = set()
     for use in uses:
         try:
@@ -85,8 +85,8 @@ def from_manifest(uses: Sequence[ImageUse]) -> DigestSet | None:
 
 
 def is_recorded(image: str, references: Sequence[str]) -> bool:
-    """Whether an image is one of these recorded references of its digest. A template may leave the tag out: then any of the same
-    repository will do."""
+    """Whether an image is one of these references, which are recorded for its digest. A template may leave the tag out: then the
+    repository must match."""
     try:
         reference = Reference.parse(image)
     except InvalidReference:
@@ -97,7 +97,7 @@ def is_recorded(image: str, references: Sequence[str]) -> bool:
 
 
 def pinned_references(text: str) -> Iterator[Reference]:
-    """Every reference with a digest in a text, whatever stands around it. Takes time in proportion to the text."""
+    """Every reference with a digest in a text, in linear time."""
     for match in _DIGEST.finditer(text):
         name = _NAME.search(text[max(0, match.start() - _BEFORE) : match.start()])
         with suppress(InvalidReference):
@@ -105,7 +105,7 @@ def pinned_references(text: str) -> Iterator[Reference]:
 
 
 def hosts(images: Iterable[str], manifest: str) -> set[str]:
-    """The registries that a revision's own images name: those that it uses, and whatever else its manifest has by digest."""
+    """The registries that a revision's own images name: those that it runs, and all others with a digest in its manifest."""
     found = {reference.registry for reference in pinned_references(manifest)}
     for image in images:
         with suppress(InvalidReference):
@@ -114,9 +114,9 @@ def hosts(images: Iterable[str], manifest: str) -> set[str]:
 
 
 def follower_problems(record: DigestSet, objects: Iterable[Any]) -> list[str]:
-    """The places outside image fields that followed an image to its digest, and do not hold it: one line for each.
+    """The recorded followers that do not have their digest, one line each.
 
-    A place is `ConfigMap/settings data.image`. Where there is no object of that name, which may be random, those of its kind count.
+    A place is `ConfigMap/settings data.image`. If there is no object of that name, which may be random, all of its kind count.
     """
     wanted = [(place, image) for image in record.images for place in image.followers]
     places = {place for place, _ in wanted} | {_unnamed(place) for place, _ in wanted}
@@ -131,7 +131,7 @@ def follower_problems(record: DigestSet, objects: Iterable[Any]) -> list[str]:
         there = held.get(place) or held.get(_unnamed(place)) or set()
         if (image.reference, image.digest) not in there:
             others = ", ".join(sorted(digest or "" for reference, digest in there if reference == image.reference))
-            lines.append(f"{place}: {image.reference} is at {others or 'no digest'}, recorded is {image.digest}")
+            lines.append(f"{place}: {image.reference} has {others or 'no digest'}, but {image.digest} is recorded")
     return lines
 
 
@@ -147,7 +147,7 @@ def _kind_and_name(item: Any) -> tuple[str, str]:
 
 
 def _texts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """(dotted path, text) of every text that may hold a digest."""
+    """(dotted path, text) of every string that may hold a digest."""
     if isinstance(node, dict):
         for key, child in node.items():
             yield from _texts(child, (*path, str(key)))

@@ -1,4 +1,4 @@
-"""The release's name where helm would make one up: it must be the same in every render and in the deployment."""
+"""The release's name if helm would generate one: it must be the same in every render and in the deployment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helmpin.private import Folder, write
 def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tuple[str, str, list[Given]]:
     """(release, chart, flags without those that name the release), by helm's rules (pkg/action/install.go, NameAndChart).
 
-    Raises UsageError when there is no name or too many.
+    Raises UsageError for no name, or more than one.
     """
     generate, pattern = is_on(flags, "--generate-name"), last(flags, "--name-template")
     rest = [f for f in flags if f.name not in ("--generate-name", "--name-template")]
@@ -34,7 +34,7 @@ def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tupl
 
 
 def _from_template(pattern: str, helm: Helm) -> str:
-    """Have helm itself evaluate --name-template, once, with a chart that prints the name."""
+    """Let helm evaluate --name-template, once, with a chart that prints the name."""
     with Folder() as folder:
         chart = folder / "name"
         (chart / "templates").mkdir(parents=True)

@@ -1,8 +1,8 @@
 """The release that an upgrade starts from, and its values without the digests that helm-pin put there.
 
-Helm reuses the values itself (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stick for ever,
-so a values file of ours takes them out: what stood there comes back, and where nothing stood, a null removes the key. A digest
-that somebody has replaced since is left alone.
+Helm itself reuses the values (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stay for ever. So
+a values file takes them out: it restores what stood there, or removes the key with a null. A digest that somebody has replaced
+since is left alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ASKED = (
 """Revision, status, record and values as JSON, in one helm run: `helm get all --template` has no functions beyond Go's own
 (text/template, Functions), so strings are in hexadecimal."""
 MOST = 256
-"""How many earlier revisions are searched for the record of a digest that a plain helm has carried on."""
+"""How many earlier revisions to search for the record of a digest that a plain helm has kept."""
 
 
 class Previous(NamedTuple):
@@ -40,21 +40,21 @@ class Previous(NamedTuple):
     last: int
     """The number of the latest revision."""
     revision: int
-    """The revision whose values helm reuses: the deployed one, or the latest where none is deployed."""
+    """The revision whose values helm reuses: the deployed one, or the latest if none is deployed."""
     status: str
     """Of the latest revision."""
     config: Mapping[str, Any]
     undo: tuple[Undo, ...]
-    """The digests of helm-pin that are in `config`."""
+    """The entries for helm-pin's digests that are in `config`."""
 
     @property
     def installs_anew(self) -> bool:
-        """Whether `helm upgrade --install` installs: the release was uninstalled with its history kept."""
+        """Whether `helm upgrade --install` installs: the release was uninstalled with --keep-history."""
         return self.status == "uninstalled"
 
 
 class PreviousReading:
-    """Helm is reading the release; `result()` waits for it."""
+    """Starts to read the release; `result()` waits for it."""
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
@@ -66,7 +66,7 @@ class PreviousReading:
         return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
 
     def result(self) -> Previous | None:
-        """The release that helm upgrade would start from, or None when there is no such release. Raises HelmFailed."""
+        """The release that helm upgrade would start from, or None if there is none. Raises HelmFailed."""
         if self._running is not None:
             try:
                 self._previous = self._read(self._running)
@@ -105,7 +105,7 @@ class PreviousReading:
 
 
 def _decoded(value: Any) -> Any:
-    """What _ASKED encoded: a string is in hexadecimal, a list ends with a null, and a map is a list of pairs."""
+    """Decode the output of _ASKED: strings are hexadecimal, lists end with a null, and maps are lists of pairs."""
     if isinstance(value, str):
         return bytes.fromhex(value).decode(errors="surrogateescape")
     if isinstance(value, list):
@@ -127,14 +127,14 @@ def is_there(entry: Undo, record: DigestSet, values: Mapping[str, Any]) -> bool:
     """Whether what helm-pin put at a path is still in the values."""
     held = get(values, entry.path)
     if held == "":
-        return bool(entry.was)  # a tag that was emptied for its digest
+        return bool(entry.was)  # a tag that was emptied beside its digest
     # version 0.1.0 recorded lists whole
     text = held if isinstance(held, str) else json.dumps(held) if isinstance(entry.was, (list, dict)) else ""
     return any(image.digest.partition(":")[2] in text for image in record.images)
 
 
 def get(node: Any, path: Iterable[str | int]) -> Any:
-    """The value at `path`; None where there is none."""
+    """The value at `path`; None if there is none."""
     for part in path:
         try:
             node = node[part]
@@ -146,17 +146,17 @@ def get(node: Any, path: Iterable[str | int]) -> Any:
 def restoring(
     previous: Previous, given: Mapping[str, Any], renewed: Iterable[tuple[str | int, ...]] = ()
 ) -> dict[str, Any]:
-    """The values that, given beside the reused ones, take helm-pin's digests out of them, but for the paths that are set anew.
+    """The values that take helm-pin's digests out of the reused ones, except at paths that are set again.
 
-    What the user had given comes back; a list, which helm cannot change by index here, comes back whole.
-    given: what the user gives now, which helm merges into these values.
+    They restore what the user had given; a list, which helm cannot change by index here, is restored whole.
+    given: the values that the user gives now, which helm merges into these.
     """
     values = copy.deepcopy(dict(previous.config))
     paths = set(renewed)
     undo = [entry for entry in previous.undo if entry.path not in paths]
     for entry in undo:
         _restore(values, entry, keep=entry.supplied)
-    for path in (*paths, *_leaves(given)):  # helm sets no value below a null
+    for path in (*paths, *_leaves(given)):  # helm cannot set a value below a null
         _make_room(values, path)
     tree: dict[str, Any] = {}
     for entry in undo:
@@ -174,7 +174,7 @@ def restoring(
 
 
 def config_without_digests(previous: Previous) -> dict[str, Any]:
-    """The user's values of the release as they would be without helm-pin."""
+    """The user's values in the release, as they would be without helm-pin."""
     values = copy.deepcopy(dict(previous.config))
     for entry in previous.undo:
         _restore(values, entry, keep=entry.supplied)
@@ -182,8 +182,8 @@ def config_without_digests(previous: Previous) -> dict[str, Any]:
 
 
 def nulls_a_digest(previous: Previous, given: Mapping[str, Any]) -> bool:
-    """Whether the user nulls a key that is in the release's values only because helm-pin put a digest there. Helm would drop that
-    null, together with the key, and bring the chart's default back; without helm-pin it keeps the null."""
+    """Whether the user sets a key to null that is in the release's values only because helm-pin set it. Helm would drop the null
+    with the key and restore the chart's default; without helm-pin it would keep the null."""
     without = config_without_digests(previous)
     return any(
         get(given, path) is None and _has(previous.config, path) and not _has(without, path) for path in _leaves(given)
@@ -225,7 +225,7 @@ def _make_room(tree: dict[str, Any], path: tuple[str | int, ...]) -> None:
 
 
 def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:
-    """A revision's computed values as they were before helm-pin's digests, the chart's defaults included."""
+    """A revision's computed values, with the chart's defaults, without helm-pin's digests."""
     out = copy.deepcopy(dict(values))
     for entry in undo:
         _restore(out, entry, keep=True)
@@ -233,7 +233,7 @@ def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str
 
 
 def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
-    """Put back at a path what stood there; with keep=False, or where nothing stood, remove it with the maps that helm-pin made."""
+    """Restore what stood at a path. With keep=False, or if nothing stood there, remove it, and the maps that helm-pin created."""
     path = entry.path
     inside = next((i for i, part in enumerate(path) if isinstance(part, int)), 0)
     if not keep and entry.kept < inside:

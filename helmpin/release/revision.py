@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from helmpin.image.manifest import Document, ImageUse
 
 LARGEST = 32 << 20
-"""Bytes of one stored release: more than forty times the most that a Secret holds packed (1 MiB, base64 twice). A few hundred
-kilobytes that somebody put there must not exhaust whoever reads them."""
+"""The largest release, in bytes: more than forty times what a Secret can hold packed (1 MiB, base64 twice). A small Secret that
+somebody has forged must not exhaust its readers' memory."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
-"""What reading a text raises that is not what it should be: a list in place of a map, half a character, …"""
+"""The exceptions of reading invalid data: a list in place of a map, half a character, …"""
 _PARTS = (
     "{{ .Release.Version }} {{ .Release.Info.Status }}",
     f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
@@ -30,7 +30,7 @@ _PARTS = (
     "{{ range .Release.Hooks }}\n---\n# Source: {{ .Path }}\n{{ .Manifest }}\n{{ end }}",
     "",
 )
-"""What is read of a revision, in the language of `helm get all --template`, which has no functions beyond Go's own."""
+"""What to read of a revision, as templates for `helm get all --template`, which has only Go's own functions."""
 
 
 class Stored(NamedTuple):
@@ -40,11 +40,11 @@ class Stored(NamedTuple):
     revision: int
     status: str
     record_text: str
-    """The annotation; '' when helm-pin did not make the revision."""
+    """The annotation; '' if helm-pin did not make the revision."""
     manifest: str
     hooks: str
     problem: str = ""
-    """Why the revision cannot be read: then nothing is known but what its labels say."""
+    """Why the revision cannot be read; then only its labels are known."""
 
     @property
     def where(self) -> str:
@@ -52,8 +52,8 @@ class Stored(NamedTuple):
         return f"release {self.release}, revision {self.revision}"
 
     def record(self) -> DigestSet | None:
-        """The digest record, or None when there is none. Raises VerificationFailed when it is not valid, HelmFailed when the
-        revision cannot be read."""
+        """The record, or None if there is none. Raises VerificationFailed if it is invalid, HelmFailed if the revision cannot be
+        read."""
         with self._reading("record"):
             if not self.record_text:
                 return None
@@ -73,7 +73,7 @@ class Stored(NamedTuple):
             return record
 
     def uses(self) -> list[ImageUse]:
-        """Every image use of the stored manifest and hooks. Raises HelmFailed when they cannot be read."""
+        """Every image use of the stored manifest and hooks. Raises HelmFailed if they cannot be read."""
         from helmpin.image.manifest import read
 
         with self._reading("manifest"):
@@ -120,17 +120,17 @@ def _invalid(stored: Stored, why: str) -> VerificationFailed:
 
 @lru_cache(maxsize=1024)
 def _uses(document: Document) -> tuple[ImageUse, ...]:
-    """The image uses of one document. Kept, since the revisions of a release have most of their documents in common."""
+    """The image uses of one document. Cached, because the revisions of a release share most of their documents."""
     from helmpin.image.manifest import document_images
 
     return tuple(document_images(document))
 
 
 class Reading:
-    """Reading one revision has been started; `result()` waits for it."""
+    """Starts to read one revision; `result()` waits for it."""
 
     def __init__(self, helm: Helm, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
-        """flags: of helm, where the release is not in this command's own namespace and cluster."""
+        """flags: helm flags for a release outside this command's own namespace or cluster."""
         self._release, self._revision, self._flags = release, revision, flags
         at = [*(["--revision", str(revision)] if revision else []), *flags]
         self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
@@ -151,7 +151,7 @@ class Reading:
 
 
 def explain(error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
-    """Add to helm's words about a stored release which one was asked for, and what to do."""
+    """Add to helm's message about a stored release which one it is, and what to do."""
     from helmpin.kubectl import advice
 
     named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
@@ -174,7 +174,7 @@ def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
 
 
 def images_of(revisions: Iterable[Stored]) -> dict[str, str]:
-    """The images of revisions, each with the last that has it: `as revision 2 (failed) says`."""
+    """The images of revisions, each with the last revision that has it: `as revision 2 (failed) says`."""
     found: dict[str, str] = {}
     for stored in sorted(revisions, key=lambda s: s.revision):
         with suppress(HelmPinError):  # a manifest that cannot be read
@@ -183,11 +183,11 @@ def images_of(revisions: Iterable[Stored]) -> dict[str, str]:
 
 
 def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | None = None) -> list[str]:
-    """Where the images of a stored revision are not what the record says: one line for each, empty when all agree.
+    """Where the images of a stored revision differ from its record, one line each; empty if all agree.
 
     An image agrees when its whole reference, tag included, is recorded with its digest.
 
-    uses: those of the revision, where they have been read already. Raises HelmFailed when they cannot be read.
+    uses: of the revision, if they have been read already. Raises HelmFailed if they cannot be read.
     """
     uses = stored.uses() if uses is None else uses
     recorded: dict[str, list[str]] = {}
@@ -209,9 +209,9 @@ def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | 
     used = {split(use.image)[2] for use in uses}
     for image in record.images:
         registry = Reference.parse(image.reference).registry
-        # --also pins images outside pod specs, in any text
+        # --also pins images outside pod specs, in any string
         if image.digest not in used and f"@{image.digest}" not in manifest:
-            found.append(f"{image.reference}: its recorded digest {image.digest} is used nowhere")
+            found.append(f"{image.reference}: its recorded digest {image.digest} is not used")
         elif registry not in named:
             found.append(f"{image.reference}: no image of the release is at {registry}")
     if any(image.followers for image in record.images):
@@ -220,9 +220,9 @@ def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | 
 
 
 def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
-    """The record of a stored revision, proved to be that of its manifest and hooks (and to be the one expected).
+    """The record of a stored revision, after a comparison with its manifest and hooks, and with the expected record.
 
-    Raises VerificationFailed, saying what differs, and HelmFailed when the revision cannot be read.
+    Raises VerificationFailed with the differences, and HelmFailed if the revision cannot be read.
     """
     record = stored.record()
     if record is None:
@@ -238,7 +238,7 @@ def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
         problems.insert(0, f"the stored record ({theirs}) is not the one that was deployed ({ours})")
     if problems:
         raise VerificationFailed(
-            "the stored release is not what its record says",
+            "the stored release does not match its record",
             where=stored.where,
             why="\n".join(problems[:20]),
             todo=f"see helm get manifest {stored.release} --revision {stored.revision}",

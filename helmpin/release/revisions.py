@@ -1,4 +1,4 @@
-"""The revisions of a release as `helm history` lists them: which of them ran, and which ones somebody else has made meanwhile."""
+"""The revisions of a release as `helm history` lists them: which ones ran, and which ones somebody else has made meanwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helmpin.release.outcome import Row
 from helmpin.release.revision import explain
 
 MOST = 256
-"""How many revisions are read, as many as helm history shows."""
+"""How many revisions to read: as many as helm history shows."""
 RAN = ("deployed", "superseded")
 """The statuses of revisions whose deployment succeeded."""
 
@@ -40,18 +40,18 @@ def made_by_somebody_else(rows: Sequence[Row]) -> str:
 
 
 def never_ran(rows: Sequence[Row], number: int) -> str:
-    """Why a revision cannot be what ran before, by its status: one line, '' when it ran."""
+    """Why a revision never ran, by its status, in one line; '' if it ran."""
     status = next((row.status for row in rows if row.revision == number), RAN[0])
     return "" if status in RAN else f"revision {number} is {status}: it never deployed successfully"
 
 
 def last_that_ran(rows: Sequence[Row]) -> int | None:
-    """The last revision before the present one whose deployment succeeded."""
+    """The last revision before the current one whose deployment succeeded."""
     return next((row.revision for row in reversed(rows[:-1]) if row.status in RAN), None)
 
 
 def refuse_moved(release: str, before: Row, now: Row) -> None:
-    """Raise HelmFailed when the latest revision is not the one that was read before: somebody else is deploying."""
+    """Raise HelmFailed if the latest revision is not the one that was read before: somebody else is deploying."""
     if change := outcome.moved(release, before, now):
         raise HelmFailed(
             f"{change} while this ran; nothing was changed",
@@ -63,11 +63,10 @@ def refuse_moved(release: str, before: Row, now: Row) -> None:
 def made_since(
     rows: Sequence[Row], latest: int, description: str, failed: tuple[str, ...]
 ) -> tuple[Row | None, Sequence[Row]]:
-    """The revision after `latest` that a command of ours made, and all that came after it: by how helm describes it, or by how the
-    description of one that failed begins.
+    """The revision after `latest` that this command made, and all later ones. It is found by helm's description, or by the start
+    of the description of a failed one.
 
-    helm gives a new revision the number after the last; if somebody else deployed in between, ours is a later one. Where theirs
-    has the same description, the first is taken.
+    Its number is the next one, unless somebody else deployed in between. If theirs has the same description, the first one counts.
     """
     for place, row in enumerate(rows):
         if row.revision > latest and (row.description == description or row.description.startswith(failed)):
@@ -76,7 +75,7 @@ def made_since(
 
 
 def not_verified(release: str, number: int, error: HelmPinError) -> HelmFailed:
-    """The error for a revision that helm has deployed and that could not be read back: what is known comes first."""
+    """The error for a deployed revision that could not be read back: what is known comes first."""
     todo = f"helm pin verify {release} does it later"
     return HelmFailed(
         f"Revision {number} is deployed, not verified: {error.what}",

@@ -1,8 +1,8 @@
 """All stored revisions of a release, or of many, at once.
 
 helm keeps each revision as one object: a Secret or a ConfigMap whose `release` is base64 of gzip of JSON (helm's
-pkg/storage/driver, util.go encodeRelease), labelled owner=helm, name, version and status. One read of the API serves them all.
-With another driver, or without kubectl, or where that read is refused, helm itself is asked for each revision, several at a time.
+pkg/storage/driver, util.go encodeRelease), labelled owner=helm, name, version and status. One API request reads them all.
+With another driver, without kubectl, or if that request is refused, helm reads each revision, several at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import LARGEST, UNREADABLE, Stored
 
 GZIP = 16 + zlib.MAX_WBITS
-"""What zlib is to expect (zlib manual, inflateInit2)."""
+"""The format that zlib expects (zlib manual, inflateInit2)."""
 AT_ONCE = 4
 """helm processes at a time."""
 
@@ -47,16 +47,16 @@ class Revision(NamedTuple):
 
 
 class Revisions(NamedTuple):
-    """Revisions that were read, and one line for each thing that could not be."""
+    """The revisions that were read, and one line for each failure."""
 
     found: list[Revision]
     unread: tuple[str, ...] = ()
     unreadable: tuple[Revision, ...] = ()
-    """Those that are there and cannot be read, as far as their labels describe them."""
+    """Those that exist but cannot be read, as far as their labels describe them."""
 
 
 def revisions(helm: Helm, release: str, most: int) -> Revisions:
-    """The latest `most` revisions of a release, oldest first. Raises HelmFailed in helm's words."""
+    """The latest `most` revisions of a release, oldest first. Raises HelmFailed with helm's message."""
     kind = stored_as()
     if kind and Kubectl.available():
         kubectl = Kubectl(helm)
@@ -71,17 +71,17 @@ def revisions(helm: Helm, release: str, most: int) -> Revisions:
 
 
 def _load_meanwhile() -> None:
-    """Import what reads manifests and records while kubectl runs: either takes about as long."""
+    """Import the modules that read manifests and records while kubectl runs: both take about as long."""
     import importlib
     import threading
 
     for name in ("helmpin.render.output", "hashlib"):
-        # no daemon: one that imports C extensions while the interpreter ends can crash it
+        # not daemons: importing a C extension at exit can crash the interpreter
         threading.Thread(target=importlib.import_module, args=(name,)).start()
 
 
 def stored_as(environ: Mapping[str, str] = os.environ) -> str:
-    """The resource that holds releases by HELM_DRIVER (helm's pkg/action/action.go, Init), or '' when the API has none."""
+    """The resource that holds releases by HELM_DRIVER (helm's pkg/action/action.go, Init), or '' if they are not in the API."""
     driver = environ.get("HELM_DRIVER", "")
     return {"": "secrets", "secret": "secrets", "secrets": "secrets"}.get(
         driver, "configmaps" if driver in ("configmap", "configmaps") else ""
@@ -89,13 +89,13 @@ def stored_as(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def stored_objects(kind: str, selector: str) -> str:
-    """The API's resource (as Kubectl.lists takes it) of the stored revisions that a label selector finds."""
+    """The API resource (for Kubectl.lists) of the stored revisions that a label selector matches."""
     only = f"&fieldSelector={quote('type=helm.sh/release.v1')}" if kind == "secrets" else ""
     return f"v1/{kind}?labelSelector={quote(selector)}{only}"
 
 
 def decoded(items: list[dict[str, Any]]) -> Revisions:
-    """The revisions in objects of the API. One that cannot be decoded is reported, and does not concern the others."""
+    """The revisions in objects of the API. One that cannot be decoded is reported; the others are still returned."""
     found: list[Revision] = []
     unread: list[str] = []
     unreadable: list[Revision] = []
@@ -106,13 +106,13 @@ def decoded(items: list[dict[str, Any]]) -> Revisions:
             found.append(_revision(stored, str(metadata.get("namespace", ""))))
         except UNREADABLE as error:
             where = f"{item.get('kind')} {metadata.get('namespace')}/{metadata.get('name')}"
-            unread.append(f"{where} holds no release: {str(error) or type(error).__name__}")
+            unread.append(f"{where} is not a valid release: {str(error) or type(error).__name__}")
             unreadable += _labelled(metadata, unread[-1])
     return Revisions(found, tuple(unread), tuple(unreadable))
 
 
 def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[Revision]:
-    """What the labels that helm puts on a stored revision say of one that cannot be read; nothing when they are not there."""
+    """A revision that cannot be read, as helm's labels describe it; nothing without labels."""
     labels = metadata.get("labels") or {}
     name, version = labels.get("name"), str(labels.get("version", ""))
     if name and version.isascii() and version.isdigit():
@@ -121,7 +121,8 @@ def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[Revision]:
 
 
 def decode(data: str, *, twice: bool) -> dict[str, Any]:
-    """A stored release. `twice`: the API's own base64 is around helm's. Raises ValueError when it is not one, or is too large."""
+    """A stored release. `twice`: it is encoded in base64 twice, by helm and by the API. Raises ValueError if it is invalid or too
+    large."""
     try:
         raw = base64.b64decode(base64.b64decode(data) if twice else data)
         loaded = json.loads(_unpacked(raw) if raw[:2] == b"\x1f\x8b" else raw)
@@ -135,13 +136,13 @@ def decode(data: str, *, twice: bool) -> dict[str, Any]:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """Raises ValueError for what unpacks to more than a release can have, or ends early; zlib.error for what is not packed."""
+    """Raises ValueError for data that is too large when unpacked, or is truncated; zlib.error for invalid data."""
     unpacker = zlib.decompressobj(GZIP)
     found = unpacker.decompress(packed, LARGEST)
     if unpacker.unconsumed_tail:
         raise ValueError(f"it unpacks to more than {LARGEST >> 20} MiB")
     if not unpacker.eof:
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     return found
 
 
@@ -165,7 +166,7 @@ def _revision(item: Mapping[str, Any], namespace: str) -> Revision:
 
 
 def _text(value: Any) -> str:
-    """A text of a stored release. JSON can hold half of a surrogate pair, which nothing can print."""
+    """A string of a stored release. JSON can hold half of a surrogate pair, which cannot be printed."""
     return str(value or "").encode(errors="replace").decode()
 
 

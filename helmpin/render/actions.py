@@ -1,4 +1,4 @@
-"""The actions of a Go template, which are what stands in `{{ … }}`, by the rules of Go's lexer (text/template/parse, lex.go)."""
+"""The actions of a Go template, `{{ … }}`, by the rules of Go's lexer (text/template/parse, lex.go)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACTION = re.compile(
 
 
 class Action(NamedTuple):
-    """One `{{ … }}` of a template: where it stands, what it says ('' for a comment), and which sides it trims."""
+    """One `{{ … }}` of a template: its place, its code ('' for a comment), and the sides that it trims."""
 
     start: int
     end: int
@@ -28,13 +28,13 @@ class Action(NamedTuple):
 
     @property
     def word(self) -> str:
-        """Its first word, as `if`, `end` or `define`; '' where it begins with something else."""
+        """Its first word, such as `if`, `end` or `define`; '' if it begins with something else."""
         match = re.match(r"\s*(\w*)", self.code)
         return match[1] if match else ""
 
 
 def actions(text: str) -> Iterator[Action]:
-    """The actions of a template in their order. One that never ends, which Helm refuses, ends them."""
+    """The actions of a template in order, up to one that is not closed, which Helm rejects."""
     at = 0
     while (start := text.find("{{", at)) >= 0 and (match := _ACTION.match(text, start)):
         at = match.end()
@@ -42,12 +42,12 @@ def actions(text: str) -> Iterator[Action]:
 
 
 def says(text: str, pattern: re.Pattern[str]) -> bool:
-    """Whether an action of a template matches: the same words in plain text or in a comment mean nothing."""
+    """Whether an action of a template matches; plain text and comments do not count."""
     return pattern.search(text) is not None and any(pattern.search(action.code) for action in actions(text))
 
 
 def rewritten(text: str, change: Callable[[str], str]) -> str:
-    """The template with the text of each action changed."""
+    """The template with each action changed."""
     pieces, kept = [], 0
     for action in actions(text):
         pieces += [text[kept : action.start], change(text[action.start : action.end])]

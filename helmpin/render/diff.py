@@ -1,8 +1,11 @@
 """Comparing the plain render of a chart with one that pins: what may differ, and what must not.
 
-Allowed are: a container image that becomes itself at its digest; a *follower*, which is a whole reference with a tag, of an image
-that the chart runs, that gets that image's digest outside names, labels, selectors and annotations; a pod template's own
-`checksum/…` annotation; and what a chart makes at random, as long as its fixed part stays and no digest shows in it.
+Allowed are:
+- a container image that becomes itself at its digest;
+- a *follower*: a whole reference with a tag, of an image that the chart runs, that gets that image's digest outside names, labels,
+  selectors and annotations;
+- a pod template's own `checksum/…` annotation;
+- what a chart makes at random, if its fixed part stays and no digest shows in it.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ DAY = 86400
 
 
 class Follower(NamedTuple):
-    """A leaf that follows images to their digests: its object, and the references in it."""
+    """A leaf with references that get the digests of images: its object, and these references."""
 
     leaf: Leaf
     kind: str
@@ -63,7 +66,7 @@ class Follower(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A leaf that a pin must not change, and did; before or after is None where the leaf is absent."""
+    """A leaf that a pin changed and must not change. before or after is None if the leaf is absent."""
 
     leaf: Leaf
     before: Any
@@ -76,20 +79,22 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What a render with pins did."""
+    """The result of a render with pins."""
 
     images: dict[Key, str]
     """The image at each use."""
     failing: frozenset[Key]
-    """The uses that are not at their digest."""
+    """The uses that did not get their digest."""
     followers: tuple[Follower, ...]
     collateral: list[Difference]
 
 
 def is_pin(use: ImageUse, after: str, digest: str) -> bool:
-    """Whether `after` is the image of `use` at `digest`: the same name and digest, and the same tag (`latest` where there was
-    none). The tag may be missing where no default depends on it: Kubernetes pulls `latest` always, unless the container has a pull
-    policy of its own (kubernetes.io/docs/concepts/containers/images, "Imagepullpolicy Defaulting")."""
+    """Whether `after` is the image of `use` at `digest`: the same name and digest, and the same tag (`latest` if there was none).
+
+    The tag may be missing if no default depends on it: Kubernetes always pulls `latest`, unless the container has a pull policy
+    (kubernetes.io/docs/concepts/containers/images, "Imagepullpolicy Defaulting").
+    """
     name, tag, _ = split(use.image)
     new_name, new_tag, new_digest = split(after)
     if new_name != name or new_digest != digest:
@@ -104,9 +109,8 @@ def compare(
 ) -> Comparison:
     """Compare two renders of one chart.
 
-    wanted: the digest that each use of the plain render is to have. noise: the leaves that another plain render has differently,
-    with its values.
-    Documents are matched by their source file and order, since names can be random.
+    wanted: the digest that each use of the plain render must get. noise: the leaves that differ in another plain render, with their
+    values there. Documents are matched by source file and order, because names can be random.
     """
     uses = {use.key: use for use in plain.images() if use.key in wanted}
     images = {use.key: use.image for use in pinned.images()}
@@ -144,11 +148,11 @@ def compare(
 
 
 def _text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
-    """The lines of two documents that differ in more than the values of leaves that have been judged: in comments, style, order."""
+    """The lines of two documents that differ in more than the given changed leaves: in comments, style or order."""
     befores: dict[str, set[str]] = defaultdict(set)
     for before, after in ((_written(c.before), _written(c.after)) for c in changed):
         if not before or not after or after not in b.text:
-            return  # what comes, goes, or is written otherwise than it reads: folded, escaped, on several lines
+            return  # a leaf that was added, removed, or is folded, escaped or on several lines
         befores[after].update((before, after))
         for match in _PINNED.finditer(after):
             befores[match[0]].update((match[0], match[1]))
@@ -159,12 +163,12 @@ def _text_differences(a: Document, b: Document, changed: list[Difference]) -> It
 
 
 def _written(leaf: Any) -> str:
-    """A leaf as it likely stands in the text; '' where that cannot be told."""
+    """A leaf as it probably stands in the text; '' if that is unknown."""
     return str(leaf) if isinstance(leaf, (str, int)) and not isinstance(leaf, bool) else ""
 
 
 def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) -> re.Pattern[str]:
-    """The lines that a line may have been, before leaves of it changed; an alias may have stood for a leaf."""
+    """Matches the lines that `line` may have been before its leaves changed. An alias may have stood for a leaf."""
     parts, at = [], 0
     for match in known.finditer(line):
         parts += [
@@ -176,7 +180,7 @@ def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) 
 
 
 def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[Key, str]) -> str:
-    """A text with each of the images that it holds as it was rendered with pins."""
+    """A text with the given uses replaced by their images in the render with pins."""
     at = 0
     for use in uses:
         start = before.find(use.image, at)
@@ -188,12 +192,12 @@ def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[Key, str]) 
 
 
 def noise(one: Render, other: Render) -> dict[Leaf, Any]:
-    """The leaves that differ between two renders of the same chart, with the values of the other: what it makes at random."""
+    """The leaves that differ between two renders of one chart, with their values in the other: what it makes at random."""
     return {difference.leaf: difference.after for difference in compare(one, other, {}).collateral}
 
 
 class _Following:
-    """Tells the followers of images: {reference with its tag: its digests}."""
+    """Recognises followers of images."""
 
     def __init__(self, pinned: Iterable[tuple[str, str]]) -> None:
         self._digests: dict[Reference, set[str]] = defaultdict(set)
@@ -201,7 +205,7 @@ class _Following:
             self._digests[Reference.parse(image)].add(digest)
 
     def __call__(self, path: tuple[Any, ...], before: Any, after: Any) -> tuple[Reference, ...]:
-        """The references in `after` that got their digest, where that is all that happened to `before`; else none."""
+        """The references in `after` that got their digest, if that is the only change from `before`; else none."""
         if not (isinstance(before, str) and isinstance(after, str)) or not NAMING.isdisjoint(map(str, path)):
             return ()
         (text, there), (same, now) = _without_digests(before), _without_digests(after)
@@ -221,7 +225,7 @@ class _Following:
 
 
 def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
-    """A text without the digests of references, and where in that each stood: {end of the name: (name, digest)}."""
+    """A text without the digests of references, and their places in the result: {end of the name: (name, digest)}."""
     pieces, found, kept, length = [], {}, 0, 0
     for match in _PINNED.finditer(text):
         pieces.append(text[kept : match.end(1)])
@@ -232,7 +236,7 @@ def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
 
 
 def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
-    """Whether a leaf is a pod template's own `checksum/…` annotation, with a hash in it: it may change with what it hashes."""
+    """Whether a leaf is a pod template's own `checksum/…` annotation and holds a hash: it may change with what it hashes."""
     if len(path) < 3 or path[-3:-1] != ("metadata", "annotations") or not str(path[-1]).startswith("checksum/"):
         return False
     for part in path[:-3]:
@@ -243,7 +247,7 @@ def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
 
 
 class _Randomness:
-    """What a chart makes at random: the leaves that two evaluations of it have differently, and the current time."""
+    """What a chart makes at random: the leaves that differ between two evaluations of it, and the current time."""
 
     def __init__(self, pinned: Render, digests: Iterable[str], noise: Mapping[Leaf, Any]) -> None:
         self._pinned = pinned
@@ -252,7 +256,7 @@ class _Randomness:
         self._second: dict[Leaf, Any] | None = None
 
     def excuses(self, difference: Difference) -> bool:
-        """Whether a difference is random, and nothing else: no digest shows in it, and its fixed parts stay."""
+        """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
         leaf, before, after = difference
         if self._shows_digest((*leaf[3], after)) and not self._shows_digest((*leaf[3], before)):
             return False
@@ -278,7 +282,7 @@ class _Randomness:
 
 
 def _fixed_parts(texts: list[str]) -> tuple[str, str]:
-    """What all of the texts begin and end with, up to where a word ends, for random characters can agree by chance."""
+    """The common start and end of all texts, cut at the end of a word: random characters can be equal by chance."""
     start, end = _common_start(texts), _common_start([text[::-1] for text in texts])[::-1]
     return re.sub(r"[A-Za-z0-9+/=]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=]*", "", end)
 
@@ -296,17 +300,17 @@ def _shape(text: Any) -> str:
 
 
 def _is_time(value: Any) -> bool:
-    """Whether a value shows today's time: seconds or more since 1970, or a text with the year."""
+    """Whether a value may be the current time: seconds (or smaller units) since 1970, or a text with the year."""
     text, now = str(value), time.time()
     epoch = re.fullmatch(r"(\d{10})(\d{3}){0,3}", text)
     return (epoch is not None and abs(int(epoch[1]) - now) < DAY) or str(time.gmtime(now).tm_year) in text
 
 
 def _second_pass(render: Render) -> dict[Leaf, Any]:
-    """The leaves that the second evaluation of templates (nondeterminism.py) has differently, with its values.
+    """The leaves that differ in the second evaluation of templates (nondeterminism.py), with their values there.
 
-    Helm sorts the documents of a file by kind, and hooks come last, so a document is matched by its kind, by whether it is a hook,
-    and by its turn among those. A file whose documents cannot be matched is left out: its differences count as effects.
+    Helm sorts the documents of a file by kind, with hooks last. So a document is matched by kind, by whether it is a hook, and by
+    its number among those. A file whose documents do not match is skipped: its differences count as effects.
     """
     found: dict[Leaf, Any] = {}
     by_source: dict[str, list[Document]] = defaultdict(list)
@@ -325,7 +329,7 @@ def _second_pass(render: Render) -> dict[Leaf, Any]:
 
 
 def _differences(a: Document | None, b: Document | None) -> Iterator[tuple[Difference, Any]]:
-    """Each leaf that differs, with the object of `a` that it belongs to."""
+    """Each leaf that differs, with the object that it belongs to."""
     document = a or b
     assert document is not None
     pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=_ABSENT)

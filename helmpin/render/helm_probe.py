@@ -1,4 +1,4 @@
-"""What only helm knows, asked with charts of one template: the user's merged values, and the bytes of a source of values."""
+"""What only helm knows, read through charts of one template: merged values, capabilities, and what its getters fetch."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def read_source(helm: Helm, source: str) -> bytes:
     with _one_template(text) as chart:
         shown = parse(helm.run(["template", "probe", chart, f"--set-file=content={escaped}"])).values
     if not shown:
-        raise HelmFailed("values cannot be read", where=source, why="helm printed nothing of them")
+        raise HelmFailed("values cannot be read", where=source, why="helm printed no content")
     return base64.b64decode(shown["content"])
 
 
 def capabilities(helm: Helm) -> tuple[str, list[str]]:
-    """The cluster's Kubernetes version and API versions, as helm gives them to templates. Raises HelmFailed."""
+    """The cluster's Kubernetes version and API versions, as templates see them. Raises HelmFailed."""
     text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "capabilities" .Capabilities)')
     asked = "--dry-run=server" if helm.version >= (4, 0, 0) else "--validate"
     with _one_template(text) as chart:

@@ -1,9 +1,8 @@
-"""What a chart makes at random, found without rendering it a second time.
+"""What a chart makes at random, found without a second render.
 
-The renders carry one more template, the second pass: it evaluates each template that may be random once more, on copies of the
-values, so that it can influence nothing and sees nothing that another evaluation kept. A leaf that differs between the two
-evaluations of one render is random. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so the second pass
-comes before all other templates.
+The renders contain one more template, the second pass. It evaluates each template that may be random once more, on copies of the
+values, so the two evaluations do not influence each other. A leaf that differs between them is random. Helm runs the deepest path
+first (pkg/engine/engine.go, sortTemplates), so the second pass comes before all other templates.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ _USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 
 
 def may_be_random(files: Mapping[str, str]) -> set[str]:
-    """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, or
-    a named template that does."""
+    """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, or a named
+    template that does."""
     uses: dict[str, set[str]] = {}
     random: set[str] = set()
     for text in files.values():

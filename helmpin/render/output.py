@@ -1,4 +1,4 @@
-"""What helm rendered: documents with their source file and order, and helm's own computed values."""
+"""The output of a render: documents with their source file and order, and helm's own computed values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from helmpin.image.manifest import Document, ImageUse, document_images, document
 from helmpin.render.nondeterminism import TEMPLATE as SECOND_PASS
 
 PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
-"""The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it sees the
-values before any template can `set` something in them."""
+"""The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it
+prints the values before any template can change them with `set`."""
 PROBE_TEXT = """\
 apiVersion: v1
 kind: ConfigMap
@@ -37,21 +37,21 @@ class Render(NamedTuple):
     also: Also | None = None
     """The images outside pod specs that count as image uses."""
     config: Mapping[str, Any] | None = None
-    """The values that the release would keep; None where `helm template` rendered, which makes no release."""
+    """The values that the release would keep; None after `helm template`, which makes no release."""
 
     def images(self) -> list[ImageUse]:
         """Every image use, in the order of the render."""
         return [use for document in self.documents for use in document_images(document, self.also)]
 
     def elsewhere(self) -> list[ImageUse]:
-        """The images outside pod specs that have no digest and that nobody asked to pin."""
+        """The images outside pod specs that have no digest and that --also does not name."""
         also = self.also or Also(())
         found = (each for document in self.documents for each in outside(document, also))
         return [use for use, asked in found if not asked and "@" not in use.image]
 
 
 def parse(text: str, also: Also | None = None) -> Render:
-    """Split what `helm template` or a post-renderer printed into documents; what the probes print is read and taken out."""
+    """Split the output of `helm template` or a post-renderer into documents. The output of the probes is read and removed."""
     found: list[Document] = []
     probed: dict[str, Mapping[str, Any]] = {}
     for document, whole in documents(text):
@@ -65,9 +65,9 @@ def parse(text: str, also: Also | None = None) -> Render:
 
 
 def parse_release(text: str, also: Also | None = None) -> Render:
-    """As `parse`, of what `helm upgrade --dry-run -o json` printed: a release, which holds the values that it would keep.
+    """As `parse`, for the output of `helm upgrade --dry-run -o json`: a release, with the values that it would keep.
 
-    Raises HelmFailed where it is not one.
+    Raises HelmFailed if it is not one.
     """
     try:
         release = json.loads(text)
@@ -83,7 +83,7 @@ def parse_release(text: str, also: Also | None = None) -> Render:
 
 
 def _shown(body: str) -> Mapping[str, Any] | None:
-    """What a probe printed; None where a file of the chart's own has its name."""
+    """What a probe printed; None if it is a file of the chart with the same name."""
     line = re.search(r'(?m)^  values: (".*")$', body)
     try:
         loaded = json.loads(json.loads(line[1])) if line else None

@@ -1,4 +1,4 @@
-"""Rendering a chart as the command that deploys it will: by `helm template`, or by Helm's own dry run of that command."""
+"""Rendering a chart as the deploying command will: by `helm template`, or by Helm's own dry run of that command."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ NOT_RENDERED = frozenset(
         "--validate",
     }
 )
-"""Flags that must not shape the renders: every hook and test of the release is pinned."""
+"""Flags that must not affect the renders: every hook and test of the release is pinned."""
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-"""What may be an action in a file of another format, which has quotes of its own."""
+"""A possible action in a file of another format, which has its own quotes."""
 _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
-"""What only the running upgrade knows: the cluster, and all of the release but its name, namespace and service."""
+"""What only the running upgrade knows: the cluster, and the release except its name, namespace and service."""
 
 
 def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether what the chart renders may depend on what only the running upgrade knows. Values and files count where a template
-    evaluates text (`tpl`)."""
+    """Whether the render may depend on what only the running upgrade knows. Values and files count if a template evaluates text
+    (`tpl`)."""
     templates = [*chart.template_files().values()]
     if any(says(text, _ASKS) for text in templates):
         return True
@@ -54,7 +54,7 @@ def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _may_ask(text: str) -> bool:
-    """Whether a file that is no template has something that asks: as it is, or in the strings of its own format."""
+    """Whether a file that is not a template asks for it: in its text, or in strings of its own format."""
     return _ASKS.search(text) is not None and (says(text, _ASKS) or any(map(_ASKS.search, _ACTION.findall(text))))
 
 
@@ -67,19 +67,19 @@ def _texts(node: Any) -> Iterator[str]:
 
 
 class Renderer(NamedTuple):
-    """Renders charts, each time in the same way. Immutable."""
+    """Renders charts, always with the same command and flags. Immutable."""
 
     helm: Helm
     command: tuple[str, ...]
     """helm's command and the release: `template web`, or `upgrade web`."""
     flags: tuple[str, ...]
-    """helm's flags that shape the render, but for the post-renderer's."""
+    """helm's flags that affect the render, without those of the post-renderer."""
     post_renderer: tuple[str, ...]
     values: ValuesInput
     reuse: tuple[str, ...]
-    """What stands before the user's values: a flag, and the values that take digests of ours out of the reused ones."""
+    """What comes before the user's values: a flag, and the file that takes helm-pin's digests out of the reused values."""
     dry_run: str
-    """The kind of dry run, where Helm's own dry run renders; '' for `helm template`."""
+    """The kind of dry run, if Helm's own dry run renders; '' for `helm template`."""
     also: Also
 
     def arguments(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> list[str]:
@@ -90,13 +90,13 @@ class Renderer(NamedTuple):
         return [*before, *self.values.arguments, *extra, *ending]
 
     def start(self, chart: Chart) -> Running:
-        """Start the render without post-renderer; `render` takes it as `begun`."""
+        """Start a render without the post-renderer, for `render` to take as `begun`."""
         return self.helm.start(self.arguments(chart, post_render=False))
 
     def render(
         self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True, begun: Running | None = None
     ) -> Render:
-        """Render a chart. Raises HelmFailed in helm's words."""
+        """Render a chart. Raises HelmFailed with helm's message."""
         try:
             running = begun or self.helm.start(self.arguments(chart, extra, post_render=post_render))
             text = running.output()
@@ -119,7 +119,7 @@ def renderer_for(
     reuse: Sequence[str] = (),
     more: Sequence[str] = (),
 ) -> Renderer:
-    """A renderer for a command of helm's (template, upgrade or install), with those of the user's flags that it has."""
+    """A renderer for a helm command (template, upgrade or install), with those of the user's flags that it accepts."""
     known = helm.flags(command)
     kept = [flag for flag in flags if flag.name in known and flag.name not in NOT_RENDERED | POST_RENDERER]
     return Renderer(
@@ -135,7 +135,7 @@ def renderer_for(
 
 
 def crd_apis(texts: Iterable[str]) -> list[str]:
-    """The API versions that a chart's own CRDs will add: helm installs them before it renders."""
+    """The API versions that a chart's own CRDs add: helm installs them before it renders."""
     from helmpin import kube_yaml
 
     found: list[str] = []

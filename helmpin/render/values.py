@@ -1,4 +1,4 @@
-"""The user's values: every source is read once, and helm gets the copies in each render and in the deployment."""
+"""The user's values: every source is read once, and helm gets the copies for each render and for the deployment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VALUE_FLAGS = frozenset({"--values", "--set", "--set-string", "--set-json", "--set-file", "--set-literal"})
 REUSE_FLAGS = frozenset({"--reuse-values", "--reset-then-reuse-values", "--reset-values"})
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-"""How a source begins that helm may give to a getter (pkg/cli/values, readFile): a URL, or what a plugin reads."""
+"""The start of a source that helm may pass to a getter (pkg/cli/values, readFile): a URL, or one for a plugin."""
 
 
 _FIELD = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
@@ -28,24 +28,24 @@ _LIST = re.compile(rf"{_FIELD}(?:,{_FIELD})*")
 
 
 class ValuesInput(NamedTuple):
-    """The user's value flags, with private copies in place of the sources that they name."""
+    """The user's value flags, with private copies in place of the named sources."""
 
     arguments: tuple[str, ...] = ()
     originals: tuple[tuple[str, str], ...] = ()
     """(copy, source as the user named it)."""
 
     def in_users_words(self, text: str) -> str:
-        """A message of helm's with the user's own names for the copies."""
+        """A message of helm, with the user's names in place of the copies."""
         for copy, source in self.originals:
             text = text.replace(copy, source)
         return text
 
 
 def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput:
-    """Read every source that the value flags name, once and in their order, into files in `folder`.
+    """Read every source that the value flags name, once and in order, into files in `folder`.
 
-    Files, pipes and standard input are read here; what has a scheme is read by helm, with its getters and plugins. What helm gets
-    has the same bytes. Raises HelmFailed for a source that cannot be read, and UsageError for a flag that helm cannot read.
+    Files, pipes and standard input are read here. A source with a scheme is read by helm, with its getters and plugins. The bytes
+    stay the same. Raises HelmFailed for a source that cannot be read, and UsageError for a flag that helm cannot parse.
     """
     reader = _Reader(helm, folder)
     arguments: list[str] = []

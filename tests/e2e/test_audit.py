@@ -159,7 +159,7 @@ class TestFindings:
         status, releases, data = audited(app.machine)
         assert status == 4
         assert findings(releases["app"], "drift") == "Deployment/app is not in the cluster"
-        assert "sh.helm.release.v1.other.v1 holds no release" in data["contexts"][0]["unread"][0]
+        assert "sh.helm.release.v1.other.v1 is not a valid release" in data["contexts"][0]["unread"][0]
 
     @whichever_helm
     def test_bad_releases_among_others(self, app: App) -> None:
@@ -208,7 +208,7 @@ class TestFindings:
             assert (done.status, told in done.stdout) == (0, True), done.stderr
         for name in ("undecodable", "huge", "odd"):
             done = app.machine.pin("history", name)
-            assert f"sh.helm.release.v1.{name}.v1 holds no release" in done.stderr
+            assert f"sh.helm.release.v1.{name}.v1 is not a valid release" in done.stderr
 
     @pytest.mark.parametrize("namespaced", [True, False])
     def test_custom_resources(self, app: App, cluster: Cluster, unique: str, namespaced: bool) -> None:

@@ -126,7 +126,7 @@ class TestOtherPeople:
         done = then(one, tmp_path, f'"$REAL" upgrade app {one.chart} >&2; "$REAL" upgrade app {one.chart} >&2')
         assert done.status == 0, done.stderr
         assert "Revision 2: 1 image pinned by digest" in done.stderr
-        assert "Note: revision 4 (deployed) was made by somebody else since." in done.stderr
+        assert "Note: revision 4 (deployed) was made by somebody else since then." in done.stderr
 
     def test_after_whom_nothing_is_left_of_it(self, one: App, tmp_path: Path) -> None:
         one.deploy()

@@ -149,7 +149,7 @@ def test_a_record_that_was_changed_by_hand(in_cluster: Workstation, chart: Path,
 
     first, second = history(in_cluster)
     assert (first["record"], first["set"], second["record"]) == ("invalid", None, "ok")
-    assert "changed by hand" in first["problem"]
+    assert "the record was edited" in first["problem"]
     assert "invalid record" in succeeded(in_cluster.pin("history", "web")).stdout
     refused = in_cluster.pin("rollback", "web", "1", "--verify")
     assert refused.status == 4, refused.stderr

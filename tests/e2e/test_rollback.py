@@ -291,7 +291,7 @@ class TestRefused:
         app.rewrite(1, tamper)
         done = app.rollback("1", "--verify")
         assert done.status == 4, done.stderr
-        assert "it was changed by hand" in done.stderr
+        assert "the record was edited" in done.stderr
         assert "--allow-unverified" in done.stderr
         self.untouched(app, 2, b)
         allowed = app.rollback("1", "--verify", "--allow-unverified")

@@ -254,7 +254,7 @@ UNREADABLE = {
     "too deep": {"manifest": POD.replace("kind: Pod", f"kind: Pod\na: {'[' * 100_000}")},
     "an object without a name": {"manifest": POD.replace("{name: web}", "[]")},
     "hooks that are no YAML": {"hooks": "---\nimage: [\n"},
-    "not a release": {"problem": "Secret prod/x holds no release: Incorrect padding", "manifest": ""},
+    "not a release": {"problem": "Secret prod/x is not a valid release: Incorrect padding", "manifest": ""},
     "a newer record": {"record_text": '{"version": 2, "tool": "helm-pin 9"}'},
 }
 

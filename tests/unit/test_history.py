@@ -65,7 +65,7 @@ def test_a_revision_that_plain_helm_made() -> None:
 def test_a_record_that_was_changed_by_hand() -> None:
     (row,) = describe([revision(1, record(web=A).replace(A, C), f"web:1@{A}")])
     assert (row["record"], row["set"], row["images"]) == ("invalid", None, [])
-    assert "changed by hand" in row["problem"]
+    assert "the record was edited" in row["problem"]
     assert row["pinned"] == "1/1"
 
 

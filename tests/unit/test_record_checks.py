@@ -58,7 +58,7 @@ def test_a_reference_of_another_image_never_does(text: str, other: str) -> None:
         ([WEB._replace(reference="docker.io/library/web:2")], "not docker.io/library/web:2"),
         ([WEB._replace(reference="web:1")], "not web:1"),  # not normalised
         ([WEB._replace(image="a b")], "image 'a b' is not a valid reference"),
-        ([OWN._replace(digest=A)], "has another digest than the recorded"),
+        ([OWN._replace(digest=A)], "does not have the recorded digest"),
         ([OWN._replace(image="example.com/own:latest", reference="example.com/own:latest")], "has no digest"),
         ([WEB, WEB._replace(digest=B)], "docker.io/library/web:1 has two digests"),
         ([WEB._replace(values=(f"list[{LAST_INDEX + 1}].tag",))], "index 65537 of a list is out of range"),

@@ -68,12 +68,12 @@ def test_an_image_that_is_not_as_recorded(image: str, told: str) -> None:
 def test_a_hook_counts() -> None:
     (line, unused) = disagreements(RECORD, stored(hook="example.com/migrate:2"))
     assert line.startswith("Job/migrate container migrate")
-    assert unused == f"example.com/migrate:2: its recorded digest {B} is used nowhere"
+    assert unused == f"example.com/migrate:2: its recorded digest {B} is not used"
 
 
 def test_a_recorded_digest_that_nothing_uses() -> None:
     assert disagreements(RECORD, stored()._replace(hooks="")) == [
-        f"example.com/migrate:2: its recorded digest {B} is used nowhere"
+        f"example.com/migrate:2: its recorded digest {B} is not used"
     ]
 
 
@@ -89,7 +89,7 @@ def test_an_image_that_was_let_through() -> None:
 
 
 def test_another_record_than_the_one_deployed() -> None:
-    with pytest.raises(VerificationFailed, match="not what its record says") as caught:
+    with pytest.raises(VerificationFailed, match="does not match its record") as caught:
         check(stored(), RECORD._replace(created="2026-01-02T03:04:06Z"))
     assert "is not the one that was deployed" in caught.value.why
     assert caught.value.where == ["release shop, revision 3"]
@@ -104,7 +104,7 @@ def test_no_record() -> None:
 def test_a_record_that_was_changed_by_hand() -> None:
     with pytest.raises(VerificationFailed, match="record is not valid") as caught:
         check(stored(record=RECORD.to_json().replace(A, C)))
-    assert "changed by hand" in caught.value.why
+    assert "the record was edited" in caught.value.why
 
 
 def test_which_revision_has_an_image() -> None:
@@ -194,7 +194,7 @@ class TestFollowers:
         [(f"web:1@{B}", B), (f"web:2@{A}", "no digest"), ("web:1", "no digest"), (f"x:1@{A}", "no digest")],
     )
     def test_another_digest(self, text: str, held: str) -> None:
-        assert self.lines(text) == [f"{self.place}: docker.io/library/web:1 is at {held}, recorded is {A}"]
+        assert self.lines(text) == [f"{self.place}: docker.io/library/web:1 has {held}, but {A} is recorded"]
 
 
 UNREADABLE = {

@@ -87,7 +87,7 @@ def test_one_that_is_broken_is_told_and_the_others_are_read(kind: str, data: str
     read = decoded([stored_object(kind, data, "bad"), stored_object(kind, encoded(RELEASE))])
     assert [revision.stored.revision for revision in read.found] == [7]
     (line,) = read.unread
-    assert line.startswith(f"{kind} store/bad holds no release: ")
+    assert line.startswith(f"{kind} store/bad is not a valid release: ")
 
 
 def test_what_is_too_large_is_not_unpacked() -> None:

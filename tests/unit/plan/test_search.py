@@ -378,7 +378,7 @@ def test_what_is_not_settled_by_then_is_left_to_the_template() -> None:
         found.learn(attempt, compared({WEB: f"{A[7:]}wrong"}, {WEB: A}))
     attempt = found.next()
     assert attempt is not None and not attempt.settings and attempt.by_template == {WEB.key}
-    assert "no more renders" in attempt.notes[WEB.key][-1]
+    assert "no render left" in attempt.notes[WEB.key][-1]
 
 
 def test_what_is_proven_stays_in_the_last_attempt() -> None:
