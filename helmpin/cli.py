@@ -277,6 +277,10 @@ COMMANDS: dict[str, Command] = {
                 short="-v",
             ),
             Option("--no-cluster", "switch", "do not ask the cluster for the release; plan as for a new one"),
+            Option("--values-only", "switch", "look further for values that pin, where a template would do"),
+            Option(
+                "--names", "switch", "with -o values: registry, repository and tag beside each digest, for update bots"
+            ),
             Option(
                 "--partial",
                 "switch",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from scripts.devtools import cluster as local
@@ -23,6 +24,10 @@ from tests.support.workstation import Workstation, install
 # A shell starts what runs in its background with these ignored, and children inherit that: the tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# A busy machine is no defect of what is tested.
+hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("here")
 
 HELMS = ("helm3", "helm4")
 _numbers = itertools.count(1)

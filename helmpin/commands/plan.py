@@ -27,12 +27,13 @@ def run(request: Request) -> int:
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
     if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
         request = request._replace(flags=[*request.flags, Given("--install", None, ("--install",))])
-    with prepare(request, release[0] if release else "", chart, command=command, needs_cluster=False) as prepared:
+    options = {"needs_cluster": False, "values_only": request.options["values-only"]}
+    with prepare(request, release[0] if release else "", chart, command=command, **options) as prepared:
         plan = prepared.plan
         say_lock(plan)
         if form in FOR_OTHERS:
             _refuse(request, plan)
-            _print_for_others(plan, form, partial=request.options["partial"])
+            _print_for_others(plan, request)
         elif form == "table":
             output.write(_table(plan, verbose=request.options["verbose"]))
         else:
@@ -51,8 +52,9 @@ def _refuse(request: Request, plan: Plan) -> None:
     plan.refuse_problems()
 
 
-def _print_for_others(plan: Plan, form: str, *, partial: bool) -> None:
+def _print_for_others(plan: Plan, request: Request) -> None:
     """Print what another tool reads: complete, or refused, or in part where a part is enough."""
+    form, partial = request.options["output"], request.options["partial"]
     if form == "images":
         for line in image_lines(plan):
             print(line)
@@ -61,8 +63,9 @@ def _print_for_others(plan: Plan, form: str, *, partial: bool) -> None:
         _check_complete(refused, plan, "a kustomization", partial=partial)
         print(output.as_yaml({"images": [entry.as_data() for entry in entries]}))
     else:
-        _check_complete(_beyond_values(plan), plan, "a values file", partial=partial)
-        print(output.as_yaml(plan.values_file()))
+        more = "" if request.options["values-only"] else "try --values-only, which looks further for values; or "
+        _check_complete(_beyond_values(plan), plan, "a values file", partial=partial, more=more)
+        print(output.as_yaml(plan.values_file(named=request.options["names"])))
 
 
 def image_lines(plan: Plan) -> list[str]:
@@ -82,8 +85,8 @@ def _beyond_values(plan: Plan) -> dict[str, str]:
     }
 
 
-def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partial: bool) -> None:
-    """Raise Refused where an output cannot hold every image, unless a part is enough."""
+def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partial: bool, more: str = "") -> None:
+    """Raise Refused where an output cannot hold every image, unless a part is enough. more: what else may help."""
     if not missing:
         return
     if partial:
@@ -92,7 +95,7 @@ def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partia
     raise Refused(
         f"{len(missing)} of {len(plan.images)} images cannot be pinned by {what}",
         why="\n".join(f"{image}: {why}" for image, why in missing.items()),
-        todo="deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can carry",
+        todo=f"{more}deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can",
     )
 
 

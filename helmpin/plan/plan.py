@@ -24,13 +24,14 @@ from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import Reference, pinned_form, split
 from helmpin.lock import Lock, NotLocked
 from helmpin.lock_source import resolve
-from helmpin.plan import template_pins
+from helmpin.plan import names, template_pins
 from helmpin.plan.candidates import ValueIndex
 from helmpin.plan.images import ImagePlan, Problem, plan_images, references_of
 from helmpin.plan.jobs import KeptJobs
 from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_scan import TemplateScan, is_written
+from helmpin.plan.values_only import ValuesSearch
 from helmpin.registry import RegistryError, Resolved
 from helmpin.release.record import ANNOTATION, DigestSet, Image, Undo
 from helmpin.release.reused_values import get
@@ -88,9 +89,17 @@ class Plan(NamedTuple):
         """The pinned images for which --set arguments or a values file are not enough."""
         return [image for image in self.images if not image.problem and not image.by_values_alone]
 
-    def values_file(self) -> dict[str, Any]:
-        """The values that pin, as a tree for `helm upgrade -f`."""
-        return as_tree(self.settings, self.rendered.origin.values or {})
+    def values_file(self, *, named: bool = False) -> dict[str, Any]:
+        """The values that pin, as a tree for `helm upgrade -f`. named: with registry, repository and tag beside each digest."""
+        values = self.rendered.origin.values or {}
+        settings = [*self._names(values), *self.settings] if named else self.settings
+        return as_tree(settings, values)
+
+    def _names(self, values: Mapping[str, Any]) -> list[Setting]:
+        tags = names.missing_tags(self.settings, values, self.images)
+        if tags and self.print_with(arguments(tags, values)) != self.render.text:
+            tags = []
+        return [*(Setting(*name) for name in names.beside(self.settings, values)), *tags]
 
     def lists_of_the_user(self) -> list[ImagePlan]:
         """The images in a list of the user's values, which a values file could only repeat whole."""
@@ -138,11 +147,18 @@ class Plan(NamedTuple):
 
 
 def make_plan(
-    rendered: Rendered, settings: Settings, release: str, kept_jobs: KeptJobs, lock: Lock | None = None
+    rendered: Rendered,
+    settings: Settings,
+    release: str,
+    kept_jobs: KeptJobs,
+    lock: Lock | None = None,
+    *,
+    values_only: bool = False,
 ) -> Plan:
     """Resolve the images of a render and find how to pin them.
 
-    lock: where digests come from before the registry is asked.
+    lock: where digests come from before the registry is asked. values_only: whether to look further for values that pin what the
+    templates can pin.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
@@ -216,18 +232,15 @@ def make_plan(
         search.learn(attempt, composer.explained(attempt, found))
     if wanted and search.result is None:
         attempt, found = search.unsettled(), Comparison({}, frozenset(), (), [])
+    elif values_only and attempt.by_template:
+        attempt, render, found, more = composer.by_values(attempt, render, found, record)
+        renders += more
     for key, why in composer.explanations.items():
         attempt = attempt._replace(failed={**attempt.failed, **({key: why} if key in attempt.failed else {})})
     final = record(attempt, found.followers)
     chart = composer.chart(attempt, final)
-    if not wanted and may_expose_record(base.template_files()):  # else the comparison has proved it
-        renders += 1
-        if ANNOTATION in rendered.renderer.render(chart).text:
-            raise Refused(
-                "the chart prints helm-pin's record",
-                why=f"its templates print all of .Chart, including the annotation {ANNOTATION}",
-                todo="print single fields: .Chart.Name, .Chart.Version, .Chart.Annotations",
-            )
+    if not wanted:  # else the comparison shows that the record stays out
+        renders += _check_record_stays_out(rendered, chart)
     images = planned(attempt, found.followers)
     if search.result is not None:
         images = kept_jobs.checked(images, render)
@@ -243,6 +256,19 @@ def make_plan(
         record=final,
         rendered=rendered,
     )
+
+
+def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:
+    """Raise Refused where the templates print the record; how many renders it took to know."""
+    if not may_expose_record(chart.template_files()):
+        return 0
+    if ANNOTATION in rendered.renderer.render(chart).text:
+        raise Refused(
+            "the chart prints helm-pin's record",
+            why=f"its templates print all of .Chart, with the annotation {ANNOTATION}",
+            todo="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
+        )
+    return 1
 
 
 def _is_from(lock: Lock, image: ImagePlan) -> bool:
@@ -347,6 +373,34 @@ class _Composer:
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
+        return Search(self._facts(), self._value_index(), self._scan)
+
+    def by_values(
+        self, attempt: Attempt, render: Render, found: Comparison, record: Callable[[Attempt], DigestSet]
+    ) -> tuple[Attempt, Render, Comparison, int]:
+        """The attempt, its render and its comparison, with values in place of templates as far as they can be found; and how many
+        renders that took."""
+        facts = [fact for fact in self._facts() if fact.use.key not in self._fixed]
+        search = ValuesSearch(attempt, facts, self._value_index(), self._scan)
+        wanted = {key: digest for key, digest in self._wanted.items() if key not in attempt.failed}
+        renders = 0
+        while tried := search.next():
+            renders += 1
+            try:
+                rendered = self.render(tried, record(tried))
+            except HelmFailed as error:
+                search.learn(tried, error.why)
+                continue
+            comparison = compare(self._rendered.plain, rendered, wanted, self.noise)
+            search.learn(tried, comparison)
+            if search.result is tried:
+                attempt, render, found = tried, rendered, comparison
+        return attempt, render, found, renders
+
+    def _value_index(self) -> ValueIndex:
+        return ValueIndex(self._values, self._rendered.given, self._rendered.kept)
+
+    def _facts(self) -> list[Facts]:
         facts = []
         for key, use in self._uses.items():
             origin = self._origins.get(key)
@@ -362,8 +416,7 @@ class _Composer:
                     in_template=in_template,
                 )
             )
-        values = ValueIndex(self._values, self._rendered.given, self._rendered.kept)
-        return Search(facts, values, self._scan)
+        return facts
 
     def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
         return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))

@@ -74,12 +74,20 @@ class Prepared(NamedTuple):
 
 @contextmanager
 def prepare(
-    asked: Asked, release: str, chart: str, *, command: str, needs_cluster: bool = True, lock: Lock | None = None
+    asked: Asked,
+    release: str,
+    chart: str,
+    *,
+    command: str,
+    needs_cluster: bool = True,
+    lock: Lock | None = None,
+    values_only: bool = False,
 ) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them. The staged chart exists as long as the block.
 
     command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
-    not answer; otherwise the plan is made with helm template, and a note says so. lock: in place of the one in the settings.
+    not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
+    values_only: whether to look further for values where a template would do.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     helm, settings = asked.helm, asked.settings
@@ -115,7 +123,9 @@ def prepare(
         lock = lock or locked.result()
         if lock and not lock.hint:
             lock = lock._replace(hint=_adding(asked, release, chart, lock.name))
-        plan = make_plan(rendered, settings, release, _kept_jobs(task, rendered, previous), lock)
+        plan = make_plan(
+            rendered, settings, release, _kept_jobs(task, rendered, previous), lock, values_only=values_only
+        )
         given = (reuse.values or values).arguments
         arguments = [*words(flags), *reuse.arguments(plan.settings), *given, *plan.set_arguments]
         yield Prepared(plan, (command, release), arguments, previous, flags)

@@ -1,0 +1,80 @@
+"""A search after the search: values for what only a template pins, for output that templates cannot be part of.
+
+The first search gives way early, since the template always works. This one tries every candidate that there is for an image, also
+where the template has the image's own words (as a default, perhaps), and takes what pins it and changes nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from helmpin.chart.setargs import Setting
+from helmpin.plan.candidates import Candidate, ValueIndex, candidates
+from helmpin.plan.search import Attempt, Facts, scope_of
+from helmpin.plan.template_scan import TemplateScan
+from helmpin.render.diff import Comparison, Key
+
+MOST_TRIALS = 30
+"""Renders."""
+
+
+class ValuesSearch:
+    """Mutable; it does no I/O. `next` gives an attempt for one image, and `learn` takes what came of it."""
+
+    def __init__(
+        self, result: Attempt, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]
+    ) -> None:
+        """result: of the first search. scan: as Search has it."""
+        self.result = result
+        self._trials = self._all([fact for fact in facts if fact.use.key in result.by_template], values, scan)
+        self._left = MOST_TRIALS
+
+    def next(self) -> Attempt | None:
+        """What to try next; None when nothing is left."""
+        if not self._left:
+            return None
+        self._left -= 1
+        return next(self._trials, None)
+
+    def learn(self, attempt: Attempt, result: Comparison | str) -> None:
+        """Take what came of an attempt: how the renders compare, or helm's words where the chart did not render."""
+        if not isinstance(result, str) and not result.failing and not result.collateral:
+            self.result = attempt
+
+    def _all(self, facts: list[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> Iterator[Attempt]:
+        groups: dict[tuple[str, str, str, tuple[str, ...]], list[Facts]] = defaultdict(list)
+        for fact in facts:
+            groups[fact.use.image, fact.origin.image, fact.digest, scope_of(fact.origin.source)].append(fact)
+        for (_, image, digest, scope), alike in groups.items():
+            names = {name.lower() for f in alike for name in (f.origin.container, f.origin.name) if name}
+            ranked = candidates(image, digest, scope, values, scan(alike[0].origin.source), names)
+            keys = {fact.use.key for fact in alike}
+            for tried in _combinations(ranked):
+                if keys.isdisjoint(self.result.by_template):
+                    break  # values pin it now
+                if (attempt := _with(self.result, keys, tried)) is not None:
+                    yield attempt
+
+
+def _combinations(ranked: list[list[Candidate]]) -> Iterator[tuple[Candidate, ...]]:
+    """The likeliest candidates of all anchors together, then the next ones; then each candidate alone."""
+    together = [
+        tuple(options[min(i, len(options) - 1)] for options in ranked) for i in range(max(map(len, ranked), default=0))
+    ]
+    alone = [(candidate,) for options in ranked for candidate in options]
+    yield from dict.fromkeys([*together, *alone])
+
+
+def _with(result: Attempt, keys: set[Key], tried: tuple[Candidate, ...]) -> Attempt | None:
+    """The result with these uses pinned by these candidates; None where two texts would be wanted at one path."""
+    settings: dict[Setting, None] = dict.fromkeys(setting for candidate in tried for setting in candidate.settings)
+    texts = {setting.path: setting.value for setting in (*result.settings, *settings)}
+    if any(texts[setting.path] != setting.value for setting in (*result.settings, *settings)):
+        return None
+    strategy = ", ".join(sorted({candidate.strategy for candidate in tried}))
+    return result._replace(
+        settings=tuple(dict.fromkeys([*result.settings, *settings])),
+        by_template=result.by_template - keys,
+        strategies={**result.strategies, **dict.fromkeys(keys, (strategy, tuple(settings)))},
+    )

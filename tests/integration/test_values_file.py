@@ -1,0 +1,137 @@
+"""A values file that pins what the first search leaves to templates, and names what each digest is of; applied by plain helm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import strip
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.promise import Promise
+from tests.support.twins import written
+from tests.support.workstation import Workstation
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+@pytest.fixture
+def promise(workstation: Workstation, content: AnyTag) -> Promise:
+    """Helm 3, then Helm 4, and helm-pin."""
+    return Promise(workstation, content)
+
+
+def values_file(promise: Promise, chart: Path, *flags: str) -> dict[str, Any]:
+    """The file that `plan -o values` prints, which plain helm must make the pinned manifest of."""
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "values", *flags)
+    assert done.status == 0, done.stderr
+    (chart.parent / "pins.yaml").write_text(done.stdout)
+    plain = promise.machine.helm("template", "rel", chart)
+    pinned = promise.machine.helm("template", "rel", chart, "-f", chart.parent / "pins.yaml")
+    found = strip.strip_and_compare(plain, pinned, promise.content.digest)
+    assert not found.problems, "\n".join(found.problems)
+    loaded: dict[str, Any] = yaml.safe_load(done.stdout)
+    return loaded
+
+
+def pod(*images: str) -> str:
+    """A Pod that runs these images."""
+    containers = "".join(f"  - {{name: c{i}, image: '{image}'}}\n" for i, image in enumerate(images))
+    return f"apiVersion: v1\nkind: Pod\nmetadata: {{name: pod}}\nspec:\n  containers:\n{containers}"
+
+
+def test_an_image_that_another_branch_of_the_template_has(promise: Promise, tmp_path: Path) -> None:
+    """The template has the image's own words, and runs what a value says."""
+    text = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: pod}
+spec:
+  containers:
+  - name: web
+    {{- if .Values.old }}
+    image: example.com/team/web:1
+    {{- else }}
+    image: {{ .Values.image }}
+    {{- end }}
+"""
+    files = {"templates/pod.yaml": text, "values.yaml": "old: false\nimage: example.com/team/web:1\n"}
+    chart = written(tmp_path / "chart", files)
+    refused = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "values")
+    assert (refused.status, refused.stdout) == (3, "")
+    assert "--values-only" in refused.stderr
+    digest = promise.content.digest(("example.com", "team/web", "1"))
+    assert values_file(promise, chart, "--values-only") == {"image": f"example.com/team/web:1@{digest}"}
+
+
+def test_what_no_value_reaches_is_refused_still(promise: Promise, tmp_path: Path) -> None:
+    files = {
+        "templates/pod.yaml": pod("example.com/team/web:1", "{{ .Values.image }}"),
+        "values.yaml": "image: example.com/b:2\n",
+    }
+    done = promise.pin(
+        "plan", "rel", written(tmp_path / "chart", files), "--no-cluster", "-o", "values", "--values-only"
+    )
+    assert (done.status, done.stdout) == (3, "")
+    assert "example.com/team/web:1: the template writes it" in done.stderr
+    assert "example.com/b:2: " not in done.stderr
+
+
+def test_nothing_else_changes_for_a_value_that_does_more(promise: Promise, tmp_path: Path) -> None:
+    text = pod("{{ .Values.image.repository }}:{{ .Values.image.tag }}").replace(
+        "{name: pod}", "{name: pod, labels: {v: '{{ .Values.image.tag }}'}}"
+    )
+    files = {"templates/pod.yaml": text, "values.yaml": "image: {repository: example.com/b, tag: v1}\n"}
+    done = promise.pin(
+        "plan", "rel", written(tmp_path / "chart", files), "--no-cluster", "-o", "values", "--values-only"
+    )
+    assert (done.status, done.stdout) == (3, "")
+
+
+DIGEST_KEY = (
+    "{{ .registry }}/{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}"
+)
+
+
+def test_names_beside_a_digest(promise: Promise, tmp_path: Path) -> None:
+    text = pod(
+        "{{ with .Values.image }}" + DIGEST_KEY + "{{ end }}",
+        "{{ with .Values.side.image }}" + DIGEST_KEY + "{{ end }}",
+    )
+    values = """\
+image: {registry: example.com, repository: team/web, tag: "1.10", digest: ""}
+side: {image: {registry: quay.io, repository: team/side, tag: "", digest: "", pullPolicy: Always}}
+"""
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": text, "values.yaml": values})
+    bare = values_file(promise, chart)
+    assert {*bare["image"]} == {*bare["side"]["image"]} == {"digest"}
+    named = values_file(promise, chart, "--names")
+    assert named["image"] == {"registry": "example.com", "repository": "team/web", "tag": "1.10", **bare["image"]}
+    side = {"registry": "quay.io", "repository": "team/side", "tag": "2.4.1", **bare["side"]["image"]}
+    assert named["side"]["image"] == side
+
+
+def test_names_beside_a_tag(promise: Promise, tmp_path: Path) -> None:
+    text = pod("{{ .Values.image.repository }}:{{ .Values.image.tag }}", "{{ .Values.whole }}")
+    values = "image: {repository: example.com/team/web, tag: 1.5}\nwhole: example.com/team/all:2\n"
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": text, "values.yaml": values})
+    named = values_file(promise, chart, "--names")
+    digest = promise.content.digest(("example.com", "team/web", "1.5"))
+    assert named["image"] == {"repository": "example.com/team/web", "tag": f"1.5@{digest}"}
+    assert {*named} == {"image", "whole"}
+
+
+def test_a_tag_that_changes_more_is_not_made_up(promise: Promise, tmp_path: Path) -> None:
+    text = pod("{{ with .Values.image }}" + DIGEST_KEY + "{{ end }}")
+    text = text.replace("{name: pod}", "{name: pod, labels: {tagged: 'is-{{ .Values.image.tag }}'}}")
+    values = "image: {registry: example.com, repository: team/web, tag: '', digest: ''}\n"
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": text, "values.yaml": values})
+    assert "tag" not in values_file(promise, chart, "--names")["image"]

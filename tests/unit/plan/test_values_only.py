@@ -1,0 +1,87 @@
+"""The search for values after the search: what it tries, and what it takes. Nothing is rendered: comparisons are made up here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from helmpin.chart.setargs import Setting, key
+from helmpin.plan.candidates import ValueIndex
+from helmpin.plan.search import Attempt, Facts
+from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.values_only import MOST_TRIALS, ValuesSearch
+from helmpin.render.diff import Comparison, Difference
+from helmpin.render.output import ImageUse
+from tests.support.renders import digest
+
+A, B = map(digest, "ab")
+
+
+def use(image: str, nth: int = 0) -> ImageUse:
+    return ImageUse(image, "app/templates/pod.yaml", 0, 0, "Pod", "x", ("spec", "containers", nth, "image"), f"c{nth}")
+
+
+WEB, DB = use("t/web:1"), use("t/db:2", 1)
+RIGHT = Comparison({}, frozenset(), (), [])
+WRONG = RIGHT._replace(collateral=[Difference(("a", 0, 0, ("metadata", "name")), "x", "y")])
+
+
+def search(values: Mapping[str, Any], *by_template: ImageUse, settings: tuple[Setting, ...] = ()) -> ValuesSearch:
+    """After a search that left these uses to the template, and set these values."""
+    facts = [Facts(use=u, origin=u, digest=A, is_literal=True, in_template=True) for u in (WEB, DB)]
+    result = Attempt(settings, frozenset(u.key for u in by_template), {}, {}, {})
+    return ValuesSearch(result, facts, ValueIndex(values), lambda _: TemplateScan([""]))
+
+
+def shown(attempt: Attempt | None) -> dict[str, str]:
+    assert attempt is not None
+    return {key(setting.path): setting.value for setting in attempt.settings}
+
+
+VALUES = {"web": {"repository": "t/web", "tag": "1"}, "db": {"image": "t/db:2"}}
+
+
+def test_what_is_right_is_taken_and_the_next_image_tried_beside_it() -> None:
+    found = search(VALUES, WEB, DB)
+    first = found.next()
+    assert shown(first) == {"web.tag": f"1@{A}"} and first is not None
+    assert first.by_template == {DB.key}
+    found.learn(first, RIGHT)
+    second = found.next()
+    assert shown(second) == {"web.tag": f"1@{A}", "db.image": f"t/db:2@{A}"} and second is not None
+    found.learn(second, RIGHT)
+    assert found.result is second and found.result.by_template == frozenset()
+    assert found.next() is None
+
+
+def test_what_changes_more_or_does_not_render_is_not_taken() -> None:
+    for answer in (WRONG, RIGHT._replace(failing=frozenset([WEB.key])), "helm template failed"):
+        found = search({"web": {"repository": "t/web", "tag": "1", "digest": ""}}, WEB)
+        before, tried = found.result, []
+        while attempt := found.next():
+            tried.append(shown(attempt))
+            found.learn(attempt, answer)
+        assert found.result is before
+        assert len(tried) == len({tuple(sorted(each.items())) for each in tried}) > 1
+
+
+def test_only_what_the_template_pins_is_tried() -> None:
+    found = search(VALUES, DB, settings=(Setting(("web", "tag"), f"1@{A}"),))
+    assert shown(found.next()) == {"web.tag": f"1@{A}", "db.image": f"t/db:2@{A}"}
+    assert search(VALUES).next() is None
+
+
+def test_no_value_gets_two_texts() -> None:
+    found = search(VALUES, DB, settings=(Setting(("db", "image"), f"t/db:2@{B}"),))
+    while attempt := found.next():
+        assert shown(attempt)["db.image"] == f"t/db:2@{B}"
+        found.learn(attempt, WRONG)
+
+
+def test_it_ends() -> None:
+    found = search({f"k{i}": "t/web:1" for i in range(100)}, WEB)
+    tried = 0
+    while attempt := found.next():
+        tried += 1
+        found.learn(attempt, WRONG)
+    assert tried == MOST_TRIALS
