@@ -214,6 +214,8 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
     flag = next((name for name in ("--reset-values", "--reuse-values", REUSE) if is_on(task.all_flags, name)), "")
     if previous is None or previous.installs_anew or flag == "--reset-values" or (given and not flag):
         return _Reuse(flag), False
+    if previous.bad_record:
+        raise previous.bad_record
     implied = not flag
     if flag != "--reuse-values" and not config_without_digests(previous):
         return _Reuse("--reset-values"), False  # nothing but our own digests, which are resolved again

@@ -12,9 +12,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm, Running
-from helmpin.release.record import ANNOTATION, DigestSet, Undo, parse
+from helmpin.release.record import ANNOTATION, DigestSet, Undo
+from helmpin.release.revision import Stored
 
 _ASKED = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
@@ -45,7 +46,9 @@ class Previous(NamedTuple):
     """Of the latest revision."""
     config: Mapping[str, Any]
     undo: tuple[Undo, ...]
-    """The entries for helm-pin's digests that are in `config`."""
+    """The digests of helm-pin that are in `config`."""
+    bad_record: VerificationFailed | None = None
+    """Why it cannot be known which these are: no obstacle where no values are reused."""
 
     @property
     def installs_anew(self) -> bool:
@@ -83,10 +86,16 @@ class PreviousReading:
             revision, _, record, config = json.loads(self._start(deployed).output())
         values = _decoded(config) or {}
         text = _decoded(record)
-        where = f"release {self._release}, revision {revision}"
-        records = [parse(text, where)] if text else self._earlier_records(revision) if _holds_digest(values) else []
+        bad_record, records = None, []
+        try:
+            if text:
+                records = [_record(Stored(self._release, revision, status, text, "", ""))]
+            elif _holds_digest(values):
+                records = self._earlier_records(revision)
+        except VerificationFailed as error:
+            bad_record = error
         undo = {entry.path: entry for record in records for entry in record.undo if is_there(entry, record, values)}
-        return Previous(last, revision, status, values, tuple(undo.values()))
+        return Previous(last, revision, status, values, tuple(undo.values()), bad_record)
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
@@ -97,11 +106,25 @@ class PreviousReading:
         from helmpin.release import storage
 
         stored = [r.stored for r in storage.revisions(self._helm, self._release, MOST).found]
-        return [
-            parse(one.record_text, f"release {self._release}, revision {one.revision}")
-            for one in sorted(stored, key=lambda one: one.revision)
-            if one.record_text and one.revision < revision
-        ]
+        earlier = sorted(
+            (one for one in stored if one.record_text and one.revision < revision), key=lambda s: s.revision
+        )
+        return [_record(one) for one in earlier]
+
+
+def _record(stored: Stored) -> DigestSet:
+    """Raises VerificationFailed, which says how to deploy all the same."""
+    try:
+        record = stored.record()
+    except VerificationFailed as error:
+        raise VerificationFailed(
+            f"{error.what}; nothing was deployed",
+            where=error.where,
+            why=f"{error.why}\nso the digests in the values that would be reused cannot be taken out",
+            todo="give all values (-f, --set), or --reset-values: then no values are reused, and a new record is written",
+        ) from None
+    assert record is not None
+    return record
 
 
 def _decoded(value: Any) -> Any:

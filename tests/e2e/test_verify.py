@@ -324,7 +324,7 @@ def test_a_record_sends_nobody_to_another_host(web: Web) -> None:
 
 
 @whichever_helm
-def test_a_record_of_a_newer_version(web: Web) -> None:
+def test_a_record_of_a_newer_version(web: Web, tmp_path: Path) -> None:
     def age(release: dict[str, Any]) -> None:
         annotations = release["chart"]["metadata"]["annotations"]
         annotations["helm-pin/digests"] = '{"version": 2, "tool": "helm-pin 9.0.0"}'
@@ -339,6 +339,23 @@ def test_a_record_of_a_newer_version(web: Web) -> None:
     assert "drift" not in audited.stdout
     refused = web.machine.pin("rollback", "web", "1", "--verify")
     assert (refused.status, "--allow-unverified" in refused.stderr) == (4, True)
+    assert web.machine.pin("upgrade", "web", tmp_path / "web", "--reset-values").status == 0
+
+
+@whichever_helm
+@pytest.mark.parametrize("text", ["{", '{"version": 2, "tool": "helm-pin 9.0.0"}'])
+def test_what_works_where_the_record_is_bad(web: Web, tmp_path: Path, text: str) -> None:
+    """Where values are reused it is needed, and the message says what works."""
+    web.machine.pin("upgrade", "web", tmp_path / "web", "--set", "note=x")
+    tamper(web.machine, 2, lambda stored: stored["chart"]["metadata"]["annotations"].update({"helm-pin/digests": text}))
+    refused = web.machine.pin("upgrade", "web", tmp_path / "web")
+    assert refused.status == 4, refused.stderr
+    assert "the digest record is not valid; nothing was deployed" in refused.stderr
+    assert "give all values (-f, --set), or --reset-values" in refused.stderr
+    succeeded(web.machine.pin("upgrade", "web", tmp_path / "web", "--set", "note=y"))
+    tamper(web.machine, 3, lambda stored: stored["chart"]["metadata"]["annotations"].update({"helm-pin/digests": text}))
+    succeeded(web.machine.pin("upgrade", "web", tmp_path / "web", "--reset-values"))
+    assert web.verify()[1]["record"] == "ok"
 
 
 def test_a_record_that_is_bad_or_not_there(web: Web) -> None:
