@@ -9,7 +9,6 @@ from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import Refused
-from helmpin.plan import kustomize
 from helmpin.plan.deploy import summary
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
@@ -59,6 +58,8 @@ def _print_for_others(plan: Plan, request: Request) -> None:
         for line in image_lines(plan):
             print(line)
     elif form == "kustomize":
+        from helmpin.plan import kustomize
+
         entries, refused = kustomize.entries(plan.images, plan.rendered.plain.documents)
         _check_complete(refused, plan, "a kustomization", partial=partial)
         print(output.as_yaml({"images": [entry.as_data() for entry in entries]}))

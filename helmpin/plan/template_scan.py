@@ -11,6 +11,7 @@ from helmpin.chart.setargs import Path
 
 DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
+_ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
 
 
@@ -96,8 +97,9 @@ class TemplateScan:
 
     def stands_alone(self, chain: Path) -> bool:
         """Whether a line reads this value with no colon after it, as it would a whole reference."""
-        read = re.compile(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}\b[^}}]*\}}\}}(?!:)")
-        return any(read.search(self._lines.all[i].text) for i in self._lines.having.get(chain, ()))
+        read = f".Values.{'.'.join(map(str, chain))}"
+        texts = (self._lines.all[i].text for i in self._lines.having.get(chain, ()))
+        return any(_ENDS_ALONE.match(after) for text in texts for after in text.split(read)[1:])
 
     def forms(self, key: str, digest: str) -> list[str]:
         """The forms of the digest for `key`, most likely first: bare hex if the templates print `sha256:` before it, else whole."""
@@ -113,7 +115,9 @@ def _chains(text: str) -> Iterator[tuple[str, ...]]:
 
 def is_written(image: str, template: str) -> bool:
     """Whether an `image:` line of the template holds this image literally, so that no value can change it."""
-    return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
+    return image in template and bool(
+        re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template)
+    )
 
 
 def last_key(path: Path) -> str:

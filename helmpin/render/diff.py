@@ -156,6 +156,10 @@ def _text_differences(a: Document, b: Document, changed: list[Difference]) -> It
         befores[after].update((before, after))
         for match in _PINNED.finditer(after):
             befores[match[0]].update((match[0], match[1]))
+    if len(befores) == 1 and all(
+        b.text.replace(after, _written(c.before)) == a.text for after in befores for c in changed
+    ):
+        return  # the usual case, which needs no expression compiled
     known = re.compile("|".join(re.escape(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
     for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
         if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
