@@ -3,7 +3,7 @@
 The grammar and the normalisation are those of the distribution project (github.com/distribution/reference: reference.go,
 regexp.go, normalize.go), which docker, containerd and the kubelet use: no registry means docker.io, and docker.io without a
 namespace means `library/`. Where go-containerregistry's `name` package differs, this grammar wins;
-tests/unit/test_reference.py lists the differences.
+tests/integration/test_reference_oracle.py lists the differences.
 """
 
 from __future__ import annotations
