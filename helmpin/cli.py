@@ -449,6 +449,10 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     command = COMMANDS[name]
     ours = own_flags(command)
     flags = {**{k: v for which in command.helm for k, v in helm.flags(which).items()}, **ours}
+    for word in argv:
+        given_name = word.partition("=")[0]
+        if given_name.startswith("--") and len(given_name) > 2 and given_name not in flags:
+            flags |= helm.hidden_flag(command.helm, given_name)
     positionals, given = split(argv, flags)
     least, most = command.arguments
     if len(positionals) < least or (most >= 0 and len(positionals) > most):

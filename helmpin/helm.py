@@ -166,6 +166,19 @@ class Helm:
         """Every flag that `helm COMMAND` takes, by each of its spellings (`-f` and `--values`)."""
         return parse_flags(self._cached_help(command))
 
+    def hidden_flag(self, commands: Sequence[str], name: str) -> dict[str, Flag]:
+        """A flag that one of these commands takes without telling so in its help, as helm does with deprecated ones; empty if none
+        takes it."""
+        for command in commands:
+            try:
+                self.run([command, name, "--help"])  # a switch: helm prints its help
+            except HelmFailed as error:
+                if "unknown flag" not in error.why:  # it took --help for its value
+                    return {name: Flag(name, True)}
+            else:
+                return {name: Flag(name, False)}
+        return {}
+
     def _cached_help(self, command: str) -> str:
         """The help of a helm command (or the short version), cached on disk for as long as the binary is the same."""
         cache = self._cache_file()

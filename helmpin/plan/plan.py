@@ -40,6 +40,9 @@ from helmpin.render.diff import Comparison, Follower, Key, Leaf, compare, is_pin
 from helmpin.render.output import Render
 from helmpin.render.renderer import Renderer
 
+MOST_NOISE_RENDERS = 3
+"""Plain renders at most that show what a chart makes at random."""
+
 
 class Rendered(NamedTuple):
     """The chart as plain helm would deploy it."""
@@ -225,8 +228,9 @@ def make_plan(
                 continue
             search.learn(attempt, error.why)
             continue
+        _refuse_exposed_record(rendered, render)
         found = compare(rendered.plain, render, left, composer.noise)
-        if found.collateral and composer.may_be_noise(found):
+        while found.collateral and composer.may_be_noise(found):
             renders += 1
             found = compare(rendered.plain, render, left, composer.learn_noise())
         search.learn(attempt, composer.explained(attempt, found))
@@ -262,13 +266,17 @@ def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:
     """Raise Refused where the templates print the record; how many renders it took to know."""
     if not may_expose_record(chart.template_files()):
         return 0
-    if ANNOTATION in rendered.renderer.render(chart).text:
+    _refuse_exposed_record(rendered, rendered.renderer.render(chart))
+    return 1
+
+
+def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
+    if ANNOTATION in render.text and ANNOTATION not in rendered.plain.text:
         raise Refused(
             "the chart prints helm-pin's record",
             why=f"its templates print all of .Chart, with the annotation {ANNOTATION}",
             todo="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
         )
-    return 1
 
 
 def _is_from(lock: Lock, image: ImagePlan) -> bool:
@@ -315,7 +323,9 @@ def _resolve(
 
 def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
     """The problem of an image that was not resolved, with a hint that fits its uses."""
-    hint = "\n".join(filter(None, (error.todo, number_hint(image) if error.kind == "not-found" else "")))
+    hint = "\n".join(
+        filter(None, (error.todo, number_hint(image) if error.kind == "not-found" and "@" not in image else ""))
+    )
     if all("test" in use.hook for use in uses):
         hint = f"only a test hook uses it; if you do not run that, let it through: --allow-unpinned {image}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):
@@ -363,7 +373,7 @@ class _Composer:
         self._values = rendered.origin.values or {}
         self._scans: dict[str, TemplateScan] = {}
         self.noise: Mapping[Leaf, Any] = {}
-        self._learned = False
+        self._noise_renders = 0
         self.explanations: dict[Key, str] = {
             key: "the post-renderer prints it, so no value and no template reaches it"
             for key in wanted
@@ -464,14 +474,17 @@ class _Composer:
         return failed
 
     def may_be_noise(self, found: Comparison) -> bool:
-        """Whether another plain render may explain a difference: none was made yet, and not every difference shows a digest."""
+        """Whether another plain render may explain a difference: not every one shows a digest, and either none was made yet, or the
+        templates make something random, of which two samples can be equal by chance."""
         digests = [digest.partition(":")[2][:12] for digest in self._wanted.values()]
-        return not self._learned and not all(any(d in str(each.after) for d in digests) for each in found.collateral)
+        most = MOST_NOISE_RENDERS if self._second_pass else 1
+        enough = self._noise_renders >= most
+        return not enough and not all(any(d in str(each.after) for d in digests) for each in found.collateral)
 
     def learn_noise(self) -> Mapping[Leaf, Any]:
         """The leaves that differ in another plain render."""
-        self._learned = True
-        self.noise = noise(self._rendered.plain, self._rendered.renderer.render(self._rendered.chart))
+        self._noise_renders += 1
+        self.noise = {**self.noise, **noise(self._rendered.plain, self._rendered.renderer.render(self._rendered.chart))}
         return self.noise
 
     # -- post-renderers ----------------------------------------------------------------------------------------------
@@ -551,7 +564,7 @@ def _likeness(use: ImageUse, printed: ImageUse, is_taken: bool) -> tuple[bool, .
     same_place = (use.kind, use.path) == (printed.kind, printed.path)
     named = bool(use.name) and (printed.name in use.name or use.name in printed.name)
     return (
-        use.kind == printed.kind and (same_name or (same_place and named)),
+        use.kind == printed.kind and same_name,
         use.image == printed.image,
         not is_taken,
         parts[0][-1] == parts[1][-1],

@@ -163,7 +163,7 @@ class Search:
             return
         before = self._state()
         blamed = self._blame_collateral(result)
-        self._blame_failing(attempt, result, blamed)
+        self._blame_failing(attempt, result, blamed, changed=self._state() != before)
         if self._state() == before:  # no group in particular: those that are not proven change
             why = "\n".join(map(str, result.collateral[:3]))
             for group in [g for g in self._active() if not g.proven] or self._active():
@@ -281,7 +281,9 @@ class Search:
                 group.leave_paths()
         return [group for group, _ in blamed.values()]
 
-    def _blame_failing(self, attempt: Attempt, result: Comparison, blamed: list[_Group]) -> None:
+    def _blame_failing(self, attempt: Attempt, result: Comparison, blamed: list[_Group], *, changed: bool) -> None:
+        """changed: whether values that this attempt set are given up already: they may be what a template's place suffered from."""
+        before = self._state()
         for group in self._active():
             if group in blamed:
                 continue
@@ -299,10 +301,12 @@ class Search:
             if use.key in result.failing and use.key in attempt.by_template:
                 gives = result.images.get(use.key, "")
                 others = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
+                if not others and gives != use.image and not (changed or self._state() != before):
+                    others = self._suspects(scope_of(use.source))  # values changed what the template writes
                 for group in others:  # values that pin it as well, with another result
                     self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
                     group.leave_paths()
-                if not others:
+                if not others and not (changed or self._state() != before):
                     self._fail(use, f"its template gives {gives!r}")
 
     def _blame_failure(self, why: str) -> None:

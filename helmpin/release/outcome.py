@@ -138,6 +138,8 @@ def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Ro
         return f"helm ended before it had finished; {back}"
     if before.status.startswith("pending-"):
         return f"revision {before.revision} is {before.status}: if no other helm is at work on it, {back}"
+    if not rows and not before.revision:
+        return _too_long(helm, arguments) or "correct what helm reports above, and run it again"
     return ("" if rows else _too_long(helm, arguments)) or f"see its revisions with helm history {release}"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from types import MappingProxyType
@@ -44,7 +44,7 @@ NAMING = frozenset(
     }
 )
 """Keys whose values name or select things. Nothing may follow an image there."""
-_PINNED = re.compile(r"([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w@])", re.ASCII)
+_PINNED = re.compile(r"(?<![\w./:@-])([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w./:@-])", re.ASCII)
 _ALIAS = r"\*[^\s,\]}]+"
 _ABSENT = object()
 DAY = 86400
@@ -149,6 +149,14 @@ def compare(
 
 def _text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
     """The lines of two documents that differ in more than the given changed leaves: in comments, style or order."""
+    shown = Counter(match[0] for c in changed for match in _PINNED.finditer(_written(c.after)))
+    there = Counter(match[0] for match in _PINNED.finditer(b.text)) if shown else Counter()
+    there.subtract(match[0] for match in _PINNED.finditer(a.text))
+    for token, leaves in shown.items():
+        if there[token] > leaves:
+            line = next(i for i, line in enumerate(b.text.splitlines()) if token in line)
+            yield Difference((a.source, a.order, -1, (f"line {line + 1}",)), "", f"{token}, where no leaf stands")
+            return
     befores: dict[str, set[str]] = defaultdict(set)
     for before, after in ((_written(c.before), _written(c.after)) for c in changed):
         if not before or not after or after not in b.text:
@@ -277,7 +285,7 @@ class _Randomness:
         if not all(isinstance(value, str) for value in (*samples, other)):
             return True
         start, end = _fixed_parts(samples)
-        marks = [re.sub(r"[A-Za-z0-9+/=]", "", text) for text in (*samples, other)]
+        marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (*samples, other)]
         return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
@@ -288,7 +296,7 @@ class _Randomness:
 def _fixed_parts(texts: list[str]) -> tuple[str, str]:
     """The common start and end of all texts, cut at the end of a word: random characters can be equal by chance."""
     start, end = _common_start(texts), _common_start([text[::-1] for text in texts])[::-1]
-    return re.sub(r"[A-Za-z0-9+/=]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=]*", "", end)
+    return re.sub(r"[A-Za-z0-9+/=.]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=.]*", "", end)
 
 
 def _common_start(texts: list[str]) -> str:
@@ -300,14 +308,16 @@ def _common_start(texts: list[str]) -> str:
 
 
 def _shape(text: Any) -> str:
-    return re.sub(r"\d", "0", str(text))
+    return re.sub(r"\d+(\.\d+)?", "0", str(text))  # a fraction has as many digits as it needs
 
 
 def _is_time(value: Any) -> bool:
-    """Whether a value may be the current time: seconds (or smaller units) since 1970, or a text with the year."""
+    """Whether a value may be the current time: seconds (or smaller units) since 1970, a text with the year, or a time of day."""
     text, now = str(value), time.time()
     epoch = re.fullmatch(r"(\d{10})(\d{3}){0,3}", text)
-    return (epoch is not None and abs(int(epoch[1]) - now) < DAY) or str(time.gmtime(now).tm_year) in text
+    if epoch is not None and abs(int(epoch[1]) - now) < DAY:
+        return True
+    return str(time.gmtime(now).tm_year) in text or re.search(r"(?<!\d)[0-2]\d:[0-5]\d:[0-5]\d", text) is not None
 
 
 def _second_pass(render: Render) -> dict[Leaf, Any]:
