@@ -79,6 +79,12 @@ class ValueIndex:
                 return True
         return False
 
+    def can_set(self, setting: Setting) -> bool:
+        """Whether --set can write a setting, whether it may, and whether that changes anything."""
+        held = lookup(self.tree, setting.path)
+        changes = isinstance(held, (dict, list)) or text_of(held) != setting.value
+        return reaches(setting.path) and not self.is_blocked(setting.path) and changes
+
     def at(self, text: str) -> list[Path]:
         """The paths of the leaves whose value prints as `text`."""
         return self._by_text.get(text, [])
@@ -111,7 +117,7 @@ def candidates(
     ranked = _all_candidates(image, digest, scope, values, scan)
     of_components = list(_of_components(image, digest, scope, values, scan, names))
     ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
-    allowed = [[c for c in options if not any(values.is_blocked(s.path) for s in c.settings)] for options in ranked]
+    allowed = [[c for c in options if all(map(values.can_set, c.settings))] for options in ranked]
     return [options for options in allowed if options]
 
 
@@ -296,7 +302,8 @@ def _unnamed(
     for path, beside in values.unnamed:
         if path[: len(scope)] != scope:
             continue
-        keys = [k for k in dict.fromkeys([*beside, *scan.after(path)]) if not beside.get(k)]
+        empty = [k for k in dict.fromkeys([*beside, *scan.after(path)]) if not beside.get(k)]
+        keys = [k for k in empty if not isinstance(beside.get(k), (dict, list))]
         for k in filter(DIGEST_KEY.fullmatch, keys):
             yield from (Candidate("digest key", (Setting((*path, k), form),)) for form in scan.forms(k, digest))
         for k in filter(_TAG_KEY.fullmatch, keys):

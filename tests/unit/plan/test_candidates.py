@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, lookup, reaches
@@ -274,6 +274,9 @@ TEMPLATES = st.sampled_from(
     st.sampled_from([(), ("web",)]),
     VALUES,
 )
+@example("t/web:1", {"image": {"sha": {}}}, "", (), {})
+@example("t/web:1", {"image": "t/web", "": {"image": {}}}, "{{ .Values.image.tag }}", (), {})
+@example("t/web:1", {"image": {"digest": "t/web", "tag": None, "image": "t/web"}}, "", (), {})
 def test_whatever_the_values_are(
     image: str, values: dict[str, Any], template: str, scope: tuple[str, ...], kept: dict[str, Any]
 ) -> None:
