@@ -54,7 +54,7 @@ class Rendered(NamedTuple):
     origin: Render
     """As the templates print it, before a post-renderer; with helm's computed values."""
     renderer: Renderer
-    """Made `plain`."""
+    """The renderer that made `plain`."""
     pinning: Callable[[Sequence[Setting]], Renderer]
     """The renderer to use if these values are set."""
     given: Mapping[str, Any]

@@ -184,8 +184,8 @@ class TestHelmFails:
         (one.chart / "noise").write_bytes(random.Random(0).randbytes(900_000))
         done = self.upgrade(one)
         assert "why   no revision was stored" in done.stderr
-        assert "a Secret takes 1048576" in done.stderr
-        assert "of them are helm-pin's record" in done.stderr
+        assert "a Secret can hold 1048576" in done.stderr
+        assert "of them helm-pin's record" in done.stderr
 
     @pytest.mark.parametrize("values", [[], ["--set=replicas=2"]], ids=["no values", "values"])
     def test_on_a_release_that_another_holds(self, one: App, values: list[str]) -> None:
