@@ -74,7 +74,7 @@ def _known(name: str, flags: Mapping[str, Flag]) -> Flag:
         raise UsageError(
             f"unknown flag: {name}",
             why="not a flag of this helm-pin command, nor of the helm command that it runs",
-            todo=f"did you mean {' or '.join(get_close_matches(name, close, 3, 0))}?" if close else "see --help",
+            hint=f"did you mean {' or '.join(get_close_matches(name, close, 3, 0))}?" if close else "see --help",
         )
     return flags[name]
 

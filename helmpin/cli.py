@@ -420,7 +420,7 @@ def run(argv: list[str]) -> int:
         return 0
     name = argv[0]
     if name not in COMMANDS:
-        raise UsageError(f"unknown command: {name}", todo=f"one of {', '.join(COMMANDS)}; see helm pin --help")
+        raise UsageError(f"unknown command: {name}", hint=f"one of {', '.join(COMMANDS)}; see helm pin --help")
     end = argv.index("--") if "--" in argv else len(argv)
     if any(word in ("-h", "--help") for word in argv[1:end]):
         print(command_help(name))
@@ -459,14 +459,14 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         raise UsageError(
             f"helm pin {name} takes {command.usage.replace('[flags]', '').strip() or 'no arguments'}",
             why=f"got: {' '.join(positionals)}" if positionals else "got no arguments",
-            todo=f"see helm pin {name} --help",
+            hint=f"see helm pin {name} --help",
         )
     own = {flag.name for flag in ours.values()}
     options = _options(command, [g for g in given if g.name in own])
     if options.get(config.LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
         raise UsageError(
             f"--{config.LOGIN_STDIN} and values from `-` cannot both read standard input",
-            todo=f"set the password in {config.PASSWORD}",
+            hint=f"set the password in {config.PASSWORD}",
         )
     settings = config.read(options)
     for note in settings.notes:
@@ -519,7 +519,7 @@ def refuse_registry_flags(request: Request, when: str) -> None:
         raise UsageError(
             f"{given[0]} has no effect {when}",
             why=f"helm pin {request.command} asks no registry then",
-            todo=f"leave out {', '.join(given)}",
+            hint=f"leave out {', '.join(given)}",
         )
 
 

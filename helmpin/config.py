@@ -126,7 +126,7 @@ def _settings_file(options: Mapping[str, Any], environ: Mapping[str, str], folde
     if not path.is_file():
         where = "--config" if options.get("config") else CONFIG
         raise UsageError(
-            f"no such settings file: {given}", where=where, todo=f"name a file, or `{NO_FILE}` to read none"
+            f"no such settings file: {given}", where=where, hint=f"name a file, or `{NO_FILE}` to read none"
         )
     return path, True
 
@@ -163,7 +163,7 @@ def _registry(sources: _Sources, stdin: BinaryIO | None) -> RegistrySettings:
         raise UsageError(
             f"a client {there} for registries requires its {missing}",
             where=alone.where,
-            todo="pass both --registry-client-cert and --registry-client-key; if one PEM file holds both, name it twice",
+            hint="pass both --registry-client-cert and --registry-client-key; if one PEM file holds both, name it twice",
         )
     timeout, where = sources("registry-timeout")
     return RegistrySettings(
@@ -182,8 +182,8 @@ def _mirrors(sources: _Sources) -> tuple[tuple[str, str], ...]:
     for item in sources.texts("registry-mirror"):
         host, equals, url = item.partition("=")
         if not (host and equals and url) or "/" in host:
-            todo = "for example docker.io=https://mirror.example, or docker.io=origin for the registry itself"
-            raise UsageError("a registry mirror must be HOST=URL", where=where, why=f"got {_shown(item)}", todo=todo)
+            hint = "for example docker.io=https://mirror.example, or docker.io=origin for the registry itself"
+            raise UsageError("a registry mirror must be HOST=URL", where=where, why=f"got {_shown(item)}", hint=hint)
         if url != ORIGIN:
             from helmpin.registry.endpoints import check_mirror
 
@@ -200,7 +200,7 @@ def _plain_http(sources: _Sources) -> frozenset[str]:
                 "a plain HTTP registry must be HOST or HOST:PORT",
                 where=sources("registry-plain-http").where,
                 why=f"got {_shown(host)}",
-                todo="for example registry.example:5000",
+                hint="for example registry.example:5000",
             )
     return frozenset(hosts)
 
@@ -226,7 +226,7 @@ def _login(sources: _Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Creden
             raise UsageError(
                 "a registry password requires its registry and user name",
                 where=f"--{LOGIN_STDIN}" if from_stdin else PASSWORD,
-                todo=f"add --{LOGIN} HOST=USER, or set {_variable(LOGIN)}",
+                hint=f"add --{LOGIN} HOST=USER, or set {_variable(LOGIN)}",
             )
         return ()
     host, equals, user = login.partition("=")
@@ -241,22 +241,22 @@ def _login(sources: _Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Creden
     if from_stdin:
         password = _password(stdin or getattr(sys.stdin, "buffer", None))
     elif not password:
-        todo = f"set {PASSWORD}, or pipe the password in with --{LOGIN_STDIN}"
-        raise UsageError("a registry login requires a password", where=where, todo=todo)
+        hint = f"set {PASSWORD}, or pipe the password in with --{LOGIN_STDIN}"
+        raise UsageError("a registry login requires a password", where=where, hint=hint)
     return ((host, Credential(user, password, source=where)),)
 
 
 def _no_login(where: str, why: str) -> UsageError:
-    todo = f"pass the password in {PASSWORD} or, with --{LOGIN_STDIN}, on standard input"
-    return UsageError("a registry login must be HOST=USER or HOST/PATH=USER", where=where, why=why, todo=todo)
+    hint = f"pass the password in {PASSWORD} or, with --{LOGIN_STDIN}, on standard input"
+    return UsageError("a registry login must be HOST=USER or HOST/PATH=USER", where=where, why=why, hint=hint)
 
 
 def _password(stdin: BinaryIO | None) -> str:
     """All of standard input without the last line break, as docker and helm read it. stdin: None if it is closed."""
     where = f"--{LOGIN_STDIN}"
     if stdin and stdin.isatty():
-        todo = f"pipe it in (`pass registry | helm pin …`), or set {PASSWORD}"
-        raise UsageError("a password typed here would be visible on the terminal", where=where, todo=todo)
+        hint = f"pipe it in (`pass registry | helm pin …`), or set {PASSWORD}"
+        raise UsageError("a password typed here would be visible on the terminal", where=where, hint=hint)
     content = stdin.read(MAX_PASSWORD + 1) if stdin else b""
     try:
         text = content.decode()
@@ -278,7 +278,7 @@ def seconds(text: str, where: str) -> float:
     elif re.fullmatch(r"\d+(\.\d+)?", text):
         duration = float(text)
     else:
-        raise UsageError(f"not a duration: {text!r}", where=where, todo="write it as 30s, 1m30s or 500ms")
+        raise UsageError(f"not a duration: {text!r}", where=where, hint="write it as 30s, 1m30s or 500ms")
     if not 0 < duration <= LONGEST:
         raise UsageError(f"a duration must be above 0s and at most {LONGEST / 3600:g}h, not {text[:50]}", where=where)
     return duration
@@ -306,21 +306,21 @@ def _file(path: Path, *, named: bool) -> Mapping[str, Any]:
             f"credentials are not allowed in {FILE}: {', '.join(login)}",
             where=str(path),
             why="whoever can change the file could have the password sent to a host of their own",
-            todo=f"use --{LOGIN} or {_variable(LOGIN)}, with {PASSWORD} or --{LOGIN_STDIN}",
+            hint=f"use --{LOGIN} or {_variable(LOGIN)}, with {PASSWORD} or --{LOGIN_STDIN}",
         )
     if not named and (trust := sorted(NAMED_ONLY & loaded.keys())):
         raise UsageError(
             f"{', '.join(trust)} is not allowed in a {FILE} that was merely found",
             where=str(path),
             why="it decides who is asked for digests, and the file may have come with somebody else's charts",
-            todo=f"if you trust the file, name it with --config {FILE} or {CONFIG}; or set "
+            hint=f"if you trust the file, name it with --config {FILE} or {CONFIG}; or set "
             + ", ".join(f"--{name} or {_variable(name)}" for name in trust),
         )
     if unknown:
         raise UsageError(
             f"unknown key in {FILE}: {', '.join(unknown)}",
             where=str(path),
-            todo=f"valid keys: {', '.join(sorted(NAMES))}",
+            hint=f"valid keys: {', '.join(sorted(NAMES))}",
         )
     return loaded
 

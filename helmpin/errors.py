@@ -7,17 +7,17 @@ class HelmPinError(Exception):
     """Something that stops the command: what happened, where, why, and what to do next.
 
     what: one line, no full stop. where: zero or more places (object and file, path in a file, flag).
-    why: the reason, possibly several lines. todo: what the user can do now.
+    why: the reason, possibly several lines. hint: what the user can do now.
     """
 
     exit_status = 1
 
-    def __init__(self, what: str, *, where: str | list[str] = (), why: str = "", todo: str = "") -> None:  # type: ignore[assignment]
+    def __init__(self, what: str, *, where: str | list[str] = (), why: str = "", hint: str = "") -> None:  # type: ignore[assignment]
         super().__init__(what)
         self.what = what
         self.where = [where] if isinstance(where, str) else list(where)
         self.why = why
-        self.todo = todo
+        self.hint = hint
 
     def message(self) -> str:
         """The message as printed after `Error: `; continuation lines are indented, and control characters escaped."""
@@ -27,8 +27,8 @@ class HelmPinError(Exception):
         lines += [f"  at    {one_line(place)}" for place in self.where]
         if self.why:
             lines += ["  why   " + self.why.rstrip().replace("\n", "\n        ")]
-        if self.todo:
-            lines += ["  next  " + self.todo.rstrip().replace("\n", "\n        ")]
+        if self.hint:
+            lines += ["  next  " + self.hint.rstrip().replace("\n", "\n        ")]
         return printable("\n".join(lines))
 
 
@@ -37,7 +37,8 @@ class HelmFailed(HelmPinError):
 
 
 class OperationFailed(HelmPinError):
-    """This machine failed: a full disk, a closed stream, a program that does not start. Trying in another way is of no use."""
+    """Something other than Helm and the cluster failed: a full disk, a closed stream, a report that cannot be sent. Trying another
+    way is of no use. Exit status 1."""
 
 
 class UsageError(HelmPinError):

@@ -95,7 +95,7 @@ class Helm:
                 why="HELM_BIN is not an executable"
                 if environ.get("HELM_BIN")
                 else "HELM_BIN is not set, and there is no helm on PATH",
-                todo="run it as `helm pin …`, or set HELM_BIN to the helm to use",
+                hint="run it as `helm pin …`, or set HELM_BIN to the helm to use",
             )
         return cls(found, debug=debugging(environ))
 
@@ -238,7 +238,7 @@ def _started(args: Sequence[str]) -> Iterator[None]:
         raise HelmFailed(
             f"helm {args[0]} could not be started",
             why=f"its arguments have {sum(map(len, args))} characters" if too_long else str(error),
-            todo="put what `helm pin plan -o values` prints into a values file" if too_long else "",
+            hint="put what `helm pin plan -o values` prints into a values file" if too_long else "",
         ) from None
 
 
@@ -302,7 +302,7 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     ]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
     why = why or f"helm exited with status {status} and printed nothing"
-    todo = ""
+    hint = ""
     if IN_PROGRESS in why:
-        todo = f"if no other helm is at work on it, helm rollback {args[1]} goes back to the last revision that was deployed"
-    return HelmFailed(f"helm {args[0]} failed", why=why, todo=todo)
+        hint = f"if no other helm is at work on it, helm rollback {args[1]} goes back to the last revision that was deployed"
+    return HelmFailed(f"helm {args[0]} failed", why=why, hint=hint)

@@ -89,7 +89,7 @@ class Kubectl:
         found = self.get(args[1:])
         if found.errors:
             why = "\n".join(found.errors)
-            raise HelmFailed("kubectl get failed", why=why, todo=advice(why, self.namespace))
+            raise HelmFailed("kubectl get failed", why=why, hint=advice(why, self.namespace))
         return found.items
 
     def lists(self, resources: Iterable[str], namespace: str | None = None) -> dict[str, Objects]:
@@ -139,7 +139,7 @@ class Kubectl:
             status, out, errors = run.ended()
         if status:
             why = "\n".join(errors)
-            raise HelmFailed("the context cannot be used", why=why, todo=advice(why, None))
+            raise HelmFailed("the context cannot be used", why=why, hint=advice(why, None))
         return out.decode().strip() or "default"
 
     @contextmanager
@@ -150,7 +150,7 @@ class Kubectl:
             raise HelmFailed(
                 "kubectl not found",
                 why="the live cluster is read with kubectl, and there is none on PATH",
-                todo="install kubectl (https://kubernetes.io/docs/tasks/tools/)",
+                hint="install kubectl (https://kubernetes.io/docs/tasks/tools/)",
             )
         command = [program, *self._flags, *(["--user=helm-pin"] if self._environ.get("HELM_KUBETOKEN") else [])]
         runs: list[_Run] = []

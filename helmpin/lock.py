@@ -118,7 +118,7 @@ def parse(text: str, name: str) -> Lock:
     raise UsageError(
         f"{name} is not a valid lock file",
         why=why,
-        todo="correct it, or delete it and write it anew with helm pin lock",
+        hint="correct it, or delete it and write it anew with helm pin lock",
     )
 
 
@@ -173,7 +173,7 @@ def release_name(text: str) -> tuple[str, str, str, int | None]:
         raise UsageError(
             "a lock from a release is release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
             where=f"--lock {text}",
-            todo="for example release:staging/web, or release:staging-cluster/web/web@12",
+            hint="for example release:staging/web, or release:staging-cluster/web/web@12",
         )
     return (context[0] if context else ""), namespace, name, int(revision) if at else None
 
@@ -324,7 +324,7 @@ def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], li
         raise UsageError(
             f"{name} cannot be edited without losing something",
             why="its images are not each on a line of their own, below `images:` as its last key",
-            todo="write each image as `- image: name:tag@sha256:…` on a line of its own",
+            hint="write each image as `- image: name:tag@sha256:…` on a line of its own",
         )
     return head, entries, above
 

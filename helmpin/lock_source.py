@@ -50,7 +50,7 @@ def read_file(name: str) -> Lock:
         raise UsageError(
             f"there is no lock file {name}" if missing else f"cannot read the lock file {name}",
             why="" if missing else str(error),
-            todo=f"helm pin lock RELEASE CHART --file {name} writes it" if missing else "",
+            hint=f"helm pin lock RELEASE CHART --file {name} writes it" if missing else "",
         ) from None
     return locks.parse(text, name)
 
@@ -67,7 +67,7 @@ class _ReleaseLock:
                 f"the lock's context {self._context} would not be used",
                 where=f"--lock {text}",
                 why=f"{', '.join(over)} (helm's --kube-… flags) hold for every context",
-                todo="name the cluster that is deployed to by a context as well: --kube-context",
+                hint="name the cluster that is deployed to by a context as well: --kube-context",
             )
         self._reading = self._read(self._revision)
 
@@ -99,7 +99,7 @@ class _ReleaseLock:
         if not deployed:
             raise Refused(
                 f"release {self._name} in namespace {self._namespace} has no deployed revision to take digests from",
-                todo=f"name the revision: --lock {RELEASE}…/{self._name}@REVISION",
+                hint=f"name the revision: --lock {RELEASE}…/{self._name}@REVISION",
             )
         return max(deployed)
 

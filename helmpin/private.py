@@ -65,7 +65,7 @@ def explained(folder: Path) -> Iterator[None]:
             "cannot write temporary files",
             where=str(folder),
             why=error.strerror or str(error),
-            todo="free some space there, or set TMPDIR to another folder",
+            hint="free some space there, or set TMPDIR to another folder",
         ) from None
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from helmpin.errors import HelmFailed
+from helmpin.errors import OperationFailed
 
 SECONDS = 30
 """How long a server may take to answer."""
@@ -16,7 +16,7 @@ INSTEAD = "give --to a place that accepts it, or leave it out: then the report i
 
 def deliver(text: str, to: str) -> None:
     """Write a report to a file, which is replaced at once, or PUT it to an http(s) URL, as a Pushgateway takes it
-    (github.com/prometheus/pushgateway, README, API). Raises HelmFailed when that does not work."""
+    (github.com/prometheus/pushgateway, README, API). Raises OperationFailed when that does not work."""
     if to.startswith(("http://", "https://")):
         _put(text, to)
     else:
@@ -36,7 +36,7 @@ def _replace(text: str, path: Path) -> None:
             raise
     except OSError as error:
         why = error.strerror or str(error)
-        raise HelmFailed("the report cannot be written", where=str(path), why=why, todo=INSTEAD) from None
+        raise OperationFailed("the report cannot be written", where=str(path), why=why, hint=INSTEAD) from None
 
 
 def _put(text: str, url: str) -> None:
@@ -54,7 +54,9 @@ def _put(text: str, url: str) -> None:
         answer = pool.request("PUT", shown, body=text.encode(), headers=headers, **once)
     except urllib3.exceptions.HTTPError as error:
         why = str(error).partition(": ")[2] or str(error)  # before it stands a Python object
-        raise HelmFailed("the report cannot be sent", where=shown, why=why, todo=INSTEAD) from None
+        raise OperationFailed("the report cannot be sent", where=shown, why=why, hint=INSTEAD) from None
     if answer.status >= 300:
         words = answer.data[:300].decode(errors="replace").strip()
-        raise HelmFailed("the report was not accepted", where=shown, why=f"HTTP {answer.status}: {words}", todo=INSTEAD)
+        raise OperationFailed(
+            "the report was not accepted", where=shown, why=f"HTTP {answer.status}: {words}", hint=INSTEAD
+        )

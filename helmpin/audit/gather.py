@@ -69,7 +69,7 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
         raise HelmFailed(
             "audit reads releases from the API",
             why="HELM_DRIVER keeps them elsewhere",
-            todo="helm pin verify RELEASE checks one",
+            hint="helm pin verify RELEASE checks one",
         )
     kubectl = Kubectl(helm, context=context)
     if own_namespace and not everywhere:

@@ -147,7 +147,7 @@ class _Draft:
             self.pinned = record_checks.from_manifest(uses)
         except VerificationFailed as error:
             if record_checks.newer(stored.record_text):
-                self._cannot_judge(f"the record cannot be read: {error.why}; {error.todo}")
+                self._cannot_judge(f"the record cannot be read: {error.why}; {error.hint}")
             else:
                 self.find(DRIFT, f"the record is not valid: {error.why}")
         except HelmPinError as error:

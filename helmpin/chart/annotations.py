@@ -45,7 +45,7 @@ def _refuse(why: str) -> HelmFailed:
         _FAILED,
         where="Chart.yaml",
         why=why,
-        todo="write `annotations:` as a plain YAML block mapping",
+        hint="write `annotations:` as a plain YAML block mapping",
     )
 
 

@@ -49,7 +49,7 @@ class Budget:
                 f"the chart is larger than {MAX_BYTES >> 20} MiB or has more than {MAX_FILES} files",
                 where=self.chart,
                 why="helm does not load such a chart",
-                todo="leave what the chart does not need out with .helmignore",
+                hint="leave what the chart does not need out with .helmignore",
             )
 
 
@@ -98,7 +98,7 @@ def _path(member: str, archive: str) -> str:
 
 def _refuse(name: str, why: str) -> HelmFailed:
     return HelmFailed(
-        "the chart archive cannot be used", where=name, why=why, todo="get or package the chart again (helm package)"
+        "the chart archive cannot be used", where=name, why=why, hint="get or package the chart again (helm package)"
     )
 
 
@@ -156,7 +156,7 @@ def _read_into(files: dict[str, File], directory: str, prefix: str, rules: list[
                     "the chart has a file name that cannot be packed",
                     where=entry.path,
                     why="a chart archive cannot hold names with a backslash, a leading `..` or a drive letter",
-                    todo="rename it, or leave it out with .helmignore",
+                    hint="rename it, or leave it out with .helmignore",
                 )
             budget.spend(status.st_size)
             files[path] = File(Path(entry.path).read_bytes(), status.st_mtime)

@@ -49,7 +49,7 @@ def keychain(documents: Iterable[Document], kubectl: Kubectl, settings: Registry
     try:
         return Chain(default(settings), pull_secrets(found))
     except Failure as error:
-        raise UsageError("a pull Secret cannot be used", why=error.reason, todo=error.todo) from None
+        raise UsageError("a pull Secret cannot be used", why=error.reason, hint=error.hint) from None
 
 
 def _rendered(documents: Iterable[Document]) -> _Rendered:

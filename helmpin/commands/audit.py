@@ -26,7 +26,7 @@ def run(request: Request) -> int:
     fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {"drift"}
     known = (*KINDS, DIFFERENT, "none")
     if unknown := sorted(fail_on - set(known)):
-        raise UsageError(f"--fail-on does not know {unknown[0]!r}", todo=f"one of {', '.join(known)}")
+        raise UsageError(f"--fail-on does not know {unknown[0]!r}", hint=f"one of {', '.join(known)}")
     if not request.options["registry"]:
         refuse_registry_flags(request, "without --registry")
     registries = Registries(request.settings.registry) if request.options["registry"] else None

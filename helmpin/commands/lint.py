@@ -110,7 +110,7 @@ def lint(request: Request) -> Report:
     from tempfile import TemporaryDirectory
 
     if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
-        raise UsageError(f"{useless} has no effect on lint", todo="leave it out")
+        raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     charts = list(dict.fromkeys(request.positionals))
     findings: list[Finding] = []
     failed: dict[str, HelmPinError] = {}
@@ -131,7 +131,7 @@ def lint(request: Request) -> Report:
                 output.say(f"Error: {output.one_line(chart)}: {error.message()}")
     if all(isinstance(why, NotAChart) for why in skipped) and len(skipped) == len(charts):
         raise HelmFailed(
-            "there is no chart to lint", where=charts, todo="name directories with a Chart.yaml, or archives"
+            "there is no chart to lint", where=charts, hint="name directories with a Chart.yaml, or archives"
         )
     return Report(findings, failed, len(charts) - len(skipped) - len(failed), len(skipped))
 

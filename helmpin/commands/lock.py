@@ -12,7 +12,7 @@ from typing import Any
 from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
-from helmpin.errors import HelmFailed, UsageError, VerificationFailed
+from helmpin.errors import OperationFailed, UsageError, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.lock import Change, Lock, changes, edit, matches, parse
 from helmpin.plan.plan import Plan
@@ -29,7 +29,7 @@ def run(request: Request) -> int:
     if not old.is_ours:
         raise UsageError(
             f"{name} is an Images.lock, which helm-pin only reads",
-            todo="name another file with --file, or write this one with helm dt images lock",
+            hint="name another file with --file, or write this one with helm dt images lock",
         )
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
@@ -44,7 +44,7 @@ def run(request: Request) -> int:
     if check and differs:
         raise VerificationFailed(
             f"{name} is not what the chart and the registry have: {_count(todo)}",
-            todo="helm pin lock with the same arguments adds and removes images; --update GLOB takes the digests of now",
+            hint="helm pin lock with the same arguments adds and removes images; --update GLOB takes the digests of now",
         )
     output.say(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
     return 0
@@ -80,7 +80,7 @@ def _check_globs(globs: Sequence[str], references: set[Reference]) -> None:
             raise UsageError(
                 f"no image matches --update {glob}",
                 why="the images are " + ", ".join(sorted(map(str, references))),
-                todo="'*' is all of them",
+                hint="'*' is all of them",
             )
 
 
@@ -108,7 +108,7 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
-        raise HelmFailed(f"cannot write the lock file {path}", why=str(error)) from None
+        raise OperationFailed(f"cannot write the lock file {path}", why=str(error)) from None
 
 
 def _show(form: str, name: str, todo: Sequence[Change]) -> None:

@@ -96,7 +96,7 @@ def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partia
     raise Refused(
         f"{len(missing)} of {len(plan.images)} images cannot be pinned by {what}",
         why="\n".join(f"{image}: {why}" for image, why in missing.items()),
-        todo=f"{more}deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can",
+        hint=f"{more}deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can",
     )
 
 

@@ -28,7 +28,7 @@ def run(request: Request) -> int:
     """Roll back; with --verify prove before and after that the release has the recorded digests."""
     if not request.options["verify"]:
         if request.options["allow-unverified"]:
-            raise UsageError("--allow-unverified requires --verify", todo="add --verify, or leave it out")
+            raise UsageError("--allow-unverified requires --verify", hint="add --verify, or leave it out")
         refuse_registry_flags(request, "without --verify")
         return _roll_back(request)
     name = request.positionals[0]
@@ -100,7 +100,7 @@ def _say_what_was_restored(request: Request, before: Sequence[Row], number: int)
     try:
         now, later = _read_back(request, before, number)
     except HelmFailed as error:
-        output.say(f"{error.what}: {error.why}. {error.todo}.")
+        output.say(f"{error.what}: {error.why}. {error.hint}.")
         return
     try:
         record = release.check(now)
@@ -122,7 +122,7 @@ def _names_revision(request: Request) -> bool:
     """Whether the command line names the revision: none, or 0, is the one before the last (helm's pkg/action/rollback.go)."""
     name, *rest = request.positionals
     if rest and not (rest[0].isascii() and rest[0].isdigit()):
-        raise UsageError("REVISION is a number", why=f"it is {rest[0]!r}", todo=f"helm pin history {name} lists them")
+        raise UsageError("REVISION is a number", why=f"it is {rest[0]!r}", hint=f"helm pin history {name} lists them")
     return bool(rest) and int(rest[0]) > 0
 
 
@@ -139,7 +139,7 @@ def _target(request: Request, rows: Sequence[Row]) -> int:
         if len(rows) == 1
         else f"revision {number} of release {name}, the one before the last, is not in its history",
         why="it has only one" if number == 0 else f"its history has {revisions.listed(rows)}",
-        todo=f"helm pin rollback {name} {ran} goes back to the last revision that ran"
+        hint=f"helm pin rollback {name} {ran} goes back to the last revision that ran"
         if ran
         else f"helm pin verify {name} shows what runs",
     )
@@ -159,7 +159,7 @@ def _refuse_what_never_ran(request: Request, rows: Sequence[Row], number: int) -
             "the revision before the last never ran; nothing was changed",
             where=f"release {name}, revision {number}",
             why=why,
-            todo=f"{instead}helm pin rollback {name} {number} --verify goes to revision {number} all the same",
+            hint=f"{instead}helm pin rollback {name} {number} --verify goes to revision {number} all the same",
         )
 
 
@@ -171,16 +171,16 @@ def _helm(request: Request, before: Sequence[Row], number: int) -> None:
     if not done.status:
         return
     state, description = _state(request, before, number)
-    todo = f"helm pin history {name} shows where to go from here"
+    hint = f"helm pin history {name} shows where to go from here"
     if not state:
-        todo = "helm list --all-namespaces lists releases with their namespaces"
+        hint = "helm list --all-namespaces lists releases with their namespaces"
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
-        todo = "another field manager owns fields that helm must restore; add --force-conflicts to take them over"
+        hint = "another field manager owns fields that helm must restore; add --force-conflicts to take them over"
     raise HelmFailed(
         "helm rollback failed; see its output above",
         where=f"release {' to revision '.join(positionals)}",
         why="\n".join(state),
-        todo=todo,
+        hint=hint,
     )
 
 
@@ -231,7 +231,7 @@ def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[St
     raise HelmFailed(
         f"helm rolled back release {name}; the revision that it made is not in the history any more",
         why="somebody else has deployed since",
-        todo=f"helm pin history {name} shows the revisions, helm pin verify {name} checks what is deployed",
+        hint=f"helm pin history {name} shows the revisions, helm pin verify {name} checks what is deployed",
     )
 
 

@@ -27,7 +27,7 @@ def run(request: Request) -> int:
     cluster did not show something."""
     if request.options["no-registry"]:
         if request.options["registry"]:
-            raise UsageError("--registry and --no-registry exclude each other", todo="leave one out")
+            raise UsageError("--registry and --no-registry exclude each other", hint="leave one out")
         refuse_registry_flags(request, "with --no-registry")
     stored, latest = _stored(request)
     checks = list(_checks(request, stored, bool(latest) or stored.status == "deployed"))
@@ -51,7 +51,7 @@ def _refuse_moved(request: Request, before: Row) -> None:
     """Raise HelmFailed when somebody has deployed since the release was read: what is live is theirs."""
     name = request.positionals[0]
     if change := moved(name, before, History(request.helm, name, 1).latest()):
-        raise HelmFailed(f"{change} while this ran", where=f"release {name}", todo="run it again")
+        raise HelmFailed(f"{change} while this ran", where=f"release {name}", hint="run it again")
 
 
 def _stored(request: Request) -> tuple[Stored, Row | None]:
@@ -63,7 +63,7 @@ def _stored(request: Request) -> tuple[Stored, Row | None]:
         raise UsageError(
             "--revision takes the number of a revision",
             why=f"got {revision!r}",
-            todo=f"helm pin history {name} lists the revisions",
+            hint=f"helm pin history {name} lists the revisions",
         )
     return release.read(request.helm, name, int(revision)), None
 

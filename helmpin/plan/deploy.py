@@ -74,7 +74,7 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
     try:
         stored, latest = _made(helm, plan, number)
     except HelmFailed as error:
-        raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, todo=later) from None
+        raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, hint=later) from None
     record = release.check(stored, plan.record)
     count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
     output.say(
@@ -98,7 +98,7 @@ def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
     raise VerificationFailed(
         f"the revision that this command made is not in the history of release {plan.release}",
         why=f"the latest is revision {latest.revision} ({latest.status}), made by somebody else",
-        todo=f"helm pin history {plan.release} shows the revisions",
+        hint=f"helm pin history {plan.release} shows the revisions",
     )
 
 

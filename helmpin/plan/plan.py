@@ -128,7 +128,7 @@ class Plan(NamedTuple):
         by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
         error: type[HelmPinError] = RegistryUnavailable if by_registry else Refused
         count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else bad[0].image
-        raise error(f"{count} cannot be pinned{outcome}", why="\n".join(lines), todo="\n".join(dict.fromkeys(hints)))
+        raise error(f"{count} cannot be pinned{outcome}", why="\n".join(lines), hint="\n".join(dict.fromkeys(hints)))
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""
@@ -145,7 +145,7 @@ class Plan(NamedTuple):
         raise Refused(
             count + outcome,
             why="\n".join(lines),
-            todo="set a digest or a full version, or pin them: --mutable pin",
+            hint="set a digest or a full version, or pin them: --mutable pin",
         )
 
 
@@ -275,7 +275,7 @@ def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
         raise Refused(
             "the chart prints helm-pin's record",
             why=f"its templates print all of .Chart, with the annotation {ANNOTATION}",
-            todo="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
+            hint="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
         )
 
 
@@ -324,7 +324,7 @@ def _resolve(
 def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
     """The problem of an image that was not resolved, with a hint that fits its uses."""
     hint = "\n".join(
-        filter(None, (error.todo, number_hint(image) if error.kind == "not-found" and "@" not in image else ""))
+        filter(None, (error.hint, number_hint(image) if error.kind == "not-found" and "@" not in image else ""))
     )
     if all("test" in use.hook for use in uses):
         hint = f"only a test hook uses it; if you do not run that, let it through: --allow-unpinned {image}\n{hint}"

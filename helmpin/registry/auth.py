@@ -151,7 +151,7 @@ class Authenticator:
         if not unreadable or failure.status not in (400, 401, 403, 404):
             return failure
         reasons = dict.fromkeys([failure.reason, *(trouble.reason for trouble in unreadable)])
-        return Failure("unauthorized", "; ".join(reasons), unreadable[0].todo, status=failure.status)
+        return Failure("unauthorized", "; ".join(reasons), unreadable[0].hint, status=failure.status)
 
     def _cursor(self, repository: str) -> CredentialCursor:
         def make() -> CredentialCursor:

@@ -107,8 +107,8 @@ class Client:
                 failures.append((endpoint, failure))
         endpoint, last = failures[-1]
         reasons = [f"mirror {e.host}: {f.reason}" if e.namespace else f.reason for e, f in failures]
-        todo = http_errors.todo(last, endpoint.account, reference)
-        raise RegistryError(reference, last.kind, "; ".join(reasons), todo, last.status)
+        hint = http_errors.hint(last, endpoint.account, reference)
+        raise RegistryError(reference, last.kind, "; ".join(reasons), hint, last.status)
 
     def _resolve(self, wanted: _Wanted) -> Resolved:
         """HEAD is trusted only if its answer is complete. Otherwise GET decides: many servers answer HEAD with an error,
@@ -144,8 +144,8 @@ class Client:
         digest = _hash(answer.body, expected.partition(":")[0] or "sha256")
         if expected and digest != expected:
             source = f"{expected} was requested" if by_digest else f"the registry reported {expected}"
-            todo = "do not use it: the registry, or something in between, alters what it serves"
-            raise Failure("bad-answer", f"the manifest hashes to {digest}, but {source}", todo)
+            hint = "do not use it: the registry, or something in between, alters what it serves"
+            raise Failure("bad-answer", f"the manifest hashes to {digest}, but {source}", hint)
         document = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
         return Resolved(digest, document.media_type), document
 

@@ -98,8 +98,8 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
         process.wait()
         _running.discard(process.pid)
     if late.is_set():
-        todo = f"run `echo {server} | {program} get` to see what it waits for"
-        raise _failed(program, f"no response within {timeout:g} s", todo)
+        hint = f"run `echo {server} | {program} get` to see what it waits for"
+        raise _failed(program, f"no response within {timeout:g} s", hint)
     return status, out
 
 
@@ -108,6 +108,6 @@ def _end(group: int) -> None:
         os.killpg(group, signal.SIGKILL)  # with its children, which keep the pipe open
 
 
-def _failed(program: str, why: str, todo: str = "") -> Failure:
-    todo = todo or f"run `{program} list` to see the error, or remove the helper from the Docker configuration"
-    return Failure("unauthorized", f"credential helper {program} failed: {why}", todo)
+def _failed(program: str, why: str, hint: str = "") -> Failure:
+    hint = hint or f"run `{program} list` to see the error, or remove the helper from the Docker configuration"
+    return Failure("unauthorized", f"credential helper {program} failed: {why}", hint)

@@ -103,8 +103,8 @@ def check_target(url: str, source: str, settings: RegistrySettings, role: str) -
         if is_inside(parts.netloc) and not is_loopback(sender.netloc):
             raise Failure("bad-answer", f"{role} {parts.netloc} is a loopback or link-local address")
         if parts.scheme == "http" and scheme(parts.netloc, settings) == "https":
-            todo = f"if this is expected, add --registry-plain-http {parts.netloc}"
-            raise Failure("bad-answer", f"{role} http://{parts.netloc} is unencrypted", todo)
+            hint = f"if this is expected, add --registry-plain-http {parts.netloc}"
+            raise Failure("bad-answer", f"{role} http://{parts.netloc} is unencrypted", hint)
     return url
 
 
@@ -130,7 +130,7 @@ def check_mirror(url: str, where: str) -> SplitResult:
             "invalid registry mirror URL",
             where=where,
             why="it holds a user name or password" if "@" in url else f"it is {url!r}",
-            todo="use HOST=https://mirror.example or HOST=origin; log in to the mirror with docker login",
+            hint="use HOST=https://mirror.example or HOST=origin; log in to the mirror with docker login",
         )
     return parts
 

@@ -24,7 +24,7 @@ class Failure(Exception):
         self,
         kind: Kind,
         reason: str,
-        todo: str = "",
+        hint: str = "",
         *,
         status: int | None = None,
         retryable: bool = False,
@@ -33,7 +33,7 @@ class Failure(Exception):
         super().__init__(reason)
         self.kind: Kind = kind
         self.reason = reason
-        self.todo = todo
+        self.hint = hint
         self.status = status
         self.retryable = retryable
         self.down = down
@@ -41,19 +41,19 @@ class Failure(Exception):
     def redact(self, secrets: Iterable[str]) -> None:
         """Remove secrets, in place: a failure that holds a server's own words may be kept and raised again."""
         secrets = list(secrets)
-        self.reason, self.todo = redact(self.reason, secrets), redact(self.todo, secrets)
+        self.reason, self.hint = redact(self.reason, secrets), redact(self.hint, secrets)
         self.args = (self.reason,)
 
 
 class RegistryError(Exception):
     """Why there is no answer for `reference`: returned by resolve(), or raised by callers.
 
-    status: the HTTP status, if any. reason: a clause for people. todo: what the user can try. Neither holds secrets.
+    status: the HTTP status, if any. reason: a clause for people. hint: what the user can try. Neither holds secrets.
     str() is `registry: reason`, to follow the image's name.
     """
 
     def __init__(
-        self, reference: Reference, kind: Kind, reason: str, todo: str = "", status: int | None = None
+        self, reference: Reference, kind: Kind, reason: str, hint: str = "", status: int | None = None
     ) -> None:
         super().__init__(f"{reference.registry}: {reason}")
         self.reference = reference
@@ -61,14 +61,14 @@ class RegistryError(Exception):
         self.repository = reference.repository
         self.kind: Kind = kind
         self.reason = reason
-        self.todo = todo
+        self.hint = hint
         self.status = status
 
     def about(self, reference: Reference) -> RegistryError:
         """The same error for another reference."""
         if reference == self.reference:
             return self
-        return RegistryError(reference, self.kind, self.reason, self.todo, self.status)
+        return RegistryError(reference, self.kind, self.reason, self.hint, self.status)
 
     def __repr__(self) -> str:
         return f"RegistryError({str(self.reference)!r}, {self.kind!r}, {self.reason!r})"

@@ -26,10 +26,10 @@ def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Fa
         return Failure("not-found", f"{missing} ({stated})", status=status)
     if status == 401 and challenge.choose(challenge.parse(answer.challenges)) is None:
         why = f"authentication required for {repository}, but no usable WWW-Authenticate header was sent ({stated})"
-        todo = (
+        hint = (
             "check which server answers at this address: it may be a proxy or single sign-on in front of the registry"
         )
-        return Failure("unauthorized", why, todo, status=status)
+        return Failure("unauthorized", why, hint, status=status)
     if status == 401:
         why = (
             f"the credentials from {sources} were rejected for {repository}"
@@ -57,10 +57,10 @@ def describe(answer: Answer) -> str:
     return f"HTTP {answer.status}: {message}" if message else f"HTTP {answer.status}"
 
 
-def todo(failure: Failure, account: str, reference: Reference) -> str:
+def hint(failure: Failure, account: str, reference: Reference) -> str:
     """What the user can try. account: the server to log in to."""
     login = "docker login" if account == DOCKER_HUB else f"docker login {account}"
-    return failure.todo or {
+    return failure.hint or {
         "unauthorized": f"run `{login}` or use --pull-secrets; also check that the repository exists",
         "forbidden": f"request pull access to {reference.repository}, or run `{login}` as a user who has it",
         "not-found": f"check the name and tag: {reference}",

@@ -159,8 +159,8 @@ def _proxy(url: str) -> tuple[str, str]:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         why = "the proxy in the environment is not a valid HTTP proxy URL"
-        todo = "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or exclude the registry with NO_PROXY"
-        raise Failure("unreachable", why, todo, down=True) from None
+        hint = "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or exclude the registry with NO_PROXY"
+        raise Failure("unreachable", why, hint, down=True) from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     login = Credential(username=unquote(parts.username or ""), password=unquote(parts.password or ""))
     return f"{parts.scheme}://{host}{port}", login.basic
@@ -268,8 +268,8 @@ def _failure(error: Exception, host: str) -> Failure:
         return Failure("unreachable", why, "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", retryable=True, down=True)
     if isinstance(error, exceptions.NameResolutionError):
         passing = getattr(error.__cause__, "errno", None) == socket.EAI_AGAIN
-        todo = "check the registry's name, and this machine's DNS"
-        return Failure("unreachable", f"cannot resolve {host} (DNS)", todo, retryable=passing, down=True)
+        hint = "check the registry's name, and this machine's DNS"
+        return Failure("unreachable", f"cannot resolve {host} (DNS)", hint, retryable=passing, down=True)
     if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(error, exceptions.NewConnectionError):
         why = f"connection to {host} timed out after {CONNECT_TIMEOUT:g} s"
         return Failure("timeout", why, _REACH, down=True)
@@ -293,15 +293,15 @@ def _tls_failure(error: BaseException, host: str) -> Failure:
     inner: Any = error.args[0] if error.args and isinstance(error.args[0], ssl.SSLError) else error
     if isinstance(inner, ssl.SSLCertVerificationError):
         why = f"the certificate of {host} is not trusted: {inner.verify_message}"
-        todo = "if a private certificate authority signed it, pass that authority's file with --registry-ca-file"
-        return Failure("unreachable", why, todo, down=True)
+        hint = "if a private certificate authority signed it, pass that authority's file with --registry-ca-file"
+        return Failure("unreachable", why, hint, down=True)
     reason = getattr(inner, "reason", None) or "unknown reason"
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        todo = f"if it uses plain HTTP, add --registry-plain-http {host}"
-        return Failure("unreachable", f"{host} does not use TLS", todo, down=True)
+        hint = f"if it uses plain HTTP, add --registry-plain-http {host}"
+        return Failure("unreachable", f"{host} does not use TLS", hint, down=True)
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        todo = "if it requires a client certificate, pass --registry-client-cert and --registry-client-key"
-        return Failure("unreachable", f"{host} rejected the TLS handshake ({reason})", todo, down=True)
+        hint = "if it requires a client certificate, pass --registry-client-cert and --registry-client-key"
+        return Failure("unreachable", f"{host} rejected the TLS handshake ({reason})", hint, down=True)
     return Failure("unreachable", f"TLS handshake with {host} failed: {reason}", "try again", retryable=True)
 
 

@@ -113,11 +113,11 @@ def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, reco
         rows = [row for row in rows if row.revision > before.revision and _is_of(helm, release, row.revision, record)]
     except HelmPinError as error:
         why.append(f"the state of the release cannot be read: {error.why}")
-        return HelmFailed(what, where=where, why="\n".join(why), todo=f"check it later with helm history {release}")
+        return HelmFailed(what, where=where, why="\n".join(why), hint=f"check it later with helm history {release}")
     if change and not rows:
-        return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, todo="run it again")
+        return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, hint="run it again")
     why += [f"revision {row.revision} is {row.status}" for row in rows] or ["no revision was stored"]
-    return HelmFailed(what, where=where, why="\n".join(why), todo=_way_on(helm, arguments, before, rows))
+    return HelmFailed(what, where=where, why="\n".join(why), hint=_way_on(helm, arguments, before, rows))
 
 
 def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:

@@ -142,7 +142,7 @@ def parse(text: str, where: str) -> DigestSet:
             "the digest record is not valid",
             where=where,
             why=str(error) if isinstance(error, ValueError) else f"it has no usable {error}",
-            todo="it cannot be used for verification; `helm pin upgrade` with --reset-values writes a new one"
+            hint="it cannot be used for verification; `helm pin upgrade` with --reset-values writes a new one"
             + (", or use the helm-pin that wrote it" if "version" in str(error) else ""),
         ) from None
     return digest_set

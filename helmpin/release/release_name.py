@@ -27,7 +27,7 @@ def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tupl
     if pattern:
         return _from_template(pattern, helm), chart, rest
     if not generate:
-        raise UsageError("must either provide a name or specify --generate-name", todo="helm pin install RELEASE CHART")
+        raise UsageError("must either provide a name or specify --generate-name", hint="helm pin install RELEASE CHART")
     base = Path(chart.rstrip("/")).name or "chart"
     base = re.sub(r"(-[0-9].*)?\.t(ar\.)?gz$", "", base.rpartition(":")[2] if "://" not in chart else base)
     return f"{base if base != '.' else 'chart'}-{int(time.time())}", chart, rest

@@ -121,7 +121,7 @@ def _record(stored: Stored) -> DigestSet:
             f"{error.what}; nothing was deployed",
             where=error.where,
             why=f"{error.why}\nso the digests in the values that would be reused cannot be taken out",
-            todo="give all values (-f, --set), or --reset-values: then no values are reused, and a new record is written",
+            hint="give all values (-f, --set), or --reset-values: then no values are reused, and a new record is written",
         ) from None
     assert record is not None
     return record

@@ -65,8 +65,8 @@ class Stored(NamedTuple):
                 record = digestset.parse(self.record_text, self.where)
             except VerificationFailed as error:
                 if written_by := record_checks.newer(self.record_text):
-                    todo = f"use the helm-pin that wrote it ({written_by}), or a later one"
-                    raise VerificationFailed(error.what, where=self.where, why=error.why, todo=todo) from None
+                    hint = f"use the helm-pin that wrote it ({written_by}), or a later one"
+                    raise VerificationFailed(error.what, where=self.where, why=error.why, hint=hint) from None
                 raise
             if problems := record_checks.problems(record):
                 raise _invalid(self, "\n".join(problems[:20]))
@@ -112,10 +112,10 @@ class Stored(NamedTuple):
 
 
 def _invalid(stored: Stored, why: str) -> VerificationFailed:
-    todo = (
+    hint = (
         f"it cannot be used for verification; helm pin upgrade {stored.release} CHART --reset-values writes a new one"
     )
-    return VerificationFailed("the digest record is not valid", where=stored.where, why=why, todo=todo)
+    return VerificationFailed("the digest record is not valid", where=stored.where, why=why, hint=hint)
 
 
 @lru_cache(maxsize=1024)
@@ -163,9 +163,9 @@ def explain(error: HelmFailed, release: str, revision: int | None = None, flags:
     if "not found" in error.why:
         error.what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
         revisions = f"helm pin history {release} lists its revisions, " if revision else ""
-        error.todo = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
+        error.hint = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
     else:
-        error.todo = advice(error.why, namespace)
+        error.hint = advice(error.why, namespace)
 
 
 def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
@@ -230,7 +230,7 @@ def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
             "the revision has no digest record",
             where=stored.where,
             why="helm-pin did not deploy it",
-            todo="deploy with helm pin upgrade",
+            hint="deploy with helm pin upgrade",
         )
     problems = disagreements(record, stored)
     if expected is not None and record.to_json() != expected.to_json():
@@ -241,6 +241,6 @@ def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
             "the stored release does not match its record",
             where=stored.where,
             why="\n".join(problems[:20]),
-            todo=f"see helm get manifest {stored.release} --revision {stored.revision}",
+            hint=f"see helm get manifest {stored.release} --revision {stored.revision}",
         )
     return record

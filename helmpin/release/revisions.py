@@ -56,7 +56,7 @@ def refuse_moved(release: str, before: Row, now: Row) -> None:
         raise HelmFailed(
             f"{change} while this ran; nothing was changed",
             where=f"release {release}",
-            todo=f"run it again; helm pin history {release} shows what changed",
+            hint=f"run it again; helm pin history {release} shows what changed",
         )
 
 
@@ -76,10 +76,10 @@ def made_since(
 
 def not_verified(release: str, number: int, error: HelmPinError) -> HelmFailed:
     """The error for a deployed revision that could not be read back: what is known comes first."""
-    todo = f"helm pin verify {release} does it later"
+    hint = f"helm pin verify {release} does it later"
     return HelmFailed(
         f"Revision {number} is deployed, not verified: {error.what}",
         where=error.where,
         why=error.why,
-        todo=f"{todo}; {error.todo}" if error.todo else todo,
+        hint=f"{hint}; {error.hint}" if error.hint else hint,
     )

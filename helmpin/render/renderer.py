@@ -102,7 +102,7 @@ class Renderer(NamedTuple):
             text = running.output()
         except HelmFailed as error:
             raise HelmFailed(
-                error.what, where=error.where, why=self.values.in_users_words(error.why), todo=error.todo
+                error.what, where=error.where, why=self.values.in_users_words(error.why), hint=error.hint
             ) from None
         return parse_release(text, self.also) if self.dry_run else parse(text, self.also)
 

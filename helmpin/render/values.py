@@ -99,7 +99,7 @@ class _Reader:
             return Path(source).read_bytes()
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
-            raise HelmFailed("values cannot be read", where=source, why=why or "", todo="check the path") from None
+            raise HelmFailed("values cannot be read", where=source, why=why or "", hint="check the path") from None
 
 
 def _with_copies(text: str, reader: _Reader) -> Iterator[str]:

@@ -89,7 +89,7 @@ def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
     try:
         record = stored.record()
     except VerificationFailed as error:
-        return Check("record", FAILED, error.why, (error.todo,)), None
+        return Check("record", FAILED, error.why, (error.hint,)), None
     if record is not None:
         return Check("record", OK, f"{count(len(record.images), 'image')}, set {record.set_id}"), record
     try:
@@ -161,21 +161,21 @@ def _missing(pinned: list[Reference], answers: Mapping[Reference, object]) -> Mi
     return Missing([f for f in failures if f[1].kind == "not-found"], [f for f in failures if f[1].kind != "not-found"])
 
 
-def refuse_missing(missing: Missing, where: str, todo: str) -> None:
+def refuse_missing(missing: Missing, where: str, hint: str) -> None:
     """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not answer."""
     if missing.gone:
         raise VerificationFailed(
             f"{count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed",
             where=where,
             why="\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone),
-            todo=todo,
+            hint=hint,
         )
     if missing.silent:
         raise RegistryUnavailable(
             "the registry could not confirm the recorded digests; nothing was changed",
             where=where,
             why="\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent),
-            todo="\n".join(dict.fromkeys(e.todo for _, e in missing.silent if e.todo)),
+            hint="\n".join(dict.fromkeys(e.hint for _, e in missing.silent if e.hint)),
         )
 
 

@@ -30,7 +30,7 @@ def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet
         raise HelmFailed(
             "kubectl not found; nothing was changed",
             why="--verify compares with the live cluster, which is read with kubectl, and there is none on PATH",
-            todo="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
+            hint="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
         )
     registries = verify.registries(settings, target, kubectl)
     (missing,) = verify.at_registry([_references(record, target)], registries)
@@ -42,7 +42,7 @@ def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet
             "the cluster does not show the objects that --verify compares; nothing was changed",
             where=target.where,
             why="\n".join((*live.unread, *live.unknown_kinds)),
-            todo="roll back with an account that may read them, or without --verify"
+            hint="roll back with an account that may read them, or without --verify"
             if live.unread
             else "install these CustomResourceDefinitions first; without them helm's rollback fails part-way",
         )
@@ -54,12 +54,12 @@ def checked(target: Stored) -> DigestSet:
     try:
         return release.check(target)
     except VerificationFailed as error:
-        todo = (
+        hint = (
             f"roll back to a revision that helm pin history {target.release} shows with a digest set, or add "
             "--allow-unverified to continue without proof"
         )
         what = f"{error.what}; nothing was changed"
-        raise VerificationFailed(what, where=error.where, why=error.why, todo=todo) from None
+        raise VerificationFailed(what, where=error.where, why=error.why, hint=hint) from None
 
 
 def _references(record: DigestSet, stored: Stored) -> list[Reference]:
@@ -87,7 +87,7 @@ def check_stored(now: Stored, record: DigestSet, number: int) -> None:
         release.check(now, record)
     except VerificationFailed as error:
         what = f"Revision {now.revision} is deployed, but is not what revision {number} was: {error.what}"
-        raise VerificationFailed(what, where=error.where, why=error.why, todo=error.todo) from None
+        raise VerificationFailed(what, where=error.where, why=error.why, hint=error.hint) from None
 
 
 def compare_with_cluster(
@@ -122,21 +122,21 @@ def compare_with_cluster(
 
 def _refuse(check: verify.Check, now: Stored, later: Sequence[Row]) -> None:
     """Raise VerificationFailed or HelmFailed for a check that did not succeed, though it may be `cannot tell`."""
-    todo = f"helm pin verify {now.release} checks again"
+    hint = f"helm pin verify {now.release} checks again"
     why = "\n".join((*check.details, *check.unread))
     if (check.verdict == verify.FAILED or check.may_change) and later:
         raise HelmFailed(
             f"Revision {now.revision} is deployed, verified in record and manifest; then {made_by_somebody_else(later)}",
             where=now.where,
             why=f"the {check.name} are not those of revision {now.revision} any more:\n{why}",
-            todo=f"helm pin history {now.release} shows what changed; {todo}",
+            hint=f"helm pin history {now.release} shows what changed; {hint}",
         )
     if check.verdict == verify.FAILED:
         what = f"Revision {now.revision} is deployed, but the {check.name} do not match it"
-        raise VerificationFailed(what, where=now.where, why=why, todo=todo)
+        raise VerificationFailed(what, where=now.where, why=why, hint=hint)
     if check.unread:
         unread = HelmFailed(f"the {check.name} cannot be read", where=now.where, why=why)
         raise not_verified(now.release, now.revision, unread)
     if check.may_change:
         what = f"Revision {now.revision} is deployed, but its {check.name} were not ready before --timeout"
-        raise VerificationFailed(what, where=now.where, why=why, todo=todo)
+        raise VerificationFailed(what, where=now.where, why=why, hint=hint)

@@ -38,7 +38,7 @@ def error_of(reference: str, settings: RegistrySettings | None = None, keychain:
 
 def said(error: RegistryError) -> str:
     """Every text of an error that a person may get to see."""
-    return f"{error} {error!r} {error.reason} {error.todo} {error.args} {vars(error)}"
+    return f"{error} {error!r} {error.reason} {error.hint} {error.args} {vars(error)}"
 
 
 def _ask(reference: str, settings: RegistrySettings, keychain: Keychain) -> Any:

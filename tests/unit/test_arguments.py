@@ -71,14 +71,14 @@ def test_usage(argv: str, says: str) -> None:
 def test_a_near_name_is_proposed() -> None:
     with pytest.raises(UsageError) as failed:
         split(["--valuez"], FLAGS)
-    assert failed.value.todo == "did you mean --values?"
+    assert failed.value.hint == "did you mean --values?"
 
 
 def test_the_closest_come_first() -> None:
     names = ("--registry-ca-file", "--registry-client-cert", "--registry-password-stdin", "--registry-timeout")
     with pytest.raises(UsageError) as failed:
         split(["--registry-password=s3cr3t"], {name: Flag(name, True) for name in names})
-    assert failed.value.todo.startswith("did you mean --registry-password-stdin or ")
+    assert failed.value.hint.startswith("did you mean --registry-password-stdin or ")
     assert "s3cr3t" not in failed.value.message()
 
 

@@ -82,7 +82,7 @@ def test_a_file_that_was_found_does_not_say_who_is_asked(tmp_path: Path, key: st
     name = key.partition(":")[0]
     assert name in error.what
     assert error.where == [f"{tmp_path}/.helm-pin.yaml"]
-    assert "--config" in error.todo and f"HELM_PIN_{name.upper().replace('-', '_')}" in error.todo
+    assert "--config" in error.hint and f"HELM_PIN_{name.upper().replace('-', '_')}" in error.hint
     settings(tmp_path, file=key)
     settings(tmp_path, environ={"HELM_PIN_CONFIG": str(tmp_path / ".helm-pin.yaml")}, file=key, found=True)
 
@@ -282,7 +282,7 @@ class TestLogin:
         self, tmp_path: Path, options: dict[str, Any], environ: dict[str, str], says: str, where: str
     ) -> None:
         error = refusal(tmp_path, options, environ)
-        assert says in error.what and error.where == [where] and error.todo
+        assert says in error.what and error.where == [where] and error.hint
         assert "s3cr3t" not in error.message()
 
     @pytest.mark.parametrize("variable", sorted(LOGIN))

@@ -57,7 +57,7 @@ def test_nothing_that_is_printed_can_do_harm(text: str) -> None:
     table = output.table(("IMAGE", "HOW"), [(text, text)])
     harmless(table)
     assert len(table.split("\n")) == 2
-    message = HelmFailed(text, where=[text, text], why=text, todo=text).message()
+    message = HelmFailed(text, where=[text, text], why=text, hint=text).message()
     harmless(message)
     assert all(line.startswith("  ") for line in message.split("\n")[1:])
 

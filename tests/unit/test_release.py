@@ -98,7 +98,7 @@ def test_another_record_than_the_one_deployed() -> None:
 def test_no_record() -> None:
     with pytest.raises(VerificationFailed, match="no digest record") as caught:
         check(stored(record=""))
-    assert "helm pin upgrade" in caught.value.todo
+    assert "helm pin upgrade" in caught.value.hint
 
 
 def test_a_record_that_was_changed_by_hand() -> None:
@@ -250,7 +250,7 @@ class TestRecord:
         text = RECORD.to_json().replace('"version":1', '"version":2').replace("1.0.0", "9.0.0")
         with pytest.raises(VerificationFailed, match="not valid") as caught:
             stored(record=text).record()
-        assert caught.value.todo == "use the helm-pin that wrote it (helm-pin 9.0.0), or a later one"
+        assert caught.value.hint == "use the helm-pin that wrote it (helm-pin 9.0.0), or a later one"
 
 
 class TestFromManifest:

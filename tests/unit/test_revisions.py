@@ -53,7 +53,7 @@ class TestMoved:
         with pytest.raises(HelmFailed) as caught:
             refuse_moved("web", TWO, now)
         assert caught.value.what.startswith(what)
-        assert caught.value.todo.startswith("run it again")
+        assert caught.value.hint.startswith("run it again")
         assert caught.value.exit_status == 1
 
 

@@ -45,7 +45,7 @@ class TestBasic:
     def test_none(self, protected: Server) -> None:
         error = error_of(f"{protected.host}/team/app:v1")
         assert (error.kind, error.status) == ("unauthorized", 401)
-        assert "no credentials found" in error.reason and f"docker login {protected.host}" in error.todo
+        assert "no credentials found" in error.reason and f"docker login {protected.host}" in error.hint
 
     def test_wrong(self, protected: Server, tmp_path: Path) -> None:
         error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, {protected.host: (USER, WRONG)}))
@@ -124,7 +124,7 @@ class TestToken:
     @both_programs
     def test_private_without_credentials(self, guarded: Server) -> None:
         error = error_of(f"{guarded.host}/alice/app:v1")
-        assert error.kind == "unauthorized" and "docker login" in error.todo
+        assert error.kind == "unauthorized" and "docker login" in error.hint
 
     def test_wrong_password(self, guarded: Server, tmp_path: Path) -> None:
         error = error_of(f"{guarded.host}/alice/app:v1", keychain=keychain(tmp_path, {guarded.host: ("alice", WRONG)}))

@@ -64,7 +64,7 @@ def fails(
         error = error_of(f"{hostile.host}/team/app{what}", settings)
         assert time.monotonic() - begun < settings.timeout + 1
         assert error.registry == hostile.host and error.repository == "team/app"
-        assert hostile.host in str(error) and error.todo, "it names the registry, and says what to try"
+        assert hostile.host in str(error) and error.hint, "it names the registry, and says what to try"
         return error
 
 
@@ -79,7 +79,7 @@ class TestNoConnection:
         begun = time.monotonic()
         error = error_of(f"{host}/team/app:v1")
         assert time.monotonic() - begun < 5
-        assert error.kind == "unreachable" and "connection refused" in error.reason and "running" in error.todo
+        assert error.kind == "unreachable" and "connection refused" in error.reason and "running" in error.hint
 
     def test_a_port_that_cannot_be(self) -> None:
         error = error_of("127.0.0.1:99999/team/app:v1", QUICK)
@@ -114,7 +114,7 @@ class TestNoConnection:
             took = time.monotonic() - begun
         errors = [answer for answer in answers.values() if isinstance(answer, RegistryError)]
         assert len(errors) == 50 and {error.kind for error in errors} == {"timeout"} and took < 4
-        assert host in errors[0].reason and "connection" in errors[0].reason and "firewall" in errors[0].todo
+        assert host in errors[0].reason and "connection" in errors[0].reason and "firewall" in errors[0].hint
 
     def test_one_that_hangs_holds_up_nobody(self) -> None:
         def silent(*_: object) -> None:
@@ -206,7 +206,7 @@ class TestStatus:
 
     def test_429_for_ever(self) -> None:
         error = fails(lambda *_: response("429 Too Many Requests"))
-        assert (error.kind, error.status) == ("rate-limited", 429) and "--registry-mirror" in error.todo
+        assert (error.kind, error.status) == ("rate-limited", 429) and "--registry-mirror" in error.hint
 
     def test_429_for_longer_than_there_is_time(self) -> None:
         begun = time.monotonic()
@@ -352,7 +352,7 @@ class TestWrongAnswer:
     def test_schema_1(self, kind: str) -> None:
         body = json.dumps({"schemaVersion": 1, "name": "team/app", "fsLayers": []}).encode()
         error = fails(lambda request, _: response("200 OK", body, request.method, Content_Type=kind))
-        assert error.kind == "bad-answer" and "schema 1" in error.reason and "push" in error.todo
+        assert error.kind == "bad-answer" and "schema 1" in error.reason and "push" in error.hint
 
     def test_words_meant_for_the_terminal(self) -> None:
         body = json.dumps(
@@ -490,7 +490,7 @@ class TestChallenges:
             error = error_of(f"{hostile.host}/team/app:v1", QUICK, chain)
             assert _seen(hostile) == []
         assert (error.kind, error.status) == ("unauthorized", 401)
-        assert "team/app" in error.reason and "WWW-Authenticate" in error.reason and "login" not in error.todo
+        assert "team/app" in error.reason and "WWW-Authenticate" in error.reason and "login" not in error.hint
 
     @pytest.mark.parametrize("entry", [{"auth": "YWxpY2U6czNjcjN0LXBhc3N3MHJk"}, {"identitytoken": SECRET}])
     def test_a_token_server_that_redirects_leads_no_credentials_away(self, entry: dict[str, str]) -> None:

@@ -102,7 +102,7 @@ def test_junk(protected: Server, tmp_path: Path, helper: Helper, body: str, word
     helper(body)
     error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, credsStore="test"))
     assert error.kind == "unauthorized" and "docker-credential-test" in error.reason and words in error.reason
-    assert "docker-credential-test" in error.todo
+    assert "docker-credential-test" in error.hint
     assert "s3cr3t" not in said(error)
 
 
@@ -127,7 +127,7 @@ def test_one_that_hangs(protected: Server, tmp_path: Path, helper: Helper) -> No
 
     assert time.monotonic() - begun < 1
     assert (
-        "docker-credential-test" in error.reason and "0.5 s" in error.reason and "docker-credential-test" in error.todo
+        "docker-credential-test" in error.reason and "0.5 s" in error.reason and "docker-credential-test" in error.hint
     )
     assert not _sleeping()
 
@@ -206,7 +206,7 @@ class TestPublicImages:
             assert isinstance(error, RegistryError)
             assert (error.kind, error.status) == ("unauthorized", status)
             assert f"docker-credential-{name}" in error.reason and words in error.reason
-            assert f"HTTP {status}" in error.reason and f"docker-credential-{name}" in error.todo
+            assert f"HTTP {status}" in error.reason and f"docker-credential-{name}" in error.hint
 
     @pytest.mark.parametrize("text", ["{", '{"auths": {"x": {"auth": "s3cr3t"}}}'])
     def test_a_file_that_cannot_be_read(self, hub: Hostile, tmp_path: Path, text: str) -> None:
@@ -215,7 +215,7 @@ class TestPublicImages:
         assert digest_of(f"{hub.host}/public/app:v1", keychain=chain) == DIGEST
         error = error_of(f"{hub.host}/private/app:v1", keychain=chain)
         assert error.kind == "unauthorized" and str(tmp_path / "config.json") in error.reason
-        assert str(tmp_path / "config.json") in error.todo and "s3cr3t" not in said(error)
+        assert str(tmp_path / "config.json") in error.hint and "s3cr3t" not in said(error)
 
     def test_the_next_place_is_asked(self, hub: Hostile, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text('{"credsStore": "absent"}')

@@ -118,7 +118,7 @@ def test_its_own_credentials(tmp_path: Path) -> None:
         assert digest_of("nginx:1", settings, keychain(tmp_path, {served.host: (USER, PASSWORD)})) == digest
 
         error = error_of("nginx:1", settings, keychain(tmp_path, {"https://index.docker.io/v1/": (USER, PASSWORD)}))
-        assert error.kind == "unauthorized" and served.host in f"{error.reason} {error.todo}", (
+        assert error.kind == "unauthorized" and served.host in f"{error.reason} {error.hint}", (
             "Docker Hub's are not for it"
         )
 

@@ -115,7 +115,7 @@ def test_a_refused_login_shows_no_password(
     with proxy("user:right") as between:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:s3cr3t-of-the-proxy@{between.host}")
         error = error_of(f"{_there(encrypted)}/team/app:v1", RegistrySettings(ca_file=str(authority.file), timeout=5))
-    assert error.kind == "unreachable" and "proxy" in error.reason and "HTTPS_PROXY" in error.todo
+    assert error.kind == "unreachable" and "proxy" in error.reason and "HTTPS_PROXY" in error.hint
     assert "s3cr3t" not in said(error)
 
 

@@ -82,4 +82,4 @@ def test_a_store_that_cannot_be_opened(private_registry: Server, unique: str, tm
         secret.write_bytes(b"damaged")
     chain = keychain(tmp_path / "docker", credsStore="pass")
     error = error_of(f"{private_registry.host}/{unique}:v1", keychain=chain)
-    assert "docker-credential-pass failed" in error.reason and "docker-credential-pass list" in error.todo
+    assert "docker-credential-pass failed" in error.reason and "docker-credential-pass list" in error.hint

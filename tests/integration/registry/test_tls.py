@@ -74,7 +74,7 @@ def test_the_store_of_the_system(
 def test_one_that_is_not_trusted(served: Server, name_here: Named) -> None:
     name_here(NAME)
     error = error_of(_at(served, NAME))
-    assert error.kind == "unreachable" and "not trusted" in error.reason and "--registry-ca-file" in error.todo
+    assert error.kind == "unreachable" and "not trusted" in error.reason and "--registry-ca-file" in error.hint
 
 
 def test_another_authority(served: Server, tmp_path: Path, name_here: Named) -> None:
@@ -116,7 +116,7 @@ class TestClientCertificate:
     def test_missing(self, strict: Server, authority: Authority, name_here: Named) -> None:
         name_here(NAME)
         error = error_of(_at(strict, NAME), RegistrySettings(ca_file=str(authority.file)))
-        assert error.kind == "unreachable" and "client certificate" in f"{error.reason} {error.todo}"
+        assert error.kind == "unreachable" and "client certificate" in f"{error.reason} {error.hint}"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ class TestPlainHttp:
         with registry_servers.distribution(images) as plain:
             error = error_of(_at(plain, NAME))
         assert error.kind == "unreachable" and "does not use TLS" in error.reason
-        assert f"--registry-plain-http {NAME}:" in error.todo
+        assert f"--registry-plain-http {NAME}:" in error.hint
 
     def test_when_asked_for(self, images: Path, name_here: Named) -> None:
         name_here(NAME)

@@ -103,7 +103,7 @@ def test_a_refusal_names_the_image_its_uses_the_reason_and_the_way_out(tmp_path:
     assert error.what == "b:1 cannot be pinned; nothing was deployed"
     assert error.why.splitlines()[:2] == ["b:1: the template gives 'x'", f"    used by Pod/p0 container c, in {POD}"]
     assert error.why.splitlines()[-1] == "    and 2 more"
-    assert error.todo == "set its digest"
+    assert error.hint == "set its digest"
 
 
 def test_a_registry_is_named_by_the_exit_status_though_not_alone_to_blame(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_registry_is_named_by_the_exit_status_though_not_alone_to_blame(tmp_pa
     with pytest.raises(RegistryUnavailable) as refused:
         made.refuse_problems()
     assert refused.value.what == "3 of 4 images cannot be pinned"
-    assert refused.value.todo == "check the tag\nset its digest", "each way out once"
+    assert refused.value.hint == "check the tag\nset its digest", "each way out once"
 
 
 def test_mutable_tags(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def reads_manifest(body: bytes, content_type: str) -> bool:
     if isinstance(read, Failure):
         assert read.kind == "bad-answer"
         assert read.reason.isprintable()
-        assert read.todo
+        assert read.hint
         return False
     assert read.media_type in manifest.KNOWN
     assert bool(read.config) is (read.media_type in manifest.MANIFESTS)

@@ -10,7 +10,7 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry.errors import Failure, Kind
-from helmpin.registry.http_errors import error_document, refusal, retry_after, todo
+from helmpin.registry.http_errors import error_document, hint, refusal, retry_after
 from helmpin.registry.transport import Answer
 
 DIGEST = "sha256:" + "0a" * 32
@@ -84,12 +84,12 @@ def test_refusal(given: Answer, reference: str, sources: str, kind: Kind, reason
     ],
 )
 def test_the_way_out(kind: Kind, text: str) -> None:
-    assert text in todo(Failure(kind, "x"), "ghcr.io", Reference.parse("ghcr.io/team/app:v1"))
-    assert todo(Failure(kind, "x", "its own"), "ghcr.io", Reference.parse("ghcr.io/team/app:v1")) == "its own"
+    assert text in hint(Failure(kind, "x"), "ghcr.io", Reference.parse("ghcr.io/team/app:v1"))
+    assert hint(Failure(kind, "x", "its own"), "ghcr.io", Reference.parse("ghcr.io/team/app:v1")) == "its own"
 
 
 def test_docker_hub_is_where_docker_login_goes() -> None:
-    assert "`docker login`" in todo(Failure("unauthorized", "x"), "docker.io", Reference.parse("nginx"))
+    assert "`docker login`" in hint(Failure("unauthorized", "x"), "docker.io", Reference.parse("nginx"))
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_configurations_that_cannot_be_read(text: str, why: str) -> None:
     assert isinstance(failure, Failure)
     assert failure.kind == "unauthorized"
     assert failure.reason == f"cannot read the credentials in /home/me/.docker/config.json: {why}"
-    assert "s3cr3t" not in failure.reason + failure.todo + repr(failure)
+    assert "s3cr3t" not in failure.reason + failure.hint + repr(failure)
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_refused(document: Any, served: str, reason: str) -> None:
         read(document, served)
     assert caught.value.kind == "bad-answer"
     assert reason in caught.value.reason
-    assert caught.value.todo
+    assert caught.value.hint
 
 
 def test_a_platform_that_is_junk_is_no_platform() -> None:

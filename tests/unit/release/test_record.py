@@ -231,8 +231,8 @@ def test_a_bad_record_is_an_error_and_never_a_guess(text: str, why: str) -> None
         parse(text, "release web, revision 3")
     assert why in failed.value.why
     assert failed.value.where == ["release web, revision 3"]
-    assert "helm pin upgrade" in failed.value.todo
-    assert ("the helm-pin that wrote it" in failed.value.todo) is ("version" in why)
+    assert "helm pin upgrade" in failed.value.hint
+    assert ("the helm-pin that wrote it" in failed.value.hint) is ("version" in why)
 
 
 @pytest.mark.parametrize(
