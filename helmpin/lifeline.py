@@ -82,6 +82,7 @@ def listen() -> None:
     for signum in STOPPERS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handle)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take with it how a program has ended
 
 
 def watch_parent() -> None:

@@ -141,6 +141,14 @@ time.sleep(100)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_how_a_program_ended_is_known_to_those_who_ignore_their_children() -> None:
+    code = "import os; from helmpin import lifeline; from helmpin.process import Process; lifeline.listen();"
+    code += "print(Process(['sh', '-c', 'exit 3'], os.environ).ended()[0])"
+    ignore = f"import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv({sys.executable!r}, "
+    with python(f"{ignore}[{sys.executable!r}, '-c', {code!r}])") as process:
+        assert process.communicate(timeout=10) == ("3\n", "")
+
+
 class TestTheParent:
     CODE = """
 import time
