@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from _thread import allocate_lock  # threading takes its time to import
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -48,6 +49,9 @@ class Stopped(SystemExit):
             if signum == PARENT_GONE
             else f"{signal.Signals(signum).name} was received"
         )
+
+
+_one_at_a_time = allocate_lock()
 
 
 class _State:
@@ -119,7 +123,7 @@ def left() -> str:
 
 
 def hold(pid: int) -> None:
-    """End this process when helm-pin is killed."""
+    """End this process when helm-pin is killed; a negative number is a process group."""
     _tell(f"+{pid}")
 
 
@@ -135,14 +139,15 @@ def remove_if_killed(folder: Path) -> None:
 
 
 def _tell(line: str) -> None:
-    if _State.guard is None:
-        _State.guard = _start_guard()
-    if _State.guard >= 0:
-        try:
-            os.write(_State.guard, f"{line}\n".encode(errors="surrogateescape"))
-        except OSError:  # somebody has ended it
-            os.close(_State.guard)
-            _State.guard = -1
+    with _one_at_a_time:
+        if _State.guard is None:
+            _State.guard = _start_guard()
+        if _State.guard >= 0:
+            try:
+                os.write(_State.guard, f"{line}\n".encode(errors="surrogateescape"))
+            except OSError:  # somebody has ended it
+                os.close(_State.guard)
+                _State.guard = -1
 
 
 def _start_guard() -> int:

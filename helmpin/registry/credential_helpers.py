@@ -16,6 +16,7 @@ import subprocess  # not sh: it forks in Python, unsafe beside this package's th
 import threading
 from contextlib import suppress
 
+from helmpin import lifeline
 from helmpin.registry.errors import Failure
 from helmpin.registry.types import Credential
 
@@ -76,6 +77,7 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
     assert process.stdin and process.stdout
     late = threading.Event()
     _running.add(process.pid)
+    lifeline.hold(-process.pid)
 
     def give_up() -> None:
         late.set()
@@ -96,6 +98,7 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
         timer.cancel()
         process.stdout.close()
         process.wait()
+        lifeline.release(-process.pid)
         _running.discard(process.pid)
     if late.is_set():
         hint = f"run `echo {server} | {program} get` to see what it waits for"

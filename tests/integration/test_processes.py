@@ -134,6 +134,40 @@ time.sleep(100)
                 sleeper.kill()
                 sleeper.wait()
 
+    def test_whole_groups_too(self) -> None:
+        group = subprocess.Popen(["sh", "-c", "sleep 100 & wait"], start_new_session=True)
+        other = subprocess.Popen(["sleep", "100"], start_new_session=True)
+        try:
+            told = f"+-{group.pid}\n+-{other.pid}\n--{other.pid}\n"
+            subprocess.run(["sh", "-c", GUARD, "helm-pin"], input=told.encode(), check=True, timeout=10)
+            assert group.wait(10) == -signal.SIGKILL
+            assert lives(other.pid)
+        finally:
+            other.kill()
+            other.wait()
+
+    def test_many_threads_share_a_guard(self) -> None:
+        code = "import os, sys, threading\nfrom helmpin.process import Process\nsys.setswitchinterval(1e-7)\n"
+        code += "def run(): Process(['true'], os.environ).ended()\n"
+        code += "threads = [threading.Thread(target=run) for _ in range(16)]\n"
+        code += "for t in threads: t.start()\nfor t in threads: t.join()\n"
+        code += "import subprocess; print(subprocess.check_output(['ps', '-A', '-ww', '-o', 'ppid=,args='], text=True))"
+        with python(code) as process:
+            out, err = process.communicate(timeout=20)
+        guards = [row for row in out.splitlines() if row.split()[:1] == [str(process.pid)] and "trap" in row]
+        assert (len(guards), err) == (1, "")
+
+    def test_a_credential_helper_that_hangs(self, tmp_path: Path) -> None:
+        helper = tmp_path / "docker-credential-hangs"
+        helper.write_text(f"#!/bin/sh\necho $$ >'{tmp_path}/pid'\nsleep 100\n")
+        helper.chmod(0o755)
+        code = "from helmpin.registry.credential_helpers import get; get('hangs', 'example.com', 60)"
+        with python(code, env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) as process:
+            eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+            pid = int((tmp_path / "pid").read_text())
+            process.kill()
+            eventually(lambda: not lives(pid))
+
     def test_a_long_run_costs_the_guard_nothing(self) -> None:
         """Ten thousand programs, and it is done as soon as it is told to be."""
         told = "".join(f"+{pid}\n-{pid}\n-{pid}\n" for pid in range(100_000, 110_000)) + ".\n"
