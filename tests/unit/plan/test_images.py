@@ -1,0 +1,184 @@
+"""What is planned for each image, put together from what was resolved, tried and refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helmpin.chart.setargs import Setting
+from helmpin.config import Settings
+from helmpin.image.reference import Reference
+from helmpin.plan.images import ImagePlan, Problem, is_allowed, plan_images, references_of
+from helmpin.plan.search import Attempt
+from helmpin.registry import RegistrySettings, Resolved
+from helmpin.render.diff import Follower
+from helmpin.render.output import ImageUse
+from tests.support.renders import POD, digest
+
+A, B = digest("a"), digest("b")
+WEB = "example.com/web:1.2.3"
+SETTINGS = Settings("pin", (), (), (), False, RegistrySettings())
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def use(image: str = WEB, nth: int = 0) -> ImageUse:
+    return ImageUse(image, POD, 0, 0, "Pod", "web", ("spec", "containers", nth, "image"), f"c{nth}")
+
+
+# -- references ---------------------------------------------------------------------------------------------------------
+
+
+def test_references_and_problems() -> None:
+    settings = SETTINGS._replace(allow_unpinned=("local/*", "auto"))
+    images = ["web", WEB, "local/x:1", "auto", " ", "{{inputs.image}}", "a b", "web:1e+06"]
+    references, problems = references_of([use(image) for image in images * 2], settings)
+    assert references == {"web": Reference.parse("web"), WEB: Reference.parse(WEB)}
+    assert {image: problem.kind for image, problem in problems.items()} == {
+        "local/x:1": "allowed",
+        "auto": "allowed",
+        " ": "refused",
+        "{{inputs.image}}": "refused",
+        "a b": "refused",
+        "web:1e+06": "refused",
+    }
+    assert all("--allow-unpinned" in problem.hint for problem in problems.values() if problem.kind == "refused")
+    assert "quote it" in problems["web:1e+06"].hint
+
+
+@pytest.mark.parametrize(
+    ("globs", "allowed"),
+    [((), False), (("*:1.2.3",), True), ((WEB,), True), (("EXAMPLE.com/*",), False), (("web",), False)],
+)
+def test_is_allowed(globs: tuple[str, ...], allowed: bool) -> None:
+    assert is_allowed(WEB, globs) is allowed
+
+
+# -- plans --------------------------------------------------------------------------------------------------------------
+
+NOTHING = Attempt((), frozenset(), {}, {}, {})
+SET = (Setting(("image", "tag"), f"1.2.3@{A}"),)
+
+
+def plans(
+    uses: list[ImageUse],
+    attempt: Attempt = NOTHING,
+    *,
+    wanted: dict[Any, str] | None = None,
+    problems: dict[str, Problem] | None = None,
+    resolved: dict[str, Resolved] | None = None,
+    settings: Settings = SETTINGS,
+    **more: Any,
+) -> list[ImagePlan]:
+    """The plans where each image is to be pinned to A."""
+    references, found = references_of(uses, settings)
+    return plan_images(
+        uses,
+        {each.key: A for each in uses if each.image in references} if wanted is None else wanted,
+        references,
+        {image: Resolved(A, INDEX) for image in references} if resolved is None else resolved,
+        {**found, **(problems or {})},
+        attempt,
+        settings=settings,
+        **{"set_by": {}, "kept": {}, **more},
+    )
+
+
+def by_values(*uses: ImageUse, strategy: str = "tag@digest") -> Attempt:
+    return NOTHING._replace(settings=SET, strategies={each.key: (strategy, SET) for each in uses})
+
+
+def test_pinned_by_values() -> None:
+    (plan,) = plans([use(), use(nth=1)], by_values(use(), use(nth=1)), set_by={WEB: ("image.tag",)})
+    assert (plan.image, plan.digest, plan.media_type, plan.via) == (WEB, A, INDEX, "values")
+    assert (plan.strategy, plan.values, plan.set_by) == ("tag@digest", ("image.tag",), ("image.tag",))
+    assert plan.pinned == f"{WEB}@{A}" and plan.by_values_alone and plan.problem is None
+    assert plan.uses == (use(), use(nth=1)) and plan.mutable is None
+
+
+def test_a_tag_that_is_emptied_is_no_value_that_pins() -> None:
+    settings = (Setting(("image", "digest"), A), Setting(("image", "tag"), ""))
+    attempt = NOTHING._replace(settings=settings, strategies={use().key: ("digest key, tag emptied", settings)})
+    assert plans([use()], attempt)[0].values == ("image.digest",)
+
+
+def test_pinned_by_the_template() -> None:
+    (plan,) = plans([use()], NOTHING._replace(by_template=frozenset([use().key])))
+    assert (plan.via, plan.strategy, plan.values, plan.by_values_alone) == ("template", "staged template", (), False)
+
+
+def test_pinned_by_both() -> None:
+    attempt = by_values(use())._replace(by_template=frozenset([use(nth=1).key]))
+    (plan,) = plans([use(), use(nth=1)], attempt)
+    assert (plan.via, plan.strategy) == ("template", "tag@digest, staged template")
+    assert plan.values == ("image.tag",) and not plan.by_values_alone
+
+
+def test_what_the_chart_has_pinned() -> None:
+    image = f"example.com/web@{B}"
+    (plan,) = plans([use(image)], wanted={}, resolved={image: Resolved(B, INDEX)})
+    assert (plan.via, plan.strategy, plan.pinned, plan.digest) == ("chart", "already pinned", image, B)
+    assert plan.by_values_alone and plan.mutable is None
+
+
+def test_an_untagged_image_is_pinned_as_latest() -> None:
+    (plan,) = plans([use("web")], by_values(use("web")))
+    assert plan.pinned == f"web:latest@{A}"
+    assert plan.mutable is not None
+
+
+def test_a_mutable_tag_of_the_users_own() -> None:
+    (plan,) = plans([use()], by_values(use()), settings=SETTINGS._replace(mutable_tags=("1.*",)))
+    assert plan.mutable is not None and "1.2.3" in plan.mutable
+
+
+def test_what_could_not_be_pinned_says_why_though_another_use_could() -> None:
+    attempt = by_values(use())._replace(
+        failed={use(nth=1).key: "its template gives 'x'"},
+        notes={use(nth=1).key: ("tried", "this"), use().key: ("tried",)},
+    )
+    (plan,) = plans([use(), use(nth=1)], attempt)
+    assert plan.problem is not None and plan.problem.kind == "refused" and "its template gives 'x'" in plan.problem.text
+    assert plan.via == "" and not plan.by_values_alone and plan.notes == ("tried", "this")
+
+
+def test_a_problem_that_was_there_before_stays() -> None:
+    refused = Problem("no such tag", "registry", "check it")
+    (plan,) = plans([use()], problems={WEB: refused}, wanted={}, resolved={})
+    assert plan.problem == refused and (plan.via, plan.digest) == ("", "")
+    (plan,) = plans([use()], NOTHING._replace(failed={use().key: "x"}), problems={WEB: refused})
+    assert plan.problem == refused
+
+
+def test_what_is_let_through_is_not_pinned() -> None:
+    (plan,) = plans([use()], settings=SETTINGS._replace(allow_unpinned=("*",)))
+    assert plan.problem is not None and plan.problem.kind == "allowed" and plan.via == "" and not plan.by_values_alone
+
+
+def test_one_image_at_two_digests_is_planned_twice() -> None:
+    """A Job keeps the digest that it ran with."""
+    job = use(nth=1)
+    found = plans([use(), job], by_values(use(), job), wanted={use().key: A, job.key: B}, kept={job.key: "Job/migrate"})
+    assert [(plan.digest, plan.kept_for, plan.uses) for plan in found] == [
+        (A, "", (use(),)),
+        (B, "Job/migrate", (job,)),
+    ]
+
+
+def test_images_are_planned_in_the_order_of_the_render() -> None:
+    images = ["b:1", "a:1", "b:1", "c:1"]
+    assert [plan.image for plan in plans([use(image, i) for i, image in enumerate(images)])] == ["b:1", "a:1", "c:1"]
+
+
+def test_followers_belong_to_the_image_and_the_digest_that_they_follow() -> None:
+    def follower(reference: str, at: str) -> Follower:
+        return Follower((POD, 0, 0, ("data", at)), "ConfigMap", "x", (Reference.parse(f"{reference}@{at}"),))
+
+    mine, others = (
+        follower(WEB, A),
+        [follower(WEB, B), follower("example.com/web:2", A), follower("example.com/x:1.2.3", A)],
+    )
+    (plan,) = plans([use()], by_values(use()), followers=[*others, mine])
+    assert plan.followers == (mine,)
+    (plan,) = plans([use("web")], by_values(use("web")), followers=[follower("docker.io/library/web:latest", A)])
+    assert len(plan.followers) == 1
