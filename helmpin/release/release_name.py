@@ -28,9 +28,8 @@ def name_release(positionals: list[str], flags: list[Given], helm: Helm) -> tupl
         return _from_template(pattern, helm), chart, rest
     if not generate:
         raise UsageError("must either provide a name or specify --generate-name", hint="helm pin install RELEASE CHART")
-    base = Path(chart.rstrip("/")).name or "chart"
-    base = re.sub(r"(-[0-9].*)?\.t(ar\.)?gz$", "", base.rpartition(":")[2] if "://" not in chart else base)
-    return f"{base if base != '.' else 'chart'}-{int(time.time())}", chart, rest
+    base = Path(chart).name  # '' for the current directory
+    return f"{base.partition('.')[0] if base else 'chart'}-{int(time.time())}", chart, rest
 
 
 def _from_template(pattern: str, helm: Helm) -> str:
