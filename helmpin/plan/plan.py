@@ -272,9 +272,11 @@ def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:
 
 def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
     if ANNOTATION in render.text and ANNOTATION not in rendered.plain.text:
+        images = dict.fromkeys(use.image for use in rendered.plain.images())
         raise Refused(
             "the chart prints helm-pin's record",
-            why=f"its templates print all of .Chart, with the annotation {ANNOTATION}",
+            why=f"its templates print all of .Chart, with the annotation {ANNOTATION};\n"
+            f"that changes more than its images: {', '.join(images)}",
             hint="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
         )
 
