@@ -165,13 +165,21 @@ def _text_differences(a: Document, b: Document, changed: list[Difference]) -> It
         for match in _PINNED.finditer(after):
             befores[match[0]].update((match[0], match[1]))
     if len(befores) == 1 and all(
-        b.text.replace(after, _written(c.before)) == a.text for after in befores for c in changed
+        b.text.replace(after, _written(c.before)) == a.text and b.text.count(after) <= len(changed)
+        for after in befores
+        for c in changed
     ):
         return  # the usual case, which needs no expression compiled
-    known = re.compile("|".join(re.escape(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
+    known = re.compile("|".join(_whole(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
     for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
         if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
             yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new)
+
+
+def _whole(text: str) -> str:
+    """Matches a text; one that is a pinned reference only where it is no part of a longer one."""
+    escaped = re.escape(text)
+    return rf"(?<![\w./:@-]){escaped}(?![\w./:@-])" if _PINNED.fullmatch(text) else escaped
 
 
 def _written(leaf: Any) -> str:
