@@ -32,7 +32,7 @@ def run(request: Request) -> int:
         refuse_registry_flags(request, "without --verify")
         return _roll_back(request)
     name = request.positionals[0]
-    deadline = time.monotonic() + seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
+    timeout = seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
     kubectl = Kubectl(request.helm)
     lifeline.if_stopped("nothing was changed")
     before = revisions.history(request.helm, name)
@@ -41,6 +41,7 @@ def run(request: Request) -> int:
     target = release.read(request.helm, name, number)
     record = _preflight(request, target, kubectl)
     revisions.refuse_moved(name, before[-1], History(request.helm, name, 1).latest())
+    deadline = time.monotonic() + timeout
     _helm(request, before, number)
     if is_dry_run(request.flags):
         output.say("Dry run: nothing was changed.")
