@@ -275,8 +275,8 @@ def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
         images = dict.fromkeys(use.image for use in rendered.plain.images())
         raise Refused(
             "the chart prints helm-pin's record",
-            why=f"its templates print all of .Chart, with the annotation {ANNOTATION};\n"
-            f"that changes more than its images: {', '.join(images)}",
+            why=f"its templates print all of .Chart, with the annotation {ANNOTATION}.\n"
+            f"As long as they do, these images cannot be pinned: {', '.join(images)}",
             hint="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
         )
 
