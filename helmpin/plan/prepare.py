@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from helmpin import output
 from helmpin.arguments import Given, is_on, last, words
-from helmpin.errors import HelmFailed, VerificationFailed
+from helmpin.errors import HelmFailed, Refused, VerificationFailed
 from helmpin.lock_source import LockReading
 from helmpin.output import for_helm
 from helmpin.private import Folder, write
@@ -323,9 +323,33 @@ def _rendered_before_crds(task: _Task, chart: Chart, probed: Chart, given: Mappi
     from helmpin.render.renderer import crd_apis, renderer_for
 
     version, apis = capabilities(task.helm)
-    more = ["--kube-version", version, "--api-versions", ",".join([*apis, *crd_apis(chart.crd_files().values())])]
+    known = [*apis, *crd_apis(chart.crd_files().values())]
+    more = ["--kube-version", version, "--api-versions", ",".join(known)]
     renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
-    return _rendered(chart, probed, renderer, None, given, given)
+    rendered = _rendered(chart, probed, renderer, None, given, given)
+    assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
+    _refuse_assumed_apis(rendered, assumed)
+    return rendered
+
+
+def _refuse_assumed_apis(rendered: Rendered, assumed: Collection[str]) -> None:
+    """Raise Refused if the images depend on APIs that helm template assumes and the cluster does not have: no flag takes them away,
+    so the chart is rendered once more with templates that ask for something else instead."""
+    asked = re.compile("|".join(f'"{re.escape(api)}"' for api in sorted(assumed)) or r"(?!)")
+    texts = rendered.chart.template_files()
+    changed: dict[str, str | None] = {
+        path: asked.sub('"none.invalid/v0"', text) for path, text in texts.items() if asked.search(text)
+    }
+    if not changed:
+        return
+    without = rendered.renderer.render(rendered.chart.with_files(changed))
+    images = [{(use.source, use.image) for use in render.images()} for render in (rendered.plain, without)]
+    if images[0] != images[1]:
+        raise Refused(
+            "what the chart runs depends on APIs that this cluster lacks, and cannot be rendered before its CRDs are installed",
+            why="\n".join(sorted(f"{image}, in {source}" for source, image in images[0] ^ images[1])),
+            hint="install the CRDs first: helm show crds CHART | kubectl apply --server-side -f -, then run it again",
+        )
 
 
 def _kept_jobs(task: _Task, rendered: Rendered, previous: Previous | None) -> Any:

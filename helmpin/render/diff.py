@@ -278,7 +278,8 @@ class _Randomness:
     def excuses(self, difference: Difference) -> bool:
         """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
         leaf, before, after = difference
-        if self._shows_digest((*leaf[3], after)) and not self._shows_digest((*leaf[3], before)):
+        shown = [v is not None and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
+        if shown[1] and not shown[0]:
             return False
         if _is_time(before) and _is_time(after) and _shape(before) == _shape(after):
             return True

@@ -42,12 +42,15 @@ def read_source(helm: Helm, source: str) -> bytes:
     return base64.b64decode(shown["content"])
 
 
-def capabilities(helm: Helm) -> tuple[str, list[str]]:
-    """The cluster's Kubernetes version and API versions, as templates see them. Raises HelmFailed."""
+def capabilities(helm: Helm, *, built_in: bool = False) -> tuple[str, list[str]]:
+    """The cluster's Kubernetes version and API versions, as templates see them. Raises HelmFailed.
+
+    built_in: those that helm assumes where it asks no cluster.
+    """
     text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "capabilities" .Capabilities)')
     asked = "--dry-run=server" if helm.version >= (4, 0, 0) else "--validate"
     with _one_template(text) as chart:
-        shown = parse(helm.run(["template", "probe", chart, asked])).values or {}
+        shown = parse(helm.run(["template", "probe", chart, *([] if built_in else [asked])])).values or {}
     found = shown.get("capabilities") or {}
     return str((found.get("KubeVersion") or {}).get("Version", "")), [
         str(api) for api in found.get("APIVersions") or []
