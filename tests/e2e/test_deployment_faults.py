@@ -177,7 +177,7 @@ class TestHelmFails:
             .replace("labels: {app:", "labels: {more: label, app:")
             .replace("matchLabels: {app:", "matchLabels: {more: label, app:")
         )
-        assert "delete the object that cannot be changed" in self.upgrade(one).stderr
+        assert "delete the immutable object" in self.upgrade(one).stderr
 
     def test_on_a_release_that_is_too_long(self, one: App) -> None:
         one.deploy()
