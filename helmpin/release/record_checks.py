@@ -27,7 +27,7 @@ _BEFORE = 400
 
 
 def problems(record: DigestSet) -> list[str]:
-    """The contradictions in a record, one line each. Two digests of one reference are none: a Job keeps the one that it ran with."""
+    """The contradictions in a record, one line each. Two digests of one reference are none: a Job keeps the one it ran with."""
     found = [line for image in record.images for line in _image(image)]
     indexes = [part for undo in record.undo for part in undo.path if isinstance(part, int)]
     found += [f"index {index} of a list is out of range" for index in indexes if not 0 <= index <= LAST_INDEX]
