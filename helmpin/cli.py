@@ -434,7 +434,10 @@ def run(argv: list[str]) -> int:
     request = understand(name, argv[1:], helm)
     module = import_module(f"helmpin.commands.{name}")
     try:
-        return int(module.run(request))
+        status = int(module.run(request))
+        if helm.unread and not status:  # as it would have ended helm, which was spared it
+            raise BrokenPipeError
+        return status
     finally:
         helm.stop()
         if helm.debug:

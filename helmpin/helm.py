@@ -83,6 +83,8 @@ class Helm:
         self.spent: list[tuple[str, float]] = []
         self.running: set[Running] = set()
         self._help: dict[str, str] | None = None
+        self.unread = False
+        """Whether the reader of what a deploying helm printed had gone."""
 
     @classmethod
     def find(cls, environ: Mapping[str, str] = os.environ) -> Helm:
@@ -125,6 +127,7 @@ class Helm:
             left = f"helm history {args[1]} shows what state the release is in"
             ended = foreground.run([self.binary, *args], self.environment(), output.say, left)
         self.log(args, time.perf_counter() - started)
+        self.unread = self.unread or ended.unread
         return ended
 
     def watch(self, args: Sequence[str]) -> Finished:

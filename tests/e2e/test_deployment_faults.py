@@ -78,6 +78,16 @@ class TestStreams:
         if "2>" not in how:
             assert b"Revision 2: 1 image pinned by digest" in pinned.stderr
 
+    @whichever_helm
+    @pytest.mark.parametrize("how", ["| true", ">/dev/full"])
+    def test_end_with_a_rollback_too(self, one: App, how: str) -> None:
+        one.deploy()
+        one.deploy("--set=replicas=2")
+        run = '"$0" {} rollback app 1 ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
+        pinned, plain = shell(one, run.format("pin")), shell(one, run.format(""))
+        assert pinned.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
+        assert [row["status"] for row in rows(one)][2:] == ["superseded", "deployed"]
+
     def test_bytes_come_through(self, one: App) -> None:
         notes = b'caf\xe9 \xff\xfe\n{{ repeat 9000000 "x" }}\n'
         (one.chart / "templates/NOTES.txt").write_bytes(notes)
