@@ -134,13 +134,16 @@ def test_while_it_deploys(stage: Stage, tmp_path: Path, case: Case) -> None:
         passed_on = signal.SIGTERM if case.target == "helm" or case.signum == signal.SIGHUP else case.signum
         same = case._replace(target="helm", signum=case.signum if case.target == "group" else passed_on)
         interrupt(plain, same, tmp_path / "scratch-plain", to_the_end=survives)
-        assert stage.statuses() == plain.statuses()
+        ends = [plain.statuses()]
+    if case.signum == signal.SIGHUP and case.target == "group":
+        # SIGHUP kills helm at once, and helm-pin asks it to stop at the same time: it may just manage to say how it ended
+        ends.append([status if "pending" not in status else "failed" for status in ends[0]])
+    assert stage.statuses() in ends
     assert stage.false_records() == []
     assert "Traceback" not in said
     if case.signum != signal.SIGKILL and case.target != "helm":
-        ended = stage.statuses()
-        told = f"Stopped: revision {len(ended) - case.atomic} is" if ended else "Stopped: there is no release web."
-        assert told in said
+        number = {"install": 1, "upgrade": 2, "rollback": 3}[case.command]
+        assert f"Stopped: {f'revision {number} is' if stage.statuses() else 'there is no release web.'}" in said
     nothing_is_left(stage, case, scratch)
 
 
