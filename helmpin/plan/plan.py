@@ -366,10 +366,7 @@ class _Composer:
             if key in wanted:
                 pinned = pinned_form(origin.image, wanted[key])
                 documents = self._documents[origin.source]
-                pin = template_pins.locate(origin, documents, pinned, same[leaf])
-                if pin and key in fixed:
-                    pin = pin._replace(may_become=_forms(origin.image, wanted.values()))
-                self._pins[key] = pin
+                self._pins[key] = template_pins.locate(origin, documents, pinned, same[leaf])
             same[leaf] += 1
         self._second_pass = self._random_sources()
         self._values = rendered.origin.values or {}
@@ -439,6 +436,7 @@ class _Composer:
         for key in attempt.by_template:
             pin = self._pins[key]
             assert pin is not None
+            pin = pin._replace(may_become=self._forms_by_values(attempt, self._origins[key]))
             for path in self._paths(pin.source):
                 by_path[path].append(pin)
         files: dict[str, str | None] = {}
@@ -448,6 +446,17 @@ class _Composer:
             else:
                 files[path] = template_pins.pinned_text(self._crds[path], pins)
         return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
+
+    def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:
+        """What values may make of the image where the same file uses it again: the places are counted as in the plain render."""
+        name = split(origin.image)[0]
+        digests = {
+            self._wanted[key]
+            for key in attempt.strategies
+            if (other := self._origins.get(key)) and (other.image, other.source) == (origin.image, origin.source)
+        }
+        forms = ((pinned_form(origin.image, digest), f"{name}@{digest}") for digest in sorted(digests))
+        return tuple(form for pair in forms for form in pair)
 
     def arguments(self, attempt: Attempt) -> list[str]:
         """The --set arguments of an attempt."""
@@ -536,12 +545,6 @@ class _Composer:
             ]
             self._scans[folder] = TemplateScan(own, library)
         return self._scans[folder]
-
-
-def _forms(image: str, digests: Iterable[str]) -> tuple[str, ...]:
-    """The forms of an image at one of these digests."""
-    name = split(image)[0]
-    return tuple(form for digest in sorted(set(digests)) for form in (pinned_form(image, digest), f"{name}@{digest}"))
 
 
 def _origins(rendered: Rendered, uses: Sequence[ImageUse]) -> dict[Key, ImageUse]:
