@@ -249,9 +249,12 @@ class Search:
     # -- what a render taught ----------------------------------------------------------------------------------------
 
     def _carriers(self, difference: Difference) -> list[_Group]:
-        """The groups whose digest appears in a difference."""
+        """The groups whose digest appears in a difference: those that values pin before those that templates pin, for a value reaches
+        more than its own image; then those whose image appears with it."""
         after = str(difference.after)
         shown = [g for g in self._groups.values() if g.digest[7:19] in after]
+        active = self._active()
+        shown = [g for g in shown if g in active] or shown
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
         return named or shown
 
