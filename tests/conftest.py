@@ -18,6 +18,7 @@ from scripts.devtools import cluster as local
 from scripts.devtools.binaries import binary
 from scripts.devtools.cluster import Cluster
 from scripts.devtools.processes import birth
+from tests.support import measured
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
 
@@ -51,9 +52,18 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return install(binary(request.param), tmp_path_factory.mktemp(request.param))
 
 
+@pytest.fixture(scope="session")
+def counted(installed: Workstation, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
+    """`installed`, with a plugin whose branches are counted."""
+    return measured.measured(installed, tmp_path_factory.mktemp("measured"))
+
+
 @pytest.fixture
-def workstation(installed: Workstation) -> Workstation:
+def workstation(installed: Workstation, request: pytest.FixtureRequest) -> Workstation:
     """Helm 3, then Helm 4, with the plugin and without a cluster."""
+    if measured.WANTED and request.node.path.stem in measured.MODULES:
+        counting: Workstation = request.getfixturevalue("counted")
+        return counting
     return installed
 
 

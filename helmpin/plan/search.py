@@ -249,8 +249,8 @@ class Search:
     # -- what a render taught ----------------------------------------------------------------------------------------
 
     def _carriers(self, difference: Difference) -> list[_Group]:
-        """The groups whose digest appears in a difference: those that values pin before those that templates pin, for a value reaches
-        more than its own image; then those whose image appears with it."""
+        """The groups whose digest appears in a difference: rather those that values pin, for a value may reach more than its image;
+        rather those whose image appears with it."""
         after = str(difference.after)
         shown = [g for g in self._groups.values() if g.digest[7:19] in after]
         active = self._active()
