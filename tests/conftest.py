@@ -15,8 +15,8 @@ import hypothesis
 import pytest
 
 from scripts.devtools import cluster as local
+from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
-from scripts.devtools.cluster import Cluster
 from scripts.devtools.processes import birth
 from tests.support import measured
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import cluster as clusters
+from .api import Cluster
 from .binaries import binary, say, tools
 from .images import push
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 class Bench:
     """A cluster full of releases that have a record."""
 
-    def __init__(self, helm: str, cluster: clusters.Cluster, folder: Path) -> None:
+    def __init__(self, helm: str, cluster: Cluster, folder: Path) -> None:
         self.helm, self.cluster, self.folder = helm, cluster, folder
         homes = {f"HELM_{kind}_HOME": str(folder / kind) for kind in ("DATA", "CONFIG", "CACHE")}
         self.env = {**os.environ, **cluster.env, **homes, "PATH": f"{tools()}:{os.environ['PATH']}"}

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import cluster as clusters
+from .api import Cluster
 from .binaries import binary
 from .images import push
 
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(helm: str, cluster: clusters.Cluster, folder: Path, options: argparse.Namespace) -> None:
+def measure(helm: str, cluster: Cluster, folder: Path, options: argparse.Namespace) -> None:
     """Set up a release of each chart and time the commands on it; upgrades by plain helm on one of its own."""
     revisions, runs = options.revisions, options.runs
     env = {**os.environ, **cluster.env, **{f"HELM_{k}_HOME": str(folder / k) for k in ("DATA", "CONFIG", "CACHE")}}

@@ -21,7 +21,8 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,15 +74,21 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def binary(name: str) -> Path:
-    """The path of a program, built first if need be. Raises Unavailable."""
-    recipe = RECIPES[name]
-    target = cache() / "bin" / recipe.file
+def is_there(name: str) -> Path | None:
+    """The path of a program that need not be built."""
+    target = cache() / "bin" / RECIPES[name].file
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if name in ON_PATH and (found := (assets and shutil.which(name, path=assets)) or shutil.which(name)):
         return Path(found)
-    if target.exists():
-        return target
+    return target if target.exists() else None
+
+
+def binary(name: str) -> Path:
+    """The path of a program, built first if need be. Raises Unavailable."""
+    if found := is_there(name):
+        return found
+    recipe = RECIPES[name]
+    target = cache() / "bin" / recipe.file
     with locked("kubernetes" if recipe.file.endswith(f"-{KUBERNETES}") else name):
         if not target.exists():
             say(f"getting {recipe.file}: once, about {recipe.duration} …")
@@ -94,11 +101,17 @@ def binary(name: str) -> Path:
     return target
 
 
-def tools() -> Path:
-    """A folder for PATH, with kubectl and crane under their own names."""
+def binaries(names: Iterable[str]) -> dict[str, Path]:
+    """The paths of programs, those that are missing built at once. Raises Unavailable."""
+    with ThreadPoolExecutor() as at_once:
+        return dict(zip(names, at_once.map(binary, names), strict=True))
+
+
+def tools(*names: str) -> Path:
+    """A folder for PATH, with these programs under their own names; kubectl and crane if none are named."""
     folder = cache() / "tools"
     folder.mkdir(exist_ok=True)
-    for name in ("kubectl", "crane"):
+    for name in names or ("kubectl", "crane"):
         link, target = folder / name, binary(name)
         if not link.is_symlink() or link.readlink() != target:
             fresh = folder / f".{name}.{os.getpid()}"

@@ -10,68 +10,22 @@ import json
 import secrets
 import shlex
 import shutil
-import ssl
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import node as real
 from . import registry
-from .binaries import Unavailable, binary, cache, locked, say, tools
-from .processes import Servers, answers, free_ports, opener
+from .api import AUTHORITY, Cluster, tls
+from .binaries import Unavailable, binaries, cache, is_there, locked, say, tools
+from .processes import Servers, answers, free_ports
 
-CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry")
+STORE = ("kube-apiserver", "etcd", "registry")
+"""What keeps objects and images."""
+CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
 NAME = "default"
-AUTHORITY = "certs/apiserver.crt"
-"""The certificate that the API server makes for itself, in the cluster's folder."""
-
-
-class Cluster(NamedTuple):
-    """A cluster that is up."""
-
-    name: str
-    folder: str
-    """Where its state, logs and data are."""
-    server: str
-    """The API server's URL."""
-    token: str
-    """A bearer token of system:masters."""
-    kubeconfig: str
-    registry: str
-    """host:port of the registry, plain HTTP, deletes allowed."""
-    node: bool
-    """Whether its node is a real one."""
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment in which kubectl, helm and the demo use this cluster."""
-        return {"KUBECONFIG": self.kubeconfig, "HELM_PIN_DEMO_REGISTRY": self.registry}
-
-    def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Ask the API server; the answer's JSON. Raises urllib.error.HTTPError."""
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.server + path, data, headers, method=method)
-        with opener(tls(Path(self.folder))).open(request, timeout=30) as response:
-            return json.load(response)
-
-    def write_kubeconfig(self, path: Path, namespace: str = "default") -> None:
-        """Write a kubeconfig with one context, of that namespace. JSON is YAML."""
-        context = f"helm-pin-{self.name}"
-        authority = str(Path(self.folder) / AUTHORITY)
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": context,
-            "clusters": [{"name": context, "cluster": {"server": self.server, "certificate-authority": authority}}],
-            "users": [{"name": context, "user": {"token": self.token}}],
-            "contexts": [{"name": context, "context": {"cluster": context, "user": context, "namespace": namespace}}],
-        }
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(config, indent=1))
 
 
 def folder_of(name: str) -> Path:
@@ -85,11 +39,6 @@ def names() -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def tls(folder: Path) -> ssl.SSLContext:
-    """What trusts that cluster's API server."""
-    return ssl.create_default_context(cafile=str(folder / AUTHORITY))
-
-
 def find(name: str = NAME) -> Cluster | None:
     """The cluster of that name, when all of it runs."""
     folder = folder_of(name)
@@ -101,19 +50,25 @@ def find(name: str = NAME) -> Cluster | None:
     return cluster if all(servers.pid(server) for server in servers) else None
 
 
-def up(name: str = NAME, *, node: bool = False) -> Cluster:
+def up(name: str = NAME, *, node: bool = False, bare: bool = False) -> Cluster:
     """The cluster of that name, started if it is not up. Raises Unavailable when a part cannot be had or started."""
-    parts = {part: binary(part) for part in (*CONTROL_PLANE, "kubelet" if node else "kwok")}
-    tools()
+    wanted = STORE if bare else (*STORE, *CONTROLLERS, "kubelet" if node else "kwok")
+    missing = [part for part in (*wanted, "kubectl") if not is_there(part)]
+    if missing:
+        say(
+            f"a cluster needs {', '.join(missing)}: built once, all at once; the API server alone takes four to seven minutes …"
+        )
+    parts = binaries(wanted)
+    tools("kubectl")
     with locked("cluster"):  # one at a time: ports are free only until somebody takes them
         cluster = find(name)
-        if cluster and cluster.node == node:
+        if cluster and (cluster.node, cluster.bare) == (node, bare):
             return cluster
         if folder_of(name).exists():
             down(name)
         for attempt in (1, 2, 3):
             try:
-                return start(name, node, parts)
+                return start(name, node, bare, parts)
             except Unavailable as error:
                 down(name, keep_logs=True)
                 if attempt == 3 or "address already in use" not in str(error):
@@ -124,14 +79,14 @@ def up(name: str = NAME, *, node: bool = False) -> Cluster:
     raise AssertionError("not reached")
 
 
-def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
+def start(name: str, node: bool, bare: bool, parts: dict[str, Path]) -> Cluster:
     """Start every part of a new cluster, each as soon as what it needs is ready."""
     folder = folder_of(name)
     folder.mkdir(parents=True, exist_ok=True)
     servers = Servers(folder)
     etcd_port, peer_port, api_port, kwok_port = free_ports(4)
     began = time.monotonic()
-    say(f"starting {name}: etcd, API server, controllers, scheduler, registry and {'kubelet' if node else 'kwok'} …")
+    say(f"starting {name}: {', '.join(parts)} …")
 
     etcd = f"http://127.0.0.1:{etcd_port}"
     peer = f"http://127.0.0.1:{peer_port}"
@@ -159,36 +114,53 @@ def start(name: str, node: bool, parts: dict[str, Path]) -> Cluster:
     )
     kubeconfig = folder / "kubeconfig"
     servers.await_ready("kube-apiserver", (folder / AUTHORITY).exists)
-    cluster = Cluster(name, str(folder), server, token, str(kubeconfig), address, node)
+    cluster = Cluster(name, str(folder), server, token, str(kubeconfig), address, node, bare)
     cluster.write_kubeconfig(kubeconfig)
     servers.await_ready("kube-apiserver", lambda: answers(f"{server}/readyz", tls(folder), token))
+    if not bare:
+        start_controllers(cluster, servers, parts, kwok_port)
+    (folder / "cluster.json").write_text(json.dumps(cluster._asdict()))
+    say(f"cluster {name} is up after {time.monotonic() - began:.1f} s")
+    return cluster
+
+
+def start_controllers(cluster: Cluster, servers: Servers, parts: dict[str, Path], kwok_port: int) -> None:
+    """Start what makes pods of objects, and a node that runs them."""
+    folder = Path(cluster.folder)
     servers.start(
         "kube-controller-manager",
-        [parts["kube-controller-manager"], f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0"]
-        + [f"--service-account-private-key-file={key}", f"--root-ca-file={folder}/{AUTHORITY}"]
+        [
+            parts["kube-controller-manager"],
+            f"--kubeconfig={cluster.kubeconfig}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        ]
+        + [f"--service-account-private-key-file={folder}/service-accounts.key", f"--root-ca-file={folder}/{AUTHORITY}"]
         + ["--kube-api-qps=200", "--kube-api-burst=400"],
     )
     servers.start(
         "kube-scheduler",
-        [parts["kube-scheduler"], f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0"]
+        [parts["kube-scheduler"], f"--kubeconfig={cluster.kubeconfig}", "--leader-elect=false", "--secure-port=0"]
         + ["--kube-api-qps=200", "--kube-api-burst=400"],
     )
-    if node:
+    if cluster.node:
         real.start(cluster, servers, parts["kubelet"])
         servers.await_ready("kubelet", lambda: node_is_ready(cluster), 90)
     else:
         servers.start(
             "kwok",
-            [parts["kwok"], f"--kubeconfig={kubeconfig}", "--manage-all-nodes", "--node-lease-duration-seconds=40"]
+            [
+                parts["kwok"],
+                f"--kubeconfig={cluster.kubeconfig}",
+                "--manage-all-nodes",
+                "--node-lease-duration-seconds=40",
+            ]
             + [f"--server-address=127.0.0.1:{kwok_port}", "--node-ip=127.0.0.1", f"--node-port={kwok_port}"]
             + ["--cidr=10.244.0.0/16"],
         )
         cluster.api("POST", "/api/v1/nodes", kwok_node("kwok-0"))
         servers.await_ready("kwok", lambda: node_is_ready(cluster))
     servers.await_ready("kube-controller-manager", lambda: has_default_account(cluster))
-    (folder / "cluster.json").write_text(json.dumps(cluster._asdict()))
-    say(f"cluster {name} is up after {time.monotonic() - began:.1f} s")
-    return cluster
 
 
 def down(name: str = NAME, *, keep_logs: bool = False) -> list[str]:

@@ -103,9 +103,11 @@ def delete(registry: str, repository: str, digest: str) -> None:
     request("DELETE", f"http://{registry}/v2/{repository}/manifests/{digest}")
 
 
-def request(method: str, url: str, body: bytes | None = None, media_type: str = "") -> Any:
-    """One request, which must succeed; the answer's headers."""
-    headers = {"Content-Type": media_type} if media_type else {}
+def request(
+    method: str, url: str, body: bytes | None = None, media_type: str = "", headers: dict[str, str] | None = None
+) -> Any:
+    """One request, which must succeed; the answer's headers. Raises OSError."""
+    headers = {**(headers or {}), **({"Content-Type": media_type} if media_type else {})}
     with opener().open(urllib.request.Request(url, body, headers, method=method), timeout=30) as response:
         return response.headers
 

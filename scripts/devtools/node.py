@@ -14,14 +14,11 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import images
+from .api import Cluster
 from .binaries import Unavailable, cache, from_debian_all, locked
 from .processes import Servers, free_ports
-
-if TYPE_CHECKING:
-    from .cluster import Cluster
 
 
 def programs() -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.conftest import cluster_for_tests
 from tests.support import app as apps
 from tests.support import browser

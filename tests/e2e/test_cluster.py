@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from scripts.devtools.processes import Servers
 from tests.support.registry_servers import Server
 from tests.support.workstation import CHECKOUT, Finished, Workstation

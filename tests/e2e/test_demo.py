@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from scripts.devtools import cluster as local
+from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
-from scripts.devtools.cluster import Cluster
 from tests.support.workstation import CHECKOUT, Finished, environment
 
 
@@ -41,6 +41,6 @@ def test_on_the_current_cluster_with_a_real_node(node_cluster: Cluster) -> None:
 
 
 def test_what_it_does_not_know() -> None:
-    assert demo("--nod").status == 1
-    assert "--nod is unknown" in demo("--nod").stderr
-    assert demo("--help").stdout.startswith("The main job of helm-pin")
+    assert demo("--nod").status == 2
+    assert "unrecognized arguments: --nod" in demo("--nod").stderr
+    assert "The main job of helm-pin" in demo("--help").stdout

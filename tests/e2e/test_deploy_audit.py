@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support import app as apps
 from tests.support.workstation import CHECKOUT, Workstation
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support.app import App, app, eventually
 from tests.support.interruptions import Running, running
 from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm

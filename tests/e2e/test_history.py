@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support.registry_servers import Server
 from tests.support.workstation import Finished, Workstation
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from scripts.devtools import images
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.conftest import HELMS, own_namespace
 from tests.support.interruptions import CHART, Stage, eventually, running, silence
 from tests.support.workstation import Workstation

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.twins import OURS, PLAIN, Twins, written
 from tests.support.workstation import CHECKOUT, Workstation

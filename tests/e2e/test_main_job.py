@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support.registry_servers import Server
 from tests.support.workstation import Finished, Workstation
 

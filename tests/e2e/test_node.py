@@ -14,7 +14,7 @@ from typing import Any
 
 from scripts.devtools import cluster as local
 from scripts.devtools import images
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from scripts.devtools.node import runtime_folder
 from scripts.devtools.processes import Servers
 from tests.support.workstation import CHECKOUT, Workstation

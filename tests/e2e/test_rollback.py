@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.e2e.test_history import without_kubectl
 from tests.support import app as apps
 from tests.support.app import App, eventually

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support import app as apps
 from tests.support.postgres import postgres
 from tests.support.workstation import Workstation

@@ -11,7 +11,7 @@ import pytest
 
 from helmpin.release import record as digestset
 from scripts.devtools import images
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.e2e.test_history import DEPLOYMENT, succeeded, tamper, without_kubectl
 from tests.e2e.test_node import eventually, pods, runs
 from tests.support.race import WHILE_CHECKING, Race

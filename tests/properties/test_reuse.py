@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
-from scripts.devtools.cluster import Cluster
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.budget import LONG, examples
 from tests.support.twins import PLAIN, Twins, written

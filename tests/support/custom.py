@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from urllib.error import HTTPError
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support.app import eventually
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

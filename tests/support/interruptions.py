@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from helmpin.errors import VerificationFailed
 from helmpin.release import revision as release
 from helmpin.release import storage
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support.workstation import Workstation
 
 CHART = {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from scripts.devtools.cluster import Cluster
+from scripts.devtools.api import Cluster
 from tests.support import strip
 from tests.support.any_tag import AnyTag
 from tests.support.workstation import CHECKOUT, Finished, Workstation

@@ -1,0 +1,66 @@
+"""A cluster that is up, and how its API server is asked."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .processes import opener
+
+AUTHORITY = "certs/apiserver.crt"
+"""The certificate that the API server makes for itself, in the cluster's folder."""
+
+
+class Cluster(NamedTuple):
+    """A cluster that is up."""
+
+    name: str
+    folder: str
+    """Where its state, logs and data are."""
+    server: str
+    """The API server's URL."""
+    token: str
+    """A bearer token of system:masters."""
+    kubeconfig: str
+    registry: str
+    """host:port of the registry, plain HTTP, deletes allowed."""
+    node: bool
+    """Whether its node is a real one."""
+    bare: bool
+    """Whether it only keeps objects and images: no controllers, no node, no pods."""
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment in which kubectl, helm and the demo use this cluster."""
+        return {"KUBECONFIG": self.kubeconfig, "HELM_PIN_DEMO_REGISTRY": self.registry}
+
+    def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the API server; the answer's JSON. Raises urllib.error.HTTPError."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.server + path, data, headers, method=method)
+        with opener(tls(Path(self.folder))).open(request, timeout=30) as response:
+            return json.load(response)
+
+    def write_kubeconfig(self, path: Path, namespace: str = "default") -> None:
+        """Write a kubeconfig with one context, of that namespace. JSON is YAML."""
+        context = f"helm-pin-{self.name}"
+        authority = str(Path(self.folder) / AUTHORITY)
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "clusters": [{"name": context, "cluster": {"server": self.server, "certificate-authority": authority}}],
+            "users": [{"name": context, "user": {"token": self.token}}],
+            "contexts": [{"name": context, "context": {"cluster": context, "user": context, "namespace": namespace}}],
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config, indent=1))
+
+
+def tls(folder: Path) -> ssl.SSLContext:
+    """What trusts that cluster's API server."""
+    return ssl.create_default_context(cafile=str(folder / AUTHORITY))
