@@ -256,6 +256,7 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(
         "RELEASE CHART [flags]",
         "show what would be pinned and how, changing nothing",
+        "Does what upgrade would do, up to the deployment, and compares with what is deployed: same, new, or moved from a digest.\n"
         f"{_CHART_HELP}\n"
         "For other deployers: -o values prints a values file that pins (helm upgrade -f, GitOps), -o kustomize the images of a\n"
         "kustomization (Flux, kustomize), -o images one name:tag@digest a line. They hold every image, or are refused.",
@@ -276,6 +277,7 @@ COMMANDS: dict[str, Command] = {
                 "also show where each image is used and why it is not pinned in another way",
                 short="-v",
             ),
+            Option("--check", "switch", "exit status 4 if an upgrade would change an image of the release"),
             Option("--no-cluster", "switch", "do not ask the cluster for the release; plan as for a new one"),
             Option("--values-only", "switch", "look further for values that pin, where a template would do"),
             Option(
@@ -291,6 +293,15 @@ COMMANDS: dict[str, Command] = {
             *REGISTRY_OPTIONS,
         ),
         (1, 2),
+    ),
+    "diff": Command(
+        "upgrade|rollback RELEASE [CHART|REVISION] [flags]",
+        "what an upgrade or rollback would change, by the helm-diff plugin",
+        "diff upgrade hands helm-diff the chart as helm pin upgrade would deploy it, with your flags; diff rollback hands it the\n"
+        "arguments as they are. The flags, the output and the exit status are helm-diff's (github.com/databus23/helm-diff).",
+        ("upgrade", "diff upgrade"),
+        PIN_OPTIONS + LOCK_OPTIONS + REGISTRY_OPTIONS,
+        (2, 3),
     ),
     "template": Command(
         "[RELEASE] CHART [flags]",
@@ -451,7 +462,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
 
     command = COMMANDS[name]
     ours = own_flags(command)
-    flags = {**{k: v for which in command.helm for k, v in helm.flags(which).items()}, **ours}
+    flags = {**{k: v for which in command.helm for k, v in _flags(helm, which).items()}, **ours}
     for word in argv:
         given_name = word.partition("=")[0]
         if given_name.startswith("--") and len(given_name) > 2 and given_name not in flags:
@@ -478,6 +489,22 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         output.say(note)
     os.environ.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
+
+
+def _flags(helm: Helm, which: str) -> dict[str, Flag]:
+    """The flags of a helm command. Raises OperationFailed if it is a plugin's, and the plugin is not installed."""
+    from helmpin.errors import HelmFailed
+
+    try:
+        return helm.flags(which)
+    except HelmFailed as error:
+        if "unknown command" not in error.why:
+            raise
+        raise OperationFailed(
+            "the helm-diff plugin is not installed",
+            why=error.why.splitlines()[0],
+            hint="helm plugin install https://github.com/databus23/helm-diff (Helm 4: add --verify=false)",
+        ) from None
 
 
 def own_flags(command: Command) -> dict[str, Flag]:

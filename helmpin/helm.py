@@ -130,6 +130,28 @@ class Helm:
         self.unread = self.unread or ended.unread
         return ended
 
+    def show(self, args: Sequence[str]) -> int:
+        """Run a helm that changes nothing, with our streams; it ends with us. Its exit status. Raises HelmFailed when it cannot be
+        started."""
+        import subprocess
+
+        from helmpin import lifeline
+
+        started = time.perf_counter()
+        sys.stdout.flush()
+        with _started(args):
+            process = subprocess.Popen([self.binary, *args], env=self.environment())
+        lifeline.hold(process.pid)
+        try:
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+            lifeline.release(process.pid)
+            self.log(args, time.perf_counter() - started)
+        return status if status >= 0 else 128 - status
+
     def watch(self, args: Sequence[str]) -> Finished:
         """deploy(), for a command of one release; on failure with what helm has stored of the reason.
 
@@ -166,7 +188,8 @@ class Helm:
         return (int(match[1]), int(match[2]), int(match[3] or 0))
 
     def flags(self, command: str) -> dict[str, Flag]:
-        """Every flag that `helm COMMAND` takes, by each of its spellings (`-f` and `--values`)."""
+        """Every flag that `helm COMMAND` takes, by each of its spellings (`-f` and `--values`). command: also a plugin's, in two
+        words (`diff upgrade`)."""
         return parse_flags(self._cached_help(command))
 
     def hidden_flag(self, commands: Sequence[str], name: str) -> dict[str, Flag]:
@@ -174,7 +197,7 @@ class Helm:
         takes it."""
         for command in commands:
             try:
-                self.run([command, name, "--help"])  # a switch: helm prints its help
+                self.run([*command.split(), name, "--help"])  # a switch: helm prints its help
             except HelmFailed as error:
                 if "unknown flag" not in error.why:  # it took --help for its value
                     return {name: Flag(name, True)}
@@ -187,6 +210,8 @@ class Helm:
         cache = self._cache_file()
         if self._help is None:
             self._help = _read_help(cache)
+        if " " in command:  # a plugin's, which can change at any time
+            return self.run([*command.split(), "--help"])
         if command not in self._help:
             self._help[command] = self.run(["version", "--short"] if command == "version" else [command, "--help"])
             scratch = cache.with_suffix(f".{os.getpid()}")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from helmpin import output
 from helmpin.cli import Request
 from helmpin.errors import HelmPinError, UsageError
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import split
 from helmpin.release import revision as release
 from helmpin.release import storage
-from helmpin.release.record import DigestSet
+from helmpin.release.changes import UNPINNED, changes, digests
 
 HELM_MAX = 256
 """helm history's own default of --max."""
 DESCRIPTION = 60
 """The most characters of a description in the table: helm puts whole error messages there. -o json has all of it."""
-UNPINNED = "unpinned"
-"""Stands for the digest of an image that a revision has without one."""
 
 
 def run(request: Request) -> int:
@@ -52,7 +49,7 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
                 record, problem = None, "it does not match the manifest: " + "; ".join(differences)
         except HelmPinError as error:
             problem = error.why
-        now = _digests(images, record)
+        now = digests(images, record)
         rows.append(
             {
                 "revision": revision.stored.revision,
@@ -67,54 +64,13 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
                     for i in (record.images if record else ())
                 ],
                 "set": record.set_id if record else None,
-                "changes": _changes(before, now) if before is not None else [],
+                "changes": changes(before, now) if before is not None else [],
                 "record": "invalid" if problem else "ok" if record else "none",
                 "problem": problem or None,
             }
         )
         before = now
     return rows
-
-
-def _digests(images: Iterable[str], record: DigestSet | None) -> dict[str, str]:
-    """{reference: digest} of a revision: those of its record, and what else its manifest has."""
-    found = {image.reference: image.digest for image in record.images} if record else {}
-    recorded = set(found.values())
-    for image in images:
-        digest = split(image)[2]
-        if digest not in recorded:
-            found[_reference(image)] = digest or UNPINNED
-    return found
-
-
-def _reference(image: str) -> str:
-    try:
-        return str(Reference.parse(image)._replace(digest=None))
-    except InvalidReference:
-        return image
-
-
-def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What changed: `from` and `to` are digests, UNPINNED, or None where the image is not there; `was` is the reference before,
-    where only the tag of an image has changed."""
-    sides: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
-    for side, references in enumerate((before, after)):
-        for reference in sorted(references):
-            sides[split(reference)[0]][side].append(reference)
-    changed: list[dict[str, Any]] = []
-    for old, new in (sides[name] for name in sorted(sides)):
-        pairs: list[tuple[str | None, str | None]] = [
-            (r if r in old else None, r if r in new else None) for r in {*old, *new}
-        ]
-        if len(old) == len(new) == 1:
-            pairs = [(old[0], new[0])]
-        for was, now in sorted(pairs, key=lambda pair: pair[1] or pair[0] or ""):
-            change = {"reference": now or was, "from": before.get(was or ""), "to": after.get(now or "")}
-            if was and now and was != now:
-                change["was"] = was
-            if change["from"] != change["to"] or "was" in change:
-                changed.append(change)
-    return changed
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
-from helmpin.errors import Refused
+from helmpin.errors import Refused, UsageError, VerificationFailed
 from helmpin.plan.deploy import summary
+from helmpin.plan.deployed import MOVED, SAME, Change, Deployed, DeployedReading
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_lock
+from helmpin.release.changes import UNPINNED
 from helmpin.render.diff import dotted
 
 FOR_OTHERS = ("values", "kustomize", "images")
@@ -20,29 +22,62 @@ FOR_OTHERS = ("values", "kustomize", "images")
 
 
 def run(request: Request) -> int:
-    """Print the plan; the exit status is what an upgrade would end with."""
+    """Print the plan; the exit status is what an upgrade would end with, or 4 with --check when it would change an image."""
     *release, chart = request.positionals
-    form = request.options["output"]
+    form, check = request.options["output"], request.options["check"]
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
+    if command == "template":
+        if check:
+            raise UsageError("--check compares with a release in the cluster", hint="name it, without --no-cluster")
+        if release:
+            output.say("Planned without the cluster, as a new release (--no-cluster).")
+    reading = None
+    if command == "upgrade" and (check or form not in FOR_OTHERS):
+        reading = DeployedReading(request.helm, release[0])
     if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
         request = request._replace(flags=[*request.flags, Given("--install", None, ("--install",))])
-    options = {"needs_cluster": False, "values_only": request.options["values-only"]}
+    options = {"needs_cluster": check, "values_only": request.options["values-only"]}
     with prepare(request, release[0] if release else "", chart, command=command, **options) as prepared:
         plan = prepared.plan
+        asked = reading is not None and prepared.command[0] == "upgrade"
+        deployed = reading.result(prepared.previous, plan.images) if reading and asked else None
         say_lock(plan)
         if form in FOR_OTHERS:
             _refuse(request, plan)
             _print_for_others(plan, request)
         elif form == "table":
-            output.write(_table(plan, verbose=request.options["verbose"]))
+            output.write(_table(plan, deployed, verbose=request.options["verbose"]))
         else:
-            output.show(describe(plan), form)
+            output.show(describe(plan, deployed), form)
             if beyond := plan.beyond_values():
                 output.say(
                     f"Incomplete: no value carries {', '.join(i.image for i in beyond)}; helm pin upgrade pins them."
                 )
         _refuse(request, plan)
+        if check and deployed:
+            _check(plan, deployed)
     return 0
+
+
+def _check(plan: Plan, deployed: Deployed) -> None:
+    """Raise VerificationFailed if an upgrade would change an image."""
+    if not deployed.differing:
+        return
+    images = zip(plan.images, deployed.changes, strict=True)
+    lines = [f"{image.image}: {_short(change)}" for image, change in images if change.kind != SAME]
+    lines += [f"{change.reference}: removed" for change in deployed.removed]
+    count = f"{deployed.differing} image{'s' if deployed.differing > 1 else ''}"
+    place = (
+        f"revision {deployed.revision} of release {plan.release}" if deployed.revision else "nothing that is deployed"
+    )
+    raise VerificationFailed(f"an upgrade would change {count}", where=place, why="\n".join(lines))
+
+
+def _short(change: Change) -> str:
+    """For people: `same`, `new`, or what is deployed."""
+    if change.kind != MOVED:
+        return change.kind
+    return f"moved from {f'{change.tag}@' if change.tag else ''}{output.short(change.digest)}"
 
 
 def _refuse(request: Request, plan: Plan) -> None:
@@ -100,8 +135,11 @@ def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partia
     )
 
 
-def _table(plan: Plan, *, verbose: bool) -> str:
-    blocks = [summary(plan)]
+def _table(plan: Plan, deployed: Deployed | None, *, verbose: bool) -> str:
+    blocks = [summary(plan, [_short(change) for change in deployed.changes] if deployed else None)]
+    if deployed and deployed.removed:
+        gone = [f"  {change.reference}   {output.short(change.digest)}" for change in deployed.removed]
+        blocks.append("\n".join([f"In revision {deployed.revision}, and not in the chart any more:", *gone]))
     if outside := plan.render.elsewhere():
         lines = dict.fromkeys(f"  {use.image}   {use.place()}" for use in outside)
         blocks.append("\n".join(["Outside pod specs, not pinned (--also PATTERN pins them):", *lines]))
@@ -113,8 +151,9 @@ def _table(plan: Plan, *, verbose: bool) -> str:
     return "\n\n".join(blocks)
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """The plan as data."""
+def describe(plan: Plan, deployed: Deployed | None = None) -> dict[str, Any]:
+    """The plan as data. deployed: what it is compared with; None if the cluster was not asked."""
+    changes = deployed.changes if deployed else (None,) * len(plan.images)
     return {
         "release": plan.release,
         "namespace": plan.namespace,
@@ -122,7 +161,10 @@ def describe(plan: Plan) -> dict[str, Any]:
         "set": plan.set_arguments,
         "complete": not plan.beyond_values() and not any(i.problem for i in plan.images),
         "renders": plan.renders,
-        "images": [image(i) for i in plan.images],
+        "cluster": deployed is not None,
+        "deployedRevision": deployed.revision if deployed else None,
+        "images": [{**image(i), "deployed": _change(change)} for i, change in zip(plan.images, changes, strict=True)],
+        "removed": [_change(change) for change in deployed.removed] if deployed else [],
         "followers": [
             {
                 "reference": str(reference._replace(digest=None)),
@@ -143,6 +185,13 @@ def describe(plan: Plan) -> dict[str, Any]:
             {"image": i.image, "reason": i.problem.text, "kind": i.problem.kind} for i in plan.images if i.problem
         ],
     }
+
+
+def _change(change: Change | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    digest = None if change.digest in ("", UNPINNED) else change.digest
+    return {"change": change.kind, "reference": change.reference or None, "digest": digest}
 
 
 def image(d: ImagePlan) -> dict[str, Any]:

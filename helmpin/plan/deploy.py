@@ -100,12 +100,15 @@ def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
     )
 
 
-def summary(plan: Plan) -> str:
-    """The table of pinned images, for people."""
+def summary(plan: Plan, deployed: Sequence[str] | None = None) -> str:
+    """The table of pinned images, for people. deployed: how each compares with what is deployed."""
     rows = []
-    for i in plan.images:
+    for n, i in enumerate(plan.images):
         name, tag, _ = split(i.image)
         how = i.problem.text if i.problem else f"{i.strategy}: {', '.join(i.values)}" if i.values else i.strategy
         kept = f"; kept for {i.kept_for}, whose pod template cannot change" if i.kept_for else ""
-        rows.append((name, tag or ("-" if i.via == "chart" else "(latest)"), output.short(i.digest) or "-", how + kept))
-    return output.table(("IMAGE", "TAG", "DIGEST", "HOW"), rows) if rows else "The chart uses no images."
+        beside = () if deployed is None else (deployed[n],)
+        tag = tag or ("-" if i.via == "chart" else "(latest)")
+        rows.append((name, tag, output.short(i.digest) or "-", *beside, how + kept))
+    headers = ("IMAGE", "TAG", "DIGEST", *(() if deployed is None else ("DEPLOYED",)), "HOW")
+    return output.table(headers, rows) if rows else "The chart uses no images."

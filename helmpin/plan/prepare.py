@@ -59,7 +59,7 @@ class Prepared(NamedTuple):
 
     plan: Plan
     command: tuple[str, str]
-    """helm's command and the release."""
+    """helm's command and the release; `template` where the cluster did not answer and need not."""
     arguments: list[str]
     """helm's arguments after the chart."""
     previous: Previous | None
@@ -128,7 +128,7 @@ def prepare(
         )
         given = (reuse.values or values).arguments
         arguments = [*words(flags), *reuse.arguments(plan.settings), *given, *plan.set_arguments]
-        yield Prepared(plan, (command, release), arguments, previous, flags)
+        yield Prepared(plan, (task.command, release), arguments, previous, flags)
 
 
 def _adding(asked: Asked, release: str, chart: str, file: str) -> str:

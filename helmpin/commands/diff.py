@@ -1,0 +1,38 @@
+"""helm pin diff: what an upgrade or a rollback would change, shown by the helm-diff plugin."""
+
+from __future__ import annotations
+
+from helmpin.arguments import Given, is_on, last, words
+from helmpin.cli import Request, refuse_registry_flags
+from helmpin.errors import UsageError
+from helmpin.plan.prepare import prepare, say_lock
+
+
+def run(request: Request) -> int:
+    """Run helm-diff; the exit status is its own."""
+    which, *rest = request.positionals
+    if which == "rollback":  # both revisions are stored, with their digests
+        refuse_registry_flags(request, "on diff rollback")
+        return request.helm.show(["diff", "rollback", *rest, *words(request.flags)])
+    if which != "upgrade" or len(rest) != 2:
+        raise UsageError(
+            "helm pin diff takes upgrade RELEASE CHART, or rollback RELEASE [REVISION]",
+            why=f"got: {' '.join(request.positionals)}",
+        )
+    release, chart = rest
+    flags = request.flags
+    if is_on(flags, "--allow-unreleased"):  # helm-diff's other name of helm's flag
+        flags = [*flags, Given("--install", None, ("--install",))]
+    command = "upgrade" if _asks_cluster(flags) else "template"
+    with prepare(request._replace(flags=flags), release, chart, command=command) as prepared:
+        plan = prepared.plan
+        if request.settings.mutable == "refuse":
+            plan.refuse_mutable()
+        plan.refuse_problems()
+        say_lock(plan)
+        return request.helm.show(["diff", "upgrade", release, str(plan.chart.archive()), *prepared.arguments])
+
+
+def _asks_cluster(flags: list[Given]) -> bool:
+    """Whether helm-diff asks the cluster: not with --dry-run, unless that is `server` (or false)."""
+    return not is_on(flags, "--dry-run") or last(flags, "--dry-run") in ("server", "none")

@@ -1,0 +1,225 @@
+"""helm pin plan beside what is deployed, on real API servers, and helm pin diff, which hands the same chart to helm-diff."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.devtools.cluster import Cluster
+from tests.support import app as apps
+from tests.support.app import App
+from tests.support.workstation import Finished, Workstation
+
+SIDECAR = "        - {name: more, image: 'REGISTRY/REPOSITORY-more:1.0.0'}\n"
+
+
+@pytest.fixture
+def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
+    """One chart; its image at A."""
+    return apps.app(in_cluster, cluster.registry, unique, tmp_path)
+
+
+def plan(app: App, *args: str, name: str = "app") -> tuple[int, dict[str, Any]]:
+    """The exit status of `helm pin plan -o json`, and what it prints."""
+    done = app.machine.pin("plan", name, app.chart, "-o", "json", *args)
+    return done.status, json.loads(done.stdout)
+
+
+def table(app: App, *args: str) -> Finished:
+    return app.machine.pin("plan", "app", app.chart, *args)
+
+
+class TestDeployed:
+    def test_new_same_and_moved(self, app: App) -> None:
+        first = app.push("A")
+        assert plan(app, "--check")[0] == 4
+        status, found = plan(app)
+        assert status == 0
+        assert (found["cluster"], found["deployedRevision"]) == (True, None)
+        assert found["images"][0]["deployed"] == {"change": "new", "reference": None, "digest": None}
+        assert " new " in table(app).stdout
+
+        app.deploy()
+        status, found = plan(app, "--check")
+        assert (status, found["deployedRevision"]) == (0, 1)
+        assert found["images"][0]["deployed"] == {"change": "same", "reference": app.image(), "digest": first}
+        assert " same " in table(app).stdout
+
+        second = app.push("B")
+        status, found = plan(app, "--check")
+        assert status == 4
+        assert found["images"][0]["digest"] == second
+        assert found["images"][0]["deployed"] == {"change": "moved", "reference": app.image(), "digest": first}
+        shown = table(app, "--check")
+        assert shown.status == 4
+        assert f"moved from {first[:19]} " in shown.stdout
+        assert (
+            f"an upgrade would change 1 image\n  at    revision 1 of release app\n  why   {app.image()}" in shown.stderr
+        )
+        assert table(app).status == 0
+
+    def test_another_tag_and_images_that_come_and_go(self, app: App) -> None:
+        first = app.push("A")
+        app.deploy()
+        repository = f"{app.registry}/{app.repository}"
+        apps.images.push(app.registry, app.repository, "1.0.0", "B")
+        status, found = plan(app, "--set", "image.tag=1.0.0", "--check")
+        assert status == 4
+        assert found["images"][0]["deployed"] == {"change": "moved", "reference": app.image(), "digest": first}
+        assert f"moved from latest@{first[:19]}" in table(app, "--set", "image.tag=1.0.0").stdout
+
+        more = apps.images.push(app.registry, f"{app.repository}-more", "1.0.0", "C")
+        template = app.chart / "templates/deployment.yaml"
+        text = template.read_text()
+        template.write_text(text + SIDECAR.replace("REGISTRY", app.registry).replace("REPOSITORY", app.repository))
+        assert [image["deployed"]["change"] for image in plan(app)[1]["images"]] == ["same", "new"]
+        app.deploy()
+        template.write_text(text)
+        status, found = plan(app, "--check")
+        assert status == 4
+        assert found["removed"] == [{"change": "removed", "reference": f"{repository}-more:1.0.0", "digest": more}]
+        shown = table(app)
+        assert f"In revision 2, and not in the chart any more:\n  {repository}-more:1.0.0   {more[:19]}" in shown.stdout
+
+    def test_the_deployed_revision_not_the_latest(self, app: App) -> None:
+        first = app.push("A")
+        app.deploy()
+        app.push("B")
+        assert app.machine.pin("upgrade", "app", app.chart, "--set", "nodeSelector.bad key=x").status == 1
+        app.push("A")
+        status, found = plan(app, "--check")
+        assert (status, found["deployedRevision"]) == (0, 1)
+        assert found["images"][0]["deployed"]["digest"] == first
+
+    def test_a_release_without_a_record(self, app: App) -> None:
+        first = app.push("A")
+        app.machine.helm("install", "app", app.chart)
+        status, found = plan(app, "--check")
+        assert status == 4
+        assert found["images"][0]["deployed"] == {"change": "moved", "reference": app.image(), "digest": None}
+        assert "moved from unpinned" in table(app).stdout
+        app.machine.helm("upgrade", "app", app.chart, "--set", f"image.tag=latest@{first}")
+        status, found = plan(app, "--check", "--reset-values")
+        assert (status, found["images"][0]["deployed"]["change"]) == (0, "same")
+
+    def test_reused_values(self, app: App) -> None:
+        """What upgrade would do, values that the release has included."""
+        apps.images.push(app.registry, app.repository, "2.0.0", "B")
+        app.deploy("--set", "image.tag=2.0.0")
+        status, found = plan(app, "--check")
+        assert status == 0
+        assert found["images"][0]["reference"].endswith(":2.0.0")
+
+    def test_without_the_cluster(self, app: App) -> None:
+        app.deploy()
+        app.push("B")
+        done = table(app, "--no-cluster")
+        assert done.status == 0
+        assert "Planned without the cluster, as a new release (--no-cluster)." in done.stderr
+        assert "DEPLOYED" not in done.stdout
+        assert plan(app, "--no-cluster")[1]["images"][0]["deployed"] is None
+        refused = table(app, "--no-cluster", "--check")
+        assert refused.status == 2
+        assert "--check compares with a release in the cluster" in refused.stderr
+        nowhere = app._replace(machine=app.machine.with_env(KUBECONFIG="/nonexistent"))
+        assert table(nowhere, "--check").status == 1
+        status, found = plan(nowhere)
+        assert (status, found["cluster"], found["images"][0]["deployed"]) == (0, False, None)
+
+
+RECORDER = """\
+#!{python}
+import json, os, subprocess, sys
+if "--help" in sys.argv:
+    if "--nonsense" in sys.argv: raise SystemExit("unknown flag: --nonsense")
+    print("Flags:\\n      --allow-unreleased   x\\n  -C, --context int   x\\n      --detailed-exitcode   x\\n"
+          "      --install   x\\n      --dry-run string[=\\"client\\"]   x\\n      --set stringArray   x\\n"
+          "      --set-string stringArray   x\\n  -f, --values valueFiles   x\\n      --reset-then-reuse-values   x")
+    raise SystemExit
+chart = [a for a in sys.argv if a.endswith(".tgz")]
+flags = [a for a in sys.argv[4:] if a not in ("--install", "--allow-unreleased", "--detailed-exitcode", "-C", "7")]
+shown = subprocess.run([os.environ["HELM_BIN"], "template", "app", *chart,
+    *[f for f in flags if not f.startswith("--reset")]], capture_output=True, text=True) if chart else None
+with open({log!r}, "w") as file:
+    json.dump({{"args": sys.argv[1:], "namespace": os.environ["HELM_NAMESPACE"],
+        "render": shown and shown.stdout + shown.stderr}}, file)
+print("the difference")
+print("a word on standard error", file=sys.stderr)
+raise SystemExit(2)
+"""
+
+
+def installed(app: App, folder: Path) -> tuple[App, Path]:
+    """A machine with a plugin named diff that records what it is given; and where it does."""
+    plugin, log = folder / "diff", folder / "given.json"
+    (plugin / "bin").mkdir(parents=True)
+    (plugin / "plugin.yaml").write_text(
+        "name: diff\nversion: 1.0.0\nusage: record\ndescription: record\n"
+        "platformCommand: [{command: $HELM_PLUGIN_DIR/bin/diff}]\n"
+    )
+    program = plugin / "bin" / "diff"
+    program.write_text(RECORDER.format(python=sys.executable, log=str(log)))
+    program.chmod(0o755)
+    home = folder / "data"
+    both = app.machine.with_env(HELM_DATA_HOME=str(home))
+    plugins = Path(app.machine.env["HELM_DATA_HOME"]) / "plugins"
+    (home / "plugins").mkdir(parents=True)
+    for each in (plugin, *plugins.iterdir()):
+        (home / "plugins" / each.name).symlink_to(each.resolve())
+    return app._replace(machine=both), log
+
+
+class TestDiff:
+    def test_upgrade(self, app: App, unique: str, tmp_path: Path) -> None:
+        app, log = installed(app, tmp_path / "plugins")
+        first = app.push("A")
+        app.deploy()
+        second = app.push("B")
+        values = tmp_path / "values.yaml"
+        values.write_text("replicas: 2\n")
+        done = app.machine.pin("diff", "upgrade", "app", app.chart, "-C", "7", "-f", values, "--detailed-exitcode")
+        assert (done.status, done.stdout) == (2, "the difference\n")
+        assert done.stderr.splitlines()[0] == "a word on standard error"
+        given = json.loads(log.read_text())
+        assert given["args"][:2] == ["upgrade", "app"]
+        assert given["namespace"] == unique
+        assert given["args"][3:6] == ["-C", "7", "--detailed-exitcode"]
+        assert app.image(second) in given["render"]
+        assert "replicas: 2" in given["render"]
+        assert first not in given["render"]
+        assert len(app.statuses()) == 1
+        assert app.live() == app.image(first)
+
+    def test_what_cannot_be_pinned_is_refused_first(self, app: App, tmp_path: Path) -> None:
+        app, log = installed(app, tmp_path / "plugins")
+        done = app.machine.pin("diff", "upgrade", "app", app.chart, "--allow-unreleased", "--set", "image.tag=gone")
+        assert done.status == 5
+        unknown = app.machine.pin("diff", "upgrade", "app", app.chart, "--nonsense")
+        assert unknown.status == 2
+        assert "unknown flag: --nonsense" in unknown.stderr
+        assert not log.exists()
+
+    def test_a_release_that_is_new(self, app: App, tmp_path: Path) -> None:
+        app, log = installed(app, tmp_path / "plugins")
+        done = app.machine.pin("diff", "upgrade", "app", app.chart, "--allow-unreleased")
+        assert done.status == 2, done.stderr
+        assert "--allow-unreleased" in json.loads(log.read_text())["args"]
+
+    def test_rollback(self, app: App, tmp_path: Path) -> None:
+        app, log = installed(app, tmp_path / "plugins")
+        done = app.machine.pin("diff", "rollback", "app", "1", "--detailed-exitcode")
+        assert done.status == 2
+        assert json.loads(log.read_text())["args"] == ["rollback", "app", "1", "--detailed-exitcode"]
+        refused = app.machine.pin("diff", "rollback", "app", "--registry-timeout", "3s")
+        assert refused.status == 2
+        assert "--registry-timeout has no effect on diff rollback" in refused.stderr
+
+    def test_not_installed(self, app: App) -> None:
+        done = app.machine.pin("diff", "upgrade", "app", app.chart)
+        assert done.status == 1
+        assert done.stderr.startswith("Error: the helm-diff plugin is not installed\n")
+        assert "helm plugin install https://github.com/databus23/helm-diff" in done.stderr
