@@ -162,6 +162,9 @@ _ANY_NAMESPACE = tuple(option for option in REGISTRY_OPTIONS if option.name != "
 _OUTPUT = Option(
     "--output", "value", "how to print: table, json or yaml", "FORMAT", "-o", ("table", "json", "yaml"), "table"
 )
+_OUTPUT_IMAGES = _OUTPUT._replace(
+    help="how to print: table, json, yaml or images", choices=("table", "json", "yaml", "images")
+)
 _CHART_HELP = "CHART is anything that helm accepts: a directory, a .tgz, repo/name, a URL or oci://…"
 
 COMMANDS: dict[str, Command] = {
@@ -199,9 +202,10 @@ COMMANDS: dict[str, Command] = {
         "RELEASE [flags]",
         "show the revisions with their digest sets and what changed",
         "Each revision as helm history shows it, with the number of pinned images, its digest set, and what changed since the\n"
-        "previous revision. Revisions that helm-pin did not make are marked.",
+        "previous revision. Revisions that helm-pin did not make are marked. -o images prints one name:tag@digest a line, of all\n"
+        "revisions.",
         (),
-        (_OUTPUT, Option("--max", "value", "show at most N revisions (default 256)", "N")),
+        (_OUTPUT_IMAGES, Option("--max", "value", "show at most N revisions (default 256)", "N")),
         (1, 1),
     ),
     "verify": Command(
@@ -210,11 +214,11 @@ COMMANDS: dict[str, Command] = {
         "Five checks, one verdict each: the record, the stored manifest, the registry, the live workloads, the pods.\n"
         "A release without a record is verified against its own manifest if every image there has a digest. The exit status is 4\n"
         "if a check failed, and 1 if the cluster did not show something. A registry that does not answer is reported, but is not\n"
-        "a failure.",
+        "a failure. -o images prints the release's images, one name:tag@digest a line.",
         (),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
-            _OUTPUT,
+            _OUTPUT_IMAGES,
             Option("--no-registry", "switch", "do not ask the registry"),
             Option("--registry", "switch", "require the registry to answer: exit status 5 if it does not"),
             *REGISTRY_OPTIONS,
@@ -234,10 +238,10 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--output",
                 "value",
-                "how to print: table, json, yaml, prometheus or html",
+                "how to print: table, json, yaml, prometheus, html or images (one name:tag@digest a line)",
                 "FORMAT",
                 "-o",
-                ("table", "json", "yaml", "prometheus", "html"),
+                ("table", "json", "yaml", "prometheus", "html", "images"),
                 "table",
             ),
             Option(

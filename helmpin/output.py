@@ -78,6 +78,23 @@ def _is_plain(text: str) -> bool:
     return one_line(text) == text and isinstance(kube_yaml.plain(text), str)
 
 
+def image_lines(images: Iterable[tuple[str, str]]) -> list[str]:
+    """Each image, given as (reference, digest), by tag and digest: normalised, sorted and once, for tools that read images. Says
+    which are left out because they have no digest."""
+    from helmpin.image.reference import InvalidReference, Reference
+
+    lines, without = set(), set()
+    for image, digest in images:
+        name = image.partition("@")[0]
+        try:
+            lines.add(str(Reference.parse(f"{name}@{digest}")))
+        except InvalidReference:
+            without.add(image)
+    if without:
+        say(f"Left out, for they have no digest: {', '.join(sorted(without))}.")
+    return sorted(lines)
+
+
 def show(data: Any, form: str) -> None:
     """Print data as json or yaml on standard output."""
     print(as_json(data) if form == "json" else as_yaml(data))
@@ -86,6 +103,12 @@ def show(data: Any, form: str) -> None:
 def write(text: str) -> None:
     """Print a result for people on standard output."""
     print(printable(text))
+
+
+def print_images(images: Iterable[tuple[str, str]]) -> None:
+    """Print `image_lines` on standard output."""
+    for line in image_lines(images):
+        print(line)
 
 
 def say(text: str) -> None:

@@ -45,11 +45,14 @@ def run(request: Request) -> int:
         "html": lambda: page(audits),
         "json": lambda: output.as_json(as_data(audits)),
         "yaml": lambda: output.as_yaml(as_data(audits)),
+        "images": lambda: "\n".join(
+            output.image_lines(i for a in audits for r in a.releases for i in r.images.items())
+        ),
     }
     text = forms[request.options["output"]]()
     if request.options["to"]:
         deliver(f"{text}\n", request.options["to"])
-    else:
+    elif text:
         print(text)
     for audit in audits:
         for line in audit.unread:

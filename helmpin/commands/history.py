@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from helmpin import output
@@ -26,12 +26,24 @@ def run(request: Request) -> int:
         raise UsageError("--max takes a number of revisions", why=f"got {most!r}")
     wanted = int(most or HELM_MAX)
     read = storage.revisions(request.helm, request.positionals[0], wanted + 1)  # one more: what changed in the first
-    rows = describe(read.found)[-wanted:]
     form = request.options["output"]
-    output.show(rows, form) if form != "table" else print(_table(rows))
+    if form == "images":
+        output.print_images(_images(read.found[-wanted:]))
+    else:
+        rows = describe(read.found)[-wanted:]
+        output.show(rows, form) if form != "table" else print(_table(rows))
     for line in read.unread:
         output.say(f"Skipped (helm skips it too): {line}")
     return 0
+
+
+def _images(revisions: Iterable[storage.Revision]) -> Iterator[tuple[str, str]]:
+    """The images of all these revisions, each with its digest; of what cannot be read a line is printed."""
+    for revision in revisions:
+        try:
+            yield from digests({use.image for use in revision.stored.uses()}, revision.stored.record()).items()
+        except HelmPinError as error:
+            output.say(f"Left out: revision {revision.stored.revision}: {error.what}.")
 
 
 def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:

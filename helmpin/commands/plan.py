@@ -90,8 +90,8 @@ def _print_for_others(plan: Plan, request: Request) -> None:
     """Print what another tool reads: complete, or refused, or in part where a part is enough."""
     form, partial = request.options["output"], request.options["partial"]
     if form == "images":
-        for line in image_lines(plan):
-            print(line)
+        images = [(i.image if i.problem else str(i.reference), "" if i.problem else i.digest) for i in plan.images]
+        output.print_images(images)
     elif form == "kustomize":
         from helmpin.plan import kustomize
 
@@ -102,14 +102,6 @@ def _print_for_others(plan: Plan, request: Request) -> None:
         more = "" if request.options["values-only"] else "try --values-only, which looks further for values; or "
         _check_complete(_beyond_values(plan), plan, "a values file", partial=partial, more=more)
         print(output.as_yaml(plan.values_file(named=request.options["names"])))
-
-
-def image_lines(plan: Plan) -> list[str]:
-    """Each image by tag and digest, normalised and sorted, for tools that read images. Says what was let through without one."""
-    if allowed := [i.image for i in plan.images if i.problem]:
-        output.say(f"Left out, for they have no digest: {', '.join(allowed)}.")
-    pinned = [i for i in plan.images if i.reference and not i.problem]
-    return sorted({str(i.reference._replace(digest=i.digest)) for i in pinned if i.reference})
 
 
 def _beyond_values(plan: Plan) -> dict[str, str]:

@@ -34,6 +34,8 @@ def run(request: Request) -> int:
     form = request.options["output"]
     if form == "table":
         _print(stored, checks)
+    elif form == "images":
+        _print_images(stored, checks)
     else:
         output.show(_as_data(stored, checks), form)
     failed = [check.name for check in checks if check.verdict == FAILED]
@@ -127,6 +129,15 @@ def _print(stored: Stored, checks: list[Check]) -> None:
         for detail in (*check.details, *(f"not read: {words}" for words in check.unread)):
             output.write(f"             {detail}")
     print(f"{sum(check.verdict == OK for check in checks)} of {len(checks)} checks ok")
+
+
+def _print_images(stored: Stored, checks: list[Check]) -> None:
+    """The images of the release, by digest; what is wrong is said beside it."""
+    record = verify.record_check(stored)[1]
+    output.print_images((image.reference, image.digest) for image in (record.images if record else ()))
+    for check in checks:
+        if check.verdict == FAILED:
+            output.say("\n  ".join((f"{check.name}: {check.verdict}, {check.summary}", *check.details)))
 
 
 def _as_data(stored: Stored, checks: list[Check]) -> dict[str, object]:
