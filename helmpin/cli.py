@@ -247,15 +247,30 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--fail-on",
                 "list",
-                "findings that cause exit status 4 (default drift): drift, unpinned, unmanaged, pinned-elsewhere, mixed, unknown, "
-                "different, none",
+                "findings that cause exit status 4 (default drift): drift, unpinned, unmanaged, pinned-elsewhere, mixed, moved, "
+                "unknown, different, none",
                 "KIND",
             ),
             Option("--to", "value", "write to this file or Pushgateway URL, not to standard output", "FILE|URL"),
-            Option("--registry", "switch", "also ask the registry whether it still has every digest"),
+            Option("--registry", "switch", "also ask registries: digests that are gone, tags that have moved"),
             *_ANY_NAMESPACE,
         ),
         (0, 0),
+    ),
+    "outdated": Command(
+        "[RELEASE] [flags]",
+        "show which tags have moved since a release was deployed",
+        "Asks registries once for each tag that the deployed releases of the namespace (of all, with -A) were deployed from, and\n"
+        "shows those that are another digest now: what the next upgrade would bring. The exit status is 0 whether there are any\n"
+        "or not (helm pin audit --registry --fail-on moved is for pipelines), 1 if a release could not be read, and 5 if a\n"
+        "registry did not answer.",
+        (),
+        (
+            Option("--all-namespaces", "switch", "every namespace", short="-A"),
+            _OUTPUT,
+            *_ANY_NAMESPACE,
+        ),
+        (0, 1),
     ),
     "plan": Command(
         "RELEASE CHART [flags]",

@@ -64,25 +64,18 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
     own_namespace: the namespace that the context itself names, not the one that helm was given. Raises HelmFailed when releases
     are not kept in the API.
     """
-    kind = storage.stored_as()
-    if not kind:
-        raise HelmFailed(
-            "audit reads releases from the API",
-            why="HELM_DRIVER keeps them elsewhere",
-            hint="helm pin verify RELEASE checks one",
-        )
+    stored = _stored("audit", "helm pin verify RELEASE checks one")
     kubectl = Kubectl(helm, context=context)
     if own_namespace and not everywhere:
         try:
             kubectl = Kubectl(helm, context=context, namespace=kubectl.own_namespace())
         except HelmFailed as error:
             return Snapshot(context, [], {}, {}, {}, [], [], (error.why,), frozenset(), releases_read=False)
-    stored = storage.stored_objects(kind, SETTLED)
     mine = None if everywhere else kubectl.namespace
     answers = kubectl.lists([stored, *RESOURCES.values()], mine)
     decoded = storage.decoded(answers[stored].items)
     revisions = _by_release([*decoded.found, *decoded.unreadable])
-    deployed = [chosen for some in revisions.values() if (chosen := _deployed(some))]
+    deployed = [chosen for some in revisions.values() if (chosen := current(some))]
     wanted, unreadable = stored_objects(deployed)
     read = [((mine or "", kind), answers[resource]) for kind, resource in RESOURCES.items()]
     read += _elsewhere(kubectl, wanted, mine)
@@ -101,6 +94,24 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
         not answers[stored].errors,
         unreadable,
     )
+
+
+def _stored(command: str, hint: str) -> str:
+    """The API resource of the stored revisions. Raises HelmFailed when releases are not kept in the API."""
+    kind = storage.stored_as()
+    if not kind:
+        raise HelmFailed(f"{command} reads releases from the API", why="HELM_DRIVER keeps them elsewhere", hint=hint)
+    return storage.stored_objects(kind, SETTLED)
+
+
+def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[Revision], tuple[str, ...]]:
+    """The deployed revisions of the current namespace, or of all, and what could not be read. Raises HelmFailed when releases are
+    not kept in the API."""
+    stored, kubectl = _stored("outdated", "name one release: helm pin outdated RELEASE"), Kubectl(helm)
+    answer = kubectl.lists([stored], None if everywhere else kubectl.namespace)[stored]
+    decoded = storage.decoded(answer.items)
+    revisions = _by_release([*decoded.found, *decoded.unreadable])
+    return [chosen for some in revisions.values() if (chosen := current(some))], (*answer.errors, *decoded.unread)
 
 
 def stored_objects(deployed: Iterable[Revision]) -> tuple[dict[Key, list[Object]], dict[Key, str]]:
@@ -123,7 +134,7 @@ def _by_release(revisions: Iterable[Revision]) -> dict[Key, list[Revision]]:
     return found
 
 
-def _deployed(revisions: list[Revision]) -> Revision | None:
+def current(revisions: list[Revision]) -> Revision | None:
     """The deployed revision of a release; the latest where none is, or None when that is uninstalled."""
     if revisions[-1].status == "uninstalled":
         return None

@@ -19,14 +19,17 @@ from helmpin.cluster.workloads import (
 )
 from helmpin.errors import HelmPinError, VerificationFailed
 from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.registry import resolve
 from helmpin.release import record_checks
 from helmpin.release import revision as release
 from helmpin.release.record import DigestSet
 from helmpin.release.revision import UNREADABLE
 from helmpin.release.storage import Revision
-from helmpin.verify.checks import Registries, askable, at_registry, settle_doubts
+from helmpin.verify.checks import Registries, askable, missing_of, settle_doubts
+from helmpin.verify.tags import Moved, moved, tags
 
 DRIFT, UNPINNED, UNMANAGED, MIXED, UNKNOWN = "drift", "unpinned", "unmanaged", "mixed", "unknown"
+MOVED = "moved"
 PINNED_ELSEWHERE = "pinned-elsewhere"
 KINDS = {
     DRIFT: "record, manifest, live specs, pods or (with --registry) the registry do not agree",
@@ -34,6 +37,7 @@ KINDS = {
     UNMANAGED: "the release has no record: helm-pin did not deploy it",
     PINNED_ELSEWHERE: "the release has no record, but every image of its manifest has a digest",
     MIXED: "one tag runs as different digests on different pods",
+    MOVED: "a tag is another digest now than the release runs (with --registry)",
     UNKNOWN: "something is unknown: pods that have not started, a node that reports no image, an object that cannot be read",
 }
 """The kinds of finding, and what each means."""
@@ -65,6 +69,8 @@ class Release(NamedTuple):
     """Containers that report the recorded digest."""
     findings: list[Finding]
     notes: tuple[str, ...]
+    moved: tuple[Moved, ...] | None = None
+    """The tags that have moved since; None where no registry was asked."""
 
     @property
     def kinds(self) -> list[str]:
@@ -101,16 +107,23 @@ def judge(snapshots: Iterable[Snapshot], registries: Registries | None) -> list[
     drafts = [(snapshot, _mixed(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
     every = [draft for _, _, some in drafts for draft in some]
     settle_doubts([draft.seen for draft in every], registries)
-    gone = _gone(every, registries)
+    answered = _at_registries(every, registries)
     return [
         Audit(
             snapshot.context,
-            [_finished(draft, snapshot, mixed, gone.get(id(draft), [])) for draft in some],
+            [_finished(draft, snapshot, mixed, answered.get(id(draft), _Answer())) for draft in some],
             mixed,
             (*snapshot.unread, *(draft.unreadable for draft in some if draft.unreadable)),
         )
         for snapshot, mixed, some in drafts
     ]
+
+
+class _Answer(NamedTuple):
+    """What registries say of a release."""
+
+    gone: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] | None = None
 
 
 class _Draft:
@@ -199,9 +212,9 @@ def _drafts(snapshot: Snapshot) -> list[_Draft]:
     return [_Draft(revision, snapshot, pods) for revision in snapshot.deployed]
 
 
-def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], gone: list[str]) -> Release:
+def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _Answer) -> Release:
     revision, record = draft.revision, draft.record
-    findings = [*draft.findings, *(Finding(DRIFT, line) for line in (*draft.seen.wrong, *gone))]
+    findings = [*draft.findings, *(Finding(DRIFT, line) for line in (*draft.seen.wrong, *answer.gone))]
     allowed = record.allowed if record else ()
     unpinned = sorted(image for image in draft.uses if split(image)[2] is None)
     findings += [
@@ -213,6 +226,7 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], gone: list[
         for m in mixed
         if any(mine & set(some) for some in m.pods.values())
     ]
+    findings += [Finding(MOVED, each.text) for each in answer.moved or ()]
     findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent)]
     latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
@@ -231,18 +245,27 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], gone: list[
         draft.seen.right,
         findings,
         (*([later] if latest is not revision else []), *draft.seen.notes),
+        answer.moved,
     )
 
 
-def _gone(drafts: list[_Draft], registries: Registries | None) -> dict[int, list[str]]:
-    """What the registries no longer have of each release. What they do not answer becomes a finding."""
+def _at_registries(drafts: list[_Draft], registries: Registries | None) -> dict[int, _Answer]:
+    """What the registries no longer have of each release, and which of its tags have moved; all asked at once, each reference once.
+    What they do not answer becomes a finding."""
     if registries is None:
         return {}
-    known = [draft for draft in drafts if draft.pinned]
-    found: dict[int, list[str]] = {}
-    answers = at_registry([askable(d.pinned, d.revision.stored, d.uses) for d in known if d.pinned], registries)
-    for draft, missing in zip(known, answers, strict=True):
-        found[id(draft)] = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
+    asked = [
+        (d, askable(d.pinned, d.revision.stored, d.uses), tags(d.pinned, d.revision.stored, d.uses))
+        for d in drafts
+        if d.pinned
+    ]
+    references = [reference for _, pinned, _ in asked for reference in pinned]
+    answers = resolve([*references, *(tag.reference for _, _, named in asked for tag in named)], *registries)
+    found: dict[int, _Answer] = {id(draft): _Answer(moved=()) for draft in drafts}
+    for draft, pinned, named in asked:
+        missing = missing_of(pinned, answers)
+        gone = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
+        found[id(draft)] = _Answer(tuple(gone), tuple(moved(named, answers)))
         for reference, error in missing.silent:
             draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
     return found

@@ -11,6 +11,7 @@ from typing import Any
 from helmpin import __version__
 from helmpin.audit.environments import Row, side_by_side
 from helmpin.audit.judge import KINDS, Audit, Release
+from helmpin.verify.tags import Moved
 
 
 def as_data(audits: Sequence[Audit]) -> dict[str, Any]:
@@ -48,7 +49,13 @@ def _release(r: Release) -> dict[str, Any]:
         "images": {reference: digest or None for reference, digest in r.images.items()},
         "findings": [{"kind": f.kind, "text": f.text} for f in r.findings],
         "notes": list(r.notes),
+        "moved": None if r.moved is None else [as_moved(each) for each in r.moved],
     }
+
+
+def as_moved(moved: Moved) -> dict[str, Any]:
+    """A tag that has moved, as data."""
+    return {"reference": moved.reference, "from": moved.was, "to": moved.now, "since": moved.since or None}
 
 
 def verdict(release: Release) -> str:
@@ -75,11 +82,13 @@ def prometheus(audits: Sequence[Audit]) -> str:
     every = [r for audit in audits for r in audit.releases]
     info = [(_labels(r, chart=r.chart, revision=str(r.revision), set=r.set_id), 1) for r in every]
     found = [(_labels(r, kind=k), sum(f.kind == k for f in r.findings)) for r in every for k in KINDS]
+    moved = [(_labels(r), len(r.moved)) for r in every if r.moved is not None]
     contexts = {audit.context: _text({"context": audit.context}) for audit in audits}
     metrics: list[tuple[str, str, list[tuple[str, int]]]] = [
         ("release_info", "A deployed release, its chart, revision and digest set.", info),
         ("release_images", "Images of the release.", [(_labels(r), len(r.images)) for r in every]),
         ("release_images_pinned", "Images of the release that have a digest.", [(_labels(r), r.pinned) for r in every]),
+        *([("release_images_moved", "Images whose tag is another digest now.", moved)] if moved else []),
         ("release_findings", f"What the audit found: {', '.join(KINDS)}.", found),
         ("audit_releases", "Releases that were audited.", [(contexts[a.context], len(a.releases)) for a in audits]),
         ("audit_unread", "Things that could not be read.", [(contexts[a.context], len(a.unread)) for a in audits]),

@@ -103,12 +103,14 @@ def _found(audits: Sequence[Audit]) -> set[str]:
 
 def _table(audits: Sequence[Audit]) -> str:
     several = len(audits) > 1
+    asked = any(r.moved is not None for audit in audits for r in audit.releases)
     rows = []
     for audit in audits:
         for r in audit.releases:
             row = (r.namespace, r.name, str(r.revision or "?"), r.chart, f"{r.pinned}/{len(r.images)}", r.set_id or "-")
-            rows.append((*([audit.context] if several else []), *row, verdict(r)))
-    headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "PINNED", "SET", "VERDICT")
+            moved = () if not asked else ("-" if r.moved is None else str(len(r.moved)),)
+            rows.append((*([audit.context] if several else []), *row, *moved, verdict(r)))
+    headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "PINNED", "SET", *(("MOVED",) if asked else ()), "VERDICT")
     nothing = "No releases were found." if any(audit.unread for audit in audits) else "No releases."
     lines = [output.table(("CONTEXT", *headers) if several else headers, rows) if rows else nothing]
     for audit in audits:

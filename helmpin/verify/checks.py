@@ -119,7 +119,7 @@ def registry_check(record: DigestSet, stored: Stored, registries: Registries) ->
     by_tag = {i.reference: Reference.parse(i.reference) for i in images if i.via != "chart"}
     pinned = [_pinned(image) for image in images]
     answers = resolve([*pinned, *by_tag.values()], *registries)
-    missing = _missing(pinned, answers)
+    missing = missing_of(pinned, answers)
     moved = []
     for image in images:
         now = answers.get(by_tag[image.reference]) if image.reference in by_tag else None
@@ -153,10 +153,11 @@ def at_registry(pinned: Iterable[list[Reference]], registries: Registries) -> li
     """For each list of references with digests, what the registries lack of it; all of them are asked at once."""
     pinned = list(pinned)
     answers = resolve([reference for references in pinned for reference in references], *registries)
-    return [_missing(references, answers) for references in pinned]
+    return [missing_of(references, answers) for references in pinned]
 
 
-def _missing(pinned: list[Reference], answers: Mapping[Reference, object]) -> Missing:
+def missing_of(pinned: list[Reference], answers: Mapping[Reference, object]) -> Missing:
+    """What the registries lack of these references with digests, by their answers."""
     failures = [(r, a) for r in dict.fromkeys(pinned) if isinstance(a := answers[r], RegistryError)]
     return Missing([f for f in failures if f[1].kind == "not-found"], [f for f in failures if f[1].kind != "not-found"])
 

@@ -1,0 +1,97 @@
+"""helm pin outdated: which tags have moved since a release was deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from helmpin import output
+from helmpin.audit.gather import current, deployed
+from helmpin.cli import Request
+from helmpin.errors import HelmPinError, UsageError
+from helmpin.registry import RegistryError, resolve
+from helmpin.release import record_checks, revisions, storage
+from helmpin.release.storage import Revision
+from helmpin.verify.tags import Moved, Tag, moved, tags
+
+
+class Row(NamedTuple):
+    """A tag of a release that has moved."""
+
+    namespace: str
+    release: str
+    revision: int
+    tag: Moved
+
+
+def run(request: Request) -> int:
+    """Print the tags that have moved. 1 when a release could not be read, else 5 when a registry did not answer."""
+    found, unread = _revisions(request)
+    named, problems = _tags(found)
+    answers = resolve({tag.reference for _, some in named for tag in some}, request.settings.registry)
+    rows = [Row(r.namespace, r.stored.release, r.stored.revision, m) for r, some in named for m in moved(some, answers)]
+    silent = sorted(f"{reference}: {e}" for reference, e in answers.items() if isinstance(e, RegistryError))
+    _print(request.options["output"], rows, len(answers), silent)
+    for line in (*unread, *problems):
+        output.say(f"Not read: {line}")
+    for line in silent:
+        output.say(f"No answer: {line}")
+    return 1 if unread or problems else 5 if silent else 0
+
+
+def _revisions(request: Request) -> tuple[list[Revision], tuple[str, ...]]:
+    """The deployed revisions to look at, and what could not be read. Raises HelmFailed."""
+    if not request.positionals:
+        return deployed(request.helm, everywhere=request.options["all-namespaces"])
+    if request.options["all-namespaces"]:
+        raise UsageError("RELEASE and --all-namespaces exclude each other", hint="leave one out")
+    read = storage.revisions(request.helm, request.positionals[0], revisions.MOST)
+    chosen = current(sorted([*read.found, *read.unreadable], key=lambda r: r.stored.revision))
+    return ([chosen] if chosen else []), read.unread
+
+
+def _tags(found: Sequence[Revision]) -> tuple[list[tuple[Revision, list[Tag]]], list[str]]:
+    """The tags of each revision, and why those of some are not known."""
+    named: list[tuple[Revision, list[Tag]]] = []
+    problems = []
+    for revision in found:
+        stored = revision.stored
+        try:
+            uses = stored.uses()
+            record = stored.record() or record_checks.from_manifest(uses)
+        except HelmPinError as error:
+            problems.append(f"release {revision.namespace}/{stored.release}: {error.what}: {error.why}")
+            continue
+        if record is None:
+            output.say(f"{revision.namespace}/{stored.release}: it has no digest record, so nothing to compare with.")
+        named.append((revision, tags(record, stored, [use.image for use in uses]) if record else []))
+    return named, problems
+
+
+def _print(form: str, rows: Sequence[Row], asked: int, silent: Sequence[str]) -> None:
+    if form != "table":
+        output.show({"moved": [_as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
+    elif rows:
+        cells = [
+            (r.namespace, r.release, r.tag.reference, _short(r.tag.was), _short(r.tag.now), r.tag.since or "-")
+            for r in rows
+        ]
+        print(output.table(("NAMESPACE", "RELEASE", "IMAGE", "FROM", "TO", "SINCE"), cells))
+    elif not silent:
+        output.say(f"No tag has moved; {asked} asked for.")
+
+
+def _short(digest: str) -> str:
+    return output.short(digest)
+
+
+def _as_data(row: Row) -> dict[str, Any]:
+    return {
+        "namespace": row.namespace,
+        "release": row.release,
+        "revision": row.revision,
+        "reference": row.tag.reference,
+        "from": row.tag.was,
+        "to": row.tag.now,
+        "since": row.tag.since or None,
+    }
