@@ -165,6 +165,12 @@ _OUTPUT = Option(
 _OUTPUT_IMAGES = _OUTPUT._replace(
     help="how to print: table, json, yaml or images", choices=("table", "json", "yaml", "images")
 )
+_DETAILS = "created, version, revision, source, platforms, size"
+_SUGGEST = Option(
+    "--suggest",
+    "switch",
+    "for each tag that can move, show the version that has the same digest today (asks registries)",
+)
 _CHART_HELP = "CHART is anything that helm accepts: a directory, a .tgz, repo/name, a URL or oci://…"
 
 COMMANDS: dict[str, Command] = {
@@ -205,7 +211,12 @@ COMMANDS: dict[str, Command] = {
         "previous revision. Revisions that helm-pin did not make are marked. -o images prints one name:tag@digest a line, of all\n"
         "revisions.",
         (),
-        (_OUTPUT_IMAGES, Option("--max", "value", "show at most N revisions (default 256)", "N")),
+        (
+            _OUTPUT_IMAGES,
+            Option("--max", "value", "show at most N revisions (default 256)", "N"),
+            Option("--describe", "switch", f"also ask registries what each image is: {_DETAILS}"),
+            *_ANY_NAMESPACE,
+        ),
         (1, 1),
     ),
     "verify": Command(
@@ -219,6 +230,7 @@ COMMANDS: dict[str, Command] = {
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
             _OUTPUT_IMAGES,
+            Option("--verbose", "switch", f"also show what each image is: {_DETAILS}", short="-v"),
             Option("--no-registry", "switch", "do not ask the registry"),
             Option("--registry", "switch", "require the registry to answer: exit status 5 if it does not"),
             *REGISTRY_OPTIONS,
@@ -253,6 +265,7 @@ COMMANDS: dict[str, Command] = {
             ),
             Option("--to", "value", "write to this file or Pushgateway URL, not to standard output", "FILE|URL"),
             Option("--registry", "switch", "also ask registries: digests that are gone, tags that have moved"),
+            Option("--describe", "switch", f"with --registry: for json, yaml and html, what each image is: {_DETAILS}"),
             *_ANY_NAMESPACE,
         ),
         (0, 0),
@@ -293,9 +306,10 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--verbose",
                 "switch",
-                "also show where each image is used and why it is not pinned in another way",
+                "also show what each image is, where it is used, and why it is not pinned in another way",
                 short="-v",
             ),
+            _SUGGEST,
             Option("--check", "switch", "exit status 4 if an upgrade would change an image of the release"),
             Option("--no-cluster", "switch", "do not ask the cluster for the release; plan as for a new one"),
             Option("--values-only", "switch", "look further for values that pin, where a template would do"),
@@ -372,7 +386,8 @@ COMMANDS: dict[str, Command] = {
         "Renders each chart and reports every image with a mutable tag; exit status 3 if there is one, else 1 if a chart could\n"
         "not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
         "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
-        "Asks no registry. With --lock, an image that the lock has is pinned; with --locked, every other one is reported.",
+        "Asks no registry, except with --suggest. With --lock, an image that the lock has is pinned; with --locked, every other\n"
+        "one is reported.",
         ("template",),
         (
             Option(
@@ -384,9 +399,10 @@ COMMANDS: dict[str, Command] = {
                 ("text", "json", "sarif", "github"),
                 "text",
             ),
+            _SUGGEST,
             *PIN_OPTIONS[1:3],
-            CONFIG_OPTION,
             *LOCK_OPTIONS,
+            *_ANY_NAMESPACE,
         ),
         (1, -1),
     ),

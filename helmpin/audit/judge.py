@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from helmpin.audit.gather import Snapshot
@@ -19,7 +20,8 @@ from helmpin.cluster.workloads import (
 )
 from helmpin.errors import HelmPinError, VerificationFailed
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.registry import resolve
+from helmpin.registry import details_of, resolve
+from helmpin.registry.details import Details
 from helmpin.release import record_checks
 from helmpin.release import revision as release
 from helmpin.release.record import DigestSet
@@ -71,6 +73,8 @@ class Release(NamedTuple):
     notes: tuple[str, ...]
     moved: tuple[Moved, ...] | None = None
     """The tags that have moved since; None where no registry was asked."""
+    details: Mapping[str, Details] = MappingProxyType({})
+    """What each digest is, as far as that was asked and is known."""
 
     @property
     def kinds(self) -> list[str]:
@@ -102,12 +106,13 @@ class Audit(NamedTuple):
     unread: tuple[str, ...]
 
 
-def judge(snapshots: Iterable[Snapshot], registries: Registries | None) -> list[Audit]:
-    """Judge what was read. registries: how to ask them, for all contexts at once; None not to ask."""
+def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, describe: bool = False) -> list[Audit]:
+    """Judge what was read. registries: how to ask them, for all contexts at once; None not to ask. describe: whether to ask them
+    also what each image is."""
     drafts = [(snapshot, _mixed(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
     every = [draft for _, _, some in drafts for draft in some]
     settle_doubts([draft.seen for draft in every], registries)
-    answered = _at_registries(every, registries)
+    answered = _at_registries(every, registries, describe=describe)
     return [
         Audit(
             snapshot.context,
@@ -124,6 +129,7 @@ class _Answer(NamedTuple):
 
     gone: tuple[str, ...] = ()
     moved: tuple[Moved, ...] | None = None
+    details: Mapping[str, Details] = MappingProxyType({})
 
 
 class _Draft:
@@ -246,10 +252,11 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
         findings,
         (*([later] if latest is not revision else []), *draft.seen.notes),
         answer.moved,
+        answer.details,
     )
 
 
-def _at_registries(drafts: list[_Draft], registries: Registries | None) -> dict[int, _Answer]:
+def _at_registries(drafts: list[_Draft], registries: Registries | None, *, describe: bool) -> dict[int, _Answer]:
     """What the registries no longer have of each release, and which of its tags have moved; all asked at once, each reference once.
     What they do not answer becomes a finding."""
     if registries is None:
@@ -261,11 +268,14 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None) -> dict[
     ]
     references = [reference for _, pinned, _ in asked for reference in pinned]
     answers = resolve([*references, *(tag.reference for _, _, named in asked for tag in named)], *registries)
+    about = details_of(references, *registries) if describe else {}
     found: dict[int, _Answer] = {id(draft): _Answer(moved=()) for draft in drafts}
     for draft, pinned, named in asked:
         missing = missing_of(pinned, answers)
         gone = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
-        found[id(draft)] = _Answer(tuple(gone), tuple(moved(named, answers)))
+        known = {r.digest or "": about[r] for r in pinned if r in about}
+        details = {digest: each for digest, each in known.items() if isinstance(each, Details)}
+        found[id(draft)] = _Answer(tuple(gone), tuple(moved(named, answers)), details)
         for reference, error in missing.silent:
             draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
     return found

@@ -49,6 +49,7 @@ def _release(r: Release) -> dict[str, Any]:
         "images": {reference: digest or None for reference, digest in r.images.items()},
         "findings": [{"kind": f.kind, "text": f.text} for f in r.findings],
         "notes": list(r.notes),
+        **({"details": {digest: known.as_data() for digest, known in r.details.items()}} if r.details else {}),
         "moved": None if r.moved is None else [as_moved(each) for each in r.moved],
     }
 

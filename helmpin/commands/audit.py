@@ -28,6 +28,8 @@ def run(request: Request) -> int:
     if unknown := sorted(fail_on - set(known)):
         raise UsageError(f"--fail-on does not know {unknown[0]!r}", hint=f"one of {', '.join(known)}")
     if not request.options["registry"]:
+        if request.options["describe"]:
+            raise UsageError("--describe requires --registry", hint="add --registry, or leave it out")
         refuse_registry_flags(request, "without --registry")
     registries = Registries(request.settings.registry) if request.options["registry"] else None
     output.progress("reading the releases and what runs …")
@@ -35,9 +37,10 @@ def run(request: Request) -> int:
         snapshots = _gathered(request)
     finally:
         output.progress("")
+    judged = judge(snapshots, registries, describe=request.options["describe"])
     audits = [
         audit if snapshot.releases_read else audit._replace(releases=without_records(snapshot))
-        for snapshot, audit in zip(snapshots, judge(snapshots, registries), strict=True)
+        for snapshot, audit in zip(snapshots, judged, strict=True)
     ]
     forms: dict[str, Callable[[], str]] = {
         "table": lambda: _table(audits),

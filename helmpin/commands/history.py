@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from helmpin import output
-from helmpin.cli import Request
+from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmPinError, UsageError
-from helmpin.image.reference import split
+from helmpin.image.reference import Reference, split
+from helmpin.registry.details import Details, as_data, lines
+from helmpin.registry.errors import RegistryError
+from helmpin.release import record_checks, storage
 from helmpin.release import revision as release
-from helmpin.release import storage
 from helmpin.release.changes import UNPINNED, changes, digests
 
 HELM_MAX = 256
@@ -27,14 +30,43 @@ def run(request: Request) -> int:
     wanted = int(most or HELM_MAX)
     read = storage.revisions(request.helm, request.positionals[0], wanted + 1)  # one more: what changed in the first
     form = request.options["output"]
+    if not request.options["describe"]:
+        refuse_registry_flags(request, "without --describe")
+    elif form == "images":
+        raise UsageError("--describe has no effect with -o images", hint="leave one out")
     if form == "images":
         output.print_images(_images(read.found[-wanted:]))
     else:
         rows = describe(read.found)[-wanted:]
-        output.show(rows, form) if form != "table" else print(_table(rows))
+        about = _details(request, read.found[-wanted:]) if request.options["describe"] else {}
+        for image in (image for row in rows for image in row["images"] if about):
+            image["details"] = as_data(about.get((image["reference"], image["digest"])))
+        output.show(rows, form) if form != "table" else print("\n\n".join([_table(rows), *_blocks(about)]))
     for line in read.unread:
         output.say(f"Skipped (helm skips it too): {line}")
     return 0
+
+
+def _details(request: Request, revisions: Sequence[storage.Revision]) -> dict[tuple[str, str], Details | RegistryError]:
+    """What each recorded image is, by (reference, digest), from the registries that its own revision names."""
+    from helmpin.registry import details_of
+    from helmpin.verify.checks import askable
+
+    wanted: dict[tuple[str, str], Reference] = {}
+    for revision in revisions:
+        with suppress(HelmPinError):  # the table shows it
+            images = [use.image for use in revision.stored.uses()]
+            record = revision.stored.record() or record_checks.from_manifest(revision.stored.uses())
+            for reference in askable(record, revision.stored, images) if record else ():
+                wanted[str(reference._replace(digest=None)), reference.digest or ""] = reference
+    answers = details_of(wanted.values(), request.settings.registry)
+    return {key: answers[reference] for key, reference in wanted.items()}
+
+
+def _blocks(about: Mapping[tuple[str, str], Details | RegistryError]) -> Iterator[str]:
+    """For people: what each image is, in the order of the revisions."""
+    for (reference, digest), answer in about.items():
+        yield output.printable("\n  ".join((f"{reference}@{digest}", *lines(answer))))
 
 
 def _images(revisions: Iterable[storage.Revision]) -> Iterator[tuple[str, str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin import __version__, output
 from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
-from helmpin.cli import Request
+from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
@@ -57,6 +58,8 @@ class Finding(NamedTuple):
     chart: str
     use: ImageUse
     reason: str
+    version: str = ""
+    """The tag with a full version that has the same digest today, with --suggest."""
 
     @property
     def file(self) -> str:
@@ -66,7 +69,12 @@ class Finding(NamedTuple):
     @property
     def text(self) -> str:
         """What was found, in one sentence."""
-        return f"{self.use.image} in {self.use.kind}/{self.use.name}: {self.reason}"
+        return f"{self.use.image} in {self.use.kind}/{self.use.name}: {self.why}"
+
+    @property
+    def why(self) -> str:
+        """The reason, and what to write instead, if that is known."""
+        return f"{self.reason}; today it is {self.version}" if self.version else self.reason
 
 
 class Report(NamedTuple):
@@ -89,7 +97,13 @@ class NotAChart(Skipped):
 
 def run(request: Request) -> int:
     """Report the findings of all charts; 3 when there are any, else 1 when a chart could not be linted."""
+    if not request.options["suggest"]:
+        refuse_registry_flags(request, "without --suggest")
+    elif request.settings.locked:
+        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
     report = lint(request)
+    if request.options["suggest"]:
+        report = report._replace(findings=suggested(report.findings, request))
     form = request.options["output"]
     if form == "json":
         print(output.as_json([as_data(finding) for finding in report.findings]))
@@ -100,7 +114,7 @@ def run(request: Request) -> int:
             print(line)
     else:
         for f in report.findings:
-            output.write(output.one_line(f"{f.file}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.reason}"))
+            output.write(output.one_line(f"{f.file}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.why}"))
         output.say(summary(report))
     return 3 if report.findings else 1 if report.failed else 0
 
@@ -134,6 +148,25 @@ def lint(request: Request) -> Report:
             "there is no chart to lint", where=charts, hint="name directories with a Chart.yaml, or archives"
         )
     return Report(findings, failed, len(charts) - len(skipped) - len(failed), len(skipped))
+
+
+def suggested(findings: list[Finding], request: Request) -> list[Finding]:
+    """The findings with what to write instead, as far as registries know it. What they do not answer is reported."""
+    from helmpin.registry import RegistryError, Resolved, resolve, suggest
+
+    references: dict[str, Reference] = {}
+    for finding in findings:
+        with suppress(InvalidReference):
+            references[finding.use.image] = Reference.parse(finding.use.image)
+    answers = resolve(references.values(), request.settings.registry)
+    now = {r: r._replace(digest=a.digest) for r, a in answers.items() if isinstance(a, Resolved) and not r.digest}
+    versions = suggest(now.values(), request.settings.registry) if now else {}
+    for error in (*answers.values(), *versions.values()):
+        if isinstance(error, RegistryError):
+            output.say(f"No suggestion for {error.reference}: {error}")
+    found = {reference: versions[pinned] for reference, pinned in now.items()}
+    known = {image: found.get(reference) for image, reference in references.items()}
+    return [f._replace(version=v) if isinstance(v := known.get(f.use.image), str) else f for f in findings]
 
 
 def _lint_one(chart: str, request: Request, values: ValuesInput, lock: Lock | None) -> list[Finding]:
@@ -203,6 +236,7 @@ def as_data(f: Finding) -> dict[str, Any]:
         "file": f.file,
         "image": f.use.image,
         "reason": f.reason,
+        **({"suggestion": f.version} if f.version else {}),
         "kind": f.use.kind,
         "name": f.use.name,
         "container": f.use.container,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import Refused, UsageError, VerificationFailed
+from helmpin.image.reference import split
 from helmpin.plan.deploy import summary
 from helmpin.plan.deployed import MOVED, SAME, Change, Deployed, DeployedReading
 from helmpin.plan.images import ImagePlan
-from helmpin.plan.plan import Plan
+from helmpin.plan.plan import Plan, keychain_of
 from helmpin.plan.prepare import prepare, say_lock
+from helmpin.registry import RegistryError
+from helmpin.registry.details import Details, as_data
+from helmpin.registry.details import lines as lines_of
 from helmpin.release.changes import UNPINNED
 from helmpin.render.diff import dotted
 
@@ -21,10 +26,24 @@ FOR_OTHERS = ("values", "kustomize", "images")
 """Output for other tools, which is complete or refused."""
 
 
+class More(NamedTuple):
+    """What registries say beyond the digests, by image as written: asked only when wanted."""
+
+    details: Mapping[str, Details | RegistryError] = MappingProxyType({})
+    """With --verbose."""
+    versions: Mapping[str, str | RegistryError] = MappingProxyType({})
+    """With --suggest, of images whose tag can move."""
+
+
+NOTHING = More()
+
+
 def run(request: Request) -> int:
     """Print the plan; the exit status is what an upgrade would end with, or 4 with --check when it would change an image."""
     *release, chart = request.positionals
     form, check = request.options["output"], request.options["check"]
+    if request.options["suggest"] and request.settings.locked:
+        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
     if command == "template":
         if check:
@@ -46,9 +65,9 @@ def run(request: Request) -> int:
             _refuse(request, plan)
             _print_for_others(plan, request)
         elif form == "table":
-            output.write(_table(plan, deployed, verbose=request.options["verbose"]))
+            output.write(_table(plan, deployed, _more(request, plan), verbose=request.options["verbose"]))
         else:
-            output.show(describe(plan, deployed), form)
+            output.show(describe(plan, deployed, _more(request, plan)), form)
             if beyond := plan.beyond_values():
                 output.say(
                     f"Incomplete: no value carries {', '.join(i.image for i in beyond)}; helm pin upgrade pins them."
@@ -57,6 +76,26 @@ def run(request: Request) -> int:
         if check and deployed:
             _check(plan, deployed)
     return 0
+
+
+def _more(request: Request, plan: Plan) -> More:
+    """What registries say beyond the digests, as far as it is wanted."""
+    verbose, settings = request.options["verbose"] and not request.settings.locked, request.settings
+    if not (verbose or request.options["suggest"]):
+        return NOTHING
+    from helmpin.registry import details_of, suggest
+
+    keychain = keychain_of(plan.rendered, settings)
+    pinned = {i.image: i.reference._replace(digest=i.digest) for i in plan.images if i.reference and i.digest}
+    details = details_of(pinned.values(), settings.registry, keychain) if verbose else {}
+    moving = (
+        [pinned[i.image] for i in plan.images if i.mutable and i.image in pinned] if request.options["suggest"] else []
+    )
+    versions = suggest(moving, settings.registry, keychain) if moving else {}
+    return More(
+        {image: details[reference] for image, reference in pinned.items() if reference in details},
+        {image: versions[reference] for image, reference in pinned.items() if reference in versions},
+    )
 
 
 def _check(plan: Plan, deployed: Deployed) -> None:
@@ -127,7 +166,7 @@ def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partia
     )
 
 
-def _table(plan: Plan, deployed: Deployed | None, *, verbose: bool) -> str:
+def _table(plan: Plan, deployed: Deployed | None, more: More, *, verbose: bool) -> str:
     blocks = [summary(plan, [_short(change) for change in deployed.changes] if deployed else None)]
     if deployed and deployed.removed:
         gone = [f"  {change.reference}   {output.short(change.digest)}" for change in deployed.removed]
@@ -138,12 +177,22 @@ def _table(plan: Plan, deployed: Deployed | None, *, verbose: bool) -> str:
     if plan.followers:
         lines = dict.fromkeys(f"  {reference}   {f.place()}" for f in plan.followers for reference in f.references)
         blocks.append("\n".join(["Followers, the same references elsewhere, which get the same digests:", *lines]))
+    if more.versions:
+        lines = dict.fromkeys(f"  {image}   {_version(image, found)}" for image, found in more.versions.items())
+        blocks.append("\n".join(["Versions that have the same digest today:", *lines]))
     if verbose:
-        blocks.append(reasons(plan))
+        blocks.append(reasons(plan, more))
     return "\n\n".join(blocks)
 
 
-def describe(plan: Plan, deployed: Deployed | None = None) -> dict[str, Any]:
+def _version(image: str, found: str | RegistryError) -> str:
+    """For people: the image with that tag."""
+    if isinstance(found, RegistryError):
+        return f"not known: {found}"
+    return f"{split(image)[0]}:{found}" if found else "none was found among its tags"
+
+
+def describe(plan: Plan, deployed: Deployed | None = None, more: More = NOTHING) -> dict[str, Any]:
     """The plan as data. deployed: what it is compared with; None if the cluster was not asked."""
     changes = deployed.changes if deployed else (None,) * len(plan.images)
     return {
@@ -155,7 +204,10 @@ def describe(plan: Plan, deployed: Deployed | None = None) -> dict[str, Any]:
         "renders": plan.renders,
         "cluster": deployed is not None,
         "deployedRevision": deployed.revision if deployed else None,
-        "images": [{**image(i), "deployed": _change(change)} for i, change in zip(plan.images, changes, strict=True)],
+        "images": [
+            {**image(i), "deployed": _change(change), **_asked(i.image, more)}
+            for i, change in zip(plan.images, changes, strict=True)
+        ],
         "removed": [_change(change) for change in deployed.removed] if deployed else [],
         "followers": [
             {
@@ -176,6 +228,14 @@ def describe(plan: Plan, deployed: Deployed | None = None) -> dict[str, Any]:
         "unpinned": [
             {"image": i.image, "reason": i.problem.text, "kind": i.problem.kind} for i in plan.images if i.problem
         ],
+    }
+
+
+def _asked(image: str, more: More) -> dict[str, Any]:
+    found = more.versions.get(image)
+    return {
+        **({"details": as_data(more.details[image])} if image in more.details else {}),
+        **({"suggestion": found if isinstance(found, str) and found else None} if image in more.versions else {}),
     }
 
 
@@ -214,11 +274,17 @@ def image(d: ImagePlan) -> dict[str, Any]:
     }
 
 
-def reasons(plan: Plan) -> str:
-    """For people: where each image is used, and what was tried and not taken."""
+def reasons(plan: Plan, more: More = NOTHING) -> str:
+    """For people: what each image is, where it is used, and what was tried and not taken."""
     blocks = []
     for d in plan.images:
-        lines = [d.image, *(f"  used by {use.place()}" for use in d.uses), *(f"  rejected {note}" for note in d.notes)]
+        about = [f"  {line}" for line in lines_of(more.details.get(d.image))]
+        lines = [
+            d.image,
+            *about,
+            *(f"  used by {use.place()}" for use in d.uses),
+            *(f"  rejected {note}" for note in d.notes),
+        ]
         if d.via == "template" and not d.notes:
             lines.append("  hard-coded in the template")
         blocks.append("\n".join(lines))

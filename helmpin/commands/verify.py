@@ -8,7 +8,10 @@ from helmpin import output
 from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
+from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
+from helmpin.registry.details import Details, as_data, lines
+from helmpin.registry.errors import RegistryError
 from helmpin.release import revision as release
 from helmpin.release import revisions
 from helmpin.release.outcome import History, Row, moved
@@ -28,16 +31,24 @@ def run(request: Request) -> int:
     if request.options["no-registry"]:
         if request.options["registry"]:
             raise UsageError("--registry and --no-registry exclude each other", hint="leave one out")
+        if request.options["verbose"]:
+            raise UsageError("--verbose asks registries, and --no-registry does not", hint="leave one out")
         refuse_registry_flags(request, "with --no-registry")
     stored, latest = _stored(request)
     checks = list(_checks(request, stored, bool(latest) or stored.status == "deployed"))
     form = request.options["output"]
     if form == "table":
         _print(stored, checks)
+        if request.options["verbose"]:
+            for reference, answer in _details(request, stored).items():
+                output.write("\n  ".join((f"\n{reference}", *lines(answer))))
     elif form == "images":
         _print_images(stored, checks)
     else:
-        output.show(_as_data(stored, checks), form)
+        about = {}
+        if request.options["verbose"]:
+            about = {"details": {str(ref): as_data(answer) for ref, answer in _details(request, stored).items()}}
+        output.show({**_as_data(stored, checks), **about}, form)
     failed = [check.name for check in checks if check.verdict == FAILED]
     if latest and not {*LIVE}.isdisjoint(failed):
         _refuse_moved(request, latest)
@@ -115,6 +126,17 @@ def _checks(request: Request, stored: Stored, is_current: bool) -> Iterator[Chec
         live = verify.read_live(stored, kubectl)
         yield verify.live_check(live, kubectl)
         yield verify.pods_check(live, kubectl, registries)
+
+
+def _details(request: Request, stored: Stored) -> dict[Reference, Details | RegistryError]:
+    """What each image of the release is."""
+    from helmpin.registry import details_of
+
+    record = verify.record_check(stored)[1]
+    if record is None:
+        return {}
+    references = verify.askable(record, stored, [use.image for use in stored.uses()])
+    return details_of(references, *verify.registries(request.settings, stored, Kubectl(request.helm)))
 
 
 def _skipped(why: str, *names: str) -> Iterator[Check]:

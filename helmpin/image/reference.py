@@ -114,6 +114,11 @@ def valid_digest(text: str) -> bool:
     return _DIGEST_LENGTHS.get(algorithm) == len(encoded) and bool(_HEX.fullmatch(encoded))
 
 
+def valid_tag(text: str) -> bool:
+    """Whether the text can be a tag."""
+    return len(text) <= MAX_TAG and bool(_TAG.fullmatch(text))
+
+
 def _split_registry(name: str) -> tuple[str, str]:
     """(registry, rest). The first part is a registry if it is `localhost` or has a dot, a colon or a capital letter."""
     first, slash, rest = name.partition("/")

@@ -10,7 +10,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import __version__
 from helmpin.chart.setargs import Path as ValuePath
@@ -39,6 +39,9 @@ from helmpin.render import nondeterminism
 from helmpin.render.diff import Comparison, Follower, Key, Leaf, compare, is_pin, noise
 from helmpin.render.output import Render
 from helmpin.render.renderer import Renderer
+
+if TYPE_CHECKING:
+    from helmpin.registry.keychain import Keychain
 
 MOST_NOISE_RENDERS = 3
 """Plain renders at most that show what a chart makes at random."""
@@ -298,12 +301,7 @@ def _resolve(
     lock: Lock | None,
 ) -> dict[str, Resolved]:
     """Each image resolved, by the lock or else by its registry. A problem is added for each that cannot be resolved."""
-    keychain = None
-    if settings.pull_secrets and not settings.locked:
-        from helmpin.cluster import pull_secrets as pullsecrets
-        from helmpin.kubectl import Kubectl
-
-        keychain = pullsecrets.keychain(rendered.plain.documents, Kubectl(rendered.renderer.helm), settings.registry)
+    keychain = None if settings.locked else keychain_of(rendered, settings)
     answers = resolve(lock, references.values(), settings.registry, keychain)
     uses: dict[str, list[ImageUse]] = defaultdict(list)
     for use in rendered.plain.images():
@@ -321,6 +319,16 @@ def _resolve(
         else:
             resolved[image] = answer
     return resolved
+
+
+def keychain_of(rendered: Rendered, settings: Settings) -> Keychain | None:
+    """The credentials for registries: those of the chart's pods with --pull-secrets, else None for what this machine holds."""
+    if not settings.pull_secrets:
+        return None
+    from helmpin.cluster import pull_secrets as pullsecrets
+    from helmpin.kubectl import Kubectl
+
+    return pullsecrets.keychain(rendered.plain.documents, Kubectl(rendered.renderer.helm), settings.registry)
 
 
 def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:

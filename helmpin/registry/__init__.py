@@ -1,6 +1,7 @@
 """Registries: the digests of many references at once, and the platforms behind them.
 
-Other packages need only `resolve` and `describe`. urllib3 is imported by the first request, or by warm_up().
+Other packages need only `resolve`, `describe`, `details_of` and `suggest`. urllib3 is imported by the first request, or by
+warm_up().
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from helmpin.registry.errors import RegistryError
 from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved
 
 if TYPE_CHECKING:
+    from helmpin.registry.details import Details
     from helmpin.registry.keychain import Keychain
 
 __all__ = [
@@ -24,7 +26,9 @@ __all__ = [
     "RegistrySettings",
     "Resolved",
     "describe",
+    "details_of",
     "resolve",
+    "suggest",
     "warm_up",
 ]
 
@@ -66,6 +70,46 @@ def describe(
 
     with Session(settings, keychain) as session:
         return session.describe(wanted, configs=configs)
+
+
+def details_of(
+    references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None = None
+) -> dict[Reference, Details | RegistryError]:
+    """What each image is; references have a digest. What was asked once is kept in a folder of helm's cache for good, so most of it
+    costs no request; otherwise like resolve()."""
+    from helmpin.registry import details
+
+    wanted = list(dict.fromkeys(references))
+    found: dict[Reference, Details | RegistryError] = {
+        reference: known for reference in wanted if (known := details.cached(reference.digest or ""))
+    }
+    if missing := [reference for reference in wanted if reference not in found]:
+        from helmpin.registry.session import Session
+
+        with Session(settings, keychain) as session:
+            answers = session.details(missing)
+        for reference, answer in answers.items():
+            if not isinstance(answer, RegistryError):
+                details.keep(reference.digest or "", answer)
+        found |= answers
+    return found
+
+
+def suggest(
+    images: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None = None
+) -> dict[Reference, str | RegistryError]:
+    """The tag with a full version that has the same digest today, for references with tag and digest; '' if none was found among
+    the likely ones. At most 20 requests an image; otherwise like resolve()."""
+    wanted = list(dict.fromkeys(images))
+    known = details_of(wanted, settings, keychain)
+    from helmpin.registry.session import Session
+
+    def version(reference: Reference) -> list[str]:
+        answer = known[reference]
+        return [] if isinstance(answer, RegistryError) else [answer.version]
+
+    with Session(settings, keychain) as session:
+        return session.suggest({reference: version(reference) for reference in wanted})
 
 
 def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
-from urllib.parse import urljoin, urlsplit
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
 from helmpin.image.reference import Reference, valid_digest
-from helmpin.registry import http_errors, manifest
+from helmpin.registry import details, http_errors, manifest
 from helmpin.registry.auth import Authenticator
+from helmpin.registry.details import Details
 from helmpin.registry.endpoints import Endpoint, check_target, endpoints, is_loopback
 from helmpin.registry.errors import Failure, RegistryError
 from helmpin.registry.keychain import Keychain
@@ -29,6 +31,11 @@ MAX_LIMITED = 10
 """Attempts that get 429."""
 MAX_REDIRECTS = 5
 MAX_REFUSALS = 8
+MAX_PAGES = 3
+PAGE = 1000
+"""Tags in one answer of a registry, at most."""
+UNKNOWN = "unknown/unknown"
+"""The platform of attestations in an index."""
 RETRIED = frozenset({429, 500, 502, 503, 504})
 R = TypeVar("R")
 
@@ -66,6 +73,8 @@ class _Wanted(NamedTuple):
     """A tag or a digest."""
     since: float
     """When it was first requested, on time.monotonic()."""
+    what: str = ""
+    """What to request of the repository, if it is not that manifest: `blobs/DIGEST`, `tags/list?…`."""
 
 
 class Client:
@@ -91,8 +100,72 @@ class Client:
             resolved, document = self._read(self._ask("GET", wanted), wanted)
             if document.config:
                 return Described(*resolved, (Platform("", resolved.digest, document.config),))
-            children = [child for child in document.children if child.platform != "unknown/unknown"]  # attestations
+            children = [child for child in document.children if child.platform != UNKNOWN]
             return Described(*resolved, tuple(Platform(child.platform, child.digest, None) for child in children))
+
+        return self._first(reference, ask)
+
+    def details(self, reference: Reference) -> Details:
+        """What an image is: two or three GET requests. Raises RegistryError."""
+
+        def ask(wanted: _Wanted) -> Details:
+            answer = self._ask("GET", wanted)
+            document = self._read(answer, wanted)[1]
+            bodies, children = [answer.body], [child for child in document.children if child.platform != UNKNOWN]
+            if children:
+                names = [child.platform for child in children]
+                chosen = children[names.index(details.PREFERRED) if details.PREFERRED in names else 0]
+                inner = wanted._replace(reference=chosen.digest)
+                answer = self._ask("GET", inner)
+                document = self._read(answer, inner)[1]
+                bodies.append(answer.body)
+            config = self._blob(wanted, document.config) if document.config else {}
+            platforms = tuple(dict.fromkeys(child.platform for child in children if child.platform))
+            return details.described([json.loads(body) for body in bodies], config, platforms)
+
+        return self._first(reference, ask)
+
+    def _blob(self, wanted: _Wanted, digest: str) -> Any:
+        """A configuration, or {} for one that is not JSON. Raises Failure."""
+        answer = self._ask("GET", wanted._replace(reference=digest, what=f"blobs/{digest}"))
+        if answer.status != 200:
+            raise self._refusal(answer, wanted._replace(reference=digest))
+        if _hash(answer.body, digest.partition(":")[0]) != digest:
+            hint = "do not use it: the registry, or something in between, alters what it serves"
+            raise Failure("bad-answer", f"the image's configuration does not hash to {digest}", hint)
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError):
+            return {}
+
+    def seems(self, reference: Reference) -> str:
+        """The digest that HEAD gives for a tag, which may be that of one platform; '' where HEAD is of no use. Raises RegistryError
+        for a tag that is not there."""
+
+        def ask(wanted: _Wanted) -> str:
+            answer = self._ask("HEAD", wanted)
+            if answer.status in (404, 429):
+                raise self._refusal(answer, wanted)
+            digest = answer.headers.get("Docker-Content-Digest", "")
+            return digest if answer.status == 200 and valid_digest(digest) else ""
+
+        return self._first(reference, ask)
+
+    def tags(self, reference: Reference) -> list[str]:
+        """The tags of a reference's repository: those of the first MAX_PAGES pages. Raises RegistryError."""
+
+        def ask(wanted: _Wanted) -> list[str]:
+            found: list[str] = []
+            for _ in range(MAX_PAGES):
+                last = f"&last={quote(found[-1])}" if found else ""
+                answer = self._ask("GET", wanted._replace(what=f"tags/list?n={PAGE}{last}"))
+                if answer.status != 200:
+                    raise self._refusal(answer, wanted)
+                page = manifest.read_tags(answer.body)
+                found += page
+                if not page or 'rel="next"' not in answer.headers.get("Link", ""):
+                    break
+            return found
 
         return self._first(reference, ask)
 
@@ -186,7 +259,7 @@ class Client:
     def _follow(self, method: str, wanted: _Wanted) -> Answer:
         """Request a manifest, following redirects. Credentials are sent only to the endpoint itself."""
         wanted = wanted._replace(endpoint=self._as_known(wanted.endpoint))
-        url = wanted.endpoint.manifest_url(wanted.repository, wanted.reference)
+        url = wanted.endpoint.url(wanted.repository, wanted.what or f"manifests/{wanted.reference}")
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._authenticated(method, url, wanted)
             method = answer.method

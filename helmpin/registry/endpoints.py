@@ -35,10 +35,11 @@ class Endpoint(NamedTuple):
         """scheme://host, to which credentials and connections belong."""
         return f"{self.scheme}://{self.host}"
 
-    def manifest_url(self, repository: str, reference: str) -> str:
-        """The URL of a manifest by tag or digest (OCI distribution specification, end-3)."""
-        query = f"?ns={self.namespace}" if self.namespace else ""
-        return f"{self.origin}{self.path}/{repository}/manifests/{reference}{query}"
+    def url(self, repository: str, what: str) -> str:
+        """The URL of something in a repository: `manifests/TAG`, `blobs/DIGEST`, `tags/list?n=…` (OCI distribution
+        specification)."""
+        namespace = f"{'&' if '?' in what else '?'}ns={self.namespace}" if self.namespace else ""
+        return f"{self.origin}{self.path}/{repository}/{what}{namespace}"
 
 
 def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoint, ...]:

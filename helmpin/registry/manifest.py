@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from helmpin.image.reference import valid_digest
+from helmpin.image.reference import valid_digest, valid_tag
 from helmpin.registry.errors import Failure, printable
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -88,6 +88,20 @@ def read(body: bytes, content_type: str) -> Manifest:
         return Manifest(kind, tuple(_child(item) for item in _list(document.get("manifests"), "manifests")), None)
     config = document.get("config")
     return Manifest(kind, (), _digest(config, "config"))
+
+
+def read_tags(body: bytes) -> list[str]:
+    """The tags in a list of tags. Raises Failure (`bad-answer`) if it is malformed."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    tags = document.get("tags") if isinstance(document, dict) else ()
+    if tags is None:  # a repository without tags
+        return []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise Failure("bad-answer", "the list of tags is not valid", _TODO)
+    return [tag for tag in tags if valid_tag(tag)]
 
 
 def _schema_1() -> Failure:

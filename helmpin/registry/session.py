@@ -9,9 +9,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from helmpin.image.reference import Reference
-from helmpin.registry import credential_helpers
+from helmpin.registry import credential_helpers, suggestions
 from helmpin.registry import keychain as keychains
 from helmpin.registry.client import Client
+from helmpin.registry.details import Details
 from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.keychain import Keychain
@@ -60,6 +61,14 @@ class Session:
                 found[reference] = failed[0].about(reference) if failed else _with_configs(described, answers)
         return found
 
+    def details(self, references: Iterable[Reference]) -> dict[Reference, Details | RegistryError]:
+        """See helmpin.registry.details_of."""
+        return self._all(references, self._client.details)
+
+    def suggest(self, images: Mapping[Reference, Sequence[str]]) -> dict[Reference, str | RegistryError]:
+        """See helmpin.registry.suggest."""
+        return self._all(images, lambda reference: suggestions.find(self._client, reference, images[reference]))
+
     def _all(
         self, references: Iterable[Reference], ask: Callable[[Reference], R]
     ) -> dict[Reference, R | RegistryError]:
@@ -80,7 +89,7 @@ class Session:
         result: dict[Reference, Any] = {}
         for reference in wanted:
             first = firsts[reference.name, reference.identifier]
-            answer = found.get(first) or _late(first, self._settings.timeout)
+            answer = found[first] if first in found else _late(first, self._settings.timeout)
             result[reference] = answer.about(reference) if isinstance(answer, RegistryError) else answer
         return result
 

@@ -545,4 +545,6 @@ class TestForms:
     def test_what_fail_on_does_not_know(self, app: App) -> None:
         done = app.machine.pin("audit", "--fail-on", "everything")
         assert done.status == 2
-        assert "one of drift, unpinned, unmanaged, pinned-elsewhere, mixed, unknown, different, none" in done.stderr
+        assert (
+            "one of drift, unpinned, unmanaged, pinned-elsewhere, mixed, moved, unknown, different, none" in done.stderr
+        )

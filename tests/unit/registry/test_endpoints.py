@@ -14,7 +14,9 @@ from helmpin.registry.types import RegistrySettings
 def urls(reference: str, *mirrors: tuple[str, str], plain: frozenset[str] = frozenset()) -> list[str]:
     parsed = Reference.parse(reference)
     settings = RegistrySettings(mirrors=mirrors, plain_http=plain)
-    return [endpoint.manifest_url(parsed.repository, parsed.identifier) for endpoint in endpoints(parsed, settings)]
+    return [
+        endpoint.url(parsed.repository, f"manifests/{parsed.identifier}") for endpoint in endpoints(parsed, settings)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,134 @@
+"""What an image is: when it was built, from what, for which platforms. Read from its manifests and its configuration, every byte of
+which may be hostile, and kept by digest for good: what a digest means never changes.
+
+OCI image-spec (annotations.md, config.md); label-schema.org for older images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from helmpin.image.reference import valid_digest
+from helmpin.registry.errors import RegistryError
+
+PREFERRED = "linux/amd64"
+"""The platform whose image describes an index, if it has it; else its first."""
+LONGEST = 200
+"""Characters of a text that are kept."""
+_KEYS = {
+    "created": ("org.opencontainers.image.created", "org.label-schema.build-date"),
+    "version": ("org.opencontainers.image.version", "org.label-schema.version"),
+    "revision": ("org.opencontainers.image.revision", "org.label-schema.vcs-ref"),
+    "source": ("org.opencontainers.image.source", "org.label-schema.vcs-url"),
+}
+
+
+class Details(NamedTuple):
+    """What is known of an image; '' for what it does not state."""
+
+    created: str = ""
+    version: str = ""
+    revision: str = ""
+    source: str = ""
+    platforms: tuple[str, ...] = ()
+    size: int = 0
+    """Bytes to pull for one platform: `platforms[0]`, or PREFERRED where the image has it."""
+
+    def as_data(self) -> dict[str, Any]:
+        """For JSON: null for what is not stated."""
+        data = {name: getattr(self, name) or None for name in _KEYS}
+        return {**data, "platforms": list(self.platforms), "size": self.size}
+
+    def lines(self) -> list[str]:
+        """For people, one line for each thing that is stated."""
+        found = [(name, getattr(self, name)) for name in _KEYS if getattr(self, name)]
+        found += [("platforms", ", ".join(self.platforms))] if self.platforms else []
+        found += [("size", megabytes(self.size))] if self.size else []
+        return [f"{name:<9} {text}" for name, text in found]
+
+
+def lines(answer: Details | RegistryError | None) -> list[str]:
+    """What is known of an image, or why nothing is, for people."""
+    if answer is None:
+        return []
+    return [f"not known: {answer}"] if isinstance(answer, RegistryError) else answer.lines()
+
+
+def as_data(answer: Details | RegistryError | None) -> dict[str, Any] | None:
+    """What is known of an image, for JSON; None where nothing is."""
+    return answer.as_data() if isinstance(answer, Details) else None
+
+
+def megabytes(size: int) -> str:
+    """`54.3 MB`, as registries and docker show sizes."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def described(documents: list[Any], config: Any, platforms: tuple[str, ...]) -> Details:
+    """The details in an index and manifest, or in a manifest alone (outermost first), and a configuration."""
+    labels = _mapping(_mapping(config).get("config")).get("Labels")
+    sources = [*(_mapping(document).get("annotations") for document in documents), labels]
+    stated = {name: _first(sources, keys) for name, keys in _KEYS.items()}
+    if not stated["created"]:
+        stated["created"] = _text(_mapping(config).get("created"))
+    return Details(**stated, platforms=platforms or _platform(config), size=_size(documents[-1]))
+
+
+def _first(sources: list[Any], keys: tuple[str, ...]) -> str:
+    texts = (_text(_mapping(source).get(key)) for source in sources for key in keys)
+    return next((text for text in texts if text), "")
+
+
+def _platform(config: Any) -> tuple[str, ...]:
+    parts = [_text(_mapping(config).get(key)) for key in ("os", "architecture", "variant")]
+    return ("/".join(filter(None, parts)),) if parts[0] else ()
+
+
+def _size(document: Any) -> int:
+    layers = _mapping(document).get("layers")
+    parts = [_mapping(document).get("config"), *(layers if isinstance(layers, list) else [])]
+    sizes = [_mapping(part).get("size") for part in parts]
+    return sum(size for size in sizes if type(size) is int and 0 <= size < 1 << 50)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value.strip().encode(errors="replace").decode()[:LONGEST] if isinstance(value, str) else ""
+
+
+def _file(digest: str) -> Path:
+    home = os.environ.get("HELM_CACHE_HOME") or Path.home() / ".cache" / "helm"
+    return Path(home) / "helm-pin" / "images" / f"{digest.replace(':', '-')}.json"
+
+
+def cached(digest: str) -> Details | None:
+    """What was kept of a digest; None where nothing was, or something else than what is written there."""
+    if not valid_digest(digest):
+        return None
+    try:
+        data = json.loads(_file(digest).read_text(encoding="utf-8"))
+        texts = {name: _text(data[name]) for name in _KEYS}
+        return Details(**texts, platforms=tuple(map(_text, data["platforms"])), size=int(data["size"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def keep(digest: str, details: Details) -> None:
+    """Keep what is known of a digest, for good. Where that does not work, it is asked for again."""
+    file = _file(digest)
+    scratch = file.with_suffix(f".{os.getpid()}-{id(details)}")
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            scratch.write_text(json.dumps(details.as_data()), encoding="utf-8")
+            scratch.replace(file)
+        except OSError:
+            scratch.unlink(missing_ok=True)
