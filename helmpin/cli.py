@@ -220,22 +220,33 @@ COMMANDS: dict[str, Command] = {
         (1, 1),
     ),
     "verify": Command(
-        "RELEASE [flags]",
-        "check that what runs is what was recorded",
+        "[RELEASE] [flags]",
+        "check that what runs is what was recorded, or what a manifest or a lock says",
         "Five checks, one verdict each: the record, the stored manifest, the registry, the live workloads, the pods.\n"
-        "A release without a record is verified against its own manifest if every image there has a digest. The exit status is 4\n"
-        "if a check failed, and 1 if the cluster did not show something. A registry that does not answer is reported, but is not\n"
-        "a failure. -o images prints the release's images, one name:tag@digest a line.",
+        "A release without a record is verified against its own manifest if every image there has a digest. Where there is no\n"
+        "release (Argo CD, kubectl apply), --manifest FILE names the objects, or --lock FILE alone the digests of all that runs\n"
+        "in the namespace. The exit status is 4 if a check failed, and 1 if the cluster did not show something. A registry that\n"
+        "does not answer is reported, but is not a failure. -o images prints the images, one name:tag@digest a line.",
         (),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
+            Option(
+                "--manifest", "value", "verify the objects of this manifest, as they were applied; `-` reads it", "FILE"
+            ),
+            Option(
+                "--lock",
+                "value",
+                "compare with the digests of this lock file, or of a release: release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
+                "FILE|release:…",
+            ),
+            Option("--selector", "value", "with --lock alone: only objects with these labels", "LABELS", "-l"),
             _OUTPUT_IMAGES,
             Option("--verbose", "switch", f"also show what each image is: {_DETAILS}", short="-v"),
             Option("--no-registry", "switch", "do not ask the registry"),
             Option("--registry", "switch", "require the registry to answer: exit status 5 if it does not"),
             *REGISTRY_OPTIONS,
         ),
-        (1, 1),
+        (0, 1),
     ),
     "audit": Command(
         "[flags]",

@@ -54,18 +54,21 @@ class Pods:
         return self._all.get(chain[1]) if len(chain) > 1 else None
 
 
-def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods) -> Seen:
-    """Whether the pods of live objects run the images that the stored ones (first of each pair) have."""
+def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owner: str = "the release") -> Seen:
+    """Whether the pods of live objects run the images that the stored ones (first of each pair) have.
+
+    owner: who says what they should run, for people.
+    """
     seen = Seen()
     for stored, now in pairs:
         if now is not None:
-            _compare_below(stored, now, pods, seen)
+            _compare_below(stored, now, pods, owner, seen)
         elif not removes_itself(stored):
             seen.silent.append(f"{name_of(stored)} is not found, so its pods cannot be identified")
     return seen
 
 
-def _compare_below(stored: Object, now: Object, pods: Pods, seen: Seen) -> None:
+def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Seen) -> None:
     kind, status = now.get("kind"), now.get("status") or {}
     if kind in REPLICATED and status.get("observedGeneration", 0) < now["metadata"].get("generation", 0):
         seen.settling.append(f"{name_of(now)}: its controller has not acted on the last change yet")
@@ -90,7 +93,7 @@ def _compare_below(stored: Object, now: Object, pods: Pods, seen: Seen) -> None:
                 (seen.notes if kind == "CronJob" else seen.settling).append(line)
         else:
             current += 1
-            _compare_pod(pod, controller, wanted, seen)
+            _compare_pod(pod, controller, wanted, owner, seen)
     if kind in REPLICATED:
         wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else _spec(now).get("replicas", 1)
         if isinstance(wants, int) and current < wants:
@@ -161,7 +164,7 @@ def _annotation(item: Object, name: str) -> str | None:
     return (item["metadata"].get("annotations") or {}).get(name)
 
 
-def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]], seen: Seen) -> None:
+def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]], owner: str, seen: Seen) -> None:
     asked = {slot[-2:]: image for slot, image in slots(controller).items()}
     has = list(containers(pod))
     if controller.get("kind") in (*REPLICATED, "Job"):  # with one pod template
@@ -174,12 +177,12 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
         images = wanted.get(container.slot)
         if images is None:
             how = "an ephemeral container" if container.slot[0] == "ephemeralContainers" else "injected"
-            seen.notes.append(f"{where} is not of the release ({how}): {image}")
+            seen.notes.append(f"{where} is not of {owner} ({how}): {image}")
         elif image not in images:
             slot = ("spec", *container.slot)
             follows = controller is not pod and asked.get(container.slot) == image
             why = f"as {name_of(controller)} says" if follows else blame(pod, slot)
-            seen.wrong.append(f"{where} has {image}, the release says {' or '.join(sorted(images))}: {why}")
+            seen.wrong.append(f"{where} has {image}, {owner} says {' or '.join(sorted(images))}: {why}")
             if not follows and at_admission(pod, slot):
                 seen.at_admission.append(pod)
         elif split(image)[2] is None:

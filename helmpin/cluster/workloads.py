@@ -75,22 +75,25 @@ def name_of(item: Object) -> str:
 
 def slots(item: Object) -> dict[Slot, str]:
     """The images of an object by where they stand."""
-    found: dict[Slot, str] = {}
-    for image, path in find.images(item):
-        *_, last = [0, *(i for i, part in enumerate(path) if isinstance(part, int))]
-        within = path[last + 1 : -2 if path[-1] == "reference" else -1]
-        slot = (*map(str, path[:last]), find.container_name(item, path) or str(path[last]), *map(str, within))
-        found[slot] = image
-    return found
+    return {slot_of(item, path): image for image, path in find.images(item)}
+
+
+def slot_of(item: Object, path: find.Path) -> Slot:
+    """Where the image at a path stands."""
+    *_, last = [0, *(i for i, part in enumerate(path) if isinstance(part, int))]
+    within = path[last + 1 : -2 if path[-1] == "reference" else -1]
+    return (*map(str, path[:last]), find.container_name(item, path) or str(path[last]), *map(str, within))
 
 
 def compare_specs(
-    pairs: Iterable[tuple[Object, Object | None]], others: Mapping[str, str] = MappingProxyType({})
+    pairs: Iterable[tuple[Object, Object | None]],
+    others: Mapping[str, str] = MappingProxyType({}),
+    owner: str = "the release",
 ) -> Seen:
     """Whether live objects have the images that the stored ones (first of each pair) have.
 
     others: why an object may have an image of another revision of the release (one that failed has changed some objects), by
-    image; by '' for every other image, where not all revisions are known.
+    image; by '' for every other image, where not all revisions are known. owner: who says what they should be, for people.
     """
     seen = Seen()
     for stored, now in pairs:
@@ -99,7 +102,7 @@ def compare_specs(
         elif now is None:
             seen.wrong.append(f"{name_of(stored)} is not in the cluster")
         else:
-            _compare_spec(stored, now, others, seen)
+            _compare_spec(stored, now, others, owner, seen)
     return seen
 
 
@@ -108,7 +111,7 @@ def removes_itself(stored: Object) -> bool:
     return stored.get("kind") == "Job" and "ttlSecondsAfterFinished" in (stored.get("spec") or {})
 
 
-def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], seen: Seen) -> None:
+def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner: str, seen: Seen) -> None:
     name, has, wants = name_of(stored), slots(now), slots(stored)
     if all(has.get(slot) == image for slot, image in wants.items()):
         seen.right += 1
@@ -117,9 +120,7 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], seen: 
             seen.wrong.append(f"{name}: container {slot[-1]} is missing (it should run {image})")
         elif has[slot] != image:
             known = others.get(has[slot], others.get("")) if not _setters(now, slot) else None
-            seen.wrong.append(
-                f"{name} {slot[-1]} has {has[slot]}, the release says {image}: {known or blame(now, slot)}"
-            )
+            seen.wrong.append(f"{name} {slot[-1]} has {has[slot]}, {owner} says {image}: {known or blame(now, slot)}")
             if not known and at_admission(now, slot):
                 seen.at_admission.append(now)
     seen.notes += [f"{name} also has {slot[-1]}, with {image}" for slot, image in has.items() if slot not in wants]

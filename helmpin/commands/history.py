@@ -83,7 +83,7 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     before: dict[str, str] | None = None
     for revision in revisions:
-        record, problem = None, ""
+        record, problem, elsewhere = None, "", None
         images: set[str] = set()
         try:
             uses = revision.stored.uses()
@@ -91,9 +91,12 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
             record = revision.stored.record()
             if record and (differences := release.disagreements(record, revision.stored, uses)):
                 record, problem = None, "it does not match the manifest: " + "; ".join(differences)
+            elif record is None:
+                elsewhere = record_checks.from_manifest(uses)
         except HelmPinError as error:
             problem = error.why
-        now = digests(images, record)
+        pinned = record or elsewhere
+        now = digests(images, pinned)
         rows.append(
             {
                 "revision": revision.stored.revision,
@@ -105,11 +108,11 @@ def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
                 "pinned": f"{sum(split(image)[2] is not None for image in images)}/{len(images)}",
                 "images": [
                     {"reference": i.reference, "digest": i.digest, "via": i.via}
-                    for i in (record.images if record else ())
+                    for i in (pinned.images if pinned else ())
                 ],
-                "set": record.set_id if record else None,
+                "set": pinned.set_id if pinned else None,
                 "changes": changes(before, now) if before is not None else [],
-                "record": "invalid" if problem else "ok" if record else "none",
+                "record": "invalid" if problem else "ok" if record else "manifest" if elsewhere else "none",
                 "problem": problem or None,
             }
         )
@@ -123,7 +126,12 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
-    marks = {"ok": str(row["set"]), "none": "not by helm-pin", "invalid": "invalid record"}
+    marks = {
+        "ok": str(row["set"]),
+        "manifest": f"{row['set']} (no record)",
+        "none": "not by helm-pin",
+        "invalid": "invalid record",
+    }
     return (
         str(row["revision"]),
         row["updated"][:19].replace("T", " "),

@@ -1,8 +1,11 @@
-"""helm pin verify: five checks that what runs is what was recorded."""
+"""helm pin verify: checks that what runs is what was recorded, or what a manifest or a lock says."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helmpin import output
 from helmpin.cli import Request, refuse_registry_flags
@@ -17,10 +20,16 @@ from helmpin.release import revisions
 from helmpin.release.outcome import History, Row, moved
 from helmpin.release.revision import Stored
 from helmpin.verify import checks as verify
-from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check
+from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
+
+if TYPE_CHECKING:
+    from helmpin.lock import Lock
+    from helmpin.release.record import DigestSet
 
 LIVE = ("workloads", "pods")
 """The checks that look at the live cluster."""
+NO_RECORD = "there is no record to compare with"
+NOT_ASKED = Check("registry", SKIPPED, "not asked (--no-registry)")
 MARKS = {OK: "32", FAILED: "31"}
 """ANSI colours of verdicts; the others are yellow."""
 
@@ -34,21 +43,36 @@ def run(request: Request) -> int:
         if request.options["verbose"]:
             raise UsageError("--verbose asks registries, and --no-registry does not", hint="leave one out")
         refuse_registry_flags(request, "with --no-registry")
-    stored, latest = _stored(request)
-    checks = list(_checks(request, stored, bool(latest) or stored.status == "deployed"))
+    _check_subject(request)
+    lock = _lock(request)
+    stored: Stored | None = None
+    latest: Row | None = None
+    if request.positionals:
+        stored, latest = _stored(request)
+        is_current = bool(latest) or stored.status == "deployed"
+        subject: dict[str, object] = {
+            "release": stored.release,
+            "revision": stored.revision,
+            "status": stored.status,
+        }
+        title = f"Release {stored.release}, revision {stored.revision} ({stored.status})"
+        checks = list(_checks(request, stored, lock, is_current=is_current))
+    else:
+        stored, title, subject, checks = _without_release(request, lock)
+    if lock:
+        subject["lock"] = lock.name
+        title += f", {lock.name}"
+    about = _details(request, stored) if stored and request.options["verbose"] else {}
     form = request.options["output"]
     if form == "table":
-        _print(stored, checks)
-        if request.options["verbose"]:
-            for reference, answer in _details(request, stored).items():
-                output.write("\n  ".join((f"\n{reference}", *lines(answer))))
+        _print(title, checks)
+        for reference, answer in about.items():
+            output.write("\n  ".join((f"\n{reference}", *lines(answer))))
     elif form == "images":
         _print_images(stored, checks)
     else:
-        about = {}
-        if request.options["verbose"]:
-            about = {"details": {str(ref): as_data(answer) for ref, answer in _details(request, stored).items()}}
-        output.show({**_as_data(stored, checks), **about}, form)
+        details = {"details": {str(reference): as_data(answer) for reference, answer in about.items()}}
+        output.show({**subject, **_as_data(checks), **(details if request.options["verbose"] else {})}, form)
     failed = [check.name for check in checks if check.verdict == FAILED]
     if latest and not {*LIVE}.isdisjoint(failed):
         _refuse_moved(request, latest)
@@ -58,6 +82,54 @@ def run(request: Request) -> int:
     if "registry" in unread and request.options["registry"]:
         return 5
     return 1 if set(unread) - {"registry"} else 0
+
+
+def _without_release(request: Request, lock: Lock | None) -> tuple[Stored | None, str, dict[str, object], list[Check]]:
+    """What is verified: the manifest, if there is one, its title, and as data; and the checks of what others than helm applied."""
+    kubectl, name = Kubectl(request.helm), request.options["manifest"]
+    title, subject = f"Namespace {kubectl.namespace}", {"namespace": kubectl.namespace}
+    if not name:
+        assert lock is not None
+        return None, title, {**subject}, list(_lock_checks(request, lock, kubectl))
+    stored = release.of_manifest(name, _text(name))
+    checks = list(_checks(request, stored, lock, is_current=True))
+    return stored, f"{title}, manifest {name}", {**subject, "manifest": name}, checks
+
+
+def _check_subject(request: Request) -> None:
+    """Raise UsageError unless the command line names one thing to verify."""
+    given, manifest, lock = request.positionals, request.options["manifest"], request.options["lock"]
+    if not (given or manifest or lock):
+        raise UsageError("verify takes a RELEASE, --manifest FILE or --lock FILE", hint="see helm pin verify --help")
+    if given and manifest:
+        raise UsageError(
+            "a RELEASE and --manifest exclude each other",
+            hint="leave one out: a release is compared with its own manifest",
+        )
+    if request.options["revision"] is not None and not given:
+        raise UsageError("--revision takes a RELEASE")
+    if not (given or manifest) and (request.options["output"] == "images" or request.options["verbose"]):
+        raise UsageError(
+            "-o images and --verbose take a RELEASE or --manifest FILE", why="the images are those of the lock"
+        )
+    if request.options["selector"] and (given or manifest):
+        raise UsageError("--selector is for --lock alone", why="otherwise the objects are those of the manifest")
+
+
+def _lock(request: Request) -> Lock | None:
+    if not request.options["lock"]:
+        return None
+    from helmpin.lock_source import LockReading
+
+    return LockReading(request.settings._replace(lock=request.options["lock"], locked=False), request.helm).result()
+
+
+def _text(name: str) -> str:
+    """What a manifest's file holds; `-` is standard input."""
+    try:
+        return (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the manifest {name}", why=str(error)) from None
 
 
 def _refuse_moved(request: Request, before: Row) -> None:
@@ -95,25 +167,54 @@ def _current(helm: Helm, name: str) -> tuple[Stored, Row]:
     return release.read(helm, name, deployed[-1]), row
 
 
-def _checks(request: Request, stored: Stored, is_current: bool) -> Iterator[Check]:
+def _lock_checks(request: Request, lock: Lock, kubectl: Kubectl) -> Iterator[Check]:
+    """Of a namespace, where neither a release nor a manifest says what is to run."""
+    from helmpin.verify import by_lock
+
+    if not kubectl.available():
+        unread = ("there is no kubectl on PATH",)
+        here = by_lock.Population(kubectl.namespace, [], [], unread)
+    else:
+        here = by_lock.population(kubectl, request.options["selector"] or "")
+    registries = _registries(request, here.as_manifest(), kubectl)
+    wanted = by_lock.wanted(lock, registries)
+    yield verify.registry_has(wanted.images(), registries) if registries else NOT_ASKED
+    yield from by_lock.live_checks(wanted, here, kubectl, registries)
+
+
+def _registries(request: Request, stored: Stored, kubectl: Kubectl) -> Registries | None:
+    return None if request.options["no-registry"] else verify.registries(request.settings, stored, kubectl)
+
+
+def _to_compare(stored: Stored) -> tuple[list[Check], DigestSet | None, str]:
+    """The checks that need nothing but the record and the manifest; what to compare the rest with, or None and why not."""
+    if not stored.revision:
+        check, found = verify.pinned_check(stored)
+        return [check], found, "the manifest does not have every digest"
     first, record = verify.record_check(stored)
-    yield first
     if record is None:
-        yield from _skipped("there is no record to compare with", "manifest", "registry", *LIVE)
-        return
+        return [first, Check("manifest", SKIPPED, NO_RECORD)], None, NO_RECORD
     try:
         stored.objects()
-        yield verify.manifest_check(stored, record)
+        return [first, verify.manifest_check(stored, record)], record, ""
     except HelmFailed as error:
-        yield Check("manifest", FAILED, f"it cannot be read: {error.why}")
-        yield from _skipped("the manifest cannot be read", "registry", *LIVE)
+        failed = Check("manifest", FAILED, f"it cannot be read: {error.why}")
+        return [first, failed], None, "the manifest cannot be read"
+
+
+def _checks(request: Request, stored: Stored, lock: Lock | None, *, is_current: bool) -> Iterator[Check]:
+    checks, record, why = _to_compare(stored)
+    yield from checks
+    if record is None:
+        yield from _skipped(why, *(["lock"] if lock else []), "registry", *LIVE)
         return
     kubectl = Kubectl(request.helm)
-    registries = None if request.options["no-registry"] else verify.registries(request.settings, stored, kubectl)
-    if registries is None:
-        yield Check("registry", SKIPPED, "not asked (--no-registry)")
-    else:
-        yield verify.registry_check(record, stored, registries)
+    registries = _registries(request, stored, kubectl)
+    if lock:
+        from helmpin.verify import by_lock
+
+        yield by_lock.lock_check(by_lock.wanted(lock, registries), record)
+    yield verify.registry_check(record, stored, registries) if registries else NOT_ASKED
     if not is_current:
         yield from _skipped(f"revision {stored.revision} is {stored.status}, not the deployed one", *LIVE)
     elif stored.status in ("uninstalled", "uninstalling"):
@@ -132,7 +233,7 @@ def _details(request: Request, stored: Stored) -> dict[Reference, Details | Regi
     """What each image of the release is."""
     from helmpin.registry import details_of
 
-    record = verify.record_check(stored)[1]
+    record = _to_compare(stored)[1]
     if record is None:
         return {}
     references = verify.askable(record, stored, [use.image for use in stored.uses()])
@@ -143,8 +244,8 @@ def _skipped(why: str, *names: str) -> Iterator[Check]:
     return (Check(name, SKIPPED, why) for name in names)
 
 
-def _print(stored: Stored, checks: list[Check]) -> None:
-    print(f"Release {stored.release}, revision {stored.revision} ({stored.status})")
+def _print(title: str, checks: list[Check]) -> None:
+    output.write(title)
     for check in checks:
         verdict = output.colour(f"{check.verdict:<12}", MARKS.get(check.verdict, "33"))
         print(f"  {check.name:<10} {verdict} {output.printable(check.summary)}")
@@ -153,20 +254,17 @@ def _print(stored: Stored, checks: list[Check]) -> None:
     print(f"{sum(check.verdict == OK for check in checks)} of {len(checks)} checks ok")
 
 
-def _print_images(stored: Stored, checks: list[Check]) -> None:
-    """The images of the release, by digest; what is wrong is said beside it."""
-    record = verify.record_check(stored)[1]
+def _print_images(stored: Stored | None, checks: list[Check]) -> None:
+    """The images that were verified, by digest; what is wrong is said beside it."""
+    record = _to_compare(stored)[1] if stored else None
     output.print_images((image.reference, image.digest) for image in (record.images if record else ()))
     for check in checks:
         if check.verdict == FAILED:
             output.say("\n  ".join((f"{check.name}: {check.verdict}, {check.summary}", *check.details)))
 
 
-def _as_data(stored: Stored, checks: list[Check]) -> dict[str, object]:
+def _as_data(checks: list[Check]) -> dict[str, object]:
     return {
-        "release": stored.release,
-        "revision": stored.revision,
-        "status": stored.status,
         "verified": all(check.verdict == OK for check in checks if (check.name, check.verdict) != ("record", SKIPPED)),
         "checks": [
             {

@@ -15,6 +15,8 @@ _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 """What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
 _SOURCE = re.compile(r"[ \t]*\n# Source: (.+)\n")
 _CONTENT = re.compile(r"(?m)^[^#\s]")
+HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
+"""The annotations of objects that run at some time of a deployment, and may be gone afterwards."""
 _IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
 
 
@@ -169,10 +171,21 @@ def identity(item: Any) -> tuple[str, str]:
     )
 
 
-def _hook(item: Any) -> str:
+def is_hook(document: Document) -> bool:
+    """Whether a document is a hook, of helm or of Argo CD. Raises HelmFailed when it is not YAML."""
+    if not any(name in document.text for name in HOOKS):
+        return False
+    return any(name in _annotations(item) for item in document.objects() for name in HOOKS)
+
+
+def _annotations(item: Any) -> dict[Any, Any]:
     metadata = item.get("metadata") if isinstance(item, dict) else None
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    return str(annotations.get("helm.sh/hook", "")) if isinstance(annotations, dict) else ""
+    return annotations if isinstance(annotations, dict) else {}
+
+
+def _hook(item: Any) -> str:
+    return str(_annotations(item).get("helm.sh/hook", ""))
 
 
 def _pull_policy(item: Any, path: find.Path) -> str:

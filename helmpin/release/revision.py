@@ -34,7 +34,7 @@ _PARTS = (
 
 
 class Stored(NamedTuple):
-    """One stored revision."""
+    """One stored revision; or a manifest that is no release's, by the name of its file and with revision 0."""
 
     release: str
     revision: int
@@ -48,8 +48,13 @@ class Stored(NamedTuple):
 
     @property
     def where(self) -> str:
-        """For messages: `release web, revision 3`."""
-        return f"release {self.release}, revision {self.revision}"
+        """For messages: `release web, revision 3`; `manifest web.yaml`."""
+        return f"release {self.release}, revision {self.revision}" if self.revision else f"manifest {self.release}"
+
+    @property
+    def owner(self) -> str:
+        """For messages about live objects: who says what they should be."""
+        return "the release" if self.revision else "the manifest"
 
     def record(self) -> DigestSet | None:
         """The record, or None if there is none. Raises VerificationFailed if it is invalid, HelmFailed if the revision cannot be
@@ -109,6 +114,22 @@ class Stored(NamedTuple):
         except UNREADABLE as error:
             why = str(error) or type(error).__name__
             raise HelmFailed(f"the stored {what} cannot be read", where=self.where, why=why) from None
+
+
+def of_manifest(name: str, text: str) -> Stored:
+    """A manifest that others apply, to be verified as a stored revision is: its hooks apart, for those run and may be gone.
+
+    Raises HelmFailed if it is not YAML.
+    """
+    from helmpin.image.manifest import documents, is_hook
+
+    manifest, hooks = "", ""
+    for document, own in documents(text):
+        if is_hook(document):
+            hooks += own
+        else:
+            manifest += own
+    return Stored(name, 0, "", "", manifest, hooks)
 
 
 def _invalid(stored: Stored, why: str) -> VerificationFailed:

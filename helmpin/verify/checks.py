@@ -75,9 +75,10 @@ class Missing(NamedTuple):
 
 
 class Live(NamedTuple):
-    """A release's objects that run images: (stored object, live object or None), and what could not be read."""
+    """Objects that run images: (stored object, live object or None), and what could not be read."""
 
     stored: Stored
+    """The revision, or the manifest, that they are of."""
     pairs: list[tuple[Object, Object | None]]
     unread: tuple[str, ...] = ()
     unknown_kinds: tuple[str, ...] = ()
@@ -112,10 +113,30 @@ def manifest_check(stored: Stored, record: DigestSet) -> Check:
     )
 
 
+def pinned_check(stored: Stored) -> tuple[Check, DigestSet | None]:
+    """Whether every image of a manifest has a digest; and those digests, to compare with. None if not."""
+    try:
+        uses = stored.uses()
+        stored.objects()
+    except HelmFailed as error:
+        return Check("manifest", FAILED, f"it cannot be read: {error.why}"), None
+    pinned = record_checks.from_manifest(uses)
+    if pinned:
+        return Check("manifest", OK, f"{count(len(uses), 'image use')}, by digest"), pinned
+    without = tuple(f"{use.place()}: {use.image} has no digest" for use in uses if "@" not in use.image)
+    summary = f"{count(len(without), 'image use')} without a digest" if uses else "it runs no images"
+    return Check("manifest", FAILED, summary, without), None
+
+
 def registry_check(record: DigestSet, stored: Stored, registries: Registries) -> Check:
-    """Whether the registries still have every digest. A tag that has moved since is reported, and is no failure. Raises HelmFailed
-    when the manifest cannot be read."""
-    images = _askable(record, stored, [use.image for use in stored.uses()])
+    """As registry_has(), for the recorded images at registries that the revision names. Raises HelmFailed when the manifest cannot
+    be read."""
+    return registry_has(_askable(record, stored, [use.image for use in stored.uses()]), registries)
+
+
+def registry_has(images: Iterable[Image], registries: Registries) -> Check:
+    """Whether the registries still have every digest. A tag that has moved since is reported, and is no failure."""
+    images = list(images)
     by_tag = {i.reference: Reference.parse(i.reference) for i in images if i.via != "chart"}
     pinned = [_pinned(image) for image in images]
     answers = resolve([*pinned, *by_tag.values()], *registries)
@@ -217,13 +238,13 @@ def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
 
 def live_check(live: Live, kubectl: Kubectl) -> Check:
     """Whether the live workload specs use the images of the stored manifest."""
-    seen = compare_specs(live.pairs)
-    if seen.at_admission:
+    seen = compare_specs(live.pairs, owner=live.stored.owner)
+    if seen.at_admission and live.stored.revision:
         found = storage.revisions(kubectl.helm, live.stored.release, revisions.MOST).found
         others = [r.stored for r in found if r.stored.revision != live.stored.revision]
         seen = compare_specs(live.pairs, release.images_of(others))
     seen.notes += suspects(kubectl, seen.at_admission)
-    return _judged("workloads", seen, live.unread, "live object", "as in the manifest")
+    return judged("workloads", seen, live.unread, "live object", "as in the manifest")
 
 
 def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> Check:
@@ -232,10 +253,15 @@ def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> C
     registries: how to ask what else a digest is reported as, None not to ask.
     """
     pods, unread = read_pods(live, kubectl)
-    seen = compare_pods(live.pairs, pods)
+    seen = compare_pods(live.pairs, pods, live.stored.owner)
+    return judged_pods(seen, (*live.unread, *unread), kubectl, registries)
+
+
+def judged_pods(seen: Seen, unread: tuple[str, ...], kubectl: Kubectl, registries: Registries | None) -> Check:
+    """The check of what pods show."""
     settle_doubts([seen], registries)
     seen.notes += suspects(kubectl, seen.at_admission)
-    return _judged("pods", seen, (*live.unread, *unread), "container", "as recorded")
+    return judged("pods", seen, unread, "container", "as recorded")
 
 
 _BETWEEN = {
@@ -319,7 +345,8 @@ def _configurations(described: Described) -> set[str]:
     return {p.config_digest for p in described.platforms if p.config_digest}
 
 
-def _judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
+def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
+    """The check of what live objects or pods show. what: is counted in the summary; good: how it is where all is well."""
     details = (*seen.wrong, *seen.settling, *seen.staying, *seen.silent, *seen.notes)
     fine, staying = f"{count(seen.right, what)} {good}", tuple(seen.staying)
     if seen.wrong:

@@ -113,3 +113,15 @@ def test_two_tags_of_one_repository_with_their_digests_swapped() -> None:
     )
     assert (right["record"], swapped["record"]) == ("ok", "invalid")
     assert "docker.io/library/web:2" in swapped["problem"]
+
+
+def test_a_revision_without_a_record_whose_every_image_has_a_digest() -> None:
+    ours, theirs, tagged = describe(
+        [
+            revision(1, record(web=A), f"web:1@{A}"),
+            revision(2, "", f"web:1@{A}"),
+            revision(3, "", f"web:1@{A}", "example.com/db:2"),
+        ]
+    )
+    assert (theirs["record"], theirs["set"], theirs["changes"]) == ("manifest", ours["set"], [])
+    assert (tagged["record"], tagged["set"], changes(tagged)) == ("none", None, [(DB, None, UNPINNED)])

@@ -1,0 +1,172 @@
+"""Verifying against a lock: that a record has its digests, and that live objects have them where there is no release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from helmpin import lock_source
+from helmpin.cluster.pods import Pods, compare_pods
+from helmpin.cluster.workloads import Object, Seen, blame, compare_specs, name_of, slot_of
+from helmpin.image import find
+from helmpin.image.reference import InvalidReference, Reference
+from helmpin.kubectl import Kubectl
+from helmpin.lock import Lock
+from helmpin.registry import Resolved
+from helmpin.release.record import DigestSet, Image
+from helmpin.release.revision import Stored, of_manifest
+from helmpin.verify.checks import FAILED, OK, RESOURCES, UNKNOWN, Check, Registries, count, judged, judged_pods
+
+
+class Wanted(NamedTuple):
+    """What a lock says, as far as it is known."""
+
+    name: str
+    digests: Mapping[Reference, str]
+    unsettled: Mapping[Reference, str]
+    """References of which it does not give one digest, and why."""
+
+    def images(self) -> list[Image]:
+        """What to ask registries for."""
+        return [Image(str(r), str(r), digest, media_type="", via="values") for r, digest in self.digests.items()]
+
+    def find(self, image: str) -> Reference | None:
+        """Its reference for an image. A template may leave the tag out: then repository and digest must match."""
+        try:
+            reference = Reference.parse(image)
+        except InvalidReference:
+            return None
+        bare = reference._replace(digest=None)
+        if bare in self.digests or bare in self.unsettled:
+            return bare
+        if reference.tag:
+            return None
+        return next((r for r, d in self.digests.items() if (r.name, d) == (reference.name, reference.digest)), None)
+
+
+class Population(NamedTuple):
+    """What a namespace runs."""
+
+    namespace: str
+    tops: list[Object]
+    """The objects to compare: those that nothing else here has made."""
+    everything: list[Object]
+    unread: tuple[str, ...]
+
+    def as_manifest(self) -> Stored:
+        """The objects to compare, for whoever reads manifests."""
+        return of_manifest(f"namespace {self.namespace}", "".join(f"---\n{json.dumps(item)}\n" for item in self.tops))
+
+
+def wanted(lock: Lock, registries: Registries | None) -> Wanted:
+    """What a lock says. Registries are asked where it has the digests of an image's platforms only; None not to ask."""
+    digests = {**lock.digests}
+    unsettled = {reference: f"{lock.name} has {why}" for reference, why in lock.conflicts.items()}
+    if registries is None:
+        unsettled |= dict.fromkeys(lock.platforms, f"{lock.name} has digests of platforms, and no registry was asked")
+        return Wanted(lock.name, digests, unsettled)
+    for reference, answer in lock_source.resolve(lock, lock.platforms, *registries).items():
+        if isinstance(answer, Resolved):
+            digests[reference] = answer.digest
+        else:
+            unsettled[reference] = getattr(answer, "why", "") or str(answer)
+    return Wanted(lock.name, digests, unsettled)
+
+
+def lock_check(lock: Wanted, record: DigestSet) -> Check:
+    """Whether a release or manifest has the lock's digests. An image that the lock lacks is no failure where the chart may have
+    pinned it itself, for such an image needs no line."""
+    wrong: list[str] = []
+    unknown: list[str] = []
+    for image in record.images:
+        reference = lock.find(f"{image.reference}@{image.digest}")
+        if reference is None:
+            (unknown if image.via == "chart" else wrong).append(f"{image.reference} is not in {lock.name}")
+        elif reference in lock.unsettled:
+            unknown.append(f"{image.reference}: {lock.unsettled[reference]}")
+        elif lock.digests[reference] != image.digest:
+            wrong.append(f"{image.reference} has {image.digest}, {lock.name} has {lock.digests[reference]}")
+    right = f"{count(len(record.images) - len(wrong) - len(unknown), 'image')} as in {lock.name}"
+    if wrong:
+        return Check("lock", FAILED, f"{count(len(wrong), 'difference')} from {lock.name}", (*wrong, *unknown))
+    if unknown:
+        return Check("lock", UNKNOWN, f"{right}; {count(len(unknown), 'point')} open", tuple(unknown))
+    return Check("lock", OK, right)
+
+
+def population(kubectl: Kubectl, selector: str = "") -> Population:
+    """What kubectl's namespace runs. selector: a label selector for the objects to compare."""
+    every = kubectl.lists(RESOURCES.values(), kubectl.namespace)
+    everything = [item for answer in every.values() for item in answer.items]
+    known = {item["metadata"]["uid"] for item in everything}
+    chosen, answers = known, [*every.values()]
+    if selector:
+        query = f"labelSelector={quote(selector, safe='')}"
+        some = kubectl.lists([f"{resource}?{query}" for resource in RESOURCES.values()], kubectl.namespace)
+        chosen = {item["metadata"]["uid"] for answer in some.values() for item in answer.items}
+        answers += some.values()
+    tops = [item for item in everything if item["metadata"]["uid"] in chosen and not _owners(item) & known]
+    unread = dict.fromkeys(error for answer in answers for error in answer.errors)
+    return Population(kubectl.namespace, tops, everything, tuple(unread))
+
+
+def _owners(item: Object) -> set[Any]:
+    return {owner.get("uid") for owner in item["metadata"].get("ownerReferences") or []}
+
+
+def live_checks(lock: Wanted, here: Population, kubectl: Kubectl, registries: Registries | None) -> tuple[Check, Check]:
+    """Whether the workloads of a namespace have the lock's digests, and whether their pods run them."""
+    seen, pairs = compare(lock, here)
+    pods = compare_pods(pairs, Pods(here.everything), lock.name)
+    judged_ones = {id(now) for _, now in pairs}
+    pods.silent += [
+        f"what the pods of {name_of(top)} are to run is unknown" for top in here.tops if id(top) not in judged_ones
+    ]
+    return (
+        judged("workloads", seen, here.unread, "live object", f"as in {lock.name}"),
+        judged_pods(pods, here.unread, kubectl, registries),
+    )
+
+
+def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Object | None]]]:
+    """What live objects show beside a lock; and (the object as it should be, the live one) for those whose pods can be judged."""
+    seen = Seen()
+    pairs: list[tuple[Object, Object | None]] = []
+    used: set[Reference] = set()
+    for now in here.tops:
+        should, known = deepcopy(now), True
+        for image, path in find.images(now):
+            place = f"{name_of(now)} {find.container_name(now, path)} has {image}"
+            reference = lock.find(image)
+            if reference is not None:
+                used.add(reference)
+            if reference is not None and reference in lock.digests:
+                _replace(should, path, f"{image.partition('@')[0]}@{lock.digests[reference]}")
+            elif reference is not None:
+                known = False
+                seen.silent.append(f"{place}: {lock.unsettled[reference]}")
+            elif "@" in image:
+                seen.silent.append(f"{place}, which is not in {lock.name}, but has a digest of its own")
+            else:
+                known = False
+                seen.wrong.append(f"{place}, which is not in {lock.name}: {blame(now, slot_of(now, path))}")
+        if known:
+            pairs.append((should, now))
+    specs = compare_specs(pairs, owner=lock.name)
+    seen.right, seen.notes = specs.right, specs.notes
+    seen.wrong += specs.wrong
+    if not used and not here.unread:
+        seen.wrong.append(f"nothing in namespace {here.namespace} runs an image of {lock.name}")
+    elif used:
+        idle = sorted(str(reference) for reference in lock.digests if reference not in used)
+        seen.notes += [f"nothing in namespace {here.namespace} runs {reference}" for reference in idle]
+    return seen, pairs
+
+
+def _replace(item: Any, path: find.Path, image: str) -> None:
+    for part in path[:-1]:
+        item = item[part]
+    item[path[-1]] = image

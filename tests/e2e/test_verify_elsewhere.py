@@ -1,0 +1,247 @@
+"""helm pin verify of what others have deployed, on a real API server: plain helm with a values file, kubectl with a manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from scripts.devtools.cluster import Cluster
+from tests.e2e.test_history import DEPLOYMENT, history, succeeded
+from tests.e2e.test_node import eventually, pods
+from tests.support.registry_servers import Server
+from tests.support.workstation import Workstation, whichever_helm
+
+PLATFORMS = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
+HOOK = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: migrate, annotations: {helm.sh/hook: pre-install}}
+spec: {containers: [{name: app, image: "{{ .Values.image }}"}]}
+"""
+
+
+class Web(NamedTuple):
+    """A chart of one Deployment `web`, whose image is an index."""
+
+    machine: Workstation
+    chart: Path
+    repository: str
+    """With its registry."""
+    digest: str
+    built: dict[str, tuple[str, str]]
+    """The digests of manifest and configuration by platform."""
+
+    @property
+    def image(self) -> str:
+        """As the chart has it, with its digest."""
+        return f"{self.repository}:latest@{self.digest}"
+
+    def verify(self, *args: object) -> tuple[int, dict[str, str], Any]:
+        """The exit status, the verdicts by check, and all of it as data."""
+        done = self.machine.pin("verify", *args, "-o", "json")
+        data = json.loads(done.stdout) if done.stdout else done.stderr
+        return done.status, {check["check"]: check["verdict"] for check in data["checks"]}, data
+
+    def runs(self) -> None:
+        """Wait for the pod and report that it runs the image, as a kubelet would."""
+        self.machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        eventually(lambda: len(pods(self.machine)) == 1 and "containerStatuses" in pods(self.machine)[0]["status"])
+        (pod,) = pods(self.machine)
+        (status,) = pod["status"]["containerStatuses"]
+        status["imageID"] = f"{self.repository}@{self.digest}"
+        change = json.dumps({"status": {"containerStatuses": [status]}})
+        flags = ["--subresource=status", "--type=merge", "-p", change]
+        self.machine.kubectl("patch", "pod", pod["metadata"]["name"], *flags)
+
+    def written(self, name: str, *command: object) -> Path:
+        """What a command of helm-pin prints, in a file."""
+        file = self.chart.parent / name
+        file.write_text(succeeded(self.machine.pin(*command)).stdout)
+        return file
+
+
+@pytest.fixture
+def web(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Web:
+    """Not deployed yet."""
+    index, built = Server(cluster.registry).push_index(unique, "latest", PLATFORMS)
+    chart = tmp_path / "web"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text(f"image: {cluster.registry}/{unique}:latest\n")
+    (chart / "templates" / "deployment.yaml").write_text(DEPLOYMENT)
+    return Web(in_cluster, chart, f"{cluster.registry}/{unique}", index, built)
+
+
+@pytest.fixture
+def applied(web: Web) -> Web:
+    """Applied with kubectl, from web.yaml beside the chart; lock.yaml has its digests."""
+    (web.chart / "templates" / "hook.yaml").write_text(HOOK)
+    manifest = web.written("web.yaml", "template", "web", web.chart)
+    succeeded(web.machine.pin("lock", web.chart, "--file", web.chart.parent / "lock.yaml"))
+    web.machine.kubectl("apply", "-f", manifest)
+    web.machine.kubectl("delete", "pod", "migrate", "--now")
+    web.runs()
+    return web
+
+
+def subjects(web: Web) -> dict[str, list[object]]:
+    """What to verify of objects without a release."""
+    manifest, lock = web.chart.parent / "web.yaml", web.chart.parent / "lock.yaml"
+    return {
+        "manifest": ["--manifest", manifest],
+        "lock": ["--lock", lock],
+        "both": ["--manifest", manifest, "--lock", lock],
+    }
+
+
+def test_plain_helm_with_the_values_file(web: Web) -> None:
+    values = web.written("pinned.yaml", "plan", "web", web.chart, "-o", "values")
+    web.machine.helm("upgrade", "--install", "web", web.chart, "-f", values, "--wait")
+    web.runs()
+    status, verdicts, data = web.verify("web", "--registry")
+    expected = {"record": "skipped", **dict.fromkeys(("manifest", "registry", "workloads", "pods"), "ok")}
+    assert (status, verdicts) == (0, expected), data
+    assert data["checks"][0]["summary"] == "no record; digests taken from the manifest"
+    (row,) = history(web.machine)
+    assert (row["record"], row["pinned"], row["images"][0]["digest"]) == ("manifest", "1/1", web.digest)
+    assert f"{row['set']} (no record)" in succeeded(web.machine.pin("history", "web")).stdout
+    audited = json.loads(succeeded(web.machine.pin("audit", "-o", "json")).stdout)
+    assert audited["contexts"][0]["releases"][0]["kinds"] == ["pinned-elsewhere"]
+
+    succeeded(web.machine.pin("upgrade", "web", web.chart, "--reset-values"))
+    assert [(row["record"], row["set"]) for row in history(web.machine)] == [
+        ("manifest", row["set"]),
+        ("ok", row["set"]),
+    ]
+
+    web.machine.kubectl("set", "image", "deployment/web", "app=busybox:1")
+    assert web.verify("web")[0] == 4
+
+
+def test_what_kubectl_applied(applied: Web) -> None:
+    for name, flags in subjects(applied).items():
+        status, verdicts, data = applied.verify(*flags, "--registry")
+        assert (status, set(verdicts.values())) == (0, {"ok"}), (name, data)
+        assert data["verified"] is True
+    people = succeeded(applied.machine.pin("verify", *subjects(applied)["both"])).stdout
+    assert "manifest " in people.splitlines()[0] and "lock.yaml" in people.splitlines()[0]
+    assert "5 of 5 checks ok" in people
+
+    applied.machine.kubectl("set", "image", "deployment/web", "app=busybox:1")
+    applied.machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    for name, flags in subjects(applied).items():
+        status, verdicts, data = applied.verify(*flags)
+        assert (status, verdicts["workloads"]) == (4, "failed"), (name, data)
+        assert "busybox:1" in str(data) and "set by kubectl-set" in str(data)
+
+
+@whichever_helm
+class TestWithoutRelease:
+    def test_another_tag_or_digest_of_the_image(self, applied: Web, cluster: Cluster, unique: str) -> None:
+        other, _ = Server(cluster.registry).push_image(unique, "other", salt=unique)
+        for image in (f"{applied.repository}:latest", f"{applied.repository}:latest@{other}"):
+            applied.machine.kubectl("set", "image", "deployment/web", f"app={image}")
+            for name, flags in subjects(applied).items():
+                status, verdicts, data = applied.verify(*flags)
+                assert (status, verdicts["workloads"]) == (4, "failed"), (name, image, data)
+
+    def test_a_pod_that_runs_another_image(self, applied: Web) -> None:
+        (pod,) = pods(applied.machine)
+        (status,) = pod["status"]["containerStatuses"]
+        status["imageID"] = f"{applied.repository}@sha256:{'f' * 64}"
+        change = json.dumps({"status": {"containerStatuses": [status]}})
+        flags = ["--subresource=status", "--type=merge", "-p", change]
+        applied.machine.kubectl("patch", "pod", pod["metadata"]["name"], *flags)
+        for subject in subjects(applied).values():
+            code, verdicts, data = applied.verify(*subject)
+            assert (code, verdicts["workloads"], verdicts["pods"]) == (4, "ok", "failed"), data
+
+    def test_a_digest_that_is_gone_and_a_tag_that_moved(self, applied: Web, cluster: Cluster, unique: str) -> None:
+        registry = Server(cluster.registry)
+        registry.push_image(unique, "latest", salt=f"{unique} moved")
+        status, verdicts, data = applied.verify("--lock", applied.chart.parent / "lock.yaml")
+        assert (status, verdicts["registry"]) == (0, "ok")
+        assert "moved since" in str(data)
+        registry.request("DELETE", f"/v2/{unique}/manifests/{applied.digest}")
+        for subject in subjects(applied).values():
+            status, verdicts, data = applied.verify(*subject)
+            assert (status, verdicts["registry"]) == (4, "failed"), data
+            status, verdicts, data = applied.verify(*subject, "--no-registry")
+            assert (status, verdicts["registry"], verdicts["pods"]) == (0, "skipped", "ok"), data
+
+    def test_what_else_is_in_the_namespace(self, applied: Web) -> None:
+        """What has no digest fails, unless labels leave it out; what has one of its own cannot be judged."""
+        lock = ["--lock", applied.chart.parent / "lock.yaml"]
+        applied.machine.kubectl("create", "deployment", "other", "--image=busybox:1")
+        applied.machine.kubectl("label", "deployment/web", "app.kubernetes.io/instance=web")
+        status, verdicts, data = applied.verify(*lock)
+        assert (status, verdicts["workloads"]) == (4, "failed"), data
+        assert "Deployment/other busybox has busybox:1, which is not in" in str(data)
+        assert applied.verify(*lock, "-l", "app.kubernetes.io/instance in (web, x)")[:2] == (
+            0,
+            dict.fromkeys(("registry", "workloads", "pods"), "ok"),
+        )
+        assert applied.verify(*lock, "--selector=app.kubernetes.io/instance=nobody")[0] == 4
+        assert applied.verify("--manifest", applied.chart.parent / "web.yaml")[0] == 0
+        applied.machine.kubectl("set", "image", "deployment/other", f"busybox=busybox@sha256:{'a' * 64}")
+        status, verdicts, data = applied.verify(*lock)
+        assert (status, verdicts["workloads"]) == (0, "cannot tell"), data
+
+    def test_a_lock_that_a_release_has(self, applied: Web) -> None:
+        """The lock of what runs elsewhere, and a lock beside a release."""
+        machine = applied.machine
+        lock = applied.chart.parent / "lock.yaml"
+        machine.kubectl("delete", "-f", applied.chart.parent / "web.yaml", "--ignore-not-found")
+        succeeded(machine.pin("install", "web", applied.chart, "--no-hooks", "--wait"))
+        namespace = machine.kubectl("config", "view", "--minify", "-o", "jsonpath={..namespace}")
+        assert applied.verify("--lock", f"release:{namespace}/web")[0] == 0
+        status, verdicts, data = applied.verify("web", "--lock", lock)
+        assert (status, verdicts["lock"]) == (0, "ok"), data
+        lock.write_text(lock.read_text().replace(applied.digest, f"sha256:{'e' * 64}"))
+        status, verdicts, data = applied.verify("web", "--lock", lock)
+        assert (status, verdicts["lock"], verdicts["record"]) == (4, "failed", "ok"), data
+
+    def test_an_images_lock(self, applied: Web) -> None:
+        """Digests of platforms: the registry says which image holds them."""
+        arches = [{"digest": child, "arch": name} for name, (child, _) in applied.built.items()]
+        file = applied.chart.parent / "Images.lock"
+        images = [{"name": "app", "image": f"{applied.repository}:latest", "chart": "web", "digests": arches}]
+        file.write_text(json.dumps({"apiVersion": "v0", "kind": "ImagesLock", "images": images}))
+        assert applied.verify("--lock", file)[:2] == (0, dict.fromkeys(("registry", "workloads", "pods"), "ok"))
+        status, verdicts, data = applied.verify("--lock", file, "--no-registry")
+        assert (status, verdicts["workloads"]) == (0, "cannot tell"), data
+        assert "no registry was asked" in str(data)
+
+    def test_a_manifest_that_cannot_be_verified(self, applied: Web, tmp_path: Path) -> None:
+        plain = tmp_path / "plain.yaml"
+        plain.write_text(applied.machine.helm("template", "web", applied.chart))
+        status, verdicts, data = applied.verify("--manifest", plain)
+        assert (status, verdicts["manifest"], verdicts["pods"]) == (4, "failed", "skipped"), data
+        assert f"Deployment/web container app, in web/templates/deployment.yaml: {applied.repository}:latest" in str(
+            data
+        )
+        plain.write_text("a: [")
+        broken = applied.machine.pin("verify", "--manifest", plain)
+        assert broken.status in (1, 4), broken.stderr
+
+    def test_from_standard_input(self, applied: Web) -> None:
+        manifest, helm = applied.chart.parent / "web.yaml", applied.machine.helm_binary
+        done = applied.machine.run("sh", "-c", f"'{helm}' pin verify --manifest - < '{manifest}'")
+        assert done.status == 0, done.stderr
+
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            [],
+            ["web", "--manifest", "x.yaml"],
+            ["--manifest", "missing.yaml"],
+            ["--lock", "missing.yaml"],
+            ["--lock", "x", "--revision", "1"],
+            ["web", "-l", "a=b"],
+        ],
+    )
+    def test_usage(self, workstation: Workstation, flags: list[str]) -> None:
+        assert workstation.pin("verify", *flags).status == 2

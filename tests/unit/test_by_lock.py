@@ -1,0 +1,113 @@
+"""What a lock says beside live objects, and beside a record, without a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helmpin.image.reference import Reference
+from helmpin.lock import Lock
+from helmpin.release.record import DigestSet, Image
+from helmpin.release.revision import of_manifest
+from helmpin.verify.by_lock import Population, Wanted, compare, lock_check, wanted
+from helmpin.verify.checks import FAILED, OK, UNKNOWN, pinned_check
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+NGINX, REDIS = Reference.parse("nginx:1"), Reference.parse("quay.io/t/redis:7")
+LOCK = Wanted("app.lock.yaml", {NGINX: A}, {REDIS: "two digests for it"})
+
+
+def pod(image: str) -> dict[str, Any]:
+    containers = [{"name": "app", "image": image}]
+    metadata = {"name": "web", "uid": image, "managedFields": []}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}}
+
+
+def here(*images: str) -> Population:
+    tops = [pod(image) for image in images]
+    return Population("prod", tops, tops, ())
+
+
+@pytest.mark.parametrize(
+    ("image", "wrong", "silent"),
+    [
+        (f"nginx:1@{A}", "", ""),
+        (f"docker.io/library/nginx:1@{A}", "", ""),
+        (f"nginx@{A}", "", ""),
+        ("nginx:1", f"Pod/web app has nginx:1, app.lock.yaml says nginx:1@{A}", ""),
+        (f"nginx:1@{B}", f"app.lock.yaml says nginx:1@{A}", ""),
+        ("nginx:2", "nginx:2, which is not in app.lock.yaml", ""),
+        ("busybox", "busybox, which is not in app.lock.yaml", ""),
+        ("[", "[, which is not in app.lock.yaml", ""),
+        (f"nginx@{B}", "", "is not in app.lock.yaml, but has a digest of its own"),
+        (f"busybox@{A}", "", "is not in app.lock.yaml, but has a digest of its own"),
+        ("quay.io/t/redis:7", "", "two digests for it"),
+    ],
+)
+def test_one_live_image(image: str, wrong: str, silent: str) -> None:
+    seen, _ = compare(LOCK, here(image, f"nginx:1@{A}"))
+    assert [wrong in line for line in seen.wrong] == ([True] if wrong else [])
+    assert [silent in line for line in seen.silent] == ([True] if silent else [])
+
+
+def test_a_lock_that_nothing_runs() -> None:
+    seen, _ = compare(LOCK, here(f"busybox@{A}"))
+    assert seen.wrong == ["nothing in namespace prod runs an image of app.lock.yaml"]
+    assert compare(LOCK, here()._replace(unread=("forbidden",)))[0].wrong == []
+    more = LOCK._replace(digests={NGINX: A, Reference.parse("busybox:1"): B})
+    assert compare(more, here(f"nginx:1@{A}"))[0].notes == [
+        "nothing in namespace prod runs docker.io/library/busybox:1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "digest", "via", "verdict"),
+    [
+        ("nginx:1", A, "values", OK),
+        ("nginx:1", B, "values", FAILED),
+        ("nginx:1", B, "chart", FAILED),
+        ("busybox:1", A, "values", FAILED),
+        ("busybox:1", A, "chart", UNKNOWN),
+        ("quay.io/t/redis:7", A, "values", UNKNOWN),
+    ],
+)
+def test_one_recorded_image(image: str, digest: str, via: str, verdict: str) -> None:
+    recorded = Image(str(Reference.parse(image)), image, digest, "", via)
+    check = lock_check(LOCK, DigestSet("", "", (recorded,)))
+    assert check.verdict == verdict
+    assert bool(check.details) == (verdict != OK)
+
+
+def test_what_a_lock_leaves_open() -> None:
+    lock = Lock({NGINX: A}, "release", "release:a/b@1", {}, {REDIS: "several digests for it"})
+    assert wanted(lock, None) == Wanted(
+        "release:a/b@1", {NGINX: A}, {REDIS: "release:a/b@1 has several digests for it"}
+    )
+    assert [image.reference for image in LOCK.images()] == ["docker.io/library/nginx:1"]
+
+
+def test_a_manifest_and_its_hooks() -> None:
+    text = "".join(
+        f"---\n# Source: web/templates/{name}.yaml\napiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  annotations: {note}\n"
+        f"spec: {{containers: [{{name: app, image: '{image}'}}]}}\n"
+        for name, note, image in (
+            ("web", "{}", f"nginx:1@{A}"),
+            ("helm", "{helm.sh/hook: post-install}", f"busybox@{B}"),
+            ("argo", "{argocd.argoproj.io/hook: PreSync}", f"busybox@{B}"),
+            ("text", "{about: helm.sh/hook}", f"nginx:1@{A}"),
+        )
+    )
+    stored = of_manifest("web.yaml", text)
+    assert [item["metadata"]["name"] for item in stored.objects()] == ["web", "text"]
+    check, record = pinned_check(stored)
+    assert (check.verdict, check.summary) == (OK, "4 image uses, by digest")
+    assert record and {image.digest for image in record.images} == {A, B}
+    check, record = pinned_check(of_manifest("web.yaml", text.replace(f"@{A}", "")))
+    assert (check.verdict, record) == (FAILED, None)
+    assert check.details[0] == "Pod/web container app, in web/templates/web.yaml: nginx:1 has no digest"
+
+
+@pytest.mark.parametrize("text", ["", "kind: ConfigMap\n", "a: [\nimage: x"])
+def test_a_manifest_without_images(text: str) -> None:
+    assert pinned_check(of_manifest("web.yaml", text))[0].verdict == FAILED
