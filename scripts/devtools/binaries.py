@@ -211,11 +211,18 @@ def go_install(package: str, version: str, stamps: str = "") -> Callable[[Path],
 
 
 def go_module(package: str, version: str) -> Callable[[Path], None]:
-    """A build of a Go module's own program, for a module whose go.mod has replace lines: go install refuses those."""
+    """A build of a Go module's own program, for a module whose go.mod has replace lines: go install refuses those. They hold for
+    its dependencies here too; those that name folders of its own repository cannot."""
 
     def build(target: Path) -> None:
         with scratch() as folder:
             run_go(["mod", "init", "local/build"], folder)
+            answer = run_go(["mod", "download", "-json", f"{package}@v{version}"], folder)
+            described = json.loads(run_go(["mod", "edit", "-json", json.loads(answer)["GoMod"]], folder))
+            for replaced in described.get("Replace") or []:
+                old, new = replaced["Old"], replaced["New"]
+                if "Version" in new:
+                    run_go(["mod", "edit", f"-replace={old['Path']}={new['Path']}@{new['Version']}"], folder)
             run_go(["get", f"{package}@v{version}"], folder)
             run_go(["build", "-mod=mod", "-trimpath", "-ldflags", "-s -w", "-o", str(target), package], folder)
 
@@ -337,6 +344,7 @@ RECIPES: dict[str, Recipe] = {
         "registry-3.1.2", "80 s", go_install("github.com/distribution/distribution/v3/cmd/registry", "3.1.2")
     ),
     "helm3": Recipe(f"helm-{HELM3}", "90 s", go_install("helm.sh/helm/v3/cmd/helm", HELM3, HELM3_STAMPS)),
+    "kustomize": Recipe("kustomize-5.8.1", "20 s", go_module("sigs.k8s.io/kustomize/kustomize/v5", "5.8.1")),
     "kwok": Recipe("kwok-0.7.0", "2 min", go_install("sigs.k8s.io/kwok/cmd/kwok", "0.7.0")),
     "kube-apiserver": Recipe(f"kube-apiserver-{KUBERNETES}", "7 min", kubernetes("kube-apiserver")),
     "kube-controller-manager": Recipe(
@@ -344,5 +352,6 @@ RECIPES: dict[str, Recipe] = {
     ),
     "kube-scheduler": Recipe(f"kube-scheduler-{KUBERNETES}", "20 s", kubernetes("kube-scheduler")),
     "kubelet": Recipe(f"kubelet-{KUBERNETES}", "4 min", kubernetes("kubelet")),
+    "helmfile": Recipe("helmfile-1.8.0", "4 min", go_module("github.com/helmfile/helmfile", "1.8.0")),
 }
 """What can be had, in the order that a whole build takes: quick ones first."""

@@ -1,0 +1,179 @@
+"""helm-pinned in the place of helm: under its own name and as `helm` on PATH, and under the real helmfile, on a real API server."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from helmpin.helm import parse_flags
+from scripts.devtools.binaries import binary
+from scripts.devtools.cluster import Cluster
+from tests.e2e.test_history import DEPLOYMENT
+from tests.support.registry_servers import Server
+from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm
+
+PINNED = CHECKOUT / "bin" / "helm-pinned"
+RELEASES = ("api", "shop", "worker")
+NEXT = """\
+#!/bin/sh
+case "$*" in --help) exec "$REAL" --help ;; esac
+printf '%s\\n' "$@" > "$GIVEN"
+"""
+"""A helm that writes down what it is given, and asks the real one for its help."""
+
+
+@pytest.fixture
+def drop_in(workstation: Workstation) -> Workstation:
+    """The machine, on which helm is helm-pinned."""
+    helm = str(workstation.helm_binary)
+    return workstation._replace(helm_binary=PINNED, env={**workstation.env, "HELM_PIN_HELM": helm})
+
+
+class TestAlone:
+    @pytest.mark.parametrize(
+        ("words", "given"),
+        [
+            ("upgrade web chart --install", "pin upgrade web chart --install"),
+            ("install web chart", "pin install web chart"),
+            ("template web chart", "pin template web chart"),
+            ("rollback web 1", "pin rollback web 1"),
+            ("diff upgrade web chart", "pin diff upgrade web chart"),
+            ("diff rollback web 1", "diff rollback web 1"),
+            ("-n shop upgrade web chart", "pin upgrade -n shop web chart"),
+            ("-nshop upgrade web chart", "pin upgrade -nshop web chart"),
+            (
+                "--debug --kube-context=upgrade template web -n x",
+                "pin template --debug --kube-context=upgrade web -n x",
+            ),
+            ("--namespace upgrade list", "--namespace upgrade list"),
+            ("--burst-limit 3 --qps 2 rollback web", "pin rollback --burst-limit 3 --qps 2 web"),
+            ("list --filter upgrade", "list --filter upgrade"),
+            ("plugin list", "plugin list"),
+            ("get values upgrade", "get values upgrade"),
+            ("--version", "--version"),
+            ("-h", "-h"),
+            ("-n", "-n"),
+            ("", ""),
+        ],
+    )
+    def test_what_goes_where(self, workstation: Workstation, tmp_path: Path, words: str, given: str) -> None:
+        next_helm = tmp_path / "next"
+        next_helm.write_text(NEXT)
+        next_helm.chmod(0o755)
+        env = {"HELM_PIN_HELM": str(next_helm), "REAL": str(workstation.helm_binary), "GIVEN": str(tmp_path / "given")}
+        done = workstation.with_env(**env).run(PINNED, *words.split())
+        assert (done.status, done.stdout, done.stderr) == (0, "", "")
+        assert (tmp_path / "given").read_text().split() == given.split()
+
+    def test_words_stay_as_they_are(self, workstation: Workstation, tmp_path: Path) -> None:
+        next_helm = tmp_path / "next"
+        next_helm.write_text(NEXT)
+        next_helm.chmod(0o755)
+        odd = ["a b", "", "*", "-", "it's", "$HOME", "--set=x=\\", "é"]
+        env = {"HELM_PIN_HELM": str(next_helm), "GIVEN": str(tmp_path / "given")}
+        workstation.with_env(**env).run(PINNED, "upgrade", *odd)
+        assert (tmp_path / "given").read_text().splitlines() == ["pin", "upgrade", *odd]
+
+    def test_every_global_flag_with_a_value_is_known(self, drop_in: Workstation) -> None:
+        """By helm's own help, whatever its version."""
+        flags = [name for name, flag in parse_flags(drop_in.helm("--help")).items() if flag.takes_value]
+        assert {"-n", "--namespace", "--kube-context", "--qps"} <= set(flags)
+        for flag in flags:
+            value = "always" if flag.startswith("--colo") else "3"
+            done = drop_in.run(PINNED, flag, value, "template", "--help")
+            assert "helm pin template" in done.stdout, flag
+
+    def test_what_is_not_pinned_is_helms(self, drop_in: Workstation, workstation: Workstation) -> None:
+        for words in (["version", "--short"], ["--help"], ["env"], ["plugin", "list"], ["nothing"]):
+            assert drop_in.run(PINNED, *words) == workstation.run(workstation.helm_binary, *words)
+
+    def test_as_helm_on_path(self, workstation: Workstation, tmp_path: Path) -> None:
+        """A link in the first folder, a copy in the second, the real one in the third."""
+        folders = [tmp_path / name for name in ("link", "copy", "real")]
+        for folder in folders:
+            folder.mkdir()
+        (folders[0] / "helm").symlink_to(PINNED)
+        (folders[1] / "helm").write_bytes(PINNED.read_bytes())
+        (folders[1] / "helm").chmod(0o755)
+        (folders[2] / "helm").symlink_to(workstation.helm_binary)
+        machine = workstation.with_env(PATH=os.pathsep.join([*map(str, folders), "/usr/bin", "/bin"]))
+        assert machine.run("sh", "-c", "helm version --short").stdout == workstation.helm("version", "--short")
+        assert "helm pin upgrade" in machine.run("sh", "-c", "helm upgrade --help").stdout
+        alone = workstation.with_env(PATH=os.pathsep.join([*map(str, folders[:2]), "/usr/bin", "/bin"]))
+        done = alone.run(folders[0] / "helm", "version")
+        assert (done.status, done.stderr.splitlines()[0]) == (2, "Error: there is no helm on PATH besides helm-pinned")
+
+    @whichever_helm
+    @pytest.mark.parametrize("wrong", [str(PINNED), "/nowhere/helm", str(CHECKOUT)])
+    def test_a_wrong_helm(self, workstation: Workstation, wrong: str) -> None:
+        done = workstation.with_env(HELM_PIN_HELM=wrong).run(PINNED, "version")
+        assert (done.status, "HELM_PIN_HELM" in done.stderr, "next" in done.stderr) == (2, True, True)
+
+
+class Fleet(NamedTuple):
+    """A helmfile of three releases of one chart, each with an image of its own at latest."""
+
+    machine: Workstation
+    registry: Server
+    repository: str
+    folder: Path
+
+    def helmfile(self, *args: str) -> Finished:
+        """The real helmfile, with helm-pinned as its helm."""
+        home = {"HELM_PIN_HELM": str(self.machine.helm_binary)}
+        return self.machine.with_env(**home).run(binary("helmfile"), "--helm-binary", PINNED, *args, cwd=self.folder)
+
+    def push(self, build: str) -> dict[str, str]:
+        """Move every tag to a build; the images that should run, by release."""
+        host = self.registry.host
+        return {
+            name: f"{host}/{self.repository}/{name}:latest@"
+            + self.registry.push_image(f"{self.repository}/{name}", "latest", salt=f"{self.repository} {name} {build}")[
+                0
+            ]
+            for name in RELEASES
+        }
+
+    def live(self) -> dict[str, str]:
+        """The image of each live Deployment."""
+        items = json.loads(self.machine.kubectl("get", "deployments", "-o", "json"))["items"]
+        return {i["metadata"]["name"]: i["spec"]["template"]["spec"]["containers"][0]["image"] for i in items}
+
+
+@pytest.fixture
+def fleet(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Fleet:
+    """Not deployed yet."""
+    chart = tmp_path / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 1.0.0\n")
+    (chart / "templates" / "deployment.yaml").write_text(DEPLOYMENT.replace("web", "{{ .Release.Name }}"))
+    releases = [
+        {"name": name, "chart": "./chart", "values": [{"image": f"{cluster.registry}/{unique}/{name}:latest"}]}
+        for name in RELEASES
+    ]
+    releases[2]["needs"] = [releases[0]["name"]]
+    (tmp_path / "helmfile.yaml").write_text(yaml.safe_dump({"releases": releases}))
+    return Fleet(in_cluster, Server(cluster.registry), unique, tmp_path)
+
+
+def test_helmfile(fleet: Fleet) -> None:
+    first = fleet.push("A")
+    templated = fleet.helmfile("template")
+    assert templated.status == 0, templated.stderr
+    assert all(image in templated.stdout for image in first.values())
+    synced = fleet.helmfile("sync")
+    assert synced.status == 0, synced.stderr + synced.stdout
+    assert fleet.live() == first
+    for name in RELEASES:
+        assert fleet.machine.pin("verify", name).status == 0
+    second = fleet.push("B")
+    assert fleet.helmfile("sync", "--selector", "name=shop").status == 0
+    assert fleet.live() == {**first, "shop": second["shop"]}
+    destroyed = fleet.helmfile("destroy")
+    assert destroyed.status == 0, destroyed.stderr
+    assert json.loads(fleet.machine.helm("list", "-o", "json")) == []
