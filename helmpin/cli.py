@@ -394,23 +394,25 @@ COMMANDS: dict[str, Command] = {
     "lint": Command(
         "CHART… [flags]",
         "report mutable image tags, for CI",
-        "Renders each chart and reports every image with a mutable tag; exit status 3 if there is one, else 1 if a chart could\n"
-        "not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
+        "Renders each chart with its defaults and with each of its ci/*-values.yaml, and reports every image with a mutable tag,\n"
+        "at the file and line of the value that sets it, or of the template. The exit status is 3 if there is one, else 1 if a\n"
+        "chart could not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
         "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
-        "Asks no registry, except with --suggest. With --lock, an image that the lock has is pinned; with --locked, every other\n"
-        "one is reported.",
+        "Asks no registry, except for --fix and --suggest. With --lock, an image that the lock has is pinned; with --locked,\n"
+        "every other one is reported.",
         ("template",),
         (
             Option(
                 "--output",
                 "value",
-                "how to print: text, json, sarif or github",
+                "how to print: text, json, sarif, github, gitlab (code quality) or junit",
                 "FORMAT",
                 "-o",
-                ("text", "json", "sarif", "github"),
+                ("text", "json", "sarif", "github", "gitlab", "junit"),
                 "text",
             ),
             _SUGGEST,
+            Option("--fix", "switch", "write digests into the values files, then report what is left; asks registries"),
             *PIN_OPTIONS[1:3],
             *LOCK_OPTIONS,
             *_ANY_NAMESPACE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -39,6 +39,27 @@ LONGEST = 24 * 3600.0
 """The longest duration, in seconds."""
 
 
+class Exemption(NamedTuple):
+    """Images that are let through for a reason, until a day."""
+
+    image: str
+    """A glob."""
+    reason: str
+    until: str
+    """The last day (UTC), as YYYY-MM-DD."""
+    where: str
+    """The file, and which entry of it."""
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        return f"{self.image} (until {self.until}: {self.reason})"
+
+    def is_over(self, today: str = "") -> bool:
+        """Whether its last day has passed. today: YYYY-MM-DD, '' for today."""
+        return (today or _today()) > self.until
+
+
 class Settings(NamedTuple):
     """The settings of a whole run."""
 
@@ -46,6 +67,7 @@ class Settings(NamedTuple):
     """`pin` or `refuse`."""
     mutable_tags: tuple[str, ...]
     allow_unpinned: tuple[str, ...]
+    """Globs, also those of the exemptions that are not over."""
     also: tuple[str, ...]
     pull_secrets: bool
     registry: RegistrySettings
@@ -55,6 +77,8 @@ class Settings(NamedTuple):
     """Whether all digests must come from there."""
     notes: tuple[str, ...] = ()
     """What the settings file makes less strict, one line each, to be reported."""
+    exemptions: tuple[Exemption, ...] = ()
+    """Images that are let through for a reason, also those of which that is over."""
 
 
 class _Given(NamedTuple):
@@ -103,14 +127,16 @@ def read(
     mutable, where = sources("mutable")
     if mutable not in (None, "pin", "refuse"):
         raise UsageError(f"mutable must be pin or refuse, not {mutable!r}", where=where)
+    allowed, exemptions = _allowed(sources)
     return Settings(
         mutable or "pin",
         sources.texts("mutable-tag"),
-        sources.texts("allow-unpinned"),
+        (*allowed, *(each.image for each in exemptions if not each.is_over())),
         sources.texts("also"),
         _switch(*sources("pull-secrets")),
         _registry(sources, stdin),
-        notes=tuple(_allowances(sources)),
+        notes=(*_allowances(sources, allowed), *_exempt(exemptions)),
+        exemptions=exemptions,
         **_lock(sources),
     )
 
@@ -131,10 +157,54 @@ def _settings_file(options: Mapping[str, Any], environ: Mapping[str, str], folde
     return path, True
 
 
-def _allowances(sources: _Sources) -> Iterator[str]:
+def _allowed(sources: _Sources) -> tuple[tuple[str, ...], tuple[Exemption, ...]]:
+    """The globs of allow-unpinned, and its entries with a reason and an end."""
+    value, where = sources("allow-unpinned")
+    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
+        return sources.texts("allow-unpinned"), ()
+    globs = tuple(item for item in value if not isinstance(item, dict))
+    if not all(isinstance(item, str) for item in globs):
+        raise UsageError(f"expected a list of strings, got {value!r}", where=where)
+    items = [(f"{where}, entry {n}", item) for n, item in enumerate(value, 1) if isinstance(item, dict)]
+    return globs, tuple(_exemption(item, at) for at, item in items)
+
+
+def _exemption(item: Mapping[str, Any], where: str) -> Exemption:
+    names = ("image", "reason", "until")
+    if set(item) != set(names) or not all(isinstance(item[name], str) and item[name].strip() for name in names):
+        hint = "for example {image: 'team/app:*', reason: built on each node, until: 2027-01-31}"
+        raise UsageError("an exemption needs an image, a reason and an end", where=where, hint=hint)
+    from datetime import date
+
+    try:
+        if len(item["until"]) != len("YYYY-MM-DD"):
+            raise ValueError
+        date.fromisoformat(item["until"])
+    except ValueError:
+        raise UsageError(f"not a day: {item['until']!r}", where=where, hint="write it as YYYY-MM-DD") from None
+    return Exemption(item["image"], item["reason"], item["until"], where)
+
+
+def _today() -> str:
+    from datetime import datetime, timezone
+
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def _exempt(exemptions: Iterable[Exemption]) -> Iterator[str]:
+    for each in exemptions:
+        if each.is_over():
+            yield f"{each.where}: the exemption of {each.image} ended on {each.until} and no longer counts ({each.reason})"
+        else:
+            yield f"{each.where}: exempt {each.shown}"
+
+
+def _allowances(sources: _Sources, allowed: Sequence[str]) -> Iterator[str]:
     """What the file makes less strict, unless a flag or the environment overrides it."""
     for name in ("allow-unpinned", "mutable"):
         value, where = sources(name)
+        if name == "allow-unpinned":
+            value = allowed
         if value and where.startswith(str(sources.path)) and name in sources.file:
             shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
             yield f"{sources.path} sets {name}: {shown}"

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -120,6 +121,36 @@ def progress(text: str) -> None:
     """A passing line on a terminal, overwritten by the next; nothing elsewhere."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{one_line(text)}", end="", file=sys.stderr, flush=True)
+
+
+class Progress:
+    """Counts what takes longer than a second, on a terminal only: `12 of 50 charts`. Mutable; may be stepped from any thread."""
+
+    AFTER = 1.0
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total, self._done = what, total, 0
+        self._began = time.monotonic()
+        self._shown = False
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if sys.stderr.isatty() and time.monotonic() - self._began > self.AFTER:
+            self._shown = True
+            progress(f"{self._done} of {self._total} {self._what}")
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            progress("")
+            self._shown = False
+
+    def __enter__(self) -> Progress:  # noqa: PYI034  typing.Self came with Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def colour(text: str, code: str) -> str:

@@ -145,6 +145,12 @@ class Chart:
         paths = self._tree.in_all_charts("crds/")
         return {path: self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))}
 
+    def values_files(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
+        """Every values.yaml: its path, the values' path of its chart (`('db',)` for a subchart db), and its text. The outer ones,
+        which win, come first."""
+        for path, prefix in self._tree.values_files():
+            yield path, prefix, self._text(path)
+
     def source_to_paths(self, source: str) -> list[str]:
         """Where what helm prints as `# Source: chart/charts/ALIAS/templates/x.yaml` may be; see tree.py. Raises Refused."""
         return self._tree.source_to_paths(source)

@@ -128,6 +128,17 @@ class Tree:
             )
         return paths
 
+    def values_files(self, parent: str = "", prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The values.yaml of the chart and of every subchart, with the values' path under which the chart above can override it:
+        the outer ones first."""
+        if f"{parent}values.yaml" in self:
+            yield f"{parent}values.yaml", prefix
+        names = [str(d.get("alias") or d.get("name")) for d in self._dependencies(parent)]
+        names += [self._name(chart) for chart in self.subcharts(parent)]
+        for name in dict.fromkeys(names):
+            for chart in self._children(parent, name):
+                yield from self.values_files(chart, (*prefix, name))
+
     def _children(self, parent: str, called: str) -> list[str]:
         """The subcharts of `parent` that helm may call `called`: by an alias, or by their own name."""
         charts = self.subcharts(parent)

@@ -1,29 +1,37 @@
-"""helm pin lint: image tags that can move, for CI. Renders each chart once and asks no registry."""
+"""helm pin lint: image tags that can move, for CI. Asks no registry, unless --fix is to write digests."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin import __version__, output
+from helmpin import output
 from helmpin.arguments import is_on, words
-from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
+from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.cli import Request, refuse_registry_flags
+from helmpin.config import Exemption
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.lint import forms
+from helmpin.lint.finding import Finding, Linted, Location, Report
+from helmpin.lint.locate import Key, ValuesFile, locate
 from helmpin.lock import Lock
 from helmpin.lock_source import LockReading
+from helmpin.output import for_helm
 from helmpin.plan.images import is_allowed
-from helmpin.render.output import parse
-from helmpin.render.values import VALUE_FLAGS, ValuesInput, read_values
+from helmpin.private import Folder, write
+from helmpin.render.output import PROBE, PROBE_TEXT, Render, parse
+from helmpin.render.renderer import POST_RENDERER
+from helmpin.render.values import VALUE_FLAGS, ValuesInput, read_values, values_flag
 
-RULE = "mutable-tag"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 WITHOUT_EFFECT = frozenset(
     {
         "--atomic",
@@ -52,41 +60,6 @@ WITHOUT_EFFECT = frozenset(
 """Flags of helm template that do not change what a chart renders, or that write it somewhere else."""
 
 
-class Finding(NamedTuple):
-    """One use of an image whose tag can move."""
-
-    chart: str
-    use: ImageUse
-    reason: str
-    version: str = ""
-    """The tag with a full version that has the same digest today, with --suggest."""
-
-    @property
-    def file(self) -> str:
-        """The template's path from the working directory, as far as the chart's path shows it."""
-        return f"{self.chart.rstrip('/')}/{self.use.source.partition('/')[2]}" if self.use.source else self.chart
-
-    @property
-    def text(self) -> str:
-        """What was found, in one sentence."""
-        return f"{self.use.image} in {self.use.kind}/{self.use.name}: {self.why}"
-
-    @property
-    def why(self) -> str:
-        """The reason, and what to write instead, if that is known."""
-        return f"{self.reason}; today it is {self.version}" if self.version else self.reason
-
-
-class Report(NamedTuple):
-    """What was found in all charts."""
-
-    findings: list[Finding]
-    failed: dict[str, HelmPinError]
-    """Why a chart could not be linted."""
-    linted: int
-    skipped: int
-
-
 class Skipped(Exception):
     """Why there is nothing to lint."""
 
@@ -95,100 +68,241 @@ class NotAChart(Skipped):
     """Why it is not a chart at all."""
 
 
+class _Task(NamedTuple):
+    """What is the same for every chart."""
+
+    request: Request
+    values: ValuesInput
+    lock: Lock | None
+    folder: Path
+
+
 def run(request: Request) -> int:
     """Report the findings of all charts; 3 when there are any, else 1 when a chart could not be linted."""
-    if not request.options["suggest"]:
-        refuse_registry_flags(request, "without --suggest")
-    elif request.settings.locked:
-        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
-    report = lint(request)
-    if request.options["suggest"]:
-        report = report._replace(findings=suggested(report.findings, request))
-    form = request.options["output"]
-    if form == "json":
-        print(output.as_json([as_data(finding) for finding in report.findings]))
-    elif form == "sarif":
-        print(output.as_json(sarif(report)))
-    elif form == "github":
-        for line in workflow_commands(report):
-            print(line)
+    if request.options["fix"]:
+        from helmpin.lint.fix import fix
+
+        fix(request, {chart: [path for _, path in _ci_values(chart)] for chart in _charts(request)})
     else:
-        for f in report.findings:
-            output.write(output.one_line(f"{f.file}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.why}"))
-        output.say(summary(report))
+        refuse_registry_flags(request, "without --fix")
+    report = lint(request)
+    show(report, request.options["output"])
     return 3 if report.findings else 1 if report.failed else 0
 
 
-def lint(request: Request) -> Report:
-    """Lint every chart. Raises UsageError, and HelmFailed when there is not one chart."""
-    from tempfile import TemporaryDirectory
+def show(report: Report, form: str) -> None:
+    """Print a report on standard output, and for people what was let through and how many there are."""
+    if form == "json":
+        print(output.as_json([forms.as_data(finding) for finding in report.findings]))
+    elif form == "sarif":
+        print(output.as_json(forms.sarif(report)))
+    elif form == "gitlab":
+        print(output.as_json(forms.code_quality(report)))
+    elif form in ("github", "junit"):
+        for line in forms.workflow_commands(report) if form == "github" else forms.junit(report):
+            print(line)
+    else:
+        for f in report.findings:
+            value = f" ({f.at.value})" if f.at.value else ""
+            line = f"{f.at.file}:{f.at.line}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.reason}{value}{_under(f)}"
+            output.write(output.one_line(line))
+    for f in report.exempt:
+        why = f.exemption.shown if f.exemption else ""
+        output.say(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {why}"))
+    if form == "text":
+        output.say(summary(report))
 
+
+def _under(finding: Finding) -> str:
+    """The values files that a finding needs to show, if it does not with the chart's defaults."""
+    return "" if "" in finding.values or not finding.values else f", with {', '.join(finding.values)}"
+
+
+def lint(request: Request) -> Report:
+    """Lint every chart, several at once. Raises UsageError, and HelmFailed when there is not one chart."""
     if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
-    charts = list(dict.fromkeys(request.positionals))
-    findings: list[Finding] = []
-    failed: dict[str, HelmPinError] = {}
-    skipped: list[Skipped] = []
-    with TemporaryDirectory(prefix="helm-pin-lint-") as folder:
-        values = read_values(request.flags, request.helm, Path(folder))
+    charts = _charts(request)
+    with Folder() as folder:
+        values = read_values(request.flags, request.helm, folder)
         lock = LockReading(request.settings, request.helm).result()
-        for chart in charts:
-            try:
-                findings += _lint_one(chart, request, values, lock)
-            except Skipped as why:
-                skipped.append(why)
-                output.say(f"Skipped {output.one_line(chart)}: {why}")
-            except UsageError:
-                raise
-            except HelmPinError as error:
-                failed[chart] = error
-                output.say(f"Error: {output.one_line(chart)}: {error.message()}")
-    if all(isinstance(why, NotAChart) for why in skipped) and len(skipped) == len(charts):
+        task = _Task(request, values, lock, folder)
+        linted = list(_at_once(charts, task))
+    if all(not each.is_chart for each in linted):
         raise HelmFailed(
             "there is no chart to lint", where=charts, hint="name directories with a Chart.yaml, or archives"
         )
-    return Report(findings, failed, len(charts) - len(skipped) - len(failed), len(skipped))
+    return Report(tuple(linted))
 
 
-def suggested(findings: list[Finding], request: Request) -> list[Finding]:
-    """The findings with what to write instead, as far as registries know it. What they do not answer is reported."""
-    from helmpin.registry import RegistryError, Resolved, resolve, suggest
-
-    references: dict[str, Reference] = {}
-    for finding in findings:
-        with suppress(InvalidReference):
-            references[finding.use.image] = Reference.parse(finding.use.image)
-    answers = resolve(references.values(), request.settings.registry)
-    now = {r: r._replace(digest=a.digest) for r, a in answers.items() if isinstance(a, Resolved) and not r.digest}
-    versions = suggest(now.values(), request.settings.registry) if now else {}
-    for error in (*answers.values(), *versions.values()):
-        if isinstance(error, RegistryError):
-            output.say(f"No suggestion for {error.reference}: {error}")
-    found = {reference: versions[pinned] for reference, pinned in now.items()}
-    known = {image: found.get(reference) for image, reference in references.items()}
-    return [f._replace(version=v) if isinstance(v := known.get(f.use.image), str) else f for f in findings]
+def _charts(request: Request) -> list[str]:
+    return list(dict.fromkeys(request.positionals))
 
 
-def _lint_one(chart: str, request: Request, values: ValuesInput, lock: Lock | None) -> list[Finding]:
-    """The findings of one chart. Raises Skipped, or HelmFailed when it does not render."""
-    source = ChartSource(
-        chart,
-        tuple(words(f for f in request.flags if f.name in SOURCE_FLAGS)),
-        is_on(request.flags, "--dependency-update"),
-    )
-    if not any(flag.name == "--repo" for flag in request.flags):
-        _check_is_chart(Path(chart.strip()))
-    used = SOURCE_FLAGS | VALUE_FLAGS | {"--dependency-update"}
-    rest = words(f for f in request.flags if f.name not in used)
-    with stage(source, request.helm) as staged:
-        if staged.metadata.get("type") == "library":
-            raise Skipped("a library chart renders nothing by itself")
+def _at_once(charts: Sequence[str], task: _Task) -> Iterator[Linted]:
+    """The charts, linted as many at once as there are processors, in their order. Reports each as soon as those before it are
+    done."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    _ = task.request.helm.version  # asked once, not by each thread
+    executor = ThreadPoolExecutor(max_workers=min(len(charts), (os.cpu_count() or 1) + 1))
+    with output.Progress("charts", len(charts)) as progress:
+
+        def one(chart: str) -> Linted:
+            try:
+                return _lint_one(chart, task)
+            finally:
+                progress.step()
+
         try:
-            text = request.helm.run(["template", "lint", str(staged.archive()), *values.arguments, *rest])
+            for linted in executor.map(one, charts):
+                _tell(linted, progress)
+                yield linted
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _tell(linted: Linted, progress: output.Progress) -> None:
+    """Say what became of one chart, apart from its findings."""
+    chart = output.one_line(linted.chart)
+    lines = [*linted.notes]
+    if linted.skipped:
+        lines.append(f"Skipped {chart}: {linted.skipped}")
+    if linted.error:
+        lines.append(f"Error: {chart}: {linted.error.message()}")
+    if lines:
+        progress.close()
+    for line in lines:
+        output.say(line)
+
+
+def _lint_one(chart: str, task: _Task) -> Linted:
+    """What comes of one chart. Raises UsageError."""
+    try:
+        if not any(flag.name == "--repo" for flag in task.request.flags):
+            _check_is_chart(Path(chart.strip()))
+        source = ChartSource(
+            chart,
+            tuple(words(f for f in task.request.flags if f.name in SOURCE_FLAGS)),
+            is_on(task.request.flags, "--dependency-update"),
+        )
+        with stage(source, task.request.helm) as staged:
+            if staged.metadata.get("type") == "library":
+                raise Skipped("a library chart renders nothing by itself")
+            return _lint_staged(chart, staged, task)
+    except Skipped as why:
+        return Linted(chart, skipped=str(why), is_chart=not isinstance(why, NotAChart))
+    except UsageError:
+        raise
+    except HelmPinError as error:
+        return Linted(chart, error=error)
+
+
+def _lint_staged(chart: str, staged: Chart, task: _Task) -> Linted:
+    """The findings of a chart with its defaults, and with each of its ci values. Raises HelmFailed if it renders with none."""
+    found: dict[Any, Finding] = {}
+    failed: dict[str, HelmFailed] = {}
+    sets: list[tuple[str, Path | None]] = [("", None), *_ci_values(chart)]
+    for name, path in sets:
+        try:
+            uses = _Rendering(chart, staged, task, name, path).findings()
+        except HelmFailed as error:
+            failed[name] = error
+            continue
+        for finding in uses:
+            same = (finding.at, finding.use.image, finding.use.source, finding.use.kind, finding.use.path)
+            before = found.get(same)
+            names = (*(before.values if before else ()), name)
+            found[same] = (before or finding)._replace(values=names)
+    if ci := next((name for name in failed if name), None):
+        raise HelmFailed(failed[ci].what, where=[ci], why=failed[ci].why, hint=failed[ci].hint)
+    if len(failed) == len(sets):
+        raise failed[""]
+    notes = (
+        [f"{output.one_line(chart)} does not render with its defaults alone; linted with its ci values"]
+        if failed
+        else []
+    )
+    findings = [finding for finding in found.values() if not finding.exemption]
+    exempt = [finding for finding in found.values() if finding.exemption]
+    return Linted(chart, tuple(findings), tuple(exempt), notes=tuple(notes))
+
+
+def _ci_values(chart: str) -> list[tuple[str, Path]]:
+    """The values files that chart-testing renders a chart with: `ci/*-values.yaml` (github.com/helm/chart-testing)."""
+    folder = Path(chart.strip()) / "ci"
+    return [(f"ci/{path.name}", path) for path in sorted(folder.glob("*-values.yaml")) if path.is_file()]
+
+
+class _Rendering(NamedTuple):
+    """One chart with one set of values."""
+
+    chart: str
+    staged: Chart
+    task: _Task
+    name: str
+    """The file in the chart's ci folder; '' for the defaults."""
+    path: Path | None
+
+    def findings(self) -> list[Finding]:
+        """What can move, exempt or not. Raises HelmFailed if the chart does not render."""
+        flags = self.task.request.flags
+        rendered_by_others = any(flag.name in POST_RENDERER for flag in flags)
+        probed = self.staged if rendered_by_others else self.staged.with_files({PROBE: PROBE_TEXT})
+        render = self._render(probed, ())
+        found = [(use, *why) for use in render.images() if (why := _reason(use.image, self.task))]
+        if not found:
+            return []
+        name = self.chart.rstrip("/")
+        places = locate([use for use, _, _ in found], self.staged, render.values, self._files(), self._marked, name)
+        return [
+            Finding(self.chart, use, reason, _named(places, use, name), exemption=exemption)
+            for use, reason, exemption in found
+        ]
+
+    def _marked(self, chart: Chart, values: Mapping[str, Any]) -> Render:
+        """A render with these values over those of all files."""
+        if not values:
+            return self._render(chart, ())
+        with Folder() as folder:
+            write(folder / "marks.json", for_helm(values))
+            return self._render(chart, (values_flag(folder / "marks.json"),))
+
+    def _render(self, chart: Chart, more: Sequence[str]) -> Render:
+        flags, values = self.task.request.flags, self.task.values
+        used = SOURCE_FLAGS | VALUE_FLAGS | {"--dependency-update"}
+        rest = words(f for f in flags if f.name not in used)
+        ci = [values_flag(self.path.absolute())] if self.path else []
+        try:
+            given = [*ci, *values.arguments, *more]
+            return parse(self.task.request.helm.run(["template", "lint", str(chart.archive()), *given, *rest]))
         except HelmFailed as error:
             raise HelmFailed(error.what, why=values.in_users_words(error.why)) from None
-    render = parse(text)
-    return [Finding(chart, use, why) for use in render.images() if (why := _reason(use.image, request, lock))]
+
+    def _files(self) -> list[ValuesFile]:
+        return values_files(self.chart, self.staged, self.task.values, self.path)
+
+
+def values_files(chart: str, staged: Chart, values: ValuesInput, ci: Path | None) -> list[ValuesFile]:
+    """Every file of values that a chart is rendered with, those that win first."""
+    given = [(copy, source) for copy, source in values.originals if values_flag(copy) in values.arguments]
+    files = [ValuesFile(source, _text(Path(copy)), writable=Path(source).is_file()) for copy, source in reversed(given)]
+    files += [ValuesFile(str(ci), _text(ci))] if ci else []
+    name = chart.rstrip("/")
+    is_folder = Path(chart.strip()).is_dir()
+    files += [
+        ValuesFile(f"{name}/{path}", text, prefix, writable=is_folder and ".tgz/" not in path)
+        for path, prefix, text in staged.values_files()
+    ]
+    return files
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode(errors="surrogateescape")
+
+
+def _named(places: Mapping[Key, Location], use: ImageUse, name: str) -> Location:
+    return places.get(use.key) or Location(name)
 
 
 def _check_is_chart(path: Path) -> None:
@@ -202,9 +316,22 @@ def _check_is_chart(path: Path) -> None:
                 raise NotAChart("it is not a chart")
 
 
-def _reason(image: str, request: Request, lock: Lock | None) -> str | None:
-    if is_allowed(image, request.settings.allow_unpinned):
+def _reason(image: str, task: _Task) -> tuple[str, Exemption | None] | None:
+    """Why an image is a finding, and what exempts it; None if it is none."""
+    why = _trouble(image, task)
+    if not why:
         return None
+    exemptions = [each for each in task.request.settings.exemptions if is_allowed(image, [each.image])]
+    valid = [each for each in exemptions if not each.is_over()]
+    if not valid and is_allowed(image, task.request.settings.allow_unpinned):
+        return None
+    if exemptions and not valid:
+        over = exemptions[0]
+        why += f" (its exemption ended on {over.until}: {over.reason})"
+    return why, next(iter(valid), None)
+
+
+def _trouble(image: str, task: _Task) -> str | None:
     if why := filled_in(image):
         return f"not an image yet: {why}"
     try:
@@ -212,15 +339,17 @@ def _reason(image: str, request: Request, lock: Lock | None) -> str | None:
     except InvalidReference as error:
         hint = number_hint(image)
         return f"not an image reference: {error}" + (f" ({hint})" if hint else "")
-    if lock and (refusal := lock.refusal(reference)):
+    if task.lock and (refusal := task.lock.refusal(reference)):
         return refusal.why
-    if lock and lock.knows(reference):
+    if task.lock and task.lock.knows(reference):
         return None
-    return mutable.reason(split(image)[1], reference.digest, request.settings.mutable_tags)
+    return mutable.reason(split(image)[1], reference.digest, task.request.settings.mutable_tags)
 
 
 def summary(report: Report) -> str:
+    """For people: how much was found."""
     parts = [f"{_count(len(report.findings), 'image')} with a tag that can move in {_count(report.linted, 'chart')}"]
+    parts += [f"{len(report.exempt)} exempt"] if report.exempt else []
     parts += [f"{_count(len(report.failed), 'chart')} could not be linted"] if report.failed else []
     parts += [f"{report.skipped} skipped"] if report.skipped else []
     return "; ".join(parts)
@@ -228,70 +357,3 @@ def summary(report: Report) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def as_data(f: Finding) -> dict[str, Any]:
-    return {
-        "chart": f.chart,
-        "file": f.file,
-        "image": f.use.image,
-        "reason": f.reason,
-        **({"suggestion": f.version} if f.version else {}),
-        "kind": f.use.kind,
-        "name": f.use.name,
-        "container": f.use.container,
-        "path": ".".join(map(str, f.use.path)),
-    }
-
-
-def workflow_commands(report: Report) -> Iterator[str]:
-    """Workflow commands (GitHub's documentation, Workflow commands; actions/toolkit, command.ts)."""
-    for finding in report.findings:
-        yield _annotation(finding.file, "mutable image tag", finding.text)
-    for chart, error in report.failed.items():
-        yield _annotation(chart, "chart not linted", error.message())
-
-
-def _annotation(file: str, title: str, message: str) -> str:
-    return f"::error file={_property(file)},title={_property(title)}::{_escaped(message)}"
-
-
-def _property(text: str) -> str:
-    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _escaped(text: str) -> str:
-    return output.one_line(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
-
-
-def sarif(report: Report) -> dict[str, Any]:
-    """SARIF 2.1.0 (OASIS, section 3): one rule, a result for each finding, a notification for each chart that failed."""
-    rule = {
-        "id": RULE,
-        "shortDescription": {"text": "An image tag that can move"},
-        "help": {
-            "text": "The same chart runs different containers on different days. Pin it: helm pin upgrade, or set a digest."
-        },
-    }
-    results = [
-        {"ruleId": RULE, "level": "error", "message": {"text": f.text}, "locations": [_location(f.file, startLine=1)]}
-        for f in report.findings
-    ]
-    notifications = [
-        {"level": "error", "message": {"text": error.message()}, "locations": [_location(chart)]}
-        for chart, error in report.failed.items()
-    ]
-    driver = {"name": "helm-pin", "version": __version__, "rules": [rule]}
-    invocation = {"executionSuccessful": not report.failed, "toolExecutionNotifications": notifications}
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "invocations": [invocation], "results": results}],
-    }
-
-
-def _location(file: str, **region: int) -> dict[str, Any]:
-    from urllib.parse import quote
-
-    uri = quote(os.fsencode(file), safe="/:" if "://" in file else "/")
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, **({"region": region} if region else {})}}

@@ -12,12 +12,11 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from helmpin.image.manifest import Document, ImageUse, group_by_turn
 from helmpin.render.actions import Action, actions
+from helmpin.yaml_position import span
 
 _CHARACTERS = r"[A-Za-z0-9_./:@-]"
 _TOKEN = re.compile(rf"\*?{_CHARACTERS}+")
@@ -66,57 +65,14 @@ def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None
         tokens.append((token, counts[token[0]]))
         counts[token[0]] += 1
     for prefix in (path, ("items", use.nth, *path)):
-        span = _span(document.text, prefix)
-        if span is None:
+        at = span(document.text, prefix)
+        if at is None:
             continue
-        start, end, is_alias = span
-        inside = [(t, n) for t, n in tokens if start <= t.start() and t.end() <= end]
-        found = [(t[0], n) for t, n in inside if (t[0].startswith("*") if is_alias else t[0] == use.image)]
+        inside = [(t, n) for t, n in tokens if at.start <= t.start() and t.end() <= at.end]
+        found = [(t[0], n) for t, n in inside if (t[0].startswith("*") if at.is_alias else t[0] == use.image)]
         if len(found) > nth:
             return found[nth]
     return None
-
-
-def _span(text: str, path: tuple[str | int, ...]) -> tuple[int, int, bool] | None:
-    """Where the scalar or alias at `path` stands in a document's text, and whether it is an alias. An aliased or merged map or
-    list stands where its anchor is."""
-    loader = yaml.CSafeLoader(text)
-    try:
-        node = loader.get_single_node()
-    except yaml.YAMLError:
-        return None
-    finally:
-        loader.dispose()
-    above: yaml.Node | None = None
-    for part in path:
-        found = _child(node, part)
-        if found is None:
-            return None
-        above, node = found
-    if not isinstance(node, yaml.ScalarNode):
-        return None
-    start, end = _index(node.start_mark), _index(node.end_mark)
-    after_key = _index(above.end_mark) if above is not None else 0
-    alias = re.compile(r"[\s:]*(\*[^\s,\]}]+)").match(text, after_key) if start < after_key else None
-    return (alias.start(1), alias.end(1), True) if alias else (start, end, False)
-
-
-def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
-    """(key, value) of a map, its merged ones included, or (None, element) of a list."""
-    if isinstance(node, yaml.SequenceNode):
-        return (None, node.value[part]) if isinstance(part, int) and part < len(node.value) else None
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    own = [(k, v) for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == str(part)]
-    if own:
-        return own[-1]
-    merged = [v for k, v in node.value if k.tag == "tag:yaml.org,2002:merge"]
-    maps = [m for v in merged for m in (v.value if isinstance(v, yaml.SequenceNode) else [v])]
-    return next((found for m in maps if (found := _child(m, part))), None)
-
-
-def _index(mark: Any) -> int:
-    return int(mark.index)
 
 
 def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:

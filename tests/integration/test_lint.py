@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import IO, Any
 import pytest
 
 from scripts.devtools.binaries import binary
+from tests.support.any_tag import any_tag
 from tests.support.workstation import CHECKOUT, Finished, environment
 from tests.unit.test_lint import read
 from tests.unit.test_output import harmless
@@ -86,7 +88,7 @@ SKIPPED = ["charts/README.md", "charts/common", "charts/docs", "charts/empty.tgz
 def test_a_folder_of_charts(pin: Pin, charts: Sequence[str]) -> None:
     done = pin("lint", *charts)
     assert done.status == 3
-    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == FOUND
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == [f"{file}:4" for file in FOUND]
     lines = done.stderr.splitlines()
     assert sorted(line.split()[1].rstrip(":") for line in lines if line.startswith("Skipped ")) == SKIPPED
     assert sorted(line.split()[1].rstrip(":") for line in lines if line.startswith("Error: ")) == FAILED
@@ -126,7 +128,7 @@ def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: 
         [homes["HELM_BIN"], "package", "charts/web"], cwd=tmp_path, env=homes, check=True, capture_output=True
     )
     done = pin("lint", "web-1.0.0.tgz", *charts[:1])
-    assert done.stdout == "web-1.0.0.tgz/templates/0.yaml: Pod/web: team/web:latest: tag latest moves by design\n"
+    assert done.stdout == "web-1.0.0.tgz/templates/0.yaml:4: Pod/web: team/web:latest: tag latest moves by design\n"
 
 
 @pytest.fixture
@@ -138,29 +140,30 @@ def two(tmp_path: Path) -> list[str]:
 
 
 GIVEN = "image: team/app:stable\n"
-BOTH = ["one/templates/0.yaml", "two/templates/0.yaml"]
+BOTH = ["one", "two"]
 
 
 def found(done: Finished) -> list[str]:
+    """The charts with the image that was given."""
     assert "Traceback" not in done.stderr
-    return [line.partition(": ")[0] for line in done.stdout.splitlines() if "team/app:stable" in line]
+    return [line["chart"] for line in json.loads(done.stdout) if line["image"] == "team/app:stable"]
 
 
 @pytest.mark.parametrize("flags", [["-f", "-"], ["--values=-"], ["-f", "/dev/stdin"], ["-f", "-", "-f", "-"], ["-f-"]])
 def test_standard_input_is_read_once(flags: Sequence[str], pin: Pin, two: Sequence[str]) -> None:
-    assert found(pin("lint", *two, *flags, text=GIVEN)) == BOTH
+    assert found(pin("lint", *two, "-o", "json", *flags, text=GIVEN)) == BOTH
 
 
 @pytest.mark.parametrize("flag", ["image=-", "other=/dev/null,image=-", "image=/dev/stdin"])
 def test_standard_input_as_one_value(flag: str, pin: Pin, two: Sequence[str]) -> None:
-    assert found(pin("lint", *two, "--set-file", flag, text="team/app:stable")) == BOTH
+    assert found(pin("lint", *two, "-o", "json", "--set-file", flag, text="team/app:stable")) == BOTH
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
 def test_a_file_as_standard_input(path: str, pin: Pin, two: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "given.yaml").write_text(GIVEN)
     with (tmp_path / "given.yaml").open("rb") as file:
-        assert found(pin("lint", *two, "-f", path, stdin=file)) == BOTH
+        assert found(pin("lint", *two, "-o", "json", "-f", path, stdin=file)) == BOTH
 
 
 def test_a_named_pipe_among_files(pin: Pin, two: Sequence[str], tmp_path: Path) -> None:
@@ -169,7 +172,7 @@ def test_a_named_pipe_among_files(pin: Pin, two: Sequence[str], tmp_path: Path) 
     (tmp_path / "first.yaml").write_text("image: team/app:1.0.0\n")
     writer = threading.Thread(target=pipe.write_text, args=(GIVEN,))
     writer.start()
-    assert found(pin("lint", *two, "-f", 'first.yaml,"a pipe, with a comma"')) == BOTH
+    assert found(pin("lint", *two, "-o", "json", "-f", 'first.yaml,"a pipe, with a comma"')) == BOTH
     writer.join()
 
 
@@ -189,13 +192,18 @@ def test_flags_without_effect_are_refused(flag: Sequence[str], pin: Pin, two: Se
 
 
 def test_flags_that_shape_the_render_work(pin: Pin, two: Sequence[str]) -> None:
-    assert found(pin("lint", *two, "--set", "image=team/app:stable", "--kube-version", "1.30.0", "--no-hooks")) == BOTH
+    assert (
+        found(
+            pin("lint", *two, "-o", "json", "--set", "image=team/app:stable", "--kube-version", "1.30.0", "--no-hooks")
+        )
+        == BOTH
+    )
 
 
 HOSTILE = r'"web:latest\n::stop-commands::x\n\e[31mred\u202e ##[add-mask]x"'
 
 
-@pytest.mark.parametrize("form", ["text", "github", "json", "sarif"])
+@pytest.mark.parametrize("form", ["text", "github", "json", "sarif", "gitlab", "junit"])
 def test_text_that_means_harm(form: str, pin: Pin, tmp_path: Path) -> None:
     make(tmp_path / "evil", POD % (HOSTILE, HOSTILE))
     make(tmp_path / "worse", f"{{{{ fail {HOSTILE} }}}}".replace(r"\e", r"\x1b"))
@@ -214,8 +222,8 @@ def test_what_is_no_image_of_a_chart(pin: Pin, tmp_path: Path) -> None:
     make(tmp_path / "app", policy, task % "$(params.image)")
     done = pin("lint", "app")
     assert done.stdout.splitlines() == [
-        "app/templates/1.yaml: Task/t: go: no tag, so latest",
-        "app/templates/1.yaml: Task/t: $(params.image): not an image yet: Tekton fills in a parameter",
+        "app/templates/1.yaml:4: Task/t: go: no tag, so latest",
+        "app/templates/1.yaml:4: Task/t: $(params.image): not an image yet: Tekton fills in a parameter",
     ]
 
 
@@ -228,3 +236,148 @@ def test_a_tag_that_is_a_number(tag: str, pin: Pin, tmp_path: Path) -> None:
 def test_a_number_that_printf_prints(pin: Pin, tmp_path: Path) -> None:
     make(tmp_path / "app", POD % ("web", '{{ printf "team/app:%s" .Values.tag | quote }}'), values="tag: 1.10\n")
     assert "the value is read as a number; quote it" in pin("lint", "app").stdout
+
+
+WEB = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers:
+    - name: web
+      image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+    - name: whole
+      image: {{ .Values.side.image }}
+    - name: hard
+      image: busybox
+    {{- with .Values.extra }}
+    - name: extra
+      image: {{ . }}
+    {{- end }}
+"""
+WEB_VALUES = """\
+# of the web
+image:
+  repository: team/web   # here
+  tag: latest  # this moves
+side: {image: 'team/side:edge'}
+"""
+DB = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: db}
+spec: {containers: [{name: c, image: {{ include "db.image" . }}}]}
+"""
+DB_HELPER = """\
+{{- define "db.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+"""
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Path:
+    """A chart with values, hard-coded images, a subchart and ci values."""
+    chart = make(tmp_path / "web", WEB, values=WEB_VALUES)
+    db = make(chart / "charts/db", DB, values="image:\n  repository: team/db\n  tag: '16'\n")
+    (db / "templates/_helpers.tpl").write_text(DB_HELPER)
+    (chart / "ci").mkdir()
+    (chart / "ci/extra-values.yaml").write_text("# more\nextra: team/extra:main\n")
+    return chart
+
+
+def places(done: Finished) -> dict[str, str]:
+    """Each image, and where its finding is."""
+    shown = json.loads(done.stdout)
+    return {each["image"]: f"{each['file']}:{each['line']} {each['value'] or ''}".strip() for each in shown}
+
+
+def test_the_place_of_each_finding(pin: Pin, web: Path) -> None:
+    assert web.exists()
+    assert places(pin("lint", "web", "-o", "json")) == {
+        "team/db:16": "web/charts/db/values.yaml:3 db.image.tag",
+        "team/web:latest": "web/values.yaml:4 image.tag",
+        "team/side:edge": "web/values.yaml:5 side.image",
+        "busybox": "web/templates/0.yaml:11",
+        "team/extra:main": "web/ci/extra-values.yaml:2 extra",
+    }
+
+
+def test_the_file_that_wins(pin: Pin, web: Path, tmp_path: Path) -> None:
+    (tmp_path / "prod.yaml").write_text("db:\n  image: {tag: '17'}\n")
+    (web / "values.yaml").write_text(WEB_VALUES + "db:\n  image:\n    tag: 15\n")
+    assert places(pin("lint", "web", "-o", "json"))["team/db:15"] == "web/values.yaml:8 db.image.tag"
+    given = places(pin("lint", "web", "-o", "json", "-f", "prod.yaml", "--set", "image.tag=main"))
+    assert given["team/db:17"] == "prod.yaml:2 db.image.tag"
+    assert given["team/web:main"] == "web/templates/0.yaml:7"  # no file sets it
+
+
+def test_values_that_no_mark_can_stand_in(pin: Pin, tmp_path: Path) -> None:
+    """The chart checks its tag, so what matches is reported."""
+    checked = "{{ if ne .Values.image.tag `latest` }}{{ fail `no` }}{{ end }}" + WEB.partition("    - name: whole")[0]
+    make(tmp_path / "web", checked, values=WEB_VALUES)
+    assert places(pin("lint", "web", "-o", "json")) == {"team/web:latest": "web/values.yaml:4 image.tag"}
+
+
+def test_an_image_in_a_packed_subchart(pin: Pin, web: Path, homes: Mapping[str, str]) -> None:
+    command = [homes["HELM_BIN"], "package", "db"]
+    subprocess.run(command, cwd=web / "charts", env=homes, check=True, capture_output=True)
+    shutil.rmtree(web / "charts/db")
+    packed = "web/charts/db-1.0.0.tgz"
+    assert places(pin("lint", "web", "-o", "json"))["team/db:16"] == f"{packed}/values.yaml:3 db.image.tag"
+    assert f"::error file={packed},line=1," in pin("lint", "web", "-o", "github").stdout
+
+
+def test_a_chart_that_needs_its_ci_values(pin: Pin, tmp_path: Path) -> None:
+    chart = make(tmp_path / "web", POD % ("web", 'team/a:{{ required "give a tag" .Values.tag }}'))
+    (chart / "ci").mkdir()
+    (chart / "ci/a-values.yaml").write_text("tag: 1.2.3\n")
+    (chart / "ci/b-values.yaml").write_text("tag: main\n")
+    done = pin("lint", "web")
+    assert done.stdout.startswith("web/ci/b-values.yaml:1: Pod/web: team/a:main: ")
+    assert "with ci/b-values.yaml" in done.stdout and "does not render with its defaults alone" in done.stderr
+    (chart / "ci/c-values.yaml").write_text("tag: [\n")
+    done = pin("lint", "web")
+    assert done.status == 1 and "  at    ci/c-values.yaml" in done.stderr
+
+
+def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
+    assert web.exists()
+    entry = "allow-unpinned: [{image: 'team/*', reason: ours, until: %s}, busybox]\n"
+    (tmp_path / ".helm-pin.yaml").write_text(entry % "2999-12-31")
+    done = pin("lint", "web")
+    assert (done.status, done.stdout) == (0, "")
+    assert "Exempt: web/values.yaml:4: team/web:latest, by team/* (until 2999-12-31: ours)" in done.stderr
+    (tmp_path / ".helm-pin.yaml").write_text(entry % "2020-12-31")
+    done = pin("lint", "web")
+    assert done.status == 3 and "the exemption of team/* ended on 2020-12-31 and no longer counts" in done.stderr
+    assert "moves by design (its exemption ended on 2020-12-31: ours)" in done.stdout
+
+
+def test_fix_changes_digests_alone(pin: Pin, web: Path) -> None:
+    with any_tag() as content:
+        done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror, "-o", "json")
+        digest = {name: content.digest(("docker.io", f"team/{name}", tag)) for name, tag in IMAGES.items()}
+    assert list(places(done)) == ["busybox"], done.stderr
+    assert (web / "values.yaml").read_text() == WEB_VALUES.replace(
+        "tag: latest", f'tag: "latest@{digest["web"]}"'
+    ).replace("team/side:edge", f"team/side:edge@{digest['side']}")
+    assert (web / "charts/db/values.yaml").read_text() == (
+        f"image:\n  repository: team/db\n  tag: '16@{digest['db']}'\n"
+    )
+    extra = (web / "ci/extra-values.yaml").read_text()
+    assert extra == f'# more\nextra: "team/extra:main@{digest["extra"]}"\n'
+
+
+IMAGES = {"web": "latest", "side": "edge", "db": "16", "extra": "main"}
+
+
+def test_fix_that_cannot_reach_a_registry(pin: Pin, web: Path) -> None:
+    done = pin("lint", "web", "--fix", "--registry-mirror", "*=http://127.0.0.1:1")
+    assert done.status == 3 and (web / "values.yaml").read_text() == WEB_VALUES
+    assert "Not fixed: team/web:latest: " in done.stderr
+
+
+def test_registries_are_for_fix(pin: Pin, web: Path) -> None:
+    done = pin("lint", str(web), "--registry-timeout", "1s")
+    assert done.status == 2 and "has no effect without --fix" in done.stderr

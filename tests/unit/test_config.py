@@ -339,3 +339,38 @@ def test_seconds(text: str, value: float) -> None:
 def test_no_seconds(text: str) -> None:
     with pytest.raises(UsageError):
         seconds(text, "x")
+
+
+EXEMPT = "allow-unpinned:\n- busybox\n- {image: 'team/*', reason: built here, until: %s}\n"
+
+
+def test_an_exemption_has_a_reason_and_an_end(tmp_path: Path) -> None:
+    found = settings(tmp_path, file=EXEMPT % "2999-01-31")
+    assert found.allow_unpinned == ("busybox", "team/*")
+    (exemption,) = found.exemptions
+    assert (exemption.shown, exemption.where.endswith("entry 2")) == ("team/* (until 2999-01-31: built here)", True)
+    assert [exemption.is_over(day) for day in ("2999-01-30", "2999-01-31", "2999-02-01")] == [False, False, True]
+    assert any(note.endswith("exempt team/* (until 2999-01-31: built here)") for note in found.notes)
+
+
+def test_an_exemption_that_is_over_lets_nothing_through(tmp_path: Path) -> None:
+    found = settings(tmp_path, file=EXEMPT % "2020-01-31")
+    assert found.allow_unpinned == ("busybox",) and len(found.exemptions) == 1
+    assert any("ended on 2020-01-31 and no longer counts (built here)" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "{image: a}",
+        "{image: a, reason: b}",
+        "{image: a, reason: '', until: 2027-01-01}",
+        "{image: a, reason: b, until: 2027-02-30}",
+        "{image: a, reason: b, until: 20270201}",
+        "{image: a, reason: b, until: 2027-01-01, more: c}",
+        "{image: [a], reason: b, until: 2027-01-01}",
+    ],
+)
+def test_no_exemption_without_a_reason_and_an_end(item: str, tmp_path: Path) -> None:
+    error = refusal(tmp_path, file=f"allow-unpinned: [{item}]\n")
+    assert "entry 1" in error.where[0] and error.hint

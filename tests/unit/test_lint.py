@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helmpin import output
 from helmpin.commands import lint
+from helmpin.config import Exemption
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
+from helmpin.lint import forms
+from helmpin.lint.finding import Finding, Linted, Location, Report
 from tests.unit.test_output import HOSTILE, NASTY, harmless
 
 TEXT = NASTY | st.sampled_from(["a%0Ab", "100%", "a,b=c::d", "a:b,c", HOSTILE])
@@ -43,22 +48,30 @@ def unescaped(text: str, also: str = "") -> str:
     return text
 
 
-def finding(image: str = "app:latest", name: str = "web", source: str = "app/templates/x.yaml") -> lint.Finding:
-    return lint.Finding("charts/app", ImageUse(image, source, 0, 0, "Pod", name, ("spec", 0), "c"), "moves")
+def finding(
+    image: str = "app:latest", name: str = "web", file: str = "templates/x.yaml", line: int = 7, value: str = ""
+) -> Finding:
+    use = ImageUse(image, "app/templates/x.yaml", 0, 0, "Pod", name, ("spec", 0), "c")
+    return Finding("charts/app", use, "moves", Location(f"charts/app/{file}", line, 3, 9, value), ("",))
 
 
-def report(*findings: lint.Finding, **failed: HelmFailed) -> lint.Report:
-    return lint.Report(list(findings), dict(failed), 1, 0)
+def report(*findings: Finding, **failed: HelmFailed) -> Report:
+    return Report((Linted("charts/app", findings), *(Linted(name, error=error) for name, error in failed.items())))
+
+
+def exempt() -> Report:
+    until = Exemption("app:*", "the vendor's", "2999-12-31", ".helm-pin.yaml, entry 1")
+    return Report((Linted("charts/app", exempt=(finding()._replace(exemption=until),)),))
 
 
 @settings(deadline=None)
 @given(TEXT, TEXT, TEXT)
 def test_annotations_are_one_command_each(image: str, name: str, source: str) -> None:
-    lines = list(lint.workflow_commands(report(finding(image, name, f"app/{source}"), x=HelmFailed(image, why=name))))
+    lines = list(forms.workflow_commands(report(finding(image, name, source), x=HelmFailed(image, why=name))))
     assert len(lines) == 2
     for line in lines:
         command = read(line)
-        assert command.name == "error" and set(command.properties) <= {"file", "title"}
+        assert command.name == "error" and set(command.properties) <= {"file", "line", "title"}
         harmless(line.removeprefix("::error "), lines=False)
 
 
@@ -66,14 +79,14 @@ def test_annotations_are_one_command_each(image: str, name: str, source: str) ->
 @given(PLAIN, PLAIN)
 def test_an_annotation_says_what_was_found(image: str, source: str) -> None:
     """Exactly, where nothing needs to be made visible."""
-    (line,) = lint.workflow_commands(report(finding(image, source=f"app/{source}")))
+    (line,) = forms.workflow_commands(report(finding(image, file=source)))
     command = read(line)
     assert command.data == f"{image} in Pod/web: moves"
-    assert command.properties == {"file": f"charts/app/{source}", "title": "mutable image tag"}
+    assert command.properties == {"file": f"charts/app/{source}", "line": "7", "title": "mutable image tag"}
 
 
 def test_an_annotation_for_a_chart_that_failed() -> None:
-    (line,) = lint.workflow_commands(report(**{"charts/app": HelmFailed("helm template failed", why="a: b, 1%\nc")}))
+    (line,) = forms.workflow_commands(report(**{"charts/app": HelmFailed("helm template failed", why="a: b, 1%\nc")}))
     assert line == (
         "::error file=charts/app,title=chart not linted::helm template failed%0A  why   a: b, 1%25%0A        c"
     )
@@ -81,38 +94,90 @@ def test_an_annotation_for_a_chart_that_failed() -> None:
 
 @settings(deadline=None)
 @given(TEXT, TEXT)
-def test_json_and_sarif_are_valid(image: str, source: str) -> None:
-    found = finding(image, source=f"app/{source}")
-    sarif = lint.sarif(report(found, **{source: HelmFailed(image)}))
-    text = lint.output.as_json([lint.as_data(found), sarif])
+def test_json_and_sarif_are_valid(image: str, file: str) -> None:
+    found = finding(image, file=file)
+    sarif = forms.sarif(report(found, **{file: HelmFailed(image)}))
+    text = output.as_json([forms.as_data(found), sarif, forms.code_quality(report(found))])
     assert json.loads(text)[0]["image"] == image
     harmless(text)
     (run,) = sarif["runs"]
     uri = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    assert uri.isascii() and not set(uri) & set(' "<>\\^`{|}:#?[]') and unquote(uri) == f"charts/app/{source}"
+    assert uri.isascii() and not set(uri) & set(' "<>\\^`{|}:#?[]') and unquote(uri) == f"charts/app/{file}"
     assert run["invocations"][0]["executionSuccessful"] is False
 
 
+@settings(deadline=None)
+@given(TEXT, TEXT, TEXT)
+def test_junit_is_xml(image: str, name: str, file: str) -> None:
+    text = "\n".join(forms.junit(report(finding(image, name, file), **{file: HelmFailed(image, why=name)})))
+    suites = ET.fromstring(text)
+    assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("2", "1", "1")
+    harmless(text)
+
+
+def test_junit_has_a_case_for_what_is_in_order() -> None:
+    clean = Report((Linted("a"), Linted("b", skipped="a library chart"), *exempt().charts))
+    suites = ET.fromstring("\n".join(forms.junit(clean)))
+    assert [(suite.get("name"), suite.get("skipped")) for suite in suites] == [
+        ("a", "0"),
+        ("b", "1"),
+        ("charts/app", "1"),
+    ]
+    assert suites.get("tests") == "3" and suites[0][0].get("name") == "every image tag is fixed"
+
+
+def test_a_sarif_result() -> None:
+    """What GitHub's code scanning requires, and sections 3.27 to 3.30 of SARIF."""
+    (run,) = forms.sarif(report(finding(value="image.tag")))["runs"]
+    (rule,) = run["tool"]["driver"]["rules"]
+    assert rule["shortDescription"]["text"] and rule["fullDescription"]["text"] and rule["help"]["markdown"]
+    (result,) = run["results"]
+    assert (result["ruleId"], result["ruleIndex"], result["level"]) == (rule["id"], 0, "error")
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 7, "startColumn": 3, "endColumn": 9}
+    assert list(result["partialFingerprints"]) == ["mutableImageTag/v1"]
+
+
+def test_an_exemption_is_a_suppression() -> None:
+    (result,) = forms.sarif(exempt())["runs"][0]["results"]
+    assert result["suppressions"] == [
+        {"kind": "external", "status": "accepted", "justification": "the vendor's (until 2999-12-31)"}
+    ]
+    assert forms.code_quality(exempt()) == list(forms.workflow_commands(exempt())) == []
+
+
+def test_a_fingerprint_outlives_lines_and_tags() -> None:
+    before, after = finding("app:latest"), finding("app:main", line=30)
+    assert before.fingerprint == after.fingerprint != finding("other:latest").fingerprint
+
+
+def test_a_packed_subchart_is_shown_as_the_file_that_exists() -> None:
+    (issue,) = forms.code_quality(report(finding(file="charts/db-1.tgz/values.yaml")))
+    assert issue["location"] == {"path": "charts/app/charts/db-1.tgz", "lines": {"begin": 1}}
+    assert set(issue) == {"description", "check_name", "fingerprint", "severity", "location"}
+
+
 def test_a_name_that_is_not_utf8() -> None:
-    found = finding(source="app/templates/\udcff.yaml")
-    (line,) = lint.workflow_commands(report(found))
+    found = finding(file="templates/\udcff.yaml")
+    (line,) = forms.workflow_commands(report(found))
     assert line.isascii() and r"\udcff" in line
-    assert lint.sarif(report(found))["runs"][0]["results"][0]["locations"][0]["physicalLocation"] == {
-        "artifactLocation": {"uri": "charts/app/templates/%FF.yaml"},
-        "region": {"startLine": 1},
-    }
+    (result,) = forms.sarif(report(found))["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "charts/app/templates/%FF.yaml"}
 
 
 @pytest.mark.parametrize(
     ("report", "summary"),
     [
-        (lint.Report([], {}, 1, 0), "0 images with a tag that can move in 1 chart"),
-        (lint.Report([finding()], {}, 2, 3), "1 image with a tag that can move in 2 charts; 3 skipped"),
+        (Report((Linted("a"),)), "0 images with a tag that can move in 1 chart"),
         (
-            lint.Report([], {"a": HelmFailed("x"), "b": HelmFailed("x")}, 0, 0),
+            Report((Linted("a", (finding(),)), Linted("b"), *[Linted(c, skipped="x") for c in "cde"])),
+            "1 image with a tag that can move in 2 charts; 3 skipped",
+        ),
+        (
+            Report(tuple(Linted(name, error=HelmFailed("x")) for name in "ab")),
             "0 images with a tag that can move in 0 charts; 2 charts could not be linted",
         ),
+        (exempt(), "0 images with a tag that can move in 1 chart; 1 exempt"),
     ],
 )
-def test_the_summary(report: lint.Report, summary: str) -> None:
+def test_the_summary(report: Report, summary: str) -> None:
     assert lint.summary(report) == summary

@@ -1,0 +1,171 @@
+"""Changing values in a file of values, every other byte kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from helmpin import kube_yaml
+from helmpin.chart.setargs import Path, Setting, key
+from helmpin.errors import HelmFailed
+from helmpin.yaml_position import child, compose, index, span
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
+"""What needs no quotes, in a flow map either (go-yaml takes a colon there for a key's)."""
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
+_BESIDE = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
+
+
+class CannotEdit(Exception):
+    """Why a file cannot be changed."""
+
+
+def with_settings(text: str, settings: Iterable[Setting]) -> str:
+    """The text of a values file with these values in it. What is read back differs in them alone, else CannotEdit is raised."""
+    if text.startswith("\ufeff"):  # a mark of the byte order, which no position counts
+        return text[0] + with_settings(text[1:], settings)
+    settings = list(settings)
+    wanted = _read(text)
+    for path, value in settings:
+        wanted = _with(wanted, path, value)
+        text = _edited(text, path, value)
+    if _read(text) != wanted:
+        raise CannotEdit("other values would change too: an alias or a merge shares them")
+    return text
+
+
+def depth_of(text: str, path: Path) -> int:
+    """How many parts of a path a text has."""
+    try:
+        return _deepest(text, path)[1]
+    except CannotEdit:
+        return 0
+
+
+def _read(text: str) -> Any:
+    try:
+        return kube_yaml.read_first(text, what="not YAML", where="") or {}
+    except HelmFailed as error:
+        raise CannotEdit(error.why) from None
+
+
+def _with(node: Any, path: Path, value: str) -> Any:
+    """`node` with one value set; what is on the way and missing becomes maps."""
+    if not path:
+        return value
+    part, rest = path[0], path[1:]
+    if isinstance(part, int):
+        if not isinstance(node, list) or part >= len(node):
+            raise CannotEdit(f"there is no element {part} in the list")
+        return [*node[:part], _with(node[part], rest, value), *node[part + 1 :]]
+    if node is not None and not isinstance(node, dict):
+        raise CannotEdit(f"{part} stands below something that is no map")
+    return {**(node or {}), part: _with((node or {}).get(part), rest, value)}
+
+
+def _edited(text: str, path: Path, value: str) -> str:
+    found, depth = _deepest(text, path)
+    rest = path[depth:]
+    if found is None:
+        newline = "" if not text or text.endswith("\n") else _newline(text)
+        return text + newline + "\n".join(_block(rest, value, 0)).replace("\n", _newline(text)) + _newline(text)
+    if isinstance(found, yaml.ScalarNode):
+        return _replaced(text, path[:depth], _flow(rest, value) if rest else "", value)
+    if isinstance(found, yaml.MappingNode) and rest and isinstance(rest[0], str):
+        return _inserted(text, found, rest, value)
+    raise CannotEdit(f"{key(path)} cannot be written there")
+
+
+def _deepest(text: str, path: Path) -> tuple[yaml.Node | None, int]:
+    """The deepest node on the way to a path, and how many parts lead to it."""
+    try:
+        node = compose(text)
+    except yaml.YAMLError as error:
+        raise CannotEdit(str(error)) from None
+    depth = 0
+    for part in path:
+        below = child(node, part)
+        if below is None:
+            break
+        node, depth = below[1], depth + 1
+    if depth == 0 and isinstance(node, yaml.ScalarNode) and not node.value:
+        return None, 0  # `---` or comments alone
+    return node, depth
+
+
+def _replaced(text: str, path: Path, flow: str, value: str) -> str:
+    """A scalar replaced, in its own style; flow: what to write instead, where a map is to stand there."""
+    at = span(text, path)
+    if at is None or at.is_alias:
+        raise CannotEdit(f"{key(path)} is an alias")
+    properties = _PROPERTIES.match(text, at.start, at.end)
+    start = properties.end() if properties else at.start
+    old = text[start : at.end]
+    if old[:1] in ("|", ">"):
+        raise CannotEdit(f"{key(path)} is a block scalar")
+    new = flow or _scalar(value, old[:1])
+    if old and "\n" not in old:
+        return text[:start] + new + text[at.end :]
+    if old:
+        raise CannotEdit(f"{key(path)} stands on several lines")
+    space = "" if start and text[start - 1].isspace() else " "
+    return f"{text[:start]}{space}{new}{text[at.end :]}"
+
+
+def _inserted(text: str, node: yaml.MappingNode, rest: Path, value: str) -> str:
+    if node.flow_style:
+        start = text.index("{", index(node.start_mark)) + 1
+        pair = _flow(rest, value)[1:-1]
+        return text[:start] + pair + (", " if node.value else "") + text[start:]
+    newline = _newline(text)
+    column = int(node.value[0][0].start_mark.column)
+    block = _block(rest, value, column)
+    lines = [
+        (bool(_BESIDE.search(str(k.value))), i, v)
+        for i, (k, v) in enumerate(node.value)
+        if isinstance(v, yaml.ScalarNode)
+        and k.start_mark.line == v.start_mark.line == v.end_mark.line
+        and k.start_mark.column == column
+    ]
+    if not lines:  # before the first key
+        start = index(node.value[0][0].start_mark)
+        return f"{text[:start]}{newline.join(block).lstrip(' ')}{newline}{' ' * column}{text[start:]}"
+    after = max(lines, key=lambda each: each[:2])[2]
+    end = text.find("\n", index(after.end_mark))
+    if end < 0:
+        return text + newline + newline.join(block) + newline
+    return text[: end + 1] + newline.join(block) + newline + text[end + 1 :]
+
+
+def _block(path: Path, value: str, column: int) -> list[str]:
+    """`key:` lines for the parts of a path, the value in the last."""
+    if not all(isinstance(part, str) for part in path):
+        raise CannotEdit("there is no such list")
+    lines = [f"{' ' * (column + 2 * depth)}{_scalar(str(part))}:" for depth, part in enumerate(path)]
+    return [*lines[:-1], f"{lines[-1]} {_scalar(value)}"]
+
+
+def _flow(path: Path, value: str) -> str:
+    out = _scalar(value)
+    for part in reversed(path):
+        if not isinstance(part, str):
+            raise CannotEdit("there is no such list")
+        out = f"{{{_scalar(part)}: {out}}}"
+    return out
+
+
+def _scalar(value: str, quote: str = "") -> str:
+    """A string as YAML, quoted as the one before where that works."""
+    if quote == "'" and "'" not in value and value.isprintable():
+        return f"'{value}'"
+    if quote != '"' and _PLAIN.fullmatch(value) and kube_yaml.plain(value) == value:
+        return value
+    return json.dumps(value)
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"

@@ -1,0 +1,94 @@
+"""What lint finds."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from helmpin.config import Exemption
+from helmpin.errors import HelmPinError
+from helmpin.image.manifest import ImageUse
+from helmpin.image.reference import split
+
+
+class Location(NamedTuple):
+    """A place in a file; lines and columns count from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 0
+    """0 if only the line is known."""
+    end_column: int = 0
+    value: str = ""
+    """The value that stands there, as --set names it; '' for a line of a template."""
+
+
+class Finding(NamedTuple):
+    """One use of an image whose tag can move."""
+
+    chart: str
+    use: ImageUse
+    reason: str
+    at: Location
+    values: tuple[str, ...] = ()
+    """The values files under which it shows, from the chart's ci folder; '' for the chart's defaults."""
+    exemption: Exemption | None = None
+    """Why it is let through."""
+
+    @property
+    def text(self) -> str:
+        """What was found, in one sentence."""
+        return f"{self.use.image} in {self.use.kind}/{self.use.name}: {self.reason}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same finding, when lines have moved and tags have changed."""
+        use = self.use
+        name = split(use.image)[0]
+        parts = [self.at.file, self.at.value, use.source, str(use.order), str(use.nth), use.kind, str(use.path), name]
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+
+
+class Linted(NamedTuple):
+    """What came of one chart."""
+
+    chart: str
+    findings: tuple[Finding, ...] = ()
+    exempt: tuple[Finding, ...] = ()
+    error: HelmPinError | None = None
+    """Why it could not be linted."""
+    skipped: str = ""
+    """Why there is nothing to lint."""
+    is_chart: bool = True
+    notes: tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    """What was found in all charts."""
+
+    charts: tuple[Linted, ...]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those of all charts, in their order."""
+        return [finding for chart in self.charts for finding in chart.findings]
+
+    @property
+    def exempt(self) -> list[Finding]:
+        """What is let through, with a reason."""
+        return [finding for chart in self.charts for finding in chart.exempt]
+
+    @property
+    def failed(self) -> list[tuple[str, HelmPinError]]:
+        """The charts that could not be linted, and why."""
+        return [(chart.chart, chart.error) for chart in self.charts if chart.error]
+
+    @property
+    def skipped(self) -> int:
+        """How many were skipped."""
+        return sum(1 for chart in self.charts if chart.skipped)
+
+    @property
+    def linted(self) -> int:
+        """How many were linted."""
+        return len(self.charts) - len(self.failed) - self.skipped

@@ -1,0 +1,210 @@
+"""Where an image's tag is set: the file and line of the value, else of the template's `image:` line.
+
+Both are shown by a render, of a copy of the chart that nobody deploys. Each value that may set a tag gets a mark of its own, and
+the mark that comes out in an image tells its value. Each `image:` line of a template gets a comment with its place, which comes
+out beside the image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from helmpin import kube_yaml
+from helmpin.chart.setargs import Path as ValuePath
+from helmpin.chart.setargs import Setting, as_tree, key, lookup
+from helmpin.chart.stage import Chart
+from helmpin.errors import HelmFailed, Refused
+from helmpin.image.manifest import ImageUse
+from helmpin.image.reference import split
+from helmpin.lint.finding import Location
+from helmpin.plan.candidates import ValueIndex, anchors, in_scope, text_of
+from helmpin.plan.search import scope_of
+from helmpin.plan.template_scan import last_key
+from helmpin.render.output import Render
+from helmpin.yaml_position import span
+
+_TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
+_IMAGE_KEY = re.compile(r"(image|repository|repo)$", re.IGNORECASE)
+_MARK = re.compile(r"hp(\d+)x")
+_IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
+_COMMENT = re.compile(r" # helm-pin:(\d+):(\d+)")
+MOST_PATHS = 6
+"""How many values of one image are marked at most."""
+
+Key = tuple[Any, ...]
+"""ImageUse.key."""
+
+
+class ValuesFile(NamedTuple):
+    """A file of values."""
+
+    name: str
+    """As the user names it."""
+    text: str
+    prefix: ValuePath = ()
+    """The path of the chart, for a subchart's values.yaml."""
+    writable: bool = True
+    """Whether it is a file that can be changed."""
+
+    def inner(self, path: ValuePath) -> ValuePath | None:
+        """Where a value stands in this file, if it can stand there. Globals stand in any chart's."""
+        if path[: len(self.prefix)] == self.prefix:
+            return path[len(self.prefix) :]
+        return path if path[:1] == ("global",) else None
+
+
+class Lines(NamedTuple):
+    """A chart whose templates tell their lines."""
+
+    chart: Chart
+    files: list[str]
+    """The templates, by the number in the comments."""
+
+
+def locate(
+    uses: Sequence[ImageUse],
+    chart: Chart,
+    values: Mapping[str, Any] | None,
+    files: Sequence[ValuesFile],
+    render: Callable[[Chart, Mapping[str, Any]], Render],
+    name: str,
+) -> dict[Key, Location]:
+    """The place of each use.
+
+    values: helm's computed values, if they are known. files: those that win come first. render: renders a chart with these values
+    over all others. name: the chart as the user named it, before the paths of its files.
+    """
+    lines = with_lines(chart)
+    index = ValueIndex(values) if values is not None else None
+    paths = {use.key: list(_may_set(use, index)) if index else [] for use in uses}
+    marked = list(dict.fromkeys(path for each in paths.values() for path in each))
+    shown, proved = _rendered(lines, values or {}, marked, render)
+    found: dict[Key, Location] = {}
+    for use in uses:
+        path = _by_mark(shown, use, marked) if proved else next(iter(paths[use.key]), None)
+        at = value_location(path, values or {}, files) if path else None
+        found[use.key] = at or template_location(use, chart, lines, shown, name)
+    return found
+
+
+def with_lines(chart: Chart) -> Lines:
+    """The chart with a comment on each `image:` line of its templates."""
+    files: list[str] = []
+    changed: dict[str, str | None] = {}
+    for path, text in chart.template_files().items():
+        if _IMAGE_LINE.search(text):
+            changed[path] = "\n".join(_commented(line, len(files), n) for n, line in enumerate(text.split("\n"), 1))
+            files.append(path)
+    return Lines(chart.with_files(changed), files)
+
+
+def _commented(line: str, file: int, number: int) -> str:
+    end = line.rstrip()
+    whole = end.count("{{") == end.count("}}") and not end.endswith("-}}")
+    return f"{end} # helm-pin:{file}:{number}{line[len(end) :]}" if _IMAGE_LINE.search(line) and whole else line
+
+
+def _rendered(
+    lines: Lines,
+    values: Mapping[str, Any],
+    marked: Sequence[ValuePath],
+    render: Callable[[Chart, Mapping[str, Any]], Render],
+) -> tuple[Render | None, bool]:
+    """The marked render, and whether the values are marked in it. A chart that checks its tags does not render with marks."""
+    settings = [Setting(path, _mark(text_of(lookup(values, path)), n)) for n, path in enumerate(marked)]
+    for some in ([settings] if settings else []) + [[]]:
+        try:
+            return render(lines.chart, as_tree(some, values)), bool(some)
+        except HelmFailed:
+            continue
+    return None, False
+
+
+def _mark(text: str, number: int) -> str:
+    return f"{text}-hp{number}x" if text else f"hp{number}x"
+
+
+def _may_set(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
+    """The values that may set the tag of an image, most likely first."""
+    found = dict.fromkeys(_likely(use, index))
+    yield from list(found)[:MOST_PATHS]
+
+
+def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
+    scope = scope_of(use.source)
+    tag = split(use.image)[1] or ""
+    near = in_scope(list(anchors(use.image, index)), scope, index)
+    beside: list[ValuePath] = []
+    for anchor in near:
+        if anchor.whole and (tag or _IMAGE_KEY.search(last_key(anchor.path))):
+            yield anchor.path
+        parent = lookup(index.tree, anchor.path[:-1])
+        for name, held in parent.items() if isinstance(parent, dict) else ():
+            if _TAG_KEY.search(name) and not isinstance(held, (dict, list, bool)):
+                beside.append((*anchor.path[:-1], name))
+    yield from sorted(beside, key=lambda path: text_of(lookup(index.tree, path)) != tag)
+    if tag:
+        for path in index.at(tag):
+            if _TAG_KEY.search(last_key(path)) and (path[: len(scope)] == scope or path[0] == "global"):
+                yield path
+
+
+def _by_mark(shown: Render | None, use: ImageUse, marked: Sequence[ValuePath]) -> ValuePath | None:
+    """The value whose mark came out in the image; the last of several, for the tag ends a reference."""
+    image = next((other.image for other in _images(shown, use) if other.key == use.key), "")
+    numbers = _MARK.findall(image)
+    return marked[int(numbers[-1])] if numbers and int(numbers[-1]) < len(marked) else None
+
+
+def _images(shown: Render | None, use: ImageUse) -> Iterable[ImageUse]:
+    return (other for other in shown.images() if other.source == use.source) if shown else ()
+
+
+def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[ValuesFile]) -> Location | None:
+    """Where the value at `path` stands, in the file that gives it; None if no file does (`--set`)."""
+    wanted = text_of(lookup(values, path))
+    for file in files:
+        inner = file.inner(path)
+        if inner is None or text_of(_held(file, inner)) != wanted:
+            continue
+        if at := span(file.text, inner):
+            return Location(file.name, at.line, at.column, at.end_column, key(path))
+    return None
+
+
+def _held(file: ValuesFile, inner: ValuePath) -> Any:
+    try:
+        return lookup(kube_yaml.read_first(file.text, what="not YAML", where=file.name), inner)
+    except HelmFailed:  # helm reads it after all
+        return None
+
+
+def template_location(use: ImageUse, chart: Chart, lines: Lines, shown: Render | None, name: str) -> Location:
+    """The `image:` line that printed a use: told by its comment, else the first one in the file, else the file."""
+    comment = _comment(use, shown)
+    if comment and comment[0] < len(lines.files):
+        return Location(f"{name}/{lines.files[comment[0]]}", comment[1])
+    try:
+        path = next(iter(chart.source_to_paths(use.source)), "") if use.source else ""
+    except Refused:
+        return Location(f"{name}/{use.source.partition('/')[2]}")
+    text = {**chart.template_files(), **chart.crd_files()}.get(path, "")
+    found = [number for number, line in enumerate(text.split("\n"), 1) if _IMAGE_LINE.search(line)]
+    exact = [number for number in found if use.image in text.split("\n")[number - 1]]
+    return Location(f"{name}/{path}" if path else name, next(iter(exact or found), 1))
+
+
+def _comment(use: ImageUse, shown: Render | None) -> tuple[int, int] | None:
+    """(file, line) of the comment that came out beside an image."""
+    for document in shown.documents if shown else ():
+        if (document.source, document.order) == (use.source, use.order):
+            path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
+            for prefix in (path, ("items", use.nth, *path)):
+                if at := span(document.text, prefix):
+                    end = document.text.find("\n", at.end)
+                    rest = document.text[at.end : end if end >= 0 else None]
+                    match = _COMMENT.search(rest)
+                    return (int(match[1]), int(match[2])) if match else None
+    return None

@@ -1,0 +1,76 @@
+"""Where a value stands in YAML text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+
+class Span(NamedTuple):
+    """Where a scalar or an alias stands: offsets in the text, and line and columns from 1."""
+
+    start: int
+    end: int
+    is_alias: bool
+    line: int
+    column: int
+    end_column: int
+    """0 if it ends on another line."""
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The nodes of the first document, which is all that Helm reads of a file. Raises yaml.YAMLError."""
+    loader = yaml.CSafeLoader(text)
+    try:
+        return loader.get_node() if loader.check_node() else None
+    finally:
+        loader.dispose()
+
+
+def span(text: str, path: Sequence[str | int]) -> Span | None:
+    """The place of the scalar or alias at `path`; None if there is none. An aliased or merged map or list stands where its anchor
+    is."""
+    try:
+        node = compose(text)
+    except yaml.YAMLError:
+        return None
+    above: yaml.Node | None = None
+    for part in path:
+        found = child(node, part)
+        if found is None:
+            return None
+        above, node = found
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    start, end = index(node.start_mark), index(node.end_mark)
+    after_key = index(above.end_mark) if above is not None else 0
+    alias = re.compile(r"[\s:]*(\*[^\s,\]}]+)").match(text, after_key) if start < after_key else None
+    if alias:
+        line = text.count("\n", 0, alias.start(1)) + 1
+        column = alias.start(1) - text.rfind("\n", 0, alias.start(1))
+        return Span(alias.start(1), alias.end(1), True, line, column, column + len(alias[1]))
+    first, last = node.start_mark, node.end_mark
+    end_column = last.column + 1 if first.line == last.line else 0
+    return Span(start, end, False, first.line + 1, first.column + 1, end_column)
+
+
+def child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    """(key, value) of a map, its merged ones included, or (None, element) of a list."""
+    if isinstance(node, yaml.SequenceNode):
+        return (None, node.value[part]) if isinstance(part, int) and part < len(node.value) else None
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    own = [(k, v) for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == str(part)]
+    if own:
+        return own[-1]
+    merged = [v for k, v in node.value if k.tag == "tag:yaml.org,2002:merge"]
+    maps = [m for v in merged for m in (v.value if isinstance(v, yaml.SequenceNode) else [v])]
+    return next((found for m in maps if (found := child(m, part))), None)
+
+
+def index(mark: Any) -> int:
+    """A mark's offset in the text."""
+    return int(mark.index)

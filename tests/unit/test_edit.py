@@ -1,0 +1,96 @@
+"""Values written into a file of values: what is read back differs in them alone, and every other byte stays."""
+
+from __future__ import annotations
+
+import difflib
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helmpin import kube_yaml
+from helmpin.chart.setargs import Setting
+from helmpin.lint.edit import CannotEdit, with_settings
+
+DIGEST = "sha256:" + "a" * 64
+TAG = ("image", "tag")
+
+
+@pytest.mark.parametrize(
+    ("before", "path", "after"),
+    [
+        ("image:\n  tag: latest  # moves\n", TAG, 'image:\n  tag: "NEW"  # moves\n'),
+        ("image:\n  tag: 'latest'\n", TAG, "image:\n  tag: 'NEW'\n"),
+        ('image: {tag: "latest", x: 1}\n', TAG, 'image: {tag: "NEW", x: 1}\n'),
+        ("image:\n  tag: 1.10\n", TAG, 'image:\n  tag: "NEW"\n'),
+        ("image:\n  tag:\n  x: 1\n", TAG, 'image:\n  tag: "NEW"\n  x: 1\n'),
+        ("image:\n  tag: ~\n", TAG, 'image:\n  tag: "NEW"\n'),
+        ("image:\n  repository: a # b\n  x: 1\n", TAG, 'image:\n  repository: a # b\n  tag: "NEW"\n  x: 1\n'),
+        ("image:\n  x: [1,\n   2]\n", TAG, 'image:\n  tag: "NEW"\n  x: [1,\n   2]\n'),
+        ("image: {}\n", TAG, 'image: {tag: "NEW"}\n'),
+        ("image:\ny: 1\n", TAG, 'image: {tag: "NEW"}\ny: 1\n'),
+        ("image: {repository: a}\n", TAG, 'image: {tag: "NEW", repository: a}\n'),
+        ("y: 1", TAG, 'y: 1\nimage:\n  tag: "NEW"\n'),
+        ("", TAG, 'image:\n  tag: "NEW"\n'),
+        ("# nothing\n", TAG, '# nothing\nimage:\n  tag: "NEW"\n'),
+        ("{}\n", TAG, '{image: {tag: "NEW"}}\n'),
+        ("l:\n- name: a\n  image: b\n- c\n", ("l", 0, "image"), 'l:\n- name: a\n  image: "NEW"\n- c\n'),
+        ("l:\n- name: a\n- c\n", ("l", 0, "image"), 'l:\n- name: a\n  image: "NEW"\n- c\n'),
+        ("image:\r\n  tag: latest\r\n  x: é\r\n", TAG, 'image:\r\n  tag: "NEW"\r\n  x: é\r\n'),
+        ("image:\r\n  repository: a\r\n", TAG, 'image:\r\n  repository: a\r\n  tag: "NEW"\r\n'),
+        ("image:\n  tag: &t latest\n", TAG, 'image:\n  tag: &t "NEW"\n'),
+        ("image:\n  tag: !!str latest\n", TAG, 'image:\n  tag: !!str "NEW"\n'),
+        ("\ufeffimage:\n  tag: latest\n", TAG, '\ufeffimage:\n  tag: "NEW"\n'),
+        ("image:\n  tag: latest\n---\nimage: {tag: b}\n", TAG, 'image:\n  tag: "NEW"\n---\nimage: {tag: b}\n'),
+        ("a.b:\n  'x y': 1\n", ("a.b", "on"), 'a.b:\n  \'x y\': 1\n  "on": "NEW"\n'),
+    ],
+)
+def test_every_other_byte_stays(before: str, path: tuple[str | int, ...], after: str) -> None:
+    assert with_settings(before, [Setting(path, DIGEST)]) == after.replace("NEW", DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("before", "path"),
+    [
+        ("t: &t latest\nimage:\n  tag: *t\n", TAG),
+        ("t: &t latest\nimage:\n  tag: *t\n", ("t",)),
+        ("a: &i {tag: b}\nimage: *i\n", TAG),
+        ("a: &i\n  tag: b\nimage:\n  <<: *i\n", TAG),
+        ("image:\n  tag: |\n    latest\n", TAG),
+        ("image:\n  tag: 'a\n    b'\n", TAG),
+        ("image: latest\n", TAG),
+        ("l: [a]\n", ("l", 1)),
+        ("a: [\n", TAG),
+    ],
+)
+def test_what_cannot_be_written_is_left(before: str, path: tuple[str | int, ...]) -> None:
+    with pytest.raises(CannotEdit):
+        with_settings(before, [Setting(path, DIGEST)])
+
+
+NAME = st.sampled_from(["image", "tag", "repository", "x.y", "on", "1", "a b"])
+LEAF = st.sampled_from(["latest", "1.10", "", "a: b", "é", "#x"]) | st.none() | st.integers(0, 9) | st.booleans()
+TREE = st.recursive(
+    LEAF, lambda inner: st.dictionaries(NAME, inner, max_size=4) | st.lists(inner, max_size=3), max_leaves=12
+)
+
+
+@given(
+    st.dictionaries(NAME, TREE, max_size=4),
+    st.lists(NAME, min_size=1, max_size=3),
+    st.booleans(),
+    st.sampled_from([DIGEST, "", "a'b", 'a"b', "1.2.3", "true"]),
+)
+def test_any_values_file(tree: object, path: list[str], flow: bool, value: str) -> None:
+    text = "# first\n" + yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=True)
+    try:
+        after = with_settings(text, [Setting(tuple(path), value)])
+    except CannotEdit:
+        return
+    node = kube_yaml.read_first(after, what="", where="")
+    for part in path:
+        node = node[part]
+    assert node == value
+    changed = [line for line in difflib.ndiff(text.splitlines(), after.splitlines()) if line[:1] == "-"]
+    assert len(changed) <= 1
