@@ -82,6 +82,13 @@ PIN_OPTIONS = (
         "--allow-unpinned", "list", "let images that match through without a digest (repeatable)", "GLOB", setting=True
     ),
     Option(
+        "--allowed-registry",
+        "list",
+        "refuse images from registries and repositories that match none of these (repeatable)",
+        "GLOB",
+        setting=True,
+    ),
+    Option(
         "--also",
         "list",
         "also pin images found outside pod specs, at paths or with names that match (repeatable)",
@@ -391,6 +398,22 @@ COMMANDS: dict[str, Command] = {
         ),
         (1, 2),
     ),
+    "config": Command(
+        "[CHART] [flags]",
+        "show which settings are in force, and where each comes from",
+        "Flags, then HELM_PIN_… in the environment, then the settings file: the one that --config or HELM_PIN_CONFIG names,\n"
+        "else the nearest .helm-pin.yaml from CHART up to the root of its repository, else from the working directory up.\n"
+        "--schema prints the JSON Schema of the file, for editors.",
+        (),
+        (
+            _OUTPUT,
+            Option("--schema", "switch", "print the JSON Schema of .helm-pin.yaml"),
+            *PIN_OPTIONS,
+            *LOCK_OPTIONS,
+            *REGISTRY_OPTIONS,
+        ),
+        (0, 1),
+    ),
     "lint": Command(
         "CHART… [flags]",
         "report mutable image tags, for CI",
@@ -413,7 +436,7 @@ COMMANDS: dict[str, Command] = {
             ),
             _SUGGEST,
             Option("--fix", "switch", "write digests into the values files, then report what is left; asks registries"),
-            *PIN_OPTIONS[1:3],
+            *PIN_OPTIONS[1:4],
             *LOCK_OPTIONS,
             *_ANY_NAMESPACE,
         ),
@@ -530,11 +553,13 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
             f"--{config.LOGIN_STDIN} and values from `-` cannot both read standard input",
             hint=f"set the password in {config.PASSWORD}",
         )
-    settings = config.read(options)
+    settings = config.read(options, chart=chart_of(command, positionals))
     for note in settings.notes:
         from helmpin import output
 
         output.say(note)
+    if helm.debug:
+        print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
     os.environ.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
@@ -553,6 +578,18 @@ def _flags(helm: Helm, which: str) -> dict[str, Flag]:
             why=error.why.splitlines()[0],
             hint="helm plugin install https://github.com/databus23/helm-diff (Helm 4: add --verify=false)",
         ) from None
+
+
+def chart_of(command: Command, positionals: Sequence[str]) -> str:
+    """The one chart of a command line; '' if it has none, or several."""
+    named = [word for word in command.usage.split() if "CHART" in word]
+    several = command.arguments[1] < 0
+    return positionals[-1] if named and positionals and not (several and len(positionals) > 1) else ""
+
+
+def chart_of_request(request: Request) -> str:
+    """The one chart of a request; '' if it has none, or several."""
+    return chart_of(COMMANDS[request.command], request.positionals)
 
 
 def own_flags(command: Command) -> dict[str, Flag]:

@@ -1,7 +1,8 @@
 """Settings: a flag beats the environment (HELM_PIN_…), which beats the settings file.
 
-The file is the one that --config or HELM_PIN_CONFIG names, else .helm-pin.yaml in the working directory. A file that was merely
-found there may come with somebody else's charts, so it cannot choose who is asked for digests.
+The file is the one that --config or HELM_PIN_CONFIG names, else the nearest .helm-pin.yaml from the chart up to the root of its
+repository, else from the working directory up. A file that was merely found there may come with somebody else's charts, so it
+cannot choose who is asked for digests.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from helmpin.errors import HelmFailed, UsageError
 from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
 FILE = ".helm-pin.yaml"
-LISTS = frozenset({"mutable-tag", "allow-unpinned", "also", "registry-mirror", "registry-plain-http"})
+LISTS = frozenset(
+    {"mutable-tag", "allow-unpinned", "allowed-registry", "also", "registry-mirror", "registry-plain-http"}
+)
 SWITCHES = frozenset({"pull-secrets"})
 PEM_FILES = {
     "registry-ca-file": "ca_file",
@@ -25,7 +28,10 @@ PEM_FILES = {
     "registry-client-key": "client_key",
 }
 """The fields of RegistrySettings."""
-NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout"}
+RULES = "rules"
+"""The setting that only a file can have: what counts for some registries or repositories."""
+RULE_KEYS = frozenset({"match", "mutable", "mutable-tag", "fixed-tag"})
+NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout", RULES}
 NAMED_ONLY = frozenset({"registry-mirror", "registry-plain-http", "registry-ca-file"})
 """Settings that decide whose word a digest is. They count from a file only if the user names the file."""
 CONFIG = "HELM_PIN_CONFIG"
@@ -60,6 +66,21 @@ class Exemption(NamedTuple):
         return (today or _today()) > self.until
 
 
+class Rule(NamedTuple):
+    """What counts for the images of some registries or repositories. The first rule that matches an image is the only one."""
+
+    match: str
+    """A glob for a registry, or for registry/repository."""
+    mutable: str
+    """`pin` or `refuse`; '' for what counts otherwise."""
+    mutable_tags: tuple[str, ...]
+    """Globs of tags that are mutable here too."""
+    fixed_tags: tuple[str, ...]
+    """Globs of tags that are not mutable here."""
+    where: str
+    """The file, and which entry of it."""
+
+
 class Settings(NamedTuple):
     """The settings of a whole run."""
 
@@ -79,6 +100,12 @@ class Settings(NamedTuple):
     """What the settings file makes less strict, one line each, to be reported."""
     exemptions: tuple[Exemption, ...] = ()
     """Images that are let through for a reason, also those of which that is over."""
+    rules: tuple[Rule, ...] = ()
+    allowed_registries: tuple[str, ...] = ()
+    """Globs of registries and repositories; none for all."""
+    allowed_registries_from: str = ""
+    file: str = ""
+    """The settings file; '' if there is none."""
 
 
 class _Given(NamedTuple):
@@ -92,6 +119,11 @@ class _Sources(NamedTuple):
     environ: Mapping[str, str]
     path: Path
     file: Mapping[str, Any]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a settings file."""
+        return bool(self.path.name) and self.path.is_file()
 
     def __call__(self, name: str) -> _Given:
         given, variable = self.options.get(name), _variable(name)
@@ -115,15 +147,16 @@ def read(
     environ: Mapping[str, str] = os.environ,
     folder: Path | None = None,
     stdin: BinaryIO | None = None,
+    chart: str = "",
 ) -> Settings:
     """The settings from the flags given, the environment and the file.
 
-    options: the command's own, by name; None or () for one that was not given.
+    options: the command's own, by name; None or () for one that was not given. folder: the working directory.
     stdin: what --registry-password-stdin reads, to its end; None for standard input.
+    chart: where the search for a file begins, if it is a local chart.
     Raises UsageError, with the place of the invalid value.
     """
-    path, named = _settings_file(options, environ, folder)
-    sources = _Sources(options, environ, path, _file(path, named=named) if path.name else {})
+    sources = _sources(options, environ, folder, chart)
     mutable, where = sources("mutable")
     if mutable not in (None, "pin", "refuse"):
         raise UsageError(f"mutable must be pin or refuse, not {mutable!r}", where=where)
@@ -137,15 +170,62 @@ def read(
         _registry(sources, stdin),
         notes=(*_allowances(sources, allowed), *_exempt(exemptions)),
         exemptions=exemptions,
+        rules=_rules(sources),
+        allowed_registries=sources.texts("allowed-registry"),
+        allowed_registries_from=sources("allowed-registry").where,
+        file=str(sources.path) if sources.exists else "",
         **_lock(sources),
     )
 
 
-def _settings_file(options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> tuple[Path, bool]:
+def in_force(
+    options: Mapping[str, Any],
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    chart: str = "",
+) -> list[tuple[str, Any, str]]:
+    """Every setting that somebody gives: its name, its value, and where that comes from. Holds no password; check with `read`."""
+    sources = _sources(options, environ, folder, chart)
+    names = [name for name in sorted(NAMES | {"lock", "locked", LOGIN}) if name in options or name == RULES]
+    given = [(name, *sources(name)) for name in names]
+    return [(name, value, where) for name, value, where in given if value not in (None, ())]
+
+
+def find(chart: str, folder: Path | None = None) -> Path | None:
+    """The settings file that counts for a chart if nobody names one: the nearest from the chart's folder up to the root of its
+    repository, else from the working directory up. Outside of a repository, a folder's parents are not searched."""
+    here = folder or _here()
+    starts = [here]
+    if chart and (here / chart).exists():
+        path = here / chart
+        starts.insert(0, path if path.is_dir() else path.parent)
+    for start in starts:
+        for place in _up(start.absolute()):
+            if os.path.lexists(place / FILE):
+                return place / FILE
+    return None
+
+
+def _up(folder: Path) -> list[Path]:
+    """A folder and its parents up to the root of its repository; the folder alone if it is in none."""
+    folder = Path(os.path.normpath(folder))
+    places = [folder, *folder.parents]
+    root = next((i for i, place in enumerate(places) if (place / ".git").exists()), 0)
+    return places[: root + 1]
+
+
+def _sources(options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str) -> _Sources:
+    path, named = _settings_file(options, environ, folder, chart)
+    return _Sources(options, environ, path, _file(path, named=named) if path.name else {})
+
+
+def _settings_file(
+    options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str
+) -> tuple[Path, bool]:
     """The settings file, and whether the user names it; Path() for none. Raises UsageError for a named one that is missing."""
     given = options.get("config") or environ.get(CONFIG)
     if not given:
-        return (folder or _here()) / FILE, False
+        return find(chart, folder) or (folder or _here()) / FILE, False
     if given == NO_FILE:
         return Path(), True
     path = Path(given)
@@ -185,6 +265,34 @@ def _exemption(item: Mapping[str, Any], where: str) -> Exemption:
     return Exemption(item["image"], item["reason"], item["until"], where)
 
 
+def _rules(sources: _Sources) -> tuple[Rule, ...]:
+    """Raises UsageError."""
+    value, where = sources(RULES)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise UsageError(f"expected a list of rules, got {value!r}", where=where)
+    return tuple(_rule(item, f"{where}, entry {n}") for n, item in enumerate(value, 1))
+
+
+def _rule(item: Any, where: str) -> Rule:
+    if not isinstance(item, dict) or not isinstance(item.get("match"), str) or not item["match"]:
+        hint = "for example {match: 'ghcr.io/team/*', mutable: refuse}"
+        raise UsageError("a rule needs the registry or repository that it matches", where=where, hint=hint)
+    if unknown := sorted(set(item) - RULE_KEYS):
+        hint = f"valid keys: {', '.join(sorted(RULE_KEYS))}"
+        raise UsageError(f"unknown key in a rule: {', '.join(unknown)}", where=where, hint=hint)
+    if item.get("mutable") not in (None, "pin", "refuse"):
+        raise UsageError(f"mutable must be pin or refuse, not {item['mutable']!r}", where=where)
+    globs = {}
+    for name in ("mutable-tag", "fixed-tag"):
+        given = item.get(name, [])
+        globs[name] = (given,) if isinstance(given, str) else given
+        if not isinstance(globs[name], (list, tuple)) or not all(isinstance(each, str) for each in globs[name]):
+            raise UsageError(f"expected a list of strings, got {given!r}", where=f"{where}, key {name}")
+    return Rule(item["match"], item.get("mutable") or "", tuple(globs["mutable-tag"]), tuple(globs["fixed-tag"]), where)
+
+
 def _today() -> str:
     from datetime import datetime, timezone
 
@@ -208,6 +316,18 @@ def _allowances(sources: _Sources, allowed: Sequence[str]) -> Iterator[str]:
         if value and where.startswith(str(sources.path)) and name in sources.file:
             shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
             yield f"{sources.path} sets {name}: {shown}"
+    for rule in _rules(sources):
+        if rule.fixed_tags or rule.mutable == "pin":
+            shown = "; ".join(
+                filter(
+                    None,
+                    [
+                        "pin" if rule.mutable == "pin" else "",
+                        f"fixed {', '.join(rule.fixed_tags)}" if rule.fixed_tags else "",
+                    ],
+                )
+            )
+            yield f"{rule.where}: for {rule.match}, {shown}"
 
 
 def _here() -> Path:
@@ -364,9 +484,10 @@ def _file(path: Path, *, named: bool) -> Mapping[str, Any]:
     from helmpin import kube_yaml
 
     try:
-        loaded = kube_yaml.read_first(text, what=f"{FILE} is not YAML", where=str(path)) or {}
+        loaded = kube_yaml.read_first(text, what=f"{FILE} is not YAML", where=str(path))
     except HelmFailed as error:
         raise UsageError(error.what, where=error.where, why=error.why) from None
+    loaded = {} if loaded is None else loaded
     if not isinstance(loaded, dict):
         raise UsageError(f"{FILE} is not a mapping", where=str(path))
     unknown = sorted(str(name) for name in loaded if name not in NAMES)

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin import output
+from helmpin import config, output, policy
 from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.cli import Request, refuse_registry_flags
-from helmpin.config import Exemption
+from helmpin.config import Exemption, Settings
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
-from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.manifest import ImageUse
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import InvalidReference, Reference
 from helmpin.lint import forms
 from helmpin.lint.finding import Finding, Linted, Location, Report
 from helmpin.lint.locate import Key, ValuesFile, locate
@@ -82,7 +81,9 @@ def run(request: Request) -> int:
     if request.options["fix"]:
         from helmpin.lint.fix import fix
 
-        fix(request, {chart: [path for _, path in _ci_values(chart)] for chart in _charts(request)})
+        for chart in _charts(request):
+            asked = request._replace(settings=settings_of(chart, request))
+            fix(asked, chart, [path for _, path in _ci_values(chart)])
     else:
         refuse_registry_flags(request, "without --fix")
     report = lint(request)
@@ -178,24 +179,38 @@ def _tell(linted: Linted, progress: output.Progress) -> None:
 
 def _lint_one(chart: str, task: _Task) -> Linted:
     """What comes of one chart. Raises UsageError."""
+    request = task.request
     try:
-        if not any(flag.name == "--repo" for flag in task.request.flags):
+        if not any(flag.name == "--repo" for flag in request.flags):
             _check_is_chart(Path(chart.strip()))
         source = ChartSource(
             chart,
-            tuple(words(f for f in task.request.flags if f.name in SOURCE_FLAGS)),
-            is_on(task.request.flags, "--dependency-update"),
+            tuple(words(f for f in request.flags if f.name in SOURCE_FLAGS)),
+            is_on(request.flags, "--dependency-update"),
         )
-        with stage(source, task.request.helm) as staged:
+        with stage(source, request.helm) as staged:
             if staged.metadata.get("type") == "library":
                 raise Skipped("a library chart renders nothing by itself")
-            return _lint_staged(chart, staged, task)
+            return _lint_staged(
+                chart, staged, task._replace(request=request._replace(settings=settings_of(chart, request)))
+            )
     except Skipped as why:
         return Linted(chart, skipped=str(why), is_chart=not isinstance(why, NotAChart))
     except UsageError:
         raise
     except HelmPinError as error:
         return Linted(chart, error=error)
+
+
+def settings_of(chart: str, request: Request) -> Settings:
+    """The settings for one of several charts, which may have a file of its own. Raises UsageError."""
+    if request.options.get("config") or os.environ.get(config.CONFIG):
+        return request.settings
+    found = config.find(chart)
+    if found is None or str(found) == request.settings.file:
+        return request.settings
+    options = {name: value for name, value in request.options.items() if name != config.LOGIN}
+    return config.read(options, chart=chart)._replace(registry=request.settings.registry)
 
 
 def _lint_staged(chart: str, staged: Chart, task: _Task) -> Linted:
@@ -318,12 +333,15 @@ def _check_is_chart(path: Path) -> None:
 
 def _reason(image: str, task: _Task) -> tuple[str, Exemption | None] | None:
     """Why an image is a finding, and what exempts it; None if it is none."""
+    settings = task.request.settings
+    if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
+        return refusal.text, None
     why = _trouble(image, task)
     if not why:
         return None
-    exemptions = [each for each in task.request.settings.exemptions if is_allowed(image, [each.image])]
+    exemptions = [each for each in settings.exemptions if is_allowed(image, [each.image])]
     valid = [each for each in exemptions if not each.is_over()]
-    if not valid and is_allowed(image, task.request.settings.allow_unpinned):
+    if not valid and is_allowed(image, settings.allow_unpinned):
         return None
     if exemptions and not valid:
         over = exemptions[0]
@@ -343,7 +361,7 @@ def _trouble(image: str, task: _Task) -> str | None:
         return refusal.why
     if task.lock and task.lock.knows(reference):
         return None
-    return mutable.reason(split(image)[1], reference.digest, task.request.settings.mutable_tags)
+    return policy.mutable_reason(image, task.request.settings)
 
 
 def summary(report: Report) -> str:

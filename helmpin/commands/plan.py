@@ -66,6 +66,8 @@ def run(request: Request) -> int:
             _print_for_others(plan, request)
         elif form == "table":
             output.write(_table(plan, deployed, _more(request, plan), verbose=request.options["verbose"]))
+            if request.options["verbose"]:
+                output.write(f"settings file: {request.settings.file or 'none'}")
         else:
             output.show(describe(plan, deployed, _more(request, plan)), form)
             if beyond := plan.beyond_values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from helmpin import output
@@ -19,20 +19,19 @@ from helmpin.plan.prepare import prepare
 from helmpin.render.values import values_flag
 
 
-def fix(request: Request, charts: Mapping[str, Sequence[Path]]) -> None:
-    """Pin what can move in the values files of each chart, and say what was written and what was not.
+def fix(request: Request, chart: str, ci: Sequence[Path]) -> None:
+    """Pin what can move in the values files of a chart, and say what was written and what was not.
 
-    charts: each with the values files of its ci folder. Raises UsageError.
+    ci: the values files of its ci folder. Raises UsageError.
     """
     for flag in request.flags:
         if flag.name == "--values" and not all(Path(source).is_file() for source in (flag.value or "").split(",")):
             raise UsageError(f"--fix cannot write to {flag.value}", hint="name files of values, or leave --fix out")
-    for chart, ci in charts.items():
-        if Path(chart).is_dir() and (Path(chart) / "Chart.yaml").exists():
-            for path in (None, *ci):
-                _fix_one(request, chart, path)
-        elif Path(chart).is_file() and chart.endswith(".tgz"):
-            output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
+    if (Path(chart) / "Chart.yaml").exists():
+        for path in (None, *ci):
+            _fix_one(request, chart, path)
+    elif Path(chart).is_file() and chart.endswith(".tgz"):
+        output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
 
 
 def _fix_one(request: Request, chart: str, ci: Path | None) -> None:

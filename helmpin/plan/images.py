@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
+from helmpin import policy
 from helmpin.chart.setargs import Setting, key
 from helmpin.config import Settings
-from helmpin.image import mutable
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.manifest import ImageUse
-from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
+from helmpin.image.reference import InvalidReference, Reference, pinned_form, valid_digest
 from helmpin.plan.search import Attempt
 from helmpin.render.diff import Follower, Key
 
@@ -53,6 +53,8 @@ class ImagePlan(NamedTuple):
     """The Job that keeps this digest, because its pod template cannot change."""
     source: str = ""
     """Where the digest came from, if not from the registry: `lock` or `release`."""
+    is_refused: bool = True
+    """Whether a mutable tag of it is refused where that is asked: no if a rule says to pin it."""
 
     @property
     def pinned(self) -> str:
@@ -70,9 +72,15 @@ def references_of(uses: Iterable[ImageUse], settings: Settings) -> tuple[dict[st
     references: dict[str, Reference] = {}
     problems: dict[str, Problem] = {}
     for image in dict.fromkeys(use.image for use in uses):
-        if is_allowed(image, settings.allow_unpinned):
+        filled = filled_in(image)
+        refusal = None if filled else policy.registry_refusal(image, settings)
+        is_let_through = is_allowed(image, settings.allow_unpinned)
+        refusal = refusal or (None if is_let_through else policy.refusal_by_rule(image, settings))
+        if refusal:
+            problems[image] = Problem(refusal.text, "refused", refusal.hint)
+        elif is_let_through:
             problems[image] = Problem("allowed by --allow-unpinned", "allowed")
-        elif filled := filled_in(image):
+        elif filled:
             hint = f"let it through: --allow-unpinned {image if image.isalnum() else repr(image)}"
             problems[image] = Problem(f"placeholder: {filled}", "refused", hint)
         else:
@@ -155,7 +163,7 @@ def _plan_image(
         reference=reference,
         digest=digest,
         media_type=answer.media_type if answer else "",
-        mutable=mutable.reason(split(image)[1], reference.digest, settings.mutable_tags) if reference else None,
+        mutable=policy.mutable_reason(image, settings) if reference else None,
         via=via,
         strategy=", ".join(strategies),
         values=tuple(sorted({key(s.path) for s in used if s.value})),
@@ -166,4 +174,5 @@ def _plan_image(
         followers=tuple(mine),
         by_values_alone=via == "chart" or (via == "values" and not by_template),
         kept_for=kept_for,
+        is_refused=policy.is_refused(image, settings) or settings.mutable != "refuse",
     )

@@ -135,7 +135,9 @@ class Plan(NamedTuple):
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""
-        moving = [i for i in self.images if i.mutable and not (i.problem and i.problem.kind == "allowed")]
+        moving = [
+            i for i in self.images if i.mutable and i.is_refused and not (i.problem and i.problem.kind == "allowed")
+        ]
         if not moving:
             return
         lines = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helmpin.config import LISTS, MAX_PASSWORD, Settings, read, seconds
+from helmpin.config import LISTS, MAX_PASSWORD, NAMES, Settings, find, in_force, read, seconds
 from helmpin.errors import UsageError
 from helmpin.registry.types import Credential
 
@@ -68,9 +68,10 @@ def test_every_list_from_everywhere(tmp_path: Path, name: str) -> None:
     one = "a" if name == "registry-plain-http" else "a=http://b"
     from_flag = settings(tmp_path, {name: (one,)})
     assert from_flag != settings(tmp_path)
-    assert settings(tmp_path, environ={variable: one}) == from_flag
-    assert settings(tmp_path, file=f"{name}: [{one}]")._replace(notes=()) == from_flag
-    assert settings(tmp_path, file=f"{name}: {one}")._replace(notes=()) == from_flag
+    without_sources = {"notes": (), "file": "", "allowed_registries_from": from_flag.allowed_registries_from}
+    assert settings(tmp_path, environ={variable: one})._replace(**without_sources) == from_flag
+    assert settings(tmp_path, file=f"{name}: [{one}]")._replace(**without_sources) == from_flag
+    assert settings(tmp_path, file=f"{name}: {one}")._replace(**without_sources) == from_flag
 
 
 @pytest.mark.parametrize(
@@ -374,3 +375,73 @@ def test_an_exemption_that_is_over_lets_nothing_through(tmp_path: Path) -> None:
 def test_no_exemption_without_a_reason_and_an_end(item: str, tmp_path: Path) -> None:
     error = refusal(tmp_path, file=f"allow-unpinned: [{item}]\n")
     assert "entry 1" in error.where[0] and error.hint
+
+
+def test_where_a_file_is_found(tmp_path: Path) -> None:
+    """The nearest to the chart, up to the root of its repository; then that of the working directory."""
+    repository, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
+    chart = repository / "charts/web"
+    chart.mkdir(parents=True)
+    (repository / ".git").mkdir()
+    elsewhere.mkdir()
+    place = tmp_path / ".helm-pin.yaml"
+    place.touch()  # above the repository
+    assert find("../repository/charts/web", elsewhere) is None
+    for place in (elsewhere, repository, repository / "charts", chart):
+        (place / ".helm-pin.yaml").touch()
+        assert find("../repository/charts/web", elsewhere) == place / ".helm-pin.yaml" or place == chart
+    assert find(str(chart), elsewhere) == chart / ".helm-pin.yaml"
+    packed = repository / "charts/web-1.tgz"
+    packed.touch()
+    assert find(str(packed), elsewhere) == repository / "charts/.helm-pin.yaml"
+    assert find("oci://registry.example/web", elsewhere) == elsewhere / ".helm-pin.yaml"
+    assert find("", chart) == chart / ".helm-pin.yaml"
+
+
+def test_parents_are_not_searched_outside_of_a_repository(tmp_path: Path) -> None:
+    """Anybody could have put a file there: /tmp is everybody's."""
+    (tmp_path / ".helm-pin.yaml").touch()
+    (tmp_path / "a/chart").mkdir(parents=True)
+    assert find("chart", tmp_path / "a") is None
+
+
+def test_a_worktree_is_a_repository(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / ".git").write_text("gitdir: /elsewhere\n")
+    (tmp_path / ".helm-pin.yaml").touch()
+    assert find("", tmp_path / "a") == tmp_path / ".helm-pin.yaml"
+
+
+def test_what_is_in_force_and_from_where(tmp_path: Path) -> None:
+    path = tmp_path / ".helm-pin.yaml"
+    path.write_text("mutable: refuse\nalso: [a]\nrules: [{match: ghcr.io, mutable: pin}]\n")
+    options = dict.fromkeys(NAMES) | {"mutable-tag": ("x",), "config": str(path)}
+    assert in_force(options, {"HELM_PIN_ALSO": "b c", "HELM_PIN_REGISTRY_PASSWORD": "s3cr3t"}, tmp_path) == [
+        ("also", ("b", "c"), "HELM_PIN_ALSO"),
+        ("mutable", "refuse", f"{path}, key mutable"),
+        ("mutable-tag", ("x",), "--mutable-tag"),
+        ("rules", [{"match": "ghcr.io", "mutable": "pin"}], f"{path}, key rules"),
+    ]
+    assert settings(tmp_path, file=path.read_text()).file == str(path)
+    assert settings(tmp_path, {"config": "none"}).file == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("[]", "needs the registry or repository"),
+        ("{mutable: pin}", "needs the registry or repository"),
+        ("{match: a, mutable: perhaps}", "pin or refuse"),
+        ("{match: a, mutables: pin}", "unknown key in a rule: mutables"),
+        ("{match: a, fixed-tag: [1]}", "expected a list of strings"),
+    ],
+)
+def test_a_rule_that_is_none(rule: str, says: str, tmp_path: Path) -> None:
+    error = refusal(tmp_path, file=f"rules: [{{match: x}}, {rule}]\n")
+    assert says in error.what and "key rules, entry 2" in error.where[0]
+
+
+def test_rules_that_let_more_through_are_noted(tmp_path: Path) -> None:
+    file = "rules: [{match: a, mutable: refuse}, {match: b, mutable: pin, fixed-tag: ['1.*', x]}]"
+    (note,) = settings(tmp_path, file=file).notes
+    assert note.endswith("entry 2: for b, pin; fixed 1.*, x")

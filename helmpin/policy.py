@@ -1,0 +1,73 @@
+"""What the settings say of one image: whether its tag is mutable, whether that is refused, whether its registry is allowed."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from helmpin.config import Rule, Settings
+from helmpin.image import mutable
+from helmpin.image.reference import InvalidReference, Reference, split
+
+
+class Refusal(NamedTuple):
+    """Why the settings refuse an image, and what to do."""
+
+    text: str
+    hint: str
+
+
+def mutable_reason(image: str, settings: Settings) -> str | None:
+    """Why an image's tag is mutable, for people; None if it is not."""
+    _, tag, digest = split(image)
+    rule = _rule(image, settings)
+    if rule and tag and not digest and any(fnmatchcase(tag, glob) for glob in rule.fixed_tags):
+        return None
+    globs = (*(rule.mutable_tags if rule else ()), *settings.mutable_tags)
+    return mutable.reason(tag, digest, globs)
+
+
+def is_refused(image: str, settings: Settings) -> bool:
+    """Whether a mutable tag of this image is refused, not pinned."""
+    rule = _rule(image, settings)
+    return (rule.mutable if rule and rule.mutable else settings.mutable) == "refuse"
+
+
+def refusal_by_rule(image: str, settings: Settings) -> Refusal | None:
+    """Why a rule refuses an image although the setting for all would pin it."""
+    rule = _rule(image, settings)
+    if rule and rule.mutable == "refuse" and settings.mutable != "refuse":
+        why = mutable_reason(image, settings)
+        return Refusal(f"{why}, and {rule.where} refuses it", "use a full version or a digest") if why else None
+    return None
+
+
+def registry_refusal(image: str, settings: Settings) -> Refusal | None:
+    """Why an image's registry is not allowed; None if it is, or if the text is no reference."""
+    name = _name(image)
+    allowed, where = settings.allowed_registries, settings.allowed_registries_from
+    if not allowed or not name or any(_matches(name, glob) for glob in allowed):
+        return None
+    return Refusal(
+        f"not from an allowed registry ({where}: {', '.join(allowed)})", "use an image of an allowed registry"
+    )
+
+
+def _rule(image: str, settings: Settings) -> Rule | None:
+    """The first rule that matches: it alone counts."""
+    if not settings.rules or not (name := _name(image)):
+        return None
+    return next((rule for rule in settings.rules if _matches(name, rule.match)), None)
+
+
+def _name(image: str) -> str:
+    """registry/repository, '' for what is no reference."""
+    try:
+        return Reference.parse(image).name
+    except InvalidReference:
+        return ""
+
+
+def _matches(name: str, glob: str) -> bool:
+    """Whether a glob matches a registry and all that is in it (`ghcr.io`), or a repository (`ghcr.io/team/*`)."""
+    return fnmatchcase(name, glob) or fnmatchcase(name.partition("/")[0], glob)

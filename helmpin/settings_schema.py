@@ -1,0 +1,67 @@
+"""The JSON Schema of .helm-pin.yaml, made from the table of options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helmpin.cli import COMMANDS, Option
+from helmpin.config import NAMED_ONLY
+
+_GLOBS = {"type": "array", "items": {"type": "string"}}
+_TEXTS = {"oneOf": [{"type": "string"}, _GLOBS]}
+_EXEMPTION = {
+    "type": "object",
+    "description": "images that are let through for a reason, until the end of a day (UTC)",
+    "properties": {
+        "image": {"type": "string", "minLength": 1},
+        "reason": {"type": "string", "minLength": 1},
+        "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+    },
+    "required": ["image", "reason", "until"],
+    "additionalProperties": False,
+}
+_RULES = {
+    "type": "array",
+    "description": "what counts for the images of some registries or repositories; the first rule that matches is the only one",
+    "items": {
+        "type": "object",
+        "properties": {
+            "match": {"type": "string", "minLength": 1, "description": "a glob for a registry, or registry/repository"},
+            "mutable": {"enum": ["pin", "refuse"]},
+            "mutable-tag": {**_TEXTS, "description": "tags that are mutable here too"},
+            "fixed-tag": {**_TEXTS, "description": "tags that are not mutable here"},
+        },
+        "required": ["match"],
+        "additionalProperties": False,
+    },
+}
+
+
+def schema() -> dict[str, Any]:
+    """Draft 2020-12 of JSON Schema."""
+    options = {o.name: o for command in COMMANDS.values() for o in command.options if o.setting and o.in_file}
+    properties = {name.removeprefix("--"): _property(option) for name, option in sorted(options.items())}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": ".helm-pin.yaml",
+        "type": ["object", "null"],
+        "properties": {**properties, "rules": _RULES},
+        "additionalProperties": False,
+    }
+
+
+def _property(option: Option) -> dict[str, Any]:
+    name = option.name.removeprefix("--")
+    about = option.help.removesuffix(" (repeatable)")
+    if name in NAMED_ONLY:
+        about += "; only in a file that --config or HELM_PIN_CONFIG names"
+    if name == "allow-unpinned":
+        item = {"oneOf": [{"type": "string"}, _EXEMPTION]}
+        return {"description": about, "oneOf": [{"type": "string"}, {"type": "array", "items": item}]}
+    if option.kind == "list":
+        return {"description": about, **_TEXTS}
+    if option.kind == "switch":
+        return {"description": about, "type": "boolean"}
+    if option.choices:
+        return {"description": about, "enum": list(option.choices)}
+    return {"description": about, "type": ["string", "number"] if name == "registry-timeout" else "string"}
