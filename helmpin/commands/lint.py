@@ -1,4 +1,4 @@
-"""helm pin lint: image tags that can move, for CI. Asks no registry, unless --fix is to write digests."""
+"""helm pin lint: image tags that can move, for CI. Asks no registry, except for --fix and --suggest."""
 
 from __future__ import annotations
 
@@ -84,9 +84,15 @@ def run(request: Request) -> int:
         for chart in _charts(request):
             asked = request._replace(settings=settings_of(chart, request))
             fix(asked, chart, [path for _, path in _ci_values(chart)])
-    else:
-        refuse_registry_flags(request, "without --fix")
+    elif not request.options["suggest"]:
+        refuse_registry_flags(request, "without --fix or --suggest")
+    if request.options["suggest"] and request.settings.locked:
+        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
     report = lint(request)
+    if request.options["suggest"]:
+        from helmpin.lint.suggest import suggested
+
+        report = suggested(report, request.settings.registry)
     show(report, request.options["output"])
     return 3 if report.findings else 1 if report.failed else 0
 
@@ -105,7 +111,7 @@ def show(report: Report, form: str) -> None:
     else:
         for f in report.findings:
             value = f" ({f.at.value})" if f.at.value else ""
-            line = f"{f.at.file}:{f.at.line}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.reason}{value}{_under(f)}"
+            line = f"{f.at.file}:{f.at.line}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.why}{value}{_under(f)}"
             output.write(output.one_line(line))
     for f in report.exempt:
         why = f.exemption.shown if f.exemption else ""

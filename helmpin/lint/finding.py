@@ -34,11 +34,18 @@ class Finding(NamedTuple):
     """The values files under which it shows, from the chart's ci folder; '' for the chart's defaults."""
     exemption: Exemption | None = None
     """Why it is let through."""
+    version: str = ""
+    """The tag with a full version that has the same digest today, with --suggest."""
 
     @property
     def text(self) -> str:
         """What was found, in one sentence."""
-        return f"{self.use.image} in {self.use.kind}/{self.use.name}: {self.reason}"
+        return f"{self.use.image} in {self.use.kind}/{self.use.name}: {self.why}"
+
+    @property
+    def why(self) -> str:
+        """The reason, and what to write instead, if that is known."""
+        return f"{self.reason}; today it is {self.version}" if self.version else self.reason
 
     @property
     def fingerprint(self) -> str:

@@ -31,6 +31,7 @@ def as_data(f: Finding) -> dict[str, Any]:
         "value": f.at.value or None,
         "image": f.use.image,
         "reason": f.reason,
+        **({"suggestion": f.version} if f.version else {}),
         "kind": f.use.kind,
         "name": f.use.name,
         "container": f.use.container,
@@ -176,7 +177,7 @@ def _cases(chart: Linted) -> Iterator[str]:
     for f in chart.findings:
         where = f"{f.at.file}:{f.at.line}"
         name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.use.image}"
-        yield case(name, f"<failure message={_attribute(f.reason)} type={_attribute(RULE)}>{_text(where)}</failure>")
+        yield case(name, f"<failure message={_attribute(f.why)} type={_attribute(RULE)}>{_text(where)}</failure>")
     for f in chart.exempt:
         why = f.exemption.shown if f.exemption else ""
         yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(why)}/>")

@@ -140,9 +140,9 @@ def test_lint_suggests(workstation: Workstation, server: Server, chart: Path, tm
     done = machine.pin("lint", chart, "--suggest", "-o", "json")
     assert done.status == 3
     assert json.loads(done.stdout)[0]["suggestion"] == "1.27.3"
-    assert "no tag, so latest; today it is 1.27.3\n" in machine.pin("lint", chart, "--suggest").stdout
+    assert "no tag, so latest; today it is 1.27.3" in machine.pin("lint", chart, "--suggest").stdout
     refused = machine.pin("lint", chart, "--registry-timeout", "3s")
-    assert (refused.status, "has no effect without --suggest" in refused.stderr) == (2, True)
+    assert (refused.status, "has no effect without --fix or --suggest" in refused.stderr) == (2, True)
     assert machine.pin("lint", chart, "--suggest", "--locked").status == 2
 
 

@@ -1,0 +1,37 @@
+"""The version that a tag is today, for what lint finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from helmpin import output
+from helmpin.image.reference import InvalidReference, Reference
+from helmpin.lint.finding import Finding, Report
+from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
+from helmpin.registry import suggest as versions_of
+
+
+def suggested(report: Report, settings: RegistrySettings) -> Report:
+    """The report with the version of each finding, as far as registries know it. What they do not answer is reported."""
+    versions = _versions((finding.use.image for finding in report.findings), settings)
+
+    def with_version(finding: Finding) -> Finding:
+        return finding._replace(version=versions.get(finding.use.image, ""))
+
+    return Report(tuple(c._replace(findings=tuple(map(with_version, c.findings))) for c in report.charts))
+
+
+def _versions(images: Iterable[str], settings: RegistrySettings) -> dict[str, str]:
+    references: dict[str, Reference] = {}
+    for image in images:
+        with suppress(InvalidReference):
+            references[image] = Reference.parse(image)
+    answers = resolve(references.values(), settings)
+    now = {r: r._replace(digest=a.digest) for r, a in answers.items() if isinstance(a, Resolved) and not r.digest}
+    versions = versions_of(now.values(), settings) if now else {}
+    for error in (*answers.values(), *versions.values()):
+        if isinstance(error, RegistryError):
+            output.say(f"No suggestion for {error.reference}: {error}")
+    found = {image: versions.get(now[reference]) for image, reference in references.items() if reference in now}
+    return {image: version for image, version in found.items() if isinstance(version, str)}
