@@ -1,22 +1,49 @@
 """Start helm-pin: bin/helm-pin runs this file. Every command pays for its start, so imports are few and late."""
 
-from __future__ import annotations
+import _signal  # type: ignore[import-not-found]  # signal takes its time to import
+import sys
+
+if sys._xoptions.get("interruptible"):  # see bin/helm-pin
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # ends it while it imports; then lifeline.listen() sees to it
 
 import atexit
 import gc
 import os
-import sys
+
+TYPE_CHECKING = False  # of typing, which is slow to import
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 HOME = __file__.rpartition("/helmpin/")[0].removesuffix("/bin/..")
 PACKAGES = f"{HOME}/.venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
-def main() -> int:
-    """Run the command line in sys.argv and return the exit status, with all of the output written."""
+def main() -> "NoReturn":
+    """Run the command line in sys.argv, and exit with all of the output written."""
     from helmpin import streams
-    from helmpin.errors import HelmPinError
 
     streams.prepare()
+    try:
+        status = written()
+        if "helmpin.lifeline" in sys.modules:
+            sys.modules["helmpin.lifeline"].done()
+    except SystemExit as error:
+        from helmpin.lifeline import Stopped, last_words
+
+        if not isinstance(error, Stopped):
+            raise
+        print(last_words(error), end="", file=sys.stderr)
+        status = error.status
+    atexit._run_exitfuncs()  # what was to be removed at the end is: files with a token in them
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # taking the interpreter apart costs as much as a request, and waits for threads
+
+
+def written() -> int:
+    """The exit status of the command line, whose output is written then. Raises lifeline.Stopped."""
+    from helmpin.errors import HelmPinError
+
     status = 0
     try:
         status = start()
@@ -26,11 +53,6 @@ def main() -> int:
     except HelmPinError as error:
         print(f"Error: {error.message()}", file=sys.stderr)
         status = status or error.exit_status
-    if status == 0:  # taking the interpreter apart costs as much as a request
-        atexit._run_exitfuncs()  # what was to be removed at its end still is: files with a token in them
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
     return status
 
 
@@ -52,9 +74,6 @@ def start() -> int:
         from helmpin import cli
 
         return cli.main()
-    except KeyboardInterrupt:  # while it imports
-        print("Error: interrupted", file=sys.stderr)
-        return 130
     finally:
         if "helmpin.ahead" in sys.modules:
             ahead.stop()
@@ -65,4 +84,4 @@ if __name__ == "__main__":
     sys.path.insert(0, HOME)
     if sys.flags.no_site:  # site would find this folder, and run what packages leave there for every start
         sys.path.append(PACKAGES)
-    sys.exit(main())
+    main()

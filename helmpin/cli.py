@@ -448,29 +448,19 @@ COMMANDS: dict[str, Command] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status. Every error becomes one message on standard error.
 
-    Raises BrokenPipeError if the reader of standard output is gone.
+    Raises BrokenPipeError if the reader of standard output is gone, lifeline.Stopped if a signal stops it.
     """
     lifeline.listen()
     try:
         return run(list(sys.argv[1:] if argv is None else argv))
     except HelmPinError as error:
         return _report(error.message(), error.exit_status)
-    except KeyboardInterrupt:
-        return _stopped("interrupted", 130)
-    except lifeline.Stopped as stopped:
-        return _stopped(f"stopped: {stopped.why}", stopped.status)
     except BrokenPipeError:
         raise
     except Exception as error:
         if debugging():
             raise
         return _report(*_unforeseen(error))
-
-
-def _stopped(why: str, status: int) -> int:
-    if lifeline.left():
-        print(f"Stopped: {lifeline.left()}.", file=sys.stderr)
-    return _report(why, status)
 
 
 def _unforeseen(error: Exception) -> tuple[str, int]:

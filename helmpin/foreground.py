@@ -19,8 +19,6 @@ from typing import Any, NamedTuple
 
 from helmpin import lifeline
 
-GRACE = 2.0
-"""Seconds that a program has to end in order before a second signal kills it."""
 _RELAY = "trap '' HUP INT PIPE QUIT TERM; cat || { cat >/dev/null; exit 1; }"
 
 
@@ -38,7 +36,7 @@ class Ended(NamedTuple):
 def run(command: Sequence[str], environ: Mapping[str, str], say: Callable[[str], None], left: str) -> Ended:
     """Run a program to its end. A signal is passed on to it, a second one kills it; `say` prints that.
 
-    left: the state that it leaves things in, once it has started. Raises Stopped or KeyboardInterrupt when helm-pin was stopped
+    left: the state that it leaves things in, once it has started. Raises Stopped when helm-pin was stopped
     before that, OSError when it cannot be started.
     """
     signals, relays = _Signals(say), _Relays()
@@ -75,9 +73,9 @@ class _Signals:
             signal.signal(signum, handler)
 
     def raise_if_stopped(self) -> None:
-        """Raises Stopped or KeyboardInterrupt when a signal has come, or the parent is gone."""
+        """Raises Stopped when a signal has come, or the parent is gone."""
         if self.first or lifeline.orphaned():
-            lifeline.stop(self.first or lifeline.PARENT_GONE)
+            raise lifeline.Stopped(self.first or lifeline.PARENT_GONE)
 
     def pass_on(self, process: subprocess.Popen[bytes]) -> None:
         """Pass signals on to this process from here on, and what has come already."""
@@ -94,7 +92,7 @@ class _Signals:
             if self._process:
                 self._ask()
         else:
-            killer = threading.Timer(self._received_at + GRACE - time.monotonic(), self._kill)
+            killer = threading.Timer(self._received_at + lifeline.GRACE - time.monotonic(), self._kill)
             killer.daemon = True
             killer.start()
 

@@ -38,13 +38,6 @@ class Flag(NamedTuple):
     """Whether the next argument is its value; a flag with an optional value (`--wait[=watcher]`) takes only `=`."""
 
 
-class Finished(NamedTuple):
-    """A helm that was watched: its exit status, and why it failed."""
-
-    status: int
-    stderr: str
-
-
 class Running:
     """A helm that was started and not yet waited for."""
 
@@ -117,7 +110,7 @@ class Helm:
     def deploy(self, args: Sequence[str]) -> Ended:
         """Run a helm that changes the release args[1]: with our streams and signals, and on if we are killed (see foreground.py).
 
-        Raises HelmFailed when it cannot be started, Stopped or KeyboardInterrupt when helm-pin was stopped before.
+        Raises HelmFailed when it cannot be started, Stopped when helm-pin was stopped before.
         """
         from helmpin import foreground, output
 
@@ -151,24 +144,6 @@ class Helm:
             lifeline.release(process.pid)
             self.log(args, time.perf_counter() - started)
         return status if status >= 0 else 128 - status
-
-    def watch(self, args: Sequence[str]) -> Finished:
-        """deploy(), for a command of one release; on failure with what helm has stored of the reason.
-
-        Raises HelmFailed when it cannot be started, Stopped or KeyboardInterrupt when helm-pin was stopped.
-        """
-        from helmpin import lifeline
-        from helmpin.release.outcome import NO_RELEASE, History
-
-        ended, now = self.deploy(args), NO_RELEASE
-        if ended.status or ended.asked:
-            with suppress(HelmFailed):
-                now = History(self, args[1], 1).latest()
-        if ended.asked:
-            if now.revision:
-                lifeline.if_stopped(f"revision {now.revision} is {now.status}: {now.description}")
-            lifeline.stop(ended.asked)
-        return Finished(ended.status, now.description)
 
     def quiet_environment(self) -> dict[str, str]:
         """The environment for a helm whose output we read: HELM_DEBUG would mix log lines into it."""

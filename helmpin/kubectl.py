@@ -167,7 +167,7 @@ class Kubectl:
         token = environ.pop("HELM_KUBETOKEN", "")
         if token:
             if self._token is None:
-                self._token = Folder()  # removed with this object
+                self._token = Folder()
                 user = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "helm-pin", "user": {"token": token}}]}
                 write(self._token.path / "token", json.dumps(user))
             own = environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")

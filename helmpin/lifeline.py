@@ -11,15 +11,17 @@ import os
 import signal
 import sys
 from _thread import allocate_lock  # threading takes its time to import
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 PARENT_GONE = signal.SIGUSR1
 """What helm-pin sends itself when its parent is gone."""
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, PARENT_GONE)
 EVERY = 0.1
 """Seconds between two looks at the parent."""
+GRACE = 2.0
+"""Seconds that a program, and helm-pin itself, has to end in order before a further signal ends it."""
 GUARD = """\
 trap '' HUP INT QUIT TERM
 cd /
@@ -44,11 +46,11 @@ class Stopped(SystemExit):
     def __init__(self, signum: int) -> None:
         self.status = 128 + (signal.SIGTERM if signum == PARENT_GONE else signum)
         super().__init__(self.status)
-        self.why = (
-            "the helm that started helm-pin is gone"
-            if signum == PARENT_GONE
-            else f"{signal.Signals(signum).name} was received"
-        )
+        self.why = f"stopped: {signal.Signals(signum).name} was received"
+        if signum == signal.SIGINT:
+            self.why = "interrupted"
+        elif signum == PARENT_GONE:
+            self.why = "stopped: the helm that started helm-pin is gone"
 
 
 _one_at_a_time = allocate_lock()
@@ -58,35 +60,59 @@ class _State:
     """What this process knows of the others."""
 
     parent = 0
-    stopping = False
+    ending = False
+    """Whether a signal has stopped helm-pin, or it is done: no signal unwinds it any more."""
     left = ""
+    has_said = False
     guard: int | None = None
     """The pipe to the guard; -1 when there is none to be had."""
 
 
 def accept(signum: int) -> bool:
     """Note that a signal asks to stop; False where that is no news: Ctrl-C ends the parent too."""
-    news = signum != PARENT_GONE or not _State.stopping
-    _State.stopping = True
+    news = signum != PARENT_GONE or not _State.ending
+    _State.ending = True
     return news
 
 
-def stop(signum: int) -> NoReturn:
-    """Unwind to main(), for this signal. Raises KeyboardInterrupt or Stopped."""
-    raise KeyboardInterrupt if signum == signal.SIGINT else Stopped(signum)
-
-
 def listen() -> None:
-    """Have the signals that end a program unwind it in order. Those that are ignored stay so (nohup, jobs in the background)."""
+    """Have the first signal that ends a program unwind this one in order; a further one ends it in GRACE seconds at the latest.
+    Signals that are ignored stay so (nohup, jobs in the background)."""
+    _State.ending = _State.has_said = False
 
     def handle(signum: int, _frame: FrameType | None) -> None:
+        first = not _State.ending
         if accept(signum):
-            stop(signum)
+            if first:
+                raise Stopped(signum)
+            _end_soon(signum)
 
     for signum in STOPPERS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handle)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take with it how a program has ended
+
+
+def done() -> None:
+    """The command is over: a signal does not unwind what is left to do."""
+    _State.ending = True
+
+
+def _end_soon(signum: int) -> None:
+    """The guard does what is then left undone."""
+    import threading
+
+    stopped = Stopped(signum)
+
+    def end() -> None:
+        with suppress(OSError):
+            os.write(2, last_words(stopped).encode())
+        os._exit(stopped.status)
+
+    timer = threading.Timer(GRACE, end)
+    timer.daemon = True
+    with suppress(RuntimeError):  # Python is ending
+        timer.start()
 
 
 def watch_parent() -> None:
@@ -120,6 +146,14 @@ def if_stopped(state: str) -> None:
 def left() -> str:
     """The state that things are in, as the command has said last; '' where it has not."""
     return _State.left
+
+
+def last_words(stopped: Stopped) -> str:
+    """What to say when helm-pin was stopped: the state, and why. Only once: '' after that."""
+    if _State.has_said:
+        return ""
+    _State.has_said = True
+    return (f"Stopped: {_State.left}.\n" if _State.left else "") + f"Error: {stopped.why}\n"
 
 
 def hold(pid: int) -> None:

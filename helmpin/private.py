@@ -24,7 +24,7 @@ _made: dict[Path, int] = {}
 
 
 class Folder:
-    """A new folder. As a context manager it goes with the block, else with this object, and with the command at the latest."""
+    """A new folder. As a context manager it goes with the block, else with the command."""
 
     def __init__(self) -> None:
         """Raises OperationFailed."""
@@ -36,10 +36,6 @@ class Folder:
 
     def __exit__(self, *_: object) -> None:
         self.remove()
-
-    def __del__(self) -> None:
-        if hasattr(self, "path"):
-            self.remove()
 
     def remove(self) -> None:
         """Remove the folder and what is in it."""

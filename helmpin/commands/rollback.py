@@ -11,9 +11,9 @@ from helmpin.cli import Request, refuse_registry_flags
 from helmpin.config import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
+from helmpin.release import outcome, revisions
 from helmpin.release import revision as release
-from helmpin.release import revisions
-from helmpin.release.outcome import History, Row
+from helmpin.release.outcome import NO_RELEASE, History, Row
 from helmpin.release.record import DigestSet
 from helmpin.release.revision import Stored
 from helmpin.release.revisions import made_by_somebody_else, not_verified
@@ -168,7 +168,8 @@ def _helm(request: Request, before: Sequence[Row], number: int) -> None:
     """Run helm rollback. Raises HelmFailed that says what state a failure leaves."""
     name = request.positionals[0]
     positionals = [name, str(number)] if number else request.positionals
-    done = request.helm.watch(["rollback", *positionals, *words(request.flags)])
+    done = request.helm.deploy(["rollback", *positionals, *words(request.flags)])
+    outcome.stop_if_asked(request.helm, name, before[-1] if before else NO_RELEASE, done)
     if not done.status:
         return
     state, description = _state(request, before, number)

@@ -47,10 +47,7 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     guard = {GUARD: outcome.guard(before, prepared.command[0])} if deploys else {}
     arguments = prepared.deployment(plan.chart.with_files(guard))
     done = helm.deploy(arguments)
-    if done.asked:
-        if deploys:
-            lifeline.if_stopped(outcome.state(helm, plan.release, before))
-        lifeline.stop(done.asked)
+    outcome.stop_if_asked(helm, plan.release, before, done)
     if done.status:
         raise outcome.failure(helm, arguments, before, done.status, plan.record.to_json() if deploys else "")
     if deploys:

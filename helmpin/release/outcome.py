@@ -7,10 +7,12 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from helmpin import lifeline
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
 
 if TYPE_CHECKING:
+    from helmpin.foreground import Ended
     from helmpin.helm import Running
 
 SECRET_BYTES = 1 << 20
@@ -86,6 +88,16 @@ def moved(release: str, before: Row, now: Row) -> str:
 def since(helm: Helm, release: str, before: Row) -> list[Row]:
     """The revisions after `before`. Raises HelmFailed."""
     return [row for row in History(helm, release, 10).rows() if row.revision > before.revision]
+
+
+def stop_if_asked(helm: Helm, release: str, before: Row, ended: Ended) -> None:
+    """After a deployment: unwind to main(), which says what state the release is in, if a signal came meanwhile.
+
+    Raises Stopped.
+    """
+    if ended.asked:
+        lifeline.if_stopped(state(helm, release, before))
+        raise lifeline.Stopped(ended.asked)
 
 
 def state(helm: Helm, release: str, before: Row) -> str:

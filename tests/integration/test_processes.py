@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,9 +33,9 @@ def eventually(what: Callable[[], object], seconds: float = 10) -> None:
 
 
 @contextmanager
-def python(code: str, *options: str, **pipes: object) -> Iterator[subprocess.Popen[str]]:
+def python(code: str, *options: str, arguments: Sequence[str] = (), **pipes: object) -> Iterator[subprocess.Popen[str]]:
     """Python with helm-pin's modules, in a process group of its own."""
-    command = [sys.executable, *options, "-c", code]
+    command = [sys.executable, *options, "-c", code, *arguments]
     with subprocess.Popen(
         command,
         cwd=CHECKOUT,
@@ -183,6 +183,65 @@ def test_how_a_program_ended_is_known_to_those_who_ignore_their_children() -> No
         assert process.communicate(timeout=10) == ("3\n", "")
 
 
+class TestSignals:
+    CODE = r"""
+import os, sys, time
+from helmpin import __main__, cli, lifeline
+def command():
+    lifeline.listen()
+    lifeline.if_stopped("nothing was changed")
+    try:
+        os.write(1, b"ready\n")
+        time.sleep(100)
+    finally:
+        os.write(1, b"tidying\n")
+        time.sleep(float(sys.argv[1]))
+        os.write(1, b"tidied\n")
+cli.main = command
+__main__.main()
+"""
+
+    @pytest.mark.parametrize(
+        ("signum", "why"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped: SIGTERM was received")]
+    )
+    @pytest.mark.parametrize(("seconds", "tidied"), [("1", True), ("60", False)])
+    def test_more_of_them_end_it_without_a_traceback(
+        self, signum: signal.Signals, why: str, seconds: str, tidied: bool
+    ) -> None:
+        with python(self.CODE, arguments=[seconds]) as process:
+            assert line(process) == "ready"
+            process.send_signal(signum)
+            assert line(process) == "tidying"
+            for _ in range(5):
+                process.send_signal(signum)
+                time.sleep(0.05)
+            out, err = process.communicate(timeout=10)
+        assert out == ("tidied\n" if tidied else "")
+        assert err == f"Stopped: nothing was changed.\nError: {why}\n"
+        assert process.returncode == 128 + signum
+
+    @pytest.mark.parametrize("ignored", [False, True])
+    def test_ctrl_c_while_python_starts(self, ignored: bool, tmp_path: Path) -> None:
+        """It ends as any program does, or not at all."""
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/helm-pin").write_bytes((CHECKOUT / "bin/helm-pin").read_bytes())
+        (tmp_path / ".venv/bin").mkdir(parents=True)
+        python = tmp_path / ".venv/bin/python"
+        python.write_text(f"#!/bin/sh\nkill -INT $$; echo started\nexec '{sys.executable}' \"$@\"\n")
+        python.chmod(0o755)
+        (tmp_path / "helmpin").mkdir()
+        top = (CHECKOUT / "helmpin/__main__.py").read_text().partition("import atexit")[0]
+        (tmp_path / "helmpin/__main__.py").write_text(
+            f"{top}\nprint('on', flush=True)\n_signal.raise_signal(2)\nprint('still')\n"
+        )
+        ignore = "trap '' INT; " if ignored else ""
+        done = subprocess.run(
+            ["sh", "-c", f"{ignore}exec sh '{tmp_path}/bin/helm-pin'"], capture_output=True, text=True
+        )
+        assert done.stderr == ""
+        assert (done.returncode, done.stdout) == ((0, "started\non\nstill\n") if ignored else (-2, "started\non\n"))
+
+
 class TestTheParent:
     CODE = """
 import time
@@ -203,12 +262,12 @@ except lifeline.Stopped as stopped:
         ) as parent:
             assert line(parent) == "watching"
             parent.kill()
-            assert line(parent) == "the helm that started helm-pin is gone 143"
+            assert line(parent) == "stopped: the helm that started helm-pin is gone 143"
 
     def test_one_that_is_gone_from_the_start(self) -> None:
         with python(self.CODE, "-X", "parent=1073741824") as process:
             out, _ = process.communicate(timeout=10)
-            assert out.splitlines()[-1] == "the helm that started helm-pin is gone 143"
+            assert out.splitlines()[-1] == "stopped: the helm that started helm-pin is gone 143"
 
     def test_none_is_named(self) -> None:
         """helm-pin that was not started by bin/helm-pin."""

@@ -13,7 +13,7 @@ def test_what_is_to_be_removed_at_the_end_is(status: int) -> None:
     """The interpreter is not taken apart after success, and files with a token in them are removed all the same."""
     code = (
         "import atexit, sys; from helmpin import __main__, cli;"
-        f"atexit.register(print, 'removed'); cli.main = lambda: {status}; sys.exit(__main__.main())"
+        f"atexit.register(print, 'removed'); cli.main = lambda: {status}; __main__.main()"
     )
     done = subprocess.run([sys.executable, "-c", code, "plan"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (status, "removed\n", "")
