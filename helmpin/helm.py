@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,6 +107,31 @@ class Helm:
     def run(self, args: Sequence[str], stdin: bytes | None = None) -> str:
         """Run helm and return its standard output. Raises HelmFailed with helm's own words."""
         return self.start(args, stdin).output()
+
+    def watch(self, args: Sequence[str]) -> None:
+        """Run a helm that only fetches something, and show what it prints on standard error as it comes. Raises HelmFailed."""
+        import logging
+
+        from subprocess_tee import run
+
+        logging.getLogger(
+            "asyncio"
+        ).disabled = True  # it reads no line that is not UTF-8, and asyncio would print a traceback
+        started = time.perf_counter()
+        shown = _Shown()
+        with _started(args):
+            done = run(
+                [self.binary, *args],
+                env=self.quiet_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=shown,
+                stderr=shown,
+            )
+        self.log(args, time.perf_counter() - started)
+        if done.returncode and done.stderr:
+            raise helm_failed(args, done.returncode, done.stderr)
+        if done.returncode:  # it said why in such a line
+            self.run(args)
 
     def deploy(self, args: Sequence[str]) -> Ended:
         """Run a helm that changes the release args[1]: with our streams and signals, and on if we are killed (see foreground.py).
@@ -227,6 +253,16 @@ class Helm:
         started = time.perf_counter()
         yield
         self.spent.append((what, time.perf_counter() - started))
+
+
+class _Shown:
+    """Prints on standard error what a program prints, for subprocess_tee."""
+
+    def write(self, text: str) -> None:
+        """Print some text."""
+        from helmpin.output import printable
+
+        sys.stderr.write(printable(text))
 
 
 @contextmanager

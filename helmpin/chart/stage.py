@@ -50,6 +50,9 @@ class Helm(Protocol):
     def run(self, args: Sequence[str]) -> str:
         """Run it and return its standard output. Raises HelmFailed."""
 
+    def watch(self, args: Sequence[str]) -> None:
+        """Run it and show its output as it comes. Raises HelmFailed."""
+
     @property
     def version(self) -> tuple[int, int, int]:
         """Major, minor, patch."""
@@ -205,7 +208,7 @@ def _local(source: ChartSource, helm: Helm, path: Path) -> Tree:
         return _archive(path, source.chart)
     tree = _directory(path)
     if source.dependency_update and tree.missing_dependencies():
-        helm.run(["dependency", "update", str(path)])  # in the user's directory, where helm upgrade does it too
+        helm.watch(["dependency", "update", str(path)])  # in the user's directory, where helm upgrade does it too
         tree = _directory(path)
     return tree
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.server
+import os
 import shutil
 import socket
 import ssl
@@ -322,7 +323,7 @@ def test_provenance(
     )
 
 
-def test_dependency_update(helm: Helm, make_chart: MakeChart) -> None:
+def test_dependency_update(helm: Helm, make_chart: MakeChart, capsys: pytest.CaptureFixture[str]) -> None:
     needy = make_chart("needy", dependencies="[{name: sub, version: 0.1.0, repository: 'file://../sub'}]")
     make_chart("sub")
     with stage(ChartSource(str(needy)), helm) as staged, pytest.raises(HelmFailed, match="template failed") as error:
@@ -330,7 +331,25 @@ def test_dependency_update(helm: Helm, make_chart: MakeChart) -> None:
     assert "missing in charts/ directory: sub" in error.value.why
     with stage(ChartSource(str(needy), dependency_update=True), helm) as staged:
         assert "charts/sub/templates/service.yaml" in helm.run(["template", "x", str(staged.archive())])
+    shown = capsys.readouterr()
+    assert (shown.out, "Saving 1 charts\n" in shown.err) == ("", True)
     lock = needy / "Chart.lock"
     before = lock.stat().st_mtime_ns
     with stage(ChartSource(str(needy), dependency_update=True), helm):  # nothing is missing now
         assert lock.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("folder", [b"plain", b"caf\xe9 \xff"])
+def test_dependency_update_that_fails(
+    helm: Helm, tmp_path: Path, folder: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In helm's words, whatever bytes they are."""
+    needy = tmp_path / os.fsdecode(folder) / "needy"
+    needy.mkdir(parents=True)
+    dependencies = "[{name: sub, version: 0.1.0, repository: 'file://../sub'}]"
+    (needy / "Chart.yaml").write_text(f"apiVersion: v2\nname: needy\nversion: 0.1.0\ndependencies: {dependencies}\n")
+    source = ChartSource(str(needy), dependency_update=True)
+    with pytest.raises(HelmFailed, match="helm dependency failed") as error, stage(source, helm):
+        pass
+    assert "sub not found" in error.value.why
+    assert "Traceback" not in capsys.readouterr().err
