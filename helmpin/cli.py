@@ -62,6 +62,13 @@ class Request(NamedTuple):
     helm: Helm
 
 
+PLATFORM_OPTION = Option(
+    "--platform",
+    "list",
+    "refuse images that lack one of these: linux/amd64,linux/arm64, or nodes for those of the nodes that the pods may run on",
+    "PLATFORM",
+    setting=True,
+)
 PIN_OPTIONS = (
     Option(
         "--mutable",
@@ -95,6 +102,7 @@ PIN_OPTIONS = (
         "PATTERN",
         setting=True,
     ),
+    PLATFORM_OPTION,
 )
 CONFIG_OPTION = Option(
     "--config", "value", "read settings from FILE, not from .helm-pin.yaml; `none` for no file", "FILE"
@@ -249,6 +257,9 @@ COMMANDS: dict[str, Command] = {
             Option("--selector", "value", "with --lock alone: only objects with these labels", "LABELS", "-l"),
             _OUTPUT_IMAGES,
             Option("--verbose", "switch", f"also show what each image is: {_DETAILS}", short="-v"),
+            PLATFORM_OPTION._replace(
+                help="fail if a registry no longer has an image for one of these (default nodes, if they can be read)"
+            ),
             Option("--no-registry", "switch", "do not ask the registry"),
             Option("--registry", "switch", "require the registry to answer: exit status 5 if it does not"),
             *REGISTRY_OPTIONS,

@@ -19,7 +19,7 @@ from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
 FILE = ".helm-pin.yaml"
 LISTS = frozenset(
-    {"mutable-tag", "allow-unpinned", "allowed-registry", "also", "registry-mirror", "registry-plain-http"}
+    {"mutable-tag", "allow-unpinned", "allowed-registry", "also", "platform", "registry-mirror", "registry-plain-http"}
 )
 SWITCHES = frozenset({"pull-secrets"})
 PEM_FILES = {
@@ -98,6 +98,8 @@ class Settings(NamedTuple):
     """Whether all digests must come from there."""
     notes: tuple[str, ...] = ()
     """What the settings file makes less strict, one line each, to be reported."""
+    platforms: tuple[str, ...] = ()
+    """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
     exemptions: tuple[Exemption, ...] = ()
     """Images that are let through for a reason, also those of which that is over."""
     rules: tuple[Rule, ...] = ()
@@ -174,6 +176,7 @@ def read(
         allowed_registries=sources.texts("allowed-registry"),
         allowed_registries_from=sources("allowed-registry").where,
         file=str(sources.path) if sources.exists else "",
+        platforms=_platforms(sources),
         **_lock(sources),
     )
 
@@ -217,6 +220,21 @@ def _up(folder: Path) -> list[Path]:
 def _sources(options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str) -> _Sources:
     path, named = _settings_file(options, environ, folder, chart)
     return _Sources(options, environ, path, _file(path, named=named) if path.name else {})
+
+
+def _platforms(sources: _Sources) -> tuple[str, ...]:
+    texts = sources.texts("platform")
+    if not texts:
+        return ()
+    from helmpin.image.platforms import valid_platform
+
+    found = tuple(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
+    for part in found:
+        if part != "nodes" and not valid_platform(part):
+            hint = "for example linux/amd64,linux/arm64, or nodes for those of the cluster's nodes"
+            where = sources("platform").where
+            raise UsageError("a platform must be OS/ARCHITECTURE", where=where, why=f"got {part!r}", hint=hint)
+    return found
 
 
 def _settings_file(

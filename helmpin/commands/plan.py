@@ -11,10 +11,11 @@ from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import Refused, UsageError, VerificationFailed
 from helmpin.image.reference import split
+from helmpin.plan.credentials import keychain_of
 from helmpin.plan.deploy import summary
 from helmpin.plan.deployed import MOVED, SAME, Change, Deployed, DeployedReading
 from helmpin.plan.images import ImagePlan
-from helmpin.plan.plan import Plan, keychain_of
+from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_lock
 from helmpin.registry import RegistryError
 from helmpin.registry.details import Details, as_data

@@ -21,6 +21,7 @@ from helmpin.release.outcome import History, Row, moved
 from helmpin.release.revision import Stored
 from helmpin.verify import checks as verify
 from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
+from helmpin.verify.children import with_children
 
 if TYPE_CHECKING:
     from helmpin.lock import Lock
@@ -214,7 +215,11 @@ def _checks(request: Request, stored: Stored, lock: Lock | None, *, is_current: 
         from helmpin.verify import by_lock
 
         yield by_lock.lock_check(by_lock.wanted(lock, registries), record)
-    yield verify.registry_check(record, stored, registries) if registries else NOT_ASKED
+    if registries is None:
+        yield NOT_ASKED
+    else:
+        check = verify.registry_check(record, stored, registries)
+        yield with_children(check, record, stored, registries, kubectl, request.settings.platforms)
     if not is_current:
         yield from _skipped(f"revision {stored.revision} is {stored.status}, not the deployed one", *LIVE)
     elif stored.status in ("uninstalled", "uninstalling"):

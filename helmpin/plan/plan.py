@@ -10,7 +10,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from helmpin import __version__
 from helmpin.chart.setargs import Path as ValuePath
@@ -24,8 +24,9 @@ from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import Reference, pinned_form, split
 from helmpin.lock import Lock, NotLocked
 from helmpin.lock_source import resolve
-from helmpin.plan import names, template_pins
+from helmpin.plan import names, platforms, template_pins
 from helmpin.plan.candidates import ValueIndex
+from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import ImagePlan, Problem, plan_images, references_of
 from helmpin.plan.jobs import KeptJobs
 from helmpin.plan.record_filter import filter_record, may_expose_record
@@ -39,9 +40,6 @@ from helmpin.render import nondeterminism
 from helmpin.render.diff import Comparison, Follower, Key, Leaf, compare, is_pin, noise
 from helmpin.render.output import Render
 from helmpin.render.renderer import Renderer
-
-if TYPE_CHECKING:
-    from helmpin.registry.keychain import Keychain
 
 MOST_NOISE_RENDERS = 3
 """Plain renders at most that show what a chart makes at random."""
@@ -172,6 +170,7 @@ def make_plan(
     uses = rendered.plain.images()
     references, problems = references_of(uses, settings)
     resolved = _resolve(rendered, references, problems, settings, lock)
+    problems.update(platforms.problems(rendered, resolved, references, settings))
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
     kept = kept_jobs.digests([use for use in uses if use.image in digests])
     problems.update(kept.problems)
@@ -321,16 +320,6 @@ def _resolve(
         else:
             resolved[image] = answer
     return resolved
-
-
-def keychain_of(rendered: Rendered, settings: Settings) -> Keychain | None:
-    """The credentials for registries: those of the chart's pods with --pull-secrets, else None for what this machine holds."""
-    if not settings.pull_secrets:
-        return None
-    from helmpin.cluster import pull_secrets as pullsecrets
-    from helmpin.kubectl import Kubectl
-
-    return pullsecrets.keychain(rendered.plain.documents, Kubectl(rendered.renderer.helm), settings.registry)
 
 
 def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:

@@ -17,6 +17,7 @@ from helmpin.release.record import DigestSet
 from helmpin.release.revision import Stored
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.verify import checks as verify
+from helmpin.verify import children
 from helmpin.verify import wait as settle
 
 
@@ -36,6 +37,13 @@ def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet
     (missing,) = verify.at_registry([_references(record, target)], registries)
     if missing.gone or missing.silent:
         verify.refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
+    if lines := children.gone(record, target, registries, kubectl):
+        raise VerificationFailed(
+            f"{verify.count(len(lines), 'platform')} gone from the registry; nothing was changed",
+            where=target.where,
+            why="\n".join(lines),
+            hint=_way_out(target, kubectl, registries),
+        )
     live = verify.read_live(target, kubectl)
     if live.unread or live.unknown_kinds:
         raise HelmFailed(

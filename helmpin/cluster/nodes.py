@@ -1,0 +1,109 @@
+"""The nodes that a pod may run on, by its nodeSelector and required node affinity, and so the platforms that its images need.
+
+Kubernetes API reference, PodSpec v1 core and NodeSelectorTerm v1 core; kube-scheduler's component-helpers,
+scheduling/corev1/nodeaffinity. Taints, resources and preferences do not count: they change from day to day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from helmpin.errors import HelmFailed
+from helmpin.image.find import CONTAINER_LISTS
+from helmpin.image.manifest import Document, document_images
+from helmpin.kubectl import Kubectl, advice
+
+Object = dict[str, Any]
+
+
+def read_nodes(kubectl: Kubectl) -> list[Object]:
+    """The nodes of the cluster. Raises HelmFailed."""
+    answer = kubectl.lists(["v1/nodes"])["v1/nodes"]
+    if answer.errors:
+        why = "\n".join(answer.errors)
+        raise HelmFailed("the nodes of the cluster cannot be read", why=why, hint=advice(why, None))
+    return answer.items
+
+
+def platforms_needed(documents: Iterable[Document], nodes: Sequence[Object]) -> dict[str, set[str]]:
+    """The platforms that each image of a manifest needs, by image as written: those of the nodes that its pods may run on."""
+    needed: dict[str, set[str]] = defaultdict(set)
+    for document in documents:
+        objects: list[Any] = []
+        for use in document_images(document):
+            objects = objects or document.objects()
+            spec = pod_spec(objects[use.nth], use.path)
+            needed[use.image] |= {platform(node) for node in nodes if admits(spec, node)} - {""}
+    return dict(needed)
+
+
+def pod_spec(item: Any, path: Sequence[str | int]) -> Mapping[str, Any]:
+    """The pod spec that an image of an object stands in; empty where it is a container of another shape."""
+    found: Mapping[str, Any] = {}
+    for part in path:
+        if isinstance(item, dict) and any(key in item for key in CONTAINER_LISTS):
+            found = item
+        try:
+            item = item[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return found
+
+
+def platform(node: Object) -> str:
+    """os/architecture of a node; '' if neither it nor its labels state that."""
+    info = _mapping(_mapping(node.get("status")).get("nodeInfo"))
+    labels = _labels(node)
+    system = info.get("operatingSystem") or labels.get("kubernetes.io/os")
+    architecture = info.get("architecture") or labels.get("kubernetes.io/arch")
+    return f"{system}/{architecture}" if system and architecture else ""
+
+
+def admits(spec: Mapping[str, Any], node: Object) -> bool:
+    """Whether a pod may run on a node, by its nodeName, nodeSelector and required node affinity."""
+    labels, name = _labels(node), _mapping(node.get("metadata")).get("name")
+    if spec.get("nodeName") not in (None, "", name):
+        return False
+    if any(labels.get(str(key)) != str(value) for key, value in _mapping(spec.get("nodeSelector")).items()):
+        return False
+    affinity = _mapping(_mapping(spec.get("affinity")).get("nodeAffinity"))
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required is None:
+        return True
+    terms = _mapping(required).get("nodeSelectorTerms")
+    return any(_matches(_mapping(term), labels, str(name)) for term in (terms if isinstance(terms, list) else []))
+
+
+def _matches(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> bool:
+    """Whether all of a term's expressions match; an empty term matches nothing."""
+    expressions = [(e, labels) for e in term.get("matchExpressions") or []]
+    fields = [(e, {"metadata.name": name}) for e in term.get("matchFields") or []]
+    both = [*expressions, *fields]
+    return bool(both) and all(_expression(_mapping(each), values) for each, values in both)
+
+
+def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value = labels.get(str(expression.get("key")))
+    values = [str(each) for each in expression.get("values") or []]
+    operator = expression.get("operator")
+    if operator in ("In", "NotIn"):
+        return (value in values) is (operator == "In")
+    if operator in ("Exists", "DoesNotExist"):
+        return (value is not None) is (operator == "Exists")
+    if operator in ("Gt", "Lt") and len(values) == 1 and value is not None:
+        try:
+            return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
+        except ValueError:
+            return False
+    return False
+
+
+def _labels(node: Object) -> Mapping[str, str]:
+    labels = _mapping(_mapping(node.get("metadata")).get("labels"))
+    return {str(key): str(value) for key, value in labels.items()}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
