@@ -69,6 +69,25 @@ PLATFORM_OPTION = Option(
     "PLATFORM",
     setting=True,
 )
+REQUIRE_OPTIONS = (
+    Option(
+        "--require",
+        "list",
+        "a command that must agree (exit 0) to each image, which stands for {} in it: 'cosign verify --key k.pub {}' (repeatable; "
+        "one a line in the environment)",
+        "COMMAND",
+        setting=True,
+        in_file=False,
+    ),
+    Option(
+        "--require-timeout",
+        "value",
+        "time limit of a required command for one image (default 1m)",
+        "DURATION",
+        setting=True,
+        in_file=False,
+    ),
+)
 PIN_OPTIONS = (
     Option(
         "--mutable",
@@ -103,6 +122,7 @@ PIN_OPTIONS = (
         setting=True,
     ),
     PLATFORM_OPTION,
+    *REQUIRE_OPTIONS,
 )
 CONFIG_OPTION = Option(
     "--config", "value", "read settings from FILE, not from .helm-pin.yaml; `none` for no file", "FILE"
@@ -215,6 +235,7 @@ COMMANDS: dict[str, Command] = {
         (
             Option("--verify", "switch", "check before, read back after; refuse what cannot be verified"),
             Option("--allow-unverified", "switch", "with --verify: continue although the target has no usable record"),
+            *REQUIRE_OPTIONS,
             *REGISTRY_OPTIONS,
         ),
         (1, 2),

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from helmpin import gate
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.gate import Gate
 from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
 FILE = ".helm-pin.yaml"
@@ -98,6 +100,8 @@ class Settings(NamedTuple):
     """Whether all digests must come from there."""
     notes: tuple[str, ...] = ()
     """What the settings file makes less strict, one line each, to be reported."""
+    gate: Gate = Gate()
+    """The commands that must agree to each image."""
     platforms: tuple[str, ...] = ()
     """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
     exemptions: tuple[Exemption, ...] = ()
@@ -177,6 +181,7 @@ def read(
         allowed_registries_from=sources("allowed-registry").where,
         file=str(sources.path) if sources.exists else "",
         platforms=_platforms(sources),
+        gate=_gate(sources),
         **_lock(sources),
     )
 
@@ -220,6 +225,18 @@ def _up(folder: Path) -> list[Path]:
 def _sources(options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str) -> _Sources:
     path, named = _settings_file(options, environ, folder, chart)
     return _Sources(options, environ, path, _file(path, named=named) if path.name else {})
+
+
+def _gate(sources: _Sources) -> Gate:
+    """From flags and the environment only: a file that was merely found starts no programs. One command a line in the latter."""
+    if "require" not in sources.options:
+        return Gate()
+    given, where = sources("require")
+    texts = given.splitlines() if isinstance(given, str) else given or ()
+    commands = tuple(text.strip() for text in texts if text.strip())
+    gate.check(commands, where)
+    limit, where = sources("require-timeout")
+    return Gate(commands, gate.SECONDS if limit is None else seconds(str(limit), where))
 
 
 def _platforms(sources: _Sources) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ def run(request: Request) -> int:
     if not request.options["verify"]:
         if request.options["allow-unverified"]:
             raise UsageError("--allow-unverified requires --verify", hint="add --verify, or leave it out")
+        if request.settings.gate.commands:
+            raise UsageError(
+                "--require requires --verify", hint="add --verify, or leave it out (and HELM_PIN_REQUIRE unset)"
+            )
         refuse_registry_flags(request, "without --verify")
         return _roll_back(request)
     name = request.positionals[0]

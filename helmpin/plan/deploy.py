@@ -102,7 +102,13 @@ def summary(plan: Plan, deployed: Sequence[str] | None = None) -> str:
     rows = []
     for n, i in enumerate(plan.images):
         name, tag, _ = split(i.image)
-        how = i.problem.text if i.problem else f"{i.strategy}: {', '.join(i.values)}" if i.values else i.strategy
+        how = (
+            i.problem.text.splitlines()[0]
+            if i.problem
+            else f"{i.strategy}: {', '.join(i.values)}"
+            if i.values
+            else i.strategy
+        )
         kept = f"; kept for {i.kept_for}, whose pod template cannot change" if i.kept_for else ""
         beside = () if deployed is None else (deployed[n],)
         tag = tag or ("-" if i.via == "chart" else "(latest)")

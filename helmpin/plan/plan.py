@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from helmpin import __version__
+from helmpin import __version__, gate
 from helmpin.chart.setargs import Path as ValuePath
 from helmpin.chart.setargs import Setting, arguments, as_tree, lookup
 from helmpin.chart.setargs import key as dotted_key
@@ -174,6 +174,7 @@ def make_plan(
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
     kept = kept_jobs.digests([use for use in uses if use.image in digests])
     problems.update(kept.problems)
+    problems.update(_ask_gate(settings, uses, references, resolved, kept.wanted, problems))
     wanted = {
         use.key: kept.wanted.get(use.key) or digests[use.image]
         for use in uses
@@ -217,7 +218,8 @@ def make_plan(
         )
         allowed = tuple(image for image, problem in problems.items() if problem.kind == "allowed")
         name = lock.recorded if lock and any(image.source for image in images) else ""
-        return DigestSet(f"helm-pin {__version__}", created, images, _undo(attempt.settings, rendered), allowed, name)
+        undo, required = _undo(attempt.settings, rendered), settings.gate.shown
+        return DigestSet(f"helm-pin {__version__}", created, images, undo, allowed, name, required)
 
     renders, render, found = 1, rendered.plain, Comparison({}, frozenset(), (), [])
     attempt = nothing = Attempt((), frozenset(), {}, {}, {})
@@ -264,6 +266,25 @@ def make_plan(
         record=final,
         rendered=rendered,
     )
+
+
+def _ask_gate(
+    settings: Settings,
+    uses: Sequence[ImageUse],
+    references: Mapping[str, Reference],
+    resolved: Mapping[str, Resolved],
+    kept: Mapping[Key, str],
+    problems: Mapping[str, Problem],
+) -> dict[str, Problem]:
+    """The problem of each image that a required command does not agree to, at each digest that it will have."""
+    asked: dict[str, str] = {}
+    for use in uses if settings.gate.commands else ():
+        if use.image in resolved and use.image not in problems:
+            digest = kept.get(use.key) or resolved[use.image].digest
+            asked[str(references[use.image]._replace(digest=digest))] = use.image
+    refused = gate.ask(settings.gate, asked)
+    hint = "let nothing through that was not agreed to: sign or correct the image, or deploy another one"
+    return {asked[pinned]: Problem(why, "refused", hint) for pinned, why in refused.items()}
 
 
 def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:

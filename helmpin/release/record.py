@@ -59,6 +59,8 @@ class DigestSet(NamedTuple):
     """Images that --allow-unpinned let through, as the chart wrote them."""
     lock: str = ""
     """The lock that gave digests: a file's name, or `release:…`."""
+    required: tuple[str, ...] = ()
+    """The commands (--require) that agreed to each image."""
 
     @property
     def set_id(self) -> str:
@@ -83,6 +85,8 @@ class DigestSet(NamedTuple):
             record["allowed"] = sorted(self.allowed)
         if self.lock:
             record["lock"] = self.lock
+        if self.required:
+            record["required"] = list(self.required)
         return json.dumps(record, separators=(",", ":"), sort_keys=True)
 
 
@@ -132,6 +136,7 @@ def parse(text: str, where: str) -> DigestSet:
             tuple(_undo(item) for item in record.get("undo", [])),
             _texts(record, "allowed"),
             _text(record, "lock") if "lock" in record else "",
+            _texts(record, "required"),
         )
         if record.get("set") != digest_set.set_id:
             raise ValueError(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from helmpin import output
+from helmpin import gate, output
 from helmpin.config import Settings
-from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
+from helmpin.errors import HelmFailed, HelmPinError, Refused, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.release import revision as release
@@ -34,7 +34,8 @@ def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet
             hint="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
         )
     registries = verify.registries(settings, target, kubectl)
-    (missing,) = verify.at_registry([_references(record, target)], registries)
+    references = _references(record, target)
+    (missing,) = verify.at_registry([references], registries)
     if missing.gone or missing.silent:
         verify.refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
     if lines := children.gone(record, target, registries, kubectl):
@@ -44,6 +45,7 @@ def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet
             why="\n".join(lines),
             hint=_way_out(target, kubectl, registries),
         )
+    _ask_gate(target, references, record, settings)
     live = verify.read_live(target, kubectl)
     if live.unread or live.unknown_kinds:
         raise HelmFailed(
@@ -55,6 +57,21 @@ def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet
             else "install these CustomResourceDefinitions first; without them helm's rollback fails part-way",
         )
     return record
+
+
+def _ask_gate(target: Stored, references: Sequence[Reference], record: DigestSet, settings: Settings) -> None:
+    """Raise Refused where a required command does not agree to an image; say what is not asked again."""
+    refused = gate.ask(settings.gate, map(str, references))
+    if refused:
+        raise Refused(
+            f"{verify.count(len(refused), 'image')} refused by a required command; nothing was changed",
+            where=target.where,
+            why="\n".join(f"{image}: {why}" for image, why in refused.items()),
+        )
+    if forgotten := [command for command in record.required if command not in settings.gate.shown]:
+        output.say(
+            f"Not asked again, though it was when revision {target.revision} was deployed: {'; '.join(forgotten)}."
+        )
 
 
 def checked(target: Stored) -> DigestSet:

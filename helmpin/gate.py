@@ -1,0 +1,141 @@
+"""A gate (--require): commands of the user's that must agree to each image, by digest, before anything is touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from helmpin import lifeline
+from helmpin.errors import UsageError
+
+PLACE = "{}"
+"""Stands for the image in a command."""
+SECONDS = 60.0
+"""How long a command may take for one image, by default."""
+AT_ONCE = 16
+MOST_LINES = 20
+"""Lines of a command's output that are shown."""
+_SECRET = re.compile(r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)")
+
+
+class Gate(NamedTuple):
+    """The commands, and how long each may take for one image."""
+
+    commands: tuple[str, ...] = ()
+    seconds: float = SECONDS
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The commands as the record has them and messages show them: the values of flags for passwords and tokens are masked."""
+        return tuple(_SECRET.sub(r"\1\2***", command) for command in self.commands)
+
+
+def check(commands: Sequence[str], where: str) -> None:
+    """Raise UsageError for a command that cannot be run. where: the flag or variable that names it."""
+    for command in commands:
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise UsageError("a required command cannot be read", where=where, why=f"{command!r}: {error}") from None
+        if not any(PLACE in word for word in words):
+            hint = f"for example --require 'cosign verify --key cosign.pub {PLACE}'"
+            raise UsageError(
+                f"a required command must have {PLACE} where the image goes",
+                where=where,
+                why=f"got {command!r}",
+                hint=hint,
+            )
+        if shutil.which(words[0]) is None:
+            raise UsageError(f"a required command cannot be run: no program {words[0]} on PATH", where=where)
+
+
+def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
+    """Why an image is refused, for each that a command does not agree to: by image, as given. All commands run for all images, in
+    parallel and without a shell."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    jobs = [(image, n) for image in dict.fromkeys(images) for n in range(len(gate.commands))]
+    if not jobs:
+        return {}
+    running = _Running()
+    with ThreadPoolExecutor(min(AT_ONCE, len(jobs))) as pool:
+        try:
+            answers = list(pool.map(lambda job: _ask(gate, job[1], job[0], running), jobs))
+        except BaseException:
+            running.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    found: dict[str, str] = {}
+    for (image, _), why in zip(jobs, answers, strict=True):
+        if why:
+            found[image] = f"{found[image]}\n{why}" if image in found else why
+    return found
+
+
+def _ask(gate: Gate, number: int, image: str, running: _Running) -> str:
+    words = [word.replace(PLACE, image) for word in shlex.split(gate.commands[number])]
+    try:
+        status, out = running.run(words, gate.seconds)
+    except OSError as error:
+        return f"`{gate.shown[number]}` could not be started: {error.strerror or error}"
+    if status == 0:
+        return ""
+    how = f"did not answer within {gate.seconds:g} s" if status is None else f"does not agree (exit status {status})"
+    lines = out.decode(errors="replace").splitlines()
+    return "\n".join([f"`{gate.shown[number]}` {how}", *(f"    {line}" for line in lines[-MOST_LINES:])])
+
+
+class _Running:
+    """The commands that run, each in a process group of its own, so that it can be ended with all that it has started. Mutable,
+    shared by all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: set[int] = set()
+        self._stopped = False
+
+    def run(self, words: Sequence[str], seconds: float) -> tuple[int | None, bytes]:
+        """The exit status, None after the time limit; and all that was printed. Raises OSError."""
+        import subprocess
+
+        with self._lock:
+            if self._stopped:
+                return 1, b""
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._groups.add(process.pid)
+        lifeline.hold(-process.pid)
+        try:
+            out, _ = process.communicate(timeout=seconds)
+            return process.returncode, out
+        except subprocess.TimeoutExpired:
+            _kill(process.pid)
+            return None, process.communicate()[0]
+        finally:
+            lifeline.release(-process.pid)
+            with self._lock:
+                self._groups.discard(process.pid)
+
+    def stop(self) -> None:
+        """End those that run, and start no more."""
+        with self._lock:
+            self._stopped = True
+            for group in self._groups:
+                _kill(group)
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,105 @@
+"""Commands that must agree to images: how they are read, run, limited, and shown."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helmpin import config, gate
+from helmpin.errors import UsageError
+from helmpin.gate import Gate
+
+A, B = "quay.io/t/app:1@sha256:" + "a" * 64, "quay.io/t/app:2@sha256:" + "b" * 64
+
+
+def program(folder: Path, text: str) -> str:
+    """A program in Python."""
+    path = folder / f"program-{len(list(folder.iterdir()))}"
+    path.write_text(f"#!{sys.executable}\nimport os, sys, time, subprocess\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_each_image_is_asked_for(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = program(tmp_path, f"open({str(log)!r}, 'a').write(sys.argv[1] + '|' + sys.argv[2] + '\\n')")
+    assert gate.ask(Gate((f"{command} '--name=$HOME; {{}}' {{}}",)), [A, B, A]) == {}
+    assert sorted(log.read_text().splitlines()) == [f"--name=$HOME; {image}|{image}" for image in (A, B)]
+
+
+def test_the_output_of_a_refusal(tmp_path: Path) -> None:
+    command = program(
+        tmp_path, "print('a word'); print('no signature', file=sys.stderr); sys.exit(3 if ':2@' in sys.argv[1] else 0)"
+    )
+    other = program(tmp_path, "sys.exit(1)")
+    found = gate.ask(Gate((f"{command} {{}}",)), [A, B])
+    assert list(found) == [B]
+    assert found[B].splitlines()[0] == f"`{command} {{}}` does not agree (exit status 3)"
+    assert sorted(found[B].splitlines()[1:]) == ["    a word", "    no signature"]
+    both = gate.ask(Gate((f"{command} {{}}", f"{other} {{}}")), [B])[B]
+    assert both.count("does not agree") == 2
+
+
+def test_in_parallel_and_within_a_time(tmp_path: Path) -> None:
+    command = program(tmp_path, "time.sleep(1)")
+    started = time.monotonic()
+    assert gate.ask(Gate((f"{command} {{}}",)), [f"quay.io/t/app:{n}" for n in range(8)]) == {}
+    assert time.monotonic() - started < 6
+    slow = program(tmp_path, "subprocess.Popen(['sleep', '60']); print('begun', flush=True); time.sleep(60)")
+    started = time.monotonic()
+    found = gate.ask(Gate((f"{slow} {{}}",), 1.5), [A])
+    assert time.monotonic() - started < 20
+    assert found[A] == f"`{slow} {{}}` did not answer within 1.5 s\n    begun"
+
+
+def test_long_output_is_cut_and_odd_bytes_are_shown(tmp_path: Path) -> None:
+    command = program(tmp_path, "sys.stdout.buffer.write(b'\\xff\\n' + b'line\\n' * 100); sys.exit(1)")
+    assert len(gate.ask(Gate((f"{command} {{}}",)), [A])[A].splitlines()) == gate.MOST_LINES + 1
+
+
+def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("#!/nonexistent/interpreter\n")
+    broken.chmod(0o755)
+    assert "could not be started" in gate.ask(Gate((f"{broken} {{}}",)), [A])[A]
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("true", "must have {}"),
+        ("true '{}", "cannot be read"),
+        ("/nonexistent/x {}", "no program"),
+        ("", "must have {}"),
+    ],
+)
+def test_what_is_no_command(command: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why.replace("{", r"\{")):
+        gate.check([command], "--require")
+
+
+def test_secrets_are_masked() -> None:
+    shown = Gate(("cosign verify --registry-token abc --k8s-password=def --key k.pub {}",)).shown
+    assert shown == ("cosign verify --registry-token *** --k8s-password=*** --key k.pub {}",)
+
+
+class TestSettings:
+    def read(self, tmp_path: Path, options: dict[str, object], **environ: str) -> Gate:
+        return config.read({"require": (), "require-timeout": None, **options}, environ, tmp_path).gate
+
+    def test_flag_and_environment(self, tmp_path: Path) -> None:
+        assert self.read(tmp_path, {}) == Gate()
+        both = self.read(tmp_path, {}, HELM_PIN_REQUIRE="true {}\n\nfalse a {}\n", HELM_PIN_REQUIRE_TIMEOUT="5s")
+        assert both == Gate(("true {}", "false a {}"), 5.0)
+        assert self.read(tmp_path, {"require": ("true {}",)}, HELM_PIN_REQUIRE="false {}").commands == ("true {}",)
+
+    def test_never_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / ".helm-pin.yaml").write_text("require: ['true {}']\n")
+        with pytest.raises(UsageError, match="unknown key"):
+            self.read(tmp_path, {})
+
+    def test_a_command_without_the_flag(self, tmp_path: Path) -> None:
+        assert config.read({}, {"HELM_PIN_REQUIRE": "nonsense"}, tmp_path).gate == Gate()
