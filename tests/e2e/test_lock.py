@@ -59,13 +59,19 @@ def test_no_registry(in_cluster: Workstation, unique: str, tmp_path: Path) -> No
     assert record(app.machine)["images"][0]["source"] == "lock"
     assert app.verify("--no-registry")[0] == 0
 
+    app.machine.run("sed", "-i.bak", f"s/{first}/{moved}/", lock)
+    app.deploy("--lock", str(lock), "--locked")
+    assert app.live() == app.image(moved)
+    app.machine.run("sed", "-i.bak", f"s/{moved}/{first}/", lock)
+    app.deploy("--lock", str(lock), "--locked")
+
     template = app.chart / "templates/deployment.yaml"
     template.write_text(template.read_text() + "        - {name: new, image: 'quay.io/t/new:1.2.3'}\n")
     refused = app.machine.pin("upgrade", "app", app.chart, "--lock", lock, "--locked")
     assert refused.status == 3
     assert "quay.io/t/new:1.2.3: not in" in refused.stderr
     assert "nothing was deployed" in refused.stderr
-    assert len(app.statuses()) == 3
+    assert len(app.statuses()) == 5
     assert app.live() == app.image(first)
 
 

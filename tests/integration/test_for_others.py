@@ -47,6 +47,12 @@ def expected(chart: Path) -> tuple[list[str], list[str], set[str]]:
     return given, [*given, *found.get("flags", []), *allowed], left | {flag.partition("=")[2] for flag in allowed}
 
 
+def beats_file(chart: Path) -> bool:
+    """Whether a chart's flags set the key that pins."""
+    expect = chart / "expect.yaml"
+    return expect.exists() and bool(yaml.safe_load(expect.read_text()).get("beats_file"))
+
+
 def kustomized(machine: Workstation, manifest: str, images: str, folder: Path) -> Finished:
     """What kustomize makes of a manifest."""
     folder.mkdir()
@@ -79,6 +85,25 @@ def test_every_image_and_nothing_else(chart: Path, promise: Promise, tmp_path: P
             assert reference, was[1]
             assert now[1] in strip.forms(was[1], promise.content.digest(reference), untagged=False)
     assert [image for image in strip.images_of(after.stdout) if "@" not in image and image not in left] == []
+
+
+@whichever_helm
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: f"{chart.parent.name}-{chart.name}")
+def test_a_values_file_gives_plain_helm_every_image(chart: Path, promise: Promise, tmp_path: Path) -> None:
+    """Or it is refused, and then nothing is printed. It stands in for a --set of the same key, which would win over it."""
+    given, flags, left = expected(chart)
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "values", *flags)
+    if done.status in (3, 5):
+        assert done.stdout == ""
+        return
+    assert done.status == 0, done.stderr
+    (tmp_path / "pins.yaml").write_text(done.stdout)
+    if beats_file(chart):
+        given = []
+    pinned = promise.machine.helm("template", "rel", chart, *given, "-f", tmp_path / "pins.yaml")
+    assert [image for image in strip.images_of(pinned) if "@" not in image and image not in left] == []
+    plain = promise.machine.helm("template", "rel", chart, *given)
+    assert len(strip.images_of(pinned)) == len(strip.images_of(plain))
 
 
 def pod(*images: str, **more: str) -> str:

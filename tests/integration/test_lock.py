@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from helmpin import lock as locks
 from helmpin.image.reference import Reference
 from tests.support.registry_servers import Server, distribution
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import CHECKOUT, Finished, Workstation
 
 CHART = {
     "Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
@@ -312,7 +311,7 @@ def test_images_lock(shop: Shop) -> None:
 def test_the_schema_takes_what_is_written(shop: Shop) -> None:
     """And refuses what the reader refuses."""
     shop.lock()
-    schema = json.loads((Path(locks.__file__).parent / "lock.schema.json").read_text())
+    schema = json.loads((CHECKOUT / "docs" / "lock.schema.json").read_text())
     [image] = schema["properties"]["images"]["items"]["properties"].values()
     lines = yaml.safe_load(shop.file.read_text())["images"]
     assert all(re.search(image["pattern"], line["image"]) for line in lines)
