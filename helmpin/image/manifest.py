@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from helmpin import kube_yaml
@@ -28,15 +29,22 @@ class Document(NamedTuple):
     text: str
 
     def objects(self) -> list[Any]:
-        """The objects in it, those of a List one by one. Raises HelmFailed when it is not YAML."""
-        where = self.source or "the post-renderer's output"
-        text = self.text.encode(errors="replace")  # a comment may hold bytes that are not UTF-8, as surrogates here
-        loaded = kube_yaml.read_all(text.decode(), what="the chart renders something that is not YAML", where=where)
-        out: list[Any] = []
-        for item in loaded:
-            is_list = isinstance(item, dict) and item.get("kind") == "List" and isinstance(item.get("items"), list)
-            out += item["items"] if is_list else [item]
-        return out
+        """The objects in it, those of a List one by one: shared with whoever else asks, so not to be changed. Raises HelmFailed
+        when it is not YAML."""
+        return list(_objects(self))
+
+
+@lru_cache(maxsize=512)
+def _objects(document: Document) -> tuple[Any, ...]:
+    """Cached, because a render's documents are read for their images, for what else they hold, and to be compared."""
+    where = document.source or "the post-renderer's output"
+    text = document.text.encode(errors="replace")  # a comment may hold bytes that are not UTF-8, as surrogates here
+    loaded = kube_yaml.read_all(text.decode(), what="the chart renders something that is not YAML", where=where)
+    out: list[Any] = []
+    for item in loaded:
+        is_list = isinstance(item, dict) and item.get("kind") == "List" and isinstance(item.get("items"), list)
+        out += item["items"] if is_list else [item]
+    return tuple(out)
 
 
 class ImageUse(NamedTuple):

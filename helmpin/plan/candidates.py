@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -60,11 +60,13 @@ class ValueIndex:
         for path, value in _leaves(tree, ()):
             if reaches(path):
                 self._by_text[text_of(value)].append(path)
-        self.maps = list(_maps(tree, ()))
+        self._by_key: dict[str, list[tuple[int, Path, Mapping[str, Any]]]] = defaultdict(list)
+        for turn, (path, beside) in enumerate(_maps(tree, ())):
+            self._by_key[last_key(path).lower()].append((turn, path, beside))
         self.unnamed = [
             (path, beside)
-            for path, beside in self.maps
-            if last_key(path).lower() == "image" and not any(_NAME_KEY.search(k) and v for k, v in beside.items())
+            for path, beside in self.maps(("image",))
+            if not any(_NAME_KEY.search(k) and v for k, v in beside.items())
         ]
         """Image maps without a name in them."""
 
@@ -84,6 +86,11 @@ class ValueIndex:
         held = lookup(self.tree, setting.path)
         changes = isinstance(held, (dict, list)) or text_of(held) != setting.value
         return reaches(setting.path) and not self.is_blocked(setting.path) and changes
+
+    def maps(self, keys: Iterable[str]) -> list[tuple[Path, Mapping[str, Any]]]:
+        """The maps that are called as one of these keys, in lower case, in the order of the values."""
+        found = [each for key in dict.fromkeys(keys) for each in self._by_key.get(key, ())]
+        return [(path, beside) for _, path, beside in sorted(found, key=lambda each: each[0])]
 
     def at(self, text: str) -> list[Path]:
         """The paths of the leaves whose value prints as `text`."""
@@ -316,8 +323,8 @@ def _of_components(
     """Candidates in the map of a component (called as the container or object is): if its siblings have an image map of their
     own, it can have one too, and templates prefer that to a common setting."""
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
-    for path, beside in values.maps:
-        if last_key(path).lower() in names and path[: len(scope)] == scope:
+    for path, beside in values.maps(names):
+        if path[: len(scope)] == scope:
             siblings = [node for node in (lookup(values.tree, path[:-1]) or {}).values() if isinstance(node, dict)]
             for key in scan.image_maps():
                 if not beside.get(key) and any(isinstance(sibling.get(key), dict) for sibling in siblings):
