@@ -516,6 +516,9 @@ def _report(message: str, status: int) -> int:
 
 def run(argv: list[str]) -> int:
     """Find the command, split its arguments, and run it. Raises HelmPinError."""
+    from helmpin import global_flags
+
+    argv = global_flags.take(argv, os.environ)
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(overview() if len(argv) < 2 or argv[1] not in COMMANDS else command_help(argv[1]))
         return 0
@@ -675,6 +678,8 @@ def overview() -> str:
         "helm-pin makes helm upgrade and helm rollback reproducible: every image by digest, recorded, verified.\n\n"
         f"Usage:\n  helm pin COMMAND [flags]\n\nCommands:\n{commands}\n\n"
         "Exit status: 0 done; 1 helm or the cluster failed; 2 usage; 3 refused; 4 verification failed or drift; 5 registry.\n"
+        "For every command, before or after its name: --quiet (only results and what needs attention), --color[=WHEN], --no-color\n"
+        "(NO_COLOR and HELM_COLOR count too), and Helm's global flags (-n, --kube-context, --debug, …).\n"
         "helm pin COMMAND --help describes each command; helm pin --version prints the version."
     )
 

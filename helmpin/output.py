@@ -117,9 +117,20 @@ def say(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
+def inform(text: str) -> None:
+    """Tell what went as it should, on standard error, unless --quiet was given. What somebody may have to act on is for `say`."""
+    if not is_quiet():
+        say(text)
+
+
+def is_quiet() -> bool:
+    """Whether --quiet was given, or HELM_PIN_QUIET is set."""
+    return os.environ.get("HELM_PIN_QUIET", "").lower() not in ("", "0", "false", "no", "off")
+
+
 def progress(text: str) -> None:
-    """A passing line on a terminal, overwritten by the next; nothing elsewhere."""
-    if sys.stderr.isatty():
+    """A passing line on a terminal, overwritten by the next; nothing elsewhere, nor with --quiet."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_quiet():
         print(f"\r\x1b[K{one_line(text)}", end="", file=sys.stderr, flush=True)
 
 
@@ -136,7 +147,7 @@ class Progress:
     def step(self) -> None:
         """One more is done."""
         self._done += 1
-        if sys.stderr.isatty() and time.monotonic() - self._began > self.AFTER:
+        if time.monotonic() - self._began > self.AFTER:
             self._shown = True
             progress(f"{self._done} of {self._total} {self._what}")
 
@@ -154,9 +165,18 @@ class Progress:
 
 
 def colour(text: str, code: str) -> str:
-    """`text` in an ANSI colour on a terminal, unless NO_COLOR is set (no-color.org)."""
+    """`text` in an ANSI colour, where colours are wanted."""
     shown = one_line(text)
-    return f"\x1b[{code}m{shown}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else shown
+    return f"\x1b[{code}m{shown}\x1b[0m" if _is_coloured() else shown
+
+
+def _is_coloured() -> bool:
+    """As Helm 4 decides it: NO_COLOR (no-color.org) beats HELM_COLOR, and a flag both (global_flags.py). Else on a terminal that is
+    not a dumb one."""
+    when = "never" if os.environ.get("NO_COLOR") else os.environ.get("HELM_COLOR", "auto")
+    if when in ("never", "always"):
+        return when == "always"
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def short(digest: str) -> str:

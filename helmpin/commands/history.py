@@ -43,7 +43,7 @@ def run(request: Request) -> int:
             image["details"] = as_data(about.get((image["reference"], image["digest"])))
         output.show(rows, form) if form != "table" else print("\n\n".join([_table(rows), *_blocks(about)]))
     for line in read.unread:
-        output.say(f"Skipped (helm skips it too): {line}")
+        output.inform(f"Skipped (helm skips it too): {line}")
     return 0
 
 

@@ -115,9 +115,9 @@ def show(report: Report, form: str) -> None:
             output.write(output.one_line(line))
     for f in report.exempt:
         why = f.exemption.shown if f.exemption else ""
-        output.say(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {why}"))
+        output.inform(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {why}"))
     if form == "text":
-        output.say(summary(report))
+        output.inform(summary(report))
 
 
 def _under(finding: Finding) -> str:
@@ -172,15 +172,14 @@ def _at_once(charts: Sequence[str], task: _Task) -> Iterator[Linted]:
 def _tell(linted: Linted, progress: output.Progress) -> None:
     """Say what became of one chart, apart from its findings."""
     chart = output.one_line(linted.chart)
-    lines = [*linted.notes]
-    if linted.skipped:
-        lines.append(f"Skipped {chart}: {linted.skipped}")
-    if linted.error:
-        lines.append(f"Error: {chart}: {linted.error.message()}")
-    if lines:
+    if linted.skipped or linted.notes or linted.error:
         progress.close()
-    for line in lines:
-        output.say(line)
+    for line in linted.notes:
+        output.inform(line)
+    if linted.skipped:
+        output.inform(f"Skipped {chart}: {linted.skipped}")
+    if linted.error:
+        output.say(f"Error: {chart}: {linted.error.message()}")
 
 
 def _lint_one(chart: str, task: _Task) -> Linted:

@@ -46,7 +46,7 @@ def run(request: Request) -> int:
             f"{name} is not what the chart and the registry have: {_count(todo)}",
             hint="helm pin lock with the same arguments adds and removes images; --update GLOB takes the digests of now",
         )
-    output.say(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
+    output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
     return 0
 
 

@@ -106,7 +106,7 @@ def write(settings: Iterable[Setting], files: Sequence[ValuesFile]) -> None:
             Path(name).write_bytes(text.encode(errors="surrogateescape"))
         except OSError as error:
             raise OperationFailed("cannot write values", where=name, why=error.strerror or str(error)) from None
-        output.say(output.one_line(f"Fixed {name}: {keys}"))
+        output.inform(output.one_line(f"Fixed {name}: {keys}"))
 
 
 def _file_of(path: ValuePath, files: Sequence[ValuesFile]) -> ValuesFile:

@@ -41,7 +41,7 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     if refuse_mutable:
         plan.refuse_mutable(outcome="; nothing was deployed")
     plan.refuse_problems(outcome="; nothing was deployed")
-    output.say(summary(plan))
+    output.inform(summary(plan))
     say_outside(plan)
     before = baseline.latest() if baseline else _row(prepared.previous)
     guard = {GUARD: outcome.guard(before, prepared.command[0])} if deploys else {}
@@ -53,7 +53,7 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     if deploys:
         _read_back(helm, plan, before.revision + 1)
     else:
-        output.say("Dry run: nothing was deployed.")
+        output.inform("Dry run: nothing was deployed.")
     return 0
 
 
@@ -72,7 +72,7 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
         raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, hint=later) from None
     record = release.check(stored, plan.record)
     count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
-    output.say(
+    output.inform(
         f"Revision {stored.revision}: {count} pinned by digest (set {record.set_id}), confirmed by reading the release back."
     )
     if latest.revision != stored.revision:

@@ -384,10 +384,10 @@ def say_outside(plan: Plan) -> None:
     outside = {use.image for use in plan.render.elsewhere()}
     if outside:
         count = f"{len(outside)} image{'s' if len(outside) > 1 else ''}"
-        output.say(f"{count} outside pod specs not pinned; helm pin plan lists them, --also pins them.")
+        output.inform(f"{count} outside pod specs not pinned; helm pin plan lists them, --also pins them.")
     if plan.followers:
         leaves = f"{len(plan.followers)} other place{'s' if len(plan.followers) > 1 else ''}"
-        output.say(f"{leaves} with the same references got the same digests; helm pin plan lists them.")
+        output.inform(f"{leaves} with the same references got the same digests; helm pin plan lists them.")
     say_lock(plan)
 
 
@@ -395,4 +395,4 @@ def say_lock(plan: Plan) -> None:
     """Report how many digests came from the lock."""
     if plan.record.lock:
         named = sum(1 for image in plan.images if image.source)
-        output.say(f"Digests from {plan.record.lock}: {named} of {len(plan.images)} images.")
+        output.inform(f"Digests from {plan.record.lock}: {named} of {len(plan.images)} images.")

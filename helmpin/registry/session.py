@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from helmpin import output
 from helmpin.image.reference import Reference
 from helmpin.registry import credential_helpers, suggestions
 from helmpin.registry import keychain as keychains
@@ -84,8 +85,11 @@ class Session:
                 return ask(reference)
             except RegistryError as error:
                 return error.with_traceback(None)
+            finally:
+                progress.step()
 
-        found = run(do, hosts, self._settings.max_per_host, self._deadline)
+        with output.Progress("images looked up", len(firsts)) as progress:
+            found = run(do, hosts, self._settings.max_per_host, self._deadline)
         result: dict[Reference, Any] = {}
         for reference in wanted:
             first = firsts[reference.name, reference.identifier]

@@ -1,0 +1,81 @@
+"""The flags that count for every command, wherever they stand before `--`: Helm's global ones, colour and --quiet.
+
+Helm takes its own out of a plugin's arguments and hands them on through the environment (pkg/cmd/load_plugins.go, processParent),
+all but a few. A helm-pin that was not started by helm does the same. (As with helm, the value of another flag must not look like
+one.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+
+from helmpin.errors import UsageError
+
+VALUES = {
+    "--namespace": "HELM_NAMESPACE",
+    "-n": "HELM_NAMESPACE",
+    "--kube-context": "HELM_KUBECONTEXT",
+    "--kubeconfig": "KUBECONFIG",
+    "--kube-apiserver": "HELM_KUBEAPISERVER",
+    "--kube-as-group": "HELM_KUBEASGROUPS",
+    "--kube-as-user": "HELM_KUBEASUSER",
+    "--kube-ca-file": "HELM_KUBECAFILE",
+    "--kube-tls-server-name": "HELM_KUBETLS_SERVER_NAME",
+    "--kube-token": "HELM_KUBETOKEN",
+    "--registry-config": "HELM_REGISTRY_CONFIG",
+    "--repository-config": "HELM_REPOSITORY_CONFIG",
+    "--repository-cache": "HELM_REPOSITORY_CACHE",
+    "--content-cache": "HELM_CONTENT_CACHE",
+    "--burst-limit": "HELM_BURST_LIMIT",
+    "--qps": "HELM_QPS",
+}
+"""Helm's global flags with a value, and the variable that stands for each (pkg/cli/environment.go)."""
+SWITCHES = {"--debug": "HELM_DEBUG", "--kube-insecure-skip-tls-verify": "HELM_KUBEINSECURE_SKIP_TLS_VERIFY"}
+COLOUR = ("--color", "--colour")
+WHEN = ("never", "auto", "always")
+QUIET = "HELM_PIN_QUIET"
+LISTS = frozenset({"--kube-as-group"})
+"""Flags that may be given several times."""
+
+
+def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
+    """The command line without the flags that count for every command, which go into the environment. Raises UsageError."""
+    kept: list[str] = []
+    words = list(argv)
+    seen: set[str] = set()
+    while words:
+        word = words.pop(0)
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*kept, word, *words]
+        if name in VALUES:
+            if not equals:
+                if not words:
+                    raise UsageError(f"flag needs an argument: {word}")
+                value = words.pop(0)
+            before = environ.get(VALUES[name], "") if name in LISTS and name in seen else ""
+            environ[VALUES[name]] = f"{before},{value}" if before else value
+            seen.add(name)
+        elif name in SWITCHES:
+            environ[SWITCHES[name]] = value if equals else "true"
+        elif name in COLOUR:
+            if not equals:
+                value = words.pop(0) if words and words[0] in WHEN else "always"
+            if value not in WHEN:
+                raise UsageError(f"{name} must be one of {', '.join(WHEN)}", why=f"got {value!r}")
+            _colour(environ, value)
+        elif word in ("--no-color", "--no-colour"):
+            _colour(environ, "never")
+        elif word == "--quiet":
+            environ[QUIET] = "1"
+        else:
+            kept.append(word)
+    return kept
+
+
+def _colour(environ: MutableMapping[str, str], when: str) -> None:
+    """Helm 4 knows the variable too; a flag beats NO_COLOR, in helm as here."""
+    environ["HELM_COLOR"] = when
+    environ.pop("NO_COLOR", None)
+    if when == "never":
+        environ["NO_COLOR"] = "1"

@@ -1,0 +1,98 @@
+"""What a shell is offered at TAB, on both helms and a real cluster; the shells' scripts ask `helm __complete` the same way."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from helmpin.cli import COMMANDS
+from scripts.devtools.cluster import Cluster
+from tests.support.registry_servers import Server
+from tests.support.workstation import Workstation
+
+LONGEST = 0.150
+
+
+def offered(machine: Workstation, *words: str) -> list[str]:
+    """The candidates after `helm pin`."""
+    return of_helm(machine, "pin", *words)
+
+
+def of_helm(machine: Workstation, *words: str) -> list[str]:
+    """The candidates after `helm`, without their descriptions. (A shell takes those that begin as the word does.)"""
+    done = machine.run(machine.helm_binary, "__complete", *words)
+    assert done.status == 0, done.stderr
+    *found, directive = done.stdout.splitlines()
+    assert directive.startswith(":")
+    return [line.partition("\t")[0] for line in found]
+
+
+@pytest.fixture
+def released(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Workstation:
+    """A machine with a release `web` of two revisions."""
+    (tmp_path / "web/templates").mkdir(parents=True)
+    (tmp_path / "web/Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: %s}]}\n"
+    (tmp_path / "web/templates/pod.yaml").write_text(pod % f"{cluster.registry}/{unique}:latest")
+    Server(cluster.registry).push_image(unique, "latest")
+    for _ in range(2):
+        done = in_cluster.pin("upgrade", "--install", "web", tmp_path / "web")
+        assert done.status == 0, done.stderr
+    return in_cluster
+
+
+@pytest.mark.parametrize("command", ["upgrade", "rollback", "history", "verify", "plan", "lock"])
+def test_releases(command: str, released: Workstation) -> None:
+    assert offered(released, command, "") == ["web"]
+
+
+def test_revisions(released: Workstation) -> None:
+    assert offered(released, "rollback", "web", "") == ["1", "2"]
+    assert offered(released, "rollback", "web", "--verify", "") == ["1", "2"]
+    assert offered(released, "verify", "web", "--revision", "") == ["1", "2"]
+
+
+def test_contexts_and_namespaces(released: Workstation) -> None:
+    contexts = released.kubectl("config", "get-contexts", "-o", "name").split()
+    assert contexts and offered(released, "audit", "--context", "") == contexts
+    namespaces = released.kubectl("get", "namespaces", "--output=name").replace("namespace/", "").split()
+    assert sorted(of_helm(released, "--namespace", "")) == namespaces  # helm completes its own flags before `pin`
+    mine = released.kubectl("config", "view", "--minify", "--output=jsonpath={..namespace}")
+    assert offered(released, "rollback", "--namespace", mine, "") == ["web"]
+    assert offered(released, "rollback", "--namespace", "kube-system", "") == []
+
+
+def test_commands_and_flags(workstation: Workstation) -> None:
+    assert offered(workstation, "") == sorted(COMMANDS)
+    assert offered(workstation, "roll") == ["rollback"]
+    assert "--mutable" in offered(workstation, "upgrade", "--mut")
+    assert offered(workstation, "upgrade", "--insta") == ["--install"]  # helm's own
+    assert offered(workstation, "plan", "rel", "--output", "") == [*COMMANDS["plan"].options[0].choices]
+    assert offered(workstation, "plan", "rel", "-o", "") == [*COMMANDS["plan"].options[0].choices]
+    assert offered(workstation, "upgrade", "rel", "--mutable", "") == ["pin", "refuse"]
+    assert "json" in offered(workstation, "upgrade", "rel", "-o", "")
+
+
+def test_charts(workstation: Workstation) -> None:
+    """As helm completes them, whatever flags of helm-pin come before."""
+    found = offered(workstation, "upgrade", "--mutable", "refuse", "rel", "--locked", "--lock=a", "")
+    assert found == of_helm(workstation, "upgrade", "rel", "") != []
+
+
+def test_it_is_quick(released: Workstation) -> None:
+    """On a busy machine the best of several tries tells; processor time is what nobody else can stretch."""
+
+    def once() -> tuple[float, float]:
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        command = [str(released.helm_binary), "__complete", "pin", "rollback", "web", ""]
+        subprocess.run(command, env=dict(released.env), check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return time.perf_counter() - started, spent
+
+    times = [once() for _ in range(10)]
+    assert min(min(each) for each in times) < LONGEST, times

@@ -1,0 +1,132 @@
+"""Flags that count for every command, wherever they stand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from helmpin import output
+from helmpin.errors import UsageError
+from helmpin.global_flags import take
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "environ"),
+    [
+        (["-n", "a", "verify", "web"], ["verify", "web"], {"HELM_NAMESPACE": "a"}),
+        (["verify", "web", "--namespace=a=b"], ["verify", "web"], {"HELM_NAMESPACE": "a=b"}),
+        (["--debug", "audit"], ["audit"], {"HELM_DEBUG": "true"}),
+        (["--debug=false", "audit"], ["audit"], {"HELM_DEBUG": "false"}),
+        (["--burst-limit", "5", "verify", "web"], ["verify", "web"], {"HELM_BURST_LIMIT": "5"}),
+        (["x", "--kube-as-group", "a", "--kube-as-group=b"], ["x"], {"HELM_KUBEASGROUPS": "a,b"}),
+        (["x", "--color"], ["x"], {"HELM_COLOR": "always"}),
+        (["x", "--color", "never", "y"], ["x", "y"], {"HELM_COLOR": "never", "NO_COLOR": "1"}),
+        (["--colour=auto", "x"], ["x"], {"HELM_COLOR": "auto"}),
+        (["x", "--no-color"], ["x"], {"HELM_COLOR": "never", "NO_COLOR": "1"}),
+        (["--quiet", "x"], ["x"], {"HELM_PIN_QUIET": "1"}),
+        (["x", "--", "-n", "--quiet"], ["x", "--", "-n", "--quiet"], {}),
+        (["x", "--names", "--no-hooks", "-o", "json"], ["x", "--names", "--no-hooks", "-o", "json"], {}),
+    ],
+)
+def test_they_go_into_the_environment(given: list[str], kept: list[str], environ: dict[str, str]) -> None:
+    found: dict[str, str] = {"NO_COLOR": ""}
+    assert take(given, found) == kept
+    assert {name: value for name, value in found.items() if value} == environ
+
+
+@pytest.mark.parametrize("given", [["x", "-n"], ["x", "--color=perhaps"]])
+def test_what_is_no_value(given: list[str]) -> None:
+    with pytest.raises(UsageError):
+        take(given, {})
+
+
+class Terminal(io.StringIO):
+    """Standard output or error on a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Both streams on a terminal, and an environment without wishes. (Not a fixture: pytest has streams of its own for each.)"""
+    stream = Terminal()
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setattr("sys.stderr", stream)
+    for name in ("NO_COLOR", "HELM_COLOR", "HELM_PIN_QUIET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("environ", "coloured"),
+    [
+        ({}, True),
+        ({"TERM": "dumb"}, False),
+        ({"NO_COLOR": "1"}, False),
+        ({"HELM_COLOR": "never"}, False),
+        ({"HELM_COLOR": "always", "TERM": "dumb"}, True),
+        ({"HELM_COLOR": "always", "NO_COLOR": "1"}, False),
+        ({"HELM_COLOR": "auto"}, True),
+    ],
+)
+def test_colour(environ: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_terminal(monkeypatch)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b" in output.colour("ok", "32")) is coloured
+
+
+def test_colour_that_is_asked_for_needs_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("HELM_COLOR", "always")
+    assert "\x1b" in output.colour("ok", "32")
+
+
+@contextmanager
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything takes longer than a second."""
+    monkeypatch.setattr(output.Progress, "AFTER", -1.0)
+    yield
+
+
+def test_progress_counts_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    with slow(monkeypatch), output.Progress("charts", 3) as progress:
+        progress.step()
+        progress.step()
+    assert terminal.getvalue() == "\r\x1b[K1 of 3 charts\r\x1b[K2 of 3 charts\r\x1b[K"
+
+
+@pytest.mark.parametrize(("name", "value"), [("HELM_PIN_QUIET", "1"), ("TERM", "dumb")])
+def test_no_progress(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    monkeypatch.setenv(name, value)
+    with slow(monkeypatch), output.Progress("charts", 3) as progress:
+        progress.step()
+    assert terminal.getvalue() == ""
+
+
+def test_no_progress_for_what_is_quick_or_is_read_by_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    with output.Progress("charts", 3) as progress:
+        progress.step()
+    assert terminal.getvalue() == ""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with slow(monkeypatch), output.Progress("charts", 3) as progress:
+        progress.step()
+    assert stream.getvalue() == ""
+
+
+def test_quiet_is_silent_about_what_went_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    monkeypatch.setenv("HELM_PIN_QUIET", "1")
+    output.inform("2 charts")
+    output.say("Error: one chart")
+    assert terminal.getvalue() == "Error: one chart\n"
