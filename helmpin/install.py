@@ -23,6 +23,8 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent.parent
 REQUIREMENTS = HOME / "requirements.txt"
 VENV = HOME / ".venv"
+OFFLINE = HOME / "wheels"
+"""The wheels of a plugin that was packaged for installs without a package index (scripts/package --offline)."""
 STAMP = "helm-pin.stamp"
 THIS = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs this, as written in the stamp."""
@@ -122,7 +124,7 @@ def trouble(where: Path) -> str:
 
 def build(where: Path) -> None:
     """Make a virtual environment in `where` with the packages that requirements.txt locks. Raises InstallError and OSError."""
-    wheels = os.environ.get("HELM_PIN_WHEELS", "")
+    wheels = os.environ.get("HELM_PIN_WHEELS", "") or (str(OFFLINE) if OFFLINE.is_dir() else "")
     if wheels and not Path(wheels).is_dir():
         raise InstallError(f"HELM_PIN_WHEELS is not a directory: {wheels}; correct or unset it, and {AGAIN}")
     print("helm-pin: making its own Python environment …", file=sys.stderr, flush=True)

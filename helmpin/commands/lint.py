@@ -135,7 +135,7 @@ def lint(request: Request) -> Report:
         lock = LockReading(request.settings, request.helm).result()
         task = _Task(request, values, lock, folder)
         linted = list(_at_once(charts, task))
-    if all(not each.is_chart for each in linted):
+    if all(not each.is_chart for each in linted) and not all(map(os.path.isfile, charts)):
         raise HelmFailed(
             "there is no chart to lint", where=charts, hint="name directories with a Chart.yaml, or archives"
         )
@@ -143,7 +143,16 @@ def lint(request: Request) -> Report:
 
 
 def _charts(request: Request) -> list[str]:
-    return list(dict.fromkeys(request.positionals))
+    """The charts that are named, each once; for a file in a chart that chart (pre-commit names files)."""
+    return list(dict.fromkeys(map(_chart_of, request.positionals)))
+
+
+def _chart_of(name: str) -> str:
+    path = Path(name)
+    if not path.is_file() or path.suffix in (".tgz", ".gz"):
+        return name
+    charts = [folder for folder in path.parents if (folder / "Chart.yaml").is_file()]
+    return str(charts[-1]) if charts else name
 
 
 def _at_once(charts: Sequence[str], task: _Task) -> Iterator[Linted]:
