@@ -20,8 +20,10 @@ from helmpin.private import Folder, write
 from helmpin.release.reused_values import (
     Previous,
     PreviousReading,
+    changes_a_reused_list,
     coalesced,
     config_without_digests,
+    holds_list,
     nulls_a_digest,
     restoring,
     without_digests,
@@ -29,7 +31,6 @@ from helmpin.release.reused_values import (
 from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values, values_flag
 
 if TYPE_CHECKING:
-    from helmpin.chart.setargs import Path as ValuePath
     from helmpin.chart.setargs import Setting
     from helmpin.chart.stage import Chart
     from helmpin.config import Settings
@@ -126,8 +127,8 @@ def prepare(
         plan = make_plan(
             rendered, settings, release, _kept_jobs(task, rendered, previous), lock, values_only=values_only
         )
-        given = (reuse.values or values).arguments
-        arguments = [*words(flags), *reuse.arguments(plan.settings), *given, *plan.set_arguments]
+        before, whole = reuse.way(plan.settings)
+        arguments = [*words(flags), *before, *(whole or values).arguments, *plan.set_arguments]
         yield Prepared(plan, (task.command, release), arguments, previous, flags)
 
 
@@ -182,7 +183,7 @@ class _Reuse(NamedTuple):
     flag: str = ""
     """The user's own flag, or one that has the same effect."""
     previous: Previous | None = None
-    """The release, if the reused values hold digests of helm-pin; else None."""
+    """The release, if helm-pin may have to change the values that are reused; else None."""
     folder: Path = Path()
     given: Mapping[str, Any] = MappingProxyType({})
     """The user's values."""
@@ -190,23 +191,30 @@ class _Reuse(NamedTuple):
     """The previous revision's values as JSON, if they become the chart's defaults (--reuse-values)."""
     implied: bool = False
     """Whether helm reuses values because the user gives none."""
-    values: ValuesInput | None = None
-    """All of the user's values, with the reused ones, in the case that helm cannot be made to merge them."""
 
-    def arguments(self, settings: Sequence[Setting] = ()) -> list[str]:
-        """The flags that come before the user's values. settings: what is set after those; with them, helm needs an explicit flag
-        for the reuse that it would do by itself."""
-        flag = REUSE if self.implied and (settings or self.previous) else self.flag
-        return [*([flag] if flag else []), *self._restoring({setting.path for setting in settings})]
+    def way(self, settings: Sequence[Setting] = ()) -> tuple[list[str], ValuesInput | None]:
+        """The flags that come before the values. And all values, reused ones too, in the cases in which Helm cannot be made to
+        merge them as it would without helm-pin; else None, for the user's own.
 
-    def _restoring(self, paths: Collection[ValuePath]) -> list[str]:
-        """The values file that takes helm-pin's digests out of the reused values."""
+        settings: what is set after the values; with them, Helm needs a flag for the reuse that it would do by itself.
+        """
         if self.previous is None:
-            return []
-        text = for_helm(restoring(self.previous, self.given, paths))
+            return [self.flag] if self.flag else [], None
+        paths = {setting.path for setting in settings}
+        restored = None
+        if not (changes_a_reused_list(self.previous, self.given, paths) or nulls_a_digest(self.previous, self.given)):
+            restored = restoring(self.previous, paths)
+        if restored is None:
+            whole = coalesced(self.given, config_without_digests(self.previous))
+            return ["--reset-values"], ValuesInput((self._file(whole),))
+        flag = REUSE if self.implied and (settings or restored) else self.flag
+        return [*([flag] if flag else []), *([self._file(restored)] if restored else [])], None
+
+    def _file(self, values: Mapping[str, Any]) -> str:
+        text = for_helm(values)
         path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
         write(path, text)
-        return [values_flag(path)]
+        return values_flag(path)
 
 
 def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> tuple[_Reuse, bool]:
@@ -219,17 +227,13 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
     implied = not flag
     if flag != "--reuse-values" and not config_without_digests(previous):
         return _Reuse("--reset-values"), False  # nothing but our own digests, which are resolved again
-    if not previous.undo:
+    if not previous.undo and not holds_list(previous.config):
         return _Reuse(flag, implied=implied), bool(previous.config) or flag == "--reuse-values"
     defaults = ""
     if flag == "--reuse-values":
         at = ["--all", "--revision", str(previous.revision), "--output=json"]
         values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
         defaults, flag = for_helm(without_digests(values, previous.undo)), REUSE
-    if nulls_a_digest(previous, given):
-        whole = task.folder / "values.json"
-        write(whole, for_helm(coalesced(given, config_without_digests(previous))))
-        return _Reuse("--reset-values", defaults=defaults, values=ValuesInput((values_flag(whole),))), True
     return _Reuse(flag, previous, task.folder, given, defaults, implied), True
 
 
@@ -268,26 +272,27 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
         probed = chart.with_files({PROBE: PROBE_TEXT})
 
     def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
+        before, whole = reuse.way(settings)
         return renderer_for(
             task.helm,
             task.command,
             task.release,
             task.flags,
-            reuse.values or task.values,
+            whole or task.values,
             task.also,
             dry_run=task.dry_run(),
-            reuse=reuse.arguments(settings),
+            reuse=before,
         )
 
     try:
         found = _rendered(chart, probed, live_renderer(), None, given, {})
     except HelmFailed as error:
-        if not (chart.crd_files() and re.search(r"no matches for kind|ensure CRDs are installed", error.why)):
+        if reuses or not (chart.crd_files() and re.search(r"no matches for kind|ensure CRDs are installed", error.why)):
             raise
         return _rendered_before_crds(task, chart, probed, given), reuse
     kept = found.origin.config or {}
-    if reuse.values:
-        found = found._replace(given=kept)
+    if reuse.previous:
+        found = found._replace(given=kept)  # lists are changed by index: see changes_a_reused_list
     return found._replace(pinning=live_renderer, kept=kept), reuse
 
 

@@ -1,8 +1,8 @@
 """The release that an upgrade starts from, and its values without the digests that helm-pin put there.
 
-Helm itself reuses the values (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stay for ever. So
-a values file takes them out: it restores what stood there, or removes the key with a null. A digest that somebody has replaced
-since is left alone.
+Helm itself reuses the values (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stay for ever.
+Most are set anew. For the others, a values file restores what the user had given. Where that is not enough, Helm gets all values,
+merged as it merges them. A digest that somebody has replaced since is left alone.
 """
 
 from __future__ import annotations
@@ -166,34 +166,43 @@ def get(node: Any, path: Iterable[str | int]) -> Any:
     return node
 
 
-def restoring(
-    previous: Previous, given: Mapping[str, Any], renewed: Iterable[tuple[str | int, ...]] = ()
-) -> dict[str, Any]:
-    """The values that take helm-pin's digests out of the reused ones, except at paths that are set again.
+def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ()) -> dict[str, Any] | None:
+    """The values that take helm-pin's digests out of the reused ones, except at paths that are set again. None if no values do.
 
-    They restore what the user had given; a list, which helm cannot change by index here, is restored whole.
-    given: the values that the user gives now, which helm merges into these.
+    They restore what the user had given. What had not been given would take a null, which Helm 3.22 and 4 write into the stored
+    values of the revision before, too (CoalesceTables changes both tables); and a list is only replaced whole.
     """
-    values = copy.deepcopy(dict(previous.config))
     paths = set(renewed)
-    undo = [entry for entry in previous.undo if entry.path not in paths]
-    for entry in undo:
-        _restore(values, entry, keep=entry.supplied)
-    for path in (*paths, *_leaves(given)):  # helm cannot set a value below a null
-        _make_room(values, path)
     tree: dict[str, Any] = {}
-    for entry in undo:
+    for entry in previous.undo:
+        if entry.path in paths:
+            continue
+        if not entry.supplied or entry.was is None or isinstance(entry.was, (list, dict)) or _in_list(entry.path):
+            return None
         node: Any = tree
-        new: Any = values
-        for i, part in enumerate(entry.path):
-            if not isinstance(new, dict) or part not in new:
-                node[part] = None
-                break
-            if i + 1 == len(entry.path) or isinstance(new[part], list) or not isinstance(new[part], dict):
-                node[part] = new[part]
-                break
-            node, new = node.setdefault(part, {}), new[part]
+        for part in entry.path[:-1]:
+            node = node.setdefault(part, {})
+        node[entry.path[-1]] = entry.was
     return tree
+
+
+def changes_a_reused_list(previous: Previous, given: Mapping[str, Any], paths: Iterable[tuple[str | int, ...]]) -> bool:
+    """Whether one of these paths goes into a list that is in the reused values alone: Helm changes no list of theirs by index."""
+    for path in paths:
+        for i, part in enumerate(path):
+            lists = [isinstance(get(values, path[:i]), list) for values in (previous.config, given)]
+            if isinstance(part, int) and lists == [True, False]:
+                return True
+    return False
+
+
+def holds_list(node: Any) -> bool:
+    """Whether values hold a list."""
+    return isinstance(node, list) or (isinstance(node, dict) and any(map(holds_list, node.values())))
+
+
+def _in_list(path: Iterable[str | int]) -> bool:
+    return any(isinstance(part, int) for part in path)
 
 
 def config_without_digests(previous: Previous) -> dict[str, Any]:
@@ -237,14 +246,6 @@ def _leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
         return
     for key, child in node.items():
         yield from _leaves(child, (*path, key))
-
-
-def _make_room(tree: dict[str, Any], path: tuple[str | int, ...]) -> None:
-    node: Any = tree
-    for part in path[:-1]:
-        if not isinstance(node, dict) or isinstance(part, int):
-            return
-        node = node.setdefault(part, {})
 
 
 def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:

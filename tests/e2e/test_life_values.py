@@ -10,7 +10,7 @@ import pytest
 
 from scripts.devtools.api import Cluster
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.twins import Twins, written
+from tests.support.twins import OURS, PLAIN, Twins, written
 from tests.support.workstation import Workstation
 
 CHART = {
@@ -184,6 +184,55 @@ def test_rolled_back_in_between(twins: Twins) -> None:
     twins.both("rollback", "1", chart=False, plain=True)
     twins.both("upgrade")
     assert twins.images()[0].startswith("example.com/team/app:1@")
+
+
+def test_an_image_that_is_let_through_later_leaves_the_revision_before_as_it_was(twins: Twins) -> None:
+    """Helm 3.22 and 4 write nulls that are merged into reused values into the stored values that they are merged with, too."""
+    twins.both("upgrade", "--install")
+    own = twins.helm("upgrade", PLAIN, twins.chart, "--reuse-values")
+    assert own.status == 0, own.stderr
+    let_through = twins.pin("upgrade", OURS, twins.chart, "--reuse-values", "--allow-unpinned=*/app:*")
+    assert let_through.status == 0, let_through.stderr
+    twins.both("rollback", "1", chart=False, plain=True)
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=81")
+
+
+LIST = {
+    "values.yaml": 'tools: [{image: "example.com/team/x:1"}, {image: "example.com/team/y:1"}]\n',
+    "templates/tools.yaml": """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}}
+template:
+  spec:
+    containers:
+      {{- range $i, $tool := .Values.tools }}
+      - {name: t{{ $i }}, image: {{ $tool.image }}, args: {{ toJson $tool.args }}}
+      {{- end }}
+""",
+}
+
+
+@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+@pytest.mark.parametrize("given", [[], ["--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]']])
+def test_an_element_of_a_list_that_is_reused(flag: str, given: list[str], twins: Twins, tmp_path: Path) -> None:
+    twins.chart = written(tmp_path / "list", LIST)
+    twins.both("upgrade", "--install", *given)
+    twins.both("upgrade", flag, "--set", "tools[0].image=example.com/team/z:2")
+    twins.both("upgrade", flag)
+    twins.both("upgrade")
+
+
+def test_a_secret_in_a_reused_list_is_on_no_command_line(twins: Twins, tmp_path: Path) -> None:
+    twins.chart = written(tmp_path / "list", LIST)
+    secret = 'tools=[{"image":"a:1","args":["s3cret"]},{"image":"b:1"}]'
+    twins.both("upgrade", "--install", "--set-json", secret, plain=True)
+    done = twins.pin("plan", OURS, twins.chart, "--reuse-values", "-o", "json")
+    assert "s3cret" not in json.dumps(json.loads(done.stdout)["set"]), done.stderr
+    debugged = twins.machine.run(twins.machine.helm_binary, "pin", "plan", OURS, twins.chart, "--debug")
+    assert debugged.status == 0, debugged.stderr
+    assert "s3cret" not in debugged.stderr
+    twins.both("upgrade", "--reuse-values")
 
 
 def test_plan_shows_what_upgrade_would_reuse(twins: Twins) -> None:

@@ -180,6 +180,7 @@ SET = [
     "list={a,1,true}",
     "list[0]=z",
     "sub.env.z=1e5",
+    "rows[0].name=q,rows[0].image=example.com/team/q:1",
 ]
 REUSE = ["", "", "--reuse-values", "--reuse-values", "--reset-then-reuse-values", "--reset-values"]
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from helmpin.release.record import DigestSet, Image, Undo
 from helmpin.release.reused_values import (
     Previous,
+    changes_a_reused_list,
     coalesced,
     config_without_digests,
     get,
+    holds_list,
     is_there,
     nulls_a_digest,
     restoring,
@@ -32,9 +34,12 @@ def previous(config: Mapping[str, Any], *undo: Undo, status: str = "deployed") -
 
 
 def reused(before: Previous, given: Mapping[str, Any] | None = None, renewed: Iterable[Path] = ()) -> dict[str, Any]:
-    """The values that the next revision keeps: helm merges what is given into the restored ones, and both over the reused."""
-    merged = merge(restoring(before, given or {}, renewed), given or {})
-    return coalesced(merged, before.config)
+    """The values that the next revision keeps: Helm merges what is given into the restored ones, and both over the reused; or it
+    gets all of them."""
+    restored = restoring(before, renewed)
+    if restored is None:
+        return coalesced(given or {}, config_without_digests(before))
+    return coalesced(merge(restored, given or {}), before.config)
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,13 +61,12 @@ DEFAULT = Undo(("image", "tag"), "1", False, 0)
 
 def test_what_the_user_had_given_comes_back() -> None:
     before = previous({"image": {"tag": f"1@{A}", "x": "y"}, "other": 1}, TAG)
-    assert restoring(before, {}) == {"image": {"tag": "1"}}
+    assert restoring(before) == {"image": {"tag": "1"}}
     assert reused(before) == {"image": {"tag": "1", "x": "y"}, "other": 1}
 
 
 def test_where_nothing_was_given_nothing_stays_and_no_map_that_was_made() -> None:
     before = previous({"image": {"tag": f"1@{A}"}, "other": 1}, DEFAULT)
-    assert restoring(before, {}) == {"image": None}
     assert reused(before) == {"other": 1}
 
 
@@ -85,15 +89,44 @@ def test_maps_of_the_users_own_stay_though_they_are_empty(
 
 def test_what_is_set_anew_is_left_for_it() -> None:
     before = previous({"image": {"tag": f"1@{A}"}}, TAG)
-    assert restoring(before, {}, [TAG.path]) == {}
+    assert restoring(before, [TAG.path]) == {}
 
 
-def test_there_is_room_for_what_is_set_anew_and_what_is_given() -> None:
-    """helm sets no value below a null."""
-    before = previous({"image": {"tag": f"1@{A}"}}, DEFAULT)
-    assert restoring(before, {}, [("image", "digest")]) == {"image": {"tag": None}}
-    assert restoring(before, {"image": {"pullPolicy": "Always"}}) == {"image": {"tag": None}}
-    assert reused(before, {"image": {"pullPolicy": "Always"}}) == {"image": {"pullPolicy": "Always"}}
+@pytest.mark.parametrize(
+    "entry",
+    [
+        DEFAULT,
+        Undo(("image", "tag"), None, True, 1),
+        Undo(("image", "tag"), ["1"], True, 1),
+        Undo(("images", 0, "tag"), "1", True, 1),
+    ],
+)
+def test_what_no_values_file_restores(entry: Undo) -> None:
+    """A null would be written into the revision before, and a list is only replaced whole."""
+    before = previous({"image": {"tag": f"1@{A}"}, "images": [{"tag": f"1@{A}"}]}, TAG, entry)
+    assert restoring(before) is None
+    assert restoring(before, [entry.path]) == ({} if entry.path == TAG.path else {"image": {"tag": "1"}})
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "changes"),
+    [
+        (("pods", 0, "image"), {}, True),
+        (("pods", 0, "image"), {"pods": [{"image": "b"}]}, False),
+        (("pods", 0, "image"), {"pods": None}, True),
+        (("others", 0, "image"), {}, False),  # a list of the chart's is given whole
+        (("in", "pods", 0, 0), {"in": {}}, True),
+        (("image", "tag"), {}, False),
+    ],
+)
+def test_a_list_that_is_reused(path: Path, given: dict[str, Any], changes: bool) -> None:
+    before = previous({"pods": [{"image": "a"}], "in": {"pods": [["a"]]}, "image": {"tag": "1"}})
+    assert changes_a_reused_list(before, given, [path]) is changes
+
+
+@pytest.mark.parametrize(("values", "holds"), [({}, False), ({"a": {"b": []}}, True), ({"a": {"b": "[]"}}, False)])
+def test_holds_list(values: dict[str, Any], holds: bool) -> None:
+    assert holds_list(values) is holds
 
 
 def test_a_digest_key_and_the_tag_that_was_emptied_for_it() -> None:
