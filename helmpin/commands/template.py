@@ -23,6 +23,7 @@ def run(request: Request) -> int:
             plan.refuse_mutable()
         plan.refuse_problems()
         say_outside(plan)
-        text = plan.print_with(printing) if printing else plan.render.text
+        probed = plan.render.values is not None  # a chart without images was rendered once, with a probe
+        text = plan.print_with(printing) if printing or probed else plan.render.text
         sys.stdout.write(text)
     return 0

@@ -134,3 +134,17 @@ def test_a_line_of_nine_megabytes(workstation: Workstation, tmp_path: Path) -> N
 def test_no_standard_input(workstation: Workstation, chart: Path) -> None:
     done = shell(workstation, '"$0" pin template x "$1" <&-', chart)
     assert (done.returncode, done.stdout.count(b"kind: Pod")) == (0, 600), done.stderr
+
+
+@pytest.mark.parametrize("flags", [[], ["--include-crds"]], ids=["", "crds"])
+@pytest.mark.parametrize(
+    "template", ["", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n\n"], ids=["nothing", "some"]
+)
+def test_a_chart_without_images_is_printed_as_helm_prints_it(
+    workstation: Workstation, tmp_path: Path, template: str, flags: list[str]
+) -> None:
+    chart = write_chart(tmp_path / "none", template)
+    (chart / "crds").mkdir()
+    (chart / "crds/things.yaml").write_bytes(LATIN_1_CRD.decode("latin-1").encode())
+    plain = workstation.helm("template", "x", chart, *flags)
+    assert workstation.helm("pin", "template", "x", chart, *flags) == plain
