@@ -334,14 +334,15 @@ def _masked(flag: str, value: str) -> str:
 
 def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     """The error for a helm that ended with `status`, in helm's own words without its `Error: `."""
-    words = [
-        line
-        for line in stderr.splitlines()
-        if line.strip() and not line.startswith(("WARNING:", "coalesce.go", "walk.go"))
-    ]
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
+    words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs what it says then
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
     why = why or f"helm exited with status {status} and printed nothing"
     hint = ""
     if IN_PROGRESS in why:
         hint = f"if no other helm is at work on it, helm rollback {args[1]} goes back to the last revision that was deployed"
+    if re.search(r"(?i)release name is invalid|invalid release name", why):
+        hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
+        return HelmFailed("the release name is invalid", why=why, hint=hint)
     return HelmFailed(f"helm {args[0]} failed", why=why, hint=hint)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from helmpin import lifeline
+from helmpin.arguments import is_on
 from helmpin.cli import Request
+from helmpin.errors import HelmFailed
 from helmpin.plan.deploy import deploy, is_dry_run
 from helmpin.plan.prepare import prepare
-from helmpin.release.outcome import Baseline
+from helmpin.release.outcome import NO_RELEASE, Baseline
 from helmpin.release.release_name import name_release
 
 
@@ -15,6 +17,18 @@ def run(request: Request) -> int:
     lifeline.if_stopped("nothing was deployed")
     release, chart, flags = name_release(request.positionals, request.flags, request.helm)
     baseline = None if is_dry_run(flags) else Baseline(request.helm, release)
-    with prepare(request._replace(flags=flags), release, chart, command="install") as prepared:
+
+    def check(_: object) -> None:
+        before = baseline.latest() if baseline else NO_RELEASE
+        replaces = is_on(flags, "--replace") and before.status in ("uninstalled", "failed")
+        if before.revision and not replaces:  # pkg/action/install.go, availableName
+            raise HelmFailed(
+                "cannot reuse a name that is still in use; nothing was deployed",
+                where=f"release {release}",
+                why=f"revision {before.revision} is {before.status}",
+                hint="choose another name, or helm pin upgrade to deploy another revision",
+            )
+
+    with prepare(request._replace(flags=flags), release, chart, command="install", check=check) as prepared:
         refuse_mutable = request.settings.mutable == "refuse"
         return deploy(request.helm, prepared, refuse_mutable=refuse_mutable, baseline=baseline)

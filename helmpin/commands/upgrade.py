@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from helmpin import lifeline
+from helmpin.arguments import is_on
 from helmpin.cli import Request
+from helmpin.errors import HelmFailed
 from helmpin.plan.deploy import deploy
 from helmpin.plan.prepare import prepare
+
+if TYPE_CHECKING:
+    from helmpin.release.reused_values import Previous
 
 
 def run(request: Request) -> int:
     """Upgrade the release with every image by digest."""
     release, chart = request.positionals
     lifeline.if_stopped("nothing was deployed")
-    with prepare(request, release, chart, command="upgrade") as prepared:
+
+    def check(previous: Previous | None) -> None:
+        if previous is None and not is_on(request.flags, "--install"):
+            raise HelmFailed(
+                f"{release!r} has no deployed releases; nothing was deployed",
+                where=f"release {release}",
+                why="helm upgrade needs a release, and there is none of this name in the namespace",
+                hint="add --install for a new release, or check the name and the namespace with helm list",
+            )
+
+    with prepare(request, release, chart, command="upgrade", check=check) as prepared:
         return deploy(request.helm, prepared, refuse_mutable=request.settings.mutable == "refuse")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -83,12 +83,14 @@ def prepare(
     needs_cluster: bool = True,
     lock: Lock | None = None,
     values_only: bool = False,
+    check: Callable[[Previous | None], None] | None = None,
 ) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them. The staged chart exists as long as the block.
 
     command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
     not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
-    values_only: whether to look further for values where a template would do.
+    values_only: whether to look further for values where a template would do. check: called before a registry is asked; raises
+    HelmFailed if the command cannot deploy this release.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     helm, settings = asked.helm, asked.settings
@@ -121,6 +123,8 @@ def prepare(
             task, reading = task._replace(command="template"), None
         rendered, reuse = _render_plain(task, staged, reading, merged)
         previous = reading.result() if reading else None
+        if check:
+            check(previous)
         lock = lock or locked.result()
         if lock and not lock.hint:
             lock = lock._replace(hint=_adding(asked, release, chart, lock.name))

@@ -67,7 +67,8 @@ class TestStreams:
         "how", ["| true", "2>&1 | true", ">/dev/full", ">&-", "2>&-", "2>/dev/full", "<&- >&- 2>&-"]
     )
     def test_end_with_the_release(self, one: App, how: str) -> None:
-        (one.chart / "templates/hook.yaml").write_text(HOOK)
+        if "|" in how:  # helm writes again when its reader has gone
+            (one.chart / "templates/hook.yaml").write_text(HOOK)
         run = '"$0" {} upgrade --install {} "$1" ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
         plain = shell(one, run.format("", "plain"))
         for _ in "12":
@@ -166,6 +167,19 @@ class TestHelmFails:
         assert done.status == 1, done.stderr
         assert "Error: helm upgrade failed; see its output above" in done.stderr
         return done
+
+    def test_before_a_registry_is_asked(self, one: App) -> None:
+        one.deploy()
+        for arguments, told in (
+            (["upgrade", "--install", "BAD_Name"], "the release name is invalid"),
+            (["install", "BAD_Name"], "the release name is invalid"),
+            (["install", "app"], "cannot reuse a name that is still in use; nothing was deployed"),
+            (["install", "app", "--replace"], "cannot reuse a name that is still in use; nothing was deployed"),
+            (["upgrade", "other"], "'other' has no deployed releases; nothing was deployed"),
+        ):
+            done = one.machine.pin(*arguments, one.chart, "--set=image.repository=127.0.0.1:9/app")
+            assert (done.status, done.stderr.splitlines()[0]) == (1, f"Error: {told}")
+        assert [row["status"] for row in rows(one)] == ["deployed"]
 
     def test_on_a_field_that_another_manages(self, one: App) -> None:
         one.deploy()
