@@ -129,6 +129,8 @@ class _Answer(NamedTuple):
 
     gone: tuple[str, ...] = ()
     moved: tuple[Moved, ...] | None = None
+    kept: frozenset[str] = frozenset()
+    """The digests, of tags that have moved, that another tag keeps."""
     details: Mapping[str, Details] = MappingProxyType({})
 
 
@@ -232,7 +234,10 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
         for m in mixed
         if any(mine & set(some) for some in m.pods.values())
     ]
-    findings += [Finding(MOVED, each.text) for each in answer.moved or ()]
+    untagged = f"; no tag is known to hold the recorded digest, helm pin keep {revision.stored.release} gives it one"
+    findings += [
+        Finding(MOVED, each.text + ("" if each.was in answer.kept else untagged)) for each in answer.moved or ()
+    ]
     findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent)]
     latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
@@ -268,6 +273,7 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
     ]
     references = [reference for _, pinned, _ in asked for reference in pinned]
     answers = resolve([*references, *(tag.reference for _, _, named in asked for tag in named)], *registries)
+    kept = _kept({id(draft): (draft, moved(named, answers)) for draft, _, named in asked}, registries)
     about = details_of(references, *registries) if describe else {}
     found: dict[int, _Answer] = {id(draft): _Answer(moved=()) for draft in drafts}
     for draft, pinned, named in asked:
@@ -275,10 +281,22 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
         gone = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
         known = {r.digest or "": about[r] for r in pinned if r in about}
         details = {digest: each for digest, each in known.items() if isinstance(each, Details)}
-        found[id(draft)] = _Answer(tuple(gone), tuple(moved(named, answers)), details)
+        found[id(draft)] = _Answer(tuple(gone), tuple(moved(named, answers)), kept[id(draft)], details)
         for reference, error in missing.silent:
             draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
     return found
+
+
+def _kept(moves: Mapping[int, tuple[_Draft, list[Moved]]], registries: Registries) -> dict[int, frozenset[str]]:
+    """The recorded digests of tags that have moved that a tag of helm pin keep still holds."""
+    tags = {
+        (key, each.was): each.kept_by(draft.revision.stored.release, draft.revision.namespace)
+        for key, (draft, some) in moves.items()
+        for each in some
+    }
+    answers = resolve(tags.values(), *registries)
+    held = [(key, was) for (key, was), tag in tags.items() if getattr(answers[tag], "digest", "") == was]
+    return {key: frozenset(was for owner, was in held if owner == key) for key in moves}
 
 
 def _mixed(pods: list[Object]) -> list[Mixed]:

@@ -56,7 +56,7 @@ def _release(r: Release) -> dict[str, Any]:
 
 def as_moved(moved: Moved) -> dict[str, Any]:
     """A tag that has moved, as data."""
-    return {"reference": moved.reference, "from": moved.was, "to": moved.now, "since": moved.since or None}
+    return {"reference": moved.reference, "from": moved.was, "to": moved.now or None, "since": moved.since or None}
 
 
 def verdict(release: Release) -> str:

@@ -30,7 +30,8 @@ def run(request: Request) -> int:
     named, problems = _tags(found)
     answers = resolve({tag.reference for _, some in named for tag in some}, request.settings.registry)
     rows = [Row(r.namespace, r.stored.release, r.stored.revision, m) for r, some in named for m in moved(some, answers)]
-    silent = sorted(f"{reference}: {e}" for reference, e in answers.items() if isinstance(e, RegistryError))
+    failed = [(ref, e) for ref, e in answers.items() if isinstance(e, RegistryError) and e.kind != "not-found"]
+    silent = sorted(f"{reference}: {error}" for reference, error in failed)
     _print(request.options["output"], rows, len(answers), silent)
     for line in (*unread, *problems):
         output.say(f"Not read: {line}")
@@ -73,7 +74,14 @@ def _print(form: str, rows: Sequence[Row], asked: int, silent: Sequence[str]) ->
         output.show({"moved": [_as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
     elif rows:
         cells = [
-            (r.namespace, r.release, r.tag.reference, _short(r.tag.was), _short(r.tag.now), r.tag.since or "-")
+            (
+                r.namespace,
+                r.release,
+                r.tag.reference,
+                _short(r.tag.was),
+                _short(r.tag.now) or "gone",
+                r.tag.since or "-",
+            )
             for r in rows
         ]
         print(output.table(("NAMESPACE", "RELEASE", "IMAGE", "FROM", "TO", "SINCE"), cells))
@@ -92,6 +100,6 @@ def _as_data(row: Row) -> dict[str, Any]:
         "revision": row.revision,
         "reference": row.tag.reference,
         "from": row.tag.was,
-        "to": row.tag.now,
+        "to": row.tag.now or None,
         "since": row.tag.since or None,
     }

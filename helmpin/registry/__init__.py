@@ -6,7 +6,7 @@ warm_up().
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ __all__ = [
     "Resolved",
     "describe",
     "details_of",
+    "keep",
     "resolve",
     "suggest",
     "warm_up",
@@ -110,6 +111,34 @@ def suggest(
 
     with Session(settings, keychain) as session:
         return session.suggest({reference: version(reference) for reference in wanted})
+
+
+def keep(
+    tags: Mapping[Reference, str], settings: RegistrySettings, *, prune: str = ""
+) -> tuple[dict[Reference, bool | RegistryError], dict[Reference, RegistryError | None]]:
+    """Give each reference, which has a digest, another tag, at its registry itself; and of the same repositories take away all
+    other tags that begin with `prune`, if that is given.
+
+    For each reference whether it did not have the tag yet; and for each tag to be taken away, why it could not be. Both may be a
+    RegistryError.
+    """
+    from helmpin.registry.session import Session
+
+    wanted = {(reference.name, tag) for reference, tag in tags.items()}
+    with Session(settings) as session:
+        kept = session.keep(tags)
+        if not prune:
+            return kept, {}
+        repositories = {reference.name: reference for reference in tags}
+        unlisted: dict[Reference, RegistryError | None] = {}
+        left: list[Reference] = []
+        for reference, found in session.tags(repositories.values(), prune[:-1]).items():
+            if isinstance(found, RegistryError):
+                unlisted[reference] = found
+                continue
+            others = [tag for tag in found if tag.startswith(prune) and (reference.name, tag) not in wanted]
+            left += [reference._replace(tag=tag, digest=None) for tag in others]
+        return kept, {**unlisted, **session.untag(left)}
 
 
 def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:

@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
@@ -16,7 +16,7 @@ from helmpin.image.reference import Reference, valid_digest
 from helmpin.registry import details, http_errors, manifest
 from helmpin.registry.auth import Authenticator
 from helmpin.registry.details import Details
-from helmpin.registry.endpoints import Endpoint, check_target, endpoints, is_loopback
+from helmpin.registry.endpoints import Endpoint, check_target, endpoints, is_loopback, origin
 from helmpin.registry.errors import Failure, RegistryError
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import Manifest
@@ -151,13 +151,15 @@ class Client:
 
         return self._first(reference, ask)
 
-    def tags(self, reference: Reference) -> list[str]:
-        """The tags of a reference's repository: those of the first MAX_PAGES pages. Raises RegistryError."""
+    def tags(self, reference: Reference, after: str = "") -> list[str]:
+        """The tags of a reference's repository: those of the first MAX_PAGES pages. after: those that follow this text in the order
+        of the alphabet, where the registry can begin there. Raises RegistryError."""
 
         def ask(wanted: _Wanted) -> list[str]:
             found: list[str] = []
             for _ in range(MAX_PAGES):
-                last = f"&last={quote(found[-1])}" if found else ""
+                begin = found[-1] if found else after
+                last = f"&last={quote(begin)}" if begin else ""
                 answer = self._ask("GET", wanted._replace(what=f"tags/list?n={PAGE}{last}"))
                 if answer.status != 200:
                     raise self._refusal(answer, wanted)
@@ -169,10 +171,44 @@ class Client:
 
         return self._first(reference, ask)
 
-    def _first(self, reference: Reference, ask: Callable[[_Wanted], R]) -> R:
+    def keep(self, reference: Reference, tag: str) -> bool:
+        """Give a digest another tag, at the registry itself: its manifest is read and written again, no blobs (OCI distribution
+        specification, end-7). Whether it did not have it yet. Raises RegistryError."""
+
+        def ask(wanted: _Wanted) -> bool:
+            there = self._ask("HEAD", wanted._replace(reference=tag))
+            if there.status == 200 and there.headers.get("Docker-Content-Digest") == reference.digest:
+                return False
+            answer = self._ask("GET", wanted)
+            media_type = self._read(answer, wanted)[0].media_type
+            written = self._write("PUT", wanted._replace(reference=tag), answer.body, media_type)
+            stated = written.headers.get("Docker-Content-Digest", reference.digest)
+            if stated != reference.digest:
+                raise Failure("bad-answer", f"{tag} was written, but as {stated} rather than {reference.digest}")
+            return True
+
+        return self._first(reference, ask, [origin(reference, self._settings)])
+
+    def untag(self, reference: Reference) -> None:
+        """Take away a tag, and nothing but the tag (end-9). Raises RegistryError."""
+        self._first(reference, lambda wanted: self._write("DELETE", wanted), [origin(reference, self._settings)])
+
+    def _write(self, method: str, wanted: _Wanted, body: bytes | None = None, media_type: str = "") -> Answer:
+        wanted = wanted._replace(endpoint=self._as_known(wanted.endpoint))
+        url = wanted.endpoint.url(wanted.repository, f"manifests/{wanted.reference}")
+        answer = self._authenticated(method, url, wanted, body, media_type)
+        if answer.status not in (200, 201, 202, 204):
+            failure = self._refusal(answer, wanted)
+            if answer.status in (400, 405, 501) and method == "DELETE":
+                why = f"the registry does not delete tags ({http_errors.describe(answer)})"
+                failure = Failure("forbidden", why, "delete it with the registry's own means", status=answer.status)
+            raise failure
+        return answer
+
+    def _first(self, reference: Reference, ask: Callable[[_Wanted], R], servers: Sequence[Endpoint] | None = None) -> R:
         """The answer of the first endpoint that has one. Raises RegistryError with every endpoint's reason."""
         failures: list[tuple[Endpoint, Failure]] = []
-        for endpoint in endpoints(reference, self._settings):
+        for endpoint in servers or endpoints(reference, self._settings):
             try:
                 return ask(_Wanted(endpoint, reference.repository, reference.identifier, time.monotonic()))
             except Failure as failure:
@@ -272,7 +308,9 @@ class Client:
         why = f"more than {MAX_REDIRECTS} redirects"
         raise Failure("bad-answer", why, "check which server answers at this address: it may be a proxy")
 
-    def _authenticated(self, method: str, url: str, wanted: _Wanted) -> Answer:
+    def _authenticated(
+        self, method: str, url: str, wanted: _Wanted, body: bytes | None = None, media_type: str = ""
+    ) -> Answer:
         server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         own = server == wanted.endpoint.origin
         authenticator = self._authenticator(server, wanted.endpoint.account if own else None)
@@ -280,7 +318,8 @@ class Client:
             was_open = not authenticator.required
             sent = authenticator.authorize(wanted.repository)
             headers = {"Accept": manifest.ACCEPT, **({"Authorization": sent.header} if sent.header else {})}
-            answer = self._send(method, url, headers)
+            headers |= {"Content-Type": media_type} if media_type else {}
+            answer = self._send(method, url, headers, body)
             method = answer.method
             challenge = authenticator.remember_challenge(answer) if answer.status == 401 else None
             if challenge:

@@ -54,6 +54,11 @@ def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoin
     return (_origin(registry, settings),)
 
 
+def origin(reference: Reference, settings: RegistrySettings) -> Endpoint:
+    """The registry itself, whatever its mirrors: where to write."""
+    return _origin(reference.registry, settings)
+
+
 @lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without a port, is loopback: 127.0.0.0/8, ::1, or localhost and its subdomains (RFC 6761)."""

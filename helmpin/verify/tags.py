@@ -1,4 +1,5 @@
-"""Which tags have moved since a release was deployed: no failure, for the release runs by digest."""
+"""Which tags have moved since a release was deployed: no failure, for the release runs by digest, as long as the registry keeps
+it. A tag of helm-pin's own (helm pin keep) sees to that."""
 
 from __future__ import annotations
 
@@ -7,10 +8,22 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from helmpin.image.reference import Reference, split
-from helmpin.registry import Resolved
+from helmpin.registry import RegistryError, Resolved
 from helmpin.release import record_checks
 from helmpin.release.record import DigestSet
 from helmpin.release.revision import Stored
+
+KEEP = "keep-"
+
+
+def keep_prefix(release: str, namespace: str) -> str:
+    """How the tags begin that keep the digests of a release. Neither name can have a `_`."""
+    return f"{KEEP}{release}_{namespace}_"
+
+
+def keep_tag(release: str, namespace: str, digest: str) -> str:
+    """The tag that keeps a digest for a release."""
+    return f"{keep_prefix(release, namespace)}{digest.partition(':')[2][:16]}"
 
 
 class Tag(NamedTuple):
@@ -25,18 +38,26 @@ class Tag(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """A tag that is another digest now."""
+    """A tag that is another digest now, or gone."""
 
     reference: str
     was: str
     now: str
+    """'' if the tag is gone."""
     since: str
     """It has moved after this time; '' where that is not known."""
 
     @property
     def text(self) -> str:
         """For people: `quay.io/team/app:main has moved since …: it is sha256:… now`."""
-        return f"{self.reference} has moved since{f' {self.since}' if self.since else ''}: it is {self.now} now"
+        since = f" since {self.since}" if self.since else " since"
+        if not self.now:
+            return f"{self.reference} is gone{f' since {self.since}' if self.since else ''}"
+        return f"{self.reference} has moved{since}: it is {self.now} now"
+
+    def kept_by(self, release: str, namespace: str) -> Reference:
+        """The tag that keeps the recorded digest, if there is one."""
+        return Reference.parse(self.reference)._replace(tag=keep_tag(release, namespace, self.was))
 
 
 def tags(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Tag]:
@@ -52,10 +73,12 @@ def tags(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Tag]:
 
 
 def moved(tags: Iterable[Tag], answers: Mapping[Reference, object]) -> list[Moved]:
-    """Those that are another digest now. A tag that a registry does not have, or does not answer for, is none of them."""
+    """Those that are another digest now, or gone. What a registry does not answer is none of them."""
     found = []
     for tag in tags:
-        now = answers.get(tag.reference)
-        if isinstance(now, Resolved) and now.digest not in tag.digests:
-            found.append(Moved(str(tag.reference), tag.digests[0], now.digest, tag.since))
+        answer = answers.get(tag.reference)
+        gone = isinstance(answer, RegistryError) and answer.kind == "not-found"
+        if gone or (isinstance(answer, Resolved) and answer.digest not in tag.digests):
+            now = answer.digest if isinstance(answer, Resolved) else ""
+            found.append(Moved(str(tag.reference), tag.digests[0], now, tag.since))
     return found

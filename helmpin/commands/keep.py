@@ -1,0 +1,108 @@
+"""helm pin keep: a tag for each digest that a rollback may need, so that registries do not delete it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from helmpin import output
+from helmpin.cli import Request
+from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
+from helmpin.image.reference import Reference
+from helmpin.registry import RegistryError, keep
+from helmpin.release import record_checks, revisions, storage
+from helmpin.release.storage import Revision
+from helmpin.verify.checks import askable
+from helmpin.verify.tags import keep_prefix, keep_tag
+
+KEPT, ALREADY, REMOVED, FAILED = "kept", "already kept", "removed", "failed"
+
+
+class Row(NamedTuple):
+    """What became of one tag."""
+
+    image: str
+    """registry/repository."""
+    digest: str
+    tag: str
+    result: str
+    why: str = ""
+
+
+def run(request: Request) -> int:
+    """Tag, and print what was done. Raises RegistryUnavailable when a registry refused."""
+    most = request.options["revisions"]
+    if most is not None and not (most.isascii() and most.isdigit() and int(most)):
+        raise UsageError("--revisions takes a number of revisions", why=f"got {most!r}")
+    read = storage.revisions(request.helm, request.positionals[0], revisions.MOST)
+    found = read.found[-int(most) :] if most else read.found
+    tags, unread = _tags(found)
+    unread += read.unread
+    if unread and request.options["prune"]:
+        raise HelmFailed(
+            "what a revision needs cannot be read, so nothing is taken away",
+            why="\n".join(unread),
+            hint="leave out --prune",
+        )
+    prune = keep_prefix(found[-1].stored.release, found[-1].namespace) if request.options["prune"] and found else ""
+    kept, removed = keep(tags, request.settings.registry, prune=prune)
+    rows = [*_kept(tags, kept), *_removed(removed)]
+    _print(request.options["output"], rows)
+    for line in unread:
+        output.say(f"Not read: {line}")
+    if failed := [row for row in rows if row.result == FAILED]:
+        raise RegistryUnavailable(
+            f"{len(failed)} of {len(rows)} tags could not be written",
+            why="\n".join(f"{row.image}:{row.tag}: {row.why}" for row in failed),
+            hint="log in with an account that may push to these repositories",
+        )
+    return 0
+
+
+def _tags(found: list[Revision]) -> tuple[dict[Reference, str], list[str]]:
+    """The tag for each digest of the revisions, at the registries that each revision's own images name; and what cannot be read."""
+    tags: dict[Reference, str] = {}
+    unread = []
+    for revision in found:
+        stored = revision.stored
+        try:
+            uses = stored.uses()
+            record = stored.record() or record_checks.from_manifest(uses)
+        except HelmPinError as error:
+            unread.append(f"revision {stored.revision}: {error.what}")
+            continue
+        if record is None:
+            output.say(f"Left out: revision {stored.revision} has no digest record.")
+        for reference in askable(record, stored, [use.image for use in uses]) if record else ():
+            digest = reference.digest or ""
+            tags[reference._replace(tag=None)] = keep_tag(stored.release, revision.namespace, digest)
+    return tags, unread
+
+
+def _kept(tags: Mapping[Reference, str], answers: Mapping[Reference, bool | RegistryError]) -> list[Row]:
+    rows = []
+    for reference, tag in tags.items():
+        answer = answers[reference]
+        failed = isinstance(answer, RegistryError)
+        result = FAILED if failed else KEPT if answer else ALREADY
+        rows.append(Row(reference.name, reference.digest or "", tag, result, str(answer) if failed else ""))
+    return rows
+
+
+def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[Row]:
+    rows = []
+    for reference, error in answers.items():
+        gone = error is None or error.kind == "not-found"
+        tag = reference.tag or "its tags"
+        rows.append(Row(reference.name, "", tag, REMOVED if gone else FAILED, "" if gone else str(error)))
+    return rows
+
+
+def _print(form: str, rows: list[Row]) -> None:
+    if form != "table":
+        output.show([{name: text or None for name, text in row._asdict().items()} for row in rows], form)
+    elif rows:
+        cells = [(row.image, output.short(row.digest) or "-", row.tag, row.result) for row in rows]
+        print(output.table(("IMAGE", "DIGEST", "TAG", "RESULT"), cells))
+    else:
+        output.say("There is nothing to keep.")

@@ -1,0 +1,74 @@
+"""Which tags have moved, and the tags that keep digests."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.image.reference import Reference
+from helmpin.registry import RegistryError, Resolved
+from helmpin.release.record import DigestSet, Image
+from helmpin.release.revision import Stored
+from helmpin.verify.tags import Moved, Tag, keep_prefix, keep_tag, moved, tags
+
+A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+WEB = Reference.parse("quay.io/t/web:main")
+WHEN = "2026-11-26T00:30:47Z"
+
+
+def image(digest: str = A, via: str = "values", source: str = "", reference: str = str(WEB)) -> Image:
+    return Image(reference, reference, digest, "", via, source=source)
+
+
+def named(*images: Image, created: str = WHEN) -> list[Tag]:
+    """The tags of a record of these images."""
+    manifest = "".join(f"image: {each.reference}@{each.digest}\n" for each in images)
+    stored = Stored("app", 1, "deployed", "", manifest, "")
+    return tags(DigestSet("", created, images), stored, [f"{each.reference}@{each.digest}" for each in images])
+
+
+def test_the_tags_of_a_record() -> None:
+    assert named(image()) == [Tag(WEB, (A,), WHEN)]
+    assert named(image(), image(B)) == [Tag(WEB, (A, B), WHEN)]
+    assert named(image(source="lock")) == [Tag(WEB, (A,), "")]
+    assert named(image(reference="quay.io/t/web")) == []
+
+
+def test_what_the_chart_pins_counts_only_without_a_record() -> None:
+    assert named(image(via="chart")) == []
+    assert named(image(via="chart"), created="") == [Tag(WEB, (A,), "")]
+
+
+def test_a_record_sends_nobody_elsewhere() -> None:
+    stored = Stored("app", 1, "deployed", "", "", "")
+    assert tags(DigestSet("", WHEN, (image(),)), stored, ["ghcr.io/t/web:main"]) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (Resolved(A, ""), []),
+        (Resolved(B, ""), []),
+        (Resolved(C, ""), [Moved(str(WEB), A, C, WHEN)]),
+        (RegistryError(WEB, "not-found", "no such tag"), [Moved(str(WEB), A, "", WHEN)]),
+        (RegistryError(WEB, "timeout", "too slow"), []),
+        (None, []),
+    ],
+)
+def test_moved(answer: object, found: list[Moved]) -> None:
+    assert moved([Tag(WEB, (A, B), WHEN)], {WEB: answer}) == found
+
+
+def test_for_people() -> None:
+    assert Moved(str(WEB), A, C, WHEN).text == f"{WEB} has moved since {WHEN}: it is {C} now"
+    assert Moved(str(WEB), A, C, "").text == f"{WEB} has moved since: it is {C} now"
+    assert Moved(str(WEB), A, "", "").text == f"{WEB} is gone"
+
+
+def test_a_tag_that_keeps() -> None:
+    tag = keep_tag("web.v2", "prod", A)
+    assert tag == f"keep-web.v2_prod_{'a' * 16}"
+    assert tag.startswith(keep_prefix("web.v2", "prod"))
+    assert not keep_tag("a-b", "c", A).startswith(keep_prefix("a", "b-c"))
+    longest = keep_tag("r" * 53, "n" * 63, A)
+    assert str(Reference.parse(f"quay.io/t/web:{longest}")).endswith(longest)
+    assert Moved(str(WEB), A, C, "").kept_by("web", "prod") == WEB._replace(tag=keep_tag("web", "prod", A))
