@@ -14,11 +14,18 @@ from helmpin.release.record import DigestSet
 from helmpin.release.revision import Stored
 
 KEEP = "keep-"
+LONGEST = 100
+"""Characters of a release and its namespace in a tag; longer ones are cut, and told apart by a hash."""
 
 
 def keep_prefix(release: str, namespace: str) -> str:
-    """How the tags begin that keep the digests of a release. Neither name can have a `_`."""
-    return f"{KEEP}{release}_{namespace}_"
+    """How the tags begin that keep the digests of a release. Neither name can have a `_`; a tag has 128 characters at most."""
+    from hashlib import sha256
+
+    name = f"{release}_{namespace}"
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - 13]}_{sha256(name.encode()).hexdigest()[:12]}"
+    return f"{KEEP}{name}_"
 
 
 def keep_tag(release: str, namespace: str, digest: str) -> str:

@@ -71,4 +71,5 @@ def test_a_tag_that_keeps() -> None:
     assert not keep_tag("a-b", "c", A).startswith(keep_prefix("a", "b-c"))
     longest = keep_tag("r" * 53, "n" * 63, A)
     assert str(Reference.parse(f"quay.io/t/web:{longest}")).endswith(longest)
+    assert not longest.startswith(keep_prefix("r" * 53, "n" * 62))
     assert Moved(str(WEB), A, C, "").kept_by("web", "prod") == WEB._replace(tag=keep_tag("web", "prod", A))
