@@ -65,7 +65,7 @@ def test_what_beats_what(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(LISTS))
 def test_every_list_from_everywhere(tmp_path: Path, name: str) -> None:
     variable = "HELM_PIN_" + name.upper().replace("-", "_")
-    one = "a" if name == "registry-plain-http" else "a=http://b"
+    one = {"registry-plain-http": "a", "platform": "a/b"}.get(name, "a=http://b")
     from_flag = settings(tmp_path, {name: (one,)})
     assert from_flag != settings(tmp_path)
     without_sources = {"notes": (), "file": "", "allowed_registries_from": from_flag.allowed_registries_from}
@@ -125,6 +125,7 @@ def test_switch(tmp_path: Path, text: str, on: bool) -> None:
 
 
 BAD = {
+    "platform": ("linux", "a platform must be OS/ARCHITECTURE"),
     "mutable": ("maybe", "pin or refuse, not 'maybe'"),
     "pull-secrets": ("perhaps", "true or false"),
     "registry-timeout": ("soon", "not a duration: 'soon'"),
