@@ -24,6 +24,8 @@ MOST_LINES = 20
 """Lines of a command's output that are shown."""
 _SECRET = re.compile(r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)")
 
+_LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
+
 
 class Gate(NamedTuple):
     """The commands, and how long each may take for one image."""
@@ -33,8 +35,9 @@ class Gate(NamedTuple):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The commands as the record has them and messages show them: the values of flags for passwords and tokens are masked."""
-        return tuple(_SECRET.sub(r"\1\2***", command) for command in self.commands)
+        """The commands as the record has them and messages show them: the values of flags for passwords and tokens, and logins in
+        URLs, are masked."""
+        return tuple(_LOGIN.sub(r"\1***@", _SECRET.sub(r"\1\2***", command)) for command in self.commands)
 
 
 def check(commands: Sequence[str], where: str) -> None:

@@ -83,6 +83,7 @@ def test_what_is_no_command(command: str, why: str) -> None:
 
 def test_secrets_are_masked() -> None:
     shown = Gate(("cosign verify --registry-token abc --k8s-password=def --key k.pub {}",)).shown
+    assert Gate(("curl https://me:abc@example.com/{}",)).shown == ("curl https://***@example.com/{}",)
     assert shown == ("cosign verify --registry-token *** --k8s-password=*** --key k.pub {}",)
 
 
