@@ -1,11 +1,13 @@
 """The documents say what is: the command reference, the messages that they explain, and their links."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").rglob("*.md")])
@@ -48,3 +50,22 @@ def test_every_document_is_named_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     missing = [path.name for path in (ROOT / "docs").glob("*.md") if f"docs/{path.name}" not in readme]
     assert not missing
+
+
+FENCED = re.compile(r"(?ms)(?:^(?P<above>[^\n]+)\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$")
+
+
+@pytest.mark.parametrize("document", ["gitops.md", "promotion.md"])
+def test_examples_can_be_read_and_what_is_not_run_is_marked(document: str) -> None:
+    """tests/e2e/test_recipes.py runs the blocks of `sh`."""
+    text = (ROOT / "docs" / document).read_text()
+    found = list(FENCED.finditer(text))
+    assert len(found) == text.count("\n```") / 2
+    for block in found:
+        language, example = block["language"], block["text"]
+        if language == "json":
+            assert json.loads(example)
+        elif language == "yaml":
+            assert yaml.safe_load(example)
+        elif language != "sh":
+            assert (block["above"] or "").startswith("Not run by the tests"), example
