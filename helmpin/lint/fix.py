@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from helmpin import output
-from helmpin.arguments import Given
+from helmpin.arguments import Given, words
 from helmpin.chart.setargs import Path as ValuePath
 from helmpin.chart.setargs import Setting, key
 from helmpin.cli import Request
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
+from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit, depth_of, with_settings
 from helmpin.lint.locate import ValuesFile
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
+from helmpin.render.output import parse
 from helmpin.render.values import values_flag
 
 
@@ -28,14 +31,32 @@ def fix(request: Request, chart: str, ci: Sequence[Path]) -> None:
         if flag.name == "--values" and not all(Path(source).is_file() for source in (flag.value or "").split(",")):
             raise UsageError(f"--fix cannot write to {flag.value}", hint="name files of values, or leave --fix out")
     if (Path(chart) / "Chart.yaml").exists():
-        for path in (None, *ci):
-            _fix_one(request, chart, path)
+        sets = [found for path in (None, *ci) if (found := _values_set(request, chart, path))]
+        _write_and_check(request, chart, sets)
     elif Path(chart).is_file() and chart.endswith(".tgz"):
         output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
 
 
-def _fix_one(request: Request, chart: str, ci: Path | None) -> None:
-    """Fix a chart with one set of values. What does not render is left to lint."""
+class Wanted(NamedTuple):
+    """One value to write into a file."""
+
+    file: ValuesFile
+    setting: Setting
+    """With its path in that file."""
+
+
+class ValuesSet(NamedTuple):
+    """A chart with one set of values."""
+
+    asked: Request
+    """With the ci values before the user's own."""
+    wanted: list[Wanted]
+    images: dict[Any, tuple[str, str]]
+    """Each image use: the image as it is, and the digest that it should get."""
+
+
+def _values_set(request: Request, chart: str, ci: Path | None) -> ValuesSet | None:
+    """What to write for a chart with one set of values; None if it does not render, which is left to lint."""
     flag = values_flag(ci.absolute()) if ci else ""
     more = [Given("--values", flag.removeprefix("--values="), (flag,))] if ci else []
     asked = request._replace(flags=[*more, *request.flags])
@@ -43,12 +64,46 @@ def _fix_one(request: Request, chart: str, ci: Path | None) -> None:
         with prepare(asked, "lint", chart, command="template", values_only=True) as prepared:
             settings = to_write(prepared.plan)
             files = _files(chart, prepared.plan, request, ci)
+            images = {use.key: (use.image, each.digest) for each in prepared.plan.images for use in each.uses}
     except UsageError:
         raise
     except HelmPinError as error:
         output.say(f"Not fixed: {output.one_line(chart)}: {error.message()}")
-        return
-    write(settings, files)
+        return None
+    found = []
+    for setting in settings:
+        file = _file_of(setting.path, files)
+        found.append(Wanted(file, setting._replace(path=file.inner(setting.path) or setting.path)))
+    return ValuesSet(asked, found, images)
+
+
+def _write_and_check(request: Request, chart: str, sets: Sequence[ValuesSet]) -> None:
+    """Write what all sets of values want, and take it back if an image of any set is not what it was or what it should be."""
+    before = write([each for one in sets for each in one.wanted])
+    for one in sets if before else ():
+        try:
+            printed = request.helm.run(["template", "lint", chart, *words(one.asked.flags)])
+            now = {use.key: use.image for use in parse(printed).images()}
+            wrong = next(
+                (image for key, (image, digest) in one.images.items() if not _is(now.get(key), image, digest)), ""
+            )
+        except HelmPinError as error:
+            wrong = error.message()
+        if wrong:
+            for name, text in before.items():
+                _save(name, text)
+            output.say(output.one_line(f"Not fixed: {chart}: the values together would do something else to {wrong}"))
+            return
+    for name in before:
+        output.inform(output.one_line(f"Fixed {name}"))
+
+
+def _is(now: str | None, image: str, digest: str) -> bool:
+    """Whether an image stayed, or got its digest and nothing else."""
+    if now is None or now == image:  # what --also found is not among a manifest's images
+        return True
+    name, tag, found = split(now)
+    return found == digest and name == split(image)[0] and tag in (split(image)[1], None, "latest")
 
 
 def to_write(plan: Plan) -> list[Setting]:
@@ -86,27 +141,37 @@ def _files(chart: str, plan: Plan, request: Request, ci: Path | None) -> list[Va
     return files
 
 
-def write(settings: Iterable[Setting], files: Sequence[ValuesFile]) -> None:
-    """Write each value into the file where it stands, or where what is beside it stands, every other byte kept. Says what was
-    written and what cannot be. Raises OperationFailed."""
-    chosen: dict[str, list[Setting]] = {}
-    by_name = {file.name: file for file in files}
-    for setting in settings:
-        file = _file_of(setting.path, files)
-        inner = file.inner(setting.path) or setting.path
-        chosen.setdefault(file.name, []).append(setting._replace(path=inner))
-    for name, mine in chosen.items():
-        keys = ", ".join(key(setting.path) for setting in mine)
+def write(wanted: Iterable[Wanted]) -> dict[str, str]:
+    """Write the values, every other byte of their files kept; returns what each changed file held before. A value that is wanted in
+    two ways, since it feeds an image that depends on other values, is left. Says what was not written. Raises OperationFailed."""
+    texts: dict[str, str] = {}
+    chosen: dict[str, dict[ValuePath, set[str]]] = {}
+    for file, (path, value) in wanted:
+        texts[file.name] = file.text
+        chosen.setdefault(file.name, {}).setdefault(path, set()).add(value)
+    changed: dict[str, str] = {}
+    for name, paths in chosen.items():
+        if several := [key(path) for path, values in paths.items() if len(values) > 1]:
+            why = "its image depends on other values, so that it would need several digests"
+            output.say(output.one_line(f"Not fixed: {name}: {', '.join(several)}: {why}"))
+        settings = [Setting(path, next(iter(values))) for path, values in paths.items() if len(values) == 1]
         try:
-            text = with_settings(by_name[name].text, mine)
-        except CannotEdit as why:
-            output.say(output.one_line(f"Not fixed: {name}: {keys}: {why}"))
+            text = with_settings(texts[name], settings)
+        except CannotEdit as why_not:
+            keys = ", ".join(key(setting.path) for setting in settings)
+            output.say(output.one_line(f"Not fixed: {name}: {keys}: {why_not}"))
             continue
-        try:
-            Path(name).write_bytes(text.encode(errors="surrogateescape"))
-        except OSError as error:
-            raise OperationFailed("cannot write values", where=name, why=error.strerror or str(error)) from None
-        output.inform(output.one_line(f"Fixed {name}: {keys}"))
+        if text != texts[name]:
+            _save(name, text)
+            changed[name] = texts[name]
+    return changed
+
+
+def _save(name: str, text: str) -> None:
+    try:
+        Path(name).write_bytes(text.encode(errors="surrogateescape"))
+    except OSError as error:
+        raise OperationFailed("cannot write values", where=name, why=error.strerror or str(error)) from None
 
 
 def _file_of(path: ValuePath, files: Sequence[ValuesFile]) -> ValuesFile:

@@ -381,3 +381,28 @@ def test_fix_that_cannot_reach_a_registry(pin: Pin, web: Path) -> None:
 def test_registries_are_for_fix(pin: Pin, web: Path) -> None:
     done = pin("lint", str(web), "--registry-timeout", "1s")
     assert done.status == 2 and "has no effect without --fix" in done.stderr
+
+
+SLIM = '"team/web:{{ .Values.tag }}{{ if .Values.slim }}-slim{{ end }}{{ with .Values.digest }}@{{ . }}{{ end }}"'
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (SLIM, "web: the values together would do something else to "),
+        (
+            SLIM.replace("{{ .Values.tag }}", "{{ .Values.tag | trunc 9 }}"),
+            "web/values.yaml: digest: its image depends on",
+        ),
+    ],
+)
+def test_fix_writes_no_digest_that_would_serve_two_tags(image: str, says: str, pin: Pin, web: Path) -> None:
+    """A template adds a suffix to the tag where another value says so, and one digest key serves both."""
+    (web / "templates/0.yaml").write_text(POD % ("web", image))
+    before = "repository: team/web\ntag: latest\nslim: false\ndigest: ''\n"
+    (web / "values.yaml").write_text(before)
+    (web / "ci/extra-values.yaml").write_text("slim: true\n")
+    with any_tag() as content:
+        done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror)
+    assert done.status == 3 and (web / "values.yaml").read_text() == before
+    assert f"Not fixed: {says}" in done.stderr
