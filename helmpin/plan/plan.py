@@ -463,6 +463,7 @@ class _Composer:
         for path, pins in by_path.items():
             if path in self._templates:
                 files[path] = template_pins.pinned_template(path, self._templates[path], pins)
+                files[template_pins.PRINT_FILE] = template_pins.PRINT
             else:
                 files[path] = template_pins.pinned_text(self._crds[path], pins)
         return self._base.with_files(files).annotated(ANNOTATION, record.to_json())

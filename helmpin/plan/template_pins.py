@@ -80,16 +80,15 @@ def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
     body, defines = split_defines(text)
     table: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
     forms: dict[str, str] = {}
-    words: set[str] = set()
     for pin in pins:
         document = table.setdefault(pin.source, {}).setdefault(pin.document, {})
-        document.setdefault(pin.written, {})[str(pin.turn)] = pin.pinned
+        digest = pin.pinned.removeprefix(pin.written)
+        document.setdefault(pin.written, {})[str(pin.turn)] = digest if digest.startswith("@") else pin.pinned
         forms.update(dict.fromkeys(pin.may_become, pin.written))
-        words.update((pin.written, *pin.may_become))
     name = json.dumps(f"helm-pin: {path}")
-    search = rf"\*?{_CHARACTERS}*(?:{'|'.join(sorted(map(_literal, words)))}){_CHARACTERS}*"
-    program = _PROGRAM.replace("NAME", name).replace("PINS", _dict(table)).replace("FORMS", _dict(forms))
-    return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}" + program.replace("SEARCH", _go(search))
+    more = f' "forms" {_dict(forms)}' if forms else ""
+    call = f'{{{{- include "{_PRINT}" (dict "at" . "text" (include {name} .) "pins" {_dict(table)}{more}) -}}}}'
+    return "".join(defines) + f"{{{{ define {name} }}}}{body}{{{{ end }}}}\n{call}\n"
 
 
 def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
@@ -110,19 +109,29 @@ def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
     return "---".join(pieces)
 
 
-_PROGRAM = r"""
-{{- $text := include NAME . -}}
+_PRINT = "helm-pin: pins"
+PRINT_FILE = "templates/helm-pin/pins.yaml"
+"""The file of PRINT, which the pinned templates of a chart and its dependencies share."""
+PRINT = (
+    (
+        "{{- define NAME -}}"
+        r"""
+{{- $text := .text -}}
+{{- $forms := default dict .forms -}}
 {{- $mine := dict -}}
-{{- if kindIs "map" . -}}
-{{- $template := index . "Template" -}}
+{{- if kindIs "map" .at -}}
+{{- $template := index .at "Template" -}}
 {{- if kindIs "map" $template -}}
-{{- $pins := PINS -}}
-{{- with index $pins (toString (index $template "Name")) }}{{ $mine = . }}{{ end -}}
+{{- with index .pins (toString (index $template "Name")) }}{{ $mine = . }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- if $mine -}}
-{{- $search := SEARCH -}}
-{{- $forms := FORMS -}}
+{{- $words := list -}}
+{{- range $places := $mine -}}
+{{- range $word, $_ := $places }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
+{{- end -}}
+{{- range $word, $_ := $forms }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
+{{- $search := printf `\*?CHARACTERS*(?:%s)CHARACTERS*` (join "|" $words) -}}
 {{- $turns := dict -}}
 {{- $documents := list -}}
 {{- range $document := regexSplit "(?m)^---" $text -1 -}}
@@ -142,7 +151,7 @@ _PROGRAM = r"""
 {{- with index $places $written -}}
 {{- $n := int (default 0 (index $seen $written)) -}}
 {{- $_ := set $seen $written (add1 $n) -}}
-{{- $printed = default $token (index . (toString $n)) -}}
+{{- with index . (toString $n) }}{{ $printed = ternary (print $written .) . (hasPrefix "@" .) }}{{ end -}}
 {{- end -}}
 {{- $parts = append (append $parts $printed) (index $between (add1 $i)) -}}
 {{- end -}}
@@ -154,7 +163,13 @@ _PROGRAM = r"""
 {{- $text = join "---" $documents -}}
 {{- end -}}
 {{- $text -}}
+{{- end -}}
 """
+    )
+    .replace("NAME", json.dumps(_PRINT))
+    .replace("CHARACTERS", _CHARACTERS)
+)
+"""A named template that prints a text with its pins."""
 
 
 _TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, True): "{{/* */ -}}", (False, False): ""}
@@ -184,11 +199,6 @@ def _dict(node: Mapping[str, object] | str) -> str:
     if isinstance(node, str):
         return _go(node)
     return "(dict" + "".join(f" {_go(key)} {_dict(child)}" for key, child in sorted(node.items())) + ")"  # type: ignore[arg-type]
-
-
-def _literal(text: str) -> str:
-    """RE2 for exactly `text` (Python's re.escape escapes more than RE2 allows)."""
-    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
 
 
 def _go(text: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helmpin.helm import Helm
 from helmpin.image.manifest import ImageUse
-from helmpin.plan.template_pins import TemplatePin, locate, pinned_template
+from helmpin.plan.template_pins import PRINT, PRINT_FILE, TemplatePin, locate, pinned_template
 from helmpin.render.output import Render, parse
 from scripts.devtools.binaries import binary
 
@@ -49,7 +49,11 @@ def with_pins(files: Mapping[str, str], plain: Render, chosen: Iterable[ImageUse
         pin = locate(use, [d for d in plain.documents if d.source == use.source], f"{use.image}@{DIGEST}")
         assert pin is not None, use
         pins[use.source.removeprefix("app/")].append(pin)
-    return {**files, **{path: pinned_template(path, files[path], found) for path, found in pins.items()}}
+    return {
+        **files,
+        PRINT_FILE: PRINT,
+        **{path: pinned_template(path, files[path], found) for path, found in pins.items()},
+    }
 
 
 CONTAINERS = st.sampled_from(
@@ -162,5 +166,5 @@ def test_what_values_may_make_of_it_is_pinned_too(helm: Helm, tmp_path: Path, no
     assert pin is not None
     forms = (f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}")
     changed = pinned_template("templates/a.yaml", text, [pin._replace(may_become=forms)])
-    pinned = render(helm, tmp_path, {"templates/a.yaml": changed, "values.yaml": f"image: {now}\n"})
+    pinned = render(helm, tmp_path, {"templates/a.yaml": changed, PRINT_FILE: PRINT, "values.yaml": f"image: {now}\n"})
     assert pinned.text == plain.text.replace(f"- image: {WEB}", f"- image: {WEB}@{DIGEST}")

@@ -15,6 +15,7 @@ from tests.support.renders import POD, digest, document
 
 WEB = "example.com/team/web:1.2.3"
 PINNED = f"{WEB}@{digest('a')}"
+DIGEST = PINNED.removeprefix(WEB)
 
 # -- the file without its named templates -------------------------------------------------------------------------------
 
@@ -258,9 +259,14 @@ def test_what_it_prints_by_itself_is_nothing_but_the_text() -> None:
 def test_every_pin_is_in_the_table_under_its_source_document_text_and_turn() -> None:
     other = PIN._replace(source="app/charts/a/templates/x.yaml", turn=3, may_become=(PINNED,))
     text = pinned_template("charts/a/templates/x.yaml", TEXT, [PIN, other])
-    assert f"`app/templates/x.yaml` (dict `Pod false 0` (dict `{WEB}` (dict `0` `{PINNED}`)))" in text
-    assert f"`app/charts/a/templates/x.yaml` (dict `Pod false 0` (dict `{WEB}` (dict `3` `{PINNED}`)))" in text
-    assert f"$forms := (dict `{PINNED}` `{WEB}`)" in text
+    assert f"`app/templates/x.yaml` (dict `Pod false 0` (dict `{WEB}` (dict `0` `{DIGEST}`)))" in text
+    assert f"`app/charts/a/templates/x.yaml` (dict `Pod false 0` (dict `{WEB}` (dict `3` `{DIGEST}`)))" in text
+    assert f'"forms" (dict `{PINNED}` `{WEB}`)' in text
+
+
+def test_a_pin_that_is_more_than_the_digest_is_written_whole() -> None:
+    for pinned in (f"{WEB}:latest@sha256:{'a' * 64}", "example.com/other:1"):
+        assert f"(dict `0` `{pinned}`)" in pinned_template("templates/x.yaml", TEXT, [PIN._replace(pinned=pinned)])
 
 
 def test_names_that_need_quotes() -> None:
