@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import output
 from helmpin.arguments import Given, words
 from helmpin.chart.setargs import Path as ValuePath
 from helmpin.chart.setargs import Setting, key
-from helmpin.cli import Request
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit, depth_of, with_settings
@@ -20,6 +19,9 @@ from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
 from helmpin.render.output import parse
 from helmpin.render.values import values_flag
+
+if TYPE_CHECKING:
+    from helmpin.cli import Request
 
 
 def fix(request: Request, chart: str, ci: Sequence[Path]) -> None:
@@ -112,8 +114,10 @@ def to_write(plan: Plan) -> list[Setting]:
     for image in plan.images:
         if image.mutable and image.problem and image.problem.kind != "allowed":
             output.say(f"Not fixed: {output.one_line(image.image)}: {image.problem.text}")
-        elif image.mutable and not image.problem and image.via == "values":
+        elif image.mutable and not image.problem and image.by_values_alone:
             wanted += _settings_of(image, plan.settings)
+        elif image.mutable and not image.problem:
+            output.say(f"Not fixed: {output.one_line(image.image)}: no value carries its digest")
     return list(dict.fromkeys(wanted))
 
 

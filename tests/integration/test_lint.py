@@ -359,6 +359,7 @@ def test_fix_changes_digests_alone(pin: Pin, web: Path) -> None:
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror, "-o", "json")
         digest = {name: content.digest(("docker.io", f"team/{name}", tag)) for name, tag in IMAGES.items()}
     assert list(places(done)) == ["busybox"], done.stderr
+    assert "Not fixed: busybox: no value carries its digest" in done.stderr
     assert (web / "values.yaml").read_text() == WEB_VALUES.replace(
         "tag: latest", f'tag: "latest@{digest["web"]}"'
     ).replace("team/side:edge", f"team/side:edge@{digest['side']}")
