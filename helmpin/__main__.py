@@ -68,15 +68,15 @@ def start() -> int:
         print(f"  next  run: sh '{HOME}/install-binary.sh'", file=sys.stderr)
         return 1
     try:
-        from helmpin import ahead
+        from helmpin import prefetch
 
-        ahead.start(sys.argv[1:])
+        prefetch.start(sys.argv[1:])
         from helmpin import cli
 
         return cli.main()
     finally:
-        if "helmpin.ahead" in sys.modules:
-            ahead.stop()
+        if "helmpin.prefetch" in sys.modules:
+            prefetch.stop()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Flag(NamedTuple):
     """Whether the next argument is its value; a flag with an optional value (`--wait[=watcher]`) takes only `=`."""
 
 
-class Running:
+class HelmProcess:
     """A helm that was started and not yet waited for."""
 
     def __init__(self, helm: Helm, args: Sequence[str], stdin: bytes | None) -> None:
@@ -75,7 +75,7 @@ class Helm:
         self.binary = binary
         self.debug = debug
         self.spent: list[tuple[str, float]] = []
-        self.running: set[Running] = set()
+        self.running: set[HelmProcess] = set()
         self._help: dict[str, str] | None = None
         self.unread = False
         """Whether the reader of what a deploying helm printed had gone."""
@@ -100,9 +100,9 @@ class Helm:
         for running in list(self.running):
             running.stop()
 
-    def start(self, args: Sequence[str], stdin: bytes | None = None) -> Running:
+    def start(self, args: Sequence[str], stdin: bytes | None = None) -> HelmProcess:
         """Start helm and go on; `.output()` waits for it."""
-        return Running(self, args, stdin)
+        return HelmProcess(self, args, stdin)
 
     def run(self, args: Sequence[str], stdin: bytes | None = None) -> str:
         """Run helm and return its standard output. Raises HelmFailed with helm's own words."""

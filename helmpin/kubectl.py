@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from helmpin import ahead
+from helmpin import prefetch
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.private import Folder, write
@@ -163,7 +163,7 @@ class Kubectl:
 
     def _environment(self) -> dict[str, str]:
         """The environment; a bearer token goes into a kubeconfig of its own, since command lines can be read by everybody."""
-        environ = {**ahead.GOGC, **self._environ}
+        environ = {**prefetch.GOGC, **self._environ}
         token = environ.pop("HELM_KUBETOKEN", "")
         if token:
             if self._token is None:
@@ -185,7 +185,7 @@ class _Run:
         whole = [*command, *args]
         try:
             self._process = Process(
-                whole, environ, None if stdin is None else stdin.encode(), started=ahead.take(whole)
+                whole, environ, None if stdin is None else stdin.encode(), started=prefetch.claim(whole)
             )
         except OSError as error:
             raise HelmFailed("cannot start kubectl", why=error.strerror or str(error)) from None

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from helmpin.helm import Helm
     from helmpin.registry import RegistryError, RegistrySettings, Resolved
     from helmpin.registry.keychain import Keychain
-    from helmpin.release.record import DigestSet
-    from helmpin.release.revision import Reading, Stored
+    from helmpin.release.record import Record
+    from helmpin.release.revision import Reading, Revision
 
 RELEASE = "release:"
 ANOTHER_SERVER = ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME")
@@ -104,7 +104,7 @@ class _ReleaseLock:
         return max(deployed)
 
 
-def of_release(record: DigestSet, stored: Stored, name: str) -> Lock:
+def of_release(record: Record, stored: Revision, name: str) -> Lock:
     """The lock that a release's record is. A Job that keeps an older digest than the rest of the release does not count."""
     kinds: dict[str | None, set[str]] = {}
     for use in stored.uses():

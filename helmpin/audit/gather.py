@@ -12,7 +12,7 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl, Objects, Resource
 from helmpin.release import storage
-from helmpin.release.storage import Revision
+from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import RESOURCES
 
 Key = tuple[str, str]
@@ -27,9 +27,9 @@ class Snapshot(NamedTuple):
     """What was read of one context."""
 
     context: str
-    deployed: list[Revision]
+    deployed: list[RevisionInfo]
     """The deployed revision of each release; the latest one where none is deployed."""
-    revisions: dict[Key, list[Revision]]
+    revisions: dict[Key, list[RevisionInfo]]
     """All that were read of each release, oldest first."""
     wanted: dict[Key, list[Object]]
     """The stored objects with images of each release."""
@@ -104,7 +104,7 @@ def _stored(command: str, hint: str) -> str:
     return storage.stored_objects(kind, SETTLED)
 
 
-def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[Revision], tuple[str, ...]]:
+def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[RevisionInfo], tuple[str, ...]]:
     """The deployed revisions of the current namespace, or of all, and what could not be read. Raises HelmFailed when releases are
     not kept in the API."""
     stored, kubectl = _stored("outdated", "name one release: helm pin outdated RELEASE"), Kubectl(helm)
@@ -114,7 +114,7 @@ def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[Revision], tuple[str
     return [chosen for some in revisions.values() if (chosen := current(some))], (*answer.errors, *decoded.unread)
 
 
-def stored_objects(deployed: Iterable[Revision]) -> tuple[dict[Key, list[Object]], dict[Key, str]]:
+def stored_objects(deployed: Iterable[RevisionInfo]) -> tuple[dict[Key, list[Object]], dict[Key, str]]:
     """The objects with images of each release, and why those of some cannot be read."""
     found: dict[Key, list[Object]] = {}
     unreadable: dict[Key, str] = {}
@@ -127,14 +127,14 @@ def stored_objects(deployed: Iterable[Revision]) -> tuple[dict[Key, list[Object]
     return found, unreadable
 
 
-def _by_release(revisions: Iterable[Revision]) -> dict[Key, list[Revision]]:
-    found: dict[Key, list[Revision]] = defaultdict(list)
+def _by_release(revisions: Iterable[RevisionInfo]) -> dict[Key, list[RevisionInfo]]:
+    found: dict[Key, list[RevisionInfo]] = defaultdict(list)
     for revision in sorted(revisions, key=lambda r: (r.namespace, r.stored.release, r.stored.revision)):
         found[revision.namespace, revision.stored.release].append(revision)
     return found
 
 
-def current(revisions: list[Revision]) -> Revision | None:
+def current(revisions: list[RevisionInfo]) -> RevisionInfo | None:
     """The deployed revision of a release; the latest where none is, or None when that is uninstalled."""
     if revisions[-1].status == "uninstalled":
         return None

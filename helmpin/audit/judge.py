@@ -24,9 +24,9 @@ from helmpin.registry import details_of, resolve
 from helmpin.registry.details import Details
 from helmpin.release import record_checks
 from helmpin.release import revision as release
-from helmpin.release.record import DigestSet
+from helmpin.release.record import Record
 from helmpin.release.revision import UNREADABLE
-from helmpin.release.storage import Revision
+from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import Registries, askable, missing_of, settle_doubts
 from helmpin.verify.tags import Moved, moved, tags
 
@@ -137,11 +137,11 @@ class _Answer(NamedTuple):
 class _Draft:
     """A release that is being judged. What is wrong with one release is a finding, and never ends the audit."""
 
-    def __init__(self, revision: Revision, snapshot: Snapshot, pods: Pods) -> None:
+    def __init__(self, revision: RevisionInfo, snapshot: Snapshot, pods: Pods) -> None:
         self.revision = revision
         self.key = (revision.namespace, revision.stored.release)
-        self.record: DigestSet | None = None
-        self.pinned: DigestSet | None = None
+        self.record: Record | None = None
+        self.pinned: Record | None = None
         """What to ask registries for: the record, or without one the digests of the manifest."""
         self.findings: list[Finding] = []
         self.unreadable = ""

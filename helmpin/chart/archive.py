@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from helmpin.chart import ignore
+from helmpin.chart import helmignore
 from helmpin.errors import HelmFailed
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -126,9 +126,9 @@ def read_directory(top: Path, budget: Budget) -> dict[str, File]:
     files: dict[str, File] = {}
     try:
         try:
-            rules = ignore.parse((top / ".helmignore").read_bytes().decode(errors="surrogateescape"))
+            rules = helmignore.parse((top / ".helmignore").read_bytes().decode(errors="surrogateescape"))
         except FileNotFoundError:
-            rules = ignore.parse("")
+            rules = helmignore.parse("")
         _read_into(files, str(top), "", rules, budget)
     except ValueError as error:
         raise HelmFailed("the chart cannot be read", where=str(top / ".helmignore"), why=str(error)) from None
@@ -139,14 +139,16 @@ def read_directory(top: Path, budget: Budget) -> dict[str, File]:
     return files
 
 
-def _read_into(files: dict[str, File], directory: str, prefix: str, rules: list[ignore.Rule], budget: Budget) -> None:
+def _read_into(
+    files: dict[str, File], directory: str, prefix: str, rules: list[helmignore.Rule], budget: Budget
+) -> None:
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         path = prefix + entry.name
         status = entry.stat()
         if stat.S_ISDIR(status.st_mode):
-            if not ignore.ignored(rules, path, True):
+            if not helmignore.ignored(rules, path, True):
                 _read_into(files, entry.path, path + "/", rules, budget)
-        elif not ignore.ignored(rules, path, False):
+        elif not helmignore.ignored(rules, path, False):
             if not stat.S_ISREG(status.st_mode):
                 raise HelmFailed(
                     "the chart cannot be read", where=entry.path, why="it is a device, a pipe or a socket, not a file"

@@ -47,7 +47,9 @@ def run(request: Request) -> int:
     return 0
 
 
-def _details(request: Request, revisions: Sequence[storage.Revision]) -> dict[tuple[str, str], Details | RegistryError]:
+def _details(
+    request: Request, revisions: Sequence[storage.RevisionInfo]
+) -> dict[tuple[str, str], Details | RegistryError]:
     """What each recorded image is, by (reference, digest), from the registries that its own revision names."""
     from helmpin.registry import details_of
     from helmpin.verify.checks import askable
@@ -69,7 +71,7 @@ def _blocks(about: Mapping[tuple[str, str], Details | RegistryError]) -> Iterato
         yield output.printable("\n  ".join((f"{reference}@{digest}", *lines(answer))))
 
 
-def _images(revisions: Iterable[storage.Revision]) -> Iterator[tuple[str, str]]:
+def _images(revisions: Iterable[storage.RevisionInfo]) -> Iterator[tuple[str, str]]:
     """The images of all these revisions, each with its digest; of what cannot be read a line is printed."""
     for revision in revisions:
         try:
@@ -78,7 +80,7 @@ def _images(revisions: Iterable[storage.Revision]) -> Iterator[tuple[str, str]]:
             output.say(f"Left out: revision {revision.stored.revision}: {error.what}.")
 
 
-def describe(revisions: Iterable[storage.Revision]) -> list[dict[str, Any]]:
+def describe(revisions: Iterable[storage.RevisionInfo]) -> list[dict[str, Any]]:
     """The history as data, oldest first."""
     rows: list[dict[str, Any]] = []
     before: dict[str, str] | None = None

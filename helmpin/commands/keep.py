@@ -11,7 +11,7 @@ from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageE
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, keep
 from helmpin.release import record_checks, revisions, storage
-from helmpin.release.storage import Revision
+from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import askable
 from helmpin.verify.tags import keep_prefix, keep_tag
 
@@ -59,7 +59,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def _tags(found: list[Revision]) -> tuple[dict[Reference, str], list[str]]:
+def _tags(found: list[RevisionInfo]) -> tuple[dict[Reference, str], list[str]]:
     """The tag for each digest of the revisions, at the registries that each revision's own images name; and what cannot be read."""
     tags: dict[Reference, str] = {}
     unread = []

@@ -11,7 +11,7 @@ from helmpin.cli import Request
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.registry import RegistryError, resolve
 from helmpin.release import record_checks, revisions, storage
-from helmpin.release.storage import Revision
+from helmpin.release.storage import RevisionInfo
 from helmpin.verify.tags import Moved, Tag, moved, tags
 
 
@@ -40,7 +40,7 @@ def run(request: Request) -> int:
     return 1 if unread or problems else 5 if silent else 0
 
 
-def _revisions(request: Request) -> tuple[list[Revision], tuple[str, ...]]:
+def _revisions(request: Request) -> tuple[list[RevisionInfo], tuple[str, ...]]:
     """The deployed revisions to look at, and what could not be read. Raises HelmFailed."""
     if not request.positionals:
         return deployed(request.helm, everywhere=request.options["all-namespaces"])
@@ -51,9 +51,9 @@ def _revisions(request: Request) -> tuple[list[Revision], tuple[str, ...]]:
     return ([chosen] if chosen else []), read.unread
 
 
-def _tags(found: Sequence[Revision]) -> tuple[list[tuple[Revision, list[Tag]]], list[str]]:
+def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[Tag]]], list[str]]:
     """The tags of each revision, and why those of some are not known."""
-    named: list[tuple[Revision, list[Tag]]] = []
+    named: list[tuple[RevisionInfo, list[Tag]]] = []
     problems = []
     for revision in found:
         stored = revision.stored

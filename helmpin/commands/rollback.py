@@ -14,8 +14,8 @@ from helmpin.kubectl import Kubectl
 from helmpin.release import outcome, revisions
 from helmpin.release import revision as release
 from helmpin.release.outcome import NO_RELEASE, History, Row
-from helmpin.release.record import DigestSet
-from helmpin.release.revision import Stored
+from helmpin.release.record import Record
+from helmpin.release.revision import Revision
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.verify import checks as verify
 from helmpin.verify import restore
@@ -66,7 +66,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def _preflight(request: Request, target: Stored, kubectl: Kubectl) -> DigestSet | None:
+def _preflight(request: Request, target: Revision, kubectl: Kubectl) -> Record | None:
     """The target's record, proved; None when it has no usable one and that is allowed."""
     if request.options["allow-unverified"]:
         try:
@@ -223,7 +223,7 @@ def _made_by_helm(
     return revisions.made_since(rows, before[-1].revision if before else 0, description, failed)
 
 
-def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Stored, Sequence[Row]]:
+def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Revision, Sequence[Row]]:
     """The revision that helm has just made, and the history after it. Raises HelmFailed, which begins with what is known."""
     name, known = request.positionals[0], before[-1].revision + 1
     lifeline.if_stopped(f"Revision {known} is deployed, not verified; helm pin verify {name} does it later")

@@ -18,14 +18,14 @@ from helmpin.registry.errors import RegistryError
 from helmpin.release import revision as release
 from helmpin.release import revisions
 from helmpin.release.outcome import History, Row, moved
-from helmpin.release.revision import Stored
+from helmpin.release.revision import Revision
 from helmpin.verify import checks as verify
 from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
 from helmpin.verify.children import with_children
 
 if TYPE_CHECKING:
     from helmpin.lock import Lock
-    from helmpin.release.record import DigestSet
+    from helmpin.release.record import Record
 
 LIVE = ("workloads", "pods")
 """The checks that look at the live cluster."""
@@ -46,7 +46,7 @@ def run(request: Request) -> int:
         refuse_registry_flags(request, "with --no-registry")
     _check_subject(request)
     lock = _lock(request)
-    stored: Stored | None = None
+    stored: Revision | None = None
     latest: Row | None = None
     if request.positionals:
         stored, latest = _stored(request)
@@ -85,7 +85,9 @@ def run(request: Request) -> int:
     return 1 if set(unread) - {"registry"} else 0
 
 
-def _without_release(request: Request, lock: Lock | None) -> tuple[Stored | None, str, dict[str, object], list[Check]]:
+def _without_release(
+    request: Request, lock: Lock | None
+) -> tuple[Revision | None, str, dict[str, object], list[Check]]:
     """What is verified: the manifest, if there is one, its title, and as data; and the checks of what others than helm applied."""
     kubectl, name = Kubectl(request.helm), request.options["manifest"]
     title, subject = f"Namespace {kubectl.namespace}", {"namespace": kubectl.namespace}
@@ -140,7 +142,7 @@ def _refuse_moved(request: Request, before: Row) -> None:
         raise HelmFailed(f"{change} while this ran", where=f"release {name}", hint="run it again")
 
 
-def _stored(request: Request) -> tuple[Stored, Row | None]:
+def _stored(request: Request) -> tuple[Revision, Row | None]:
     """The revision to verify; and the latest one, where no revision is named."""
     name, revision = request.positionals[0], request.options["revision"]
     if revision is None:
@@ -154,7 +156,7 @@ def _stored(request: Request) -> tuple[Stored, Row | None]:
     return release.read(request.helm, name, int(revision)), None
 
 
-def _current(helm: Helm, name: str) -> tuple[Stored, Row]:
+def _current(helm: Helm, name: str) -> tuple[Revision, Row]:
     """The deployed revision: the latest, unless that one failed or is still pending. The latest when none is deployed."""
     latest = release.read(helm, name)
     row = Row(latest.revision, latest.status, "")
@@ -183,11 +185,11 @@ def _lock_checks(request: Request, lock: Lock, kubectl: Kubectl) -> Iterator[Che
     yield from by_lock.live_checks(wanted, here, kubectl, registries)
 
 
-def _registries(request: Request, stored: Stored, kubectl: Kubectl) -> Registries | None:
+def _registries(request: Request, stored: Revision, kubectl: Kubectl) -> Registries | None:
     return None if request.options["no-registry"] else verify.registries(request.settings, stored, kubectl)
 
 
-def _to_compare(stored: Stored) -> tuple[list[Check], DigestSet | None, str]:
+def _to_compare(stored: Revision) -> tuple[list[Check], Record | None, str]:
     """The checks that need nothing but the record and the manifest; what to compare the rest with, or None and why not."""
     if not stored.revision:
         check, found = verify.pinned_check(stored)
@@ -203,7 +205,7 @@ def _to_compare(stored: Stored) -> tuple[list[Check], DigestSet | None, str]:
         return [first, failed], None, "the manifest cannot be read"
 
 
-def _checks(request: Request, stored: Stored, lock: Lock | None, *, is_current: bool) -> Iterator[Check]:
+def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current: bool) -> Iterator[Check]:
     checks, record, why = _to_compare(stored)
     yield from checks
     if record is None:
@@ -234,7 +236,7 @@ def _checks(request: Request, stored: Stored, lock: Lock | None, *, is_current: 
         yield verify.pods_check(live, kubectl, registries)
 
 
-def _details(request: Request, stored: Stored) -> dict[Reference, Details | RegistryError]:
+def _details(request: Request, stored: Revision) -> dict[Reference, Details | RegistryError]:
     """What each image of the release is."""
     from helmpin.registry import details_of
 
@@ -259,7 +261,7 @@ def _print(title: str, checks: list[Check]) -> None:
     print(f"{sum(check.verdict == OK for check in checks)} of {len(checks)} checks ok")
 
 
-def _print_images(stored: Stored | None, checks: list[Check]) -> None:
+def _print_images(stored: Revision | None, checks: list[Check]) -> None:
     """The images that were verified, by digest; what is wrong is said beside it."""
     record = _to_compare(stored)[1] if stored else None
     output.print_images((image.reference, image.digest) for image in (record.images if record else ()))

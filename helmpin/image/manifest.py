@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from helmpin import kube_yaml
 from helmpin.image import find
-from helmpin.image.elsewhere import Also
+from helmpin.image.outside_pods import ExtraImageRules
 
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 """What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
@@ -127,7 +127,7 @@ def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], 
     return turns
 
 
-def document_images(document: Document, also: Also | None = None) -> Iterator[ImageUse]:
+def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:
     """The image uses of one document; documents without an image key are not parsed."""
     if _IMAGE_KEY.search(document.text):
         for index, item in enumerate(document.objects()):
@@ -151,7 +151,7 @@ def document_images(document: Document, also: Also | None = None) -> Iterator[Im
         yield from (use for use, asked in outside(document, also) if asked)
 
 
-def outside(document: Document, also: Also) -> Iterator[tuple[ImageUse, bool]]:
+def outside(document: Document, also: ExtraImageRules) -> Iterator[tuple[ImageUse, bool]]:
     """The images of a document outside pod specs, and whether they are asked for."""
     for index, item in enumerate(document.objects()):
         kind, name = identity(item)

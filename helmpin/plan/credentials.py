@@ -15,7 +15,7 @@ def keychain_of(rendered: Rendered, settings: Settings) -> Keychain | None:
     """Those of the chart's pods with --pull-secrets, else None for what this machine holds. Raises HelmFailed."""
     if not settings.pull_secrets:
         return None
-    from helmpin.cluster import pull_secrets as pullsecrets
+    from helmpin.cluster import pull_secrets
     from helmpin.kubectl import Kubectl
 
-    return pullsecrets.keychain(rendered.plain.documents, Kubectl(rendered.renderer.helm), settings.registry)
+    return pull_secrets.keychain(rendered.plain.documents, Kubectl(rendered.renderer.helm), settings.registry)

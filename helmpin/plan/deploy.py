@@ -15,7 +15,7 @@ from helmpin.plan.prepare import Prepared, say_outside
 from helmpin.release import outcome
 from helmpin.release import revision as release
 from helmpin.release.outcome import Baseline, Row
-from helmpin.release.revision import Stored
+from helmpin.release.revision import Revision
 
 if TYPE_CHECKING:
     from helmpin.plan.plan import Plan
@@ -79,7 +79,7 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
         output.say(f"Note: revision {latest.revision} ({latest.status}) was made by somebody else since then.")
 
 
-def _made(helm: Helm, plan: Plan, number: int) -> tuple[Stored, Stored]:
+def _made(helm: Helm, plan: Plan, number: int) -> tuple[Revision, Revision]:
     """The revision with this plan's record, and the latest one. Raises HelmFailed, VerificationFailed."""
     text = plan.record.to_json()
     latest = release.read(helm, plan.release)

@@ -12,7 +12,7 @@ from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan
 from helmpin.release.changes import UNPINNED, changes, digests
 from helmpin.release.reused_values import Previous
-from helmpin.release.revision import Reading, Stored
+from helmpin.release.revision import Reading, Revision
 
 SAME, NEW, MOVED, REMOVED = "same", "new", "moved", "removed"
 
@@ -60,7 +60,7 @@ class DeployedReading:
         stored = self._stored(previous.revision)
         return Deployed(stored.revision, *compared(_digests(stored), images))
 
-    def _stored(self, revision: int) -> Stored:
+    def _stored(self, revision: int) -> Revision:
         try:
             latest = self._reading.result()
         except HelmFailed:  # removed meanwhile
@@ -68,7 +68,7 @@ class DeployedReading:
         return latest if latest.revision == revision else Reading(self._helm, self._release, revision).result()
 
 
-def _digests(stored: Stored) -> dict[str, set[str]]:
+def _digests(stored: Revision) -> dict[str, set[str]]:
     """The deployed digests by reference. A Job may keep another one than the rest of the release."""
     images = {use.image for use in stored.uses()}
     record = None

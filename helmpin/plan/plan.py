@@ -34,7 +34,7 @@ from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_scan import TemplateScan, is_written
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.registry import RegistryError, Resolved
-from helmpin.release.record import ANNOTATION, DigestSet, Image, Undo
+from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.release.reused_values import get
 from helmpin.render import nondeterminism
 from helmpin.render.diff import Comparison, Follower, Key, Leaf, compare, is_pin, noise
@@ -76,7 +76,7 @@ class Plan(NamedTuple):
     followers: tuple[Follower, ...]
     render: Render
     renders: int
-    record: DigestSet
+    record: Record
     rendered: Rendered
 
     @property
@@ -201,7 +201,7 @@ def make_plan(
         )
         return [i._replace(source=lock.origin) if lock and _is_from(lock, i) else i for i in images]
 
-    def record(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> DigestSet:
+    def record(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> Record:
         images = tuple(
             Image(
                 reference=str(i.reference._replace(digest=None)),
@@ -219,7 +219,7 @@ def make_plan(
         allowed = tuple(image for image, problem in problems.items() if problem.kind == "allowed")
         name = lock.recorded if lock and any(image.source for image in images) else ""
         undo, required = _undo(attempt.settings, rendered), settings.gate.shown
-        return DigestSet(f"helm-pin {__version__}", created, images, undo, allowed, name, required)
+        return Record(f"helm-pin {__version__}", created, images, undo, allowed, name, required)
 
     renders, render, found = 1, rendered.plain, Comparison({}, frozenset(), (), [])
     attempt = nothing = Attempt((), frozenset(), {}, {}, {})
@@ -405,7 +405,7 @@ class _Composer:
         return Search(self._facts(), self._value_index(), self._scan)
 
     def by_values(
-        self, attempt: Attempt, render: Render, found: Comparison, record: Callable[[Attempt], DigestSet]
+        self, attempt: Attempt, render: Render, found: Comparison, record: Callable[[Attempt], Record]
     ) -> tuple[Attempt, Render, Comparison, int]:
         """The attempt, its render and its comparison, with values in place of templates as far as they can be found; and how many
         renders that took."""
@@ -450,7 +450,7 @@ class _Composer:
     def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
         return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
 
-    def chart(self, attempt: Attempt, record: DigestSet) -> Chart:
+    def chart(self, attempt: Attempt, record: Record) -> Chart:
         """The chart of an attempt, as it would be deployed."""
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
@@ -483,7 +483,7 @@ class _Composer:
         """The --set arguments of an attempt."""
         return arguments(attempt.settings, self._values, self._rendered.given)
 
-    def render(self, attempt: Attempt, record: DigestSet) -> Render:
+    def render(self, attempt: Attempt, record: Record) -> Render:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart = self.chart(attempt, record)
         if self._second_pass:
@@ -537,7 +537,7 @@ class _Composer:
         return found
 
     def _before_post_renderer(self, attempt: Attempt) -> Render:
-        empty = DigestSet("", "", ())
+        empty = Record("", "", ())
         renderer = self._rendered.pinning(attempt.settings)
         return renderer.render(self.chart(attempt, empty), self.arguments(attempt), post_render=False)
 

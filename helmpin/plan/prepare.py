@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from helmpin.chart.setargs import Setting
     from helmpin.chart.stage import Chart
     from helmpin.config import Settings
-    from helmpin.helm import Helm, Running
-    from helmpin.image.elsewhere import Also
+    from helmpin.helm import Helm, HelmProcess
+    from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.lock import Lock
     from helmpin.plan.plan import Plan, Rendered
     from helmpin.render.renderer import Renderer
@@ -104,7 +104,7 @@ def prepare(
 
         merged = MergedValues(helm, values.arguments) if values.arguments else None
         from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
-        from helmpin.image.elsewhere import Also
+        from helmpin.image.outside_pods import ExtraImageRules
         from helmpin.plan.plan import make_plan
         from helmpin.registry import warm_up
 
@@ -118,7 +118,7 @@ def prepare(
         staged = stack.enter_context(stage(source, helm))
         if not settings.locked:
             warm_up(settings.registry)
-        task = _Task(helm, command, release, asked.flags, flags, values, Also(settings.also), folder)
+        task = _Task(helm, command, release, asked.flags, flags, values, ExtraImageRules(settings.also), folder)
         if reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
         rendered, reuse = _render_plain(task, staged, reading, merged)
@@ -172,7 +172,7 @@ class _Task(NamedTuple):
     flags: Sequence[Given]
     """Without those about the chart's source and the values."""
     values: ValuesInput
-    also: Also
+    also: ExtraImageRules
     folder: Path
 
     def dry_run(self) -> str:
@@ -250,7 +250,7 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
     templated = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also)
     deploys = task.command != "template"
     probed = chart.with_files({PROBE: PROBE_TEXT})
-    begun: Running | None = templated.start(probed)
+    begun: HelmProcess | None = templated.start(probed)
     reuse, reuses = _Reuse(), False
     given: Mapping[str, Any] = {}
     try:
@@ -304,7 +304,7 @@ def _rendered(
     chart: Chart,
     probed: Chart,
     renderer: Renderer,
-    begun: Running | None,
+    begun: HelmProcess | None,
     given: Mapping[str, Any],
     kept: Mapping[str, Any],
 ) -> Rendered:

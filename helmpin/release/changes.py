@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.release.record import DigestSet
+from helmpin.release.record import Record
 
 UNPINNED = "unpinned"
 """Stands for the digest of an image that has none."""
 
 
-def digests(images: Iterable[str], record: DigestSet | None) -> dict[str, str]:
+def digests(images: Iterable[str], record: Record | None) -> dict[str, str]:
     """{reference: digest} of a revision: those of its record, and what else its manifest has."""
     found = {image.reference: image.digest for image in record.images} if record else {}
     recorded = set(found.values())

@@ -13,7 +13,7 @@ from helmpin.helm import Helm
 
 if TYPE_CHECKING:
     from helmpin.foreground import Ended
-    from helmpin.helm import Running
+    from helmpin.helm import HelmProcess
 
 SECRET_BYTES = 1 << 20
 """The size limit of a Secret or ConfigMap (kubernetes/pkg/apis/core/types.go, MaxSecretSize)."""
@@ -34,7 +34,7 @@ class History:
     """Starts to read the latest revisions; `rows()` waits for the result."""
 
     def __init__(self, helm: Helm, release: str, most: int) -> None:
-        self._running: Running = helm.start(["history", release, "--max", str(most), "--output", "json"])
+        self._running: HelmProcess = helm.start(["history", release, "--max", str(most), "--output", "json"])
 
     def rows(self) -> list[Row]:
         """Oldest first; empty if there is no such release. Raises HelmFailed."""

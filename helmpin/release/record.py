@@ -47,7 +47,7 @@ class Undo(NamedTuple):
     """How many leading parts of the path were maps of the user's own values; helm-pin created the others."""
 
 
-class DigestSet(NamedTuple):
+class Record(NamedTuple):
     """The record of one revision."""
 
     tool: str
@@ -117,7 +117,7 @@ def _undo_entry(undo: Undo) -> dict[str, Any]:
     return entry
 
 
-def parse(text: str, where: str) -> DigestSet:
+def parse(text: str, where: str) -> Record:
     """Read a record. `where` names its owner (`release web, revision 3`).
 
     Raises VerificationFailed for anything but a valid record: bad JSON, an unknown version, a malformed digest, or a `set` that
@@ -129,7 +129,7 @@ def parse(text: str, where: str) -> DigestSet:
             raise ValueError("not a JSON object")
         if record.get("version") != VERSION or record["version"] is True:
             raise ValueError(f"its version is {record.get('version')!r}; this helm-pin reads version {VERSION}")
-        digest_set = DigestSet(
+        digest_set = Record(
             _text(record, "tool"),
             _text(record, "created"),
             tuple(_image(item) for item in _list(record, "images")),

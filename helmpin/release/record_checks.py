@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from helmpin.image.reference import InvalidReference, Reference
-from helmpin.release.record import VERSION, DigestSet, Image
+from helmpin.release.record import VERSION, Image, Record
 
 if TYPE_CHECKING:
     from helmpin.image.manifest import ImageUse
@@ -26,7 +26,7 @@ _BEFORE = 400
 """How many characters before a digest its reference can begin: host, repository and tag together are shorter."""
 
 
-def problems(record: DigestSet) -> list[str]:
+def problems(record: Record) -> list[str]:
     """The contradictions in a record, one line each. Two digests of one reference are none: a Job keeps the one it ran with."""
     found = [line for image in record.images for line in _image(image)]
     indexes = [part for undo in record.undo for part in undo.path if isinstance(part, int)]
@@ -63,7 +63,7 @@ def newer(text: str) -> str:
     return str(record.get("tool") or "helm-pin")[:80] if isinstance(version, int) and version > VERSION else ""
 
 
-def from_manifest(uses: Sequence[ImageUse]) -> DigestSet | None:
+def from_manifest(uses: Sequence[ImageUse]) -> Record | None:
     """A record made from the manifest of a revision without one: None unless it uses images, all of them by digest."""
     images: set[Image] = set()
     for use in uses:
@@ -75,7 +75,7 @@ def from_manifest(uses: Sequence[ImageUse]) -> DigestSet | None:
             return None
         name = str(reference._replace(digest=None))
         images.add(Image(name, use.image, reference.digest, media_type="", via="chart"))
-    return DigestSet("", "", tuple(sorted(images))) if images else None
+    return Record("", "", tuple(sorted(images))) if images else None
 
 
 def is_recorded(image: str, references: Sequence[str]) -> bool:
@@ -107,7 +107,7 @@ def hosts(images: Iterable[str], manifest: str) -> set[str]:
     return found
 
 
-def follower_problems(record: DigestSet, objects: Iterable[Any]) -> list[str]:
+def follower_problems(record: Record, objects: Iterable[Any]) -> list[str]:
     """The recorded followers that do not have their digest, one line each.
 
     A place is `ConfigMap/settings data.image`. If there is no object of that name, which may be random, all of its kind count.

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from helmpin.errors import HelmFailed, VerificationFailed
-from helmpin.helm import Helm, Running
-from helmpin.release.record import ANNOTATION, DigestSet, Undo
-from helmpin.release.revision import Stored
+from helmpin.helm import Helm, HelmProcess
+from helmpin.release.record import ANNOTATION, Record, Undo
+from helmpin.release.revision import Revision
 
 _ASKED = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
@@ -61,10 +61,10 @@ class PreviousReading:
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
-        self._running: Running | None = self._start()
+        self._running: HelmProcess | None = self._start()
         self._previous: Previous | None = None
 
-    def _start(self, revision: int | None = None) -> Running:
+    def _start(self, revision: int | None = None) -> HelmProcess:
         at = ["--revision", str(revision)] if revision else []
         return self._helm.start(["get", "all", self._release, *at, "--template", _ASKED])
 
@@ -79,7 +79,7 @@ class PreviousReading:
             self._running = None
         return self._previous
 
-    def _read(self, running: Running) -> Previous:
+    def _read(self, running: HelmProcess) -> Previous:
         last, status, record, config = json.loads(running.output())
         revision = last
         if status != "deployed" and (deployed := self._last_deployed()) not in (None, last):
@@ -89,7 +89,7 @@ class PreviousReading:
         bad_record, records = None, []
         try:
             if text:
-                records = [_record(Stored(self._release, revision, status, text, "", ""))]
+                records = [_record(Revision(self._release, revision, status, text, "", ""))]
             elif _holds_digest(values):
                 records = self._earlier_records(revision)
         except VerificationFailed as error:
@@ -101,7 +101,7 @@ class PreviousReading:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
         return max((int(row["revision"]) for row in rows if row.get("status") == "deployed"), default=None)
 
-    def _earlier_records(self, revision: int) -> list[DigestSet]:
+    def _earlier_records(self, revision: int) -> list[Record]:
         """The records of the revisions before this one, oldest first."""
         from helmpin.release import storage
 
@@ -112,7 +112,7 @@ class PreviousReading:
         return [_record(one) for one in earlier]
 
 
-def _record(stored: Stored) -> DigestSet:
+def _record(stored: Revision) -> Record:
     """Raises VerificationFailed, which says how to deploy all the same."""
     try:
         record = stored.record()
@@ -146,7 +146,7 @@ def _holds_digest(node: Any) -> bool:
     )
 
 
-def is_there(entry: Undo, record: DigestSet, values: Mapping[str, Any]) -> bool:
+def is_there(entry: Undo, record: Record, values: Mapping[str, Any]) -> bool:
     """Whether what helm-pin put at a path is still in the values."""
     held = get(values, entry.path)
     if held == "":

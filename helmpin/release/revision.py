@@ -9,11 +9,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
-from helmpin.helm import Helm, Running
+from helmpin.helm import Helm, HelmProcess
 from helmpin.image.reference import Reference, split
-from helmpin.release import record as digestset
 from helmpin.release import record_checks
-from helmpin.release.record import ANNOTATION, DigestSet
+from helmpin.release.record import ANNOTATION, Record, parse
 
 if TYPE_CHECKING:
     from helmpin.image.manifest import Document, ImageUse
@@ -33,7 +32,7 @@ _PARTS = (
 """What to read of a revision, as templates for `helm get all --template`, which has only Go's own functions."""
 
 
-class Stored(NamedTuple):
+class Revision(NamedTuple):
     """One stored revision; or a manifest that is no release's, by the name of its file and with revision 0."""
 
     release: str
@@ -56,7 +55,7 @@ class Stored(NamedTuple):
         """For messages about live objects: who says what they should be."""
         return "the release" if self.revision else "the manifest"
 
-    def record(self) -> DigestSet | None:
+    def record(self) -> Record | None:
         """The record, or None if there is none. Raises VerificationFailed if it is invalid, HelmFailed if the revision cannot be
         read."""
         with self._reading("record"):
@@ -67,7 +66,7 @@ class Stored(NamedTuple):
                     self, f"it has {len(self.record_text):,} characters, more than {record_checks.LONGEST:,}"
                 )
             try:
-                record = digestset.parse(self.record_text, self.where)
+                record = parse(self.record_text, self.where)
             except VerificationFailed as error:
                 if written_by := record_checks.newer(self.record_text):
                     hint = f"use the helm-pin that wrote it ({written_by}), or a later one"
@@ -116,7 +115,7 @@ class Stored(NamedTuple):
             raise HelmFailed(f"the stored {what} cannot be read", where=self.where, why=why) from None
 
 
-def of_manifest(name: str, text: str) -> Stored:
+def of_manifest(name: str, text: str) -> Revision:
     """A manifest that others apply, to be verified as a stored revision is: its hooks apart, for those run and may be gone.
 
     Raises HelmFailed if it is not YAML.
@@ -129,10 +128,10 @@ def of_manifest(name: str, text: str) -> Stored:
             hooks += own
         else:
             manifest += own
-    return Stored(name, 0, "", "", manifest, hooks)
+    return Revision(name, 0, "", "", manifest, hooks)
 
 
-def _invalid(stored: Stored, why: str) -> VerificationFailed:
+def _invalid(stored: Revision, why: str) -> VerificationFailed:
     hint = (
         f"it cannot be used for verification; helm pin upgrade {stored.release} CHART --reset-values writes a new one"
     )
@@ -155,9 +154,9 @@ class Reading:
         self._release, self._revision, self._flags = release, revision, flags
         at = [*(["--revision", str(revision)] if revision else []), *flags]
         self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
-        self._running: Running = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
+        self._running: HelmProcess = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
 
-    def result(self) -> Stored:
+    def result(self) -> Revision:
         """Raises HelmFailed."""
         try:
             out = self._running.output()
@@ -168,7 +167,7 @@ class Reading:
         revision, _, status = head.strip().partition(" ")
         text = "" if record.strip() in ("", "<no value>") else record.strip()
         problem = f"it has more than {LARGEST >> 20} MiB" if len(out) > LARGEST else ""
-        return Stored(self._release, int(revision), status, text, manifest, hooks, problem)
+        return Revision(self._release, int(revision), status, text, manifest, hooks, problem)
 
 
 def explain(error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
@@ -189,12 +188,12 @@ def explain(error: HelmFailed, release: str, revision: int | None = None, flags:
         error.hint = advice(error.why, namespace)
 
 
-def read(helm: Helm, release: str, revision: int | None = None) -> Stored:
+def read(helm: Helm, release: str, revision: int | None = None) -> Revision:
     """One revision, or the latest. Raises HelmFailed."""
     return Reading(helm, release, revision).result()
 
 
-def images_of(revisions: Iterable[Stored]) -> dict[str, str]:
+def images_of(revisions: Iterable[Revision]) -> dict[str, str]:
     """The images of revisions, each with the last revision that has it: `as revision 2 (failed) says`."""
     found: dict[str, str] = {}
     for stored in sorted(revisions, key=lambda s: s.revision):
@@ -203,7 +202,7 @@ def images_of(revisions: Iterable[Stored]) -> dict[str, str]:
     return found
 
 
-def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | None = None) -> list[str]:
+def disagreements(record: Record, stored: Revision, uses: Sequence[ImageUse] | None = None) -> list[str]:
     """Where the images of a stored revision differ from its record, one line each; empty if all agree.
 
     An image agrees when its whole reference, tag included, is recorded with its digest.
@@ -240,7 +239,7 @@ def disagreements(record: DigestSet, stored: Stored, uses: Sequence[ImageUse] | 
     return found
 
 
-def check(stored: Stored, expected: DigestSet | None = None) -> DigestSet:
+def check(stored: Revision, expected: Record | None = None) -> Record:
     """The record of a stored revision, after a comparison with its manifest and hooks, and with the expected record.
 
     Raises VerificationFailed with the differences, and HelmFailed if the revision cannot be read.

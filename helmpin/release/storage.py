@@ -20,7 +20,7 @@ from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.release import revision as one
 from helmpin.release.record import ANNOTATION
-from helmpin.release.revision import LARGEST, UNREADABLE, Stored
+from helmpin.release.revision import LARGEST, UNREADABLE, Revision
 
 GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
@@ -28,10 +28,10 @@ AT_ONCE = 4
 """helm processes at a time."""
 
 
-class Revision(NamedTuple):
+class RevisionInfo(NamedTuple):
     """One stored revision, with what `helm history` shows of it."""
 
-    stored: Stored
+    stored: Revision
     namespace: str
     updated: str
     """RFC 3339."""
@@ -49,9 +49,9 @@ class Revision(NamedTuple):
 class Revisions(NamedTuple):
     """The revisions that were read, and one line for each failure."""
 
-    found: list[Revision]
+    found: list[RevisionInfo]
     unread: tuple[str, ...] = ()
-    unreadable: tuple[Revision, ...] = ()
+    unreadable: tuple[RevisionInfo, ...] = ()
     """Those that exist but cannot be read, as far as their labels describe them."""
 
 
@@ -96,9 +96,9 @@ def stored_objects(kind: str, selector: str) -> str:
 
 def decoded(items: list[dict[str, Any]]) -> Revisions:
     """The revisions in objects of the API. One that cannot be decoded is reported; the others are still returned."""
-    found: list[Revision] = []
+    found: list[RevisionInfo] = []
     unread: list[str] = []
-    unreadable: list[Revision] = []
+    unreadable: list[RevisionInfo] = []
     for item in items:
         metadata, data = item["metadata"], (item.get("data") or {}).get("release")
         try:
@@ -111,13 +111,13 @@ def decoded(items: list[dict[str, Any]]) -> Revisions:
     return Revisions(found, tuple(unread), tuple(unreadable))
 
 
-def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[Revision]:
+def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[RevisionInfo]:
     """A revision that cannot be read, as helm's labels describe it; nothing without labels."""
     labels = metadata.get("labels") or {}
     name, version = labels.get("name"), str(labels.get("version", ""))
     if name and version.isascii() and version.isdigit():
-        stored = Stored(name, int(version[:9]), labels.get("status", "unknown"), "", "", "", problem)
-        yield Revision(stored, str(metadata.get("namespace", "")), "", "", "", "")
+        stored = Revision(name, int(version[:9]), labels.get("status", "unknown"), "", "", "", problem)
+        yield RevisionInfo(stored, str(metadata.get("namespace", "")), "", "", "", "")
 
 
 def decode(data: str, *, twice: bool) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _unpacked(packed: bytes) -> bytes:
     return found
 
 
-def _revision(item: Mapping[str, Any], namespace: str) -> Revision:
+def _revision(item: Mapping[str, Any], namespace: str) -> RevisionInfo:
     info = _mapping(item.get("info"))
     metadata = _mapping(_mapping(item.get("chart")).get("metadata"))
     hooks = "".join(
@@ -155,8 +155,8 @@ def _revision(item: Mapping[str, Any], namespace: str) -> Revision:
     )
     record = _text(_mapping(metadata.get("annotations")).get(ANNOTATION))
     name, status = _text(item["name"]), _text(info.get("status"))
-    return Revision(
-        Stored(name, item["version"], status, record, _text(item.get("manifest")), hooks),
+    return RevisionInfo(
+        Revision(name, item["version"], status, record, _text(item.get("manifest")), hooks),
         namespace,
         _text(info.get("last_deployed")),
         f"{_text(metadata.get('name')) or 'MISSING'}-{_text(metadata.get('version')) or 'MISSING'}",
@@ -180,7 +180,7 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
     except HelmFailed as error:
         one.explain(error, release)
         raise
-    found: list[Revision] = []
+    found: list[RevisionInfo] = []
     failed: list[tuple[int, HelmFailed]] = []
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
@@ -192,7 +192,7 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
                 failed.append((row["revision"], error))
                 continue
             about = (_text(row.get(key)) for key in ("updated", "chart", "app_version", "description"))
-            found.append(Revision(stored, os.environ.get("HELM_NAMESPACE", ""), *about))
+            found.append(RevisionInfo(stored, os.environ.get("HELM_NAMESPACE", ""), *about))
     if failed and not found:
         raise failed[0][1]
     return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))

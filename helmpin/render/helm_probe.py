@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from helmpin.errors import HelmFailed
-from helmpin.helm import Helm, Running
+from helmpin.helm import Helm, HelmProcess
 from helmpin.private import Folder, write
 from helmpin.render.output import PROBE, PROBE_TEXT, parse
 
@@ -19,7 +19,9 @@ class MergedValues:
 
     def __init__(self, helm: Helm, arguments: Sequence[str]) -> None:
         self._folder = Folder()
-        self._running: Running = helm.start(["template", "probe", _chart(self._folder.path, PROBE_TEXT), *arguments])
+        self._running: HelmProcess = helm.start(
+            ["template", "probe", _chart(self._folder.path, PROBE_TEXT), *arguments]
+        )
         self._values: Mapping[str, Any] | None = None
 
     def result(self) -> Mapping[str, Any]:

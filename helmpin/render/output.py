@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from helmpin.errors import HelmFailed
-from helmpin.image.elsewhere import Also
 from helmpin.image.manifest import Document, ImageUse, document_images, documents, outside
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.nondeterminism import TEMPLATE as SECOND_PASS
 
 PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
@@ -34,7 +34,7 @@ class Render(NamedTuple):
     """Helm's computed values; None unless the probe was in the chart."""
     second_pass: Mapping[str, str] | None = None
     """The second evaluation of templates that may be random, by source (see nondeterminism.py)."""
-    also: Also | None = None
+    also: ExtraImageRules | None = None
     """The images outside pod specs that count as image uses."""
     config: Mapping[str, Any] | None = None
     """The values that the release would keep; None after `helm template`, which makes no release."""
@@ -45,12 +45,12 @@ class Render(NamedTuple):
 
     def elsewhere(self) -> list[ImageUse]:
         """The images outside pod specs that have no digest and that --also does not name."""
-        also = self.also or Also(())
+        also = self.also or ExtraImageRules(())
         found = (each for document in self.documents for each in outside(document, also))
         return [use for use, asked in found if not asked and "@" not in use.image]
 
 
-def parse(text: str, also: Also | None = None) -> Render:
+def parse(text: str, also: ExtraImageRules | None = None) -> Render:
     """Split the output of `helm template` or a post-renderer into documents. The output of the probes is read and removed."""
     found: list[Document] = []
     probed: dict[str, Mapping[str, Any]] = {}
@@ -64,7 +64,7 @@ def parse(text: str, also: Also | None = None) -> Render:
     return Render(text, found, probed.get(PROBE, {}).get("values"), probed.get(SECOND_PASS), also)
 
 
-def parse_release(text: str, also: Also | None = None) -> Render:
+def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:
     """As `parse`, for the output of `helm upgrade --dry-run -o json`: a release, with the values that it would keep.
 
     Raises HelmFailed if it is not one.

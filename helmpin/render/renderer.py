@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from helmpin.arguments import Given, words
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
-from helmpin.helm import Helm, Running
-from helmpin.image.elsewhere import Also
+from helmpin.helm import Helm, HelmProcess
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.actions import says
 from helmpin.render.output import Render, parse, parse_release
 from helmpin.render.values import ValuesInput
@@ -80,7 +80,7 @@ class Renderer(NamedTuple):
     """What comes before the user's values: a flag, and the file that takes helm-pin's digests out of the reused values."""
     dry_run: str
     """The kind of dry run, if Helm's own dry run renders; '' for `helm template`."""
-    also: Also
+    also: ExtraImageRules
 
     def arguments(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> list[str]:
         """helm's arguments for one render. extra: further arguments, after the user's values."""
@@ -89,12 +89,12 @@ class Renderer(NamedTuple):
         before = [*self.command, str(chart.archive()), *self.flags, *post_renderer, *self.reuse]
         return [*before, *self.values.arguments, *extra, *ending]
 
-    def start(self, chart: Chart) -> Running:
+    def start(self, chart: Chart) -> HelmProcess:
         """Start a render without the post-renderer, for `render` to take as `begun`."""
         return self.helm.start(self.arguments(chart, post_render=False))
 
     def render(
-        self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True, begun: Running | None = None
+        self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True, begun: HelmProcess | None = None
     ) -> Render:
         """Render a chart. Raises HelmFailed with helm's message."""
         try:
@@ -113,7 +113,7 @@ def renderer_for(
     release: str,
     flags: Sequence[Given],
     values: ValuesInput,
-    also: Also,
+    also: ExtraImageRules,
     *,
     dry_run: str = "",
     reuse: Sequence[str] = (),

@@ -16,8 +16,8 @@ from helmpin.image.reference import InvalidReference, Reference
 from helmpin.kubectl import Kubectl
 from helmpin.lock import Lock
 from helmpin.registry import Resolved
-from helmpin.release.record import DigestSet, Image
-from helmpin.release.revision import Stored, of_manifest
+from helmpin.release.record import Image, Record
+from helmpin.release.revision import Revision, of_manifest
 from helmpin.verify.checks import FAILED, OK, RESOURCES, UNKNOWN, Check, Registries, count, judged, judged_pods
 
 
@@ -56,7 +56,7 @@ class Population(NamedTuple):
     everything: list[Object]
     unread: tuple[str, ...]
 
-    def as_manifest(self) -> Stored:
+    def as_manifest(self) -> Revision:
         """The objects to compare, for whoever reads manifests."""
         return of_manifest(f"namespace {self.namespace}", "".join(f"---\n{json.dumps(item)}\n" for item in self.tops))
 
@@ -76,7 +76,7 @@ def wanted(lock: Lock, registries: Registries | None) -> Wanted:
     return Wanted(lock.name, digests, unsettled)
 
 
-def lock_check(lock: Wanted, record: DigestSet) -> Check:
+def lock_check(lock: Wanted, record: Record) -> Check:
     """Whether a release or manifest has the lock's digests. An image that the lock lacks is no failure where the chart may have
     pinned it itself, for such an image needs no line."""
     wrong: list[str] = []

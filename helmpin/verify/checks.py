@@ -18,8 +18,8 @@ from helmpin.kubectl import Kubectl
 from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
 from helmpin.release import record_checks, revisions, storage
 from helmpin.release import revision as release
-from helmpin.release.record import DigestSet, Image
-from helmpin.release.revision import Stored
+from helmpin.release.record import Image, Record
+from helmpin.release.revision import Revision
 
 if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain
@@ -52,18 +52,18 @@ class Registries(NamedTuple):
     """None for what this machine holds."""
 
 
-def registries(settings: Settings, stored: Stored, kubectl: Kubectl) -> Registries:
+def registries(settings: Settings, stored: Revision, kubectl: Kubectl) -> Registries:
     """How the registries of a stored revision are asked: with --pull-secrets as its own pods ask them.
 
     Raises HelmFailed and UsageError.
     """
     if not settings.pull_secrets:
         return Registries(settings.registry)
-    from helmpin.cluster import pull_secrets as pullsecrets
+    from helmpin.cluster import pull_secrets
 
     return Registries(
         settings.registry,
-        pullsecrets.keychain(read(f"{stored.manifest}\n{stored.hooks}"), kubectl, settings.registry),
+        pull_secrets.keychain(read(f"{stored.manifest}\n{stored.hooks}"), kubectl, settings.registry),
     )
 
 
@@ -77,7 +77,7 @@ class Missing(NamedTuple):
 class Live(NamedTuple):
     """Objects that run images: (stored object, live object or None), and what could not be read."""
 
-    stored: Stored
+    stored: Revision
     """The revision, or the manifest, that they are of."""
     pairs: list[tuple[Object, Object | None]]
     unread: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Live(NamedTuple):
     """kubectl's words about kinds that the API server does not have."""
 
 
-def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
+def record_check(stored: Revision) -> tuple[Check, Record | None]:
     """Whether the record is there and valid; and what to verify: the record, or without one the manifest's own digests."""
     try:
         record = stored.record()
@@ -102,7 +102,7 @@ def record_check(stored: Stored) -> tuple[Check, DigestSet | None]:
     return Check("record", SKIPPED, "no record; digests taken from the manifest"), pinned
 
 
-def manifest_check(stored: Stored, record: DigestSet) -> Check:
+def manifest_check(stored: Revision, record: Record) -> Check:
     """Whether the stored manifest and hooks use exactly the recorded digests. Raises HelmFailed when they cannot be read."""
     problems = release.disagreements(record, stored)
     if problems:
@@ -113,7 +113,7 @@ def manifest_check(stored: Stored, record: DigestSet) -> Check:
     )
 
 
-def pinned_check(stored: Stored) -> tuple[Check, DigestSet | None]:
+def pinned_check(stored: Revision) -> tuple[Check, Record | None]:
     """Whether every image of a manifest has a digest; and those digests, to compare with. None if not."""
     try:
         uses = stored.uses()
@@ -128,7 +128,7 @@ def pinned_check(stored: Stored) -> tuple[Check, DigestSet | None]:
     return Check("manifest", FAILED, summary, without), None
 
 
-def registry_check(record: DigestSet, stored: Stored, registries: Registries) -> Check:
+def registry_check(record: Record, stored: Revision, registries: Registries) -> Check:
     """As registry_has(), for the recorded images at registries that the revision names. Raises HelmFailed when the manifest cannot
     be read."""
     return registry_has(_askable(record, stored, [use.image for use in stored.uses()]), registries)
@@ -156,12 +156,12 @@ def registry_has(images: Iterable[Image], registries: Registries) -> Check:
     return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tuple(moved))
 
 
-def askable(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Reference]:
+def askable(record: Record, stored: Revision, images: Iterable[str]) -> list[Reference]:
     """The recorded images, by digest, at registries that the revision's own images name: a record sends nobody elsewhere."""
     return [_pinned(image) for image in _askable(record, stored, images)]
 
 
-def _askable(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Image]:
+def _askable(record: Record, stored: Revision, images: Iterable[str]) -> list[Image]:
     named = record_checks.hosts(images, stored.manifest + stored.hooks)
     return [image for image in record.images if Reference.parse(image.reference).registry in named]
 
@@ -201,7 +201,7 @@ def refuse_missing(missing: Missing, where: str, hint: str) -> None:
         )
 
 
-def read_live(stored: Stored, kubectl: Kubectl) -> Live:
+def read_live(stored: Revision, kubectl: Kubectl) -> Live:
     """The live counterparts of the stored objects with images, read in one call for each namespace. Raises HelmFailed."""
     mine = stored.objects()
     by_namespace: dict[str, list[Object]] = defaultdict(list)

@@ -12,8 +12,8 @@ from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.registry import Described, RegistryError, describe, resolve
 from helmpin.registry.manifest import INDEXES
-from helmpin.release.record import DigestSet
-from helmpin.release.revision import Stored
+from helmpin.release.record import Record
+from helmpin.release.revision import Revision
 from helmpin.verify.checks import FAILED, Check, Registries, askable, count
 
 NODES = "nodes"
@@ -22,8 +22,8 @@ NODES = "nodes"
 
 def with_children(
     check: Check,
-    record: DigestSet,
-    stored: Stored,
+    record: Record,
+    stored: Revision,
     registries: Registries,
     kubectl: Kubectl,
     platforms: Collection[str] = (),
@@ -37,7 +37,7 @@ def with_children(
 
 
 def gone(
-    record: DigestSet, stored: Stored, registries: Registries, kubectl: Kubectl, platforms: Collection[str] = ()
+    record: Record, stored: Revision, registries: Registries, kubectl: Kubectl, platforms: Collection[str] = ()
 ) -> list[str]:
     """What the registries no longer have of the recorded indexes that a node would pull, one line each.
 
@@ -58,7 +58,7 @@ def gone(
     return _gone(indexes, needed, registries, must_have=bool(platforms))
 
 
-def _needed(stored: Stored, kubectl: Kubectl, platforms: Collection[str]) -> dict[str, set[str]]:
+def _needed(stored: Revision, kubectl: Kubectl, platforms: Collection[str]) -> dict[str, set[str]]:
     """The platforms that are needed of each digest. Raises HelmFailed when the nodes cannot be read."""
     named = {platform for platform in platforms if platform != NODES}
     documents = [*read(stored.manifest), *read(stored.hooks)]

@@ -13,15 +13,15 @@ from helmpin.kubectl import Kubectl
 from helmpin.release import revision as release
 from helmpin.release import revisions, storage
 from helmpin.release.outcome import Row
-from helmpin.release.record import DigestSet
-from helmpin.release.revision import Stored
+from helmpin.release.record import Record
+from helmpin.release.revision import Revision
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.verify import checks as verify
 from helmpin.verify import children
-from helmpin.verify import wait as settle
+from helmpin.verify.wait import wait
 
 
-def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet:
+def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
     """The target's record, proved against its manifest and at the registry; and that the cluster can be compared with it.
 
     Raises VerificationFailed, RegistryUnavailable and HelmFailed.
@@ -59,7 +59,7 @@ def preflight(target: Stored, kubectl: Kubectl, settings: Settings) -> DigestSet
     return record
 
 
-def _ask_gate(target: Stored, references: Sequence[Reference], record: DigestSet, settings: Settings) -> None:
+def _ask_gate(target: Revision, references: Sequence[Reference], record: Record, settings: Settings) -> None:
     """Raise Refused where a required command does not agree to an image; say what is not asked again."""
     refused = gate.ask(settings.gate, map(str, references))
     if refused:
@@ -74,7 +74,7 @@ def _ask_gate(target: Stored, references: Sequence[Reference], record: DigestSet
         )
 
 
-def checked(target: Stored) -> DigestSet:
+def checked(target: Revision) -> Record:
     """The target's record, proved against its manifest. Raises VerificationFailed."""
     try:
         return release.check(target)
@@ -87,11 +87,11 @@ def checked(target: Stored) -> DigestSet:
         raise VerificationFailed(what, where=error.where, why=error.why, hint=hint) from None
 
 
-def _references(record: DigestSet, stored: Stored) -> list[Reference]:
+def _references(record: Record, stored: Revision) -> list[Reference]:
     return verify.askable(record, stored, [use.image for use in stored.uses()])
 
 
-def _way_out(target: Stored, kubectl: Kubectl, registries: verify.Registries) -> str:
+def _way_out(target: Revision, kubectl: Kubectl, registries: verify.Registries) -> str:
     """The nearest earlier revision that can be restored, if there is one."""
     usable = []
     for revision in storage.revisions(kubectl.helm, target.release, revisions.MOST).found:
@@ -106,7 +106,7 @@ def _way_out(target: Stored, kubectl: Kubectl, registries: verify.Registries) ->
     return f"helm pin rollback {target.release} {whole[-1]} --verify: revision {whole[-1]} can be restored"
 
 
-def check_stored(now: Stored, record: DigestSet, number: int) -> None:
+def check_stored(now: Revision, record: Record, number: int) -> None:
     """Raise VerificationFailed when the new revision is not what the target was."""
     try:
         release.check(now, record)
@@ -116,7 +116,7 @@ def check_stored(now: Stored, record: DigestSet, number: int) -> None:
 
 
 def compare_with_cluster(
-    now: Stored, kubectl: Kubectl, settings: Settings, later: Sequence[Row], deadline: float | None
+    now: Revision, kubectl: Kubectl, settings: Settings, later: Sequence[Row], deadline: float | None
 ) -> dict[str, int]:
     """The checks that succeeded, each with how many objects or containers it saw as they should be; all are reported.
 
@@ -128,9 +128,7 @@ def compare_with_cluster(
         checks = [verify.live_check(verify.read_live(now, kubectl), kubectl)]
         if deadline is not None:
             registries, limit = verify.registries(settings, now, kubectl), deadline
-            checks.append(
-                settle.wait(lambda: verify.pods_check(verify.read_live(now, kubectl), kubectl, registries), limit)
-            )
+            checks.append(wait(lambda: verify.pods_check(verify.read_live(now, kubectl), kubectl, registries), limit))
     except HelmFailed as error:
         raise not_verified(now.release, now.revision, error) from None
     if any(check.verdict != verify.OK for check in checks) and not later:
@@ -145,7 +143,7 @@ def compare_with_cluster(
     return {check.name: check.matched for check in checks if check.verdict == verify.OK}
 
 
-def _refuse(check: verify.Check, now: Stored, later: Sequence[Row]) -> None:
+def _refuse(check: verify.Check, now: Revision, later: Sequence[Row]) -> None:
     """Raise VerificationFailed or HelmFailed for a check that did not succeed, though it may be `cannot tell`."""
     hint = f"helm pin verify {now.release} checks again"
     why = "\n".join((*check.details, *check.unread))

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from helmpin.image.reference import Reference, split
 from helmpin.registry import RegistryError, Resolved
 from helmpin.release import record_checks
-from helmpin.release.record import DigestSet
-from helmpin.release.revision import Stored
+from helmpin.release.record import Record
+from helmpin.release.revision import Revision
 
 KEEP = "keep-"
 LONGEST = 100
@@ -67,7 +67,7 @@ class Moved(NamedTuple):
         return Reference.parse(self.reference)._replace(tag=keep_tag(release, namespace, self.was))
 
 
-def tags(record: DigestSet, stored: Stored, images: Iterable[str]) -> list[Tag]:
+def tags(record: Record, stored: Revision, images: Iterable[str]) -> list[Tag]:
     """The tags of a record, or of one made from a manifest, at registries that the revision's own images name. What the chart pins
     itself moves with the chart, not with a tag."""
     named = record_checks.hosts(images, stored.manifest + stored.hooks)

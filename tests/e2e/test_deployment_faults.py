@@ -19,7 +19,7 @@ import pytest
 
 from scripts.devtools.api import Cluster
 from tests.support.app import App, app, eventually
-from tests.support.interruptions import Running, running
+from tests.support.interruptions import HelmProcess, running
 from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm
 
 HOOK = """\
@@ -258,7 +258,7 @@ def eventually_found(what: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def planning(one: App, *arguments: str) -> Iterator[tuple[Running, Callable[[], None]]]:
+def planning(one: App, *arguments: str) -> Iterator[tuple[HelmProcess, Callable[[], None]]]:
     """A helm pin that waits for a registry, and what has the registry answer."""
     asked, go_on = threading.Event(), threading.Event()
 

@@ -94,7 +94,7 @@ def eventually(what: Callable[[], Any], seconds: float = 40) -> Any:
     return found
 
 
-class Running:
+class HelmProcess:
     """A helm that was started as a shell starts it: in a process group of its own."""
 
     def __init__(self, machine: Workstation, scratch: Path, arguments: list[str]) -> None:
@@ -141,9 +141,9 @@ class Running:
 
 
 @contextmanager
-def running(machine: Workstation, scratch: Path, arguments: list[str]) -> Iterator[Running]:
+def running(machine: Workstation, scratch: Path, arguments: list[str]) -> Iterator[HelmProcess]:
     """Start it; nothing of it is left after the block."""
-    started = Running(machine, scratch, arguments)
+    started = HelmProcess(machine, scratch, arguments)
     try:
         yield started
     finally:

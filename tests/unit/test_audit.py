@@ -10,8 +10,8 @@ from helmpin.audit.environments import chart_name, side_by_side
 from helmpin.audit.gather import Snapshot, stored_objects
 from helmpin.audit.judge import Audit, Finding, Release, judge
 from helmpin.audit.report import page, prometheus
-from helmpin.release.revision import Stored
-from helmpin.release.storage import Revision
+from helmpin.release.revision import Revision
+from helmpin.release.storage import RevisionInfo
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 
@@ -132,7 +132,7 @@ def snapshot(
 ) -> Snapshot:
     from helmpin.cluster.workloads import identity, with_images
 
-    revision = Revision(Stored("web", 1, status, "", manifest, ""), "prod", "", "web-1.0.0", "1", "")
+    revision = RevisionInfo(Revision("web", 1, status, "", manifest, ""), "prod", "", "web-1.0.0", "1", "")
     key = ("prod", "web")
     live = {identity(pod, ""): pod for pod in pods}
     unseen = frozenset({("", "v1", "Pod")} if unread else ())
@@ -283,7 +283,7 @@ def test_a_record_that_is_broken_is_drift() -> None:
     assert audit.unread == ()
 
 
-def gathered(made: Snapshot, deployed: list[Revision]) -> Snapshot:
+def gathered(made: Snapshot, deployed: list[RevisionInfo]) -> Snapshot:
     """A snapshot of other deployed revisions, as gather() makes it."""
     wanted, unreadable = stored_objects(deployed)
     revisions = {(r.namespace, r.stored.release): [r] for r in deployed}

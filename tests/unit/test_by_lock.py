@@ -8,7 +8,7 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
-from helmpin.release.record import DigestSet, Image
+from helmpin.release.record import Image, Record
 from helmpin.release.revision import of_manifest
 from helmpin.verify.by_lock import Population, Wanted, compare, lock_check, wanted
 from helmpin.verify.checks import FAILED, OK, UNKNOWN, pinned_check
@@ -74,7 +74,7 @@ def test_a_lock_that_nothing_runs() -> None:
 )
 def test_one_recorded_image(image: str, digest: str, via: str, verdict: str) -> None:
     recorded = Image(str(Reference.parse(image)), image, digest, "", via)
-    check = lock_check(LOCK, DigestSet("", "", (recorded,)))
+    check = lock_check(LOCK, Record("", "", (recorded,)))
     assert check.verdict == verdict
     assert bool(check.details) == (verdict != OK)
 

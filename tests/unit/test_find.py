@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helmpin import kube_yaml
-from helmpin.image.elsewhere import Also
 from helmpin.image.find import container_name, images
+from helmpin.image.outside_pods import ExtraImageRules
 
 POD = {
     "initContainers": [{"name": "i", "image": "init:1"}],
@@ -235,9 +235,9 @@ POLICIES = [
 def test_a_policy_holds_patterns(version: str) -> None:
     rule = {"pattern": {"spec": {"containers": [{"image": "example.com/base:1"}]}}}
     policy = {"apiVersion": version, "kind": "Policy", "spec": {"rules": [rule], "text": "example.com/base:1"}}
-    assert list(images(policy)) == [] and list(Also(["*"]).images(policy)) == []
+    assert list(images(policy)) == [] and list(ExtraImageRules(["*"]).images(policy)) == []
     within = {"apiVersion": "v1", "kind": "Bundle", "items": [policy, {"spec": {"containers": [{"image": "x:1"}]}}]}
-    assert [image for image, _ in images(within)] == ["x:1"] and list(Also(["*"]).images(within)) == []
+    assert [image for image, _ in images(within)] == ["x:1"] and list(ExtraImageRules(["*"]).images(within)) == []
 
 
 @pytest.mark.parametrize("version", ["notkyverno.io/v1", "kyverno.io.example.com/v1", "v1", "kyverno.io"])
@@ -283,5 +283,5 @@ def test_whatever_an_object_holds(item: Any) -> None:
             node = node[part]
         assert node == image
         container_name(item, path)
-    outside = {each.path for each in Also(["*"]).images(item)}
+    outside = {each.path for each in ExtraImageRules(["*"]).images(item)}
     assert not outside & {path for _, path in found}

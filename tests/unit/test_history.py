@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from helmpin.commands.history import UNPINNED, describe
-from helmpin.release.record import DigestSet, Image
-from helmpin.release.revision import Stored
-from helmpin.release.storage import Revision
+from helmpin.release.record import Image, Record
+from helmpin.release.revision import Revision
+from helmpin.release.storage import RevisionInfo
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 WEB, DB = "docker.io/library/web:1", "example.com/db:2"
@@ -16,13 +16,15 @@ WEB, DB = "docker.io/library/web:1", "example.com/db:2"
 def record(**digests: str) -> str:
     written = {"web": (WEB, "web:1"), "db": (DB, DB)}
     images = tuple(Image(*written[name], digest, "", "values") for name, digest in digests.items())
-    return DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json()
+    return Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json()
 
 
-def revision(number: int, text: str, *images: str) -> Revision:
+def revision(number: int, text: str, *images: str) -> RevisionInfo:
     containers = ", ".join(f'{{name: c{i}, image: "{image}"}}' for i, image in enumerate(images))
     manifest = f"---\n# Source: s/templates/p.yaml\nkind: Pod\nspec: {{containers: [{containers}]}}\n"
-    return Revision(Stored("shop", number, "superseded", text, manifest, ""), "store", "then", "shop-1", "9", "Done")
+    return RevisionInfo(
+        Revision("shop", number, "superseded", text, manifest, ""), "store", "then", "shop-1", "9", "Done"
+    )
 
 
 def changes(row: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
@@ -107,7 +109,7 @@ def test_one_bad_revision_among_others() -> None:
 
 def test_two_tags_of_one_repository_with_their_digests_swapped() -> None:
     images = tuple(Image(f"docker.io/library/web:{n}", f"web:{n}", d, "", "values") for n, d in ((1, A), (2, C)))
-    text = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json()
+    text = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json()
     right, swapped = describe(
         [revision(1, text, f"web:1@{A}", f"web:2@{C}"), revision(2, text, f"web:1@{C}", f"web:2@{A}")]
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.image.reference import Reference
-from helmpin.release.record import VERSION, DigestSet, Image, Undo
+from helmpin.release.record import VERSION, Image, Record, Undo
 from helmpin.release.record_checks import LAST_INDEX, newer, problems
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
@@ -17,8 +17,8 @@ WEB = Image("docker.io/library/web:1", "web:1", A, "", "values", ("image.tag",))
 OWN = Image("example.com/own", f"example.com/own@{B}", B, "", "chart")
 
 
-def record(*images: Image, **more: Any) -> DigestSet:
-    return DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images, **more)
+def record(*images: Image, **more: Any) -> Record:
+    return Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images, **more)
 
 
 names = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)

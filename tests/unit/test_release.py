@@ -6,16 +6,16 @@ import pytest
 
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.release import record_checks
-from helmpin.release.record import DigestSet, Image
+from helmpin.release.record import Image, Record
 from helmpin.release.record_checks import from_manifest, hosts
-from helmpin.release.revision import Stored, check, disagreements, images_of
+from helmpin.release.revision import Revision, check, disagreements, images_of
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 WEB = Image("docker.io/library/web:1", "web:1", A, "application/vnd.oci.image.index.v1+json", "values", ("image.tag",))
 MIGRATE = Image(
     "example.com/migrate:2", "example.com/migrate:2", B, "application/vnd.oci.image.manifest.v1+json", "template"
 )
-RECORD = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (WEB, MIGRATE))
+RECORD = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (WEB, MIGRATE))
 MANIFEST = """\
 ---
 # Source: shop/templates/deployment.yaml
@@ -38,9 +38,9 @@ spec: {template: {spec: {containers: [{name: migrate, image: "IMAGE"}]}}}
 """
 
 
-def stored(image: str = f"web:1@{A}", hook: str = f"example.com/migrate:2@{B}", record: str | None = None) -> Stored:
+def stored(image: str = f"web:1@{A}", hook: str = f"example.com/migrate:2@{B}", record: str | None = None) -> Revision:
     text = RECORD.to_json() if record is None else record
-    return Stored("shop", 3, "deployed", text, MANIFEST.replace("IMAGE", image), HOOK.replace("IMAGE", hook))
+    return Revision("shop", 3, "deployed", text, MANIFEST.replace("IMAGE", image), HOOK.replace("IMAGE", hook))
 
 
 def test_all_agree() -> None:
@@ -121,7 +121,7 @@ def test_which_revision_has_an_image() -> None:
 class TestTagsOfOneRepository:
     """web:1 is A and web:2 is C: an image agrees by its whole reference, not by repository and digest."""
 
-    record = DigestSet(
+    record = Record(
         "helm-pin 1.0.0",
         "2026-01-02T03:04:05Z",
         (WEB, WEB._replace(reference=f"{WEB.reference[:-1]}2", image="web:2", digest=C)),

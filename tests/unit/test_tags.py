@@ -6,8 +6,8 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, Resolved
-from helmpin.release.record import DigestSet, Image
-from helmpin.release.revision import Stored
+from helmpin.release.record import Image, Record
+from helmpin.release.revision import Revision
 from helmpin.verify.tags import Moved, Tag, keep_prefix, keep_tag, moved, tags
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
@@ -22,8 +22,8 @@ def image(digest: str = A, via: str = "values", source: str = "", reference: str
 def named(*images: Image, created: str = WHEN) -> list[Tag]:
     """The tags of a record of these images."""
     manifest = "".join(f"image: {each.reference}@{each.digest}\n" for each in images)
-    stored = Stored("app", 1, "deployed", "", manifest, "")
-    return tags(DigestSet("", created, images), stored, [f"{each.reference}@{each.digest}" for each in images])
+    stored = Revision("app", 1, "deployed", "", manifest, "")
+    return tags(Record("", created, images), stored, [f"{each.reference}@{each.digest}" for each in images])
 
 
 def test_the_tags_of_a_record() -> None:
@@ -39,8 +39,8 @@ def test_what_the_chart_pins_counts_only_without_a_record() -> None:
 
 
 def test_a_record_sends_nobody_elsewhere() -> None:
-    stored = Stored("app", 1, "deployed", "", "", "")
-    assert tags(DigestSet("", WHEN, (image(),)), stored, ["ghcr.io/t/web:main"]) == []
+    stored = Revision("app", 1, "deployed", "", "", "")
+    assert tags(Record("", WHEN, (image(),)), stored, ["ghcr.io/t/web:main"]) == []
 
 
 @pytest.mark.parametrize(

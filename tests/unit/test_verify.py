@@ -9,8 +9,8 @@ import pytest
 from helmpin.errors import RegistryUnavailable, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
-from helmpin.release.record import DigestSet, Image
-from helmpin.release.revision import Stored
+from helmpin.release.record import Image, Record
+from helmpin.release.revision import Revision
 from helmpin.verify import checks as verify
 from helmpin.verify.checks import FAILED, OK, SKIPPED, Missing, Registries, askable, manifest_check, record_check
 
@@ -20,9 +20,9 @@ WEB = Image("docker.io/library/web:1", "web:1", A, "", "values")
 EVIL = Image("evil.example/web:1", "evil.example/web:1", B, "", "values")
 
 
-def stored(image: str, *images: Image) -> Stored:
-    text = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json() if images else ""
-    return Stored("web", 1, "deployed", text, POD.replace("IMAGE", image), "")
+def stored(image: str, *images: Image) -> Revision:
+    text = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json() if images else ""
+    return Revision("web", 1, "deployed", text, POD.replace("IMAGE", image), "")
 
 
 def test_without_a_record_the_manifest_is_taken_where_it_has_every_digest() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.chart.ignore import ignored, parse, pattern
+from helmpin.chart.helmignore import ignored, parse, pattern
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from helmpin.chart.tree import Tree
 from helmpin.config import Settings
 from helmpin.errors import Refused, RegistryUnavailable
 from helmpin.helm import Helm
-from helmpin.image.elsewhere import Also
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import Reference
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import Before, KeptJobs
 from helmpin.plan.plan import Plan, Rendered, make_plan
 from helmpin.registry import RegistrySettings
-from helmpin.release.record import ANNOTATION, DigestSet, parse
+from helmpin.release.record import ANNOTATION, Record, parse
 from helmpin.render import output
 from helmpin.render.output import ImageUse
 from helmpin.render.renderer import Renderer
@@ -41,7 +41,7 @@ def chart(folder: Path, **templates: str) -> Chart:
 def rendered(made: Chart, text: str, **more: Any) -> Rendered:
     """A plain render of a chart that no helm has to render again."""
     plain = output.parse(text)._replace(values=more.pop("values", {}))
-    renderer = Renderer(Helm("never-run"), ("template", "web"), (), (), ValuesInput(), (), "", Also(()))
+    renderer = Renderer(Helm("never-run"), ("template", "web"), (), (), ValuesInput(), (), "", ExtraImageRules(()))
     return Rendered(made, plain, plain, renderer, lambda _: renderer, more.get("given", {}), more.get("kept", {}))
 
 
@@ -77,7 +77,7 @@ def plan(folder: Path, *images: ImagePlan, settings: tuple[Setting, ...] = (), *
         followers=(),
         render=output.parse(""),
         renders=1,
-        record=DigestSet("", "", ()),
+        record=Record("", "", ()),
         rendered=rendered(made, "", **more),
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.prepare import say_outside
-from helmpin.release.record import DigestSet
+from helmpin.release.record import Record
 from helmpin.render.diff import Follower
 from helmpin.render.output import Render, parse
 from tests.support.renders import document
@@ -20,7 +20,7 @@ class Planned(NamedTuple):
     render: Render
     followers: tuple[Follower, ...] = ()
     images: tuple[ImagePlan, ...] = ()
-    record: DigestSet = DigestSet("", "", ())
+    record: Record = Record("", "", ())
 
 
 def outside(*images: str) -> Render:

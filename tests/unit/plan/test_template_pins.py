@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.image.elsewhere import Also
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.plan.template_pins import TemplatePin, locate, pinned_template, pinned_text, split_defines
 from helmpin.render.output import parse
 from tests.support.renders import POD, digest, document
@@ -78,7 +78,7 @@ def test_each_named_template_is_found_whole(pieces: list[Any]) -> None:
 # -- the place of an image ----------------------------------------------------------------------------------------------
 
 
-def pins(text: str, *, also: Also | None = None, image: str = WEB) -> list[tuple[str, str, int] | None]:
+def pins(text: str, *, also: ExtraImageRules | None = None, image: str = WEB) -> list[tuple[str, str, int] | None]:
     """(document, what stands there, which of those it is) for each use of the image, in the order of the render."""
     render = parse(text, also)
     found = [locate(use, render.documents, PINNED) for use in render.images() if use.image == image]
@@ -211,7 +211,7 @@ def test_a_use_of_another_document_has_no_place() -> None:
 
 def test_images_in_a_text_are_told_by_their_number() -> None:
     text = f"kind: Thing\nspec: {{args: ['--a={WEB} --b={WEB}', '{WEB}']}}\n"
-    render = parse(document(text), Also(["Thing/*"]))
+    render = parse(document(text), ExtraImageRules(["Thing/*"]))
     found = [locate(use, render.documents, PINNED, nth) for use, nth in zip(render.images(), (0, 1, 0), strict=True)]
     assert [pin and (pin.written, pin.turn) for pin in found] == [(WEB, 0), (WEB, 1), (WEB, 2)]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from helmpin.errors import VerificationFailed
 from helmpin.image.reference import Reference
-from helmpin.release.record import DigestSet, Image, Undo, parse
+from helmpin.release.record import Image, Record, Undo, parse
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 WEB = Image("docker.io/library/web:1", "web:1", A, "application/vnd.oci.image.index.v1+json", "values", ("image.tag",))
@@ -27,7 +27,7 @@ DB = Image(
     followers=("ConfigMap/settings data.image",),
     source="lock",
 )
-SET = DigestSet(
+SET = Record(
     "helm-pin 1.0.0",
     "2026-01-02T03:04:05Z",
     (WEB, DB),
@@ -71,7 +71,7 @@ UNDO = PATHS.flatmap(
     )
 )
 RECORDS = st.builds(
-    DigestSet,
+    Record,
     tool=TEXTS,
     created=TEXTS,
     images=st.lists(IMAGES, max_size=3).map(lambda images: tuple(sorted(images))),
@@ -82,14 +82,14 @@ RECORDS = st.builds(
 
 
 @given(RECORDS)
-def test_every_record_reads_back(record: DigestSet) -> None:
+def test_every_record_reads_back(record: Record) -> None:
     assert parse(record.to_json(), "x") == record
     assert parse(record.to_json(), "x").to_json() == record.to_json()
     assert [type(undo.was) for undo in parse(record.to_json(), "x").undo] == [type(undo.was) for undo in record.undo]
 
 
 @given(RECORDS, st.data())
-def test_a_record_that_lost_a_part_is_an_error_or_another_record(record: DigestSet, data: st.DataObject) -> None:
+def test_a_record_that_lost_a_part_is_an_error_or_another_record(record: Record, data: st.DataObject) -> None:
     text = record.to_json()
     start = data.draw(st.integers(0, len(text) - 1))
     cut = text[:start] + text[start + data.draw(st.integers(1, 20)) :]
@@ -113,7 +113,7 @@ def test_set_id_is_of_the_images_alone() -> None:
 
 @given(st.permutations([WEB, DB, WEB._replace(via="template"), WEB._replace(image="docker.io/web:1")]))
 def test_set_id_does_not_depend_on_order_or_on_how_it_was_done(images: list[Image]) -> None:
-    assert DigestSet("x", "y", tuple(images)).set_id == SET.set_id
+    assert Record("x", "y", tuple(images)).set_id == SET.set_id
 
 
 # -- size ---------------------------------------------------------------------------------------------------------------
@@ -138,15 +138,15 @@ def test_what_the_record_costs() -> None:
         for i, (name, at) in enumerate(zip(names, digests, strict=True))
     )
     undo = tuple(Undo((f"service{i}", "image", "tag"), names[i].rpartition(":")[2], False) for i in range(count))
-    record = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images, undo).to_json()
+    record = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images, undo).to_json()
     assert (stored(record, pinned) - stored("", pinned)) / count <= 120
 
 
 def test_what_is_left_out_where_it_says_nothing() -> None:
-    text = DigestSet("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (WEB._replace(values=()),)).to_json()
+    text = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (WEB._replace(values=()),)).to_json()
     assert not {"values", "followers", "source"} & json.loads(text)["images"][0].keys()
     assert not {"undo", "allowed", "injected", "lock"} & json.loads(text).keys()
-    entry = json.loads(DigestSet("", "", (), (Undo(("a",), None, False),)).to_json())["undo"]
+    entry = json.loads(Record("", "", (), (Undo(("a",), None, False),)).to_json())["undo"]
     assert entry == [{"path": ["a"]}]
 
 
@@ -170,7 +170,7 @@ def test_what_version_0_1_0_wrote() -> None:
         "version": 1,
         "tool": "helm-pin 0.1.0",
         "created": "2025-06-07T08:09:10Z",
-        "set": DigestSet("", "", (WEB,)).set_id,
+        "set": Record("", "", (WEB,)).set_id,
         "injected": ["--set-json", f'pods=[{{"image":"web:1@{A}"}}]'],
         "images": [
             {

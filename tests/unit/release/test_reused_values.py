@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.release.record import DigestSet, Image, Undo
+from helmpin.release.record import Image, Record, Undo
 from helmpin.release.reused_values import (
     Previous,
     changes_a_reused_list,
@@ -180,9 +180,9 @@ def test_a_list_that_was_recorded_whole(supplied: bool, after: dict[str, Any]) -
     assert reused(previous(config, Undo(("pods",), OLD, supplied))) == after
 
 
-def record(*digests: str) -> DigestSet:
+def record(*digests: str) -> Record:
     images = tuple(Image(f"docker.io/library/x{i}:1", f"x{i}:1", at, "", "values") for i, at in enumerate(digests))
-    return DigestSet("helm-pin 0.1.0", "", images)
+    return Record("helm-pin 0.1.0", "", images)
 
 
 @pytest.mark.parametrize(

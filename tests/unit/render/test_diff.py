@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.image.elsewhere import Also
 from helmpin.image.manifest import ImageUse
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.diff import NAMING, Comparison, compare, dotted, is_pin, noise
 from helmpin.render.output import Render, parse
 from tests.support.renders import POD, digest, document, pod
@@ -522,7 +522,7 @@ TWO = f"--a={WEB} --b=example.com/side:1 --again={WEB}"
 
 
 def test_images_in_a_text_are_pinned_each_in_its_place() -> None:
-    also = Also(["Thing/*"])
+    also = ExtraImageRules(["Thing/*"])
     digests = {WEB: DIGEST, "example.com/side:1": OTHER}
     after = TWO.replace(WEB, f"{WEB}@{DIGEST}").replace("side:1", f"side:1@{OTHER}")
     found = compared(ARGUMENT.format(TWO), ARGUMENT.format(after), digests, also=also)
@@ -534,7 +534,7 @@ def test_images_in_a_text_are_pinned_each_in_its_place() -> None:
 
 @pytest.mark.parametrize("after", [f"--a={WEB}@{DIGEST} more", f"more --a={WEB}@{DIGEST}"])
 def test_the_text_around_them_stays(after: str) -> None:
-    found = compared(ARGUMENT.format(f"--a={WEB}"), ARGUMENT.format(after), also=Also(["Thing/*"]))
+    found = compared(ARGUMENT.format(f"--a={WEB}"), ARGUMENT.format(after), also=ExtraImageRules(["Thing/*"]))
     assert len(found.collateral) == 1
 
 

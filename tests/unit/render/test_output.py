@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
-from helmpin.image.elsewhere import Also
 from helmpin.image.manifest import group_by_turn, split_documents
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.nondeterminism import TEMPLATE
 from helmpin.render.output import PROBE, parse, parse_release
 from tests.support.renders import digest, document, pod, probe
@@ -215,7 +215,7 @@ OPERATOR = document(
 def test_elsewhere_is_what_nobody_asked_for_and_has_no_digest() -> None:
     render = parse(OPERATOR)
     assert (render.images(), [use.image for use in render.elsewhere()]) == ([], ["example.com/agent:1"])
-    render = parse(OPERATOR, Also(["Fleet/spec/agent"]))
+    render = parse(OPERATOR, ExtraImageRules(["Fleet/spec/agent"]))
     assert ([use.image for use in render.images()], render.elsewhere()) == (["example.com/agent:1"], [])
     assert render.images()[0].place() == f"Fleet/f spec/agent, in {A}"
 

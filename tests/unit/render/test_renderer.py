@@ -11,7 +11,7 @@ from helmpin.chart.archive import Budget, File, pack
 from helmpin.chart.stage import Chart
 from helmpin.chart.tree import Tree
 from helmpin.helm import Helm
-from helmpin.image.elsewhere import Also
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.renderer import Renderer, asks_cluster, crd_apis
 from helmpin.render.values import ValuesInput
 
@@ -95,7 +95,7 @@ RENDERER = Renderer(
     values=ValuesInput(("--values=/copy", "--set=a=b")),
     reuse=("--reset-then-reuse-values", "--values=/restoring"),
     dry_run="",
-    also=Also(()),
+    also=ExtraImageRules(()),
 )
 
 

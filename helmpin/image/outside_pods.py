@@ -38,7 +38,7 @@ class Rule(NamedTuple):
     flag: str = ""
 
 
-class Elsewhere(NamedTuple):
+class OutsideImage(NamedTuple):
     """An image outside a pod spec: as written, the leaf that holds it, and its place for people."""
 
     image: str
@@ -49,7 +49,7 @@ class Elsewhere(NamedTuple):
     """Whether --also matches it."""
 
 
-class Also:
+class ExtraImageRules:
     """The patterns of --also: globs for the place (`Prometheus/spec/image`) or for the image as written; the word `operators`
     stands for the rules that ship with helm-pin."""
 
@@ -60,7 +60,7 @@ class Also:
     def __bool__(self) -> bool:
         return bool(self._globs or self._rules)
 
-    def images(self, item: Any) -> Iterator[Elsewhere]:
+    def images(self, item: Any) -> Iterator[OutsideImage]:
         """The images of one object outside its pod specs, whether a pattern matches or not; a policy has none."""
         kind = str(item.get("kind")) if isinstance(item, dict) else ""
         runs = {found.path for found in find.images(item)}
@@ -75,7 +75,7 @@ class Also:
                 found = [(image, len(text) - len(image))] if _is_reference(image) else []
             for n, (image, start) in enumerate(found):
                 asked = rule or any(fnmatchcase(image, g) for g in self._globs)
-                yield Elsewhere(
+                yield OutsideImage(
                     image, path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}"), place, asked
                 )
 

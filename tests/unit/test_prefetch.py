@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helmpin import ahead
+from helmpin import prefetch
 from helmpin.errors import HelmPinError
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
@@ -30,7 +30,7 @@ def test_it_is_what_history_asks(
     with pytest.raises(HelmPinError):  # the recorder has no release, and the helm named here is none
         storage.revisions(Helm("/no/helm"), "a-web.1", 10)
     (asked,) = calls(record)
-    foreseen = ahead.foreseen(["history", "a-web.1", *more], os.environ)
+    foreseen = prefetch.predict(["history", "a-web.1", *more], os.environ)
     assert " ".join(foreseen) == asked
 
 
@@ -50,7 +50,7 @@ def test_it_is_what_history_asks(
     ],
 )
 def test_other_command_lines_have_none(argv: list[str]) -> None:
-    assert ahead.foreseen(argv, {}) == []
+    assert prefetch.predict(argv, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_other_command_lines_have_none(argv: list[str]) -> None:
 )
 def test_what_helm_was_told_leaves_it_to_kubectl(environ: dict[str, str]) -> None:
     usual = {"HELM_KUBECONTEXT": "", "HELM_KUBEINSECURE_SKIP_TLS_VERIFY": "false"}
-    assert ahead.foreseen(["history", "web"], usual) != []
-    assert ahead.foreseen(["history", "web"], {**usual, **environ}) == []
+    assert prefetch.predict(["history", "web"], usual) != []
+    assert prefetch.predict(["history", "web"], {**usual, **environ}) == []
 
 
 def test_it_is_taken_once_and_its_answer_is_read(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELM_NAMESPACE", "shop")
     (record / "first").write_text('{"kind": "SecretList", "items": [{"metadata": {"name": "a"}}]}')
-    ahead.start(["history", "web"])
+    prefetch.start(["history", "web"])
     kubectl, resource = Kubectl(Helm("helm")), storage.stored_objects("secrets", "owner=helm,name=web")
     for runs in (1, 2):
         assert [item["kind"] for item in kubectl.lists([resource], "shop")[resource].items] == ["Secret"]
@@ -84,7 +84,7 @@ def test_its_failure_is_told_in_its_words(record: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("HELM_NAMESPACE", "shop")
     (record / "errors").write_text("Error from server (Forbidden): secrets is forbidden\n")
     (record / "status").write_text("1")
-    ahead.start(["history", "web"])
+    prefetch.start(["history", "web"])
     resource = storage.stored_objects("secrets", "owner=helm,name=web")
     assert Kubectl(Helm("helm")).lists([resource], "shop")[resource].errors == ("(Forbidden): secrets is forbidden",)
     assert len(calls(record)) == 1
@@ -92,19 +92,19 @@ def test_its_failure_is_told_in_its_words(record: Path, monkeypatch: pytest.Monk
 
 def test_both_streams_whatever_their_size() -> None:
     code = "import sys; sys.stderr.write('e' * 300_000); sys.stdout.write('o' * 300_000); sys.exit(7)"
-    started = ahead.Started([sys.executable, "-c", code], dict(os.environ))
+    started = prefetch.Started([sys.executable, "-c", code], dict(os.environ))
     assert started.communicate() == (b"o" * 300_000, b"e" * 300_000)
     assert (started.wait(), started.poll()) == (7, 7)
 
 
 def test_what_nobody_took_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = ahead.Started(["sleep", "60"], dict(os.environ))
-    monkeypatch.setattr(ahead, "_started", [started])
-    ahead.stop()
+    started = prefetch.Started(["sleep", "60"], dict(os.environ))
+    monkeypatch.setattr(prefetch, "_started", [started])
+    prefetch.stop()
     assert started.returncode == -15
 
 
 def test_no_kubectl_is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    ahead.start(["history", "web"])
-    assert ahead._started == []
+    prefetch.start(["history", "web"])
+    assert prefetch._started == []

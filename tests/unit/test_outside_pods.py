@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from helmpin.image.elsewhere import Also, rules
 from helmpin.image.find import images
+from helmpin.image.outside_pods import ExtraImageRules, rules
 
 POD: dict[str, Any] = {
     "kind": "Pod",
@@ -33,7 +33,7 @@ POD: dict[str, Any] = {
 
 
 def found(item: Any, *patterns: str) -> dict[str, bool]:
-    return {each.image: each.asked for each in Also(patterns).images(item)}
+    return {each.image: each.asked for each in ExtraImageRules(patterns).images(item)}
 
 
 def test_what_is_a_reference_for_certain_is_reported() -> None:
@@ -64,7 +64,7 @@ def test_the_rules_for_operators() -> None:
 
 
 def test_the_place_of_each_leaf() -> None:
-    places = {each.image: (each.path, each.place) for each in Also(()).images(POD)}
+    places = {each.image: (each.path, each.place) for each in ExtraImageRules(()).images(POD)}
     container = ("spec", "containers", 0)
     assert places["example.com/t/sidecar:1"] == ((*container, "args", 0, "#0"), "Pod/spec/containers/operator/args/0")
     assert places["example.com/t/agent:1"][0] == (*container, "env", 0, "value")
@@ -90,7 +90,7 @@ def test_what_a_container_runs_is_not_elsewhere() -> None:
     ],
 )
 def test_what_looks_like_a_reference(text: str, wanted: list[str]) -> None:
-    assert [each.image for each in Also(()).images({"kind": "ConfigMap", "data": {"x": text}})] == wanted
+    assert [each.image for each in ExtraImageRules(()).images({"kind": "ConfigMap", "data": {"x": text}})] == wanted
 
 
 @pytest.mark.parametrize("key", ["annotations", "labels", "description"])
@@ -116,18 +116,18 @@ def test_what_is_never_looked_at(key: str) -> None:
 def test_a_patch_of_a_pod_spec_is_listed(patch: str, wanted: list[str]) -> None:
     workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {"podSpecPatch": patch}}
     assert list(images(workflow)) == []
-    places = [(each.image, each.place, each.asked) for each in Also(()).images(workflow)]
+    places = [(each.image, each.place, each.asked) for each in ExtraImageRules(()).images(workflow)]
     assert places == [(image, "Workflow/spec/podSpecPatch", False) for image in wanted]
 
 
 def test_what_a_workflow_runs_is_not_elsewhere() -> None:
     spec = {"templates": [{"name": "a", "container": {"image": "example.com/a:1", "args": ["example.com/b:1"]}}]}
     workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": spec}
-    assert [(each.image, each.place) for each in Also(()).images(workflow)] == [
+    assert [(each.image, each.place) for each in ExtraImageRules(()).images(workflow)] == [
         ("example.com/b:1", "Workflow/spec/templates/a/container/args/0")
     ]
 
 
 def test_nothing_asked() -> None:
-    assert not Also(()) and Also(("x",)) and Also(("operators",))
+    assert not ExtraImageRules(()) and ExtraImageRules(("x",)) and ExtraImageRules(("operators",))
     assert len(rules()) > 10 and all(rule.path for rule in rules())

@@ -64,7 +64,7 @@ _started: list[Started] = []
 
 def start(argv: list[str]) -> None:
     """Start what this command line is sure to run, if anything. An error is reported later, where its output is needed."""
-    command = foreseen(argv, os.environ)
+    command = predict(argv, os.environ)
     if command:
         try:
             _started.append(Started(["kubectl", *command], {**GOGC, **os.environ}))
@@ -72,7 +72,7 @@ def start(argv: list[str]) -> None:
             return
 
 
-def foreseen(argv: list[str], environ: os._Environ[str] | dict[str, str]) -> list[str]:
+def predict(argv: list[str], environ: os._Environ[str] | dict[str, str]) -> list[str]:
     """The arguments that Kubectl will give kubectl for this command line; none where that is not sure."""
     if len(argv) < 2 or argv[0] != "history" or argv[1].startswith("-") or not _NAME.issuperset(argv[1]):
         return []
@@ -86,7 +86,7 @@ def foreseen(argv: list[str], environ: os._Environ[str] | dict[str, str]) -> lis
     return ["get", f"--raw=/api/v1/namespaces/{namespace}/secrets?limit=5000&{wanted}"]
 
 
-def take(command: list[str]) -> Started | None:
+def claim(command: list[str]) -> Started | None:
     """The program that was started ahead, if it is this one; it is the caller's from here on."""
     for started in _started:
         if started.args[1:] == command[1:]:
