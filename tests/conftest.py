@@ -19,6 +19,7 @@ from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
 from scripts.devtools.processes import birth
 from tests.support import measured
+from tests.support.budget import LONG
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
 
@@ -26,8 +27,10 @@ from tests.support.workstation import Workstation, install
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# A busy machine is no defect of what is tested.
-hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# A busy machine is no defect of what is tested. The same examples each time, others in a long run: see support/budget.py.
+hypothesis.settings.register_profile(
+    "here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize=not LONG, database=None
+)
 hypothesis.settings.load_profile("here")
 
 HELMS = ("helm3", "helm4")

@@ -303,8 +303,10 @@ class Search:
         for use in list(self._uses()):
             if use.key in result.failing and use.key in attempt.by_template:
                 gives = result.images.get(use.key, "")
+                own = next(group.digest for group in self._groups.values() if use in group.uses)
                 others = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
-                if not others and gives != use.image and not (changed or self._state() != before):
+                unpinned = own not in gives and gives != use.image
+                if not others and unpinned and not (changed or self._state() != before):
                     others = self._suspects(scope_of(use.source))  # values changed what the template writes
                 for group in others:  # values that pin it as well, with another result
                     self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")

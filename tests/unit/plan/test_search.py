@@ -502,6 +502,7 @@ def test_the_search_ends_and_every_use_is_pinned_once_or_has_failed(effects: lis
 
 
 @given(CHARTS)
+@example([*[("right", "right", "wrong")] * 4, ("wrong", "right", "wrong")])
 def test_an_image_that_harms_nobody_is_pinned_whatever_the_others_do(effects: list[tuple[str, str, str]]) -> None:
     found, _ = run(ToyChart(effects, with_good=True))
     assert found.result is not None
