@@ -18,6 +18,7 @@ from helmpin.registry.errors import RegistryError
 from helmpin.release import revision as release
 from helmpin.release import revisions
 from helmpin.release.outcome import History, Row, moved
+from helmpin.release.record import Record
 from helmpin.release.revision import Revision
 from helmpin.verify import checks as verify
 from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
@@ -25,7 +26,7 @@ from helmpin.verify.children import with_children
 
 if TYPE_CHECKING:
     from helmpin.lock import Lock
-    from helmpin.release.record import Record
+    from helmpin.verify.by_lock import Population
 
 LIVE = ("workloads", "pods")
 """The checks that look at the live cluster."""
@@ -38,15 +39,9 @@ MARKS = {OK: "32", FAILED: "31"}
 def run(request: Request) -> int:
     """Print each check with its verdict. 4 when one failed; 5 when --registry was given and a registry did not answer; 1 when the
     cluster did not show something."""
-    if request.options["no-registry"]:
-        if request.options["registry"]:
-            raise UsageError("--registry and --no-registry exclude each other", hint="leave one out")
-        if request.options["verbose"]:
-            raise UsageError("--verbose asks registries, and --no-registry does not", hint="leave one out")
-        refuse_registry_flags(request, "with --no-registry")
+    _check_registry_flags(request)
     _check_subject(request)
     lock = _lock(request)
-    stored: Revision | None = None
     latest: Row | None = None
     if request.positionals:
         stored, latest = _stored(request)
@@ -59,21 +54,11 @@ def run(request: Request) -> int:
         title = f"Release {stored.release}, revision {stored.revision} ({stored.status})"
         checks = list(_checks(request, stored, lock, is_current=is_current))
     else:
-        stored, title, subject, checks = _without_release(request, lock)
+        title, subject, stored, checks = _without_release(request, lock)
     if lock:
         subject["lock"] = lock.name
         title += f", {lock.name}"
-    about = _details(request, stored) if stored and request.options["verbose"] else {}
-    form = request.options["output"]
-    if form == "table":
-        _print(title, checks)
-        for reference, answer in about.items():
-            output.write("\n  ".join((f"\n{reference}", *lines(answer))))
-    elif form == "images":
-        _print_images(stored, checks)
-    else:
-        details = {"details": {str(reference): as_data(answer) for reference, answer in about.items()}}
-        output.show({**subject, **_as_data(checks), **(details if request.options["verbose"] else {})}, form)
+    _show(request, title, subject, stored, checks)
     failed = [check.name for check in checks if check.verdict == FAILED]
     if latest and not {*LIVE}.isdisjoint(failed):
         _refuse_moved(request, latest)
@@ -85,18 +70,43 @@ def run(request: Request) -> int:
     return 1 if set(unread) - {"registry"} else 0
 
 
-def _without_release(
-    request: Request, lock: Lock | None
-) -> tuple[Revision | None, str, dict[str, object], list[Check]]:
-    """What is verified: the manifest, if there is one, its title, and as data; and the checks of what others than helm applied."""
+def _check_registry_flags(request: Request) -> None:
+    """Raise UsageError for flags that exclude each other."""
+    if request.options["no-registry"]:
+        if request.options["registry"]:
+            raise UsageError("--registry and --no-registry exclude each other", hint="leave one out")
+        if request.options["verbose"]:
+            raise UsageError("--verbose asks registries, and --no-registry does not", hint="leave one out")
+        refuse_registry_flags(request, "with --no-registry")
+
+
+def _show(request: Request, title: str, subject: dict[str, object], stored: Revision, checks: list[Check]) -> None:
+    form = request.options["output"]
+    if form == "table":
+        _print(title, checks)
+        if request.options["verbose"]:
+            for reference, answer in _details(request, stored).items():
+                output.write("\n  ".join((f"\n{reference}", *lines(answer))))
+    elif form == "images":
+        _print_images(stored, checks)
+    else:
+        about = {}
+        if request.options["verbose"]:
+            about = {"details": {str(ref): as_data(answer) for ref, answer in _details(request, stored).items()}}
+        output.show({**subject, **_as_data(checks), **about}, form)
+
+
+def _without_release(request: Request, lock: Lock | None) -> tuple[str, dict[str, object], Revision, list[Check]]:
+    """What is verified, for people, as data and as a manifest, and the checks of what others than helm have applied."""
     kubectl, name = Kubectl(request.helm), request.options["manifest"]
     title, subject = f"Namespace {kubectl.namespace}", {"namespace": kubectl.namespace}
     if not name:
         assert lock is not None
-        return None, title, {**subject}, list(_lock_checks(request, lock, kubectl))
+        here = _population(request, kubectl)
+        return title, {**subject}, here.as_manifest(), list(_lock_checks(request, lock, kubectl, here))
     stored = release.of_manifest(name, _text(name))
     checks = list(_checks(request, stored, lock, is_current=True))
-    return stored, f"{title}, manifest {name}", {**subject, "manifest": name}, checks
+    return f"{title}, manifest {name}", {**subject, "manifest": name}, stored, checks
 
 
 def _check_subject(request: Request) -> None:
@@ -111,10 +121,6 @@ def _check_subject(request: Request) -> None:
         )
     if request.options["revision"] is not None and not given:
         raise UsageError("--revision takes a RELEASE")
-    if not (given or manifest) and (request.options["output"] == "images" or request.options["verbose"]):
-        raise UsageError(
-            "-o images and --verbose take a RELEASE or --manifest FILE", why="the images are those of the lock"
-        )
     if request.options["selector"] and (given or manifest):
         raise UsageError("--selector is for --lock alone", why="otherwise the objects are those of the manifest")
 
@@ -170,18 +176,27 @@ def _current(helm: Helm, name: str) -> tuple[Revision, Row]:
     return release.read(helm, name, deployed[-1]), row
 
 
-def _lock_checks(request: Request, lock: Lock, kubectl: Kubectl) -> Iterator[Check]:
+def _population(request: Request, kubectl: Kubectl) -> Population:
+    from helmpin.verify import by_lock
+
+    if kubectl.available():
+        return by_lock.population(kubectl, request.options["selector"] or "")
+    return by_lock.Population(kubectl.namespace, [], [], ("there is no kubectl on PATH",))
+
+
+def _lock_checks(request: Request, lock: Lock, kubectl: Kubectl, here: Population) -> Iterator[Check]:
     """Of a namespace, where neither a release nor a manifest says what is to run."""
     from helmpin.verify import by_lock
 
-    if not kubectl.available():
-        unread = ("there is no kubectl on PATH",)
-        here = by_lock.Population(kubectl.namespace, [], [], unread)
-    else:
-        here = by_lock.population(kubectl, request.options["selector"] or "")
-    registries = _registries(request, here.as_manifest(), kubectl)
+    stored = here.as_manifest()
+    registries = _registries(request, stored, kubectl)
     wanted = by_lock.wanted(lock, registries)
-    yield verify.registry_has(wanted.images(), registries) if registries else NOT_ASKED
+    if registries is None:
+        yield NOT_ASKED
+    else:
+        record = Record("", "", tuple(wanted.images()))
+        check = verify.registry_has(record.images, registries)
+        yield with_children(check, record, stored, registries, kubectl, request.settings.platforms)
     yield from by_lock.live_checks(wanted, here, kubectl, registries)
 
 
@@ -240,7 +255,7 @@ def _details(request: Request, stored: Revision) -> dict[Reference, Details | Re
     """What each image of the release is."""
     from helmpin.registry import details_of
 
-    record = _to_compare(stored)[1]
+    record = verify.record_check(stored)[1]
     if record is None:
         return {}
     references = verify.askable(record, stored, [use.image for use in stored.uses()])
@@ -261,9 +276,9 @@ def _print(title: str, checks: list[Check]) -> None:
     print(f"{sum(check.verdict == OK for check in checks)} of {len(checks)} checks ok")
 
 
-def _print_images(stored: Revision | None, checks: list[Check]) -> None:
-    """The images that were verified, by digest; what is wrong is said beside it."""
-    record = _to_compare(stored)[1] if stored else None
+def _print_images(stored: Revision, checks: list[Check]) -> None:
+    """The images of the release, by digest; what is wrong is said beside it."""
+    record = verify.record_check(stored)[1]
     output.print_images((image.reference, image.digest) for image in (record.images if record else ()))
     for check in checks:
         if check.verdict == FAILED:

@@ -115,6 +115,22 @@ class TestAlone:
         assert (done.status, "HELM_PIN_HELM" in done.stderr, "next" in done.stderr) == (2, True, True)
 
 
+DIFF = """\
+#!/bin/sh
+case "$*" in
+*--help*)
+  echo 'Flags:'
+  for flag in allow-unreleased detailed-exitcode install no-color no-hooks reset-values; do echo "      --$flag   a switch"; done
+  for flag in color context kube-version output set set-string; do echo "      --$flag string   a value"; done
+  echo '  -f, --values valueFiles   a value'
+  exit ;;
+esac
+echo "$*" >> "$GIVEN"
+exit 2
+"""
+"""A plugin in the place of helm-diff: it writes down what it is given, and reports differences as --detailed-exitcode does."""
+
+
 class Fleet(NamedTuple):
     """A helmfile of three releases of one chart, each with an image of its own at latest."""
 
@@ -127,6 +143,21 @@ class Fleet(NamedTuple):
         """The real helmfile, with helm-pinned as its helm."""
         home = {"HELM_PIN_HELM": str(self.machine.helm_binary)}
         return self.machine.with_env(**home).run(binary("helmfile"), "--helm-binary", PINNED, *args, cwd=self.folder)
+
+    def with_diff(self) -> Fleet:
+        """The same, with a helm that has a plugin called diff."""
+        plugin, home = self.folder / "diff", self.folder / "data"
+        (plugin / "bin").mkdir(parents=True)
+        (plugin / "plugin.yaml").write_text(
+            "name: diff\nversion: 3.15.0\nusage: diff\ndescription: diff\n"
+            "platformCommand: [{command: $HELM_PLUGIN_DIR/bin/diff}]\n"
+        )
+        (plugin / "bin" / "diff").write_text(DIFF)
+        (plugin / "bin" / "diff").chmod(0o755)
+        (home / "plugins").mkdir(parents=True)
+        for each in (plugin, *(Path(self.machine.env["HELM_DATA_HOME"]) / "plugins").iterdir()):
+            (home / "plugins" / each.name).symlink_to(each.resolve())
+        return self._replace(machine=self.machine.with_env(HELM_DATA_HOME=str(home), GIVEN=str(self.folder / "given")))
 
     def push(self, build: str) -> dict[str, str]:
         """Move every tag to a build; the images that should run, by release."""
@@ -177,3 +208,15 @@ def test_helmfile(fleet: Fleet) -> None:
     destroyed = fleet.helmfile("destroy")
     assert destroyed.status == 0, destroyed.stderr
     assert json.loads(fleet.machine.helm("list", "-o", "json")) == []
+
+
+def test_helmfile_apply(fleet: Fleet) -> None:
+    """It asks for the differences first: helm-diff is given the pinned chart."""
+    fleet = fleet.with_diff()
+    first = fleet.push("A")
+    applied = fleet.helmfile("apply")
+    assert applied.status == 0, applied.stderr + applied.stdout
+    assert fleet.live() == first
+    given = (fleet.folder / "given").read_text().splitlines()
+    assert sorted(line.split()[1] for line in given) == sorted(RELEASES)
+    assert all(line.startswith("upgrade ") and ".tgz" in line for line in given)
