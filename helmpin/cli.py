@@ -6,13 +6,11 @@ A command's module is imported only when that command runs.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin import __version__, lifeline
-from helmpin.env import debugging
+from helmpin import __version__, env, lifeline
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 
 if TYPE_CHECKING:
@@ -505,7 +503,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        if debugging():
+        if env.debugging():
             raise
         return _report(*_unforeseen(error))
 
@@ -513,7 +511,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _unforeseen(error: Exception) -> tuple[str, int]:
     """The message and exit status for an unexpected error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = str(error.filename or os.environ.get("TMPDIR") or "/tmp")
+        where = str(error.filename or env.temporary_folder())
         full = OperationFailed("cannot write a file", where=where, why=error.strerror or str(error))
         return full.message(), full.exit_status
     if isinstance(error, RecursionError):
@@ -533,7 +531,7 @@ def run(argv: list[str]) -> int:
     """Find the command, split its arguments, and run it. Raises HelmPinError."""
     from helmpin import global_flags
 
-    argv = global_flags.take(argv, os.environ)
+    argv = global_flags.take(argv, env.ENVIRON)
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(overview() if len(argv) < 2 or argv[1] not in COMMANDS else command_help(argv[1]))
         return 0
@@ -600,7 +598,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         output.say(note)
     if helm.debug:
         print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
-    os.environ.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
+    env.ENVIRON.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from helmpin import gate
+from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.gate import Gate
 from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
@@ -150,7 +151,7 @@ class _Sources(NamedTuple):
 
 def read(
     options: Mapping[str, Any],
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRON,
     folder: Path | None = None,
     stdin: BinaryIO | None = None,
     chart: str = "",
@@ -188,7 +189,7 @@ def read(
 
 def in_force(
     options: Mapping[str, Any],
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRON,
     folder: Path | None = None,
     chart: str = "",
 ) -> list[tuple[str, Any, str]]:

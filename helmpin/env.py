@@ -1,11 +1,58 @@
-"""What helm hands to a plugin through the environment."""
+"""The environment that helm-pin was started in: what helm hands to a plugin, and what programs agree on.
+
+No other module reads os.environ, except those that run before helm-pin does or without helm (prefetch, console, install).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+ENVIRON: MutableMapping[str, str] = os.environ
+"""All of it, for programs that are started."""
 
 
-def debugging(environ: Mapping[str, str] = os.environ) -> bool:
+def debugging(environ: Mapping[str, str] = ENVIRON) -> bool:
     """Whether --debug was given, by the words that helm takes for true (Go's strconv.ParseBool)."""
     return environ.get("HELM_DEBUG", "") in ("1", "t", "T", "true", "TRUE", "True")
+
+
+def given_namespace() -> str:
+    """The namespace that helm was given, or found in the kubeconfig; '' if helm says none."""
+    return ENVIRON.get("HELM_NAMESPACE", "")
+
+
+def namespace() -> str:
+    """The namespace of the release."""
+    return given_namespace() or "default"
+
+
+def storage_driver() -> str:
+    """Where helm stores releases, as HELM_DRIVER says; '' for its default."""
+    return ENVIRON.get("HELM_DRIVER", "")
+
+
+def cache_home() -> Path:
+    """Helm's own cache folder."""
+    return Path(ENVIRON.get("HELM_CACHE_HOME") or Path.home() / ".cache" / "helm")
+
+
+def temporary_folder() -> str:
+    """The folder for temporary files."""
+    return ENVIRON.get("TMPDIR") or "/tmp"
+
+
+def is_quiet() -> bool:
+    """Whether --quiet was given."""
+    return ENVIRON.get("HELM_PIN_QUIET", "").lower() not in ("", "0", "false", "no", "off")
+
+
+def is_dumb_terminal() -> bool:
+    """Whether the terminal can do nothing but print (TERM=dumb)."""
+    return ENVIRON.get("TERM") == "dumb"
+
+
+def colours() -> str:
+    """When to print in colours: always, auto or never (no-color.org; Helm 4's HELM_COLOR)."""
+    return "never" if ENVIRON.get("NO_COLOR") else ENVIRON.get("HELM_COLOR", "auto")

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin.env import debugging
+from helmpin import env
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.process import Process
 
@@ -81,7 +81,7 @@ class Helm:
         """Whether the reader of what a deploying helm printed had gone."""
 
     @classmethod
-    def find(cls, environ: Mapping[str, str] = os.environ) -> Helm:
+    def find(cls, environ: Mapping[str, str] = env.ENVIRON) -> Helm:
         """The helm that started the plugin (HELM_BIN), or the first on PATH. Raises UsageError when there is none."""
         binary = environ.get("HELM_BIN") or "helm"
         found = shutil.which(binary)
@@ -93,7 +93,7 @@ class Helm:
                 else "HELM_BIN is not set, and there is no helm on PATH",
                 hint="run it as `helm pin …`, or set HELM_BIN to the helm to use",
             )
-        return cls(found, debug=debugging(environ))
+        return cls(found, debug=env.debugging(environ))
 
     def stop(self) -> None:
         """End what is still running and no longer needed."""
@@ -178,7 +178,7 @@ class Helm:
     def environment(self) -> dict[str, str]:
         """The environment for helm. A run is short and many follow each other: it may use memory rather than collect garbage
         (GOGC, pkg.go.dev/runtime)."""
-        return {"GOGC": "400", **os.environ}
+        return {"GOGC": "400", **env.ENVIRON}
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -227,8 +227,7 @@ class Helm:
 
     def _cache_file(self) -> Path:
         stat = Path(self.binary).stat()
-        home = os.environ.get("HELM_CACHE_HOME") or Path.home() / ".cache" / "helm"
-        return Path(home) / "helm-pin" / f"helm-{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}.json"
+        return env.cache_home() / "helm-pin" / f"helm-{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}.json"
 
     def log(self, args: Sequence[str], seconds: float, program: str = "helm") -> None:
         """Note the time of one run, and with --debug print the command line without its secrets."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin import prefetch
+from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.private import Folder, write
@@ -48,7 +49,7 @@ class Kubectl:
     """kubectl, with the cluster and namespace that helm was given. Its runs are logged with helm's (`--debug`)."""
 
     def __init__(
-        self, helm: Helm, *, context: str = "", namespace: str = "", environ: Mapping[str, str] = os.environ
+        self, helm: Helm, *, context: str = "", namespace: str = "", environ: Mapping[str, str] = ENVIRON
     ) -> None:
         self.helm = helm
         self._environ = environ
@@ -203,7 +204,7 @@ class _Run:
         self._helm.log(self._args, self._process.seconds, "kubectl")
 
 
-def advice(why: str, namespace: str | None, environ: Mapping[str, str] = os.environ) -> str:
+def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON) -> str:
     """What to do about a request that failed, by the message of the API server, helm or kubectl. namespace: None for all."""
     if "forbidden" in why.lower():
         return f"check what this account may do: kubectl auth can-i --list --namespace {namespace or 'NAME'}"

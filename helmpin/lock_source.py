@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helmpin import lock as locks
+from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
 from helmpin.image.reference import Reference, split
 from helmpin.lock import Lock, NotLocked
@@ -61,7 +61,7 @@ class _ReleaseLock:
     def __init__(self, text: str, helm: Helm) -> None:
         self._context, self._namespace, self._name, self._revision = locks.release_name(text)
         self._helm = helm
-        over = [name for name in ANOTHER_SERVER if os.environ.get(name)] if self._context else []
+        over = [name for name in ANOTHER_SERVER if ENVIRON.get(name)] if self._context else []
         if over:
             raise UsageError(
                 f"the lock's context {self._context} would not be used",

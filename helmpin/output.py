@@ -7,12 +7,13 @@ escaped, and starts no command of a CI system that reads its log.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from helmpin import env
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves a terminal's cursor or changes the order of its text (C0 and C1 without tab and newline, Unicode's bidirectional
@@ -79,23 +80,6 @@ def _is_plain(text: str) -> bool:
     return one_line(text) == text and isinstance(kube_yaml.plain(text), str)
 
 
-def image_lines(images: Iterable[tuple[str, str]]) -> list[str]:
-    """Each image, given as (reference, digest), by tag and digest: normalised, sorted and once, for tools that read images. Says
-    which are left out because they have no digest."""
-    from helmpin.image.reference import InvalidReference, Reference
-
-    lines, without = set(), set()
-    for image, digest in images:
-        name = image.partition("@")[0]
-        try:
-            lines.add(str(Reference.parse(f"{name}@{digest}")))
-        except InvalidReference:
-            without.add(image)
-    if without:
-        say(f"Left out, for they have no digest: {', '.join(sorted(without))}.")
-    return sorted(lines)
-
-
 def show(data: Any, form: str) -> None:
     """Print data as json or yaml on standard output."""
     print(as_json(data) if form == "json" else as_yaml(data))
@@ -106,12 +90,6 @@ def write(text: str) -> None:
     print(printable(text))
 
 
-def print_images(images: Iterable[tuple[str, str]]) -> None:
-    """Print `image_lines` on standard output."""
-    for line in image_lines(images):
-        print(line)
-
-
 def say(text: str) -> None:
     """Tell the person who watches, on standard error."""
     print(printable(text), file=sys.stderr, flush=True)
@@ -119,18 +97,13 @@ def say(text: str) -> None:
 
 def inform(text: str) -> None:
     """Tell what went as it should, on standard error, unless --quiet was given. What somebody may have to act on is for `say`."""
-    if not is_quiet():
+    if not env.is_quiet():
         say(text)
-
-
-def is_quiet() -> bool:
-    """Whether --quiet was given, or HELM_PIN_QUIET is set."""
-    return os.environ.get("HELM_PIN_QUIET", "").lower() not in ("", "0", "false", "no", "off")
 
 
 def progress(text: str) -> None:
     """A passing line on a terminal, overwritten by the next; nothing elsewhere, nor with --quiet."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_quiet():
+    if sys.stderr.isatty() and not env.is_dumb_terminal() and not env.is_quiet():
         print(f"\r\x1b[K{one_line(text)}", end="", file=sys.stderr, flush=True)
 
 
@@ -173,10 +146,10 @@ def colour(text: str, code: str) -> str:
 def _is_coloured() -> bool:
     """As Helm 4 decides it: NO_COLOR (no-color.org) beats HELM_COLOR, and a flag both (global_flags.py). Else on a terminal that is
     not a dumb one."""
-    when = "never" if os.environ.get("NO_COLOR") else os.environ.get("HELM_COLOR", "auto")
+    when = env.colours()
     if when in ("never", "always"):
         return when == "always"
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stdout.isatty() and not env.is_dumb_terminal()
 
 
 def short(digest: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-from helmpin import lifeline
+from helmpin import env, lifeline
 from helmpin.errors import OperationFailed
 
 PREFIX = "helm-pin-run-"
@@ -67,7 +67,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 def places() -> list[Path]:
     """Where temporary folders can be: $TMPDIR, then where every system has them."""
-    return [Path(place) for place in dict.fromkeys((os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp"))]
+    return [Path(place) for place in dict.fromkeys((env.temporary_folder(), "/tmp", "/var/tmp"))]
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from helmpin.env import ENVIRON
 from helmpin.errors import OperationFailed
 
 SECONDS = 30
@@ -47,7 +48,7 @@ def _put(text: str, url: str) -> None:
     parsed = urllib3.util.parse_url(url)
     shown = parsed._replace(auth=None).url
     try:
-        proxy = proxy_for(parsed.scheme or "", parsed.netloc or "", os.environ)
+        proxy = proxy_for(parsed.scheme or "", parsed.netloc or "", ENVIRON)
         pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
         headers = urllib3.make_headers(basic_auth=parsed.auth) if parsed.auth else {}
         once: dict[str, Any] = {"timeout": SECONDS, "retries": False, "redirect": False}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
-from helmpin import output
+from helmpin import env, output
 from helmpin.audit.deliver import deliver
 from helmpin.audit.environments import side_by_side
 from helmpin.audit.gather import Snapshot, gather
@@ -13,6 +12,7 @@ from helmpin.audit.judge import KINDS, Audit, judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.image.listing import image_lines
 from helmpin.kubectl import Kubectl, advice
 from helmpin.verify.checks import Registries
 
@@ -48,9 +48,7 @@ def run(request: Request) -> int:
         "html": lambda: page(audits),
         "json": lambda: output.as_json(as_data(audits)),
         "yaml": lambda: output.as_yaml(as_data(audits)),
-        "images": lambda: "\n".join(
-            output.image_lines(i for a in audits for r in a.releases for i in r.images.items())
-        ),
+        "images": lambda: "\n".join(image_lines(i for a in audits for r in a.releases for i in r.images.items())),
     }
     text = forms[request.options["output"]]()
     if request.options["to"]:
@@ -68,7 +66,7 @@ def run(request: Request) -> int:
         why = "see what is not read above"
         if any(snapshot.unseen or not snapshot.releases_read for snapshot in snapshots):
             words = " ".join(line for lines in unread.values() for line in lines)
-            why = advice(words, None if request.options["all-namespaces"] else os.environ.get("HELM_NAMESPACE"))
+            why = advice(words, None if request.options["all-namespaces"] else env.given_namespace())
         output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
         return 1
     return 0
@@ -93,9 +91,9 @@ def _gathered(request: Request) -> list[Snapshot]:
 def _namespace_given(request: Request) -> bool:
     """Whether the user named a namespace: helm always exports one, by default that of the current context."""
     try:
-        return os.environ.get("HELM_NAMESPACE", "") != Kubectl(request.helm).own_namespace()
+        return env.given_namespace() != Kubectl(request.helm).own_namespace()
     except HelmFailed:  # no current context
-        return os.environ.get("HELM_NAMESPACE", "default") != "default"
+        return env.namespace() != "default"
 
 
 def _found(audits: Sequence[Audit]) -> set[str]:

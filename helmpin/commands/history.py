@@ -9,6 +9,7 @@ from typing import Any
 from helmpin import output
 from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmPinError, UsageError
+from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference, split
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
@@ -35,7 +36,7 @@ def run(request: Request) -> int:
     elif form == "images":
         raise UsageError("--describe has no effect with -o images", hint="leave one out")
     if form == "images":
-        output.print_images(_images(read.found[-wanted:]))
+        print_images(_images(read.found[-wanted:]))
     else:
         rows = describe(read.found)[-wanted:]
         about = _details(request, read.found[-wanted:]) if request.options["describe"] else {}

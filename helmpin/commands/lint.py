@@ -12,6 +12,7 @@ from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.cli import Request, refuse_registry_flags
 from helmpin.config import Exemption, Settings
+from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.manifest import ImageUse
@@ -218,7 +219,7 @@ def _lint_one(chart: str, task: _Task) -> Linted:
 
 def settings_of(chart: str, request: Request) -> Settings:
     """The settings for one of several charts, which may have a file of its own. Raises UsageError."""
-    if request.options.get("config") or os.environ.get(config.CONFIG):
+    if request.options.get("config") or ENVIRON.get(config.CONFIG):
         return request.settings
     found = config.find(chart)
     if found is None or str(found) == request.settings.file:

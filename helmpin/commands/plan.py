@@ -10,6 +10,7 @@ from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import Refused, UsageError, VerificationFailed
+from helmpin.image.listing import print_images
 from helmpin.image.reference import split
 from helmpin.plan.credentials import keychain_of
 from helmpin.plan.deploy import summary
@@ -133,7 +134,7 @@ def _print_for_others(plan: Plan, request: Request) -> None:
     form, partial = request.options["output"], request.options["partial"]
     if form == "images":
         images = [(i.image if i.problem else str(i.reference), "" if i.problem else i.digest) for i in plan.images]
-        output.print_images(images)
+        print_images(images)
     elif form == "kustomize":
         from helmpin.plan import kustomize
 

@@ -11,6 +11,7 @@ from helmpin import output
 from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
+from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.registry.details import Details, as_data, lines
@@ -279,7 +280,7 @@ def _print(title: str, checks: list[Check]) -> None:
 def _print_images(stored: Revision, checks: list[Check]) -> None:
     """The images of the release, by digest; what is wrong is said beside it."""
     record = verify.record_check(stored)[1]
-    output.print_images((image.reference, image.digest) for image in (record.images if record else ()))
+    print_images((image.reference, image.digest) for image in (record.images if record else ()))
     for check in checks:
         if check.verdict == FAILED:
             output.say("\n  ".join((f"{check.name}: {check.verdict}, {check.summary}", *check.details)))

@@ -6,13 +6,12 @@ chart that is deployed.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from helmpin import __version__, gate
+from helmpin import __version__, env, gate
 from helmpin.chart.setargs import Path as ValuePath
 from helmpin.chart.setargs import Setting, arguments, as_tree, lookup
 from helmpin.chart.setargs import key as dotted_key
@@ -82,7 +81,7 @@ class Plan(NamedTuple):
     @property
     def namespace(self) -> str:
         """The namespace of the release, as helm passes it."""
-        return os.environ.get("HELM_NAMESPACE") or "default"
+        return env.namespace()
 
     def print_with(self, flags: Sequence[str]) -> str:
         """What helm template prints for the pinned chart with these additional flags."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from helmpin import output
+from helmpin import env, output
 from helmpin.arguments import Given, is_on, last, words
 from helmpin.errors import HelmFailed, Refused, VerificationFailed
 from helmpin.lock_source import LockReading
@@ -138,12 +138,11 @@ def prepare(
 
 def _adding(asked: Asked, release: str, chart: str, file: str) -> str:
     """The command that adds the missing images to a lock file; values of --set are masked."""
-    import os
     import shlex
 
     from helmpin.helm import hide_secrets
 
-    namespace, settings = os.environ.get("HELM_NAMESPACE", ""), asked.settings
+    namespace, settings = env.given_namespace(), asked.settings
     flags = [*([f"--namespace={namespace}"] if namespace else []), *hide_secrets(words(asked.flags))]
     flags += [f"--also={pattern}" for pattern in settings.also]
     flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]

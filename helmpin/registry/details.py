@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from helmpin import env
 from helmpin.image.reference import valid_digest
 from helmpin.registry.errors import RegistryError
 
@@ -105,8 +106,7 @@ def _text(value: Any) -> str:
 
 
 def _file(digest: str) -> Path:
-    home = os.environ.get("HELM_CACHE_HOME") or Path.home() / ".cache" / "helm"
-    return Path(home) / "helm-pin" / "images" / f"{digest.replace(':', '-')}.json"
+    return env.cache_home() / "helm-pin" / "images" / f"{digest.replace(':', '-')}.json"
 
 
 def cached(digest: str) -> Details | None:

@@ -8,7 +8,6 @@ tried. No file is read and no helper runs until a registry requires authenticati
 from __future__ import annotations
 
 import json
-import os
 import sys
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -17,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
+from helmpin.env import ENVIRON
 from helmpin.image.reference import DOCKER_HUB
 from helmpin.registry import credential_helpers
 from helmpin.registry.errors import Failure
@@ -112,7 +112,7 @@ class ConfigFile:
         return Entries(_auths(document, self._source)), document
 
 
-def default(settings: RegistrySettings, environ: Mapping[str, str] = os.environ) -> Keychain:
+def default(settings: RegistrySettings, environ: Mapping[str, str] = ENVIRON) -> Keychain:
     """The keychain of this user on this machine; see the module for the order."""
     patience = min(
         credential_helpers.TIMEOUT, settings.timeout / 2

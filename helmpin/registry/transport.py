@@ -6,7 +6,6 @@ The only module here that imports urllib3, the slowest import of this project: i
 from __future__ import annotations
 
 import functools
-import os
 import re
 import socket
 import ssl
@@ -25,6 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from helmpin import __version__
+from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
 from helmpin.registry.endpoints import proxy_for
 from helmpin.registry.errors import Failure, printable
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 class Transport:
     """The connections of one run. Safe to use from many threads."""
 
-    def __init__(self, settings: RegistrySettings, deadline: float, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, settings: RegistrySettings, deadline: float, environ: Mapping[str, str] = ENVIRON) -> None:
         """deadline: on time.monotonic(). Calling close() at the deadline ends every exchange that is still running."""
         self._settings, self._deadline, self._environ = settings, deadline, environ
         self._lock = threading.Lock()

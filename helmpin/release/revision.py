@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from helmpin import env
 from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.reference import Reference, split
@@ -175,8 +176,8 @@ def explain(error: HelmFailed, release: str, revision: int | None = None, flags:
     from helmpin.kubectl import advice
 
     named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
-    namespace = named.get("namespace") or os.environ.get("HELM_NAMESPACE") or "default"
-    driver = os.environ.get("HELM_DRIVER")
+    namespace = named.get("namespace") or env.namespace()
+    driver = env.storage_driver()
     which = f"release {release}" + (f", revision {revision}" if revision else "")
     which += f", context {named['kube-context']}" if "kube-context" in named else ""
     error.where = [f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from helmpin import env
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
@@ -80,9 +80,9 @@ def _load_meanwhile() -> None:
         threading.Thread(target=importlib.import_module, args=(name,)).start()
 
 
-def stored_as(environ: Mapping[str, str] = os.environ) -> str:
+def stored_as() -> str:
     """The resource that holds releases by HELM_DRIVER (helm's pkg/action/action.go, Init), or '' if they are not in the API."""
-    driver = environ.get("HELM_DRIVER", "")
+    driver = env.storage_driver()
     return {"": "secrets", "secret": "secrets", "secrets": "secrets"}.get(
         driver, "configmaps" if driver in ("configmap", "configmaps") else ""
     )
@@ -192,7 +192,7 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
                 failed.append((row["revision"], error))
                 continue
             about = (_text(row.get(key)) for key in ("updated", "chart", "app_version", "description"))
-            found.append(RevisionInfo(stored, os.environ.get("HELM_NAMESPACE", ""), *about))
+            found.append(RevisionInfo(stored, env.given_namespace(), *about))
     if failed and not found:
         raise failed[0][1]
     return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))

@@ -151,8 +151,11 @@ def test_a_release_that_lacks_something(change: dict[str, Any]) -> None:
     [(None, "secrets"), ("", "secrets"), ("secret", "secrets"), ("secrets", "secrets"), ("configmap", "configmaps"),
      ("configmaps", "configmaps"), ("sql", ""), ("memory", "")],
 )  # fmt: skip
-def test_helm_driver(driver: str | None, resource: str) -> None:
-    assert stored_as({} if driver is None else {"HELM_DRIVER": driver}) == resource
+def test_helm_driver(driver: str | None, resource: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HELM_DRIVER", raising=False)
+    if driver is not None:
+        monkeypatch.setenv("HELM_DRIVER", driver)
+    assert stored_as() == resource
 
 
 @pytest.mark.parametrize("kind", ["secrets", "configmaps"])
