@@ -379,7 +379,8 @@ COMMANDS: dict[str, Command] = {
         "upgrade|rollback RELEASE [CHART|REVISION] [flags]",
         "what an upgrade or rollback would change, by the helm-diff plugin",
         "diff upgrade hands helm-diff the chart as helm pin upgrade would deploy it, with your flags; diff rollback hands it the\n"
-        "arguments as they are. The flags, the output and the exit status are helm-diff's (github.com/databus23/helm-diff).",
+        "arguments as they are. The flags, the output and the exit status are helm-diff's (github.com/databus23/helm-diff), whose\n"
+        "2 says that something would change: a usage error of helm-pin's is 1 here.",
         ("upgrade", "diff upgrade"),
         PIN_OPTIONS + LOCK_OPTIONS + REGISTRY_OPTIONS,
         (2, 3),
@@ -551,13 +552,18 @@ def run(argv: list[str]) -> int:
 
     lifeline.watch_parent()
     helm = Helm.find()
-    request = understand(name, argv[1:], helm)
-    module = import_module(f"helmpin.commands.{name}")
     try:
+        request = understand(name, argv[1:], helm)
+        module = import_module(f"helmpin.commands.{name}")
         status = int(module.run(request))
         if helm.unread and not status:  # as it would have ended helm, which was spared it
             raise BrokenPipeError
         return status
+    except UsageError as error:
+        if name != "diff":
+            raise
+        # exit status 2 is helm-diff's for "there are changes", and programs that call it deploy then
+        raise OperationFailed(error.what, where=error.where, why=error.why, hint=error.hint) from None
     finally:
         helm.stop()
         if helm.debug:

@@ -529,8 +529,9 @@ class _Composer:
             for key in failing:
                 origin = self._origins[key]
                 if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
+                    does = "changes" if split(found.images.get(key, ""))[2] else "removes"
                     self.explanations[key] = (
-                        f"the post-renderer ({' '.join(renderer.post_renderer)}) removes its digest: "
+                        f"the post-renderer ({' '.join(renderer.post_renderer)}) {does} its digest: "
                         f"it prints {found.images.get(key)!r}"
                     )
         return found

@@ -199,7 +199,7 @@ class TestDiff:
         done = app.machine.pin("diff", "upgrade", "app", app.chart, "--allow-unreleased", "--set", "image.tag=gone")
         assert done.status == 5
         unknown = app.machine.pin("diff", "upgrade", "app", app.chart, "--nonsense")
-        assert unknown.status == 2
+        assert unknown.status == 1
         assert "unknown flag: --nonsense" in unknown.stderr
         assert not log.exists()
 
@@ -215,7 +215,7 @@ class TestDiff:
         assert done.status == 2
         assert json.loads(log.read_text())["args"] == ["rollback", "app", "1", "--detailed-exitcode"]
         refused = app.machine.pin("diff", "rollback", "app", "--registry-timeout", "3s")
-        assert refused.status == 2
+        assert refused.status == 1
         assert "--registry-timeout has no effect on diff rollback" in refused.stderr
 
     def test_not_installed(self, app: App) -> None:
