@@ -35,6 +35,8 @@ hypothesis.settings.load_profile("here")
 
 HELMS = ("helm3", "helm4")
 _numbers = itertools.count(1)
+_machines: dict[str, Workstation] = {}
+"""Those made so far: pytest sets a session's fixture up again whenever its parameter changes."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,14 +53,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 @pytest.fixture(scope="session", params=HELMS)
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
-    """A machine with the plugin installed, once for each helm; tests share its homes."""
-    return install(binary(request.param), tmp_path_factory.mktemp(request.param))
+    """A machine with the plugin installed; tests share its homes."""
+    name = request.param
+    if name not in _machines:
+        _machines[name] = install(binary(name), tmp_path_factory.mktemp(name))
+    return _machines[name]
 
 
 @pytest.fixture(scope="session")
 def counted(installed: Workstation, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
     """`installed`, with a plugin whose branches are counted."""
-    return measured.measured(installed, tmp_path_factory.mktemp("measured"))
+    name = f"measured {installed.helm_binary}"
+    if name not in _machines:
+        _machines[name] = measured.measured(installed, tmp_path_factory.mktemp("measured"))
+    return _machines[name]
 
 
 @pytest.fixture
