@@ -209,7 +209,7 @@ def find(chart: str, folder: Path | None = None) -> Path | None:
         path = here / chart
         starts.insert(0, path if path.is_dir() else path.parent)
     for start in starts:
-        for place in _up(start.absolute()):
+        for place in _up(here / start):
             if os.path.lexists(place / FILE):
                 return place / FILE
     return None
@@ -370,7 +370,7 @@ def _here() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:  # it was removed, and the file with it
-        return Path()
+        return Path("/")
 
 
 def _lock(sources: _Sources) -> dict[str, Any]:

@@ -81,9 +81,10 @@ def locate(
     paths = {use.key: list(_may_set(use, index)) if index else [] for use in uses}
     marked = list(dict.fromkeys(path for each in paths.values() for path in each))
     shown, proved = _rendered(lines, values or {}, marked, render)
+    images = {use.key: use.image for use in shown.images()} if shown else {}
     found: dict[Key, Location] = {}
     for use in uses:
-        path = _by_mark(shown, use, marked) if proved else next(iter(paths[use.key]), None)
+        path = _by_mark(images.get(use.key, ""), marked) if proved else next(iter(paths[use.key]), None)
         at = value_location(path, values or {}, files) if path else None
         found[use.key] = at or template_location(use, chart, lines, shown, name)
     return found
@@ -151,15 +152,10 @@ def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
                 yield path
 
 
-def _by_mark(shown: Render | None, use: ImageUse, marked: Sequence[ValuePath]) -> ValuePath | None:
+def _by_mark(image: str, marked: Sequence[ValuePath]) -> ValuePath | None:
     """The value whose mark came out in the image; the last of several, for the tag ends a reference."""
-    image = next((other.image for other in _images(shown, use) if other.key == use.key), "")
     numbers = _MARK.findall(image)
     return marked[int(numbers[-1])] if numbers and int(numbers[-1]) < len(marked) else None
-
-
-def _images(shown: Render | None, use: ImageUse) -> Iterable[ImageUse]:
-    return (other for other in shown.images() if other.source == use.source) if shown else ()
 
 
 def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[ValuesFile]) -> Location | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -52,6 +53,9 @@ def test_a_command_line_is_one(line: str, monkeypatch: pytest.MonkeyPatch, tmp_p
     if "--registry-username" in line:
         monkeypatch.setenv("HELM_PIN_REGISTRY_PASSWORD", "x")
     words = [word for word in words if word != "--registry-password-stdin"]
+    for program in ("cosign", "trivy"):  # what --require names must be there
+        (tmp_path / program).touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     if "--config" in words:
         Path(words[words.index("--config") + 1]).touch()
     understand(name, words, Helm(str(binary("helm4"))))
