@@ -22,10 +22,12 @@ from helmpin.release.reused_values import (
     PreviousReading,
     changes_a_reused_list,
     coalesced,
+    comes_back,
     config_without_digests,
     holds_list,
     nulls_a_digest,
     restoring,
+    with_nulls,
     without_digests,
 )
 from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_values, values_flag
@@ -204,12 +206,16 @@ class _Reuse(NamedTuple):
         if self.previous is None:
             return [self.flag] if self.flag else [], None
         paths = {setting.path for setting in settings}
+        nulls = nulls_a_digest(self.previous, self.given)
         restored = None
-        if not (changes_a_reused_list(self.previous, self.given, paths) or nulls_a_digest(self.previous, self.given)):
+        if not (nulls or changes_a_reused_list(self.previous, self.given, paths)):
             restored = restoring(self.previous, paths)
         if restored is None:
             whole = coalesced(self.given, config_without_digests(self.previous))
-            return ["--reset-values"], ValuesInput((self._file(whole),))
+            merged = with_nulls(whole, self.given)
+            if nulls or comes_back(self.previous, merged, paths):
+                return ["--reset-values"], ValuesInput((self._file(whole),))
+            return [REUSE], ValuesInput((self._file(merged),))
         flag = REUSE if self.implied and (settings or restored) else self.flag
         return [*([flag] if flag else []), *([self._file(restored)] if restored else [])], None
 

@@ -235,6 +235,32 @@ def coalesced(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def with_nulls(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the nulls that the user gives: Helm takes them out again as it merges the reused values in, and out of the
+    stored values of the revision before."""
+    out = dict(values)
+    for key, value in given.items():
+        if value is None:
+            out[key] = None
+        elif isinstance(value, dict):
+            out[key] = with_nulls(out[key] if isinstance(out.get(key), dict) else {}, value)
+    return out
+
+
+def comes_back(previous: Previous, whole: Mapping[str, Any], renewed: Iterable[tuple[str | int, ...]]) -> bool:
+    """Whether reused values have something that all values do not have, so that Helm would add it, and that is not set again."""
+    paths = set(renewed)
+    return any(path not in paths for path in _missing(previous.config, whole))
+
+
+def _missing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str | int, ...]]:
+    for key, value in old.items():
+        if key not in new:
+            yield from ((key, *path) for path in _leaves(value))
+        elif isinstance(value, dict) and isinstance(new[key], dict):
+            yield from ((key, *path) for path in _missing(value, new[key]))
+
+
 def _has(node: Any, path: tuple[str | int, ...]) -> bool:
     above = get(node, path[:-1])
     return isinstance(above, dict) and path[-1] in above

@@ -223,6 +223,23 @@ def test_an_element_of_a_list_that_is_reused(flag: str, given: list[str], twins:
     twins.both("upgrade")
 
 
+def test_a_list_through_a_life(twins: Twins, tmp_path: Path) -> None:
+    """Upgrades, tags that move, a plain helm in between, a rollback to what it made, and one to the first."""
+    twins.chart = written(tmp_path / "list", LIST)
+    twins.both("upgrade", "--install", "--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]')
+    twins.content.build = "B"
+    twins.both("upgrade")
+    twins.both("upgrade", "--reuse-values", "--set", "other=1", plain=True)
+    twins.content.build = "C"
+    twins.both("upgrade", "--reset-then-reuse-values", "--set", "other=null")
+    twins.both("rollback", "3", chart=False, plain=True)
+    twins.both("upgrade")
+    twins.both("rollback", "1", chart=False, plain=True)
+    twins.both("upgrade", "--reuse-values", "--set-json", 'tools=[{"image":"c:1"}]')
+    twins.both("upgrade", "--reset-values")
+    twins.both("upgrade")
+
+
 def test_a_secret_in_a_reused_list_is_on_no_command_line(twins: Twins, tmp_path: Path) -> None:
     twins.chart = written(tmp_path / "list", LIST)
     secret = 'tools=[{"image":"a:1","args":["s3cret"]},{"image":"b:1"}]'

@@ -52,16 +52,27 @@ class Twins:
         return self.machine.run(self.machine.helm_binary, *args)
 
     def both(
-        self, command: str, *args: object, chart: bool = True, plain: bool = False, compare: bool = True
+        self,
+        command: str,
+        *args: object,
+        chart: bool = True,
+        plain: bool = False,
+        compare: bool = True,
+        may_fail: bool = False,
     ) -> Finished:
         """The same step in both releases, and what became of them compared; what helm-pin (or helm, where `plain`) printed.
 
-        plain: this step is made without helm-pin in both.
+        plain: this step is made without helm-pin in both. may_fail: helm may refuse it, and then helm-pin must refuse it too.
         """
         rest = [*([self.chart] if chart else []), *args]
         own = self.helm(command, PLAIN, *rest)
-        assert own.status == 0, own.stderr
+        assert may_fail or own.status == 0, own.stderr
         ours = (self.helm if plain else self.pin)(command, OURS, *rest)
+        if own.status:
+            assert ours.status, (
+                f"helm refuses {command} {' '.join(map(str, args))}, and helm-pin does not:\n{own.stderr}"
+            )
+            return ours
         if ours.status:
             pytest.fail(f"{command} {' '.join(map(str, args))}: {ours.status}\n{ours.stderr}", pytrace=True)
         if compare:

@@ -15,12 +15,14 @@ from helmpin.release.reused_values import (
     Previous,
     changes_a_reused_list,
     coalesced,
+    comes_back,
     config_without_digests,
     get,
     holds_list,
     is_there,
     nulls_a_digest,
     restoring,
+    with_nulls,
     without_digests,
 )
 from tests.support.renders import digest
@@ -303,6 +305,28 @@ def test_the_next_revision_keeps_what_it_would_keep_without_helm_pin(
     now = data.draw(CONFIGS)
     if not nulls_a_digest(before, now):
         assert reused(before, now) == coalesced(now, config)
+
+
+@given(CONFIGS, CONFIGS, st.data())
+def test_helm_merges_all_values_into_themselves_unless_a_digest_would_come_back(
+    config: dict[str, Any], now: dict[str, Any], data: st.DataObject
+) -> None:
+    choices = paths_to_set(config)
+    paths = data.draw(st.lists(st.sampled_from(choices), unique=True, max_size=4)) if choices else []
+    held, undo = pinned(config, paths)
+    before = previous(held, *undo)
+    whole = coalesced(now, config)
+    merged = with_nulls(whole, now)
+    if not (nulls_a_digest(before, now) or comes_back(before, merged, [])):
+        assert coalesced(merged, held) == whole
+
+
+def test_a_digest_comes_back_unless_it_is_set_again() -> None:
+    before = previous({"image": {"tag": f"1@{A}", "x": "y"}, "other": 1}, DEFAULT)
+    whole = {"image": {"x": "y"}, "other": 2}
+    assert comes_back(before, whole, [])
+    assert not comes_back(before, whole, [TAG.path])
+    assert not comes_back(before, {"image": "web", "other": 1}, [])
 
 
 @given(CONFIGS, st.data())
