@@ -59,7 +59,7 @@ def _details(
     for revision in revisions:
         with suppress(HelmPinError):  # the table shows it
             images = [use.image for use in revision.stored.uses()]
-            record = revision.stored.record() or record_checks.from_manifest(revision.stored.uses())
+            record = record_checks.known(revision.stored)
             for reference in askable(record, revision.stored, images) if record else ():
                 wanted[str(reference._replace(digest=None)), reference.digest or ""] = reference
     answers = details_of(wanted.values(), request.settings.registry)

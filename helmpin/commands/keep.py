@@ -40,7 +40,7 @@ def run(request: Request) -> int:
     unread += read.unread
     if unread and request.options["prune"]:
         raise HelmFailed(
-            "what a revision needs cannot be read, so nothing is taken away",
+            "cannot read what a revision needs; no tag was removed",
             why="\n".join(unread),
             hint="leave out --prune",
         )
@@ -66,14 +66,13 @@ def _tags(found: list[RevisionInfo]) -> tuple[dict[Reference, str], list[str]]:
     for revision in found:
         stored = revision.stored
         try:
-            uses = stored.uses()
-            record = stored.record() or record_checks.from_manifest(uses)
+            record = record_checks.known(stored)
         except HelmPinError as error:
             unread.append(f"revision {stored.revision}: {error.what}")
             continue
         if record is None:
             output.say(f"Left out: revision {stored.revision} has no digest record.")
-        for reference in askable(record, stored, [use.image for use in uses]) if record else ():
+        for reference in askable(record, stored, [use.image for use in stored.uses()]) if record else ():
             digest = reference.digest or ""
             tags[reference._replace(tag=None)] = keep_tag(stored.release, revision.namespace, digest)
     return tags, unread

@@ -58,14 +58,13 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[
     for revision in found:
         stored = revision.stored
         try:
-            uses = stored.uses()
-            record = stored.record() or record_checks.from_manifest(uses)
+            record = record_checks.known(stored)
         except HelmPinError as error:
             problems.append(f"release {revision.namespace}/{stored.release}: {error.what}: {error.why}")
             continue
         if record is None:
-            output.say(f"{revision.namespace}/{stored.release}: it has no digest record, so nothing to compare with.")
-        named.append((revision, tags(record, stored, [use.image for use in uses]) if record else []))
+            output.say(f"{revision.namespace}/{stored.release}: it has no digest record to compare with.")
+        named.append((revision, tags(record, stored, [use.image for use in stored.uses()]) if record else []))
     return named, problems
 
 
