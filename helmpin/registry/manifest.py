@@ -30,7 +30,7 @@ SCHEMA_1 = frozenset(
 GENERIC = frozenset({"", "application/json", "application/octet-stream", "binary/octet-stream", "text/plain"})
 """Content-Types of servers that do not know manifests. The document itself then states its type."""
 
-_TODO = "check what is served there: it may be a proxy, a login page, or an artifact that is not an image"
+_HINT = "check what is served there: it may be a proxy, a login page, or an artifact that is not an image"
 
 
 class Child(NamedTuple):
@@ -61,7 +61,7 @@ def check_type(content_type: str) -> str:
     if served in SCHEMA_1:
         raise _schema_1()
     if served not in KNOWN | GENERIC:
-        raise Failure("bad-answer", f"expected an image manifest, got {_shown(served)}", _TODO)
+        raise Failure("bad-answer", f"expected an image manifest, got {_shown(served)}", _HINT)
     return served
 
 
@@ -71,19 +71,19 @@ def read(body: bytes, content_type: str) -> Manifest:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise Failure("bad-answer", "the manifest is not valid JSON, or is truncated", _TODO) from None
+        raise Failure("bad-answer", "the manifest is not valid JSON, or is truncated", _HINT) from None
     if not isinstance(document, dict):
-        raise Failure("bad-answer", "the manifest is not a JSON object", _TODO)
+        raise Failure("bad-answer", "the manifest is not a JSON object", _HINT)
     if document.get("schemaVersion") == 1:
         raise _schema_1()
     stated = document.get("mediaType")
     kind = stated if stated is not None else served if served in KNOWN else _by_shape(document)
     if kind not in KNOWN if isinstance(kind, str) else True:
-        raise Failure("bad-answer", f"the document is of type {_shown(kind)}, not an image manifest", _TODO)
+        raise Failure("bad-answer", f"the document is of type {_shown(kind)}, not an image manifest", _HINT)
     if served in KNOWN and kind != served:
-        raise Failure("bad-answer", f"served as {served}, but the document is of type {kind}", _TODO)
+        raise Failure("bad-answer", f"served as {served}, but the document is of type {kind}", _HINT)
     if "manifests" in document and ("layers" in document or "config" in document):  # GHSA-77vh-xpmg-72qh
-        raise Failure("bad-answer", "the document is both an index and an image manifest", _TODO)
+        raise Failure("bad-answer", "the document is both an index and an image manifest", _HINT)
     if kind in INDEXES:
         return Manifest(kind, tuple(_child(item) for item in _list(document.get("manifests"), "manifests")), None)
     config = document.get("config")
@@ -100,7 +100,7 @@ def read_tags(body: bytes) -> list[str]:
     if tags is None:  # a repository without tags
         return []
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise Failure("bad-answer", "the list of tags is not valid", _TODO)
+        raise Failure("bad-answer", "the list of tags is not valid", _HINT)
     return [tag for tag in tags if valid_tag(tag)]
 
 
@@ -115,7 +115,7 @@ def _by_shape(document: dict[str, Any]) -> str:
 
 def _list(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise Failure("bad-answer", f"the manifest has no list of {name}", _TODO)
+        raise Failure("bad-answer", f"the manifest has no list of {name}", _HINT)
     return value
 
 
@@ -129,7 +129,7 @@ def _child(item: Any) -> Child:
 def _digest(descriptor: Any, name: str) -> str:
     digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
     if not isinstance(digest, str) or not valid_digest(digest):
-        raise Failure("bad-answer", f"the manifest has no valid digest in {name}", _TODO)
+        raise Failure("bad-answer", f"the manifest has no valid digest in {name}", _HINT)
     return digest
 
 
