@@ -254,8 +254,8 @@ if LONG:
 def live(story: list[tuple[Any, ...]], twins: Twins) -> None:
     """Go through the steps, and compare after each.
 
-    While the chart's defaults are others than helm-pin has pinned, its values stand in their way for a plain helm (README): helm-pin
-    makes the next upgrade then.
+    While the chart's defaults are others than helm-pin has pinned, its values stand in their way for a plain helm (README): then
+    helm-pin makes the next upgrade.
     """
     first = ("upgrade", False, "", {"image": {"tag": "1.2.3"}, "given": {"text": "mine"}}, [])
     is_there = is_stale = False
