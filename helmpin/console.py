@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import subprocess  # not sh: its import takes longer than this helm
 import sys
 
 WITHOUT_CLUSTER = frozenset({"lint", "config", "template", "help", "version"})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import subprocess
+import subprocess  # not sh: it lets a signal to us end the program, and gives it no other streams than ours or its own
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -152,13 +152,12 @@ class Helm:
     def show(self, args: Sequence[str]) -> int:
         """Run a helm that changes nothing, with our streams; it ends with us. Its exit status. Raises HelmFailed when it cannot be
         started."""
-        import subprocess
-
         from helmpin import lifeline
 
         started = time.perf_counter()
         sys.stdout.flush()
         with _started(args):
+            # not sh: in the foreground it gives no process that could be ended
             process = subprocess.Popen([self.binary, *args], env=self.environment())
         lifeline.hold(process.pid)
         try:

@@ -14,7 +14,7 @@ import os
 import platform
 import shutil
 import signal
-import subprocess
+import subprocess  # not sh: this is what installs it
 import sys
 import venv
 from contextlib import suppress

@@ -168,6 +168,18 @@ time.sleep(100)
             process.kill()
             eventually(lambda: not lives(pid))
 
+    @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+    def test_required_commands_with_all_that_they_have_started(self, tmp_path: Path, signum: signal.Signals) -> None:
+        script = f"sleep 100 & echo $! >'{tmp_path}'/$1.tmp; mv '{tmp_path}'/$1.tmp '{tmp_path}'/$1.pid; wait"
+        (tmp_path / "ask").write_text(script)
+        code = "from helmpin import gate, lifeline\nlifeline.listen()\n"
+        code += f"gate.ask(gate.Gate(('sh {tmp_path}/ask {{}}',)), ['first', 'second'])"
+        with python(code) as process:
+            eventually(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+            pids = [int(file.read_text()) for file in tmp_path.glob("*.pid")]
+            process.send_signal(signum)
+            eventually(lambda: process.poll() is not None and not any(map(lives, pids)))
+
     def test_a_long_run_costs_the_guard_nothing(self) -> None:
         """Ten thousand programs, and it is done as soon as it is told to be."""
         told = "".join(f"+{pid}\n-{pid}\n-{pid}\n" for pid in range(100_000, 110_000)) + ".\n"
