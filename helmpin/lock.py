@@ -97,7 +97,7 @@ class _Invalid(Exception):
     """What is wrong with a file."""
 
 
-def parse(text: str, name: str) -> Lock:
+def parse_lock(text: str, name: str) -> Lock:
     """Read a lock file, or an Images.lock. Raises UsageError, with the line, for anything else."""
     from helmpin import kube_yaml
 
@@ -331,7 +331,7 @@ def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], li
 
 def _reads_alike(text: str, entries: Mapping[Reference, _Entry], name: str) -> bool:
     found = {reference: Reference.parse(entry.image).digest for reference, entry in entries.items()}
-    return found == dict(parse(text, name).digests)
+    return found == dict(parse_lock(text, name).digests)
 
 
 def _apart(above: list[str]) -> list[str]:

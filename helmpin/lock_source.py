@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helmpin import lock as locks
 from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
 from helmpin.image.reference import Reference, split
-from helmpin.lock import Lock, NotLocked
+from helmpin.lock import DEFAULT_FILE, Lock, NotLocked, parse_lock, release_name
 
 if TYPE_CHECKING:
     from helmpin.config import Settings
@@ -30,7 +29,7 @@ class LockReading:
 
     def __init__(self, settings: Settings, helm: Helm) -> None:
         """Raises UsageError."""
-        name = settings.lock or (locks.DEFAULT_FILE if settings.locked else "")
+        name = settings.lock or (DEFAULT_FILE if settings.locked else "")
         self._only = settings.locked
         self._release = _ReleaseLock(name, helm) if name.startswith(RELEASE) else None
         self._file = read_file(name) if name and not self._release else None
@@ -52,14 +51,14 @@ def read_file(name: str) -> Lock:
             why="" if missing else str(error),
             hint=f"helm pin lock RELEASE CHART --file {name} writes it" if missing else "",
         ) from None
-    return locks.parse(text, name)
+    return parse_lock(text, name)
 
 
 class _ReleaseLock:
     """The digests that a release runs."""
 
     def __init__(self, text: str, helm: Helm) -> None:
-        self._context, self._namespace, self._name, self._revision = locks.release_name(text)
+        self._context, self._namespace, self._name, self._revision = release_name(text)
         self._helm = helm
         over = [name for name in ANOTHER_SERVER if ENVIRON.get(name)] if self._context else []
         if over:
@@ -83,13 +82,13 @@ class _ReleaseLock:
 
     def result(self) -> Lock:
         """Raises HelmFailed, and VerificationFailed where the release is not what its record says."""
-        from helmpin.release import revision as release
+        from helmpin.release.revision import checked_record
 
         stored = self._reading.result()
         if self._revision is None and stored.status != "deployed":
             stored = self._read(self._deployed()).result()
         place = "/".join(filter(None, [self._context, self._namespace, f"{self._name}@{stored.revision}"]))
-        return of_release(release.check(stored), stored, f"{RELEASE}{place}")
+        return of_release(checked_record(stored), stored, f"{RELEASE}{place}")
 
     def _deployed(self) -> int:
         import json

@@ -23,9 +23,8 @@ from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.registry import details_of, resolve
 from helmpin.registry.details import Details
 from helmpin.release import record_checks
-from helmpin.release import revision as release
 from helmpin.release.record import Record
-from helmpin.release.revision import UNREADABLE
+from helmpin.release.revision import UNREADABLE, disagreements, images_of
 from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import Registries, askable, missing_of, settle_doubts
 from helmpin.verify.tags import Moved, moved, tags
@@ -162,7 +161,7 @@ class _Draft:
             self.uses = {use.image for use in uses}
             self.record = self.pinned = stored.record()
             if self.record is not None:
-                for line in release.disagreements(self.record, stored, uses):
+                for line in disagreements(self.record, stored, uses):
                     self.find(DRIFT, line)
                 return
             self.pinned = record_checks.from_manifest(uses)
@@ -204,7 +203,7 @@ class _Draft:
                 pairs.append((item, now))
         specs = compare_specs(pairs)
         if specs.at_admission:
-            others = release.images_of(r.stored for r in snapshot.revisions[self.key] if r is not self.revision)
+            others = images_of(r.stored for r in snapshot.revisions[self.key] if r is not self.revision)
             if status != "deployed":  # superseded revisions are not read
                 others[""] = "left by an earlier revision, or changed at admission"
             specs = compare_specs(pairs, others)

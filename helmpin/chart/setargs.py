@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-Path = tuple[str | int, ...]
+ValuePath = tuple[str | int, ...]
 MAX_LEVELS = 30
 """How deep a --set key may go (strvals.MaxNestedNameLevel)."""
 
@@ -27,11 +27,11 @@ LONGEST = 100_000
 class Setting(NamedTuple):
     """One scalar to set: where in the values, and the text to put there."""
 
-    path: Path
+    path: ValuePath
     value: str
 
 
-def key(path: Path) -> str:
+def dotted_key(path: ValuePath) -> str:
     """A value path as --set writes it: `a.b\\.c.list[0]`."""
     out = ""
     for part in path:
@@ -57,7 +57,7 @@ def arguments(
     Raises ValueError for a path that no argument can reach (see `reaches`).
     """
     scalars: dict[str, str] = {}
-    wholes: dict[Path, Any] = {}
+    wholes: dict[ValuePath, Any] = {}
     for path, value in settings:
         level = _writable(path, given)
         if not level:
@@ -70,10 +70,10 @@ def arguments(
         elif "\0" in value:
             wholes[path] = value
         else:
-            scalars[key(path)] = value
+            scalars[dotted_key(path)] = value
     out: list[str] = []
-    for path in sorted(wholes, key=key):  # what is above comes before what is in it
-        for name, value in _pieces(key(path), wholes[path]):
+    for path in sorted(wholes, key=dotted_key):  # what is above comes before what is in it
+        for name, value in _pieces(dotted_key(path), wholes[path]):
             out += ["--set-json", f"{name}={value}"]
     for name in sorted(scalars):
         out += ["--set-string", f"{name}={text(scalars[name])}"]
@@ -91,12 +91,12 @@ def _pieces(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield from _pieces(f"{name}[{i}]", item)
 
 
-def reaches(path: Path) -> bool:
+def reaches(path: ValuePath) -> bool:
     """Whether `arguments` can set it: the first key can be written. (helm drops `--set =x` without a word.)"""
     return _writable(path, {}) > 0
 
 
-def _writable(path: Path, given: Mapping[str, Any]) -> int:
+def _writable(path: ValuePath, given: Mapping[str, Any]) -> int:
     """How many of the leading parts a key can say."""
     for i, part in enumerate(path[:MAX_LEVELS]):
         if isinstance(part, int):
@@ -121,7 +121,7 @@ def as_tree(settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str,
     return tree
 
 
-def lookup(node: Any, path: Path) -> Any:
+def lookup(node: Any, path: ValuePath) -> Any:
     """The value at `path`; None where there is none."""
     for part in path:
         try:

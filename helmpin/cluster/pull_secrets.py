@@ -17,7 +17,7 @@ from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import Document
 from helmpin.kubectl import Kubectl
 from helmpin.registry.errors import Failure
-from helmpin.registry.keychain import Chain, Keychain, default, pull_secrets
+from helmpin.registry.keychain import Chain, Keychain, default_keychain, pull_secrets
 from helmpin.registry.types import RegistrySettings
 
 _KEYS = (".dockerconfigjson", ".dockercfg")
@@ -47,7 +47,7 @@ def keychain(documents: Iterable[Document], kubectl: Kubectl, settings: Registry
         for item in kubectl.items(["get", "secrets", *sorted(names), "--ignore-not-found"]):
             found += [(f"Secret/{_name(item)}", document) for document in _documents(item)]
     try:
-        return Chain(default(settings), pull_secrets(found))
+        return Chain(default_keychain(settings), pull_secrets(found))
     except Failure as error:
         raise UsageError("a pull Secret cannot be used", why=error.reason, hint=error.hint) from None
 

@@ -78,7 +78,7 @@ def slots(item: Object) -> dict[Slot, str]:
     return {slot_of(item, path): image for image, path in find.images(item)}
 
 
-def slot_of(item: Object, path: find.Path) -> Slot:
+def slot_of(item: Object, path: find.ObjectPath) -> Slot:
     """Where the image at a path stands."""
     *_, last = [0, *(i for i, part in enumerate(path) if isinstance(part, int))]
     within = path[last + 1 : -2 if path[-1] == "reference" else -1]

@@ -14,8 +14,8 @@ from helmpin.image.reference import Reference, split
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
 from helmpin.release import record_checks, storage
-from helmpin.release import revision as release
 from helmpin.release.changes import UNPINNED, changes, digests
+from helmpin.release.revision import disagreements
 
 HELM_MAX = 256
 """helm history's own default of --max."""
@@ -92,7 +92,7 @@ def describe(revisions: Iterable[storage.RevisionInfo]) -> list[dict[str, Any]]:
             uses = revision.stored.uses()
             images = {use.image for use in uses}
             record = revision.stored.record()
-            if record and (differences := release.disagreements(record, revision.stored, uses)):
+            if record and (differences := disagreements(record, revision.stored, uses)):
                 record, problem = None, "it does not match the manifest: " + "; ".join(differences)
             elif record is None:
                 elsewhere = record_checks.from_manifest(uses)

@@ -14,7 +14,7 @@ from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import OperationFailed, UsageError, VerificationFailed
 from helmpin.image.reference import Reference
-from helmpin.lock import Change, Lock, changes, edit, matches, parse
+from helmpin.lock import Change, Lock, changes, edit, matches, parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
 
@@ -25,7 +25,7 @@ def run(request: Request) -> int:
     if check and globs:
         raise UsageError("--check changes nothing, so it takes no --update")
     text = _read(name, needed=check)
-    old = parse(text, name) if text.strip() else Lock({}, "lock", name)
+    old = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)
     if not old.is_ours:
         raise UsageError(
             f"{name} is an Images.lock, which helm-pin only reads",

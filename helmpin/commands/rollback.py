@@ -12,13 +12,11 @@ from helmpin.config import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
 from helmpin.release import outcome, revisions
-from helmpin.release import revision as release
 from helmpin.release.outcome import NO_RELEASE, History, Row
 from helmpin.release.record import Record
-from helmpin.release.revision import Revision
+from helmpin.release.revision import Revision, checked_record, read_revision
 from helmpin.release.revisions import made_by_somebody_else, not_verified
-from helmpin.verify import checks as verify
-from helmpin.verify import restore
+from helmpin.verify import checks, restore
 
 HELM_TIMEOUT = "5m0s"
 """helm rollback's own default of --timeout."""
@@ -42,7 +40,7 @@ def run(request: Request) -> int:
     before = revisions.history(request.helm, name)
     number = _target(request, before)
     _refuse_what_never_ran(request, before, number)
-    target = release.read(request.helm, name, number)
+    target = read_revision(request.helm, name, number)
     record = _preflight(request, target, kubectl)
     revisions.refuse_moved(name, before[-1], History(request.helm, name, 1).latest())
     deadline = time.monotonic() + timeout
@@ -70,12 +68,12 @@ def _preflight(request: Request, target: Revision, kubectl: Kubectl) -> Record |
     """The target's record, proved; None when it has no usable one and that is allowed."""
     if request.options["allow-unverified"]:
         try:
-            release.check(target)
+            checked_record(target)
         except VerificationFailed as error:
             output.say(f"Warning: {error.what}: {error.why}")
             return None
     record = restore.preflight(target, kubectl, request.settings)
-    images = verify.count(len(record.images), "image")
+    images = checks.count(len(record.images), "image")
     output.say(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
     return record
 
@@ -108,7 +106,7 @@ def _say_what_was_restored(request: Request, before: Sequence[Row], number: int)
         output.say(f"{error.what}: {error.why}. {error.hint}.")
         return
     try:
-        record = release.check(now)
+        record = checked_record(now)
     except HelmPinError as error:
         why = (error.why or "no reason given").splitlines()[0]
         output.say(
@@ -204,9 +202,9 @@ def _state(request: Request, before: Sequence[Row], number: int) -> tuple[list[s
     if theirs:
         lines.append(made_by_somebody_else(theirs))
     try:
-        now, kubectl = release.read(request.helm, name, rows[-1].revision), Kubectl(request.helm)
-        live = verify.read_live(now, kubectl)
-        for check in (verify.live_check(live, kubectl), verify.pods_check(live, kubectl, None)):
+        now, kubectl = read_revision(request.helm, name, rows[-1].revision), Kubectl(request.helm)
+        live = checks.read_live(now, kubectl)
+        for check in (checks.live_check(live, kubectl), checks.pods_check(live, kubectl, None)):
             lines += [f"{check.name}: {check.verdict}, {check.summary}", *(f"  {d}" for d in check.details[:10])]
     except HelmPinError as error:
         lines.append(f"what runs cannot be read: {error.what}: {error.why}")
@@ -231,7 +229,7 @@ def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Re
         mine, later = _made_by_helm(request, revisions.history(request.helm, name), before, number)
         if mine:
             known = mine.revision
-            return release.read(request.helm, name, known), later
+            return read_revision(request.helm, name, known), later
     except HelmFailed as error:
         raise not_verified(name, known, error) from None
     raise HelmFailed(

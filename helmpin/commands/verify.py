@@ -16,12 +16,11 @@ from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
-from helmpin.release import revision as release
 from helmpin.release import revisions
 from helmpin.release.outcome import History, Row, moved
 from helmpin.release.record import Record
-from helmpin.release.revision import Revision
-from helmpin.verify import checks as verify
+from helmpin.release.revision import Revision, of_manifest, read_revision
+from helmpin.verify import checks
 from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
 from helmpin.verify.children import with_children
 
@@ -53,19 +52,19 @@ def run(request: Request) -> int:
             "status": stored.status,
         }
         title = f"Release {stored.release}, revision {stored.revision} ({stored.status})"
-        checks = list(_checks(request, stored, lock, is_current=is_current))
+        results = list(_checks(request, stored, lock, is_current=is_current))
     else:
-        title, subject, stored, checks = _without_release(request, lock)
+        title, subject, stored, results = _without_release(request, lock)
     if lock:
         subject["lock"] = lock.name
         title += f", {lock.name}"
-    _show(request, title, subject, stored, checks)
-    failed = [check.name for check in checks if check.verdict == FAILED]
+    _show(request, title, subject, stored, results)
+    failed = [check.name for check in results if check.verdict == FAILED]
     if latest and not {*LIVE}.isdisjoint(failed):
         _refuse_moved(request, latest)
     if failed:
         return 4
-    unread = [check.name for check in checks if check.unread]
+    unread = [check.name for check in results if check.unread]
     if "registry" in unread and request.options["registry"]:
         return 5
     return 1 if set(unread) - {"registry"} else 0
@@ -81,20 +80,20 @@ def _check_registry_flags(request: Request) -> None:
         refuse_registry_flags(request, "with --no-registry")
 
 
-def _show(request: Request, title: str, subject: dict[str, object], stored: Revision, checks: list[Check]) -> None:
+def _show(request: Request, title: str, subject: dict[str, object], stored: Revision, results: list[Check]) -> None:
     form = request.options["output"]
     if form == "table":
-        _print(title, checks)
+        _print(title, results)
         if request.options["verbose"]:
             for reference, answer in _details(request, stored).items():
                 output.write("\n  ".join((f"\n{reference}", *lines(answer))))
     elif form == "images":
-        _print_images(stored, checks)
+        _print_images(stored, results)
     else:
         about = {}
         if request.options["verbose"]:
             about = {"details": {str(ref): as_data(answer) for ref, answer in _details(request, stored).items()}}
-        output.show({**subject, **_as_data(checks), **about}, form)
+        output.show({**subject, **_as_data(results), **about}, form)
 
 
 def _without_release(request: Request, lock: Lock | None) -> tuple[str, dict[str, object], Revision, list[Check]]:
@@ -105,9 +104,9 @@ def _without_release(request: Request, lock: Lock | None) -> tuple[str, dict[str
         assert lock is not None
         here = _population(request, kubectl)
         return title, {**subject}, here.as_manifest(), list(_lock_checks(request, lock, kubectl, here))
-    stored = release.of_manifest(name, _text(name))
-    checks = list(_checks(request, stored, lock, is_current=True))
-    return f"{title}, manifest {name}", {**subject, "manifest": name}, stored, checks
+    stored = of_manifest(name, _text(name))
+    results = list(_checks(request, stored, lock, is_current=True))
+    return f"{title}, manifest {name}", {**subject, "manifest": name}, stored, results
 
 
 def _check_subject(request: Request) -> None:
@@ -160,12 +159,12 @@ def _stored(request: Request) -> tuple[Revision, Row | None]:
             why=f"got {revision!r}",
             hint=f"helm pin history {name} lists the revisions",
         )
-    return release.read(request.helm, name, int(revision)), None
+    return read_revision(request.helm, name, int(revision)), None
 
 
 def _current(helm: Helm, name: str) -> tuple[Revision, Row]:
     """The deployed revision: the latest, unless that one failed or is still pending. The latest when none is deployed."""
-    latest = release.read(helm, name)
+    latest = read_revision(helm, name)
     row = Row(latest.revision, latest.status, "")
     if latest.status == "deployed":
         return latest, row
@@ -174,7 +173,7 @@ def _current(helm: Helm, name: str) -> tuple[Revision, Row]:
         output.say(f"Revision {latest.revision} is {latest.status}; no revision of {name} is deployed.")
         return latest, row
     output.say(f"Revision {latest.revision} is {latest.status}; revision {deployed[-1]} is the one deployed.")
-    return release.read(helm, name, deployed[-1]), row
+    return read_revision(helm, name, deployed[-1]), row
 
 
 def _population(request: Request, kubectl: Kubectl) -> Population:
@@ -196,34 +195,34 @@ def _lock_checks(request: Request, lock: Lock, kubectl: Kubectl, here: Populatio
         yield NOT_ASKED
     else:
         record = Record("", "", tuple(wanted.images()))
-        check = verify.registry_has(record.images, registries)
+        check = checks.registry_has(record.images, registries)
         yield with_children(check, record, stored, registries, kubectl, request.settings.platforms)
     yield from by_lock.live_checks(wanted, here, kubectl, registries)
 
 
 def _registries(request: Request, stored: Revision, kubectl: Kubectl) -> Registries | None:
-    return None if request.options["no-registry"] else verify.registries(request.settings, stored, kubectl)
+    return None if request.options["no-registry"] else checks.registries(request.settings, stored, kubectl)
 
 
 def _to_compare(stored: Revision) -> tuple[list[Check], Record | None, str]:
     """The checks that need nothing but the record and the manifest; what to compare the rest with, or None and why not."""
     if not stored.revision:
-        check, found = verify.pinned_check(stored)
+        check, found = checks.pinned_check(stored)
         return [check], found, "the manifest does not have every digest"
-    first, record = verify.record_check(stored)
+    first, record = checks.record_check(stored)
     if record is None:
         return [first, Check("manifest", SKIPPED, NO_RECORD)], None, NO_RECORD
     try:
         stored.objects()
-        return [first, verify.manifest_check(stored, record)], record, ""
+        return [first, checks.manifest_check(stored, record)], record, ""
     except HelmFailed as error:
         failed = Check("manifest", FAILED, f"it cannot be read: {error.why}")
         return [first, failed], None, "the manifest cannot be read"
 
 
 def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current: bool) -> Iterator[Check]:
-    checks, record, why = _to_compare(stored)
-    yield from checks
+    results, record, why = _to_compare(stored)
+    yield from results
     if record is None:
         yield from _skipped(why, *(["lock"] if lock else []), "registry", *LIVE)
         return
@@ -236,7 +235,7 @@ def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current
     if registries is None:
         yield NOT_ASKED
     else:
-        check = verify.registry_check(record, stored, registries)
+        check = checks.registry_check(record, stored, registries)
         yield with_children(check, record, stored, registries, kubectl, request.settings.platforms)
     if not is_current:
         yield from _skipped(f"revision {stored.revision} is {stored.status}, not the deployed one", *LIVE)
@@ -247,48 +246,48 @@ def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current
         for name in LIVE:
             yield Check(name, UNKNOWN, "the live cluster is read with kubectl", unread=("there is no kubectl on PATH",))
     else:
-        live = verify.read_live(stored, kubectl)
-        yield verify.live_check(live, kubectl)
-        yield verify.pods_check(live, kubectl, registries)
+        live = checks.read_live(stored, kubectl)
+        yield checks.live_check(live, kubectl)
+        yield checks.pods_check(live, kubectl, registries)
 
 
 def _details(request: Request, stored: Revision) -> dict[Reference, Details | RegistryError]:
     """What each image of the release is."""
     from helmpin.registry import details_of
 
-    record = verify.record_check(stored)[1]
+    record = checks.record_check(stored)[1]
     if record is None:
         return {}
-    references = verify.askable(record, stored, [use.image for use in stored.uses()])
-    return details_of(references, *verify.registries(request.settings, stored, Kubectl(request.helm)))
+    references = checks.askable(record, stored, [use.image for use in stored.uses()])
+    return details_of(references, *checks.registries(request.settings, stored, Kubectl(request.helm)))
 
 
 def _skipped(why: str, *names: str) -> Iterator[Check]:
     return (Check(name, SKIPPED, why) for name in names)
 
 
-def _print(title: str, checks: list[Check]) -> None:
+def _print(title: str, results: list[Check]) -> None:
     output.write(title)
-    for check in checks:
+    for check in results:
         verdict = output.colour(f"{check.verdict:<12}", MARKS.get(check.verdict, "33"))
         print(f"  {check.name:<10} {verdict} {output.printable(check.summary)}")
         for detail in (*check.details, *(f"not read: {words}" for words in check.unread)):
             output.write(f"             {detail}")
-    print(f"{sum(check.verdict == OK for check in checks)} of {len(checks)} checks ok")
+    print(f"{sum(check.verdict == OK for check in results)} of {len(results)} checks ok")
 
 
-def _print_images(stored: Revision, checks: list[Check]) -> None:
+def _print_images(stored: Revision, results: list[Check]) -> None:
     """The images of the release, by digest; what is wrong is said beside it."""
-    record = verify.record_check(stored)[1]
+    record = checks.record_check(stored)[1]
     print_images((image.reference, image.digest) for image in (record.images if record else ()))
-    for check in checks:
+    for check in results:
         if check.verdict == FAILED:
             output.say("\n  ".join((f"{check.name}: {check.verdict}, {check.summary}", *check.details)))
 
 
-def _as_data(checks: list[Check]) -> dict[str, object]:
+def _as_data(results: list[Check]) -> dict[str, object]:
     return {
-        "verified": all(check.verdict == OK for check in checks if (check.name, check.verdict) != ("record", SKIPPED)),
+        "verified": all(check.verdict == OK for check in results if (check.name, check.verdict) != ("record", SKIPPED)),
         "checks": [
             {
                 "check": check.name,
@@ -297,6 +296,6 @@ def _as_data(checks: list[Check]) -> dict[str, object]:
                 "details": list(check.details),
                 "unread": list(check.unread),
             }
-            for check in checks
+            for check in results
         ],
     }

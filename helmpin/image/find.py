@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 """The container lists of a PodSpec (Kubernetes API reference, PodSpec v1 core)."""
 
-Path = tuple[str | int, ...]
+ObjectPath = tuple[str | int, ...]
 
 
 class Found(NamedTuple):
     """One image in an object: the text as written and the path of its leaf."""
 
     image: str
-    path: Path
+    path: ObjectPath
 
 
 class Fields(NamedTuple):
@@ -75,7 +75,7 @@ def group_and_kind(node: Any) -> tuple[str, str]:
     return version.rpartition("/")[0], kind
 
 
-def _images(node: Any, path: Path, fields: Fields) -> Iterator[Found]:
+def _images(node: Any, path: ObjectPath, fields: Fields) -> Iterator[Found]:
     if isinstance(node, list):
         for i, child in enumerate(node):
             if isinstance(child, (dict, list)):
@@ -104,18 +104,18 @@ def _is_pod_spec(node: dict[str, Any]) -> bool:
     return any(name in node for name in CONTAINER_LISTS)
 
 
-def _container(item: Any, path: Path) -> Iterator[Found]:
+def _container(item: Any, path: ObjectPath) -> Iterator[Found]:
     if isinstance(item, dict) and isinstance(item.get("image"), str):
         yield Found(item["image"], (*path, "image"))
 
 
-def _volume(item: Any, path: Path) -> Iterator[Found]:
+def _volume(item: Any, path: ObjectPath) -> Iterator[Found]:
     source = item.get("image") if isinstance(item, dict) else None
     if isinstance(source, dict) and isinstance(source.get("reference"), str):
         yield Found(source["reference"], (*path, "image", "reference"))
 
 
-def container_name(node: Any, path: Path) -> str:
+def container_name(node: Any, path: ObjectPath) -> str:
     """The name of the container (or volume) that an image path belongs to; of the nearest list item with a name, or ''."""
     name = ""
     for part in path:

@@ -57,7 +57,7 @@ class ImageUse(NamedTuple):
     """Which object of the document (more than one only in a List)."""
     kind: str
     name: str
-    path: find.Path
+    path: find.ObjectPath
     container: str
     pull_policy: str = ""
     """The container's own pull policy; '' for Kubernetes' default, which depends on the tag."""
@@ -196,7 +196,7 @@ def _hook(item: Any) -> str:
     return str(_annotations(item).get("helm.sh/hook", ""))
 
 
-def _pull_policy(item: Any, path: find.Path) -> str:
+def _pull_policy(item: Any, path: find.ObjectPath) -> str:
     """What the container (or the image volume) beside an image says of when to pull it."""
     for part in path[:-1]:
         item = item[part]

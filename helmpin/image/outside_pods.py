@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin import kube_yaml
 from helmpin.errors import HelmFailed
 from helmpin.image import find
-from helmpin.image.find import Path
+from helmpin.image.find import ObjectPath
 from helmpin.image.reference import InvalidReference, Reference
 
 OPERATORS = "operators"
@@ -42,7 +42,7 @@ class OutsideImage(NamedTuple):
     """An image outside a pod spec: as written, the leaf that holds it, and its place for people."""
 
     image: str
-    path: Path
+    path: ObjectPath
     """The leaf's path; for the n-th reference in a longer text it ends in `#n`."""
     place: str
     asked: bool
@@ -84,7 +84,7 @@ class ExtraImageRules:
 def rules() -> list[Rule]:
     """The rules of operators.yaml."""
     loaded = kube_yaml.read_first(
-        (File(__file__).parent / "operators.yaml").read_text(), what="cannot be read", where="operators.yaml"
+        (Path(__file__).parent / "operators.yaml").read_text(), what="cannot be read", where="operators.yaml"
     )
     return [Rule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
 
@@ -110,7 +110,7 @@ def _in_patch(text: str) -> list[tuple[str, int]]:
     return [(image, text.find(image)) for image, _ in find.images(patch) if _is_reference(image)]
 
 
-def _leaves(node: Any, path: Path, place: str) -> Iterator[tuple[Path, str, str]]:
+def _leaves(node: Any, path: ObjectPath, place: str) -> Iterator[tuple[ObjectPath, str, str]]:
     """(path, place, text) of the string leaves that can hold a reference."""
     if isinstance(node, dict) and not find.is_policy(node):
         for key, child in node.items():

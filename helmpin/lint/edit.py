@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from helmpin import kube_yaml
-from helmpin.chart.setargs import Path, Setting, key
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.errors import HelmFailed
 from helmpin.yaml_position import child, compose, index, span
 
@@ -38,7 +38,7 @@ def with_settings(text: str, settings: Iterable[Setting]) -> str:
     return text
 
 
-def depth_of(text: str, path: Path) -> int:
+def depth_of(text: str, path: ValuePath) -> int:
     """How many parts of a path a text has."""
     try:
         return _deepest(text, path)[1]
@@ -53,7 +53,7 @@ def _read(text: str) -> Any:
         raise CannotEdit(error.why) from None
 
 
-def _with(node: Any, path: Path, value: str) -> Any:
+def _with(node: Any, path: ValuePath, value: str) -> Any:
     """`node` with one value set; what is on the way and missing becomes maps."""
     if not path:
         return value
@@ -67,7 +67,7 @@ def _with(node: Any, path: Path, value: str) -> Any:
     return {**(node or {}), part: _with((node or {}).get(part), rest, value)}
 
 
-def _edited(text: str, path: Path, value: str) -> str:
+def _edited(text: str, path: ValuePath, value: str) -> str:
     found, depth = _deepest(text, path)
     rest = path[depth:]
     if found is None:
@@ -77,10 +77,10 @@ def _edited(text: str, path: Path, value: str) -> str:
         return _replaced(text, path[:depth], _flow(rest, value) if rest else "", value)
     if isinstance(found, yaml.MappingNode) and rest and isinstance(rest[0], str):
         return _inserted(text, found, rest, value)
-    raise CannotEdit(f"{key(path)} cannot be written there")
+    raise CannotEdit(f"{dotted_key(path)} cannot be written there")
 
 
-def _deepest(text: str, path: Path) -> tuple[yaml.Node | None, int]:
+def _deepest(text: str, path: ValuePath) -> tuple[yaml.Node | None, int]:
     """The deepest node on the way to a path, and how many parts lead to it."""
     try:
         node = compose(text)
@@ -97,26 +97,26 @@ def _deepest(text: str, path: Path) -> tuple[yaml.Node | None, int]:
     return node, depth
 
 
-def _replaced(text: str, path: Path, flow: str, value: str) -> str:
+def _replaced(text: str, path: ValuePath, flow: str, value: str) -> str:
     """A scalar replaced, in its own style; flow: what to write instead, where a map is to stand there."""
     at = span(text, path)
     if at is None or at.is_alias:
-        raise CannotEdit(f"{key(path)} is an alias")
+        raise CannotEdit(f"{dotted_key(path)} is an alias")
     properties = _PROPERTIES.match(text, at.start, at.end)
     start = properties.end() if properties else at.start
     old = text[start : at.end]
     if old[:1] in ("|", ">"):
-        raise CannotEdit(f"{key(path)} is a block scalar")
+        raise CannotEdit(f"{dotted_key(path)} is a block scalar")
     new = flow or _scalar(value, old[:1])
     if old and "\n" not in old:
         return text[:start] + new + text[at.end :]
     if old:
-        raise CannotEdit(f"{key(path)} stands on several lines")
+        raise CannotEdit(f"{dotted_key(path)} stands on several lines")
     space = "" if start and text[start - 1].isspace() else " "
     return f"{text[:start]}{space}{new}{text[at.end :]}"
 
 
-def _inserted(text: str, node: yaml.MappingNode, rest: Path, value: str) -> str:
+def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str) -> str:
     if node.flow_style:
         start = text.index("{", index(node.start_mark)) + 1
         pair = _flow(rest, value)[1:-1]
@@ -141,7 +141,7 @@ def _inserted(text: str, node: yaml.MappingNode, rest: Path, value: str) -> str:
     return text[: end + 1] + newline.join(block) + newline + text[end + 1 :]
 
 
-def _block(path: Path, value: str, column: int) -> list[str]:
+def _block(path: ValuePath, value: str, column: int) -> list[str]:
     """`key:` lines for the parts of a path, the value in the last."""
     if not all(isinstance(part, str) for part in path):
         raise CannotEdit("there is no such list")
@@ -149,7 +149,7 @@ def _block(path: Path, value: str, column: int) -> list[str]:
     return [*lines[:-1], f"{lines[-1]} {_scalar(value)}"]
 
 
-def _flow(path: Path, value: str) -> str:
+def _flow(path: ValuePath, value: str) -> str:
     out = _scalar(value)
     for part in reversed(path):
         if not isinstance(part, str):

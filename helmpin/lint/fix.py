@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import output
 from helmpin.arguments import Given, words
-from helmpin.chart.setargs import Path as ValuePath
-from helmpin.chart.setargs import Setting, key
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit, depth_of, with_settings
@@ -124,7 +123,7 @@ def to_write(plan: Plan) -> list[Setting]:
 def _settings_of(image: ImagePlan, settings: Iterable[Setting]) -> list[Setting]:
     """Those of one image: what carries its digest, and what is emptied beside it."""
     settings = list(settings)
-    carriers = [setting for setting in settings if key(setting.path) in image.values]
+    carriers = [setting for setting in settings if dotted_key(setting.path) in image.values]
     parents = {setting.path[:-1] for setting in carriers}
     return carriers + [setting for setting in settings if not setting.value and setting.path[:-1] in parents]
 
@@ -155,14 +154,14 @@ def write(wanted: Iterable[Wanted]) -> dict[str, str]:
         chosen.setdefault(file.name, {}).setdefault(path, set()).add(value)
     changed: dict[str, str] = {}
     for name, paths in chosen.items():
-        if several := [key(path) for path, values in paths.items() if len(values) > 1]:
+        if several := [dotted_key(path) for path, values in paths.items() if len(values) > 1]:
             why = "its image depends on other values, so that it would need several digests"
             output.say(output.one_line(f"Not fixed: {name}: {', '.join(several)}: {why}"))
         settings = [Setting(path, next(iter(values))) for path, values in paths.items() if len(values) == 1]
         try:
             text = with_settings(texts[name], settings)
         except CannotEdit as why_not:
-            keys = ", ".join(key(setting.path) for setting in settings)
+            keys = ", ".join(dotted_key(setting.path) for setting in settings)
             output.say(output.one_line(f"Not fixed: {name}: {keys}: {why_not}"))
             continue
         if text != texts[name]:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helmpin import kube_yaml
-from helmpin.chart.setargs import Path as ValuePath
-from helmpin.chart.setargs import Setting, as_tree, key, lookup
+from helmpin.chart.setargs import Setting, ValuePath, as_tree, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
@@ -166,7 +165,7 @@ def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[V
         if inner is None or text_of(_held(file, inner)) != wanted:
             continue
         if at := span(file.text, inner):
-            return Location(file.name, at.line, at.column, at.end_column, key(path))
+            return Location(file.name, at.line, at.column, at.end_column, dotted_key(path))
     return None
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from helmpin.chart.setargs import Path, Setting, lookup, reaches
+from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TemplateScan, last_key
 
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
 class Anchor(NamedTuple):
     """A leaf that names an image: its path, and whether it holds the whole reference."""
 
-    path: Path
+    path: ValuePath
     whole: bool
 
 
@@ -56,11 +56,11 @@ class ValueIndex:
     ) -> None:
         """given: the values that the user gives now. kept: those that the release will keep, with the reused ones."""
         self.tree, self.given, self.kept = tree, given, kept
-        self._by_text: dict[str, list[Path]] = defaultdict(list)
+        self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
         for path, value in _leaves(tree, ()):
             if reaches(path):
                 self._by_text[text_of(value)].append(path)
-        self._by_key: dict[str, list[tuple[int, Path, Mapping[str, Any]]]] = defaultdict(list)
+        self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
         for turn, (path, beside) in enumerate(_maps(tree, ())):
             self._by_key[last_key(path).lower()].append((turn, path, beside))
         self.unnamed = [
@@ -70,7 +70,7 @@ class ValueIndex:
         ]
         """Image maps without a name in them."""
 
-    def is_blocked(self, path: Path) -> bool:
+    def is_blocked(self, path: ValuePath) -> bool:
         """Whether a path must not be set: the user has set it to null, or it is in a reused list, which --set would replace
         whole."""
         for i, part in enumerate(path):
@@ -87,12 +87,12 @@ class ValueIndex:
         changes = isinstance(held, (dict, list)) or text_of(held) != setting.value
         return reaches(setting.path) and not self.is_blocked(setting.path) and changes
 
-    def maps(self, keys: Iterable[str]) -> list[tuple[Path, Mapping[str, Any]]]:
+    def maps(self, keys: Iterable[str]) -> list[tuple[ValuePath, Mapping[str, Any]]]:
         """The maps that are called as one of these keys, in lower case, in the order of the values."""
         found = [each for key in dict.fromkeys(keys) for each in self._by_key.get(key, ())]
         return [(path, beside) for _, path, beside in sorted(found, key=lambda each: each[0])]
 
-    def at(self, text: str) -> list[Path]:
+    def at(self, text: str) -> list[ValuePath]:
         """The paths of the leaves whose value prints as `text`."""
         return self._by_text.get(text, [])
 
@@ -241,7 +241,7 @@ def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: T
 
 
 def _beside(
-    image: str, digest: str, scope: tuple[str, ...], named: list[Path], values: ValueIndex, scan: TemplateScan
+    image: str, digest: str, scope: tuple[str, ...], named: list[ValuePath], values: ValueIndex, scan: TemplateScan
 ) -> Iterator[Candidate]:
     """Candidates at values that the templates read beside the image's name: a tag, a digest, or a whole reference."""
     near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
@@ -256,7 +256,7 @@ def _beside(
 
 
 def _carried(
-    image: str, digest: str, path: Path, values: ValueIndex, scan: TemplateScan, *, alone: bool
+    image: str, digest: str, path: ValuePath, values: ValueIndex, scan: TemplateScan, *, alone: bool
 ) -> Iterator[Candidate]:
     """Candidates at a path whose key says what it holds, and that is empty or holds the image's tag.
 
@@ -278,13 +278,13 @@ def _carried(
         yield Candidate("reference", (Setting(path, pinned_form(image, digest)),))
 
 
-def _has(values: ValueIndex, path: Path) -> bool:
+def _has(values: ValueIndex, path: ValuePath) -> bool:
     """Whether the values have that key, even if it is null."""
     beside = lookup(values.tree, path[:-1])
     return not isinstance(beside, dict) or path[-1] in beside
 
 
-def _is_place(path: Path, values: ValueIndex) -> bool:
+def _is_place(path: ValuePath, values: ValueIndex) -> bool:
     """Whether every parent of `path` is a map or absent, so that setting it destroys nothing."""
     outer = (lookup(values.tree, path[:i]) for i in range(1, len(path)))
     return reaches(path) and all(isinstance(node, dict) or node is None for node in outer)
@@ -331,14 +331,14 @@ def _of_components(
                     yield Candidate("tag@digest", (Setting((*path, key, "tag"), tagged),))
 
 
-def _maps(node: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _maps(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
     if isinstance(node, dict):
         yield path, node
         for key, child in node.items():
             yield from _maps(child, (*path, key))
 
 
-def _shared_tags(tag: str, parent: Path, values: ValueIndex) -> list[Path]:
+def _shared_tags(tag: str, parent: ValuePath, values: ValueIndex) -> list[ValuePath]:
     """Tags in outer maps that the map at `parent` may use: nearest first, then global ones."""
     near = [
         p
@@ -371,7 +371,7 @@ def _suffixes(name: str) -> Iterator[str]:
         yield name
 
 
-def _copied_global(path: Path, values: ValueIndex) -> bool:
+def _copied_global(path: ValuePath, values: ValueIndex) -> bool:
     """Whether `path` is helm's copy of a global in a subchart. The global itself is set instead."""
     if "global" not in path[1:]:
         return False
@@ -379,7 +379,7 @@ def _copied_global(path: Path, values: ValueIndex) -> bool:
     return lookup(values.tree, path[i:]) is not None
 
 
-def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _leaves(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Any]]:
     if isinstance(node, dict):
         for key, child in node.items():
             yield from _leaves(child, (*path, key))

@@ -13,9 +13,8 @@ from helmpin.helm import Helm
 from helmpin.image.reference import split
 from helmpin.plan.prepare import Prepared, say_outside
 from helmpin.release import outcome
-from helmpin.release import revision as release
 from helmpin.release.outcome import Baseline, Row
-from helmpin.release.revision import Revision
+from helmpin.release.revision import Revision, checked_record, read_revision
 
 if TYPE_CHECKING:
     from helmpin.plan.plan import Plan
@@ -70,7 +69,7 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
         stored, latest = _made(helm, plan, number)
     except HelmFailed as error:
         raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, hint=later) from None
-    record = release.check(stored, plan.record)
+    record = checked_record(stored, plan.record)
     count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
     output.inform(
         f"Revision {stored.revision}: {count} pinned by digest (set {record.set_id}), confirmed by reading the release back."
@@ -82,12 +81,12 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
 def _made(helm: Helm, plan: Plan, number: int) -> tuple[Revision, Revision]:
     """The revision with this plan's record, and the latest one. Raises HelmFailed, VerificationFailed."""
     text = plan.record.to_json()
-    latest = release.read(helm, plan.release)
+    latest = read_revision(helm, plan.release)
     if latest.record_text == text or latest.revision == number:
         return latest, latest
     for each in range(number, latest.revision):
         with suppress(HelmFailed):  # removed by --history-max
-            stored = release.read(helm, plan.release, each)
+            stored = read_revision(helm, plan.release, each)
             if stored.record_text == text:
                 return stored, latest
     raise VerificationFailed(

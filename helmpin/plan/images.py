@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin import policy
-from helmpin.chart.setargs import Setting, key
+from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.config import Settings
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.manifest import ImageUse
@@ -166,7 +166,7 @@ def _plan_image(
         mutable=policy.mutable_reason(image, settings) if reference else None,
         via=via,
         strategy=", ".join(strategies),
-        values=tuple(sorted({key(s.path) for s in used if s.value})),
+        values=tuple(sorted({dotted_key(s.path) for s in used if s.value})),
         uses=tuple(uses),
         notes=tuple(dict.fromkeys(note for use in uses for note in attempt.notes.get(use.key, ()))),
         problem=problem,

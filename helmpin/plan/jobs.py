@@ -118,7 +118,7 @@ def _template(job: Mapping[str, Any]) -> Any:
     return (job.get("spec") or {}).get("template")
 
 
-def _at(node: Any, path: find.Path) -> Any:
+def _at(node: Any, path: find.ObjectPath) -> Any:
     for part in path:
         try:
             node = node[part]

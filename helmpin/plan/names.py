@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from helmpin.chart.setargs import Path, Setting, key, lookup
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan
 
@@ -13,14 +13,14 @@ NAMES = ("registry", "repository", "tag", "version")
 """What Renovate's helm-values manager reads, in its order."""
 
 
-def beside(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[tuple[Path, Any]]:
+def beside(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[tuple[ValuePath, Any]]:
     """The names that stand beside what is set, each with its value: they change nothing.
 
     Lists are left out, for a values file has them whole.
     """
     settings = list(settings)
     taken = {setting.path for setting in settings}
-    found: dict[Path, Any] = {}
+    found: dict[ValuePath, Any] = {}
     for parent in _parents(settings):
         there = lookup(values, parent)
         for name in NAMES if isinstance(there, dict) else ():
@@ -43,13 +43,13 @@ def missing_tags(settings: Iterable[Setting], values: Mapping[str, Any], images:
             and there.get("repository")
             and not (there.get("tag") or there.get("version") or tags & paths)
         ):
-            mine = {key(path) for path in paths if path[:-1] == parent}
+            mine = {dotted_key(path) for path in paths if path[:-1] == parent}
             of = [split(image.image)[1] or "latest" for image in images if mine & set(image.values)]
             if len(set(of)) == 1:
                 found.append(Setting((*parent, "tag"), of[0]))
     return found
 
 
-def _parents(settings: Iterable[Setting]) -> Iterator[Path]:
+def _parents(settings: Iterable[Setting]) -> Iterator[ValuePath]:
     parents = (setting.path[:-1] for setting in settings)
     return iter(dict.fromkeys(p for p in parents if p and not any(isinstance(part, int) for part in p)))

@@ -12,9 +12,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from helmpin import __version__, env, gate
-from helmpin.chart.setargs import Path as ValuePath
-from helmpin.chart.setargs import Setting, arguments, as_tree, lookup
-from helmpin.chart.setargs import key as dotted_key
+from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable

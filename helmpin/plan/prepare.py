@@ -370,11 +370,11 @@ def _kept_jobs(task: _Task, rendered: Rendered, previous: Previous | None) -> An
     from helmpin.plan.jobs import Before, KeptJobs
 
     def before() -> Before:
-        from helmpin.release import revision
+        from helmpin.release.revision import read_revision
 
         if previous is None or previous.installs_anew:
             return Before()
-        stored = revision.read(task.helm, task.release, previous.revision)
+        stored = read_revision(task.helm, task.release, previous.revision)
         record = None
         with suppress(VerificationFailed):  # without a usable record, nothing says which tags ran
             record = stored.record()

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from helmpin.chart.setargs import Setting, key
+from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.plan.candidates import Candidate, ValueIndex, candidates
@@ -364,9 +364,9 @@ def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
 
 def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:
     named = [candidate for group in groups for candidate in group.current() if not candidate.by_tag_only]
-    return tuple(sorted({key(setting.path) for candidate in named for setting in candidate.settings}))
+    return tuple(sorted({dotted_key(setting.path) for candidate in named for setting in candidate.settings}))
 
 
 def _names(some: Iterable[Candidate]) -> str:
-    shown = sorted({f"{candidate.strategy} at {key(candidate.settings[0].path)}" for candidate in some})
+    shown = sorted({f"{candidate.strategy} at {dotted_key(candidate.settings[0].path)}" for candidate in some})
     return "; ".join(shown[:3])

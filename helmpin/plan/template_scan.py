@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from helmpin.chart.setargs import Path
+from helmpin.chart.setargs import ValuePath
 
 DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
@@ -19,7 +19,7 @@ class _Fragment(NamedTuple):
     """A piece of a template, and the values that it reads."""
 
     text: str
-    chains: tuple[Path, ...]
+    chains: tuple[ValuePath, ...]
 
 
 class _Fragments:
@@ -27,7 +27,7 @@ class _Fragments:
 
     def __init__(self) -> None:
         self.all: list[_Fragment] = []
-        self.having: dict[Path | str, list[int]] = defaultdict(list)
+        self.having: dict[ValuePath | str, list[int]] = defaultdict(list)
 
     def add(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -71,7 +71,7 @@ class TemplateScan:
             self._after[match[1]].add(match[2])
         self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
 
-    def after(self, path: Path) -> list[str]:
+    def after(self, path: ValuePath) -> list[str]:
         """The keys read of the map at `path`, most likely first: by its whole path, after its last key, alone (inside `with`, or
         through a variable), and the tags and digests that a helper reads of its arguments."""
         key = last_key(path)
@@ -85,17 +85,17 @@ class TemplateScan:
         """The keys of maps for images: those that a tag is read after."""
         return sorted(key for key, read in self._after.items() if "image" in key.lower() and "tag" in read)
 
-    def beside(self, paths: Iterable[Path], names: Iterable[str]) -> list[Path]:
+    def beside(self, paths: Iterable[ValuePath], names: Iterable[str]) -> list[ValuePath]:
         """The values that are read beside one of `paths`, or beside one of `names` as a literal: on the same line, then in the same
         named template."""
-        found: dict[Path, None] = {}
+        found: dict[ValuePath, None] = {}
         for pieces in (self._lines, self._named):
-            words: list[Path | str] = [*paths, *names]
+            words: list[ValuePath | str] = [*paths, *names]
             for i in sorted({i for word in words for i in pieces.having.get(word, ())}):
                 found.update(dict.fromkeys(pieces.all[i].chains))
         return list(found)
 
-    def stands_alone(self, chain: Path) -> bool:
+    def stands_alone(self, chain: ValuePath) -> bool:
         """Whether a line reads this value with no colon after it, as it would a whole reference."""
         read = f".Values.{'.'.join(map(str, chain))}"
         texts = (self._lines.all[i].text for i in self._lines.having.get(chain, ()))
@@ -120,5 +120,5 @@ def is_written(image: str, template: str) -> bool:
     )
 
 
-def last_key(path: Path) -> str:
+def last_key(path: ValuePath) -> str:
     return next((part for part in reversed(path) if isinstance(part, str)), "")

@@ -39,7 +39,7 @@ def resolve(
 ) -> dict[Reference, Resolved | RegistryError]:
     """The digest and media type of each reference, requested concurrently, each distinct one once.
 
-    keychain: where to look up credentials; None for keychain.default(settings). An image that fails has a RegistryError
+    keychain: where to look up credentials; None for keychain.default_keychain(settings). An image that fails has a RegistryError
     as its value. Raises UsageError for invalid settings.
     """
     wanted = list(references)

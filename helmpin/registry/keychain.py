@@ -112,7 +112,7 @@ class ConfigFile:
         return Entries(_auths(document, self._source)), document
 
 
-def default(settings: RegistrySettings, environ: Mapping[str, str] = ENVIRON) -> Keychain:
+def default_keychain(settings: RegistrySettings, environ: Mapping[str, str] = ENVIRON) -> Keychain:
     """The keychain of this user on this machine; see the module for the order."""
     patience = min(
         credential_helpers.TIMEOUT, settings.timeout / 2

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 from helmpin import output
 from helmpin.image.reference import Reference
 from helmpin.registry import credential_helpers, suggestions
-from helmpin.registry import keychain as keychains
 from helmpin.registry.client import Client
 from helmpin.registry.details import Details
 from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
-from helmpin.registry.keychain import Keychain
+from helmpin.registry.keychain import Keychain, default_keychain
 from helmpin.registry.transport import MORE_TIME, Transport
 from helmpin.registry.types import Described, RegistrySettings, Resolved
 
@@ -32,7 +31,7 @@ class Session:
         self._settings = settings
         self._deadline = time.monotonic() + settings.timeout
         self._transport = Transport(settings, self._deadline)
-        self._client = Client(settings, keychain or keychains.default(settings), self._transport)
+        self._client = Client(settings, keychain or default_keychain(settings), self._transport)
 
     def __enter__(self) -> Session:  # noqa: PYI034  typing.Self came with Python 3.11
         return self

@@ -133,9 +133,9 @@ def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, reco
 
 
 def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
-    from helmpin.release.revision import read
+    from helmpin.release.revision import read_revision
 
-    return not record or read(helm, release, revision).record_text == record
+    return not record or read_revision(helm, release, revision).record_text == record
 
 
 def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row]) -> str:

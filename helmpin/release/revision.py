@@ -162,8 +162,7 @@ class Reading:
         try:
             out = self._running.output()
         except HelmFailed as error:
-            explain(error, self._release, self._revision, self._flags)
-            raise
+            raise explained(error, self._release, self._revision, self._flags) from None
         head, record, manifest, hooks, *_ = out.split(self._between)
         revision, _, status = head.strip().partition(" ")
         text = "" if record.strip() in ("", "<no value>") else record.strip()
@@ -171,8 +170,8 @@ class Reading:
         return Revision(self._release, int(revision), status, text, manifest, hooks, problem)
 
 
-def explain(error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
-    """Add to helm's message about a stored release which one it is, and what to do."""
+def explained(error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> HelmFailed:
+    """Helm's error about a stored release, with which one it is, and what to do."""
     from helmpin.kubectl import advice
 
     named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
@@ -180,16 +179,17 @@ def explain(error: HelmFailed, release: str, revision: int | None = None, flags:
     driver = env.storage_driver()
     which = f"release {release}" + (f", revision {revision}" if revision else "")
     which += f", context {named['kube-context']}" if "kube-context" in named else ""
-    error.where = [f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")]
+    where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
     if "not found" in error.why:
-        error.what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
+        what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
         revisions = f"helm pin history {release} lists its revisions, " if revision else ""
-        error.hint = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
+        hint = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
     else:
-        error.hint = advice(error.why, namespace)
+        what, hint = error.what, advice(error.why, namespace)
+    return HelmFailed(what, where=where, why=error.why, hint=hint)
 
 
-def read(helm: Helm, release: str, revision: int | None = None) -> Revision:
+def read_revision(helm: Helm, release: str, revision: int | None = None) -> Revision:
     """One revision, or the latest. Raises HelmFailed."""
     return Reading(helm, release, revision).result()
 
@@ -240,7 +240,7 @@ def disagreements(record: Record, stored: Revision, uses: Sequence[ImageUse] | N
     return found
 
 
-def check(stored: Revision, expected: Record | None = None) -> Record:
+def checked_record(stored: Revision, expected: Record | None = None) -> Record:
     """The record of a stored revision, after a comparison with its manifest and hooks, and with the expected record.
 
     Raises VerificationFailed with the differences, and HelmFailed if the revision cannot be read.

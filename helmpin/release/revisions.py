@@ -8,7 +8,7 @@ from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
 from helmpin.release import outcome
 from helmpin.release.outcome import Row
-from helmpin.release.revision import explain
+from helmpin.release.revision import explained
 
 MOST = 256
 """How many revisions to read: as many as helm history shows."""
@@ -23,8 +23,7 @@ def history(helm: Helm, release: str) -> list[Row]:
         if not rows:
             raise HelmFailed("helm history failed", why="release: not found")
     except HelmFailed as error:
-        explain(error, release)
-        raise
+        raise explained(error, release) from None
     return sorted(rows)
 
 

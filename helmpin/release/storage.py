@@ -18,9 +18,8 @@ from helmpin import env
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
-from helmpin.release import revision as one
 from helmpin.release.record import ANNOTATION
-from helmpin.release.revision import LARGEST, UNREADABLE, Revision
+from helmpin.release.revision import LARGEST, UNREADABLE, Reading, Revision, explained
 
 GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
@@ -178,13 +177,12 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
     try:
         rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
     except HelmFailed as error:
-        one.explain(error, release)
-        raise
+        raise explained(error, release) from None
     found: list[RevisionInfo] = []
     failed: list[tuple[int, HelmFailed]] = []
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
-        readings = [one.Reading(helm, release, int(row["revision"])) for row in some]
+        readings = [Reading(helm, release, int(row["revision"])) for row in some]
         for row, reading in zip(some, readings, strict=True):
             try:
                 stored = reading.result()

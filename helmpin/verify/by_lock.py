@@ -166,7 +166,7 @@ def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Ob
     return seen, pairs
 
 
-def _replace(item: Any, path: find.Path, image: str) -> None:
+def _replace(item: Any, path: find.ObjectPath, image: str) -> None:
     for part in path[:-1]:
         item = item[part]
     item[path[-1]] = image

@@ -17,9 +17,8 @@ from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
 from helmpin.release import record_checks, revisions, storage
-from helmpin.release import revision as release
 from helmpin.release.record import Image, Record
-from helmpin.release.revision import Revision
+from helmpin.release.revision import Revision, disagreements, images_of
 
 if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain
@@ -104,7 +103,7 @@ def record_check(stored: Revision) -> tuple[Check, Record | None]:
 
 def manifest_check(stored: Revision, record: Record) -> Check:
     """Whether the stored manifest and hooks use exactly the recorded digests. Raises HelmFailed when they cannot be read."""
-    problems = release.disagreements(record, stored)
+    problems = disagreements(record, stored)
     if problems:
         return Check("manifest", FAILED, f"{count(len(problems), 'difference')} from the record", tuple(problems))
     uses = count(len(stored.uses()), "image use")
@@ -242,7 +241,7 @@ def live_check(live: Live, kubectl: Kubectl) -> Check:
     if seen.at_admission and live.stored.revision:
         found = storage.revisions(kubectl.helm, live.stored.release, revisions.MOST).found
         others = [r.stored for r in found if r.stored.revision != live.stored.revision]
-        seen = compare_specs(live.pairs, release.images_of(others))
+        seen = compare_specs(live.pairs, images_of(others))
     seen.notes += suspects(kubectl, seen.at_admission)
     return judged("workloads", seen, live.unread, "live object", "as in the manifest")
 

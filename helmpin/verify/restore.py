@@ -10,14 +10,12 @@ from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
-from helmpin.release import revision as release
 from helmpin.release import revisions, storage
 from helmpin.release.outcome import Row
 from helmpin.release.record import Record
-from helmpin.release.revision import Revision
+from helmpin.release.revision import Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
-from helmpin.verify import checks as verify
-from helmpin.verify import children
+from helmpin.verify import checks, children
 from helmpin.verify.wait import wait
 
 
@@ -33,20 +31,20 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
             why="--verify compares with the live cluster, which is read with kubectl, and there is none on PATH",
             hint="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
         )
-    registries = verify.registries(settings, target, kubectl)
+    registries = checks.registries(settings, target, kubectl)
     references = _references(record, target)
-    (missing,) = verify.at_registry([references], registries)
+    (missing,) = checks.at_registry([references], registries)
     if missing.gone or missing.silent:
-        verify.refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
+        checks.refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
     if lines := children.gone(record, target, registries, kubectl):
         raise VerificationFailed(
-            f"{verify.count(len(lines), 'platform')} gone from the registry; nothing was changed",
+            f"{checks.count(len(lines), 'platform')} gone from the registry; nothing was changed",
             where=target.where,
             why="\n".join(lines),
             hint=_way_out(target, kubectl, registries),
         )
     _ask_gate(target, references, record, settings)
-    live = verify.read_live(target, kubectl)
+    live = checks.read_live(target, kubectl)
     if live.unread or live.unknown_kinds:
         raise HelmFailed(
             "the cluster does not show the objects that --verify compares; nothing was changed",
@@ -64,7 +62,7 @@ def _ask_gate(target: Revision, references: Sequence[Reference], record: Record,
     refused = gate.ask(settings.gate, map(str, references))
     if refused:
         raise Refused(
-            f"{verify.count(len(refused), 'image')} refused by a required command; nothing was changed",
+            f"{checks.count(len(refused), 'image')} refused by a required command; nothing was changed",
             where=target.where,
             why="\n".join(f"{image}: {why}" for image, why in refused.items()),
         )
@@ -77,7 +75,7 @@ def _ask_gate(target: Revision, references: Sequence[Reference], record: Record,
 def checked(target: Revision) -> Record:
     """The target's record, proved against its manifest. Raises VerificationFailed."""
     try:
-        return release.check(target)
+        return checked_record(target)
     except VerificationFailed as error:
         hint = (
             f"roll back to a revision that helm pin history {target.release} shows with a digest set, or add "
@@ -88,18 +86,18 @@ def checked(target: Revision) -> Record:
 
 
 def _references(record: Record, stored: Revision) -> list[Reference]:
-    return verify.askable(record, stored, [use.image for use in stored.uses()])
+    return checks.askable(record, stored, [use.image for use in stored.uses()])
 
 
-def _way_out(target: Revision, kubectl: Kubectl, registries: verify.Registries) -> str:
+def _way_out(target: Revision, kubectl: Kubectl, registries: checks.Registries) -> str:
     """The nearest earlier revision that can be restored, if there is one."""
     usable = []
     for revision in storage.revisions(kubectl.helm, target.release, revisions.MOST).found:
         stored = revision.stored
         if stored.revision < target.revision and stored.status in revisions.RAN:
             with suppress(HelmPinError):
-                usable.append((stored.revision, _references(release.check(stored), stored)))
-    found = verify.at_registry([references for _, references in usable], registries)
+                usable.append((stored.revision, _references(checked_record(stored), stored)))
+    found = checks.at_registry([references for _, references in usable], registries)
     whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
     if not whole:
         return "push the image again, or deploy another version: no earlier revision can be restored"
@@ -109,7 +107,7 @@ def _way_out(target: Revision, kubectl: Kubectl, registries: verify.Registries) 
 def check_stored(now: Revision, record: Record, number: int) -> None:
     """Raise VerificationFailed when the new revision is not what the target was."""
     try:
-        release.check(now, record)
+        checked_record(now, record)
     except VerificationFailed as error:
         what = f"Revision {now.revision} is deployed, but is not what revision {number} was: {error.what}"
         raise VerificationFailed(what, where=error.where, why=error.why, hint=error.hint) from None
@@ -125,36 +123,36 @@ def compare_with_cluster(
     the work of a later revision.
     """
     try:
-        checks = [verify.live_check(verify.read_live(now, kubectl), kubectl)]
+        results = [checks.live_check(checks.read_live(now, kubectl), kubectl)]
         if deadline is not None:
-            registries, limit = verify.registries(settings, now, kubectl), deadline
-            checks.append(wait(lambda: verify.pods_check(verify.read_live(now, kubectl), kubectl, registries), limit))
+            registries, limit = checks.registries(settings, now, kubectl), deadline
+            results.append(wait(lambda: checks.pods_check(checks.read_live(now, kubectl), kubectl, registries), limit))
     except HelmFailed as error:
         raise not_verified(now.release, now.revision, error) from None
-    if any(check.verdict != verify.OK for check in checks) and not later:
+    if any(check.verdict != checks.OK for check in results) and not later:
         with suppress(HelmFailed):
             later = [row for row in revisions.history(kubectl.helm, now.release) if row.revision > now.revision]
-    for check in checks:
+    for check in results:
         output.say(f"{check.name}: {check.verdict}, {check.summary}")
         _refuse(check, now, later)
         for detail in check.details:
             if detail not in check.staying:  # said while waiting
                 output.say(f"  {detail}")
-    return {check.name: check.matched for check in checks if check.verdict == verify.OK}
+    return {check.name: check.matched for check in results if check.verdict == checks.OK}
 
 
-def _refuse(check: verify.Check, now: Revision, later: Sequence[Row]) -> None:
+def _refuse(check: checks.Check, now: Revision, later: Sequence[Row]) -> None:
     """Raise VerificationFailed or HelmFailed for a check that did not succeed, though it may be `cannot tell`."""
     hint = f"helm pin verify {now.release} checks again"
     why = "\n".join((*check.details, *check.unread))
-    if (check.verdict == verify.FAILED or check.may_change) and later:
+    if (check.verdict == checks.FAILED or check.may_change) and later:
         raise HelmFailed(
             f"Revision {now.revision} is deployed, verified in record and manifest; then {made_by_somebody_else(later)}",
             where=now.where,
             why=f"the {check.name} are not those of revision {now.revision} any more:\n{why}",
             hint=f"helm pin history {now.release} shows what changed; {hint}",
         )
-    if check.verdict == verify.FAILED:
+    if check.verdict == checks.FAILED:
         what = f"Revision {now.revision} is deployed, but the {check.name} do not match it"
         raise VerificationFailed(what, where=now.where, why=why, hint=hint)
     if check.unread:

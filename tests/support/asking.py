@@ -7,10 +7,10 @@ from typing import Any
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, resolve
-from helmpin.registry.keychain import Keychain, default
+from helmpin.registry.keychain import Keychain, default_keychain
 from tests.support.registry_servers import docker_config
 
-NOTHING = default(RegistrySettings(), {"HOME": "/nonexistent"})
+NOTHING = default_keychain(RegistrySettings(), {"HOME": "/nonexistent"})
 """The keychain of a user who is logged in nowhere."""
 
 
@@ -18,7 +18,7 @@ def keychain(folder: Path, entries: dict[str, tuple[str, str]] | None = None, **
     """The keychain of a user who has only a docker config.json, in a folder, with (user, password) by registry."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(docker_config(entries or {}, **more))
-    return default(RegistrySettings(), {"DOCKER_CONFIG": str(folder), "HOME": "/nonexistent"})
+    return default_keychain(RegistrySettings(), {"DOCKER_CONFIG": str(folder), "HOME": "/nonexistent"})
 
 
 def digest_of(reference: str, settings: RegistrySettings | None = None, keychain: Keychain = NOTHING) -> str:

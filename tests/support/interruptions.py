@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin.errors import VerificationFailed
-from helmpin.release import revision as release
 from helmpin.release import storage
+from helmpin.release.revision import checked_record
 from scripts.devtools.api import Cluster
 from tests.support.workstation import Workstation
 
@@ -196,7 +196,7 @@ class Stage(NamedTuple):
         items = [{**item, "kind": "Secret"} for item in self.secrets()]
         for revision in storage.decoded(items).found:
             try:
-                release.check(revision.stored)
+                checked_record(revision.stored)
             except VerificationFailed as error:
                 wrong.append(f"{revision.stored.revision} {revision.status}: {error.what}: {error.why}")
         return wrong

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
-from helmpin.lock import Change, Lock, changes, edit, matches, parse, release_name
+from helmpin.lock import Change, Lock, changes, edit, matches, parse_lock, release_name
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 NGINX, REDIS, APP = (Reference.parse(each) for each in ("nginx:1.27", "quay.io/t/redis:7", "registry.example:5000/app"))
@@ -28,11 +28,11 @@ images:  # one a line
 
 
 def test_reads_references_and_digests() -> None:
-    assert parse(TEXT, "l").digests == {NGINX: A, REDIS: B}
+    assert parse_lock(TEXT, "l").digests == {NGINX: A, REDIS: B}
 
 
 def test_what_is_not_normalised_means_the_same() -> None:
-    assert parse(f"version: 1\nimages: [{{image: 'nginx:1.27@{A}'}}]\n", "l").digests == {NGINX: A}
+    assert parse_lock(f"version: 1\nimages: [{{image: 'nginx:1.27@{A}'}}]\n", "l").digests == {NGINX: A}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_is_not_normalised_means_the_same() -> None:
 )
 def test_one_clear_message(text: str, why: str) -> None:
     with pytest.raises(UsageError) as error:
-        parse(text, "some.lock.yaml")
+        parse_lock(text, "some.lock.yaml")
     assert error.value.what == "some.lock.yaml is not a valid lock file"
     assert why in error.value.why
     assert "\n" not in error.value.why
@@ -73,7 +73,7 @@ def test_one_clear_message(text: str, why: str) -> None:
 
 def test_deep_nesting_is_a_message_too() -> None:
     with pytest.raises(UsageError):
-        parse("[" * 100_000, "l")
+        parse_lock("[" * 100_000, "l")
 
 
 def test_edit_keeps_comments_and_sorts() -> None:
@@ -114,7 +114,7 @@ images:  # one a line
 
 def test_the_last_line_goes_and_comes_back() -> None:
     empty = edit(TEXT, changes({NGINX: A, REDIS: B}, {}), "l")
-    assert parse(empty, "l").digests == {}
+    assert parse_lock(empty, "l").digests == {}
     assert "images: []  # one a line\n" in empty
     assert (
         edit(empty, changes({}, {NGINX: A}), "l").count("\nimages:  # one a line\n- image: docker.io/library/nginx")
@@ -131,7 +131,7 @@ def test_windows_line_ends_stay() -> None:
 def test_a_new_file() -> None:
     new = edit("", changes({}, {NGINX: A}), "l")
     assert new.splitlines()[1:] == ["version: 1", "images:", f"- image: docker.io/library/nginx:1.27@{A}"]
-    assert parse(new, "l").digests == {NGINX: A}
+    assert parse_lock(new, "l").digests == {NGINX: A}
 
 
 def test_nothing_is_edited_that_could_be_lost() -> None:
@@ -144,7 +144,7 @@ def test_nothing_is_edited_that_could_be_lost() -> None:
 
 
 def test_a_line_changed_by_sed() -> None:
-    assert parse(re.sub(f"nginx:1.27@{A}", f"nginx:1.28@{C}", TEXT), "l").digests == {
+    assert parse_lock(re.sub(f"nginx:1.27@{A}", f"nginx:1.28@{C}", TEXT), "l").digests == {
         Reference.parse("nginx:1.28"): C,
         REDIS: B,
     }
@@ -164,10 +164,10 @@ def test_what_is_written_is_read(
     text = edit("", changes({}, first), "l")
     lines = text.splitlines()
     text = "\n".join([*lines[:3], *comments, *lines[3:]]) + "\n"
-    assert parse(text, "l").digests == first
+    assert parse_lock(text, "l").digests == first
     new = edit(text, changes(first, second, keep=keep), "l")
     wanted = {**first, **second} if keep else second
-    assert parse(new, "l").digests == wanted
+    assert parse_lock(new, "l").digests == wanted
     assert edit(new, changes(wanted, wanted), "l") == new
     assert edit(text, changes(first, first), "l") == text
     images = [line for line in new.splitlines() if line.startswith("- image")]
@@ -237,7 +237,7 @@ images:
 
 
 def test_images_lock() -> None:
-    lock = parse(IMAGES_LOCK, "Images.lock")
+    lock = parse_lock(IMAGES_LOCK, "Images.lock")
     assert lock.digests == {REDIS: C}
     assert lock.platforms == {NGINX: {"linux/amd64": A, "linux/arm64": B}}
     assert not lock.is_ours
@@ -255,7 +255,7 @@ def test_images_lock() -> None:
 def test_images_lock_that_is_wrong(old: str, new: str, why: str) -> None:
     assert old in IMAGES_LOCK
     with pytest.raises(UsageError) as error:
-        parse(IMAGES_LOCK.replace(old, new, 1), "Images.lock")
+        parse_lock(IMAGES_LOCK.replace(old, new, 1), "Images.lock")
     assert why in error.value.why
 
 

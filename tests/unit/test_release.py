@@ -8,7 +8,7 @@ from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.release import record_checks
 from helmpin.release.record import Image, Record
 from helmpin.release.record_checks import from_manifest, hosts
-from helmpin.release.revision import Revision, check, disagreements, images_of
+from helmpin.release.revision import Revision, checked_record, disagreements, images_of
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 WEB = Image("docker.io/library/web:1", "web:1", A, "application/vnd.oci.image.index.v1+json", "values", ("image.tag",))
@@ -45,7 +45,7 @@ def stored(image: str = f"web:1@{A}", hook: str = f"example.com/migrate:2@{B}", 
 
 def test_all_agree() -> None:
     assert disagreements(RECORD, stored()) == []
-    assert check(stored(), RECORD) == RECORD
+    assert checked_record(stored(), RECORD) == RECORD
 
 
 @pytest.mark.parametrize(
@@ -90,20 +90,20 @@ def test_an_image_that_was_let_through() -> None:
 
 def test_another_record_than_the_one_deployed() -> None:
     with pytest.raises(VerificationFailed, match="does not match its record") as caught:
-        check(stored(), RECORD._replace(created="2026-01-02T03:04:06Z"))
+        checked_record(stored(), RECORD._replace(created="2026-01-02T03:04:06Z"))
     assert "is not the one that was deployed" in caught.value.why
     assert caught.value.where == ["release shop, revision 3"]
 
 
 def test_no_record() -> None:
     with pytest.raises(VerificationFailed, match="no digest record") as caught:
-        check(stored(record=""))
+        checked_record(stored(record=""))
     assert "helm pin upgrade" in caught.value.hint
 
 
 def test_a_record_that_was_changed_by_hand() -> None:
     with pytest.raises(VerificationFailed, match="record is not valid") as caught:
-        check(stored(record=RECORD.to_json().replace(A, C)))
+        checked_record(stored(record=RECORD.to_json().replace(A, C)))
     assert "the record was edited" in caught.value.why
 
 

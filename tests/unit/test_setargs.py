@@ -14,11 +14,11 @@ from helmpin.chart.setargs import (
     LONGEST,
     MAX_INDEX,
     MAX_LEVELS,
-    Path,
     Setting,
+    ValuePath,
     arguments,
     as_tree,
-    key,
+    dotted_key,
     lookup,
     reaches,
     text,
@@ -39,8 +39,8 @@ LIST = {"web": {"pods": [{"image": "a:1", "n": 1}, {"image": "b:1", "deep": [[{"
         (("7", " "), "7. "),
     ],
 )
-def test_key(path: Path, written: str) -> None:
-    assert key(path) == written
+def test_key(path: ValuePath, written: str) -> None:
+    assert dotted_key(path) == written
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_no_text_of_the_users_lists_is_repeated(values: dict[str, Any], data: st
     ],
     ids=["empty", "NUL", "deep"],
 )
-def test_a_key_that_set_cannot_say(path: Path, found: str) -> None:
+def test_a_key_that_set_cannot_say(path: ValuePath, found: str) -> None:
     values: Any = "there"
     for part in reversed(path):
         values = {part: values}
@@ -144,7 +144,7 @@ def test_a_key_that_set_cannot_say(path: Path, found: str) -> None:
 
 
 @pytest.mark.parametrize("path", [("",), ("", "a"), ("\0",), (0, "a")])
-def test_what_no_argument_reaches(path: Path) -> None:
+def test_what_no_argument_reaches(path: ValuePath) -> None:
     assert not reaches(path)
     with pytest.raises(ValueError, match="no --set for the key"):
         arguments([Setting(path, "x")], {})
@@ -201,5 +201,5 @@ def test_as_tree_twice_in_one_list() -> None:
         ((), LIST),
     ],
 )
-def test_lookup(path: Path, found: Any) -> None:
+def test_lookup(path: ValuePath, found: Any) -> None:
     assert lookup(LIST, path) == found

@@ -12,7 +12,7 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, resolve
-from helmpin.registry import keychain as keychains
+from helmpin.registry.keychain import Chain, default_keychain, pull_secrets
 from helmpin.registry.session import Session
 from helmpin.registry.types import Credential
 from tests.support import registry_servers
@@ -54,9 +54,9 @@ class TestBasic:
 
     def test_the_next_keychain_after_a_refusal(self, protected: Server, tmp_path: Path) -> None:
         secret = {"auths": {protected.host: {"username": USER, "password": PASSWORD}}}
-        chain = keychains.Chain(
+        chain = Chain(
             keychain(tmp_path, {protected.host: (USER, WRONG)}),
-            keychains.pull_secrets([("Secret default/pull", secret)]),
+            pull_secrets([("Secret default/pull", secret)]),
         )
         assert digest_of(f"{protected.host}/team/app:v1", keychain=chain)
 
@@ -64,7 +64,7 @@ class TestBasic:
         settings = RegistrySettings(credentials=((protected.host, Credential(USER, PASSWORD, source="the settings")),))
         (tmp_path / "config.json").write_text(registry_servers.docker_config({protected.host: (USER, WRONG)}))
         before = _heads(protected)
-        chain = keychains.default(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        chain = default_keychain(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
         assert digest_of(f"{protected.host}/team/app:v1", settings, chain)
         assert _heads(protected) - before == 2, "one without credentials, one with the right ones"
 
@@ -150,7 +150,7 @@ class TestToken:
     ) -> None:
         secret = {"auths": {guarded.host: {"username": "alice", "password": PASSWORD}}}
         bobs = keychain(tmp_path, {guarded.host: ("bob", "the pass of bob")})
-        chain = keychains.Chain(bobs, keychains.pull_secrets([("Secret default/pull", secret)]))
+        chain = Chain(bobs, pull_secrets([("Secret default/pull", secret)]))
         assert digest_of(f"{guarded.host}/alice/app:v1", keychain=chain)
         assert tokens.requests[-1][1] == "alice"
 
@@ -160,7 +160,7 @@ class TestToken:
         identity = tokens.login("alice")
         tokens.users["<token>"] = identity
         (tmp_path / "config.json").write_text(json.dumps({"auths": {guarded.host: {"identitytoken": identity}}}))
-        chain = keychains.default(RegistrySettings(), {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        chain = default_keychain(RegistrySettings(), {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
         if oauth:
             assert digest_of(f"{guarded.host}/alice/app:v1", keychain=chain)
             assert tokens.requests == [("POST", "alice", "repository:alice/app:pull")]

@@ -15,7 +15,7 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
-from helmpin.registry.keychain import default
+from helmpin.registry.keychain import default_keychain
 from tests.support import registry_servers
 from tests.support.asking import digest_of, error_of, keychain, said
 from tests.support.hostile import Hostile, Request, response, serve
@@ -122,7 +122,7 @@ def test_one_that_hangs(protected: Server, tmp_path: Path, helper: Helper) -> No
     (tmp_path / "config.json").write_text('{"credsStore": "test"}')
     begun = time.monotonic()
 
-    chain = default(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+    chain = default_keychain(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
     error = error_of(f"{protected.host}/team/app:v1", settings, chain)
 
     assert time.monotonic() - begun < 1
@@ -193,7 +193,7 @@ class TestPublicImages:
         config = {key: name if key == "credsStore" else {hub.host: name}, "auths": {hub.host: {}}}
         (tmp_path / "config.json").write_text(json.dumps(config))
         settings = RegistrySettings(timeout=2)
-        chain = default(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        chain = default_keychain(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
         public, private, hidden = (
             Reference.parse(f"{hub.host}/{path}/app:v1") for path in ("public", "private", "hidden")
         )
@@ -211,7 +211,7 @@ class TestPublicImages:
     @pytest.mark.parametrize("text", ["{", '{"auths": {"x": {"auth": "s3cr3t"}}}'])
     def test_a_file_that_cannot_be_read(self, hub: Hostile, tmp_path: Path, text: str) -> None:
         (tmp_path / "config.json").write_text(text)
-        chain = default(RegistrySettings(), {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
+        chain = default_keychain(RegistrySettings(), {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
         assert digest_of(f"{hub.host}/public/app:v1", keychain=chain) == DIGEST
         error = error_of(f"{hub.host}/private/app:v1", keychain=chain)
         assert error.kind == "unauthorized" and str(tmp_path / "config.json") in error.reason
@@ -225,7 +225,7 @@ class TestPublicImages:
             "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"),
             "HOME": "/nonexistent",
         }
-        chain = default(RegistrySettings(), environ)
+        chain = default_keychain(RegistrySettings(), environ)
         assert digest_of(f"{hub.host}/private/app:v1", keychain=chain) == DIGEST
 
 

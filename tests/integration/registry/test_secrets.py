@@ -27,7 +27,7 @@ from helmpin.registry import RegistryError, RegistrySettings, keychain
 from helmpin.registry.session import Session
 
 settings = RegistrySettings(timeout=5)
-with Session(settings, keychain.default(settings)) as session:
+with Session(settings, keychain.default_keychain(settings)) as session:
     for name in sys.argv[1:]:
         reference = Reference.parse(name)
         answer = session.resolve([reference])[reference]

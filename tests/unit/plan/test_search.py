@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helmpin.chart.setargs import Setting, key
+from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.image.reference import pinned_form
 from helmpin.plan.candidates import ValueIndex
 from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Attempt, Facts, Search, scope_of
@@ -38,7 +38,7 @@ def search(some: Iterable[Facts], values: Mapping[str, Any], template: str = "")
 
 def shown(attempt: Attempt | None) -> dict[str, str]:
     assert attempt is not None
-    return {key(setting.path): setting.value for setting in attempt.settings}
+    return {dotted_key(setting.path): setting.value for setting in attempt.settings}
 
 
 def compared(
@@ -457,7 +457,11 @@ class ToyChart:
     def render(self, attempt: Attempt) -> Comparison | str:
         images = {each: each.image for each in self.uses if each.key not in attempt.failed}
         effects: list[Difference] = []
-        done = [(key(s.path), self.does[key(s.path)], self.reads[key(s.path)]) for s in attempt.settings if s.value]
+        done = [
+            (dotted_key(s.path), self.does[dotted_key(s.path)], self.reads[dotted_key(s.path)])
+            for s in attempt.settings
+            if s.value
+        ]
         done += [("", self.template[each], each) for each in self.uses if each.key in attempt.by_template]
         for path, effect, each in done:
             at = self.digests[each]

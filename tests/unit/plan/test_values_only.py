@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from helmpin.chart.setargs import Setting, key
+from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.plan.candidates import ValueIndex
 from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.template_scan import TemplateScan
@@ -35,7 +35,7 @@ def search(values: Mapping[str, Any], *by_template: ImageUse, settings: tuple[Se
 
 def shown(attempt: Attempt | None) -> dict[str, str]:
     assert attempt is not None
-    return {key(setting.path): setting.value for setting in attempt.settings}
+    return {dotted_key(setting.path): setting.value for setting in attempt.settings}
 
 
 VALUES = {"web": {"repository": "t/web", "tag": "1"}, "db": {"image": "t/db:2"}}

@@ -12,7 +12,7 @@ import pytest
 from helmpin.image.reference import Reference
 from helmpin.registry import credential_helpers
 from helmpin.registry.errors import Failure
-from helmpin.registry.keychain import Chain, ConfigFile, Entries, Keychain, default, pull_secrets
+from helmpin.registry.keychain import Chain, ConfigFile, Entries, Keychain, default_keychain, pull_secrets
 from helmpin.registry.types import Credential, RegistrySettings
 
 NOWHERE = {"HOME": "/nonexistent"}
@@ -171,10 +171,21 @@ def test_the_order_of_the_places(tmp_path: Path) -> None:
         "XDG_RUNTIME_DIR": str(tmp_path / "run"),
         "XDG_CONFIG_HOME": str(tmp_path / "xdg"),
     }
-    assert found(default(settings, everything), "ghcr.io/a") == ["settings", "variable", "docker", "podman", "helm"]
+    assert found(default_keychain(settings, everything), "ghcr.io/a") == [
+        "settings",
+        "variable",
+        "docker",
+        "podman",
+        "helm",
+    ]
     usual = {name: everything[name] for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")}
-    assert found(default(RegistrySettings(), usual), "ghcr.io/a") == ["docker home", "runtime", "home", "helm home"]
-    assert found(default(RegistrySettings(), NOWHERE), "ghcr.io/a") == []
+    assert found(default_keychain(RegistrySettings(), usual), "ghcr.io/a") == [
+        "docker home",
+        "runtime",
+        "home",
+        "helm home",
+    ]
+    assert found(default_keychain(RegistrySettings(), NOWHERE), "ghcr.io/a") == []
 
 
 def test_pull_secrets_of_both_kinds() -> None:
