@@ -467,7 +467,8 @@ class TestForms:
         everything = show()
         seen = browser.words(everything)
         assert "Release (3 of 3)" in seen
-        assert seen.index("app") < seen.index("drifting") < seen.index("plain")
+        releases = re.findall(r'data-release="/[^/"]+/([^"]+)"', everything)
+        assert releases == ["drifting", "plain", "app"]  # the worst comes first
         assert re.search(r'class="cell ok"[^>]*data-release="/' + unique + '/app"', everything)
         assert re.search(r'class="cell bad"[^>]*data-release="/' + unique + '/drifting"', everything)
         assert "Release (1 of 3) current context drifting" in browser.words(show("only=drift"))
@@ -490,6 +491,11 @@ class TestForms:
         assert "Release (1 of 3) current context plain" in browser.words(show(script=typed))
         shut = f"{drill} document.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Escape', bubbles: true}}));"
         assert "Deployment/drifting app has" not in browser.words(show(script=shut))
+        link = "document.querySelector('tbody th a').click(); dispatchEvent(new Event('hashchange'));"
+        assert "Deployment/drifting app has" in browser.words(show(script=link))
+        printed = browser.words(show(script="dispatchEvent(new Event('beforeprint'));"))
+        assert "Deployment/drifting app has" in printed
+        assert "helm-pin did not deploy it" in printed
 
     def test_the_page_of_two_clusters(
         self, app: App, production: Cluster, cluster: Cluster, unique: str, tmp_path: Path
