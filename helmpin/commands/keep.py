@@ -104,4 +104,4 @@ def _print(form: str, rows: list[Row]) -> None:
         cells = [(row.image, output.short(row.digest) or "-", row.tag, row.result) for row in rows]
         print(output.table(("IMAGE", "DIGEST", "TAG", "RESULT"), cells))
     else:
-        output.say("There is nothing to keep.")
+        output.inform("There is nothing to keep.")

@@ -85,7 +85,7 @@ def _print(form: str, rows: Sequence[Row], asked: int, silent: Sequence[str]) ->
         ]
         print(output.table(("NAMESPACE", "RELEASE", "IMAGE", "FROM", "TO", "SINCE"), cells))
     elif not silent:
-        output.say(f"No tag has moved; {asked} asked for.")
+        output.inform(f"No tag has moved; {asked} asked for.")
 
 
 def _short(digest: str) -> str:

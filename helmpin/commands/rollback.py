@@ -46,7 +46,7 @@ def run(request: Request) -> int:
     deadline = time.monotonic() + timeout
     _helm(request, before, number)
     if is_dry_run(request.flags):
-        output.say("Dry run: nothing was changed.")
+        output.inform("Dry run: nothing was changed.")
         return 0
     now, later = _read_back(request, before, number)
     if record is None:
@@ -60,7 +60,7 @@ def run(request: Request) -> int:
     _say_who_came_later(later)
     does = "runs" if matched.get("pods") else "restores"
     verified = ", ".join(("record", "manifest", *matched))
-    output.say(f"Revision {now.revision} {does} set {record.set_id}: verified in {verified}.")
+    output.inform(f"Revision {now.revision} {does} set {record.set_id}: verified in {verified}.")
     return 0
 
 
@@ -74,7 +74,7 @@ def _preflight(request: Request, target: Revision, kubectl: Kubectl) -> Record |
             return None
     record = restore.preflight(target, kubectl, request.settings)
     images = checks.count(len(record.images), "image")
-    output.say(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
+    output.inform(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
     return record
 
 
@@ -114,7 +114,7 @@ def _say_what_was_restored(request: Request, before: Sequence[Row], number: int)
             "been refused."
         )
     else:
-        output.say(
+        output.inform(
             f"Revision {now.revision} has the digests of set {record.set_id} in its manifest. Registry and cluster were not "
             "checked; --verify checks them."
         )

@@ -133,7 +133,8 @@ def compare_with_cluster(
         with suppress(HelmFailed):
             later = [row for row in revisions.history(kubectl.helm, now.release) if row.revision > now.revision]
     for check in results:
-        output.say(f"{check.name}: {check.verdict}, {check.summary}")
+        tell = output.inform if check.verdict == checks.OK else output.say
+        tell(f"{check.name}: {check.verdict}, {check.summary}")
         _refuse(check, now, later)
         for detail in check.details:
             if detail not in check.staying:  # said while waiting

@@ -33,7 +33,7 @@ def wait(look: Callable[[], Check], deadline: float) -> Check:
             return check
         line = f"waiting for {check.name}: {'; '.join((check.summary, *check.details[:1]))}"
         if not sys.stderr.isatty() and line != shown:
-            output.say(line)
+            output.inform(line)
         shown = line
         output.progress(_cut(f"{line} ({deadline - time.monotonic():.0f} s left)"))
         time.sleep(PAUSE)

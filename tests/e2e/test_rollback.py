@@ -84,6 +84,12 @@ class TestTarget:
         assert "Revision 3: 1 image, set " in done.stderr
         assert "verified in record, manifest, workloads" in done.stderr
 
+    def test_quietly(self, app: App) -> None:
+        deploy(app, "AB")
+        for flags in (["--verify"], []):
+            done = app.rollback("1", "--quiet", *flags)
+            assert (done.status, done.stderr) == (0, "")
+
     def test_there_is_none(self, app: App) -> None:
         deploy(app, "A")
         for args in (["--verify"], ["7", "--verify"], ["7"], []):
