@@ -481,7 +481,11 @@ COMMANDS: dict[str, Command] = {
                 "text",
             ),
             _SUGGEST,
-            Option("--fix", "switch", "write digests into the values files, then report what is left; asks registries"),
+            Option(
+                "--fix",
+                "switch",
+                "write digests (with --suggest versions) into the values files, then report what is left; asks registries",
+            ),
             *PIN_OPTIONS[1:4],
             *LOCK_OPTIONS,
             *_ANY_NAMESPACE,

@@ -79,7 +79,9 @@ class _Task(NamedTuple):
 
 def run(request: Request) -> int:
     """Report the findings of all charts; 3 when there are any, else 1 when a chart could not be linted."""
-    if request.options["fix"]:
+    if request.options["suggest"] and request.settings.locked:
+        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
+    if request.options["fix"] and not request.options["suggest"]:
         from helmpin.lint.fix import fix
 
         for chart in _charts(request):
@@ -87,13 +89,17 @@ def run(request: Request) -> int:
             fix(asked, chart, [path for _, path in _ci_values(chart)])
     elif not request.options["suggest"]:
         refuse_registry_flags(request, "without --fix or --suggest")
-    if request.options["suggest"] and request.settings.locked:
-        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
     report = lint(request)
     if request.options["suggest"]:
         from helmpin.lint.suggest import suggested
 
         report = suggested(report, request.settings.registry)
+    if request.options["suggest"] and request.options["fix"]:
+        from helmpin.lint.fix import fix_versions
+
+        for linted in report.charts:
+            fix_versions(request, linted, [path for _, path in _ci_values(linted.chart)])
+        report = lint(request)
     show(report, request.options["output"])
     return 3 if report.findings else 1 if report.failed else 0
 

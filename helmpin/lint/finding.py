@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
+from helmpin.chart.setargs import ValuePath
 from helmpin.config import Exemption
 from helmpin.errors import HelmPinError
 from helmpin.image.manifest import ImageUse
@@ -21,6 +22,8 @@ class Location(NamedTuple):
     end_column: int = 0
     value: str = ""
     """The value that stands there, as --set names it; '' for a line of a template."""
+    path: ValuePath = ()
+    """The value's path in that file."""
 
 
 class Finding(NamedTuple):

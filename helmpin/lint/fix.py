@@ -1,8 +1,9 @@
-"""Writing digests into the values files of charts."""
+"""Writing digests, or versions, into the values files of charts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,8 @@ from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit, depth_of, with_settings
-from helmpin.lint.locate import ValuesFile
+from helmpin.lint.finding import Finding, Linted
+from helmpin.lint.locate import ValuesFile, empty_tag_beside, held_text
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
@@ -38,6 +40,58 @@ def fix(request: Request, chart: str, ci: Sequence[Path]) -> None:
         output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
 
 
+def fix_versions(request: Request, linted: Linted, ci: Sequence[Path]) -> None:
+    """Write the versions of the findings where their tags stand, and say what was written and what was not.
+
+    linted: a chart with the versions of its findings. ci: as for fix().
+    """
+    chart = linted.chart
+    versions = {finding.use.image: finding.version for finding in linted.findings}
+    sets = []
+    for path in (None, *ci) if (Path(chart) / "Chart.yaml").exists() else ():
+        asked = _with_ci(request, path)
+        with suppress(HelmPinError):  # lint says why it does not render
+            printed = request.helm.run(["template", "lint", chart, *words(asked.flags)])
+            images = {use.key: (use.image, versions.get(use.image, "")) for use in parse(printed).images()}
+            sets.append(ValuesSet(asked, [], images))
+    wanted = []
+    for finding in linted.findings:
+        try:
+            wanted.append(_version_of(finding))
+        except CannotEdit as why_not:
+            output.say(
+                output.one_line(f"Not fixed: {finding.at.file}:{finding.at.line}: {finding.use.image}: {why_not}")
+            )
+    if sets:
+        sets[0].wanted.extend(wanted)
+        _write_and_check(request, chart, sets)
+
+
+def _version_of(finding: Finding) -> Wanted:
+    """What to write for the version of a finding. Raises CannotEdit."""
+    if not finding.version:
+        raise CannotEdit("no version with the digest of its tag is known")
+    path = Path(finding.at.file)
+    if not finding.at.path:
+        raise CannotEdit("no value sets its tag")
+    if not path.is_file():
+        raise CannotEdit("its values are not in a file that can be changed")
+    file = ValuesFile(finding.at.file, path.read_bytes().decode(errors="surrogateescape"))
+    name, tag, _ = split(finding.use.image)
+    at, held = finding.at.path, held_text(file, finding.at.path)
+    if held in ("", tag):
+        text = finding.version
+    elif tag and held.endswith(f":{tag}"):
+        text = held[: -len(tag)] + finding.version
+    elif not tag and (beside := empty_tag_beside(file, at)):
+        at, text = beside, finding.version
+    elif not tag and name.endswith(held):
+        text = f"{held}:{finding.version}"
+    else:
+        raise CannotEdit(f"{finding.at.value} is only a part of its tag")
+    return Wanted(file, Setting(at, text))
+
+
 class Wanted(NamedTuple):
     """One value to write into a file."""
 
@@ -53,14 +107,12 @@ class ValuesSet(NamedTuple):
     """With the ci values before the user's own."""
     wanted: list[Wanted]
     images: dict[Any, tuple[str, str]]
-    """Each image use: the image as it is, and the digest that it should get."""
+    """Each image use: the image as it is, and the digest or the version that it should get, if any."""
 
 
 def _values_set(request: Request, chart: str, ci: Path | None) -> ValuesSet | None:
     """What to write for a chart with one set of values; None if it does not render, which is left to lint."""
-    flag = values_flag(ci.absolute()) if ci else ""
-    more = [Given("--values", flag.removeprefix("--values="), (flag,))] if ci else []
-    asked = request._replace(flags=[*more, *request.flags])
+    asked = _with_ci(request, ci)
     try:
         with prepare(asked, "lint", chart, command="template", values_only=True) as prepared:
             settings = to_write(prepared.plan)
@@ -78,6 +130,14 @@ def _values_set(request: Request, chart: str, ci: Path | None) -> ValuesSet | No
     return ValuesSet(asked, found, images)
 
 
+def _with_ci(request: Request, ci: Path | None) -> Request:
+    """With the values of the ci folder before the user's own."""
+    if ci is None:
+        return request
+    flag = values_flag(ci.absolute())
+    return request._replace(flags=[Given("--values", flag.removeprefix("--values="), (flag,)), *request.flags])
+
+
 def _write_and_check(request: Request, chart: str, sets: Sequence[ValuesSet]) -> None:
     """Write what all sets of values want, and take it back if an image of any set is not what it was or what it should be."""
     before = write([each for one in sets for each in one.wanted])
@@ -86,7 +146,7 @@ def _write_and_check(request: Request, chart: str, sets: Sequence[ValuesSet]) ->
             printed = request.helm.run(["template", "lint", chart, *words(one.asked.flags)])
             now = {use.key: use.image for use in parse(printed).images()}
             wrong = next(
-                (image for key, (image, digest) in one.images.items() if not _is(now.get(key), image, digest)), ""
+                (image for key, (image, wanted) in one.images.items() if not _is(now.get(key), image, wanted)), ""
             )
         except HelmPinError as error:
             wrong = error.message()
@@ -99,12 +159,16 @@ def _write_and_check(request: Request, chart: str, sets: Sequence[ValuesSet]) ->
         output.inform(output.one_line(f"Fixed {name}"))
 
 
-def _is(now: str | None, image: str, digest: str) -> bool:
-    """Whether an image stayed, or got its digest and nothing else."""
+def _is(now: str | None, image: str, wanted: str) -> bool:
+    """Whether an image stayed, or got its digest or its version and nothing else."""
     if now is None or now == image:  # what --also found is not among a manifest's images
         return True
     name, tag, found = split(now)
-    return found == digest and name == split(image)[0] and tag in (split(image)[1], None, "latest")
+    if name != split(image)[0]:
+        return False
+    if not wanted.startswith("sha256:"):
+        return (tag, found) == (wanted, None)
+    return found == wanted and tag in (split(image)[1], None, "latest")
 
 
 def to_write(plan: Plan) -> list[Setting]:

@@ -162,11 +162,23 @@ def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[V
     wanted = text_of(lookup(values, path))
     for file in files:
         inner = file.inner(path)
-        if inner is None or text_of(_held(file, inner)) != wanted:
+        if inner is None or held_text(file, inner) != wanted:
             continue
         if at := span(file.text, inner):
-            return Location(file.name, at.line, at.column, at.end_column, dotted_key(path))
+            return Location(file.name, at.line, at.column, at.end_column, dotted_key(path), inner)
     return None
+
+
+def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
+    """The key of a tag, without a value, beside a value in a file: helm leaves it out of the values that it computes."""
+    beside = _held(file, inner[:-1])
+    empty = [name for name, value in beside.items() if value is None] if isinstance(beside, dict) else []
+    return next(((*inner[:-1], name) for name in empty if _TAG_KEY.search(name)), None)
+
+
+def held_text(file: ValuesFile, inner: ValuePath) -> str:
+    """The text of a value in a file; '' for none."""
+    return text_of(_held(file, inner))
 
 
 def _held(file: ValuesFile, inner: ValuePath) -> Any:

@@ -146,6 +146,49 @@ def test_lint_suggests(workstation: Workstation, server: Server, chart: Path, tm
     assert machine.pin("lint", chart, "--suggest", "--locked").status == 2
 
 
+FIXED = {
+    "a": ("{repository: HOST/app, tag: 'latest'} # kept", "{repository: HOST/app, tag: '1.27.3'} # kept"),
+    "b": ("HOST/app:stable", '"HOST/app:1.28.0"'),
+    "c": ("{image: HOST/app}", '{image: "HOST/app:1.27.3"}'),
+    "d": ("{registry: HOST, repository: app, tag: }", "{registry: HOST, repository: app, tag: 1.27.3}"),
+    "e": ("{repository: HOST/app, tag: old}", "{repository: HOST/app, tag: old}"),
+}
+"""Values before and after; `old` has no version."""
+
+
+@whichever_helm
+def test_lint_writes_versions(workstation: Workstation, server: Server, tmp_path: Path) -> None:
+    """Where the tag stands, in any shape; what has no version stays, and every other byte."""
+    machine = workstation.with_env(HELM_CACHE_HOME=str(tmp_path / "cache"))
+    push(server, "latest", "1.27.3", version="1.27.3")
+    push(server, "stable", "1.28.0", version="1.28.0")
+    push(server, "old", version="0.1.0")
+    images = {
+        "a": "{{ .Values.a.repository }}:{{ .Values.a.tag }}",
+        "b": "{{ .Values.b }}",
+        "c": "{{ .Values.c.image }}",
+        "d": "{{ .Values.d.registry }}/{{ .Values.d.repository }}{{ with .Values.d.tag }}:{{ . }}{{ end }}",
+        "e": "{{ .Values.e.repository }}:{{ .Values.e.tag }}",
+        "f": f"{server.host}/app:stable",
+    }
+    containers = "".join(f"\n  - {{name: {name}, image: '{image}'}}" for name, image in images.items())
+    pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: pod}}\nspec:\n  containers:{containers}\n"
+    before, after = (
+        "# values\n" + "".join(f"{name}: {pair[n]}\n" for name, pair in FIXED.items()).replace("HOST", server.host)
+        for n in (0, 1)
+    )
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": pod, "values.yaml": before})
+    done = machine.pin("lint", chart, "--fix", "--suggest")
+    assert (chart / "values.yaml").read_text() == after
+    assert f"{server.host}/app:old: no version with the digest of its tag is known" in done.stderr
+    assert f"{server.host}/app:stable: no value sets its tag" in done.stderr
+    assert [line.split(": ")[2] for line in done.stdout.splitlines()] == [
+        f"{server.host}/app:old",
+        f"{server.host}/app:stable",
+    ]
+    assert (done.status, f"Fixed {chart}/values.yaml" in done.stderr) == (3, True)
+
+
 @whichever_helm
 def test_a_registry_that_does_not_know(workstation: Workstation, server: Server, chart: Path, tmp_path: Path) -> None:
     """What is asked beyond the digest is for information: the plan stands without it."""
