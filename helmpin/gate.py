@@ -64,11 +64,11 @@ def check(commands: Sequence[str], where: str) -> None:
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
     """Why an image is refused, for each that a command does not agree to: by image, as given. All commands run for all images, in
     parallel and without a shell."""
-    from concurrent.futures import ThreadPoolExecutor
-
     jobs = [(image, n) for image in dict.fromkeys(images) for n in range(len(gate.commands))]
     if not jobs:
         return {}
+    from concurrent.futures import ThreadPoolExecutor
+
     running = _Running()
     with ThreadPoolExecutor(min(AT_ONCE, len(jobs))) as pool:
         try:

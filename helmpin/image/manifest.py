@@ -130,25 +130,33 @@ def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], 
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:
     """The image uses of one document; documents without an image key are not parsed."""
     if _IMAGE_KEY.search(document.text):
-        for index, item in enumerate(document.objects()):
-            kind, name = identity(item)
-            hook = _hook(item)
-            for image, path in find.images(item):
-                container = find.container_name(item, path)
-                yield ImageUse(
-                    image=image,
-                    source=document.source,
-                    order=document.order,
-                    nth=index,
-                    kind=kind,
-                    name=name,
-                    path=path,
-                    container=container,
-                    pull_policy=_pull_policy(item, path),
-                    hook=hook,
-                )
+        yield from _pod_images(document)
     if also:
         yield from (use for use, asked in outside(document, also) if asked)
+
+
+@lru_cache(maxsize=512)
+def _pod_images(document: Document) -> tuple[ImageUse, ...]:
+    """Those of pod specs. Cached, because a plan asks for the images of its renders several times."""
+    found = []
+    for index, item in enumerate(document.objects()):
+        kind, name = identity(item)
+        hook = _hook(item)
+        for image, path in find.images(item):
+            use = ImageUse(
+                image=image,
+                source=document.source,
+                order=document.order,
+                nth=index,
+                kind=kind,
+                name=name,
+                path=path,
+                container=find.container_name(item, path),
+                pull_policy=_pull_policy(item, path),
+                hook=hook,
+            )
+            found.append(use)
+    return tuple(found)
 
 
 def outside(document: Document, also: ExtraImageRules) -> Iterator[tuple[ImageUse, bool]]:
