@@ -63,7 +63,15 @@ class Baseline:
         try:
             return self._reading.latest()
         except HelmFailed:
+            return self._second_attempt()
+
+    def _second_attempt(self) -> Row:
+        from helmpin.release.revision import explained
+
+        try:
             return History(self._helm, self._release, 1).latest()
+        except HelmFailed as error:
+            raise explained(error, self._release, outcome="; nothing was deployed") from None
 
 
 def guard(before: Row, command: str) -> str:

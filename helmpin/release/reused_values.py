@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.release.record import ANNOTATION, Record, Undo
-from helmpin.release.revision import Revision
+from helmpin.release.revision import Revision, explained
 
 _ASKED = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
@@ -75,7 +75,7 @@ class PreviousReading:
                 self._previous = self._read(self._running)
             except HelmFailed as error:
                 if "not found" not in error.why:
-                    raise
+                    raise explained(error, self._release, outcome="; nothing was deployed") from None
             self._running = None
         return self._previous
 

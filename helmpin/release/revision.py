@@ -170,8 +170,10 @@ class Reading:
         return Revision(self._release, int(revision), status, text, manifest, hooks, problem)
 
 
-def explained(error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> HelmFailed:
-    """Helm's error about a stored release, with which one it is, and what to do."""
+def explained(
+    error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = (), *, outcome: str = ""
+) -> HelmFailed:
+    """Helm's error about a stored release, with which one it is, and what to do. outcome: what follows for the command."""
     from helmpin.kubectl import advice
 
     named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
@@ -181,11 +183,11 @@ def explained(error: HelmFailed, release: str, revision: int | None = None, flag
     which += f", context {named['kube-context']}" if "kube-context" in named else ""
     where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
     if "not found" in error.why:
-        what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
+        what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}{outcome}"
         revisions = f"helm pin history {release} lists its revisions, " if revision else ""
         hint = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
     else:
-        what, hint = error.what, advice(error.why, namespace)
+        what, hint = f"release {release} cannot be read{outcome}", advice(error.why, namespace)
     return HelmFailed(what, where=where, why=error.why, hint=hint)
 
 

@@ -108,6 +108,34 @@ class TestAWorkingDirectoryThatIsGone:
 
 
 @whichever_helm
+class TestNoApiServer:
+    @pytest.mark.parametrize("command", [["upgrade"], ["upgrade", "--install"], ["install"]])
+    def test_is_said_before_a_registry_is_asked(
+        self, workstation: Workstation, tmp_path: Path, command: list[str]
+    ) -> None:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+            "users": [{"name": "u", "user": {}}],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        chart = write_chart(tmp_path / "chart", POD.replace("{{ $.Values.image }}", "app:1"))
+        machine = workstation.with_env(
+            KUBECONFIG=str(tmp_path / "kubeconfig"), HELM_PIN_REGISTRY_MIRROR="*=http://127.0.0.1:1"
+        )
+        done = machine.pin(*command, "web", chart)
+        message = done.stderr.splitlines()
+        assert (done.status, message[:2]) == (
+            1,
+            ["Error: release web cannot be read; nothing was deployed", "  at    release web, namespace default"],
+        )
+        assert "connection refused" in message[2]
+        assert message[3].startswith("  next  check the connection with `kubectl cluster-info`")
+
+
 class TestNesting:
     @pytest.mark.parametrize("depth", [100, 3000, 9900])
     def test_is_read_or_named(self, workstation: Workstation, tmp_path: Path, values: str, depth: int) -> None:
