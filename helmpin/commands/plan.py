@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,12 +17,14 @@ from helmpin.plan.deploy import summary
 from helmpin.plan.deployed import MOVED, SAME, Change, Deployed, DeployedReading
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
-from helmpin.plan.prepare import prepare, say_lock
+from helmpin.plan.prepare import REUSE, Prepared, prepare, say_lock
 from helmpin.registry import RegistryError
 from helmpin.registry.details import Details, as_data
 from helmpin.registry.details import lines as lines_of
 from helmpin.release.changes import UNPINNED
+from helmpin.release.reused_values import config_without_digests
 from helmpin.render.diff import dotted
+from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS
 
 FOR_OTHERS = ("values", "kustomize", "images")
 """Output for other tools, which is complete or refused."""
@@ -44,42 +46,71 @@ def run(request: Request) -> int:
     """Print the plan; the exit status is what an upgrade would end with, or 4 with --check when it would change an image."""
     *release, chart = request.positionals
     form, check = request.options["output"], request.options["check"]
-    if request.options["suggest"] and request.settings.locked:
-        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
-    command = "upgrade" if release and not request.options["no-cluster"] else "template"
-    if command == "template":
-        if check:
-            raise UsageError("--check compares with a release in the cluster", hint="name it, without --no-cluster")
-        if release:
-            output.say("Planned without the cluster, as a new release (--no-cluster).")
+    command = _command(request, release)
     reading = None
     if command == "upgrade" and (check or form not in FOR_OTHERS):
         reading = DeployedReading(request.helm, release[0])
     if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
         request = request._replace(flags=[*request.flags, Given("--install", None, ("--install",))])
+    leaves_out = command == "upgrade" and form in ("values", "kustomize") and not _gives_values(request)
+    if leaves_out:
+        request = request._replace(flags=[*request.flags, Given("--reset-values", None, ("--reset-values",))])
     options = {"needs_cluster": check, "values_only": request.options["values-only"]}
     with prepare(request, release[0] if release else "", chart, command=command, **options) as prepared:
-        plan = prepared.plan
+        plan, previous = prepared.plan, prepared.previous
         asked = reading is not None and prepared.command[0] == "upgrade"
-        deployed = reading.result(prepared.previous, plan.images) if reading and asked else None
+        deployed = reading.result(previous, plan.images) if reading and asked else None
         say_lock(plan)
-        if form in FOR_OTHERS:
-            _refuse(request, plan)
-            _print_for_others(plan, request)
-        elif form == "table":
-            output.write(_table(plan, deployed, _more(request, plan), verbose=request.options["verbose"]))
-            if request.options["verbose"]:
-                output.write(f"settings file: {request.settings.file or 'none'}")
-        else:
-            output.show(describe(plan, deployed, _more(request, plan)), form)
-            if beyond := plan.beyond_values():
-                output.say(
-                    f"Incomplete: no value carries {', '.join(i.image for i in beyond)}; helm pin upgrade pins them."
-                )
+        if leaves_out and previous and config_without_digests(previous):
+            output.say(
+                f"The values of revision {previous.revision} are left out: helm reuses none where a file gives values. "
+                f"{REUSE} keeps them, here and there."
+            )
+        _print(request, prepared, deployed)
         _refuse(request, plan)
         if check and deployed:
             _check(plan, deployed)
     return 0
+
+
+def _command(request: Request, release: Sequence[str]) -> str:
+    """The helm command to plan for. Raises UsageError."""
+    if request.options["suggest"] and request.settings.locked:
+        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
+    if release and not request.options["no-cluster"]:
+        return "upgrade"
+    if request.options["check"]:
+        raise UsageError("--check compares with a release in the cluster", hint="name it, without --no-cluster")
+    if release:
+        output.say("Planned without the cluster, as a new release (--no-cluster).")
+    return "template"
+
+
+def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> None:
+    """Print the plan in the form that was asked for. Raises Refused for one that cannot be complete."""
+    plan, form = prepared.plan, request.options["output"]
+    if form in FOR_OTHERS:
+        _refuse(request, plan)
+        _print_for_others(plan, request)
+    elif form == "table":
+        output.write(_table(plan, deployed, _more(request, plan), verbose=request.options["verbose"]))
+        if request.options["verbose"]:
+            output.write(f"settings file: {request.settings.file or 'none'}")
+    else:
+        output.show(describe(plan, deployed, _more(request, plan), prepared.reuse), form)
+        if prepared.reuse is None:
+            output.say(
+                "Incomplete: no flag makes helm reuse the values without earlier digests; helm pin upgrade does it."
+            )
+        if beyond := plan.beyond_values():
+            output.say(
+                f"Incomplete: no value carries {', '.join(i.image for i in beyond)}; helm pin upgrade pins them."
+            )
+
+
+def _gives_values(request: Request) -> bool:
+    """Whether helm is told which values to use: then it reuses no others (pkg/action/upgrade.go, reuseValues)."""
+    return any(flag.name in VALUE_FLAGS | REUSE_FLAGS for flag in request.flags)
 
 
 def _more(request: Request, plan: Plan) -> More:
@@ -196,15 +227,17 @@ def _version(image: str, found: str | RegistryError) -> str:
     return f"{split(image)[0]}:{found}" if found else "none was found among its tags"
 
 
-def describe(plan: Plan, deployed: Deployed | None = None, more: More = NOTHING) -> dict[str, Any]:
-    """The plan as data. deployed: what it is compared with; None if the cluster was not asked."""
+def describe(
+    plan: Plan, deployed: Deployed | None = None, more: More = NOTHING, reuse: str | None = ""
+) -> dict[str, Any]:
+    """The plan as data. deployed: what it is compared with; None if the cluster was not asked. reuse: as Prepared has it."""
     changes = deployed.changes if deployed else (None,) * len(plan.images)
     return {
         "release": plan.release,
         "namespace": plan.namespace,
         "chart": {"name": plan.chart.name, "version": plan.chart.version},
-        "set": plan.set_arguments,
-        "complete": not plan.beyond_values() and not any(i.problem for i in plan.images),
+        "set": [*([reuse] if reuse else []), *plan.set_arguments],
+        "complete": reuse is not None and not plan.beyond_values() and not any(i.problem for i in plan.images),
         "renders": plan.renders,
         "cluster": deployed is not None,
         "deployedRevision": deployed.revision if deployed else None,

@@ -69,6 +69,8 @@ class Prepared(NamedTuple):
     """The release when the plan was made; None if there was none, or if the cluster was not asked."""
     flags: list[Given]
     """helm's flags, without those for the chart's source and the values."""
+    reuse: str | None
+    """The flag with which plain helm reuses the same values; '' if it needs none, None if there is none that would do."""
 
     def deployment(self, chart: Chart) -> list[str]:
         """helm's arguments to deploy `chart`."""
@@ -135,7 +137,15 @@ def prepare(
         )
         before, whole = reuse.way(plan.settings)
         arguments = [*words(flags), *before, *(whole or values).arguments, *plan.set_arguments]
-        yield Prepared(plan, (task.command, release), arguments, previous, flags)
+        by_flag = not whole and not reuse.defaults and all(word in REUSE_FLAGS for word in before)
+        yield Prepared(
+            plan=plan,
+            command=(task.command, release),
+            arguments=arguments,
+            previous=previous,
+            flags=flags,
+            reuse="".join(before) if by_flag else None,
+        )
 
 
 def _adding(asked: Asked, release: str, chart: str, file: str) -> str:

@@ -114,6 +114,36 @@ class TestDeployed:
         assert status == 0
         assert found["images"][0]["reference"].endswith(":2.0.0")
 
+    def test_a_values_file_stands_for_helm_with_that_file(self, app: App, tmp_path: Path) -> None:
+        """helm reuses no values where a file gives some: the file must pin what the chart then runs, each time it is made."""
+        digest = app.push("A")
+        app.deploy("--set", "note=kept")
+        for _ in range(2):
+            made = app.machine.pin("plan", "app", app.chart, "-o", "values")
+            assert made.status == 0, made.stderr
+            (tmp_path / "pins.yaml").write_text(made.stdout)
+            assert (
+                app.machine.run(
+                    app.machine.helm_binary, "upgrade", "app", app.chart, "-f", tmp_path / "pins.yaml"
+                ).status
+                == 0
+            )
+            assert app.live() == app.image(digest)
+        assert app.machine.pin("rollback", "app", "1").status == 0
+        made = app.machine.pin("plan", "app", app.chart, "-o", "kustomize")
+        assert "The values of revision 4 are left out" in made.stderr
+
+    def test_what_is_set_is_whole_with_the_reuse(self, app: App) -> None:
+        """`set` is pasted after helm upgrade: values that are reused stay."""
+        digest = app.push("A")
+        app.deploy("--set", "note=kept")
+        found = plan(app)[1]
+        assert (found["set"][0], found["complete"]) == ("--reset-then-reuse-values", True)
+        app.machine.helm("upgrade", "app", app.chart, *found["set"])
+        assert app.live() == app.image(digest)
+        values = json.loads(app.machine.helm("get", "values", "app", "-o", "json"))
+        assert values["note"] == "kept"
+
     def test_without_the_cluster(self, app: App) -> None:
         app.deploy()
         app.push("B")
