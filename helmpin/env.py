@@ -38,6 +38,11 @@ def cache_home() -> Path:
     return Path(ENVIRON.get("HELM_CACHE_HOME") or Path.home() / ".cache" / "helm")
 
 
+def repository_cache() -> Path:
+    """Where helm keeps the indexes of the repositories that were added, and on Helm 3 the charts that it fetches."""
+    return Path(ENVIRON.get("HELM_REPOSITORY_CACHE") or cache_home() / "repository")
+
+
 def temporary_folder() -> str:
     """The folder for temporary files."""
     return ENVIRON.get("TMPDIR") or "/tmp"

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from helmpin import env
 from helmpin.chart.annotations import annotate
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
@@ -188,9 +189,24 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
         helm.run(["pull", *source.flags, f"--destination={pulled}", "--", chart])
     else:
         # helm pull --repo sends the password to whatever host the index names; helm upgrade does not, nor does show
-        caches = [f"--repository-cache={directory}/indexes", f"--content-cache={pulled}"] if helm4 else []
-        helm.run(["show", "chart", *source.flags, *(caches or [f"--repository-cache={pulled}"]), "--", chart])
-    return _archive(next(file for file in pulled.rglob("*") if file.is_file() and file.suffix != ".prov"), chart)
+        indexes = directory / "indexes" if helm4 else pulled
+        _link_indexes(indexes)
+        caches = [f"--repository-cache={indexes}", *([f"--content-cache={pulled}"] if helm4 else [])]
+        helm.run(["show", "chart", *source.flags, *caches, "--", chart])
+    return _archive(next(file for file in pulled.rglob("*") if _is_archive(file)), chart)
+
+
+def _link_indexes(folder: Path) -> None:
+    """Give helm the indexes of the repositories that the user has added: it looks a chart's URL up in them, for the repository's
+    login (pkg/downloader/chart_downloader.go, scanReposForURL)."""
+    folder.mkdir(exist_ok=True)
+    for index in env.repository_cache().glob("*-index.yaml"):
+        (folder / index.name).symlink_to(index.absolute())
+
+
+def _is_archive(file: Path) -> bool:
+    """Whether a file in helm's cache is a chart that was fetched now."""
+    return file.is_file() and not file.is_symlink() and file.suffix != ".prov"
 
 
 def _absolute(chart: str) -> Path:

@@ -169,6 +169,9 @@ def test_repository_by_url(helm: Helm, repository: Path, serve: Callable[..., Se
     same(helm, "app", f"--repo={url}", "--version", "1.0.0", version="1.0.0")
     same(helm, f"{url}/app-1.0.0.tgz", version="1.0.0")
     refused(helm, "other", "--repo", url, why="not found in")
+    helm.run(["repo", "add", "mine", serve(repository).url])  # of which helm reads the index too
+    helm.run(["repo", "add", "same", url])
+    same(helm, "app", "--repo", url, version="1.1.0")
     refused(helm, f"{url}/none.tgz", why="404")
     for name in ("app.tar.gz", "app.TGZ", "download"):
         shutil.copy(repository / "app-1.0.0.tgz", repository / name)
