@@ -177,7 +177,8 @@ def make_plan(
         for use in uses
         if use.image in digests and use.image not in problems
     }
-    base = rendered.chart.with_files(filter_record(rendered.chart.template_files()))
+    annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
+    base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
     origins = _origins(rendered, uses)
     composer = _Composer(rendered, base, uses, wanted, origins, kept.jobs)
     search = composer.search()

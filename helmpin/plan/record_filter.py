@@ -12,12 +12,15 @@ _ALL = re.compile(r"""(?<![\w.$)])((?:\$\w*)?(?:\.\w+)*\.Chart\.Annotations)(?![
 """All annotations, not a single one by name."""
 
 
-def filter_record(templates: Mapping[str, str]) -> dict[str, str | None]:
-    """The templates (path → text) that print all annotations, changed to leave out the record."""
+def filter_record(templates: Mapping[str, str], *, has_annotations: bool = True) -> dict[str, str | None]:
+    """The templates (path → text) that print all annotations, changed to leave out the record.
+
+    has_annotations: whether the chart has annotations of its own: where it has none, templates see null.
+    """
     filtered: dict[str, str | None] = {}
     for path, text in templates.items():
         if ".Chart.Annotations" in text:
-            changed = rewritten(text, lambda action: _ALL.sub(_without, action))
+            changed = rewritten(text, lambda action: _ALL.sub(lambda all_: _without(all_[1], has_annotations), action))
             if changed != text:
                 filtered[path] = changed
     return filtered
@@ -28,5 +31,8 @@ def may_expose_record(templates: Mapping[str, str]) -> bool:
     return any(re.search(r"\.Chart\b(?!\.\w)|\)\.Chart\.Annotations(?![\w.])", text) for text in templates.values())
 
 
-def _without(match: re.Match[str]) -> str:
-    return f'(omit (fromJson (toJson {match[1]})) "{ANNOTATION}")'
+def _without(all_: str, has_annotations: bool) -> str:
+    """The expression for annotations without the record; those of another chart, which has no record, stay as they are."""
+    read = f"(fromJson (toJson {all_}))"
+    own = f'(omit {read} "{ANNOTATION}")' if has_annotations else '(fromJson "null")'
+    return f'(index (dict "true" {own} "false" {all_}) (toString (hasKey {read} "{ANNOTATION}")))'

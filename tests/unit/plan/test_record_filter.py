@@ -11,7 +11,9 @@ PATH = "templates/x.yaml"
 
 
 def without(name: str) -> str:
-    return f'(omit (fromJson (toJson {name})) "{ANNOTATION}")'
+    read = f"(fromJson (toJson {name}))"
+    own = f'(omit {read} "{ANNOTATION}")'
+    return f'(index (dict "true" {own} "false" {name}) (toString (hasKey {read} "{ANNOTATION}")))'
 
 
 @pytest.mark.parametrize(

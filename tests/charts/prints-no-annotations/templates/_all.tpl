@@ -1,0 +1,1 @@
+{{- define "all" }}{{ toJson .Chart.Annotations }} {{ len .Chart.Annotations }}{{ end }}
