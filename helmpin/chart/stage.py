@@ -134,8 +134,9 @@ class Chart:
         return self.with_files({"Chart.yaml": annotate(before, key, text)})
 
     def template_files(self) -> dict[str, str]:
-        """The text of every template of the chart and its dependencies, by path; see tree.py for those in archives."""
-        return {path: self._text(path) for path in self._tree.in_all_charts("templates/")}
+        """The text of every template of the chart and its dependencies, by path; see tree.py for those in archives. A mark of the
+        byte order is left out, as helm leaves it out (pkg/chart/loader/archive/archive.go, utf8bom)."""
+        return {path: self._text(path).removeprefix("\ufeff") for path in self._tree.in_all_charts("templates/")}
 
     def other_files(self) -> Iterator[str]:
         """The text of every other file that templates can read, of the chart and its dependencies."""
