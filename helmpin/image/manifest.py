@@ -84,9 +84,11 @@ class ImageUse(NamedTuple):
 def documents(text: str) -> Iterator[tuple[Document, str]]:
     """The documents of what `helm template` or a post-renderer printed, or of a stored manifest, each with its own text in it.
 
-    Comments alone are no document, unless helm names their source.
+    Comments alone are no document, unless helm names their source. Where a template printed an empty document, Helm 3 prints the
+    source, a separator and then the next document: that has the same source.
     """
     orders: Counter[str] = Counter()
+    named = ""
     starts = [match.start() for match in _SEPARATOR.finditer(text)]
     if not starts or text[: starts[0]].strip():  # what stands before the first separator is a document too
         starts.insert(0, 0)
@@ -94,8 +96,10 @@ def documents(text: str) -> Iterator[tuple[Document, str]]:
         body = text[start:end].removeprefix("---")
         source = _SOURCE.match(body)
         body = body[source.end() :] if source else body
-        if source or _CONTENT.search(body):
-            name = source[1] if source else ""
+        has_content = bool(_CONTENT.search(body))
+        if source or has_content:
+            name = source[1] if source else named
+            named = "" if has_content else name
             yield Document(name, orders[name], body), text[start:end]
             orders[name] += 1
 

@@ -77,7 +77,12 @@ def test_dashes_in_a_text_do_not_separate(line: str) -> None:
 def test_every_document_comes_back(pieces: list[tuple[str, str]]) -> None:
     text = "".join(f"---\n# Source: {source}\n{body}\n" if source else f"---\n{body}\n" for source, body in pieces)
     render = parse(text)
-    counted = [(source, body) for source, body in pieces if source or body != "# only"]
+    counted, named = [], ""
+    for source, body in pieces:
+        empty = body == "# only"
+        if source or not empty:
+            counted.append((source or named, body))
+            named = counted[-1][0] if empty else ""
     assert [(d.source, d.text.strip()) for d in render.documents] == counted
     assert len({(d.source, d.order) for d in render.documents}) == len(counted)
     assert render.text == text
