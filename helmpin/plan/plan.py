@@ -483,10 +483,11 @@ class _Composer:
 
     def render(self, attempt: Attempt, record: Record) -> Render:
         """Render the chart of an attempt. Raises HelmFailed."""
-        chart = self.chart(attempt, record)
+        chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
         if self._second_pass:
-            chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self._second_pass)})
-        return self._rendered.pinning(attempt.settings).render(chart, self.arguments(attempt))
+            text = nondeterminism.template(self._second_pass, hook=bool(renderer.dry_run))
+            chart = chart.with_files({nondeterminism.TEMPLATE: text})
+        return renderer.render(chart, self.arguments(attempt))
 
     # -- randomness --------------------------------------------------------------------------------------------------
 

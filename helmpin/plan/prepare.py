@@ -259,6 +259,7 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
 def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, merged: Any) -> tuple[Rendered, _Reuse]:
     """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, or if the chart may depend on
     what only the running upgrade knows; else by helm template."""
+    from helmpin.render.nondeterminism import as_hook
     from helmpin.render.output import PROBE, PROBE_TEXT
     from helmpin.render.renderer import asks_cluster, renderer_for
 
@@ -288,7 +289,7 @@ def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, me
             begun.stop(grace=0)
     if reuse.defaults:
         chart = chart.with_files({"values.yaml": reuse.defaults})
-        probed = chart.with_files({PROBE: PROBE_TEXT})
+    probed = chart.with_files({PROBE: as_hook(PROBE_TEXT)})
 
     def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
         before, whole = reuse.way(settings)

@@ -38,8 +38,8 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
     return {path for path, text in files.items() if says(text, _RANDOM) or random & set(_USED.findall(text))}
 
 
-def template(sources: Iterable[str]) -> str:
-    """The second pass over `sources` (as helm prints them after `# Source:`)."""
+def template(sources: Iterable[str], *, hook: bool = False) -> str:
+    """The second pass over `sources` (as helm prints them after `# Source:`). hook: whether to make it one, see as_hook()."""
     lines = ["{{- $second := dict -}}"]
     for source in sorted(sources):
         base = source[: source.rindex("/templates/")] + "/templates"
@@ -51,7 +51,13 @@ def template(sources: Iterable[str]) -> str:
             f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
         )
         lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy) -}}}}')
-    return "\n".join([*lines, _PRINTED])
+    return "\n".join([*lines, as_hook(_PRINTED) if hook else _PRINTED])
+
+
+def as_hook(text: str) -> str:
+    """A probe for a dry run of Helm's: a hook, because every other object is looked up in the cluster
+    (pkg/action/validate.go, existingResourceConflict), which the account may not be allowed to do."""
+    return text.replace("metadata:\n", "metadata:\n  annotations: {helm.sh/hook: test}\n", 1)
 
 
 _PRINTED = """

@@ -229,3 +229,30 @@ def test_installed_as_helm_installs(twins: Twins) -> None:
     assert twins.pin("install", OURS, twins.chart).status == 1
     twins.both("uninstall", chart=False, plain=True, compare=False)
     twins.both("upgrade", "--install")
+
+
+RANDOM = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: "{{ .Release.Name }}-random"}
+data: {password: {{ randAlphaNum 8 | b64enc | quote }}}
+"""
+
+
+def test_an_account_that_may_do_what_helm_does_and_no_more(twins: Twins, cluster: Cluster, unique: str) -> None:
+    """The renders look at no object that the chart does not have."""
+    written(twins.chart, {**CHART, "templates/random.yaml": RANDOM})
+    rules = [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["*"]},
+    ]
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{unique}"
+    cluster.api("POST", f"{rbac}/roles", {"metadata": {"name": "deployer"}, "rules": rules})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deployer"}
+    subject = {"kind": "User", "name": unique, "apiGroup": "rbac.authorization.k8s.io"}
+    cluster.api(
+        "POST", f"{rbac}/rolebindings", {"metadata": {"name": "deployer"}, "roleRef": role, "subjects": [subject]}
+    )
+    for flags in (["--install", "--set", "note=kept"], [], ["--reuse-values", "--set", "note=new"]):
+        done = twins.both("upgrade", *flags, "--kube-as-user", unique, compare=False)
+        assert done.status == 0, done.stderr
