@@ -79,6 +79,8 @@ class _Task(NamedTuple):
 
 def run(request: Request) -> int:
     """Report the findings of all charts; 3 when there are any, else 1 when a chart could not be linted."""
+    if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
+        raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     if request.options["suggest"] and request.settings.locked:
         raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
     if request.options["fix"] and not request.options["suggest"]:
@@ -134,8 +136,6 @@ def _under(finding: Finding) -> str:
 
 def lint(request: Request) -> Report:
     """Lint every chart, several at once. Raises UsageError, and HelmFailed when there is not one chart."""
-    if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
-        raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     charts = _charts(request)
     with Folder() as folder:
         values = read_values(request.flags, request.helm, folder)

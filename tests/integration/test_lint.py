@@ -191,6 +191,17 @@ def test_flags_without_effect_are_refused(flag: Sequence[str], pin: Pin, two: Se
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "flag",
+    [["--output-dir", "out"], ["-l", "a=b"], ["-g"], ["--name-template", "x"], ["--suggest", "--wait"]],
+)
+def test_fix_writes_nothing_before_a_flag_is_refused(flag: Sequence[str], pin: Pin, web: Path) -> None:
+    with any_tag() as content:
+        done = pin("lint", "web", "--fix", *flag, "--registry-mirror", content.mirror)
+    assert (done.status, done.stdout) == (2, "") and "has no effect on lint" in done.stderr
+    assert (web / "values.yaml").read_text() == WEB_VALUES and content.asked == []
+
+
 def test_flags_that_shape_the_render_work(pin: Pin, two: Sequence[str]) -> None:
     assert (
         found(
