@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
 
 from helmpin import kube_yaml
-from helmpin.chart.setargs import Setting, ValuePath, dotted_key
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmFailed
 from helmpin.yaml_position import child, compose, index, span
 
@@ -28,14 +29,42 @@ def with_settings(text: str, settings: Iterable[Setting]) -> str:
     """The text of a values file with these values in it. What is read back differs in them alone, else CannotEdit is raised."""
     if text.startswith("\ufeff"):  # a mark of the byte order, which no position counts
         return text[0] + with_settings(text[1:], settings)
-    settings = list(settings)
     wanted = _read(text)
+    aliases: list[Setting] = []
     for path, value in settings:
         wanted = _with(wanted, path, value)
-        text = _edited(text, path, value)
+        if (at := span(text, path)) and at.is_alias:
+            aliases.append(Setting(path, value))
+        else:
+            text = _edited(text, path, value)
+    for path, value in aliases:  # each may have its value now, through its anchor
+        if lookup(_read(text), path) != value:
+            raise CannotEdit(f"{dotted_key(path)} is an alias")
     if _read(text) != wanted:
         raise CannotEdit("other values would change too: an alias or a merge shares them")
     return text
+
+
+def written(text: str, bundles: Sequence[Sequence[Setting]]) -> tuple[str, list[str]]:
+    """The text with all the values that can be written, and why not for each bundle ('' where it is). The settings of a bundle are
+    written together or not at all."""
+    why_not = ["" for _ in bundles]
+    kept: list[Setting] = []
+    for number, bundle in enumerate(bundles):
+        try:
+            with_settings(text, [*kept, *bundle])
+            kept += bundle
+        except CannotEdit as error:
+            why_not[number] = str(error)
+    for value in dict.fromkeys(
+        s.value for bundle in bundles for s in bundle
+    ):  # what an anchor shares can change together
+        together = [n for n, bundle in enumerate(bundles) if why_not[n] and any(s.value == value for s in bundle)]
+        with suppress(CannotEdit):
+            with_settings(text, [*kept, *(s for n in together for s in bundles[n])])
+            kept += [s for n in together for s in bundles[n]]
+            why_not = ["" if n in together else why for n, why in enumerate(why_not)]
+    return with_settings(text, kept), why_not
 
 
 def depth_of(text: str, path: ValuePath) -> int:
@@ -105,13 +134,13 @@ def _replaced(text: str, path: ValuePath, flow: str, value: str) -> str:
     properties = _PROPERTIES.match(text, at.start, at.end)
     start = properties.end() if properties else at.start
     old = text[start : at.end]
-    if old[:1] in ("|", ">"):
-        raise CannotEdit(f"{dotted_key(path)} is a block scalar")
     new = flow or _scalar(value, old[:1])
-    if old and "\n" not in old:
-        return text[:start] + new + text[at.end :]
+    if old[:1] in ("|", ">"):
+        if "#" in old.partition("\n")[0]:
+            raise CannotEdit(f"{dotted_key(path)} is a block scalar with a comment")
+        return text[:start] + new + old[len(old.rstrip()) :] + text[at.end :]
     if old:
-        raise CannotEdit(f"{dotted_key(path)} stands on several lines")
+        return text[:start] + new + text[at.end :]
     space = "" if start and text[start - 1].isspace() else " "
     return f"{text[:start]}{space}{new}{text[at.end :]}"
 

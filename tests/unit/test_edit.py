@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helmpin import kube_yaml
 from helmpin.chart.setargs import Setting
-from helmpin.lint.edit import CannotEdit, with_settings
+from helmpin.lint.edit import CannotEdit, with_settings, written
 
 DIGEST = "sha256:" + "a" * 64
 TAG = ("image", "tag")
@@ -43,6 +43,11 @@ TAG = ("image", "tag")
         ("image:\n  tag: !!str latest\n", TAG, 'image:\n  tag: !!str "NEW"\n'),
         ("\ufeffimage:\n  tag: latest\n", TAG, '\ufeffimage:\n  tag: "NEW"\n'),
         ("image:\n  tag: latest\n---\nimage: {tag: b}\n", TAG, 'image:\n  tag: "NEW"\n---\nimage: {tag: b}\n'),
+        ("image:\n  tag: |\n    latest\n\n# next\nx: 1\n", TAG, 'image:\n  tag: "NEW"\n\n# next\nx: 1\n'),
+        ("image:\n  tag: >-\n    la\n\n    test", TAG, 'image:\n  tag: "NEW"'),
+        ("image:\n  tag: &t |-2\r\n    latest\r\nx: 1\r\n", TAG, 'image:\n  tag: &t "NEW"\r\nx: 1\r\n'),
+        ("image:\n  tag: 'a\n    b' # c\n", TAG, "image:\n  tag: 'NEW' # c\n"),
+        ("image:\n  tag: a\n    b # c\n", TAG, 'image:\n  tag: "NEW" # c\n'),
         ("a.b:\n  'x y': 1\n", ("a.b", "on"), 'a.b:\n  \'x y\': 1\n  "on": "NEW"\n'),
     ],
 )
@@ -57,8 +62,7 @@ def test_every_other_byte_stays(before: str, path: tuple[str | int, ...], after:
         ("t: &t latest\nimage:\n  tag: *t\n", ("t",)),
         ("a: &i {tag: b}\nimage: *i\n", TAG),
         ("a: &i\n  tag: b\nimage:\n  <<: *i\n", TAG),
-        ("image:\n  tag: |\n    latest\n", TAG),
-        ("image:\n  tag: 'a\n    b'\n", TAG),
+        ("image:\n  tag: |- # here\n    latest\n", TAG),
         ("image: latest\n", TAG),
         ("l: [a]\n", ("l", 1)),
         ("a: [\n", TAG),
@@ -67,6 +71,34 @@ def test_every_other_byte_stays(before: str, path: tuple[str | int, ...], after:
 def test_what_cannot_be_written_is_left(before: str, path: tuple[str | int, ...]) -> None:
     with pytest.raises(CannotEdit):
         with_settings(before, [Setting(path, DIGEST)])
+
+
+A, B, C = (Setting((key,), DIGEST) for key in "abc")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why_not"),
+    [
+        ("a: 1\nb: &x r\nc: *x\n", "a: NEW\nb: &x NEW\nc: *x\n", ["", "", ""]),
+        ("c: &x r\nb: *x\na: *x\n", "c: &x NEW\nb: *x\na: *x\n", ["", "", ""]),
+        ("a: 1\nx: &x r\nb: *x\nc: |-\n  2\n", "a: NEW\nx: &x r\nb: *x\nc: NEW\n", ["", "b is an alias", ""]),
+        (
+            "a: 1\nb: &x r\nd: *x\nc: 2\n",
+            "a: NEW\nb: &x r\nd: *x\nc: NEW\n",
+            ["", "other values would change too: an alias or a merge shares them", ""],
+        ),
+    ],
+)
+def test_what_can_be_written_is_written(before: str, after: str, why_not: list[str]) -> None:
+    assert written(before, [[A], [B], [C]]) == (after.replace("NEW", f'"{DIGEST}"'), why_not)
+
+
+def test_values_that_belong_together_are_written_together() -> None:
+    tag = Setting(("tag",), "")
+    assert written("x: &x r\na: *x\ntag: main\nb: 1\n", [[A, tag], [B]]) == (
+        f'x: &x r\na: *x\ntag: main\nb: "{DIGEST}"\n',
+        ["a is an alias", ""],
+    )
 
 
 NAME = st.sampled_from(["image", "tag", "repository", "x.y", "on", "1", "a b"])
