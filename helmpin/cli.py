@@ -468,7 +468,7 @@ COMMANDS: dict[str, Command] = {
         "chart could not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
         "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
         "Asks no registry, except for --fix and --suggest. With --lock, an image that the lock has is pinned; with --locked,\n"
-        "every other one is reported.",
+        "every other one is reported. --fix writes a value where no other image depends on it, and nothing that --set gives.",
         ("template",),
         (
             Option(

@@ -19,7 +19,7 @@ from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference
 from helmpin.lint import forms
 from helmpin.lint.finding import Finding, Linted, Location, Report
-from helmpin.lint.locate import Key, ValuesFile, locate
+from helmpin.lint.locate import Key, ValuesFile, locate, own_values_files
 from helmpin.lock import Lock
 from helmpin.lock_source import LockReading
 from helmpin.output import for_helm
@@ -83,24 +83,27 @@ def run(request: Request) -> int:
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     if request.options["suggest"] and request.settings.locked:
         raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
-    if request.options["fix"] and not request.options["suggest"]:
-        from helmpin.lint.fix import fix
+    fixes, suggests = request.options["fix"], request.options["suggest"]
+    if fixes:
+        from helmpin.lint.fix import Target, fix, fix_versions
 
-        for chart in _charts(request):
-            asked = request._replace(settings=settings_of(chart, request))
-            fix(asked, chart, [path for _, path in _ci_values(chart)])
-    elif not request.options["suggest"]:
+        targets = [
+            Target(
+                chart, request._replace(settings=settings_of(chart, request)), [path for _, path in _ci_values(chart)]
+            )
+            for chart in _charts(request)
+        ]
+    if fixes and not suggests:
+        fix(targets)
+    elif not suggests:
         refuse_registry_flags(request, "without --fix or --suggest")
     report = lint(request)
-    if request.options["suggest"]:
+    if suggests:
         from helmpin.lint.suggest import suggested
 
         report = suggested(report, request.settings.registry)
-    if request.options["suggest"] and request.options["fix"]:
-        from helmpin.lint.fix import fix_versions
-
-        for linted in report.charts:
-            fix_versions(request, linted, [path for _, path in _ci_values(linted.chart)])
+    if suggests and fixes:
+        fix_versions(targets, report.charts)
         report = lint(request)
     show(report, request.options["output"])
     return 3 if report.findings else 1 if report.failed else 0
@@ -324,13 +327,7 @@ def values_files(chart: str, staged: Chart, values: ValuesInput, ci: Path | None
     given = [(copy, source) for copy, source in values.originals if values_flag(copy) in values.arguments]
     files = [ValuesFile(source, _text(Path(copy)), writable=Path(source).is_file()) for copy, source in reversed(given)]
     files += [ValuesFile(str(ci), _text(ci))] if ci else []
-    name = chart.rstrip("/")
-    is_folder = Path(chart.strip()).is_dir()
-    files += [
-        ValuesFile(f"{name}/{path}", text, prefix, writable=is_folder and ".tgz/" not in path)
-        for path, prefix, text in staged.values_files()
-    ]
-    return files
+    return [*files, *own_values_files(chart, staged)]
 
 
 def _text(path: Path) -> str:

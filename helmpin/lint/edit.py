@@ -18,7 +18,8 @@ from helmpin.yaml_position import child, compose, index, span
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
 """What needs no quotes, in a flow map either (go-yaml takes a colon there for a key's)."""
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
-_BESIDE = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
+BESIDE = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
+"""Keys that hold a part of an image."""
 
 
 class CannotEdit(Exception):
@@ -154,7 +155,7 @@ def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str) ->
     column = int(node.value[0][0].start_mark.column)
     block = _block(rest, value, column)
     lines = [
-        (bool(_BESIDE.search(str(k.value))), i, v)
+        (bool(BESIDE.search(str(k.value))), i, v)
         for i, (k, v) in enumerate(node.value)
         if isinstance(v, yaml.ScalarNode)
         and k.start_mark.line == v.start_mark.line == v.end_mark.line

@@ -39,6 +39,8 @@ class Finding(NamedTuple):
     """Why it is let through."""
     version: str = ""
     """The tag with a full version that has the same digest today, with --suggest."""
+    no_version: str = ""
+    """Why the registry did not say that."""
 
     @property
     def text(self) -> str:

@@ -1,237 +1,390 @@
-"""Writing digests, or versions, into the values files of charts."""
+"""Writing digests, or versions, into the values files of charts.
+
+A value is written only where the files that are read with it give the image that it is for. Renders of copies show that first: of
+each chart as it is linted, with its own values alone, with fewer of the given files, and of its subcharts by themselves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin import output
-from helmpin.arguments import Given, words
+from helmpin.arguments import Given, is_on, words
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
+from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 from helmpin.image.reference import split
-from helmpin.lint.edit import CannotEdit, depth_of, with_settings
+from helmpin.lint.edit import BESIDE, CannotEdit, depth_of, written
 from helmpin.lint.finding import Finding, Linted
-from helmpin.lint.locate import ValuesFile, empty_tag_beside, held_text
+from helmpin.lint.locate import ValuesFile, empty_tag_beside, held, held_text, own_values_files
+from helmpin.lint.trial import Trials, Usage, Wrong
+from helmpin.output import for_helm
+from helmpin.plan.candidates import text_of
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
-from helmpin.render.output import parse
-from helmpin.render.values import values_flag
+from helmpin.render.helm_probe import MergedValues
+from helmpin.render.values import VALUE_FLAGS, sources, values_flag
+from helmpin.yaml_position import span
 
 if TYPE_CHECKING:
     from helmpin.cli import Request
 
-
-def fix(request: Request, chart: str, ci: Sequence[Path]) -> None:
-    """Pin what can move in the values files of a chart, and say what was written and what was not.
-
-    ci: the values files of its ci folder. Raises UsageError.
-    """
-    for flag in request.flags:
-        if flag.name == "--values" and not all(Path(source).is_file() for source in (flag.value or "").split(",")):
-            raise UsageError(f"--fix cannot write to {flag.value}", hint="name files of values, or leave --fix out")
-    if (Path(chart) / "Chart.yaml").exists():
-        sets = [found for path in (None, *ci) if (found := _values_set(request, chart, path))]
-        _write_and_check(request, chart, sets)
-    elif Path(chart).is_file() and chart.endswith(".tgz"):
-        output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
+Pins = dict[str, str]
+"""Each image as it is, and its digest or version."""
+BY_FLAGS = "--set"
+"""What stands for the flags that give single values among the files of values."""
 
 
-def fix_versions(request: Request, linted: Linted, ci: Sequence[Path]) -> None:
-    """Write the versions of the findings where their tags stand, and say what was written and what was not.
+class Target(NamedTuple):
+    """A chart to fix."""
 
-    linted: a chart with the versions of its findings. ci: as for fix().
-    """
-    chart = linted.chart
-    versions = {finding.use.image: finding.version for finding in linted.findings}
-    sets = []
-    for path in (None, *ci) if (Path(chart) / "Chart.yaml").exists() else ():
-        asked = _with_ci(request, path)
-        with suppress(HelmPinError):  # lint says why it does not render
-            printed = request.helm.run(["template", "lint", chart, *words(asked.flags)])
-            images = {use.key: (use.image, versions.get(use.image, "")) for use in parse(printed).images()}
-            sets.append(ValuesSet(asked, [], images))
-    wanted = []
-    for finding in linted.findings:
-        try:
-            wanted.append(_version_of(finding))
-        except CannotEdit as why_not:
-            output.say(
-                output.one_line(f"Not fixed: {finding.at.file}:{finding.at.line}: {finding.use.image}: {why_not}")
-            )
-    if sets:
-        sets[0].wanted.extend(wanted)
-        _write_and_check(request, chart, sets)
-
-
-def _version_of(finding: Finding) -> Wanted:
-    """What to write for the version of a finding. Raises CannotEdit."""
-    if not finding.version:
-        raise CannotEdit("no version with the digest of its tag is known")
-    path = Path(finding.at.file)
-    if not finding.at.path:
-        raise CannotEdit("no value sets its tag")
-    if not path.is_file():
-        raise CannotEdit("its values are not in a file that can be changed")
-    file = ValuesFile(finding.at.file, path.read_bytes().decode(errors="surrogateescape"))
-    name, tag, _ = split(finding.use.image)
-    at, held = finding.at.path, held_text(file, finding.at.path)
-    if held in ("", tag):
-        text = finding.version
-    elif tag and held.endswith(f":{tag}"):
-        text = held[: -len(tag)] + finding.version
-    elif not tag and (beside := empty_tag_beside(file, at)):
-        at, text = beside, finding.version
-    elif not tag and name.endswith(held):
-        text = f"{held}:{finding.version}"
-    else:
-        raise CannotEdit(f"{finding.at.value} is only a part of its tag")
-    return Wanted(file, Setting(at, text))
+    chart: str
+    """As the user names it."""
+    request: Request
+    """With the settings for this chart."""
+    ci: Sequence[Path]
+    """The values files of its ci folder."""
 
 
 class Wanted(NamedTuple):
-    """One value to write into a file."""
+    """Values to write into one file, all of them or none."""
 
     file: ValuesFile
-    setting: Setting
-    """With its path in that file."""
+    settings: tuple[Setting, ...]
+    """With their paths in that file."""
+
+    def __str__(self) -> str:
+        return f"{self.file.name}: {', '.join(dotted_key(setting.path) for setting in self.settings)}"
 
 
-class ValuesSet(NamedTuple):
-    """A chart with one set of values."""
+class _Open(NamedTuple):
+    """A target with its files."""
 
-    asked: Request
-    """With the ci values before the user's own."""
-    wanted: list[Wanted]
-    images: dict[Any, tuple[str, str]]
-    """Each image use: the image as it is, and the digest or the version that it should get, if any."""
+    target: Target
+    staged: Chart
+    by_flags: ValuesFile
+    """What --set and its kind give."""
+
+    def files(self, ci: Path | None) -> list[ValuesFile]:
+        """The values that the chart is rendered with, those that win first."""
+        given = [_read(source) for source in reversed(_sources(self.target.request.flags))]
+        given += [_read(str(ci))] if ci else []
+        own = own_values_files(self.target.chart, self.staged)
+        if not any(not file.prefix for file in own):
+            own.insert(0, ValuesFile(f"{self.target.chart.rstrip('/')}/values.yaml", ""))
+        return [self.by_flags, *given, *(file for file in own if file.writable)]
 
 
-def _values_set(request: Request, chart: str, ci: Path | None) -> ValuesSet | None:
-    """What to write for a chart with one set of values; None if it does not render, which is left to lint."""
-    asked = _with_ci(request, ci)
+def fix(targets: Sequence[Target]) -> None:
+    """Write the digests of what can move into the values files of charts, and say what was written and what was not.
+
+    Raises UsageError before anything is written.
+    """
+    with ExitStack() as stack:
+        opened = _opened(targets, stack)
+        wanted: list[Wanted] = []
+        pins: Pins = {}
+        for one in opened:
+            for ci in (None, *one.target.ci):
+                wanted += _digests(one, ci, pins)
+        _write(wanted, pins, opened, stack)
+
+
+def fix_versions(targets: Sequence[Target], linted: Sequence[Linted]) -> None:
+    """Write the versions of the findings where their tags stand, and say what was written and what was not.
+
+    linted: the charts with the versions of their findings. Raises UsageError before anything is written.
+    """
+    findings = {each.chart: each.findings for each in linted}
+    pins = {finding.use.image: finding.version for each in linted for finding in each.findings if finding.version}
+    with ExitStack() as stack:
+        opened = _opened(targets, stack)
+        folders = {one.target.chart: one for one in opened}
+        wanted: list[Wanted] = []
+        for chart, found in findings.items():
+            for finding in found:
+                where = f"{finding.at.file}:{finding.at.line}: {finding.use.image}"
+                try:
+                    wanted += _versions(finding, folders.get(chart))
+                except CannotEdit as why_not:
+                    output.say(output.one_line(f"Not fixed: {where}: {why_not}"))
+        _write(wanted, pins, opened, stack)
+
+
+def _opened(targets: Sequence[Target], stack: ExitStack) -> list[_Open]:
+    """The charts that are folders, with their files. Says which are not."""
+    for request in [target.request for target in targets[:1]]:  # the flags are the same for all
+        if unwritable := [source for source in _sources(request.flags) if not Path(source).is_file()]:
+            raise UsageError(f"--fix cannot write to {unwritable[0]}", hint="name files of values, or leave --fix out")
+        by_flags = ValuesFile(BY_FLAGS, for_helm(_set(request)), writable=False)
+    opened: list[_Open] = []
+    for target in targets:
+        chart, request, _ = target
+        if (Path(chart.strip()) / "Chart.yaml").exists():
+            source_flags = tuple(words(f for f in request.flags if f.name in SOURCE_FLAGS))
+            source = ChartSource(chart, source_flags, is_on(request.flags, "--dependency-update"))
+            try:
+                opened.append(_Open(target, stack.enter_context(stage(source, request.helm)), by_flags))
+            except HelmPinError as error:
+                output.say(f"Not fixed: {output.one_line(chart)}: {error.message()}")
+        elif Path(chart).is_file() and chart.endswith(".tgz"):
+            output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
+    return opened
+
+
+def _set(request: Request) -> Mapping[str, object]:
+    """The values that --set and its kind give, as Helm reads them. Raises HelmFailed."""
+    flags = words(flag for flag in request.flags if flag.name in VALUE_FLAGS - {"--values"})
+    return MergedValues(request.helm, flags).result() if flags else {}
+
+
+def _sources(flags: Iterable[Given]) -> list[str]:
+    return [source for flag in flags if flag.name == "--values" for source in sources(flag)]
+
+
+def _read(source: str) -> ValuesFile:
+    return ValuesFile(source, Path(source).read_bytes().decode(errors="surrogateescape"))
+
+
+# -- what to write -----------------------------------------------------------------------------------------------------------
+
+
+def _digests(one: _Open, ci: Path | None, pins: Pins) -> Iterator[Wanted]:
+    """What pins a chart with one set of values; its digests are added to `pins`. A chart that does not render is left to lint."""
+    request = one.target.request
+    if ci is not None:
+        flag = values_flag(ci.absolute())
+        request = request._replace(flags=[Given("--values", flag.removeprefix("--values="), (flag,)), *request.flags])
     try:
-        with prepare(asked, "lint", chart, command="template", values_only=True) as prepared:
-            settings = to_write(prepared.plan)
-            files = _files(chart, prepared.plan, request, ci)
-            images = {use.key: (use.image, each.digest) for each in prepared.plan.images for use in each.uses}
+        with prepare(request, "lint", one.target.chart, command="template", values_only=True) as prepared:
+            plan = prepared.plan
     except UsageError:
         raise
     except HelmPinError as error:
-        output.say(f"Not fixed: {output.one_line(chart)}: {error.message()}")
-        return None
+        output.say(f"Not fixed: {output.one_line(one.target.chart)}: {error.message()}")
+        return
+    pins.update({image.image: image.digest for image in plan.images if image.digest and not image.problem})
+    files = one.files(ci)
+    for image in to_fix(plan):
+        for settings in _bundles(image, plan.settings):
+            try:
+                yield placed(settings, image.image, files)
+            except CannotEdit as why_not:
+                output.say(output.one_line(f"Not fixed: {image.image}: {why_not}"))
+
+
+def to_fix(plan: Plan) -> list[ImagePlan]:
+    """The images that can move and that values pin. Says why the others are not among them."""
     found = []
-    for setting in settings:
-        file = _file_of(setting.path, files)
-        found.append(Wanted(file, setting._replace(path=file.inner(setting.path) or setting.path)))
-    return ValuesSet(asked, found, images)
-
-
-def _with_ci(request: Request, ci: Path | None) -> Request:
-    """With the values of the ci folder before the user's own."""
-    if ci is None:
-        return request
-    flag = values_flag(ci.absolute())
-    return request._replace(flags=[Given("--values", flag.removeprefix("--values="), (flag,)), *request.flags])
-
-
-def _write_and_check(request: Request, chart: str, sets: Sequence[ValuesSet]) -> None:
-    """Write what all sets of values want, and take it back if an image of any set is not what it was or what it should be."""
-    before = write([each for one in sets for each in one.wanted])
-    for one in sets if before else ():
-        try:
-            printed = request.helm.run(["template", "lint", chart, *words(one.asked.flags)])
-            now = {use.key: use.image for use in parse(printed).images()}
-            wrong = next(
-                (image for key, (image, wanted) in one.images.items() if not _is(now.get(key), image, wanted)), ""
-            )
-        except HelmPinError as error:
-            wrong = error.message()
-        if wrong:
-            for name, text in before.items():
-                _save(name, text)
-            output.say(output.one_line(f"Not fixed: {chart}: the values together would do something else to {wrong}"))
-            return
-    for name in before:
-        output.inform(output.one_line(f"Fixed {name}"))
-
-
-def _is(now: str | None, image: str, wanted: str) -> bool:
-    """Whether an image stayed, or got its digest or its version and nothing else."""
-    if now is None or now == image:  # what --also found is not among a manifest's images
-        return True
-    name, tag, found = split(now)
-    if name != split(image)[0]:
-        return False
-    if not wanted.startswith("sha256:"):
-        return (tag, found) == (wanted, None)
-    return found == wanted and tag in (split(image)[1], None, "latest")
-
-
-def to_write(plan: Plan) -> list[Setting]:
-    """The values that pin the images whose tags can move. Says what they do not pin."""
-    wanted: list[Setting] = []
     for image in plan.images:
         if image.mutable and image.problem and image.problem.kind != "allowed":
             output.say(f"Not fixed: {output.one_line(image.image)}: {image.problem.text}")
         elif image.mutable and not image.problem and image.by_values_alone:
-            wanted += _settings_of(image, plan.settings)
+            found.append(image)
         elif image.mutable and not image.problem:
             output.say(f"Not fixed: {output.one_line(image.image)}: no value carries its digest")
-    return list(dict.fromkeys(wanted))
+    return found
 
 
-def _settings_of(image: ImagePlan, settings: Iterable[Setting]) -> list[Setting]:
-    """Those of one image: what carries its digest, and what is emptied beside it."""
-    settings = list(settings)
+def _bundles(image: ImagePlan, settings: Sequence[Setting]) -> list[tuple[Setting, ...]]:
+    """The settings of one image: each that carries its digest, and with it those that are emptied beside it."""
     carriers = [setting for setting in settings if dotted_key(setting.path) in image.values]
-    parents = {setting.path[:-1] for setting in carriers}
-    return carriers + [setting for setting in settings if not setting.value and setting.path[:-1] in parents]
+    emptied = {c.path[:-1]: [s for s in settings if not s.value and s.path[:-1] == c.path[:-1]] for c in carriers}
+    return [(carrier, *emptied[carrier.path[:-1]]) for carrier in carriers]
 
 
-def _files(chart: str, plan: Plan, request: Request, ci: Path | None) -> list[ValuesFile]:
-    """The files of values that can be written, those that win first."""
-    given = [source for flag in request.flags if flag.name == "--values" for source in (flag.value or "").split(",")]
-    paths: list[tuple[Path, ValuePath]] = [(Path(source), ()) for source in reversed(given)]
-    paths += [(ci, ())] if ci else []
-    own = [(path, prefix) for path, prefix, _ in plan.rendered.chart.values_files() if ".tgz/" not in path]
-    if not any(path == "values.yaml" for path, _ in own):
-        own.insert(0, ("values.yaml", ()))
-    paths += [(Path(chart) / path, prefix) for path, prefix in own]
-    files = []
-    for path, prefix in paths:
-        text = path.read_bytes().decode(errors="surrogateescape") if path.exists() else ""
-        files.append(ValuesFile(str(path), text, prefix))
-    return files
+def _versions(finding: Finding, one: _Open | None) -> Iterator[Wanted]:
+    """What writes the version of a finding, in each set of values that shows it. Raises CannotEdit."""
+    if not finding.version:
+        raise CannotEdit(finding.no_version or "no version with the digest of its tag is known")
+    if not finding.at.path:
+        raise CannotEdit("no value in a file sets its tag")
+    if one is None:
+        raise CannotEdit("its values are not in a file that can be changed")
+    for ci in (None, *one.target.ci):
+        if ("" if ci is None else f"ci/{ci.name}") in finding.values:
+            files = one.files(ci)
+            setting = _version_setting(finding, files)
+            yield placed((setting,), finding.use.image, files)
 
 
-def write(wanted: Iterable[Wanted]) -> dict[str, str]:
-    """Write the values, every other byte of their files kept; returns what each changed file held before. A value that is wanted in
-    two ways, since it feeds an image that depends on other values, is left. Says what was not written. Raises OperationFailed."""
-    texts: dict[str, str] = {}
-    chosen: dict[str, dict[ValuePath, set[str]]] = {}
-    for file, (path, value) in wanted:
-        texts[file.name] = file.text
-        chosen.setdefault(file.name, {}).setdefault(path, set()).add(value)
-    changed: dict[str, str] = {}
-    for name, paths in chosen.items():
-        if several := [dotted_key(path) for path, values in paths.items() if len(values) > 1]:
-            why = "its image depends on other values, so that it would need several digests"
-            output.say(output.one_line(f"Not fixed: {name}: {', '.join(several)}: {why}"))
-        settings = [Setting(path, next(iter(values))) for path, values in paths.items() if len(values) == 1]
-        try:
-            text = with_settings(texts[name], settings)
-        except CannotEdit as why_not:
-            keys = ", ".join(dotted_key(setting.path) for setting in settings)
-            output.say(output.one_line(f"Not fixed: {name}: {keys}: {why_not}"))
+def _version_setting(finding: Finding, files: Iterable[ValuesFile]) -> Setting:
+    """The value that holds the tag of a finding, with its version. Raises CannotEdit."""
+    at = finding.at.path
+    file = next((file for file in files if file.name == finding.at.file and file.writable), None)
+    if file is None:
+        raise CannotEdit("its values are not in a file that can be changed")
+    name, tag, _ = split(finding.use.image)
+    old = held_text(file, at)
+    if old in ("", tag):
+        text = finding.version
+    elif tag and old.endswith(f":{tag}"):
+        text = old[: -len(tag)] + finding.version
+    elif not tag and (beside := empty_tag_beside(file, at)):
+        at, text = beside, finding.version
+    elif not tag and name.endswith(old):
+        text = f"{old}:{finding.version}"
+    else:
+        raise CannotEdit(f"{finding.at.value} is only a part of its tag")
+    is_global = dotted_key(at) == finding.at.value and bool(file.prefix)
+    return Setting(at if is_global else (*file.prefix, *at), text)
+
+
+# -- where to write it -------------------------------------------------------------------------------------------------------
+
+
+def placed(settings: Sequence[Setting], image: str, files: Sequence[ValuesFile]) -> Wanted:
+    """The file for values that belong together: the first that gives one of them, or another part of the image beside them; else
+    the one that has most of the way to them. files: those that win first. Raises CannotEdit where no file gives it."""
+    path = settings[0].path
+    file = next((file for file in files if _gives(file, settings[0], image)), None)
+    if file is None:
+        file = max((file for file in files if file.writable), key=lambda file: _depth(file, path))
+    if not file.writable:
+        raise CannotEdit(f"{file.name} gives a part of it, and --fix writes what files give")
+    return Wanted(file, tuple(Setting(file.inner(path) or path, value) for path, value in settings))
+
+
+def _gives(file: ValuesFile, setting: Setting, image: str) -> bool:
+    """Whether a file gives a value, or a part of the image beside it that the value does not hold itself."""
+    inner = file.inner(setting.path)
+    if inner is None:
+        return False
+    if span(file.text, inner):
+        return True
+    beside = held(file, inner[:-1])
+    parts = [value for key, value in beside.items() if BESIDE.search(str(key))] if isinstance(beside, dict) else []
+    texts = [text_of(part) for part in parts if isinstance(part, (str, int, float))]
+    return any(text and text in image and text not in setting.value for text in texts)
+
+
+def _depth(file: ValuesFile, path: ValuePath) -> int:
+    inner = file.inner(path)
+    return -1 if inner is None else len(path) - len(inner) + depth_of(file.text, inner)
+
+
+# -- whether it may be written -----------------------------------------------------------------------------------------------
+
+
+def _write(wanted: Iterable[Wanted], pins: Pins, opened: Sequence[_Open], stack: ExitStack) -> None:
+    """Write what changes no other image, every other byte of the files kept. Says what was written and what was not. Raises
+    OperationFailed."""
+    left = _agreed(list(dict.fromkeys(wanted)))
+    if not left:
+        return
+    files = {_path(each.file): each.file for each in left}
+    trials = Trials(opened[0].target.request.helm, list(_usages(opened, files, stack)), lambda a, b: _fits(a, b, pins))
+    kept = left
+    refused: list[Wanted] = []
+    while wrong := trials.wrong(_texts(kept)):
+        blamed = [each for each in kept if any(_shows(each, one) for one in wrong)] or kept
+        refused += blamed
+        kept = [each for each in kept if each not in blamed]
+    for each in refused:
+        if not (wrong := trials.wrong(_texts([*kept, each]))):
+            kept = [*kept, each]
             continue
-        if text != texts[name]:
-            _save(name, text)
-            changed[name] = texts[name]
-    return changed
+        output.say(output.one_line(f"Not fixed: {each}: its image depends on other values: {wrong[0]}"))
+    texts = _texts([each for each in left if each in kept], say=True)
+    for path, file in files.items():
+        if path in texts and texts[path] != file.text:
+            _save(file.name, texts[path])
+            output.inform(output.one_line(f"Fixed {file.name}"))
+
+
+def _agreed(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Without the values that are wanted in two ways, since they feed an image that depends on other values. Says which."""
+    texts: dict[tuple[Path, ValuePath], set[str]] = {}
+    for each in wanted:
+        for path, value in each.settings:
+            texts.setdefault((_path(each.file), path), set()).add(value)
+
+    def contested(one: Wanted) -> list[str]:
+        return [dotted_key(path) for path, _ in one.settings if len(texts[_path(one.file), path]) > 1]
+
+    for where in dict.fromkeys(f"{one.file.name}: {', '.join(contested(one))}" for one in wanted if contested(one)):
+        why = "its image depends on other values, so that it would need several digests"
+        output.say(output.one_line(f"Not fixed: {where}: {why}"))
+    return [one for one in wanted if not contested(one)]
+
+
+def _texts(wanted: Sequence[Wanted], *, say: bool = False) -> dict[Path, str]:
+    """Each file with what is wanted in it, as far as it can be written there. say: whether to say what cannot."""
+    by_file: dict[Path, list[Wanted]] = {}
+    for each in wanted:
+        by_file.setdefault(_path(each.file), []).append(each)
+    texts = {}
+    for path, some in by_file.items():
+        texts[path], why_not = written(some[0].file.text, [each.settings for each in some])
+        for each, why in zip(some, why_not, strict=True):
+            if why and say:
+                output.say(output.one_line(f"Not fixed: {each}: {why}"))
+    return texts
+
+
+def _fits(image: str, now: str, pins: Pins) -> bool:
+    """Whether an image got its own digest or version, and nothing else."""
+    name, tag, digest = split(now)
+    wanted = pins.get(image, "")
+    if not wanted or name != split(image)[0]:
+        return False
+    if not wanted.startswith("sha256:"):
+        return (tag, digest) == (wanted, None)
+    return digest == wanted and tag in (split(image)[1] or "latest", None)
+
+
+def _shows(wanted: Wanted, wrong: Wrong) -> bool:
+    """Whether a value comes out in an image that is wrong."""
+    return any(value and value.rpartition(":")[2] in wrong.now for _, value in wanted.settings)
+
+
+def _usages(opened: Sequence[_Open], files: Mapping[Path, ValuesFile], stack: ExitStack) -> Iterator[Usage]:
+    """Every way in which the files that change are used. A subchart is used by itself too."""
+    for one in opened:
+        chart, request, cis = one.target
+        folder = Path(chart.strip())
+        own = {(folder / path).resolve(): path for path, _, _ in one.staged.values_files() if ".tgz/" not in path}
+        own[(folder / "values.yaml").resolve()] = "values.yaml"
+        used = SOURCE_FLAGS | VALUE_FLAGS | {"--dependency-update"}
+        flags = tuple(words(f for f in request.flags if f.name not in used))
+        for ci in (None, *cis):
+            for given in _given(request.flags, ci):
+                name = " with ".join([chart, *([", ".join(map(_named, given))] if given else [])])
+                yield Usage(one.staged, name, own, given, flags)
+        for path in own.values():
+            inner = path.removesuffix("values.yaml")
+            if inner and any(file in files for file, name in own.items() if name.startswith(inner)):
+                staged = stack.enter_context(stage(ChartSource(str(folder / inner)), request.helm))
+                below = {file: name.removeprefix(inner) for file, name in own.items() if name.startswith(inner)}
+                yield Usage(staged, f"{folder / inner} by itself", below, (), flags)
+
+
+def _given(flags: Iterable[Given], ci: Path | None) -> list[tuple[Path | tuple[str, ...], ...]]:
+    """The values that are given: all of them, and the first files without the others."""
+    whole: list[Path | tuple[str, ...]] = [ci.resolve()] if ci else []
+    files = list(whole)
+    fewer = [tuple(files)]
+    for flag in flags:
+        if flag.name == "--values":
+            for source in sources(flag):
+                files.append(Path(source).resolve())
+                whole.append(Path(source).resolve())
+                fewer.append(tuple(files))
+        elif flag.name in VALUE_FLAGS:
+            whole.append(flag.words)
+    return list(dict.fromkeys([tuple(whole), *fewer]))
+
+
+def _named(given: Path | tuple[str, ...]) -> str:
+    return given.name if isinstance(given, Path) else "--set"
+
+
+def _path(file: ValuesFile) -> Path:
+    return Path(file.name).resolve()
 
 
 def _save(name: str, text: str) -> None:
@@ -239,15 +392,3 @@ def _save(name: str, text: str) -> None:
         Path(name).write_bytes(text.encode(errors="surrogateescape"))
     except OSError as error:
         raise OperationFailed("cannot write values", where=name, why=error.strerror or str(error)) from None
-
-
-def _file_of(path: ValuePath, files: Sequence[ValuesFile]) -> ValuesFile:
-    """The file that has most of the way to a value; of several the one that wins."""
-
-    def depth(file: ValuesFile) -> int:
-        inner = file.inner(path)
-        if inner is None:
-            return -1
-        return len(path) - len(inner) + depth_of(file.text, inner)
-
-    return max(files, key=depth)

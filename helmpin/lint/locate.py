@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin import kube_yaml
@@ -52,6 +53,15 @@ class ValuesFile(NamedTuple):
         if path[: len(self.prefix)] == self.prefix:
             return path[len(self.prefix) :]
         return path if path[:1] == ("global",) else None
+
+
+def own_values_files(chart: str, staged: Chart) -> list[ValuesFile]:
+    """The values files of a chart and its subcharts, those that win first. chart: as the user names it."""
+    name, is_folder = chart.rstrip("/"), Path(chart.strip()).is_dir()
+    return [
+        ValuesFile(f"{name}/{path}", text, prefix, writable=is_folder and ".tgz/" not in path)
+        for path, prefix, text in staged.values_files()
+    ]
 
 
 class Lines(NamedTuple):
@@ -171,17 +181,18 @@ def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[V
 
 def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
     """The key of a tag, without a value, beside a value in a file: helm leaves it out of the values that it computes."""
-    beside = _held(file, inner[:-1])
+    beside = held(file, inner[:-1])
     empty = [name for name, value in beside.items() if value is None] if isinstance(beside, dict) else []
     return next(((*inner[:-1], name) for name in empty if _TAG_KEY.search(name)), None)
 
 
 def held_text(file: ValuesFile, inner: ValuePath) -> str:
     """The text of a value in a file; '' for none."""
-    return text_of(_held(file, inner))
+    return text_of(held(file, inner))
 
 
-def _held(file: ValuesFile, inner: ValuePath) -> Any:
+def held(file: ValuesFile, inner: ValuePath) -> Any:
+    """What stands in a file at a path; None if nothing does."""
     try:
         return lookup(kube_yaml.read_first(file.text, what="not YAML", where=file.name), inner)
     except HelmFailed:  # helm reads it after all

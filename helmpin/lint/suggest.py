@@ -17,12 +17,17 @@ def suggested(report: Report, settings: RegistrySettings) -> Report:
     versions = _versions((finding.use.image for finding in report.findings), settings)
 
     def with_version(finding: Finding) -> Finding:
-        return finding._replace(version=versions.get(finding.use.image, ""))
+        found = versions.get(finding.use.image, "")
+        return (
+            finding._replace(no_version=str(found))
+            if isinstance(found, RegistryError)
+            else finding._replace(version=found)
+        )
 
     return Report(tuple(c._replace(findings=tuple(map(with_version, c.findings))) for c in report.charts))
 
 
-def _versions(images: Iterable[str], settings: RegistrySettings) -> dict[str, str]:
+def _versions(images: Iterable[str], settings: RegistrySettings) -> dict[str, str | RegistryError]:
     references: dict[str, Reference] = {}
     for image in images:
         with suppress(InvalidReference):
@@ -33,5 +38,8 @@ def _versions(images: Iterable[str], settings: RegistrySettings) -> dict[str, st
     for error in (*answers.values(), *versions.values()):
         if isinstance(error, RegistryError):
             output.say(f"No suggestion for {error.reference}: {error}")
-    found = {image: versions.get(now[reference]) for image, reference in references.items() if reference in now}
-    return {image: version for image, version in found.items() if isinstance(version, str)}
+    found: dict[str, str | RegistryError] = {}
+    for image, reference in references.items():
+        answer = versions.get(now[reference], "") if reference in now else answers[reference]
+        found[image] = "" if isinstance(answer, Resolved) else answer
+    return found

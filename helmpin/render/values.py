@@ -51,7 +51,7 @@ def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput
     arguments: list[str] = []
     for flag in flags:
         if flag.name == "--values":
-            arguments += [values_flag(reader.copy(source)) for source in _slice(flag)]
+            arguments += [values_flag(reader.copy(source)) for source in sources(flag)]
         elif flag.name == "--set-file":
             arguments.append("--set-file=" + "".join(_with_copies(flag.value or "", reader)))
         elif flag.name in VALUE_FLAGS:
@@ -65,8 +65,8 @@ def values_flag(path: Path | str) -> str:
     return "--values=" + (f'"{text.replace(chr(34), chr(34) * 2)}"' if re.search(r'[",\r\n]', text) else text)
 
 
-def _slice(flag: Given) -> list[str]:
-    """The sources of one --values, which is a list of comma-separated values (pflag, string_slice.go)."""
+def sources(flag: Given) -> list[str]:
+    """The sources of one --values, which is a list of comma-separated values (pflag, string_slice.go). Raises UsageError."""
     text = flag.value or ""
     if not _LIST.fullmatch(text):
         raise UsageError(f"invalid argument for --values: {text}", why="a quotation mark stands where none may stand")

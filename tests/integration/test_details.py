@@ -181,7 +181,7 @@ def test_lint_writes_versions(workstation: Workstation, server: Server, tmp_path
     done = machine.pin("lint", chart, "--fix", "--suggest")
     assert (chart / "values.yaml").read_text() == after
     assert f"{server.host}/app:old: no version with the digest of its tag is known" in done.stderr
-    assert f"{server.host}/app:stable: no value sets its tag" in done.stderr
+    assert f"{server.host}/app:stable: no value in a file sets its tag" in done.stderr
     assert [line.split(": ")[2] for line in done.stdout.splitlines()] == [
         f"{server.host}/app:old",
         f"{server.host}/app:stable",

@@ -401,7 +401,7 @@ SLIM = '"team/web:{{ .Values.tag }}{{ if .Values.slim }}-slim{{ end }}{{ with .V
 @pytest.mark.parametrize(
     ("image", "says"),
     [
-        (SLIM, "web: the values together would do something else to "),
+        (SLIM, "web/values.yaml: tag: its image depends on other values: team/web:latest-slim would become "),
         (
             SLIM.replace("{{ .Values.tag }}", "{{ .Values.tag | trunc 9 }}"),
             "web/values.yaml: digest: its image depends on",
@@ -418,3 +418,120 @@ def test_fix_writes_no_digest_that_would_serve_two_tags(image: str, says: str, p
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror)
     assert done.status == 3 and (web / "values.yaml").read_text() == before
     assert f"Not fixed: {says}" in done.stderr
+
+
+PARTS = '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
+TEAM_A = "image:\n  repository: team/a\n  tag: latest # moves\n"
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    """Charts whose image is a repository and a tag: a, which has team/a; b, which has team/b; and up, which gives its subchart a
+    another repository."""
+    make(tmp_path / "a", POD % ("a", PARTS), values=TEAM_A)
+    make(tmp_path / "b", POD % ("b", PARTS), values=TEAM_A.replace("/a", "/b"))
+    make(tmp_path / "up", values="a:\n  image:\n    repository: team/b\n")
+    shutil.copytree(tmp_path / "a", tmp_path / "up/charts/a")
+    make(tmp_path / "whole", POD % ("whole", VALUES.removeprefix("image: ")), values="image: team/a:latest\n")
+    (tmp_path / "repository.yaml").write_text("image: {repository: team/b}\n")
+    (tmp_path / "tag.yaml").write_text("image: {tag: main}\n")
+    return tmp_path
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["whole", "--set", "image=team/b:main"], "--set gives a part of it"),
+        (["a", "--set", "image.repository=team/b"], "--set gives a part of it"),
+        (["a", "--set", "image.tag=main"], "--set gives a part of it"),
+        (["up", "--set", "a.image.repository=team/b,a.image.tag=main"], "--set gives a part of it"),
+        (["a", "b", "-f", "tag.yaml"], "tag.yaml: image.tag: its image depends on other values"),
+        (["whole", "--set", "image=team/a:main", "--suggest"], "no value in a file sets its tag"),
+        (["a", "--set", "image.tag=main", "--suggest"], "no value in a file sets its tag"),
+        (["b", "--set", "image.repository=team/a", "--suggest"], "--set gives a part of it"),
+        (["a", "b", "-f", "tag.yaml", "--suggest"], "other values: team/b:main would become team/b:1.2.3"),
+    ],
+)
+def test_fix_writes_nothing_of_another_image(args: Sequence[str], says: str, pin: Pin, parts: Path) -> None:
+    """Neither a digest nor a version; that of team/a is 1.2.3 for every tag."""
+    before = texts(parts)
+    with any_tag() as content:
+        content.one_image = {"team/a"}
+        content.tags = ["latest", "main", "1.2.3"]
+        done = pin("lint", *args, "--fix", "--registry-mirror", content.mirror)
+    assert done.status == 3 and says in done.stderr and "Traceback" not in done.stderr
+    assert texts(parts) == before
+
+
+@pytest.mark.parametrize(
+    ("args", "changed"),
+    [
+        (["a", "-f", "repository.yaml"], {"repository.yaml": 'image: {tag: "latest@B", repository: team/b}\n'}),
+        (
+            ["up"],
+            {"up/values.yaml": 'a:\n  image:\n    repository: team/b\n    tag: "latest@B"\n'},
+        ),
+        (
+            ["a", "b", "up"],
+            {
+                "a/values.yaml": TEAM_A.replace("latest", '"latest@A"'),
+                "b/values.yaml": TEAM_A.replace("/a", "/b").replace("latest", '"latest@B"'),
+                "up/values.yaml": 'a:\n  image:\n    repository: team/b\n    tag: "latest@B"\n',
+            },
+        ),
+        (["a", "-f", "a/values.yaml"], {"a/values.yaml": TEAM_A.replace("latest", '"latest@A"')}),
+    ],
+)
+def test_fix_writes_where_the_image_is_given(
+    args: Sequence[str], changed: Mapping[str, str], pin: Pin, parts: Path
+) -> None:
+    before = texts(parts)
+    with any_tag() as content:
+        done = pin("lint", *args, "--fix", "--registry-mirror", content.mirror)
+        digest = {name: content.digest(("docker.io", f"team/{name.lower()}", "latest")) for name in "AB"}
+    assert done.status == 0, done.stderr
+    assert texts(parts) == {
+        **before,
+        **{
+            name: text.replace("@A", f"@{digest['A']}").replace("@B", f"@{digest['B']}")
+            for name, text in changed.items()
+        },
+    }
+
+
+def test_fix_of_a_value_that_another_chart_uses_with_its_own(pin: Pin, parts: Path) -> None:
+    """The other chart's image has a full version, so that nothing is wanted for it; the digest would go there all the same."""
+    (parts / "b/templates/0.yaml").write_text(
+        POD % ("b", '"team/b:1.2.3{{ with .Values.image.digest }}@{{ . }}{{ end }}"')
+    )
+    (parts / "a/templates/0.yaml").write_text(
+        POD % ("a", '"team/a:{{ .Values.image.tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}"')
+    )
+    (parts / "tag.yaml").write_text("image: {tag: main, digest: ''}\n")
+    before = texts(parts)
+    with any_tag() as content:
+        done = pin("lint", "a", "b", "-f", "tag.yaml", "--fix", "--registry-mirror", content.mirror)
+    assert done.status == 3 and texts(parts) == before
+    assert "depends on other values: team/b:1.2.3 would become team/b:1.2.3@sha256:" in done.stderr
+    assert ", in b with tag.yaml" in done.stderr
+
+
+def test_fix_writes_around_what_cannot_be_written(pin: Pin, tmp_path: Path) -> None:
+    pod = (POD % ("a", "{{ .Values.a }}")).replace("c, image", "a, image")
+    names = "bcd"
+    more = "".join(f", {{name: {n}, image: {{{{ .Values.{n} }}}}}}" for n in names)
+    make(tmp_path / "c", pod.replace("}]}", "}" + more + "]}"))
+    values = tmp_path / "c/values.yaml"
+    values.write_text("a: team/a:latest\nb: |- # why\n  team/b:main\nc: &y team/c:main\nd: *y\n")
+    with any_tag() as content:
+        done = pin("lint", "c", "--fix", "--registry-mirror", content.mirror)
+        digest = {n: content.digest(("docker.io", f"team/{n}", tag)) for n, tag in [("a", "latest"), ("c", "main")]}
+    assert done.status == 3 and done.stdout.startswith("c/values.yaml:2: Pod/a: team/b:main")
+    assert "Not fixed: c/values.yaml: b: b is a block scalar with a comment" in done.stderr
+    assert values.read_text() == (
+        f'a: "team/a:latest@{digest["a"]}"\nb: |- # why\n  team/b:main\nc: &y "team/c:main@{digest["c"]}"\nd: *y\n'
+    )

@@ -27,6 +27,8 @@ class AnyTag:
         """Repositories whose tags all mean one image, as 1.4.2, 1.4 and latest often do."""
         self.missing: set[str] = set()
         """Repositories, or single tags (`team/app:1`), that do not exist."""
+        self.tags: list[str] = []
+        """What each repository lists."""
         self.any_digest = False
         """Whether each digest is there, too, as far as HEAD tells: charts that nobody here wrote name real ones."""
         self.asked: list[Reference] = []
@@ -69,6 +71,8 @@ def any_tag() -> Iterator[AnyTag]:
             url = urlsplit(self.path)
             repository, _, what = url.path.removeprefix("/v2/").partition("/manifests/")
             body = b"{}" if url.path == "/v2/" else None
+            if content.tags and url.path.endswith("/tags/list"):
+                body = json.dumps({"name": repository.removesuffix("/tags/list"), "tags": content.tags}).encode()
             if what:
                 host = parse_qs(url.query).get("ns", [self.headers["Host"]])[0]
                 body = content.manifest(host, repository, what)
