@@ -450,10 +450,15 @@ COMMANDS: dict[str, Command] = {
         "tag what rollbacks need, so that registries keep it",
         "Gives the recorded digests of the release's revisions a tag of their own (keep-RELEASE_NAMESPACE_…), where the login may\n"
         "push: registries that delete untagged images then keep them when their tags move. Manifests are read and written again,\n"
-        "no layers. --prune removes the tags of revisions that are gone. The exit status is 5 if a registry refused.",
+        "no layers. --prune removes the tags that no kept revision needs. The exit status is 5 if a registry refused.",
         (),
         (
-            Option("--revisions", "value", "keep the digests of the last N revisions (default: all)", "N"),
+            Option(
+                "--revisions",
+                "value",
+                "keep the digests of the last N revisions that ran, and of later ones; always what a rollback needs",
+                "N",
+            ),
             Option("--prune", "switch", "remove the tags of the release that no kept revision needs"),
             _OUTPUT,
             *_ANY_NAMESPACE,

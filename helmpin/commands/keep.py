@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from helmpin import output
@@ -35,7 +35,7 @@ def run(request: Request) -> int:
     if most is not None and not (most.isascii() and most.isdigit() and int(most)):
         raise UsageError("--revisions takes a number of revisions", why=f"got {most!r}")
     read = storage.revisions(request.helm, request.positionals[0], revisions.MOST)
-    found = read.found[-int(most) :] if most else read.found
+    found = revisions.last_needed(read.found, int(most)) if most else read.found
     tags, unread = _tags(found)
     unread += read.unread
     if unread and request.options["prune"]:
@@ -59,7 +59,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def _tags(found: list[RevisionInfo]) -> tuple[dict[Reference, str], list[str]]:
+def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str]]:
     """The tag for each digest of the revisions, at the registries that each revision's own images name; and what cannot be read."""
     tags: dict[Reference, str] = {}
     unread = []

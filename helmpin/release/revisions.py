@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
 from helmpin.release import outcome
 from helmpin.release.outcome import Row
 from helmpin.release.revision import explained
+
+if TYPE_CHECKING:
+    from helmpin.release.storage import RevisionInfo
 
 MOST = 256
 """How many revisions to read: as many as helm history shows."""
@@ -47,6 +51,15 @@ def never_ran(rows: Sequence[Row], number: int) -> str:
 def last_that_ran(rows: Sequence[Row]) -> int | None:
     """The last revision before the current one whose deployment succeeded."""
     return next((row.revision for row in reversed(rows[:-1]) if row.status in RAN), None)
+
+
+def last_needed(found: Sequence[RevisionInfo], most: int) -> Sequence[RevisionInfo]:
+    """The last `most` revisions that ran, and all that came after them, of revisions sorted oldest first. The deployed one, and the
+    one that a rollback would go to, are always among them: what failed later takes nobody's place, and its pods may run."""
+    ran = [place for place, each in enumerate(found) if each.status in RAN]
+    deployed = [place for place, each in enumerate(found) if each.status == "deployed"]
+    target = [place for place in ran if place < len(found) - 1]
+    return found[min([*ran[-most:], *deployed, *target[-1:]], default=0) :]
 
 
 def refuse_moved(release: str, before: Row, now: Row) -> None:

@@ -6,7 +6,16 @@ import pytest
 
 from helmpin.errors import HelmFailed
 from helmpin.release.outcome import NO_RELEASE, Row
-from helmpin.release.revisions import last_that_ran, made_by_somebody_else, made_since, never_ran, refuse_moved
+from helmpin.release.revision import Revision
+from helmpin.release.revisions import (
+    last_needed,
+    last_that_ran,
+    made_by_somebody_else,
+    made_since,
+    never_ran,
+    refuse_moved,
+)
+from helmpin.release.storage import RevisionInfo
 
 ONE, TWO = Row(1, "superseded", "Install complete"), Row(2, "superseded", "Upgrade complete")
 FAILED = Row(3, "failed", 'Upgrade "web" failed: no')
@@ -26,6 +35,29 @@ OURS = ("Rollback to 1", ('Rollback "web" failed',))
 )
 def test_the_last_that_ran(rows: list[Row], ran: int | None) -> None:
     assert last_that_ran(rows) == ran
+
+
+@pytest.mark.parametrize(
+    ("statuses", "most", "first"),
+    [
+        ("superseded superseded superseded deployed", 3, 2),
+        ("superseded superseded superseded deployed", 1, 3),
+        ("superseded superseded deployed failed failed", 1, 3),
+        ("superseded deployed failed failed failed", 2, 1),
+        ("superseded superseded failed deployed", 1, 2),
+        ("superseded deployed pending-upgrade", 1, 2),
+        ("superseded superseded superseded uninstalled", 1, 3),
+        ("failed deployed", 1, 2),
+        ("failed failed", 1, 1),
+        ("deployed", 5, 1),
+    ],
+)
+def test_what_a_rollback_needs(statuses: str, most: int, first: int) -> None:
+    found = [
+        RevisionInfo(Revision("web", number, status, "", "", ""), "prod", "", "web-1.0.0", "1", "")
+        for number, status in enumerate(statuses.split(), 1)
+    ]
+    assert [each.stored.revision for each in last_needed(found, most)] == [*range(first, len(found) + 1)]
 
 
 def test_a_revision_that_never_ran() -> None:
