@@ -191,10 +191,7 @@ def _digests(content: Mapping[str, Any], text: str) -> dict[Reference, str]:
         )
     if unknown := sorted(set(content) - {"version", "images"}):
         raise _Invalid(f"unknown key: {unknown[0]}")
-    items = content.get("images")
-    if not isinstance(items, list):
-        raise _Invalid("`images` is not a list" if "images" in content else "it has no `images`")
-    lines = _item_lines(text)
+    items, lines = _items(content), _item_lines(text)
     found: dict[Reference, str] = {}
     where: dict[Reference, int] = {}
     for item, line in zip(items, lines, strict=True):
@@ -208,6 +205,13 @@ def _digests(content: Mapping[str, Any], text: str) -> dict[Reference, str]:
             )
         found[reference], where[reference] = digest, line
     return found
+
+
+def _items(content: Mapping[str, Any]) -> list[Any]:
+    items = content.get("images")
+    if not isinstance(items, list):
+        raise _Invalid("`images` is not a list" if "images" in content else "it has no `images`")
+    return items
 
 
 def _pin(item: Any) -> tuple[Reference, str]:
@@ -231,11 +235,8 @@ def _images_lock(content: Mapping[str, Any], name: str) -> Lock:
     """Images.lock, apiVersion v0: the digests of an image's platforms, or of the image itself where it has only one."""
     if content.get("apiVersion") != "v0":
         raise _Invalid(f"it is an ImagesLock with apiVersion {content.get('apiVersion')!r}; this helm-pin reads v0")
-    items = content.get("images") or []
-    if not isinstance(items, list):
-        raise _Invalid("`images` is not a list")
     found: dict[Reference, dict[str, str]] = {}
-    for item in items:
+    for item in _items(content):
         image = item.get("image") if isinstance(item, dict) else None
         if not isinstance(image, str):
             raise _Invalid("an entry of `images` has no `image`")

@@ -250,6 +250,8 @@ def test_images_lock() -> None:
         (A, "sha256:abc", "'sha256:abc' is not a digest"),
         ("    image: quay.io/t/redis:7\n", "", "has no `image`"),
         (f"[{{digest: {C}, arch: linux/amd64}}]", "[]", "quay.io/t/redis:7 has no digests"),
+        ("\nimages:", "\nimagez:", "it has no `images`"),
+        ("\nimages:", "\nimages:\nimagez:", "`images` is not a list"),
     ],
 )
 def test_images_lock_that_is_wrong(old: str, new: str, why: str) -> None:
