@@ -289,8 +289,8 @@ COMMANDS: dict[str, Command] = {
         "[flags]",
         "find drift over many releases, and between environments",
         "Reads every release of the namespace (or of all, with -A) in one pass and compares record, specs and running pods.\n"
-        "With several contexts it also compares each release side by side. The exit status is 4 on drift (see --fail-on), and 1\n"
-        "if something could not be read.",
+        "With several contexts it also compares each release side by side. The exit status is 4 on drift (see --fail-on), else 1\n"
+        "if something could not be read, else 5 if a registry did not answer.",
         (),
         (
             Option("--all-namespaces", "switch", "every namespace", short="-A"),

@@ -71,7 +71,7 @@ class Release(NamedTuple):
     findings: list[Finding]
     notes: tuple[str, ...]
     moved: tuple[Moved, ...] | None = None
-    """The tags that have moved since; None where no registry was asked."""
+    """The tags that have moved since; None where no registry was asked, or none answered."""
     details: Mapping[str, Details] = MappingProxyType({})
     """What each digest is, as far as that was asked and is known."""
 
@@ -103,6 +103,8 @@ class Audit(NamedTuple):
     releases: list[Release]
     mixed: list[Mixed]
     unread: tuple[str, ...]
+    unanswered: Mapping[str, str] = MappingProxyType({})
+    """The registries that did not answer everything, and why, in their words."""
 
 
 def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, describe: bool = False) -> list[Audit]:
@@ -118,6 +120,11 @@ def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, descr
             [_finished(draft, snapshot, mixed, answered.get(id(draft), _Answer())) for draft in some],
             mixed,
             (*snapshot.unread, *(draft.unreadable for draft in some if draft.unreadable)),
+            {
+                registry: why
+                for draft in some
+                for registry, why in answered.get(id(draft), _Answer()).unanswered.items()
+            },
         )
         for snapshot, mixed, some in drafts
     ]
@@ -131,6 +138,7 @@ class _Answer(NamedTuple):
     kept: frozenset[str] = frozenset()
     """The digests, of tags that have moved, that another tag keeps."""
     details: Mapping[str, Details] = MappingProxyType({})
+    unanswered: Mapping[str, str] = MappingProxyType({})
 
 
 class _Draft:
@@ -280,9 +288,18 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
         gone = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
         known = {r.digest or "": about[r] for r in pinned if r in about}
         details = {digest: each for digest, each in known.items() if isinstance(each, Details)}
-        found[id(draft)] = _Answer(tuple(gone), tuple(moved(named, answers)), kept[id(draft)], details)
+        silent = missing_of([tag.reference for tag in named], answers).silent
+        undescribed = missing_of([r for r in pinned if r in about], about).silent
+        unanswered = {error.registry: error.reason for _, error in (*missing.silent, *silent, *undescribed)}
+        moves = tuple(moved(named, answers))
+        known_moves = moves if moves or not silent else None
+        found[id(draft)] = _Answer(tuple(gone), known_moves, kept[id(draft)], details, unanswered)
         for reference, error in missing.silent:
             draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
+        without_digest = {reference.name for reference, _ in missing.silent}
+        for reference, error in silent:
+            if reference.name not in without_digest:
+                draft.seen.silent.append(f"whether {reference} has moved is unknown: {error}")
     return found
 
 

@@ -30,6 +30,7 @@ def _context(audit: Audit) -> dict[str, Any]:
         "releases": [_release(r) for r in audit.releases],
         "mixed": [{"image": m.image, "pods": m.pods} for m in audit.mixed],
         "unread": list(audit.unread),
+        "unanswered": [f"{registry}: {why}" for registry, why in audit.unanswered.items()],
     }
 
 
@@ -84,6 +85,7 @@ def prometheus(audits: Sequence[Audit]) -> str:
     info = [(_labels(r, chart=r.chart, revision=str(r.revision), set=r.set_id), 1) for r in every]
     found = [(_labels(r, kind=k), sum(f.kind == k for f in r.findings)) for r in every for k in KINDS]
     moved = [(_labels(r), len(r.moved)) for r in every if r.moved is not None]
+    unread = [(_text({"context": a.context}), len(a.unread) + len(a.unanswered)) for a in audits]
     contexts = {audit.context: _text({"context": audit.context}) for audit in audits}
     metrics: list[tuple[str, str, list[tuple[str, int]]]] = [
         ("release_info", "A deployed release, its chart, revision and digest set.", info),
@@ -92,7 +94,7 @@ def prometheus(audits: Sequence[Audit]) -> str:
         *([("release_images_moved", "Images whose tag is another digest now.", moved)] if moved else []),
         ("release_findings", f"What the audit found: {', '.join(KINDS)}.", found),
         ("audit_releases", "Releases that were audited.", [(contexts[a.context], len(a.releases)) for a in audits]),
-        ("audit_unread", "Things that could not be read.", [(contexts[a.context], len(a.unread)) for a in audits]),
+        ("audit_unread", "Things that could not be read, and registries that did not answer.", unread),
         ("audit_timestamp_seconds", "When the audit was made.", [("", int(datetime.now(timezone.utc).timestamp()))]),
     ]
     lines = []

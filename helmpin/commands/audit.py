@@ -22,7 +22,8 @@ COLOURS = {"ok": "32", "drift": "31"}
 
 
 def run(request: Request) -> int:
-    """Print the audit. 4 when something that --fail-on names was found; 1 when something could not be read."""
+    """Print the audit. 4 when something that --fail-on names was found; 1 when something could not be read, else 5 when
+    a registry did not answer."""
     fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {"drift"}
     known = (*KINDS, DIFFERENT, "none")
     if unknown := sorted(fail_on - set(known)):
@@ -58,6 +59,9 @@ def run(request: Request) -> int:
     for audit in audits:
         for line in audit.unread:
             output.say(f"Not read{f' in {audit.context}' if audit.context else ''}: {line}")
+    unanswered = {registry: why for audit in audits for registry, why in audit.unanswered.items()}
+    for registry, why in unanswered.items():
+        output.say(f"No answer from {registry}: {why}; its digests and tags are not known.")
     if fail_on & _found(audits):
         return 4
     unread = {audit.context: audit.unread for audit in audits if audit.unread}
@@ -69,7 +73,7 @@ def run(request: Request) -> int:
             why = advice(words, None if request.options["all-namespaces"] else env.given_namespace())
         output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
         return 1
-    return 0
+    return 5 if unanswered and "none" not in fail_on else 0
 
 
 def _gathered(request: Request) -> list[Snapshot]:

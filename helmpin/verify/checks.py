@@ -177,7 +177,7 @@ def at_registry(pinned: Iterable[list[Reference]], registries: Registries) -> li
 
 
 def missing_of(pinned: list[Reference], answers: Mapping[Reference, object]) -> Missing:
-    """What the registries lack of these references with digests, by their answers."""
+    """What the registries lack of these references, by their answers."""
     failures = [(r, a) for r in dict.fromkeys(pinned) if isinstance(a := answers[r], RegistryError)]
     return Missing([f for f in failures if f[1].kind == "not-found"], [f for f in failures if f[1].kind != "not-found"])
 

@@ -418,6 +418,27 @@ class TestForms:
         assert samples['helm_pin_audit_unread{context=""}'] == 0
         assert samples["helm_pin_audit_timestamp_seconds"] > 1.7e9
 
+    def test_a_registry_that_does_not_answer(self, app: App) -> None:
+        """Neither its digests nor its tags are known, so nothing passes for checked."""
+        b = app.push("B")
+        app.deploy()
+        app.push("C")
+        report(app, f"{app.registry}/{app.repository}@{b}")
+        nobody = ("--registry", "--registry-mirror", "*=http://127.0.0.1:1")
+        status, releases, data = audited(app.machine, *nobody, "--fail-on", "moved")
+        assert status == 5
+        assert releases["app"]["moved"] is None
+        (unanswered,) = data["contexts"][0]["unanswered"]
+        assert unanswered.startswith(f"{app.registry}: ")
+        done = app.machine.pin("audit", *nobody, "-o", "prometheus")
+        assert done.status == 5
+        assert f"No answer from {app.registry}: " in done.stderr
+        assert 'helm_pin_audit_unread{context=""} 1' in done.stdout
+        assert "helm_pin_release_images_moved" not in done.stdout
+        assert app.machine.pin("audit", *nobody, "--fail-on", "none").status == 0
+        assert audited(app.machine, *nobody, "--fail-on", "unknown")[0] == 4
+        assert audited(app.machine, "--registry", "--fail-on", "moved")[0] == 4
+
     def test_a_pushgateway(self, app: App) -> None:
         taken: list[tuple[str, str, str]] = []
 
