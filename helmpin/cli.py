@@ -277,7 +277,7 @@ COMMANDS: dict[str, Command] = {
             _OUTPUT_IMAGES,
             Option("--verbose", "switch", f"also show what each image is: {_DETAILS}", short="-v"),
             PLATFORM_OPTION._replace(
-                help="fail if a registry no longer has an image for one of these (default nodes, if they can be read)"
+                help="fail if an image was not built for one of these, or a registry no longer has it"
             ),
             Option("--no-registry", "switch", "do not ask the registry"),
             Option("--registry", "switch", "require the registry to answer: exit status 5 if it does not"),
@@ -678,11 +678,11 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
 
 
 def refuse_registry_flags(request: Request, when: str) -> None:
-    """Raise UsageError for a registry flag on a command line that asks no registry.
+    """Raise UsageError for a flag about registries, or what they hold, on a command line that asks none.
 
     Settings from the environment and the file are for all commands, so they are no error.
     """
-    given = [o.name for o in REGISTRY_OPTIONS if request.options.get(o.name.removeprefix("--"))]
+    given = [o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if request.options.get(o.name.removeprefix("--"))]
     if given:
         raise UsageError(
             f"{given[0]} has no effect {when}",

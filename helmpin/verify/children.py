@@ -1,4 +1,4 @@
-"""Whether a registry still has what nodes pull of an index: the manifest of their platform. An index can outlive it."""
+"""Whether a registry has what nodes pull: an image for their platform. An index can outlive the manifests that it lists."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping
 from helmpin.cluster.nodes import platforms_needed, read_nodes
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import read
-from helmpin.image.platforms import runs
+from helmpin.image.platforms import lacking, runs
 from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl
-from helmpin.registry import Described, RegistryError, describe, resolve
+from helmpin.registry import Described, RegistryError, describe, details_of, resolve
 from helmpin.registry.manifest import INDEXES
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision
-from helmpin.verify.checks import FAILED, Check, Registries, askable, count
+from helmpin.verify.checks import FAILED, UNKNOWN, Check, Registries, askable, count
 
 NODES = "nodes"
 """As a platform: those of the cluster's nodes."""
@@ -28,12 +28,21 @@ def with_children(
     kubectl: Kubectl,
     platforms: Collection[str] = (),
 ) -> Check:
-    """The check of the registry, failed if a manifest of an index is gone that a node would pull; see gone(). Raises HelmFailed."""
-    lines = [] if check.verdict == FAILED else gone(record, stored, registries, kubectl, platforms)
-    if not lines:
+    """The check of the registry, failed if a manifest of an index is gone that a node would pull; see gone().
+
+    platforms: those that every image must have, NODES for those of the nodes that its pods may run on. Raises HelmFailed.
+    """
+    if check.verdict == FAILED:
         return check
-    summary = f"{count(len(lines), 'platform')} gone"
-    return check._replace(verdict=FAILED, summary=summary, details=(*lines, *check.details))
+    lines = gone(record, stored, registries, kubectl, platforms)
+    lacks, silent = _lacks(record, stored, registries, kubectl, platforms) if platforms else ([], [])
+    if lacks or lines:
+        summary = f"{count(len(lacks) + len(lines), 'platform')} {'missing' if lacks else 'gone'}"
+        return check._replace(verdict=FAILED, summary=summary, details=(*lacks, *lines, *check.details))
+    if silent:
+        unread = (*check.unread, *silent)
+        return check._replace(verdict=UNKNOWN, summary="a registry did not answer", unread=unread)
+    return check
 
 
 def gone(
@@ -41,12 +50,10 @@ def gone(
 ) -> list[str]:
     """What the registries no longer have of the recorded indexes that a node would pull, one line each.
 
-    platforms: those that are needed, NODES for those of the nodes that the pods may run on: an index without them counts too. None
-    given: those of the nodes, as far as this account may see them and the index has them. Raises HelmFailed.
+    platforms: those to look at; none given: those of the nodes, as far as this account may see them. Raises HelmFailed.
     """
     media_types = {image.digest: image.media_type for image in record.images}
-    references = askable(record, stored, [use.image for use in stored.uses()])
-    indexes = [r for r in references if media_types.get(r.digest or "", "") in {*INDEXES, ""}]
+    indexes = [r for r in _references(record, stored) if media_types.get(r.digest or "", "") in {*INDEXES, ""}]
     if not indexes:
         return []
     try:
@@ -55,7 +62,29 @@ def gone(
         if platforms:
             raise
         return []
-    return _gone(indexes, needed, registries, must_have=bool(platforms))
+    return _gone(indexes, needed, registries)
+
+
+def _references(record: Record, stored: Revision) -> list[Reference]:
+    return askable(record, stored, [use.image for use in stored.uses()])
+
+
+def _lacks(
+    record: Record, stored: Revision, registries: Registries, kubectl: Kubectl, platforms: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """The platforms that an image, with or without an index, was never built for; and what registries did not answer. The same is a
+    problem of a plan (plan/platforms.py). Raises HelmFailed."""
+    needed, references = _needed(stored, kubectl, platforms), _references(record, stored)
+    named = {platform for platform in platforms if platform != NODES}
+    lines, silent = [], []
+    for reference, answer in details_of(references, *registries).items():
+        name = f"{reference.name}@{reference.digest}"
+        if isinstance(answer, RegistryError):
+            silent += [f"{name}: its platforms are not known: {answer}"] if answer.kind != "not-found" else []
+        elif missing := lacking(needed.get(reference.digest or "", named), answer.platforms):
+            has = ", ".join(answer.platforms) or "what it does not state"
+            lines += [f"{name} has no image for {platform}; it has {has}" for platform in missing]
+    return lines, silent
 
 
 def _needed(stored: Revision, kubectl: Kubectl, platforms: Collection[str]) -> dict[str, set[str]]:
@@ -69,10 +98,8 @@ def _needed(stored: Revision, kubectl: Kubectl, platforms: Collection[str]) -> d
     return needed
 
 
-def _gone(
-    indexes: Collection[Reference], needed: Mapping[str, set[str]], registries: Registries, *, must_have: bool
-) -> list[str]:
-    """What the registries no longer have, or never had, one line each. What they do not answer is left out: the check says it."""
+def _gone(indexes: Collection[Reference], needed: Mapping[str, set[str]], registries: Registries) -> list[str]:
+    """What the registries no longer have, one line each. What they do not answer is left out: the check says it."""
     children: dict[Reference, tuple[Reference, str]] = {}
     lines = []
     for reference, answer in describe(indexes, *registries).items():
@@ -80,8 +107,6 @@ def _gone(
             continue
         for platform in sorted(needed.get(reference.digest or "", ())):
             found = [each for each in answer.platforms if not each.platform or runs(platform, each.platform)]
-            if not found and must_have:
-                lines.append(f"{reference.name}@{reference.digest} has no image for {platform}")
             for each in found[:1]:
                 children[reference._replace(tag=None, digest=each.manifest_digest)] = (reference, platform)
     for child, error in resolve(children, *registries).items():

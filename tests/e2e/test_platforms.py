@@ -109,3 +109,16 @@ def test_a_platform_that_is_gone(app: App, cluster: Cluster, unique: str) -> Non
     assert refused.status == 4
     assert "1 platform gone from the registry; nothing was changed" in refused.stderr
     assert len(app.statuses()) == 2
+
+
+def test_an_image_without_an_index_has_one_platform(app: App) -> None:
+    """A plan and a verification judge it alike."""
+    digest = app.push("A")
+    app.deploy()
+    assert app.verify("--platform", images.HERE)[1]["registry"]["verdict"] == "ok"
+    status, checks = app.verify("--platform", f"{images.HERE},linux/s390x")
+    assert (status, checks["registry"]["verdict"]) == (4, "failed")
+    lacks = f"{app.registry}/{app.repository}@{digest} has no image for linux/s390x; it has {images.HERE}"
+    assert checks["registry"]["details"][0] == lacks
+    assert checks["registry"]["summary"] == "1 platform missing"
+    assert app.machine.pin("plan", "app", app.chart, "--platform", "linux/s390x").status == 3

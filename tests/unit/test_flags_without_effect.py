@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.cli import COMMANDS, command_help, understand
-from helmpin.commands import audit, rollback, verify
+from helmpin.commands import audit, diff, rollback, verify
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
 
@@ -54,6 +54,14 @@ def test_registry_flags_where_no_registry_is_asked(flags: list[str], monkeypatch
     ):
         with pytest.raises(UsageError, match=f"{flags[0]} has no effect with"):
             run(understand(name, argv, NOT_THERE))
+
+
+def test_platforms_are_asked_of_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--platform has no effect with --no-registry"):
+        verify.run(understand("verify", ["web", "--no-registry", "--platform", "linux/arm64"], NOT_THERE))
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})
+    with pytest.raises(UsageError, match="--platform has no effect on diff rollback"):
+        diff.run(understand("diff", ["rollback", "web", "--platform", "linux/arm64"], NOT_THERE))
 
 
 def test_pull_secrets_are_of_one_namespace() -> None:
