@@ -10,7 +10,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from helmpin.cluster.workloads import Doubt, Object, Seen, Slot, at_admission, blame, name_of, removes_itself, slots
+from helmpin.cluster.workloads import (
+    RELEASE,
+    Doubt,
+    Object,
+    Seen,
+    Slot,
+    at_admission,
+    blame,
+    name_of,
+    removes_itself,
+    slots,
+)
 from helmpin.image.reference import split, valid_digest
 
 REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
@@ -54,7 +65,7 @@ class Pods:
         return self._all.get(chain[1]) if len(chain) > 1 else None
 
 
-def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owner: str = "the release") -> Seen:
+def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owner: str = RELEASE) -> Seen:
     """Whether the pods of live objects run the images that the stored ones (first of each pair) have.
 
     owner: who says what they should run, for people.
@@ -181,9 +192,10 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
         elif image not in images:
             slot = ("spec", *container.slot)
             follows = controller is not pod and asked.get(container.slot) == image
-            why = f"as {name_of(controller)} says" if follows else blame(pod, slot)
+            maker = owner if controller is pod else RELEASE  # a controller applies what its own template says
+            why = f"as {name_of(controller)} says" if follows else blame(pod, slot, maker)
             seen.wrong.append(f"{where} has {image}, {owner} says {' or '.join(sorted(images))}: {why}")
-            if not follows and at_admission(pod, slot):
+            if not follows and at_admission(pod, slot, maker):
                 seen.at_admission.append(pod)
         elif split(image)[2] is None:
             seen.notes.append(f"{where} is allowed without a digest: {image}")

@@ -18,6 +18,9 @@ Slot = tuple[str, ...]
 """Where an image stands in an object, with its container's name for its position, which changes when another is added."""
 RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 """The annotations that helm puts on each object of a release (helm's pkg/action/validate.go)."""
+RELEASE = "the release"
+"""For people: who says what an object should be, where that is what its maker has applied. A manifest or a lock may say something
+else, so a difference to it shows nothing of how the object came to be."""
 MARKS = (("f:metadata", "f:ownerReferences"), ("f:metadata", "f:annotations", f"f:{RELEASE_NAME}"))
 """The fields that only the maker of an object sets: a controller on its pods, helm on a release's objects."""
 
@@ -88,7 +91,7 @@ def slot_of(item: Object, path: find.ObjectPath) -> Slot:
 def compare_specs(
     pairs: Iterable[tuple[Object, Object | None]],
     others: Mapping[str, str] = MappingProxyType({}),
-    owner: str = "the release",
+    owner: str = RELEASE,
 ) -> Seen:
     """Whether live objects have the images that the stored ones (first of each pair) have.
 
@@ -120,29 +123,33 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner:
             seen.wrong.append(f"{name}: container {slot[-1]} is missing (it should run {image})")
         elif has[slot] != image:
             known = others.get(has[slot], others.get("")) if not _setters(now, slot) else None
-            seen.wrong.append(f"{name} {slot[-1]} has {has[slot]}, {owner} says {image}: {known or blame(now, slot)}")
-            if not known and at_admission(now, slot):
+            seen.wrong.append(
+                f"{name} {slot[-1]} has {has[slot]}, {owner} says {image}: {known or blame(now, slot, owner)}"
+            )
+            if not known and at_admission(now, slot, owner):
                 seen.at_admission.append(now)
     seen.notes += [f"{name} also has {slot[-1]}, with {image}" for slot, image in has.items() if slot not in wants]
 
 
-def blame(now: Object, slot: Slot) -> str:
-    """Who set an image that its maker did not, for people."""
-    by = _setters(now, slot)
+def blame(now: Object, slot: Slot, owner: str) -> str:
+    """Who set an image that is not what `owner` says, for people: somebody else than the object's maker, where that is RELEASE."""
+    by = _setters(now, slot, makers_too=owner != RELEASE)
     if by:
         return "set by " + ", ".join(f"{manager} at {time}" if time else manager for manager, time in by)
-    return "changed at admission" if at_admission(now, slot) else "changed by hand, or at admission"
+    if owner != RELEASE:
+        return "who set it is not known"
+    return "changed at admission" if at_admission(now, slot, owner) else "changed by hand, or at admission"
 
 
-def at_admission(now: Object, slot: Slot) -> bool:
-    """Whether only the object's maker has set an image, so that admission must have changed it."""
-    return bool(now["metadata"].get("managedFields")) and not _setters(now, slot)
+def at_admission(now: Object, slot: Slot, owner: str) -> bool:
+    """Whether only the object's maker has set an image, and applied another one, so that admission must have changed it."""
+    return owner == RELEASE and bool(now["metadata"].get("managedFields")) and not _setters(now, slot)
 
 
-def _setters(now: Object, slot: Slot) -> list[tuple[str, str]]:
-    """Who has set an image, its maker apart, by the object's managed fields: (field manager, time)."""
+def _setters(now: Object, slot: Slot, *, makers_too: bool = False) -> list[tuple[str, str]]:
+    """Who has set an image, by the object's managed fields: (field manager, time). The object's maker apart, unless makers_too."""
     entries = now["metadata"].get("managedFields") or []
-    makers = {str(e.get("manager")) for e in entries if _is_maker(e)}
+    makers = set() if makers_too else {str(e.get("manager")) for e in entries if _is_maker(e)}
     return [
         (str(e.get("manager")), str(e.get("time", "")))
         for e in entries

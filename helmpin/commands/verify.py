@@ -19,8 +19,8 @@ from helmpin.registry.errors import RegistryError
 from helmpin.release import revisions
 from helmpin.release.outcome import History, Row, moved
 from helmpin.release.record import Record
-from helmpin.release.revision import Revision, of_manifest, read_revision
-from helmpin.verify import checks
+from helmpin.release.revision import Revision, read_revision
+from helmpin.verify import checks, given_manifest
 from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
 from helmpin.verify.children import with_children
 
@@ -104,7 +104,7 @@ def _without_release(request: Request, lock: Lock | None) -> tuple[str, dict[str
         assert lock is not None
         here = _population(request, kubectl)
         return title, {**subject}, here.as_manifest(), list(_lock_checks(request, lock, kubectl, here))
-    stored = of_manifest(name, _text(name))
+    stored = given_manifest.given(name, _text(name))
     results = list(_checks(request, stored, lock, is_current=True))
     return f"{title}, manifest {name}", {**subject, "manifest": name}, stored, results
 

@@ -54,7 +54,9 @@ class Revision(NamedTuple):
     @property
     def owner(self) -> str:
         """For messages about live objects: who says what they should be."""
-        return "the release" if self.revision else "the manifest"
+        from helmpin.cluster.workloads import RELEASE
+
+        return RELEASE if self.revision else "the manifest"
 
     def record(self) -> Record | None:
         """The record, or None if there is none. Raises VerificationFailed if it is invalid, HelmFailed if the revision cannot be

@@ -152,7 +152,7 @@ def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Ob
                 seen.silent.append(f"{place}, which is not in {lock.name}, but has a digest of its own")
             else:
                 known = False
-                seen.wrong.append(f"{place}, which is not in {lock.name}: {blame(now, slot_of(now, path))}")
+                seen.wrong.append(f"{place}, which is not in {lock.name}: {blame(now, slot_of(now, path), lock.name)}")
         if known:
             pairs.append((should, now))
     specs = compare_specs(pairs, owner=lock.name)

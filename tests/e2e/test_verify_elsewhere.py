@@ -225,7 +225,20 @@ class TestWithoutRelease:
         )
         plain.write_text("a: [")
         broken = applied.machine.pin("verify", "--manifest", plain)
-        assert broken.status in (1, 4), broken.stderr
+        assert broken.status == 2
+        assert f"{plain} is not YAML" in broken.stderr
+
+    def test_a_digest_edited_by_hand_shows_nothing_of_admission(self, web: Web, tmp_path: Path) -> None:
+        """Only who has set the live image was seen."""
+        text = web.written("web.yaml", "template", "web", web.chart).read_text()
+        values = web.written("pinned.yaml", "plan", "web", web.chart, "-o", "values")
+        web.machine.helm("upgrade", "--install", "web", web.chart, "-f", values)
+        manifest = tmp_path / "edited.yaml"
+        manifest.write_text(text.replace(web.digest, f"sha256:{'e' * 64}"))
+        status, verdicts, data = web.verify("--manifest", manifest, "--no-registry")
+        assert (status, verdicts["workloads"]) == (4, "failed"), data
+        assert "the manifest says" in str(data) and ": set by helm" in str(data)
+        assert "admission" not in str(data)
 
     def test_from_standard_input(self, applied: Web) -> None:
         manifest, helm = applied.chart.parent / "web.yaml", applied.machine.helm_binary

@@ -100,6 +100,17 @@ class TestSpecs:
         assert found.at_admission == [now]
         assert found.wrong[0].endswith(": changed at admission")
 
+    @pytest.mark.parametrize("entries", [[("helm", "")], [("helm", "then"), ("kubectl-set", "now")], []])
+    def test_beside_a_manifest_only_who_set_it_is_known(self, entries: list[tuple[str, str]]) -> None:
+        """What a manifest or a lock says need not be what was applied."""
+        mine = {"f:metadata": {"f:annotations": {f"f:{RELEASE_NAME}": {}}}, **IMAGE_FIELD}
+        now = workload(app="mirror/app")
+        now["metadata"]["managedFields"] = [{"manager": m, "time": t, "fieldsV1": mine} for m, t in entries]
+        found = compare_specs([(workload(), now)], owner="the manifest")
+        who = ", ".join(f"{m} at {t}" if t else m for m, t in entries)
+        assert found.wrong[0].endswith(f": set by {who}" if who else ": who set it is not known")
+        assert found.at_admission == []
+
     def test_who_copies_a_whole_object_does_not_make_it(self) -> None:
         now = workload(app="mirror/app")
         whole = {"f:metadata": {"f:annotations": {f"f:{RELEASE_NAME}": {}}}, **IMAGE_FIELD}
