@@ -28,6 +28,22 @@ def namespace() -> str:
     return given_namespace() or "default"
 
 
+def context() -> str:
+    """The kubeconfig's context that helm was given; '' for the current one."""
+    return ENVIRON.get("HELM_KUBECONTEXT", "")
+
+
+def kubeconfig() -> list[str]:
+    """The files of the kubeconfig."""
+    files = [file for file in ENVIRON.get("KUBECONFIG", "").split(os.pathsep) if file]
+    return files or ["~/.kube/config"]
+
+
+def is_in_cluster() -> bool:
+    """Whether this is a pod, which needs no kubeconfig."""
+    return "KUBERNETES_SERVICE_HOST" in ENVIRON
+
+
 def storage_driver() -> str:
     """Where helm stores releases, as HELM_DRIVER says; '' for its default."""
     return ENVIRON.get("HELM_DRIVER", "")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin import env
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.next_command import helm_command
 from helmpin.process import Process
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Helm:
         started = time.perf_counter()
         sys.stdout.flush()
         with _started(args):
-            left = f"helm history {args[1]} shows what state the release is in"
+            left = f"{helm_command(f'history {args[1]}')} shows what state the release is in"
             ended = foreground.run([self.binary, *args], self.environment(), output.say, left)
         self.log(args, time.perf_counter() - started)
         self.unread = self.unread or ended.unread
@@ -339,7 +340,8 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     why = why or f"helm exited with status {status} and printed nothing"
     hint = ""
     if IN_PROGRESS in why:
-        hint = f"if no other helm is at work on it, helm rollback {args[1]} goes back to the last revision that was deployed"
+        back = helm_command(f"rollback {args[1]}")
+        hint = f"if no other helm is at work on it, {back} goes back to the last revision that was deployed"
     if re.search(r"(?i)release name is invalid|invalid release name", why):
         hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
         return HelmFailed("the release name is invalid", why=why, hint=hint)

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from helmpin import prefetch
+from helmpin import env, prefetch
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
+from helmpin.next_command import kubectl_command
 from helmpin.private import Folder, write
 from helmpin.process import Process
 
@@ -53,6 +54,7 @@ class Kubectl:
     ) -> None:
         self.helm = helm
         self._environ = environ
+        self._context = context
         self._flags = [f"{flag}={environ[name]}" for name, flag in _FLAGS.items() if environ.get(name)]
         if context:
             self._flags.append(f"--context={context}")
@@ -90,7 +92,7 @@ class Kubectl:
         found = self.get(args[1:])
         if found.errors:
             why = "\n".join(found.errors)
-            raise HelmFailed("kubectl get failed", why=why, hint=advice(why, self.namespace))
+            raise HelmFailed("kubectl get failed", why=why, hint=advice(why, self.namespace, context=self._context))
         return found.items
 
     def lists(self, resources: Iterable[str], namespace: str | None = None) -> dict[str, Objects]:
@@ -140,7 +142,7 @@ class Kubectl:
             status, out, errors = run.ended()
         if status:
             why = "\n".join(errors)
-            raise HelmFailed("the context cannot be used", why=why, hint=advice(why, None))
+            raise HelmFailed("the context cannot be used", why=why, hint=advice(why, None, context=self._context))
         return out.decode().strip() or "default"
 
     @contextmanager
@@ -204,16 +206,23 @@ class _Run:
         self._helm.log(self._args, self._process.seconds, "kubectl")
 
 
-def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON) -> str:
-    """What to do about a request that failed, by the message of the API server, helm or kubectl. namespace: None for all."""
+def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON, *, context: str = "") -> str:
+    """What to do about a request that failed, by the message of the API server, helm or kubectl. namespace: None for all.
+    context: '' for the one that helm was given."""
     if "forbidden" in why.lower():
-        return f"check what this account may do: kubectl auth can-i --list --namespace {namespace or 'NAME'}"
+        may = kubectl_command("auth can-i --list", namespace=namespace or "NAME", context=context)
+        return f"check what this account may do: {may}"
     files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else ["~/.kube/config"]
     if not any(Path(file).expanduser().exists() for file in files) and "KUBERNETES_SERVICE_HOST" not in environ:
         return f"there is no kubeconfig ({', '.join(files)}): set KUBECONFIG, or --kubeconfig"
     if re.search(r"context .* does not exist|locate context", why):
         return "kubectl config get-contexts lists the contexts"
-    return "check the connection with `kubectl cluster-info`, and the context with `kubectl config current-context`"
+    connection = f"check the connection with `{kubectl_command('cluster-info', namespace=None, context=context)}`"
+    return (
+        connection
+        if context or env.context()
+        else f"{connection}, and the context with `kubectl config current-context`"
+    )
 
 
 _NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")

@@ -11,6 +11,7 @@ from helmpin.cli import Request, refuse_registry_flags
 from helmpin.config import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
+from helmpin.next_command import helm_command
 from helmpin.release import outcome, revisions
 from helmpin.release.outcome import NO_RELEASE, History, Row
 from helmpin.release.record import Record
@@ -85,14 +86,13 @@ def _roll_back(request: Request) -> int:
         before = revisions.history(request.helm, name)
     except HelmFailed:  # helm says why
         _helm(request, [], 0)
-        output.say(f"Not verified: the history could not be read. helm pin verify {name} does it later.")
+        output.say(f"Not verified: the history could not be read. {helm_command(f'pin verify {name}')} does it later.")
         return 0
     number = _target(request, before)
     if not _names_revision(request) and (why := revisions.never_ran(before, number)):
         ran = revisions.last_that_ran(before)
-        output.say(
-            f"Note: {why}" + (f"; the last that ran is {ran}: helm pin rollback {name} {ran}" if ran else "") + "."
-        )
+        back = helm_command(f"pin rollback {name} {ran}")
+        output.say(f"Note: {why}" + (f"; the last that ran is {ran}: {back}" if ran else "") + ".")
     _helm(request, before, number)
     if not is_dry_run(request.flags):
         _say_what_was_restored(request, before, number)
@@ -125,7 +125,9 @@ def _names_revision(request: Request) -> bool:
     """Whether the command line names the revision: none, or 0, is the one before the last (helm's pkg/action/rollback.go)."""
     name, *rest = request.positionals
     if rest and not (rest[0].isascii() and rest[0].isdigit()):
-        raise UsageError("REVISION is a number", why=f"it is {rest[0]!r}", hint=f"helm pin history {name} lists them")
+        raise UsageError(
+            "REVISION is a number", why=f"it is {rest[0]!r}", hint=f"{helm_command(f'pin history {name}')} lists them"
+        )
     return bool(rest) and int(rest[0]) > 0
 
 
@@ -142,9 +144,9 @@ def _target(request: Request, rows: Sequence[Row]) -> int:
         if len(rows) == 1
         else f"revision {number} of release {name}, the one before the last, is not in its history",
         why="it has only one" if number == 0 else f"its history has {revisions.listed(rows)}",
-        hint=f"helm pin rollback {name} {ran} goes back to the last revision that ran"
+        hint=f"{helm_command(f'pin rollback {name} {ran}')} goes back to the last revision that ran"
         if ran
-        else f"helm pin verify {name} shows what runs",
+        else f"{helm_command(f'pin verify {name}')} shows what runs",
     )
 
 
@@ -157,12 +159,13 @@ def _refuse_what_never_ran(request: Request, rows: Sequence[Row], number: int) -
         output.say(f"Note: {why}.")
     elif why:
         ran = revisions.last_that_ran(rows)
-        instead = f"helm pin rollback {name} {ran} --verify goes back to the last revision that ran; " if ran else ""
+        back, all_the_same = (helm_command(f"pin rollback {name} {each} --verify") for each in (ran, number))
+        instead = f"{back} goes back to the last revision that ran; " if ran else ""
         raise VerificationFailed(
             "the revision before the last never ran; nothing was changed",
             where=f"release {name}, revision {number}",
             why=why,
-            hint=f"{instead}helm pin rollback {name} {number} --verify goes to revision {number} all the same",
+            hint=f"{instead}{all_the_same} goes to revision {number} all the same",
         )
 
 
@@ -175,9 +178,9 @@ def _helm(request: Request, before: Sequence[Row], number: int) -> None:
     if not done.status:
         return
     state, description = _state(request, before, number)
-    hint = f"helm pin history {name} shows where to go from here"
+    hint = f"{helm_command(f'pin history {name}')} shows where to go from here"
     if not state:
-        hint = "helm list --all-namespaces lists releases with their namespaces"
+        hint = f"{helm_command('list --all-namespaces', namespace=None)} lists releases with their namespaces"
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
         hint = "another field manager owns fields that helm must restore; add --force-conflicts to take them over"
     raise HelmFailed(
@@ -224,7 +227,8 @@ def _made_by_helm(
 def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Revision, Sequence[Row]]:
     """The revision that helm has just made, and the history after it. Raises HelmFailed, which begins with what is known."""
     name, known = request.positionals[0], before[-1].revision + 1
-    lifeline.if_stopped(f"Revision {known} is deployed, not verified; helm pin verify {name} does it later")
+    history, check = (helm_command(f"pin {command} {name}") for command in ("history", "verify"))
+    lifeline.if_stopped(f"Revision {known} is deployed, not verified; {check} does it later")
     try:
         mine, later = _made_by_helm(request, revisions.history(request.helm, name), before, number)
         if mine:
@@ -235,7 +239,7 @@ def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Re
     raise HelmFailed(
         f"helm rolled back release {name}; the revision that it made is not in the history any more",
         why="somebody else has deployed since",
-        hint=f"helm pin history {name} shows the revisions, helm pin verify {name} checks what is deployed",
+        hint=f"{history} shows the revisions, {check} checks what is deployed",
     )
 
 

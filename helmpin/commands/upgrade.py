@@ -8,6 +8,7 @@ from helmpin import lifeline
 from helmpin.arguments import is_on
 from helmpin.cli import Request
 from helmpin.errors import HelmFailed
+from helmpin.next_command import helm_command
 from helmpin.plan.deploy import deploy
 from helmpin.plan.prepare import prepare
 
@@ -26,7 +27,8 @@ def run(request: Request) -> int:
                 f"{release!r} has no deployed releases; nothing was deployed",
                 where=f"release {release}",
                 why="helm upgrade needs a release, and there is none of this name in the namespace",
-                hint="add --install for a new release, or check the name and the namespace with helm list",
+                hint="add --install for a new release, or check the name and the namespace: "
+                + helm_command("list --all-namespaces", namespace=None),
             )
 
     with prepare(request, release, chart, command="upgrade", check=check) as prepared:

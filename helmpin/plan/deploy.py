@@ -11,6 +11,7 @@ from helmpin.arguments import Given, last
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm
 from helmpin.image.reference import split
+from helmpin.next_command import helm_command
 from helmpin.plan.prepare import Prepared, say_outside
 from helmpin.release import outcome
 from helmpin.release.outcome import Baseline, Row
@@ -63,7 +64,7 @@ def _row(previous: Previous | None) -> Row:
 def _read_back(helm: Helm, plan: Plan, number: int) -> None:
     """Find the revision that helm made, which is `number` unless somebody else deployed too, and compare it with the plan."""
     deployed = f"Revision {number} is deployed, not verified"
-    later = f"helm pin verify {plan.release} does it later"
+    later = f"{helm_command(f'pin verify {plan.release}')} does it later"
     lifeline.if_stopped(f"{deployed}; {later}")
     try:
         stored, latest = _made(helm, plan, number)
@@ -92,7 +93,7 @@ def _made(helm: Helm, plan: Plan, number: int) -> tuple[Revision, Revision]:
     raise VerificationFailed(
         f"the revision that this command made is not in the history of release {plan.release}",
         why=f"the latest is revision {latest.revision} ({latest.status}), made by somebody else",
-        hint=f"helm pin history {plan.release} shows the revisions",
+        hint=f"{helm_command(f'pin history {plan.release}')} shows the revisions",
     )
 
 

@@ -7,12 +7,13 @@ the API server would refuse it after other objects have been upgraded (batch/v1,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helmpin.image import find
 from helmpin.image.manifest import Document, ImageUse, identity, read
 from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.next_command import kubectl_command
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.render.diff import Key
 from helmpin.render.output import Render
@@ -66,10 +67,11 @@ class KeptJobs:
             digest = split(str(_at(old, use.path)))[2]
             if digest is None:
                 name = f"Job/{use.name}"
+                delete = kubectl_command(f"delete job {use.name}", namespace=_who(new)[0])
                 problems[use.image] = Problem(
                     f"{name} exists already and runs it by tag; the pod template of a Job cannot change",
                     "refused",
-                    f"delete the Job so that it is created again (kubectl delete job {use.name}), rename it, "
+                    f"delete the Job so that it is created again ({delete}), rename it, "
                     f"or let the image through: --allow-unpinned {use.image}",
                 )
             else:
@@ -84,17 +86,20 @@ class KeptJobs:
             items = document.objects() if document else []
             if nth >= len(items) or _template(items[nth]) != _template(old):
                 changed.add((source, order, nth))
-        return [_refused(image) if any(use.key[:3] in changed for use in image.uses) else image for image in images]
+        return [self._refused(image, changed) for image in images]
 
-
-def _refused(image: ImagePlan) -> ImagePlan:
-    name = next(f"Job/{use.name}" for use in image.uses if use.kind == "Job")
-    problem = Problem(
-        f"{name} exists already, and pinning changes more of its pod template than the image; a Job's cannot change",
-        "refused",
-        "delete the Job so that it is created again, or rename it",
-    )
-    return image._replace(problem=image.problem or problem)
+    def _refused(self, image: ImagePlan, changed: Collection[tuple[str, int, int]]) -> ImagePlan:
+        use = next((use for use in image.uses if use.key[:3] in changed), None)
+        if use is None:
+            return image
+        delete = kubectl_command(f"delete job {use.name}", namespace=_who(self._found[use.key[:3]])[0])
+        problem = Problem(
+            f"Job/{use.name} exists already, and pinning changes more of its pod template than the image; a Job's cannot "
+            "change",
+            "refused",
+            f"delete the Job so that it is created again ({delete}), or rename it",
+        )
+        return image._replace(problem=image.problem or problem)
 
 
 def _jobs(documents: Iterable[Document]) -> Iterable[dict[str, Any]]:

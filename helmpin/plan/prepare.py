@@ -11,10 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from helmpin import env, output
+from helmpin import output
 from helmpin.arguments import Given, is_on, last, words
 from helmpin.errors import HelmFailed, Refused, VerificationFailed
 from helmpin.lock_source import LockReading
+from helmpin.next_command import helm_command
 from helmpin.output import for_helm
 from helmpin.private import Folder, write
 from helmpin.release.reused_values import (
@@ -154,12 +155,12 @@ def _adding(asked: Asked, release: str, chart: str, file: str) -> str:
 
     from helmpin.helm import hide_secrets
 
-    namespace, settings = env.given_namespace(), asked.settings
-    flags = [*([f"--namespace={namespace}"] if namespace else []), *hide_secrets(words(asked.flags))]
+    settings = asked.settings
+    flags = hide_secrets(words(asked.flags))
     flags += [f"--also={pattern}" for pattern in settings.also]
     flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]
-    command = ["helm", "pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, "--keep"]
-    return f"add it: {shlex.join(command)}"
+    command = ["pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, "--keep"]
+    return f"add it: {helm_command(shlex.join(command))}"
 
 
 def _answers(reading: PreviousReading) -> bool:

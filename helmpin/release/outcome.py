@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from helmpin import lifeline
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
+from helmpin.next_command import helm_command
 
 if TYPE_CHECKING:
     from helmpin.foreground import Ended
@@ -133,7 +134,9 @@ def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, reco
         rows = [row for row in rows if row.revision > before.revision and _is_of(helm, release, row.revision, record)]
     except HelmPinError as error:
         why.append(f"the state of the release cannot be read: {error.why}")
-        return HelmFailed(what, where=where, why="\n".join(why), hint=f"check it later with helm history {release}")
+        return HelmFailed(
+            what, where=where, why="\n".join(why), hint=f"check it later with {helm_command(f'history {release}')}"
+        )
     if change and not rows:
         return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, hint="run it again")
     why += [f"revision {row.revision} is {row.status}" for row in rows] or ["no revision was stored"]
@@ -149,7 +152,7 @@ def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
 def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row]) -> str:
     command, release = arguments[:2]
     words = " ".join(row.description for row in rows)
-    back = f"helm rollback {release} goes back to the last revision that was deployed"
+    back = f"{helm_command(f'rollback {release}')} goes back to the last revision that was deployed"
     if "conflict with" in words and "--force-conflicts" in helm.flags(command):
         return "another field manager owns fields that helm must set; add --force-conflicts to take them over"
     if "field is immutable" in words:
@@ -160,7 +163,9 @@ def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Ro
         return f"revision {before.revision} is {before.status}: if no other helm is at work on it, {back}"
     if not rows and not before.revision:
         return _too_long(helm, arguments) or "correct what helm reports above, and run it again"
-    return ("" if rows else _too_long(helm, arguments)) or f"see its revisions with helm history {release}"
+    return (
+        "" if rows else _too_long(helm, arguments)
+    ) or f"see its revisions with {helm_command(f'history {release}')}"
 
 
 def _too_long(helm: Helm, arguments: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from helmpin import env
 from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.reference import Reference, split
+from helmpin.next_command import helm_command
 from helmpin.release import record_checks
 from helmpin.release.record import ANNOTATION, Record, parse
 
@@ -135,9 +136,8 @@ def of_manifest(name: str, text: str) -> Revision:
 
 
 def _invalid(stored: Revision, why: str) -> VerificationFailed:
-    hint = (
-        f"it cannot be used for verification; helm pin upgrade {stored.release} CHART --reset-values writes a new one"
-    )
+    anew = helm_command(f"pin upgrade {stored.release} CHART --reset-values")
+    hint = f"it cannot be used for verification; {anew} writes a new one"
     return VerificationFailed("the digest record is not valid", where=stored.where, why=why, hint=hint)
 
 
@@ -186,8 +186,12 @@ def explained(
     where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
     if "not found" in error.why:
         what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}{outcome}"
-        revisions = f"helm pin history {release} lists its revisions, " if revision else ""
-        hint = f"{revisions}helm list --all-namespaces lists releases with their namespaces"
+        context = named.get("kube-context", "")
+        history = helm_command(f"pin history {release}", namespace=namespace, context=context)
+        releases = helm_command("list --all-namespaces", namespace=None, context=context)
+        hint = (
+            f"{history} lists its revisions, " if revision else ""
+        ) + f"{releases} lists releases with their namespaces"
     else:
         what, hint = f"release {release} cannot be read{outcome}", advice(error.why, namespace)
     return HelmFailed(what, where=where, why=error.why, hint=hint)
@@ -266,6 +270,6 @@ def checked_record(stored: Revision, expected: Record | None = None) -> Record:
             "the stored release does not match its record",
             where=stored.where,
             why="\n".join(problems[:20]),
-            hint=f"see helm get manifest {stored.release} --revision {stored.revision}",
+            hint=f"see {helm_command(f'get manifest {stored.release} --revision {stored.revision}')}",
         )
     return record

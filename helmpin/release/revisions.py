@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
+from helmpin.next_command import helm_command
 from helmpin.release import outcome
 from helmpin.release.outcome import Row
 from helmpin.release.revision import explained
@@ -68,7 +69,7 @@ def refuse_moved(release: str, before: Row, now: Row) -> None:
         raise HelmFailed(
             f"{change} while this ran; nothing was changed",
             where=f"release {release}",
-            hint=f"run it again; helm pin history {release} shows what changed",
+            hint=f"run it again; {helm_command(f'pin history {release}')} shows what changed",
         )
 
 
@@ -88,7 +89,7 @@ def made_since(
 
 def not_verified(release: str, number: int, error: HelmPinError) -> HelmFailed:
     """The error for a deployed revision that could not be read back: what is known comes first."""
-    hint = f"helm pin verify {release} does it later"
+    hint = f"{helm_command(f'pin verify {release}')} does it later"
     return HelmFailed(
         f"Revision {number} is deployed, not verified: {error.what}",
         where=error.where,

@@ -10,6 +10,7 @@ from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
+from helmpin.next_command import helm_command
 from helmpin.release import revisions, storage
 from helmpin.release.outcome import Row
 from helmpin.release.record import Record
@@ -77,9 +78,10 @@ def checked(target: Revision) -> Record:
     try:
         return checked_record(target)
     except VerificationFailed as error:
+        history = helm_command(f"pin history {target.release}")
         hint = (
-            f"roll back to a revision that helm pin history {target.release} shows with a digest set, or add "
-            "--allow-unverified to continue without proof"
+            f"roll back to a revision that {history} shows with a digest set, or add --allow-unverified to continue "
+            "without proof"
         )
         what = f"{error.what}; nothing was changed"
         raise VerificationFailed(what, where=error.where, why=error.why, hint=hint) from None
@@ -101,7 +103,8 @@ def _way_out(target: Revision, kubectl: Kubectl, registries: checks.Registries) 
     whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
     if not whole:
         return "push the image again, or deploy another version: no earlier revision can be restored"
-    return f"helm pin rollback {target.release} {whole[-1]} --verify: revision {whole[-1]} can be restored"
+    back = helm_command(f"pin rollback {target.release} {whole[-1]} --verify")
+    return f"{back}: revision {whole[-1]} can be restored"
 
 
 def check_stored(now: Revision, record: Record, number: int) -> None:
@@ -144,14 +147,14 @@ def compare_with_cluster(
 
 def _refuse(check: checks.Check, now: Revision, later: Sequence[Row]) -> None:
     """Raise VerificationFailed or HelmFailed for a check that did not succeed, though it may be `cannot tell`."""
-    hint = f"helm pin verify {now.release} checks again"
+    hint = f"{helm_command(f'pin verify {now.release}')} checks again"
     why = "\n".join((*check.details, *check.unread))
     if (check.verdict == checks.FAILED or check.may_change) and later:
         raise HelmFailed(
             f"Revision {now.revision} is deployed, verified in record and manifest; then {made_by_somebody_else(later)}",
             where=now.where,
             why=f"the {check.name} are not those of revision {now.revision} any more:\n{why}",
-            hint=f"helm pin history {now.release} shows what changed; {hint}",
+            hint=f"{helm_command(f'pin history {now.release}')} shows what changed; {hint}",
         )
     if check.verdict == checks.FAILED:
         what = f"Revision {now.revision} is deployed, but the {check.name} do not match it"

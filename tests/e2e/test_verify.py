@@ -416,6 +416,8 @@ def test_there_is_no_such_release_or_revision(web: Web) -> None:
     asked = message("web", "--revision", "9")
     assert asked.startswith("Error: there is no revision 9 of release web\n")
     assert "helm pin history web lists its revisions" in asked
+    asked = message("web", "--revision", "9", "--namespace", "elsewhere")
+    assert "helm pin history web --namespace elsewhere lists its revisions" in asked
     assert "HELM_DRIVER=configmap" in web.machine.with_env(HELM_DRIVER="configmap").pin("verify", "web").stderr
     for wrong in (["--revision=0"], ["--revision=-1"], ["--revision=one"], ["--registry", "--no-registry"]):
         assert web.machine.pin("verify", "web", *wrong).status == 2

@@ -18,6 +18,7 @@ ROOMS = [
         "streams",
         "kube_yaml",
         "yaml_position",
+        "next_command",
         "process",
         "lifeline",
         "foreground",

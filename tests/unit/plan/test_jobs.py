@@ -141,7 +141,16 @@ def test_a_job_that_runs_by_tag_cannot_get_a_digest() -> None:
     assert found.wanted == {}
     problem = found.problems[WEB]
     assert problem.kind == "refused" and "Job/migrate" in problem.text
-    assert "kubectl delete job migrate" in problem.hint and f"--allow-unpinned {WEB}" in problem.hint
+    assert "(kubectl delete job migrate)" in problem.hint and f"--allow-unpinned {WEB}" in problem.hint
+
+
+@pytest.mark.parametrize("own", ["", "of-its-own"])
+def test_the_job_to_delete_is_the_one_in_its_namespace(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, the command would delete a Job of that name in another namespace."""
+    monkeypatch.setenv("HELM_NAMESPACE", "jobs")
+    text = job(WEB).replace("{name: migrate}", f"{{name: migrate, namespace: '{own}'}}")
+    hint = kept(text, text).problems[WEB].hint
+    assert f"(kubectl delete job migrate --namespace {own or 'jobs'})" in hint
 
 
 def plan_of(use: ImageUse) -> ImagePlan:
