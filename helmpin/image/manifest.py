@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from helmpin import kube_yaml
 from helmpin.image import find
-from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.image.outside_pods import OPERATORS, ExtraImageRules
 
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 """What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
@@ -180,7 +180,16 @@ def outside(document: Document, also: ExtraImageRules) -> Iterator[tuple[ImageUs
                 hook=_hook(item),
                 elsewhere=found.place,
             )
-            yield use, found.asked
+            yield use, bool(found.by)
+
+
+def unmatched(documents: Iterable[Document], also: ExtraImageRules) -> list[str]:
+    """The patterns of --also that match no image outside pod specs in these documents. `operators` is for whatever is there."""
+    left = {pattern: None for pattern in also.patterns if pattern != OPERATORS}
+    for item in (item for document in documents if left for item in document.objects()):
+        for pattern in (pattern for found in also.images(item) for pattern in found.by):
+            left.pop(pattern, None)
+    return list(left)
 
 
 def identity(item: Any) -> tuple[str, str]:

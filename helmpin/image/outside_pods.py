@@ -1,6 +1,8 @@
 """Images outside pod specs: in arguments, environment variables, config maps and custom resources.
 
-They are reported, and pinned only on request (`--also`): what looks like a reference there may be something else.
+They are reported, and pinned only on request (`--also`): what looks like a reference there may be something else. A pattern takes
+what is reported, and apart from that only what is an image by its key, or what the pattern's last part names: never apiVersion,
+kind, apiGroup, metadata, names, hosts, and parts of images (repository, tag).
 """
 
 from __future__ import annotations
@@ -31,6 +33,28 @@ _CERTAIN = re.compile(
 (`node.kubernetes.io/not-ready:NoExecute`); Kubernetes' images are at registry.k8s.io."""
 
 
+_NO_IMAGE = frozenset(
+    [
+        "apiversion",
+        "kind",
+        "apigroup",
+        "name",
+        "namespace",
+        "host",
+        "hosts",
+        "hostname",
+        "hostnames",
+        "registry",
+        "repository",
+        "tag",
+        "digest",
+    ]
+)
+"""Keys, in lower case, of what is no image, or only a part of one, however much it may look like one."""
+_HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
+_WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
+
+
 class Rule(NamedTuple):
     """A place that holds an image: a glob for KIND/path, and for arguments one for the flag's name."""
 
@@ -45,8 +69,8 @@ class OutsideImage(NamedTuple):
     path: ObjectPath
     """The leaf's path; for the n-th reference in a longer text it ends in `#n`."""
     place: str
-    asked: bool
-    """Whether --also matches it."""
+    by: tuple[str, ...]
+    """The patterns of --also that match it."""
 
 
 class ExtraImageRules:
@@ -54,11 +78,10 @@ class ExtraImageRules:
     stands for the rules that ship with helm-pin."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._globs = [p for p in patterns if p != OPERATORS]
-        self._rules = rules() if OPERATORS in patterns else []
+        self.patterns = tuple(dict.fromkeys(patterns))
 
     def __bool__(self) -> bool:
-        return bool(self._globs or self._rules)
+        return bool(self.patterns)
 
     def images(self, item: Any) -> Iterator[OutsideImage]:
         """The images of one object outside its pod specs, whether a pattern matches or not; a policy has none."""
@@ -69,15 +92,14 @@ class ExtraImageRules:
                 continue
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
             found = found or [(m[1], m.start(1)) for m in _CERTAIN.finditer(text)]
-            rule = any(_matches(r, place, text) for r in self._rules) or any(fnmatchcase(place, g) for g in self._globs)
-            if not found and rule:
+            here = [p for p in self.patterns if _is_at(p, place, text)]
+            if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
                 image = text.rpartition("=")[2]
                 found = [(image, len(text) - len(image))] if _is_reference(image) else []
             for n, (image, start) in enumerate(found):
-                asked = rule or any(fnmatchcase(image, g) for g in self._globs)
-                yield OutsideImage(
-                    image, path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}"), place, asked
-                )
+                leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
+                by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
+                yield OutsideImage(image, leaf, place, by)
 
 
 @cache
@@ -89,8 +111,46 @@ def rules() -> list[Rule]:
     return [Rule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
 
 
+def _is_at(pattern: str, place: str, text: str) -> bool:
+    if pattern == OPERATORS:
+        return any(_matches(rule, place, text) for rule in rules())
+    return fnmatchcase(place, pattern)
+
+
 def _matches(rule: Rule, place: str, text: str) -> bool:
     return fnmatchcase(place, rule.path) and (not rule.flag or fnmatchcase(text.partition("=")[0], rule.flag))
+
+
+def _may_take(pattern: str, path: ObjectPath, place: str, text: str) -> bool:
+    """Whether a pattern takes a text that is not certain to be a reference: it is an image by its key, or the pattern's last part
+    names it (`Fleet/spec/runtime`, `*/env/AGENT/value`)."""
+    depth = 2 if path[-1:] == ("value",) else 1
+    key = _key(path, place, text)
+    if key.lower() in _NO_IMAGE:
+        return False
+    if pattern == OPERATORS or _is_image_key(key):
+        return True
+    own, parts = place.split("/")[-depth:][0], pattern.split("/")
+    part = parts[-depth] if len(parts) >= depth else ""
+    return bool(part.strip("*?")) and fnmatchcase(own, part)
+
+
+def _key(path: ObjectPath, place: str, text: str) -> str:
+    """The key that says what a text is: the flag before a `=`, the name of an environment variable, or the nearest key."""
+    flag = re.match(r"-*([\w.-]+)=", text)
+    if flag:
+        return flag[1]
+    if path[-1:] == ("value",):
+        return place.split("/")[-2]
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+def _is_image_key(key: str) -> bool:
+    """Whether a key says that its text is an image: `image`, `baseImage`, `imageName`, `SIDECAR_IMAGE`, `RELATED_IMAGE_AGENT`."""
+    words = [word.lower() for word in _WORD.findall(key)]
+    while words and words[-1] in ("name", "ref", "reference", "url"):
+        words.pop()
+    return key.startswith("RELATED_IMAGE_") or (bool(words) and words[-1].endswith(("image", "images")))
 
 
 def _is_reference(text: str) -> bool:
@@ -98,7 +158,7 @@ def _is_reference(text: str) -> bool:
         Reference.parse(text)
     except InvalidReference:
         return False
-    return "/" in text or ":" in text
+    return ("/" in text or ":" in text) and not _HOST_AND_PORT.fullmatch(text)
 
 
 def _in_patch(text: str) -> list[tuple[str, int]]:
@@ -114,7 +174,7 @@ def _leaves(node: Any, path: ObjectPath, place: str) -> Iterator[tuple[ObjectPat
     """(path, place, text) of the string leaves that can hold a reference."""
     if isinstance(node, dict) and not find.is_policy(node):
         for key, child in node.items():
-            if key not in ("annotations", "labels", "description"):
+            if key not in ("metadata", "annotations", "labels", "description"):
                 yield from _leaves(child, (*path, key), f"{place}/{key}")
     elif isinstance(node, list):
         for i, child in enumerate(node):

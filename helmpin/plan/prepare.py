@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
@@ -109,6 +110,7 @@ def prepare(
 
         merged = MergedValues(helm, values.arguments) if values.arguments else None
         from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
+        from helmpin.image.manifest import unmatched
         from helmpin.image.outside_pods import ExtraImageRules
         from helmpin.plan.plan import make_plan
         from helmpin.registry import warm_up
@@ -127,6 +129,8 @@ def prepare(
         if reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
         rendered, reuse = _render_plain(task, staged, reading, merged)
+        for pattern in unmatched(rendered.plain.documents, task.also):
+            output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
         previous = reading.result() if reading else None
         if check:
             check(previous)
@@ -151,8 +155,6 @@ def prepare(
 
 def _adding(asked: Asked, release: str, chart: str, file: str) -> str:
     """The command that adds the missing images to a lock file; values of --set are masked."""
-    import shlex
-
     from helmpin.helm import hide_secrets
 
     settings = asked.settings

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.image.find import images
+from helmpin.image.manifest import Document, unmatched
 from helmpin.image.outside_pods import ExtraImageRules, rules
 
 POD: dict[str, Any] = {
@@ -33,7 +34,7 @@ POD: dict[str, Any] = {
 
 
 def found(item: Any, *patterns: str) -> dict[str, bool]:
-    return {each.image: each.asked for each in ExtraImageRules(patterns).images(item)}
+    return {each.image: bool(each.by) for each in ExtraImageRules(patterns).images(item)}
 
 
 def test_what_is_a_reference_for_certain_is_reported() -> None:
@@ -45,12 +46,74 @@ def test_what_is_a_reference_for_certain_is_reported() -> None:
     [
         ("example.com/t/agent:*", {"example.com/t/agent:1"}),
         ("Pod/spec/containers/operator/env/RELATED_IMAGE_AGENT/value", {"example.com/t/agent:1"}),
-        ("*/args/*", {"example.com/t/sidecar:1", "t/reload:1", "0.0.0.0:8080"}),
+        ("*/args/*", {"example.com/t/sidecar:1"}),
+        ("*/args/2", {"t/reload:1"}),
+        ("*/args/1", set()),
+        ("*", {"example.com/t/sidecar:1", "example.com/t/agent:1"}),
         ("Deployment/*", set()),
     ],
 )
 def test_also(pattern: str, asked: set[str]) -> None:
     assert {image for image, is_asked in found(POD, pattern).items() if is_asked} == asked
+
+
+CUSTOM: dict[str, Any] = {
+    "apiVersion": "monitoring.example.com/v1",
+    "kind": "Fleet",
+    "metadata": {"name": "t/name:1", "finalizers": ["example.com/t/finalizer:1"]},
+    "spec": {
+        "image": "t/image",
+        "baseImage": "base:1",
+        "images": ["t/one", "t/two:2"],
+        "runtime": "t/runtime:1",
+        "env": [{"name": "SIDECAR_IMAGE", "value": "t/side:1"}, {"name": "AGENT", "value": "t/agent"}],
+        "ref": {"apiGroup": "apps/v1", "apiVersion": "apps/v1", "kind": "t/kind", "name": "t/name", "namespace": "t/n"},
+        "host": "db.example.com:5432",
+        "baseImageHost": "db.example.com:5432",
+        "url": "example.com/path",
+        "path": "share/data",
+        "address": "10.0.0.1:8080",
+        "parts": {"repository": "t/parts", "tag": "t/1"},
+        "imagePullSecret": "t/secret",
+        "image-name": "db.example.com:5432",
+    },
+}
+BY_KEY = {"t/image", "base:1", "t/one", "t/two:2", "t/side:1"}
+
+
+@pytest.mark.parametrize("pattern", ["*", "**", "*/*", "Fleet/*", "Fleet/spec/*"])
+def test_a_wide_pattern_takes_only_what_is_an_image_by_its_key(pattern: str) -> None:
+    assert set(found(CUSTOM, pattern)) == BY_KEY
+
+
+@pytest.mark.parametrize(
+    ("pattern", "taken"),
+    [
+        ("Fleet/spec/runtime", {"t/runtime:1"}),
+        ("Fleet/spec/run*", {"t/runtime:1"}),
+        ("*/env/AGENT/value", {"t/agent"}),
+        ("*/AGENT/*", {"t/agent"}),
+        ("*/env/*/value", {"t/side:1"}),
+        ("*/images/1", {"t/two:2"}),
+        ("*/url", {"example.com/path"}),
+        ("*/address", set()),
+        ("*/host", set()),
+        ("*/name", set()),
+        ("*/kind", set()),
+        ("*/apiVersion", set()),
+        ("*/apiGroup", set()),
+        ("*/finalizers/0", set()),
+        ("*/repository", set()),
+    ],
+)
+def test_a_pattern_takes_what_its_last_part_names(pattern: str, taken: set[str]) -> None:
+    assert set(found(CUSTOM, pattern)) == taken
+
+
+def test_patterns_that_match_nothing() -> None:
+    documents = [Document("", 0, "kind: Fleet\nspec: {image: a/b:1, other: example.com/c:1}\n")]
+    patterns = ["nosuch/*", "Fleet/*", "bogus//", "example.com/*", "Fleet/spec/image", "operators"]
+    assert unmatched(documents, ExtraImageRules(patterns)) == ["nosuch/*", "bogus//"]
 
 
 def test_the_rules_for_operators() -> None:
@@ -116,7 +179,7 @@ def test_what_is_never_looked_at(key: str) -> None:
 def test_a_patch_of_a_pod_spec_is_listed(patch: str, wanted: list[str]) -> None:
     workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {"podSpecPatch": patch}}
     assert list(images(workflow)) == []
-    places = [(each.image, each.place, each.asked) for each in ExtraImageRules(()).images(workflow)]
+    places = [(each.image, each.place, bool(each.by)) for each in ExtraImageRules(()).images(workflow)]
     assert places == [(image, "Workflow/spec/podSpecPatch", False) for image in wanted]
 
 
