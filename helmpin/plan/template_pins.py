@@ -47,8 +47,11 @@ def locate(use: ImageUse, documents: Iterable[Document], pinned: str, nth: int =
     """
     for (kind, hook, turn), document in group_by_turn(documents).items():
         if document.order == use.order:
-            spot = _spot(document, use, nth)
-            return spot and TemplatePin(use.source, _document_key(kind, hook, turn), *spot, pinned)
+            where = use.source, _document_key(kind, hook, turn)
+            if spot := _spot(document, use, nth):
+                return TemplatePin(*where, *spot, pinned)
+            if pinned.startswith(use.image) and (spot := _end(document, use)):
+                return TemplatePin(*where, *spot, spot[0] + pinned.removeprefix(use.image))
     return None
 
 
@@ -72,6 +75,23 @@ def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None
         found = [(t[0], n) for t, n in inside if (t[0].startswith("*") if at.is_alias else t[0] == use.image)]
         if len(found) > nth:
             return found[nth]
+    return None
+
+
+def _end(document: Document, use: ImageUse) -> tuple[str, int] | None:
+    """(the last token of the leaf of `use`, its number among equal tokens), where the leaf is not written as it reads, because of
+    escapes or line breaks: a digest is written at its end all the same."""
+    counts: Counter[str] = Counter()
+    at = span(document.text, use.path) or span(document.text, ("items", use.nth, *use.path))
+    for token in _TOKEN.finditer(document.text) if at else ():
+        if (
+            at
+            and at.start <= token.start()
+            and token.end() <= at.end
+            and document.text[token.end() : at.end] in ("", '"', "'")
+        ):
+            return token[0], counts[token[0]]
+        counts[token[0]] += 1
     return None
 
 

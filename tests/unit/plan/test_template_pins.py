@@ -192,14 +192,15 @@ def test_documents_are_told_by_kind_hook_and_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "spot"),
     [
-        'kind: Pod\nspec: {containers: [{image: "example.com/team\\x2fweb:1.2.3"}]}\n',
-        'kind: Pod\nspec: {containers: [{image: "example.com/team/\\\n  web:1.2.3"}]}\n',
+        ('kind: Pod\nspec: {containers: [{image: "example.com/team\\x2fweb:1.2.3"}]}\n', ("x2fweb:1.2.3", 0)),
+        ('kind: Pod\nspec: {containers: [{image: "example.com/team/\\\n  web:1.2.3"}]}\n', ("web:1.2.3", 0)),
+        ('kind: Pod\nspec: {containers: [{image: "example.com/team/web:1.2.\\x33"}]}\n', ("x33", 0)),
     ],
 )
-def test_what_stands_nowhere_as_it_is_has_no_place(text: str) -> None:
-    assert spots(text) == [None]
+def test_what_stands_nowhere_as_it_is_gets_its_digest_at_its_end(text: str, spot: tuple[str, int]) -> None:
+    assert spots(text) == [spot]
 
 
 def test_a_use_of_another_document_has_no_place() -> None:
