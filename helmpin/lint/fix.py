@@ -26,6 +26,7 @@ from helmpin.plan.candidates import text_of
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
+from helmpin.plan.template_scan import is_written
 from helmpin.render.helm_probe import MergedValues
 from helmpin.render.values import VALUE_FLAGS, sources, values_flag
 from helmpin.yaml_position import span
@@ -186,8 +187,16 @@ def to_fix(plan: Plan) -> list[ImagePlan]:
         elif image.mutable and not image.problem and image.by_values_alone:
             found.append(image)
         elif image.mutable and not image.problem:
-            output.say(f"Not fixed: {output.one_line(image.image)}: no value carries its digest")
+            output.say(output.one_line(f"Not fixed: {image.image}: no value carries its digest: {_why(image, plan)}"))
     return found
+
+
+def _why(image: ImagePlan, plan: Plan) -> str:
+    """Why no value can carry the digest of an image."""
+    texts = plan.rendered.chart.template_files().values()
+    if any(is_written(image.image, text) or (split(image.image)[1] and image.image in text) for text in texts):
+        return "it is hard-coded in a template"
+    return "; ".join(note.partition("\n")[0] for note in image.notes) or "no value holds its tag or its repository"
 
 
 def _bundles(image: ImagePlan, settings: Sequence[Setting]) -> list[tuple[Setting, ...]]:

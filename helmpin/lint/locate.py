@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,12 +89,13 @@ def locate(
     lines = with_lines(chart)
     index = ValueIndex(values) if values is not None else None
     paths = {use.key: list(_may_set(use, index)) if index else [] for use in uses}
-    marked = list(dict.fromkeys(path for each in paths.values() for path in each))
-    shown, proved = _rendered(lines, values or {}, marked, render)
+    likely = list(dict.fromkeys(path for each in paths.values() for path in each))
+    others = [path for use in uses for path in _other_values(use, index)] if index else []
+    shown, marked = _rendered(lines, values or {}, [list(dict.fromkeys([*likely, *others])), likely], render)
     images = {use.key: use.image for use in shown.images()} if shown else {}
     found: dict[Key, Location] = {}
     for use in uses:
-        path = _by_mark(images.get(use.key, ""), marked) if proved else next(iter(paths[use.key]), None)
+        path = _by_mark(images.get(use.key, ""), marked) if marked else next(iter(paths[use.key]), None)
         at = value_location(path, values or {}, files) if path else None
         found[use.key] = at or template_location(use, chart, lines, shown, name)
     return found
@@ -119,17 +121,18 @@ def _commented(line: str, file: int, number: int) -> str:
 def _rendered(
     lines: Lines,
     values: Mapping[str, Any],
-    marked: Sequence[ValuePath],
+    tries: Iterable[list[ValuePath]],
     render: Callable[[Chart, Mapping[str, Any]], Render],
-) -> tuple[Render | None, bool]:
-    """The marked render, and whether the values are marked in it. A chart that checks its tags does not render with marks."""
-    settings = [Setting(path, _mark(text_of(lookup(values, path)), n)) for n, path in enumerate(marked)]
-    for some in ([settings] if settings else []) + [[]]:
+) -> tuple[Render | None, list[ValuePath]]:
+    """The marked render, and the values that are marked in it: the first of several tries with which the chart renders. One that
+    checks its tags renders with no marks."""
+    for marked in [*dict.fromkeys(tuple(paths) for paths in tries if paths), ()]:
+        settings = [Setting(path, _mark(text_of(lookup(values, path)), n)) for n, path in enumerate(marked)]
         try:
-            return render(lines.chart, as_tree(some, values)), bool(some)
+            return render(lines.chart, as_tree(settings, values)), list(marked)
         except HelmFailed:
             continue
-    return None, False
+    return None, []
 
 
 def _mark(text: str, number: int) -> str:
@@ -137,9 +140,16 @@ def _mark(text: str, number: int) -> str:
 
 
 def _may_set(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
-    """The values that may set the tag of an image, most likely first."""
+    """The values whose keys say that they may set the tag of an image, most likely first."""
     found = dict.fromkeys(_likely(use, index))
     yield from list(found)[:MOST_PATHS]
+
+
+def _other_values(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
+    """The values that hold the tag of an image, whatever their keys say."""
+    scope, tag = scope_of(use.source), split(use.image)[1]
+    paths = (path for path in index.at(tag or "") if path[: len(scope)] == scope or path[0] == "global")
+    yield from islice(paths, MOST_PATHS if tag else 0)
 
 
 def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:

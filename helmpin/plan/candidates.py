@@ -301,6 +301,14 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex)
         yield Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),), by_tag_only=True)
 
 
+def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:
+    """Candidates at every value that holds the image's tag, whatever its key says: for a search that has renders to spare."""
+    tag = split(image)[1]
+    paths = [p for p in values.at(tag) if p[: len(scope)] == scope or p[0] == "global"] if tag else []
+    settings = [Setting(path, f"{tag}@{digest}") for path in paths]
+    return [Candidate("tag@digest", (each,), by_tag_only=True) for each in settings if values.can_set(each)]
+
+
 def _unnamed(
     image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
 ) -> Iterator[Candidate]:

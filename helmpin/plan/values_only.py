@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from helmpin.chart.setargs import Setting
-from helmpin.plan.candidates import Candidate, ValueIndex, candidates
+from helmpin.plan.candidates import Candidate, ValueIndex, by_any_key, candidates
 from helmpin.plan.search import Attempt, Facts, scope_of
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.render.diff import Comparison, Key
@@ -50,7 +50,9 @@ class ValuesSearch:
             names = {name.lower() for f in alike for name in (f.origin.container, f.origin.name) if name}
             ranked = candidates(image, digest, scope, values, scan(alike[0].origin.source), names)
             keys = {fact.use.key for fact in alike}
-            for tried in _combinations(ranked):
+            known = {candidate.settings for options in ranked for candidate in options}
+            others = [(c,) for c in by_any_key(image, digest, scope, values) if c.settings not in known]
+            for tried in [*_combinations(ranked), *others]:
                 if keys.isdisjoint(self.result.by_template):
                     break  # values pin it now
                 if (attempt := _with(self.result, keys, tried)) is not None:

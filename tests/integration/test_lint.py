@@ -535,3 +535,49 @@ def test_fix_writes_around_what_cannot_be_written(pin: Pin, tmp_path: Path) -> N
     assert values.read_text() == (
         f'a: "team/a:latest@{digest["a"]}"\nb: |- # why\n  team/b:main\nc: &y "team/c:main@{digest["c"]}"\nd: *y\n'
     )
+
+
+def test_fix_says_why_no_value_carries_a_digest(pin: Pin, tmp_path: Path) -> None:
+    tagged = "team/%s:{{ .Values.global.tag }}"
+    two = (POD % ("two", tagged % "a")).replace("}]}", "}, {name: d, image: " + tagged % "b" + "}]}")
+    beside = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {tag: {{ .Values.tag }}}\n"
+    follower = POD % ("f", "team/f:{{ .Values.tag }}") + "---\n" + beside
+    chart = make(tmp_path / "c", two, follower, POD % ("h", "team/h:main"), values="global: {tag: main}\ntag: edge\n")
+    before = (chart / "values.yaml").read_text()
+    with any_tag() as content:
+        done = pin("lint", "c", "--fix", "--registry-mirror", content.mirror)
+    assert done.status == 3 and (chart / "values.yaml").read_text() == before
+    for why in (
+        "team/a:main: no value carries its digest: tag@digest at global.tag: the same value feeds another image",
+        "team/f:edge: no value carries its digest: tag@digest at tag: c/templates/1.yaml: data.tag: 'edge' would become",
+        "team/h:main: no value carries its digest: it is hard-coded in a template",
+    ):
+        assert f"Not fixed: {why}" in done.stderr
+
+
+def test_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
+    """It is found and fixed by what the renders show: replicas and a text hold the same number and stay."""
+    deployment = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, labels: {n: 'n{{ .Values.other }}'}}\n"
+        "spec:\n  replicas: {{ .Values.replicas }}\n"
+        "  template: {spec: {containers: [{name: c, image: 'team/a:{{ .Values.build }}'}]}}\n"
+    )
+    values = "other: 7\nreplicas: 7\nbuild: 7 # moves\n"
+    chart = make(tmp_path / "c", deployment, values=values)
+    assert places(pin("lint", "c", "-o", "json")) == {"team/a:7": "c/values.yaml:3 build"}
+    (chart / "templates/checks.yaml").write_text("{{ if gt (add .Values.replicas 0.0) 9 }}{{ fail `no` }}{{ end }}")
+    with any_tag() as content:
+        done = pin("lint", "c", "--fix", "--registry-mirror", content.mirror)
+        digest = content.digest(("docker.io", "team/a", "7"))
+    assert done.status == 0, done.stderr
+    assert (chart / "values.yaml").read_text() == values.replace("build: 7", f'build: "7@{digest}"')
+
+
+def test_suggest_says_that_a_registry_did_not_answer(pin: Pin, web: Path) -> None:
+    done = pin("lint", "web", "--fix", "--suggest", "--registry-mirror", "*=http://127.0.0.1:1")
+    assert done.status == 3 and (web / "values.yaml").read_text() == WEB_VALUES
+    assert "no version with the digest" not in done.stderr
+    (line,) = (
+        line for line in done.stderr.splitlines() if line.startswith("Not fixed: web/values.yaml:4: team/web:latest: ")
+    )
+    assert "127.0.0.1:1" in line

@@ -85,3 +85,12 @@ def test_it_ends() -> None:
         tried += 1
         found.learn(attempt, WRONG)
     assert tried == MOST_TRIALS
+
+
+def test_a_tag_under_any_key_is_tried_last() -> None:
+    found = search({"image": "t/db:2", "build": 1, "replicas": 1}, WEB)
+    tried = []
+    while attempt := found.next():
+        tried.append(shown(attempt))
+        found.learn(attempt, RIGHT if "replicas" in tried[-1] else WRONG)
+    assert tried == [{"build": f"1@{A}"}, {"replicas": f"1@{A}"}] and found.result.by_template == frozenset()
