@@ -175,7 +175,7 @@ def read(
         sources.texts("also"),
         _switch(*sources("pull-secrets")),
         _registry(sources, stdin),
-        notes=(*_allowances(sources, allowed), *_exempt(exemptions)),
+        notes=(*_allowances(sources, allowed), *_ended(exemptions)),
         exemptions=exemptions,
         rules=_rules(sources),
         allowed_registries=sources.texts("allowed-registry"),
@@ -335,12 +335,10 @@ def _today() -> str:
     return datetime.now(timezone.utc).date().isoformat()
 
 
-def _exempt(exemptions: Iterable[Exemption]) -> Iterator[str]:
+def _ended(exemptions: Iterable[Exemption]) -> Iterator[str]:
     for each in exemptions:
         if each.is_over():
             yield f"{each.where}: the exemption of {each.image} ended on {each.until} and no longer counts ({each.reason})"
-        else:
-            yield f"{each.where}: exempt {each.shown}"
 
 
 def _allowances(sources: _Sources, allowed: Sequence[str]) -> Iterator[str]:

@@ -42,6 +42,8 @@ SOURCE_FLAGS = frozenset(
 """helm's flags that say where a chart comes from: for staging alone (addChartPathOptionsFlags, and --devel)."""
 
 
+KINDS = "a chart is a folder, an archive, REPOSITORY/NAME of a repository that helm knows, or a URL"
+"""What to do where none was found."""
 _numbers = itertools.count(1)
 
 
@@ -187,7 +189,10 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     pulled = directory / "pulled"
     pulled.mkdir()
     if not repository:
-        helm.run(["pull", *source.flags, f"--destination={pulled}", "--", chart])
+        try:
+            helm.run(["pull", *source.flags, f"--destination={pulled}", "--", chart])
+        except HelmFailed as error:
+            raise _not_found(chart, error.why) or error from None
     else:
         # helm pull --repo sends the password to whatever host the index names; helm upgrade does not, nor does show
         indexes = directory / "indexes" if helm4 else pulled
@@ -208,6 +213,17 @@ def _link_indexes(folder: Path) -> None:
 def _is_archive(file: Path) -> bool:
     """Whether a file in helm's cache is a chart that was fetched now."""
     return file.is_file() and not file.is_symlink() and file.suffix != ".prov"
+
+
+def _not_found(chart: str, why: str) -> HelmFailed | None:
+    """What helm pull says of a name that is no path and in no repository (pkg/downloader, ResolveChartVersion), in words about
+    the path."""
+    missing = "there is no such file or directory"
+    if "non-absolute URLs should be in form of repo_name/path_to_chart" in why:
+        return HelmFailed("chart not found", where=chart, why=missing, hint=KINDS)
+    if chart.count("/") and f"repo {chart.partition('/')[0]} not found" in why:
+        return HelmFailed("chart not found", where=chart, why=f"{missing}, and {why}", hint=KINDS)
+    return None
 
 
 def _absolute(chart: str) -> Path:

@@ -16,7 +16,7 @@ from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image.hints import filled_in, number_hint
 from helmpin.image.manifest import ImageUse
-from helmpin.image.reference import InvalidReference, Reference
+from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint import forms
 from helmpin.lint.finding import Finding, Linted, Location, Report
 from helmpin.lint.locate import Key, ValuesFile, locate, own_values_files
@@ -162,7 +162,8 @@ def _chart_of(name: str) -> str:
     if not path.is_file() or path.suffix in (".tgz", ".gz"):
         return name
     charts = [folder for folder in path.parents if (folder / "Chart.yaml").is_file()]
-    return str(charts[-1]) if charts else name
+    above = [folder for folder in path.absolute().parents if (folder / "Chart.yaml").is_file()]
+    return str(charts[-1]) if charts else os.path.relpath(above[0]) if above else name
 
 
 def _at_once(charts: Sequence[str], task: _Task) -> Iterator[Linted]:
@@ -361,6 +362,10 @@ def _reason(image: str, task: _Task) -> tuple[str, Exemption | None] | None:
     valid = [each for each in exemptions if not each.is_over()]
     if not valid and is_allowed(image, settings.allow_unpinned):
         return None
+    if near := next(
+        (e for e in settings.exemptions if not exemptions and is_allowed(split(image)[0], [e.image])), None
+    ):
+        why += f" (the exemption of {near.image} matches no tag: write {near.image}:*)"
     if exemptions and not valid:
         over = exemptions[0]
         why += f" (its exemption ended on {over.until}: {over.reason})"

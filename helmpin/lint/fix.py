@@ -157,6 +157,7 @@ def _read(source: str) -> ValuesFile:
 def _digests(one: _Open, ci: Path | None, pins: Pins) -> Iterator[Wanted]:
     """What pins a chart with one set of values; its digests are added to `pins`. A chart that does not render is left to lint."""
     request = one.target.request
+    request = request._replace(settings=request.settings._replace(exemptions=()))  # lint reports those that it uses
     if ci is not None:
         flag = values_flag(ci.absolute())
         request = request._replace(flags=[Given("--values", flag.removeprefix("--values="), (flag,)), *request.flags])

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -100,6 +101,8 @@ def prepare(
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     helm, settings = asked.helm, asked.settings
+    if not release:
+        _check_is_no_release(chart, asked.flags)
     with ExitStack() as stack:
         folder = stack.enter_context(Folder())
         values = read_values(asked.flags, helm, folder)
@@ -140,6 +143,7 @@ def prepare(
         plan = make_plan(
             rendered, settings, release, _kept_jobs(task, rendered, previous), lock, values_only=values_only
         )
+        _say_exemptions(plan, settings)
         before, whole = reuse.way(plan.settings)
         arguments = [*words(flags), *before, *(whole or values).arguments, *plan.set_arguments]
         by_flag = not whole and not reuse.defaults and all(word in REUSE_FLAGS for word in before)
@@ -151,6 +155,26 @@ def prepare(
             flags=flags,
             reuse="".join(before) if by_flag else None,
         )
+
+
+def _check_is_no_release(chart: str, flags: Collection[Given]) -> None:
+    """Raises HelmFailed for one name, without a release, that no chart can have: it may be the release."""
+    if "/" in chart or Path(chart.strip()).exists() or any(flag.name == "--repo" for flag in flags):
+        return
+    raise HelmFailed(
+        "chart not found",
+        where=chart,
+        why="there is no such file or directory",
+        hint=f"if {chart} is the release, name its chart too: RELEASE CHART",
+    )
+
+
+def _say_exemptions(plan: Plan, settings: Settings) -> None:
+    """Report the exemptions that let an image through."""
+    let_through = [image.image for image in plan.images if image.problem and image.problem.kind == "allowed"]
+    for each in settings.exemptions:
+        if not each.is_over() and any(fnmatchcase(image, each.image) for image in let_through):
+            output.say(f"{each.where}: exempt {each.shown}")
 
 
 def _adding(asked: Asked, release: str, chart: str, file: str) -> str:

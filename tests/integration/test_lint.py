@@ -365,6 +365,44 @@ def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
     assert "moves by design (its exemption ended on 2020-12-31: ours)" in done.stdout
 
 
+@pytest.mark.parametrize("command", [["lint", "web"], ["plan", "--no-cluster", "./web"]])
+def test_an_exemption_is_shown_where_it_is_used(command: Sequence[str], pin: Pin, web: Path, tmp_path: Path) -> None:
+    entries = "".join(f"- {{image: '{i}', reason: ours, until: 2999-12-31}}\n" for i in ("team/web", "team/s*"))
+    (tmp_path / ".helm-pin.yaml").write_text(f"allow-unpinned:\n{entries}")
+    (web / "templates/0.yaml").write_text(WEB)
+    with any_tag() as content:
+        done = pin(*command, *(["--registry-mirror", content.mirror] if command[0] == "plan" else []))
+    assert "team/s* (until 2999-12-31: ours)" in done.stderr and "team/web (until" not in done.stderr
+    if command[0] == "lint":
+        assert "tag latest moves by design (the exemption of team/web matches no tag: write team/web:*)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["lint", "nope"], "there is no such file or directory"),
+        (["lint", "charts/nope"], "there is no such file or directory, and repo charts not found"),
+        (["plan", "web", "nope", "--no-cluster"], "a chart is a folder, an archive, "),
+        (["plan", "web"], "if web is the release, name its chart too: RELEASE CHART"),
+        (["template", "web"], "if web is the release, name its chart too: RELEASE CHART"),
+    ],
+)
+def test_a_chart_that_is_not_there(args: Sequence[str], says: str, pin: Pin) -> None:
+    done = pin(*args)
+    assert done.status == 1 and says in done.stderr
+    assert "chart not found" in done.stderr and "helm pull" not in done.stderr
+
+
+def test_a_file_below_the_working_directory_stands_for_the_chart_above(
+    web: Path, homes: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(web / "templates")
+    command = [sys.executable, CHECKOUT / "helmpin", "lint", "0.yaml", "-o", "json"]
+    done = subprocess.run(command, env=homes, capture_output=True, timeout=120)
+    found = {each["file"] for each in json.loads(done.stdout)}
+    assert done.returncode == 3 and "../values.yaml" in found and "../templates/0.yaml" in found
+
+
 def test_fix_changes_digests_alone(pin: Pin, web: Path) -> None:
     with any_tag() as content:
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror, "-o", "json")
