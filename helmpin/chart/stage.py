@@ -219,7 +219,7 @@ def _not_found(chart: str, why: str) -> HelmFailed | None:
     """What helm pull says of a name that is no path and in no repository (pkg/downloader, ResolveChartVersion), in words about
     the path."""
     missing = "there is no such file or directory"
-    if "non-absolute URLs should be in form of repo_name/path_to_chart" in why:
+    if chart and "non-absolute URLs should be in form of repo_name/path_to_chart" in why:
         return HelmFailed("chart not found", where=chart, why=missing, hint=KINDS)
     if chart.count("/") and f"repo {chart.partition('/')[0]} not found" in why:
         return HelmFailed("chart not found", where=chart, why=f"{missing}, and {why}", hint=KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -159,7 +160,8 @@ def prepare(
 
 def _check_is_no_release(chart: str, flags: Collection[Given]) -> None:
     """Raises HelmFailed for one name, without a release, that no chart can have: it may be the release."""
-    if "/" in chart or Path(chart.strip()).exists() or any(flag.name == "--repo" for flag in flags):
+    here = os.path.exists(chart.strip() or ".")  # noqa: PTH110 (Path has errors for a name that is too long)
+    if here or "/" in chart or any(flag.name == "--repo" for flag in flags):
         return
     raise HelmFailed(
         "chart not found",

@@ -126,15 +126,16 @@ def test_local_paths(helm: Helm, repository: Path, monkeypatch: pytest.MonkeyPat
             "http://127.0.0.1:1",
             why='looks like "http://127.0.0.1:1" is not a valid chart repository',
         )
-    for missing in ("./nothing", "/nothing/here", "../nothing"):
-        refused(helm, missing, why="not found")
-    refused(helm, "nothing", why="non-absolute URLs should be in form of repo_name/path_to_chart, got: nothing")
-    refused(helm, "no/thing", why="repo no not found")
+    for nothing in ("./nothing", "/nothing/here", "../nothing"):
+        refused(helm, nothing, why="not found")
+    missing, helms_why = "there is no such file or directory", "non-absolute URLs should be in form of"
+    refused(helm, "nothing", why=missing, helms_why=helms_why)
+    refused(helm, "no/thing", why=f"{missing}, and repo no not found", helms_why="repo no not found")
     monkeypatch.chdir("../charts/app")
     for nothing in ("", " "):  # not the chart that happens to be here
         refused(helm, nothing, why="non-absolute URLs should be in form of repo_name/path_to_chart, got:")
     same(helm, ".")
-    refused(helm, "x" * 300, why="non-absolute URLs")
+    refused(helm, "x" * 300, why=missing, helms_why=helms_why)
     refused(helm, "../../repository/app-1.0.0.tgz/", why="not found")
 
 
