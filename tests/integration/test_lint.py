@@ -558,6 +558,19 @@ def test_fix_of_a_value_that_another_chart_uses_with_its_own(pin: Pin, parts: Pa
     assert ", in b with tag.yaml" in done.stderr
 
 
+def test_fix_of_a_subchart_whose_image_the_chart_above_changes(pin: Pin, parts: Path) -> None:
+    """By itself the subchart has another image, which its values file must not pin to the digest of this one."""
+    template = POD % ("a", '"{{ (.Values.global).name | default .Values.image.repository }}:{{ .Values.image.tag }}"')
+    (parts / "up/charts/a/templates/0.yaml").write_text(template)
+    (parts / "up/values.yaml").write_text("global: {name: team/b}\n")
+    before = texts(parts)
+    with any_tag() as content:
+        done = pin("lint", "up", "--fix", "--registry-mirror", content.mirror)
+    assert done.status == 3 and texts(parts) == before
+    assert "its image depends on other values: team/a:latest would become team/a:latest@sha256:" in done.stderr
+    assert ", in up/charts/a by itself" in done.stderr
+
+
 def test_fix_writes_around_what_cannot_be_written(pin: Pin, tmp_path: Path) -> None:
     pod = (POD % ("a", "{{ .Values.a }}")).replace("c, image", "a, image")
     names = "bcd"
