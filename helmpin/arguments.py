@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from helmpin.errors import UsageError
+from helmpin.global_flags import no_value
 from helmpin.helm import Flag
 
 
@@ -62,7 +63,7 @@ def _shorts(word: str, words: Iterable[str], flags: Mapping[str, Flag]) -> list[
 def _with_next(flag: Flag, word: str, words: Iterable[str]) -> Given:
     value = next(iter(words), None)
     if value is None:
-        raise UsageError(f"flag needs an argument: {word}")
+        raise no_value(word)
     return Given(flag.name, value, (word, value))
 
 

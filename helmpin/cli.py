@@ -33,6 +33,8 @@ class Option(NamedTuple):
     setting: bool = False
     in_file: bool = True
     """Whether .helm-pin.yaml may set it."""
+    words: tuple[str, ...] = ()
+    """What a shell offers for its value, where it may be something else too."""
 
 
 class Command(NamedTuple):
@@ -45,6 +47,8 @@ class Command(NamedTuple):
     options: tuple[Option, ...]
     arguments: tuple[int, int]
     """The fewest and the most positional arguments; -1 for no limit."""
+    subcommands: tuple[str, ...] = ()
+    """What the first positional argument may be; none for anything."""
 
 
 class Request(NamedTuple):
@@ -191,6 +195,7 @@ REGISTRY_OPTIONS = (
     Option("--pull-secrets", "switch", "use the namespace's imagePullSecrets for registries too", setting=True),
     CONFIG_OPTION,
 )
+_FINDINGS = ("drift", "unpinned", "unmanaged", "pinned-elsewhere", "mixed", "moved", "unknown", "different", "none")
 _ANY_NAMESPACE = tuple(option for option in REGISTRY_OPTIONS if option.name != "--pull-secrets")
 _OUTPUT = Option(
     "--output", "value", "how to print: table, json or yaml", "FORMAT", "-o", ("table", "json", "yaml"), "table"
@@ -307,9 +312,9 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--fail-on",
                 "list",
-                "findings that cause exit status 4 (default drift): drift, unpinned, unmanaged, pinned-elsewhere, mixed, moved, "
-                "unknown, different, none",
+                f"findings that cause exit status 4 (default drift): {', '.join(_FINDINGS)}",
                 "KIND",
+                words=_FINDINGS,
             ),
             Option("--to", "value", "write to this file or Pushgateway URL, not to standard output", "FILE|URL"),
             Option("--registry", "switch", "also ask registries: digests that are gone, tags that have moved"),
@@ -384,6 +389,7 @@ COMMANDS: dict[str, Command] = {
         ("upgrade", "diff upgrade"),
         PIN_OPTIONS + LOCK_OPTIONS + REGISTRY_OPTIONS,
         (2, 3),
+        ("upgrade", "rollback"),
     ),
     "template": Command(
         "[RELEASE] CHART [flags]",
@@ -583,22 +589,29 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Raises UsageError."""
     from helmpin import config
     from helmpin.arguments import split
+    from helmpin.global_flags import GROUPED, VALUES
+    from helmpin.helm import Flag
 
     command = COMMANDS[name]
+    if command.subcommands and argv and not argv[0].startswith("-") and argv[0] not in command.subcommands:
+        raise _wrong_arguments(name, argv[:1])  # before a plugin is missed
     ours = own_flags(command)
-    flags = {**{k: v for which in command.helm for k, v in _flags(helm, which).items()}, **ours}
+    flags = {
+        GROUPED: Flag("--namespace", True),
+        **{k: v for which in command.helm for k, v in _flags(helm, which).items()},
+        **ours,
+    }
     for word in argv:
         given_name = word.partition("=")[0]
         if given_name.startswith("--") and len(given_name) > 2 and given_name not in flags:
             flags |= helm.hidden_flag(command.helm, given_name)
     positionals, given = split(argv, flags)
+    for namespace in (g for g in given if g.words[0].startswith(GROUPED)):
+        env.ENVIRON[VALUES[GROUPED]] = namespace.value or ""
+        given = [g for g in given if g is not namespace]
     least, most = command.arguments
     if len(positionals) < least or (most >= 0 and len(positionals) > most):
-        raise UsageError(
-            f"helm pin {name} takes {command.usage.replace('[flags]', '').strip() or 'no arguments'}",
-            why=f"got: {' '.join(positionals)}" if positionals else "got no arguments",
-            hint=f"see helm pin {name} --help",
-        )
+        raise _wrong_arguments(name, positionals)
     own = {flag.name for flag in ours.values()}
     options = _options(command, [g for g in given if g.name in own])
     if options.get(config.LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
@@ -615,6 +628,14 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
     env.ENVIRON.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
+
+
+def _wrong_arguments(name: str, positionals: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"helm pin {name} takes {COMMANDS[name].usage.replace('[flags]', '').strip() or 'no arguments'}",
+        why=f"got: {' '.join(positionals)}" if positionals else "got no arguments",
+        hint=f"see helm pin {name} --help",
+    )
 
 
 def _flags(helm: Helm, which: str) -> dict[str, Flag]:
@@ -666,6 +687,10 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
         key = option.name.removeprefix("--")
         mine = [g for g in given if g.name == option.name]
         for g in mine:
+            if option.kind != "switch" and not (g.value or "").strip():
+                raise UsageError(
+                    f"the {option.metavar or 'value'} of {option.name} is empty", hint="leave the flag out, or name one"
+                )
             if option.choices and g.value not in option.choices:
                 raise UsageError(f"{option.name} must be one of {', '.join(option.choices)}", why=f"got {g.value!r}")
         if option.kind == "switch":
@@ -706,8 +731,8 @@ def overview() -> str:
         "helm-pin makes helm upgrade and helm rollback reproducible: every image by digest, recorded, verified.\n\n"
         f"Usage:\n  helm pin COMMAND [flags]\n\nCommands:\n{commands}\n\n"
         "Exit status: 0 done; 1 helm or the cluster failed; 2 usage; 3 refused; 4 verification failed or drift; 5 registry.\n"
-        "For every command, before or after its name: --quiet (only results and what needs attention), --color[=WHEN], --no-color\n"
-        "(NO_COLOR and HELM_COLOR count too), and Helm's global flags (-n, --kube-context, --debug, …).\n"
+        "For every command, before or after its name: --quiet (only results and what needs attention), --color=WHEN (always,\n"
+        "auto, never), --no-color (NO_COLOR and HELM_COLOR count too), and Helm's global flags (-n, --kube-context, --debug, …).\n"
         "helm pin COMMAND --help describes each command; helm pin --version prints the version."
     )
 

@@ -6,6 +6,8 @@ first at every TAB and runs the second; that asks helm again, for releases, revi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from helmpin.cli import COMMANDS, Option
 
 LIKE = {
@@ -29,6 +31,8 @@ export HELM_NO_PLUGINS=1
 command=$1 before='' word='' skip=''
 [ $# -gt 0 ] && shift
 for each; do before=$word word=$each; done
+last=$word
+case $word in --*=*) before=${word%%=*} word=${word#*=} ;; esac # shells put what stands before the = back
 # the words for helm: without helm-pin's own flags, and without the word to be completed
 count=$# n=0
 for each; do
@@ -63,8 +67,11 @@ esac
 
 
 def completion_yaml() -> str:
-    """The commands and helm-pin's own long flags. (Short ones need a long one each, by their order; helm has the others.)"""
-    lines = ["# Written by scripts/docs from the table of commands.", "name: pin", "commands:"]
+    """The commands and helm-pin's own long flags. (Short ones need a long one each, by their order; helm has the others.
+    Right behind a flag that stands before the command, helm offers no commands.)"""
+    lines = ["# Written by scripts/docs from the table of commands.", "name: pin", "flags:"]
+    lines += [f"- {flag.removeprefix('--')}" for flag in EVERYWHERE]  # so that helm finds the command behind them
+    lines += ["commands:"]
     for name, command in COMMANDS.items():
         flags = [option.name for option in command.options] + list(EVERYWHERE)
         lines += [f"- name: {name}", "  flags:"]
@@ -84,22 +91,28 @@ def plugin_complete() -> str:
                 continue
             valued += forms
             switches += [f"'{name} {option.name}='*"]
-            if option.choices:
-                choices.setdefault(option.choices, []).extend(forms)
+            if words := option.choices or option.words:
+                choices.setdefault(words, []).extend(forms)
             elif _is_file(option):
                 files += forms
             elif not _is_asked(name, option):
                 others += forms
     switches += [f"*' {flag}'" for flag in EVERYWHERE]
-    shown = [
-        f"  {' | '.join(forms)})\n    printf '%s\\n' {' '.join(words)} :4\n    exit ;;"
-        for words, forms in sorted(choices.items())
+    shown = [f"  {' | '.join(forms)})\n    {_printed(words)}\n    exit ;;" for words, forms in sorted(choices.items())]
+    like = [f'  {name}) ask {helm} "$@" "$last" ;;' for name, helm in LIKE.items()]
+    like += [
+        f'  {name}) if [ $# -gt 0 ]; then ask "$@" "$last"; else {_printed(command.subcommands)}; fi ;;'
+        for name, command in COMMANDS.items()
+        if command.subcommands
     ]
-    like = [f'  {name}) ask {helm} "$@" "$word" ;;' for name, helm in LIKE.items()]
     text = SCRIPT.replace("VALUED", f"    {' | '.join(valued)}) skip=1 ;;")
     text = text.replace("SWITCHES", f"    {' | '.join(switches)}) ;;").replace("CHOICES", "\n".join(shown))
     text = text.replace("FILES", f"  {' | '.join(files)}) echo :0; exit ;;")
     return text.replace("OTHERS", f"  {' | '.join(others)}) echo :4; exit ;;").replace("LIKE", "\n".join(like))
+
+
+def _printed(words: Iterable[str]) -> str:
+    return f"printf '%s\\n' {' '.join(words)} :4"
 
 
 def _is_file(option: Option) -> bool:

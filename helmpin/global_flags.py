@@ -31,6 +31,8 @@ VALUES = {
 }
 """Helm's global flags with a value, and the variable that stands for each (pkg/cli/environment.go)."""
 SWITCHES = {"--debug": "HELM_DEBUG", "--kube-insecure-skip-tls-verify": "HELM_KUBEINSECURE_SKIP_TLS_VERIFY"}
+GROUPED = "-n"
+"""The one global flag with a short form: its value may follow at once (`-nargo`), and it may end a group of switches (`-in x`)."""
 COLOUR = ("--color", "--colour")
 WHEN = ("never", "auto", "always")
 QUIET = "HELM_PIN_QUIET"
@@ -45,13 +47,13 @@ def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
     seen: set[str] = set()
     while words:
         word = words.pop(0)
-        name, equals, value = word.partition("=")
+        name, equals, value = _parts(word)
         if word == "--":
             return [*kept, word, *words]
         if name in VALUES:
             if not equals:
                 if not words:
-                    raise UsageError(f"flag needs an argument: {word}")
+                    raise no_value(word)
                 value = words.pop(0)
             before = environ.get(VALUES[name], "") if name in LISTS and name in seen else ""
             environ[VALUES[name]] = f"{before},{value}" if before else value
@@ -71,6 +73,20 @@ def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
         else:
             kept.append(word)
     return kept
+
+
+def _parts(word: str) -> tuple[str, str, str]:
+    """A flag's name, `=` if its value is in the word too, and that value."""
+    name, equals, value = word.partition("=")
+    if word.startswith(GROUPED) and name != GROUPED:
+        return GROUPED, "=", word.removeprefix(GROUPED)
+    return name, equals, value
+
+
+def no_value(flag: str) -> UsageError:
+    """The error for a flag that needs a value and has none."""
+    why = "nothing follows it, or an empty word (''), which helm hands to no plugin"
+    return UsageError(f"flag needs an argument: {flag}", why=why)
 
 
 def _colour(environ: MutableMapping[str, str], when: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helmpin.audit.judge import KINDS
 from helmpin.cli import COMMANDS
 from scripts.devtools.cluster import Cluster
 from tests.support.registry_servers import Server
@@ -75,6 +76,25 @@ def test_commands_and_flags(workstation: Workstation) -> None:
     assert offered(workstation, "plan", "rel", "-o", "") == [*COMMANDS["plan"].options[0].choices]
     assert offered(workstation, "upgrade", "rel", "--mutable", "") == ["pin", "refuse"]
     assert "json" in offered(workstation, "upgrade", "rel", "-o", "")
+
+
+def test_values_of_flags(workstation: Workstation) -> None:
+    assert offered(workstation, "upgrade", "rel", "--mutable=") == ["pin", "refuse"]
+    assert offered(workstation, "upgrade", "rel", "--mutable=re") == ["pin", "refuse"]
+    assert offered(workstation, "audit", "--fail-on", "") == [*KINDS, "different", "none"]
+    assert "json" in offered(workstation, "upgrade", "rel", "--output=")  # helm's own
+
+
+def test_flags_before_the_command(workstation: Workstation) -> None:
+    assert offered(workstation, "--quiet", "plan", "--mut")[0] == "--mutable"
+    assert offered(workstation, "--quiet", "--no-color", "plan", "--mutable", "") == ["pin", "refuse"]
+
+
+def test_diff(released: Workstation) -> None:
+    assert offered(released, "diff", "") == ["upgrade", "rollback"]
+    assert offered(released, "diff", "--locked", "") == ["upgrade", "rollback"]
+    assert offered(released, "diff", "upgrade", "") == ["web"]
+    assert offered(released, "diff", "rollback", "web", "") == ["1", "2"]
 
 
 def test_charts(workstation: Workstation) -> None:

@@ -22,7 +22,6 @@ NOT_THERE = Helm("/nonexistent/helm")
         "--burst-limit=5",
         "--qps=1",
         "--color=never",
-        "-n",
     ],
 )
 def test_helms_flags_that_are_not_passed_on(command: str, flag: str) -> None:

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from helmpin import output
+from helmpin.cli import understand
+from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
 from helmpin.global_flags import take
+from helmpin.helm import Helm
 
 
 @pytest.mark.parametrize(
@@ -18,6 +21,9 @@ from helmpin.global_flags import take
     [
         (["-n", "a", "verify", "web"], ["verify", "web"], {"HELM_NAMESPACE": "a"}),
         (["verify", "web", "--namespace=a=b"], ["verify", "web"], {"HELM_NAMESPACE": "a=b"}),
+        (["-nargo", "verify", "web"], ["verify", "web"], {"HELM_NAMESPACE": "argo"}),
+        (["verify", "web", "-n=argo"], ["verify", "web"], {"HELM_NAMESPACE": "argo"}),
+        (["verify", "web", "-nargo"], ["verify", "web"], {"HELM_NAMESPACE": "argo"}),
         (["--debug", "audit"], ["audit"], {"HELM_DEBUG": "true"}),
         (["--debug=false", "audit"], ["audit"], {"HELM_DEBUG": "false"}),
         (["--burst-limit", "5", "verify", "web"], ["verify", "web"], {"HELM_BURST_LIMIT": "5"}),
@@ -41,6 +47,33 @@ def test_they_go_into_the_environment(given: list[str], kept: list[str], environ
 def test_what_is_no_value(given: list[str]) -> None:
     with pytest.raises(UsageError):
         take(given, {})
+
+
+@pytest.mark.parametrize("words", [["-vn", "argo"], ["-vnargo"], ["-vn=argo"]])
+def test_a_namespace_behind_other_switches(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pflag reads groups: helm itself leaves these to the plugin."""
+    monkeypatch.setitem(ENVIRON, "HELM_NAMESPACE", "default")
+    request = understand("verify", ["web", *words], Helm("/nonexistent/helm"))
+    assert (request.positionals, request.flags, request.options["verbose"]) == (["web"], [], True)
+    assert ENVIRON["HELM_NAMESPACE"] == "argo"
+
+
+def test_a_value_that_is_empty_or_missing() -> None:
+    """An empty word never means that nobody wants the flag."""
+    helm = Helm("/nonexistent/helm")
+    for flag, value in (("require", "COMMAND"), ("lock", "FILE"), ("selector", "LABELS"), ("platform", "PLATFORM")):
+        command = "config" if flag in ("require", "lock", "platform") else "verify"
+        for words in ([f"--{flag}="], [f"--{flag}", ""], [f"--{flag}", " "]):
+            with pytest.raises(UsageError, match=f"the {value}.* of --{flag} is empty"):
+                understand(command, words, helm)
+        with pytest.raises(UsageError, match=f"flag needs an argument: --{flag}") as error:
+            understand(command, [f"--{flag}"], helm)
+        assert "an empty word ('')" in error.value.why
+
+
+def test_diff_says_how_it_is_used_before_a_plugin_is_missed() -> None:
+    with pytest.raises(UsageError, match=r"helm pin diff takes upgrade\|rollback RELEASE"):
+        understand("diff", ["bogus"], Helm("/nonexistent/helm"))
 
 
 class Terminal(io.StringIO):
