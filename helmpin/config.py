@@ -235,6 +235,8 @@ def _gate(sources: _Sources) -> Gate:
     given, where = sources("require")
     texts = given.splitlines() if isinstance(given, str) else given or ()
     commands = tuple(text.strip() for text in texts if text.strip())
+    if texts and not commands:  # somebody wants a gate, and means what is not there
+        raise UsageError("a required command is empty", where=where, hint="name a command, or leave it out")
     gate.check(commands, where)
     limit, where = sources("require-timeout")
     return Gate(commands, gate.SECONDS if limit is None else seconds(str(limit), where))
@@ -318,7 +320,7 @@ def _rule(item: Any, where: str) -> Rule:
     if unknown := sorted(set(item) - RULE_KEYS):
         hint = f"valid keys: {', '.join(sorted(RULE_KEYS))}"
         raise UsageError(f"unknown key in a rule: {', '.join(unknown)}", where=where, hint=hint)
-    if item.get("mutable") not in (None, "pin", "refuse"):
+    if item.get("mutable", "pin") not in ("pin", "refuse"):
         raise UsageError(f"mutable must be pin or refuse, not {item['mutable']!r}", where=where)
     globs = {}
     for name in ("mutable-tag", "fixed-tag"):
@@ -518,7 +520,7 @@ def _file(path: Path, *, named: bool) -> Mapping[str, Any]:
     from helmpin import kube_yaml
 
     try:
-        loaded = kube_yaml.read_first(text, what=f"{FILE} is not YAML", where=str(path))
+        loaded = kube_yaml.read_only(text, what=f"{FILE} is not valid YAML", where=str(path))
     except HelmFailed as error:
         raise UsageError(error.what, where=error.where, why=error.why) from None
     loaded = {} if loaded is None else loaded
@@ -547,6 +549,12 @@ def _file(path: Path, *, named: bool) -> Mapping[str, Any]:
             where=str(path),
             hint=f"valid keys: {', '.join(sorted(NAMES))}",
         )
+    for name, value in loaded.items():
+        where = f"{path}, key {name}"
+        if value is None:
+            raise UsageError(f"{name} has no value", where=where, hint="give it one, or leave the key out")
+        if name in SWITCHES and not isinstance(value, bool):
+            raise UsageError(f"expected true or false, got {value!r}", where=where, hint="write it without quotes")
     return loaded
 
 

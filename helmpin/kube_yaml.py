@@ -78,12 +78,27 @@ def read_first(text: str | bytes, *, what: str, where: str) -> Any:
     return next(_documents(text, what, where), None)
 
 
-def _documents(text: str | bytes, what: str, where: str) -> Iterator[Any]:
+def read_only(text: str | bytes, *, what: str, where: str) -> Any:
+    """The only document of a file that people write for helm-pin; None if there is none. A second document, and a key that stands
+    twice in a mapping, which go-yaml v2 lets pass, are errors: the file has one meaning.
+
+    Raises HelmFailed(what, where=where), with the line.
+    """
+    return next(_documents(text, what, where, only=True), None)
+
+
+def _documents(text: str | bytes, what: str, where: str, *, only: bool = False) -> Iterator[Any]:
     try:
-        reader = _Reader(text)
+        reader = _Reader(text, unique=only)
+        found: list[Any] = []
         while not isinstance(event := reader.next(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
-                yield reader.document()
+                if only and found:
+                    raise _Invalid(event, "a second YAML document begins, and only one is read")
+                found = [reader.document()]
+                if not only:
+                    yield found[0]
+        yield from found if only else ()
         return
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -96,8 +111,10 @@ def _documents(text: str | bytes, what: str, where: str) -> Iterator[Any]:
 class _Reader:
     """Builds the objects of a stream from libyaml's events."""
 
-    def __init__(self, text: str | bytes) -> None:
+    def __init__(self, text: str | bytes, *, unique: bool = False) -> None:
+        """unique: whether a mapping's keys must be."""
         self.next = CParser(text).get_event
+        self._unique = unique
 
     def document(self) -> Any:
         self._anchors: dict[str, Any] = {}
@@ -149,6 +166,7 @@ class _Reader:
 
     def _mapping(self, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        own: set[str] = set()
         while type(event := self.next()) is not MappingEndEvent:
             value = self._value(event, depth, key=True)
             if value == "<<" and _is_merge(event):
@@ -159,6 +177,9 @@ class _Reader:
                     found.update(each)
             else:
                 key = value if type(value) is str else _key(value, event)
+                if self._unique and key in own:
+                    raise _Invalid(event, f"the key {key!r} is there already")
+                own.add(key)
                 found[key] = self._value(self.next(), depth)
         return found
 

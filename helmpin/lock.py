@@ -102,17 +102,14 @@ def parse_lock(text: str, name: str) -> Lock:
     from helmpin import kube_yaml
 
     try:
-        documents = kube_yaml.read_all(text, what="", where=name)
-        if len(documents) > 1:
-            raise _Invalid("it has several YAML documents")
-        content = documents[0] if documents else None
+        content = kube_yaml.read_only(text, what="", where=name)
         if not isinstance(content, dict):
             raise _Invalid("it is empty" if content is None else "it is not a YAML mapping")
         if content.get("kind") == "ImagesLock":
             return _images_lock(content, name)
         return Lock(_digests(content, text), "lock", name)
     except HelmFailed as error:
-        why = f"it is not YAML: {error.why}"
+        why = f"it is not the YAML of a lock: {error.why}"
     except _Invalid as error:
         why = str(error)
     raise UsageError(

@@ -13,8 +13,8 @@ _EXEMPTION = {
     "type": "object",
     "description": "images that are let through for a reason, until the end of a day (UTC)",
     "properties": {
-        "image": {"type": "string", "minLength": 1},
-        "reason": {"type": "string", "minLength": 1},
+        "image": {"type": "string", "pattern": "\\S"},
+        "reason": {"type": "string", "pattern": "\\S"},
         "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
     },
     "required": ["image", "reason", "until"],
@@ -64,4 +64,6 @@ def _property(option: Option) -> dict[str, Any]:
         return {"description": about, "type": "boolean"}
     if option.choices:
         return {"description": about, "enum": list(option.choices)}
-    return {"description": about, "type": ["string", "number"] if name == "registry-timeout" else "string"}
+    if name == "registry-timeout":
+        return {"description": about, "type": ["string", "number"], "minLength": 1, "exclusiveMinimum": 0}
+    return {"description": about, "type": "string", "minLength": 1}

@@ -233,7 +233,7 @@ def test_a_line_changed_by_sed(shop: Shop) -> None:
     ("broken", "words"),
     [
         ("version: 2\nimages: []\n", "its version is 2"),
-        ("images:\n  - {", "it is not YAML"),
+        ("images:\n  - {", "it is not the YAML of a lock"),
         ("version: 1\nimages:\n- image: a:1@sha256:abc\n", "line 3: 'a:1@sha256:abc' is not an image reference"),
     ],
 )

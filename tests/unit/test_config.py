@@ -163,7 +163,12 @@ def test_an_error_names_where_the_value_stands(tmp_path: Path, name: str, source
         ("registry-plain-http: {a: b}", "expected a list of strings"),
         ("alsoo: [x]", "unknown key in .helm-pin.yaml: alsoo"),
         ("- x", "not a mapping"),
-        ("a: [", "not YAML"),
+        ("a: [", "not valid YAML"),
+        ("mutable: pin\nalso: []\nmutable: refuse\n", "line 3: the key 'mutable' is there already"),
+        ("rules:\n- match: a\n  mutable: pin\n  mutable: refuse\n", "line 4: the key 'mutable' is there already"),
+        ("mutable: pin\n---\nmutable: refuse\n", "line 2: a second YAML document begins"),
+        ("---\nmutable: pin\n---\n", "line 3: a second YAML document begins"),
+        ("mutable:\n", "mutable has no value"),
         ("registry-ca-file: [x]", "registry-ca-file must be the path of a file"),
         ("registry-client-cert: {a: b}", "registry-client-cert must be the path of a file"),
         ("registry-client-key: 7", "registry-client-key must be the path of a file"),
@@ -171,7 +176,7 @@ def test_an_error_names_where_the_value_stands(tmp_path: Path, name: str, source
 )  # fmt: skip
 def test_what_is_wrong_in_the_file(tmp_path: Path, file: str, says: str) -> None:
     error = refusal(tmp_path, file=file)
-    assert says in error.what
+    assert says in f"{error.what}: {error.why}"
     assert error.where[0].startswith(str(tmp_path / ".helm-pin.yaml"))
 
 

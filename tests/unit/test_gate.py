@@ -91,6 +91,16 @@ class TestSettings:
     def read(self, tmp_path: Path, options: dict[str, object], **environ: str) -> Gate:
         return config.read({"require": (), "require-timeout": None, **options}, environ, tmp_path).gate
 
+    def test_an_empty_command_is_no_wish_for_none(self, tmp_path: Path) -> None:
+        for options, environ in (
+            ({"require": ("",)}, {}),
+            ({"require": (" ",)}, {}),
+            ({}, {"HELM_PIN_REQUIRE": " \n"}),
+        ):
+            with pytest.raises(UsageError, match="a required command is empty"):
+                self.read(tmp_path, {**options}, **environ)
+        assert self.read(tmp_path, {}, HELM_PIN_REQUIRE="") == Gate()
+
     def test_flag_and_environment(self, tmp_path: Path) -> None:
         assert self.read(tmp_path, {}) == Gate()
         both = self.read(tmp_path, {}, HELM_PIN_REQUIRE="true {}\n\nfalse a {}\n", HELM_PIN_REQUIRE_TIMEOUT="5s")

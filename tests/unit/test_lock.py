@@ -38,10 +38,10 @@ def test_what_is_not_normalised_means_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     {
-        "not YAML": ("version: 1\nimages:\n<<<<<<< mine\n- image: x\n", "it is not YAML: line"),
+        "not YAML": ("version: 1\nimages:\n<<<<<<< mine\n- image: x\n", "it is not the YAML of a lock: line"),
         "empty": ("# nothing\n", "it is empty"),
         "a list": ("- image: x\n", "not a YAML mapping"),
-        "several documents": (f"{TEXT}---\n{TEXT}", "several YAML documents"),
+        "several documents": (f"{TEXT}---\n{TEXT}", "a second YAML document begins"),
         "no version": ("images: []\n", "it has no version"),
         "a version of tomorrow": ("version: 2\nimages: []\n", "its version is 2; this helm-pin reads version 1"),
         "true is no version": ("version: true\nimages: []\n", "its version is True"),
@@ -56,6 +56,11 @@ def test_what_is_not_normalised_means_the_same() -> None:
         "capitals": (f"version: 1\nimages:\n- image: nginx:1@{A.replace('a', 'A')}\n", "line 3: "),
         "a bad name": (f"version: 1\nimages:\n- image: NGINX:1@{A}\n", "is not an image reference"),
         "twice": (f"{TEXT}- image: nginx:1.27@{A}\n", "docker.io/library/nginx:1.27 is on line 6 already"),
+        "a key twice": (f"{TEXT}images: []\n", "the key 'images' is there already"),
+        "a key of an image twice": (
+            f"version: 1\nimages:\n- image: a:1@{A}\n  image: b:1@{A}\n",
+            "line 4: the key 'image' is there already",
+        ),
         "merged": ("x: &x\n  images: []\n<<: *x\nversion: 1\n", "unknown key"),
         "another lock": (
             "apiVersion: imgpkg.carvel.dev/v1alpha1\nkind: ImagesLock\nimages: []\n",

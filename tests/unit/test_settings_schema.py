@@ -51,6 +51,15 @@ BAD = [
     "lock: file",
     "registry-username: a=b",
     "[]",
+    "pull-secrets: 'yes'",
+    "pull-secrets: 1",
+    *(f"{name}:" for name in sorted(config.NAMES)),
+    "rules: [{match: a, mutable: }]",
+    "rules: [{match: a, mutable-tag: }]",
+    "allow-unpinned: [{image: ' ', reason: c, until: '2027-01-01'}]",
+    "registry-timeout: ''",
+    "registry-timeout: -1",
+    "registry-ca-file: ''",
 ]
 
 
