@@ -278,7 +278,13 @@ COMMANDS: dict[str, Command] = {
                 "compare with the digests of this lock file, or of a release: release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
                 "FILE|release:…",
             ),
-            Option("--selector", "value", "with --lock alone: only objects with these labels", "LABELS", "-l"),
+            Option(
+                "--selector",
+                "value",
+                "with --lock alone: only workloads that have these labels themselves, whatever their pods have",
+                "LABELS",
+                "-l",
+            ),
             _OUTPUT_IMAGES,
             Option("--verbose", "switch", f"also show what each image is: {_DETAILS}", short="-v"),
             PLATFORM_OPTION._replace(

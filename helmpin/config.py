@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from helmpin import gate
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.files import cannot_read
 from helmpin.gate import Gate
 from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
@@ -516,7 +517,7 @@ def _file(path: Path, *, named: bool) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {FILE}", where=str(path), why=str(error)) from None
+        raise cannot_read(FILE, str(path), error) from None
     from helmpin import kube_yaml
 
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
+from helmpin.files import cannot_read
 from helmpin.image.reference import Reference, split
 from helmpin.lock import DEFAULT_FILE, Lock, NotLocked, parse_lock, release_name
 
@@ -45,12 +46,10 @@ def read_file(name: str) -> Lock:
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        raise UsageError(
-            f"there is no lock file {name}" if missing else f"cannot read the lock file {name}",
-            why="" if missing else str(error),
-            hint=f"helm pin lock RELEASE CHART --file {name} writes it" if missing else "",
-        ) from None
+        if not isinstance(error, FileNotFoundError):
+            raise cannot_read("the lock file", name, error) from None
+        hint = f"helm pin lock RELEASE CHART --file {name} writes it"
+        raise UsageError(f"there is no lock file {name}", hint=hint) from None
     return parse_lock(text, name)
 
 

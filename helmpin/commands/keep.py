@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from helmpin import output
@@ -15,6 +15,7 @@ from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import askable
 from helmpin.verify.tags import keep_prefix, keep_tag
 
+SHOWN = ("image", "digest", "tag", "result", "why")
 KEPT, ALREADY, REMOVED, FAILED = "kept", "already kept", "removed", "failed"
 
 
@@ -27,6 +28,8 @@ class Row(NamedTuple):
     tag: str
     result: str
     why: str = ""
+    gone: bool = False
+    """Whether the registry has no such digest any more: nobody can tag it."""
 
 
 def run(request: Request) -> int:
@@ -54,9 +57,17 @@ def run(request: Request) -> int:
         raise RegistryUnavailable(
             f"{len(failed)} of {len(rows)} tags could not be written",
             why="\n".join(f"{row.image}:{row.tag}: {row.why}" for row in failed),
-            hint="log in with an account that may push to these repositories",
+            hint="\n".join(_hints(failed)),
         )
     return 0
+
+
+def _hints(failed: Sequence[Row]) -> Iterator[str]:
+    if gone := [row for row in failed if row.gone]:
+        digests = ", ".join(dict.fromkeys(f"{row.image}@{row.digest}" for row in gone))
+        yield f"no rollback can run what is gone ({digests}): push the same image again, or leave its revisions alone"
+    if len(gone) < len(failed):
+        yield "log in with an account that may push to these repositories"
 
 
 def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str]]:
@@ -81,10 +92,13 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str
 def _kept(tags: Mapping[Reference, str], answers: Mapping[Reference, bool | RegistryError]) -> list[Row]:
     rows = []
     for reference, tag in tags.items():
-        answer = answers[reference]
-        failed = isinstance(answer, RegistryError)
-        result = FAILED if failed else KEPT if answer else ALREADY
-        rows.append(Row(reference.name, reference.digest or "", tag, result, str(answer) if failed else ""))
+        answer, digest = answers[reference], reference.digest or ""
+        if isinstance(answer, RegistryError):
+            gone = answer.kind == "not-found"
+            why = f"{digest} is gone from the registry: {answer.reason}" if gone else str(answer)
+            rows.append(Row(reference.name, digest, tag, FAILED, why, gone))
+        else:
+            rows.append(Row(reference.name, digest, tag, KEPT if answer else ALREADY))
     return rows
 
 
@@ -99,7 +113,7 @@ def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[Row]:
 
 def _print(form: str, rows: list[Row]) -> None:
     if form != "table":
-        output.show([{name: text or None for name, text in row._asdict().items()} for row in rows], form)
+        output.show([{name: getattr(row, name) or None for name in SHOWN} for row in rows], form)
     elif rows:
         cells = [(row.image, output.short(row.digest) or "-", row.tag, row.result) for row in rows]
         print(output.table(("IMAGE", "DIGEST", "TAG", "RESULT"), cells))

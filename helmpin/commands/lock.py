@@ -13,6 +13,7 @@ from helmpin import output
 from helmpin.arguments import Given
 from helmpin.cli import Request
 from helmpin.errors import OperationFailed, UsageError, VerificationFailed
+from helmpin.files import cannot_read, reason, write_hint
 from helmpin.image.reference import Reference
 from helmpin.lock import Change, Lock, changes, edit, matches, parse_lock
 from helmpin.plan.plan import Plan
@@ -33,13 +34,13 @@ def run(request: Request) -> int:
         )
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
-    wanted = _resolve(request, old._replace(digests=kept))
+    wanted, needless = _resolve(request, old._replace(digests=kept))
     _check_globs(globs, {*old.digests, *wanted})
     todo = changes(old.digests, wanted, keep=request.options["keep"])
     new = edit(text, todo, name)
     if not check and new != text:
-        _write(Path(name), new)
-    _show(request.options["output"], name, todo)
+        _write(name, new)
+    _show(request.options["output"], name, todo, needless)
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:
         raise VerificationFailed(
@@ -50,8 +51,9 @@ def run(request: Request) -> int:
     return 0
 
 
-def _resolve(request: Request, lock: Lock) -> dict[Reference, str]:
-    """The digest of each image that is to be in the lock. Raises HelmPinError where it cannot be complete."""
+def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
+    """The digest of each image that is to be in the lock; and why none of the chart's needs to be, if so, for people. Raises
+    HelmPinError where it cannot be complete."""
     *release, chart = request.positionals
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
     if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
@@ -64,7 +66,7 @@ def _resolve(request: Request, lock: Lock) -> dict[Reference, str]:
         if request.settings.mutable == "refuse":
             plan.refuse_mutable(outcome=outcome)
         plan.refuse_problems(outcome=outcome)
-        return _digests(plan)
+        return _digests(plan), _needless(plan)
 
 
 def _digests(plan: Plan) -> dict[Reference, str]:
@@ -72,6 +74,16 @@ def _digests(plan: Plan) -> dict[Reference, str]:
     nothing else uses the image."""
     images = [i for i in plan.images if i.via in ("values", "template") and i.reference]
     return {i.reference: i.digest for i in sorted(images, key=lambda i: not i.kept_for) if i.reference}
+
+
+def _needless(plan: Plan) -> str:
+    from helmpin.verify.checks import count
+
+    pinned = sum(image.via == "chart" for image in plan.images)
+    exempt = sum(image.problem is not None and image.problem.kind == "allowed" for image in plan.images)
+    counted = [f"{count(pinned, 'image')} pinned by the chart itself"] if pinned else []
+    counted += [f"{count(exempt, 'image')} exempt (allow-unpinned)"] if exempt else []
+    return ", ".join(counted) or "the chart uses no images"
 
 
 def _check_globs(globs: Sequence[str], references: set[Reference]) -> None:
@@ -90,15 +102,15 @@ def _read(name: str, *, needed: bool) -> str:
     except FileNotFoundError as error:
         if not needed:
             return ""
-        why: Exception = error
+        hint = f"helm pin lock with the same arguments, without --check, writes {name}"
+        raise UsageError("cannot read the lock file", where=name, why=reason(error), hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
-        why = error
-    raise UsageError(f"cannot read the lock file {name}", why=str(why)) from None
+        raise cannot_read("the lock file", name, error) from None
 
 
-def _write(path: Path, text: str) -> None:
+def _write(name: str, text: str) -> None:
     """Replace the file at once; the one that a link points to."""
-    path = path.resolve()
+    path = Path(name).resolve()
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         scratch.write_bytes(text.encode())
@@ -108,13 +120,16 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
-        raise OperationFailed(f"cannot write the lock file {path}", why=str(error)) from None
+        hint = write_hint(error)
+        raise OperationFailed("cannot write the lock file", where=name, why=reason(error), hint=hint) from None
 
 
-def _show(form: str, name: str, todo: Sequence[Change]) -> None:
+def _show(form: str, name: str, todo: Sequence[Change], needless: str) -> None:
     if form == "table":
         rows = [(str(c.reference), output.short(c.now or c.was), _what(c)) for c in todo]
-        output.write(output.table(("IMAGE", "DIGEST", "CHANGE"), rows) if rows else "The chart uses no images.")
+        output.write(
+            output.table(("IMAGE", "DIGEST", "CHANGE"), rows) if rows else f"There is nothing to lock: {needless}."
+        )
     elif form == "markdown":
         output.write(_markdown(name, todo))
     else:

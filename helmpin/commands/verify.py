@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from helmpin import output
 from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.files import cannot_read
 from helmpin.helm import Helm
 from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference
@@ -138,7 +139,7 @@ def _text(name: str) -> str:
     try:
         return (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the manifest {name}", why=str(error)) from None
+        raise cannot_read("the manifest", "standard input" if name == "-" else name, error) from None
 
 
 def _refuse_moved(request: Request, before: Row) -> None:

@@ -55,6 +55,8 @@ class Population(NamedTuple):
     """The objects to compare: those that nothing else here has made."""
     everything: list[Object]
     unread: tuple[str, ...]
+    selector: str = ""
+    """The labels that chose the objects to compare; '' for all."""
 
     def as_manifest(self) -> Revision:
         """The objects to compare, for whoever reads manifests."""
@@ -98,7 +100,7 @@ def lock_check(lock: Wanted, record: Record) -> Check:
 
 
 def population(kubectl: Kubectl, selector: str = "") -> Population:
-    """What kubectl's namespace runs. selector: a label selector for the objects to compare."""
+    """What kubectl's namespace runs. selector: a label selector for the objects to compare, by their own labels."""
     every = kubectl.lists(RESOURCES.values(), kubectl.namespace)
     everything = [item for answer in every.values() for item in answer.items]
     known = {item["metadata"]["uid"] for item in everything}
@@ -110,7 +112,7 @@ def population(kubectl: Kubectl, selector: str = "") -> Population:
         answers += some.values()
     tops = [item for item in everything if item["metadata"]["uid"] in chosen and not _owners(item) & known]
     unread = dict.fromkeys(error for answer in answers for error in answer.errors)
-    return Population(kubectl.namespace, tops, everything, tuple(unread))
+    return Population(kubectl.namespace, tops, everything, tuple(unread), selector)
 
 
 def _owners(item: Object) -> set[Any]:
@@ -159,11 +161,23 @@ def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Ob
     seen.right, seen.notes = specs.right, specs.notes
     seen.wrong += specs.wrong
     if not used and not here.unread:
-        seen.wrong.append(f"nothing in namespace {here.namespace} runs an image of {lock.name}")
+        seen.wrong.append(_nothing(lock, here))
     elif used:
         idle = sorted(str(reference) for reference in lock.digests if reference not in used)
         seen.notes += [f"nothing in namespace {here.namespace} runs {reference}" for reference in idle]
     return seen, pairs
+
+
+def _nothing(lock: Wanted, here: Population) -> str:
+    where = f"nothing in namespace {here.namespace}"
+    if not here.selector:
+        return f"{where} runs an image of {lock.name}"
+    own = (
+        "--selector chooses workloads (and pods that nothing else made) by their own labels, not by their pods' labels"
+    )
+    if not here.tops:
+        return f"{where} is chosen by {here.selector}: {own}"
+    return f"{where} that {here.selector} chooses runs an image of {lock.name}: {own}"
 
 
 def _replace(item: Any, path: find.ObjectPath, image: str) -> None:

@@ -141,6 +141,20 @@ class TestTags:
         assert len(tags(server, unique)) == 1
         assert len(kept(app)) == 1
 
+    def test_a_digest_that_is_gone(self, app: App) -> None:
+        """Nobody's login would help."""
+        gone = app.push("A")
+        app.deploy()
+        app.push("B")
+        app.deploy()
+        app.delete(gone)
+        refused = app.machine.pin("keep", "app")
+        assert refused.status == 5
+        assert "1 of 2 tags could not be written" in refused.stderr
+        assert f"{gone} is gone from the registry" in refused.stderr
+        assert "no rollback can run what is gone" in refused.stderr
+        assert "log in" not in refused.stderr
+
     def test_usage(self, app: App) -> None:
         assert app.machine.pin("keep", "nobody").status == 1
         assert app.machine.pin("keep", "app", "--revisions", "0").status == 2

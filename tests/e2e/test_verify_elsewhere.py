@@ -184,7 +184,17 @@ class TestWithoutRelease:
             0,
             dict.fromkeys(("registry", "workloads", "pods"), "ok"),
         )
-        assert applied.verify(*lock, "--selector=app.kubernetes.io/instance=nobody")[0] == 4
+        status, _, data = applied.verify(*lock, "--selector=app.kubernetes.io/instance=nobody")
+        assert status == 4
+        assert "is chosen by app.kubernetes.io/instance=nobody: --selector chooses workloads" in str(data)
+        (pod,) = [pod for pod in pods(applied.machine) if pod["metadata"]["name"].startswith("web-")]
+        applied.machine.kubectl("label", "pod", pod["metadata"]["name"], "only=pods")
+        status, _, data = applied.verify(*lock, "-l", "only=pods")
+        assert status == 4
+        assert "is chosen by only=pods: --selector chooses workloads" in str(data)
+        assert "by their own labels, not by their pods' labels" in str(data)
+        applied.machine.kubectl("label", "deployment/other", "other=one")
+        assert "that other=one chooses runs an image of" in str(applied.verify(*lock, "-l", "other=one")[2])
         assert applied.verify("--manifest", applied.chart.parent / "web.yaml")[0] == 0
         applied.machine.kubectl("set", "image", "deployment/other", f"busybox=busybox@sha256:{'a' * 64}")
         status, verdicts, data = applied.verify(*lock)

@@ -148,6 +148,17 @@ def test_outputs(shop: Shop) -> None:
     assert shop.pin("lock", "--no-cluster").stdout.splitlines()[0].split() == ["IMAGE", "DIGEST", "CHANGE"]
 
 
+def test_a_chart_that_needs_no_lock(shop: Shop) -> None:
+    """What is exempt or pinned already is named as that, and not taken for no images."""
+    done = shop.pin("lock", "--no-cluster", "--allow-unpinned", "*")
+    assert done.status == 0, done.stderr
+    assert "There is nothing to lock: 3 images exempt (allow-unpinned)." in done.stdout
+    digest = shop.push("A")["app"]
+    others = ("--allow-unpinned", "*/init", "--allow-unpinned", "*/sidecar:*")
+    done = shop.pin("lock", "--no-cluster", "--set", f"image.tag=main@{digest}", *others)
+    assert "nothing to lock: 1 image pinned by the chart itself, 2 images exempt (allow-unpinned)." in done.stdout
+
+
 def test_what_lock_refuses(shop: Shop) -> None:
     shop.lock()
     text = shop.file.read_text()

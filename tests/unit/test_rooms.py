@@ -13,6 +13,7 @@ ROOMS = [
     {
         "__version__",
         "errors",
+        "files",
         "output",
         "env",
         "streams",

@@ -1,0 +1,34 @@
+"""What the system says of a file that the user names, in words for people, with what to do about it."""
+
+from __future__ import annotations
+
+from helmpin.errors import UsageError
+
+
+def cannot_read(what: str, name: str, error: OSError | UnicodeDecodeError) -> UsageError:
+    """The error for a file that cannot be read. what: what it should be, for people. name: as the user named it."""
+    return UsageError(f"cannot read {what}", where=name, why=reason(error), hint=_hint(error, "read"))
+
+
+def reason(error: OSError | UnicodeDecodeError) -> str:
+    """What is wrong, without the names that Python adds."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 text (byte {error.start + 1})"
+    return error.strerror or str(error)
+
+
+def write_hint(error: OSError) -> str:
+    """What to do about a file that cannot be written; '' where that is not known."""
+    return _hint(error, "write to")
+
+
+def _hint(error: OSError | UnicodeDecodeError, do: str) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "save it as UTF-8, or name another file"
+    if isinstance(error, FileNotFoundError):
+        return "check the path" if do == "read" else "make its folder first, or name another file"
+    if isinstance(error, IsADirectoryError):
+        return "name a file, not a folder"
+    if isinstance(error, PermissionError):
+        return f"let this account {do} it" + (" and its folder" if do != "read" else "") + ", or name another file"
+    return ""

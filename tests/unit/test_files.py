@@ -1,0 +1,57 @@
+"""A file that cannot be used is named as the user named it, with what the system says and what to do; nothing of Python's."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from helmpin import config
+from helmpin.commands import lock, verify
+from helmpin.errors import HelmPinError, UsageError
+from helmpin.files import cannot_read, reason, write_hint
+from helmpin.lock_source import read_file
+
+FORBIDDEN = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/home/me/.helm-pin.lock.yaml.29039")
+
+
+def test_what_the_system_says() -> None:
+    error = cannot_read("the lock file", "lock.yaml", FORBIDDEN)
+    assert (error.what, error.where, error.why) == ("cannot read the lock file", ["lock.yaml"], "Permission denied")
+    assert error.hint == "let this account read it, or name another file"
+    assert reason(FORBIDDEN) == "Permission denied"
+    assert write_hint(FORBIDDEN) == "let this account write to it and its folder, or name another file"
+    assert write_hint(FileNotFoundError(errno.ENOENT, "No such file or directory")).startswith("make its folder first")
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "bytes"])
+@pytest.mark.parametrize("use", ["lock", "--lock", "manifest", "settings"])
+def test_real_files(kind: str, use: str, tmp_path: Path) -> None:
+    path = tmp_path / ".helm-pin.yaml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "bytes":
+        path.write_bytes(b"a: \xff\n")
+    if (kind, use) == ("missing", "settings"):
+        return  # no file is no error
+    with pytest.raises(UsageError) as caught:
+        {
+            "lock": lambda: lock._read(str(path), needed=True),
+            "--lock": lambda: read_file(str(path)),
+            "manifest": lambda: verify._text(str(path)),
+            "settings": lambda: config.read({}, {}, tmp_path),
+        }[use]()
+    message = caught.value.message()
+    assert str(path) in message and "  next  " in message
+    assert "Errno" not in message and "codec" not in message
+
+
+def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
+    for name, why in (("none/lock.yaml", "No such file or directory"), ("file/lock.yaml", "Not a directory")):
+        (tmp_path / "file").touch()
+        with pytest.raises(HelmPinError) as caught:
+            lock._write(str(tmp_path / name), "text")
+        assert (caught.value.where, caught.value.why) == ([str(tmp_path / name)], why)
+        assert caught.value.exit_status == 1
