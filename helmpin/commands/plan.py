@@ -157,7 +157,7 @@ def _short(change: Change) -> str:
 def _refuse(request: Request, plan: Plan) -> None:
     if request.settings.mutable == "refuse":
         plan.refuse_mutable()
-    plan.refuse_problems()
+    plan.refuse_problems(shows_tries=request.options["verbose"] and request.options["output"] not in FOR_OTHERS)
 
 
 def _print_for_others(plan: Plan, request: Request) -> None:
@@ -173,9 +173,16 @@ def _print_for_others(plan: Plan, request: Request) -> None:
         _check_complete(refused, plan, "a kustomization", partial=partial)
         print(output.as_yaml({"images": [entry.as_data() for entry in entries]}))
     else:
-        more = "" if request.options["values-only"] else "try --values-only, which looks further for values; or "
-        _check_complete(_beyond_values(plan), plan, "a values file", partial=partial, more=more)
+        _check_complete(_beyond_values(plan), plan, "a values file", partial=partial, more=_way_on(plan, request))
         print(output.as_yaml(plan.values_file(named=request.options["names"])))
+
+
+def _way_on(plan: Plan, request: Request) -> str:
+    """What may still bring every image into a values file."""
+    more = "write the digests into your own lists; or " if plan.lists_of_the_user() else ""
+    if plan.beyond_values() and not request.options["values-only"]:
+        more = f"try --values-only, which looks further for values; or {more}"
+    return more
 
 
 def _beyond_values(plan: Plan) -> dict[str, str]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import shlex
 
-_HINTS = (
-    (r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),
+from helmpin.image.reference import InvalidReference, Reference, split
+
+_PRINTED = (
     (r"%!.?\((?:u?int|float)[0-9]*=", "the value is read as a number; quote it"),
-    (r"(?:^|:)[0-9]+(?:\.[0-9]+)?$", "if the value has no quotes, it is read as a number; quote it"),
-    (r"(?:^|:)(?:true|false)$|%!.?\(bool=", "the value is read as true or false; quote it"),
+    (r"%!.?\(bool=", "the value is read as true or false; quote it"),
     (r"<nil>|<no value>|%!.?\(MISSING\)", "the value is null or missing; set it"),
 )
-"""How Go prints what is not a string: by `{{ }}`, or by printf with a verb for strings."""
+"""How Go prints what is not a string by printf, with a verb for strings, and nothing by `{{ }}`: anywhere in an image."""
+_TAGS = (
+    (r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),
+    (r"(?:^|:)[0-9]+(?:\.[0-9]+)?$", "if the value has no quotes, it is read as a number; quote it"),
+    (r"(?:^|:)(?:true|false)$", "the value is read as true or false; quote it"),
+)
+"""How `{{ }}` prints numbers and booleans: at the end of an image, or alone."""
 _FILLED_IN = (
     (r"\{\{.*\}\}", "Argo Workflows fills in a parameter"),
     (r"\$\([^()]+\)", "Tekton fills in a parameter"),
@@ -21,7 +28,39 @@ _FILLED_IN = (
 
 def number_hint(image: str) -> str:
     """What to do about an image, as rendered, that looks as Go prints a number, a boolean or nothing; '' otherwise."""
-    return _first(_HINTS, image.partition("@")[0])
+    name, _, digest = split(image)
+    is_whole = bool(name) and not name.endswith("/") and digest is None and image == image.strip()
+    return _first(_PRINTED, image) or (_first(_TAGS, image) if is_whole else "")
+
+
+def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
+    """What to do about a text that is no valid reference. empty: the values without a text that may be its repository."""
+    name, _, digest = split(image)
+    if hint := number_hint(image):
+        return hint
+    if image != image.rstrip("\r\n"):
+        return "it ends in a line break: write `|-` in place of `|` in the values, or trim it in the template ({{ … | trim }})"
+    if image != image.strip():
+        return "there are spaces around it: take them out of the value, or trim it in the template ({{ … | trim }})"
+    if not name or name.endswith("/"):
+        return f"the repository is empty: set {' or '.join(empty) or 'the value that names it'}"
+    if digest is not None and _is_valid(image.partition("@")[0]):
+        return "write a digest as sha256: and 64 hexadecimal digits in lower case, or leave it out with its @"
+    return "correct the values that set it"
+
+
+def let_through(image: str) -> str:
+    """The flag that lets an image through, as a shell reads it. Its value is a glob, so `?` can stand for what cannot be typed."""
+    glob = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", re.sub(r"([*?[])", r"[\1]", image))
+    return f"--allow-unpinned {shlex.quote(glob)}"
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except InvalidReference:
+        return False
+    return True
 
 
 def filled_in(image: str) -> str:

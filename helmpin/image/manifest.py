@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from helmpin import kube_yaml
+from helmpin import kube_yaml, yaml_position
 from helmpin.image import find
 from helmpin.image.outside_pods import OPERATORS, ExtraImageRules
 
@@ -144,8 +144,7 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
     """Those of pod specs. Cached, because a plan asks for the images of its renders several times."""
     found = []
     for index, item in enumerate(document.objects()):
-        kind, name = identity(item)
-        hook = _hook(item)
+        kind, name, hook = identity(item)[0], _name(document, index, item), _hook(item)
         for image, path in find.images(item):
             use = ImageUse(
                 image=image,
@@ -166,7 +165,7 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
 def outside(document: Document, also: ExtraImageRules) -> Iterator[tuple[ImageUse, bool]]:
     """The images of a document outside pod specs, and whether they are asked for."""
     for index, item in enumerate(document.objects()):
-        kind, name = identity(item)
+        kind, name = identity(item)[0], _name(document, index, item)
         for found in also.images(item):
             use = ImageUse(
                 image=found.image,
@@ -194,10 +193,28 @@ def unmatched(documents: Iterable[Document], also: ExtraImageRules) -> list[str]
 
 def identity(item: Any) -> tuple[str, str]:
     """(kind, name) of an object, each '' where it is missing."""
+    kind, name = (item.get("kind"), _metadata(item).get("name")) if isinstance(item, dict) else ("", "")
+    return str(kind), _as_json(name)
+
+
+def _name(document: Document, index: int, item: Any) -> str:
+    """The name of an object as the document has it, though YAML may read it as something else: `on`, `007`."""
+    name = _metadata(item).get("name")
+    if isinstance(name, str) or name is None:
+        return name or str(_metadata(item).get("generateName") or "")
+    for path in (("items", index, "metadata", "name"), ("metadata", "name")):  # of a List, or alone
+        if found := yaml_position.span(document.text, path):
+            return document.text[found.start : found.end]
+    return _as_json(name)
+
+
+def _as_json(name: Any) -> str:
+    return "" if name is None else str(name).lower() if isinstance(name, bool) else str(name)
+
+
+def _metadata(item: Any) -> dict[Any, Any]:
     metadata = item.get("metadata") if isinstance(item, dict) else None
-    return (str(item.get("kind")) if isinstance(item, dict) else ""), str(
-        metadata.get("name") if isinstance(metadata, dict) else ""
-    )
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def is_hook(document: Document) -> bool:
@@ -208,8 +225,7 @@ def is_hook(document: Document) -> bool:
 
 
 def _annotations(item: Any) -> dict[Any, Any]:
-    metadata = item.get("metadata") if isinstance(item, dict) else None
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    annotations = _metadata(item).get("annotations")
     return annotations if isinstance(annotations, dict) else {}
 
 

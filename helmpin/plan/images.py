@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import policy
-from helmpin.chart.setargs import Setting, dotted_key
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.config import Settings
-from helmpin.image.hints import filled_in, number_hint
+from helmpin.image.hints import filled_in, invalid_hint, let_through
 from helmpin.image.manifest import ImageUse
-from helmpin.image.reference import InvalidReference, Reference, pinned_form, valid_digest
+from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
 from helmpin.plan.search import Attempt
 from helmpin.render.diff import Follower, Key
 
 if TYPE_CHECKING:
     from helmpin.registry import Resolved
+
+_REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
 
 
 class Problem(NamedTuple):
@@ -67,8 +71,10 @@ def is_allowed(image: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(image, glob) for glob in globs)
 
 
-def references_of(uses: Iterable[ImageUse], settings: Settings) -> tuple[dict[str, Reference], dict[str, Problem]]:
-    """The reference of each image, and the problem of each that is invalid or let through."""
+def references_of(
+    uses: Iterable[ImageUse], settings: Settings, values: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[dict[str, Reference], dict[str, Problem]]:
+    """The reference of each image, and the problem of each that is invalid or let through. values: all of the chart's."""
     references: dict[str, Reference] = {}
     problems: dict[str, Problem] = {}
     for image in dict.fromkeys(use.image for use in uses):
@@ -81,19 +87,30 @@ def references_of(uses: Iterable[ImageUse], settings: Settings) -> tuple[dict[st
         elif is_let_through:
             problems[image] = Problem("allowed by --allow-unpinned", "allowed")
         elif filled:
-            hint = f"let it through: --allow-unpinned {image if image.isalnum() else repr(image)}"
-            problems[image] = Problem(f"placeholder: {filled}", "refused", hint)
+            problems[image] = Problem(f"placeholder: {filled}", "refused", f"let it through: {let_through(image)}")
         else:
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                hint = number_hint(image) or "correct the values that set it"
+                hint = invalid_hint(image, tuple(_empty_repositories(image, values)))
                 problems[image] = Problem(
-                    f"not an image reference: {error}",
-                    "refused",
-                    f"{hint}; or let it through: --allow-unpinned {image!r}",
+                    f"not an image reference: {error}", "refused", f"{hint}; or let it through: {let_through(image)}"
                 )
     return references, problems
+
+
+def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterator[str]:
+    """The paths of values without a text that may name the repository of an image: beside its tag, if it has one."""
+    if isinstance(values, Mapping):
+        tag = split(image)[1]
+        beside = tag is None or tag in [str(value) for value in values.values()]
+        for key, value in values.items():
+            if beside and value in ("", None) and _REPOSITORY_KEY.search(str(key)):
+                yield dotted_key((*path, key))
+            yield from _empty_repositories(image, value, (*path, key))
+    elif isinstance(values, list):
+        for i, value in enumerate(values):
+            yield from _empty_repositories(image, value, (*path, i))
 
 
 def plan_images(
@@ -108,16 +125,20 @@ def plan_images(
     set_by: Mapping[str, tuple[str, ...]],
     kept: Mapping[Key, str],
     settings: Settings,
+    explained: Mapping[Key, Problem] = MappingProxyType({}),
 ) -> list[ImagePlan]:
     """Collect what was decided for each image.
 
-    wanted: the digest of each use to pin. kept: the Job of each use that keeps its digest.
+    wanted: the digest of each use to pin. kept: the Job of each use that keeps its digest. explained: why uses failed, where the
+    search cannot know.
     """
     by_image: dict[tuple[str, str, str], list[ImageUse]] = {}
     for use in uses:
         by_image.setdefault((use.image, wanted.get(use.key, ""), kept.get(use.key, "")), []).append(use)
     return [
-        _plan_image(mine, wanted, references, resolved, problems, attempt, followers, set_by, kept_for, settings)
+        _plan_image(
+            mine, wanted, references, resolved, problems, attempt, followers, set_by, kept_for, settings, explained
+        )
         for (_, _, kept_for), mine in by_image.items()
     ]
 
@@ -133,15 +154,16 @@ def _plan_image(
     set_by: Mapping[str, tuple[str, ...]],
     kept_for: str,
     settings: Settings,
+    explained: Mapping[Key, Problem],
 ) -> ImagePlan:
     image = uses[0].image
     reference, answer, problem = references.get(image), resolved.get(image), problems.get(image)
-    failed = [attempt.failed[use.key] for use in uses if use.key in attempt.failed]
+    failed = [use.key for use in uses if use.key in attempt.failed]
     if failed and not problem:
-        problem = Problem(
-            f"cannot be pinned without changing something else: {failed[0]}",
+        problem = next((explained[key] for key in failed if key in explained), None) or Problem(
+            f"cannot be pinned without changing something else: {attempt.failed[failed[0]]}",
             "refused",
-            "run helm pin plan -v to see what was tried, or set its digest in your values",
+            f"write its digest where your values or the chart hold the image, or let it through: {let_through(uses[0].image)}",
         )
     strategies = sorted({attempt.strategies[use.key][0] for use in uses if use.key in attempt.strategies})
     used: dict[Setting, None] = {}

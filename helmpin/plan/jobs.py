@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helmpin.image import find
+from helmpin.image.hints import let_through
 from helmpin.image.manifest import Document, ImageUse, identity, read
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.next_command import kubectl_command
@@ -72,7 +73,7 @@ class KeptJobs:
                     f"{name} exists already and runs it by tag; the pod template of a Job cannot change",
                     "refused",
                     f"delete the Job so that it is created again ({delete}), rename it, "
-                    f"or let the image through: --allow-unpinned {use.image}",
+                    f"or let the image through: {let_through(use.image)}",
                 )
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"

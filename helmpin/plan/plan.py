@@ -16,7 +16,7 @@ from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted
 from helmpin.chart.stage import Chart
 from helmpin.config import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable
-from helmpin.image.hints import number_hint
+from helmpin.image.hints import let_through, number_hint
 from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import Reference, pinned_form, split
 from helmpin.lock import Lock, NotLocked
@@ -110,9 +110,9 @@ class Plan(NamedTuple):
         names = {dotted_key(path) for path in in_lists}
         return [i for i in self.images if not i.problem and any(v.partition("[")[0] in names for v in i.values)]
 
-    def refuse_problems(self, *, outcome: str = "") -> None:
+    def refuse_problems(self, *, outcome: str = "", shows_tries: bool = False) -> None:
         """Raise for the images that cannot be pinned: RegistryUnavailable if a registry failed for one, else Refused.
-        outcome: added to the first line, such as `; nothing was deployed`."""
+        outcome: added to the first line, such as `; nothing was deployed`. shows_tries: whether it is printed what was tried."""
         bad = [i for i in self.images if i.problem and i.problem.kind != "allowed"]
         if not bad:
             return
@@ -123,6 +123,8 @@ class Plan(NamedTuple):
             lines += [f"    used by {use.place()}" for use in i.uses[:3]]
             lines += [f"    and {len(i.uses) - 3} more"] if len(i.uses) > 3 else []
             hints += [i.problem.hint] if i.problem.hint else []
+        if not shows_tries and any(i.notes and i.problem and i.problem.kind == "refused" for i in bad):
+            hints.append("helm pin plan -v, with the same arguments, shows what was tried")
         by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
         error: type[HelmPinError] = RegistryUnavailable if by_registry else Refused
         count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else bad[0].image
@@ -139,7 +141,7 @@ class Plan(NamedTuple):
         for i in moving:
             lines.append(f"{i.image}: {i.mutable}")
             lines += [f"    used by {use.place()}" for use in i.uses]
-            lines.append(f"    set by  {', '.join(i.values or i.set_by) or 'no value: hard-coded in the template'}")
+            lines.append(f"    set by  {', '.join(self._set_by(i)) or 'no value: hard-coded in the template'}")
             lines.append(f"    now     {i.digest or (i.problem and i.problem.text)}")
         count = "1 image has a mutable tag" if len(moving) == 1 else f"{len(moving)} images have mutable tags"
         raise Refused(
@@ -147,6 +149,16 @@ class Plan(NamedTuple):
             why="\n".join(lines),
             hint="set a digest or a full version, or pin them: --mutable pin",
         )
+
+    def _set_by(self, image: ImagePlan) -> Iterable[str]:
+        """The values that set an image today: a digest key that is still empty does not, but the tag beside it."""
+        values, tag = self.rendered.origin.values or {}, split(image.image)[1]
+        found: list[ValuePath] = []
+        for path in (setting.path for setting in self.settings if dotted_key(setting.path) in image.values):
+            above, held = get(values, path[:-1]), get(values, path)
+            tags = [key for key, value in above.items() if str(value) == tag] if isinstance(above, dict) else []
+            found += [(*path[:-1], key) for key in tags] if held in (None, "") and tags else [path]
+        return sorted(set(map(dotted_key, found))) or image.values or image.set_by
 
 
 def make_plan(
@@ -165,7 +177,7 @@ def make_plan(
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
-    references, problems = references_of(uses, settings)
+    references, problems = references_of(uses, settings, rendered.origin.values or {})
     resolved = _resolve(rendered, references, problems, settings, lock)
     problems.update(platforms.problems(rendered, resolved, references, settings))
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
@@ -196,6 +208,7 @@ def make_plan(
             set_by=search.set_by,
             kept=kept.jobs,
             settings=settings,
+            explained=composer.explanations,
         )
         return [i._replace(source=lock.origin) if lock and _is_from(lock, i) else i for i in images]
 
@@ -243,8 +256,6 @@ def make_plan(
     elif values_only and attempt.by_template:
         attempt, render, found, more = composer.by_values(attempt, render, found, record)
         renders += more
-    for key, why in composer.explanations.items():
-        attempt = attempt._replace(failed={**attempt.failed, **({key: why} if key in attempt.failed else {})})
     final = record(attempt, found.followers)
     chart = composer.chart(attempt, final)
     if not wanted:  # else the comparison shows that the record stays out
@@ -343,15 +354,13 @@ def _resolve(
 
 def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
     """The problem of an image that was not resolved, with a hint that fits its uses."""
-    hint = "\n".join(
-        filter(None, (error.hint, number_hint(image) if error.kind == "not-found" and "@" not in image else ""))
-    )
+    hint = "\n".join(filter(None, (error.hint, number_hint(image) if error.kind == "not-found" else "")))
     if all("test" in use.hook for use in uses):
-        hint = f"only a test hook uses it; if you do not run that, let it through: --allow-unpinned {image}\n{hint}"
+        hint = f"only a test hook uses it; if you do not run that, let it through: {let_through(image)}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):
         hint = (
             f"its pull policy is Never, so it was loaded into the nodes and cannot run by digest; let it through: "
-            f"--allow-unpinned {image}"
+            f"{let_through(image)}"
         )
     return Problem(str(error), "registry", hint)
 
@@ -391,8 +400,12 @@ class _Composer:
         self._scans: dict[str, TemplateScan] = {}
         self.noise: Mapping[Leaf, Any] = {}
         self._noise_renders = 0
-        self.explanations: dict[Key, str] = {
-            key: "the post-renderer prints it, so no value and no template reaches it"
+        self.explanations: dict[Key, Problem] = {
+            key: Problem(
+                "the post-renderer prints it, so no value and no template reaches it",
+                "refused",
+                f"write its digest in the post-renderer, or let it through: {let_through(self._uses[key].image)}",
+            )
             for key in wanted
             if key not in origins
         }
@@ -530,9 +543,11 @@ class _Composer:
                 origin = self._origins[key]
                 if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
                     does = "changes" if split(found.images.get(key, ""))[2] else "removes"
-                    self.explanations[key] = (
+                    self.explanations[key] = Problem(
                         f"the post-renderer ({' '.join(renderer.post_renderer)}) {does} its digest: "
-                        f"it prints {found.images.get(key)!r}"
+                        f"it prints {found.images.get(key)!r}",
+                        "refused",
+                        "have the post-renderer keep digests as they are, or leave it out",
                     )
         return found
 
