@@ -338,11 +338,47 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs what it says then
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
     why = why or f"helm exited with status {status} and printed nothing"
-    hint = ""
-    if IN_PROGRESS in why:
-        back = helm_command(f"rollback {args[1]}")
-        hint = f"if no other helm is at work on it, {back} goes back to the last revision that was deployed"
     if re.search(r"(?i)release name is invalid|invalid release name", why):
         hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
         return HelmFailed("the release name is invalid", why=why, hint=hint)
-    return HelmFailed(f"helm {args[0]} failed", why=why, hint=hint)
+    return HelmFailed(f"helm {args[0]} failed", why=why, hint=_advice(args, why))
+
+
+_WAYS_ON = (
+    (r"failed parsing --set", "correct the flag; quote it for the shell, and write a comma inside a value as \\,"),
+    (
+        r"don't meet the specifications of the schema",
+        "give the values that the chart's schema asks for: --set, or -f FILE",
+    ),
+    (r"execution error at \(", "give the value that the chart asks for: --set, or -f FILE"),
+    (r"nil pointer evaluating", "set the value that the template reads: --set, or -f FILE"),
+    (r"non-absolute URLs should be in form", "name a directory, an archive, REPO/CHART or oci://…, or add --repo URL"),
+    (r"^repo \S+ not found", "add the repository: helm repo add NAME URL; helm repo list shows those that there are"),
+    (
+        r"no cached repo found|chart \S+ (?:matching|version) .*not found",
+        "helm repo update reads what the repositories have",
+    ),
+    (
+        r"(?i)\b40[13]\b|unauthorized|forbidden|denied",
+        "log in (helm registry login HOST, or --username and --password), or check the name",
+    ),
+    (r"(?i)\b404\b|not found", "check the chart's name and --version"),
+    (
+        r"(?i)dial tcp|no such host|connection refused|timeout|x509|cannot be reached",
+        "check the address, the network and the proxy",
+    ),
+)
+"""What to do about helm's messages, the first that fits. Those about names and networks count where a chart is fetched."""
+_FETCHING = ("pull", "show", "dependency")
+
+
+def _advice(args: Sequence[str], why: str) -> str:
+    from helmpin.kubectl import advice
+
+    if IN_PROGRESS in why:
+        back = helm_command(f"rollback {args[1]}")
+        return f"if no other helm is at work on it, {back} goes back to the last revision that was deployed"
+    if re.search(r"cluster unreachable|context .* does not exist", why):
+        return advice(why, env.namespace())
+    ways = _WAYS_ON if args[0] in _FETCHING else _WAYS_ON[:4]
+    return next((hint for message, hint in ways if re.search(message, why, re.MULTILINE)), "")

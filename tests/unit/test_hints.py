@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from fnmatch import fnmatchcase
+
 import pytest
 
-from helmpin.image.hints import filled_in, number_hint
+from helmpin.image.hints import filled_in, invalid_hint, let_through, number_hint
 
 NAMES = ["app", "example.com:5000/team/app"]
 
@@ -66,3 +69,35 @@ def test_filled_in_later(image: str, by: str) -> None:
 @pytest.mark.parametrize("image", ["app:1", "auto:1", "example.com/auto", "$app", "{app}", "()", "", "%!s(<nil>)"])
 def test_not_filled_in(image: str) -> None:
     assert filled_in(image) == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "hint"),
+    [
+        (":1.0", "the repository is empty: set image.repository"),
+        ("example.com/:1.0", "the repository is empty: set image.repository"),
+        ("", "the repository is empty: set image.repository"),
+        ("app:1.0@sha256:abc", "write a digest as sha256: and 64 hexadecimal digits"),
+        ("app:1.0@", "write a digest as sha256: and 64 hexadecimal digits"),
+        ("app:1.0\n", "it ends in a line break: write `|-` in place of `|`"),
+        ("app:v1\n", "it ends in a line break: write `|-` in place of `|`"),
+        (" app:1.0", "there are spaces around it"),
+        ("app:%!s(float64=1.5)", "the value is read as a number; quote it"),
+        ("<nil>:1.0", "the value is null or missing; set it"),
+        (":<nil>", "the value is null or missing; set it"),
+        ("APP:1.0", "if the value has no quotes, it is read as a number"),
+        ("a b", "correct the values that set it"),
+        ("A@sha256:abc", "correct the values that set it"),
+    ],
+)
+def test_each_kind_of_invalid_reference_has_its_own_advice(image: str, hint: str) -> None:
+    assert invalid_hint(image, ("image.repository",)).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "image", ["auto", " ", "{{inputs.image}}", "hard/trail:1\n", "a[b]*:1?", "a'b", "$(params.x)", ":1"]
+)
+def test_the_flag_that_lets_an_image_through_is_for_a_shell(image: str) -> None:
+    flag, glob = shlex.split(let_through(image))
+    assert flag == "--allow-unpinned" and fnmatchcase(image, glob) and glob.isprintable()
+    assert "\n" not in let_through(image)

@@ -47,6 +47,26 @@ def test_references_and_problems() -> None:
 
 
 @pytest.mark.parametrize(
+    ("image", "values", "named"),
+    [
+        (
+            ":1.0",
+            {"image": {"repository": "", "tag": "1.0"}, "other": {"repository": "", "tag": "2"}},
+            "image.repository",
+        ),
+        (":1.0", {"apps": [{"image": None, "tag": 1.0}]}, "apps[0].image"),
+        ("", {"image": "", "name": ""}, "image"),
+        (":1.0", {"image": {"repository": "app", "tag": "1.0"}}, "the value that names it"),
+    ],
+)
+def test_an_empty_repository_is_named(image: str, values: dict[str, Any], named: str) -> None:
+    _, problems = references_of([use(image)], SETTINGS, values)
+    assert problems[image].hint.startswith(
+        f"the repository is empty: set {named}; or let it through: --allow-unpinned "
+    )
+
+
+@pytest.mark.parametrize(
     ("globs", "allowed"),
     [((), False), (("*:1.2.3",), True), ((WEB,), True), (("EXAMPLE.com/*",), False), (("web",), False)],
 )

@@ -1,0 +1,75 @@
+"""What to do about helm's own messages: each is made by helm itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helmpin.errors import HelmFailed
+from helmpin.helm import Helm
+from tests.support.workstation import Workstation
+
+TEMPLATES = {
+    "required": '{{ required "image.tag is required" .Values.tag }}',
+    "nil": "{{ .Values.image.tag }}",
+    "plain": "{{ .Values.tag }}",
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "args", "hint"),
+    [
+        (
+            "plain",
+            ["--set", "a[-1]=x"],
+            "correct the flag; quote it for the shell, and write a comma inside a value as \\,",
+        ),
+        ("required", [], "give the value that the chart asks for: --set, or -f FILE"),
+        ("nil", [], "set the value that the template reads: --set, or -f FILE"),
+        ("schema", [], "give the values that the chart's schema asks for: --set, or -f FILE"),
+    ],
+)
+def test_a_chart_that_does_not_render(
+    template: str, args: list[str], hint: str, workstation: Workstation, tmp_path: Path
+) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 1.0.0\n")
+    (tmp_path / "templates" / "a.yaml").write_text(f"a: {TEMPLATES.get(template, '')}\n")
+    if template == "schema":
+        (tmp_path / "values.schema.json").write_text('{"required": ["tag"]}')
+    assert asked(workstation, "template", "app", str(tmp_path), *args) == hint
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["pull", "nosuch"], "name a directory, an archive, REPO/CHART or oci://…, or add --repo URL"),
+        (["pull", "nosuch/chart"], "add the repository: helm repo add NAME URL"),
+        (["pull", "oci://127.0.0.1:1/a/b", "--plain-http"], "check the address, the network and the proxy"),
+        (["show", "chart", "x", "--repo", "http://127.0.0.1:1/"], "check the address, the network and the proxy"),
+    ],
+)
+def test_a_chart_that_cannot_be_fetched(args: list[str], hint: str, workstation: Workstation) -> None:
+    assert asked(workstation, *args).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [("", "there is no kubeconfig"), ("kind: Config", "kubectl config get-contexts lists the contexts")],
+    ids=["no kubeconfig", "no such context"],
+)
+def test_a_context_that_does_not_exist(
+    config: str, hint: str, workstation: Workstation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if config:
+        (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    assert asked(workstation, "list", "--kube-context", "nope").startswith(hint)
+
+
+def asked(workstation: Workstation, *args: str) -> str:
+    """The hint for a helm that fails."""
+    with pytest.raises(HelmFailed) as caught:
+        Helm(str(workstation.helm_binary)).run(args)
+    return caught.value.hint
