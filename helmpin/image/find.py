@@ -44,6 +44,7 @@ KINDS: dict[str, dict[str, Fields]] = {
     },
     "shipwright.io": dict.fromkeys(["BuildStrategy", "ClusterBuildStrategy"], Fields(lists=("steps", "buildSteps"))),
     "numaflow.numaproj.io": dict.fromkeys(["Pipeline", "MonoVertex"], Fields(("sidecars",), ("container",))),
+    "sparkoperator.k8s.io": dict.fromkeys(["SparkApplication", "ScheduledSparkApplication"], Fields(("sidecars",))),
     "chaos-mesh.org": dict.fromkeys(["Workflow", "Schedule"], Fields(single=("container",))),
 }
 """Where kinds have containers, by API group, from the types of each project's API."""

@@ -146,6 +146,9 @@ def test_argo_workflows_and_tekton(kind: str, text: str, wanted: dict[str, str])
     assert {image: container_name(item, path) for image, path in images(item)} == wanted
 
 
+SPARK = "{apiVersion: sparkoperator.k8s.io/v1beta2"
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
@@ -159,6 +162,11 @@ def test_argo_workflows_and_tekton(kind: str, text: str, wanted: dict[str, str])
         ),
         (
             "{apiVersion: chaos-mesh.org/v1alpha1, kind: Workflow, spec: {templates: [{task: {container: {image: x:1}}}]}}",
+            ["x:1"],
+        ),
+        (f"{SPARK}, kind: SparkApplication, spec: {{image: y, driver: {{sidecars: [{{image: x:1}}]}}}}}}", ["x:1"]),
+        (
+            f"{SPARK}, kind: ScheduledSparkApplication, spec: {{template: {{executor: {{sidecars: [{{image: x:1}}]}}}}}}}}",
             ["x:1"],
         ),
         ("{apiVersion: argoproj.io/v1alpha1, kind: Sensor, spec: {template: {container: {image: x:1}}}}", ["x:1"]),
