@@ -131,7 +131,9 @@ def test_what_it_adds_first_is_seen(start: str, rest: str, rendered: Rendered) -
     assert "docker.io/team/added:latest" in strip.images_of(plain)
     done = rendered.promise.pin("template", "rel", rendered.chart, *flags)
     assert (done.status, done.stdout) == (3, ""), done.stdout
-    assert "docker.io/team/added:latest" in done.stderr
+    assert "docker.io/team/added:latest: the post-renderer prints it" in done.stderr
+    assert "write its digest in the post-renderer, or let it through: --allow-unpinned docker.io" in done.stderr
+    assert "plan -v" not in done.stderr
 
 
 def test_what_it_adds_with_a_digest_stays(rendered: Rendered) -> None:
@@ -155,3 +157,4 @@ def test_one_that_takes_the_digest_off_is_named(script: str, rendered: Rendered)
     assert (done.status, done.stdout) == (3, ""), done.stdout
     assert "docker.io/team/app" in done.stderr
     assert "post-renderer" in done.stderr.partition("\n  why ")[2], done.stderr
+    assert "next  have the post-renderer keep digests as they are" in done.stderr

@@ -72,6 +72,17 @@ spec:
     assert values_file(promise, chart, "--values-only") == {"image": f"example.com/team/web:1@{digest}"}
 
 
+def test_a_list_of_the_users_own_is_refused_with_advice_that_helps(promise: Promise, tmp_path: Path) -> None:
+    """--values-only finds no other value for it."""
+    text = pod("{{ (index .Values.pods 0).image }}")
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": text, "values.yaml": "pods: []\n"})
+    (tmp_path / "mine.yaml").write_text("pods: [{image: 'example.com/a:1'}]\n")
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "values", "-f", tmp_path / "mine.yaml")
+    assert (done.status, done.stdout) == (3, "")
+    assert "it stands in a list of your own values" in done.stderr
+    assert "next  write the digests into your own lists; or deploy with helm pin upgrade" in done.stderr
+
+
 def test_what_no_value_reaches_is_refused_still(promise: Promise, tmp_path: Path) -> None:
     files = {
         "templates/pod.yaml": pod("example.com/team/web:1", "{{ .Values.image }}"),

@@ -134,6 +134,25 @@ def test_mutable_tags(tmp_path: Path) -> None:
         plan(tmp_path, moving).refuse_mutable()
 
 
+def test_a_tag_is_set_by_its_own_value_not_by_a_digest_key_that_is_empty(tmp_path: Path) -> None:
+    moving = image("a:2.0", mutable="moves", values=("dig.digest",))
+    settings, values = (Setting(("dig", "digest"), A),), {"dig": {"repository": "a", "tag": "2.0", "digest": ""}}
+    with pytest.raises(Refused, match="mutable") as refused:
+        plan(tmp_path, moving, settings=settings, values=values).refuse_mutable()
+    assert "    set by  dig.tag\n" in refused.value.why
+
+
+@pytest.mark.parametrize(
+    ("notes", "shows_tries", "advised"), [(("x",), False, True), (("x",), True, False), ((), False, False)]
+)
+def test_what_was_tried_is_advised_where_something_was(
+    notes: tuple[str, ...], shows_tries: bool, advised: bool, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused) as refused:
+        plan(tmp_path, image("a:1", UNPINNABLE, notes=notes)).refuse_problems(shows_tries=shows_tries)
+    assert ("helm pin plan -v" in refused.value.hint) == advised
+
+
 # -- what values can carry ----------------------------------------------------------------------------------------------
 
 

@@ -225,6 +225,20 @@ def test_elsewhere_is_what_nobody_asked_for_and_has_no_digest() -> None:
     assert render.images()[0].place() == f"Fleet/f spec/agent, in {A}"
 
 
+@pytest.mark.parametrize("written", ["on", "True", "007", "1e3", "~x", "'yes'"])
+@pytest.mark.parametrize("form", ["{}", "kind: List\nitems:\n- kind: Pod\n  metadata: {{name: other}}\n- {}"])
+def test_a_name_is_shown_as_it_is_written(form: str, written: str) -> None:
+    text = document(
+        form.format(f"{{kind: Pod, metadata: {{name: {written}}}, spec: {{containers: [{{image: a}}]}}}}\n"), A
+    )
+    assert [use.name for use in parse(text).images()] == [written.strip("'")]
+
+
+def test_an_object_without_a_name_has_its_prefix() -> None:
+    text = "kind: Pod\nmetadata: {generateName: web-}\nspec: {containers: [{image: a}]}\n"
+    assert [use.name for use in parse(document(text, A)).images()] == ["web-"]
+
+
 def test_what_is_not_yaml_is_helms_failure() -> None:
     for text, where in ((document("image: [\n", A), A), ("image: [\n", "the post-renderer's output")):
         with pytest.raises(HelmFailed, match="not YAML") as failed:
