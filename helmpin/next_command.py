@@ -26,8 +26,8 @@ def kubectl_command(words: str, *, namespace: str | None = "", context: str = ""
 def _flags(context_flag: str, namespace: str | None, context: str) -> list[str]:
     own = _Kubeconfig()
     context = context or env.context()
-    wanted = env.namespace() if namespace == "" else namespace
-    flags = [] if wanted is None or wanted == own.namespace(context) else ["--namespace", shlex.quote(wanted)]
+    wanted = namespace or ("" if namespace is None else env.given_namespace())
+    flags = [] if not wanted or wanted == own.namespace(context) else ["--namespace", shlex.quote(wanted)]
     return flags + ([context_flag, shlex.quote(context)] if context not in ("", own.context) else [])
 
 

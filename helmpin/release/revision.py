@@ -187,7 +187,7 @@ def explained(
     if "not found" in error.why:
         what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}{outcome}"
         context = named.get("kube-context", "")
-        history = helm_command(f"pin history {release}", namespace=namespace, context=context)
+        history = helm_command(f"pin history {release}", namespace=named.get("namespace", ""), context=context)
         releases = helm_command("list --all-namespaces", namespace=None, context=context)
         hint = (
             f"{history} lists its revisions, " if revision else ""

@@ -34,6 +34,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("namespace", "context", "flags"),
     [
+        ("", "", ""),
         ("shop", "", ""),
         ("shop", "here", ""),
         ("jobs", "", " --namespace jobs"),
