@@ -129,13 +129,19 @@ class _Running:
                 raise OSError(str(error).strip().splitlines()[-1].strip()) from None
             self._groups.add(command.pid)
         lifeline.hold(-command.pid)
-        try:
-            command.wait(seconds)
-            return command.exit_code, command.stdout
-        except sh.TimeoutException:
+        is_late = threading.Event()
+
+        def stop() -> None:
+            is_late.set()
             _kill(command.pid)
-            return None, command.wait().stdout
+
+        timer = threading.Timer(seconds, stop)  # a wait of sh's with a time limit does not wait for the output
+        timer.start()
+        try:
+            command.wait()
+            return None if is_late.is_set() else command.exit_code, command.stdout
         finally:
+            timer.cancel()
             lifeline.release(-command.pid)
             with self._lock:
                 self._groups.discard(command.pid)

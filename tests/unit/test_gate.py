@@ -55,6 +55,14 @@ def test_in_parallel_and_within_a_time(tmp_path: Path) -> None:
     assert found[A] == f"`{slow} {{}}` did not answer within 1.5 s\n    begun"
 
 
+def test_no_output_is_lost(tmp_path: Path) -> None:
+    """However many end at once."""
+    command = program(tmp_path, "os.write(1, b'word\\n' * 12_000 + b'no signature\\n'); os._exit(1)")
+    images = [f"quay.io/t/app:{n}" for n in range(40)]
+    found = gate.ask(Gate((f"{command} {{}}",)), images)
+    assert {found[image].splitlines()[-1] for image in images} == {"    no signature"}
+
+
 def test_long_output_is_cut_and_odd_bytes_are_shown(tmp_path: Path) -> None:
     command = program(tmp_path, "sys.stdout.buffer.write(b'\\xff\\n' + b'line\\n' * 100); sys.exit(1)")
     assert len(gate.ask(Gate((f"{command} {{}}",)), [A])[A].splitlines()) == gate.MOST_LINES + 1
