@@ -693,7 +693,8 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
         key = option.name.removeprefix("--")
         mine = [g for g in given if g.name == option.name]
         for g in mine:
-            if option.kind != "switch" and not (g.value or "").strip():
+            blank = not g.value if option.name == "--allow-unpinned" else not (g.value or "").strip()
+            if option.kind != "switch" and blank:  # a space is an image that OpenShift fills in
                 raise UsageError(
                     f"the {option.metavar or 'value'} of {option.name} is empty", hint="leave the flag out, or name one"
                 )
