@@ -192,6 +192,8 @@ def explained(
         hint = (
             f"{history} lists its revisions, " if revision else ""
         ) + f"{releases} lists releases with their namespaces"
+    elif not error.what.startswith("helm "):  # it says what is wrong with the name
+        what, hint = error.what, error.hint
     else:
         what, hint = f"release {release} cannot be read{outcome}", advice(error.why, namespace)
     return HelmFailed(what, where=where, why=error.why, hint=hint)
