@@ -256,3 +256,40 @@ def test_an_account_that_may_do_what_helm_does_and_no_more(twins: Twins, cluster
     for flags in (["--install", "--set", "note=kept"], [], ["--reuse-values", "--set", "note=new"]):
         done = twins.both("upgrade", *flags, "--kube-as-user", unique, compare=False)
         assert done.status == 0, done.stderr
+
+
+ODD = """\
+{{- if .Values.extra }}
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: "{{ .Release.Name }}-extra"}
+{{- end }}
+---
+
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: "{{ .Release.Name }}-{{ .Release.Revision }}"
+  annotations: {all: {{ toJson .Chart.Annotations | quote }}}
+spec:
+  restartPolicy: Never
+  containers:
+    - {name: escaped, image: "example.com\\x2fteam/escaped:main"}
+    - name: split
+      image: "example.com/team/\\
+        split:main"
+"""
+
+
+def test_odd_templates_through_a_life(twins: Twins) -> None:
+    """Templates with empty documents, a mark of the byte order, escapes and all annotations, upgraded by turns and rolled back."""
+    written(twins.chart, {**CHART, "templates/odd.yaml": f"\ufeff{ODD}"})
+    twins.both("upgrade", "--install")
+    twins.content.build = "B"
+    twins.both("upgrade", "--set", "extra={a}")
+    twins.both("upgrade", plain=True)
+    twins.both("upgrade", "--reuse-values", "--set", "image.tag=stable")
+    twins.both("rollback", "2", chart=False, compare=False)
+    twins.compare()
+    twins.both("upgrade", "--reset-values")
