@@ -15,7 +15,7 @@ from tests.support import app as apps
 from tests.support import browser
 from tests.support.app import App
 from tests.support.registry_servers import distribution
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
 
 @pytest.fixture
@@ -28,6 +28,11 @@ def outdated(app: App, *args: str, status: int = 0) -> dict[str, Any]:
     """What `helm pin outdated -o json` prints."""
     done = app.machine.pin("outdated", "-o", "json", *args)
     assert done.status == status, done.stderr
+    return answer(done)
+
+
+def answer(done: Finished) -> dict[str, Any]:
+    """The JSON that it printed."""
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -56,7 +61,9 @@ class TestOutdated:
         row = {"namespace": unique, "release": "app", "revision": 1, "reference": app.image()}
         moved = {**row, "from": first, "to": second, "since": created(app)}
         assert outdated(app)["moved"] == outdated(app, "app")["moved"] == [moved]
-        assert moved in outdated(app, "-A")["moved"]
+        everywhere = app.machine.pin("outdated", "-o", "json", "-A")
+        assert everywhere.status in (0, 5)  # registries of other tests' releases may be gone
+        assert moved in answer(everywhere)["moved"]
         shown = app.machine.pin("outdated", "app")
         assert shown.stdout.splitlines()[1].split() == [
             unique,
