@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,13 +62,34 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     return ByFile(config, log)
 
 
-@pytest.fixture(scope="session", params=HELMS)
-def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
+def pytest_configure(config: pytest.Config) -> None:
+    """The mark of tests.support.workstation."""
+    config.addinivalue_line("markers", "whichever_helm: runs on one of the Helms")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each Helm for a test that runs one, or the one that its name draws, unless it names some itself."""
+    named = any("helm_name" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if named or "helm_name" not in metafunc.fixturenames:
+        return
+    helms = HELMS
+    if metafunc.definition.get_closest_marker("whichever_helm") and not LONG:
+        helms = (HELMS[zlib.crc32(metafunc.definition.nodeid.encode()) % len(HELMS)],)
+    metafunc.parametrize("helm_name", helms, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def helm_name(request: pytest.FixtureRequest) -> str:
+    """Which Helm, as scripts.devtools.binaries names it."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def installed(helm_name: str, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
     """A machine with the plugin installed; tests share its homes."""
-    name = request.param
-    if name not in _machines:
-        _machines[name] = install(binary(name), tmp_path_factory.mktemp(name))
-    return _machines[name]
+    if helm_name not in _machines:
+        _machines[helm_name] = install(binary(helm_name), tmp_path_factory.mktemp(helm_name))
+    return _machines[helm_name]
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +103,7 @@ def counted(installed: Workstation, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def workstation(installed: Workstation, request: pytest.FixtureRequest) -> Workstation:
-    """Helm 3, then Helm 4, with the plugin and without a cluster."""
+    """A Helm with the plugin and without a cluster: each in turn, or one (`whichever_helm`)."""
     if measured.WANTED and request.node.path.stem in measured.MODULES:
         counting: Workstation = request.getfixturevalue("counted")
         return counting
@@ -129,7 +151,7 @@ def unique() -> str:
 
 @pytest.fixture
 def in_cluster(workstation: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Iterator[Workstation]:
-    """Helm 3, then Helm 4, with the plugin, in a namespace (`unique`) that helm and kubectl use by themselves."""
+    """As `workstation`, in a namespace (`unique`) that helm and kubectl use by themselves."""
     with own_namespace(workstation, cluster, unique, tmp_path / "kubeconfig") as machine:
         yield machine.with_env(HELM_DRIVER=DRIVER) if DRIVER else machine
 

@@ -21,6 +21,8 @@ from tests.support.app import App, eventually
 from tests.support.custom import DEFINITIONS, custom_kind
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
+pytestmark = whichever_helm
+
 ANNOTATION = "helm-pin/digests"
 
 
@@ -161,7 +163,6 @@ class TestFindings:
         assert findings(releases["app"], "drift") == "Deployment/app is not in the cluster"
         assert "sh.helm.release.v1.other.v1 is not a valid release" in data["contexts"][0]["unread"][0]
 
-    @whichever_helm
     def test_bad_releases_among_others(self, app: App) -> None:
         """Each is its own problem; those beside it are judged as if they were alone."""
         a = app.push("A")
@@ -306,7 +307,6 @@ class TestFindings:
         assert calls() == (8, 0)
 
 
-@whichever_helm
 class TestContexts:
     def test_two_clusters_side_by_side(
         self, app: App, production: Cluster, cluster: Cluster, unique: str, tmp_path: Path
@@ -348,7 +348,6 @@ class TestContexts:
         assert [len(c["releases"]) for c in json.loads(gone.stdout)["contexts"]] == [2, 0]
 
 
-@whichever_helm
 class TestWhatMayNotBeRead:
     def allowed(self, cluster: Cluster, namespace: str, *resources: str) -> list[str]:
         """An account that may list only these; the flags that make helm be it."""
@@ -388,7 +387,6 @@ class TestWhatMayNotBeRead:
         assert "only live objects were looked at" in findings(releases["app"], "unknown")
 
 
-@whichever_helm
 class TestForms:
     def sample(self, app: App) -> tuple[str, str]:
         a, b = app.push("A"), app.push("B")

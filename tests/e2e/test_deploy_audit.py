@@ -11,7 +11,9 @@ import yaml
 
 from scripts.devtools.api import Cluster
 from tests.support import app as apps
-from tests.support.workstation import CHECKOUT, Workstation
+from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 CHART = CHECKOUT / "deploy" / "audit"
 IMAGE = ("--set", "image.repository=registry.example.com/helm-pin")

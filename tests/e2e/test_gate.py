@@ -11,7 +11,9 @@ import pytest
 from scripts.devtools.cluster import Cluster
 from tests.support import app as apps
 from tests.support.app import App
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from scripts.devtools.cluster import Cluster
 from tests.support import app as apps
 from tests.support import browser
 from tests.support.app import App
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def cases(generated: Callable[[], Iterator[Case]]) -> pytest.MarkDecorator:
     """All of them with each helm, or some."""
     these = list(generated())
     chosen = [(helm, case) for helm in HELMS for case in (these if ALL else [c for c in SOME[helm] if c in these])]
-    return pytest.mark.parametrize(("installed", "case"), chosen, indirect=["installed"], ids=str)
+    return pytest.mark.parametrize(("helm_name", "case"), chosen, indirect=["helm_name"], ids=str)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from tests.support.app import App
 from tests.support.registry_servers import PASSWORD, USER, Server, distribution
 from tests.support.workstation import Workstation, whichever_helm
 
+pytestmark = whichever_helm
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
@@ -160,7 +162,6 @@ class TestTags:
         assert app.machine.pin("keep", "app", "--revisions", "0").status == 2
 
 
-@whichever_helm
 def test_where_the_login_may_not_push(
     in_cluster: Workstation, private_registry: Server, unique: str, tmp_path: Path
 ) -> None:
@@ -182,7 +183,6 @@ def test_where_the_login_may_not_push(
     assert json.loads(done.stdout)[0]["digest"] == digest
 
 
-@whichever_helm
 def test_audit_warns(app: App) -> None:
     app.push("A")
     app.deploy()

@@ -17,6 +17,8 @@ from tests.support.app import App
 from tests.support.registry_servers import distribution
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
+pytestmark = whichever_helm
+
 
 @pytest.fixture
 def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
@@ -117,7 +119,6 @@ class TestOutdated:
         assert len(outdated(app, "--registry-timeout", "2s", status=5)["unanswered"]) == 1
 
 
-@whichever_helm
 class TestAudit:
     def test_a_finding_that_fails_only_when_asked(self, app: App) -> None:
         first = app.push("A")

@@ -12,7 +12,7 @@ import pytest
 from scripts.devtools.cluster import Cluster
 from tests.support import app as apps
 from tests.support.app import App
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
 SIDECAR = "        - {name: more, image: 'REGISTRY/REPOSITORY-more:1.0.0'}\n"
 
@@ -33,6 +33,7 @@ def table(app: App, *args: str) -> Finished:
     return app.machine.pin("plan", "app", app.chart, *args)
 
 
+@whichever_helm
 class TestDeployed:
     def test_new_same_and_moved(self, app: App) -> None:
         first = app.push("A")
@@ -203,6 +204,7 @@ def installed(app: App, folder: Path) -> tuple[App, Path]:
     return app._replace(machine=both), log
 
 
+@whichever_helm
 class TestDiff:
     def test_upgrade(self, app: App, unique: str, tmp_path: Path) -> None:
         app, log = installed(app, tmp_path / "plugins")

@@ -11,7 +11,9 @@ from scripts.devtools import images
 from scripts.devtools.cluster import Cluster, kwok_node
 from tests.support import app as apps
 from tests.support.app import App
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 BOTH = ("linux/amd64", "linux/arm64")
 

@@ -21,7 +21,9 @@ from scripts.devtools.cluster import Cluster
 from tests.conftest import own_namespace
 from tests.support import app as apps
 from tests.support.app import App
-from tests.support.workstation import CHECKOUT, Workstation
+from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 NAMESPACES = ("web", "staging", "prod")
 """Those of the documents."""

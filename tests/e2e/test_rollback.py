@@ -20,7 +20,7 @@ from tests.support.custom import custom_kind
 from tests.support.race import AFTER_HELM, BEFORE_HELM, WHILE_CHECKING, Race
 from tests.support.registry_servers import distribution
 from tests.support.webhook import image_changer
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
 
 ANNOTATION = "helm-pin/digests"
 DEPLOYMENTS = {"deployments": "/spec/template/spec"}
@@ -102,6 +102,7 @@ class TestTarget:
         assert app.statuses() == ["deployed"]
 
 
+@whichever_helm
 class TestTheOneBeforeNeverRan:
     """Where no revision is named: helm goes to the one before the last, whatever became of it."""
 
@@ -155,6 +156,7 @@ class TestTheOneBeforeNeverRan:
         assert twice_failed.statuses() == ["deployed", "failed"]
 
 
+@whichever_helm
 class TestSomebodyElseDeploys:
     """Real helms, one after another: a colleague's begins at a moment of the test's choice."""
 
@@ -228,6 +230,7 @@ def test_the_api_server_is_gone_after_the_rollback(app: App, race: Race, tmp_pat
     assert app.live() == app.image(a)
 
 
+@whichever_helm
 class TestDryRun:
     @pytest.mark.parametrize("proof", [[], ["--verify"]])
     def test_nothing_is_changed(self, app: App, proof: list[str]) -> None:
@@ -242,7 +245,7 @@ class TestDryRun:
         app.delete(a)
         assert app.rollback("1", "--dry-run", "--verify").status == 4
 
-    @pytest.mark.parametrize("installed", ["helm4"], indirect=True)  # whose flag it is
+    @pytest.mark.parametrize("helm_name", ["helm4"], indirect=True)  # whose flag it is
     def test_none_is_no_dry_run(self, app: App) -> None:
         a, _ = deploy(app, "AB")
         done = app.rollback("1", "--dry-run=none", "--verify")
@@ -251,6 +254,7 @@ class TestDryRun:
         assert app.live() == app.image(a)
 
 
+@whichever_helm
 class TestRefused:
     """Before anything is touched."""
 
@@ -500,6 +504,7 @@ class TestReadBack:
         assert app.live() == app.image()
 
 
+@whichever_helm
 class TestWaiting:
     """For pods that do not come, where helm's own wait is content: a Deployment may have one unavailable."""
 
@@ -570,6 +575,7 @@ spec:
 IMAGE = 'image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
 
 
+@whichever_helm
 class TestPodsThatNoRolloutReplaces:
     def test_they_are_named_and_not_waited_for(self, app: App) -> None:
         """Revision 2's pods, which revision 3 does not replace: all of one set, those below the partition of the other."""

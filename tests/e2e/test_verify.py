@@ -18,6 +18,8 @@ from tests.support.race import WHILE_CHECKING, Race
 from tests.support.registry_servers import Server, distribution
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
+pytestmark = whichever_helm
+
 PLATFORMS = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
 CHECKS = ("record", "manifest", "registry", "workloads", "pods")
 FOREIGN = f"sha256:{'f' * 64}"
@@ -148,7 +150,6 @@ def web(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) 
     return Web(in_cluster, repository, index, built)
 
 
-@whichever_helm
 def test_what_a_runtime_may_report(web: Web) -> None:
     status, verdicts, said = web.verify()
     assert (status, verdicts["pods"]) == (0, "cannot tell"), said
@@ -262,7 +263,6 @@ def test_two_tags_of_one_repository_with_their_digests_swapped(
     assert [row["record"] for row in history] == ["invalid", "ok"]
 
 
-@whichever_helm
 class TestWithoutRecord:
     """A release that somebody else has pinned."""
 
@@ -300,7 +300,6 @@ class TestWithoutRecord:
         assert (status, verdicts["record"], verdicts["pods"]) == (4, "failed", "skipped"), said
 
 
-@whichever_helm
 def test_a_record_sends_nobody_to_another_host(web: Web) -> None:
     """It agrees with itself, its images are in no manifest, and where they are said to be somebody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -323,7 +322,6 @@ def test_a_record_sends_nobody_to_another_host(web: Web) -> None:
             listener.accept()
 
 
-@whichever_helm
 def test_a_record_of_a_newer_version(web: Web, tmp_path: Path) -> None:
     def age(release: dict[str, Any]) -> None:
         annotations = release["chart"]["metadata"]["annotations"]
@@ -342,7 +340,6 @@ def test_a_record_of_a_newer_version(web: Web, tmp_path: Path) -> None:
     assert web.machine.pin("upgrade", "web", tmp_path / "web", "--reset-values").status == 0
 
 
-@whichever_helm
 @pytest.mark.parametrize("text", ["{", '{"version": 2, "tool": "helm-pin 9.0.0"}'])
 def test_what_works_where_the_record_is_bad(web: Web, tmp_path: Path, text: str) -> None:
     """Where values are reused it is needed, and the message says what works."""
@@ -423,7 +420,6 @@ def test_there_is_no_such_release_or_revision(web: Web) -> None:
         assert web.machine.pin("verify", "web", *wrong).status == 2
 
 
-@whichever_helm
 def test_without_kubectl(web: Web, tmp_path: Path) -> None:
     status, verdicts, said = web._replace(machine=without_kubectl(web.machine, tmp_path / "bin")).verify()
     assert status == 1
@@ -431,7 +427,6 @@ def test_without_kubectl(web: Web, tmp_path: Path) -> None:
     assert "there is no kubectl on PATH" in said
 
 
-@whichever_helm
 def test_an_api_server_that_is_not_there(web: Web, tmp_path: Path) -> None:
     config = json.loads(web.machine.kubectl("config", "view", "--raw", "-o", "json"))
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
@@ -493,7 +488,6 @@ def test_pods_of_an_older_replica_set_and_pods_that_have_not_started(web: Web, t
     assert "app has not started: Unschedulable" in said
 
 
-@whichever_helm
 def test_no_registry_is_asked_unless_one_wants_to(in_cluster: Workstation, unique: str, tmp_path: Path) -> None:
     """Somebody listens where the registry was: nobody comes."""
     with distribution(tmp_path / "registry") as server:
@@ -510,7 +504,6 @@ def test_no_registry_is_asked_unless_one_wants_to(in_cluster: Workstation, uniqu
         listener.accept()[0].close()
 
 
-@whichever_helm
 def test_somebody_deploys_meanwhile(web: Web, unique: str, tmp_path: Path) -> None:
     """What is live is theirs: that is no failed verification."""
     (tmp_path / "race").mkdir()
@@ -522,7 +515,6 @@ def test_somebody_deploys_meanwhile(web: Web, unique: str, tmp_path: Path) -> No
     assert "next  run it again" in done.stderr
 
 
-@whichever_helm
 class TestRights:
     """An account that may read the release and the Deployments, and no pods."""
 

@@ -14,6 +14,8 @@ from tests.e2e.test_node import eventually, pods
 from tests.support.registry_servers import Server
 from tests.support.workstation import Workstation, whichever_helm
 
+pytestmark = whichever_helm
+
 PLATFORMS = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
 HOOK = """\
 apiVersion: v1
@@ -138,7 +140,6 @@ def test_what_kubectl_applied(applied: Web) -> None:
         assert "busybox:1" in str(data) and "set by kubectl-set" in str(data)
 
 
-@whichever_helm
 class TestWithoutRelease:
     def test_another_tag_or_digest_of_the_image(self, applied: Web, cluster: Cluster, unique: str) -> None:
         other, _ = Server(cluster.registry).push_image(unique, "other", salt=unique)

@@ -13,6 +13,8 @@ from tests.support.registry_servers import OCI_INDEX, OCI_MANIFEST, Server, dist
 from tests.support.twins import written
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
+pytestmark = whichever_helm
+
 OCI = "org.opencontainers.image."
 
 
@@ -100,7 +102,6 @@ def test_plan_shows_what_an_image_is(workstation: Workstation, server: Server, c
     assert sum("blobs" in line for line in asked(server)[before:]) == 0  # kept for good
 
 
-@whichever_helm
 def test_versions_that_have_the_digest_today(
     workstation: Workstation, server: Server, chart: Path, tmp_path: Path
 ) -> None:
@@ -117,7 +118,6 @@ def test_versions_that_have_the_digest_today(
     assert image(machine, chart, "--suggest")["suggestion"] == "1.28.0"
 
 
-@whichever_helm
 def test_no_more_than_twenty_requests(workstation: Workstation, server: Server, chart: Path, tmp_path: Path) -> None:
     machine = workstation.with_env(HELM_CACHE_HOME=str(tmp_path / "cache"))
     push(server, *(f"1.{n}.0" for n in range(30)), version="old")
@@ -130,7 +130,6 @@ def test_no_more_than_twenty_requests(workstation: Workstation, server: Server, 
     assert len(asked(server)) - before - plain - plain <= 20
 
 
-@whichever_helm
 def test_lint_suggests(workstation: Workstation, server: Server, chart: Path, tmp_path: Path) -> None:
     machine = workstation.with_env(HELM_CACHE_HOME=str(tmp_path / "cache"))
     push(server, "latest", "1.27.3", version="1.27.3")
@@ -156,7 +155,6 @@ FIXED = {
 """Values before and after; `old` has no version."""
 
 
-@whichever_helm
 def test_lint_writes_versions(workstation: Workstation, server: Server, tmp_path: Path) -> None:
     """Where the tag stands, in any shape; what has no version stays, and every other byte."""
     machine = workstation.with_env(HELM_CACHE_HOME=str(tmp_path / "cache"))
@@ -189,7 +187,6 @@ def test_lint_writes_versions(workstation: Workstation, server: Server, tmp_path
     assert (done.status, f"Fixed {chart}/values.yaml" in done.stderr) == (3, True)
 
 
-@whichever_helm
 def test_a_registry_that_does_not_know(workstation: Workstation, server: Server, chart: Path, tmp_path: Path) -> None:
     """What is asked beyond the digest is for information: the plan stands without it."""
     machine = workstation.with_env(HELM_CACHE_HOME=str(tmp_path / "cache"))

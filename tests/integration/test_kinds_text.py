@@ -10,7 +10,9 @@ import pytest
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
 from tests.support.twins import written
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 NAME, TAG = "{{ .Values.image.repository }}", "{{ .Values.image.tag }}"
 REF = f"{NAME}:{TAG}"

@@ -16,25 +16,27 @@ import pytest
 
 from scripts.devtools.binaries import binary
 from tests.support.any_tag import any_tag
-from tests.support.workstation import CHECKOUT, Finished, environment
+from tests.support.workstation import CHECKOUT, Finished, environment, whichever_helm
 from tests.unit.test_lint import read
 from tests.unit.test_output import harmless
+
+pytestmark = whichever_helm
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {containers: [{name: c, image: %s}]}\n"
 VALUES = "image: {{ .Values.image | quote }}"
 Pin = Callable[..., Finished]
 
 
-@pytest.fixture(scope="module", params=["helm3", "helm4"])
-def homes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The environment that Helm 3, then Helm 4, gives helm-pin; temporary files go to a folder of their own."""
-    home = tmp_path_factory.mktemp(request.param)
+@pytest.fixture(scope="module")
+def homes(helm_name: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment that a Helm gives helm-pin; temporary files go to a folder of their own."""
+    home = tmp_path_factory.mktemp(helm_name)
     own = {f"HELM_{kind}_HOME": str(home / kind) for kind in ("DATA", "CONFIG", "CACHE")}
     (home / "tmp").mkdir()
     return {
         **environment(),
         **own,
-        "HELM_BIN": str(binary(request.param)),
+        "HELM_BIN": str(binary(helm_name)),
         "TMPDIR": str(home / "tmp"),
         "HOME": str(home),
     }

@@ -136,6 +136,7 @@ class TestNoApiServer:
         assert message[3].startswith("  next  check the connection with `kubectl cluster-info`")
 
 
+@whichever_helm
 class TestNesting:
     @pytest.mark.parametrize("depth", [100, 3000, 9900])
     def test_is_read_or_named(self, workstation: Workstation, tmp_path: Path, values: str, depth: int) -> None:

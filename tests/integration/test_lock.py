@@ -13,7 +13,9 @@ import yaml
 
 from helmpin.image.reference import Reference
 from tests.support.registry_servers import Server, distribution
-from tests.support.workstation import CHECKOUT, Finished, Workstation
+from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 CHART = {
     "Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",

@@ -17,8 +17,11 @@ FOREIGN = ("HELM_", "KUBECONFIG", "DOCKER_", "REGISTRY_")
 """How the names of variables begin that would let the machine's own settings in."""
 
 
-whichever_helm = pytest.mark.parametrize("installed", ["helm4"], indirect=True)
-"""For what no helm has a part in: how a thing that was read is judged and told, through kubectl and the API alone."""
+whichever_helm = pytest.mark.whichever_helm
+"""
+For what Helm's version has no part in: how a thing that was read is judged and told. Each test runs on one Helm, about as many on
+either; on all with HELM_PIN_TEST_LONG=1. Reused values, hooks, stored releases, flags and plugins are Helm's own: those run on all.
+"""
 
 
 class Finished(NamedTuple):
