@@ -19,6 +19,7 @@ from pathlib import Path
 
 from . import cluster as clusters
 from .api import Cluster
+from .bench_scale import peak
 from .binaries import binary, say, tools
 from .images import push
 
@@ -108,6 +109,8 @@ class Bench:
                 times[name].append(self.run(*command)[0])
         medians = {name: statistics.median(some[1:]) for name, some in times.items()}  # the first warms up
         base = next(iter(medians.values()))
-        print(f"{'':32}{'seconds':>9}{'ratio':>8}   medians of {runs}, in turn")
+        print(
+            f"{'':32}{'seconds':>9}{'ratio':>8}{'MiB':>8}   medians of {runs}, in turn; memory at the peak, of all processes"
+        )
         for name, seconds in medians.items():
-            print(f"{name:32}{seconds:9.2f}{seconds / base:8.2f}")
+            print(f"{name:32}{seconds:9.2f}{seconds / base:8.2f}{peak(ways[name], self.env):8.0f}")

@@ -1,0 +1,148 @@
+"""How the cost of a plan grows with images, with the size of the manifest and with values, and how much memory it takes.
+
+No registry and no cluster: all digests are in a lock. Processor time of all programs that a plan starts, in turn, in one run, for
+three sizes that double; the growth is the cost of one more from the second to the third beside that from the first to the second:
+1 is linear, 2 is quadratic. Memory is what all processes of a command hold at once, at its peak, beside helm template's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .bench_lock import run
+from .bench_registry import TEMPLATE
+from .binaries import binary
+
+ROOT = Path(__file__).resolve().parents[2]
+TICK = 0.005
+"""Seconds between two looks at the memory."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a table of costs for each kind of size, and one of memory."""
+    parser = argparse.ArgumentParser(prog="scripts/bench scale", description=__doc__)
+    parser.add_argument("--helm", default="helm4", help="helm3, helm4, or a path (default helm4)")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument(
+        "--chart", type=Path, action="append", default=[], metavar="FOLDER", help="its memory, too (repeatable)"
+    )
+    options = parser.parse_args(argv)
+    helm = options.helm if "/" in options.helm else str(binary(options.helm))
+    subprocess.run(["sh", ROOT / "install-binary.sh"], check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as folder:
+        measure(helm, Path(folder), options.runs, options.chart)
+    return 0
+
+
+def measure(helm: str, folder: Path, runs: int, charts: Sequence[Path]) -> None:
+    """Write the charts and print the tables."""
+    homes = {f"HELM_{kind}_HOME": str(folder / kind) for kind in ("DATA", "CONFIG", "CACHE")}
+    env = {**os.environ, **homes, "HELM_BIN": helm, "GOGC": "400"}  # as helm-pin runs helm
+    kinds: dict[str, tuple[Callable[[Path, int], list[str | Path]], tuple[int, int, int]]] = {
+        "images": (images, (100, 200, 400)),
+        "KiB of ConfigMaps": (text, (1024, 2048, 4096)),
+        "values that no image reads": (values, (2000, 4000, 8000)),
+    }
+    last: dict[str, list[str | Path]] = {}
+    print(f"{'':30}{'plan: CPU ms':>30}{'growth':>8}   medians of {runs}, in turn")
+    for name, (write, sizes) in kinds.items():
+        plans = [plan(write(folder / f"{name}-{size}", size)) for size in sizes]
+        for command in plans:
+            run(command, env)
+        costs = [[run(command, env).processor for command in plans] for _ in range(runs)]
+        first, second, third = (statistics.median(each) for each in zip(*costs, strict=True))
+        growth = (third - second) / (sizes[2] - sizes[1]) / ((second - first) / (sizes[1] - sizes[0]))
+        label = f"{' '.join(map(str, sizes))} {name}"
+        print(f"{label:30}{f'{first:.0f} {second:.0f} {third:.0f}':>30}{growth:8.2f}")
+        last[label.split(" ", 2)[2]] = plans[2]
+    print(f"\n{'':30}{'helm pin plan':>16}{'helm template':>16}{'ratio':>8}   MiB at the peak")
+    for name, command in (
+        *last.items(),
+        *((chart.name, plan([chart.resolve()], "--allow-unpinned=*")) for chart in charts),
+    ):
+        chart = command[3]
+        ours, theirs = peak(command, env), peak([helm, "template", "bench", chart], env)
+        print(f"{name:30}{ours:16.0f}{theirs:16.0f}{ours / theirs:8.2f}")
+
+
+def plan(arguments: Sequence[str | Path], *more: str) -> list[str | Path]:
+    """The command that plans a chart (which stands fourth in it)."""
+    return [ROOT / "bin" / "helm-pin", "plan", "bench", *arguments, "--no-cluster", *more]
+
+
+def new(folder: Path, template: str, values_of_chart: str, count: int) -> list[str | Path]:
+    """Write a chart and the lock of its images app000, app001, …; the arguments for a plan of it."""
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text("apiVersion: v2\nname: bench\nversion: 1.0.0\n")
+    (folder / "templates" / "all.yaml").write_text(TEMPLATE)
+    (folder / "templates" / "more.yaml").write_text(template)
+    apps = [f"app{i:03}: {{image: {{repository: example.com/team/app{i:03}, tag: main}}}}\n" for i in range(count)]
+    (folder / "values.yaml").write_text("".join(apps) + values_of_chart)
+    lines = [f"- image: example.com/team/app{i:03}:main@sha256:{i:064x}\n" for i in range(count)]
+    (folder / "lock.yaml").write_text("version: 1\nimages:\n" + "".join(lines))
+    return [folder, "--lock", folder / "lock.yaml", "--locked"]
+
+
+def images(folder: Path, count: int) -> list[str | Path]:
+    """A Deployment for each."""
+    return new(folder, "", "", count)
+
+
+def text(folder: Path, kib: int) -> list[str | Path]:
+    """One image, and ConfigMaps of 64 KiB each."""
+    line = "    - {key: some.setting, value: 12345, note: no image is named here at all}\n"
+    one = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: data-%d}\ndata:\n  text: |\n" + line * (
+        65536 // len(line)
+    )
+    return new(folder, "".join(one % i for i in range(kib // 64)), "", 1)
+
+
+def values(folder: Path, count: int) -> list[str | Path]:
+    """One image, and values that templates print, but no image has."""
+    template = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: values}\ndata: {all: {{ toJson .Values.other | quote }}}\n"
+    )
+    return new(folder, template, "other:\n" + "".join(f"- {{key{i}: value {i}}}\n" for i in range(count)), 1)
+
+
+def peak(command: Sequence[str | Path], env: Mapping[str, str]) -> float:
+    """MiB that a command and all that it starts hold at once, at the most."""
+    process = subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    most, ended = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not ended.wait(TICK):
+            most = max(most, held(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    errors = process.communicate()[1]
+    ended.set()
+    watcher.join()
+    if process.returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{errors.decode(errors='replace')}")
+    return most / 2**20
+
+
+def held(session: int) -> int:
+    """Bytes that the processes of a session hold now (resident, as proc(5) has it in /proc/PID/stat and statm)."""
+    total = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                    total += int((entry / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            except OSError:  # it has ended
+                continue
+    return total
