@@ -1,21 +1,32 @@
-"""The packages that scripts/package makes, signed, and installed by real helms; and helm-pin as a console script."""
+"""What scripts/package makes: always the same bytes, their bill of materials and signature, installed by real helms.
+
+And helm-pin as a console script.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
+import jsonschema
 import pytest
+from referencing import Registry, Resource
 
 from helmpin import __version__
 from scripts.devtools.binaries import binary
@@ -28,48 +39,67 @@ NAME = f"pin-{__version__}.tgz"
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"}
 
 
+PARTS = ("plugin.yaml", "completion.yaml", "plugin.complete", "install-binary.sh", "bin", "helmpin")
+PARTS += ("requirements.txt", "README.md", "LICENSE")
+ARCHIVES = (NAME, f"helm3/{NAME}", f"offline/{NAME}", f"offline/helm3/{NAME}")
+SYSTEM = {"Linux": "linux", "Darwin": "macos"}[platform.system()]
+HERE = (f"--python=3.{sys.version_info.minor}", f"--platform={SYSTEM}-{platform.machine()}")
+
+
 class Packages(NamedTuple):
-    """What was made, and the keyring that verifies it."""
+    """What was made, from which repository, and the keyrings: the one that verifies it, and another."""
 
     dist: Path
+    repository: Path
     keyring: Path
     other_keyring: Path
 
 
-def gpg(home: Path, *words: str) -> bytes:
-    """A gpg with a home of its own."""
-    done = subprocess.run(["gpg", "--batch", *words], env={**os.environ, "GNUPGHOME": str(home)}, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
-
-
-def key(folder: Path, name: str) -> tuple[Path, Path]:
-    """The files of a new key: secret, public. The agent that gpg starts is ended."""
-    home = folder / "gnupg"
+@contextmanager
+def key(home: Path, name: str) -> Iterator[tuple[Path, Path]]:
+    """A home of gpg's with a new key, and the file of the public key. The agent that gpg starts is ended."""
     home.mkdir(parents=True, mode=0o700)
+    env = {**os.environ, "GNUPGHOME": str(home)}
+    new = ["--passphrase", "", "--quick-generate-key", f"{name} <{name}@example.com>", "rsa2048", "sign", "never"]
     try:
-        gpg(
-            home, "--passphrase", "", "--quick-generate-key", f"{name} <{name}@example.com>", "rsa2048", "sign", "never"
-        )
-        (folder / "secret.gpg").write_bytes(gpg(home, "--export-secret-keys"))
-        (folder / "public.gpg").write_bytes(gpg(home, "--export"))
+        succeed(["gpg", "--batch", *new], env=env)
+        succeed(["gpg", "--batch", "--output", home / "public.gpg", "--export"], env=env)
+        yield home, home / "public.gpg"
     finally:
-        subprocess.run(["gpgconf", "--kill", "gpg-agent"], env={**os.environ, "GNUPGHOME": str(home)})
-    return folder / "secret.gpg", folder / "public.gpg"
+        succeed(["gpgconf", "--kill", "gpg-agent"], env=env)
+
+
+def commit(repository: Path) -> None:
+    """Commit what the folder holds, as it would be on every machine."""
+    who = {f"GIT_{role}_{field}": "a@example.com" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
+    env = {**os.environ, **who, "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        succeed(["git", "-C", repository, *words], env=env)
+
+
+def build(repository: Path, to: Path, *words: object, before: Sequence[object] = (), **env: str) -> list[str]:
+    """Run scripts/package, and give the archives' paths as it prints them."""
+    command = [*before, sys.executable, repository / "scripts/package", "--to", to, *words]
+    return succeed(command, env={**os.environ, **env}).split()
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """The plugin's folder and archive, and the variant with wheels for this Python and machine."""
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packages]:
+    """The checkout as if it were committed, and what is made of it: with the wheels for this Python and machine."""
     folder = tmp_path_factory.mktemp("p")  # gpg's socket has a short name
-    secret, public = key(folder / "a", "maker")
-    _, other = key(folder / "b", "somebody")
-    system = {"Linux": "linux", "Darwin": "macos"}[platform.system()]
-    here = [f"--python=3.{sys.version_info.minor}", f"--platform={system}-{platform.machine()}"]
-    signing = ["--key", "maker", "--keyring", secret]
-    command = [sys.executable, ROOT / "scripts/package", "--helm", binary("helm4"), "--offline", *here, *signing]
-    succeed([*command, "--to", folder / "dist"])
-    return Packages(folder / "dist", public, other)
+    for name in succeed(["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split(
+        "\0"
+    ):
+        if (ROOT / name).is_file():
+            (folder / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / "checkout" / name)
+    commit(folder / "checkout")
+    with key(folder / "a", "maker") as (home, public), key(folder / "b", "somebody") as (_, other):
+        made = build(
+            folder / "checkout", folder / "dist", "--offline", *HERE, "--key", "maker", GNUPGHOME=str(home), TZ="UTC"
+        )
+        assert made == [str(folder / "dist" / name) for name in ARCHIVES]
+        yield Packages(folder / "dist", folder / "checkout", public, other)
 
 
 @pytest.fixture
@@ -115,15 +145,168 @@ def works(helm: Path, env: dict[str, str], folder: Path) -> None:
     assert "upgrade" in succeed([helm, "__complete", "pin", "up"], env=env)
 
 
-def test_nothing_but_the_plugin(packages: Packages) -> None:
-    parts = {"plugin.yaml", "completion.yaml", "plugin.complete", "install-binary.sh", "bin", "helmpin"}
-    parts |= {"requirements.txt", "README.md", "LICENSE"}
-    assert {path.name for path in (packages.dist / "pin").iterdir()} == parts
-    assert {path.name for path in (packages.dist / "offline/pin").iterdir()} == {*parts, "wheels"}
-    assert not list(packages.dist.rglob("*.pyc"))
-    tracked = succeed(["git", "-C", ROOT, "ls-files", "helmpin"]).split()
-    packed = {str(path.relative_to(packages.dist / "pin")) for path in (packages.dist / "pin/helmpin").rglob("*")}
-    assert set(tracked) <= packed
+def inside(archive: Path) -> dict[str, bytes]:
+    """The files in an archive, without the folder around them."""
+    with tarfile.open(archive) as tar:
+        files = {info.name: tar.extractfile(info) for info in tar if info.isfile()}
+        return {name.removeprefix("pin/"): file.read() for name, file in files.items() if file}
+
+
+def test_nothing_but_what_git_has_of_the_plugin(packages: Packages) -> None:
+    listed = succeed(["git", "-C", packages.repository, "ls-files", *PARTS]).split()
+    tracked = {name: (packages.repository / name).read_bytes() for name in listed}
+    assert {"bin/helm-pin", "helmpin/cli.py", "helmpin/install.py"} <= set(tracked)
+    for name in ARCHIVES:
+        packed = inside(packages.dist / name)
+        wheels = {name: packed.pop(name) for name in list(packed) if re.fullmatch(r"wheels/[^/]+\.whl", name)}
+        assert packed == tracked
+        assert bool(wheels) == name.startswith("offline/")
+        folder = (packages.dist / name.removesuffix(NAME).replace("helm3/", "")) / "pin"
+        laid_out = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        assert laid_out == tracked | wheels
+
+
+def test_the_same_commit_gives_the_same_bytes(packages: Packages, tmp_path: Path) -> None:
+    clone = tmp_path / "elsewhere/clone"
+    succeed(["git", "clone", "-q", packages.repository, clone])
+    for path in clone.rglob("*"):
+        if ".git" not in path.relative_to(clone).parts and path.is_file():
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+            path.chmod(path.stat().st_mode & 0o700)
+    (clone / "helmpin/left_behind.py").write_text("")
+    (clone / "README.md").write_text("not committed")
+    (clone / "helmpin/cli.py").unlink()
+    # as another user, where the system allows: one that owns the same files by another number
+    other = ["unshare", "--user"]
+    other = other if shutil.which("unshare") and run([*other, "true"]).returncode == 0 else []
+    other += ["sh", "-c", 'umask 077; exec "$@"', "sh"]
+    build(clone, tmp_path / "again", "--offline", *HERE, before=other, TZ="Asia/Tokyo", LC_ALL="C")
+    for archive in ARCHIVES:
+        for name in (archive, archive.replace(".tgz", ".cdx.json")):
+            first, second = packages.dist / name, tmp_path / "again" / name
+            assert second.stat().st_mtime - first.stat().st_mtime > 1, "made at another time"
+            assert second.read_bytes() == first.read_bytes(), name
+        with tarfile.open(tmp_path / "again" / archive) as tar:
+            entries = tar.getmembers()
+        assert {(info.uid, info.gid, info.uname, info.gname, info.mtime) for info in entries} == {
+            (0, 0, "", "", 1767323045)
+        }
+        assert {info.mode for info in entries if info.isdir()} <= {0o755}
+        assert {info.name.rpartition("/")[2] for info in entries if info.isfile() and info.mode != 0o644} == {
+            "helm-pin",
+            "helm-pinned",
+            "install-binary.sh",
+            "plugin.complete",
+        }
+        assert [info.name for info in entries] == sorted(info.name for info in entries)
+
+
+def test_the_time_is_source_date_epoch(packages: Packages, tmp_path: Path) -> None:
+    archive, _ = build(packages.repository, tmp_path, *HERE, SOURCE_DATE_EPOCH="1000000000")
+    with tarfile.open(archive) as tar:
+        assert {info.mtime for info in tar} == {1_000_000_000}
+    assert json.loads((tmp_path / f"pin-{__version__}.cdx.json").read_text())["metadata"]["timestamp"] == (
+        "2001-09-09T01:46:40+00:00"
+    )
+    assert inside(Path(archive)) == inside(packages.dist / NAME)
+
+
+@pytest.mark.parametrize("wrong", ["no such key", "a link", "no commit", "a time that is not one"])
+def test_nothing_is_made_of_what_is_wrong(wrong: str, packages: Packages, tmp_path: Path) -> None:
+    clone, env, words = tmp_path / "clone", {**os.environ, "GNUPGHOME": str(packages.keyring.parent)}, []
+    succeed(["git", "clone", "-q", packages.repository, clone])
+    if wrong == "no such key":
+        words, message = ["--key", "nobody"], "gpg exited with status 2"
+    elif wrong == "a link":
+        (clone / "helmpin/link.py").symlink_to("cli.py")
+        commit(clone)
+        message = "helmpin/link.py is not a plain file: git has it as 120000"
+    elif wrong == "no commit":
+        shutil.rmtree(clone / ".git")
+        message = "git exited with status 128"
+    else:
+        env["SOURCE_DATE_EPOCH"] = "yesterday"
+        message = "SOURCE_DATE_EPOCH is not a number of seconds: yesterday"
+    done = run([sys.executable, clone / "scripts/package", "--to", tmp_path / "dist", *HERE, *words], env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"scripts/package: error: {message}\n")
+    assert not list(tmp_path.glob("dist/**/*.prov"))
+
+
+def test_a_signature_of_an_earlier_build_goes(packages: Packages, tmp_path: Path) -> None:
+    signature = tmp_path / f"{NAME}.prov"
+    signature.write_text("old")
+    build(packages.repository, tmp_path, *HERE)
+    assert not signature.exists()
+
+
+def schema() -> jsonschema.Draft7Validator:
+    """CycloneDX's own schema, which the library that writes the document carries."""
+    files = {path.name: path for path in resources.files("cyclonedx.schema._res").iterdir()}
+    main = json.loads(files["bom-1.6.SNAPSHOT.schema.json"].read_text())
+    others = [name for name in files if name.startswith(("spdx.", "jsf-")) and name.endswith(".json")]
+    registry = Registry().with_resources(  # by the names that the main schema has for them
+        (urljoin(main["$id"], name), Resource.from_contents(json.loads(files[name].read_text()))) for name in others
+    )
+    checked = jsonschema.Draft7Validator.FORMAT_CHECKER
+    return jsonschema.Draft7Validator(main, registry=registry, format_checker=checked)
+
+
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_the_bill_of_materials(archive: str, packages: Packages) -> None:
+    path = packages.dist / archive
+    bill: dict[str, Any] = json.loads(path.with_suffix(".cdx.json").read_text())
+    assert [error.message for error in schema().iter_errors(bill)] == []
+    bill_of_another_licence = json.loads(json.dumps(bill).replace('"MIT"', '"NIT"'))
+    assert not schema().is_valid(bill_of_another_licence), "the schema knows the identifiers of licences"
+    plugin = bill["metadata"]["component"]
+    assert (plugin["name"], plugin["version"]) == ("helm-pin", __version__)
+    assert plugin["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}]
+    contained = {each["name"]: each["hashes"][0]["content"] for each in plugin["components"]}
+    assert contained == {name: hashlib.sha256(content).hexdigest() for name, content in inside(path).items()}
+
+    lock = (ROOT / "requirements.txt").read_text()
+    pinned = dict(re.findall(r"(?m)^(\S+)==(\S+)", lock))
+    assert set(pinned) == {"pyyaml", "sh", "subprocess-tee", "urllib3"}
+    installed = {each["name"]: each for each in bill["components"]}
+    assert {name: each["version"] for name, each in installed.items()} == pinned
+    assert {each["purl"] for each in installed.values()} == {f"pkg:pypi/{name}@{pinned[name]}" for name in pinned}
+    assert {each["licenses"][0]["license"]["id"] for each in installed.values()} == {"MIT"}
+    hashes = [each["content"] for one in installed.values() for each in one["externalReferences"][0]["hashes"]]
+    assert sorted(hashes) == sorted(re.findall(r"--hash=sha256:(\w+)", lock))
+    assert {contained[name] for name in contained if name.startswith("wheels/")} <= set(hashes)
+    depends = {each["ref"]: each.get("dependsOn") for each in bill["dependencies"]}
+    assert depends["helm-pin"] == sorted(each["bom-ref"] for each in installed.values())
+
+
+def test_what_security_md_says_verifies(packages: Packages, env: dict[str, str], tmp_path: Path) -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    (commands,) = re.findall(r"(?ms)^```sh\n(.*?)^```$", text)
+    folder = shutil.copytree(packages.dist, tmp_path / "dist")
+    shutil.copy(packages.keyring, folder / "public.gpg")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/helm").symlink_to(binary("helm4"))
+    home = tmp_path.parent / f"g{os.getpid()}"  # gpg's socket has a short name
+    home.mkdir(mode=0o700)
+    env |= {"PATH": f"{tmp_path / 'bin'}:{env['PATH']}", "GNUPGHOME": str(home)}
+
+    def verify() -> subprocess.CompletedProcess[str]:
+        (folder / "signed.txt").unlink(missing_ok=True)
+        return run(["sh", "-ec", commands.replace("0.1.0", __version__)], env=env, cwd=folder)
+
+    try:
+        done = verify()
+        assert done.returncode == 0, done.stdout + done.stderr
+        bill = NAME.replace(".tgz", ".cdx.json")
+        assert f"{NAME}: OK\n{bill}: OK\n" in done.stdout
+        for name in (bill, f"{NAME}.prov", NAME):
+            content = (folder / name).read_bytes()
+            (folder / name).write_bytes(content.replace(b"helm-pin", b"helm-pim") if name != NAME else content + b"\0")
+            assert verify().returncode != 0, name
+            (folder / name).write_bytes(content)
+        assert verify().returncode == 0
+    finally:
+        succeed(["gpgconf", "--kill", "all"], env=env)
 
 
 @pytest.mark.parametrize("name", ["helm-old", "helm3", "helm4"])
