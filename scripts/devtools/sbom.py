@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
@@ -30,7 +30,7 @@ class Package(NamedTuple):
     name: str
     version: str
     license: str
-    summary: str
+    summary: str | None
     sha256: tuple[str, ...]
     """Of each file on the index that the lock allows."""
 
@@ -47,11 +47,11 @@ def locked(requirements: str, wheels: Path) -> list[Package]:
         metadata: Any = known.get(plain_name(name))
         if metadata is None or metadata["Version"] != version:
             raise PackageError(f"there is no wheel of {name} {version} to take its licence from")
-        license_name = metadata["License-Expression"] or metadata["License"]
+        license_name = metadata.get("License-Expression") or metadata.get("License")
         if not license_name:
             raise PackageError(f"the wheel of {name} {version} does not name its licence")
         sha256 = tuple(sorted(re.findall(r"sha256:(\w+)", hashes)))
-        packages.append(Package(plain_name(name), version, license_name, metadata["Summary"], sha256))
+        packages.append(Package(plain_name(name), version, license_name, metadata.get("Summary"), sha256))
     return packages
 
 

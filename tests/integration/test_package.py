@@ -201,7 +201,9 @@ def test_the_same_commit_gives_the_same_bytes(packages: Packages, tmp_path: Path
         assert [info.name for info in entries] == sorted(info.name for info in entries)
 
 
-def test_the_time_is_source_date_epoch(packages: Packages, tmp_path: Path) -> None:
+def test_the_time_is_source_date_epoch_and_an_earlier_signature_goes(packages: Packages, tmp_path: Path) -> None:
+    signature = tmp_path / f"{NAME}.prov"
+    signature.write_text("old")
     archive, _ = build(packages.repository, tmp_path, *HERE, SOURCE_DATE_EPOCH="1000000000")
     with tarfile.open(archive) as tar:
         assert {info.mtime for info in tar} == {1_000_000_000}
@@ -209,6 +211,7 @@ def test_the_time_is_source_date_epoch(packages: Packages, tmp_path: Path) -> No
         "2001-09-09T01:46:40+00:00"
     )
     assert inside(Path(archive)) == inside(packages.dist / NAME)
+    assert not signature.exists()
 
 
 @pytest.mark.parametrize("wrong", ["no such key", "a link", "no commit", "a time that is not one"])
@@ -231,13 +234,6 @@ def test_nothing_is_made_of_what_is_wrong(wrong: str, packages: Packages, tmp_pa
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith(f"scripts/package: error: {message}\n")
     assert not list(tmp_path.glob("dist/**/*.prov"))
-
-
-def test_a_signature_of_an_earlier_build_goes(packages: Packages, tmp_path: Path) -> None:
-    signature = tmp_path / f"{NAME}.prov"
-    signature.write_text("old")
-    build(packages.repository, tmp_path, *HERE)
-    assert not signature.exists()
 
 
 def schema() -> jsonschema.Draft7Validator:
