@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from helmpin.cli import COMMANDS, Option
+from helmpin.command_table import COMMANDS, Option
 
 LIKE = {
     "upgrade": "upgrade",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from helmpin.cli import COMMANDS, Option
+from helmpin.command_table import COMMANDS, Option
 from helmpin.config import NAMED_ONLY
 
 _GLOBS = {"type": "array", "items": {"type": "string"}}

@@ -10,10 +10,10 @@ from helmpin.audit.environments import side_by_side
 from helmpin.audit.gather import Snapshot, gather
 from helmpin.audit.judge import KINDS, Audit, judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
-from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.image.listing import image_lines
 from helmpin.kubectl import Kubectl, advice
+from helmpin.request import Request, refuse_registry_flags
 from helmpin.verify.checks import Registries
 
 DIFFERENT = "different"

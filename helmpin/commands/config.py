@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from helmpin import config, output
-from helmpin.cli import Request, chart_of_request
+from helmpin.request import Request, chart_of_request
 
 
 def run(request: Request) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from helmpin.arguments import Given, is_on, last, words
-from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import UsageError
 from helmpin.plan.prepare import prepare, say_lock
+from helmpin.request import Request, refuse_registry_flags
 
 
 def run(request: Request) -> int:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 from helmpin import output
-from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference, split
@@ -16,6 +15,7 @@ from helmpin.registry.errors import RegistryError
 from helmpin.release import record_checks, storage
 from helmpin.release.changes import UNPINNED, changes, digests
 from helmpin.release.revision import disagreements
+from helmpin.request import Request, refuse_registry_flags
 
 HELM_MAX = 256
 """helm history's own default of --max."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from helmpin import lifeline
 from helmpin.arguments import is_on
-from helmpin.cli import Request
 from helmpin.errors import HelmFailed
 from helmpin.plan.deploy import deploy, is_dry_run
 from helmpin.plan.prepare import prepare
 from helmpin.release.outcome import NO_RELEASE, Baseline
 from helmpin.release.release_name import name_release
+from helmpin.request import Request
 
 
 def run(request: Request) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from helmpin import output
-from helmpin.cli import Request
 from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, keep
 from helmpin.release import record_checks, revisions, storage
 from helmpin.release.storage import RevisionInfo
+from helmpin.request import Request
 from helmpin.verify.checks import askable
 from helmpin.verify.tags import keep_prefix, keep_tag
 

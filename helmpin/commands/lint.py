@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from helmpin import config, output, policy
 from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
-from helmpin.cli import Request, refuse_registry_flags
 from helmpin.config import Exemption, Settings
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
@@ -28,6 +27,7 @@ from helmpin.private import Folder, write
 from helmpin.render.output import PROBE, PROBE_TEXT, Render, parse
 from helmpin.render.renderer import POST_RENDERER
 from helmpin.render.values import VALUE_FLAGS, ValuesInput, read_values, values_flag
+from helmpin.request import Request, refuse_registry_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,13 +11,13 @@ from typing import Any
 
 from helmpin import output
 from helmpin.arguments import Given
-from helmpin.cli import Request
 from helmpin.errors import OperationFailed, UsageError, VerificationFailed
 from helmpin.files import cannot_read, reason, write_hint
 from helmpin.image.reference import Reference
 from helmpin.lock import Change, Lock, changes, edit, matches, parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
+from helmpin.request import Request
 
 
 def run(request: Request) -> int:

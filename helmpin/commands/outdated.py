@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from helmpin import output
 from helmpin.audit.gather import current, deployed
-from helmpin.cli import Request
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.registry import RegistryError, resolve
 from helmpin.release import record_checks, revisions, storage
 from helmpin.release.storage import RevisionInfo
+from helmpin.request import Request
 from helmpin.verify.tags import Moved, Tag, moved, tags
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from helmpin import output
 from helmpin.arguments import Given
-from helmpin.cli import Request
 from helmpin.errors import Refused, UsageError, VerificationFailed
 from helmpin.image.listing import print_images
 from helmpin.image.reference import split
@@ -25,6 +24,7 @@ from helmpin.release.changes import UNPINNED
 from helmpin.release.reused_values import config_without_digests
 from helmpin.render.diff import dotted
 from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS
+from helmpin.request import Request
 
 FOR_OTHERS = ("values", "kustomize", "images")
 """Output for other tools, which is complete or refused."""

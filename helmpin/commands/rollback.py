@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from helmpin import lifeline, output
 from helmpin.arguments import Given, is_on, last, words
-from helmpin.cli import Request, refuse_registry_flags
 from helmpin.config import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
@@ -17,6 +16,7 @@ from helmpin.release.outcome import NO_RELEASE, History, Row
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record, read_revision
 from helmpin.release.revisions import made_by_somebody_else, not_verified
+from helmpin.request import Request, refuse_registry_flags
 from helmpin.verify import checks, restore
 
 HELM_TIMEOUT = "5m0s"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from helmpin.arguments import words
-from helmpin.cli import Request
 from helmpin.plan.prepare import prepare, say_outside
+from helmpin.request import Request
 
 PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})
 """helm template's flags about what is printed, not what is rendered."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from helmpin import lifeline
 from helmpin.arguments import is_on
-from helmpin.cli import Request
 from helmpin.errors import HelmFailed
 from helmpin.next_command import helm_command
 from helmpin.plan.deploy import deploy
 from helmpin.plan.prepare import prepare
+from helmpin.request import Request
 
 if TYPE_CHECKING:
     from helmpin.release.reused_values import Previous

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helmpin import output
-from helmpin.cli import Request, refuse_registry_flags
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.files import cannot_read
 from helmpin.helm import Helm
@@ -21,6 +20,7 @@ from helmpin.release import revisions
 from helmpin.release.outcome import History, Row, moved
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, read_revision
+from helmpin.request import Request, refuse_registry_flags
 from helmpin.verify import checks, given_manifest
 from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
 from helmpin.verify.children import with_children

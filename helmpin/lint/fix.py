@@ -32,7 +32,7 @@ from helmpin.render.values import VALUE_FLAGS, sources, values_flag
 from helmpin.yaml_position import span
 
 if TYPE_CHECKING:
-    from helmpin.cli import Request
+    from helmpin.request import Request
 
 Pins = dict[str, str]
 """Each image as it is, and its digest or version."""

@@ -51,7 +51,7 @@ REUSE = "--reset-then-reuse-values"
 
 
 class Asked(Protocol):
-    """The part of cli.Request that is used here."""
+    """The part of a Request that is used here."""
 
     @property
     def flags(self) -> list[Given]: ...

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = """
 import glob, sys
 sys.path[:0] = [sys.argv[1], *glob.glob(f"{sys.argv[1]}/.venv/lib/python3*/site-packages")]
-from helmpin import arguments, cli, config, helm
+from helmpin import cli, request
 from helmpin.commands import plan
 from helmpin.plan import deploy, plan
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helmpin.audit.judge import KINDS
-from helmpin.cli import COMMANDS
+from helmpin.command_table import COMMANDS
 from scripts.devtools.cluster import Cluster
 from tests.support.registry_servers import Server
 from tests.support.workstation import Workstation

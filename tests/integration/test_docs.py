@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from helmpin.cli import COMMANDS, understand
+from helmpin.command_table import COMMANDS
 from helmpin.global_flags import take
 from helmpin.helm import Helm
+from helmpin.request import understand
 from scripts.devtools.binaries import binary
 from tests.integration.test_lint import POD, make
 from tests.support.any_tag import any_tag

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from helmpin import __version__
-from helmpin.cli import COMMANDS
+from helmpin.command_table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 

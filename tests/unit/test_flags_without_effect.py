@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.cli import COMMANDS, command_help, understand
+from helmpin.command_table import COMMANDS
 from helmpin.commands import audit, diff, rollback, verify
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
+from helmpin.help_text import command_help
+from helmpin.request import understand
 
 NOT_THERE = Helm("/nonexistent/helm")
 

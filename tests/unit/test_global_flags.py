@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from helmpin import output
-from helmpin.cli import understand
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
 from helmpin.global_flags import take
 from helmpin.helm import Helm
+from helmpin.request import understand
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,159 @@
+"""What the user asked for: a command line, split into positional arguments, helm's flags and helm-pin's own, with its settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from helmpin import config, env
+from helmpin.arguments import Given, is_on, split
+from helmpin.command_table import COMMANDS, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
+from helmpin.errors import HelmFailed, OperationFailed, UsageError
+from helmpin.global_flags import GROUPED, VALUES
+from helmpin.helm import Flag
+
+if TYPE_CHECKING:
+    from helmpin.config import Settings
+    from helmpin.helm import Helm
+
+
+class Request(NamedTuple):
+    """What the user asked for."""
+
+    command: str
+    positionals: list[str]
+    flags: list[Given]
+    """helm's own flags, in their order."""
+    options: Mapping[str, Any]
+    """helm-pin's own flags by name without dashes: bool for a switch, str or None for a value, tuple for a list."""
+    settings: Settings
+    helm: Helm
+
+
+def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
+    """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Raises UsageError."""
+    command = COMMANDS[name]
+    if command.subcommands and argv and not argv[0].startswith("-") and argv[0] not in command.subcommands:
+        raise _wrong_arguments(name, argv[:1])  # before a plugin is missed
+    ours = own_flags(command)
+    flags = {
+        GROUPED: Flag("--namespace", True),
+        **{k: v for which in command.helm for k, v in _flags(helm, which).items()},
+        **ours,
+    }
+    for word in argv:
+        given_name = word.partition("=")[0]
+        if given_name.startswith("--") and len(given_name) > 2 and given_name not in flags:
+            flags |= helm.hidden_flag(command.helm, given_name)
+    positionals, given = split(argv, flags)
+    for namespace in (g for g in given if g.words[0].startswith(GROUPED)):
+        env.ENVIRON[VALUES[GROUPED]] = namespace.value or ""
+        given = [g for g in given if g is not namespace]
+    least, most = command.arguments
+    if len(positionals) < least or (most >= 0 and len(positionals) > most):
+        raise _wrong_arguments(name, positionals)
+    own = {flag.name for flag in ours.values()}
+    options = _options(command, [g for g in given if g.name in own])
+    if options.get(config.LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
+        raise UsageError(
+            f"--{config.LOGIN_STDIN} and values from `-` cannot both read standard input",
+            hint=f"set the password in {config.PASSWORD}",
+        )
+    settings = config.read(options, chart=chart_of(command, positionals))
+    for note in settings.notes:
+        from helmpin import output
+
+        output.say(note)
+    if helm.debug:
+        print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
+    env.ENVIRON.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
+    return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
+
+
+def _wrong_arguments(name: str, positionals: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"helm pin {name} takes {COMMANDS[name].usage.replace('[flags]', '').strip() or 'no arguments'}",
+        why=f"got: {' '.join(positionals)}" if positionals else "got no arguments",
+        hint=f"see helm pin {name} --help",
+    )
+
+
+def _flags(helm: Helm, which: str) -> dict[str, Flag]:
+    """The flags of a helm command. Raises OperationFailed if it is a plugin's, and the plugin is not installed."""
+    try:
+        return helm.flags(which)
+    except HelmFailed as error:
+        if "unknown command" not in error.why:
+            raise
+        raise OperationFailed(
+            "the helm-diff plugin is not installed",
+            why=error.why.splitlines()[0],
+            hint="helm plugin install https://github.com/databus23/helm-diff (Helm 4: add --verify=false)",
+        ) from None
+
+
+def chart_of(command: Command, positionals: Sequence[str]) -> str:
+    """The one chart of a command line; '' if it has none, or several."""
+    named = [word for word in command.usage.split() if "CHART" in word]
+    several = command.arguments[1] < 0
+    return positionals[-1] if named and positionals and not (several and len(positionals) > 1) else ""
+
+
+def chart_of_request(request: Request) -> str:
+    """The one chart of a request; '' if it has none, or several."""
+    return chart_of(COMMANDS[request.command], request.positionals)
+
+
+def own_flags(command: Command) -> dict[str, Flag]:
+    """helm-pin's own flags of a command, by each spelling."""
+    found = {}
+    for option in command.options:
+        flag = Flag(option.name, option.kind != "switch")
+        found[option.name] = flag
+        if option.short:
+            found[option.short] = flag
+    return found
+
+
+def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for option in command.options:
+        key = option.name.removeprefix("--")
+        mine = [g for g in given if g.name == option.name]
+        for g in mine:
+            blank = not g.value if option.name == "--allow-unpinned" else not (g.value or "").strip()
+            if option.kind != "switch" and blank:  # a space is an image that OpenShift fills in
+                raise UsageError(
+                    f"the {option.metavar or 'value'} of {option.name} is empty", hint="leave the flag out, or name one"
+                )
+            if option.choices and g.value not in option.choices:
+                raise UsageError(f"{option.name} must be one of {', '.join(option.choices)}", why=f"got {g.value!r}")
+        if option.kind == "switch":
+            values[key] = is_on(mine, option.name) if mine else None if option.setting else False
+        elif option.kind == "list":
+            values[key] = tuple(g.value or "" for g in mine)
+        else:
+            values[key] = mine[-1].value if mine else option.default
+    return values
+
+
+def refuse_registry_flags(request: Request, when: str) -> None:
+    """Raise UsageError for a flag about registries, or what they hold, on a command line that asks none.
+
+    Settings from the environment and the file are for all commands, so they are no error.
+    """
+    given = [o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if request.options.get(o.name.removeprefix("--"))]
+    if given:
+        raise UsageError(
+            f"{given[0]} has no effect {when}",
+            why=f"helm pin {request.command} asks no registry then",
+            hint=f"leave out {', '.join(given)}",
+        )
+
+
+def _reads_stdin(flag: Given) -> bool:
+    """Whether helm's own flag reads standard input: `--values -`, `--set-file name=-`."""
+    return flag.name in ("--values", "--set-file") and any(
+        part.rpartition("=")[2].strip() == "-" for part in (flag.value or "").split(",")
+    )
