@@ -23,9 +23,9 @@ SECONDS = 60.0
 AT_ONCE = 16
 MOST_LINES = 20
 """Lines of a command's output that are shown."""
-_SECRET = re.compile(r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)")
-
-_LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
+_SECRET = r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)"
+_LOGIN = r"(\w+://)[^/@\s]+@"
+"""Not compiled before they are needed: every command imports this."""
 _ANY_STATUS = tuple(range(-64, 256))
 
 
@@ -39,7 +39,7 @@ class Gate(NamedTuple):
     def shown(self) -> tuple[str, ...]:
         """The commands as the record has them and messages show them: the values of flags for passwords and tokens, and logins in
         URLs, are masked."""
-        return tuple(_LOGIN.sub(r"\1***@", _SECRET.sub(r"\1\2***", command)) for command in self.commands)
+        return tuple(re.sub(_LOGIN, r"\1***@", re.sub(_SECRET, r"\1\2***", each)) for each in self.commands)
 
 
 def check(commands: Sequence[str], where: str) -> None:

@@ -13,7 +13,7 @@ from helmpin.image.reference import Reference, split
 from helmpin.lock import DEFAULT_FILE, Lock, NotLocked, parse_lock, release_name
 
 if TYPE_CHECKING:
-    from helmpin.config import Settings
+    from helmpin.config.settings import Settings
     from helmpin.helm import Helm
     from helmpin.registry import RegistryError, RegistrySettings, Resolved
     from helmpin.registry.keychain import Keychain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from helmpin.config import Rule, Settings
+from helmpin.config.settings import Rule, Settings
 from helmpin.image import mutable
 from helmpin.image.reference import InvalidReference, Reference, split
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from helmpin import config, env
 from helmpin.arguments import Given, is_on, split
 from helmpin.command_table import COMMANDS, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
+from helmpin.config.sources import LOGIN_STDIN, PASSWORD
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
 from helmpin.global_flags import GROUPED, VALUES
 from helmpin.helm import Flag
 
 if TYPE_CHECKING:
-    from helmpin.config import Settings
+    from helmpin.config.settings import Settings
     from helmpin.helm import Helm
 
 
@@ -55,10 +56,10 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         raise _wrong_arguments(name, positionals)
     own = {flag.name for flag in ours.values()}
     options = _options(command, [g for g in given if g.name in own])
-    if options.get(config.LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
+    if options.get(LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
         raise UsageError(
-            f"--{config.LOGIN_STDIN} and values from `-` cannot both read standard input",
-            hint=f"set the password in {config.PASSWORD}",
+            f"--{LOGIN_STDIN} and values from `-` cannot both read standard input",
+            hint=f"set the password in {PASSWORD}",
         )
     settings = config.read(options, chart=chart_of(command, positionals))
     for note in settings.notes:
@@ -67,7 +68,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         output.say(note)
     if helm.debug:
         print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
-    env.ENVIRON.pop(config.PASSWORD, None)  # programs that start from here on must not inherit it
+    env.ENVIRON.pop(PASSWORD, None)  # programs that start from here on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 

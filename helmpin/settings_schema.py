@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from helmpin.command_table import COMMANDS, Option
-from helmpin.config import NAMED_ONLY
+from helmpin.config.file import NAMED_ONLY
 
 _GLOBS = {"type": "array", "items": {"type": "string"}}
 _TEXTS = {"oneOf": [{"type": "string"}, _GLOBS]}

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from helmpin import config, output, policy
 from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
-from helmpin.config import Exemption, Settings
+from helmpin.config.file import CONFIG, find
+from helmpin.config.settings import Exemption, Settings
+from helmpin.config.sources import LOGIN
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.image.hints import filled_in, number_hint
@@ -229,12 +231,12 @@ def _lint_one(chart: str, task: _Task) -> Linted:
 
 def settings_of(chart: str, request: Request) -> Settings:
     """The settings for one of several charts, which may have a file of its own. Raises UsageError."""
-    if request.options.get("config") or ENVIRON.get(config.CONFIG):
+    if request.options.get("config") or ENVIRON.get(CONFIG):
         return request.settings
-    found = config.find(chart)
+    found = find(chart)
     if found is None or str(found) == request.settings.file:
         return request.settings
-    options = {name: value for name, value in request.options.items() if name != config.LOGIN}
+    options = {name: value for name, value in request.options.items() if name != LOGIN}
     return config.read(options, chart=chart)._replace(registry=request.settings.registry)
 
 

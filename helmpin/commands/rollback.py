@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from helmpin import lifeline, output
 from helmpin.arguments import Given, is_on, last, words
-from helmpin.config import seconds
+from helmpin.config.sources import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command

@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
-from helmpin.config import Exemption
+from helmpin.config.settings import Exemption
 from helmpin.errors import HelmPinError
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split

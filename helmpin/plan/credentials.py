@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 
 if TYPE_CHECKING:
     from helmpin.plan.plan import Rendered

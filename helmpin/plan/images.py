@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import policy
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in, invalid_hint, let_through
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from helmpin import __version__, env, gate
 from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted_key, lookup
 from helmpin.chart.stage import Chart
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.hints import let_through, number_hint
 from helmpin.image.manifest import Document, ImageUse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 from helmpin.errors import UsageError
 from helmpin.image.platforms import lacking
 from helmpin.image.reference import Reference

@@ -39,7 +39,7 @@ from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, ValuesInput, read_va
 if TYPE_CHECKING:
     from helmpin.chart.setargs import Setting
     from helmpin.chart.stage import Chart
-    from helmpin.config import Settings
+    from helmpin.config.settings import Settings
     from helmpin.helm import Helm, HelmProcess
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.lock import Lock

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from helmpin.cluster.admission import suspects
 from helmpin.cluster.pods import Pods, compare_pods, reported
 from helmpin.cluster.workloads import Doubt, Object, Seen, compare_specs, identity
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, RegistryUnavailable, VerificationFailed
 from helmpin.image.manifest import read
 from helmpin.image.reference import InvalidReference, Reference, split

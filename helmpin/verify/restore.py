@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from helmpin import gate, output
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl

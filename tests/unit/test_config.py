@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from helmpin.config import LISTS, MAX_PASSWORD, NAMES, Settings, find, in_force, read, seconds
+from helmpin.config import in_force, read
+from helmpin.config.file import find
+from helmpin.config.registry import MAX_PASSWORD
+from helmpin.config.settings import Settings
+from helmpin.config.sources import LISTS, NAMES, seconds
 from helmpin.errors import UsageError
 from helmpin.registry.types import Credential
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from helmpin import output
 from helmpin.commands import lint
-from helmpin.config import Exemption
+from helmpin.config.settings import Exemption
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.lint import forms

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from helmpin import policy
-from helmpin.config import Settings, read
+from helmpin.config import read
+from helmpin.config.settings import Settings
 
 FILE = """\
 mutable: %s

@@ -1,4 +1,4 @@
-"""The schema of the settings file says what config.py reads."""
+"""The schema of the settings file says what config/ reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from helmpin import config
+from helmpin.config.rules import RULE_KEYS
+from helmpin.config.sources import LOGIN, NAMES
 from helmpin.errors import UsageError
 from helmpin.settings_schema import schema
 
@@ -24,8 +26,8 @@ def test_the_schema_is_one() -> None:
 
 
 def test_it_has_every_setting() -> None:
-    assert set(schema()["properties"]) == config.NAMES
-    assert set(schema()["properties"]["rules"]["items"]["properties"]) == config.RULE_KEYS
+    assert set(schema()["properties"]) == NAMES
+    assert set(schema()["properties"]["rules"]["items"]["properties"]) == RULE_KEYS
 
 
 GOOD = [
@@ -53,7 +55,7 @@ BAD = [
     "[]",
     "pull-secrets: 'yes'",
     "pull-secrets: 1",
-    *(f"{name}:" for name in sorted(config.NAMES)),
+    *(f"{name}:" for name in sorted(NAMES)),
     "rules: [{match: a, mutable: }]",
     "rules: [{match: a, mutable-tag: }]",
     "allow-unpinned: [{image: ' ', reason: c, until: '2027-01-01'}]",
@@ -67,7 +69,7 @@ def _is_read(text: str, folder: Path) -> bool:
     path = folder / "settings.yaml"
     path.write_text(text)
     try:
-        config.read({"config": str(path), "lock": None, config.LOGIN: None}, {}, folder)
+        config.read({"config": str(path), "lock": None, LOGIN: None}, {}, folder)
     except UsageError:
         return False
     return True

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.chart.setargs import Setting
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 from helmpin.image.reference import Reference
 from helmpin.plan.images import ImagePlan, Problem, is_allowed, plan_images, references_of
 from helmpin.plan.search import Attempt

@@ -12,7 +12,7 @@ from helmpin.chart.archive import Budget, File
 from helmpin.chart.setargs import Setting
 from helmpin.chart.stage import Chart
 from helmpin.chart.tree import Tree
-from helmpin.config import Settings
+from helmpin.config.settings import Settings
 from helmpin.errors import Refused, RegistryUnavailable
 from helmpin.helm import Helm
 from helmpin.image.outside_pods import ExtraImageRules

@@ -1,0 +1,112 @@
+"""Settings: a flag beats the environment (HELM_PIN_…), which beats the settings file.
+
+`read` makes the Settings of a run; `in_force` shows where each comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from helmpin import gate
+from helmpin.config.file import load, settings_file
+from helmpin.config.registry import registry_settings
+from helmpin.config.rules import allowances, allowed_unpinned, ended, rules_of
+from helmpin.config.settings import Settings
+from helmpin.config.sources import LOGIN, NAMES, RULES, Sources, seconds, switch
+from helmpin.env import ENVIRON
+from helmpin.errors import UsageError
+from helmpin.gate import Gate
+
+
+def read(
+    options: Mapping[str, Any],
+    environ: Mapping[str, str] = ENVIRON,
+    folder: Path | None = None,
+    stdin: BinaryIO | None = None,
+    chart: str = "",
+) -> Settings:
+    """The settings from the flags given, the environment and the file.
+
+    options: the command's own, by name; None or () for one that was not given. folder: the working directory.
+    stdin: what --registry-password-stdin reads, to its end; None for standard input.
+    chart: where the search for a file begins, if it is a local chart.
+    Raises UsageError, with the place of the invalid value.
+    """
+    sources = _sources(options, environ, folder, chart)
+    mutable, where = sources("mutable")
+    if mutable not in (None, "pin", "refuse"):
+        raise UsageError(f"mutable must be pin or refuse, not {mutable!r}", where=where)
+    globs, exemptions = allowed_unpinned(sources)
+    return Settings(
+        mutable or "pin",
+        sources.texts("mutable-tag"),
+        (*globs, *(each.image for each in exemptions if not each.is_over())),
+        sources.texts("also"),
+        switch(*sources("pull-secrets")),
+        registry_settings(sources, stdin),
+        notes=(*allowances(sources, globs), *ended(exemptions)),
+        exemptions=exemptions,
+        rules=rules_of(sources),
+        allowed_registries=sources.texts("allowed-registry"),
+        allowed_registries_from=sources("allowed-registry").where,
+        file=str(sources.path) if sources.exists else "",
+        platforms=_platforms(sources),
+        gate=_gate(sources),
+        **_lock(sources),
+    )
+
+
+def in_force(
+    options: Mapping[str, Any],
+    environ: Mapping[str, str] = ENVIRON,
+    folder: Path | None = None,
+    chart: str = "",
+) -> list[tuple[str, Any, str]]:
+    """Every setting that somebody gives: its name, its value, and where that comes from. Holds no password; check with `read`."""
+    sources = _sources(options, environ, folder, chart)
+    names = [name for name in sorted(NAMES | {"lock", "locked", LOGIN}) if name in options or name == RULES]
+    given = [(name, *sources(name)) for name in names]
+    return [(name, value, where) for name, value, where in given if value not in (None, ())]
+
+
+def _sources(options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str) -> Sources:
+    path, named = settings_file(options, environ, folder, chart)
+    return Sources(options, environ, path, load(path, named=named) if path.name else {})
+
+
+def _gate(sources: Sources) -> Gate:
+    """From flags and the environment only: a file that was merely found starts no programs. One command a line in the latter."""
+    if "require" not in sources.options:
+        return Gate()
+    given, where = sources("require")
+    texts = given.splitlines() if isinstance(given, str) else given or ()
+    commands = tuple(text.strip() for text in texts if text.strip())
+    if texts and not commands:  # somebody wants a gate, and means what is not there
+        raise UsageError("a required command is empty", where=where, hint="name a command, or leave it out")
+    gate.check(commands, where)
+    limit, where = sources("require-timeout")
+    return Gate(commands, gate.SECONDS if limit is None else seconds(str(limit), where))
+
+
+def _platforms(sources: Sources) -> tuple[str, ...]:
+    texts = sources.texts("platform")
+    if not texts:
+        return ()
+    from helmpin.image.platforms import valid_platform
+
+    found = tuple(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
+    for part in found:
+        if part != "nodes" and not valid_platform(part):
+            hint = "for example linux/amd64,linux/arm64, or nodes for those of the cluster's nodes"
+            where = sources("platform").where
+            raise UsageError("a platform must be OS/ARCHITECTURE", where=where, why=f"got {part!r}", hint=hint)
+    return found
+
+
+def _lock(sources: Sources) -> dict[str, Any]:
+    """From flags and the environment only: a file that was merely found does not decide whose word a digest is."""
+    if "lock" not in sources.options:
+        return {}
+    return {"lock": sources("lock").value or "", "locked": switch(*sources("locked"))}

@@ -1,0 +1,122 @@
+"""The settings file: which one counts, and what it may hold.
+
+It is the one that --config or HELM_PIN_CONFIG names, else the nearest .helm-pin.yaml from the chart up to the root of its
+repository, else from the working directory up. A file that was merely found there may come with somebody else's charts, so it
+cannot choose who is asked for digests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from helmpin.config.sources import LOGIN, LOGIN_STDIN, NAMES, PASSWORD, SWITCHES, variable
+from helmpin.errors import HelmFailed, UsageError
+
+FILE = ".helm-pin.yaml"
+CONFIG = "HELM_PIN_CONFIG"
+NO_FILE = "none"
+"""The value of the flag or the variable to read no file."""
+NAMED_ONLY = frozenset({"registry-mirror", "registry-plain-http", "registry-ca-file"})
+"""Settings that decide whose word a digest is. They count from a file only if the user names the file."""
+
+
+def find(chart: str, folder: Path | None = None) -> Path | None:
+    """The settings file that counts for a chart if nobody names one: the nearest from the chart's folder up to the root of its
+    repository, else from the working directory up. Outside of a repository, a folder's parents are not searched."""
+    here = folder or _here()
+    starts = [here]
+    if chart and (here / chart).exists():
+        path = here / chart
+        starts.insert(0, path if path.is_dir() else path.parent)
+    for start in starts:
+        for place in _up(here / start):
+            if os.path.lexists(place / FILE):
+                return place / FILE
+    return None
+
+
+def _up(folder: Path) -> list[Path]:
+    """A folder and its parents up to the root of its repository; the folder alone if it is in none."""
+    folder = Path(os.path.normpath(folder))
+    places = [folder, *folder.parents]
+    root = next((i for i, place in enumerate(places) if (place / ".git").exists()), 0)
+    return places[: root + 1]
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was removed, and the file with it
+        return Path("/")
+
+
+def settings_file(
+    options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str
+) -> tuple[Path, bool]:
+    """The settings file, and whether the user names it; Path() for none. Raises UsageError for a named one that is missing."""
+    given = options.get("config") or environ.get(CONFIG)
+    if not given:
+        return find(chart, folder) or (folder or _here()) / FILE, False
+    if given == NO_FILE:
+        return Path(), True
+    path = Path(given)
+    if not path.is_file():
+        where = "--config" if options.get("config") else CONFIG
+        raise UsageError(
+            f"no such settings file: {given}", where=where, hint=f"name a file, or `{NO_FILE}` to read none"
+        )
+    return path, True
+
+
+def load(path: Path, *, named: bool) -> Mapping[str, Any]:
+    """The settings in a file, by name; none if it is missing. named: whether the user names it. Raises UsageError."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        from helmpin.files import cannot_read
+
+        raise cannot_read(FILE, str(path), error) from None
+    from helmpin import kube_yaml
+
+    try:
+        loaded = kube_yaml.read_only(text, what=f"{FILE} is not valid YAML", where=str(path))
+    except HelmFailed as error:
+        raise UsageError(error.what, where=error.where, why=error.why) from None
+    loaded = {} if loaded is None else loaded
+    if not isinstance(loaded, dict):
+        raise UsageError(f"{FILE} is not a mapping", where=str(path))
+    unknown = sorted(str(name) for name in loaded if name not in NAMES)
+    login = [name for name in unknown if name in (LOGIN, LOGIN_STDIN, "registry-password")]
+    if login:
+        raise UsageError(
+            f"credentials are not allowed in {FILE}: {', '.join(login)}",
+            where=str(path),
+            why="whoever can change the file could have the password sent to a host of their own",
+            hint=f"use --{LOGIN} or {variable(LOGIN)}, with {PASSWORD} or --{LOGIN_STDIN}",
+        )
+    if not named and (trust := sorted(NAMED_ONLY & loaded.keys())):
+        raise UsageError(
+            f"{', '.join(trust)} is not allowed in a {FILE} that was merely found",
+            where=str(path),
+            why="it decides who is asked for digests, and the file may have come with somebody else's charts",
+            hint=f"if you trust the file, name it with --config {FILE} or {CONFIG}; or set "
+            + ", ".join(f"--{name} or {variable(name)}" for name in trust),
+        )
+    if unknown:
+        raise UsageError(
+            f"unknown key in {FILE}: {', '.join(unknown)}",
+            where=str(path),
+            hint=f"valid keys: {', '.join(sorted(NAMES))}",
+        )
+    for name, value in loaded.items():
+        where = f"{path}, key {name}"
+        if value is None:
+            raise UsageError(f"{name} has no value", where=where, hint="give it one, or leave the key out")
+        if name in SWITCHES and not isinstance(value, bool):
+            raise UsageError(f"expected true or false, got {value!r}", where=where, hint="write it without quotes")
+    return loaded

@@ -1,0 +1,98 @@
+"""What a settings file says of some images: rules, exemptions, and what of it makes helm-pin less strict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from helmpin.config.settings import Exemption, Rule
+from helmpin.config.sources import RULES, Sources
+from helmpin.errors import UsageError
+
+RULE_KEYS = frozenset({"match", "mutable", "mutable-tag", "fixed-tag"})
+
+
+def allowed_unpinned(sources: Sources) -> tuple[tuple[str, ...], tuple[Exemption, ...]]:
+    """The globs of allow-unpinned, and its entries with a reason and an end. Raises UsageError."""
+    value, where = sources("allow-unpinned")
+    if not isinstance(value, list) or not any(isinstance(item, dict) for item in value):
+        return sources.texts("allow-unpinned"), ()
+    globs = tuple(item for item in value if not isinstance(item, dict))
+    if not all(isinstance(item, str) for item in globs):
+        raise UsageError(f"expected a list of strings, got {value!r}", where=where)
+    items = [(f"{where}, entry {n}", item) for n, item in enumerate(value, 1) if isinstance(item, dict)]
+    return globs, tuple(_exemption(item, at) for at, item in items)
+
+
+def _exemption(item: Mapping[str, Any], where: str) -> Exemption:
+    names = ("image", "reason", "until")
+    if set(item) != set(names) or not all(isinstance(item[name], str) and item[name].strip() for name in names):
+        hint = "for example {image: 'team/app:*', reason: built on each node, until: 2027-01-31}"
+        raise UsageError("an exemption needs an image, a reason and an end", where=where, hint=hint)
+    from datetime import date
+
+    try:
+        if len(item["until"]) != len("YYYY-MM-DD"):
+            raise ValueError
+        date.fromisoformat(item["until"])
+    except ValueError:
+        raise UsageError(f"not a day: {item['until']!r}", where=where, hint="write it as YYYY-MM-DD") from None
+    return Exemption(item["image"], item["reason"], item["until"], where)
+
+
+def rules_of(sources: Sources) -> tuple[Rule, ...]:
+    """The rules of the file. Raises UsageError."""
+    value, where = sources(RULES)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise UsageError(f"expected a list of rules, got {value!r}", where=where)
+    return tuple(_rule(item, f"{where}, entry {n}") for n, item in enumerate(value, 1))
+
+
+def _rule(item: Any, where: str) -> Rule:
+    if not isinstance(item, dict) or not isinstance(item.get("match"), str) or not item["match"]:
+        hint = "for example {match: 'ghcr.io/team/*', mutable: refuse}"
+        raise UsageError("a rule needs the registry or repository that it matches", where=where, hint=hint)
+    if unknown := sorted(set(item) - RULE_KEYS):
+        hint = f"valid keys: {', '.join(sorted(RULE_KEYS))}"
+        raise UsageError(f"unknown key in a rule: {', '.join(unknown)}", where=where, hint=hint)
+    if item.get("mutable", "pin") not in ("pin", "refuse"):
+        raise UsageError(f"mutable must be pin or refuse, not {item['mutable']!r}", where=where)
+    globs = {}
+    for name in ("mutable-tag", "fixed-tag"):
+        given = item.get(name, [])
+        globs[name] = (given,) if isinstance(given, str) else given
+        if not isinstance(globs[name], (list, tuple)) or not all(isinstance(each, str) for each in globs[name]):
+            raise UsageError(f"expected a list of strings, got {given!r}", where=f"{where}, key {name}")
+    return Rule(item["match"], item.get("mutable") or "", tuple(globs["mutable-tag"]), tuple(globs["fixed-tag"]), where)
+
+
+def ended(exemptions: Iterable[Exemption]) -> Iterator[str]:
+    """A line for each exemption whose last day has passed."""
+    for each in exemptions:
+        if each.is_over():
+            yield f"{each.where}: the exemption of {each.image} ended on {each.until} and no longer counts ({each.reason})"
+
+
+def allowances(sources: Sources, allowed: Sequence[str]) -> Iterator[str]:
+    """What the file makes less strict, unless a flag or the environment overrides it."""
+    for name in ("allow-unpinned", "mutable"):
+        value, where = sources(name)
+        if name == "allow-unpinned":
+            value = allowed
+        if value and where.startswith(str(sources.path)) and name in sources.file:
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            yield f"{sources.path} sets {name}: {shown}"
+    for rule in rules_of(sources):
+        if rule.fixed_tags or rule.mutable == "pin":
+            shown = "; ".join(
+                filter(
+                    None,
+                    [
+                        "pin" if rule.mutable == "pin" else "",
+                        f"fixed {', '.join(rule.fixed_tags)}" if rule.fixed_tags else "",
+                    ],
+                )
+            )
+            yield f"{rule.where}: for {rule.match}, {shown}"

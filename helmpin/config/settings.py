@@ -1,0 +1,81 @@
+"""The settings of a whole run, as data."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from helmpin.gate import Gate
+from helmpin.registry.types import RegistrySettings
+
+
+class Exemption(NamedTuple):
+    """Images that are let through for a reason, until a day."""
+
+    image: str
+    """A glob."""
+    reason: str
+    until: str
+    """The last day (UTC), as YYYY-MM-DD."""
+    where: str
+    """The file, and which entry of it."""
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        return f"{self.image} (until {self.until}: {self.reason})"
+
+    def is_over(self, today: str = "") -> bool:
+        """Whether its last day has passed. today: YYYY-MM-DD, '' for today."""
+        return (today or _today()) > self.until
+
+
+class Rule(NamedTuple):
+    """What counts for the images of some registries or repositories. The first rule that matches an image is the only one."""
+
+    match: str
+    """A glob for a registry, or for registry/repository."""
+    mutable: str
+    """`pin` or `refuse`; '' for what counts otherwise."""
+    mutable_tags: tuple[str, ...]
+    """Globs of tags that are mutable here too."""
+    fixed_tags: tuple[str, ...]
+    """Globs of tags that are not mutable here."""
+    where: str
+    """The file, and which entry of it."""
+
+
+class Settings(NamedTuple):
+    """The settings of a whole run."""
+
+    mutable: str
+    """`pin` or `refuse`."""
+    mutable_tags: tuple[str, ...]
+    allow_unpinned: tuple[str, ...]
+    """Globs, also those of the exemptions that are not over."""
+    also: tuple[str, ...]
+    pull_secrets: bool
+    registry: RegistrySettings
+    lock: str = ""
+    """Where digests come from before the registry is asked: a file, or release:…; '' for nowhere."""
+    locked: bool = False
+    """Whether all digests must come from there."""
+    notes: tuple[str, ...] = ()
+    """What the settings file makes less strict, one line each, to be reported."""
+    gate: Gate = Gate()
+    """The commands that must agree to each image."""
+    platforms: tuple[str, ...] = ()
+    """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
+    exemptions: tuple[Exemption, ...] = ()
+    """Images that are let through for a reason, also those of which that is over."""
+    rules: tuple[Rule, ...] = ()
+    allowed_registries: tuple[str, ...] = ()
+    """Globs of registries and repositories; none for all."""
+    allowed_registries_from: str = ""
+    file: str = ""
+    """The settings file; '' if there is none."""
+
+
+def _today() -> str:
+    from datetime import datetime, timezone
+
+    return datetime.now(timezone.utc).date().isoformat()

@@ -1,0 +1,100 @@
+"""Where each setting comes from, and how its text is read: a flag beats the environment (HELM_PIN_…), which beats the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from helmpin.errors import UsageError
+
+LISTS = frozenset(
+    {"mutable-tag", "allow-unpinned", "allowed-registry", "also", "platform", "registry-mirror", "registry-plain-http"}
+)
+SWITCHES = frozenset({"pull-secrets"})
+PEM_FILES = {
+    "registry-ca-file": "ca_file",
+    "registry-client-cert": "client_cert",
+    "registry-client-key": "client_key",
+}
+"""The fields of RegistrySettings."""
+RULES = "rules"
+"""The setting that only a file can have: what counts for some registries or repositories."""
+NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout", RULES}
+"""The settings that a file may have."""
+LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
+PASSWORD = "HELM_PIN_REGISTRY_PASSWORD"
+"""The only secret setting, so no flag and no file can give it."""
+LONGEST = 24 * 3600.0
+"""The longest duration, in seconds."""
+
+
+class Given(NamedTuple):
+    """A setting's value, and who gives it."""
+
+    value: Any
+    where: str
+    """The flag, the variable, or the file and its key."""
+
+
+class Sources(NamedTuple):
+    """All that gives settings. Called with the name of one: its value, None or () if nobody gives it, and where that comes from."""
+
+    options: Mapping[str, Any]
+    environ: Mapping[str, str]
+    path: Path
+    file: Mapping[str, Any]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a settings file."""
+        return bool(self.path.name) and self.path.is_file()
+
+    def __call__(self, name: str) -> Given:
+        given, from_environ = self.options.get(name), variable(name)
+        if given not in (None, ()):
+            return Given(given, f"--{name}")
+        if self.environ.get(from_environ):
+            text = self.environ[from_environ]
+            return Given(tuple(text.split()) if name in LISTS else text, from_environ)
+        return Given(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The value of a list, as it is or from a single text. Raises UsageError."""
+        value, where = self(name)
+        items = (value,) if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+            raise UsageError(f"expected a list of strings, got {value!r}", where=where)
+        return tuple(items)
+
+
+def variable(name: str) -> str:
+    """The environment's name of a setting."""
+    return "HELM_PIN_" + name.upper().replace("-", "_")
+
+
+def switch(value: Any, where: str) -> bool:
+    """Whether a setting is on; no if nobody gives it. Raises UsageError."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    if str(value).lower() in ("1", "true", "yes", "on"):
+        return True
+    if str(value).lower() in ("0", "false", "no", "off"):
+        return False
+    raise UsageError(f"expected true or false, got {value!r}", where=where)
+
+
+def seconds(text: str, where: str) -> float:
+    """A duration as Go writes it (`30s`, `1m30s`, `500ms`), or a plain number of seconds. Raises UsageError."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    if parts and "".join(n + u for n, u in parts) == text:
+        duration = sum(float(number) * units[unit] for number, unit in parts)
+    elif re.fullmatch(r"\d+(\.\d+)?", text):
+        duration = float(text)
+    else:
+        raise UsageError(f"not a duration: {text!r}", where=where, hint="write it as 30s, 1m30s or 500ms")
+    if not 0 < duration <= LONGEST:
+        raise UsageError(f"a duration must be above 0s and at most {LONGEST / 3600:g}h, not {text[:50]}", where=where)
+    return duration
