@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from helmpin.config.settings import Settings
 
 if TYPE_CHECKING:
-    from helmpin.plan.plan import Rendered
+    from helmpin.plan.rendered import Rendered
     from helmpin.registry.keychain import Keychain
 
 

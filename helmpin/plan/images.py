@@ -14,10 +14,10 @@ from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in, invalid_hint, let_through
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
-from helmpin.plan.search import Attempt
 from helmpin.render.diff import Follower, Key
 
 if TYPE_CHECKING:
+    from helmpin.plan.search import Attempt
     from helmpin.registry import Resolved
 
 _REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)

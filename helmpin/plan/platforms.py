@@ -14,7 +14,7 @@ from helmpin.plan.images import Problem
 from helmpin.registry import RegistryError, Resolved
 
 if TYPE_CHECKING:
-    from helmpin.plan.plan import Rendered
+    from helmpin.plan.rendered import Rendered
 
 NODES = "nodes"
 

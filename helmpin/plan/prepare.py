@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from helmpin.helm import Helm, HelmProcess
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.lock import Lock
-    from helmpin.plan.plan import Plan, Rendered
+    from helmpin.plan.plan import Plan
+    from helmpin.plan.rendered import Rendered
     from helmpin.render.renderer import Renderer
 
 REUSE = "--reset-then-reuse-values"
@@ -116,7 +117,7 @@ def prepare(
         from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
         from helmpin.image.manifest import unmatched
         from helmpin.image.outside_pods import ExtraImageRules
-        from helmpin.plan.plan import make_plan
+        from helmpin.plan.loop import make_plan
         from helmpin.registry import warm_up
 
         source = ChartSource(
@@ -353,7 +354,7 @@ def _rendered(
     given: Mapping[str, Any],
     kept: Mapping[str, Any],
 ) -> Rendered:
-    from helmpin.plan.plan import Rendered
+    from helmpin.plan.rendered import Rendered
 
     origin = renderer.render(probed, post_render=False, begun=begun)
     if origin.values is None:

@@ -19,7 +19,9 @@ from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import Reference
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import Before, KeptJobs
-from helmpin.plan.plan import Plan, Rendered, make_plan
+from helmpin.plan.loop import make_plan
+from helmpin.plan.plan import Plan
+from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, Record, parse
 from helmpin.render import output

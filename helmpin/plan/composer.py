@@ -1,0 +1,246 @@
+"""Composing and rendering the chart of an attempt, and what a chart and a post-renderer do to it besides."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from helmpin.chart.setargs import arguments
+from helmpin.chart.stage import Chart
+from helmpin.errors import HelmFailed, Refused
+from helmpin.image.hints import let_through
+from helmpin.image.manifest import Document, ImageUse
+from helmpin.image.reference import pinned_form, split
+from helmpin.plan import template_pins
+from helmpin.plan.candidates import ValueIndex
+from helmpin.plan.images import Problem
+from helmpin.plan.rendered import Rendered
+from helmpin.plan.search import Attempt, Facts, Search
+from helmpin.plan.template_scan import TemplateScan, is_written
+from helmpin.plan.values_only import ValuesSearch
+from helmpin.release.record import ANNOTATION, Record
+from helmpin.render import nondeterminism
+from helmpin.render.diff import Comparison, Key, Leaf, compare, is_pin, noise
+from helmpin.render.output import Render
+
+MOST_NOISE_RENDERS = 3
+"""Plain renders at most that show what a chart makes at random."""
+
+
+class Composer:
+    """Composes and renders the chart of each attempt. Mutable: it learns about randomness and post-renderers."""
+
+    def __init__(
+        self,
+        rendered: Rendered,
+        base: Chart,
+        uses: Sequence[ImageUse],
+        wanted: Mapping[Key, str],
+        origins: Mapping[Key, ImageUse],
+        fixed: Collection[Key],
+    ) -> None:
+        """fixed: uses that the template must pin, because they keep a digest while other uses of the same values get a new one."""
+        self._fixed = fixed
+        self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
+        self._uses = {use.key: use for use in uses if use.key in wanted}
+        self._templates = base.template_files()
+        self._crds = base.crd_files()
+        self._documents: dict[str, list[Document]] = defaultdict(list)
+        for document in rendered.origin.documents:
+            self._documents[document.source].append(document)
+        self._pins: dict[Key, template_pins.TemplatePin | None] = {}
+        same: Counter[Any] = Counter()
+        for key, origin in origins.items():
+            leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
+            if key in wanted:
+                pinned = pinned_form(origin.image, wanted[key])
+                documents = self._documents[origin.source]
+                self._pins[key] = template_pins.locate(origin, documents, pinned, same[leaf])
+            same[leaf] += 1
+        self._second_pass = self._random_sources()
+        self._values = rendered.origin.values or {}
+        self._scans: dict[str, TemplateScan] = {}
+        self.noise: Mapping[Leaf, Any] = {}
+        self._noise_renders = 0
+        self.explanations: dict[Key, Problem] = {
+            key: Problem(
+                "the post-renderer prints it, so no value and no template reaches it",
+                "refused",
+                f"write its digest in the post-renderer, or let it through: {let_through(self._uses[key].image)}",
+            )
+            for key in wanted
+            if key not in origins
+        }
+        """Why a use failed, if the search cannot know."""
+
+    def search(self) -> Search:
+        """The search for values and templates that pin every wanted use."""
+        return Search(self._facts(), self._value_index(), self._scan)
+
+    def by_values(
+        self, attempt: Attempt, render: Render, found: Comparison, record: Callable[[Attempt], Record]
+    ) -> tuple[Attempt, Render, Comparison, int]:
+        """The attempt, its render and its comparison, with values in place of templates as far as they can be found; and how many
+        renders that took."""
+        facts = [fact for fact in self._facts() if fact.use.key not in self._fixed]
+        search = ValuesSearch(attempt, facts, self._value_index(), self._scan)
+        wanted = {key: digest for key, digest in self._wanted.items() if key not in attempt.failed}
+        renders = 0
+        while tried := search.next():
+            renders += 1
+            try:
+                rendered = self.render(tried, record(tried))
+            except HelmFailed as error:
+                search.learn(tried, error.why)
+                continue
+            comparison = compare(self._rendered.plain, rendered, wanted, self.noise)
+            search.learn(tried, comparison)
+            if search.result is tried:
+                attempt, render, found = tried, rendered, comparison
+        return attempt, render, found, renders
+
+    def _value_index(self) -> ValueIndex:
+        return ValueIndex(self._values, self._rendered.given, self._rendered.kept)
+
+    def _facts(self) -> list[Facts]:
+        facts = []
+        for key, use in self._uses.items():
+            origin = self._origins.get(key)
+            paths = self._paths(origin.source) if origin else []
+            literal = bool(paths) and all(self._is_literal(origin, path) for path in paths)
+            in_template = bool(paths) and self._pins.get(key) is not None
+            facts.append(
+                Facts(
+                    use=use,
+                    origin=origin or use,
+                    digest=self._wanted[key],
+                    is_literal=literal or key in self._fixed,
+                    in_template=in_template,
+                )
+            )
+        return facts
+
+    def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
+        return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
+
+    def chart(self, attempt: Attempt, record: Record) -> Chart:
+        """The chart of an attempt, as it would be deployed."""
+        by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
+        for key in attempt.by_template:
+            pin = self._pins[key]
+            assert pin is not None
+            pin = pin._replace(may_become=self._forms_by_values(attempt, self._origins[key]))
+            for path in self._paths(pin.source):
+                by_path[path].append(pin)
+        files: dict[str, str | None] = {}
+        for path, pins in by_path.items():
+            if path in self._templates:
+                files[path] = template_pins.pinned_template(path, self._templates[path], pins)
+                files[template_pins.PRINT_FILE] = template_pins.PRINT
+            else:
+                files[path] = template_pins.pinned_text(self._crds[path], pins)
+        return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
+
+    def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:
+        """What values may make of the image where the same file uses it again: the places are counted as in the plain render."""
+        name = split(origin.image)[0]
+        digests = {
+            self._wanted[key]
+            for key in attempt.strategies
+            if (other := self._origins.get(key)) and (other.image, other.source) == (origin.image, origin.source)
+        }
+        forms = ((pinned_form(origin.image, digest), f"{name}@{digest}") for digest in sorted(digests))
+        return tuple(form for pair in forms for form in pair)
+
+    def arguments(self, attempt: Attempt) -> list[str]:
+        """The --set arguments of an attempt."""
+        return arguments(attempt.settings, self._values, self._rendered.given)
+
+    def render(self, attempt: Attempt, record: Record) -> Render:
+        """Render the chart of an attempt. Raises HelmFailed."""
+        chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
+        if self._second_pass:
+            text = nondeterminism.template(self._second_pass, hook=bool(renderer.dry_run))
+            chart = chart.with_files({nondeterminism.TEMPLATE: text})
+        return renderer.render(chart, self.arguments(attempt))
+
+    # -- randomness --------------------------------------------------------------------------------------------------
+
+    def _random_sources(self) -> set[str]:
+        paths = nondeterminism.may_be_random(self._templates)
+        if not paths or self._rendered.renderer.post_renderer:
+            return set()
+        return {source for source in self._documents if source and not paths.isdisjoint(self._paths(source))}
+
+    def drops_second_pass(self, why: str) -> bool:
+        """Whether the second pass made the render fail. If so, it is omitted from now on."""
+        failed = bool(self._second_pass) and nondeterminism.TEMPLATE.removeprefix("templates/") in why
+        if failed:
+            self._second_pass = set()
+        return failed
+
+    def may_be_noise(self, found: Comparison) -> bool:
+        """Whether another plain render may explain a difference: not every one shows a digest, and either none was made yet, or the
+        templates make something random, of which two samples can be equal by chance."""
+        digests = [digest.partition(":")[2][:12] for digest in self._wanted.values()]
+        most = MOST_NOISE_RENDERS if self._second_pass else 1
+        enough = self._noise_renders >= most
+        return not enough and not all(any(d in str(each.after) for d in digests) for each in found.collateral)
+
+    def learn_noise(self) -> Mapping[Leaf, Any]:
+        """The leaves that differ in another plain render."""
+        self._noise_renders += 1
+        self.noise = {**self.noise, **noise(self._rendered.plain, self._rendered.renderer.render(self._rendered.chart))}
+        return self.noise
+
+    # -- post-renderers ----------------------------------------------------------------------------------------------
+
+    def explained(self, attempt: Attempt, found: Comparison) -> Comparison:
+        """The comparison; a post-renderer that removes digests is noted."""
+        renderer = self._rendered.renderer
+        failing = [key for key in found.failing if key in attempt.by_template]
+        if failing and renderer.post_renderer:
+            images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
+            for key in failing:
+                origin = self._origins[key]
+                if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
+                    does = "changes" if split(found.images.get(key, ""))[2] else "removes"
+                    self.explanations[key] = Problem(
+                        f"the post-renderer ({' '.join(renderer.post_renderer)}) {does} its digest: "
+                        f"it prints {found.images.get(key)!r}",
+                        "refused",
+                        "have the post-renderer keep digests as they are, or leave it out",
+                    )
+        return found
+
+    def _before_post_renderer(self, attempt: Attempt) -> Render:
+        empty = Record("", "", ())
+        renderer = self._rendered.pinning(attempt.settings)
+        return renderer.render(self.chart(attempt, empty), self.arguments(attempt), post_render=False)
+
+    # -- the chart's files -------------------------------------------------------------------------------------------
+
+    def _paths(self, source: str) -> list[str]:
+        """The template or CRD file of a source, and copies of it; none if a template only printed the `# Source:` line."""
+        try:
+            found = self._base.source_to_paths(source) if source else []
+        except Refused:
+            return []
+        return [path for path in found if path in self._templates or path in self._crds]
+
+    def _scan(self, source: str) -> TemplateScan:
+        """The scan of the templates of the chart that `source` belongs to."""
+        path = next(iter(self._paths(source)), "")
+        return self._scan_folder(path[: path.rfind("templates/")] if path else "")
+
+    def _scan_folder(self, folder: str) -> TemplateScan:
+        if folder not in self._scans:
+            own = [text for name, text in self._templates.items() if name.startswith(f"{folder}templates/")]
+            library = [
+                text
+                for name, text in self._templates.items()
+                if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")
+            ]
+            self._scans[folder] = TemplateScan(own, library)
+        return self._scans[folder]

@@ -1,0 +1,119 @@
+"""The digest that each image gets, from the lock, its registry or an existing Job; and why an image gets none."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from helmpin import gate
+from helmpin.config.settings import Settings
+from helmpin.image.hints import let_through, number_hint
+from helmpin.image.manifest import ImageUse
+from helmpin.image.reference import Reference
+from helmpin.lock import Lock, NotLocked
+from helmpin.lock_source import resolve
+from helmpin.plan import platforms
+from helmpin.plan.credentials import keychain_of
+from helmpin.plan.images import Problem, references_of
+from helmpin.plan.jobs import KeptJobs
+from helmpin.plan.rendered import Rendered
+from helmpin.registry import RegistryError, Resolved
+from helmpin.render.diff import Key
+
+
+class Digests(NamedTuple):
+    """What is known of the images of a render before any of them is pinned, by image as written or by use."""
+
+    references: Mapping[str, Reference]
+    resolved: Mapping[str, Resolved]
+    wanted: Mapping[Key, str]
+    """The digest of each use to pin."""
+    kept: Mapping[Key, str]
+    """The Job of each use that keeps the digest it ran with."""
+    problems: Mapping[str, Problem]
+    """Why an image is not to be pinned."""
+
+
+def digests_of(
+    rendered: Rendered, uses: Sequence[ImageUse], settings: Settings, kept_jobs: KeptJobs, lock: Lock | None
+) -> Digests:
+    """The digest that each use is to be pinned to: that of an existing Job, of the lock or of the registry. An image that is not to
+    be pinned, or cannot be resolved, has a problem instead.
+
+    uses: those of the plain render. lock: where digests come from before the registry is asked. Raises HelmPinError.
+    """
+    references, problems = references_of(uses, settings, rendered.origin.values or {})
+    resolved = _resolve(rendered, uses, references, problems, settings, lock)
+    problems.update(platforms.problems(rendered, resolved, references, settings))
+    digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
+    kept = kept_jobs.digests([use for use in uses if use.image in digests])
+    problems.update(kept.problems)
+    problems.update(_ask_gate(settings, uses, references, resolved, kept.wanted, problems))
+    wanted = {
+        use.key: kept.wanted.get(use.key) or digests[use.image]
+        for use in uses
+        if use.image in digests and use.image not in problems
+    }
+    return Digests(references, resolved, wanted, kept.jobs, problems)
+
+
+def _resolve(
+    rendered: Rendered,
+    uses: Sequence[ImageUse],
+    references: Mapping[str, Reference],
+    problems: dict[str, Problem],
+    settings: Settings,
+    lock: Lock | None,
+) -> dict[str, Resolved]:
+    """Each image resolved, by the lock or else by its registry. A problem is added for each that cannot be resolved."""
+    keychain = None if settings.locked else keychain_of(rendered, settings)
+    answers = resolve(lock, references.values(), settings.registry, keychain)
+    by_image: dict[str, list[ImageUse]] = defaultdict(list)
+    for use in uses:
+        by_image[use.image].append(use)
+    resolved: dict[str, Resolved] = {}
+    for image, reference in references.items():
+        answer = answers[reference]
+        if isinstance(answer, NotLocked):
+            problems[image] = Problem(answer.why, "refused", answer.hint)
+        elif isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
+            # the chart pinned it: the digest is known, and runtimes check it themselves
+            resolved[image] = Resolved(reference.digest, "")
+        elif isinstance(answer, RegistryError):
+            problems[image] = _unresolved(image, answer, by_image[image])
+        else:
+            resolved[image] = answer
+    return resolved
+
+
+def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
+    """The problem of an image that was not resolved, with a hint that fits its uses."""
+    hint = "\n".join(filter(None, (error.hint, number_hint(image) if error.kind == "not-found" else "")))
+    if all("test" in use.hook for use in uses):
+        hint = f"only a test hook uses it; if you do not run that, let it through: {let_through(image)}\n{hint}"
+    elif all(use.pull_policy == "Never" for use in uses):
+        hint = (
+            f"its pull policy is Never, so it was loaded into the nodes and cannot run by digest; let it through: "
+            f"{let_through(image)}"
+        )
+    return Problem(str(error), "registry", hint)
+
+
+def _ask_gate(
+    settings: Settings,
+    uses: Sequence[ImageUse],
+    references: Mapping[str, Reference],
+    resolved: Mapping[str, Resolved],
+    kept: Mapping[Key, str],
+    problems: Mapping[str, Problem],
+) -> dict[str, Problem]:
+    """The problem of each image that a required command does not agree to, at each digest that it will have."""
+    asked: dict[str, str] = {}
+    for use in uses if settings.gate.commands else ():
+        if use.image in resolved and use.image not in problems:
+            digest = kept.get(use.key) or resolved[use.image].digest
+            asked[str(references[use.image]._replace(digest=digest))] = use.image
+    refused = gate.ask(settings.gate, asked)
+    hint = "let nothing through that was not agreed to: sign or correct the image, or deploy another one"
+    return {asked[pinned]: Problem(why, "refused", hint) for pinned, why in refused.items()}

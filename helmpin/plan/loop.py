@@ -1,0 +1,176 @@
+"""The loop that finds how to pin: it composes a chart, renders it and compares.
+
+The chart that the last comparison accepted is the chart that is deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from helmpin import __version__
+from helmpin.chart.setargs import Setting, lookup
+from helmpin.chart.stage import Chart
+from helmpin.config.settings import Settings
+from helmpin.errors import HelmFailed, Refused
+from helmpin.lock import Lock
+from helmpin.plan.composer import Composer
+from helmpin.plan.digests import digests_of
+from helmpin.plan.images import ImagePlan, plan_images
+from helmpin.plan.jobs import KeptJobs
+from helmpin.plan.origins import origins_of
+from helmpin.plan.plan import Plan
+from helmpin.plan.record_filter import filter_record, may_expose_record
+from helmpin.plan.rendered import Rendered
+from helmpin.plan.search import Attempt
+from helmpin.release.record import ANNOTATION, Image, Record, Undo
+from helmpin.release.reused_values import get
+from helmpin.render.diff import Comparison, Follower, compare
+from helmpin.render.output import Render
+
+
+def make_plan(
+    rendered: Rendered,
+    settings: Settings,
+    release: str,
+    kept_jobs: KeptJobs,
+    lock: Lock | None = None,
+    *,
+    values_only: bool = False,
+) -> Plan:
+    """Resolve the images of a render and find how to pin them.
+
+    lock: where digests come from before the registry is asked. values_only: whether to look further for values that pin what the
+    templates can pin.
+    Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
+    """
+    uses = rendered.plain.images()
+    known = digests_of(rendered, uses, settings, kept_jobs, lock)
+    wanted = known.wanted
+    annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
+    base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
+    origins = origins_of(rendered, uses)
+    composer = Composer(rendered, base, uses, wanted, origins, known.kept)
+    search = composer.search()
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def planned(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
+        images = plan_images(
+            uses,
+            wanted,
+            known.references,
+            known.resolved,
+            known.problems,
+            attempt,
+            followers=followers,
+            set_by=search.set_by,
+            kept=known.kept,
+            settings=settings,
+            explained=composer.explanations,
+        )
+        return [i._replace(source=lock.origin) if lock and _is_from(lock, i) else i for i in images]
+
+    def record(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> Record:
+        images = tuple(
+            Image(
+                reference=str(i.reference._replace(digest=None)),
+                image=i.image,
+                digest=i.digest,
+                media_type=i.media_type,
+                via=i.via,
+                values=i.values,
+                followers=tuple(f.place() for f in i.followers),
+                source=i.source,
+            )
+            for i in planned(attempt, followers)
+            if i.digest and i.reference and not i.problem
+        )
+        allowed = tuple(image for image, problem in known.problems.items() if problem.kind == "allowed")
+        name = lock.recorded if lock and any(image.source for image in images) else ""
+        undo, required = _undo(attempt.settings, rendered), settings.gate.shown
+        return Record(f"helm-pin {__version__}", created, images, undo, allowed, name, required)
+
+    renders, render, found = 1, rendered.plain, Comparison({}, frozenset(), (), [])
+    attempt = nothing = Attempt((), frozenset(), {}, {}, {})
+    while wanted and (next_attempt := search.next()):
+        attempt = next_attempt
+        renders += 1
+        left = {key: digest for key, digest in wanted.items() if key not in attempt.failed}
+        try:
+            render = composer.render(attempt, record(attempt))
+        except HelmFailed as error:
+            if composer.drops_second_pass(error.why):
+                continue
+            search.learn(attempt, error.why)
+            continue
+        _refuse_exposed_record(rendered, render)
+        found = compare(rendered.plain, render, left, composer.noise)
+        while found.collateral and composer.may_be_noise(found):
+            renders += 1
+            found = compare(rendered.plain, render, left, composer.learn_noise())
+        search.learn(attempt, composer.explained(attempt, found))
+    if wanted and search.result is None:
+        attempt, found = search.unsettled(), Comparison({}, frozenset(), (), [])
+    elif values_only and attempt.by_template:
+        attempt, render, found, more = composer.by_values(attempt, render, found, record)
+        renders += more
+    final = record(attempt, found.followers)
+    chart = composer.chart(attempt, final)
+    if not wanted:  # else the comparison shows that the record stays out
+        renders += _check_record_stays_out(rendered, chart)
+    images = planned(attempt, found.followers)
+    if search.result is not None:
+        images = kept_jobs.checked(images, render)
+    return Plan(
+        release=release,
+        chart=chart,
+        images=images,
+        set_arguments=composer.arguments(attempt),
+        settings=attempt.settings,
+        followers=found.followers,
+        render=render if attempt is not nothing else rendered.plain,
+        renders=renders,
+        record=final,
+        rendered=rendered,
+    )
+
+
+def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:
+    """Raise Refused where the templates print the record; how many renders it took to know."""
+    if not may_expose_record(chart.template_files()):
+        return 0
+    _refuse_exposed_record(rendered, rendered.renderer.render(chart))
+    return 1
+
+
+def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
+    if ANNOTATION in render.text and ANNOTATION not in rendered.plain.text:
+        images = dict.fromkeys(use.image for use in rendered.plain.images())
+        raise Refused(
+            "the chart prints helm-pin's record",
+            why=f"its templates print all of .Chart, with the annotation {ANNOTATION}.\n"
+            f"As long as they do, these images cannot be pinned: {', '.join(images)}",
+            hint="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
+        )
+
+
+def _is_from(lock: Lock, image: ImagePlan) -> bool:
+    """Whether the digest of an image came from the lock."""
+    return (
+        image.via in ("values", "template")
+        and not image.kept_for
+        and image.reference in {*lock.digests, *lock.platforms}
+    )
+
+
+def _undo(settings: Iterable[Setting], rendered: Rendered) -> tuple[Undo, ...]:
+    """What stood at each path that is set, so that these values can be reused later without the digests."""
+    values, kept = rendered.origin.values or {}, rendered.kept
+    entries = []
+    for path in sorted({setting.path for setting in settings}, key=lambda p: [str(part) for part in p]):
+        depth = next(
+            (i for i in range(len(path)) if not isinstance(get(kept, path[: i + 1]), (dict, list))), len(path) - 1
+        )
+        supplied = get(kept, path) is not None
+        entries.append(Undo(path, lookup(values, path), supplied, min(depth, len(path) - 1)))
+    return tuple(entries)
