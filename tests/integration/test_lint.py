@@ -17,7 +17,7 @@ import pytest
 from scripts.devtools.binaries import binary
 from tests.support.any_tag import any_tag
 from tests.support.workstation import CHECKOUT, Finished, environment, whichever_helm
-from tests.unit.test_lint import read
+from tests.unit.lint.test_lint import read
 from tests.unit.test_output import harmless
 
 pytestmark = whichever_helm
