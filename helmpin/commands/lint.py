@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from helmpin import config, output, policy
 from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
-from helmpin.config.file import CONFIG, find
+from helmpin.config.file import CONFIG
+from helmpin.config.file import find as find_settings_file
 from helmpin.config.settings import Exemption, Settings
 from helmpin.config.sources import LOGIN
 from helmpin.env import ENVIRON
@@ -233,7 +234,7 @@ def settings_of(chart: str, request: Request) -> Settings:
     """The settings for one of several charts, which may have a file of its own. Raises UsageError."""
     if request.options.get("config") or ENVIRON.get(CONFIG):
         return request.settings
-    found = find(chart)
+    found = find_settings_file(chart)
     if found is None or str(found) == request.settings.file:
         return request.settings
     options = {name: value for name, value in request.options.items() if name != LOGIN}

@@ -1,4 +1,4 @@
-"""Composing and rendering the chart of an attempt, and what a chart and a post-renderer do to it besides."""
+"""Composing and rendering the chart of each attempt, and learning what is random in it and what a post-renderer does to it."""
 
 from __future__ import annotations
 
