@@ -9,7 +9,7 @@ import errno
 import sys
 from collections.abc import Sequence
 
-from helmpin import __version__, env, lifeline
+from helmpin import __version__, env, lifeline, timeline
 from helmpin.command_table import COMMANDS
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 
@@ -95,4 +95,4 @@ def run(argv: list[str]) -> int:
     finally:
         helm.stop()
         if helm.debug:
-            helm.tell_time()
+            timeline.print_total()

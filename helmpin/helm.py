@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin import env
+from helmpin import env, timeline
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.next_command import helm_command
 from helmpin.process import Process
@@ -58,7 +58,7 @@ class HelmProcess:
             status, out, err = self._process.ended()
         finally:
             self.stop()
-        self._helm.log(self._args, self._process.seconds)
+        self._helm.log(self._args, self._process.began, self._process.seconds)
         if status:
             raise helm_failed(self._args, status, err.decode(errors="replace"))
         return out.decode(errors="surrogateescape")
@@ -70,12 +70,11 @@ class HelmProcess:
 
 
 class Helm:
-    """One helm binary. `spent` collects (what ran, seconds) for the closing line of --debug."""
+    """One helm binary."""
 
     def __init__(self, binary: str, *, debug: bool = False) -> None:
         self.binary = binary
         self.debug = debug
-        self.spent: list[tuple[str, float]] = []
         self.running: set[HelmProcess] = set()
         self._help: dict[str, str] | None = None
         self.unread = False
@@ -128,7 +127,7 @@ class Helm:
                 stdout=shown,
                 stderr=shown,
             )
-        self.log(args, time.perf_counter() - started)
+        self.log(args, started, time.perf_counter() - started)
         if done.returncode and done.stderr:
             raise helm_failed(args, done.returncode, done.stderr)
         if done.returncode:  # it said why in such a line
@@ -146,7 +145,7 @@ class Helm:
         with _started(args):
             left = f"{helm_command(f'history {args[1]}')} shows what state the release is in"
             ended = foreground.run([self.binary, *args], self.environment(), output.say, left)
-        self.log(args, time.perf_counter() - started)
+        self.log(args, started, time.perf_counter() - started)
         self.unread = self.unread or ended.unread
         return ended
 
@@ -168,7 +167,7 @@ class Helm:
                 process.terminate()
                 process.wait()
             lifeline.release(process.pid)
-            self.log(args, time.perf_counter() - started)
+            self.log(args, started, time.perf_counter() - started)
         return status if status >= 0 else 128 - status
 
     def quiet_environment(self) -> dict[str, str]:
@@ -229,29 +228,10 @@ class Helm:
         stat = Path(self.binary).stat()
         return env.cache_home() / "helm-pin" / f"helm-{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}.json"
 
-    def log(self, args: Sequence[str], seconds: float, program: str = "helm") -> None:
-        """Note the time of one run, and with --debug print the command line without its secrets."""
-        self.spent.append((f"{program} {args[0] if args else ''}", seconds))
-        if self.debug:
-            shown = " ".join(" ".join(hide_secrets(args)).split())
-            print(f"[helm-pin] {seconds * 1000:6.0f} ms  {program} {shown}", file=sys.stderr)
-
-    def tell_time(self) -> None:
-        """The closing line of --debug: where the time went."""
-        total: dict[str, float] = {}
-        for what, seconds in self.spent:
-            total[what] = total.get(what, 0) + seconds
-        parts = ", ".join(
-            f"{what} {seconds * 1000:.0f} ms" for what, seconds in sorted(total.items(), key=lambda item: -item[1])
-        )
-        print(f"[helm-pin] time: {parts}", file=sys.stderr)
-
-    @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
-        """Count the time of something that is not a helm run."""
-        started = time.perf_counter()
-        yield
-        self.spent.append((what, time.perf_counter() - started))
+    def log(self, args: Sequence[str], began: float, seconds: float, program: str = "helm") -> None:
+        """Note the time of one run; --debug prints its command line without its secrets. began: its time.perf_counter()."""
+        shown = " ".join(" ".join(hide_secrets(args)).split()) if self.debug else ""
+        timeline.note(f"{program} {args[0] if args else ''}", began, seconds, f"{program} {shown}")
 
 
 class _Shown:

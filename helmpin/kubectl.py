@@ -203,7 +203,7 @@ class _Run:
     def stop(self) -> None:
         """End it if it still runs, and note its time."""
         self._process.stop()
-        self._helm.log(self._args, self._process.seconds, "kubectl")
+        self._helm.log(self._args, self._process.began, self._process.seconds, "kubectl")
 
 
 def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON, *, context: str = "") -> str:

@@ -44,7 +44,7 @@ class Process:
         started: Child | None = None,
     ) -> None:
         """started: the program itself, where it runs already. Raises OSError when it cannot be started."""
-        self._began, self.seconds = time.perf_counter(), 0.0
+        self.began, self.seconds = time.perf_counter(), 0.0
         self._child = started or subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -67,7 +67,7 @@ class Process:
         except BaseException as error:  # noqa: BLE001  raised in ended(): what was read in part must not pass for all
             self._failed = error
         finally:
-            self.seconds = time.perf_counter() - self._began
+            self.seconds = time.perf_counter() - self.began
             self._read.set()
 
     def ended(self) -> tuple[int, bytes, bytes]:

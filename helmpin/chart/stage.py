@@ -21,6 +21,7 @@ from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
 from helmpin.private import Folder, write
+from helmpin.timeline import step
 
 SOURCE_FLAGS = frozenset(
     {
@@ -110,7 +111,8 @@ class Chart:
         """The chart as a .tgz file, which is what helm gets. Written once."""
         if self._archive is None:
             archive = self._directory / f"{next(_numbers)}.tgz"
-            write(archive, self._tree.packed())
+            with step("packing the chart"):
+                write(archive, self._tree.packed())
             self._archive = archive
         return self._archive
 
@@ -177,6 +179,7 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[Chart]:
         yield Chart(_fetch(source, helm, directory), directory)
 
 
+@step("reading the chart")
 def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     chart = source.chart.strip()
     repository = _last(source.flags, "--repo")

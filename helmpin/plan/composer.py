@@ -23,6 +23,7 @@ from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
 from helmpin.render.diff import Comparison, Key, Leaf, compare, is_pin, noise
 from helmpin.render.output import Render
+from helmpin.timeline import step
 
 MOST_NOISE_RENDERS = 3
 """Plain renders at most that show what a chart makes at random."""
@@ -124,6 +125,7 @@ class Composer:
     def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
         return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
 
+    @step("composing the chart")
     def chart(self, attempt: Attempt, record: Record) -> Chart:
         """The chart of an attempt, as it would be deployed."""
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)

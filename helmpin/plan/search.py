@@ -17,6 +17,7 @@ from helmpin.image.reference import split
 from helmpin.plan.candidates import Candidate, ValueIndex, candidates
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.render.diff import Comparison, Difference, Key
+from helmpin.timeline import step
 
 MOST_ATTEMPTS = 5
 """Attempts with values. Images that are not pinned by then are left to the templates."""
@@ -135,6 +136,7 @@ class Search:
         }
         """For each image: the value paths that appear to set it, whether or not they can carry a digest."""
 
+    @step("searching values")
     def next(self) -> Attempt | None:
         """What to try next; None if there is a result, or no render is left."""
         if self.result is not None or self._repairs >= MOST_REPAIRS:

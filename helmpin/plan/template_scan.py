@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
 
@@ -15,27 +14,34 @@ _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
 
 
-class _Fragment(NamedTuple):
-    """A piece of a template, and the values that it reads."""
-
-    text: str
-    chains: tuple[ValuePath, ...]
-
-
 class _Fragments:
-    """Fragments, indexed by the values that they read and the literals that they hold."""
+    """Pieces of templates that read values, found by what they read and by the literals that they hold."""
 
     def __init__(self) -> None:
-        self.all: list[_Fragment] = []
-        self.having: dict[ValuePath | str, list[int]] = defaultdict(list)
+        self._texts: list[tuple[str, list[str]]] = []
 
-    def add(self, texts: Iterable[str]) -> None:
-        for text in texts:
-            if "Values." in text:
-                chains = tuple(_chains(text))
-                for word in (*chains, *re.findall(r'"([^"\s]+)"', text)):
-                    self.having[word].append(len(self.all))
-                self.all.append(_Fragment(text, chains))
+    def add(self, text: str, pieces: list[str]) -> None:
+        """Add the pieces of a template."""
+        if "Values." in text:
+            self._texts.append((text, pieces))
+
+    def having(self, words: Iterable[ValuePath | str]) -> list[str]:
+        """The pieces that read one of these values or hold one of these literals, in order."""
+        found = {}
+        for word in words:
+            shown = f'"{word}"' if isinstance(word, str) else f".Values.{'.'.join(map(str, word))}"
+            for number, (text, pieces) in enumerate(self._texts):
+                if shown in text:  # most have none of them
+                    for place, piece in enumerate(pieces):
+                        if shown in piece and "Values." in piece and _has(piece, word):
+                            found[number, place] = piece
+        return [found[place] for place in sorted(found)]
+
+
+def _has(piece: str, word: ValuePath | str) -> bool:
+    if isinstance(word, str):
+        return word in re.findall(r'"([^"\s]+)"', piece)
+    return any(chain == word for chain in _chains(piece))
 
 
 class TemplateScan:
@@ -55,8 +61,8 @@ class TemplateScan:
                 self._read(text)
 
     def _read(self, text: str) -> None:
-        self._lines.add(text.splitlines())
-        self._named.add(re.split(r"\{\{-?\s*define\b", text)[1:])
+        self._lines.add(text, text.splitlines())
+        self._named.add(text, re.split(r"\{\{-?\s*define\b", text)[1:])
         for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
             keys = {k for k in re.findall(r"\.(\w+)", match[2]) if DIGEST_KEY.search(k)}
             (self._full if match[1] == "@" else self._bare).update(keys)
@@ -88,18 +94,16 @@ class TemplateScan:
     def beside(self, paths: Iterable[ValuePath], names: Iterable[str]) -> list[ValuePath]:
         """The values that are read beside one of `paths`, or beside one of `names` as a literal: on the same line, then in the same
         named template."""
-        found: dict[ValuePath, None] = {}
-        for pieces in (self._lines, self._named):
-            words: list[ValuePath | str] = [*paths, *names]
-            for i in sorted({i for word in words for i in pieces.having.get(word, ())}):
-                found.update(dict.fromkeys(pieces.all[i].chains))
-        return list(found)
+        words: list[ValuePath | str] = [*paths, *names]
+        found = [
+            chain for pieces in (self._lines, self._named) for piece in pieces.having(words) for chain in _chains(piece)
+        ]
+        return list(dict.fromkeys(found))
 
     def stands_alone(self, chain: ValuePath) -> bool:
         """Whether a line reads this value with no colon after it, as it would a whole reference."""
         read = f".Values.{'.'.join(map(str, chain))}"
-        texts = (self._lines.all[i].text for i in self._lines.having.get(chain, ()))
-        return any(_ENDS_ALONE.match(after) for text in texts for after in text.split(read)[1:])
+        return any(_ENDS_ALONE.match(after) for line in self._lines.having([chain]) for after in line.split(read)[1:])
 
     def forms(self, key: str, digest: str) -> list[str]:
         """The forms of the digest for `key`, most likely first: bare hex if the templates print `sha256:` before it, else whole."""

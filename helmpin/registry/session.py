@@ -18,6 +18,7 @@ from helmpin.registry.errors import RegistryError
 from helmpin.registry.keychain import Keychain, default_keychain
 from helmpin.registry.transport import MORE_TIME, Transport
 from helmpin.registry.types import Described, RegistrySettings, Resolved
+from helmpin.timeline import step
 
 J = TypeVar("J", bound=Hashable)
 R = TypeVar("R")
@@ -81,6 +82,7 @@ class Session:
         """See helmpin.registry.suggest."""
         return self._all(images, lambda reference: suggestions.find(self._client, reference, images[reference]))
 
+    @step("asking registries")
     def _all(
         self, references: Iterable[Reference], ask: Callable[[Reference], R]
     ) -> dict[Reference, R | RegistryError]:

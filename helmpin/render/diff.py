@@ -22,6 +22,7 @@ from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import Document, ImageUse, group_by_turn, identity, split_documents
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.render.output import Render
+from helmpin.timeline import step
 
 Leaf = tuple[str, int, int, tuple[Any, ...]]
 """(source, order, object, path) of one scalar in a render."""
@@ -104,6 +105,7 @@ def is_pin(use: ImageUse, after: str, digest: str) -> bool:
     return new_tag == (tag or "latest")
 
 
+@step("comparing renders")
 def compare(
     plain: Render, pinned: Render, wanted: Mapping[Key, str], noise: Mapping[Leaf, Any] = MappingProxyType({})
 ) -> Comparison:

@@ -23,19 +23,20 @@ _USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 def may_be_random(files: Mapping[str, str]) -> set[str]:
     """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, or a named
     template that does."""
+    calling = {path for path, text in files.items() if says(text, _RANDOM)}
+    if not calling:
+        return set()
     uses: dict[str, set[str]] = {}
     random: set[str] = set()
-    for text in files.values():
+    for path, text in files.items():
         pieces = _DEFINE.split(text)
         for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
             uses.setdefault(name, set()).update(_USED.findall(body))
-            if says(body, _RANDOM):
+            if path in calling and says(body, _RANDOM):
                 random.add(name)
-    if not random and not any(says(text, _RANDOM) for text in files.values()):
-        return set()
     while more := {name for name, used in uses.items() if name not in random and used & random}:
         random |= more
-    return {path for path, text in files.items() if says(text, _RANDOM) or random & set(_USED.findall(text))}
+    return {path for path, text in files.items() if path in calling or (random and random & set(_USED.findall(text)))}
 
 
 def template(sources: Iterable[str], *, hook: bool = False) -> str:

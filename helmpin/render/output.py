@@ -11,6 +11,7 @@ from helmpin.errors import HelmFailed
 from helmpin.image.manifest import Document, ImageUse, document_images, documents, outside
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.nondeterminism import TEMPLATE as SECOND_PASS
+from helmpin.timeline import step
 
 PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
 """The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it
@@ -50,6 +51,7 @@ class Render(NamedTuple):
         return [use for use, asked in found if not asked and "@" not in use.image]
 
 
+@step("reading a render")
 def parse(text: str, also: ExtraImageRules | None = None) -> Render:
     """Split the output of `helm template` or a post-renderer into documents. The output of the probes is read and removed."""
     found: list[Document] = []

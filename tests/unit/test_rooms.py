@@ -23,6 +23,7 @@ ROOMS = [
         "process",
         "lifeline",
         "foreground",
+        "timeline",
     },
     {"private", "prefetch", "gate"},
     {"image"},

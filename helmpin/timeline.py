@@ -1,0 +1,62 @@
+"""Where the time of a command goes: each program that it ran and each larger step of its own, for `--debug`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from helmpin import env
+
+STARTED = time.perf_counter() - time.process_time()
+"""When the process started, nearly: until here it has only computed."""
+
+
+class Step(NamedTuple):
+    """Something that took time. Steps of several threads, and programs that run meanwhile, overlap."""
+
+    name: str
+    began: float
+    """Seconds since the process started."""
+    seconds: float
+
+
+STEPS: list[Step] = []
+"""Those that have ended. Mutable, and one for the whole process."""
+
+
+def note(name: str, began: float, seconds: float, shown: str = "") -> None:
+    """Note a step that has ended, and print it with --debug.
+
+    began: its time.perf_counter(). shown: what is printed of it; '' for its name.
+    """
+    STEPS.append(Step(name, began - STARTED, seconds))
+    if env.debugging():
+        print(f"[helm-pin] {(began - STARTED) * 1000:6.0f} +{seconds * 1000:5.0f} ms  {shown or name}", file=sys.stderr)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Note what is done inside as a step. Decorates functions, too."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        note(name, began, time.perf_counter() - began)
+
+
+def print_total() -> None:
+    """The closing line of --debug: the whole time, that of each kind of step, and the processor time of this process."""
+    total: dict[str, list[float]] = {}
+    for each in STEPS:
+        total.setdefault(each.name, []).append(each.seconds)
+    parts = [
+        f"{name} {sum(times) * 1000:.0f}" + (f" ({len(times)} times)" if len(times) > 1 else "")
+        for name, times in sorted(total.items(), key=lambda item: -sum(item[1]))
+    ]
+    whole = (
+        f"{(time.perf_counter() - STARTED) * 1000:.0f} ms, of which helm-pin computed {time.process_time() * 1000:.0f}"
+    )
+    print(f"[helm-pin] time: {'; '.join([whole, *parts])}", file=sys.stderr)
