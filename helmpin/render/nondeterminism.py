@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from helmpin.render.actions import says
+from helmpin.render.actions import actions
 
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
 _RANDOM = re.compile(
     r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
 )
+_STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
+_EVALUATES = re.compile(r"\btpl\b")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 
@@ -23,7 +25,7 @@ _USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
 def may_be_random(files: Mapping[str, str]) -> set[str]:
     """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, or a named
     template that does."""
-    calling = {path for path, text in files.items() if says(text, _RANDOM)}
+    calling = {path for path, text in files.items() if _calls_random(text)}
     if not calling:
         return set()
     uses: dict[str, set[str]] = {}
@@ -32,11 +34,22 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
         pieces = _DEFINE.split(text)
         for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
             uses.setdefault(name, set()).update(_USED.findall(body))
-            if path in calling and says(body, _RANDOM):
+            if path in calling and _calls_random(body):
                 random.add(name)
     while more := {name for name, used in uses.items() if name not in random and used & random}:
         random |= more
     return {path for path, text in files.items() if path in calling or (random and random & set(_USED.findall(text)))}
+
+
+def _calls_random(text: str) -> bool:
+    """Whether an action calls a random function. Its strings do not, unless `tpl` evaluates one."""
+    if not _RANDOM.search(text):
+        return False
+    return any(
+        _RANDOM.search(action.code)
+        and (_EVALUATES.search(action.code) or _RANDOM.search(_STRING.sub('""', action.code)))
+        for action in actions(text)
+    )
 
 
 def template(sources: Iterable[str], *, hook: bool = False) -> str:

@@ -22,6 +22,8 @@ from helmpin.render.nondeterminism import may_be_random, template
         "shuffle",
         'printf "%s}}" (randAlpha 3)',
         "printf `}}` | cat (randAlpha 3)",
+        "tpl `{{ now }}` .",
+        'printf "\\"" | cat (randAlpha 3)',
     ],
 )
 def test_a_random_function(call: str) -> None:
@@ -36,6 +38,8 @@ def test_a_random_function(call: str) -> None:
         "{{ sha256sum `x` }}",
         "# how to: randAlphaNum 5",
         "{{ .Values.a }} now {{ .Values.b }}",
+        """{{`{"time": {"from": "now-1h", "to": "now"}}`}}""",
+        '{{ fail "set it now: \\"x\\" is deprecated" }}',
     ],
 )
 def test_what_is_not_random(text: str) -> None:
