@@ -75,7 +75,9 @@ class TemplateScan:
             r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text
         ):  # ((.image).tag), which a missing map survives
             self._after[match[1]].add(match[2])
-        self._after[""].update(re.findall(r"(?<![\w)\]])\.(tag|digest|sha256|sha)\b", text))
+        for match in re.finditer(r"\.(tag|digest|sha256|sha)\b", text):
+            if not re.match(r"[\w)\]]", text[match.start() - 1 : match.start()]):  # as a lookbehind it is slow
+                self._after[""].add(match[1])
 
     def after(self, path: ValuePath) -> list[str]:
         """The keys read of the map at `path`, most likely first: by its whole path, after its last key, alone (inside `with`, or

@@ -13,13 +13,17 @@ from collections.abc import Iterable, Mapping
 from helmpin.render.actions import actions
 
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
-_RANDOM = re.compile(
-    r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
+_FUNCTIONS = (
+    r"(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*"
+    r"|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
 )
+_RANDOM = re.compile(rf"\b{_FUNCTIONS}")
+_MAY_SAY_ONE = re.compile(_FUNCTIONS)
+"""Finds too much, in half the time: without the \\b, Python's re looks for the letters that a match begins with."""
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
 _EVALUATES = re.compile(r"\btpl\b")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
-_USED = re.compile(r"""\b(?:include|template)\s+["`]([^"`]+)["`]""")
+_USED = re.compile(r"""(?:include|template)\s+["`]([^"`]+)["`]""")
 
 
 def may_be_random(files: Mapping[str, str]) -> set[str]:
@@ -43,7 +47,7 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
 
 def _calls_random(text: str) -> bool:
     """Whether an action calls a random function. Its strings do not, unless `tpl` evaluates one."""
-    if not _RANDOM.search(text):
+    if not _MAY_SAY_ONE.search(text):
         return False
     return any(
         _RANDOM.search(action.code)
