@@ -6,6 +6,7 @@ first at every TAB and runs the second; that asks helm again, for releases, revi
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from helmpin.command_table import COMMANDS, Option
@@ -22,6 +23,8 @@ LIKE = {
 }
 """The helm command whose arguments are completed alike."""
 EVERYWHERE = ("--quiet", "--no-color")
+ASKED = (("'audit", "--context"), ("'verify", "--revision"))
+"""What the script asks helm for."""
 SCRIPT = r"""#!/bin/sh
 # Completes what completion.yaml does not: releases, revisions, charts, contexts, namespaces, helm's own flags, values of flags.
 # Written by scripts/docs from the table of commands. helm runs it with the words after `helm pin`, the last one to be completed,
@@ -52,11 +55,9 @@ ask() {
 }
 
 case "$command $before" in
-CHOICES
   'audit --context') ask --kube-context "$word"; exit ;;
   'verify --revision') ask rollback "$@" "$word"; exit ;;
-FILES
-OTHERS
+ANSWERS
 esac
 case $command in
 LIKE
@@ -81,34 +82,42 @@ def completion_yaml() -> str:
 
 def plugin_complete() -> str:
     """The script that completes arguments and values of flags."""
-    valued, switches, files, others = [], [], [], []
-    choices: dict[tuple[str, ...], list[str]] = {}
-    for name, command in COMMANDS.items():
-        for option in command.options:
-            forms = [f"'{name} {form}'" for form in (option.short, option.name) if form]
-            if option.kind == "switch":
-                switches += forms
-                continue
-            valued += forms
-            switches += [f"'{name} {option.name}='*"]
-            if words := option.choices or option.words:
-                choices.setdefault(words, []).extend(forms)
-            elif _is_file(option):
-                files += forms
-            elif not _is_asked(name, option):
-                others += forms
-    switches += [f"*' {flag}'" for flag in EVERYWHERE]
-    shown = [f"  {' | '.join(forms)})\n    {_printed(words)}\n    exit ;;" for words, forms in sorted(choices.items())]
+    valued: list[str] = []
+    switches = [f"*' {flag}'" for flag in EVERYWHERE]
+    answers: dict[str, list[str]] = defaultdict(list)
+    for option, commands in _by_commands().items():
+        forms = [f"{each} {form}'" for each in commands for form in (option.short, option.name) if form]
+        if option.kind == "switch":
+            switches += forms
+            continue
+        valued += forms
+        switches += [f"{each} {option.name}='*" for each in commands]
+        if words := option.choices or option.words:
+            answers[f"\n    {_printed(words)}\n    exit"] += forms
+        elif _is_file(option):
+            answers[" echo :0; exit"] += forms
+        elif not any((each, option.name) in ASKED for each in commands):
+            answers[" echo :4; exit"] += forms
+    shown = [f"  {' | '.join(forms)}){answer} ;;" for answer, forms in sorted(answers.items())]
     like = [f'  {name}) ask {helm} "$@" "$last" ;;' for name, helm in LIKE.items()]
     like += [
         f'  {name}) if [ $# -gt 0 ]; then ask "$@" "$last"; else {_printed(command.subcommands)}; fi ;;'
         for name, command in COMMANDS.items()
         if command.subcommands
     ]
-    text = SCRIPT.replace("VALUED", f"    {' | '.join(valued)}) skip=1 ;;")
-    text = text.replace("SWITCHES", f"    {' | '.join(switches)}) ;;").replace("CHOICES", "\n".join(shown))
-    text = text.replace("FILES", f"  {' | '.join(files)}) echo :0; exit ;;")
-    return text.replace("OTHERS", f"  {' | '.join(others)}) echo :4; exit ;;").replace("LIKE", "\n".join(like))
+    text = SCRIPT.replace("VALUED", f"    {' | '.join(valued)}) skip=1 ;;").replace("ANSWERS", "\n".join(shown))
+    return text.replace("SWITCHES", f"    {' | '.join(switches)}) ;;").replace("LIKE", "\n".join(like))
+
+
+def _by_commands() -> dict[Option, list[str]]:
+    """Each option, and how the patterns for the commands that have it begin: one for any command, where several share it."""
+    having: dict[Option, list[str]] = defaultdict(list)
+    for name, command in COMMANDS.items():
+        for option in command.options:
+            having[option].append(f"'{name}")
+    return {
+        option: ["*'"] if len(names) > 1 and option.name != "--output" else names for option, names in having.items()
+    }
 
 
 def _printed(words: Iterable[str]) -> str:
@@ -117,7 +126,3 @@ def _printed(words: Iterable[str]) -> str:
 
 def _is_file(option: Option) -> bool:
     return "FILE" in option.metavar
-
-
-def _is_asked(command: str, option: Option) -> bool:
-    return (command, option.name) in (("audit", "--context"), ("verify", "--revision"))
