@@ -98,15 +98,15 @@ def plugin_complete() -> str:
             answers[" echo :0; exit"] += forms
         elif not any((each, option.name) in ASKED for each in commands):
             answers[" echo :4; exit"] += forms
-    shown = [f"  {' | '.join(forms)}){answer} ;;" for answer, forms in sorted(answers.items())]
+    shown = [f"  {_patterns(forms)}){answer} ;;" for answer, forms in sorted(answers.items())]
     like = [f'  {name}) ask {helm} "$@" "$last" ;;' for name, helm in LIKE.items()]
     like += [
         f'  {name}) if [ $# -gt 0 ]; then ask "$@" "$last"; else {_printed(command.subcommands)}; fi ;;'
         for name, command in COMMANDS.items()
         if command.subcommands
     ]
-    text = SCRIPT.replace("VALUED", f"    {' | '.join(valued)}) skip=1 ;;").replace("ANSWERS", "\n".join(shown))
-    return text.replace("SWITCHES", f"    {' | '.join(switches)}) ;;").replace("LIKE", "\n".join(like))
+    text = SCRIPT.replace("VALUED", f"    {_patterns(valued)}) skip=1 ;;").replace("ANSWERS", "\n".join(shown))
+    return text.replace("SWITCHES", f"    {_patterns(switches)}) ;;").replace("LIKE", "\n".join(like))
 
 
 def _by_commands() -> dict[Option, list[str]]:
@@ -118,6 +118,12 @@ def _by_commands() -> dict[Option, list[str]]:
     return {
         option: ["*'"] if len(names) > 1 and option.name != "--output" else names for option, names in having.items()
     }
+
+
+def _patterns(forms: list[str]) -> str:
+    """The patterns of a case, without those that one for any command covers."""
+    shared = {form.removeprefix("*") for form in forms if form.startswith("*")}
+    return " | ".join(form for form in forms if form.startswith("*") or f"'{form[form.index(' ') :]}" not in shared)
 
 
 def _printed(words: Iterable[str]) -> str:
