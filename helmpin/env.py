@@ -18,6 +18,11 @@ def debugging(environ: Mapping[str, str] = ENVIRON) -> bool:
     return environ.get("HELM_DEBUG", "") in ("1", "t", "T", "true", "TRUE", "True")
 
 
+def helm() -> str:
+    """The helm that started the plugin, or a name to look for on PATH."""
+    return ENVIRON.get("HELM_BIN") or "helm"
+
+
 def given_namespace() -> str:
     """The namespace that helm was given, or found in the kubeconfig; '' if helm says none."""
     return ENVIRON.get("HELM_NAMESPACE", "")
@@ -31,17 +36,6 @@ def namespace() -> str:
 def context() -> str:
     """The kubeconfig's context that helm was given; '' for the current one."""
     return ENVIRON.get("HELM_KUBECONTEXT", "")
-
-
-def kubeconfig() -> list[str]:
-    """The files of the kubeconfig."""
-    files = [file for file in ENVIRON.get("KUBECONFIG", "").split(os.pathsep) if file]
-    return files or ["~/.kube/config"]
-
-
-def is_in_cluster() -> bool:
-    """Whether this is a pod, which needs no kubeconfig."""
-    return "KUBERNETES_SERVICE_HOST" in ENVIRON
 
 
 def storage_driver() -> str:

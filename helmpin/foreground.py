@@ -33,10 +33,12 @@ class Ended(NamedTuple):
     """Whether the reader of our standard output was gone."""
 
 
-def run(command: Sequence[str], environ: Mapping[str, str], say: Callable[[str], None], left: str) -> Ended:
+def run(
+    command: Sequence[str], environ: Mapping[str, str], say: Callable[[str], None], left: Callable[[], str]
+) -> Ended:
     """Run a program to its end. A signal is passed on to it, a second one kills it; `say` prints that.
 
-    left: the state that it leaves things in, once it has started. Raises Stopped when helm-pin was stopped
+    left: finds out the state that it leaves things in, once it has started. Raises Stopped when helm-pin was stopped
     before that, OSError when it cannot be started.
     """
     signals, relays = _Signals(say), _Relays()

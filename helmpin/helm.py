@@ -143,8 +143,12 @@ class Helm:
         started = time.perf_counter()
         sys.stdout.flush()
         with _started(args):
-            left = f"{helm_command(f'history {args[1]}')} shows what state the release is in"
-            ended = foreground.run([self.binary, *args], self.environment(), output.say, left)
+            ended = foreground.run(
+                [self.binary, *args],
+                self.environment(),
+                output.say,
+                lambda: f"{helm_command(f'history {args[1]}')} shows what state the release is in",
+            )
         self.log(args, started, time.perf_counter() - started)
         self.unread = self.unread or ended.unread
         return ended

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from _thread import allocate_lock  # threading takes its time to import
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -62,7 +63,7 @@ class _State:
     parent = 0
     ending = False
     """Whether a signal has stopped helm-pin, or it is done: no signal unwinds it any more."""
-    left = ""
+    left: str | Callable[[], str] = ""
     has_said = False
     guard: int | None = None
     """The pipe to the guard; -1 when there is none to be had."""
@@ -138,14 +139,14 @@ def orphaned() -> bool:
     return bool(_State.parent) and os.getppid() != _State.parent
 
 
-def if_stopped(state: str) -> None:
-    """What main() says when helm-pin is stopped from here on: the state that it leaves things in."""
+def if_stopped(state: str | Callable[[], str]) -> None:
+    """What main() says when helm-pin is stopped from here on: the state that it leaves things in, or what finds it out then."""
     _State.left = state
 
 
 def left() -> str:
     """The state that things are in, as the command has said last; '' where it has not."""
-    return _State.left
+    return _State.left if isinstance(_State.left, str) else _State.left()
 
 
 def last_words(stopped: Stopped) -> str:
@@ -153,7 +154,8 @@ def last_words(stopped: Stopped) -> str:
     if _State.has_said:
         return ""
     _State.has_said = True
-    return (f"Stopped: {_State.left}.\n" if _State.left else "") + f"Error: {stopped.why}\n"
+    state = left()
+    return (f"Stopped: {state}.\n" if state else "") + f"Error: {stopped.why}\n"
 
 
 def hold(pid: int) -> None:

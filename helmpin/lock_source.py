@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from helmpin.errors import Refused, UsageError
 from helmpin.files import cannot_read
 from helmpin.image.reference import Reference, split
 from helmpin.lock import DEFAULT_FILE, Lock, NotLocked, parse_lock, release_name
+from helmpin.next_command import helm_command
 
 if TYPE_CHECKING:
     from helmpin.config.settings import Settings
@@ -48,7 +50,7 @@ def read_file(name: str) -> Lock:
     except (OSError, UnicodeDecodeError) as error:
         if not isinstance(error, FileNotFoundError):
             raise cannot_read("the lock file", name, error) from None
-        hint = f"helm pin lock RELEASE CHART --file {name} writes it"
+        hint = f"{helm_command(f'pin lock RELEASE CHART --file {shlex.quote(name)}')} writes it"
         raise UsageError(f"there is no lock file {name}", hint=hint) from None
     return parse_lock(text, name)
 
@@ -86,8 +88,10 @@ class _ReleaseLock:
         stored = self._reading.result()
         if self._revision is None and stored.status != "deployed":
             stored = self._read(self._deployed()).result()
-        place = "/".join(filter(None, [self._context, self._namespace, f"{self._name}@{stored.revision}"]))
-        return of_release(checked_record(stored), stored, f"{RELEASE}{place}")
+        return of_release(checked_record(stored), stored, f"{RELEASE}{self._place(stored.revision)}")
+
+    def _place(self, revision: int | str) -> str:
+        return "/".join(filter(None, [self._context, self._namespace, f"{self._name}@{revision}"]))
 
     def _deployed(self) -> int:
         import json
@@ -95,9 +99,10 @@ class _ReleaseLock:
         rows = json.loads(self._helm.run(["history", self._name, *self._flags, "-o", "json"]))
         deployed = [int(row["revision"]) for row in rows if row.get("status") == "deployed"]
         if not deployed:
+            history = helm_command(f"pin history {self._name}", namespace=self._namespace, context=self._context)
             raise Refused(
                 f"release {self._name} in namespace {self._namespace} has no deployed revision to take digests from",
-                hint=f"name the revision: --lock {RELEASE}…/{self._name}@REVISION",
+                hint=f"name the revision: --lock {RELEASE}{self._place('REVISION')}; {history} lists them",
             )
         return max(deployed)
 

@@ -11,6 +11,7 @@ from helmpin.cluster.workloads import Object, identity
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl, Objects, Resource
+from helmpin.next_command import helm_command
 from helmpin.release import storage
 from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import RESOURCES
@@ -64,7 +65,7 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
     own_namespace: the namespace that the context itself names, not the one that helm was given. Raises HelmFailed when releases
     are not kept in the API.
     """
-    stored = _stored("audit", "helm pin verify RELEASE checks one")
+    stored = _stored("audit", "verify RELEASE")
     kubectl = Kubectl(helm, context=context)
     if own_namespace and not everywhere:
         try:
@@ -96,10 +97,14 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
     )
 
 
-def _stored(command: str, hint: str) -> str:
-    """The API resource of the stored revisions. Raises HelmFailed when releases are not kept in the API."""
+def _stored(command: str, instead: str) -> str:
+    """The API resource of the stored revisions. instead: the command that asks helm for one release.
+
+    Raises HelmFailed when releases are not kept in the API.
+    """
     kind = storage.stored_as()
     if not kind:
+        hint = f"ask for one release: {helm_command(f'pin {instead}')}"
         raise HelmFailed(f"{command} reads releases from the API", why="HELM_DRIVER keeps them elsewhere", hint=hint)
     return storage.stored_objects(kind, SETTLED)
 
@@ -107,7 +112,7 @@ def _stored(command: str, hint: str) -> str:
 def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[RevisionInfo], tuple[str, ...]]:
     """The deployed revisions of the current namespace, or of all, and what could not be read. Raises HelmFailed when releases are
     not kept in the API."""
-    stored, kubectl = _stored("outdated", "name one release: helm pin outdated RELEASE"), Kubectl(helm)
+    stored, kubectl = _stored("outdated", "outdated RELEASE"), Kubectl(helm)
     answer = kubectl.lists([stored], None if everywhere else kubectl.namespace)[stored]
     decoded = storage.decoded(answer.items)
     revisions = _by_release([*decoded.found, *decoded.unreadable])

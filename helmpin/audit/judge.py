@@ -20,6 +20,7 @@ from helmpin.cluster.workloads import (
 )
 from helmpin.errors import HelmPinError, VerificationFailed
 from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.next_command import helm_command
 from helmpin.registry import details_of, resolve
 from helmpin.registry.details import Details
 from helmpin.release import record_checks
@@ -241,10 +242,9 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
         for m in mixed
         if any(mine & set(some) for some in m.pods.values())
     ]
-    untagged = f"; no tag is known to hold the recorded digest, helm pin keep {revision.stored.release} gives it one"
-    findings += [
-        Finding(MOVED, each.text + ("" if each.was in answer.kept else untagged)) for each in answer.moved or ()
-    ]
+    for each in answer.moved or ():
+        untagged = "" if each.was in answer.kept else _untagged(revision, snapshot.context)
+        findings.append(Finding(MOVED, each.text + untagged))
     findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent)]
     latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
@@ -266,6 +266,11 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
         answer.moved,
         answer.details,
     )
+
+
+def _untagged(revision: RevisionInfo, context: str) -> str:
+    keep = helm_command(f"pin keep {revision.stored.release}", namespace=revision.namespace, context=context)
+    return f"; no tag is known to hold the recorded digest, {keep} gives it one"
 
 
 def _at_registries(drafts: list[_Draft], registries: Registries | None, *, describe: bool) -> dict[int, _Answer]:

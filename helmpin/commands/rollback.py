@@ -227,8 +227,11 @@ def _made_by_helm(
 def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Revision, Sequence[Row]]:
     """The revision that helm has just made, and the history after it. Raises HelmFailed, which begins with what is known."""
     name, known = request.positionals[0], before[-1].revision + 1
-    history, check = (helm_command(f"pin {command} {name}") for command in ("history", "verify"))
-    lifeline.if_stopped(f"Revision {known} is deployed, not verified; {check} does it later")
+
+    def check() -> str:
+        return helm_command(f"pin verify {name}")
+
+    lifeline.if_stopped(lambda: f"Revision {known} is deployed, not verified; {check()} does it later")
     try:
         mine, later = _made_by_helm(request, revisions.history(request.helm, name), before, number)
         if mine:
@@ -239,7 +242,7 @@ def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Re
     raise HelmFailed(
         f"helm rolled back release {name}; the revision that it made is not in the history any more",
         why="somebody else has deployed since",
-        hint=f"{history} shows the revisions, {check} checks what is deployed",
+        hint=f"{helm_command(f'pin history {name}')} shows the revisions, {check()} checks what is deployed",
     )
 
 

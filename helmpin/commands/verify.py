@@ -14,6 +14,7 @@ from helmpin.helm import Helm
 from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
+from helmpin.next_command import helm_command
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
 from helmpin.release import revisions
@@ -158,7 +159,7 @@ def _stored(request: Request) -> tuple[Revision, Row | None]:
         raise UsageError(
             "--revision takes the number of a revision",
             why=f"got {revision!r}",
-            hint=f"helm pin history {name} lists the revisions",
+            hint=f"{helm_command(f'pin history {name}')} lists the revisions",
         )
     return read_revision(request.helm, name, int(revision)), None
 

@@ -64,12 +64,15 @@ def _row(previous: Previous | None) -> Row:
 def _read_back(helm: Helm, plan: Plan, number: int) -> None:
     """Find the revision that helm made, which is `number` unless somebody else deployed too, and compare it with the plan."""
     deployed = f"Revision {number} is deployed, not verified"
-    later = f"{helm_command(f'pin verify {plan.release}')} does it later"
-    lifeline.if_stopped(f"{deployed}; {later}")
+
+    def later() -> str:
+        return f"{helm_command(f'pin verify {plan.release}')} does it later"
+
+    lifeline.if_stopped(lambda: f"{deployed}; {later()}")
     try:
         stored, latest = _made(helm, plan, number)
     except HelmFailed as error:
-        raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, hint=later) from None
+        raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, hint=later()) from None
     record = checked_record(stored, plan.record)
     count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
     output.inform(

@@ -188,12 +188,14 @@ def test_audit_warns(app: App) -> None:
     app.deploy()
     app.push("B")
 
-    def moved() -> str:
-        data = json.loads(app.machine.pin("audit", "--registry", "-o", "json").stdout)
+    def moved(*flags: str) -> str:
+        data = json.loads(app.machine.pin("audit", "--registry", "-o", "json", *flags).stdout)
         (release,) = data["contexts"][0]["releases"]
         return "".join(finding["text"] for finding in release["findings"] if finding["kind"] == "moved")
 
     assert "no tag is known to hold the recorded digest, helm pin keep app gives it one" in moved()
+    context = app.machine.kubectl("config", "current-context").strip()
+    assert f"helm pin keep app --kube-context {context} gives it one" in moved("--context", context)
     kept(app)
     assert "has moved since" in moved()
     assert "no tag is known" not in moved()

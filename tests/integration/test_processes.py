@@ -296,7 +296,8 @@ class TestForeground:
 import os, sys
 from helmpin import foreground, lifeline
 lifeline.listen()
-ended = foreground.run(["sh", "-c", sys.argv[1]], os.environ, lambda text: print(text, file=sys.stderr, flush=True), "running")
+say = lambda text: print(text, file=sys.stderr, flush=True)
+ended = foreground.run(["sh", "-c", sys.argv[1]], os.environ, say, lambda: "running")
 print(*ended, lifeline.left(), file=sys.stderr, flush=True)
 """
 
