@@ -7,7 +7,7 @@ from helmpin.errors import UsageError
 
 def cannot_read(what: str, name: str, error: OSError | UnicodeDecodeError) -> UsageError:
     """The error for a file that cannot be read. what: what it should be, for people. name: as the user named it."""
-    return UsageError(f"cannot read {what}", where=name, why=reason(error), hint=_hint(error, "read"))
+    return UsageError(f"cannot read {what}", where=name, why=reason(error), hint=read_hint(error))
 
 
 def reason(error: OSError | UnicodeDecodeError) -> str:
@@ -15,6 +15,11 @@ def reason(error: OSError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"it is not UTF-8 text (byte {error.start + 1})"
     return error.strerror or str(error)
+
+
+def read_hint(error: OSError | UnicodeDecodeError) -> str:
+    """What to do about a file that cannot be read; '' where that is not known."""
+    return _hint(error, "read")
 
 
 def write_hint(error: OSError) -> str:
@@ -27,6 +32,8 @@ def _hint(error: OSError | UnicodeDecodeError, do: str) -> str:
         return "save it as UTF-8, or name another file"
     if isinstance(error, FileNotFoundError):
         return "check the path" if do == "read" else "make its folder first, or name another file"
+    if isinstance(error, NotADirectoryError):
+        return "check the path: a part of it is a file"
     if isinstance(error, IsADirectoryError):
         return "name a file, not a folder"
     if isinstance(error, PermissionError):

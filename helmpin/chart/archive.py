@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from helmpin.chart import helmignore
 from helmpin.errors import HelmFailed
+from helmpin.files import read_hint, reason
 
 MAX_BYTES = 100 * 1024 * 1024
 """What helm decompresses of a chart at most (MaxDecompressedChartSize); here with all its packed dependencies."""
@@ -131,11 +132,11 @@ def read_directory(top: Path, budget: Budget) -> dict[str, File]:
             rules = helmignore.parse("")
         _read_into(files, str(top), "", rules, budget)
     except ValueError as error:
-        raise HelmFailed("the chart cannot be read", where=str(top / ".helmignore"), why=str(error)) from None
+        where, hint = str(top / ".helmignore"), "correct the pattern"
+        raise HelmFailed("the chart cannot be read", where=where, why=str(error), hint=hint) from None
     except OSError as error:
-        raise HelmFailed(
-            "the chart cannot be read", where=str(error.filename or top), why=error.strerror or str(error)
-        ) from None
+        where = str(error.filename or top)
+        raise HelmFailed("the chart cannot be read", where=where, why=reason(error), hint=read_hint(error)) from None
     return files
 
 
@@ -151,7 +152,10 @@ def _read_into(
         elif not helmignore.ignored(rules, path, False):
             if not stat.S_ISREG(status.st_mode):
                 raise HelmFailed(
-                    "the chart cannot be read", where=entry.path, why="it is a device, a pipe or a socket, not a file"
+                    "the chart cannot be read",
+                    where=entry.path,
+                    why="it is a device, a pipe or a socket, not a file",
+                    hint="remove it, or leave it out with .helmignore",
                 )
             if "\\" in path or path.startswith("..") or re.match("[A-Za-z]:/", path):
                 raise HelmFailed(

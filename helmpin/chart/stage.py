@@ -20,6 +20,7 @@ from helmpin.chart.annotations import annotate
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
+from helmpin.files import read_hint, reason
 from helmpin.private import Folder, write
 from helmpin.timeline import step
 
@@ -134,7 +135,12 @@ class Chart:
         try:
             before = self._tree.read("Chart.yaml").decode()
         except UnicodeDecodeError as error:
-            raise HelmFailed("the chart's Chart.yaml cannot be annotated", where="Chart.yaml", why=str(error)) from None
+            raise HelmFailed(
+                "the chart's Chart.yaml cannot be annotated",
+                where="Chart.yaml",
+                why=reason(error),
+                hint="save it as UTF-8",
+            ) from None
         return self.with_files({"Chart.yaml": annotate(before, key, text)})
 
     def template_files(self) -> dict[str, str]:
@@ -188,7 +194,7 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     if os.path.exists(chart) and not helm4:  # noqa: PTH110
         return _local(source, helm, _absolute(chart))
     if not repository and chart.startswith(("/", ".")):
-        raise HelmFailed("chart not found", where=chart, why="there is no such file or directory")
+        raise HelmFailed("chart not found", where=chart, why="there is no such file or directory", hint=KINDS)
     pulled = directory / "pulled"
     pulled.mkdir()
     if not repository:
@@ -233,7 +239,8 @@ def _absolute(chart: str) -> Path:
     try:
         return Path(chart).absolute()
     except FileNotFoundError:
-        raise HelmFailed("chart not found", where=chart, why="the working directory was removed") from None
+        why, hint = "the working directory was removed", "go to a directory that exists, or give the chart's whole path"
+        raise HelmFailed("chart not found", where=chart, why=why, hint=hint) from None
 
 
 def _local(source: ChartSource, helm: Helm, path: Path) -> Tree:
@@ -260,14 +267,21 @@ def _archive(path: Path, name: str) -> Tree:
         with path.open("rb") as file:
             packed = file.read(MAX_BYTES)
     except OSError as error:
-        raise HelmFailed("the chart cannot be read", where=name, why=error.strerror or str(error)) from None
+        raise HelmFailed("the chart cannot be read", where=name, why=reason(error), hint=read_hint(error)) from None
     return _chart(Tree(unpack(packed, budget, name), budget), name)
 
 
 def _chart(tree: Tree, name: str) -> Tree:
     if "Chart.yaml" not in tree:
-        raise HelmFailed("this is not a chart", where=name, why="there is no Chart.yaml in it")
+        raise HelmFailed("this is not a chart", where=name, why="there is no Chart.yaml in it", hint=_below(tree))
     return tree
+
+
+def _below(tree: Tree) -> str:
+    """What to do about a folder or an archive that is no chart: it may hold some."""
+    folders = sorted(path.removesuffix("/Chart.yaml") for path in tree.files if path.endswith("/Chart.yaml"))
+    nearest = min(folders, key=lambda folder: folder.count("/"), default="")
+    return f"it holds a chart in {nearest}: name that folder" if nearest else KINDS
 
 
 def _last(flags: Sequence[str], name: str) -> str | None:

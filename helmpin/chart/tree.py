@@ -125,6 +125,7 @@ class Tree:
                 "cannot find the chart file of a template",
                 where=source,
                 why="neither the chart nor its dependencies have a file at that place",
+                hint="check that each dependency of Chart.yaml has the name of a chart in charts/ (helm dependency list)",
             )
         return paths
 
@@ -175,7 +176,9 @@ class Tree:
         if loaded is None and not path.endswith("Chart.yaml"):
             return {}  # helm treats an empty file, or one of comments alone, as absent
         if not isinstance(loaded, dict):
-            raise HelmFailed("the chart cannot be read", where=path, why="it is not a YAML mapping")
+            raise HelmFailed(
+                "the chart cannot be read", where=path, why="it is not a YAML mapping", hint="correct the file"
+            )
         return loaded
 
     def _locate(self, path: str, *, change: bool = False) -> tuple[Tree, str]:

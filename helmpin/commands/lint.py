@@ -16,7 +16,7 @@ from helmpin.config.settings import Exemption, Settings
 from helmpin.config.sources import LOGIN
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
-from helmpin.image.hints import filled_in, number_hint
+from helmpin.image.hints import filled_in, invalid_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint import forms
@@ -381,8 +381,8 @@ def _trouble(image: str, task: _Task) -> str | None:
     try:
         reference = Reference.parse(image)
     except InvalidReference as error:
-        hint = number_hint(image)
-        return f"not an image reference: {error}" + (f" ({hint})" if hint else "")
+        hint = invalid_hint(image)
+        return f"not an image reference: {error}" + (f"; {hint}" if hint else "")
     if task.lock and (refusal := task.lock.refusal(reference)):
         return refusal.why
     if task.lock and task.lock.knows(reference):

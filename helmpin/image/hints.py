@@ -13,8 +13,9 @@ _PRINTED = (
     (r"<nil>|<no value>|%!.?\(MISSING\)", "the value is null or missing; set it"),
 )
 """How Go prints what is not a string by printf, with a verb for strings, and nothing by `{{ }}`: anywhere in an image."""
+_EXPONENT = ((r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),)
 _TAGS = (
-    (r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),
+    *_EXPONENT,
     (r"(?:^|:)[0-9]+(?:\.[0-9]+)?$", "if the value has no quotes, it is read as a number; quote it"),
     (r"(?:^|:)(?:true|false)$", "the value is read as true or false; quote it"),
 )
@@ -34,9 +35,10 @@ def number_hint(image: str) -> str:
 
 
 def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
-    """What to do about a text that is no valid reference. empty: the values without a text that may be its repository."""
-    name, _, digest = split(image)
-    if hint := number_hint(image):
+    """What to do about a text that is no valid reference, '' where the error itself says all. empty: the values without a text that
+    may be its repository."""
+    name, tag, digest = split(image)
+    if hint := _first(_PRINTED, image):
         return hint
     if image != image.rstrip("\r\n"):
         return "it ends in a line break: write `|-` in place of `|` in the values, or trim it in the template ({{ … | trim }})"
@@ -45,8 +47,17 @@ def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
     if not name or name.endswith("/"):
         return f"the repository is empty: set {' or '.join(empty) or 'the value that names it'}"
     if digest is not None and _is_valid(image.partition("@")[0]):
+        before = image.rpartition(":")[0]
+        if "@" in before and _is_valid(before):
+            return "a tag goes before the digest: leave one of them out, or write NAME:TAG@DIGEST"
         return "write a digest as sha256: and 64 hexadecimal digits in lower case, or leave it out with its @"
-    return "correct the values that set it"
+    if digest is None and tag is not None and _is_valid(name):
+        if not tag:
+            return "the tag is empty: set the value that names it, or leave out the colon"
+        if first := split(name)[1]:
+            return f"it has two tags, {first} and {tag}: take one out of the values"
+        return _first(_EXPONENT, image)
+    return ""
 
 
 def let_through(image: str) -> str:

@@ -92,7 +92,9 @@ def references_of(
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                hint = invalid_hint(image, tuple(_empty_repositories(image, values)))
+                hint = (
+                    invalid_hint(image, tuple(_empty_repositories(image, values))) or "correct the values that set it"
+                )
                 problems[image] = Problem(
                     f"not an image reference: {error}", "refused", f"{hint}; or let it through: {let_through(image)}"
                 )

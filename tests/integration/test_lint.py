@@ -246,6 +246,22 @@ def test_a_tag_that_is_a_number(tag: str, pin: Pin, tmp_path: Path) -> None:
     assert "the value is read as a number; quote it" in pin("lint", "app").stdout
 
 
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ("example.com/:1.0", "there is no repository; the repository is empty: set the value that names it (image)"),
+        ("Web:1.0", "repository must be lowercase (image)"),
+        ("web:1.0:2", "tag cannot contain ':'; it has two tags, 1.0 and 2: take one out of the values (image)"),
+    ],
+)
+def test_what_is_no_reference(image: str, says: str, pin: Pin, tmp_path: Path) -> None:
+    done = pin(
+        "lint", str(make(tmp_path / "web", POD % ("web", "{{ .Values.image | quote }}"), values=f"image: {image}"))
+    )
+    assert done.status == 3
+    assert f"not an image reference: {says}" in done.stdout
+
+
 def test_a_number_that_printf_prints(pin: Pin, tmp_path: Path) -> None:
     make(tmp_path / "app", POD % ("web", '{{ printf "team/app:%s" .Values.tag | quote }}'), values="tag: 1.10\n")
     assert "the value is read as a number; quote it" in pin("lint", "app").stdout

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from helmpin.chart.stage import ChartSource, stage
+from helmpin.chart.stage import KINDS, ChartSource, stage
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from scripts.devtools.binaries import binary
@@ -140,18 +140,34 @@ def test_local_paths(helm: Helm, repository: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_not_a_chart(helm: Helm, tmp_path: Path) -> None:
-    with pytest.raises(HelmFailed, match="this is not a chart"), stage(ChartSource(str(tmp_path)), helm):
-        pass
+    """Each refusal says what to do."""
+
+    def refusal(chart: Path | str) -> str:
+        with pytest.raises(HelmFailed) as caught, stage(ChartSource(str(chart)), helm):
+            pass
+        return f"{caught.value.what}: {caught.value.why}: {caught.value.hint}"
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert refusal(folder).startswith("this is not a chart: there is no Chart.yaml in it: a chart is a folder, ")
+    for chart in ("deep/er/web", "shop", "a/b"):
+        (folder / chart).mkdir(parents=True)
+        (folder / chart / "Chart.yaml").touch()
+    assert refusal(folder).endswith("it holds a chart in shop: name that folder")
     (tmp_path / "values.yaml").write_text("a: b\n")
-    with (
-        pytest.raises(HelmFailed, match="archive cannot be used"),
-        stage(ChartSource(str(tmp_path / "values.yaml")), helm),
-    ):
-        pass
-    (tmp_path / "Chart.yaml").write_text("a: [\n")
-    with pytest.raises(HelmFailed) as error, stage(ChartSource(str(tmp_path)), helm) as staged:
+    assert "the chart archive cannot be used" in refusal(tmp_path / "values.yaml")
+    (folder / "a" / "b" / "Chart.yaml").write_text("a: [\n")
+    with pytest.raises(HelmFailed) as error, stage(ChartSource(str(folder / "a" / "b")), helm) as staged:
         assert staged.name == "never reached"
     assert error.value.where == ["Chart.yaml"]
+    assert refusal(tmp_path / "nothing").endswith(f"there is no such file or directory: {KINDS}")
+    os.mkfifo(folder / "shop" / "pipe")
+    assert refusal(folder / "shop").endswith("remove it, or leave it out with .helmignore")
+    (folder / "shop" / ".helmignore").write_text("a/**\n")
+    assert "(**) syntax is not supported: correct the pattern" in refusal(folder / "shop")
+    (folder / "shop" / ".helmignore").write_text("pipe\n")
+    (folder / "shop" / "link").symlink_to("nowhere")
+    assert refusal(folder / "shop").endswith("No such file or directory: check the path")
 
 
 def test_repository_by_name(helm: Helm, repository: Path, serve: Callable[..., Server]) -> None:

@@ -85,13 +85,22 @@ def test_not_filled_in(image: str) -> None:
         ("app:%!s(float64=1.5)", "the value is read as a number; quote it"),
         ("<nil>:1.0", "the value is null or missing; set it"),
         (":<nil>", "the value is null or missing; set it"),
-        ("APP:1.0", "if the value has no quotes, it is read as a number"),
-        ("a b", "correct the values that set it"),
-        ("A@sha256:abc", "correct the values that set it"),
+        ("app:1e+06", "the value is read as a number; quote it"),
+        ("app:", "the tag is empty: set the value that names it"),
+        ("app:1.0:2", "it has two tags, 1.0 and 2: take one out"),
+        ("app:1.0@sha256:" + "a" * 64 + ":2", "a tag goes before the digest"),
     ],
 )
 def test_each_kind_of_invalid_reference_has_its_own_advice(image: str, hint: str) -> None:
     assert invalid_hint(image, ("image.repository",)).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "image", ["APP:1.0", "a b", "A@sha256:abc", "docker://app:2", "example.com:80x/app:1", "app:1.0_{", "app::1"]
+)
+def test_where_the_error_says_all_nothing_else_is_blamed(image: str) -> None:
+    """Not a number at the end, either: it is no reason for what is wrong before it."""
+    assert invalid_hint(image) == ""
 
 
 @pytest.mark.parametrize(
