@@ -63,7 +63,7 @@ def check(commands: Sequence[str], where: str) -> None:
 
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
     """Why an image is refused, for each that a command does not agree to: by image, as given. All commands run for all images, in
-    parallel and without a shell."""
+    parallel and without a shell. What a command prints for several images is shown for the first of them."""
     jobs = [(image, n) for image in dict.fromkeys(images) for n in range(len(gate.commands))]
     if not jobs:
         return {}
@@ -78,23 +78,46 @@ def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     found: dict[str, str] = {}
-    for (image, _), why in zip(jobs, answers, strict=True):
-        if why:
+    printed: set[tuple[int, str]] = set()
+    for (image, number), refusal in zip(jobs, answers, strict=True):
+        if refusal:
+            lines = [f"    | {line}" for line in refusal.lines]
+            words = number, "\n".join([refusal.why, *refusal.lines]).replace(image, PLACE)
+            if words in printed:
+                why = f"`{gate.shown[number]}` {refusal.why}{', in the same words' if lines else ''}"
+            else:
+                why = "\n".join([f"`{gate.shown[number].replace(PLACE, image)}` {refusal.why}", *lines])
+            printed.add(words)
             found[image] = f"{found[image]}\n{why}" if image in found else why
     return found
 
 
-def _ask(gate: Gate, number: int, image: str, running: _Running) -> str:
+class _Refusal(NamedTuple):
+    """What a command says against an image."""
+
+    why: str
+    lines: Sequence[str] = ()
+    """The end of what it printed."""
+
+
+def _ask(gate: Gate, number: int, image: str, running: _Running) -> _Refusal | None:
     words = [word.replace(PLACE, image) for word in shlex.split(gate.commands[number])]
     try:
         status, out = running.run(words, gate.seconds)
     except OSError as error:
-        return f"`{gate.shown[number]}` could not be started: {error.strerror or error}"
+        return _Refusal(f"could not be started: {error.strerror or error}")
     if status == 0:
-        return ""
-    how = f"did not answer within {gate.seconds:g} s" if status is None else f"does not agree (exit status {status})"
-    lines = out.decode(errors="replace").splitlines()
-    return "\n".join([f"`{gate.shown[number]}` {how}", *(f"    {line}" for line in lines[-MOST_LINES:])])
+        return None
+    late = f"did not answer within {gate.seconds:g} s (--require-timeout gives it longer)"
+    why = late if status is None else f"does not agree (exit status {status})"
+    return _Refusal(why, _lines(out.decode(errors="replace")))
+
+
+def _lines(out: str) -> list[str]:
+    """The last lines of what was printed; an error that a program and its library both print, each with a word before it, once."""
+    lines = out.splitlines()
+    after = [line.partition(": ")[2] for line in lines]
+    return [line for n, line in enumerate(lines) if not after[n] or n == 0 or after[n] != after[n - 1]][-MOST_LINES:]
 
 
 class _Running:

@@ -115,5 +115,5 @@ def _ask_gate(
             digest = kept.get(use.key) or resolved[use.image].digest
             asked[str(references[use.image]._replace(digest=digest))] = use.image
     refused = gate.ask(settings.gate, asked)
-    hint = "let nothing through that was not agreed to: sign or correct the image, or deploy another one"
-    return {asked[pinned]: Problem(why, "refused", hint) for pinned, why in refused.items()}
+    hint = "correct what the command reports, have the image signed or rebuilt, or deploy another one"
+    return {asked[pinned]: Problem(why, "gate", hint) for pinned, why in refused.items()}

@@ -28,7 +28,7 @@ class Problem(NamedTuple):
 
     text: str
     kind: str
-    """registry, refused or allowed."""
+    """registry, gate (a required command), refused or allowed."""
     hint: str = ""
 
 

@@ -88,7 +88,12 @@ class Plan(NamedTuple):
         by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
         error: type[HelmPinError] = RegistryUnavailable if by_registry else Refused
         count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else bad[0].image
-        raise error(f"{count} cannot be pinned{outcome}", why="\n".join(lines), hint="\n".join(dict.fromkeys(hints)))
+        how = (
+            "refused by a required command"
+            if {i.problem.kind for i in bad if i.problem} == {"gate"}
+            else "cannot be pinned"
+        )
+        raise error(f"{count} {how}{outcome}", why="\n".join(lines), hint="\n".join(dict.fromkeys(hints)))
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""

@@ -46,8 +46,9 @@ def test_nothing_is_deployed_before_all_agree(app: App, agrees: tuple[str, Path]
     for flags in (["upgrade", "--install", "app"], ["install", "app"], ["plan", "app"], ["template"]):
         refused = app.machine.pin(*flags, app.chart, "--require", command)
         assert refused.status == 3, refused.stderr
-        assert f"{app.image()}: `{command}` does not agree (exit status 1)" in refused.stderr
-        assert "not signed" in refused.stderr
+        asked = command.replace("{}", app.image(first))
+        assert f"Error: {app.image()} refused by a required command" in refused.stderr
+        assert f"{app.image()}: `{asked}` does not agree (exit status 1)\n            | not signed\n" in refused.stderr
     assert app.machine.kubectl("get", "secrets", "-l", "owner=helm", "-o", "name") == ""
     known.write_text(f"{app.image(first)}\n")
     app.deploy("--require", command, "--require", "test -n {}")
@@ -73,7 +74,7 @@ def test_a_rollback_asks_again(app: App, agrees: tuple[str, Path]) -> None:
     refused = app.rollback("1", "--verify", "--require", command)
     assert refused.status == 3
     assert "1 image refused by a required command; nothing was changed" in refused.stderr
-    assert f"{app.image(first)}: `{command}` does not agree" in refused.stderr
+    assert f"{app.image(first)}: `{command.replace('{}', app.image(first))}` does not agree" in refused.stderr
     assert len(app.statuses()) == 2
     known.write_text(f"{app.image(first)}\n")
     alone = app.rollback("1", "--require", command)

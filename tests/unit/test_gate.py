@@ -37,8 +37,8 @@ def test_the_output_of_a_refusal(tmp_path: Path) -> None:
     other = program(tmp_path, "sys.exit(1)")
     found = gate.ask(Gate((f"{command} {{}}",)), [A, B])
     assert list(found) == [B]
-    assert found[B].splitlines()[0] == f"`{command} {{}}` does not agree (exit status 3)"
-    assert sorted(found[B].splitlines()[1:]) == ["    a word", "    no signature"]
+    assert found[B].splitlines()[0] == f"`{command} {B}` does not agree (exit status 3)"
+    assert sorted(found[B].splitlines()[1:]) == ["    | a word", "    | no signature"]
     both = gate.ask(Gate((f"{command} {{}}", f"{other} {{}}")), [B])[B]
     assert both.count("does not agree") == 2
 
@@ -52,15 +52,35 @@ def test_in_parallel_and_within_a_time(tmp_path: Path) -> None:
     started = time.monotonic()
     found = gate.ask(Gate((f"{slow} {{}}",), 1.5), [A])
     assert time.monotonic() - started < 20
-    assert found[A] == f"`{slow} {{}}` did not answer within 1.5 s\n    begun"
+    assert found[A] == f"`{slow} {A}` did not answer within 1.5 s (--require-timeout gives it longer)\n    | begun"
 
 
 def test_no_output_is_lost(tmp_path: Path) -> None:
     """However many end at once."""
     command = program(tmp_path, "os.write(1, b'word\\n' * 12_000 + b'no signature\\n'); os._exit(1)")
     images = [f"quay.io/t/app:{n}" for n in range(40)]
-    found = gate.ask(Gate((f"{command} {{}}",)), images)
-    assert {found[image].splitlines()[-1] for image in images} == {"    no signature"}
+    first, *others = gate.ask(Gate((f"{command} {{}}",)), images).values()
+    assert first.splitlines()[-1] == "    | no signature"
+    assert set(others) == {f"`{command} {{}}` does not agree (exit status 1), in the same words"}
+
+
+def test_output_is_shown_once(tmp_path: Path) -> None:
+    """Also where each names its own image; and an error that is printed twice, as cosign does."""
+    twice = "Error: no signatures: none\\nerror during command execution: no signatures: none"
+    text = f"print('checking', sys.argv[1])\nif ':3@' not in sys.argv[1]: print('{twice}')\nsys.exit(10)"
+    command = program(tmp_path, text)
+    other = "quay.io/t/app:3@sha256:" + "c" * 64
+    found = gate.ask(Gate((f"{command} {{}}", f"{command} {{}}")), [A, B, other])
+    assert found[A].splitlines()[:3] == [
+        f"`{command} {A}` does not agree (exit status 10)",
+        f"    | checking {A}",
+        "    | Error: no signatures: none",
+    ]
+    assert found[B] == "\n".join([f"`{command} {{}}` does not agree (exit status 10), in the same words"] * 2)
+    assert found[other].splitlines()[:2] == [
+        f"`{command} {other}` does not agree (exit status 10)",
+        f"    | checking {other}",
+    ]
 
 
 def test_long_output_is_cut_and_odd_bytes_are_shown(tmp_path: Path) -> None:
