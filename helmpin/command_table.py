@@ -363,7 +363,7 @@ COMMANDS: dict[str, Command] = {
         (1, 2),
     ),
     "diff": Command(
-        "upgrade|rollback RELEASE [CHART|REVISION] [flags]",
+        "upgrade|rollback RELEASE CHART|REVISION [flags]",
         "what an upgrade or rollback would change, by the helm-diff plugin",
         "diff upgrade hands helm-diff the chart as helm pin upgrade would deploy it, with your flags; diff rollback hands it the\n"
         "arguments as they are. The flags, the output and the exit status are helm-diff's (github.com/databus23/helm-diff), whose\n"

@@ -320,6 +320,8 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     lines = [line for line in stderr.splitlines() if line.strip()]
     words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs what it says then
+    if "Usage:" in words[1:] and words[0].startswith("Error: "):  # a plugin's: cobra prints its help after the error
+        words = words[: words.index("Usage:")]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
     why = why or f"helm exited with status {status} and printed nothing"
     if re.search(r"(?i)release name is invalid|invalid release name", why):

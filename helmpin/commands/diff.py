@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helmpin import env
 from helmpin.arguments import Given, is_on, last, words
 from helmpin.errors import UsageError
 from helmpin.plan.prepare import prepare, say_lock
@@ -13,10 +14,10 @@ def run(request: Request) -> int:
     which, *rest = request.positionals
     if which == "rollback":  # both revisions are stored, with their digests
         refuse_registry_flags(request, "on diff rollback")
-        return request.helm.show(["diff", "rollback", *rest, *words(request.flags)])
+        return request.helm.show(["diff", "rollback", *rest, *words(request.flags), *_colour()])
     if which != "upgrade" or len(rest) != 2:
         raise UsageError(
-            "helm pin diff takes upgrade RELEASE CHART, or rollback RELEASE [REVISION]",
+            "helm pin diff takes upgrade RELEASE CHART, or rollback RELEASE REVISION",
             why=f"got: {' '.join(request.positionals)}",
         )
     release, chart = rest
@@ -30,7 +31,13 @@ def run(request: Request) -> int:
             plan.refuse_mutable()
         plan.refuse_problems()
         say_lock(plan)
-        return request.helm.show(["diff", "upgrade", release, str(plan.chart.archive()), *prepared.arguments])
+        arguments = [release, str(plan.chart.archive()), *prepared.arguments, *_colour()]
+        return request.helm.show(["diff", "upgrade", *arguments])
+
+
+def _colour() -> list[str]:
+    """helm-diff's flag for what was asked of helm-pin, which has taken its own out of the command line."""
+    return {"always": ["--color"], "never": ["--no-color"]}.get(env.colours(), [])
 
 
 def _asks_cluster(flags: list[Given]) -> bool:

@@ -172,8 +172,10 @@ class Search:
                 self._note(group.uses, f"{_names(group.current())}: {why}")
                 group.leave_paths()
             if self._state() == before:
-                for use in self._uses():
-                    self._fail(use, why or "helm renders something else")
+                changed = {difference.leaf[0]: str(difference) for difference in reversed(result.collateral)}
+                left = list(self._uses())
+                for use in [use for use in left if use.source in changed] or left:
+                    self._fail(use, changed.get(use.source, why) or "helm renders something else")
 
     def unsettled(self) -> Attempt:
         """The end of a search without a result: every remaining use has failed."""
@@ -260,19 +262,22 @@ class Search:
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
         return named or shown
 
-    def _suspects(self, scope: tuple[str, ...]) -> list[_Group]:
-        """The groups that may have caused a difference without a digest: proven ones are the last."""
+    def _suspects(self, source: str) -> list[_Group]:
+        """The groups that may have caused a difference without a digest in what a template prints: rather those whose images it
+        prints, then those of its chart; proven ones are the last."""
         active = self._active()
-        unproven = [g for g in active if not g.proven]
-        near = [g for g in unproven if g.scope == scope]
-        return near or unproven or [g for g in active if g.scope == scope] or active
+        for some in ([g for g in active if not g.proven], active):
+            near = [g for g in some if g.scope == scope_of(source)]
+            if found := [g for g in near if any(use.source == source for use in g.uses)] or near or some:
+                return found
+        return []
 
     def _blame_collateral(self, result: Comparison) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}
         for difference in result.collateral:
             carriers = self._carriers(difference)
             by_values = [group for group in carriers if group in self._active()]
-            for group in by_values or ([] if carriers else self._suspects(scope_of(difference.leaf[0]))):
+            for group in by_values or ([] if carriers else self._suspects(difference.leaf[0])):
                 blamed.setdefault(id(group), (group, str(difference)))
             if carriers and not by_values:
                 for group in carriers:
@@ -309,7 +314,7 @@ class Search:
                 others = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
                 unpinned = own not in gives and gives != use.image
                 if not others and unpinned and not (changed or self._state() != before):
-                    others = self._suspects(scope_of(use.source))  # values changed what the template writes
+                    others = self._suspects(use.source)  # values changed what the template writes
                 for group in others:  # values that pin it as well, with another result
                     self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
                     group.leave_paths()
@@ -321,9 +326,10 @@ class Search:
         active = self._active()
         last_line = why.splitlines()[-1][:200] if why else "helm failed"
         named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
-        if not named:
+        if not named:  # the templates that the message names, or else their charts
             scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
-            named = [g for g in active if g.scope in scopes]
+            near = [g for g in active if g.scope in scopes]
+            named = [g for g in near if any(use.source in why for use in g.uses)] or near
         for group in named or active:
             self._note(group.uses, f"{_names(group.current())}: the chart refuses it: {last_line}")
             group.advance(set())

@@ -131,6 +131,7 @@ def compare(
         if a is not None and b is not None and a.text == b.text:
             continue
         changed: list[Difference] = []
+        others: list[Difference] = []
         for difference, item in _differences(a, b):
             leaf, before, after = difference
             changed.append(difference)
@@ -142,9 +143,10 @@ def compare(
             if references:
                 followers.append(Follower(leaf, *identity(item), references))
             elif not (_is_checksum(item, leaf[3], after) or random.excuses(difference)):
-                collateral.append(difference)
-        if a is not None and b is not None and not collateral:
-            collateral += [d for d in _text_differences(a, b, changed) if not random.excuses(d)]
+                others.append(difference)
+        if a is not None and b is not None and not others:
+            others = [d for d in _text_differences(a, b, changed) if not random.excuses(d)]
+        collateral += others
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)
 

@@ -166,7 +166,7 @@ RECORDER = """\
 #!{python}
 import json, os, subprocess, sys
 if "--help" in sys.argv:
-    if "--nonsense" in sys.argv: raise SystemExit("unknown flag: --nonsense")
+    if "--nonsense" in sys.argv: raise SystemExit("Error: unknown flag: --nonsense\\nUsage:\\n" + "  a flag\\n" * 60)
     print("Flags:\\n      --allow-unreleased   x\\n  -C, --context int   x\\n      --detailed-exitcode   x\\n"
           "      --install   x\\n      --dry-run string[=\\"client\\"]   x\\n      --set stringArray   x\\n"
           "      --set-string stringArray   x\\n  -f, --values valueFiles   x\\n      --reset-then-reuse-values   x")
@@ -246,6 +246,11 @@ class TestDiff:
         done = app.machine.pin("diff", "rollback", "app", "1", "--detailed-exitcode")
         assert done.status == 2
         assert json.loads(log.read_text())["args"] == ["rollback", "app", "1", "--detailed-exitcode"]
+        for given in ("--color", "--no-color"):  # flags of helm-pin, and of helm-diff
+            assert app.machine.pin("diff", "rollback", "app", "1", given).status == 2
+            assert json.loads(log.read_text())["args"][3:] == [given]
+            app.machine.pin("diff", "upgrade", "app", app.chart, "--allow-unreleased", given)
+            assert json.loads(log.read_text())["args"][-1] == given
         refused = app.machine.pin("diff", "rollback", "app", "--registry-timeout", "3s")
         assert refused.status == 1
         assert "--registry-timeout has no effect on diff rollback" in refused.stderr

@@ -203,6 +203,39 @@ def test_an_effect_without_a_digest_is_that_of_the_chart_where_it_stands() -> No
     assert shown(found.next()) == {"image.tag": f"1@{A}"}
 
 
+THREE = {name: use(f"t/{name}:1", source=f"app/templates/{name}.yaml") for name in ("one", "two", "three")}
+OWN = {name: {"image": f"t/{name}:1"} for name in THREE}
+
+
+@pytest.mark.parametrize("refusal", ["effect", "failure"])
+def test_what_one_template_shows_is_first_that_of_its_own_images(refusal: str) -> None:
+    """Without a digest in it: the length of a reference, say. The others keep their values."""
+    found = search([facts(each) for each in THREE.values()], OWN)
+    attempt = found.next()
+    assert attempt is not None and len(attempt.settings) == 3
+    two, right = THREE["two"], {each: f"{each.image}@{A}" for each in THREE.values()}
+    effect = compared(right, dict.fromkeys(right, A), [difference("18", two.source)])
+    found.learn(attempt, effect if refusal == "effect" else f"error at ({two.source}:9:4): it is too long")
+    after = found.next()
+    assert after is not None and after.by_template == {two.key} and not after.failed
+    assert set(shown(after)) == {"one.image", "three.image"}
+
+
+@pytest.mark.parametrize("literal", [True, False])
+def test_a_comparison_that_one_template_fails_fails_its_images_alone(literal: bool) -> None:
+    """Where nothing is left to try for it; and if that was not the reason, the others after it."""
+    found = search([facts(each, literal=literal) for each in THREE.values()], OWN)
+    two, right = THREE["two"], {each: f"{each.image}@{A}" for each in THREE.values()}
+    effect = compared(right, dict.fromkeys(right, A), [difference("18", two.source)])
+    while (attempt := found.next()) and not attempt.failed:
+        found.learn(attempt, effect)
+    assert attempt is not None and attempt.failed == {two.key: str(difference("18", two.source))}
+    assert len(attempt.by_template) + len(attempt.strategies) == 2
+    found.learn(attempt, effect)
+    after = found.next()
+    assert after is not None and len(after.failed) == 3
+
+
 def test_one_digest_under_two_names_is_told_by_the_name() -> None:
     short, long = use("t/web:1.4"), use("t/web:1.4.2", nth=1)
     values = {

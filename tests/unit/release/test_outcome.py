@@ -69,4 +69,6 @@ def test_another_operation_in_progress_has_a_way_on() -> None:
 
 
 def test_a_helm_that_prints_nothing() -> None:
+    usage = "Usage:\n" + "  --flag   x\n" * 60 + 'Error: plugin "diff" exited with error\n'
+    assert helm_failed(["diff"], 1, f"Error: unknown flag: --nonsense\n{usage}").why == "unknown flag: --nonsense"
     assert helm_failed(["get"], 3, "").why == "helm exited with status 3 and printed nothing"

@@ -279,6 +279,14 @@ def test_documents_that_come_or_go_are_changes() -> None:
     assert [d.leaf[3] for d in compared(pod(WEB), pinned(pod(WEB)) + other).collateral] == [()]
 
 
+def test_what_differs_in_one_document_hides_nothing_of_another() -> None:
+    """Neither leaves nor lines: each template's differences are known at once."""
+    other = pod(WEB, source="app/templates/other.yaml")
+    before = pod(WEB, label="one") + other + "# a comment\n"
+    after = pinned(pod(WEB, label="two") + other) + "# another\n"
+    assert [d.leaf[0] for d in compared(before, after).collateral] == [POD, "app/templates/other.yaml"]
+
+
 def test_a_difference_is_shown_with_its_place() -> None:
     (difference,) = compared(pod(WEB, label="one"), pinned(pod(WEB, label="two"))).collateral
     assert str(difference) == f"{POD}: metadata.labels.l: 'one' would become 'two'"
