@@ -7,7 +7,7 @@ of Helm's distribution tooling is read, never written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from helmpin.errors import HelmFailed, UsageError
@@ -38,8 +38,8 @@ class Lock(NamedTuple):
     """What is known of them."""
     only: bool = False
     """Whether every digest has to come from here (--locked)."""
-    hint: str = ""
-    """How to add what is missing."""
+    hint: Callable[[], str] | None = None
+    """Finds out how to add what is missing."""
     is_ours: bool = True
     """Whether it is of helm-pin's format, and can be written."""
 
@@ -57,11 +57,14 @@ class Lock(NamedTuple):
         if reference.digest:
             own = self.digests.get(bare, reference.digest)
             why = f"the chart pins it to {reference.digest}, {self.name} has {own}"
-            return NotLocked(why, self.hint) if own != reference.digest else None
+            return NotLocked(why, self._way()) if own != reference.digest else None
         if several := self.platforms.get(reference):
             why = f"{self.name} has a digest for each platform ({', '.join(several)}) and none for the whole image"
             return NotLocked(why, "leave out --locked: then the registry is asked for the image of these platforms")
-        return None if reference in self.digests else NotLocked(f"not in {self.name}", self.hint)
+        return None if reference in self.digests else NotLocked(f"not in {self.name}", self._way())
+
+    def _way(self) -> str:
+        return self.hint() if self.hint else ""
 
     @property
     def recorded(self) -> str:
@@ -248,7 +251,10 @@ def _images_lock(content: Mapping[str, Any], name: str) -> Lock:
             raise _Invalid(f"{image} is there twice, with different digests")
     alone = {reference: next(iter(each.values())) for reference, each in found.items() if len(each) == 1}
     several = {reference: each for reference, each in found.items() if len(each) > 1}
-    hint = "write it anew (helm dt images lock), or use a lock file of helm pin lock"
+
+    def hint() -> str:
+        return "write it anew (helm dt images lock), or use a lock file of helm pin lock"
+
     return Lock(alone, "lock", name, several, hint=hint, is_ours=False)
 
 

@@ -124,7 +124,10 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
             conflicts[reference] = f"several digests for it: {', '.join(sorted(likely))}"
         elif reference.tag:
             [(digests[reference], media_types[reference])] = likely.items()
-    hint = "deploy it there first, or take the digests from a lock file (helm pin lock) that has it"
+
+    def hint() -> str:
+        return "deploy it there first, or take the digests from a lock file (helm pin lock) that has it"
+
     return Lock(digests, "release", name, {}, conflicts, media_types, hint=hint)
 
 

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -141,7 +142,7 @@ def prepare(
             check(previous)
         lock = lock or locked.result()
         if lock and not lock.hint:
-            lock = lock._replace(hint=_adding(asked, release, chart, lock.name))
+            lock = lock._replace(hint=partial(_adding, asked, release, chart, lock.name))
         plan = make_plan(
             rendered, settings, release, _kept_jobs(task, rendered, previous), lock, values_only=values_only
         )

@@ -148,21 +148,24 @@ def compare_with_cluster(
 
 def _refuse(check: checks.Check, now: Revision, later: Sequence[Row]) -> None:
     """Raise VerificationFailed or HelmFailed for a check that did not succeed, though it may be `cannot tell`."""
-    hint = f"{helm_command(f'pin verify {now.release}')} checks again"
+
+    def again() -> str:
+        return f"{helm_command(f'pin verify {now.release}')} checks again"
+
     why = "\n".join((*check.details, *check.unread))
     if (check.verdict == checks.FAILED or check.may_change) and later:
         raise HelmFailed(
             f"Revision {now.revision} is deployed, verified in record and manifest; then {made_by_somebody_else(later)}",
             where=now.where,
             why=f"the {check.name} are not those of revision {now.revision} any more:\n{why}",
-            hint=f"{helm_command(f'pin history {now.release}')} shows what changed; {hint}",
+            hint=f"{helm_command(f'pin history {now.release}')} shows what changed; {again()}",
         )
     if check.verdict == checks.FAILED:
         what = f"Revision {now.revision} is deployed, but the {check.name} do not match it"
-        raise VerificationFailed(what, where=now.where, why=why, hint=hint)
+        raise VerificationFailed(what, where=now.where, why=why, hint=again())
     if check.unread:
         unread = HelmFailed(f"the {check.name} cannot be read", where=now.where, why=why)
         raise not_verified(now.release, now.revision, unread)
     if check.may_change:
         what = f"Revision {now.revision} is deployed, but its {check.name} were not ready before --timeout"
-        raise VerificationFailed(what, where=now.where, why=why, hint=hint)
+        raise VerificationFailed(what, where=now.where, why=why, hint=again())

@@ -268,7 +268,12 @@ def test_images_lock_that_is_wrong(old: str, new: str, why: str) -> None:
 
 def test_what_a_lock_refuses() -> None:
     lock = Lock(
-        {NGINX: A}, "lock", "l", {REDIS: {"linux/amd64": B, "linux/arm64": C}}, {APP: "two digests"}, hint="add it"
+        {NGINX: A},
+        "lock",
+        "l",
+        {REDIS: {"linux/amd64": B, "linux/arm64": C}},
+        {APP: "two digests"},
+        hint=lambda: "add it",
     )
     other = Reference.parse("other:1")
     assert [bool(lock.refusal(each)) for each in (NGINX, REDIS, APP, other)] == [False, False, True, False]
