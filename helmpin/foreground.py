@@ -3,6 +3,9 @@
 helm is such a program while it deploys. Go ends a program that writes to a pipe whose reader is gone, and helm would die so
 before it has stored how the deployment ended. Where our output is a pipe, whose reader may end at any time (`| head -1`; Ctrl-C,
 which reaches all of `helm … | tee log`), `cat` stands between: it outlives us, and goes on reading when its own reader is gone.
+
+It ignores SIGHUP, of which a plain helm dies and leaves its release pending. That comes after a Ctrl-C, too, where the helm that
+the user started leads the session of the terminal (`ssh -t HOST helm …`): the kernel sends it to the others when that one is gone.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from typing import Any, NamedTuple
 
 from helmpin import lifeline
 
+_SHELL = "/bin/sh"
 _RELAY = "trap '' HUP INT PIPE QUIT TERM; cat || { cat >/dev/null; exit 1; }"
+_STARTER = "trap '' HUP; exec \"$@\""
 
 
 class Ended(NamedTuple):
@@ -36,7 +41,8 @@ class Ended(NamedTuple):
 def run(
     command: Sequence[str], environ: Mapping[str, str], say: Callable[[str], None], left: Callable[[], str]
 ) -> Ended:
-    """Run a program to its end. A signal is passed on to it, a second one kills it; `say` prints that.
+    """Run a program to its end. A signal is passed on to it, and a second one kills it, unless that is SIGHUP, by which nobody asks
+    again; `say` prints that.
 
     left: finds out the state that it leaves things in, once it has started. Raises Stopped when helm-pin was stopped
     before that, OSError when it cannot be started.
@@ -46,7 +52,12 @@ def run(
         with relays:
             signals.processes += relays.processes
             signals.raise_if_stopped()
-            process = subprocess.Popen(command, env=environ, stdout=relays.given.get(1), stderr=relays.given.get(2))
+            process = subprocess.Popen(
+                [_SHELL, "-c", _STARTER, command[0], *command],
+                env=environ,
+                stdout=relays.given.get(1),
+                stderr=relays.given.get(2),
+            )
             lifeline.if_stopped(left)
             signals.pass_on(process)
             status = process.wait()
@@ -93,7 +104,7 @@ class _Signals:
             self.first, self._received_at = signum, time.monotonic()
             if self._process:
                 self._ask()
-        else:
+        elif signum != signal.SIGHUP:
             killer = threading.Timer(self._received_at + lifeline.GRACE - time.monotonic(), self._kill)
             killer.daemon = True
             killer.start()
@@ -135,7 +146,7 @@ class _Relays:
         there, here = os.pipe()
         try:
             self.processes.append(
-                subprocess.Popen(["sh", "-c", _RELAY], stdin=there, stdout=stream, stderr=subprocess.DEVNULL)
+                subprocess.Popen([_SHELL, "-c", _RELAY], stdin=there, stdout=stream, stderr=subprocess.DEVNULL)
             )
         except OSError:
             os.close(here)

@@ -211,7 +211,8 @@ class Helm:
 
     def _cached_help(self, command: str) -> str:
         """The help of a helm command (or the short version), cached on disk for as long as the binary is the same."""
-        cache = self._cache_file()
+        with _started([command]):  # the binary may be gone by now
+            cache = self._cache_file()
         if self._help is None:
             self._help = _read_help(cache)
         if " " in command:  # a plugin's, which can change at any time
@@ -362,8 +363,10 @@ def _advice(args: Sequence[str], why: str) -> str:
     from helmpin.kubectl import advice
 
     if IN_PROGRESS in why:
-        back = helm_command(f"rollback {args[1]}")
-        return f"if no other helm is at work on it, {back} goes back to the last revision that was deployed"
+        history, back = helm_command(f"history {args[1]}"), helm_command(f"rollback {args[1]} REVISION")
+        return (
+            f"if no other helm is at work on it, {back} goes back to the last revision that was deployed; see {history}"
+        )
     if re.search(r"cluster unreachable|context .* does not exist", why):
         return advice(why, env.namespace())
     ways = _WAYS_ON if args[0] in _FETCHING else _WAYS_ON[:4]

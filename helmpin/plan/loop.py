@@ -52,7 +52,7 @@ def make_plan(
     origins = origins_of(rendered, uses)
     composer = Composer(rendered, base, uses, wanted, origins, known.kept)
     search = composer.search()
-    created = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    created = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def planned(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
         images = plan_images(
@@ -114,6 +114,9 @@ def make_plan(
     elif values_only and attempt.by_template:
         attempt, render, found, more = composer.by_values(attempt, render, found, record)
         renders += more
+    if wanted and wanted.keys() <= attempt.failed.keys():
+        renders += 1
+        _check_still_renders(rendered)
     final = record(attempt, found.followers)
     chart = composer.chart(attempt, final)
     if not wanted:  # else the comparison shows that the record stays out
@@ -133,6 +136,22 @@ def make_plan(
         record=final,
         rendered=rendered,
     )
+
+
+def _check_still_renders(rendered: Rendered) -> None:
+    """Where nothing could be pinned: raise HelmFailed if the chart itself does not render as it did. A cluster or a helm that is
+    gone is no fault of the images."""
+    again = rendered.renderer.render(rendered.chart)
+    if again.images() != rendered.plain.images():
+        raise HelmFailed(
+            "the chart renders other images than a moment ago; nothing was deployed",
+            why=f"first {_images(rendered.plain)};\nthen {_images(again)}",
+            hint="run it again when the cluster, the chart and helm stay as they are",
+        )
+
+
+def _images(render: Render) -> str:
+    return ", ".join(dict.fromkeys(use.image for use in render.images())) or "none"
 
 
 def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:

@@ -129,18 +129,21 @@ def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, reco
     what, where = f"helm {command} failed; see its output above", f"release {release}"
     why = [f"helm was killed by {signal.Signals(-status).name}"] if status < 0 else []
     try:
-        rows = History(helm, release, 10).rows()
-        change = moved(release, before, (rows or [NO_RELEASE])[-1])
-        rows = [row for row in rows if row.revision > before.revision and _is_of(helm, release, row.revision, record)]
+        known = History(helm, release, 10).rows()
+        change = moved(release, before, (known or [NO_RELEASE])[-1])
+        rows = [row for row in known if row.revision > before.revision and _is_of(helm, release, row.revision, record)]
     except HelmPinError as error:
         why.append(f"the state of the release cannot be read: {error.why}")
         return HelmFailed(
             what, where=where, why="\n".join(why), hint=f"check it later with {helm_command(f'history {release}')}"
         )
+    if change and not known:  # whether helm had stored its revision by then, nobody can tell
+        hint = "see in helm's output above whether it had begun to change objects; then run it again"
+        return HelmFailed(f"{change} while this ran", where=where, why="no revision is stored", hint=hint)
     if change and not rows:
         return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, hint="run it again")
     why += [f"revision {row.revision} is {row.status}" for row in rows] or ["no revision was stored"]
-    return HelmFailed(what, where=where, why="\n".join(why), hint=_way_on(helm, arguments, before, rows))
+    return HelmFailed(what, where=where, why="\n".join(why), hint=_way_on(helm, arguments, before, rows, known))
 
 
 def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
@@ -149,10 +152,13 @@ def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
     return not record or read_revision(helm, release, revision).record_text == record
 
 
-def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row]) -> str:
+def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row], known: Sequence[Row]) -> str:
     command, release = arguments[:2]
     words = " ".join(row.description for row in rows)
-    back = f"{helm_command(f'rollback {release}')} goes back to the last revision that was deployed"
+    ran = [row.revision for row in known if row.status == "deployed"]  # a superseded one may never have run to its end
+    last = str(ran[-1]) if ran else "REVISION"
+    back = f"{helm_command(f'rollback {release} {last}')} goes back to the last revision that was deployed"
+    back += "" if ran else f"; see {helm_command(f'history {release}')}"
     if "conflict with" in words and "--force-conflicts" in helm.flags(command):
         return "another field manager owns fields that helm must set; add --force-conflicts to take them over"
     if "field is immutable" in words:

@@ -64,7 +64,7 @@ def test_what_a_dry_run_is(values: list[str | None], is_one: bool) -> None:
 def test_another_operation_in_progress_has_a_way_on() -> None:
     failed = helm_failed(["upgrade", "web"], 1, f"Error: UPGRADE FAILED: {IN_PROGRESS}\n")
     assert isinstance(failed, HelmFailed)
-    assert "helm rollback web goes back" in failed.hint
+    assert "helm rollback web REVISION goes back" in failed.hint
     assert helm_failed(["upgrade", "web"], 1, "Error: UPGRADE FAILED: timed out\n").hint == ""
 
 
