@@ -6,6 +6,7 @@ Every stage, signal, receiver and command, with HELM_PIN_TEST_LONG=1; else some 
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -145,6 +146,24 @@ def test_while_it_deploys(stage: Stage, tmp_path: Path, case: Case) -> None:
         number = {"install": 1, "upgrade": 2, "rollback": 3}[case.command]
         assert f"Stopped: {f'revision {number} is' if stage.statuses() else 'there is no release web.'}" in said
     nothing_is_left(stage, case, scratch)
+
+
+def test_ctrl_c_where_helm_leads_the_terminal(stage: Stage) -> None:
+    """As by `ssh -t HOST helm …`: the helm that the user started dies of it at once, and the kernel then hangs up on the others."""
+    stage.must("upgrade", "--install", "web", str(stage.chart))
+    helm = str(stage.machine.helm_binary)
+    arguments = ["pin", "upgrade", "web", str(stage.chart), "--set=turn=2", "--set=hook=true", "--timeout=60s"]
+    leader, terminal = pty.fork()
+    if not leader:
+        os.execve(helm, [helm, *arguments], dict(stage.machine.env))
+    try:
+        eventually(stage.has_hook)
+        time.sleep(0.5)
+        os.write(terminal, b"\x03")
+        os.waitpid(leader, 0)
+        eventually(lambda: stage.statuses()[-1] == "failed")
+    finally:
+        os.close(terminal)
 
 
 @contextmanager
