@@ -63,3 +63,24 @@ class RegistryUnavailable(HelmPinError):
     """A registry could not answer for an image: unknown, forbidden, or unreachable. Exit status 5."""
 
     exit_status = 5
+
+
+def why_invalid(error: Exception) -> str:
+    """Why data that somebody else wrote cannot be read, by the exception of reading it: a ValueError's own words, if they are not
+    Python's about its types and limits."""
+    import binascii
+    import json
+
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not valid JSON (line {error.lineno}, column {error.colno})"
+    if isinstance(error, UnicodeError):
+        return "it is not valid UTF-8"
+    if isinstance(error, binascii.Error):
+        return "it is not valid base64"
+    if isinstance(error, OverflowError) or "integer string conversion" in str(error):
+        return "a number in it is too long"
+    return (
+        str(error) if isinstance(error, ValueError) else "a part of it is missing, or has another type than it should"
+    )

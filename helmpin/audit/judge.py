@@ -18,7 +18,7 @@ from helmpin.cluster.workloads import (
     name_of,
     slots,
 )
-from helmpin.errors import HelmPinError, VerificationFailed
+from helmpin.errors import HelmPinError, VerificationFailed, why_invalid
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.next_command import helm_command
 from helmpin.registry import details_of, resolve
@@ -161,7 +161,7 @@ class _Draft:
         try:
             self._look(snapshot, pods)
         except UNREADABLE as error:
-            self._cannot_judge(f"its live objects cannot be judged: {type(error).__name__}: {error}")
+            self._cannot_judge(f"its live objects cannot be judged: {why_invalid(error)}")
 
     def _judge_stored(self, unreadable: str) -> None:
         stored = self.revision.stored

@@ -9,11 +9,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from helmpin.errors import VerificationFailed
+from helmpin.errors import VerificationFailed, why_invalid
 from helmpin.image.reference import InvalidReference, Reference, valid_digest
 
 ANNOTATION = "helm-pin/digests"
 VERSION = 1
+_LONGEST_SHOWN = 80
+"""Characters of a field in a message."""
 
 
 class Image(NamedTuple):
@@ -128,27 +130,28 @@ def parse(text: str, where: str) -> Record:
         if not isinstance(record, dict):
             raise ValueError("not a JSON object")
         if record.get("version") != VERSION or record["version"] is True:
-            raise ValueError(f"its version is {record.get('version')!r}; this helm-pin reads version {VERSION}")
+            raise ValueError(f"its version is {_shown(record, 'version')}; this helm-pin reads version {VERSION}")
         digest_set = Record(
             _text(record, "tool"),
             _text(record, "created"),
             tuple(_image(item) for item in _list(record, "images")),
-            tuple(_undo(item) for item in record.get("undo", [])),
+            tuple(_undo(item) for item in (_list(record, "undo") if "undo" in record else ())),
             _texts(record, "allowed"),
             _text(record, "lock") if "lock" in record else "",
             _texts(record, "required"),
         )
         if record.get("set") != digest_set.set_id:
             raise ValueError(
-                f"set ID {record.get('set')!r} does not match its images ({digest_set.set_id!r}); the record was edited"
+                f"set ID {_shown(record, 'set')} does not match its images ({digest_set.set_id!r}); the record was edited"
             )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
+        why = why_invalid(error)
         raise VerificationFailed(
             "the digest record is not valid",
             where=where,
-            why=str(error) if isinstance(error, ValueError) else f"it has no usable {error}",
+            why=why,
             hint="it cannot be used for verification; `helm pin upgrade` with --reset-values writes a new one"
-            + (", or use the helm-pin that wrote it" if "version" in str(error) else ""),
+            + (", or use the helm-pin that wrote it" if "version" in why else ""),
         ) from None
     return digest_set
 
@@ -183,6 +186,12 @@ def _undo(item: Any) -> Undo:
     if not path or not all(map(_is_part, path)) or not isinstance(kept, int) or not 0 <= kept < len(path):
         raise ValueError("an entry of undo has no usable path")
     return Undo(path, item.get("was"), bool(item.get("supplied")), kept)
+
+
+def _shown(record: Mapping[str, Any], key: str) -> str:
+    """A field for people, as JSON writes it; what is long is cut."""
+    text = json.dumps(record[key]) if key in record else "missing"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _text(item: Mapping[str, Any], key: str) -> str:

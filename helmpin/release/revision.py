@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import env
-from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed
+from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed, why_invalid
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.reference import Reference, split
 from helmpin.next_command import helm_command
@@ -115,8 +115,7 @@ class Revision(NamedTuple):
             where = [self.where, *error.where]
             raise HelmFailed(f"the stored {what} cannot be read", where=where, why=error.why) from None
         except UNREADABLE as error:
-            why = str(error) or type(error).__name__
-            raise HelmFailed(f"the stored {what} cannot be read", where=self.where, why=why) from None
+            raise HelmFailed(f"the stored {what} cannot be read", where=self.where, why=why_invalid(error)) from None
 
 
 def of_manifest(name: str, text: str) -> Revision:

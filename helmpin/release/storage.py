@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from helmpin import env
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, why_invalid
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.release.record import ANNOTATION
@@ -105,7 +105,7 @@ def decoded(items: list[dict[str, Any]]) -> Revisions:
             found.append(_revision(stored, str(metadata.get("namespace", ""))))
         except UNREADABLE as error:
             where = f"{item.get('kind')} {metadata.get('namespace')}/{metadata.get('name')}"
-            unread.append(f"{where} is not a valid release: {str(error) or type(error).__name__}")
+            unread.append(f"{where} is not a valid release: {why_invalid(error)}")
             unreadable += _labelled(metadata, unread[-1])
     return Revisions(found, tuple(unread), tuple(unreadable))
 
@@ -120,13 +120,13 @@ def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[RevisionInf
 
 
 def decode(data: str, *, twice: bool) -> dict[str, Any]:
-    """A stored release. `twice`: it is encoded in base64 twice, by helm and by the API. Raises ValueError if it is invalid or too
-    large."""
+    """A stored release. `twice`: it is encoded in base64 twice, by helm and by the API. Raises ValueError, or RecursionError, if
+    it is invalid or too large."""
     try:
         raw = base64.b64decode(base64.b64decode(data) if twice else data)
         loaded = json.loads(_unpacked(raw) if raw[:2] == b"\x1f\x8b" else raw)
-    except (zlib.error, ValueError, RecursionError) as error:
-        raise ValueError(str(error) or type(error).__name__) from None
+    except zlib.error:
+        raise ValueError("it is not valid gzip") from None
     if not (
         isinstance(loaded, dict) and isinstance(loaded.get("name"), str) and isinstance(loaded.get("version"), int)
     ):

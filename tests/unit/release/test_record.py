@@ -200,14 +200,15 @@ def broken_image(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "Expecting value"),
-        ("{", "Expecting property name"),
+        ("", "it is not valid JSON (line 1, column 1)"),
+        ("{", "it is not valid JSON"),
         ("[]", "not a JSON object"),
         ("null", "not a JSON object"),
         (changed(version=2), "version is 2; this helm-pin reads version 1"),
-        (changed(version=None), "version is None"),
-        (changed(version="1"), "version is '1'"),
-        (changed(version=True), "version is True"),
+        (changed(version=None), "version is null"),
+        (changed(version="1"), 'version is "1"'),
+        (changed(version=True), "version is true"),
+        ("{}", "version is missing"),
         (changed(set="0" * 12), "the record was edited"),
         (changed(set=None), "the record was edited"),
         (changed(images=[]), "the record was edited"),
@@ -217,13 +218,15 @@ def broken_image(**changes: Any) -> str:
         (changed(created=None), "'created' is missing"),
         (changed(lock=None), "'lock' is missing"),
         (broken_image(source=1), "'source' is missing"),
+        (changed(undo=5), "'undo' is missing or not a list"),
         (changed(undo=[{}]), "'path' is missing"),
         (broken_image(digest="sha256:abc"), "'sha256:abc' is not a digest"),
         (broken_image(digest=A.upper()), "is not a digest"),
         (broken_image(digest=None), "'digest' is missing"),
         (broken_image(reference="a b"), "is not a reference"),
         (broken_image(digest=B), "the record was edited"),
-        ("[" * 100000, ""),
+        ("[" * 100000, "it is nested too deeply"),
+        (SET.to_json().replace('"version":1', f'"version":{"1" * 5000}'), "a number in it is too long"),
     ],
 )
 def test_a_bad_record_is_an_error_and_never_a_guess(text: str, why: str) -> None:
@@ -276,3 +279,40 @@ def test_whatever_else_stands_there_is_an_error_of_that_kind(data: Any) -> None:
         except VerificationFailed:
             continue
         assert found.images == SET.images and all(Reference.parse(image.reference) for image in found.images)
+
+
+PYTHONS_WORDS = (
+    "' object",
+    "NoneType",
+    "None",
+    "sys.",
+    "recursion depth",
+    "subscriptable",
+    "iterable",
+    "codec",
+    "Expecting",
+)
+"""Of Python's exceptions, whose readers would have to know what helm-pin is written in."""
+RAW = (
+    st.recursive(SCALARS, lambda b: st.lists(b, max_size=3) | st.dictionaries(TEXTS, b, max_size=3)).map(json.dumps)
+    | st.sampled_from(["9" * 5000, "[" * 100000, "NaN", "-Infinity", "1e999", '"\\ud800"', '"' + "x" * 500 + '"', "", "'a'"])
+)  # fmt: skip
+
+
+def places(node: Any) -> list[tuple[Any, Any]]:
+    """Everything in some JSON, as (what holds it, its key)."""
+    keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+    return [place for key in keys for place in ((node, key), *places(node[key]))]
+
+
+@given(st.integers(0, len(places(json.loads(SET.to_json()))) - 1), RAW)
+def test_no_message_about_a_record_has_pythons_words(number: int, raw: str) -> None:
+    record = json.loads(SET.to_json())
+    holder, key = places(record)[number]
+    holder[key] = "put it here"
+    try:
+        parse(json.dumps(record).replace('"put it here"', raw), "x")
+    except VerificationFailed as error:
+        message = error.message()
+        assert not [word for word in PYTHONS_WORDS if word in message], message[:500]
+        assert len(message) < 2000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -88,6 +89,7 @@ def test_one_that_is_broken_is_told_and_the_others_are_read(kind: str, data: str
     assert [revision.stored.revision for revision in read.found] == [7]
     (line,) = read.unread
     assert line.startswith(f"{kind} store/bad is not a valid release: ")
+    assert not re.search("codec|Expecting|' object|decompressing", line), "of Python's own words"
 
 
 def test_what_is_too_large_is_not_unpacked() -> None:
