@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from helmpin import lifeline
 from helmpin.errors import UsageError
+from helmpin.process import ending
 
 PLACE = "{}"
 """Stands for the image in a command."""
@@ -109,7 +110,8 @@ def _ask(gate: Gate, number: int, image: str, running: _Running) -> _Refusal | N
     if status == 0:
         return None
     late = f"did not answer within {gate.seconds:g} s (--require-timeout gives it longer)"
-    why = late if status is None else f"does not agree (exit status {status})"
+    refused = f"does not agree (exit status {status})" if (status or 0) > 0 else ending(status or 0)
+    why = late if status is None else refused
     return _Refusal(why, _lines(out.decode(errors="replace")))
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from helmpin import env, timeline
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.next_command import helm_command
-from helmpin.process import Process
+from helmpin.process import Process, ending, without_trace
 
 if TYPE_CHECKING:
     from helmpin.foreground import Ended
@@ -318,13 +318,15 @@ def _masked(flag: str, value: str) -> str:
 
 def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     """The error for a helm that ended with `status`, in helm's own words without its `Error: `."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
+    lines = without_trace([line for line in stderr.splitlines() if line.strip()])
     words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs what it says then
     if "Usage:" in words[1:] and words[0].startswith("Error: "):  # a plugin's: cobra prints its help after the error
         words = words[: words.index("Usage:")]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
-    why = why or f"helm exited with status {status} and printed nothing"
+    if status < 0:
+        why = "\n".join(filter(None, (why, f"helm {ending(status)}")))
+    why = why or f"helm {ending(status)} and printed nothing"
     if re.search(r"(?i)release name is invalid|invalid release name", why):
         hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
         return HelmFailed("the release name is invalid", why=why, hint=hint)

@@ -17,7 +17,7 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.next_command import kubectl_command
 from helmpin.private import Folder, write
-from helmpin.process import Process
+from helmpin.process import Process, ending, without_trace
 
 _FLAGS = {
     "HELM_KUBECONTEXT": "--context",
@@ -196,9 +196,11 @@ class _Run:
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
         """Wait; the exit status, standard output, and why it failed, if it did: a line for each thing."""
         status, out, err = self._process.ended()
-        lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
+        lines = without_trace([line for line in err.decode(errors="replace").splitlines() if line.strip()])
         reasons = [_plain(line) for line in lines if not _NO_REASON.match(line)]
-        return status, out, tuple(reasons or [f"kubectl exited with status {status}"])
+        if status < 0 or not reasons:
+            reasons.append(f"kubectl {ending(status)}")
+        return status, out, tuple(reasons)
 
     def stop(self) -> None:
         """End it if it still runs, and note its time."""

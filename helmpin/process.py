@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess  # not sh: its import takes 0.1 s of every command, and it drops what is over 3 MB of output
 import threading
 import time
@@ -9,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from helmpin import lifeline
+
+_TRACE = re.compile(r"goroutine \d+ ")
 
 
 class Child(Protocol):
@@ -94,3 +98,19 @@ class Process:
         if self._held:
             self._held = False
             lifeline.release(self.pid)
+
+
+def ending(status: int) -> str:
+    """How a program ended, for people, by its exit status; negative when a signal ended it."""
+    if status >= 0:
+        return f"exited with status {status}"
+    number = -status
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    often = " (out of memory, or over a limit of the container or the system)" if number == signal.SIGKILL else ""
+    return f"was killed by {name}{often}"
+
+
+def without_trace(lines: list[str]) -> list[str]:
+    """What a program printed on standard error, without the stacks that one in Go prints when it crashes (runtime/panic.go)."""
+    crash = next((n for n, line in enumerate(lines) if line.startswith(("panic: ", "fatal error: "))), len(lines))
+    return lines[: crash + 1] if any(map(_TRACE.match, lines[crash:])) else lines

@@ -17,6 +17,7 @@ import threading
 from contextlib import suppress
 
 from helmpin import lifeline
+from helmpin.process import ending
 from helmpin.registry.errors import Failure
 from helmpin.registry.types import Credential
 
@@ -42,7 +43,7 @@ def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
         words = out.decode(errors="replace").strip()
         if UNKNOWN in words or "no credentials" in words:
             return None
-        raise _failed(program, f"it exited with status {status}")  # its output may contain anything, even a secret
+        raise _failed(program, f"it {ending(status)}")  # its output may contain anything, even a secret
     try:
         answer = json.loads(out)
         username, secret = answer["Username"], answer["Secret"]

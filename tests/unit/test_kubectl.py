@@ -115,6 +115,18 @@ def test_a_failure_without_words(record: Path) -> None:
     assert kubectl().get(["pods"]).errors == ("kubectl exited with status 7",)
 
 
+def test_one_that_a_signal_killed(record: Path) -> None:
+    (record / "bin" / "kubectl").write_text("#!/bin/sh\nkill -KILL $$\n")
+    (error,) = kubectl().get(["pods"]).errors
+    assert error.startswith("kubectl was killed by SIGKILL (out of memory")
+
+
+def test_one_that_crashes(record: Path) -> None:
+    (record / "errors").write_text("panic: nil map\n\ngoroutine 1 [running]:\nmain.main()\n\tmain.go:1 +0x1\n")
+    (record / "status").write_text("2")
+    assert kubectl().get(["pods"]).errors == ("panic: nil map",)
+
+
 def test_warnings_are_no_failure(record: Path) -> None:
     (record / "first").write_text(json.dumps({"kind": "List", "items": [{"kind": "Pod"}]}))
     (record / "errors").write_text("Warning: v1 Endpoints is deprecated\nW1124 10:00:00.000000 1 loader.go:1] talk\n")

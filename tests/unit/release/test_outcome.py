@@ -72,3 +72,35 @@ def test_a_helm_that_prints_nothing() -> None:
     usage = "Usage:\n" + "  --flag   x\n" * 60 + 'Error: plugin "diff" exited with error\n'
     assert helm_failed(["diff"], 1, f"Error: unknown flag: --nonsense\n{usage}").why == "unknown flag: --nonsense"
     assert helm_failed(["get"], 3, "").why == "helm exited with status 3 and printed nothing"
+
+
+def test_a_helm_that_a_signal_killed() -> None:
+    assert helm_failed(["template"], -9, "").why.startswith(
+        "helm was killed by SIGKILL (out of memory, or over a limit"
+    )
+    assert helm_failed(["template"], -15, "Error: half\n").why == "half\nhelm was killed by SIGTERM"
+    assert helm_failed(["template"], -63, "").why == "helm was killed by signal 63"
+
+
+PANIC = """\
+WARNING: Kubernetes configuration file is group-readable
+panic: runtime error: invalid memory address or nil pointer dereference
+[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x1e35b24]
+
+goroutine 1 [running]:
+main.getReleaseHistory({0x3f7c95c0e0c0, 0x3f7c95ad13c8?, 0x8?})
+\thelm.sh/helm/v3@v3.22.0/cmd/helm/history.go:140 +0xc4
+"""
+
+
+@pytest.mark.parametrize(
+    ("stderr", "why"),
+    [
+        (PANIC, "panic: runtime error: invalid memory address or nil pointer dereference"),
+        (f"Error: before\n{PANIC}{'x' * 40}\n" + "\tdeep.go:1\n" * 60, None),
+        ("panic: a chart's own message\nand its second line\n", "panic: a chart's own message\nand its second line"),
+    ],
+)
+def test_a_panic_is_its_first_line_without_the_trace(stderr: str, why: str | None) -> None:
+    first = "panic: runtime error: invalid memory address or nil pointer dereference"
+    assert helm_failed(["history"], 2, stderr).why == (why or f"before\n{first}")
