@@ -27,6 +27,8 @@ _FLAGS = {
     "HELM_KUBETLS_SERVER_NAME": "--tls-server-name",
 }
 """What helm exports of its global flags, as kubectl's (helm's pkg/cli/environment.go, EnvVars)."""
+_SHOWN = 200
+"""Characters of what kubectl printed, in a message."""
 PAGE = 5000
 """Objects in one answer of the API."""
 
@@ -82,10 +84,9 @@ class Kubectl:
 
     def _get(self, command: Sequence[str], stdin: str | None = None) -> Objects:
         with self._started([command], stdin) as (run,):
-            status, out, errors = run.ended()
-        found = _read(out) if out.strip() else {}
+            found, errors = run.answer(may_be_empty=True)
         items = found.get("items") or [] if str(found.get("kind", "")).endswith("List") else [found] if found else []
-        return Objects(items, errors if status else ())
+        return Objects(items, errors)
 
     def items(self, args: Sequence[str]) -> list[dict[str, Any]]:
         """As get(), all or nothing; `args` begins with `get`. Raises HelmFailed with kubectl's messages."""
@@ -112,10 +113,10 @@ class Kubectl:
         failed: dict[str, tuple[str, ...]] = {}
         with self._started([["get", f"--raw={path}"] for path in paths]) as runs:
             for version, run in zip(wanted, runs, strict=True):
-                status, out, errors = run.ended()
-                if status and not any("(NotFound)" in line for line in errors):
+                answer, errors = run.answer()
+                if errors and not any("(NotFound)" in line for line in errors):
                     failed[version] = errors
-                for item in _read(out).get("resources") or [] if not status else []:
+                for item in answer.get("resources") or [] if not errors else []:
                     if "/" not in item["name"]:
                         found[version, item["kind"]] = Resource(f"{version}/{item['name']}", item["namespaced"])
         return found, failed
@@ -123,10 +124,9 @@ class Kubectl:
     def _pages(self, run: _Run, path: str) -> Objects:
         items: list[dict[str, Any]] = []
         while True:
-            status, out, errors = run.ended()
-            if status:
+            page, errors = run.answer()
+            if errors:
                 return Objects(items, errors)
-            page = _read(out)
             kind = str(page.get("kind", "")).removesuffix("List")
             about = {"apiVersion": page.get("apiVersion"), "kind": kind}
             items += [{**about, **item} for item in page.get("items") or []]
@@ -202,6 +202,21 @@ class _Run:
             reasons.append(f"kubectl {ending(status)}")
         return status, out, tuple(reasons)
 
+    def answer(self, *, may_be_empty: bool = False) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Wait; the object of JSON on standard output, empty where there is none; and why it failed, or cannot be understood."""
+        status, out, errors = self.ended()
+        failed = errors if status else ()
+        if not out.strip():
+            return {}, failed if failed or may_be_empty else ("kubectl printed nothing",)
+        try:
+            found = json.loads(out)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, dict):
+            return found, failed
+        first = out.decode(errors="replace").strip().splitlines()[0][:_SHOWN]
+        return {}, (*failed, f"kubectl printed something that is not a JSON object: {first}")
+
     def stop(self) -> None:
         """End it if it still runs, and note its time."""
         self._process.stop()
@@ -229,14 +244,6 @@ def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON
 
 _NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")
 """Lines on standard error that are not the reason of a failure: the API's warnings, and what client-go logs."""
-
-
-def _read(out: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(out)
-    except ValueError as error:
-        raise HelmFailed("kubectl printed something that is not JSON", why=str(error)) from None
-    return found if isinstance(found, dict) else {}
 
 
 def _plain(line: str) -> str:

@@ -137,8 +137,29 @@ def test_warnings_are_no_failure(record: Path) -> None:
 
 def test_an_answer_that_is_none(record: Path) -> None:
     (record / "first").write_text("Please log in at https://example.com\n")
-    with pytest.raises(HelmFailed, match="not JSON"):
-        kubectl().get(["pods"])
+    told = "kubectl printed something that is not a JSON object: Please log in at https://example.com"
+    assert kubectl().get(["pods"]) == ([], (told,))
+    assert kubectl().lists(["v1/pods"])["v1/pods"] == ([], (told,))
+    assert kubectl().resources(["v1"]) == ({}, {"v1": (told,)})
+    with pytest.raises(HelmFailed, match="kubectl get failed") as failed:
+        kubectl().items(["get", "pods"])
+    assert failed.value.why == told
+    (record / "first").write_text("")
+    assert kubectl().get(["pods"]) == ([], ())  # as with --ignore-not-found
+    assert kubectl().lists(["v1/pods"])["v1/pods"] == ([], ("kubectl printed nothing",))
+
+
+def test_one_that_fails_and_prints_something_else_than_objects(record: Path) -> None:
+    """What it says on standard error comes first."""
+    (record / "first").write_text("Usage: kubectl get\n")
+    (record / "errors").write_text("Error: unknown flag: --ignore-not-found\n")
+    (record / "status").write_text("1")
+    found = kubectl().get_these([{"kind": "Pod"}], "shop")
+    assert found.items == []
+    assert found.errors[0] == "Error: unknown flag: --ignore-not-found"
+    assert "Usage: kubectl get" in found.errors[1]
+    (record / "errors").write_text("")
+    assert kubectl().get(["pods"]).errors[0] == "kubectl exited with status 1"
 
 
 def test_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
