@@ -257,12 +257,16 @@ def _started(args: Sequence[str]) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.E2BIG, errno.ENOENT, errno.EACCES, errno.EAGAIN, errno.ENOMEM):
             raise
-        too_long = error.errno == errno.E2BIG
-        raise HelmFailed(
-            f"helm {args[0]} could not be started",
-            why=f"its arguments have {sum(map(len, args))} characters" if too_long else str(error),
-            hint="put what `helm pin plan -o values` prints into a values file" if too_long else "",
-        ) from None
+        what = f"helm {args[0]} could not be started"
+        if error.errno == errno.E2BIG:
+            why = f"its arguments have {sum(map(len, args))} characters"
+            hint = "put what `helm pin plan -o values` prints into a values file"
+            raise HelmFailed(what, why=why, hint=hint) from None
+        program = os.fsdecode(error.filename or "")  # not always helm: a shell starts it, or reads what it prints
+        sought = error.errno == errno.ENOENT and program and "/" not in program
+        hint = f"set PATH so that {program} is found" if sought else ""
+        why = error.strerror or str(error)
+        raise HelmFailed(what, why=f"{program}: {why}" if program else why, hint=hint) from None
 
 
 def _read_help(cache: Path) -> dict[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from helmpin.helm import Flag, hide_secrets, parse_flags
+from helmpin.errors import HelmFailed
+from helmpin.helm import Flag, Helm, hide_secrets, parse_flags
 
 HELP = """
 Usage:
@@ -50,3 +53,18 @@ def test_parse_flags() -> None:
 )
 def test_hide_secrets(args: list[str], shown: list[str]) -> None:
     assert hide_secrets(args) == shown
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "/no/such/program"])
+def test_a_program_that_is_not_found_is_named(program: str) -> None:
+    with pytest.raises(HelmFailed, match="helm template could not be started") as failed:
+        Helm(program).run(["template", "x"])
+    assert failed.value.why == f"{program}: No such file or directory"
+    assert failed.value.hint == ("" if "/" in program else f"set PATH so that {program} is found")
+
+
+def test_a_program_that_may_not_be_run_is_named(tmp_path: Path) -> None:
+    (program := tmp_path / "helm").touch()
+    with pytest.raises(HelmFailed) as failed:
+        Helm(str(program)).run(["template", "x"])
+    assert (failed.value.why, failed.value.hint) == (f"{program}: Permission denied", "")
