@@ -169,14 +169,15 @@ def _proxy(url: str) -> tuple[str, str]:
 def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     """The complete body. Raises Failure if it exceeds MAX_BODY or the deadline passes, and whatever urllib3 raises."""
     length = response.headers.get("Content-Length", "")
+    if length and response.length_remaining is None and not response.chunked:  # nobody knows where the body ends
+        raise _not_understood("its Content-Length is not a number")
     if (
         length.isdecimal()
-        and len(length) < 19
-        and int(length) > MAX_BODY
+        and (len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY)
         and response.status == 200
         and response.length_remaining != 0
     ):
-        raise _too_large(f"{length} bytes")
+        raise _too_large(f"{length[:30]} bytes")
     chunks: list[bytes] = []
     size = 0
     while chunk := response.read1(_CHUNK):
@@ -187,6 +188,11 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
             raise Failure("timeout", "the response arrived too slowly", MORE_TIME)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _not_understood(why: str) -> Failure:
+    hint = "check which server answers at this address: it may be a proxy"
+    return Failure("bad-answer", f"the response cannot be understood: {why}", hint, retryable=True)
 
 
 def _too_large(size: str) -> Failure:
@@ -281,6 +287,8 @@ def _failure(error: Exception, host: str) -> Failure:
         return Failure("timeout", f"no response from {host} in time", MORE_TIME, retryable=True)
     if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
         return _tls_failure(error, host)
+    if isinstance(error, exceptions.InvalidHeader):
+        return _not_understood("it has more than one Content-Length")
     if isinstance(error, (exceptions.LocationValueError, ValueError, exceptions.HTTPWarning)):
         why = f"{printable(host)!r} is not a valid address"
         return Failure("unreachable", why, "check the registry's name and port", down=True)

@@ -16,6 +16,7 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, describe, resolve
+from helmpin.registry.client import MAX_TRIES
 from helmpin.registry.keychain import ConfigFile
 from tests.support import registry_servers
 from tests.support.asking import NOTHING, digest_of, error_of, keychain, said
@@ -284,6 +285,26 @@ class TestBody:
     def test_one_that_is_announced_too_long(self) -> None:
         error = fails(lambda *_: response("200 OK", b"", Content_Type=OCI_MANIFEST, Content_Length="99999999999"))
         assert error.kind == "bad-answer" and "99999999999" in error.reason
+
+    @pytest.mark.parametrize("length", ["abc", "-5", "9" * 5000, "3, 4", "0x10"], ids=lambda length: length[:5])
+    def test_one_whose_length_cannot_be_understood(self, length: str) -> None:
+        """It has come at once, so nothing is said of a timeout, and the server is asked a few times only."""
+        with serve(
+            lambda *_: response("200 OK", MANIFEST, Content_Type=OCI_MANIFEST, Content_Length=length)
+        ) as hostile:
+            begun = time.monotonic()
+            error = error_of(f"{hostile.host}/team/app:v1", RegistrySettings(timeout=20))
+            assert time.monotonic() - begun < 5
+        assert error.kind == "bad-answer" and "Content-Length" in error.reason
+        assert len(hostile.requests) <= 2 * MAX_TRIES
+
+    def test_one_whose_length_cannot_be_understood_once(self) -> None:
+        bad = response("200 OK", MANIFEST, Content_Type=OCI_MANIFEST, Content_Length="abc")
+        with serve(answering(response("200 OK"), bad)) as hostile:
+            begun = time.monotonic()
+            assert digest_of(f"{hostile.host}/team/app:v1", RegistrySettings(timeout=20)) == DIGEST
+            assert time.monotonic() - begun < 5
+        assert len(hostile.requests) == 3
 
     def test_a_bomb(self) -> None:
         packed = gzip.compress(b" " * 1_000_000, 9) * 1000  # members follow one another: a gigabyte
