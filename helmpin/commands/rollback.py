@@ -11,7 +11,7 @@ from helmpin.config.sources import seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
-from helmpin.release import outcome, revisions
+from helmpin.release import outcome, revisions, storage
 from helmpin.release.outcome import NO_RELEASE, History, Row
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record, read_revision
@@ -39,6 +39,13 @@ def run(request: Request) -> int:
     kubectl = Kubectl(request.helm)
     lifeline.if_stopped("nothing was changed")
     before = revisions.history(request.helm, name)
+    if lost := storage.hidden(kubectl, name, before[-1].revision):
+        raise HelmFailed(
+            "the latest revision cannot be read; nothing was changed",
+            where=f"release {name}, after revision {before[-1].revision}",
+            why="\n".join(each.why for each in lost),
+            hint=storage.way_out(lost) or "run it again",
+        )
     number = _target(request, before)
     _refuse_what_never_ran(request, before, number)
     target = read_revision(request.helm, name, number)
@@ -178,9 +185,12 @@ def _helm(request: Request, before: Sequence[Row], number: int) -> None:
     if not done.status:
         return
     state, description = _state(request, before, number)
+    lost = storage.hidden(Kubectl(request.helm), name, before[-1].revision) if before and state else []
     hint = f"{helm_command(f'pin history {name}')} shows where to go from here"
     if not state:
         hint = f"{helm_command('list --all-namespaces', namespace=None)} lists releases with their namespaces"
+    elif names := storage.way_out(lost):
+        state, hint = [each.why for each in lost], names
     elif "conflict with" in description and "--force-conflicts" in request.helm.flags("rollback"):
         hint = "another field manager owns fields that helm must restore; add --force-conflicts to take them over"
     raise HelmFailed(

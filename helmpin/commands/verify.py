@@ -17,7 +17,7 @@ from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
-from helmpin.release import revisions
+from helmpin.release import revisions, storage
 from helmpin.release.outcome import History, Row, moved
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, read_revision
@@ -28,6 +28,7 @@ from helmpin.verify.children import with_children
 
 if TYPE_CHECKING:
     from helmpin.lock import Lock
+    from helmpin.release.storage import Damaged
     from helmpin.verify.by_lock import Population
 
 LIVE = ("workloads", "pods")
@@ -46,15 +47,15 @@ def run(request: Request) -> int:
     lock = _lock(request)
     latest: Row | None = None
     if request.positionals:
-        stored, latest = _stored(request)
-        is_current = bool(latest) or stored.status == "deployed"
+        stored, latest, lost = _stored(request)
+        is_current = (bool(latest) and not lost) or stored.status == "deployed"
         subject: dict[str, object] = {
             "release": stored.release,
             "revision": stored.revision,
             "status": stored.status,
         }
         title = f"Release {stored.release}, revision {stored.revision} ({stored.status})"
-        results = list(_checks(request, stored, lock, is_current=is_current))
+        results = [*_latest_check(stored, lost), *_checks(request, stored, lock, is_current=is_current)]
     else:
         title, subject, stored, results = _without_release(request, lock)
     if lock:
@@ -150,8 +151,8 @@ def _refuse_moved(request: Request, before: Row) -> None:
         raise HelmFailed(f"{change} while this ran", where=f"release {name}", hint="run it again")
 
 
-def _stored(request: Request) -> tuple[Revision, Row | None]:
-    """The revision to verify; and the latest one, where no revision is named."""
+def _stored(request: Request) -> tuple[Revision, Row | None, list[Damaged]]:
+    """The revision to verify; where no revision is named, the latest one that helm shows, and what is stored after that."""
     name, revision = request.positionals[0], request.options["revision"]
     if revision is None:
         return _current(request.helm, name)
@@ -161,21 +162,31 @@ def _stored(request: Request) -> tuple[Revision, Row | None]:
             why=f"got {revision!r}",
             hint=f"{helm_command(f'pin history {name}')} lists the revisions",
         )
-    return read_revision(request.helm, name, int(revision)), None
+    return read_revision(request.helm, name, int(revision)), None, []
 
 
-def _current(helm: Helm, name: str) -> tuple[Revision, Row]:
+def _current(helm: Helm, name: str) -> tuple[Revision, Row, list[Damaged]]:
     """The deployed revision: the latest, unless that one failed or is still pending. The latest when none is deployed."""
     latest = read_revision(helm, name)
-    row = Row(latest.revision, latest.status, "")
+    row, lost = Row(latest.revision, latest.status, ""), storage.hidden(Kubectl(helm), name, latest.revision)
+    if hint := storage.way_out(lost):
+        output.say(f"The latest revision of {name} cannot be read: {hint}")
     if latest.status == "deployed":
-        return latest, row
+        return latest, row, lost
     deployed = [row.revision for row in revisions.history(helm, name) if row.status == "deployed"]
     if not deployed:
-        output.say(f"Revision {latest.revision} is {latest.status}; no revision of {name} is deployed.")
-        return latest, row
+        others = "" if lost else f"; no revision of {name} is deployed"
+        output.say(f"Revision {latest.revision} is {latest.status}{others}.")
+        return latest, row, lost
     output.say(f"Revision {latest.revision} is {latest.status}; revision {deployed[-1]} is the one deployed.")
-    return read_revision(helm, name, deployed[-1]), row
+    return read_revision(helm, name, deployed[-1]), row, lost
+
+
+def _latest_check(stored: Revision, lost: list[Damaged]) -> Iterator[Check]:
+    """Only where there is something after what helm shows: then nothing that is found of it shows what is deployed."""
+    if lost:
+        summary = f"not read; the checks are of revision {stored.revision}"
+        yield Check("latest", UNKNOWN, summary, unread=tuple(each.why for each in lost))
 
 
 def _population(request: Request, kubectl: Kubectl) -> Population:

@@ -75,7 +75,7 @@ class PreviousReading:
                 self._previous = self._read(self._running)
             except HelmFailed as error:
                 if "not found" not in error.why:
-                    raise explained(error, self._release, outcome="; nothing was deployed") from None
+                    raise explained(error, self._release, outcome="; nothing was deployed", helm=self._helm) from None
             self._running = None
         return self._previous
 

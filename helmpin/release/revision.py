@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,12 +19,16 @@ from helmpin.release.record import ANNOTATION, Record, parse
 
 if TYPE_CHECKING:
     from helmpin.image.manifest import Document, ImageUse
+    from helmpin.release.storage import Damaged
 
 LARGEST = 32 << 20
 """The largest release, in bytes: more than forty times what a Secret can hold packed (1 MiB, base64 twice). A small Secret that
 somebody has forged must not exhaust its readers' memory."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 """The exceptions of reading invalid data: a list in place of a map, half a character, …"""
+_DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release", re.MULTILINE)
+"""helm's messages about a stored release that lacks a part, from its own code and from _PARTS, and about one of whose revisions it
+can read none (pkg/storage/storage.go, Last)."""
 _PARTS = (
     "{{ .Release.Version }} {{ .Release.Info.Status }}",
     f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
@@ -153,7 +158,7 @@ class Reading:
 
     def __init__(self, helm: Helm, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
         """flags: helm flags for a release outside this command's own namespace or cluster."""
-        self._release, self._revision, self._flags = release, revision, flags
+        self._helm, self._release, self._revision, self._flags = helm, release, revision, flags
         at = [*(["--revision", str(revision)] if revision else []), *flags]
         self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
         self._running: HelmProcess = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
@@ -163,7 +168,7 @@ class Reading:
         try:
             out = self._running.output()
         except HelmFailed as error:
-            raise explained(error, self._release, self._revision, self._flags) from None
+            raise explained(error, self._release, self._revision, self._flags, helm=self._helm) from None
         head, record, manifest, hooks, *_ = out.split(self._between)
         revision, _, status = head.strip().partition(" ")
         text = "" if record.strip() in ("", "<no value>") else record.strip()
@@ -172,9 +177,16 @@ class Reading:
 
 
 def explained(
-    error: HelmFailed, release: str, revision: int | None = None, flags: Sequence[str] = (), *, outcome: str = ""
+    error: HelmFailed,
+    release: str,
+    revision: int | None = None,
+    flags: Sequence[str] = (),
+    *,
+    outcome: str = "",
+    helm: Helm | None = None,
 ) -> HelmFailed:
-    """Helm's error about a stored release, with which one it is, and what to do. outcome: what follows for the command."""
+    """Helm's error about a stored release, with which one it is, and what to do. outcome: what follows for the command. helm: to
+    look for what is damaged, where that may be the cause."""
     from helmpin.kubectl import advice
 
     named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
@@ -183,7 +195,18 @@ def explained(
     which = f"release {release}" + (f", revision {revision}" if revision else "")
     which += f", context {named['kube-context']}" if "kube-context" in named else ""
     where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
-    if "not found" in error.why:
+    is_damaged = _DAMAGED.search(error.why)
+    if (is_damaged or ("not found" in error.why and not revision)) and (
+        found := _damaged(helm, release, named) if helm else []
+    ):
+        from helmpin.release.storage import way_out
+
+        what, hint = f"release {release} cannot be read{outcome}", way_out(found)
+        return HelmFailed(what, where=where, why="\n".join([*(each.why for each in found), error.why]), hint=hint)
+    if is_damaged:
+        what = f"release {release} cannot be read{outcome}"
+        hint = "a stored revision lacks a part that helm needs: restore it from a backup, or delete that revision"
+    elif "not found" in error.why:
         what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}{outcome}"
         context = named.get("kube-context", "")
         history = helm_command(f"pin history {release}", namespace=named.get("namespace", ""), context=context)
@@ -196,6 +219,14 @@ def explained(
     else:
         what, hint = f"release {release} cannot be read{outcome}", advice(error.why, namespace)
     return HelmFailed(what, where=where, why=error.why, hint=hint)
+
+
+def _damaged(helm: Helm, release: str, named: Mapping[str, str]) -> list[Damaged]:
+    from helmpin.kubectl import Kubectl
+    from helmpin.release import storage
+
+    context, namespace = named.get("kube-context", ""), named.get("namespace", "")
+    return [d for d in storage.damaged(Kubectl(helm, context=context, namespace=namespace), release) if d.name]
 
 
 def read_revision(helm: Helm, release: str, revision: int | None = None) -> Revision:

@@ -28,7 +28,7 @@ def history(helm: Helm, release: str) -> list[Row]:
         if not rows:
             raise HelmFailed("helm history failed", why="release: not found")
     except HelmFailed as error:
-        raise explained(error, release) from None
+        raise explained(error, release, helm=helm) from None
     return sorted(rows)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -18,11 +18,14 @@ from helmpin import env
 from helmpin.errors import HelmFailed, why_invalid
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
+from helmpin.next_command import kubectl_command
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import LARGEST, UNREADABLE, Reading, Revision, explained
 
 GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
+_AT_MOST = 256
+"""How many revisions one request leaves out by their numbers: as many as helm history shows."""
 AT_ONCE = 4
 """helm processes at a time."""
 
@@ -67,6 +70,67 @@ def revisions(helm: Helm, release: str, most: int) -> Revisions:
             latest = sorted(read.found, key=lambda r: r.stored.revision)[-most:]
             return Revisions(latest, read.unread, read.unreadable)
     return _through_helm(helm, release, most)
+
+
+class Damaged(NamedTuple):
+    """A stored object that helm, or helm-pin, cannot read as a revision."""
+
+    name: str
+    """The object's: `secret/sh.helm.release.v1.web.v3`; '' where nothing is known to be wrong with it."""
+    why: str
+    """One line, which names it."""
+
+
+def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
+    """What is stored of a release after `latest`, the last revision that helm shows: helm passes over what it cannot read, as if
+    it were not there. Nothing where releases are not in the API, or there is no kubectl."""
+    # without those that helm may have read: of most releases nothing is left to be sent
+    older = ",".join(str(number) for number in range(max(1, latest - _AT_MOST + 1), latest + 1))
+    return [
+        Damaged(name, problem)
+        if problem
+        else Damaged("", f"{name} holds revision {number}, and helm showed none after {latest}")
+        for name, number, problem in _examined(kubectl, release, f",version notin ({older})" if older else "")
+        if number is None or number > latest
+    ]
+
+
+def damaged(kubectl: Kubectl, release: str) -> list[Damaged]:
+    """What is stored of a release and cannot be read, or lacks a part without which helm fails (pkg/release: chart, info)."""
+    return [Damaged(name, problem) for name, _, problem in _examined(kubectl, release) if problem]
+
+
+def way_out(found: Sequence[Damaged]) -> str:
+    """What to do about damaged revisions; '' where none is known to be damaged."""
+    names = [each.name for each in found if each.name]
+    delete = kubectl_command(f"delete {' '.join(names)}") if names else ""
+    return (
+        f"restore it from a backup, or delete it, and helm goes on from the revision before: {delete}" if names else ""
+    )
+
+
+def _examined(kubectl: Kubectl, release: str, more: str = "") -> Iterator[tuple[str, int | None, str]]:
+    """Of each stored object of a release that a further selector leaves: its name, the revision (None where nothing says which it
+    is), and what is wrong with it, or ''."""
+    kind = stored_as()
+    if not (kind and kubectl.available()):
+        return
+    resource = stored_objects(kind, f"owner=helm,name={release}{more}")
+    answer = kubectl.lists([resource], kubectl.namespace)[resource]
+    yield from (("", None, f"the stored revisions cannot be listed: {line}") for line in answer.errors)
+    for item in answer.items:
+        read = decoded([item])
+        labelled = [*read.found, *read.unreadable]
+        number = labelled[0].stored.revision if labelled else None
+        name = f"{kind.removesuffix('s')}/{item['metadata'].get('name')}"
+        yield name, number, read.unread[0] if read.unread else _missing(item)
+
+
+def _missing(item: dict[str, Any]) -> str:
+    stored = decode(str(item["data"]["release"]), twice=item.get("kind") == "Secret")
+    parts = {"chart": _mapping(stored.get("chart")).get("metadata"), "info": stored.get("info")}
+    lacks = " and ".join(f"no {part}" for part, held in parts.items() if not isinstance(held, dict))
+    return f"{item.get('kind')} {item['metadata'].get('name')} is not a whole release: it has {lacks}" if lacks else ""
 
 
 def _load_meanwhile() -> None:
@@ -177,7 +241,7 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
     try:
         rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
     except HelmFailed as error:
-        raise explained(error, release) from None
+        raise explained(error, release, helm=helm) from None
     found: list[RevisionInfo] = []
     failed: list[tuple[int, HelmFailed]] = []
     for start in range(0, len(rows), AT_ONCE):

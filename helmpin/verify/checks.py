@@ -239,9 +239,11 @@ def live_check(live: Live, kubectl: Kubectl) -> Check:
     """Whether the live workload specs use the images of the stored manifest."""
     seen = compare_specs(live.pairs, owner=live.stored.owner)
     if seen.at_admission and live.stored.revision:
-        found = storage.revisions(kubectl.helm, live.stored.release, revisions.MOST).found
-        others = [r.stored for r in found if r.stored.revision != live.stored.revision]
-        seen = compare_specs(live.pairs, images_of(others))
+        read = storage.revisions(kubectl.helm, live.stored.release, revisions.MOST)
+        others = images_of(r.stored for r in read.found if r.stored.revision != live.stored.revision)
+        if read.unread:
+            others[""] = "of a revision that cannot be read, or changed at admission"
+        seen = compare_specs(live.pairs, others)
     seen.notes += suspects(kubectl, seen.at_admission)
     return judged("workloads", seen, live.unread, "live object", "as in the manifest")
 

@@ -189,6 +189,78 @@ def test_a_stored_revision_that_cannot_be_read(
     assert "sh.helm.release.v1.web.v1" in done.stderr
 
 
+def spoil(machine: Workstation, revision: int) -> str:
+    """Put something else in the place of a stored revision; the name of its Secret."""
+    name = f"sh.helm.release.v1.web.v{revision}"
+    broken = {"data": {"release": base64.b64encode(b"nonsense").decode()}}
+    machine.kubectl("patch", "secret", name, "--type=merge", "-p", json.dumps(broken))
+    return name
+
+
+def stored(machine: Workstation) -> str:
+    return machine.kubectl("get", "secrets", "--selector=owner=helm,name=web", "--output=yaml")
+
+
+def test_the_latest_revision_cannot_be_read(in_cluster: Workstation, chart: Path, push: Callable[[str], str]) -> None:
+    """helm passes over it as if it were not there, so what it shows says nothing of what is deployed."""
+    push("A")
+    for _ in range(3):
+        upgrade(in_cluster, chart)
+    name = spoil(in_cluster, 3)
+    before, delete = stored(in_cluster), f"kubectl delete secret/{name}"
+    done = in_cluster.pin("verify", "web")
+    assert done.status == 1, done.stdout + done.stderr
+    assert name in done.stdout and "latest     cannot tell" in done.stdout and delete in done.stderr
+    data = json.loads(in_cluster.pin("verify", "web", "-o", "json").stdout)
+    assert data["verified"] is False
+    verdicts = {check["check"]: check["verdict"] for check in data["checks"]}
+    assert (verdicts["latest"], verdicts["workloads"], verdicts["pods"]) == ("cannot tell", "skipped", "skipped")
+    assert in_cluster.pin("verify", "web", "-o", "images").status == 1
+    for more in (["--verify"], ["1", "--verify"], ["1", "--verify", "--dry-run"]):
+        refused = in_cluster.pin("rollback", "web", *more)
+        assert refused.status == 1, refused.stderr
+        assert "the latest revision cannot be read; nothing was changed" in refused.stderr
+        assert name in refused.stderr and delete in refused.stderr
+    failed = in_cluster.pin("rollback", "web", "1")
+    assert failed.status == 1 and delete in failed.stderr and "at admission" not in failed.stderr, failed.stderr
+    assert stored(in_cluster) == before
+    in_cluster.kubectl("delete", f"secret/{name}")
+    succeeded(in_cluster.pin("rollback", "web", "1", "--verify"))
+    assert "Release web, revision 3 (deployed)" in succeeded(in_cluster.pin("verify", "web")).stdout
+
+
+def test_no_stored_revision_can_be_read(in_cluster: Workstation, chart: Path, push: Callable[[str], str]) -> None:
+    push("A")
+    upgrade(in_cluster, chart)
+    name = spoil(in_cluster, 1)
+    for command in (["verify", "web"], ["rollback", "web", "1", "--verify"]):
+        done = in_cluster.pin(*command)
+        assert done.status == 1 and name in done.stderr and "there is no release" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("part", ["chart", "info"])
+def test_a_stored_revision_that_lacks_a_part(
+    in_cluster: Workstation, chart: Path, push: Callable[[str], str], part: str
+) -> None:
+    """helm does not reckon with it: what is wrong is said of the revision, and not of the connection."""
+    push("A")
+    upgrade(in_cluster, chart)
+    upgrade(in_cluster, chart)
+    tamper(in_cluster, 2, lambda release: release.pop(part))
+    name = "sh.helm.release.v1.web.v2"
+    for command in (["verify", "web"], ["verify", "web", "--revision", "2"]):
+        done = in_cluster.pin(*command)
+        assert done.status == 1, done.stdout + done.stderr
+        assert f"{name} is not a whole release: it has no {part}" in done.stderr
+        assert f"kubectl delete secret/{name}" in done.stderr and "cluster-info" not in done.stderr
+    done = in_cluster.pin("rollback", "web", "1", "--verify", "--dry-run")
+    if done.status:
+        assert f"{name} is not a whole release: it has no {part}" in done.stderr and "goroutine" not in done.stderr
+    in_cluster.kubectl("delete", f"secret/{name}")
+    succeeded(in_cluster.pin("rollback", "web", "1", "--verify"))
+    succeeded(in_cluster.pin("verify", "web"))
+
+
 def test_the_nearest_earlier_revision_that_can_be_restored(
     in_cluster: Workstation, cluster: Cluster, unique: str, chart: Path, push: Callable[[str], str]
 ) -> None:
