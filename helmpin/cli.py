@@ -6,8 +6,10 @@ A command's module is imported only when that command runs.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from helmpin import __version__, env, lifeline, timeline
 from helmpin.command_table import COMMANDS
@@ -38,12 +40,28 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
         where = str(error.filename or env.temporary_folder())
         full = OperationFailed("cannot write a file", where=where, why=error.strerror or str(error))
         return full.message(), full.exit_status
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        few = _too_few_files(error)
+        return few.message(), few.exit_status
     if isinstance(error, RecursionError):
         return "the chart, its values or a response is nested too deeply", 1
     return (
         f"internal error: {type(error).__name__}: {error}\n"
         "  next  run it again with --debug and report the output; helm history shows whether the cluster was changed"
     ), 1
+
+
+def _too_few_files(error: OSError) -> OperationFailed:
+    error.with_traceback(None)  # it holds what is open
+    state = ""
+    with suppress(Exception):  # to find it out may take another file
+        state = lifeline.left()
+    limit = f"this process may have {os.sysconf('SC_OPEN_MAX')} open at once (ulimit -n)"
+    return OperationFailed(
+        "too many open files" + (f"; {state}" if state else ""),
+        why=limit if error.errno == errno.EMFILE else error.strerror or str(error),
+        hint="raise the limit, as with `ulimit -n 1024`, and run it again",
+    )
 
 
 def _report(message: str, status: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -191,6 +192,8 @@ class _Run:
                 whole, environ, None if stdin is None else stdin.encode(), started=prefetch.claim(whole)
             )
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             raise HelmFailed("cannot start kubectl", why=error.strerror or str(error)) from None
 
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:

@@ -7,6 +7,7 @@ removes them.
 from __future__ import annotations
 
 import atexit
+import errno
 import fcntl
 import os
 import shutil
@@ -57,6 +58,8 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # no other folder would help
+            raise
         raise OperationFailed(
             "cannot write temporary files",
             where=str(folder),
@@ -131,10 +134,25 @@ def _make_in(place: Path) -> Path | None:
 
 def _remove(folder: Path) -> None:
     if folder in _made:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock = _made.pop(folder)
+        lock, _made[folder] = _made[folder], -1
         if lock >= 0:
-            os.close(lock)
+            os.close(lock)  # first: where too many files are open, this one is needed
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            _remove_with_one_file(folder)
+        _made.pop(folder)
+
+
+def _remove_with_one_file(folder: Path) -> None:
+    """As shutil.rmtree(), which takes more open files for each level of folders."""
+    with suppress(OSError):
+        for place, folders, files in os.walk(folder, topdown=False):
+            for path in (Path(place) / name for name in (*files, *folders)):
+                if path.is_dir() and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink()
+        folder.rmdir()
 
 
 def _remove_all() -> None:

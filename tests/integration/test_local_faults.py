@@ -1,4 +1,4 @@
-"""What can be wrong with the machine: a full disk, a broken cache, a working directory that is gone, nesting without end."""
+"""What can be wrong with the machine: a full disk, few open files, a broken cache, no working directory, nesting without end."""
 
 from __future__ import annotations
 
@@ -44,6 +44,24 @@ def test_a_full_disk_cuts_nothing(workstation: Workstation, tmp_path: Path, valu
         assert "No space left on device" in done.stderr
     assert kilobytes > 4 or done.status == 1
     assert kilobytes < 512 or done.status == 0
+
+
+@pytest.mark.parametrize("files", [11, 12, 13, 14, 16, 18, 22, 27])
+def test_few_open_files_cut_nothing(workstation: Workstation, tmp_path: Path, values: str, files: int) -> None:
+    """The whole output, or one error that names the limit; and nothing is left behind."""
+    chart = write_chart(tmp_path / "one", POD, values)
+    (folder := tmp_path / "tmp").mkdir()
+    script = 'ulimit -n "$1" && TMPDIR="$2" exec "$0" pin template x "$3"'
+    done = workstation.run("sh", "-c", script, workstation.helm_binary, files, folder, chart)
+    assert list(folder.iterdir()) == []
+    if done.status:
+        assert (done.status, done.stdout) == (1, "")
+        assert f"Error: too many open files\n  why   this process may have {files} open" in done.stderr
+        assert "ulimit -n 1024" in done.stderr
+    else:
+        assert done.stdout.count("@sha256:") == 1
+    assert files > 11 or done.status == 1
+    assert files < 27 or done.status == 0
 
 
 @whichever_helm

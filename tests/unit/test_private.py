@@ -1,0 +1,42 @@
+"""Temporary folders go when they are no longer needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.workstation import CHECKOUT
+
+FULL = """\
+import os, resource, sys
+from helmpin import private
+folder = private.Folder()
+os.makedirs(folder.path / "chart" / "charts" / "inner")
+os.symlink("/nowhere", folder.path / "chart" / "a link")
+os.symlink("/etc", folder.path / "chart" / "a link to a folder")
+for place in ("chart", "chart/charts/inner"):
+    (folder.path / place / "values.yaml").write_text("a: b")
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+held = []
+try:
+    while True:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    folder.remove()
+os._exit(0)
+"""
+
+
+def test_a_folder_goes_even_where_no_more_files_can_be_opened(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL],
+        cwd=CHECKOUT,
+        env={"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+    assert Path("/etc").is_dir()
