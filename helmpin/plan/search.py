@@ -1,7 +1,13 @@
 """The search for values that pin every image and change nothing else: what to try next, given what the renders showed.
 
-It renders nothing itself. `next` gives an attempt, `learn` takes its result. An image that no value can pin is pinned in its
-template. One that the template cannot pin either is left out of further attempts, so that the others can still be pinned.
+It renders nothing itself. `next` gives an attempt, `learn` takes its result. An image moves one way only: from one candidate for
+its values to the next, from the last one to its template, and from there to the images that are left out, so that the others can
+still be pinned. Each render that shows a fault moves some image on, so the search ends. What moves an image on:
+
+- It is not pinned in the render: its candidate failed.
+- Something else changed and shows its digest: its candidate has a side effect.
+- Something else changed and shows no digest: rather the images that the same template prints are to blame, then those of its chart.
+- Helm does not render: those whose values the message names, or else whose template, or else all.
 """
 
 from __future__ import annotations
