@@ -66,13 +66,21 @@ def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
             if value not in WHEN:
                 raise UsageError(f"{name} must be one of {', '.join(WHEN)}", why=f"got {value!r}")
             _colour(environ, value)
-        elif word in ("--no-color", "--no-colour"):
-            _colour(environ, "never")
-        elif word == "--quiet":
-            environ[QUIET] = "1"
+        elif name in ("--no-color", "--no-colour"):
+            _colour(environ, "never" if _is_true(name, value or "true") else "auto")
+        elif name == "--quiet":
+            environ[QUIET] = "1" if _is_true(name, value or "true") else ""
         else:
             kept.append(word)
     return kept
+
+
+def _is_true(name: str, value: str) -> bool:
+    """A switch with a value, by the words that helm takes for one (Go's strconv.ParseBool). Raises UsageError."""
+    known = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+    if value.lower() not in known:
+        raise UsageError(f"{name} must be true or false", why=f"got {value!r}")
+    return known[value.lower()]
 
 
 def _parts(word: str) -> tuple[str, str, str]:

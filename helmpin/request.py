@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import config, env
 from helmpin.arguments import Given, is_on, split
-from helmpin.command_table import COMMANDS, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
+from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
 from helmpin.config.sources import LOGIN_STDIN, PASSWORD
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
 from helmpin.global_flags import GROUPED, VALUES
@@ -144,7 +144,10 @@ def refuse_registry_flags(request: Request, when: str) -> None:
 
     Settings from the environment and the file are for all commands, so they are no error.
     """
-    given = [o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if request.options.get(o.name.removeprefix("--"))]
+    flags = [
+        o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if o is not CONFIG_OPTION
+    ]  # the file says more than that
+    given = [name for name in flags if request.options.get(name.removeprefix("--"))]
     if given:
         raise UsageError(
             f"{given[0]} has no effect {when}",

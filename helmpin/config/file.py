@@ -8,6 +8,7 @@ cannot choose who is asked for digests.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from helmpin.errors import HelmFailed, UsageError
 
 FILE = ".helm-pin.yaml"
 CONFIG = "HELM_PIN_CONFIG"
+MOST_BYTES = 1_000_000
 NO_FILE = "none"
 """The value of the flag or the variable to read no file."""
 NAMED_ONLY = frozenset({"registry-mirror", "registry-plain-http", "registry-ca-file"})
@@ -71,16 +73,30 @@ def settings_file(
     return path, True
 
 
-def load(path: Path, *, named: bool) -> Mapping[str, Any]:
-    """The settings in a file, by name; none if it is missing. named: whether the user names it. Raises UsageError."""
+def _text(path: Path) -> str:
+    """What a settings file holds; '' if there is none. Raises UsageError."""
     try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return {}
+        status = path.stat()
+        if not stat.S_ISREG(
+            status.st_mode
+        ):  # a device or a pipe, which may come with somebody else's charts, never ends
+            raise UsageError(f"cannot read {FILE}", where=str(path), why="it is not a regular file")
+        if status.st_size > MOST_BYTES:
+            why = f"it has {status.st_size:,} bytes; at most {MOST_BYTES:,} are read"
+            raise UsageError(f"cannot read {FILE}", where=str(path), why=why)
+        return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return ""
         from helmpin.files import cannot_read
 
         raise cannot_read(FILE, str(path), error) from None
+
+
+def load(path: Path, *, named: bool) -> Mapping[str, Any]:
+    """The settings in a file, by name; none if it is missing. named: whether the user names it. Raises UsageError, also for a link
+    whose target is missing."""
+    text = _text(path)
     from helmpin import kube_yaml
 
     try:

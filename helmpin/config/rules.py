@@ -53,7 +53,9 @@ def rules_of(sources: Sources) -> tuple[Rule, ...]:
 def _rule(item: Any, where: str) -> Rule:
     if not isinstance(item, dict) or not isinstance(item.get("match"), str) or not item["match"]:
         hint = "for example {match: 'ghcr.io/team/*', mutable: refuse}"
-        raise UsageError("a rule needs the registry or repository that it matches", where=where, hint=hint)
+        raise UsageError(
+            "a rule needs the one registry or repository that it matches, as a string", where=where, hint=hint
+        )
     if unknown := sorted(set(item) - RULE_KEYS):
         hint = f"valid keys: {', '.join(sorted(RULE_KEYS))}"
         raise UsageError(f"unknown key in a rule: {', '.join(unknown)}", where=where, hint=hint)
@@ -81,7 +83,7 @@ def allowances(sources: Sources, allowed: Sequence[str]) -> Iterator[str]:
         value, where = sources(name)
         if name == "allow-unpinned":
             value = allowed
-        if value and where.startswith(str(sources.path)) and name in sources.file:
+        if value and value != "refuse" and where.startswith(str(sources.path)) and name in sources.file:
             shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
             yield f"{sources.path} sets {name}: {shown}"
     for rule in rules_of(sources):

@@ -50,6 +50,17 @@ def repository(tmp_path: Path, workstation: Workstation, content: AnyTag) -> Rep
     return Repository(tmp_path, workstation, content)
 
 
+def test_a_named_file_counts_where_no_registry_is_asked(repository: Repository) -> None:
+    chart, file = repository.root / "charts/web", repository.elsewhere / "policy.yaml"
+    assert repository.pin("lint", chart).status == 3
+    file.write_text("rules: [{match: ghcr.io/team/*, fixed-tag: [main]}]\n")
+    passed = repository.pin("lint", chart, "--config", file)
+    assert passed.status == 0, passed.stderr
+    (repository.root / ".helm-pin.yaml").write_text(file.read_text())
+    assert repository.pin("lint", chart).status == 0
+    assert repository.pin("lint", chart, "--config", "none").status == 3
+
+
 def test_the_file_of_the_repository(repository: Repository) -> None:
     assert repository.plan("web").status == 0
     file = repository.root / ".helm-pin.yaml"

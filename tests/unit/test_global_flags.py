@@ -33,6 +33,8 @@ from helmpin.request import understand
         (["--colour=auto", "x"], ["x"], {"HELM_COLOR": "auto"}),
         (["x", "--no-color"], ["x"], {"HELM_COLOR": "never", "NO_COLOR": "1"}),
         (["--quiet", "x"], ["x"], {"HELM_PIN_QUIET": "1"}),
+        (["--quiet=true", "x"], ["x"], {"HELM_PIN_QUIET": "1"}),
+        (["--quiet", "--quiet=F", "x"], ["x"], {}),
         (["x", "--", "-n", "--quiet"], ["x", "--", "-n", "--quiet"], {}),
         (["x", "--names", "--no-hooks", "-o", "json"], ["x", "--names", "--no-hooks", "-o", "json"], {}),
     ],

@@ -329,6 +329,30 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         settings(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("/dev/zero", "not a regular file"),
+        ("fifo", "not a regular file"),
+        ("gone", "No such file"),
+        ("big", "bytes; at most"),
+    ],
+)
+def test_a_file_that_comes_with_harm(tmp_path: Path, target: str, why: str) -> None:
+    """Git carries links, and a chart may come with one: read for ever, or taken for no policy."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "big").write_text("# " + "x" * 1_000_000)
+    (tmp_path / ".helm-pin.yaml").symlink_to(target)
+    with pytest.raises(UsageError, match=r"cannot read \.helm-pin\.yaml") as caught:
+        settings(tmp_path)
+    assert why in caught.value.why
+
+
+def test_what_is_stricter_is_not_told(tmp_path: Path) -> None:
+    assert settings(tmp_path, file="mutable: refuse\n").notes == ()
+    assert settings(tmp_path, file="mutable: pin\n").notes
+
+
 def test_a_tag_that_looks_like_a_date(tmp_path: Path) -> None:
     assert settings(tmp_path, file="mutable-tag: [2026-31-12, 2026-01-01]").mutable_tags == ("2026-31-12", "2026-01-01")
 
@@ -439,8 +463,8 @@ def test_what_is_in_force_and_from_where(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        ("[]", "needs the registry or repository"),
-        ("{mutable: pin}", "needs the registry or repository"),
+        ("[]", "needs the one registry or repository"),
+        ("{mutable: pin}", "needs the one registry or repository"),
         ("{match: a, mutable: perhaps}", "pin or refuse"),
         ("{match: a, mutables: pin}", "unknown key in a rule: mutables"),
         ("{match: a, fixed-tag: [1]}", "expected a list of strings"),
