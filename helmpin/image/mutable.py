@@ -37,8 +37,8 @@ def reason(tag: str | None, digest: str | None = None, globs: Iterable[str] = ()
     if not tag:
         return "no tag, so latest"
     lowered = tag.lower()
-    if any(fnmatchcase(tag, glob) for glob in globs):
-        return f"tag {tag} matches --mutable-tag"
+    if declared := next((glob for glob in globs if fnmatchcase(tag, glob)), None):
+        return f"tag {tag} is declared mutable ({declared})"
     if any(
         lowered == word or lowered.startswith((word + "-", word + "_")) or lowered.endswith("-" + word)
         for word in MOVING

@@ -59,5 +59,5 @@ def test_a_digest_never_moves() -> None:
 
 
 def test_globs_add() -> None:
-    assert reason("1.2.3", globs=["x", "1.2.*"]) == "tag 1.2.3 matches --mutable-tag"
+    assert reason("1.2.3", globs=["x", "1.2.*"]) == "tag 1.2.3 is declared mutable (1.2.*)"
     assert reason("1.2.3", globs=["1.3.*"]) is None
