@@ -12,7 +12,7 @@ from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.config.file import CONFIG
 from helmpin.config.file import find as find_settings_file
-from helmpin.config.settings import Exemption, Settings
+from helmpin.config.settings import Settings
 from helmpin.config.sources import LOGIN
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
@@ -86,6 +86,7 @@ def run(request: Request) -> int:
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     if request.options["suggest"] and request.settings.locked:
         raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
+    _say_allowances(request)
     fixes, suggests = request.options["fix"], request.options["suggest"]
     if fixes:
         from helmpin.lint.fix import Target, fix, fix_versions
@@ -129,8 +130,7 @@ def show(report: Report, form: str) -> None:
             line = f"{f.at.file}:{f.at.line}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.why}{value}{_under(f)}"
             output.write(output.one_line(line))
     for f in report.exempt:
-        why = f.exemption.shown if f.exemption else ""
-        output.inform(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {why}"))
+        output.inform(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {f.exemption}"))
     if form == "text":
         output.inform(summary(report))
 
@@ -228,6 +228,21 @@ def _lint_one(chart: str, task: _Task) -> Linted:
         raise
     except HelmPinError as error:
         return Linted(chart, error=error)
+
+
+def _say_allowances(request: Request) -> None:
+    """Report what the settings files of several charts make less strict, each line once, before anything is done with them. Raises
+    UsageError."""
+    said = dict.fromkeys(request.settings.notes)
+    for chart in _charts(request):
+        try:
+            _check_is_chart(Path(chart.strip()))
+        except NotAChart:
+            continue
+        for note in settings_of(chart, request).notes:
+            if note not in said:
+                said[note] = None
+                output.say(output.one_line(note))
 
 
 def settings_of(chart: str, request: Request) -> Settings:
@@ -353,26 +368,28 @@ def _check_is_chart(path: Path) -> None:
                 raise NotAChart("it is not a chart")
 
 
-def _reason(image: str, task: _Task) -> tuple[str, Exemption | None] | None:
-    """Why an image is a finding, and what exempts it; None if it is none."""
+def _reason(image: str, task: _Task) -> tuple[str, str] | None:
+    """Why an image is a finding, and what exempts it ('' if nothing does); None if it is none."""
     settings = task.request.settings
     if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
-        return refusal.text, None
+        return refusal.text, ""
     why = _trouble(image, task)
     if not why:
         return None
     exemptions = [each for each in settings.exemptions if is_allowed(image, [each.image])]
     valid = [each for each in exemptions if not each.is_over()]
-    if not valid and is_allowed(image, settings.allow_unpinned):
-        return None
+    if valid:
+        return why, valid[0].shown
+    if glob := next((glob for glob in settings.allow_unpinned if is_allowed(image, [glob])), ""):
+        return why, f"allow-unpinned {glob!r}"
     if near := next(
         (e for e in settings.exemptions if not exemptions and is_allowed(split(image)[0], [e.image])), None
     ):
         why += f" (the exemption of {near.image} matches no tag: write {near.image}:*)"
-    if exemptions and not valid:
+    if exemptions:
         over = exemptions[0]
         why += f" (its exemption ended on {over.until}: {over.reason})"
-    return why, next(iter(valid), None)
+    return why, ""
 
 
 def _trouble(image: str, task: _Task) -> str | None:

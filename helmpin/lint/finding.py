@@ -6,7 +6,6 @@ import hashlib
 from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
-from helmpin.config.settings import Exemption
 from helmpin.errors import HelmPinError
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
@@ -35,8 +34,8 @@ class Finding(NamedTuple):
     at: Location
     values: tuple[str, ...] = ()
     """The values files under which it shows, from the chart's ci folder; '' for the chart's defaults."""
-    exemption: Exemption | None = None
-    """Why it is let through."""
+    exemption: str = ""
+    """What lets it through, for people; '' if nothing does."""
     version: str = ""
     """The tag with a full version that has the same digest today, with --suggest."""
     no_version: str = ""
@@ -87,7 +86,7 @@ class Report(NamedTuple):
 
     @property
     def exempt(self) -> list[Finding]:
-        """What is let through, with a reason."""
+        """What is let through."""
         return [finding for chart in self.charts for finding in chart.exempt]
 
     @property

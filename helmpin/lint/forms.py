@@ -111,8 +111,7 @@ def _result(f: Finding) -> dict[str, Any]:
         "partialFingerprints": {"mutableImageTag/v1": f.fingerprint},
     }
     if f.exemption:
-        why = f"{f.exemption.reason} (until {f.exemption.until})"
-        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": f.exemption}]
     return result
 
 
@@ -179,8 +178,7 @@ def _cases(chart: Linted) -> Iterator[str]:
         name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.use.image}"
         yield case(name, f"<failure message={_attribute(f.why)} type={_attribute(RULE)}>{_text(where)}</failure>")
     for f in chart.exempt:
-        why = f.exemption.shown if f.exemption else ""
-        yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(why)}/>")
+        yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(f.exemption)}/>")
     if not (chart.error or chart.skipped or chart.findings or chart.exempt):
         yield case("every image tag is fixed")
 

@@ -383,6 +383,41 @@ def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
     assert "moves by design (its exemption ended on 2020-12-31: ours)" in done.stdout
 
 
+NOTE = ".helm-pin.yaml sets allow-unpinned: team/web:*"
+
+
+@pytest.mark.parametrize("more", [[], ["two"], ["two", "--fix"], ["two", "docs", "--quiet"]])
+def test_what_a_settings_file_of_one_of_several_charts_makes_less_strict(
+    more: Sequence[str], pin: Pin, two: Sequence[str], tmp_path: Path
+) -> None:
+    make(tmp_path / "web", POD % ("web", "team/web:latest"))
+    (tmp_path / "docs").mkdir()
+    rules = "rules: [{match: '*/team/db', fixed-tag: [latest]}]\n"
+    for name, text in (("web", "allow-unpinned: ['team/web:*']\n"), ("one", rules), ("docs", "no-such-key: 1\n")):
+        (tmp_path / name / ".helm-pin.yaml").write_text(text)
+    done = pin("lint", "web", two[0], *more)
+    assert (done.status, done.stdout) == (0, "")
+    assert [line for line in done.stderr.splitlines() if " sets allow-unpinned" in line] == [f"{tmp_path}/web/{NOTE}"]
+    assert done.stderr.count("one/.helm-pin.yaml, key rules, entry 1") == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"config": "allow-unpinned: ['team/web:*']\n"}, {"flags": ["--allow-unpinned", "team/web:*"]}],
+)
+def test_a_plain_glob_is_shown_where_it_is_used(given: Mapping[str, Any], pin: Pin, tmp_path: Path) -> None:
+    make(tmp_path / "web", POD % ("web", "team/web:latest"))
+    (tmp_path / ".helm-pin.yaml").write_text(given.get("config", "{}\n"))
+    flags = given.get("flags", [])
+    done = pin("lint", "web", *flags)
+    assert (done.status, done.stdout) == (0, "")
+    assert "Exempt: web/templates/0.yaml:4: team/web:latest, by allow-unpinned 'team/web:*'\n" in done.stderr
+    assert done.stderr.endswith("; 1 exempt\n")
+    (result,) = json.loads(pin("lint", "web", *flags, "-o", "sarif").stdout)["runs"][0]["results"]
+    assert result["suppressions"][0]["justification"] == "allow-unpinned 'team/web:*'"
+    assert 'skipped="1"' in pin("lint", "web", *flags, "-o", "junit").stdout
+
+
 @pytest.mark.parametrize("command", [["lint", "web"], ["plan", "--no-cluster", "./web"]])
 def test_an_exemption_is_shown_where_it_is_used(command: Sequence[str], pin: Pin, web: Path, tmp_path: Path) -> None:
     entries = "".join(f"- {{image: '{i}', reason: ours, until: 2999-12-31}}\n" for i in ("team/web", "team/s*"))

@@ -62,7 +62,7 @@ def report(*findings: Finding, **failed: HelmFailed) -> Report:
 
 def exempt() -> Report:
     until = Exemption("app:*", "the vendor's", "2999-12-31", ".helm-pin.yaml, entry 1")
-    return Report((Linted("charts/app", exempt=(finding()._replace(exemption=until),)),))
+    return Report((Linted("charts/app", exempt=(finding()._replace(exemption=until.shown),)),))
 
 
 @settings(deadline=None)
@@ -142,7 +142,7 @@ def test_a_sarif_result() -> None:
 def test_an_exemption_is_a_suppression() -> None:
     (result,) = forms.sarif(exempt())["runs"][0]["results"]
     assert result["suppressions"] == [
-        {"kind": "external", "status": "accepted", "justification": "the vendor's (until 2999-12-31)"}
+        {"kind": "external", "status": "accepted", "justification": "app:* (until 2999-12-31: the vendor's)"}
     ]
     assert forms.code_quality(exempt()) == list(forms.workflow_commands(exempt())) == []
 
