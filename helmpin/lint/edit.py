@@ -65,7 +65,7 @@ def written(text: str, bundles: Sequence[Sequence[Setting]]) -> tuple[str, list[
             with_settings(text, [*kept, *(s for n in together for s in bundles[n])])
             kept += [s for n in together for s in bundles[n]]
             why_not = ["" if n in together else why for n, why in enumerate(why_not)]
-    return with_settings(text, kept), why_not
+    return with_settings(text, kept) if kept else text, why_not
 
 
 def depth_of(text: str, path: ValuePath) -> int:
@@ -78,9 +78,12 @@ def depth_of(text: str, path: ValuePath) -> int:
 
 def _read(text: str) -> Any:
     try:
-        return kube_yaml.read_first(text, what="not YAML", where="") or {}
+        first, *others = kube_yaml.read_all(text, what="not YAML", where="") or [None]
     except HelmFailed as error:
         raise CannotEdit(error.why) from None
+    if any(other is not None for other in others):  # Helm 4 merges them, Helm 3 reads the first
+        raise CannotEdit("it holds several YAML documents")
+    return first or {}
 
 
 def _with(node: Any, path: ValuePath, value: str) -> Any:

@@ -264,7 +264,7 @@ def _gives(file: ValuesFile, setting: Setting, image: str) -> bool:
     inner = file.inner(setting.path)
     if inner is None:
         return False
-    if span(file.text, inner):
+    if span(file.text, inner) or file.is_unclear(inner):
         return True
     beside = held(file, inner[:-1])
     parts = [value for key, value in beside.items() if BESIDE.search(str(key))] if isinstance(beside, dict) else []

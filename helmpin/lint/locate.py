@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +55,23 @@ class ValuesFile(NamedTuple):
         if path[: len(self.prefix)] == self.prefix:
             return path[len(self.prefix) :]
         return path if path[:1] == ("global",) else None
+
+    @property
+    def documents(self) -> list[Any]:
+        """Its YAML documents: Helm 3 reads the first, Helm 4 merges them. None for what is not YAML."""
+        return _documents(self.text)
+
+    def is_unclear(self, inner: ValuePath) -> bool:
+        """Whether a later document may give the value at a path too, so that the first does not tell it."""
+        return any(isinstance(each, dict) and inner[:1] and inner[0] in each for each in self.documents[1:])
+
+
+@lru_cache(64)
+def _documents(text: str) -> list[Any]:
+    try:
+        return kube_yaml.read_all(text, what="not YAML", where="")
+    except HelmFailed:  # helm reads it after all
+        return []
 
 
 def own_values_files(chart: str, staged: Chart) -> list[ValuesFile]:
@@ -178,10 +196,13 @@ def _by_mark(image: str, marked: Sequence[ValuePath]) -> ValuePath | None:
 
 
 def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[ValuesFile]) -> Location | None:
-    """Where the value at `path` stands, in the file that gives it; None if no file does (`--set`)."""
+    """Where the value at `path` stands, in the file that gives it; None if no file does (`--set`), or if a file
+    gives it in several documents."""
     wanted = text_of(lookup(values, path))
     for file in files:
         inner = file.inner(path)
+        if inner is not None and file.is_unclear(inner):
+            return None
         if inner is None or held_text(file, inner) != wanted:
             continue
         if at := span(file.text, inner):
@@ -202,11 +223,8 @@ def held_text(file: ValuesFile, inner: ValuePath) -> str:
 
 
 def held(file: ValuesFile, inner: ValuePath) -> Any:
-    """What stands in a file at a path; None if nothing does."""
-    try:
-        return lookup(kube_yaml.read_first(file.text, what="not YAML", where=file.name), inner)
-    except HelmFailed:  # helm reads it after all
-        return None
+    """What stands in the first document of a file at a path; None if nothing does."""
+    return lookup(next(iter(file.documents), None), inner)
 
 
 def template_location(use: ImageUse, chart: Chart, lines: Lines, shown: Render | None, name: str) -> Location:

@@ -685,3 +685,29 @@ def test_suggest_says_that_a_registry_did_not_answer(pin: Pin, web: Path) -> Non
         line for line in done.stderr.splitlines() if line.startswith("Not fixed: web/values.yaml:4: team/web:latest: ")
     )
     assert "127.0.0.1:1" in line
+
+
+DOCUMENTS = "image: {repository: team/a, tag: %s}\nside: team/side:edge\n---\nimage: {repository: team/b, tag: %s}\n"
+
+
+@pytest.mark.parametrize("tags", [("latest", "1.2.3"), ("latest", "latest")])
+@pytest.mark.parametrize("given", [(), ("-f", "given.yaml")])
+def test_values_in_several_documents(given: Sequence[str], tags: tuple[str, str], pin: Pin, tmp_path: Path) -> None:
+    """Helm 4 merges them, Helm 3 reads the first. What both might read is at no line of them, and no digest goes there."""
+    pod = (POD % ("a", PARTS)).replace("}]}", "}, {name: side, image: {{ .Values.side }}}]}")
+    chart = make(tmp_path / "c", pod, values=DOCUMENTS % tags)
+    if given:
+        (tmp_path / "given.yaml").write_text(DOCUMENTS % tags)
+        (chart / "values.yaml").write_text("image: {repository: team/b, tag: latest}\n")
+    before = texts(tmp_path)
+    with any_tag() as content:
+        content.one_image, content.tags = {"team/side"}, ["edge", "1.2.3"]
+        done = pin("lint", "c", *given, "-o", "json", "--fix", "--registry-mirror", content.mirror)
+        suggested = pin("lint", "c", *given, "-o", "json", "--fix", "--suggest", "--registry-mirror", content.mirror)
+    file = "given.yaml" if given else "c/values.yaml"
+    for shown in (done, suggested):
+        assert shown.status == 3 and texts(tmp_path) == before
+        where = places(shown)
+        assert where.pop("team/side:edge") == f"{file}:2 side"
+        assert set(where.values()) <= {"c/templates/0.yaml:4"}
+        assert f"Not fixed: {file}: side: it holds several YAML documents" in shown.stderr

@@ -42,7 +42,7 @@ TAG = ("image", "tag")
         ("image:\n  tag: &t latest\n", TAG, 'image:\n  tag: &t "NEW"\n'),
         ("image:\n  tag: !!str latest\n", TAG, 'image:\n  tag: !!str "NEW"\n'),
         ("\ufeffimage:\n  tag: latest\n", TAG, '\ufeffimage:\n  tag: "NEW"\n'),
-        ("image:\n  tag: latest\n---\nimage: {tag: b}\n", TAG, 'image:\n  tag: "NEW"\n---\nimage: {tag: b}\n'),
+        ("---\nimage:\n  tag: latest\n---\n# none\n", TAG, '---\nimage:\n  tag: "NEW"\n---\n# none\n'),
         ("image:\n  tag: |\n    latest\n\n# next\nx: 1\n", TAG, 'image:\n  tag: "NEW"\n\n# next\nx: 1\n'),
         ("image:\n  tag: >-\n    la\n\n    test", TAG, 'image:\n  tag: "NEW"'),
         ("image:\n  tag: &t |-2\r\n    latest\r\nx: 1\r\n", TAG, 'image:\n  tag: &t "NEW"\r\nx: 1\r\n'),
@@ -66,6 +66,8 @@ def test_every_other_byte_stays(before: str, path: tuple[str | int, ...], after:
         ("image: latest\n", TAG),
         ("l: [a]\n", ("l", 1)),
         ("a: [\n", TAG),
+        ("image:\n  tag: latest\n---\nimage: {tag: b}\n", TAG),
+        ("---\n---\nimage: {tag: b}\n", TAG),
     ],
 )
 def test_what_cannot_be_written_is_left(before: str, path: tuple[str | int, ...]) -> None:
@@ -91,6 +93,11 @@ A, B, C = (Setting((key,), DIGEST) for key in "abc")
 )
 def test_what_can_be_written_is_written(before: str, after: str, why_not: list[str]) -> None:
     assert written(before, [[A], [B], [C]]) == (after.replace("NEW", f'"{DIGEST}"'), why_not)
+
+
+def test_a_file_of_several_documents_stays_as_it_is() -> None:
+    text = "a: 1\n---\nb: 2\n"
+    assert written(text, [[A], [B]]) == (text, ["it holds several YAML documents"] * 2)
 
 
 def test_values_that_belong_together_are_written_together() -> None:
