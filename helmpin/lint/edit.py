@@ -106,10 +106,11 @@ def _edited(text: str, path: ValuePath, value: str) -> str:
     if found is None:
         newline = "" if not text or text.endswith("\n") else _newline(text)
         return text + newline + "\n".join(_block(rest, value, 0)).replace("\n", _newline(text)) + _newline(text)
+    quote = _quote(text, path)
     if isinstance(found, yaml.ScalarNode):
-        return _replaced(text, path[:depth], _flow(rest, value) if rest else "", value)
+        return _replaced(text, path[:depth], _flow(rest, value, quote) if rest else "", value, quote)
     if isinstance(found, yaml.MappingNode) and rest and isinstance(rest[0], str):
-        return _inserted(text, found, rest, value)
+        return _inserted(text, found, rest, value, quote)
     raise CannotEdit(f"{dotted_key(path)} cannot be written there")
 
 
@@ -130,15 +131,30 @@ def _deepest(text: str, path: ValuePath) -> tuple[yaml.Node | None, int]:
     return node, depth
 
 
-def _replaced(text: str, path: ValuePath, flow: str, value: str) -> str:
-    """A scalar replaced, in its own style; flow: what to write instead, where a map is to stand there."""
+def _quote(text: str, path: ValuePath) -> str:
+    """The quotes of keys where a path leads: of JSON, or of the innermost flow map on the way that has keys."""
+    with suppress(ValueError):
+        json.loads(text)
+        return '"'
+    quote, node = "", compose(text)
+    for part in path:
+        if isinstance(node, yaml.MappingNode) and node.flow_style and node.value:
+            quote = node.value[0][0].style or ""
+        below = child(node, part)
+        node = below[1] if below else None
+    return quote
+
+
+def _replaced(text: str, path: ValuePath, flow: str, value: str, quote: str) -> str:
+    """A scalar replaced, in its own style, or with the quotes of the keys around it where it has none; flow: what to write
+    instead, where a map is to stand there."""
     at = span(text, path)
     if at is None or at.is_alias:
         raise CannotEdit(f"{dotted_key(path)} is an alias")
     properties = _PROPERTIES.match(text, at.start, at.end)
     start = properties.end() if properties else at.start
     old = text[start : at.end]
-    new = flow or _scalar(value, old[:1])
+    new = flow or _scalar(value, old[:1] if old[:1] in ("'", '"') else quote)
     if old[:1] in ("|", ">"):
         if "#" in old.partition("\n")[0]:
             raise CannotEdit(f"{dotted_key(path)} is a block scalar with a comment")
@@ -149,11 +165,15 @@ def _replaced(text: str, path: ValuePath, flow: str, value: str) -> str:
     return f"{text[:start]}{space}{new}{text[at.end :]}"
 
 
-def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str) -> str:
+def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str, quote: str) -> str:
     if node.flow_style:
         start = text.index("{", index(node.start_mark)) + 1
-        pair = _flow(rest, value)[1:-1]
-        return text[:start] + pair + (", " if node.value else "") + text[start:]
+        pair = _flow(rest, value, quote)[1:-1]
+        if not node.value:
+            return text[:start] + pair + text[start:]
+        space = text[start : index(node.value[0][0].start_mark)]
+        first, comma = (space, f",{space}") if space.isspace() else ("", ", ")
+        return text[:start] + first + pair + comma + text[start + len(first) :]
     newline = _newline(text)
     column = int(node.value[0][0].start_mark.column)
     block = _block(rest, value, column)
@@ -182,17 +202,17 @@ def _block(path: ValuePath, value: str, column: int) -> list[str]:
     return [*lines[:-1], f"{lines[-1]} {_scalar(value)}"]
 
 
-def _flow(path: ValuePath, value: str) -> str:
-    out = _scalar(value)
+def _flow(path: ValuePath, value: str, quote: str) -> str:
+    out = _scalar(value, quote)
     for part in reversed(path):
         if not isinstance(part, str):
             raise CannotEdit("there is no such list")
-        out = f"{{{_scalar(part)}: {out}}}"
+        out = f"{{{_scalar(part, quote)}: {out}}}"
     return out
 
 
 def _scalar(value: str, quote: str = "") -> str:
-    """A string as YAML, quoted as the one before where that works."""
+    """A string as YAML, in these quotes where that works."""
     if quote == "'" and "'" not in value and value.isprintable():
         return f"'{value}'"
     if quote != '"' and _PLAIN.fullmatch(value) and kube_yaml.plain(value) == value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin import kube_yaml
-from helmpin.chart.setargs import Setting
+from helmpin.chart.setargs import Setting, lookup
 from helmpin.lint.edit import CannotEdit, with_settings, written
 
 DIGEST = "sha256:" + "a" * 64
@@ -34,7 +35,13 @@ TAG = ("image", "tag")
         ("y: 1", TAG, 'y: 1\nimage:\n  tag: "NEW"\n'),
         ("", TAG, 'image:\n  tag: "NEW"\n'),
         ("# nothing\n", TAG, '# nothing\nimage:\n  tag: "NEW"\n'),
-        ("{}\n", TAG, '{image: {tag: "NEW"}}\n'),
+        ("{}\n", TAG, '{"image": {"tag": "NEW"}}\n'),
+        ('{"image": null, "x": 1}', TAG, '{"image": {"tag": "NEW"}, "x": 1}'),
+        ('{"image": {"tag": 1}}', TAG, '{"image": {"tag": "NEW"}}'),
+        ('x: {"image": {}} # why', ("x", *TAG), 'x: {"image": {"tag": "NEW"}} # why'),
+        ('{"image": {\n  "x": 1\n}}', TAG, '{"image": {\n  "tag": "NEW",\n  "x": 1\n}}'),
+        ("{'image': { x: {}, y: 1 }}", (*TAG, "x"), "{'image': { tag: {x: \"NEW\"}, x: {}, y: 1 }}"),
+        ("image: { # why\n  x: 1}", TAG, 'image: {tag: "NEW",  # why\n  x: 1}'),
         ("l:\n- name: a\n  image: b\n- c\n", ("l", 0, "image"), 'l:\n- name: a\n  image: "NEW"\n- c\n'),
         ("l:\n- name: a\n- c\n", ("l", 0, "image"), 'l:\n- name: a\n  image: "NEW"\n- c\n'),
         ("image:\r\n  tag: latest\r\n  x: é\r\n", TAG, 'image:\r\n  tag: "NEW"\r\n  x: é\r\n'),
@@ -133,3 +140,18 @@ def test_any_values_file(tree: object, path: list[str], flow: bool, value: str) 
     assert node == value
     changed = [line for line in difflib.ndiff(text.splitlines(), after.splitlines()) if line[:1] == "-"]
     assert len(changed) <= 1
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), TREE, max_size=4),
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=3),
+    st.sampled_from([None, 2]),
+    st.sampled_from([DIGEST, "1.2.3", "latest"]),
+)
+def test_json_stays_json(tree: object, path: list[str], indent: int | None, value: str) -> None:
+    text = json.dumps(tree, indent=indent)
+    try:
+        after = json.loads(with_settings(text, [Setting(tuple(path), value)]))
+    except CannotEdit:
+        return
+    assert lookup(after, tuple(path)) == value
