@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.lint.finding import Location
-from helmpin.plan.candidates import ValueIndex, anchors, in_scope, text_of
+from helmpin.plan.candidates import ValueIndex, anchors, holding, in_scope, text_of
 from helmpin.plan.search import scope_of
 from helmpin.plan.template_scan import last_key
 from helmpin.render.output import Render
@@ -164,10 +163,8 @@ def _may_set(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
 
 
 def _other_values(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
-    """The values that hold the tag of an image, whatever their keys say."""
-    scope, tag = scope_of(use.source), split(use.image)[1]
-    paths = (path for path in index.at(tag or "") if path[: len(scope)] == scope or path[0] == "global")
-    yield from islice(paths, MOST_PATHS if tag else 0)
+    """The values that may set the tag of an image, whatever their keys say."""
+    yield from holding(use.image, scope_of(use.source), index)[:MOST_PATHS]
 
 
 def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
@@ -212,7 +209,7 @@ def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[V
 
 def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
     """The key of a tag, without a value, beside a value in a file: helm leaves it out of the values that it computes."""
-    beside = held(file, inner[:-1])
+    beside = held(file, inner[:-1]) if _IMAGE_KEY.search(last_key(inner)) else None
     empty = [name for name, value in beside.items() if value is None] if isinstance(beside, dict) else []
     return next(((*inner[:-1], name) for name in empty if _TAG_KEY.search(name)), None)
 

@@ -302,11 +302,18 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex)
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:
-    """Candidates at every value that holds the image's tag, whatever its key says: for a search that has renders to spare."""
-    tag = split(image)[1]
-    paths = [p for p in values.at(tag) if p[: len(scope)] == scope or p[0] == "global"] if tag else []
-    settings = [Setting(path, f"{tag}@{digest}") for path in paths]
-    return [Candidate("tag@digest", (each,), by_tag_only=True) for each in settings if values.can_set(each)]
+    """Candidates at every value that `holding` names: for a search that has renders to spare."""
+    tag, found = split(image)[1], [(path, text_of(lookup(values.tree, path))) for path in holding(image, scope, values)]
+    settings = [Setting(path, f"{tag}@{digest}" if tag else pinned_form(held, digest)) for path, held in found]
+    strategy = "tag@digest" if tag else "reference"
+    return [Candidate(strategy, (each,), by_tag_only=bool(tag)) for each in settings if values.can_set(each)]
+
+
+def holding(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[ValuePath]:
+    """The values that hold the tag of an image, or its name where it has no tag, whatever their keys say."""
+    name, tag, _ = split(image)
+    paths = [path for text in ([tag] if tag else _suffixes(name)) for path in values.at(text)]
+    return [path for path in paths if path[: len(scope)] == scope or path[0] == "global"]
 
 
 def _unnamed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+import yaml
 
 from scripts.devtools.binaries import binary
 from tests.support.any_tag import any_tag
@@ -675,6 +677,54 @@ def test_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
         digest = content.digest(("docker.io", "team/a", "7"))
     assert done.status == 0, done.stderr
     assert (chart / "values.yaml").read_text() == values.replace("build: 7", f'build: "7@{digest}"')
+
+
+UNTAGGED = """\
+foo: busybox
+images: [alpine, "team/z:1.2.3"]
+map: {web: nginx, db: team/db}
+part: team/part
+name: redis
+"""
+UNTAGGED_POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: {{ .Values.name }}, labels: {app: alpine}}
+spec:
+  containers:
+  - {name: a, image: {{ .Values.foo }}}
+  - {name: b, image: {{ index .Values.images 0 }}}
+  - {name: c, image: {{ .Values.map.web }}}
+  - {name: d, image: {{ .Values.map.db }}}
+  - {name: e, image: quay.io/{{ .Values.part }}}
+  - {name: f, image: {{ .Values.name }}}
+"""
+UNTAGGED_AT = {
+    "busybox": "c/values.yaml:1 foo",
+    "alpine": "c/values.yaml:2 images[0]",
+    "nginx": "c/values.yaml:3 map.web",
+    "team/db": "c/values.yaml:3 map.db",
+    "quay.io/team/part": "c/values.yaml:4 part",
+    "redis": "c/values.yaml:5 name",
+}
+
+
+@pytest.mark.parametrize("flags", [[], ["--suggest"]])
+def test_a_name_without_a_tag_whose_key_says_nothing_of_it(flags: Sequence[str], pin: Pin, tmp_path: Path) -> None:
+    """It is found and fixed by what the renders show; a value that is the object's name too stays."""
+    chart = make(tmp_path / "c", UNTAGGED_POD, values=UNTAGGED)
+    assert places(pin("lint", "c", "-o", "json")) == UNTAGGED_AT
+    names = ["busybox", "alpine", "nginx", "team/db", "team/part"]
+    with any_tag() as content:
+        content.one_image = {name if "/" in name else f"library/{name}" for name in names}
+        content.tags = ["latest", "1.2.3"]
+        done = pin("lint", "c", "--fix", *flags, "-o", "json", "--registry-mirror", content.mirror)
+    assert list(places(done)) == ["redis"], done.stderr
+    before, after = yaml.safe_load(UNTAGGED), yaml.safe_load((chart / "values.yaml").read_text())
+    written = [after["foo"], after["images"][0], *after["map"].values(), after["part"]]
+    assert [re.sub(":1.2.3$|:latest@sha256:[0-9a-f]{64}$", "", each) for each in written] == names
+    assert all(":1.2.3" in each if flags else "@" in each for each in written)
+    assert (after["images"][1], after["name"]) == (before["images"][1], "redis")
 
 
 def test_suggest_says_that_a_registry_did_not_answer(pin: Pin, web: Path) -> None:
