@@ -20,7 +20,7 @@ from helmpin.image.hints import filled_in, invalid_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint import forms
-from helmpin.lint.finding import Finding, Linted, Location, Report
+from helmpin.lint.finding import Finding, Linted, Location, Report, path_here
 from helmpin.lint.locate import Key, ValuesFile, locate, own_values_files
 from helmpin.lock import Lock
 from helmpin.lock_source import LockReading
@@ -161,6 +161,7 @@ def _charts(request: Request) -> list[str]:
 
 
 def _chart_of(name: str) -> str:
+    name = path_here(name)
     path = Path(name)
     if not path.is_file() or path.suffix in (".tgz", ".gz"):
         return name
@@ -344,7 +345,10 @@ class _Rendering(NamedTuple):
 def values_files(chart: str, staged: Chart, values: ValuesInput, ci: Path | None) -> list[ValuesFile]:
     """Every file of values that a chart is rendered with, those that win first."""
     given = [(copy, source) for copy, source in values.originals if values_flag(copy) in values.arguments]
-    files = [ValuesFile(source, _text(Path(copy)), writable=Path(source).is_file()) for copy, source in reversed(given)]
+    files = [
+        ValuesFile(path_here(source), _text(Path(copy)), writable=Path(source).is_file())
+        for copy, source in reversed(given)
+    ]
     files += [ValuesFile(str(ci), _text(ci))] if ci else []
     return [*files, *own_values_files(chart, staged)]
 

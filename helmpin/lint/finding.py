@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmPinError
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
+
+
+def path_here(name: str) -> str:
+    """The path of a file or folder as reports name it: from the working directory, if it is below that or not absolute, and without
+    detours. What is not there (a URL, a chart of a repository) is returned as it is."""
+    try:
+        path = os.path.relpath(name)
+        if Path(name).is_absolute() and Path(path).parts[:1] == (os.pardir,):
+            path = os.path.normpath(name)
+        is_same = Path(name).samefile(path)  # not where `..` follows a link
+    except (OSError, ValueError):
+        return name
+    return path if is_same and not path.startswith("-") else name
+
+
+def inside(chart: str, path: str) -> str:
+    """The path of a file in a chart, as reports name it."""
+    return path if chart == os.curdir else f"{chart.rstrip('/')}/{path}"
 
 
 class Location(NamedTuple):

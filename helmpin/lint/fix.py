@@ -18,7 +18,7 @@ from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 from helmpin.image.reference import split
 from helmpin.lint.edit import BESIDE, CannotEdit, depth_of, written
-from helmpin.lint.finding import Finding, Linted
+from helmpin.lint.finding import Finding, Linted, inside, path_here
 from helmpin.lint.locate import ValuesFile, empty_tag_beside, held, held_text, own_values_files
 from helmpin.lint.trial import Trials, Usage, Wrong
 from helmpin.output import for_helm
@@ -76,7 +76,7 @@ class _Open(NamedTuple):
         given += [_read(str(ci))] if ci else []
         own = own_values_files(self.target.chart, self.staged)
         if not any(not file.prefix for file in own):
-            own.insert(0, ValuesFile(f"{self.target.chart.rstrip('/')}/values.yaml", ""))
+            own.insert(0, ValuesFile(inside(self.target.chart, "values.yaml"), ""))
         return [self.by_flags, *given, *(file for file in own if file.writable)]
 
 
@@ -148,7 +148,7 @@ def _sources(flags: Iterable[Given]) -> list[str]:
 
 
 def _read(source: str) -> ValuesFile:
-    return ValuesFile(source, Path(source).read_bytes().decode(errors="surrogateescape"))
+    return ValuesFile(path_here(source), Path(source).read_bytes().decode(errors="surrogateescape"))
 
 
 # -- what to write -----------------------------------------------------------------------------------------------------------

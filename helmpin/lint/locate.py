@@ -19,7 +19,7 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
-from helmpin.lint.finding import Location
+from helmpin.lint.finding import Location, inside
 from helmpin.plan.candidates import ValueIndex, anchors, holding, in_scope, text_of
 from helmpin.plan.search import scope_of
 from helmpin.plan.template_scan import last_key
@@ -75,9 +75,9 @@ def _documents(text: str) -> list[Any]:
 
 def own_values_files(chart: str, staged: Chart) -> list[ValuesFile]:
     """The values files of a chart and its subcharts, those that win first. chart: as the user names it."""
-    name, is_folder = chart.rstrip("/"), Path(chart.strip()).is_dir()
+    is_folder = Path(chart.strip()).is_dir()
     return [
-        ValuesFile(f"{name}/{path}", text, prefix, writable=is_folder and ".tgz/" not in path)
+        ValuesFile(inside(chart, path), text, prefix, writable=is_folder and ".tgz/" not in path)
         for path, prefix, text in staged.values_files()
     ]
 
@@ -228,15 +228,15 @@ def template_location(use: ImageUse, chart: Chart, lines: Lines, shown: Render |
     """The `image:` line that printed a use: told by its comment, else the first one in the file, else the file."""
     comment = _comment(use, shown)
     if comment and comment[0] < len(lines.files):
-        return Location(f"{name}/{lines.files[comment[0]]}", comment[1])
+        return Location(inside(name, lines.files[comment[0]]), comment[1])
     try:
         path = next(iter(chart.source_to_paths(use.source)), "") if use.source else ""
     except Refused:
-        return Location(f"{name}/{use.source.partition('/')[2]}")
+        return Location(inside(name, use.source.partition("/")[2]))
     text = {**chart.template_files(), **chart.crd_files()}.get(path, "")
     found = [number for number, line in enumerate(text.split("\n"), 1) if _IMAGE_LINE.search(line)]
     exact = [number for number in found if use.image in text.split("\n")[number - 1]]
-    return Location(f"{name}/{path}" if path else name, next(iter(exact or found), 1))
+    return Location(inside(name, path) if path else name, next(iter(exact or found), 1))
 
 
 def _comment(use: ImageUse, shown: Render | None) -> tuple[int, int] | None:

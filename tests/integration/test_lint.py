@@ -334,6 +334,40 @@ def test_the_place_of_each_finding(pin: Pin, web: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif", "gitlab", "junit"])
+def test_paths_without_detours(form: str, pin: Pin, parts: Path) -> None:
+    """The same report, fingerprints included, however a chart and a file are named."""
+    plain = pin("lint", "a", "up", "-f", "tag.yaml", "-o", form)
+    detours = pin("lint", "./a/", "a/../up", f"{parts}/a", "-f", "up/../tag.yaml", "-o", form)
+    assert (
+        plain.status == 3
+        and "tag.yaml" in plain.stdout
+        and (plain.stdout, plain.stderr)
+        == (
+            detours.stdout,
+            detours.stderr,
+        )
+    )
+
+
+def test_paths_in_the_working_directory(pin: Pin, parts: Path) -> None:
+    (parts / "linked").symlink_to(parts / "up/charts", target_is_directory=True)
+    for path in (parts / "a").iterdir():
+        path.rename(parts / path.name)
+    for name in (".", str(parts), "a/.."):
+        assert places(pin("lint", name, "-o", "json")) == {"team/a:latest": "values.yaml:3 image.tag"}
+    (shown,) = places(pin("lint", "linked/../charts/a", "-o", "json")).values()
+    assert shown == "linked/../charts/a/values.yaml:3 image.tag"  # which is not charts/a
+
+
+def test_fix_of_a_file_that_is_named_with_detours(pin: Pin, parts: Path) -> None:
+    with any_tag() as content:
+        content.one_image, content.tags = {"team/a"}, ["main", "1.2.3"]
+        flags = ["-f", "up/../tag.yaml", "--fix", "--suggest", "--registry-mirror", content.mirror]
+        done = pin("lint", f"{parts}/a", *flags)
+    assert (parts / "tag.yaml").read_text() == "image: {tag: 1.2.3}\n", done.stderr
+
+
 def test_the_file_that_wins(pin: Pin, web: Path, tmp_path: Path) -> None:
     (tmp_path / "prod.yaml").write_text("db:\n  image: {tag: '17'}\n")
     (web / "values.yaml").write_text(WEB_VALUES + "db:\n  image:\n    tag: 15\n")
