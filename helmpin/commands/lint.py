@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -125,14 +126,21 @@ def show(report: Report, form: str) -> None:
         for line in forms.workflow_commands(report) if form == "github" else forms.junit(report):
             print(line)
     else:
+        times = Counter(map(_line, report.findings))
         for f in report.findings:
-            value = f" ({f.at.value})" if f.at.value else ""
-            line = f"{f.at.file}:{f.at.line}: {f.use.kind}/{f.use.name}: {f.use.image}: {f.why}{value}{_under(f)}"
-            output.write(output.one_line(line))
+            which = f.use.container or ".".join(map(str, f.use.path))
+            output.write(_line(f, which if times[_line(f)] > 1 else ""))
     for f in report.exempt:
         output.inform(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {f.exemption}"))
     if form == "text":
         output.inform(summary(report))
+
+
+def _line(f: Finding, container: str = "") -> str:
+    """A finding for people. container: which one of its object, where that takes saying."""
+    value, which = f" ({f.at.value})" if f.at.value else "", f", {container}" if container else ""
+    found = f"{f.use.kind}/{f.use.name}{which}: {f.use.image}: {f.why}{value}{_under(f)}"
+    return output.one_line(f"{f.at.file}:{f.at.line}: {found}")
 
 
 def _under(finding: Finding) -> str:
@@ -308,7 +316,8 @@ class _Rendering(NamedTuple):
         flags = self.task.request.flags
         rendered_by_others = any(flag.name in POST_RENDERER for flag in flags)
         probed = self.staged if rendered_by_others else self.staged.with_files({PROBE: PROBE_TEXT})
-        render = self._render(probed, ())
+        shown = ("--show-only", PROBE) if any(flag.name == "--show-only" for flag in flags) else ()
+        render = self._render(probed, () if rendered_by_others else shown)
         found = [(use, *why) for use in render.images() if (why := _reason(use.image, self.task))]
         if not found:
             return []

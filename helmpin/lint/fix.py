@@ -89,9 +89,10 @@ def fix(targets: Sequence[Target]) -> None:
         opened = _opened(targets, stack)
         wanted: list[Wanted] = []
         pins: Pins = {}
+        say = _Misses()
         for one in opened:
             for ci in (None, *one.target.ci):
-                wanted += _digests(one, ci, pins)
+                wanted += _digests(one, ci, pins, say)
         _write(wanted, pins, opened, stack)
 
 
@@ -154,7 +155,19 @@ def _read(source: str) -> ValuesFile:
 # -- what to write -----------------------------------------------------------------------------------------------------------
 
 
-def _digests(one: _Open, ci: Path | None, pins: Pins) -> Iterator[Wanted]:
+class _Misses:
+    """Says what is not fixed, each once: the same may come of every set of values. Mutable."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            output.say(f"Not fixed: {text}")
+
+
+def _digests(one: _Open, ci: Path | None, pins: Pins, say: _Misses) -> Iterator[Wanted]:
     """What pins a chart with one set of values; its digests are added to `pins`. A chart that does not render is left to lint."""
     request = one.target.request
     request = request._replace(settings=request.settings._replace(exemptions=()))  # lint reports those that it uses
@@ -167,28 +180,28 @@ def _digests(one: _Open, ci: Path | None, pins: Pins) -> Iterator[Wanted]:
     except UsageError:
         raise
     except HelmPinError as error:
-        output.say(f"Not fixed: {output.one_line(one.target.chart)}: {error.message()}")
+        say(f"{output.one_line(one.target.chart)}: {error.message()}")
         return
     pins.update({image.image: image.digest for image in plan.images if image.digest and not image.problem})
     files = one.files(ci)
-    for image in to_fix(plan):
+    for image in _to_fix(plan, say):
         for settings in _bundles(image, plan.settings):
             try:
                 yield placed(settings, image.image, files)
             except CannotEdit as why_not:
-                output.say(output.one_line(f"Not fixed: {image.image}: {why_not}"))
+                say(output.one_line(f"{image.image}: {why_not}"))
 
 
-def to_fix(plan: Plan) -> list[ImagePlan]:
+def _to_fix(plan: Plan, say: _Misses) -> list[ImagePlan]:
     """The images that can move and that values pin. Says why the others are not among them."""
     found = []
     for image in plan.images:
         if image.mutable and image.problem and image.problem.kind != "allowed":
-            output.say(f"Not fixed: {output.one_line(image.image)}: {image.problem.text}")
+            say(f"{output.one_line(image.image)}: {image.problem.text}")
         elif image.mutable and not image.problem and image.by_values_alone:
             found.append(image)
         elif image.mutable and not image.problem:
-            output.say(output.one_line(f"Not fixed: {image.image}: no value carries its digest: {_why(image, plan)}"))
+            say(output.one_line(f"{image.image}: no value carries its digest: {_why(image, plan)}"))
     return found
 
 

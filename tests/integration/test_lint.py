@@ -368,6 +368,12 @@ def test_fix_of_a_file_that_is_named_with_detours(pin: Pin, parts: Path) -> None
     assert (parts / "tag.yaml").read_text() == "image: {tag: 1.2.3}\n", done.stderr
 
 
+def test_the_place_where_one_template_is_shown(pin: Pin, web: Path) -> None:
+    assert web.exists()
+    shown = places(pin("lint", "web", "-o", "json", "--show-only", "templates/0.yaml"))
+    assert shown == {k: v for k, v in places(pin("lint", "web", "-o", "json")).items() if k != "team/db:16"}
+
+
 def test_the_file_that_wins(pin: Pin, web: Path, tmp_path: Path) -> None:
     (tmp_path / "prod.yaml").write_text("db:\n  image: {tag: '17'}\n")
     (web / "values.yaml").write_text(WEB_VALUES + "db:\n  image:\n    tag: 15\n")
@@ -658,6 +664,28 @@ def test_fix_of_a_subchart_whose_image_the_chart_above_changes(pin: Pin, parts: 
     assert done.status == 3 and texts(parts) == before
     assert "its image depends on other values: team/a:latest would become team/a:latest@sha256:" in done.stderr
     assert ", in up/charts/a by itself" in done.stderr
+
+
+def test_fix_says_once_that_a_chart_does_not_render(pin: Pin, tmp_path: Path) -> None:
+    chart = make(tmp_path / "c", "{{ fail `no` }}")
+    (chart / "ci").mkdir()
+    for n in range(3):
+        (chart / f"ci/{n}-values.yaml").write_text(f"n: {n}\n")
+    with any_tag() as content:
+        done = pin("lint", "c", "--fix", "--registry-mirror", content.mirror)
+    assert done.status == 1 and done.stderr.count("Not fixed: c: ") == 1
+
+
+def test_two_containers_with_one_image(pin: Pin, tmp_path: Path) -> None:
+    more = "}, {name: d, image: team/a:main}, {name: e, image: team/b:main}]}"
+    make(tmp_path / "c", (POD % ("p", "team/a:main")).replace("}]}", more))
+    lines = pin("lint", "c").stdout.splitlines()
+    at = "c/templates/0.yaml:4: Pod/p"
+    assert [line.rpartition(": ")[0] for line in lines] == [
+        f"{at}, c: team/a:main",
+        f"{at}, d: team/a:main",
+        f"{at}: team/b:main",
+    ]
 
 
 def test_fix_writes_around_what_cannot_be_written(pin: Pin, tmp_path: Path) -> None:
