@@ -13,7 +13,7 @@ from helmpin.image.reference import Reference, split
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
 from helmpin.release import record_checks, storage
-from helmpin.release.changes import UNPINNED, changes, digests
+from helmpin.release.changes import UNPINNED, Digests, changes, digests
 from helmpin.release.revision import disagreements
 from helmpin.request import Request, refuse_registry_flags
 
@@ -76,7 +76,8 @@ def _images(revisions: Iterable[storage.RevisionInfo]) -> Iterator[tuple[str, st
     """The images of all these revisions, each with its digest; of what cannot be read a line is printed."""
     for revision in revisions:
         try:
-            yield from digests({use.image for use in revision.stored.uses()}, revision.stored.record()).items()
+            found = digests({use.image for use in revision.stored.uses()}, revision.stored.record())
+            yield from ((reference, digest) for reference, several in found.items() for digest in several)
         except HelmPinError as error:
             output.say(f"Left out: revision {revision.stored.revision}: {error.what}.")
 
@@ -84,7 +85,7 @@ def _images(revisions: Iterable[storage.RevisionInfo]) -> Iterator[tuple[str, st
 def describe(revisions: Iterable[storage.RevisionInfo]) -> list[dict[str, Any]]:
     """The history as data, oldest first."""
     rows: list[dict[str, Any]] = []
-    before: dict[str, str] | None = None
+    before: Digests | None = None
     for revision in revisions:
         record, problem, elsewhere = None, "", None
         images: set[str] = set()

@@ -59,7 +59,7 @@ def run(request: Request) -> int:
     with prepare(request, release[0] if release else "", chart, command=command, **options) as prepared:
         plan, previous = prepared.plan, prepared.previous
         asked = reading is not None and prepared.command[0] == "upgrade"
-        deployed = reading.result(previous, plan.images) if reading and asked else None
+        deployed = reading.result(previous, plan.images, plan.render.also) if reading and asked else None
         say_lock(plan)
         if leaves_out and previous and config_without_digests(previous):
             output.say(
@@ -151,7 +151,7 @@ def _short(change: Change) -> str:
     """For people: `same`, `new`, or what is deployed."""
     if change.kind != MOVED:
         return change.kind
-    return f"moved from {f'{change.tag}@' if change.tag else ''}{output.short(change.digest)}"
+    return f"moved from {f'{change.was}@' if change.was else ''}{output.short(change.digest)}"
 
 
 def _refuse(request: Request, plan: Plan) -> None:

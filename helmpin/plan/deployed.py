@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from helmpin import output
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
+from helmpin.image.manifest import ImageUse
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan
-from helmpin.release.changes import UNPINNED, changes, digests
+from helmpin.release.changes import UNPINNED, Digests, digests, named
 from helmpin.release.reused_values import Previous
 from helmpin.release.revision import Reading, Revision
+from helmpin.render.diff import Key
 
 SAME, NEW, MOVED, REMOVED = "same", "new", "moved", "removed"
 
@@ -26,8 +31,8 @@ class Change(NamedTuple):
     """The deployed reference, with its tag; '' for NEW."""
     digest: str = ""
     """The deployed digest, or UNPINNED; '' for NEW."""
-    tag: str = ""
-    """The deployed tag, where it is another one."""
+    was: str = ""
+    """What to call the deployed reference: its tag where that is another one, all of it in another repository, else ''."""
 
 
 class Deployed(NamedTuple):
@@ -46,6 +51,13 @@ class Deployed(NamedTuple):
         return sum(change.kind != SAME for change in (*self.changes, *self.removed))
 
 
+class Before(NamedTuple):
+    """What is deployed."""
+
+    digests: Digests = MappingProxyType({})
+    uses: Sequence[ImageUse] = ()
+
+
 class DeployedReading:
     """Starts to read what is deployed; `result()` waits for it."""
 
@@ -53,12 +65,15 @@ class DeployedReading:
         self._helm, self._release = helm, release
         self._reading = Reading(helm, release)
 
-    def result(self, previous: Previous | None, images: Sequence[ImagePlan]) -> Deployed:
-        """The planned images beside the deployed revision. previous: the release that was planned for. Raises HelmFailed."""
+    def result(
+        self, previous: Previous | None, images: Sequence[ImagePlan], also: ExtraImageRules | None = None
+    ) -> Deployed:
+        """The planned images beside the deployed revision. previous: the release that was planned for. also: the images outside
+        pod specs that are planned. Raises HelmFailed."""
         if previous is None or previous.installs_anew:
-            return Deployed(None, *compared({}, images))
+            return Deployed(None, *compared(Before(), images))
         stored = self._stored(previous.revision)
-        return Deployed(stored.revision, *compared(_digests(stored), images))
+        return Deployed(stored.revision, *compared(_before(stored, also), images))
 
     def _stored(self, revision: int) -> Revision:
         try:
@@ -68,55 +83,115 @@ class DeployedReading:
         return latest if latest.revision == revision else Reading(self._helm, self._release, revision).result()
 
 
-def _digests(stored: Revision) -> dict[str, set[str]]:
-    """The deployed digests by reference. A Job may keep another one than the rest of the release."""
-    images = {use.image for use in stored.uses()}
+def _before(stored: Revision, also: ExtraImageRules | None) -> Before:
+    uses = stored.uses(also)
     record = None
     try:
         record = stored.record()
     except HelmPinError as error:
         output.say(f"What is deployed is read from the manifest of revision {stored.revision}: {error.what}.")
-    found: dict[str, set[str]] = {}
-    for reference, digest in digests(images, record).items():
-        found.setdefault(reference, set()).add(digest)
-    for image in record.images if record else ():
-        found.setdefault(image.reference, set()).add(image.digest)
+    return Before(digests({use.image for use in uses}, record), uses)
+
+
+Pinned = tuple[str, str]
+"""(reference, digest); the digest may be UNPINNED."""
+
+
+def compared(before: Before, images: Sequence[ImagePlan]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """How each planned image differs from what its uses ran before, and what is planned no more.
+
+    A use that was not there before is the same where the release has the image already.
+    """
+    ran = _pairs(before.uses, (use for image in images for use in image.uses))
+    planned = [_planned(image) for image in images]
+    deployed = sorted((reference, digest) for reference, several in before.digests.items() for digest in several)
+    found: list[Change] = []
+    accounted: set[Pinned] = set()
+    for image, now in zip(images, planned, strict=True):
+        old = [named(ran[use.key].image) for use in image.uses if use.key in ran]
+        others = sorted({_recorded(each, before.digests) for each in old if not _is_same(each, now)})
+        own = [each for each in others if _name(each) == _name(now)]
+        is_there = any(_is_same(each, now) for each in deployed)
+        if not others and (is_there or (old and len(old) == len(image.uses))):
+            change = Change(SAME, *now)
+        elif origins := own or (others if is_there else _by_name(now, planned, before.digests)):
+            change = _moved(origins[0], now)
+        else:
+            change = Change(NEW)
+        found.append(change)
+        same = {_recorded(each, before.digests) for each in old if _is_same(each, now)}
+        accounted |= {now, *own, *same, (change.reference, change.digest)}
+    gone = [each for each in deployed if each not in accounted and not any(_is_same(each, now) for now in planned)]
+    return tuple(found), tuple(Change(REMOVED, *each) for each in gone)
+
+
+def _planned(image: ImagePlan) -> Pinned:
+    reference = str(image.reference._replace(digest=None)) if image.reference else image.image
+    return reference, UNPINNED if image.problem else image.digest
+
+
+def _name(image: Pinned) -> str:
+    return split(image[0])[0]
+
+
+def _is_same(old: Pinned, now: Pinned) -> bool:
+    """Whether a deployed image is the planned one. Its template may leave the tag out."""
+    return old[1] == now[1] and old[0] in (now[0], _name(now))
+
+
+def _recorded(old: Pinned, digests: Digests) -> Pinned:
+    """A deployed image with the tag that the record has, where a template leaves it out."""
+    if old[0] in digests:
+        return old
+    return next(((r, old[1]) for r in sorted(digests) if split(r)[0] == old[0] and old[1] in digests[r]), old)
+
+
+def _by_name(now: Pinned, planned: Iterable[Pinned], digests: Digests) -> list[Pinned]:
+    """What a planned image was before, where none of its uses was there: the same reference, or the only other one of its
+    repository. First what is planned no more."""
+    old = [now[0]] if now[0] in digests else [each for each in digests if split(each)[0] == _name(now)]
+    new = {each[0] for each in planned if _name(each) == _name(now)}
+    if len(old) != 1 or (old[0] != now[0] and len(new) != 1):
+        return []
+    return sorted(((old[0], digest) for digest in digests[old[0]]), key=lambda each: (each in planned, each))
+
+
+def _moved(old: Pinned, now: Pinned) -> Change:
+    was = "" if old[0] == now[0] else split(old[0])[1] or "" if _name(old) == _name(now) else old[0]
+    return Change(MOVED, *old, was)
+
+
+# -- places ---------------------------------------------------------------------------------------------------------------
+
+
+def _slot(use: ImageUse) -> tuple[Any, ...]:
+    """The container, wherever it stands among the others."""
+    return (tuple(part for part in use.path if isinstance(part, str)), use.container) if use.container else use.path
+
+
+_PLACES: Sequence[Callable[[ImageUse], tuple[Any, ...]]] = (
+    lambda use: (use.source, use.kind, use.name, _slot(use)),
+    lambda use: (use.kind, use.name, _slot(use)),  # of another template
+    lambda use: (use.source, use.kind, bool(use.hook), _slot(use)),  # of a random name
+)
+"""What makes a planned use one that is deployed: the first of these that both have, equally often."""
+
+
+def _pairs(old: Iterable[ImageUse], new: Iterable[ImageUse]) -> Mapping[Key, ImageUse]:
+    """The deployed use of each planned one, by its key. Where several are at one place, they pair in the order of the templates."""
+    found: dict[Key, ImageUse] = {}
+    sides = [sorted(uses, key=lambda use: (*use.key[:3], str(use.path))) for uses in (old, new)]
+    for place in _PLACES:
+        before, after = (_grouped(uses, place) for uses in sides)
+        both = {key for key in after if len(after[key]) == len(before.get(key, ()))}
+        for key in both:
+            found |= {now.key: was for was, now in zip(before[key], after[key], strict=True)}
+        sides = [[use for use in uses if place(use) not in both] for uses in sides]
     return found
 
 
-def compared(
-    before: Mapping[str, set[str]], images: Sequence[ImagePlan]
-) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """How each planned image differs from the deployed digests by reference, and what is planned no more."""
-    planned = [(_name(image), UNPINNED if image.problem else image.digest) for image in images]
-    old = {reference: min(digests) for reference, digests in before.items()}
-    moves = {change["reference"]: change for change in changes(old, dict(planned))}
-    found = []
-    for reference, digest in planned:
-        move = moves.get(reference)
-        if digest in before.get(reference, ()) or _same_without_tag(before, reference, digest):
-            found.append(Change(SAME, reference, digest))
-        elif move and move["from"]:
-            was = move.get("was", "")
-            found.append(Change(MOVED, was or reference, move["from"], split(was)[1] or ""))
-        elif reference in before:
-            found.append(Change(MOVED, reference, old[reference]))
-        else:
-            found.append(Change(NEW))
-    kept = {change.reference for change in found} | {reference for reference, _ in planned}
-    tagless = {(split(reference)[0], digest) for reference, digest in planned}
-    gone = [
-        Change(REMOVED, reference, old[reference])
-        for reference in sorted(before)
-        if reference not in kept and not any((reference, digest) in tagless for digest in before[reference])
-    ]
-    return tuple(found), tuple(gone)
-
-
-def _same_without_tag(before: Mapping[str, set[str]], reference: str, digest: str) -> bool:
-    """Whether a manifest has the digest without a tag."""
-    return digest in before.get(split(reference)[0], ())
-
-
-def _name(image: ImagePlan) -> str:
-    return str(image.reference._replace(digest=None)) if image.reference else image.image
+def _grouped(uses: Iterable[ImageUse], place: Callable[[ImageUse], tuple[Any, ...]]) -> dict[Any, list[ImageUse]]:
+    groups: dict[Any, list[ImageUse]] = defaultdict(list)
+    for use in uses:
+        groups[place(use)].append(use)
+    return groups

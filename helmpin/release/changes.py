@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from itertools import zip_longest
 from typing import Any
 
 from helmpin.image.reference import InvalidReference, Reference, split
@@ -12,43 +14,51 @@ from helmpin.release.record import Record
 UNPINNED = "unpinned"
 """Stands for the digest of an image that has none."""
 
+Digests = Mapping[str, AbstractSet[str]]
+"""The digests of each reference. Without a tag one reference is several images; and a Job may keep another digest than the rest."""
 
-def digests(images: Iterable[str], record: Record | None) -> dict[str, str]:
-    """{reference: digest} of a revision: those of its record, and what else its manifest has."""
-    found = {image.reference: image.digest for image in record.images} if record else {}
-    recorded = set(found.values())
-    for image in images:
-        digest = split(image)[2]
+
+def digests(images: Iterable[str], record: Record | None) -> Digests:
+    """Those of a revision: of its record, and what else its manifest has."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for image in record.images if record else ():
+        found[image.reference].add(image.digest)
+    recorded = {digest for several in found.values() for digest in several}
+    for text in images:
+        reference, digest = named(text)
         if digest not in recorded:
-            found[_reference(image)] = digest or UNPINNED
-    return found
+            found[reference].add(digest)
+    return dict(found)
 
 
-def _reference(image: str) -> str:
+def named(image: str) -> tuple[str, str]:
+    """(reference, digest) of an image as a manifest has it: the reference normalised, if it is valid."""
+    digest = split(image)[2] or UNPINNED
     try:
-        return str(Reference.parse(image)._replace(digest=None))
+        return str(Reference.parse(image)._replace(digest=None)), digest
     except InvalidReference:
-        return image
+        return image, digest
 
 
-def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, Any]]:
+def changes(before: Digests, after: Digests) -> list[dict[str, Any]]:
     """What changed: `from` and `to` are digests, UNPINNED, or None where the image is not there; `was` is the reference before,
     where only the tag of an image has changed."""
-    sides: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    names: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for side, references in enumerate((before, after)):
         for reference in sorted(references):
-            sides[split(reference)[0]][side].append(reference)
-    changed: list[dict[str, Any]] = []
-    for old, new in (sides[name] for name in sorted(sides)):
-        pairs: list[tuple[str | None, str | None]] = [
-            (r if r in old else None, r if r in new else None) for r in {*old, *new}
-        ]
-        if len(old) == len(new) == 1:
-            pairs = [(old[0], new[0])]
-        for was, now in sorted(pairs, key=lambda pair: pair[1] or pair[0] or ""):
-            change = {"reference": now or was, "from": before.get(was or ""), "to": after.get(now or "")}
-            if was and now and was != now:
-                change["was"] = was
-            if change["from"] != change["to"] or "was" in change:
-                changed.append(change)
-    return changed
+            names[split(reference)[0]][side].append(reference)
+    return [change for name in sorted(names) for change in _changes(before, after, *names[name])]
+
+
+def _changes(before: Digests, after: Digests, old: list[str], new: list[str]) -> Iterator[dict[str, Any]]:
+    """Those of one repository, which has these references."""
+    pairs = [(each, each) for each in sorted({*old, *new})]
+    if len(old) == len(new) == 1:
+        pairs = [(old[0], new[0])]
+    for was, now in pairs:
+        sides = before.get(was, set()), after.get(now, set())
+        stays = sides[0] & sides[1] if was == now else set()
+        gone, come = (sorted(side - stays) for side in sides)
+        for digest, other in zip_longest(gone, come):
+            change = {"reference": now if other else was, "from": digest, "to": other}
+            yield {**change, "was": was} if was != now and digest and other else change

@@ -19,6 +19,7 @@ from helmpin.release.record import ANNOTATION, Record, parse
 
 if TYPE_CHECKING:
     from helmpin.image.manifest import Document, ImageUse
+    from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.release.storage import Damaged
 
 LARGEST = 32 << 20
@@ -85,13 +86,14 @@ class Revision(NamedTuple):
                 raise _invalid(self, "\n".join(problems[:20]))
             return record
 
-    def uses(self) -> list[ImageUse]:
-        """Every image use of the stored manifest and hooks. Raises HelmFailed if they cannot be read."""
+    def uses(self, also: ExtraImageRules | None = None) -> list[ImageUse]:
+        """Every image use of the stored manifest and hooks; also: those outside pod specs that count. Raises HelmFailed if they
+        cannot be read."""
         from helmpin.image.manifest import read
 
         with self._reading("manifest"):
             documents = (*read(self.manifest), *read(self.hooks))
-            return [use for document in documents for use in _uses(document)]
+            return [use for document in documents for use in _uses(document, also)]
 
     def objects(self) -> list[dict[str, Any]]:
         """The objects of the stored manifest that run images. Raises HelmFailed when they cannot be read."""
@@ -146,11 +148,11 @@ def _invalid(stored: Revision, why: str) -> VerificationFailed:
 
 
 @lru_cache(maxsize=1024)
-def _uses(document: Document) -> tuple[ImageUse, ...]:
+def _uses(document: Document, also: ExtraImageRules | None) -> tuple[ImageUse, ...]:
     """The image uses of one document. Cached, because the revisions of a release share most of their documents."""
     from helmpin.image.manifest import document_images
 
-    return tuple(document_images(document))
+    return tuple(document_images(document, also))
 
 
 class Reading:

@@ -16,6 +16,14 @@ from tests.support.workstation import Finished, Workstation, whichever_helm
 
 SIDECAR = "        - {name: more, image: 'REGISTRY/REPOSITORY-more:1.0.0'}\n"
 
+CONTAINER = """\
+        - name: NAME
+          {{- with .Values.NAME }}
+          image: "{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}"
+          {{- end }}
+"""
+"""A container whose image has no tag where its value has a digest."""
+
 
 @pytest.fixture
 def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
@@ -106,6 +114,35 @@ class TestDeployed:
         app.machine.helm("upgrade", "app", app.chart, "--set", f"image.tag=latest@{first}")
         status, found = plan(app, "--check", "--reset-values")
         assert (status, found["images"][0]["deployed"]["change"]) == (0, "same")
+
+    def test_each_container(self, app: App, tmp_path: Path) -> None:
+        """Two containers of one repository: which of them runs which image counts, with a tag and without."""
+        digests = [
+            apps.images.push(app.registry, app.repository, f"{n}.0.0", letter) for n, letter in ((1, "A"), (2, "B"))
+        ]
+        template = app.chart / "templates/deployment.yaml"
+        above = template.read_text().partition("        - name: app\n")[0]
+        template.write_text(above + "".join(CONTAINER.replace("NAME", name) for name in ("a", "b")))
+        values = app.chart / "values.yaml"
+        name = f"{app.registry}/{app.repository}"
+        lines = [f"{key}: {{repository: {name}, tag: {n}.0.0, digest: ''}}\n" for n, key in ((1, "a"), (2, "b"))]
+        values.write_text(values.read_text() + "".join(lines))
+        swapped = ("--set", "a.tag=2.0.0,b.tag=1.0.0")
+        app.deploy()
+        assert plan(app, "--check")[0] == 0
+        status, found = plan(app, "--check", *swapped)
+        assert (status, [image["deployed"]["change"] for image in found["images"]]) == (4, ["moved", "moved"])
+        assert plan(app, "--check", "--set", "b.tag=1.0.0")[0] == 4
+
+        pins = tmp_path / "pins.yaml"
+        pins.write_text(app.machine.pin("plan", "app", app.chart, "-o", "values").stdout)
+        for _ in range(2):  # with the record of the first revision, then without one
+            status, found = plan(app, "--check", "-f", pins)
+            assert (status, [image["deployed"]["change"] for image in found["images"]]) == (0, ["same", "same"])
+            app.machine.helm("upgrade", "app", app.chart, "-f", pins)
+        assert plan(app, "--check", "-f", pins, "--set", f"b.digest={digests[0]}")[0] == 4
+        listed = app.machine.pin("history", "app", "--max", "1", "-o", "images")
+        assert listed.stdout.split() == sorted(f"{name}@{digest}" for digest in digests)
 
     def test_reused_values(self, app: App) -> None:
         """What upgrade would do, values that the release has included."""
