@@ -244,7 +244,8 @@ def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current
     if lock:
         from helmpin.verify import by_lock
 
-        yield by_lock.lock_check(by_lock.wanted(lock, registries), record)
+        wanted = by_lock.wanted(lock, registries)
+        yield by_lock.lock_check(wanted, record, is_recorded=bool(stored.record_text))
     if registries is None:
         yield NOT_ASKED
     else:

@@ -12,7 +12,7 @@ from helmpin import lock_source
 from helmpin.cluster.pods import Pods, compare_pods
 from helmpin.cluster.workloads import Object, Seen, blame, compare_specs, name_of, slot_of
 from helmpin.image import find
-from helmpin.image.reference import InvalidReference, Reference
+from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.lock import Lock
 from helmpin.registry import Resolved
@@ -46,6 +46,18 @@ class Wanted(NamedTuple):
             return None
         return next((r for r, d in self.digests.items() if (r.name, d) == (reference.name, reference.digest)), None)
 
+    def instead(self, image: str) -> str:
+        """What it has of the repository of an image that it has neither by its reference nor by its digest; '' if nothing, or if
+        that is not settled."""
+        try:
+            reference = Reference.parse(image)
+        except InvalidReference:
+            return ""
+        own = {r: digest for r, digest in self.digests.items() if r.name == reference.name}
+        if reference.digest in own.values() or any(r.name == reference.name for r in self.unsettled):
+            return ""
+        return ", ".join(str(r._replace(digest=own[r])) for r in sorted(own, key=str))
+
 
 class Population(NamedTuple):
     """What a namespace runs."""
@@ -78,20 +90,32 @@ def wanted(lock: Lock, registries: Registries | None) -> Wanted:
     return Wanted(lock.name, digests, unsettled)
 
 
-def lock_check(lock: Wanted, record: Record) -> Check:
-    """Whether a release or manifest has the lock's digests. An image that the lock lacks is no failure where the chart may have
-    pinned it itself, for such an image needs no line."""
+def lock_check(lock: Wanted, record: Record, *, is_recorded: bool) -> Check:
+    """Whether a release or manifest has the lock's digests. A lock of which it has no image fails, unless there is nothing to lock.
+
+    is_recorded: whether the record was stored, not made from a manifest: then it says which images the chart pins itself, and those
+    need no line.
+    """
     wrong: list[str] = []
     unknown: list[str] = []
+    used = False
     for image in record.images:
-        reference = lock.find(f"{image.reference}@{image.digest}")
-        if reference is None:
-            (unknown if image.via == "chart" else wrong).append(f"{image.reference} is not in {lock.name}")
-        elif reference in lock.unsettled:
+        whole = f"{image.reference}@{image.digest}"
+        reference, is_tagged = lock.find(whole), split(image.reference)[1] is not None
+        used = used or reference is not None
+        if reference is not None and reference in lock.unsettled:
             unknown.append(f"{image.reference}: {lock.unsettled[reference]}")
-        elif lock.digests[reference] != image.digest:
+        elif reference is not None and lock.digests[reference] != image.digest:
             wrong.append(f"{image.reference} has {image.digest}, {lock.name} has {lock.digests[reference]}")
+        elif reference is None and image.via != "chart":
+            wrong.append(f"{image.reference} is not in {lock.name}")
+        elif reference is None and not (is_recorded and is_tagged) and (instead := lock.instead(whole)):
+            wrong.append(f"{image.reference} has {image.digest}, {lock.name} has {instead}")
+        elif reference is None:
+            unknown.append(f"{image.reference} is not in {lock.name}")
     right = f"{count(len(record.images) - len(wrong) - len(unknown), 'image')} as in {lock.name}"
+    if not used and not wrong and (lock.digests or lock.unsettled or not is_recorded):
+        wrong.append(f"none of these images is in {lock.name}")
     if wrong:
         return Check("lock", FAILED, f"{count(len(wrong), 'difference')} from {lock.name}", (*wrong, *unknown))
     if unknown:
@@ -150,6 +174,10 @@ def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Ob
             elif reference is not None:
                 known = False
                 seen.silent.append(f"{place}: {lock.unsettled[reference]}")
+            elif "@" in image and (instead := lock.instead(image)):
+                known = False
+                why = blame(now, slot_of(now, path), lock.name)
+                seen.wrong.append(f"{place}, {lock.name} has {instead}: {why}")
             elif "@" in image:
                 seen.silent.append(f"{place}, which is not in {lock.name}, but has a digest of its own")
             else:

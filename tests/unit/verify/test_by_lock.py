@@ -40,7 +40,9 @@ def here(*images: str) -> Population:
         ("nginx:2", "nginx:2, which is not in app.lock.yaml", ""),
         ("busybox", "busybox, which is not in app.lock.yaml", ""),
         ("[", "[, which is not in app.lock.yaml", ""),
-        (f"nginx@{B}", "", "is not in app.lock.yaml, but has a digest of its own"),
+        (f"nginx@{B}", f"nginx@{B}, app.lock.yaml has docker.io/library/nginx:1@{A}", ""),
+        (f"nginx:2@{B}", f"nginx:2@{B}, app.lock.yaml has docker.io/library/nginx:1@{A}", ""),
+        (f"nginx:2@{A}", "", "is not in app.lock.yaml, but has a digest of its own"),
         (f"busybox@{A}", "", "is not in app.lock.yaml, but has a digest of its own"),
         ("quay.io/t/redis:7", "", "two digests for it"),
     ],
@@ -61,22 +63,44 @@ def test_a_lock_that_nothing_runs() -> None:
     ]
 
 
+def recorded(image: str, digest: str, via: str) -> Image:
+    name = Reference.parse(image if ":" in image else f"{image}@{digest}")._replace(digest=None)
+    return Image(str(name), image, digest, "", via)
+
+
 @pytest.mark.parametrize(
-    ("image", "digest", "via", "verdict"),
+    ("image", "digest", "via", "with_record", "without"),
     [
-        ("nginx:1", A, "values", OK),
-        ("nginx:1", B, "values", FAILED),
-        ("nginx:1", B, "chart", FAILED),
-        ("busybox:1", A, "values", FAILED),
-        ("busybox:1", A, "chart", UNKNOWN),
-        ("quay.io/t/redis:7", A, "values", UNKNOWN),
+        ("nginx:1", A, "values", OK, OK),
+        ("nginx:1", B, "values", FAILED, FAILED),
+        ("nginx:1", B, "chart", FAILED, FAILED),
+        ("nginx", A, "chart", OK, OK),
+        ("nginx", B, "chart", FAILED, FAILED),
+        ("nginx:2", B, "chart", UNKNOWN, FAILED),  # a record knows that the chart has pinned it
+        ("nginx:2", A, "chart", UNKNOWN, UNKNOWN),
+        ("busybox:1", A, "values", FAILED, FAILED),
+        ("busybox:1", A, "chart", UNKNOWN, UNKNOWN),
+        ("quay.io/t/redis:7", A, "values", UNKNOWN, UNKNOWN),
+        ("quay.io/t/redis", A, "chart", UNKNOWN, UNKNOWN),
     ],
 )
-def test_one_recorded_image(image: str, digest: str, via: str, verdict: str) -> None:
-    recorded = Image(str(Reference.parse(image)), image, digest, "", via)
-    check = lock_check(LOCK, Record("", "", (recorded,)))
-    assert check.verdict == verdict
-    assert bool(check.details) == (verdict != OK)
+def test_one_recorded_image(image: str, digest: str, via: str, with_record: str, without: str) -> None:
+    record = Record("", "", (recorded(image, digest, via), recorded("nginx:1", A, "values")))
+    for is_recorded, verdict in ((True, with_record), (False, without)):
+        check = lock_check(LOCK, record, is_recorded=is_recorded)
+        assert check.verdict == verdict
+        assert bool(check.details) == (verdict != OK)
+
+
+def test_a_lock_of_which_nothing_is_deployed() -> None:
+    record, empty = Record("", "", (recorded("busybox:1", A, "chart"),)), LOCK._replace(digests={}, unsettled={})
+    for lock in (LOCK, empty):
+        check = lock_check(lock, record, is_recorded=False)
+        assert (check.verdict, check.details[0]) == (FAILED, "none of these images is in app.lock.yaml")
+    assert lock_check(LOCK, record, is_recorded=True).verdict == FAILED
+    assert (
+        lock_check(empty, record, is_recorded=True).verdict == UNKNOWN
+    )  # the chart pins all, so there is nothing to lock
 
 
 def test_what_a_lock_leaves_open() -> None:
