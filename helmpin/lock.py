@@ -315,8 +315,8 @@ def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], li
     rest = [] if start is None else lines[start + 1 :]
     for line in rest:
         body = line.rstrip("\r\n")
-        if match := _LINE.fullmatch(body):
-            reference = Reference.parse(match["image"])._replace(digest=None)
+        match = _LINE.fullmatch(body)
+        if match and (reference := _written(match["image"])):
             opened = match["before"] + match["quote"]
             after = match["quote"] + match["after"]
             entries[reference] = _Entry(above, opened, match["image"], after, line[len(body) :])
@@ -331,6 +331,14 @@ def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], li
             hint="write each image as `- image: name:tag@sha256:…` on a line of its own",
         )
     return head, entries, above
+
+
+def _written(image: str) -> Reference | None:
+    """The reference of a line; None for what is none, such as the `>-` before a text on lines of its own."""
+    try:
+        return Reference.parse(image)._replace(digest=None)
+    except InvalidReference:
+        return None
 
 
 def _reads_alike(text: str, entries: Mapping[Reference, _Entry], name: str) -> bool:

@@ -143,7 +143,12 @@ def test_nothing_is_edited_that_could_be_lost() -> None:
     for text in (
         f"version: 1\nimages: [{{image: 'nginx:1.27@{A}'}}]\n",
         f"images:\n- image: nginx:1.27@{A}\nversion: 1\n",
+        f"version: 1\nimages:\n- image: >-\n    nginx:1.27@{A}\n",
+        f"version: 1\nimages:\n- image: |-\n    nginx:1.27@{A}\n",
+        f"version: 1\nimages:\n- image: &one nginx:1.27@{A}\n",
+        f"version: 1\nimages:\n- image:\n    nginx:1.27@{A}\n",
     ):
+        assert parse_lock(text, "l").digests == {NGINX: A}
         with pytest.raises(UsageError, match="without losing something"):
             edit(text, [], "l")
 
