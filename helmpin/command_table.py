@@ -24,6 +24,8 @@ class Option(NamedTuple):
     """Whether .helm-pin.yaml may set it."""
     words: tuple[str, ...] = ()
     """What a shell offers for its value, where it may be something else too."""
+    once: bool = False
+    """Whether another value for it is an error: a file or release to judge by, of which none may be passed over."""
 
 
 class Command(NamedTuple):
@@ -113,6 +115,7 @@ LOCK_OPTIONS = (
         "FILE|release:…",
         setting=True,
         in_file=False,
+        once=True,
     ),
     Option(
         "--locked",
@@ -246,13 +249,18 @@ COMMANDS: dict[str, Command] = {
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
             Option(
-                "--manifest", "value", "verify the objects of this manifest, as they were applied; `-` reads it", "FILE"
+                "--manifest",
+                "value",
+                "verify the objects of this manifest, as they were applied; `-` reads it",
+                "FILE",
+                once=True,
             ),
             Option(
                 "--lock",
                 "value",
                 "compare with the digests of this lock file, or of a release: release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
                 "FILE|release:…",
+                once=True,
             ),
             Option(
                 "--selector",
@@ -390,7 +398,12 @@ COMMANDS: dict[str, Command] = {
         ("upgrade", "template"),
         (
             Option(
-                "--file", "value", "the lock file (default helm-pin.lock.yaml)", "FILE", default="helm-pin.lock.yaml"
+                "--file",
+                "value",
+                "the lock file (default helm-pin.lock.yaml)",
+                "FILE",
+                default="helm-pin.lock.yaml",
+                once=True,
             ),
             Option(
                 "--update",

@@ -10,6 +10,12 @@ def cannot_read(what: str, name: str, error: OSError | UnicodeDecodeError) -> Us
     return UsageError(f"cannot read {what}", where=name, why=reason(error), hint=read_hint(error))
 
 
+def check_is_file(what: str, name: str) -> None:
+    """Raise UsageError for `-`, which elsewhere is standard input or output."""
+    if name == "-":
+        raise UsageError(f"{what} is a file, not standard input or output", where=name, hint="name a file (./- is one)")
+
+
 def reason(error: OSError | UnicodeDecodeError) -> str:
     """What is wrong, without the names that Python adds."""
     if isinstance(error, UnicodeDecodeError):

@@ -19,6 +19,7 @@ HEADER = "# The digest of each image, written by `helm pin lock`. One line is on
 _LINE = re.compile(
     r"(?P<before>\s*-\s+image:\s+)(?P<quote>[\"']?)(?P<image>[^\s\"']+)(?P=quote)(?P<after>\s*(?:\s#.*)?)"
 )
+_REVISION = re.compile(r"[1-9][0-9]{0,9}")
 _START = re.compile(r"images:(?P<empty>[ \t]*\[[ \t]*\])?(?P<after>[ \t]*(?:#.*)?)")
 
 
@@ -169,10 +170,12 @@ def release_name(text: str) -> tuple[str, str, str, int | None]:
     those of some clouds do. Raises UsageError."""
     *context, namespace, last = text.removeprefix("release:").rsplit("/", 2) if text.count("/") else ("", "")
     name, at, revision = last.partition("@")
-    if not (namespace and name) or "" in context or (at and not revision.isdecimal()):
+    is_wrong = bool(at) and not _REVISION.fullmatch(revision)
+    if not (namespace and name) or "" in context or is_wrong:
         raise UsageError(
             "a lock from a release is release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
             where=f"--lock {text}",
+            why=f"{_shown(revision)} is not the number of a revision" if is_wrong else "",
             hint="for example release:staging/web, or release:staging-cluster/web/web@12",
         )
     return (context[0] if context else ""), namespace, name, int(revision) if at else None

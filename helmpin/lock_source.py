@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
-from helmpin.files import cannot_read
+from helmpin.files import cannot_read, check_is_file
 from helmpin.image.reference import Reference, split
 from helmpin.lock import DEFAULT_FILE, Lock, NotLocked, parse_lock, release_name
 from helmpin.next_command import helm_command
@@ -45,6 +45,7 @@ class LockReading:
 
 def read_file(name: str) -> Lock:
     """Read a lock file. Raises UsageError."""
+    check_is_file("a lock", name)
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ from typing import Any
 from helmpin import output
 from helmpin.arguments import Given
 from helmpin.errors import OperationFailed, UsageError, VerificationFailed
-from helmpin.files import cannot_read, reason, write_hint
+from helmpin.files import cannot_read, check_is_file, reason, write_hint
 from helmpin.image.reference import Reference
 from helmpin.lock import Change, Lock, changes, edit, matches, parse_lock
 from helmpin.plan.plan import Plan
@@ -25,6 +25,7 @@ def run(request: Request) -> int:
     name, check, globs = (request.options[option] for option in ("file", "check", "update"))
     if check and globs:
         raise UsageError("--check changes nothing, so it takes no --update")
+    check_is_file("a lock", name)
     text = _read(name, needed=check)
     old = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)
     if not old.is_ours:

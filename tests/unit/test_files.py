@@ -12,7 +12,9 @@ from helmpin import config
 from helmpin.commands import lock, verify
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.files import cannot_read, reason, write_hint
+from helmpin.helm import Helm
 from helmpin.lock_source import read_file
+from helmpin.request import understand
 
 FORBIDDEN = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/home/me/.helm-pin.lock.yaml.29039")
 
@@ -46,6 +48,20 @@ def test_real_files(kind: str, use: str, tmp_path: Path) -> None:
     message = caught.value.message()
     assert str(path) in message and "  next  " in message
     assert "Errno" not in message and "codec" not in message
+
+
+def test_a_lock_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    helm = Helm("/nonexistent/helm")
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})
+    for read in (
+        lambda: read_file("-"),
+        lambda: lock.run(understand("lock", ["web", "./chart", "--file", "-"], helm)),
+        lambda: verify.run(understand("verify", ["web", "--lock", "-"], helm)),
+    ):
+        with pytest.raises(UsageError, match="a lock is a file, not standard input or output"):
+            read()
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:

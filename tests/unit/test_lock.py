@@ -216,7 +216,20 @@ def test_releases() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["release:web", "release:/web", "release:a/", "release:a/b@", "release:a/b@x", "release:/a/b"]
+    "text",
+    [
+        "release:web",
+        "release:/web",
+        "release:a/",
+        "release:a/b@",
+        "release:a/b@x",
+        "release:a/b@0",
+        "release:a/b@-1",
+        "release:a/b@\N{SUPERSCRIPT TWO}",
+        "release:a/b@\N{ARABIC-INDIC DIGIT TWO}",
+        f"release:a/b@{'9' * 5000}",
+        "release:/a/b",
+    ],
 )
 def test_no_release(text: str) -> None:
     with pytest.raises(UsageError):

@@ -65,6 +65,19 @@ def test_platforms_are_asked_of_registries(monkeypatch: pytest.MonkeyPatch) -> N
         diff.run(understand("diff", ["rollback", "web", "--platform", "linux/arm64"], NOT_THERE))
 
 
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [("verify", "--lock"), ("verify", "--manifest"), ("lock", "--file"), ("lint", "--lock"), ("plan", "--lock")],
+)
+def test_one_file_to_judge_by(command: str, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two, none is passed over without a word; the same twice, as an alias may have it, is one."""
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})
+    with pytest.raises(UsageError, match=f"{flag} is given twice") as caught:
+        understand(command, ["web", flag, "a", f"{flag}=b"], NOT_THERE)
+    assert caught.value.why == "got a and b"
+    assert understand(command, ["web", flag, "a", flag, "a"], NOT_THERE).options[flag.removeprefix("--")] == "a"
+
+
 def test_pull_secrets_are_of_one_namespace() -> None:
     with pytest.raises(UsageError, match="unknown flag: --pull-secrets"):
         understand("audit", ["--registry", "--pull-secrets"], NOT_THERE)
