@@ -214,6 +214,10 @@ class TestWithoutRelease:
         lock.write_text(lock.read_text().replace(applied.digest, f"sha256:{'e' * 64}"))
         status, verdicts, data = applied.verify("web", "--lock", lock)
         assert (status, verdicts["lock"], verdicts["record"]) == (4, "failed", "ok"), data
+        manifest = applied.chart.parent / "web.yaml"
+        lock.write_text("version: 1\nimages: []\n")
+        status, verdicts, data = applied.verify("--manifest", manifest, "--lock", lock)
+        assert (status, verdicts["lock"], verdicts["manifest"]) == (4, "failed", "ok"), data
 
     def test_an_images_lock(self, applied: Web) -> None:
         """Digests of platforms: the registry says which image holds them."""
