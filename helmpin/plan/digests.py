@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from helmpin import gate
@@ -16,7 +16,7 @@ from helmpin.lock_source import resolve
 from helmpin.plan import platforms
 from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of
-from helmpin.plan.jobs import KeptJobs
+from helmpin.plan.jobs import KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistryError, Resolved
 from helmpin.render.diff import Key
@@ -36,18 +36,26 @@ class Digests(NamedTuple):
 
 
 def digests_of(
-    rendered: Rendered, uses: Sequence[ImageUse], settings: Settings, kept_jobs: KeptJobs, lock: Lock | None
+    rendered: Rendered,
+    uses: Sequence[ImageUse],
+    settings: Settings,
+    kept_jobs: KeptJobs,
+    lock: Lock | None,
+    relock: Callable[[], str] | None = None,
 ) -> Digests:
     """The digest that each use is to be pinned to: that of an existing Job, of the lock or of the registry. An image that is not to
-    be pinned, or cannot be resolved, has a problem instead.
+    be pinned, or cannot be resolved, has a problem instead; so has one that a Job would keep at another digest than the
+    lock's, where all digests have to come from there.
 
-    uses: those of the plain render. lock: where digests come from before the registry is asked. Raises HelmPinError.
+    uses: those of the plain render. lock: where digests come from before the registry is asked. relock: finds out how the lock gets
+    the digest of a Job. Raises HelmPinError.
     """
     references, problems = references_of(uses, settings, rendered.origin.values or {})
     resolved = _resolve(rendered, uses, references, problems, settings, lock)
     problems.update(platforms.problems(rendered, resolved, references, settings))
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
-    kept = kept_jobs.digests([use for use in uses if use.image in digests])
+    locked = Locked(digests, lock.name, relock) if lock and lock.only else None
+    kept = kept_jobs.digests([use for use in uses if use.image in digests], locked)
     problems.update(kept.problems)
     problems.update(_ask_gate(settings, uses, references, resolved, kept.wanted, problems))
     wanted = {

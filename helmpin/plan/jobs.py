@@ -41,6 +41,17 @@ class Kept(NamedTuple):
     """The images that cannot be pinned because of a Job."""
 
 
+class Locked(NamedTuple):
+    """The digests that images must have: those of a lock and no others."""
+
+    digests: Mapping[str, str]
+    """By image, as written."""
+    name: str
+    """The lock, for people."""
+    way: Callable[[], str] | None = None
+    """Finds out how to have the lock hold what a Job runs; None where nothing writes this lock."""
+
+
 class KeptJobs:
     """The Jobs of a plain render that exist already and whose pod template plain helm would not change."""
 
@@ -49,8 +60,9 @@ class KeptJobs:
         self._plain, self._before, self._is_live = plain, before, is_live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
 
-    def digests(self, uses: Sequence[ImageUse]) -> Kept:
-        """The digests that uses in these Jobs keep, and the images that must stay without one."""
+    def digests(self, uses: Sequence[ImageUse], locked: Locked | None = None) -> Kept:
+        """The digests that uses in these Jobs keep, and the images that must stay without one. locked: what the images must have,
+        where a Job must not keep another digest."""
         mine = [use for use in uses if use.kind == "Job" and not use.hook]
         if not mine:
             return Kept({}, {}, {})
@@ -75,6 +87,8 @@ class KeptJobs:
                     f"delete the Job so that it is created again ({delete}), rename it, "
                     f"or let the image through: {let_through(use.image)}",
                 )
+            elif locked and locked.digests.get(use.image, digest) != digest:
+                problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"
         return Kept(wanted, jobs, problems)
@@ -101,6 +115,17 @@ class KeptJobs:
             f"delete the Job so that it is created again ({delete}), or rename it",
         )
         return image._replace(problem=image.problem or problem)
+
+
+def _unlike_lock(use: ImageUse, namespace: str, digest: str, locked: Locked) -> Problem:
+    delete = kubectl_command(f"delete job {use.name}", namespace=namespace)
+    way = f"\nor, if nothing else uses the image, {locked.way()}" if locked.way else ""
+    return Problem(
+        f"Job/{use.name} exists already and runs it at {digest}, {locked.name} has {locked.digests[use.image]}; the pod template "
+        "of a Job cannot change",
+        "refused",
+        f"delete the Job so that it is created again ({delete}), or rename it{way}",
+    )
 
 
 def _jobs(documents: Iterable[Document]) -> Iterable[dict[str, Any]]:

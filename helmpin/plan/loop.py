@@ -5,7 +5,7 @@ The chart that the last comparison accepted is the chart that is deployed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
 from helmpin import __version__
@@ -37,15 +37,16 @@ def make_plan(
     lock: Lock | None = None,
     *,
     values_only: bool = False,
+    relock: Callable[[], str] | None = None,
 ) -> Plan:
     """Resolve the images of a render and find how to pin them.
 
     lock: where digests come from before the registry is asked. values_only: whether to look further for values that pin what the
-    templates can pin.
+    templates can pin. relock: finds out how the lock gets the digest of a Job.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
-    known = digests_of(rendered, uses, settings, kept_jobs, lock)
+    known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
     wanted = known.wanted
     annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
     base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))

@@ -140,13 +140,17 @@ def prepare(
         previous = reading.result() if reading else None
         if check:
             check(previous)
-        lock = lock or locked.result()
+        taken = None if lock else locked.result()
+        lock, relock = lock or taken, None
         if lock and not lock.hint:
-            lock = lock._replace(hint=partial(_adding, asked, release, chart, lock.name))
-        plan = make_plan(
-            rendered, settings, release, _kept_jobs(task, rendered, previous), lock, values_only=values_only
-        )
+            locking = partial(_locking, asked, release, chart, lock.name)
+            lock = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
+            relock = partial(_relocking, locking)
+        kept_jobs = _kept_jobs(task, rendered, previous)
+        plan = make_plan(rendered, settings, release, kept_jobs, lock, values_only=values_only, relock=relock)
         _say_exemptions(plan, settings)
+        if taken:
+            _say_unlike_lock(plan, taken)
         before, whole = reuse.way(plan.settings)
         arguments = [*words(flags), *before, *(whole or values).arguments, *plan.set_arguments]
         by_flag = not whole and not reuse.defaults and all(word in REUSE_FLAGS for word in before)
@@ -181,16 +185,33 @@ def _say_exemptions(plan: Plan, settings: Settings) -> None:
             output.say(f"{each.where}: exempt {each.shown}")
 
 
-def _adding(asked: Asked, release: str, chart: str, file: str) -> str:
-    """The command that adds the missing images to a lock file; values of --set are masked."""
+def _say_unlike_lock(plan: Plan, lock: Lock) -> None:
+    """Report the images that stay as an existing Job ran them, although the lock has another digest."""
+    for image in plan.images:
+        locked = lock.digests.get(image.reference) if image.reference and image.kept_for else None
+        if locked and image.digest != locked and not image.problem:
+            output.say(f"{image.image} stays at {image.digest}, as {image.kept_for} ran it; {lock.name} has {locked}.")
+
+
+def _locking(asked: Asked, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
+    """The command that writes a lock file for this chart. What must not be printed, such as the values of --set, is left out, and
+    a remark behind the command says so."""
     from helmpin.helm import hide_secrets
 
     settings = asked.settings
-    flags = hide_secrets(words(asked.flags))
+    hidden = [flag for flag in asked.flags if hide_secrets(flag.words) != list(flag.words)]
+    flags = words(flag for flag in asked.flags if flag not in hidden)
+    flags += ["--no-cluster"] if release and not asks_cluster else []
     flags += [f"--also={pattern}" for pattern in settings.also]
     flags += [f"--allow-unpinned={glob}" for glob in settings.allow_unpinned]
-    command = ["pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, "--keep"]
-    return f"add it: {helm_command(shlex.join(command))}"
+    command = ["pin", "lock", *filter(None, [release, chart]), *flags, "--file", file, *more]
+    yours = ", ".join(dict.fromkeys(flag.name for flag in hidden))
+    return helm_command(shlex.join(command)) + (f" (with your {yours})" if yours else "")
+
+
+def _relocking(locking: Callable[..., str]) -> str:
+    """How a lock file gets the digest that a Job of the release runs."""
+    return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
 
 
 def _answers(reading: PreviousReading) -> bool:

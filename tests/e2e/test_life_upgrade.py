@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,32 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     assert live == f"example.com/team/app:main@{twins.content.digest(('example.com', 'team/app', 'main'))}"
     assert sorted(set(twins.images())) == sorted({job, live})
     assert "Job" in json.dumps(plan)
+
+
+def test_a_plain_job_that_would_keep_another_digest_than_the_lock(twins: Twins, tmp_path: Path) -> None:
+    """--locked deploys what the lock has and nothing else; the advised command has the lock hold what the Job runs."""
+    job = JOB[: JOB.index("image:")] + "image: example.com/team/init:main}]\n"
+    (twins.chart / "templates/job.yaml").write_text(job)
+    assert twins.pin("upgrade", "--install", OURS, twins.chart).status == 0
+    twins.content.build = "B"
+    lock = tmp_path / "lock.yaml"
+    assert twins.pin("lock", OURS, twins.chart, "--no-cluster", "--file", lock).status == 0
+    moved = twins.content.digest(("example.com", "team/init", "main"))
+    for command in (("upgrade",), ("plan", "--check")):
+        done = twins.pin(*command, OURS, twins.chart, "--lock", lock, "--locked")
+        assert done.status == 3, done.stderr
+        assert f"Job/{OURS}-init exists already and runs it at sha256:" in done.stderr and f"has {moved}" in done.stderr
+    assert twins.revisions() == 1
+
+    loose = twins.pin("upgrade", OURS, twins.chart, "--lock", lock)
+    [line] = [line for line in loose.stderr.splitlines() if "stays at" in line]
+    assert loose.status == 0 and f"as Job/{OURS}-init ran it; {lock} has {moved}" in line, loose.stderr
+
+    [command] = re.findall("what the Job runs: helm pin (.*)", done.stderr)
+    assert twins.machine.pin(*shlex.split(command)).status == 0
+    done = twins.pin("upgrade", OURS, twins.chart, "--lock", lock, "--locked")
+    assert done.status == 0, done.stderr
+    assert moved not in "".join(twins.images())
 
 
 def test_a_plain_job_without_a_digest_is_refused_first(twins: Twins) -> None:

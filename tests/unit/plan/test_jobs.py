@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helmpin.plan.images import ImagePlan
-from helmpin.plan.jobs import Before, Kept, KeptJobs
+from helmpin.plan.jobs import Before, Kept, KeptJobs, Locked
 from helmpin.render.output import ImageUse, parse
 from tests.support.renders import digest, document
 
@@ -151,6 +151,18 @@ def test_the_job_to_delete_is_the_one_in_its_namespace(own: str, monkeypatch: py
     text = job(WEB).replace("{name: migrate}", f"{{name: migrate, namespace: '{own}'}}")
     hint = kept(text, text).problems[WEB].hint
     assert f"(kubectl delete job migrate --namespace {own or 'jobs'})" in hint
+
+
+@pytest.mark.parametrize(("locked", "refused"), [({WEB: NEW}, True), ({WEB: OLD}, False), ({}, False)])
+def test_where_every_digest_comes_from_a_lock_a_job_keeps_no_other(locked: dict[str, str], refused: bool) -> None:
+    [use] = parse(job(WEB)).images()
+    found = jobs(job(WEB), job(f"{WEB}@{OLD}")).digests([use], Locked(locked, "l.yaml", lambda: "write l.yaml"))
+    assert list(found.wanted.values()) == ([] if refused else [OLD])
+    assert list(found.problems) == ([WEB] if refused else [])
+    if refused:
+        problem = found.problems[WEB]
+        assert f"Job/migrate exists already and runs it at {OLD}, l.yaml has {NEW}" in problem.text
+        assert "kubectl delete job migrate" in problem.hint and "write l.yaml" in problem.hint
 
 
 def plan_of(use: ImageUse) -> ImagePlan:
