@@ -36,6 +36,8 @@ class Candidate(NamedTuple):
     settings: tuple[Setting, ...]
     by_tag_only: bool = False
     """Whether only a tag matches, with no image name beside it. It yields to a candidate that has one."""
+    is_spare: bool = False
+    """Whether only the text says that an image stands there, not the key. It is for uses that the other candidates do not pin."""
 
 
 class Anchor(NamedTuple):
@@ -138,15 +140,41 @@ def _all_candidates(
     exact = [(anchor, options) for anchor, options in strong if _holds_tag(image, anchor, values)]
     unnamed = [] if exact else list(_unnamed(image, digest, scope, values, scan))
     beside = list(_beside(image, digest, scope, [a.path for a in found], values, scan))
+    weak = [anchor for anchor, _ in ranked if (anchor not in [each for each, _ in strong])]
+    spare = list(_spare(image, digest, scope, weak, values, scan))
     if not strong:
-        return [[*beside, *_by_tag(image, digest, scope, values), *unnamed]]
+        return [[*spare, *beside, *_by_tag(image, digest, scope, values), *unnamed]]
     first = [options for _, options in exact or strong]
     known = [candidate for candidate in first[0] if all(_has(values, s.path) for s in candidate.settings)]
     first[0] = list(dict.fromkeys([*known, *beside, *first[0], *unnamed]))
     if exact:  # the other anchors are tried after these
         later = [candidate for anchor, options in strong if (anchor, options) not in exact for candidate in options]
         first[0] = first[0] + later
+    first[0] = first[0] + spare
     return first
+
+
+def _spare(
+    image: str, digest: str, scope: tuple[str, ...], weak: list[Anchor], values: ValueIndex, scan: TemplateScan
+) -> Iterator[Candidate]:
+    """Candidates at whole references under keys that do not say so: those first that a template prints as an image. A reference
+    that is a bare word, and could be any text, is one only there."""
+    paths = [anchor.path for anchor in weak if anchor.whole]
+    bare = [path for path in _bare(image, scope, values) if path not in paths and scan.is_image(path[len(scope) :])]
+    for path in [*bare, *sorted(paths, key=lambda p: not scan.is_image(p[len(scope) :]))]:
+        yield Candidate("reference", (_whole(path, digest, values),), is_spare=True)
+
+
+def _bare(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[ValuePath]:
+    """The leaves in scope that hold the name of an image without a tag as a bare word."""
+    name, tag, _ = split(image)
+    found = [] if tag else [Anchor(path, True) for path in values.at(name.rpartition("/")[2])]
+    return [anchor.path for anchor in in_scope(found, scope, values)]
+
+
+def _whole(path: ValuePath, digest: str, values: ValueIndex) -> Setting:
+    """What pins the whole reference at `path`."""
+    return Setting(path, pinned_form(text_of(lookup(values.tree, path)), digest))
 
 
 def _is_strong(anchor: Anchor) -> bool:
@@ -227,7 +255,7 @@ def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: T
         for t in beside.tag_keys[:1]:
             yield from (Candidate("digest key, tag emptied", (beside.at(k, form), beside.at(t, ""))) for form in forms)
     if anchor.whole:
-        yield Candidate("reference", (Setting(anchor.path, pinned_form(beside.held, digest)),))
+        yield Candidate("reference", (_whole(anchor.path, digest, values),))
     tagged = f"{beside.tag or 'latest'}@{digest}"
     for k in beside.tag_keys[:2]:
         yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
@@ -302,11 +330,13 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex)
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:
-    """Candidates at every value that `holding` names: for a search that has renders to spare."""
-    tag, found = split(image)[1], [(path, text_of(lookup(values.tree, path))) for path in holding(image, scope, values)]
-    settings = [Setting(path, f"{tag}@{digest}" if tag else pinned_form(held, digest)) for path, held in found]
-    strategy = "tag@digest" if tag else "reference"
-    return [Candidate(strategy, (each,), by_tag_only=bool(tag)) for each in settings if values.can_set(each)]
+    """Candidates at every value that holds the image's tag, or its name where it has none, whatever the key says: for a search that
+    has renders to spare."""
+    tag = split(image)[1]
+    paths = holding(image, scope, values) if tag else []
+    found = [Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),), by_tag_only=True) for path in paths]
+    found += [Candidate("reference", (_whole(p, digest, values),), is_spare=True) for p in _bare(image, scope, values)]
+    return [candidate for candidate in found if all(map(values.can_set, candidate.settings))]
 
 
 def holding(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[ValuePath]:

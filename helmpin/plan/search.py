@@ -4,7 +4,8 @@ It renders nothing itself. `next` gives an attempt, `learn` takes its result. An
 its values to the next, from the last one to its template, and from there to the images that are left out, so that the others can
 still be pinned. Each render that shows a fault moves some image on, so the search ends. What moves an image on:
 
-- It is not pinned in the render: its candidate failed.
+- It is not pinned in the render: its candidate failed. Where only some uses are not pinned, these part from the others, and try
+  what else holds the whole reference.
 - Something else changed and shows its digest: its candidate has a side effect.
 - Something else changed and shows no digest: rather the images that the same template prints are to blame, then those of its chart.
 - Helm does not render: those whose values the message names, or else whose template, or else all.
@@ -74,6 +75,11 @@ class _Group:
     def settings(self) -> list[Setting]:
         return [setting for candidate in self.current() for setting in candidate.settings]
 
+    def spare(self) -> list[Candidate]:
+        """The candidates for uses that the current ones do not pin, at other paths."""
+        used = {setting.path for setting in self.settings()}
+        return [c for options in self.ranked for c in options if c.is_spare and not used & {s.path for s in c.settings}]
+
     def advance(self, banned: set[Candidate]) -> None:
         """Drop the current candidates (or those in `banned`) for the next ones."""
         self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
@@ -114,7 +120,7 @@ class Search:
     def __init__(self, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> None:
         """scan: gives the scan of the templates of the chart that a source belongs to."""
         facts = list(facts)
-        self._groups: dict[tuple[str, str, str, tuple[str, ...], bool], _Group] = {}
+        self._groups: dict[tuple[Any, ...], _Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
         self._by_template: set[Key] = set()
         self._failed: dict[Key, str] = {}
@@ -260,13 +266,14 @@ class Search:
 
     def _carriers(self, difference: Difference) -> list[_Group]:
         """The groups whose digest appears in a difference: rather those that values pin, for a value may reach more than its image;
-        rather those whose image appears with it."""
+        rather those whose image appears with it; proven ones are the last."""
         after = str(difference.after)
         shown = [g for g in self._groups.values() if g.digest[7:19] in after]
         active = self._active()
         shown = [g for g in shown if g in active] or shown
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
-        return named or shown
+        likely = named or shown
+        return [g for g in likely if not g.proven] or likely
 
     def _suspects(self, source: str) -> list[_Group]:
         """The groups that may have caused a difference without a digest in what a template prints: rather those whose images it
@@ -309,8 +316,7 @@ class Search:
                 continue
             self._note(bad, f"{_names(group.current())}: gives {result.images.get(bad[0].key)!r}")
             if any(use.key not in result.failing for use in group.uses):
-                for use in bad:  # the values are right for some: the others do not read them
-                    self._to_template(use)
+                self._part(group, bad)
             else:
                 group.fail(result.images.get(use.key, "") for use in bad)
         for use in list(self._uses()):
@@ -327,6 +333,19 @@ class Search:
                 if not others and not (changed or self._state() != before):
                     self._fail(use, f"its template gives {gives!r}")
 
+    def _part(self, group: _Group, bad: list[ImageUse]) -> None:
+        """The values of a group are right for some of its uses, and these do not read them: they try other values that hold the
+        whole reference, one after the other; else their templates pin them."""
+        if spare := group.spare():
+            apart = _Group(group.image, group.digest, group.scope, [spare])
+            apart.uses = bad
+            group.uses = [use for use in group.uses if use not in bad]
+            group.proven = True
+            self._groups["apart", len(self._groups)] = apart
+        else:
+            for use in bad:
+                self._to_template(use)
+
     def _blame_failure(self, why: str) -> None:
         """A render failed: drop the candidates for the values, or of the chart, that helm's message names."""
         active = self._active()
@@ -334,6 +353,7 @@ class Search:
         named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
         if not named:  # the templates that the message names, or else their charts
             scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
+            active = [g for g in active if not g.proven] or active
             near = [g for g in active if g.scope in scopes]
             named = [g for g in near if any(use.source in why for use in g.uses)] or near
         for group in named or active:

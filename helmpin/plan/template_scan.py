@@ -107,6 +107,12 @@ class TemplateScan:
         read = f".Values.{'.'.join(map(str, chain))}"
         return any(_ENDS_ALONE.match(after) for line in self._lines.having([chain]) for after in line.split(read)[1:])
 
+    def is_image(self, chain: ValuePath) -> bool:
+        """Whether an `image:` line ends with this value."""
+        read = re.escape(f".Values.{'.'.join(map(str, chain))}")
+        shape = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
+        return any(map(shape.search, self._lines.having([chain])))
+
     def forms(self, key: str, digest: str) -> list[str]:
         """The forms of the digest for `key`, most likely first: bare hex if the templates print `sha256:` before it, else whole."""
         bare = digest.split(":", 1)[1]

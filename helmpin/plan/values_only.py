@@ -29,6 +29,8 @@ class ValuesSearch:
         self.result = result
         self._trials = self._all([fact for fact in facts if fact.use.key in result.by_template], values, scan)
         self._left = MOST_TRIALS
+        self._unread: frozenset[Key] = frozenset()
+        """The uses that the last attempt did not pin, where it did nothing worse."""
 
     def next(self) -> Attempt | None:
         """What to try next; None when nothing is left."""
@@ -39,8 +41,10 @@ class ValuesSearch:
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take what came of an attempt: how the renders compare, or helm's words where the chart did not render."""
-        if not isinstance(result, str) and not result.failing and not result.collateral:
-            self.result = attempt
+        self._unread = frozenset()
+        if not isinstance(result, str) and not result.collateral:
+            self._unread = result.failing
+            self.result = self.result if result.failing else attempt
 
     def _all(self, facts: list[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> Iterator[Attempt]:
         groups: dict[tuple[str, str, str, tuple[str, ...]], list[Facts]] = defaultdict(list)
@@ -53,10 +57,18 @@ class ValuesSearch:
             known = {candidate.settings for options in ranked for candidate in options}
             others = [(c,) for c in by_any_key(image, digest, scope, values) if c.settings not in known]
             for tried in [*_combinations(ranked), *others]:
-                if keys.isdisjoint(self.result.by_template):
+                left = keys & self.result.by_template
+                if not left:
                     break  # values pin it now
-                if (attempt := _with(self.result, keys, tried)) is not None:
-                    yield attempt
+                if (attempt := _with(self.result, left, tried)) is None:
+                    continue
+                yield attempt
+                read = left - self._unread
+                if self._unread and read and self._unread <= left and len(tried) == 1:
+                    yield attempt._replace(
+                        by_template=attempt.by_template | self._unread,
+                        strategies={key: how for key, how in attempt.strategies.items() if key not in self._unread},
+                    )
 
 
 def _combinations(ranked: list[list[Candidate]]) -> Iterator[tuple[Candidate, ...]]:

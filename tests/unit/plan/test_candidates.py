@@ -310,3 +310,14 @@ def test_a_component_may_have_an_image_map_as_its_siblings_have() -> None:
     assert wanted not in components({"api"}, values)
     assert wanted not in components({"web"}, {**values, "api": {}}), "no sibling has one"
     assert wanted not in components({"web"}, {**values, "web": {"image": {"tag": "3"}}}), "it has one"
+
+
+def test_a_whole_reference_under_any_key_is_spare_and_a_bare_word_where_a_template_prints_it_as_an_image() -> None:
+    values = {"image": "t/web:1", "other": "t/web:1", "images": {"main": "t/web:1"}}
+    spare = [{"images.main": f"t/web:1@{DIGEST}"}, {"other": f"t/web:1@{DIGEST}"}]
+    assert ranked("t/web:1", values, "image: {{ .Values.images.main }}") == [[{"image": f"t/web:1@{DIGEST}"}, *spare]]
+    words = {"proxy": "busybox", "label": "busybox"}
+    line = "a: {{ .Values.label }}\n- {image: '{{ .Values.proxy }}'}\nimage: {{ .Values.label }}:{{ .Values.tag }}"
+    assert ranked("busybox", words, line) == [[{"proxy": f"busybox:latest@{DIGEST}"}]]
+    assert ranked("busybox", words, "image: {{ .Values.proxy.image }}") == []
+    assert ranked("busybox:1", words, line) == []

@@ -556,3 +556,36 @@ def test_a_use_fails_only_where_neither_its_values_nor_its_template_would_do(
     for each in chart.uses:
         if chart.template[each] in ("right", "literal"):
             assert each.key not in failed or found.result is None
+
+
+# -- a reference under keys that do not say so ----------------------------------------------------------------------------
+
+
+def test_uses_that_the_likely_value_does_not_pin_try_the_others_that_hold_the_reference() -> None:
+    other = use("t/web:1", nth=1)
+    found = search([facts(WEB), facts(other)], {"image": "t/web:1", "label": "t/web:1", "proxy": "t/web:1"})
+    wanted, reads = {WEB: A, other: A}, {WEB: "image", other: "proxy"}
+    tried = []
+    while attempt := found.next():
+        tried.append(set(shown(attempt)))
+        images = {each: f"t/web:1@{A}" if key in shown(attempt) else "t/web:1" for each, key in reads.items()}
+        images |= {each: f"t/web:1@{A}" for each in reads if each.key in attempt.by_template}
+        found.learn(attempt, compared(images, wanted))
+    assert tried == [{"image"}, {"image", "label"}, {"image", "proxy"}]
+    assert found.result and not found.result.by_template
+
+
+@pytest.mark.parametrize(
+    "wrong", [compared({}, {}, [difference(f"t/web:1@{A}")]), "execution error at (app/templates/pod.yaml:1:2): no"]
+)
+def test_what_is_right_stays_where_another_value_is_wrong_for_the_rest(wrong: Comparison | str) -> None:
+    other = use("t/web:1", nth=1)
+    found = search([facts(WEB), facts(other)], {"image": "t/web:1", "label": "t/web:1"})
+    first = found.next()
+    assert first
+    found.learn(first, compared({WEB: f"t/web:1@{A}", other: "t/web:1"}, {WEB: A, other: A}))
+    second = found.next()
+    assert second and set(shown(second)) == {"image", "label"}
+    found.learn(second, wrong)
+    last = found.next()
+    assert last and set(shown(last)) == {"image"} and last.by_template == {other.key}

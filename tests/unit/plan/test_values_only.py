@@ -28,7 +28,7 @@ WRONG = RIGHT._replace(collateral=[Difference(("a", 0, 0, ("metadata", "name")),
 
 def search(values: Mapping[str, Any], *by_template: ImageUse, settings: tuple[Setting, ...] = ()) -> ValuesSearch:
     """After a search that left these uses to the template, and set these values."""
-    facts = [Facts(use=u, origin=u, digest=A, is_literal=True, in_template=True) for u in (WEB, DB)]
+    facts = [Facts(use=u, origin=u, digest=A, is_literal=True, in_template=True) for u in (WEB, DB, *by_template)]
     result = Attempt(settings, frozenset(u.key for u in by_template), {}, {}, {})
     return ValuesSearch(result, facts, ValueIndex(values), lambda _: TemplateScan([""]))
 
@@ -94,3 +94,16 @@ def test_a_tag_under_any_key_is_tried_last() -> None:
         tried.append(shown(attempt))
         found.learn(attempt, RIGHT if "replicas" in tried[-1] else WRONG)
     assert tried == [{"build": f"1@{A}"}, {"replicas": f"1@{A}"}] and found.result.by_template == frozenset()
+
+
+def test_what_is_right_for_some_uses_is_taken_for_those() -> None:
+    """Of several values that hold a reference, each use gets the one that it reads, and nothing else is set."""
+    again = use("t/web:1", 2)
+    found = search({"image": "t/web:1", "b": "t/web:1", "c": "t/web:1"}, WEB, again)
+    reads, tried = {WEB.key: "image", again.key: "c"}, 0
+    while attempt := found.next():
+        tried += 1
+        by_values = reads.keys() - attempt.by_template
+        found.learn(attempt, RIGHT._replace(failing=frozenset(k for k in by_values if reads[k] not in shown(attempt))))
+    assert shown(found.result).keys() == {"image", "c"} and found.result.by_template == frozenset()
+    assert tried < MOST_TRIALS
