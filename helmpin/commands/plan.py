@@ -180,7 +180,7 @@ def _print_for_others(plan: Plan, request: Request) -> None:
 def _way_on(plan: Plan, request: Request) -> str:
     """What may still bring every image into a values file."""
     more = "write the digests into your own lists; or " if plan.lists_of_the_user() else ""
-    if plan.beyond_values() and not request.options["values-only"]:
+    if any(not image.kept_for for image in plan.beyond_values()) and not request.options["values-only"]:
         more = f"try --values-only, which looks further for values; or {more}"
     return more
 
@@ -189,9 +189,15 @@ def _beyond_values(plan: Plan) -> dict[str, str]:
     """The images that a values file does not pin, and why."""
     lists = "it stands in a list of your own values, which a values file could only repeat"
     return {
-        **{i.image: "the template writes it, no value carries its digest" for i in plan.beyond_values()},
+        **{i.image: _why_beyond(i) for i in plan.beyond_values()},
         **{i.image: lists for i in plan.lists_of_the_user()},
     }
+
+
+def _why_beyond(image: ImagePlan) -> str:
+    if image.kept_for:
+        return f"{image.kept_for} keeps the digest that it ran with, which helm pin upgrade writes into its template"
+    return "the template writes it, no value carries its digest"
 
 
 def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partial: bool, more: str = "") -> None:
@@ -330,6 +336,6 @@ def reasons(plan: Plan, more: More = NOTHING) -> str:
             *(f"  rejected {note}" for note in d.notes),
         ]
         if d.via == "template" and not d.notes:
-            lines.append("  hard-coded in the template")
+            lines.append(f"  {plan.why_template(d)}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + f"\n\n{plan.renders} renders"

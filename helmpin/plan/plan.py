@@ -10,6 +10,7 @@ from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.reference import split
 from helmpin.plan import names
+from helmpin.plan.template_scan import is_written
 from helmpin.release.reused_values import get
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ class Plan(NamedTuple):
             tags = []
         return [*(Setting(*name) for name in names.beside(self.settings, values)), *tags]
 
+    def why_template(self, image: ImagePlan) -> str:
+        """Why the template pins an image for which no value was tried in vain."""
+        if image.kept_for:
+            return f"{image.kept_for} keeps this digest, which its template writes"
+        texts = self.rendered.chart.template_files().values()
+        is_literal = any(
+            is_written(image.image, text) or (split(image.image)[1] and image.image in text) for text in texts
+        )
+        return "hard-coded in the template" if is_literal else "no value is known to hold it"
+
     def lists_of_the_user(self) -> list[ImagePlan]:
         """The images in a list of the user's values, which a values file could only repeat whole."""
         in_lists = {
@@ -106,7 +117,7 @@ class Plan(NamedTuple):
         for i in moving:
             lines.append(f"{i.image}: {i.mutable}")
             lines += [f"    used by {use.place()}" for use in i.uses]
-            lines.append(f"    set by  {', '.join(self._set_by(i)) or 'no value: hard-coded in the template'}")
+            lines.append(f"    set by  {', '.join(self._set_by(i)) or 'no value that is known'}")
             lines.append(f"    now     {i.digest or (i.problem and i.problem.text)}")
         count = "1 image has a mutable tag" if len(moving) == 1 else f"{len(moving)} images have mutable tags"
         raise Refused(

@@ -141,6 +141,9 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     assert live == f"example.com/team/app:main@{twins.content.digest(('example.com', 'team/app', 'main'))}"
     assert sorted(set(twins.images())) == sorted({job, live})
     assert "Job" in json.dumps(plan)
+    values = twins.pin("plan", OURS, twins.chart, "-o", "values")
+    assert (values.status, values.stdout) == (3, "")
+    assert f"Job/{OURS}-init keeps the digest that it ran with" in values.stderr
 
 
 def test_a_plain_job_that_would_keep_another_digest_than_the_lock(twins: Twins, tmp_path: Path) -> None:

@@ -146,3 +146,59 @@ def test_a_tag_that_changes_more_is_not_made_up(promise: Promise, tmp_path: Path
     values = "image: {registry: example.com, repository: team/web, tag: '', digest: ''}\n"
     chart = written(tmp_path / "chart", {"templates/pod.yaml": text, "values.yaml": values})
     assert "tag" not in values_file(promise, chart, "--names")["image"]
+
+
+@pytest.mark.parametrize(
+    ("values", "images", "wanted"),
+    [
+        (
+            {"image": "example.com/team/side:1", "proxy": "example.com/team/side:1"},
+            ("{{ .Values.image }}", "{{ .Values.proxy }}"),
+            {"image", "proxy"},
+        ),
+        (
+            {
+                "image": "example.com/team/side:1",
+                "label": "example.com/team/side:1",
+                "images": {"proxy": "example.com/team/side:1"},
+            },
+            ("{{ .Values.image }}", "{{ .Values.images.proxy }}"),
+            {"image", "images"},
+        ),
+        (
+            {"image": "team/side:1", "a": "team/side:1", "b": "team/side:1", "c": "team/side:1"},
+            ("{{ .Values.image }}", "{{ .Values.a }}", "{{ .Values.c }}"),
+            {"image", "a", "c"},
+        ),
+        (
+            {"image": "nginx", "images": {"main": "library/nginx"}},
+            ("{{ .Values.image }}", "{{ .Values.images.main }}"),
+            {"image", "images"},
+        ),
+        ({"proxy": "busybox"}, ("{{ .Values.proxy }}",), {"proxy"}),
+        ({"images": {"m": "nginx"}, "name": "nginx"}, ("{{ .Values.images.m }}",), {"images"}),
+        ({"proxy": "busybox", "image": "busybox"}, ("{{ .Values.image }}", "{{ .Values.proxy }}"), {"image", "proxy"}),
+        (
+            {"list": ["busybox", "team/web"]},
+            ("{{ index .Values.list 0 }}", "{{ index .Values.list 1 }}"),
+            {"list"},
+        ),
+    ],
+)
+def test_a_reference_under_a_key_that_does_not_say_so(
+    promise: Promise, tmp_path: Path, values: dict[str, Any], images: tuple[str, ...], wanted: set[str]
+) -> None:
+    """Each use by the value that it reads, and no value that nothing reads."""
+    extra = ("--values-only",) if "list" in values else ()
+    files = {"templates/pod.yaml": pod(*images), "values.yaml": yaml.safe_dump(values)}
+    chart = written(tmp_path / "chart", files)
+    assert values_file(promise, chart, *extra).keys() == wanted
+
+
+def test_a_bare_word_that_a_template_does_not_print_as_an_image_is_tried_last(promise: Promise, tmp_path: Path) -> None:
+    text = "{{ with .Values.proxy }}\n" + pod("{{ . }}") + "{{ end }}\n"
+    files = {"templates/pod.yaml": text, "values.yaml": "other: busybox\nproxy: busybox\n"}
+    chart = written(tmp_path / "chart", files)
+    shown = promise.pin("plan", "rel", chart, "--no-cluster", "-v")
+    assert "hard-coded" not in shown.stdout and "no value is known to hold it" in shown.stdout
+    assert values_file(promise, chart, "--values-only").keys() == {"proxy"}

@@ -127,7 +127,7 @@ def test_mutable_tags(tmp_path: Path) -> None:
     assert [line for line in lines if line.startswith(("set by", "now"))] == [
         "set by  image.tag",
         f"now     {A}",
-        "set by  no value: hard-coded in the template",
+        "set by  no value that is known",
         "now     no such tag",
         "set by  c.image",
         f"now     {A}",
