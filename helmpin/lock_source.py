@@ -145,13 +145,25 @@ def resolve(
     found: dict[Reference, Resolved | RegistryError | NotLocked] = {}
     for reference in wanted:
         if refusal := lock.refusal(reference):
-            found[reference] = refusal
+            found[reference] = _of_chart(lock, reference, refusal)
         elif reference.digest and lock.only:
             found[reference] = Resolved(reference.digest, "")
         elif digest := lock.digests.get(reference):
             found[reference] = Resolved(digest, lock.media_types.get(reference, ""))
     found |= _of_platforms(lock, [r for r in wanted if r not in found and r in lock.platforms], settings, keychain)
     return {**registry.resolve([r for r in wanted if r not in found], settings, keychain), **found}
+
+
+def _of_chart(lock: Lock, reference: Reference, refusal: NotLocked) -> NotLocked:
+    """The refusal, with the way out where the chart itself pins another digest: no command changes a line that others may need."""
+    bare = reference._replace(digest=None)
+    if not reference.digest or bare in lock.conflicts or lock.origin != "lock":
+        return refusal
+    hint = (
+        f"it needs no line, since the chart pins it: take that of {bare} out of {lock.name}, write the chart's digest there, "
+        "or have the chart pin what the lock has"
+    )
+    return refusal._replace(hint=hint)
 
 
 def _of_platforms(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -209,8 +210,35 @@ def test_what_the_lock_lacks_comes_from_the_registry_unless_locked(shop: Shop) -
     assert (refused.status, refused.stdout) == (3, "")
     assert f"{shop.image('sidecar')}: not in helm-pin.lock.yaml" in refused.stderr
     [command] = re.findall("next  add it: helm pin (.*)", refused.stderr)
-    assert shop.machine.pin(*command.split(), "--no-cluster", cwd=shop.folder).status == 0
+    assert "--no-cluster" in command.split()
+    assert shop.machine.pin(*command.split(), cwd=shop.folder).status == 0
     assert shop.pin("template", "--locked").status == 0
+
+
+def test_the_advised_command_has_the_flags_that_matter_and_names_those_that_it_must_not_show(shop: Shop) -> None:
+    shop.file.write_text("version: 1\nimages: []\n")
+    (shop.folder / "more.yaml").write_text(f"extra: {shop.server.host}/{shop.repository}/none:1\n")
+    flags = ["--allow-unpinned", "*/none:1", "-f", "more.yaml", "--set", f"sidecar={shop.image('app')},image.a=secret"]
+    refused = shop.pin("plan", "--no-cluster", "--locked", *flags)
+    assert refused.status == 3
+    [(command, yours)] = re.findall(r"next  add it: helm pin (.*) \(with your (.*)\)", refused.stderr)
+    assert yours == "--set" and "***" not in command and "secret" not in refused.stderr
+    assert shop.machine.pin(*shlex.split(command), *flags[-2:], cwd=shop.folder).status == 0
+    assert shop.pin("plan", "--no-cluster", "--locked", *flags).status == 0
+
+
+def test_a_chart_that_pins_another_digest_than_the_lock(shop: Shop) -> None:
+    """No command changes the line, which another chart may need: the advice is to take it out."""
+    a = shop.push("A")
+    shop.lock()
+    pinned = ["--set", f"sidecar={shop.image('sidecar', a['app'])}"]
+    refused = shop.pin("template", "--locked", *pinned)
+    assert (refused.status, refused.stdout) == (3, "")
+    assert f"take that of {shop.image('sidecar')} out of helm-pin.lock.yaml" in refused.stderr
+    assert "add it" not in refused.stderr
+    lines = shop.file.read_text().splitlines(keepends=True)
+    shop.file.write_text("".join(line for line in lines if "/sidecar" not in line))
+    assert shop.pin("template", "--locked", *pinned).status == 0
 
 
 def test_no_registry_at_all(workstation: Workstation, unique: str, tmp_path: Path) -> None:
