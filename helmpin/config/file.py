@@ -80,10 +80,9 @@ def _text(path: Path) -> str:
         if not stat.S_ISREG(
             status.st_mode
         ):  # a device or a pipe, which may come with somebody else's charts, never ends
-            raise UsageError(f"cannot read {FILE}", where=str(path), why="it is not a regular file")
+            raise _unreadable(path, "it is not a regular file")
         if status.st_size > MOST_BYTES:
-            why = f"it has {status.st_size:,} bytes; at most {MOST_BYTES:,} are read"
-            raise UsageError(f"cannot read {FILE}", where=str(path), why=why)
+            raise _unreadable(path, f"it has {status.st_size:,} bytes; at most {MOST_BYTES:,} are read")
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
@@ -91,6 +90,11 @@ def _text(path: Path) -> str:
         from helmpin.files import cannot_read
 
         raise cannot_read(FILE, str(path), error) from None
+
+
+def _unreadable(path: Path, why: str) -> UsageError:
+    hint = f"correct it, name another file with --config, or `--config {NO_FILE}` to read none"
+    return UsageError(f"cannot read {FILE}", where=str(path), why=why, hint=hint)
 
 
 def load(path: Path, *, named: bool) -> Mapping[str, Any]:
