@@ -1,0 +1,141 @@
+"""The digest that each image gets, and why an image gets none. All digests come from a lock, so no registry is asked."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any, cast
+
+import pytest
+
+from helmpin.config.settings import Settings
+from helmpin.gate import Gate
+from helmpin.image.reference import Reference
+from helmpin.lock import Lock
+from helmpin.plan import digests as under_test
+from helmpin.plan.digests import Digests, digests_of
+from helmpin.plan.jobs import Before, KeptJobs
+from helmpin.plan.rendered import Rendered
+from helmpin.registry import RegistryError, RegistrySettings, Resolved
+from helmpin.render.output import Render, parse
+from tests.support.renders import digest, document, pod
+
+A, B, C = digest("a"), digest("b"), digest("c")
+WEB, SIDE = "example.com/web:main", "example.com/side:main"
+SETTINGS = Settings("pin", (), (), (), False, RegistrySettings(), locked=True)
+JOB = "kind: Job\nmetadata: {name: migrate}\nspec: {template: {spec: {containers: [{name: a, image: '%s'}]}}}\n"
+
+
+def rendered(text: str) -> Rendered:
+    plain: Render = parse(text)
+    nothing = cast("Any", None)
+    return Rendered(nothing, plain, plain, nothing, nothing, {}, {})
+
+
+def planned(
+    text: str, lock: dict[str, str], *, settings: Settings = SETTINGS, stored: str = "", only: bool = True
+) -> Digests:
+    """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live."""
+    chart = rendered(text)
+    jobs = KeptJobs(chart.plain, lambda: Before(stored, frozenset()), lambda _: True)
+    found = Lock(
+        {Reference.parse(name): value for name, value in lock.items()}, "lock", "helm-pin.lock.yaml", only=only
+    )
+    return digests_of(chart, chart.plain.images(), settings, jobs, found)
+
+
+def by_image(text: str, found: Digests) -> dict[str, str]:
+    """The digest that each image is to be pinned to."""
+    return {use.image: found.wanted[use.key] for use in parse(text).images() if use.key in found.wanted}
+
+
+def test_each_use_gets_the_digest_of_its_image() -> None:
+    text = pod(WEB) + pod(SIDE) + pod(WEB)
+    found = planned(text, {WEB: A, SIDE: B})
+    assert by_image(text, found) == {WEB: A, SIDE: B}
+    assert len(found.wanted) == 3
+    assert found.problems == {} and found.kept == {}
+
+
+def test_what_the_chart_pins_stays() -> None:
+    text = pod(f"{WEB}@{C}") + pod(SIDE)
+    found = planned(text, {SIDE: B})
+    assert by_image(text, found) == {SIDE: B}
+    assert found.resolved[f"{WEB}@{C}"].digest == C and found.problems == {}
+
+
+def test_what_the_lock_lacks_is_refused_and_the_others_are_not() -> None:
+    text = pod(WEB) + pod(SIDE)
+    found = planned(text, {SIDE: B})
+    assert by_image(text, found) == {SIDE: B}
+    assert found.problems.keys() == {WEB} and found.problems[WEB].kind == "refused"
+    assert "not in helm-pin.lock.yaml" in found.problems[WEB].text
+
+
+def test_what_is_let_through_is_not_asked_for() -> None:
+    text = pod(WEB) + pod(SIDE)
+    found = planned(text, {SIDE: B}, settings=SETTINGS._replace(allow_unpinned=("example.com/web*",)))
+    assert by_image(text, found) == {SIDE: B}
+    assert WEB not in found.references and found.problems[WEB].kind == "allowed"
+
+
+def test_a_job_keeps_the_digest_that_it_ran_with() -> None:
+    source = "app/templates/job.yaml"
+    text = document(JOB % WEB, source) + pod(WEB)
+    found = planned(text, {WEB: A}, stored=document(JOB % f"{WEB}@{C}", source), only=False)
+    in_job, in_pod = parse(text).images()
+    assert (found.wanted[in_job.key], found.wanted[in_pod.key]) == (C, A)
+    assert found.kept == {in_job.key: "Job/migrate"}
+    refused = planned(text, {WEB: A}, stored=document(JOB % f"{WEB}@{C}", source))
+    assert refused.wanted == {} and refused.problems[WEB].kind == "refused"
+    by_tag = planned(text, {WEB: A}, stored=document(JOB % WEB, source))
+    assert "runs it by tag" in by_tag.problems[WEB].text
+
+
+def test_the_gate_is_asked_for_what_will_run() -> None:
+    """At the digest that a Job keeps, too; not for what has a problem already."""
+    source = "app/templates/job.yaml"
+    text = document(JOB % WEB, source) + pod(SIDE) + pod("example.com/unknown:main")
+    agrees = f"import sys; sys.exit(sys.argv[1] not in {[f'{WEB}@{C}']!r})"
+    gate = Gate((f"{shlex.quote(sys.executable)} -c {shlex.quote(agrees)} {{}}",))
+    lock, stored = {WEB: C, SIDE: B}, document(JOB % f"{WEB}@{C}", source)
+    found = planned(text, lock, settings=SETTINGS._replace(gate=gate), stored=stored)
+    assert by_image(text, found) == {WEB: C}
+    assert {image: problem.kind for image, problem in found.problems.items()} == {
+        SIDE: "gate",
+        "example.com/unknown:main": "refused",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "hint"),
+    [
+        ("not-found", "", ""),
+        ("unreachable", "      imagePullPolicy: Never\n", "its pull policy is Never"),
+        ("unreachable", "      imagePullPolicy: Always\n", ""),
+    ],
+)
+def test_what_a_registry_does_not_say(monkeypatch: pytest.MonkeyPatch, kind: Any, extra: str, hint: str) -> None:
+    """An image that the chart pins needs no answer, unless that is that it is not there."""
+    chart = f"{SIDE}@{C}"
+    text = pod(WEB, extra=extra) + pod(chart)
+
+    def answers(_: object, references: Any, *__: object) -> dict[Reference, RegistryError | Resolved]:
+        return {reference: RegistryError(reference, kind, "no", "try again") for reference in references}
+
+    monkeypatch.setattr(under_test, "resolve", answers)
+    found = planned(text, {}, only=False)
+    assert found.problems[WEB].kind == "registry"
+    assert (hint or "try again") in found.problems[WEB].hint
+    assert ("Never" in found.problems[WEB].hint) == bool(hint)
+    assert (chart in found.problems) == (kind == "not-found")
+    assert found.wanted == {}
+
+
+def test_a_test_hook_alone_may_be_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = pod(WEB).replace("labels: {l: x}", "annotations: {helm.sh/hook: test}")
+    monkeypatch.setattr(
+        under_test, "resolve", lambda _, wanted, *__: {r: RegistryError(r, "not-found", "no") for r in wanted}
+    )
+    assert "only a test hook uses it" in planned(hook, {}, only=False).problems[WEB].hint
+    assert "only a test hook" not in planned(hook + pod(WEB), {}, only=False).problems[WEB].hint
