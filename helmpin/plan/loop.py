@@ -5,7 +5,8 @@ The chart that the last comparison accepted is the chart that is deployed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 
 from helmpin import __version__
@@ -13,9 +14,10 @@ from helmpin.chart.setargs import Setting, lookup
 from helmpin.chart.stage import Chart
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
+from helmpin.image.manifest import ImageUse
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
-from helmpin.plan.digests import digests_of
+from helmpin.plan.digests import Digests, digests_of
 from helmpin.plan.images import ImagePlan, plan_images
 from helmpin.plan.jobs import KeptJobs
 from helmpin.plan.origins import origins_of
@@ -25,7 +27,7 @@ from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.release.reused_values import get
-from helmpin.render.diff import Comparison, Follower, compare
+from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
 
 
@@ -51,7 +53,7 @@ def make_plan(
     annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
     base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
     origins = origins_of(rendered, uses)
-    composer = Composer(rendered, base, uses, wanted, origins, known.kept)
+    composer = Composer(rendered, base, uses, wanted, origins, _apart(known, uses))
     search = composer.search()
     created = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -137,6 +139,15 @@ def make_plan(
         record=final,
         rendered=rendered,
     )
+
+
+def _apart(known: Digests, uses: Sequence[ImageUse]) -> set[Key]:
+    """The uses that keep the digest of a Job, where another use of the image gets another one."""
+    digests: dict[str, set[str]] = defaultdict(set)
+    for use in uses:
+        if use.key in known.wanted:
+            digests[use.image].add(known.wanted[use.key])
+    return {use.key for use in uses if use.key in known.kept and len(digests[use.image]) > 1}
 
 
 def _check_still_renders(rendered: Rendered) -> None:

@@ -146,6 +146,23 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     assert f"Job/{OURS}-init keeps the digest that it ran with" in values.stderr
 
 
+def test_a_plain_job_with_a_value_of_its_own_survives_plain_helm(twins: Twins) -> None:
+    """Its digest is in the values that plain helm reuses, not in a template that plain helm does not have."""
+    job = JOB[: JOB.index("image:")] + "image: {{ .Values.init }}}]\n"
+    (twins.chart / "templates/job.yaml").write_text(job)
+    with (twins.chart / "values.yaml").open("a") as values:
+        values.write("init: example.com/team/init:main\n")
+    assert twins.pin("upgrade", "--install", OURS, twins.chart).status == 0
+    ran = twins.machine.kubectl("get", "job", f"{OURS}-init", "-o", "jsonpath={..image}")
+    for build in "BC":
+        twins.content.build = build
+        for upgrade in (twins.pin, twins.helm):
+            done = upgrade("upgrade", OURS, twins.chart, "--reuse-values")
+            assert done.status == 0, done.stderr
+        assert ran == twins.machine.kubectl("get", "job", f"{OURS}-init", "-o", "jsonpath={..image}")
+    assert twins.pin("plan", OURS, twins.chart, "-o", "values").status == 0
+
+
 def test_a_plain_job_that_would_keep_another_digest_than_the_lock(twins: Twins, tmp_path: Path) -> None:
     """--locked deploys what the lock has and nothing else; the advised command has the lock hold what the Job runs."""
     job = JOB[: JOB.index("image:")] + "image: example.com/team/init:main}]\n"
