@@ -147,9 +147,8 @@ def refuse_registry_flags(request: Request, when: str) -> None:
 
     Settings from the environment and the file are for all commands, so they are no error.
     """
-    flags = [
-        o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if o is not CONFIG_OPTION
-    ]  # the file says more than that
+    # the settings file says more than whom to ask
+    flags = [o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if o is not CONFIG_OPTION]
     given = [name for name in flags if request.options.get(name.removeprefix("--"))]
     if given:
         raise UsageError(

@@ -77,9 +77,8 @@ def _text(path: Path) -> str:
     """What a settings file holds; '' if there is none. Raises UsageError."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(
-            status.st_mode
-        ):  # a device or a pipe, which may come with somebody else's charts, never ends
+        # a device or a pipe, which may come with somebody else's charts, never ends
+        if not stat.S_ISREG(status.st_mode):
             raise _unreadable(path, "it is not a regular file")
         if status.st_size > MOST_BYTES:
             raise _unreadable(path, f"it has {status.st_size:,} bytes; at most {MOST_BYTES:,} are read")
