@@ -114,9 +114,8 @@ class Helm:
 
         from subprocess_tee import run
 
-        logging.getLogger(
-            "asyncio"
-        ).disabled = True  # it reads no line that is not UTF-8, and asyncio would print a traceback
+        # subprocess_tee reads no line that is not UTF-8, and asyncio would print a traceback of that
+        logging.getLogger("asyncio").disabled = True
         started = time.perf_counter()
         shown = _Shown()
         with _started(args):
