@@ -193,7 +193,10 @@ def _start_guard() -> int:
     quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
     try:
         streams = [(os.POSIX_SPAWN_DUP2, there, 0), *quiet]
-        guard = os.posix_spawn("/bin/sh", ["sh", "-c", GUARD, "helm-pin"], {"PATH": os.defpath}, file_actions=streams)
+        command = ["sh", "-c", GUARD, "helm-pin"]
+        # blocked at first: a signal to the whole group must not end the shell before its trap
+        blocked = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+        guard = os.posix_spawn("/bin/sh", command, {"PATH": os.defpath}, file_actions=streams, setsigmask=blocked)
     except OSError:
         os.close(here)
         return -1

@@ -25,6 +25,10 @@ def lives(pid: int) -> bool:
     return bool(state) and not state.startswith("Z")
 
 
+def command_of(pid: str) -> str:
+    return subprocess.run(["ps", "-o", "comm=", "-p", pid], capture_output=True, text=True).stdout.strip()
+
+
 def eventually(what: Callable[[], object], seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not what():
@@ -108,9 +112,12 @@ time.sleep(100)
     def test_though_the_whole_group_got_another_signal_before(self, signum: signal.Signals) -> None:
         ignore = "import signal\nfor s in (1, 2, 3, 15): signal.signal(s, lambda *_: None)\n"
         ignore += "import subprocess; subprocess.Popen = type('P', (subprocess.Popen,), {})\n"
+        slow = "n=0; while [ $n != 200000 ]; do n=$((n+1)); done"  # the guard may not have come to its trap
+        ignore += f"from helmpin import lifeline; lifeline.GUARD = '{slow}; ' + lifeline.GUARD\n"
         held = self.CODE.replace('"sleep", "100"', '"sh", "-c", "trap \'\' HUP INT QUIT TERM; exec sleep 100"')
         with python(ignore + held) as process:
             pid, folder = line(process).split(None, 1)
+            eventually(lambda: command_of(pid) == "sleep")
             os.killpg(process.pid, signum)
             time.sleep(0.2)
             assert lives(int(pid))
