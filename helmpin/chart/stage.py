@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from helmpin import env
-from helmpin.chart.annotations import annotate
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
@@ -132,6 +131,8 @@ class Chart:
 
     def annotated(self, key: str, text: str) -> Chart:
         """The chart with one more annotation; every other byte of Chart.yaml stays. Raises HelmFailed."""
+        from helmpin.chart.annotations import annotate
+
         try:
             before = self._tree.read("Chart.yaml").decode()
         except UnicodeDecodeError as error:

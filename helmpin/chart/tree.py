@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from helmpin import kube_yaml
 from helmpin.chart.archive import Budget, File, pack, unpack
 from helmpin.errors import HelmFailed, Refused
 
@@ -172,6 +171,8 @@ class Tree:
         return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
     def _mapping(self, path: str) -> dict[str, Any]:
+        from helmpin import kube_yaml
+
         loaded = kube_yaml.read_first(self.read(path), what="the chart cannot be read", where=path)
         if loaded is None and not path.endswith("Chart.yaml"):
             return {}  # helm treats an empty file, or one of comments alone, as absent

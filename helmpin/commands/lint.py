@@ -28,7 +28,8 @@ from helmpin.lock_source import LockReading
 from helmpin.output import for_helm
 from helmpin.plan.images import is_allowed
 from helmpin.private import Folder, write
-from helmpin.render.output import PROBE, PROBE_TEXT, Render, parse
+from helmpin.render.output import Render, parse
+from helmpin.render.probe import PROBE, PROBE_TEXT
 from helmpin.render.renderer import POST_RENDERER
 from helmpin.render.values import VALUE_FLAGS, ValuesInput, read_values, values_flag
 from helmpin.request import Request, refuse_registry_flags

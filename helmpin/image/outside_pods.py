@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from helmpin import kube_yaml
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.find import ObjectPath
@@ -105,6 +104,8 @@ class ExtraImageRules:
 @cache
 def rules() -> list[Rule]:
     """The rules of operators.yaml."""
+    from helmpin import kube_yaml
+
     loaded = kube_yaml.read_first(
         (Path(__file__).parent / "operators.yaml").read_text(), what="cannot be read", where="operators.yaml"
     )
@@ -163,6 +164,8 @@ def _is_reference(text: str) -> bool:
 
 def _in_patch(text: str) -> list[tuple[str, int]]:
     """The images in an Argo Workflows' patch of a pod spec, which is JSON or YAML in a string, and where they begin."""
+    from helmpin import kube_yaml
+
     try:
         patch = kube_yaml.read_first(text, what="the patch cannot be read", where="podSpecPatch")
     except HelmFailed:  # it may become YAML only when its parameters are filled in

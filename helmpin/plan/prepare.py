@@ -111,15 +111,11 @@ def prepare(
         values = read_values(asked.flags, helm, folder)
         locked = LockReading(settings, helm)
         reading = PreviousReading(helm, release) if command == "upgrade" else None
-        # helm reads the release and the values now, while Python reads the rest of helm-pin
         from helmpin.render.helm_probe import MergedValues
 
         merged = MergedValues(helm, values.arguments) if values.arguments else None
         from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
-        from helmpin.image.manifest import unmatched
         from helmpin.image.outside_pods import ExtraImageRules
-        from helmpin.plan.loop import make_plan
-        from helmpin.registry import warm_up
 
         source = ChartSource(
             chart,
@@ -129,12 +125,19 @@ def prepare(
         used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
         flags = [flag for flag in asked.flags if flag.name not in used]
         staged = stack.enter_context(stage(source, helm))
+        task = _Task(helm, command, release, asked.flags, flags, values, ExtraImageRules(settings.also), folder)
+        begun = _begin(task, staged)
+        stack.callback(begun.process.stop, grace=0)
+        # helm reads the release and the values and renders now, while Python reads the rest of helm-pin
+        from helmpin.image.manifest import unmatched
+        from helmpin.plan.loop import make_plan
+        from helmpin.registry import warm_up
+
         if not settings.locked:
             warm_up(settings.registry)
-        task = _Task(helm, command, release, asked.flags, flags, values, ExtraImageRules(settings.also), folder)
         if reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
-        rendered, reuse = _render_plain(task, staged, reading, merged)
+        rendered, reuse = _render_plain(task, staged, begun, reading, merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
             output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
         previous = reading.result() if reading else None
@@ -308,37 +311,46 @@ def _reuse(task: _Task, previous: Previous | None, given: Mapping[str, Any]) -> 
     return _Reuse(flag, previous, task.folder, given, defaults, implied), True
 
 
-def _render_plain(task: _Task, chart: Chart, reading: PreviousReading | None, merged: Any) -> tuple[Rendered, _Reuse]:
+class _Begun(NamedTuple):
+    """A render by helm template, begun before it is known whether it is the one that counts."""
+
+    probed: Chart
+    renderer: Renderer
+    process: HelmProcess
+
+
+def _begin(task: _Task, chart: Chart) -> _Begun:
+    from helmpin.render.probe import PROBE, PROBE_TEXT
+    from helmpin.render.renderer import renderer_for
+
+    renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also)
+    probed = chart.with_files({PROBE: PROBE_TEXT})
+    return _Begun(probed, renderer, renderer.start(probed))
+
+
+def _render_plain(
+    task: _Task, chart: Chart, begun: _Begun, reading: PreviousReading | None, merged: Any
+) -> tuple[Rendered, _Reuse]:
     """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, or if the chart may depend on
     what only the running upgrade knows; else by helm template."""
     from helmpin.render.nondeterminism import as_hook
-    from helmpin.render.output import PROBE, PROBE_TEXT
+    from helmpin.render.probe import PROBE, PROBE_TEXT
     from helmpin.render.renderer import asks_cluster, renderer_for
 
-    templated = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also)
     deploys = task.command != "template"
-    probed = chart.with_files({PROBE: PROBE_TEXT})
-    begun: HelmProcess | None = templated.start(probed)
     reuse, reuses = _Reuse(), False
-    given: Mapping[str, Any] = {}
-    try:
-        given = merged.result() if merged else {}
-        previous = reading.result() if reading else None
-        if reading:
-            reuse, reuses = _reuse(task, previous, given)
-        config = previous.config if previous is not None and reuses else {}
-        live = deploys and (reuses or asks_cluster(chart, [given, config]))
-        if not live:
-            try:
-                return _rendered(chart, probed, templated, begun, given, given), reuse
-            except HelmFailed:
-                if not deploys:  # else the dry run may succeed
-                    raise
-            finally:
-                begun = None
-    finally:
-        if begun is not None:
-            begun.stop(grace=0)
+    given: Mapping[str, Any] = merged.result() if merged else {}
+    previous = reading.result() if reading else None
+    if reading:
+        reuse, reuses = _reuse(task, previous, given)
+    config = previous.config if previous is not None and reuses else {}
+    if not deploys or not (reuses or asks_cluster(chart, [given, config])):
+        try:
+            return _rendered(chart, begun.probed, begun.renderer, begun.process, given, given), reuse
+        except HelmFailed:
+            if not deploys:  # else the dry run may succeed
+                raise
+    begun.process.stop(grace=0)
     if reuse.defaults:
         chart = chart.with_files({"values.yaml": reuse.defaults})
     probed = chart.with_files({PROBE: as_hook(PROBE_TEXT)})

@@ -11,7 +11,7 @@ from typing import Any
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.private import Folder, write
-from helmpin.render.output import PROBE, PROBE_TEXT, parse
+from helmpin.render.probe import PROBE, PROBE_TEXT
 
 
 class MergedValues:
@@ -27,6 +27,8 @@ class MergedValues:
     def result(self) -> Mapping[str, Any]:
         """The values that the user gives, nulls included, as helm merges them. Raises HelmFailed."""
         if self._values is None:
+            from helmpin.render.output import parse
+
             with self._folder:
                 self._values = parse(self._running.output()).values or {}
         return self._values
@@ -34,6 +36,8 @@ class MergedValues:
 
 def read_source(helm: Helm, source: str) -> bytes:
     """The bytes that helm reads from a URL or through a plugin's getter. Raises HelmFailed."""
+    from helmpin.render.output import parse
+
     text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "content" (b64enc .Values.content))')
     escaped = source.replace("\\", "\\\\").replace(",", "\\,")
     escaped = f"\\{escaped}" if escaped.startswith("{") else escaped
@@ -49,6 +53,8 @@ def capabilities(helm: Helm, *, built_in: bool = False) -> tuple[str, list[str]]
 
     built_in: those that helm assumes where it asks no cluster.
     """
+    from helmpin.render.output import parse
+
     text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "capabilities" .Capabilities)')
     asked = "--dry-run=server" if helm.version >= (4, 0, 0) else "--validate"
     with _one_template(text) as chart:

@@ -11,19 +11,8 @@ from helmpin.errors import HelmFailed
 from helmpin.image.manifest import Document, ImageUse, document_images, documents, outside
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.nondeterminism import TEMPLATE as SECOND_PASS
+from helmpin.render.probe import PROBE
 from helmpin.timeline import step
-
-PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
-"""The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it
-prints the values before any template can change them with `set`."""
-PROBE_TEXT = """\
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: helm-pin-values
-data:
-  values: {{ dict "values" .Values | toJson | toJson }}
-"""
 
 
 class Render(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.arguments import Given, words
 from helmpin.chart.stage import Chart
@@ -12,8 +12,10 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.actions import says
-from helmpin.render.output import Render, parse, parse_release
 from helmpin.render.values import ValuesInput
+
+if TYPE_CHECKING:
+    from helmpin.render.output import Render
 
 NOT_RENDERED = frozenset(
     {
@@ -104,6 +106,8 @@ class Renderer(NamedTuple):
             raise HelmFailed(
                 error.what, where=error.where, why=self.values.in_users_words(error.why), hint=error.hint
             ) from None
+        from helmpin.render.output import parse, parse_release
+
         return parse_release(text, self.also) if self.dry_run else parse(text, self.also)
 
 

@@ -13,7 +13,8 @@ from helmpin.errors import HelmFailed
 from helmpin.image.manifest import group_by_turn, split_documents
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.nondeterminism import TEMPLATE
-from helmpin.render.output import PROBE, parse, parse_release
+from helmpin.render.output import parse, parse_release
+from helmpin.render.probe import PROBE
 from tests.support.renders import digest, document, pod, probe
 
 A, B = "app/templates/a.yaml", "app/charts/db/templates/b.yaml"
