@@ -25,13 +25,14 @@ _DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|localhost)(?::[0-9]+)?"
 _CERTAIN = re.compile(
-    rf"(?<![\w./:@-])(?![a-z0-9.-]*kubernetes\.io/)"
+    rf"(?![a-z0-9.-]*kubernetes\.io/)"
     rf"({_HOST}/[a-z0-9._/-]+(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])"
 )
-"""A reference that can hardly be anything else: with a host, and a tag or a digest. kubernetes.io is for labels and taints
-(`node.kubernetes.io/not-ready:NoExecute`); Kubernetes' images are at registry.k8s.io."""
-
-
+"""A word that begins with a reference that can hardly be anything else: with a host, and a tag or a digest. kubernetes.io is for
+labels and taints (`node.kubernetes.io/not-ready:NoExecute`); Kubernetes' images are at registry.k8s.io."""
+_IN_WORD = re.compile(r"[\w./:@-]")
+"""A character of what a reference can be a part of. Words with a slash are few, and found fast."""
+_NO_WORD = re.compile(r"[^\w./:@-]|\Z")
 _NO_IMAGE = frozenset(
     [
         "apiversion",
@@ -90,7 +91,7 @@ class ExtraImageRules:
             if path in runs:
                 continue
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
-            found = found or [(m[1], m.start(1)) for m in _CERTAIN.finditer(text)]
+            found = found or list(_certain(text))
             here = [p for p in self.patterns if _is_at(p, place, text)]
             if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
                 image = text.rpartition("=")[2]
@@ -152,6 +153,19 @@ def _is_image_key(key: str) -> bool:
     while words and words[-1] in ("name", "ref", "reference", "url"):
         words.pop()
     return key.startswith("RELATED_IMAGE_") or (bool(words) and words[-1].endswith(("image", "images")))
+
+
+def _certain(text: str) -> Iterator[tuple[str, int]]:
+    """The references in a text that can hardly be anything else, and where they begin."""
+    slash = text.find("/")
+    while slash >= 0:
+        start = slash
+        while start and _IN_WORD.match(text, start - 1):
+            start -= 1
+        if match := _CERTAIN.match(text, start):
+            yield match[1], start
+        end = _NO_WORD.search(text, slash)
+        slash = text.find("/", end.start()) if end else -1
 
 
 def _is_reference(text: str) -> bool:

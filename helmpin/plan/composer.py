@@ -17,6 +17,7 @@ from helmpin.plan.candidates import ValueIndex
 from helmpin.plan.images import Problem
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
+from helmpin.plan.template_hints import TemplateHints
 from helmpin.plan.template_scan import TemplateScan, is_written
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
@@ -40,12 +41,15 @@ class Composer:
         wanted: Mapping[Key, str],
         origins: Mapping[Key, ImageUse],
         fixed: Collection[Key],
+        hints: TemplateHints | None = None,
     ) -> None:
-        """fixed: uses that the template must pin, because they keep a digest while other uses of the same values get a new one."""
+        """base: the chart that the attempts change. fixed: uses that the template must pin, because they keep a digest while other
+        uses of the same values get a new one. hints: of the templates of `base`, where they are known already."""
         self._fixed = fixed
         self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
         self._uses = {use.key: use for use in uses if use.key in wanted}
-        self._templates = base.template_files()
+        self._hints = hints or TemplateHints(base.template_files())
+        self._templates = self._hints.files
         self._crds = base.crd_files()
         self._documents: dict[str, list[Document]] = defaultdict(list)
         for document in rendered.origin.documents:
@@ -61,7 +65,6 @@ class Composer:
             same[leaf] += 1
         self._second_pass = self._random_sources()
         self._values = rendered.origin.values or {}
-        self._scans: dict[str, TemplateScan] = {}
         self.noise: Mapping[Leaf, Any] = {}
         self._noise_renders = 0
         self.explanations: dict[Key, Problem] = {
@@ -170,7 +173,7 @@ class Composer:
     # -- randomness --------------------------------------------------------------------------------------------------
 
     def _random_sources(self) -> set[str]:
-        paths = nondeterminism.may_be_random(self._templates)
+        paths = self._hints.random
         if not paths or self._rendered.renderer.post_renderer:
             return set()
         return {source for source in self._documents if source and not paths.isdisjoint(self._paths(source))}
@@ -234,15 +237,4 @@ class Composer:
     def _scan(self, source: str) -> TemplateScan:
         """The scan of the templates of the chart that `source` belongs to."""
         path = next(iter(self._paths(source)), "")
-        return self._scan_folder(path[: path.rfind("templates/")] if path else "")
-
-    def _scan_folder(self, folder: str) -> TemplateScan:
-        if folder not in self._scans:
-            own = [text for name, text in self._templates.items() if name.startswith(f"{folder}templates/")]
-            library = [
-                text
-                for name, text in self._templates.items()
-                if name.startswith(f"{folder}charts/") and name.rpartition("/")[2].startswith("_")
-            ]
-            self._scans[folder] = TemplateScan(own, library)
-        return self._scans[folder]
+        return self._hints.scan(path[: path.rfind("templates/")] if path else "")

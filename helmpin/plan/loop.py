@@ -25,6 +25,7 @@ from helmpin.plan.plan import Plan
 from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt
+from helmpin.plan.template_hints import TemplateHints
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.release.reused_values import get
 from helmpin.render.diff import Comparison, Follower, Key, compare
@@ -38,13 +39,15 @@ def make_plan(
     kept_jobs: KeptJobs,
     lock: Lock | None = None,
     *,
+    hints: TemplateHints | None = None,
     values_only: bool = False,
     relock: Callable[[], str] | None = None,
 ) -> Plan:
     """Resolve the images of a render and find how to pin them.
 
     lock: where digests come from before the registry is asked. values_only: whether to look further for values that pin what the
-    templates can pin. relock: finds out how the lock gets the digest of a Job.
+    templates can pin. hints: of the templates of `rendered.chart`, where they are known already. relock: finds out how the lock
+    gets the digest of a Job.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
@@ -53,7 +56,8 @@ def make_plan(
     annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
     base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
     origins = origins_of(rendered, uses)
-    composer = Composer(rendered, base, uses, wanted, origins, _apart(known, uses))
+    apart = _apart(known, uses)
+    composer = Composer(rendered, base, uses, wanted, origins, apart, hints if base is rendered.chart else None)
     search = composer.search()
     created = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

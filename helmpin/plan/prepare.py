@@ -131,10 +131,12 @@ def prepare(
         # helm reads the release and the values and renders now, while Python reads the rest of helm-pin
         from helmpin.image.manifest import unmatched
         from helmpin.plan.loop import make_plan
+        from helmpin.plan.template_hints import TemplateHints
         from helmpin.registry import warm_up
 
         if not settings.locked:
             warm_up(settings.registry)
+        hints = TemplateHints(staged.template_files())
         if reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
         rendered, reuse = _render_plain(task, staged, begun, reading, merged)
@@ -150,7 +152,9 @@ def prepare(
             lock = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
             relock = partial(_relocking, locking)
         kept_jobs = _kept_jobs(task, rendered, previous)
-        plan = make_plan(rendered, settings, release, kept_jobs, lock, values_only=values_only, relock=relock)
+        plan = make_plan(
+            rendered, settings, release, kept_jobs, lock, values_only=values_only, hints=hints, relock=relock
+        )
         _say_exemptions(plan, settings)
         if taken:
             _say_unlike_lock(plan, taken)
