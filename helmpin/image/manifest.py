@@ -34,7 +34,11 @@ class Document(NamedTuple):
         return list(_objects(self))
 
 
-@lru_cache(maxsize=512)
+_MOST_CACHED = 4096
+"""Documents, which is more than the largest charts make: a cache that is too small for one render is of no use to the next."""
+
+
+@lru_cache(maxsize=_MOST_CACHED)
 def _objects(document: Document) -> tuple[Any, ...]:
     """Cached, because a render's documents are read for their images, for what else they hold, and to be compared."""
     where = document.source or "the post-renderer's output"
@@ -139,7 +143,7 @@ def document_images(document: Document, also: ExtraImageRules | None = None) -> 
         yield from (use for use, asked in outside(document, also) if asked)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_MOST_CACHED)
 def _pod_images(document: Document) -> tuple[ImageUse, ...]:
     """Those of pod specs. Cached, because a plan asks for the images of its renders several times."""
     found = []

@@ -370,9 +370,9 @@ def _of_components(
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
     for path, beside in values.maps(names):
         if path[: len(scope)] == scope:
-            siblings = [node for node in (lookup(values.tree, path[:-1]) or {}).values() if isinstance(node, dict)]
+            siblings = (lookup(values.tree, path[:-1]) or {}).values()
             for key in scan.image_maps():
-                if not beside.get(key) and any(isinstance(sibling.get(key), dict) for sibling in siblings):
+                if not beside.get(key) and any(isinstance(s, dict) and isinstance(s.get(key), dict) for s in siblings):
                     yield Candidate("tag@digest", (Setting((*path, key, "tag"), tagged),))
 
 

@@ -51,17 +51,17 @@ class Composer:
         self._hints = hints or TemplateHints(base.template_files())
         self._templates = self._hints.files
         self._crds = base.crd_files()
-        self._documents: dict[str, list[Document]] = defaultdict(list)
+        documents: dict[str, list[Document]] = defaultdict(list)
         for document in rendered.origin.documents:
-            self._documents[document.source].append(document)
+            documents[document.source].append(document)
+        self._documents = {source: template_pins.by_order(each) for source, each in documents.items()}
         self._pins: dict[Key, template_pins.TemplatePin | None] = {}
         same: Counter[Any] = Counter()
         for key, origin in origins.items():
             leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
             if key in wanted:
                 pinned = pinned_form(origin.image, wanted[key])
-                documents = self._documents[origin.source]
-                self._pins[key] = template_pins.locate(origin, documents, pinned, same[leaf])
+                self._pins[key] = template_pins.locate(origin, self._documents[origin.source], pinned, same[leaf])
             same[leaf] += 1
         self._second_pass = self._random_sources()
         self._values = rendered.origin.values or {}

@@ -40,18 +40,26 @@ class TemplatePin(NamedTuple):
     """The forms that values, set for another use of the image, may give `written`."""
 
 
-def locate(use: ImageUse, documents: Iterable[Document], pinned: str, nth: int = 0) -> TemplatePin | None:
+def by_order(documents: Iterable[Document]) -> dict[int, tuple[str, Document]]:
+    """The documents of one file by their order in the render, each with what its template counts it as (TemplatePin.document)."""
+    turns = group_by_turn(documents).items()
+    return {document.order: (_document_key(*turn), document) for turn, document in turns}
+
+
+def locate(
+    use: ImageUse, documents: Mapping[int, tuple[str, Document]], pinned: str, nth: int = 0
+) -> TemplatePin | None:
     """Where the template of `use` prints its image; None if that leaf is not found in the text.
 
-    documents: of the plain render, with the source of `use`. nth: its number among equal references in one leaf.
+    documents: those of the plain render with the source of `use`, by_order(). nth: its number among equal references in one leaf.
     """
-    for (kind, hook, turn), document in group_by_turn(documents).items():
-        if document.order == use.order:
-            where = use.source, _document_key(kind, hook, turn)
-            if spot := _spot(document, use, nth):
-                return TemplatePin(*where, *spot, pinned)
-            if pinned.startswith(use.image) and (spot := _end(document, use)):
-                return TemplatePin(*where, *spot, spot[0] + pinned.removeprefix(use.image))
+    if use.order not in documents:
+        return None
+    key, document = documents[use.order]
+    if spot := _spot(document, use, nth):
+        return TemplatePin(use.source, key, *spot, pinned)
+    if pinned.startswith(use.image) and (spot := _end(document, use)):
+        return TemplatePin(use.source, key, *spot, spot[0] + pinned.removeprefix(use.image))
     return None
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helmpin.helm import Helm
 from helmpin.image.manifest import ImageUse
-from helmpin.plan.template_pins import PRINT, PRINT_FILE, TemplatePin, locate, pinned_template
+from helmpin.plan.template_pins import PRINT, PRINT_FILE, TemplatePin, by_order, locate, pinned_template
 from helmpin.render.output import Render, parse
 from scripts.devtools.binaries import binary
 
@@ -46,7 +46,7 @@ def with_pins(files: Mapping[str, str], plain: Render, chosen: Iterable[ImageUse
     """The files, changed so that these uses are pinned."""
     pins: dict[str, list[TemplatePin]] = defaultdict(list)
     for use in chosen:
-        pin = locate(use, [d for d in plain.documents if d.source == use.source], f"{use.image}@{DIGEST}")
+        pin = locate(use, by_order(d for d in plain.documents if d.source == use.source), f"{use.image}@{DIGEST}")
         assert pin is not None, use
         pins[use.source.removeprefix("app/")].append(pin)
     return {
@@ -162,7 +162,7 @@ def test_what_values_may_make_of_it_is_pinned_too(helm: Helm, tmp_path: Path, no
     files = {"templates/a.yaml": text, "values.yaml": f"image: {WEB}\n"}
     plain = render(helm, tmp_path, files)
     _, use = plain.images()
-    pin = locate(use, plain.documents, f"{WEB}@{DIGEST}")
+    pin = locate(use, by_order(plain.documents), f"{WEB}@{DIGEST}")
     assert pin is not None
     forms = (f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}")
     changed = pinned_template("templates/a.yaml", text, [pin._replace(may_become=forms)])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.plan.template_pins import TemplatePin, locate, pinned_template, pinned_text, split_defines
+from helmpin.plan.template_pins import TemplatePin, by_order, locate, pinned_template, pinned_text, split_defines
 from helmpin.render.output import parse
 from tests.support.renders import POD, digest, document
 
@@ -81,7 +81,7 @@ def test_each_named_template_is_found_whole(pieces: list[Any]) -> None:
 def pins(text: str, *, also: ExtraImageRules | None = None, image: str = WEB) -> list[tuple[str, str, int] | None]:
     """(document, what stands there, which of those it is) for each use of the image, in the order of the render."""
     render = parse(text, also)
-    found = [locate(use, render.documents, PINNED) for use in render.images() if use.image == image]
+    found = [locate(use, by_order(render.documents), PINNED) for use in render.images() if use.image == image]
     return [pin and (pin.document, pin.written, pin.turn) for pin in found]
 
 
@@ -206,14 +206,17 @@ def test_what_stands_nowhere_as_it_is_gets_its_digest_at_its_end(text: str, spot
 def test_a_use_of_another_document_has_no_place() -> None:
     render = parse(document(f"kind: Pod\nspec: {{containers: [{{image: {WEB}}}]}}\n"))
     (use,) = render.images()
-    assert locate(use._replace(order=7), render.documents, PINNED) is None
-    assert locate(use, [], PINNED) is None
+    assert locate(use._replace(order=7), by_order(render.documents), PINNED) is None
+    assert locate(use, {}, PINNED) is None
 
 
 def test_images_in_a_text_are_told_by_their_number() -> None:
     text = f"kind: Thing\nspec: {{args: ['--a={WEB} --b={WEB}', '{WEB}']}}\n"
     render = parse(document(text), ExtraImageRules(["Thing/*"]))
-    found = [locate(use, render.documents, PINNED, nth) for use, nth in zip(render.images(), (0, 1, 0), strict=True)]
+    found = [
+        locate(use, by_order(render.documents), PINNED, nth)
+        for use, nth in zip(render.images(), (0, 1, 0), strict=True)
+    ]
     assert [pin and (pin.written, pin.turn) for pin in found] == [(WEB, 0), (WEB, 1), (WEB, 2)]
 
 
