@@ -1,8 +1,9 @@
 """How the cost of a plan grows with images, with the size of the manifest and with values, and how much memory it takes.
 
 No registry and no cluster: all digests are in a lock. Processor time of all programs that a plan starts, in turn, in one run, for
-three sizes that double; the growth is the cost of one more from the second to the third beside that from the first to the second:
-1 is linear, 2 is quadratic. Memory is what all processes of a command hold at once, at its peak, beside helm template's own.
+three sizes that double, beside helm template, which each plan runs twice. The growth is the cost of one more from the second to
+the third size beside that from the first to the second: 1 is linear, 2 is quadratic. Memory is what all processes of a command
+hold at once, at its peak, beside helm template's own.
 """
 
 from __future__ import annotations
@@ -52,16 +53,16 @@ def measure(helm: str, folder: Path, runs: int, charts: Sequence[Path]) -> None:
         "values that no image reads": (values, (2000, 4000, 8000)),
     }
     last: dict[str, list[str | Path]] = {}
-    print(f"{'':30}{'plan: CPU ms':>30}{'growth':>8}   medians of {runs}, in turn")
+    print(f"{'':34}{'plan: CPU ms':>24}{'growth':>8}{'template: CPU ms':>24}{'growth':>8}   medians of {runs}, in turn")
     for name, (write, sizes) in kinds.items():
         plans = [plan(write(folder / f"{name}-{size}", size)) for size in sizes]
         for command in plans:
             run(command, env)
-        costs = [[run(command, env).processor for command in plans] for _ in range(runs)]
-        first, second, third = (statistics.median(each) for each in zip(*costs, strict=True))
-        growth = (third - second) / (sizes[2] - sizes[1]) / ((second - first) / (sizes[1] - sizes[0]))
+        commands = [*plans, *([helm, "template", "bench", command[3]] for command in plans)]
+        costs = [[run(command, env).processor for command in commands] for _ in range(runs)]
+        medians = [statistics.median(each) for each in zip(*costs, strict=True)]
         label = f"{' '.join(map(str, sizes))} {name}"
-        print(f"{label:30}{f'{first:.0f} {second:.0f} {third:.0f}':>30}{growth:8.2f}")
+        print(f"{label:34}{_growth(medians[:3], sizes)}{_growth(medians[3:], sizes)}")
         last[label.split(" ", 2)[2]] = plans[2]
     print(f"\n{'':30}{'helm pin plan':>16}{'helm template':>16}{'ratio':>8}   MiB at the peak")
     for name, command in (
@@ -71,6 +72,13 @@ def measure(helm: str, folder: Path, runs: int, charts: Sequence[Path]) -> None:
         chart = command[3]
         ours, theirs = peak(command, env), peak([helm, "template", "bench", chart], env)
         print(f"{name:30}{ours:16.0f}{theirs:16.0f}{ours / theirs:8.2f}")
+
+
+def _growth(costs: Sequence[float], sizes: Sequence[int]) -> str:
+    """Two cells: the costs, and how they grow."""
+    first, second, third = costs
+    growth = (third - second) / (sizes[2] - sizes[1]) / ((second - first) / (sizes[1] - sizes[0]))
+    return f"{' '.join(f'{cost:.0f}' for cost in costs):>24}{growth:8.2f}"
 
 
 def plan(arguments: Sequence[str | Path], *more: str) -> list[str | Path]:
