@@ -129,8 +129,7 @@ def show(report: Report, form: str) -> None:
     else:
         times = Counter(map(_line, report.findings))
         for f in report.findings:
-            which = f.use.container or ".".join(map(str, f.use.path))
-            output.write(_line(f, which if times[_line(f)] > 1 else ""))
+            output.write(_line(f, f.container if times[_line(f)] > 1 else ""))
     for f in report.exempt:
         output.inform(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {f.exemption}"))
     if form == "text":

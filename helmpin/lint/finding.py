@@ -64,7 +64,12 @@ class Finding(NamedTuple):
     @property
     def text(self) -> str:
         """What was found, in one sentence."""
-        return f"{self.use.image} in {self.use.kind}/{self.use.name}: {self.why}"
+        return f"{self.use.image} in {self.use.kind}/{self.use.name}, {self.container}: {self.why}"
+
+    @property
+    def container(self) -> str:
+        """Which container of its object, by its name; where that has none, by the path of the image."""
+        return f"container {self.use.container}" if self.use.container else ".".join(map(str, self.use.path))
 
     @property
     def why(self) -> str:

@@ -682,8 +682,8 @@ def test_two_containers_with_one_image(pin: Pin, tmp_path: Path) -> None:
     lines = pin("lint", "c").stdout.splitlines()
     at = "c/templates/0.yaml:4: Pod/p"
     assert [line.rpartition(": ")[0] for line in lines] == [
-        f"{at}, c: team/a:main",
-        f"{at}, d: team/a:main",
+        f"{at}, container c: team/a:main",
+        f"{at}, container d: team/a:main",
         f"{at}: team/b:main",
     ]
 

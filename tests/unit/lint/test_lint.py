@@ -83,7 +83,7 @@ def test_an_annotation_says_what_was_found(image: str, source: str) -> None:
     assume(not re.match(r"\s*::", image))
     (line,) = forms.workflow_commands(report(finding(image, file=source)))
     command = read(line)
-    assert command.data == f"{image} in Pod/web: moves"
+    assert command.data == f"{image} in Pod/web, container c: moves"
     assert command.properties == {"file": f"charts/app/{source}", "line": "7", "title": "mutable image tag"}
 
 
