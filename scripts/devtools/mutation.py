@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -84,9 +85,10 @@ def changes(tree: ast.Module) -> Iterator[tuple[int, str, Callable[[], None]]]:
 
 
 def _tests(node: ast.AST) -> Iterator[tuple[object, object, ast.expr]]:
+    """The conditions of a node, each with what holds it. TYPE_CHECKING is none that could matter to a test."""
     if isinstance(node, ast.comprehension):
         yield from ((node.ifs, i, test) for i, test in enumerate(node.ifs))
-    else:
+    elif ast.unparse(node.test) != "TYPE_CHECKING":  # type: ignore[attr-defined]
         yield node, "test", node.test  # type: ignore[attr-defined]
 
 
@@ -167,10 +169,25 @@ def _try(mutant: Mutant, tests: Sequence[str]) -> int:
         return 1
 
 
+def _modules(room: str, parser: argparse.ArgumentParser) -> list[Path]:
+    """The modules of a room, or the one that is named `room/module`. Ends the program with a message where there is none."""
+    folder, _, name = room.partition("/")
+    found = sorted((ROOT / "helmpin" / folder).glob(f"{name.removesuffix('.py') or '*'}.py"))
+    if not found:
+        parser.error(f"there is no helmpin/{room}")
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the changes that no test notices, and the figures."""
     parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__)
-    parser.add_argument("rooms", nargs="*", default=["plan", "render"], help="rooms of helmpin (default plan render)")
+    parser.add_argument(
+        "rooms",
+        nargs="*",
+        default=["plan", "render"],
+        metavar="ROOM[/MODULE]",
+        help="rooms of helmpin, or single modules such as plan/search (default plan render)",
+    )
     parser.add_argument(
         "--sample", type=int, default=0, help="try so many changes of all, drawn with --seed (default all)"
     )
@@ -182,18 +199,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     import hypothesis
     import pytest  # noqa: F401  here, so that the children have them already
 
-    tests = [f"tests/unit/{room}" for room in options.rooms]
-    mutants = [
-        m for room in options.rooms for path in sorted((ROOT / "helmpin" / room).glob("*.py")) for m in of_module(path)
-    ]
+    rooms = dict.fromkeys(room.partition("/")[0] for room in options.rooms)
+    tests = [f"tests/unit/{room}" for room in rooms]
+    mutants = [m for room in options.rooms for path in _modules(room, parser) for m in of_module(path)]
     chosen = mutants
     if options.sample and options.sample < len(mutants):
         chosen = sorted(random.Random(options.seed).sample(mutants, options.sample))
-    if _fails(Mutant(ROOT / "helmpin" / "__init__.py", -1, 0, ""), tests):
-        sys.exit(f"{' '.join(tests)} fail without a change")
-    print(f"{len(chosen)} of {len(mutants)} changes of {', '.join(options.rooms)}; hypothesis {hypothesis.__version__}")
-    began, survived = time.monotonic(), []
-    with ThreadPoolExecutor(options.at_once) as pool:
+    survived: list[Mutant] = []
+    with tempfile.TemporaryDirectory() as compiled, ThreadPoolExecutor(options.at_once) as pool:
+        sys.pycache_prefix, sys.dont_write_bytecode = compiled, False  # so that each child need not compile all of it
+        if _fails(Mutant(ROOT / "helmpin" / "__init__.py", -1, 0, ""), tests):
+            sys.exit(f"{' '.join(tests)} fail without a change")
+        print(
+            f"{len(chosen)} of {len(mutants)} changes of {', '.join(options.rooms)}; hypothesis {hypothesis.__version__}"
+        )
+        began = time.monotonic()
         for mutant, noticed in zip(chosen, pool.map(lambda m: is_noticed(m, tests), chosen), strict=True):
             if not noticed:
                 survived.append(mutant)
