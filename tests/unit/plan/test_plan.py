@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from helmpin.chart.archive import Budget, File
 from helmpin.chart.setargs import Setting
-from helmpin.chart.stage import Chart
-from helmpin.chart.tree import Tree
 from helmpin.config.settings import Settings
 from helmpin.errors import Refused, RegistryUnavailable
-from helmpin.helm import Helm
-from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import Reference
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import Before, KeptJobs
@@ -26,25 +21,11 @@ from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, Record, parse
 from helmpin.render import output
 from helmpin.render.output import ImageUse
-from helmpin.render.renderer import Renderer
-from helmpin.render.values import ValuesInput
+from tests.support.plans import chart, rendered
 from tests.support.renders import POD, digest, document, pod
 
 A = digest("a")
 SETTINGS = Settings("pin", (), ("*",), (), False, RegistrySettings())
-
-
-def chart(folder: Path, **templates: str) -> Chart:
-    files = {"Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n"}
-    files |= {f"templates/{name}.yaml": text for name, text in templates.items()}
-    return Chart(Tree({path: File(text.encode(), 0) for path, text in files.items()}, Budget("app")), folder)
-
-
-def rendered(made: Chart, text: str, **more: Any) -> Rendered:
-    """A plain render of a chart that no helm has to render again."""
-    plain = output.parse(text)._replace(values=more.pop("values", {}))
-    renderer = Renderer(Helm("never-run"), ("template", "web"), (), (), ValuesInput(), (), "", ExtraImageRules(()))
-    return Rendered(made, plain, plain, renderer, lambda _: renderer, more.get("given", {}), more.get("kept", {}))
 
 
 def image(name: str, problem: Problem | None = None, **changes: Any) -> ImagePlan:
