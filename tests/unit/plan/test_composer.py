@@ -1,0 +1,439 @@
+"""The chart of an attempt, and what its renders teach. What a chart prints is the test's word; tests/integration has Helm's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helmpin.chart.setargs import dotted_key
+from helmpin.errors import HelmFailed
+from helmpin.image.manifest import ImageUse
+from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.plan import template_pins
+from helmpin.plan.composer import MOST_NOISE_RENDERS, Composer
+from helmpin.plan.origins import origins_of
+from helmpin.plan.search import Attempt
+from helmpin.release.record import ANNOTATION, Record
+from helmpin.render import nondeterminism
+from helmpin.render.diff import Comparison, Difference, compare
+from tests.support.plans import Ask, Renderer, chart, rendered
+from tests.support.renders import POD, digest, document, pod
+
+A, B = digest("a"), digest("b")
+RECORD = Record("helm-pin 1", "2026-01-01T00:00:00.000Z", ())
+VALUES = {"image": {"repository": "t/web", "tag": "1"}}
+READS = "image: {{ .Values.image.repository }}:{{ .Values.image.tag }}\n"
+LITERAL = "image: t/web:1\n"
+FILE = "templates/pod.yaml"
+CRD = "app/crds/crd.yaml"
+
+
+class Made:
+    """A composer of a chart, with what it was made from."""
+
+    def __init__(
+        self,
+        folder: Path,
+        text: str,
+        files: Mapping[str, str] | None = None,
+        *,
+        renderer: Renderer | None = None,
+        wanted: Mapping[str, str] | None = None,
+        fixed: Collection[int] = (),
+        also: ExtraImageRules | None = None,
+        **more: Any,
+    ) -> None:
+        """wanted: the digest of each image; A for all by default. fixed: the numbers of the uses that only the template may pin."""
+        base = chart(folder, files)
+        self.renderer = renderer or Renderer(lambda _: text)
+        self.rendered = rendered(base, text, self.renderer, also=also or ExtraImageRules(()), **more)
+        self.uses = self.rendered.plain.images()
+        self.wanted = {use.key: (wanted or {}).get(use.image, A) for use in self.uses}
+        origins = origins_of(self.rendered, self.uses)
+        self.composer = Composer(
+            self.rendered, base, self.uses, self.wanted, origins, [self.uses[n].key for n in fixed]
+        )
+
+    def first(self) -> Attempt:
+        """What is tried first."""
+        attempt = self.composer.search().next()
+        assert attempt is not None
+        return attempt
+
+    def files(self, attempt: Attempt) -> dict[str, str]:
+        """The templates and CRDs of an attempt's chart."""
+        made = self.composer.chart(attempt, RECORD)
+        return {**made.template_files(), **made.crd_files()}
+
+    def compared(self, attempt: Attempt) -> Comparison:
+        """What comes of an attempt."""
+        render = self.composer.render(attempt, RECORD)
+        return compare(self.rendered.plain, render, self.wanted, self.composer.noise)
+
+
+def shown(attempt: Attempt) -> dict[str, str]:
+    return {dotted_key(setting.path): setting.value for setting in attempt.settings}
+
+
+def by_template(*uses: ImageUse) -> Attempt:
+    return Attempt((), frozenset(use.key for use in uses), {}, {}, {})
+
+
+# -- what may pin a use -------------------------------------------------------------------------------------------------
+
+
+def test_a_value_pins_what_a_template_reads(tmp_path: Path) -> None:
+    made = Made(tmp_path, pod("t/web:1"), {FILE: READS}, values=VALUES)
+    attempt = made.first()
+    assert shown(attempt) == {"image.tag": f"1@{A}"}
+    assert made.composer.arguments(attempt) == ["--set-string", f"image.tag=1@{A}"]
+    assert made.files(attempt) == {FILE: READS}, "no file changes"
+
+
+def test_lists_of_the_user_are_changed_by_index_and_the_charts_own_given_whole(tmp_path: Path) -> None:
+    listed = {"pods": [{"image": "t/web:1", "n": 1}]}
+    made = Made(tmp_path, pod("t/web:1"), {FILE: "x"}, values=listed)
+    whole = f'pods=[{{"image":"t/web:1@{A}","n":1}}]'
+    assert made.composer.arguments(made.first()) == ["--set-json", whole]
+    made = Made(tmp_path, pod("t/web:1"), {FILE: "x"}, values=listed, given=listed, kept=listed)
+    assert made.composer.arguments(made.first()) == ["--set-string", f"pods[0].image=t/web:1@{A}"]
+
+
+def test_the_template_pins_what_it_has_written_itself_though_a_value_says_the_same(tmp_path: Path) -> None:
+    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, values=VALUES)
+    attempt = made.first()
+    assert attempt.by_template == {made.uses[0].key} and not attempt.settings
+    files = made.files(attempt)
+    assert files[template_pins.PRINT_FILE] == template_pins.PRINT
+    assert f'"{FILE}"' not in files[FILE] and LITERAL in files[FILE] and f"@{A}" in files[FILE]
+
+
+def test_a_use_that_keeps_another_digest_is_the_templates(tmp_path: Path) -> None:
+    """One value cannot carry both digests."""
+    made = Made(tmp_path, pod("t/web:1") + pod("t/web:1"), {FILE: READS}, values=VALUES, fixed=[1])
+    attempt = made.first()
+    assert attempt.by_template == {made.uses[1].key}
+    assert attempt.strategies.keys() == {made.uses[0].key}
+
+
+def test_what_values_make_of_the_same_image_is_still_found_in_the_file(tmp_path: Path) -> None:
+    """Places are counted as in the plain render, and the value changes what the file prints at the other place."""
+    text = pod("t/web:1") + pod("t/web:1")
+    made = Made(tmp_path, text, {FILE: READS}, values=VALUES, fixed=[1])
+    made.wanted[made.uses[1].key] = B
+    forms = f'"forms" (dict `t/web:1@{A}` `t/web:1` `t/web@{A}` `t/web:1`)'
+    assert forms in made.files(made.first())[FILE]
+    alone = Made(tmp_path, text, {FILE: READS}, values=VALUES)
+    assert '"forms"' not in alone.files(by_template(alone.uses[1]))[FILE]
+
+
+@pytest.mark.parametrize("other", [pod("t/side:1"), pod("t/web:1", source="app/templates/other.yaml")])
+def test_what_values_make_of_another_image_or_in_another_file_does_not_count(tmp_path: Path, other: str) -> None:
+    files = {FILE: READS, "templates/other.yaml": READS}
+    values = {**VALUES, "side": {"image": "t/side:1"}}
+    made = Made(tmp_path, pod("t/web:1") + other, files, values=values, fixed=[0])
+    attempt = made.first()
+    assert attempt.by_template == {made.uses[0].key} and len(attempt.strategies) == 1
+    assert '"forms"' not in made.files(attempt)[FILE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\nkind: Pod\nspec: {containers: [{name: a, image: 't/web:1'}]}\n",
+        pod("t/web:1", source="app/templates/none.yaml"),
+        pod("t/web:1", source="app/charts/none/templates/pod.yaml"),
+        pod("t/web:1", source="app/values.yaml"),
+    ],
+)
+def test_a_use_of_no_known_template_is_left_to_the_values(tmp_path: Path, text: str) -> None:
+    """Any template can print a line `# Source:`."""
+    files = {FILE: READS, "values.yaml": "x: y\n"}
+    made = Made(tmp_path, text, files)
+    assert "no value reaches it" in made.first().failed[made.uses[0].key]
+    assert shown(Made(tmp_path, text, files, values={"image": "t/web:1"}).first()) == {"image": f"t/web:1@{A}"}
+
+
+def test_a_crd_is_changed_as_text_and_no_value_is_tried(tmp_path: Path) -> None:
+    crd = "kind: Sample\nspec: {containers: [{name: a, image: t/web:1}]}\n"
+    made = Made(tmp_path, document(crd, CRD), {"crds/crd.yaml": crd, FILE: READS}, values={"image": "t/web:1"})
+    attempt = made.first()
+    assert attempt.by_template == {made.uses[0].key} and not attempt.settings
+    assert made.files(attempt) == {FILE: READS, "crds/crd.yaml": crd.replace("t/web:1", f"t/web:1@{A}")}
+
+
+def test_every_file_gets_its_own_pins_and_the_record_its_place(tmp_path: Path) -> None:
+    text = pod("t/web:1") + pod("t/side:1") + pod("t/db:2", source="app/templates/db.yaml")
+    files = {FILE: LITERAL, "templates/db.yaml": "image: t/db:2\n", "templates/other.yaml": "x"}
+    made = Made(tmp_path, text, files, wanted={"t/db:2": B})
+    whole = made.composer.chart(by_template(*made.uses), RECORD)
+    changed = whole.template_files()
+    assert f"@{A}" in changed[FILE] and "t/side:1" in changed[FILE] and f"@{B}" not in changed[FILE]
+    assert f"@{B}" in changed["templates/db.yaml"] and f"@{A}" not in changed["templates/db.yaml"]
+    assert changed["templates/other.yaml"] == "x"
+    assert whole.annotations == {ANNOTATION: RECORD.to_json()}
+    assert made.rendered.chart.annotations == {}, "the chart itself never changes"
+
+
+def test_equal_references_in_one_text_are_told_apart(tmp_path: Path) -> None:
+    text = document("kind: Fleet\nspec: {images: 'example.com/a:1 example.com/a:1'}\n")
+    made = Made(tmp_path, text, {FILE: "x"}, also=ExtraImageRules(("*",)))
+    assert len(made.uses) == 2
+    for n, use in enumerate(made.uses):
+        assert f"(dict `{n}` `@{A}`)" in made.files(by_template(use))[FILE]
+    both = made.files(by_template(*made.uses))[FILE]
+    assert f"(dict `0` `@{A}` `1` `@{A}`)" in both
+
+
+def test_a_reference_beside_one_that_is_not_pinned_is_counted_all_the_same(tmp_path: Path) -> None:
+    text = document("kind: Fleet\nspec: {images: 'example.com/a:1 example.com/a:1'}\n")
+    made = Made(tmp_path, text, {FILE: "x"}, also=ExtraImageRules(("*",)))
+    last = made.uses[1]
+    origins = origins_of(made.rendered, made.uses)
+    composer = Composer(made.rendered, made.rendered.chart, made.uses, {last.key: A}, origins, ())
+    assert f"(dict `1` `@{A}`)" in composer.chart(by_template(last), RECORD).template_files()[FILE]
+    assert list(composer.explanations) == []
+
+
+# -- whose templates are read -------------------------------------------------------------------------------------------
+
+
+def sub(name: str, templates: Mapping[str, str]) -> dict[str, str]:
+    files = {f"charts/{name}/templates/{path}": text for path, text in templates.items()}
+    return {f"charts/{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n", **files}
+
+
+READS_DIGEST = "image: {{ .Values.image.repository }}:{{ .Values.image.tag }}@{{ .Values.image.digest }}\n"
+
+
+def test_a_subcharts_values_are_found_by_its_own_templates(tmp_path: Path) -> None:
+    values = {"db": {"image": {"repository": "t/db", "tag": "1"}}}
+    text = pod("t/db:1", source="app/charts/db/templates/pod.yaml")
+    plain = {FILE: READS_DIGEST, **sub("db", {"pod.yaml": READS})}
+    assert shown(Made(tmp_path, text, plain, values=values).first()) == {"db.image.tag": f"1@{A}"}
+    bare = "image: {{ .Values.image.repository }}@sha256:{{ .Values.image.sum }}:{{ .Values.image.sha }}\n"
+    empty = {"db": {"image": {"repository": "t/db", "tag": "1", "sha": ""}}}
+    for own, other, wanted in ((READS_DIGEST.replace("digest", "sha"), bare, A), (bare, READS_DIGEST, A[7:])):
+        files = {FILE: other, **sub("db", {"pod.yaml": own})}
+        assert shown(Made(tmp_path, text, files, values=empty).first()) == {"db.image.sha": wanted}
+
+
+def test_the_helpers_of_a_subchart_count_where_the_charts_own_templates_show_no_digest(tmp_path: Path) -> None:
+    values = {"image": {"repository": "t/web", "tag": "1", "sha": ""}}
+    helper = '{{ define "image" }}{{ .r }}@{{ .image.sha }}{{ end }}'
+    for name, wanted in (("_image.tpl", A), ("image.yaml", A[7:])):
+        files = {FILE: '{{ include "image" . }}', **sub("common", {name: helper})}
+        assert shown(Made(tmp_path, pod("t/web:1"), files, values=values).first()) == {"image.sha": wanted}
+
+
+def test_the_helpers_of_the_chart_above_do_not(tmp_path: Path) -> None:
+    values = {"db": {"image": {"repository": "t/db", "tag": "1", "sha": ""}}}
+    helper = '{{ define "image" }}{{ .r }}@{{ .image.sha }}{{ end }}'
+    files = {"templates/_image.tpl": helper, **sub("db", {"pod.yaml": "x"}), **sub("other", {"_image.tpl": helper})}
+    text = pod("t/db:1", source="app/charts/db/templates/pod.yaml")
+    assert shown(Made(tmp_path, text, files, values=values).first()) == {"db.image.sha": A[7:]}
+
+
+# -- randomness ---------------------------------------------------------------------------------------------------------
+
+RANDOM = READS + "# {{ randAlpha 5 }}\n"
+
+
+@pytest.mark.parametrize("dry_run", ["", "server"])
+def test_a_template_that_may_be_random_is_evaluated_twice(tmp_path: Path, dry_run: str) -> None:
+    text = pod("t/web:1") + pod("t/db:1", source="app/templates/db.yaml")
+    renderer = Renderer(lambda _: text, dry_run=dry_run)
+    files = {FILE: RANDOM, "templates/db.yaml": READS, "templates/_h.tpl": "{{ now }}"}
+    made = Made(tmp_path, text, files, renderer=renderer, values=VALUES)
+    made.composer.render(made.first(), RECORD)
+    asked = renderer.asked[-1]
+    assert asked.files[nondeterminism.TEMPLATE] == nondeterminism.template([POD], hook=bool(dry_run))
+    assert asked.set == {"image.tag": f"1@{A}"}
+    assert asked.chart.annotations == {ANNOTATION: RECORD.to_json()}
+    assert nondeterminism.TEMPLATE not in made.files(made.first()), "it is not deployed"
+
+
+@pytest.mark.parametrize("post_renderer", [(), ("--post-renderer", "x")])
+def test_nothing_random_or_a_post_renderer(tmp_path: Path, post_renderer: tuple[str, ...]) -> None:
+    """What a post-renderer makes of a second evaluation, nobody knows."""
+    text = RANDOM if post_renderer else READS
+    renderer = Renderer(lambda _: pod("t/web:1"), post_renderer)
+    made = Made(tmp_path, pod("t/web:1"), {FILE: text}, renderer=renderer, values=VALUES)
+    made.composer.render(made.first(), RECORD)
+    assert list(renderer.asked[-1].files) == [FILE]
+    assert not made.composer.drops_second_pass("template: app/templates/helm-pin-second-pass.yaml: no")
+
+
+def test_a_second_evaluation_that_fails_is_left_out_from_then_on(tmp_path: Path) -> None:
+    renderer = Renderer(lambda _: pod("t/web:1"))
+    made = Made(tmp_path, pod("t/web:1"), {FILE: RANDOM}, renderer=renderer, values=VALUES)
+    assert not made.composer.drops_second_pass(f"template: {POD}: no"), "that is the chart's own"
+    made.composer.render(made.first(), RECORD)
+    assert nondeterminism.TEMPLATE in renderer.asked[-1].files
+    why = f"template: app/{nondeterminism.TEMPLATE}:3: no"
+    assert made.composer.drops_second_pass(why)
+    assert not made.composer.drops_second_pass(why), "then it was something else"
+    made.composer.render(made.first(), RECORD)
+    assert nondeterminism.TEMPLATE not in renderer.asked[-1].files
+
+
+def changed(*after: Any) -> Comparison:
+    leaf = (POD, 0, 0, ("metadata", "labels", "l"))
+    return Comparison({}, frozenset(), (), [Difference(leaf, "x", each) for each in after])
+
+
+@pytest.mark.parametrize(("template", "renders"), [(READS, 1), (RANDOM, MOST_NOISE_RENDERS)])
+def test_how_often_a_plain_render_may_explain_a_difference(tmp_path: Path, template: str, renders: int) -> None:
+    texts = iter([pod("t/web:1", label=f"y{n}") for n in range(9)])
+    made = Made(tmp_path, pod("t/web:1"), {FILE: template}, renderer=Renderer(lambda _: next(texts)), values=VALUES)
+    for _ in range(renders):
+        assert made.composer.may_be_noise(changed("z"))
+        made.composer.learn_noise()
+    assert not made.composer.may_be_noise(changed("z"))
+    assert list(made.composer.noise.values()) == [f"y{renders - 1}"]
+    assert {ask.chart for ask in made.renderer.asked} == {made.rendered.chart}, "without anything of helm-pin's"
+    assert all(not ask.set for ask in made.renderer.asked)
+
+
+def test_what_shows_a_digest_is_no_noise(tmp_path: Path) -> None:
+    composer = Made(tmp_path, pod("t/web:1") + pod("t/db:1"), {FILE: READS}, wanted={"t/db:1": B}).composer
+    assert not composer.may_be_noise(changed(f"1@{A}"))
+    assert not composer.may_be_noise(changed(f"cut-{B[7:19]}", f"1@{A}"))
+    assert composer.may_be_noise(changed(f"1@{A}", "random"))
+    assert composer.may_be_noise(changed(B[7:18]))
+
+
+def test_what_was_random_once_stays_known(tmp_path: Path) -> None:
+    """Two plain renders differ in one leaf, two others in another."""
+    texts = [pod("t/web:1", extra=f"      args: [{a}, {b}]\n") for a, b in (("same", "other"), ("another", "same"))]
+    renderer = Renderer(lambda _: texts.pop(0))
+    plain = pod("t/web:1", extra="      args: [same, same]\n")
+    composer = Made(tmp_path, plain, {FILE: RANDOM}, renderer=renderer).composer
+    composer.learn_noise()
+    assert [leaf[3][-1] for leaf in composer.learn_noise()] == [1, 0]
+    assert list(composer.noise.values()) == ["other", "another"]
+
+
+# -- post-renderers -----------------------------------------------------------------------------------------------------
+
+SED = ("--post-renderer", "./strip")
+
+
+def test_what_only_the_post_renderer_prints_cannot_be_pinned_and_that_is_said(tmp_path: Path) -> None:
+    text = pod("t/web:1")
+    renderer = Renderer(lambda _: text, SED)
+    made = Made(tmp_path, text + pod("t/side:2"), {FILE: READS}, renderer=renderer, printed=text, values=VALUES)
+    (key,) = made.composer.explanations
+    assert key == made.uses[1].key
+    problem = made.composer.explanations[key]
+    assert "post-renderer prints it" in problem.text and problem.kind == "refused"
+    assert "--allow-unpinned t/side:2" in problem.hint
+    assert key in made.first().failed
+
+
+@pytest.mark.parametrize(("gives", "does"), [("t/web:1", "removes"), (f"t/web:1@{B}", "changes")])
+def test_a_post_renderer_that_takes_a_digest_away_is_named(tmp_path: Path, gives: str, does: str) -> None:
+    def says(ask: Ask) -> str:
+        pinned = f"@{A}" in ask.files[FILE]
+        return pod(gives if ask.post_render else f"t/web:1@{A}" if pinned else "t/web:1")
+
+    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=Renderer(says, SED))
+    attempt = made.first()
+    found = made.compared(attempt)
+    assert found.failing == {made.uses[0].key}
+    assert made.composer.explained(attempt, found) is found
+    problem = made.composer.explanations[made.uses[0].key]
+    assert f"the post-renderer (--post-renderer ./strip) {does} its digest: it prints '{gives}'" in problem.text
+    assert problem.kind == "refused" and problem.hint
+
+
+def test_a_template_that_did_not_pin_is_not_the_post_renderers_fault(tmp_path: Path) -> None:
+    for renderer in (Renderer(lambda _: pod("t/web:1"), SED), Renderer(lambda _: pod("t/web:1"))):
+        made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=renderer)
+        attempt = made.first()
+        made.composer.explained(attempt, made.compared(attempt))
+        assert made.composer.explanations == {}
+
+
+def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame(tmp_path: Path) -> None:
+    by_values = Made(
+        tmp_path, pod("t/web:1"), {FILE: READS}, renderer=Renderer(lambda _: pod("t/web:1"), SED), values=VALUES
+    )
+    literal = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL})
+    for made in (by_values, literal):
+        attempt = made.first()
+        found = made.compared(attempt)
+        made.composer.explained(attempt, found)
+        assert found.failing and len(made.renderer.asked) == 1 and not made.composer.explanations
+
+
+# -- values in place of templates ---------------------------------------------------------------------------------------
+
+
+def reads(*paths: str) -> Renderer:
+    """A chart whose image is pinned by the template, or by the last of these values that is set."""
+
+    def says(ask: Ask) -> str:
+        by_value = [ask.set[path] for path in paths if path in ask.set]
+        return pod(by_value[-1] if by_value else f"t/web:1@{A}" if f"@{A}" in ask.files[FILE] else "t/web:1")
+
+    return Renderer(says)
+
+
+def test_by_values_finds_the_value_that_pins_what_the_template_did(tmp_path: Path) -> None:
+    values = {"image": "t/web:1", "other": "t/web:1"}
+    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=reads("other"), values=values)
+    before = made.first()
+    render = made.composer.render(before, RECORD)
+    records: list[Attempt] = []
+    attempt, after, found, renders = made.composer.by_values(
+        before, render, made.compared(before), lambda each: records.append(each) or RECORD
+    )
+    assert before.by_template and not attempt.by_template
+    assert shown(attempt) == {"other": f"t/web:1@{A}"}
+    assert [use.image for use in after.images()] == [f"t/web:1@{A}"] and not found.failing and not found.collateral
+    assert renders == len(records) == 2 and records[-1] is attempt
+
+
+def test_by_values_keeps_the_template_where_no_value_does(tmp_path: Path) -> None:
+    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=reads(), values={"image": "t/web:1"})
+    before, render = made.first(), made.composer.render(made.first(), RECORD)
+    found = made.compared(before)
+    result = made.composer.by_values(before, render, found, lambda _: RECORD)
+    assert result == (before, render, found, 1)
+    fixed = Made(
+        tmp_path, pod("t/web:1"), {FILE: READS}, renderer=reads("image"), values={"image": "t/web:1"}, fixed=[0]
+    )
+    before = fixed.first()
+    assert fixed.composer.by_values(before, render, found, lambda _: RECORD) == (before, render, found, 0)
+
+
+def test_by_values_goes_on_where_helm_refuses_a_value(tmp_path: Path) -> None:
+    def says(ask: Ask) -> str:
+        if "image" in ask.set:
+            raise HelmFailed("helm template failed", why="image: too long")
+        return pod(ask.set.get("other", "t/web:1"))
+
+    values = {"image": "t/web:1", "other": "t/web:1"}
+    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=Renderer(says), values=values)
+    before, render = made.first(), made.composer.render(made.first(), RECORD)
+    attempt, _, _, renders = made.composer.by_values(before, render, made.compared(before), lambda _: RECORD)
+    assert shown(attempt) == {"other": f"t/web:1@{A}"} and renders == 2
+
+
+def test_by_values_does_not_ask_for_what_has_failed(tmp_path: Path) -> None:
+    """An image that stays without a digest is no reason to refuse a value for another."""
+    text = pod("t/web:1") + pod("t/side:1", source="app/templates/side.yaml")
+
+    def says(ask: Ask) -> str:
+        return text.replace("t/web:1", ask.set.get("image", "t/web:1"))
+
+    made = Made(tmp_path, text, {FILE: LITERAL}, renderer=Renderer(says), values={"image": "t/web:1"})
+    before = made.first()
+    assert before.failed.keys() == {made.uses[1].key}
+    render = made.composer.render(before, RECORD)
+    attempt, _, found, _ = made.composer.by_values(before, render, made.compared(before), lambda _: RECORD)
+    assert shown(attempt) == {"image": f"t/web:1@{A}"} and not found.failing
