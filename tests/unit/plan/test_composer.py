@@ -188,6 +188,13 @@ def test_equal_references_in_one_text_are_told_apart(tmp_path: Path) -> None:
     assert f"(dict `0` `@{A}` `1` `@{A}`)" in both
 
 
+def test_each_object_of_a_list_has_its_own_texts(tmp_path: Path) -> None:
+    item = "- {kind: Fleet, spec: {images: 'example.com/a:1 example.com/a:1'}}\n"
+    made = Made(tmp_path, document(f"kind: List\nitems:\n{item}{item}"), {FILE: "x"}, also=ExtraImageRules(("*",)))
+    every = " ".join(f"`{n}` `@{A}`" for n in range(4))
+    assert f"(dict {every})" in made.files(by_template(*made.uses))[FILE]
+
+
 def test_a_reference_beside_one_that_is_not_pinned_is_counted_all_the_same(tmp_path: Path) -> None:
     text = document("kind: Fleet\nspec: {images: 'example.com/a:1 example.com/a:1'}\n")
     made = Made(tmp_path, text, {FILE: "x"}, also=ExtraImageRules(("*",)))
@@ -437,3 +444,21 @@ def test_by_values_does_not_ask_for_what_has_failed(tmp_path: Path) -> None:
     render = made.composer.render(before, RECORD)
     attempt, _, found, _ = made.composer.by_values(before, render, made.compared(before), lambda _: RECORD)
     assert shown(attempt) == {"image": f"t/web:1@{A}"} and not found.failing
+
+
+def test_by_values_tries_what_helm_refuses_for_no_part_of_the_uses(tmp_path: Path) -> None:
+    text = pod("t/web:1") + pod("t/web:1")
+
+    def says(ask: Ask) -> str:
+        if ask.set.keys() != {"image"} or f"@{A}" in ask.files[FILE]:
+            raise HelmFailed("helm template failed", why="no")
+        return text.replace("t/web:1", ask.set["image"], 1)
+
+    values = {"image": "t/web:1", "other": "t/web:1"}
+    made = Made(tmp_path, text, {FILE: LITERAL}, renderer=Renderer(says), values=values)
+    before = made.first()
+    result = made.composer.by_values(before, made.rendered.plain, changed(), lambda _: RECORD)
+    assert result[0] is before
+    tried = [(dict(ask.set), f"@{A}" in ask.files[FILE]) for ask in made.renderer.asked]
+    pinned = f"t/web:1@{A}"
+    assert tried == [({"image": pinned}, False), ({"image": pinned}, True), ({"other": pinned}, False)]
