@@ -207,5 +207,5 @@ def _undo(settings: Iterable[Setting], rendered: Rendered) -> tuple[Undo, ...]:
             (i for i in range(len(path)) if not isinstance(get(kept, path[: i + 1]), (dict, list))), len(path) - 1
         )
         supplied = get(kept, path) is not None
-        entries.append(Undo(path, lookup(values, path), supplied, min(depth, len(path) - 1)))
+        entries.append(Undo(path, lookup(values, path), supplied, depth))
     return tuple(entries)

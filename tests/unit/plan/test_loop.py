@@ -42,10 +42,10 @@ def made(
     lock: Mapping[str, str] | None = None,
     settings: Settings = SETTINGS,
     stored: str = "",
-    values_only: bool = False,
     values: Mapping[str, Any] = VALUES,
     only: bool = True,
     renderer: Renderer | None = None,
+    values_only: bool = False,
     **more: Any,
 ) -> tuple[Plan, Renderer]:
     """The plan of a chart, and the renderer that was asked. stored: the manifest that is deployed, whose Jobs are all live."""
@@ -53,8 +53,9 @@ def made(
     found = rendered(chart(folder, files or {FILE: READS}), plain, by, values=values, **more)
     digests = {Reference.parse(name): value for name, value in (lock or {WEB: A, SIDE: B}).items()}
     locked = Lock(digests, "lock", "some/where/lock.yaml", only=only)
+    by_values = {"values_only": True} if values_only else {}
     jobs = KeptJobs(found.plain, lambda: Before(stored, frozenset()), lambda _: True)
-    return make_plan(found, settings, "web", jobs, locked, values_only=values_only), by
+    return make_plan(found, settings, "web", jobs, locked, **by_values), by
 
 
 def by_tag(ask: Ask) -> str:
@@ -130,17 +131,23 @@ def test_all_annotations_are_printed_without_the_record(tmp_path: Path) -> None:
     ("kept", "supplied", "depth"),
     [
         ({}, False, 0),
-        ({"image": {}}, False, 1),
-        ({"image": {"repository": "example.com/web"}}, False, 1),
-        ({"image": {"tag": "1"}}, True, 1),
-        ({"image": "text"}, False, 0),
+        ({"all": {}}, False, 1),
+        ({"all": {"image": {}}}, False, 2),
+        ({"all": {"image": {"repository": "example.com/web"}}}, False, 2),
+        ({"all": {"image": {"tag": "1"}}}, True, 2),
+        ({"all": {"image": {"tag": {"a": "map"}}}}, True, 2),
+        ({"all": {"image": "text"}}, False, 1),
+        ({"all": "text"}, False, 0),
     ],
 )
 def test_the_record_says_what_of_a_path_was_the_users(
     tmp_path: Path, kept: Mapping[str, Any], supplied: bool, depth: int
 ) -> None:
-    plan, _ = made(tmp_path, by_tag, given=kept, kept=kept)
-    assert plan.record.undo == (Undo(("image", "tag"), "1", supplied, depth),)
+    def says(ask: Ask) -> str:
+        return pod(f"example.com/web:{ask.set.get('all.image.tag', '1')}")
+
+    plan, _ = made(tmp_path, says, given=kept, kept=kept, values={"all": VALUES})
+    assert plan.record.undo == (Undo(("all", "image", "tag"), "1", supplied, depth),)
 
 
 def test_a_list_of_the_users_is_no_map_that_helm_pin_made(tmp_path: Path) -> None:
@@ -191,6 +198,23 @@ def test_a_second_evaluation_that_fails_costs_no_candidate(tmp_path: Path) -> No
     plan, renderer = made(tmp_path, says, files={FILE: READS + "# {{ now }}\n"})
     assert [dict(ask.set) for ask in renderer.asked] == [{"image.tag": f"1@{A}"}] * 2
     assert plan.images[0].via == "values" and plan.images[0].notes == () and plan.renders == 3
+
+
+def test_what_changes_something_else_is_given_up_after_one_plain_render(tmp_path: Path) -> None:
+    """The template pins it instead, and the note says what changed."""
+
+    def says(ask: Ask) -> str:
+        tag = "cut" if ask.set else "x"
+        return pod(f"{WEB}@{A}" if ask.set or f"@{A}" in ask.files[FILE] else WEB, label=tag)
+
+    plan, renderer = made(tmp_path, says)
+    assert [(bool(ask.set), bool(ask.chart.annotations)) for ask in renderer.asked] == [
+        (True, True),
+        (False, False),
+        (False, True),
+    ]
+    assert plan.images[0].via == "template" and plan.renders == 4
+    assert "metadata.labels.l: 'x' would become 'cut'" in plan.images[0].notes[0]
 
 
 @pytest.mark.parametrize("renders", [1, 2, 3])
