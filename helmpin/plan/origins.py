@@ -35,7 +35,6 @@ def _likeness(use: ImageUse, printed: ImageUse, is_taken: bool) -> tuple[bool, .
         use.image == printed.image,
         not is_taken,
         parts[0][-1] == parts[1][-1],
-        same_name,
         use.source == printed.source,
         same_place,
         named,

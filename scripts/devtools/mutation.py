@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-TOO_LONG = 30
+TOO_LONG = 20
 """Seconds of processor time after which a change counts as noticed, for it made a loop that does not end: a room takes about 4."""
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     ast.Eq: ast.NotEq,

@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from helmpin.chart.archive import Budget, File
+from helmpin.chart.setargs import Setting
 from helmpin.chart.stage import Chart
 from helmpin.chart.tree import Tree
 from helmpin.helm import Helm
 from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.image.reference import Reference
+from helmpin.plan.images import ImagePlan, Problem
+from helmpin.plan.plan import Plan
 from helmpin.plan.rendered import Rendered
+from helmpin.release.record import Record
 from helmpin.render import output
-from helmpin.render.output import Render
+from helmpin.render.output import ImageUse, Render
+from tests.support.renders import POD, digest
 
+A = digest("a")
 ALSO = ExtraImageRules(())
 
 
@@ -78,3 +85,42 @@ def rendered(
     origin = output.parse(text if printed is None else printed, also)._replace(values=values or {})
     by = cast("Any", renderer or Renderer(never))
     return Rendered(made, plain, origin, by, lambda _: by, given or {}, kept or {})
+
+
+def image(name: str, problem: Problem | None = None, **changes: Any) -> ImagePlan:
+    """What is planned for an image: to be pinned to A by values, unless it has a problem. uses: how many."""
+    uses = tuple(ImageUse(name, POD, 0, 0, "Pod", f"p{i}", (), "c") for i in range(changes.pop("uses", 1)))
+    plan = ImagePlan(
+        image=name,
+        reference=Reference.parse(name),
+        digest="" if problem else A,
+        media_type="",
+        mutable=None,
+        via="" if problem else "values",
+        strategy="",
+        values=(),
+        uses=uses,
+        notes=(),
+        problem=problem,
+        set_by=(),
+        followers=(),
+        by_values_alone=not problem,
+    )
+    return plan._replace(**changes)
+
+
+def plan(folder: Path, *images: ImagePlan, settings: tuple[Setting, ...] = (), **more: Any) -> Plan:
+    """A plan for these images."""
+    made = chart(folder)
+    return Plan(
+        release="web",
+        chart=made,
+        images=[*images],
+        set_arguments=[],
+        settings=settings,
+        followers=(),
+        render=output.parse(""),
+        renders=1,
+        record=Record("", "", ()),
+        rendered=rendered(made, "", **more),
+    )

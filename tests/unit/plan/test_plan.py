@@ -4,65 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Settings
 from helmpin.errors import Refused, RegistryUnavailable
-from helmpin.image.reference import Reference
-from helmpin.plan.images import ImagePlan, Problem
+from helmpin.plan.images import Problem
 from helmpin.plan.jobs import Before, KeptJobs
 from helmpin.plan.loop import make_plan
-from helmpin.plan.plan import Plan
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
-from helmpin.release.record import ANNOTATION, Record, parse
-from helmpin.render import output
-from helmpin.render.output import ImageUse
-from tests.support.plans import chart, rendered
-from tests.support.renders import POD, digest, document, pod
+from helmpin.release.record import ANNOTATION, parse
+from tests.support.plans import A, chart, image, plan, rendered
+from tests.support.renders import POD, document, pod
 
-A = digest("a")
 SETTINGS = Settings("pin", (), ("*",), (), False, RegistrySettings())
-
-
-def image(name: str, problem: Problem | None = None, **changes: Any) -> ImagePlan:
-    uses = tuple(ImageUse(name, POD, 0, 0, "Pod", f"p{i}", (), "c") for i in range(changes.pop("uses", 1)))
-    plan = ImagePlan(
-        image=name,
-        reference=Reference.parse(name),
-        digest="" if problem else A,
-        media_type="",
-        mutable=None,
-        via="" if problem else "values",
-        strategy="",
-        values=(),
-        uses=uses,
-        notes=(),
-        problem=problem,
-        set_by=(),
-        followers=(),
-        by_values_alone=not problem,
-    )
-    return plan._replace(**changes)
-
-
-def plan(folder: Path, *images: ImagePlan, settings: tuple[Setting, ...] = (), **more: Any) -> Plan:
-    made = chart(folder)
-    return Plan(
-        release="web",
-        chart=made,
-        images=[*images],
-        set_arguments=[],
-        settings=settings,
-        followers=(),
-        render=output.parse(""),
-        renders=1,
-        record=Record("", "", ()),
-        rendered=rendered(made, "", **more),
-    )
 
 
 REGISTRY = Problem("no such tag", "registry", "check the tag")

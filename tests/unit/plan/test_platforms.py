@@ -1,0 +1,144 @@
+"""Images that lack a platform. Of what platforms an image is, and which nodes there are, is the test's word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helmpin import registry
+from helmpin.cluster import nodes as cluster_nodes
+from helmpin.config.settings import Settings
+from helmpin.errors import UsageError
+from helmpin.image.reference import Reference
+from helmpin.plan.images import Problem
+from helmpin.plan.platforms import NODES, problems
+from helmpin.registry import RegistryError, RegistrySettings, Resolved
+from helmpin.registry.details import Details
+from tests.support.plans import Renderer, chart, never, rendered
+from tests.support.renders import digest, document, pod
+
+A, B = digest("a"), digest("b")
+WEB, DB = "example.com/web:1", "example.com/db:1"
+SETTINGS = Settings("pin", (), (), (), False, RegistrySettings())
+AMD, ARM, WINDOWS = "linux/amd64", "linux/arm64", "windows/amd64"
+ARM_ONLY = document(
+    f"kind: Pod\nmetadata: {{name: db}}\nspec:\n  nodeSelector: {{kubernetes.io/arch: arm64}}\n"
+    f"  containers: [{{name: a, image: '{DB}'}}]\n"
+)
+
+
+class Asked(list[str]):
+    """What registries were asked for."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Registries say that web is of amd64 alone, and db of both."""
+    found = Asked()
+
+    def details_of(references: Iterable[Reference], *_: object) -> dict[Reference, Details | RegistryError]:
+        answers: dict[Reference, Details | RegistryError] = {}
+        for reference in references:
+            found.append(str(reference))
+            answers[reference] = Details(platforms=(AMD,) if "web" in reference.repository else (AMD, ARM))
+            if reference.repository == "lost":
+                answers[reference] = RegistryError(reference, "unreachable", "no route", "connect it")
+            if reference.repository == "mute":
+                answers[reference] = Details()
+        return answers
+
+    monkeypatch.setattr(registry, "details_of", details_of)
+    return found
+
+
+def told(
+    folder: Path, wanted: Iterable[str], images: Mapping[str, str], text: str = "", **more: Any
+) -> dict[str, Problem]:
+    """The problems of resolved images (by image, the digest)."""
+    made = rendered(chart(folder), text or "".join(map(pod, images)), Renderer(never))
+    answers = {image: Resolved(value, "") for image, value in images.items()}
+    references = {image: Reference.parse(image) for image in images}
+    return problems(made, answers, references, SETTINGS._replace(platforms=tuple(wanted), **more))
+
+
+def test_an_image_that_lacks_a_platform_is_refused_and_says_what_it_has(tmp_path: Path, asked: Asked) -> None:
+    found = told(tmp_path, [ARM, WINDOWS], {WEB: A})
+    assert found[WEB].text == f"it has no image for {ARM}, {WINDOWS}; it has {AMD}"
+    assert found[WEB].kind == "refused" and f"build it for {ARM}, {WINDOWS} too" in found[WEB].hint
+    assert asked == [f"{WEB}@{A}"], "what will be deployed is asked for, wherever the tag is now"
+
+
+def test_only_those_that_lack_one(tmp_path: Path, asked: Asked) -> None:
+    assert list(told(tmp_path, [ARM], {WEB: A, DB: B})) == [WEB]
+    assert told(tmp_path, [AMD], {WEB: A, DB: B}) == {}
+    assert asked == [f"{WEB}@{A}", f"{DB}@{B}"] * 2
+
+
+def test_nothing_is_asked_where_nothing_is_wanted_or_resolved(tmp_path: Path, asked: Asked) -> None:
+    assert told(tmp_path, [], {WEB: A}, locked=True) == {} == told(tmp_path, [ARM], {}, locked=True)
+    assert asked == []
+
+
+def test_a_lock_alone_knows_no_platforms(tmp_path: Path, asked: Asked) -> None:
+    with pytest.raises(UsageError, match="--platform asks registries, and --locked does not"):
+        told(tmp_path, [ARM], {WEB: A}, locked=True)
+    assert asked == []
+
+
+def test_a_registry_that_does_not_say(tmp_path: Path, asked: Asked) -> None:
+    lost, mute = "example.com/lost:1", "example.com/mute:1"
+    found = told(tmp_path, [ARM], {lost: A, mute: B})
+    assert found[lost].kind == "registry" and "its platforms are not known" in found[lost].text
+    assert "no route" in found[lost].text and found[lost].hint == "connect it"
+    assert found[mute].text == f"it has no image for {ARM}; it has what it does not state" and asked
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster with a node of amd64 and one of arm64."""
+    found = [
+        {"metadata": {"name": arch, "labels": {"kubernetes.io/arch": arch, "kubernetes.io/os": "linux"}}}
+        for arch in ("amd64", "arm64")
+    ]
+    monkeypatch.setattr(cluster_nodes, "read_nodes", lambda _: found)
+
+
+@pytest.mark.usefixtures("asked", "cluster")
+def test_the_platforms_of_the_nodes_that_the_pods_may_run_on(tmp_path: Path) -> None:
+    assert list(told(tmp_path, [NODES], {WEB: A, DB: B})) == [WEB]
+    on_amd = pod(WEB).replace("spec:\n", "spec:\n  nodeSelector: {kubernetes.io/arch: amd64}\n")
+    assert told(tmp_path, [NODES], {WEB: A, DB: B}, on_amd + ARM_ONLY) == {}
+    found = told(tmp_path, [NODES, WINDOWS], {WEB: A, DB: B}, on_amd + ARM_ONLY)
+    assert [problem.text for problem in found.values()] == [
+        f"it has no image for {WINDOWS}; it has {AMD}",
+        f"it has no image for {WINDOWS}; it has {AMD}, {ARM}",
+    ]
+
+
+@pytest.mark.usefixtures("asked")
+def test_the_nodes_are_read_only_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: object) -> list[Any]:
+        raise AssertionError("no node has to be read")
+
+    monkeypatch.setattr(cluster_nodes, "read_nodes", read)
+    assert told(tmp_path, [AMD], {WEB: A}) == {}
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_cluster_without_nodes_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_nodes, "read_nodes", lambda _: [])
+    assert told(tmp_path, [NODES], {WEB: A}) == {}
+
+
+@pytest.mark.usefixtures("asked")
+def test_an_image_that_is_not_in_a_pod_has_the_named_platforms_to_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [{"metadata": {"name": "a", "labels": {"kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux"}}}]
+    monkeypatch.setattr(cluster_nodes, "read_nodes", lambda _: nodes)
+    text = document("kind: ConfigMap\n")
+    assert told(tmp_path, [NODES], {WEB: A}, text) == {}
+    assert told(tmp_path, [NODES, ARM], {WEB: A}, text) == {}
