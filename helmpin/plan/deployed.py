@@ -14,7 +14,7 @@ from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan
-from helmpin.release.changes import UNPINNED, Digests, digests, named
+from helmpin.release.changes import Digests, digests, named
 from helmpin.release.reused_values import Previous
 from helmpin.release.revision import Reading, Revision
 from helmpin.render.diff import Key
@@ -126,8 +126,10 @@ def compared(before: Before, images: Sequence[ImagePlan]) -> tuple[tuple[Change,
 
 
 def _planned(image: ImagePlan) -> Pinned:
-    reference = str(image.reference._replace(digest=None)) if image.reference else image.image
-    return reference, UNPINNED if image.problem else image.digest
+    """What will run; of an image with a problem, which is let through perhaps, what its template has."""
+    if image.problem or not image.reference:
+        return named(image.image)
+    return str(image.reference._replace(digest=None)), image.digest
 
 
 def _name(image: Pinned) -> str:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pytest
 
+from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
+from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import Reference
-from helmpin.plan.deployed import Before, Change, compared
+from helmpin.plan import deployed as under_test
+from helmpin.plan.deployed import Before, Change, Deployed, DeployedReading, compared
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.release.changes import UNPINNED, digests
+from helmpin.release.record import Image, Record
+from helmpin.release.reused_values import Previous
+from helmpin.release.revision import Revision
+from tests.support.renders import document, pod
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 APP, ONE, TWO = "quay.io/t/app", "quay.io/t/one:1", "quay.io/t/two:1"
@@ -65,6 +73,51 @@ def test_an_image_that_was_let_through() -> None:
     let = image(WEB, "", Problem("allowed", "allowed"))
     assert compared(Before({WEB: {UNPINNED}}), [let])[0] == (Change("same", WEB, UNPINNED),)
     assert compared(Before({WEB: {A}}), [let])[0] == (Change("moved", WEB, A),)
+
+
+@pytest.mark.parametrize("name", ["nginx", "nginx:1.2", f"nginx@{A}", f"nginx:1.2@{A}", "auto", "Not A Reference", ""])
+def test_an_image_that_was_let_through_and_is_again_stays_the_same(name: str) -> None:
+    """It is not resolved, so the plan has no reference of it; and what its template has is what is deployed."""
+    let = image("x", "", Problem("allowed", "allowed"))._replace(image=name, reference=None)
+    (change,), gone = compared(Before(digests([name], None)), [let])
+    assert change.kind == "same" and gone == ()
+
+
+def test_how_many_differ() -> None:
+    found = Deployed(4, (Change("same"), Change("moved"), Change("new"), Change("same")), (Change("removed"),))
+    assert found.differing == 3
+    assert Deployed(None, (Change("same"),), ()).differing == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "names", "changes"),
+    [
+        ({"quay.io/t/web:0": {A, B}}, [WEB], [Change("moved", "quay.io/t/web:0", A, "0")]),
+        ({WEB: {B, C}}, [WEB], [Change("moved", WEB, B)]),
+        ({WEB: {B}}, [WEB, "quay.io/t/web:2"], [Change("moved", WEB, B), Change("new")]),
+        ({"quay.io/t/web:0": {B}, "quay.io/t/web:9": {C}}, [WEB], [Change("new")]),
+        ({"quay.io/t/web:0": {B}}, ["quay.io/t/web:2", WEB], [Change("new"), Change("new")]),
+        ({"quay.io/t/web": {B}}, [WEB], [Change("moved", "quay.io/t/web", B)]),
+    ],
+    ids=[
+        "another tag at two digests",
+        "two other digests",
+        "the same reference before another tag",
+        "two tags that are gone",
+        "two tags that are new",
+        "no tag",
+    ],
+)
+def test_what_an_image_was_where_no_use_of_it_was_there(
+    before: Mapping[str, set[str]], names: Sequence[str], changes: Sequence[Change]
+) -> None:
+    assert compared(Before(before), [image(name, A) for name in names])[0] == tuple(changes)
+
+
+def test_what_is_planned_no_more_is_rather_what_an_image_was() -> None:
+    """A Job keeps one of the two digests that were deployed, so the other one moved."""
+    job, web = image(WEB, A), image(WEB, C)
+    assert compared(Before({WEB: {A, B}}), [web, job])[0] == (Change("moved", WEB, B), Change("same", WEB, A))
 
 
 def test_what_is_no_more() -> None:
@@ -168,9 +221,115 @@ class TestContainers:
     ) -> None:
         assert self.compared(before, after) == ([*found], [*gone])
 
+    def test_uses_outside_pods_are_known_by_their_whole_path(self) -> None:
+        """An element of a list is another place, for it has no name."""
+        uses = [
+            ImageUse(f"{name}@{at}", "web/a.yaml", 0, 0, "Fleet", "web", ("spec", "images", n), "")
+            for n, (name, at) in enumerate([(ONE, A), (TWO, B)])
+        ]
+        swapped = [uses[0]._replace(image=uses[1].image), uses[1]._replace(image=uses[0].image)]
+        planned = [
+            image(use.image.partition("@")[0], use.image.partition("@")[2], uses=[use])._replace(
+                reference=Reference.parse(use.image)
+            )
+            for use in swapped
+        ]
+        found, gone = compared(Before(digests({use.image for use in uses}, None), uses), planned)
+        assert found == (Change("moved", ONE, A, ONE), Change("moved", TWO, B, TWO)) and gone == ()
+
+    def test_equal_places_pair_in_the_order_of_the_templates(self) -> None:
+        def listed(*names: str) -> list[ImageUse]:
+            return [
+                use._replace(source=f"web/{n}.yaml", nth=0, path=("spec", "containers", 0, "image"))
+                for n, use in enumerate(self.uses(*names))
+            ]
+
+        old, new = listed(f"a {ONE}@{A}", f"a {TWO}@{B}"), listed(f"a {TWO}@{B}", f"a {ONE}@{A}")
+        anywhere = [use._replace(source=f"other/{use.source}") for use in old]
+        for before in (anywhere, anywhere[::-1]):
+            planned = [
+                image(use.image.partition("@")[0], use.image.partition("@")[2], uses=[use])._replace(
+                    reference=Reference.parse(use.image)
+                )
+                for use in new
+            ]
+            found, _ = compared(Before(digests({use.image for use in before}, None), before), planned)
+            assert found == (Change("moved", ONE, A, ONE), Change("moved", TWO, B, TWO))
+
     def test_a_template_that_leaves_the_tag_out(self) -> None:
         deployed = Before({"quay.io/t/app:1": {A}}, self.uses(f"a {APP}@{A}"))
         for name in (APP, f"{APP}:1"):
             now = image(name, A, uses=self.uses(f"a {name}"))
             now = now._replace(reference=Reference.parse(name if ":" in name else f"{name}@{A}"))
             assert compared(deployed, [now]) == ((Change("same", name, A),), ())
+
+
+class TestReading:
+    """Which revision is read, and what is made of it. What helm prints of one is in tests/e2e."""
+
+    PREVIOUS = Previous(5, 4, "failed", {}, ())
+
+    @staticmethod
+    def stored(number: int, text: str = "") -> Revision:
+        return Revision("web", number, "deployed", text, pod(f"{WEB}@{A}"), "")
+
+    def reading(
+        self, monkeypatch: pytest.MonkeyPatch, revisions: Mapping[int | None, Revision]
+    ) -> tuple[DeployedReading, list[int | None]]:
+        """A reading where these revisions are stored, by number; None for the latest. And the numbers that were asked for."""
+        asked: list[int | None] = []
+
+        class Reading:
+            def __init__(self, _: object, release: str, revision: int | None = None) -> None:
+                assert release == "web"
+                asked.append(revision)
+                self._revision = revision
+
+            def result(self) -> Revision:
+                if self._revision not in revisions:
+                    raise HelmFailed("there is no such revision")
+                return revisions[self._revision]
+
+        monkeypatch.setattr(under_test, "Reading", Reading)
+        return DeployedReading(cast("Any", None), "web"), asked
+
+    @pytest.mark.parametrize("previous", [None, PREVIOUS._replace(status="uninstalled")])
+    def test_nothing_is_deployed(self, monkeypatch: pytest.MonkeyPatch, previous: Previous | None) -> None:
+        reading, asked = self.reading(monkeypatch, {})
+        assert reading.result(previous, [image(WEB, A)]) == Deployed(None, (Change("new"),), ())
+        assert asked == [None], "no more than what was begun"
+
+    @pytest.mark.parametrize(("latest", "asked"), [(stored(4), [None]), (stored(5), [None, 4]), (None, [None, 4])])
+    def test_the_revision_that_was_planned_for(
+        self, monkeypatch: pytest.MonkeyPatch, latest: Revision | None, asked: list[int | None]
+    ) -> None:
+        """The latest one may have failed, or be gone."""
+        own = self.stored(4)._replace(manifest=pod(f"{WEB}@{B}"))
+        known: dict[int | None, Revision] = {4: own}
+        if latest:
+            known[None] = own if latest.revision == 4 else latest
+        reading, numbers = self.reading(monkeypatch, known)
+        assert reading.result(self.PREVIOUS, [image(WEB, A)]) == Deployed(4, (Change("moved", WEB, B),), ())
+        assert numbers == asked
+
+    def test_the_record_knows_the_tag_that_a_template_leaves_out(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        record = Record("x", "2026-01-01T00:00:00Z", (Image(WEB, WEB, B, "", "values"),))
+        own = self.stored(4, record.to_json())._replace(manifest=pod(f"quay.io/t/web@{B}"))
+        reading, _ = self.reading(monkeypatch, {None: own})
+        assert reading.result(self.PREVIOUS, [image("quay.io/t/web:2", A)]).changes == (Change("moved", WEB, B, "1"),)
+        assert capsys.readouterr().err == ""
+
+    def test_a_record_that_cannot_be_used_is_told_and_the_manifest_counts(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        reading, _ = self.reading(monkeypatch, {None: self.stored(4, "{")})
+        assert reading.result(self.PREVIOUS, [image(WEB, A)]).changes == (Change("same", WEB, A),)
+        assert "What is deployed is read from the manifest of revision 4: " in capsys.readouterr().err
+
+    def test_images_outside_pods_count_where_they_are_planned(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        own = self.stored(4)._replace(manifest=document(f"kind: Fleet\nspec: {{image: '{WEB}@{A}'}}\n"))
+        for also, gone in ((None, ()), (ExtraImageRules(("Fleet/*",)), (Change("removed", WEB, A),))):
+            reading, _ = self.reading(monkeypatch, {None: own})
+            assert reading.result(self.PREVIOUS, [], also) == Deployed(4, (), gone)
