@@ -69,6 +69,7 @@ def test_a_job_that_plain_helm_would_not_change_keeps_its_digest(plain: str, sto
         job(f"example.com/web:2@{OLD}"),
         job(f"example.com/other:1@{OLD}"),
         job(f"{WEB}@{OLD}", more=", args: [x]"),
+        job(f"{WEB}@{OLD}", more=", args: []"),
         job(f"{WEB}@{OLD}", metadata="labels: {a: b}"),
         job(f"{WEB}@{OLD}", side="x:1"),
         job(f"{WEB}@{OLD}", name="other"),
@@ -78,6 +79,16 @@ def test_a_job_that_plain_helm_would_not_change_keeps_its_digest(plain: str, sto
 )
 def test_a_job_that_plain_helm_would_change_or_make_is_pinned_anew(stored: str) -> None:
     assert digests(job(WEB), stored) == []
+
+
+SHAPES = ("text", "1", "true", "null", "[1]", "[a]", "[a, b]", "{a: b}", "{a: c}", "{}", "[]")
+
+
+@pytest.mark.parametrize("old", SHAPES)
+@pytest.mark.parametrize("new", SHAPES)
+def test_only_a_template_of_the_same_shape_is_the_same(new: str, old: str) -> None:
+    plain, stored = job(WEB, more=f", x: {new}"), job(f"{WEB}@{OLD}", more=f", x: {old}")
+    assert digests(plain, stored) == [OLD] * (new == old)
 
 
 def test_a_job_that_is_not_there_any_more_is_pinned_anew() -> None:
@@ -161,6 +172,7 @@ def test_where_every_digest_comes_from_a_lock_a_job_keeps_no_other(locked: dict[
     assert list(found.problems) == ([WEB] if refused else [])
     if refused:
         problem = found.problems[WEB]
+        assert "(kubectl delete job migrate)" in problem.hint
         assert f"Job/migrate exists already and runs it at {OLD}, l.yaml has {NEW}" in problem.text
         assert "kubectl delete job migrate" in problem.hint and "write l.yaml" in problem.hint
 
@@ -189,7 +201,7 @@ def test_a_job_whose_template_would_change_all_the_same_is_refused(pinned: str, 
     (plan,) = found.checked([plan_of(use)], parse(pinned))
     assert (plan.problem is not None) is refused
     if plan.problem:
-        assert "Job/migrate" in plan.problem.text and "delete the Job" in plan.problem.hint
+        assert "Job/migrate" in plan.problem.text and "(kubectl delete job migrate)" in plan.problem.hint
 
 
 def test_other_images_are_not_refused_with_it() -> None:
