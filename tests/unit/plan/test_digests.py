@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from helmpin.config.settings import Settings
+from helmpin.errors import UsageError
 from helmpin.gate import Gate
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
@@ -139,3 +141,51 @@ def test_a_test_hook_alone_may_be_let_through(monkeypatch: pytest.MonkeyPatch) -
     )
     assert "only a test hook uses it" in planned(hook, {}, only=False).problems[WEB].hint
     assert "only a test hook" not in planned(hook + pod(WEB), {}, only=False).problems[WEB].hint
+
+
+@pytest.mark.parametrize(("kind", "advised"), [("not-found", True), ("unreachable", False)])
+def test_a_tag_that_looks_like_a_number_is_explained_where_it_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, kind: Any, advised: bool
+) -> None:
+    monkeypatch.setattr(
+        under_test, "resolve", lambda _, wanted, *__: {r: RegistryError(r, kind, "no", "try again") for r in wanted}
+    )
+    monkeypatch.setattr(under_test, "number_hint", lambda text: f"quote {text}")
+    hint = planned(pod(WEB), {}, only=False).problems[WEB].hint
+    assert hint == ("try again\nquote " + WEB if advised else "try again")
+
+
+def test_the_gate_is_asked_for_nothing_else(tmp_path: Path) -> None:
+    """Not for what has a problem, nor for an image without its digest."""
+    source, asked = "app/templates/job.yaml", tmp_path / "asked"
+    text = document(JOB % WEB, source) + pod(SIDE) + pod("example.com/let:main") + pod("example.com/unknown:main")
+    note = f"import sys; open({str(asked)!r}, 'a').write(sys.argv[1] + chr(10))"
+    gate = Gate((f"{shlex.quote(sys.executable)} -c {shlex.quote(note)} {{}}",))
+    settings = SETTINGS._replace(gate=gate, allow_unpinned=("example.com/let:*",))
+    found = planned(text, {WEB: A, SIDE: B}, settings=settings, stored=document(JOB % f"{WEB}@{C}", source), only=False)
+    assert sorted(asked.read_text().split()) == [f"{SIDE}@{B}", f"{WEB}@{C}"] and WEB not in found.problems
+
+
+def test_the_value_that_is_empty_is_named_from_the_charts_values() -> None:
+    chart = rendered(pod("':1.0'"))
+    values = {"web": {"image": {"repository": "", "tag": "1.0"}}}
+    chart = chart._replace(origin=chart.origin._replace(values=values))
+    jobs = KeptJobs(chart.plain, Before, lambda _: True)
+    found = digests_of(chart, chart.plain.images(), SETTINGS, jobs, Lock({}, "lock", "x", only=True))
+    assert "set web.image.repository" in found.problems[":1.0"].hint
+
+
+def test_platforms_are_asked_for_before_anything_is_pinned() -> None:
+    with pytest.raises(UsageError, match="--platform asks registries"):
+        planned(pod(WEB), {WEB: A}, settings=SETTINGS._replace(platforms=("linux/arm64",)))
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_credentials_are_looked_for_only_where_a_registry_may_be_asked(
+    monkeypatch: pytest.MonkeyPatch, locked: bool
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(under_test, "keychain_of", lambda *_: asked.append("keychain") or "mine")
+    monkeypatch.setattr(under_test, "resolve", lambda *args: asked.append(args[-1]) or {})
+    planned(document("kind: ConfigMap\n"), {}, settings=SETTINGS._replace(locked=locked), only=locked)
+    assert asked == ([None] if locked else ["keychain", "mine"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.chart.setargs import Setting
-from helmpin.config.settings import Settings
+from helmpin.config.settings import Rule, Settings
 from helmpin.image.reference import Reference
 from helmpin.plan.images import ImagePlan, Problem, is_allowed, plan_images, references_of
 from helmpin.plan.search import Attempt
@@ -44,6 +44,36 @@ def test_references_and_problems() -> None:
     }
     assert all("--allow-unpinned" in problem.hint for problem in problems.values() if problem.kind == "refused")
     assert "quote it" in problems["web:1e+06"].hint
+
+
+def test_a_placeholder_is_of_no_registry() -> None:
+    settings = SETTINGS._replace(allowed_registries=("quay.io",), allowed_registries_from="policy.yaml")
+    _, problems = references_of([use("auto"), use("web:1")], settings)
+    assert problems["auto"].text.startswith("placeholder: ")
+    assert problems["web:1"].text == "not from an allowed registry (policy.yaml: quay.io)"
+    _, problems = references_of([use("web:1")], settings._replace(allow_unpinned=("web:1",)))
+    assert problems["web:1"].kind == "refused", "who lets an image through does not allow its registry"
+
+
+def test_a_rule_refuses_a_mutable_tag_unless_the_image_is_let_through() -> None:
+    settings = SETTINGS._replace(rules=(Rule("docker.io", "refuse", (), (), "rule 1 of policy.yaml"),))
+    _, problems = references_of([use("web:latest"), use("quay.io/t/web:latest"), use("web:1.2.3")], settings)
+    assert list(problems) == ["web:latest"] and "rule 1 of policy.yaml refuses it" in problems["web:latest"].text
+    _, problems = references_of([use("web:latest")], settings._replace(allow_unpinned=("web:*",)))
+    assert problems["web:latest"].kind == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("mutable", "rule", "refused"),
+    [("refuse", "", True), ("refuse", "pin", False), ("pin", "", True), ("pin", "refuse", True)],
+)
+def test_whether_a_mutable_tag_is_refused_where_that_is_asked(mutable: str, rule: str, refused: bool) -> None:
+    """--mutable refuse on the command line counts for all but what a rule of the settings says to pin."""
+    rules = (Rule("docker.io", rule, (), (), "rule 1"),) if rule else ()
+    (plan,) = plans(
+        [use("web:latest")], by_values(use("web:latest")), settings=SETTINGS._replace(mutable=mutable, rules=rules)
+    )
+    assert plan.is_refused is refused
 
 
 @pytest.mark.parametrize(
@@ -160,6 +190,8 @@ def test_what_could_not_be_pinned_says_why_though_another_use_could() -> None:
     (plan,) = plans([use(), use(nth=1)], attempt)
     assert plan.problem is not None and plan.problem.kind == "refused" and "its template gives 'x'" in plan.problem.text
     assert plan.via == "" and not plan.by_values_alone and plan.notes == ("tried", "this")
+    (plan,) = plans([use()], NOTHING._replace(failed={use().key: "its template gives 'x'"}))
+    assert plan.problem is not None and f"let it through: --allow-unpinned {WEB}" in plan.problem.hint
 
 
 def test_a_problem_that_was_there_before_stays() -> None:

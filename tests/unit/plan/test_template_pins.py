@@ -203,6 +203,13 @@ def test_what_stands_nowhere_as_it_is_gets_its_digest_at_its_end(text: str, spot
     assert spots(text) == [spot]
 
 
+def test_escaped_ends_that_are_equal_are_told_apart() -> None:
+    each = '{image: "example.com/team\\x2fweb:1.2.3"}'
+    assert spots(f"kind: Pod\nspec: {{containers: [{each}, {each}, {each}]}}\n") == [
+        ("x2fweb:1.2.3", n) for n in range(3)
+    ]
+
+
 def test_a_use_of_another_document_has_no_place() -> None:
     render = parse(document(f"kind: Pod\nspec: {{containers: [{{image: {WEB}}}]}}\n"))
     (use,) = render.images()

@@ -28,7 +28,8 @@ WRONG = RIGHT._replace(collateral=[Difference(("a", 0, 0, ("metadata", "name")),
 
 def search(values: Mapping[str, Any], *by_template: ImageUse, settings: tuple[Setting, ...] = ()) -> ValuesSearch:
     """After a search that left these uses to the template, and set these values."""
-    facts = [Facts(use=u, origin=u, digest=A, is_literal=True, in_template=True) for u in (WEB, DB, *by_template)]
+    uses = dict.fromkeys((WEB, DB, *by_template))
+    facts = [Facts(use=u, origin=u, digest=A, is_literal=True, in_template=True) for u in uses]
     result = Attempt(settings, frozenset(u.key for u in by_template), {}, {}, {})
     return ValuesSearch(result, facts, ValueIndex(values), lambda _: TemplateScan([""]))
 
@@ -107,3 +108,58 @@ def test_what_is_right_for_some_uses_is_taken_for_those() -> None:
         found.learn(attempt, RIGHT._replace(failing=frozenset(k for k in by_values if reads[k] not in shown(attempt))))
     assert shown(found.result).keys() == {"image", "c"} and found.result.by_template == frozenset()
     assert tried < MOST_TRIALS
+
+
+def test_nothing_more_is_set_for_what_is_pinned() -> None:
+    found = search({"web": {"repository": "t/web", "tag": "1", "digest": ""}, "other": "t/web:1"}, WEB)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, RIGHT)
+    assert found.next() is None and found.result is attempt
+
+
+def test_a_value_that_is_set_already_is_no_end_for_the_image() -> None:
+    """The likeliest candidate wants another text where the first search has put one."""
+    values = {"web": {"repository": "t/web", "tag": "1"}, "other": "t/web:1"}
+    found = search(values, WEB, settings=(Setting(("web", "tag"), f"1@{B}"),))
+    assert shown(found.next()) == {"web.tag": f"1@{B}", "other": f"t/web:1@{A}"}
+
+
+def test_each_use_says_which_value_pins_it() -> None:
+    again = use("t/web:1", 2)
+    found = search({"image": "t/web:1"}, WEB, again)
+    first = found.next()
+    assert first is not None and first.strategies.keys() == {WEB.key, again.key}
+    found.learn(first, RIGHT._replace(failing=frozenset([again.key])))
+    second = found.next()
+    assert second is not None and second.by_template == {again.key}
+    assert second.strategies == {WEB.key: ("reference", (Setting(("image",), f"t/web:1@{A}"),))}
+
+
+def test_places_with_fewer_candidates_stay_at_their_last() -> None:
+    """All places of an image are set together first, likeliest first, then each alone."""
+    values = {
+        "one": {"repository": "t/web", "tag": "1"},
+        "two": {"repository": "t/web", "tag": "1", "digest": ""},
+    }
+    found = search(values, WEB)
+    tried = []
+    while attempt := found.next():
+        tried.append(shown(attempt))
+        found.learn(attempt, WRONG)
+    assert [each for each in tried if "one.tag" in each and len(each) > 1] == [
+        {"one.tag": f"1@{A}", "two.digest": A},
+        {"one.tag": f"1@{A}", "two.digest": A[7:]},
+        {"one.tag": f"1@{A}", "two.digest": A, "two.tag": ""},
+        {"one.tag": f"1@{A}", "two.digest": A[7:], "two.tag": ""},
+        {"one.tag": f"1@{A}", "two.tag": f"1@{A}"},
+    ]
+
+
+def test_the_map_of_a_container_is_found_by_its_name() -> None:
+    values = {"parts": {"c0": {"x": 1}, "c1": {"image": {"repository": "other"}}}}
+    facts = [Facts(use=WEB, origin=WEB, digest=A, is_literal=True, in_template=True)]
+    result = Attempt((), frozenset([WEB.key]), {}, {}, {})
+    template = "{{ .part.image.tag }}"
+    found = ValuesSearch(result, facts, ValueIndex(values), lambda _: TemplateScan([template]))
+    assert shown(found.next()) == {"parts.c0.image.tag": f"1@{A}"}

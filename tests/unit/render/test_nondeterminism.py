@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.render.nondeterminism import may_be_random, template
+from helmpin.render.nondeterminism import as_hook, may_be_random, template
+from helmpin.render.output import PROBE_TEXT
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,20 @@ def test_the_second_evaluation_sees_copies() -> None:
     """What a template sets in its values or in .Release must not be there for the templates that Helm renders."""
     text = template(["app/templates/a.yaml"])
     assert '"Values" (deepCopy $scope.Values)' in text and '"Release" (deepCopy $scope.Release)' in text
+
+
+def test_only_the_named_templates_that_are_random_count() -> None:
+    files = {
+        "_a.tpl": '{{ define "wild" }}{{ randAlpha 3 }}{{ end }}{{ define "calm" }}x{{ end }}',
+        "calm.yaml": '{{ include "calm" . }}',
+    }
+    assert may_be_random(files) == {"_a.tpl"}
+
+
+def test_in_a_dry_run_of_helms_it_is_a_hook() -> None:
+    """Helm looks for every other object in the cluster, which the account may not be allowed to do."""
+    text = template(["app/templates/a.yaml"])
+    assert "helm.sh/hook" not in text
+    assert template(["app/templates/a.yaml"], hook=True) == as_hook(text)
+    assert as_hook(PROBE_TEXT) == PROBE_TEXT.replace("metadata:\n", "metadata:\n  annotations: {helm.sh/hook: test}\n")
+    assert as_hook("metadata:\n  a: 1\ndata:\n  metadata:\n").count("helm.sh/hook") == 1

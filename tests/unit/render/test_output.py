@@ -136,6 +136,21 @@ def test_a_release_of_hooks_alone_and_one_of_nothing() -> None:
     assert (render.documents, render.config) == ([], {})
 
 
+@pytest.mark.parametrize(
+    ("manifest", "hooks", "text"),
+    [
+        ("---\nkind: One\n", [], "---\nkind: One\n"),
+        ("---\nkind: One", [], "---\nkind: One\n"),
+        ("", [], ""),
+        ("", ["kind: Job"], f"---\n# Source: {A}\nkind: Job\n"),
+        ("---\nkind: One", ["kind: Job"], f"---\nkind: One\n---\n# Source: {A}\nkind: Job\n"),
+    ],
+)
+def test_the_text_of_a_release_is_the_manifest_then_the_hooks(manifest: str, hooks: list[str], text: str) -> None:
+    release = dry_run(manifest=manifest, hooks=[{"path": A, "manifest": each} for each in hooks])
+    assert parse_release(release).text == text
+
+
 def test_the_probe_in_a_release() -> None:
     render = parse_release(dry_run(manifest=probe(PROBE, {"values": {"a": 1}}) + document("kind: One\n", A)))
     assert (render.values, [d.source for d in render.documents]) == ({"a": 1}, [A])
