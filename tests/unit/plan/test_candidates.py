@@ -48,6 +48,11 @@ def first(image: str, values: dict[str, Any], template: str = "", scope: tuple[s
             {"webImage": "t/web", "webImageTag": "1.2", "dbImageTag": "1.2"},
             {"webImageTag": f"1.2@{DIGEST}"},
         ),
+        (
+            "t/web:1.2",
+            {"dbImageTag": "1.2", "webImage": "t/web", "webImageTag": "1.2"},
+            {"webImageTag": f"1.2@{DIGEST}"},
+        ),
         ("t/web:1.2", {"image": {"repository": "t/web", "version": "1.2"}}, {"image.version": f"1.2@{DIGEST}"}),
         ("t/web:v1.2", {"image": {"repository": "t/web", "tag": "1.2"}}, {"image.tag": f"1.2@{DIGEST}"}),
         ("t/web:1", {"l": [{"image": "t/web:1"}]}, {"l.0.image": f"t/web:1@{DIGEST}"}),
@@ -90,6 +95,14 @@ def test_keys_that_only_the_template_reads() -> None:
     assert first("t/web:1", values, "{{ .Values.image.tag }}") == [{"image.tag": f"1@{DIGEST}"}]
     both = ranked("t/web:1", values, "{{ .Values.image.tag }}@{{ .Values.image.digest }}")[0]
     assert {"image.digest": DIGEST} in both
+
+
+def test_keys_that_the_values_have_come_before_what_is_read_beside_and_that_before_keys_that_are_only_read() -> None:
+    template = "{{ .Values.image.repository }}:{{ .Values.appTag }}\n{{ with .Values.image }}{{ .tag }}{{ end }}"
+    tags = [{"image.tag": f"1@{DIGEST}"}, {"appTag": f"1@{DIGEST}"}]
+    for image, wanted in (({"repository": "t/web", "tag": "1"}, tags), ({"repository": "t/web"}, tags[::-1])):
+        options = ranked("t/web:1", {"image": image, "appTag": ""}, template)[0]
+        assert [each for each in options if each in tags] == wanted
 
 
 def test_every_key_of_one_image() -> None:

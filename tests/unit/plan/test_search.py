@@ -172,6 +172,17 @@ def both() -> Search:
     return search([facts(WEB), facts(SIDE, B)], BOTH)
 
 
+def test_a_use_that_reads_no_such_value_is_the_templates_and_tries_no_other_key_of_the_same_map() -> None:
+    """What holds the whole reference may be read elsewhere; a tag beside the digest key is not."""
+    again = use("t/web:1", nth=1)
+    found = search([facts(WEB), facts(again)], FORMS)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared({WEB: f"t/web:1@{A}", again: "t/web:1"}, {WEB: A, again: A}))
+    after = found.next()
+    assert shown(after) == {"image.digest": A} and after is not None and after.by_template == {again.key}
+
+
 def test_an_effect_that_shows_a_digest_is_that_images() -> None:
     found = both()
     attempt = found.next()
