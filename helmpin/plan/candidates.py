@@ -206,9 +206,8 @@ def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
 def in_scope(found: list[Anchor], scope: tuple[str, ...], values: ValueIndex) -> list[Anchor]:
     """The anchors that the templates of `scope` can read: the innermost chart's own, else an outer chart's, else any."""
     found = [a for a in found if not _copied_global(a.path, values)]
-    for depth in range(len(scope), -1, -1):
-        near = [a for a in found if a.path[:depth] == scope[:depth]]
-        if near:
+    for depth in range(len(scope), 0, -1):
+        if near := [a for a in found if a.path[:depth] == scope[:depth]]:
             return near
     return found
 
@@ -398,8 +397,6 @@ def _scalar(value: Any) -> bool:
 
 
 def _may_hold(value: Any, tag: str | None) -> bool:
-    if not _scalar(value):
-        return False
     text = text_of(value)
     return not text or (tag is not None and (text == tag or tag.startswith(text) or tag.endswith(text)))
 

@@ -138,6 +138,24 @@ def test_a_subchart_sees_its_own_values() -> None:
     assert first("t/db:1", values, scope=("db",)) == [{"db.image.tag": f"1@{DIGEST}"}]
 
 
+def test_a_subchart_of_a_subchart_sees_the_values_of_the_one_above() -> None:
+    image = {"repository": "t/db", "tag": "1"}
+    values = {"image": dict(image), "db": {"image": dict(image)}, "common": {"image": dict(image)}}
+    assert first("t/db:1", values, scope=("db", "common")) == [{"db.image.tag": f"1@{DIGEST}"}]
+
+
+def test_maps_without_a_name_are_a_charts_own() -> None:
+    values = {"image": {"tag": ""}, "db": {"image": {"tag": "", "digest": ""}}}
+    assert ranked("t/db:1", values, scope=("db",)) == [
+        [{"db.image.digest": DIGEST}, {"db.image.digest": HEX}, {"db.image.tag": f"1@{DIGEST}"}]
+    ]
+
+
+def test_a_tag_is_shared_with_the_maps_inside_its_own() -> None:
+    values = {"a": {"tag": "1"}, "b": {"image": {"repository": "t/web"}, "tag": "1", "count": 1, "empty": ""}}
+    assert ranked("t/web:1", values) == [[{"b.tag": f"1@{DIGEST}"}]]
+
+
 def test_a_global_is_set_where_it_stands() -> None:
     shared = {"image": "t/db:1"}
     assert first("t/db:1", {"global": shared, "db": {"global": shared}}, scope=("db",)) == [
