@@ -143,8 +143,6 @@ def _is_same(old: Pinned, now: Pinned) -> bool:
 
 def _recorded(old: Pinned, digests: Digests) -> Pinned:
     """A deployed image with the tag that the record has, where a template leaves it out."""
-    if old[0] in digests:
-        return old
     return next(((r, old[1]) for r in sorted(digests) if split(r)[0] == old[0] and old[1] in digests[r]), old)
 
 

@@ -94,6 +94,7 @@ def test_how_many_differ() -> None:
     [
         ({"quay.io/t/web:0": {A, B}}, [WEB], [Change("moved", "quay.io/t/web:0", A, "0")]),
         ({WEB: {B, C}}, [WEB], [Change("moved", WEB, B)]),
+        ({WEB: {B}, "quay.io/t/web:0": {C}}, [WEB], [Change("moved", WEB, B)]),
         ({WEB: {B}}, [WEB, "quay.io/t/web:2"], [Change("moved", WEB, B), Change("new")]),
         ({"quay.io/t/web:0": {B}, "quay.io/t/web:9": {C}}, [WEB], [Change("new")]),
         ({"quay.io/t/web:0": {B}}, ["quay.io/t/web:2", WEB], [Change("new"), Change("new")]),
@@ -103,6 +104,7 @@ def test_how_many_differ() -> None:
         "another tag at two digests",
         "two other digests",
         "the same reference before another tag",
+        "the same reference and a new tag",
         "two tags that are gone",
         "two tags that are new",
         "no tag",
@@ -202,6 +204,18 @@ class TestContainers:
             ),
             ([f"a {ONE}@{A}"], [f"a {ONE}@{A}", f"new {ONE}@{A}"], [Change("same", ONE, A)], []),
             ([f"a {ONE}@{A}"], [f"a {TWO}@{B}"], [Change("new")], [Change("removed", ONE, A)]),
+            (
+                [f"a {ONE}@{A}", f"b {TWO}@{B}"],
+                [f"b {ONE}@{A}", f"a {TWO}@{B}"],
+                [Change("moved", TWO, B, TWO), Change("moved", ONE, A, ONE)],
+                [],
+            ),
+            (
+                [f"a {APP}@{A}", f"b {APP}:1@{A}"],
+                [f"a {APP}@{C}", f"b {APP}:1@{A}"],
+                [Change("moved", APP, A), Change("same", f"{APP}:1", A)],
+                [],
+            ),
         ],
         ids=[
             "a container takes the image of another",
@@ -214,6 +228,8 @@ class TestContainers:
             "a random name does not count",
             "a new container of an image that is there",
             "an image of another repository",
+            "two containers swap their images and their order",
+            "one reference without a tag, and one with it",
         ],
     )
     def test_a_change(
@@ -236,6 +252,26 @@ class TestContainers:
         ]
         found, gone = compared(Before(digests({use.image for use in uses}, None), uses), planned)
         assert found == (Change("moved", ONE, A, ONE), Change("moved", TWO, B, TWO)) and gone == ()
+
+    def test_places_of_any_shape(self) -> None:
+        paths: list[tuple[Any, ...]] = [("spec", 0, "image"), ("spec", "a", "image")]
+        uses = [ImageUse(f"{ONE}@{A}", "web/a.yaml", 0, 0, "Fleet", "web", path, "") for path in paths]
+        planned = [image(ONE, A, uses=uses)]
+        assert compared(Before({ONE: {A}}, uses[::-1]), planned) == ((Change("same", ONE, A),), ())
+
+    def test_one_digest_in_two_repositories_whose_templates_leave_the_tag_out(self) -> None:
+        """The record has the tags."""
+        deployed = {"quay.io/t/app:1": {A}, "quay.io/t/one:1": {A}}
+        old = self.uses("a quay.io/t/one@" + A)
+        now = image(TWO, B, uses=self.uses(f"a {TWO}@{B}"))
+        assert compared(Before(deployed, old), [now])[0] == (Change("new"),)
+        there = Before({**deployed, TWO: {B}}, old)
+        assert compared(there, [now])[0] == (Change("moved", "quay.io/t/one:1", A, "quay.io/t/one:1"),)
+
+    def test_a_recorded_tag_beside_an_image_that_somebody_has_put_there_without_one(self) -> None:
+        deployed = Before({APP: {B}, f"{APP}:1": {A}}, self.uses(f"a {APP}@{A}", f"b {APP}@{B}"))
+        now = image(f"{APP}:2", C, uses=self.uses(f"a {APP}:2@{C}"))
+        assert compared(deployed, [now])[0] == (Change("moved", f"{APP}:1", A, "1"),)
 
     def test_equal_places_pair_in_the_order_of_the_templates(self) -> None:
         def listed(*names: str) -> list[ImageUse]:

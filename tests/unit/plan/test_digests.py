@@ -162,8 +162,12 @@ def test_the_gate_is_asked_for_nothing_else(tmp_path: Path) -> None:
     note = f"import sys; open({str(asked)!r}, 'a').write(sys.argv[1] + chr(10))"
     gate = Gate((f"{shlex.quote(sys.executable)} -c {shlex.quote(note)} {{}}",))
     settings = SETTINGS._replace(gate=gate, allow_unpinned=("example.com/let:*",))
-    found = planned(text, {WEB: A, SIDE: B}, settings=settings, stored=document(JOB % f"{WEB}@{C}", source), only=False)
+    stored = document(JOB % f"{WEB}@{C}", source)
+    found = planned(text, {WEB: A, SIDE: B}, settings=settings, stored=stored, only=False)
     assert sorted(asked.read_text().split()) == [f"{SIDE}@{B}", f"{WEB}@{C}"] and WEB not in found.problems
+    asked.unlink()
+    found = planned(text, {WEB: A, SIDE: B}, settings=settings, stored=stored)
+    assert asked.read_text().split() == [f"{SIDE}@{B}"] and found.problems[WEB].kind == "refused"
 
 
 def test_the_value_that_is_empty_is_named_from_the_charts_values() -> None:
