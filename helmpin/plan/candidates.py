@@ -333,8 +333,8 @@ def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueInd
     has renders to spare."""
     tag = split(image)[1]
     paths = holding(image, scope, values) if tag else []
-    found = [Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),), by_tag_only=True) for path in paths]
-    found += [Candidate("reference", (_whole(p, digest, values),), is_spare=True) for p in _bare(image, scope, values)]
+    found = [Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),)) for path in paths]
+    found += [Candidate("reference", (_whole(path, digest, values),)) for path in _bare(image, scope, values)]
     return [candidate for candidate in found if all(map(values.can_set, candidate.settings))]
 
 
@@ -389,7 +389,7 @@ def _shared_tags(tag: str, parent: ValuePath, values: ValueIndex) -> list[ValueP
         for p in values.at(tag)
         if _TAG_KEY.search(last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
     ]
-    return sorted(near, key=lambda p: -len(p))[:2]
+    return sorted(near, key=lambda p: (p[0] == "global", -len(p)))[:2]
 
 
 def _scalar(value: Any) -> bool:

@@ -9,11 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, lookup, reaches
-from helmpin.plan.candidates import Anchor, ValueIndex, anchors, candidates, in_scope, text_of
+from helmpin.plan.candidates import Anchor, ValueIndex, anchors, candidates, holding, in_scope, text_of
 from helmpin.plan.template_scan import TemplateScan
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"
+NO_SCAN = TemplateScan([])
 
 
 def ranked(
@@ -154,6 +155,99 @@ def test_maps_without_a_name_are_a_charts_own() -> None:
 def test_a_tag_is_shared_with_the_maps_inside_its_own() -> None:
     values = {"a": {"tag": "1"}, "b": {"image": {"repository": "t/web"}, "tag": "1", "count": 1, "empty": ""}}
     assert ranked("t/web:1", values) == [[{"b.tag": f"1@{DIGEST}"}]]
+
+
+def test_a_global_tag_is_shared_with_every_map_and_nearer_ones_come_first() -> None:
+    values = {"x": {"tag": "1"}, "global": {"tag": "1"}, "b": {"image": {"repository": "t/web"}}}
+    assert ranked("t/web:1", values) == [[{"global.tag": f"1@{DIGEST}"}]]
+    near = {**values, "b": {"tag": "1", **values["b"]}}
+    assert ranked("t/web:1", near) == [[{"b.tag": f"1@{DIGEST}"}, {"global.tag": f"1@{DIGEST}"}]]
+    outer = {"global": {"tag": "1"}, "tag": "1", "b": near["b"]}
+    assert ranked("t/web:1", outer) == [[{"b.tag": f"1@{DIGEST}"}, {"tag": f"1@{DIGEST}"}]], "two at most"
+
+
+def test_a_shared_tag_yields_to_an_image_that_is_named_beside_it() -> None:
+    values = ValueIndex({"tag": "1", "image": "t/web", "b": {"image": {"repository": "t/app"}}, "c": {"tag": "2"}})
+    flags = {
+        image: [[each.by_tag_only for each in options] for options in candidates(image, DIGEST, (), values, NO_SCAN)]
+        for image in ("t/web:1", "t/app:1", "t/none:2")
+    }
+    assert flags == {"t/web:1": [[False]], "t/app:1": [[True]], "t/none:2": [[True]]}
+
+
+@pytest.mark.parametrize(
+    ("beside", "paths"),
+    [
+        ({"digest": ""}, [("digest",), ("digest",)]),
+        ({"tag": {"a": "map"}, "digest": {"a": "map"}}, []),
+        ({"version": "1", "tag": "1"}, [("tag",), ("version",)]),
+        ({"tag": "", "version": "1"}, [("version",), ("tag",)]),
+        ({"tag": "1", "version": "1", "imageTag": "1"}, [("tag",), ("imageTag",)]),
+        ({"sidecarTag": "1", "tag": "1"}, [("tag",)]),
+        (
+            {"digest": "", "version": "1", "tag": "1"},
+            [("digest",)] * 2 + [("digest", "tag")] * 2 + [("tag",), ("version",)],
+        ),
+    ],
+    ids=[
+        "a digest key is no tag key",
+        "maps hold neither",
+        "a tag before a version",
+        "the very tag before an empty key",
+        "two tag keys at most",
+        "the tag of another image",
+        "beside a digest, the likeliest tag emptied",
+    ],
+)
+def test_the_keys_beside_a_name(beside: dict[str, Any], paths: list[tuple[str, ...]]) -> None:
+    options = ranked("t/web:1", {"image": {"repository": "t/web", **beside}})
+    tried = [tuple(path.removeprefix("image.") for path in each) for some in options for each in some]
+    assert tried == paths
+
+
+def test_a_key_that_is_read_of_the_map_for_another_image_is_not_this_ones() -> None:
+    template = "{{ .Values.image.repository }}\n{{ .Values.image.sidecarTag }}\n{{ .Values.image.sidecarDigest }}"
+    assert ranked("t/web:1", {"image": {"repository": "t/web"}}, template) == []
+
+
+def test_a_name_in_a_map_for_an_image_comes_before_one_elsewhere() -> None:
+    values = {"app": {"name": "t/web", "tag": "1"}, "webImage": {"name": "t/web", "tag": "1"}}
+    assert first("t/web:1", values) == [{"webImage.tag": f"1@{DIGEST}"}]
+
+
+def test_where_no_leaf_names_the_image_two_tags_are_tried_those_first_whose_path_says_its_name() -> None:
+    values = {name: {"tag": "1"} for name in ("a", "b", "web", "c")}
+    assert ranked("t/web:1", values) == [[{"web.tag": f"1@{DIGEST}"}, {"a.tag": f"1@{DIGEST}"}]]
+
+
+@pytest.mark.parametrize(
+    ("beside", "unnamed"),
+    [
+        ({"tag": "", "pullPolicy": "Always"}, True),
+        ({"tag": "", "name": ""}, True),
+        ({"tag": "", "name": "other"}, False),
+        ({"tag": "", "repository": "other"}, False),
+    ],
+)
+def test_an_image_map_without_a_name_may_be_that_of_any_image(beside: dict[str, str], unnamed: bool) -> None:
+    assert ranked("t/web:1", {"image": beside}) == ([[{"image.tag": f"1@{DIGEST}"}]] if unnamed else [])
+
+
+def test_maps_come_in_the_order_of_the_values() -> None:
+    index = ValueIndex({"b": {"Image": {"x": 1}, "app": {}}, "a": {"image": {}}})
+    assert index.maps(("app", "image", "app")) == [(("b", "Image"), {"x": 1}), (("b", "app"), {}), (("a", "image"), {})]
+
+
+def test_what_holds_a_tag_is_a_charts_own_or_global() -> None:
+    index = ValueIndex({"global": {"a": "1"}, "db": {"b": 1, "global": "x"}, "other": {"c": "1", "global": "1"}})
+    assert holding("t/db:1", ("db",), index) == [("global", "a"), ("db", "b")]
+
+
+@pytest.mark.parametrize(("read", "path"), [("global.v", "global.v"), ("v", "db.v")])
+def test_what_a_subchart_reads_beside_the_name(read: str, path: str) -> None:
+    values = {"global": {"v": "1"}, "db": {"v": "1", "global": {"v": "1"}}, "v": "1"}
+    line = f'{{{{ printf "%s:%s" "t/db" .Values.{read} }}}}'
+    assert first("t/db:1", values, line, ("db",)) == [{path: f"1@{DIGEST}"}]
 
 
 def test_a_global_is_set_where_it_stands() -> None:
