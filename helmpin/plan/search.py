@@ -86,14 +86,14 @@ class _Group:
 
     def fail(self, images: Iterable[str]) -> None:
         """Drop the current candidates, which rendered these images. If the digest appeared, try the next form; if it did not,
-        skip every form at these paths. If it replaced a tag that must stay, skip the forms that hold only a digest."""
+        skip every form at these paths. If it replaced a tag that must stay, skip whatever uses one of them."""
         images = list(images)
         appeared = any(self.digest.partition(":")[2] in image for image in images)
         if appeared and not all(image == f"{split(self.image)[0]}@{self.digest}" for image in images):
             self.advance(set())
             return
         if appeared:
-            self.leave_paths(to_digest_only=True)
+            self.leave_paths()
             return
         tried = [{setting.path for setting in candidate.settings} for candidate in self.current()]
         self._keep(
@@ -103,10 +103,9 @@ class _Group:
             ]
         )
 
-    def leave_paths(self, *, to_digest_only: bool = False) -> None:
-        """Drop every candidate that uses the paths of the current ones: they pin the image but have side effects.
-        to_digest_only: only at paths that hold nothing but a digest."""
-        used = {s.path for s in self.settings() if not to_digest_only or (s.value and ":" not in s.value[7:])}
+    def leave_paths(self) -> None:
+        """Drop every candidate that uses a path of the current ones: they pin the image but have side effects."""
+        used = {setting.path for setting in self.settings()}
         self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
 
     def _keep(self, ranked: list[list[Candidate]]) -> None:

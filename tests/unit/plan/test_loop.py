@@ -298,6 +298,7 @@ def test_a_search_that_comes_to_no_end_leaves_every_image_out(tmp_path: Path) ->
     assert all(image.problem and image.problem.kind == "refused" for image in plan.images)
     assert "no render was left" in str(plan.images[-1].problem) and plan.followers == ()
     assert plan.record.images == () and plan.chart.template_files() == files
+    assert sum(bool(ask.chart.annotations) for ask in renderer.asked) == MOST_ATTEMPTS + MOST_REPAIRS
 
 
 # -- values alone -------------------------------------------------------------------------------------------------------

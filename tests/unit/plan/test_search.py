@@ -293,6 +293,106 @@ def test_values_that_reach_what_the_template_pins_give_way() -> None:
     found.learn(attempt, compared({**RIGHT, WEB: f"t/web:2@{B}"}, WANTED))
     after = found.next()
     assert after is not None and after.by_template == {WEB.key, SIDE.key} and not after.failed
+    assert after.notes[SIDE.key] == (f"tag@digest at side.version: gives 't/web:2@{B}' elsewhere",)
+
+
+# -- several faults in one render -----------------------------------------------------------------------------------------
+
+
+def after_one(found: Search, images: Mapping[ImageUse, str], wanted: Mapping[ImageUse, str], *effects: Any) -> Attempt:
+    """The second attempt, where the first one rendered these images and had these effects."""
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared(images, wanted, map(difference, effects)))
+    after = found.next()
+    assert after is not None
+    return after
+
+
+def test_each_image_with_a_fault_moves_on_in_the_same_render() -> None:
+    after = after_one(both(), {**RIGHT, SIDE: "t/side:2"}, WANTED, f"1@{A}")
+    assert after.by_template == {WEB.key, SIDE.key}
+
+
+def test_an_image_that_is_wrong_and_has_an_effect_moves_on_by_one_form() -> None:
+    wrong = {WEB: f"t/web:1@{A[:7]}{A}", SIDE: "t/side:2"}
+    found = search([facts(WEB), facts(SIDE, B)], {**FORMS, "side": BOTH["side"]})
+    after = after_one(found, wrong, WANTED, f"1@{A}")
+    assert shown(after) == {"image.digest": HEX} and after.by_template == {SIDE.key}
+
+
+def test_a_tag_that_was_dropped_beside_another_fault() -> None:
+    """The digest stands where the tag must stay: no form that is a digest alone."""
+    each = use("t/web:latest")
+    values = {"image": {"repository": "t/web", "tag": "latest", "digest": ""}, "side": BOTH["side"]}
+    found = search([facts(each), facts(SIDE, B)], values)
+    while "image.digest" not in shown(attempt := found.next()):
+        assert attempt is not None
+        found.learn(attempt, compared({each: f"t/web:wrong@{A}", SIDE: f"t/side:2@{B}"}, {each: A, SIDE: B}))
+    assert attempt is not None
+    found.learn(attempt, compared({each: f"t/web@{A}", SIDE: "t/side:2"}, {each: A, SIDE: B}))
+    after = found.next()
+    assert after is not None and after.by_template == {each.key, SIDE.key}
+
+
+def test_a_tag_that_the_template_takes_away_moves_its_image_on_alone() -> None:
+    """No form at that value would keep it."""
+    each = use("t/web:latest")
+    found = search(
+        [facts(each), facts(SIDE, B)], {"image": {"repository": "t/web", "tag": "latest"}, "side": BOTH["side"]}
+    )
+    after = after_one(found, {each: f"t/web@{A}", SIDE: f"t/side:2@{B}"}, {each: A, SIDE: B})
+    assert after.by_template == {each.key} and shown(after) == {"side.version": f"2@{B}"}
+
+
+def test_an_effect_with_the_digest_of_an_image_that_is_left_out_is_that_of_the_values() -> None:
+    found = search([facts(WEB, literal=True, in_template=False), facts(SIDE, B)], BOTH)
+    after = after_one(found, {SIDE: RIGHT[SIDE]}, {SIDE: B}, f"1@{A}")
+    assert after.by_template == {SIDE.key} and after.failed.keys() == {WEB.key}
+    assert "1@" in after.notes[SIDE.key][0]
+
+
+def test_an_effect_with_a_digest_is_rather_that_of_the_values_that_carry_it() -> None:
+    """Two images have one digest, and the template pins one of them."""
+    found = search([facts(WEB, literal=True), facts(SIDE, A)], BOTH)
+    after = after_one(found, {WEB: f"t/web:1@{A}", SIDE: f"t/side:2@{A}"}, {WEB: A, SIDE: A}, f"x@{A}")
+    assert after.by_template == {WEB.key, SIDE.key} and not after.failed
+
+
+def test_an_effect_of_values_fails_no_use_that_the_template_pins() -> None:
+    again = use("t/web:1", nth=1)
+    found, wanted = search([facts(WEB), facts(again)], TAGGED), {WEB: A, again: A}
+    second = after_one(found, {WEB: f"t/web:1@{A}", again: "t/web:1"}, wanted)
+    assert second.by_template == {again.key}
+    found.learn(second, compared(dict.fromkeys(wanted, f"t/web:1@{A}"), wanted, [difference(f"1@{A}")]))
+    last = found.next()
+    assert last is not None and last.by_template == {WEB.key, again.key} and not last.failed
+
+
+def test_values_that_reach_what_the_template_pins_give_way_beside_another_fault() -> None:
+    third = use("t/third:3", nth=2)
+    found = search(
+        [facts(WEB, literal=True), facts(SIDE, B), facts(third, C)], {**BOTH, "third": {"image": "t/third:3"}}
+    )
+    images, wanted = {**RIGHT, WEB: f"t/web:2@{B}", third: "t/third:3"}, {**WANTED, third: C}
+    after = after_one(found, images, wanted)
+    assert after.by_template == {WEB.key, SIDE.key, third.key} and not after.failed
+
+
+def test_a_template_that_suffers_from_values_has_another_turn_without_them() -> None:
+    found = search([facts(WEB, literal=True), facts(SIDE, B)], BOTH)
+    after = after_one(found, {WEB: "t/web:1", SIDE: "t/side:2"}, WANTED)
+    assert after.by_template == {WEB.key, SIDE.key} and not after.failed
+
+
+def test_nothing_is_set_for_uses_that_all_went_to_the_template() -> None:
+    again = use("t/web:1", nth=1)
+    found, wanted = search([facts(WEB), facts(again)], TAGGED), {WEB: A, again: A}
+    second = after_one(found, {WEB: f"t/web:1@{A}", again: "t/web:1"}, wanted)
+    found.learn(second, compared({WEB: "t/web:1", again: f"t/web:1@{A}"}, wanted))
+    last = found.next()
+    assert last is not None and last.by_template == {WEB.key, again.key}
+    assert last.settings == () and last.strategies == {}
 
 
 # -- one value for two images -------------------------------------------------------------------------------------------
