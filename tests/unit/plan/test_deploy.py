@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from helmpin import lifeline
 from helmpin.arguments import Given
-from helmpin.chart.archive import Budget, unpack
 from helmpin.errors import HelmFailed, HelmPinError, Refused, VerificationFailed
-from helmpin.foreground import Ended
 from helmpin.plan import deploy as under_test
 from helmpin.plan.deploy import GUARD, deploy, summary
 from helmpin.plan.images import Problem
@@ -24,6 +21,7 @@ from helmpin.release.outcome import NO_RELEASE, Row, guard
 from helmpin.release.record import Image, Record
 from helmpin.release.reused_values import Previous
 from helmpin.release.revision import Revision
+from tests.support.history import Helm, Known
 from tests.support.plans import A, image, plan
 from tests.support.renders import digest, pod
 
@@ -31,47 +29,6 @@ WEB = "docker.io/library/web:1"
 RECORD = Record("helm-pin 1", "2026-01-01T00:00:00.000Z", (Image(WEB, "web:1", A, "", "values"),))
 FOUR = Previous(4, 3, "failed", {}, ())
 DRY = [Given("--dry-run", "server", ("--dry-run=server",))]
-
-
-class Printed(NamedTuple):
-    """What was started, and what it prints."""
-
-    text: str
-
-    def output(self) -> str:
-        return self.text
-
-
-class Helm:
-    """Stands where helm deploys: it ends as the test says, and its history has these rows."""
-
-    def __init__(self, status: int = 0, asked: int = 0, rows: Sequence[Row] = ()) -> None:
-        self._ended, self._rows = Ended(status, asked, False), rows
-        self.deployed: list[list[str]] = []
-
-    def deploy(self, args: list[str]) -> Ended:
-        self.deployed.append(args)
-        return self._ended
-
-    def start(self, args: Sequence[str]) -> Printed:
-        assert args[:2] == ["history", "web"], "nothing else is asked here"
-        return Printed(json.dumps([row._asdict() for row in self._rows]))
-
-    def run(self, args: Sequence[str]) -> str:
-        raise HelmFailed(f"helm {args[0]} failed", why="not here")
-
-    def files(self) -> dict[str, str]:
-        """The files of the one chart that was deployed."""
-        ((_, _, archive, *_),) = self.deployed
-        files = unpack(Path(archive).read_bytes(), Budget("app"), "app")
-        return {path: file.data.decode() for path, file in files.items()}
-
-
-class Baseline(NamedTuple):
-    row: Row
-
-    def latest(self) -> Row:
-        return self.row
 
 
 def prepared(
@@ -152,7 +109,7 @@ def test_the_chart_checks_that_the_release_is_where_it_was_planned(
 ) -> None:
     helm = Helm()
     release({before.revision + 1: stored(before.revision + 1)})
-    known = Baseline(baseline) if baseline else None
+    known = Known(baseline) if baseline else None
     assert run(helm, prepared(planned(tmp_path), previous, command=command), baseline=known) == 0
     ((*words, _, last),) = helm.deployed
     assert words == [command, "web"] and last == "--wait"

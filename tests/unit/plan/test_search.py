@@ -385,6 +385,31 @@ def test_a_template_that_suffers_from_values_has_another_turn_without_them() -> 
     assert after.by_template == {WEB.key, SIDE.key} and not after.failed
 
 
+@pytest.mark.parametrize(("gives", "values"), [("mirror.example.com/web:1", True), ("t/web:1", False)])
+def test_values_that_change_what_a_template_writes_give_way(gives: str, values: bool) -> None:
+    """Its place was not found, for the text there is another one; where it is the same, it is the template's own fault."""
+    found = search([facts(WEB, literal=True), facts(SIDE, B)], BOTH)
+    after = after_one(found, {**RIGHT, WEB: gives}, WANTED)
+    assert (WEB.key in after.failed) is not values and (SIDE.key in after.by_template) is values
+
+
+def test_where_some_values_give_way_already_the_others_stay() -> None:
+    third = use("t/third:3", nth=2)
+    found = search(
+        [facts(WEB, literal=True), facts(SIDE, B), facts(third, C)], {**BOTH, "third": {"image": "t/third:3"}}
+    )
+    images, wanted = {**RIGHT, WEB: "m/web:1", third: f"t/third:3@{C}"}, {**WANTED, third: C}
+    after = after_one(found, images, wanted, f"2@{B}")
+    assert after.by_template == {WEB.key, SIDE.key} and not after.failed
+    assert shown(after) == {"third.image": f"t/third:3@{C}"}
+
+
+def test_the_map_of_a_component_is_found_by_the_name_of_its_container() -> None:
+    parts = {"c0": {"x": 1}, "x": {"y": 1}, "c1": {"image": {"repository": "other"}}}
+    found = search([facts(WEB)], {"parts": parts}, "{{ .part.image.tag }}")
+    assert shown(found.next()).keys() == {"parts.c0.image.tag"}
+
+
 def test_nothing_is_set_for_uses_that_all_went_to_the_template() -> None:
     again = use("t/web:1", nth=1)
     found, wanted = search([facts(WEB), facts(again)], TAGGED), {WEB: A, again: A}

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
+import signal
+from typing import Any
+
 import pytest
 
+from helmpin import lifeline
 from helmpin.arguments import Given
 from helmpin.errors import HelmFailed
+from helmpin.foreground import Ended
 from helmpin.helm import IN_PROGRESS, helm_failed
 from helmpin.plan.deploy import is_dry_run
-from helmpin.release.outcome import NO_RELEASE, Row, guard, moved
+from helmpin.release import revision
+from helmpin.release.outcome import NO_RELEASE, Baseline, Row, failure, guard, moved, state, stop_if_asked
+from helmpin.release.record import ANNOTATION
+from helmpin.release.revision import Revision
+from tests.support.history import Helm
 
 FOUR = Row(4, "deployed", "Upgrade complete")
 
@@ -59,6 +71,196 @@ def test_how_a_release_moved(now: Row, told: str) -> None:
 def test_what_a_dry_run_is(values: list[str | None], is_one: bool) -> None:
     flags = [Given("--dry-run", value, ()) for value in values]
     assert is_dry_run([Given("--wait", None, ()), *flags]) is is_one
+
+
+# -- what is read of the history ----------------------------------------------------------------------------------------
+
+THREE = Row(3, "superseded", "Upgrade complete")
+NONE = HelmFailed("helm history failed", why="release: not found")
+LOST = HelmFailed("helm history failed", why="no route to host")
+
+
+def reading(history: Helm) -> Any:
+    """A helm that only its history is asked of."""
+    return history
+
+
+def test_the_latest_revision_is_the_one_for_which_a_plan_is_made() -> None:
+    history = Helm(rows=[FOUR])
+    assert Baseline(reading(history), "web").latest() == FOUR
+    assert history.started == [["history", "web", "--max", "1", "--output", "json"]]
+    assert Baseline(reading(Helm(rows=[THREE, FOUR])), "web").latest() == FOUR
+    assert Baseline(reading(Helm(rows=NONE)), "web").latest() == NO_RELEASE
+    assert Baseline(reading(Helm()), "web").latest() == NO_RELEASE
+
+
+def test_a_history_that_cannot_be_read_is_read_once_more() -> None:
+    assert Baseline(reading(Helm(rows=LOST, then=[[FOUR]])), "web").latest() == FOUR
+    with pytest.raises(HelmFailed, match="release web cannot be read; nothing was deployed") as failed:
+        Baseline(reading(Helm(rows=LOST)), "web").latest()
+    assert failed.value.why == "no route to host"
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "told"),
+    [
+        ([THREE, FOUR], FOUR, "revision 4 is still the latest"),
+        ([], NO_RELEASE, "there is no release web"),
+        (NONE, NO_RELEASE, "there is no release web"),
+        ([FOUR, Row(5, "failed", "timed out")], FOUR, "revision 5 is failed: timed out"),
+        (
+            [FOUR, Row(5, "failed", "a"), Row(6, "deployed", "b")],
+            FOUR,
+            "revision 5 is failed: a; revision 6 is deployed: b",
+        ),
+        (LOST, FOUR, "the state of release web cannot be read: no route to host"),
+    ],
+)
+def test_the_state_that_a_stopped_helm_left(rows: Any, before: Row, told: str) -> None:
+    assert state(reading(Helm(rows=rows)), "web", before) == told
+
+
+def test_only_a_signal_unwinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[str] = []
+    monkeypatch.setattr(lifeline, "if_stopped", left.append)
+    history = reading(Helm(rows=[FOUR]))
+    stop_if_asked(history, "web", FOUR, Ended(1, 0, False))
+    assert left == []
+    with pytest.raises(lifeline.Stopped) as stopped:
+        stop_if_asked(history, "web", FOUR, Ended(0, signal.SIGINT, False))
+    assert left == ["revision 4 is still the latest"] and stopped.value.status == 128 + signal.SIGINT
+
+
+# -- what is said where helm failed -------------------------------------------------------------------------------------
+
+UPGRADE = ["upgrade", "web", "chart.tgz"]
+GOES_BACK = "helm rollback web 4 goes back to the last revision that was deployed"
+SEE = "see its revisions with helm history web"
+
+
+def failed(rows: Any, before: Row = FOUR, status: int = 1, **more: Any) -> HelmFailed:
+    error = failure(reading(Helm(rows=rows, **more)), UPGRADE, before, status)
+    assert error.where == ["release web"]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "why", "hint"),
+    [
+        ([FOUR, Row(5, "failed", "timed out")], FOUR, "revision 5 is failed", SEE),
+        (
+            [FOUR, Row(5, "failed", "x"), Row(6, "failed", "y")],
+            FOUR,
+            "revision 5 is failed\nrevision 6 is failed",
+            SEE,
+        ),
+        ([FOUR], FOUR, "no revision was stored", SEE),
+        ([], NO_RELEASE, "no revision was stored", "correct what helm reports above, and run it again"),
+        (
+            [FOUR, Row(5, "pending-upgrade", "Preparing")],
+            FOUR,
+            "revision 5 is pending-upgrade",
+            f"helm ended before it had finished; {GOES_BACK}",
+        ),
+        (
+            [Row(1, "pending-install", "")],
+            NO_RELEASE,
+            "revision 1 is pending-install",
+            f"helm ended before it had finished; {GOES_BACK.replace('4', 'REVISION')}; see helm history web",
+        ),
+        (
+            [FOUR, Row(5, "pending-upgrade", "")],
+            Row(5, "pending-upgrade", ""),
+            "no revision was stored",
+            f"revision 5 is pending-upgrade: if no other helm is at work on it, {GOES_BACK}",
+        ),
+        (
+            [THREE, FOUR, Row(5, "failed", "Job web: field is immutable")],
+            FOUR,
+            "revision 5 is failed",
+            "delete the immutable object, or let its image through: --allow-unpinned IMAGE",
+        ),
+    ],
+)
+def test_what_is_stored_after_a_failure_and_the_way_on(rows: Any, before: Row, why: str, hint: str) -> None:
+    error = failed(rows, before)
+    assert error.what == "helm upgrade failed; see its output above"
+    assert (error.why, error.hint) == (why, hint)
+
+
+def test_fields_of_another_manager_can_be_taken_over_where_helm_has_a_flag_for_that() -> None:
+    rows = [FOUR, Row(5, "failed", "Apply failed with 1 conflict: conflict with x")]
+    assert "add --force-conflicts" in failed(rows, flags=["--force-conflicts"]).hint
+    assert failed(rows).hint == SEE
+
+
+def test_a_killed_helm_is_named_first() -> None:
+    assert failed([FOUR], status=-9).why == "helm was killed by SIGKILL\nno revision was stored"
+    assert failed(LOST, status=-15).why == (
+        "helm was killed by SIGTERM\nthe state of the release cannot be read: no route to host"
+    )
+
+
+def test_a_state_that_cannot_be_read_is_checked_later() -> None:
+    error = failed(LOST)
+    assert error.why == "the state of the release cannot be read: no route to host"
+    assert error.hint == "check it later with helm history web"
+
+
+@pytest.mark.parametrize(
+    ("rows", "what", "hint"),
+    [
+        ([], "release web was uninstalled by somebody else while this ran", "see in helm's output above"),
+        (
+            [Row(4, "uninstalled", "")],
+            "revision 4, which was deployed, became uninstalled while this ran; nothing was deployed",
+            "run it again",
+        ),
+        (
+            [Row(1, "deployed", "")],
+            "revision 1 was made by somebody else while this ran; nothing was deployed",
+            "run it again",
+        ),
+    ],
+)
+def test_a_release_that_moved_meanwhile(rows: Any, what: str, hint: str) -> None:
+    error = failed(rows)
+    assert error.what == what and error.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_revision_is_this_commands_by_its_record(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    five = Revision("web", 5, "failed", "mine" if own else "other", "", "")
+    monkeypatch.setattr(revision, "read_revision", lambda *_: five)
+    error = failure(reading(Helm(rows=[FOUR, Row(5, "failed", "x")])), UPGRADE, FOUR, 1, "mine")
+    if own:
+        assert error.why == "revision 5 is failed"
+    else:
+        assert error.what == "revision 5 was made by somebody else while this ran; nothing was deployed"
+
+
+def release(size: int) -> str:
+    """What a dry run prints, with a record of so many random digits."""
+    digits = random.Random(1).randbytes(size // 2).hex()
+    return json.dumps({"manifest": "x", "chart": {"metadata": {"annotations": {ANNOTATION: digits}}}})
+
+
+@pytest.mark.parametrize("driver", ["", "configmap", "sql"])
+def test_a_release_that_is_too_big_to_be_stored(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_DRIVER", driver)
+    big = release(2_000_000)
+    hint = failed([FOUR], dry_run=big).hint
+    assert ("a Secret can hold 1048576" in hint) == (driver != "sql")
+    if driver != "sql":
+        size, added = (int(number) for number in re.findall(r"(\d+) bytes, (\d+) of them", hint)[0])
+        assert 1_048_576 < added < size < added + 200
+    assert failed([FOUR], dry_run=release(10)).hint == SEE
+    assert failed([FOUR], dry_run="{}").hint == SEE == failed([FOUR], dry_run="no JSON").hint
+    assert failed([FOUR, Row(5, "failed", "x")], dry_run=big).hint == SEE, "it was stored"
+    assert ("a Secret can hold" in failed([], NO_RELEASE, dry_run=big).hint) == (driver != "sql")
+
+
+# -- what helm says of itself -------------------------------------------------------------------------------------------
 
 
 def test_another_operation_in_progress_has_a_way_on() -> None:
