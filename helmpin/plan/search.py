@@ -177,9 +177,9 @@ class Search:
         before = self._state()
         blamed = self._blame_collateral(result)
         self._blame_failing(attempt, result, blamed, changed=self._state() != before)
-        if self._state() == before:  # no group in particular: those that are not proven change
+        if self._state() == before:  # no group in particular, so all change
             why = "\n".join(map(str, result.collateral[:3]))
-            for group in [g for g in self._active() if not g.proven] or self._active():
+            for group in self._active():
                 self._note(group.uses, f"{_names(group.current())}: {why}")
                 group.leave_paths()
             if self._state() == before:

@@ -385,6 +385,23 @@ def test_a_template_that_suffers_from_values_has_another_turn_without_them() -> 
     assert after.by_template == {WEB.key, SIDE.key} and not after.failed
 
 
+def test_values_that_give_way_once_are_not_left_twice() -> None:
+    values = {**BOTH, "side": {"repository": "t/side", "tag": "2", "digest": ""}}
+    found = search([facts(WEB, literal=True), facts(SIDE, B)], values)
+    after = after_one(found, {**RIGHT, WEB: f"t/web:2@{B}"}, WANTED, f"x@{B}")
+    assert shown(after) == {"side.tag": f"2@{B}"} and after.by_template == {WEB.key}
+
+
+def test_the_values_whose_digest_came_out_give_way_before_those_of_the_same_template() -> None:
+    other = use("t/side:2", source="app/templates/other.yaml")
+    third = use("t/third:3", nth=2)
+    values = {"side": {"image": "t/side:2"}, "third": {"image": "t/third:3"}}
+    found = search([facts(WEB, literal=True), facts(other, B), facts(third, C)], values)
+    images = {WEB: f"t/web:2@{B}", other: f"t/side:2@{B}", third: f"t/third:3@{C}"}
+    after = after_one(found, images, {WEB: A, other: B, third: C})
+    assert after.by_template == {WEB.key, other.key} and shown(after) == {"third.image": f"t/third:3@{C}"}
+
+
 @pytest.mark.parametrize(("gives", "values"), [("mirror.example.com/web:1", True), ("t/web:1", False)])
 def test_values_that_change_what_a_template_writes_give_way(gives: str, values: bool) -> None:
     """Its place was not found, for the text there is another one; where it is the same, it is the template's own fault."""
