@@ -538,6 +538,10 @@ def test_images_in_a_text_are_pinned_each_in_its_place() -> None:
     assert sorted(found.images.values()) == [f"example.com/side:1@{OTHER}", *[f"{WEB}@{DIGEST}"] * 2]
     part = compared(ARGUMENT.format(TWO), ARGUMENT.format(TWO.replace(WEB, f"{WEB}@{DIGEST}", 1)), digests, also=also)
     assert len(part.failing) == 2 and part.collateral == []
+    for text in (TWO.removeprefix("--a="), f"{WEB} {WEB}", f"{WEB} {WEB} {WEB}"):
+        after = text.replace(WEB, f"{WEB}@{DIGEST}").replace("side:1", f"side:1@{OTHER}")
+        found = compared(ARGUMENT.format(text), ARGUMENT.format(after), digests, also=also)
+        assert (found.failing, found.collateral, found.followers) == (frozenset(), [], ())
 
 
 @pytest.mark.parametrize("after", [f"--a={WEB}@{DIGEST} more", f"more --a={WEB}@{DIGEST}"])
@@ -585,6 +589,25 @@ def test_the_order_of_keys_and_the_way_of_writing_stay(after: str) -> None:
 
 def test_a_comment_does_not_follow_as_a_leaf_beside_it_does() -> None:
     assert compared(commented(WEB, WEB), commented(f"{WEB}@{DIGEST}", f"{WEB}@{DIGEST}")).collateral
+
+
+def test_a_comment_that_has_the_pinned_reference_already_is_no_change() -> None:
+    note = f"was {WEB}@{DIGEST}"
+    assert compared(commented(WEB, note), commented(f"{WEB}@{DIGEST}", note)).collateral == []
+    assert compared(commented(WEB, note), commented(f"{WEB}@{DIGEST}", f"{note} {WEB}@{DIGEST}")).collateral
+
+
+def test_a_longer_reference_in_a_comment_does_not_change_with_the_leaf() -> None:
+    longer = f"mirror.example.org/{WEB}"
+    assert compared(commented(WEB, longer), commented(f"{WEB}@{DIGEST}", f"{longer}@{DIGEST}")).collateral
+    assert compared(commented(WEB, longer), commented(f"{WEB}@{DIGEST}", longer)).collateral == []
+
+
+def test_a_reference_on_a_line_of_its_own_follows_an_image_that_lost_its_tag() -> None:
+    text = "kind: Pod\nspec: {{containers: [{{image: '{}'}}]}}\ndata: |\n  {}\n"
+    short = "example.com/team/web"
+    found = compared(document(text.format(WEB, WEB)), document(text.format(f"{short}@{DIGEST}", f"{WEB}@{DIGEST}")))
+    assert (found.collateral, found.failing, len(found.followers)) == ([], frozenset(), 1)
 
 
 @pytest.mark.parametrize("value", ["{}", "'{}'", "- {}", "[{}, {}]"])
