@@ -10,13 +10,13 @@ import pytest
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Settings
 from helmpin.errors import Refused, RegistryUnavailable
-from helmpin.plan.images import Problem
+from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import Before, KeptJobs
 from helmpin.plan.loop import make_plan
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, parse
-from tests.support.plans import A, chart, image, plan, rendered
+from tests.support.plans import A, Ask, Renderer, chart, image, plan, rendered
 from tests.support.renders import POD, document, pod
 
 SETTINGS = Settings("pin", (), ("*",), (), False, RegistrySettings())
@@ -106,6 +106,59 @@ def test_a_values_file_has_the_charts_lists_whole(tmp_path: Path) -> None:
     settings = (Setting(("pods", 0, "image"), f"a:1@{A}"), Setting(("image", "tag"), f"1@{A}"))
     made = plan(tmp_path, settings=settings, values=values)
     assert made.values_file() == {"pods": [{"image": f"a:1@{A}", "n": 1}], "image": {"tag": f"1@{A}"}}
+
+
+NAMED = {"image": {"repository": "a", "digest": ""}}
+BY_DIGEST = (Setting(("image", "digest"), A),)
+
+
+@pytest.mark.parametrize(("changes", "tag"), [(False, True), (True, False)])
+def test_a_values_file_names_what_a_digest_is_of_unless_that_changes_anything(
+    tmp_path: Path, changes: bool, tag: bool
+) -> None:
+    """The tag is the template's own, so a render shows whether it may be set."""
+
+    def says(ask: Ask) -> str:
+        assert ask.set == {"image.digest": A, "image.tag": "1.2"}
+        return "x: 1\n" if changes else ""
+
+    named = image("a:1.2", values=("image.digest",))
+    made = plan(tmp_path, named, settings=BY_DIGEST, values=NAMED, renderer=Renderer(says))
+    made = made._replace(set_arguments=["--set-string", f"image.digest={A}"])
+    assert made.values_file(named=True) == {
+        "image": {"repository": "a", "digest": A, **({"tag": "1.2"} if tag else {})}
+    }
+    assert made.values_file() == {"image": {"digest": A}}
+
+
+def test_a_tag_that_stands_beside_a_digest_is_named_without_a_render(tmp_path: Path) -> None:
+    values = {"image": {"repository": "a", "tag": "1.2", "digest": ""}}
+    made = plan(tmp_path, image("a:1.2", values=("image.digest",)), settings=BY_DIGEST, values=values)
+    assert made.values_file(named=True) == {"image": {"repository": "a", "tag": "1.2", "digest": A}}
+
+
+def test_the_manifest_is_printed_with_what_was_asked_for_besides(tmp_path: Path) -> None:
+    renderer = Renderer(lambda _: "kind: ConfigMap\n")
+    made = plan(tmp_path, settings=BY_DIGEST, renderer=renderer)._replace(set_arguments=["--set-string", "a=b"])
+    assert made.print_with(["--show-only", "x=y"]) == "kind: ConfigMap\n"
+    assert renderer.asked[-1].chart is made.chart and renderer.asked[-1].set == {"a": "b", "x": "y"}
+
+
+@pytest.mark.parametrize(
+    ("template", "planned", "why"),
+    [
+        ("image: a:1\n", image("a:1"), "hard-coded in the template"),
+        ("args: [run, a:1]\n", image("a:1"), "hard-coded in the template"),
+        ("image: a\n", image("a"), "hard-coded in the template"),
+        ("args: [run, a]\n", image("a"), "no value is known to hold it"),
+        ("image: {{ .Values.image }}\n", image("a:1"), "no value is known to hold it"),
+        ("image: a:1\n", image("a:1", kept_for="Job/x"), "Job/x keeps this digest, which its template writes"),
+    ],
+)
+def test_why_the_template_pins_an_image(tmp_path: Path, template: str, planned: ImagePlan, why: str) -> None:
+    made = plan(tmp_path, planned)
+    made = made._replace(rendered=made.rendered._replace(chart=chart(tmp_path, other="x", pod=template)))
+    assert made.why_template(planned) == why
 
 
 def test_lists_of_the_users_own(tmp_path: Path) -> None:
