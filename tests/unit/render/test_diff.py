@@ -544,6 +544,12 @@ def test_images_in_a_text_are_pinned_each_in_its_place() -> None:
         assert (found.failing, found.collateral, found.followers) == (frozenset(), [], ())
 
 
+@pytest.mark.parametrize("after", [f"--a={WEB}@{DIGEST}", f"--a={WEB}@{DIGEST} --b={WEB}@{DIGEST}", "nothing"])
+def test_an_image_that_is_lost_in_a_text_is_a_change_and_fails(after: str) -> None:
+    found = compared(ARGUMENT.format(TWO), ARGUMENT.format(after), also=ExtraImageRules(["Thing/*"]))
+    assert len(found.collateral) == 1 and found.failing
+
+
 @pytest.mark.parametrize("after", [f"--a={WEB}@{DIGEST} more", f"more --a={WEB}@{DIGEST}"])
 def test_the_text_around_them_stays(after: str) -> None:
     found = compared(ARGUMENT.format(f"--a={WEB}"), ARGUMENT.format(after), also=ExtraImageRules(["Thing/*"]))
