@@ -603,6 +603,13 @@ def test_a_comment_that_has_the_pinned_reference_already_is_no_change() -> None:
     assert compared(commented(WEB, note), commented(f"{WEB}@{DIGEST}", f"{note} {WEB}@{DIGEST}")).collateral
 
 
+@pytest.mark.parametrize(("first", "last", "line"), [(True, False, "line 1"), (False, True, "line 4")])
+def test_a_digest_where_no_leaf_stands_is_shown_with_its_line(first: bool, last: bool, line: str) -> None:
+    both = f"{WEB}@{DIGEST}"
+    (found,) = compared(commented(WEB), commented(f"{WEB}@{DIGEST}", both * first, both * last)).collateral
+    assert (found.leaf[3], found.before, found.after) == ((line,), "", f"{both}, where no leaf stands")
+
+
 def test_a_longer_reference_in_a_comment_does_not_change_with_the_leaf() -> None:
     longer = f"mirror.example.org/{WEB}"
     assert compared(commented(WEB, longer), commented(f"{WEB}@{DIGEST}", f"{longer}@{DIGEST}")).collateral
