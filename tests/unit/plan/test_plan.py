@@ -62,6 +62,7 @@ def test_mutable_tags(tmp_path: Path) -> None:
         plan(tmp_path, moving, literal, known, image("d:1.2.3")).refuse_mutable(outcome="; nothing was deployed")
     assert refused.value.what == "3 images have mutable tags; nothing was deployed"
     lines = [line.strip() for line in refused.value.why.splitlines()]
+    assert lines[:2] == ["a:latest: tag latest moves", f"used by Pod/p0 container c, in {POD}"]
     assert [line for line in lines if line.startswith(("set by", "now"))] == [
         "set by  image.tag",
         f"now     {A}",
@@ -83,6 +84,28 @@ def test_a_tag_is_set_by_its_own_value_not_by_a_digest_key_that_is_empty(tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("values", "set_by"),
+    [
+        ({"repository": "a", "tag": "2.0", "digest": "sha256:old"}, "dig.digest"),
+        ({"repository": "a", "tag": "3.0", "digest": ""}, "dig.digest"),
+        ({"repository": "a", "version": "2.0", "digest": None}, "dig.version"),
+    ],
+)
+def test_what_sets_a_tag_where_a_digest_key_is_there(tmp_path: Path, values: dict[str, str], set_by: str) -> None:
+    moving = image("a:2.0", mutable="moves", values=("dig.digest",))
+    made = plan(tmp_path, moving, settings=(Setting(("dig", "digest"), A),), values={"dig": values})
+    with pytest.raises(Refused, match="mutable") as refused:
+        made.refuse_mutable()
+    assert f"    set by  {set_by}\n" in refused.value.why
+
+
+def test_several_images_that_cannot_be_pinned_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        plan(tmp_path, image("a:1"), image("b:1", UNPINNABLE), image("c:1", UNPINNABLE)).refuse_problems()
+    assert refused.value.what == "2 of 3 images cannot be pinned"
+
+
+@pytest.mark.parametrize(
     ("notes", "shows_tries", "advised"), [(("x",), False, True), (("x",), True, False), ((), False, False)]
 )
 def test_what_was_tried_is_advised_where_something_was(
@@ -91,6 +114,10 @@ def test_what_was_tried_is_advised_where_something_was(
     with pytest.raises(Refused) as refused:
         plan(tmp_path, image("a:1", UNPINNABLE, notes=notes)).refuse_problems(shows_tries=shows_tries)
     assert ("helm pin plan -v" in refused.value.hint) == advised
+    if advised:
+        with pytest.raises(Refused, match="b:1 cannot") as refused:
+            plan(tmp_path, image("b:1", UNPINNABLE, notes=notes)).refuse_problems()
+        assert "helm pin plan -v" in refused.value.hint
 
 
 # -- what values can carry ----------------------------------------------------------------------------------------------
