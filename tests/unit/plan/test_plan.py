@@ -99,6 +99,29 @@ def test_what_sets_a_tag_where_a_digest_key_is_there(tmp_path: Path, values: dic
     assert f"    set by  {set_by}\n" in refused.value.why
 
 
+@pytest.mark.parametrize(
+    ("uses", "shown", "more"), [(3, 3, []), (4, 3, ["    and 1 more"]), (5, 3, ["    and 2 more"])]
+)
+def test_three_uses_of_an_image_are_shown(tmp_path: Path, uses: int, shown: int, more: list[str]) -> None:
+    with pytest.raises(Refused) as refused:
+        plan(tmp_path, image("b:1", UNPINNABLE, uses=uses)).refuse_problems()
+    _, *lines = refused.value.why.splitlines()
+    assert [line for line in lines if not line.startswith("    used by ")] == more
+    assert len(lines) == shown + len(more)
+
+
+def test_a_required_command_that_refuses_is_no_failure_to_pin(tmp_path: Path) -> None:
+    gate = Problem("cosign: no signature", "gate", "have it signed")
+    for images, what in (
+        ((image("a:1", gate),), "a:1 refused by a required command"),
+        ((image("a:1", gate), image("b:1", gate)), "2 of 2 images refused by a required command"),
+        ((image("a:1", gate), image("b:1", UNPINNABLE)), "2 of 2 images cannot be pinned"),
+    ):
+        with pytest.raises(Refused) as refused:
+            plan(tmp_path, *images).refuse_problems()
+        assert refused.value.what == what
+
+
 def test_several_images_that_cannot_be_pinned_are_counted(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         plan(tmp_path, image("a:1"), image("b:1", UNPINNABLE), image("c:1", UNPINNABLE)).refuse_problems()
