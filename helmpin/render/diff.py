@@ -356,14 +356,14 @@ def _second_pass(render: Render) -> dict[Leaf, Any]:
 
 
 def _differences(a: Document | None, b: Document | None) -> Iterator[tuple[Difference, Any]]:
-    """Each leaf that differs, with the object that it belongs to."""
+    """Each leaf that differs, with the object of `a` that it belongs to."""
     document = a or b
     assert document is not None
     pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=_ABSENT)
     for index, (x, y) in enumerate(pairs):
         for path, left, right in _walk(x, y, ()):
             before, after = (None if value is _ABSENT else value for value in (left, right))
-            yield Difference((document.source, document.order, index, path), before, after), y if x is _ABSENT else x
+            yield Difference((document.source, document.order, index, path), before, after), x
 
 
 def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:

@@ -566,19 +566,19 @@ def commented(image: str, first: str = "", last: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("before", "after", "line"),
     [
-        (commented(WEB, "tag 1.2.3"), commented(f"{WEB}@{DIGEST}", f"tag 1.2.3@{DIGEST}")),
-        (commented(WEB, last="1.2.3"), commented(f"{WEB}@{DIGEST}", last=f"1.2.3@{DIGEST}")),
-        (commented(WEB), commented(f"'{WEB}@{DIGEST}'")),
-        (commented(WEB), commented(f"{WEB}@{DIGEST}") + "# more\n"),
+        (commented(WEB, "tag 1.2.3"), commented(f"{WEB}@{DIGEST}", f"tag 1.2.3@{DIGEST}"), 1),
+        (commented(WEB, last="1.2.3"), commented(f"{WEB}@{DIGEST}", last=f"1.2.3@{DIGEST}"), 4),
+        (commented(WEB), commented(f"'{WEB}@{DIGEST}'"), 4),
+        (commented(WEB), commented(f"{WEB}@{DIGEST}") + "# more\n", 5),
     ],
     ids=["first line", "end of line", "quotes", "a line more"],
 )
-def test_comments_and_style_stay(before: str, after: str) -> None:
+def test_comments_and_style_stay(before: str, after: str, line: int) -> None:
     found = compared(before, after)
     assert (len(found.collateral), found.failing) == (1, frozenset())
-    assert "line " in str(found.collateral[0])
+    assert f"line {line}: " in str(found.collateral[0])
 
 
 def test_a_document_of_which_only_a_comment_changes() -> None:
@@ -630,6 +630,12 @@ def test_random_values_change_the_text_as_they_change(value: str, made: tuple[st
     plain, pins, other = (parse(document(text.replace("{}", each), "s")) for each in made)
     assert compare(plain, pins._replace(second_pass={"s": other.documents[0].text}), {}).collateral == []
     assert compare(plain, pins, {}, noise(plain, other)).collateral == []
+
+
+def test_a_random_text_that_begins_as_another_one_does() -> None:
+    text = "kind: Secret\ndata: {{p: {}, q: {}}}\n"
+    plain, pins = (parse(document(text.format(*made), "s")) for made in (("uvw", "xyz1"), ("abc", "abcd")))
+    assert compare(plain, pins._replace(second_pass={"s": text.format("mno", "pqrs")}), {}).collateral == []
 
 
 def test_random_keys_change_the_text_as_they_change() -> None:
