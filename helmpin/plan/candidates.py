@@ -59,9 +59,12 @@ class ValueIndex:
         """given: the values that the user gives now. kept: those that the release will keep, with the reused ones."""
         self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
+        self._templates: list[tuple[ValuePath, re.Pattern[str]]] = []
         for path, value in _leaves(tree, ()):
             if reaches(path):
                 self._by_text[text_of(value)].append(path)
+                if _is_template(value) and (shape := _printed_by(value)):
+                    self._templates.append((path, shape))
         self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
         for turn, (path, beside) in enumerate(_maps(tree, ())):
             self._by_key[last_key(path).lower()].append((turn, path, beside))
@@ -95,8 +98,11 @@ class ValueIndex:
         return [(path, beside) for _, path, beside in sorted(found, key=lambda each: each[0])]
 
     def at(self, text: str) -> list[ValuePath]:
-        """The paths of the leaves whose value prints as `text`."""
-        return self._by_text.get(text, [])
+        """The paths of the leaves whose value prints as `text`, or may, as a template that the chart gives to `tpl`."""
+        found = self._by_text.get(text, [])
+        return (
+            [*found, *(path for path, shape in self._templates if shape.fullmatch(text))] if self._templates else found
+        )
 
 
 def text_of(value: Any) -> str:
@@ -108,6 +114,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
         return str(int(value))
     return str(value)
+
+
+def _is_template(value: Any) -> bool:
+    """Whether a value is a template itself, such as `{{ .Chart.AppVersion }}`: what it prints is known only to Helm."""
+    return isinstance(value, str) and "{{" in value
+
+
+def _printed_by(template: str) -> re.Pattern[str] | None:
+    """Matches what a value may print that is a template; None if too little of it is fixed to tell."""
+    fixed = re.split(r"\{\{.*?\}\}", template, flags=re.DOTALL)
+    if not any(re.search(r"\w{3}", part) for part in fixed):
+        return None
+    return re.compile(".*".join(map(re.escape, fixed)))
 
 
 def candidates(
@@ -397,6 +416,8 @@ def _scalar(value: Any) -> bool:
 
 
 def _may_hold(value: Any, tag: str | None) -> bool:
+    if _is_template(value):
+        return tag is not None
     text = text_of(value)
     return not text or (tag is not None and (text == tag or tag.startswith(text) or tag.endswith(text)))
 

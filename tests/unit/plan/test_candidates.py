@@ -60,6 +60,21 @@ def first(image: str, values: dict[str, Any], template: str = "", scope: tuple[s
         ("t/web:1", {"web": {"image": "t/web"}, "global": {"tag": "1"}}, {"global.tag": f"1@{DIGEST}"}),
         ("t/web:1.2-slim", {"image": {"repository": "t/web", "tag": "1.2"}}, {"image.tag": f"1.2-slim@{DIGEST}"}),
         ("r.io/t/web:1", {"repo": "web", "tag": "1"}, {"tag": f"1@{DIGEST}"}),
+        (
+            "t/web:1.2",
+            {"image": {"repository": "t/web", "tag": "{{ .Chart.AppVersion }}"}},
+            {"image.tag": f"1.2@{DIGEST}"},
+        ),
+        (
+            "r.io/t/web:1.2",
+            {"image": {"repository": "{{ .Values.host }}/t/web", "tag": "1.2"}},
+            {"image.tag": f"1.2@{DIGEST}"},
+        ),
+        (
+            "t/web:1.2",
+            {"image": "t/web:{{ .Chart.AppVersion }}"},
+            {"image": f"t/web:{{{{ .Chart.AppVersion }}}}@{DIGEST}"},
+        ),
     ],
 )
 def test_first_candidate(image: str, values: dict[str, Any], wanted: dict[str, str]) -> None:
@@ -127,6 +142,7 @@ def test_the_map_that_holds_the_very_tag_comes_first_and_the_others_after_it() -
         {"serviceAccount": {"name": "web"}, "nameOverride": "web", "image": {"repository": "t/web", "tag": "1"}},
         {"podLabels": {"version": "1"}, "image": {"repository": "t/web", "tag": "1"}},
         {"image": {"repository": "t/web", "tag": "1", "pullPolicy": "Always", "tags": ["1"], "debug": {"tag": "1"}}},
+        {"other": {"image": "{{ .Values.name }}:{{ .Values.tag }}"}, "image": {"repository": "t/web", "tag": "1"}},
     ],
 )
 def test_what_only_looks_alike_is_left(values: dict[str, Any]) -> None:
