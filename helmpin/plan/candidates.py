@@ -153,7 +153,7 @@ def _all_candidates(
     image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
 ) -> list[list[Candidate]]:
     found = in_scope(list(anchors(image, values)), scope, values)
-    ranked = [(anchor, list(_ranked(image, digest, anchor, values, scan))) for anchor in found]
+    ranked = [(anchor, list(_ranked(image, digest, scope, anchor, values, scan))) for anchor in found]
     ranked = [(anchor, options) for anchor, options in ranked if options]
     strong = [(anchor, options) for anchor, options in ranked if _is_strong(anchor)] or ranked
     exact = [(anchor, options) for anchor, options in strong if _holds_tag(image, anchor, values)]
@@ -262,7 +262,9 @@ class _Map:
         return Setting((*self.parent, key), value)
 
 
-def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> Iterator[Candidate]:
+def _ranked(
+    image: str, digest: str, scope: tuple[str, ...], anchor: Anchor, values: ValueIndex, scan: TemplateScan
+) -> Iterator[Candidate]:
     """The candidates to pin an image at one anchor, most likely first."""
     beside = _Map(image, anchor, values, scan)
     if beside.is_another:
@@ -278,6 +280,8 @@ def _ranked(image: str, digest: str, anchor: Anchor, values: ValueIndex, scan: T
     for k in beside.tag_keys[:2]:
         yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
     if not anchor.whole and not beside.tag_keys:
+        if scan.may_be_whole(anchor.path[len(scope) :]):
+            yield Candidate("reference", (beside.at(last_key(anchor.path), pinned_form(image, digest)),))
         yield from (Candidate("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
         for path in _shared_tags(beside.tag or "", beside.parent, values):
             yield Candidate("tag@digest", (Setting(path, tagged),), by_tag_only=True)

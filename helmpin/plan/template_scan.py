@@ -113,6 +113,12 @@ class TemplateScan:
         shape = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
         return any(map(shape.search, self._lines.having([chain])))
 
+    def may_be_whole(self, chain: ValuePath) -> bool:
+        """Whether a template asks if this value contains a `/` or `:`, and so takes a whole reference in place of a name."""
+        read = re.escape(f".Values.{'.'.join(map(str, chain))}")
+        asks = re.compile(rf"""contains\s+"[/:]"\s+{read}(?![\w.])|{read}\s*\|\s*contains\s+"[/:]\"""")
+        return any(map(asks.search, self._lines.having([chain])))
+
     def forms(self, key: str, digest: str) -> list[str]:
         """The forms of the digest for `key`, most likely first: bare hex if the templates print `sha256:` before it, else whole."""
         bare = digest.split(":", 1)[1]

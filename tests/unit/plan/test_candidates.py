@@ -121,6 +121,21 @@ def test_keys_that_the_values_have_come_before_what_is_read_beside_and_that_befo
         assert [each for each in options if each in tags] == wanted
 
 
+@pytest.mark.parametrize(
+    ("question", "takes_it"),
+    [
+        ('contains "/" .Values.image.name', True),
+        ('.Values.image.name | contains ":"', True),
+        ('contains "/" .Values.image.names', False),
+        ('contains "x" .Values.image.name', False),
+    ],
+)
+def test_a_name_that_may_be_a_whole_reference(question: str, takes_it: bool) -> None:
+    values = {"image": {"name": "web"}, "global": {"tag": "1"}}
+    found = first("r.io/t/web:1", values, f"{{{{ if {question} }}}}")
+    assert found == [{"image.name": f"r.io/t/web:1@{DIGEST}"} if takes_it else {"global.tag": f"1@{DIGEST}"}]
+
+
 def test_every_key_of_one_image() -> None:
     values = {name: {"image": {"repository": "t/app", "tag": "1"}} for name in ("web", "worker")}
     assert first("t/app:1", values) == [{"web.image.tag": f"1@{DIGEST}"}, {"worker.image.tag": f"1@{DIGEST}"}]
