@@ -136,6 +136,14 @@ def test_a_name_that_may_be_a_whole_reference(question: str, takes_it: bool) -> 
     assert found == [{"image.name": f"r.io/t/web:1@{DIGEST}"} if takes_it else {"global.tag": f"1@{DIGEST}"}]
 
 
+def test_a_key_for_the_version_gets_it_where_the_tag_cannot_say_it() -> None:
+    image = {"repository": "t/web", "tag": "1.2", "effectiveSemver": None, "chartVersion": "3"}
+    assert ranked("t/web:1.2", {"image": image})[0] == [
+        {"image.tag": f"1.2@{DIGEST}"},
+        {"image.tag": f"1.2@{DIGEST}", "image.effectiveSemver": "1.2"},
+    ]
+
+
 def test_every_key_of_one_image() -> None:
     values = {name: {"image": {"repository": "t/app", "tag": "1"}} for name in ("web", "worker")}
     assert first("t/app:1", values) == [{"web.image.tag": f"1@{DIGEST}"}, {"worker.image.tag": f"1@{DIGEST}"}]
