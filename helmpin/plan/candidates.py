@@ -38,7 +38,8 @@ class Candidate(NamedTuple):
     by_tag_only: bool = False
     """Whether only a tag matches, with no image name beside it. It yields to a candidate that has one."""
     is_spare: bool = False
-    """Whether only the text says that an image stands there, not the key. It is for uses that the other candidates do not pin."""
+    """Whether it may pin uses that the other candidates do not: the text alone says that an image stands there, not the key, or
+    several values are read beside the image's name."""
 
 
 class Anchor(NamedTuple):
@@ -166,12 +167,20 @@ def _all_candidates(
         return [[*spare, *beside, *_by_tag(image, digest, scope, values), *unnamed]]
     first = [options for _, options in exact or strong]
     known = [candidate for candidate in first[0] if all(_has(values, s.path) for s in candidate.settings)]
-    first[0] = list(dict.fromkeys([*known, *beside, *first[0], *unnamed]))
+    first[0] = _distinct([*known, *beside, *first[0], *unnamed])
     if exact:  # the other anchors are tried after these
         later = [candidate for anchor, options in strong if (anchor, options) not in exact for candidate in options]
         first[0] = first[0] + later
     first[0] = first[0] + spare
     return first
+
+
+def _distinct(options: Iterable[Candidate]) -> list[Candidate]:
+    """The first candidate of those that set the same."""
+    found: dict[tuple[Setting, ...], Candidate] = {}
+    for candidate in options:
+        found.setdefault(candidate.settings, candidate)
+    return list(found.values())
 
 
 def _spare(
@@ -313,7 +322,7 @@ def _beside(
         if (path := chain if chain[0] == "global" else (*scope, *chain)) not in named
     )
     for some in islice(filter(None, found), BESIDE):
-        yield from some
+        yield from (candidate._replace(is_spare=True) for candidate in some)
 
 
 def _carried(

@@ -144,6 +144,14 @@ def test_a_key_for_the_version_gets_it_where_the_tag_cannot_say_it() -> None:
     ]
 
 
+def test_several_values_beside_one_name_may_each_pin_some_uses() -> None:
+    template = "".join(
+        f'{{{{ .Values.{at}.image | default "t/box" }}}}:{{{{ .Values.{at}.imageTag }}}}\n' for at in "ab"
+    )
+    found = candidates("t/box:1", DIGEST, (), ValueIndex({"a": {}, "b": {}}), TemplateScan([template]))[0]
+    assert [(c.settings[0].path, c.is_spare) for c in found] == [(("a", "imageTag"), True), (("b", "imageTag"), True)]
+
+
 def test_every_key_of_one_image() -> None:
     values = {name: {"image": {"repository": "t/app", "tag": "1"}} for name in ("web", "worker")}
     assert first("t/app:1", values) == [{"web.image.tag": f"1@{DIGEST}"}, {"worker.image.tag": f"1@{DIGEST}"}]
