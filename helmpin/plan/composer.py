@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from helmpin.chart.setargs import arguments
+from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.hints import let_through
@@ -18,7 +18,7 @@ from helmpin.plan.images import Problem
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_hints import TemplateHints
-from helmpin.plan.template_scan import TemplateScan, is_written
+from helmpin.plan.template_scan import TemplateScan, chains, is_written
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
@@ -80,7 +80,7 @@ class Composer:
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
-        return Search(self._facts(), self._value_index(), self._scan)
+        return Search(self._facts(), self._value_index(), self._scan, self._reads)
 
     def by_values(
         self, attempt: Attempt, render: Render, found: Comparison, record: Callable[[Attempt], Record]
@@ -238,3 +238,7 @@ class Composer:
         """The scan of the templates of the chart that `source` belongs to."""
         path = next(iter(self._paths(source)), "")
         return self._hints.scan(path[: path.rfind("templates/")] if path else "")
+
+    def _reads(self, source: str) -> set[ValuePath]:
+        """The values that a template reads by their whole path."""
+        return {chain for path in self._paths(source) for chain in chains(self._templates.get(path, ""))}

@@ -7,7 +7,8 @@ still be pinned. Each render that shows a fault moves some image on, so the sear
 - It is not pinned in the render: its candidate failed. Where only some uses are not pinned, these part from the others, and try
   what else holds the whole reference.
 - Something else changed and shows its digest: its candidate has a side effect.
-- Something else changed and shows no digest: rather the images that the same template prints are to blame, then those of its chart.
+- Something else changed and shows no digest: rather the images that the same template prints are to blame, then those of its chart;
+  among these rather those whose tag stood there, or whose values the template reads.
 - Helm does not render: those whose values the message names, or else whose template, or else all.
 """
 
@@ -15,10 +16,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from helmpin.chart.setargs import Setting, dotted_key
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.plan.candidates import Candidate, ValueIndex, candidates
@@ -116,9 +117,16 @@ class _Group:
 class Search:
     """One search. Mutable; it does no I/O."""
 
-    def __init__(self, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> None:
-        """scan: gives the scan of the templates of the chart that a source belongs to."""
-        facts = list(facts)
+    def __init__(
+        self,
+        facts: Iterable[Facts],
+        values: ValueIndex,
+        scan: Callable[[str], TemplateScan],
+        reads: Callable[[str], Collection[ValuePath]] = lambda _: (),
+    ) -> None:
+        """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
+        by their whole path."""
+        facts, self._reads = list(facts), reads
         self._groups: dict[tuple[Any, ...], _Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
         self._by_template: set[Key] = set()
@@ -274,22 +282,29 @@ class Search:
         likely = named or shown
         return [g for g in likely if not g.proven] or likely
 
-    def _suspects(self, source: str) -> list[_Group]:
+    def _suspects(self, source: str, before: Any = "") -> list[_Group]:
         """The groups that may have caused a difference without a digest in what a template prints: rather those whose images it
-        prints, then those of its chart; proven ones are the last."""
+        prints, then those of its chart; proven ones are the last. Among them rather those whose tag stood there before, or whose
+        values it reads."""
         active = self._active()
         for some in ([g for g in active if not g.proven], active):
             near = [g for g in some if g.scope == scope_of(source)]
             if found := [g for g in near if any(use.source == source for use in g.uses)] or near or some:
-                return found
+                tagged = [g for g in found if _stands_in(split(g.image)[1], str(before))]
+                return tagged or [g for g in found if self._is_read(g, source)] or found
         return []
+
+    def _is_read(self, group: _Group, source: str) -> bool:
+        """Whether a template reads what a group sets, or the map that it is in."""
+        paths = [s.path[len(group.scope) :] for s in group.settings() if s.path[: len(group.scope)] == group.scope]
+        return any(read in (path, path[:-1]) for read in self._reads(source) for path in paths)
 
     def _blame_collateral(self, result: Comparison) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}
         for difference in result.collateral:
             carriers = self._carriers(difference)
             by_values = [group for group in carriers if group in self._active()]
-            for group in by_values or ([] if carriers else self._suspects(difference.leaf[0])):
+            for group in by_values or ([] if carriers else self._suspects(difference.leaf[0], difference.before)):
                 blamed.setdefault(id(group), (group, str(difference)))
             if carriers and not by_values:
                 for group in carriers:
@@ -367,6 +382,11 @@ class Search:
         for use in uses:
             if text not in self._notes[use.key]:
                 self._notes[use.key].append(text)
+
+
+def _stands_in(tag: str | None, text: str) -> bool:
+    """Whether a text holds a tag as a word of its own."""
+    return tag is not None and tag in text and bool(re.search(rf"(?<![\w.]){re.escape(tag)}(?![\w.])", text))
 
 
 def scope_of(source: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class _Fragments:
 def _has(piece: str, word: ValuePath | str) -> bool:
     if isinstance(word, str):
         return word in re.findall(r'"([^"\s]+)"', piece)
-    return any(chain == word for chain in _chains(piece))
+    return any(chain == word for chain in chains(piece))
 
 
 class TemplateScan:
@@ -66,7 +66,7 @@ class TemplateScan:
         for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
             keys = {k for k in re.findall(r"\.(\w+)", match[2]) if DIGEST_KEY.search(k)}
             (self._full if match[1] == "@" else self._bare).update(keys)
-        self._chains.update(_chains(text))
+        self._chains.update(chains(text))
         for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
             self._after[match[1]].add(match[2])
         for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
@@ -98,7 +98,7 @@ class TemplateScan:
         named template."""
         words: list[ValuePath | str] = [*paths, *names]
         found = [
-            chain for pieces in (self._lines, self._named) for piece in pieces.having(words) for chain in _chains(piece)
+            chain for pieces in (self._lines, self._named) for piece in pieces.having(words) for chain in chains(piece)
         ]
         return list(dict.fromkeys(found))
 
@@ -127,7 +127,8 @@ class TemplateScan:
         return [digest, bare]
 
 
-def _chains(text: str) -> Iterator[tuple[str, ...]]:
+def chains(text: str) -> Iterator[tuple[str, ...]]:
+    """The values that a template reads by their whole path."""
     return (tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
 
 

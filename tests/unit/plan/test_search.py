@@ -742,3 +742,30 @@ def test_what_is_right_stays_where_another_value_is_wrong_for_the_rest(wrong: Co
     found.learn(second, wrong)
     last = found.next()
     assert last and set(shown(last)) == {"image"} and last.by_template == {other.key}
+
+
+DB = use("t/db:2", nth=1)
+TWO = {"image": {"repository": "t/web", "tag": "1"}, "db": {"image": "t/db:2"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "reads", "left"),
+    [
+        ("version 1", [], {"db.image"}),
+        ("version 2", [], {"image.tag"}),
+        ("version 1.2", [], set()),
+        ("yes", [("image",)], {"db.image"}),
+        ("yes", [("db", "image")], {"image.tag"}),
+        ("yes", [("db", "size")], set()),
+    ],
+)
+def test_an_effect_without_a_digest_is_rather_that_of_the_tag_or_the_values_there(
+    before: str, reads: list[tuple[str, ...]], left: set[str]
+) -> None:
+    some = [facts(WEB), facts(DB, B)]
+    found = Search(some, ValueIndex(TWO), lambda _: TemplateScan([""]), lambda _: reads)
+    attempt = found.next()
+    assert attempt is not None
+    pinned = {WEB: pinned_form("t/web:1", A), DB: pinned_form("t/db:2", B)}
+    found.learn(attempt, compared(pinned, {WEB: A, DB: B}, [difference("other", before=before)]))
+    assert shown(found.next()).keys() == left
