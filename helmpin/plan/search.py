@@ -104,9 +104,10 @@ class _Group:
             ]
         )
 
-    def leave_paths(self) -> None:
-        """Drop every candidate that uses a path of the current ones: they pin the image but have side effects."""
+    def leave_paths(self, some: Collection[ValuePath] = ()) -> None:
+        """Drop every candidate that uses a path of the current ones, or some of them: they pin the image but have side effects."""
         used = {setting.path for setting in self.settings()}
+        used = used.intersection(some) or used
         self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
 
     def _keep(self, ranked: list[list[Candidate]]) -> None:
@@ -296,16 +297,22 @@ class Search:
 
     def _is_read(self, group: _Group, source: str) -> bool:
         """Whether a template reads what a group sets, or the map that it is in."""
-        paths = [s.path[len(group.scope) :] for s in group.settings() if s.path[: len(group.scope)] == group.scope]
-        return any(read in (path, path[:-1]) for read in self._reads(source) for path in paths)
+        return any(self._reads_path(group, setting.path, source) for setting in group.settings())
+
+    def _reads_path(self, group: _Group, path: ValuePath, source: str) -> bool:
+        depth = len(group.scope)
+        inner = path[depth:] if path[:depth] == group.scope else path
+        return any(read in (inner, inner[:-1]) for read in self._reads(source))
 
     def _blame_collateral(self, result: Comparison) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}
+        guilty: dict[int, set[ValuePath]] = defaultdict(set)
         for difference in result.collateral:
             carriers = self._carriers(difference)
             by_values = [group for group in carriers if group in self._active()]
             for group in by_values or ([] if carriers else self._suspects(difference.leaf[0], difference.before)):
                 blamed.setdefault(id(group), (group, str(difference)))
+                guilty[id(group)] |= self._guilty(group, difference)
             if carriers and not by_values:
                 for group in carriers:
                     for use in [use for use in group.uses if use.key in self._by_template]:
@@ -315,8 +322,15 @@ class Search:
             if any(use.key in result.failing for use in group.uses):
                 group.fail(result.images.get(use.key, "") for use in group.uses)
             else:
-                group.leave_paths()
+                group.leave_paths(guilty[id(group)])
         return [group for group, _ in blamed.values()]
+
+    def _guilty(self, group: _Group, difference: Difference) -> set[ValuePath]:
+        """The paths of a group that may have caused a difference, where it sets several: rather those that are called as the place
+        is, then those that the template reads."""
+        paths = {setting.path for setting in group.settings()}
+        called = {path for path in paths if path[-2:] == difference.leaf[3][-2:]}
+        return called or {path for path in paths if self._reads_path(group, path, difference.leaf[0])} or paths
 
     def _blame_failing(self, attempt: Attempt, result: Comparison, blamed: list[_Group], *, changed: bool) -> None:
         """changed: whether values that this attempt set are given up already: they may be what a template's place suffered from."""

@@ -769,3 +769,22 @@ def test_an_effect_without_a_digest_is_rather_that_of_the_tag_or_the_values_ther
     pinned = {WEB: pinned_form("t/web:1", A), DB: pinned_form("t/db:2", B)}
     found.learn(attempt, compared(pinned, {WEB: A, DB: B}, [difference("other", before=before)]))
     assert shown(found.next()).keys() == left
+
+
+@pytest.mark.parametrize(
+    ("place", "reads", "left"),
+    [
+        (("spec", "check", "tag"), [], {"web.tag"}),
+        (("spec", "tag"), [("check",)], {"web.tag"}),
+        (("spec", "tag"), [], set()),
+    ],
+)
+def test_of_several_values_those_that_show_are_left(
+    place: tuple[str, ...], reads: list[tuple[str, ...]], left: set[str]
+) -> None:
+    values = {name: {"repository": "t/web", "tag": "1"} for name in ("web", "check")}
+    found = Search([facts(WEB)], ValueIndex(values), lambda _: TemplateScan([""]), lambda _: reads)
+    assert shown(found.next()).keys() == {"web.tag", "check.tag"}
+    effect = Difference((POD, 0, 0, place), "1", f"1@{A}")
+    found.learn(Attempt((), frozenset(), {}, {}, {}), compared({WEB: pinned_form("t/web:1", A)}, {WEB: A}, [effect]))
+    assert shown(found.next()).keys() == left
