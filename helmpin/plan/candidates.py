@@ -124,9 +124,9 @@ def _is_template(value: Any) -> bool:
 
 
 def _printed_by(template: str) -> re.Pattern[str] | None:
-    """Matches what a value may print that is a template; None if too little of it is fixed to tell."""
-    fixed = re.split(r"\{\{.*?\}\}", template, flags=re.DOTALL)
-    if not any(re.search(r"\w{3}", part) for part in fixed):
+    """Matches what a value may print that is a template; None if it is no reference, or too little of it is fixed to tell."""
+    fixed = re.split(r"\{\{.*?\}\}", template.strip(), flags=re.DOTALL)
+    if any(re.search(r"\s", part) for part in fixed) or not any(re.search(r"\w{3}", part) for part in fixed):
         return None
     return re.compile(".*".join(map(re.escape, fixed)))
 
