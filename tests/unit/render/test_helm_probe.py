@@ -38,6 +38,7 @@ class Asked:
     def run(self, args: Sequence[str]) -> str:
         command, release, chart, *flags = args
         assert (command, release) == ("template", "probe")
+        assert "name: probe" in (Path(chart) / "Chart.yaml").read_text(), "else helm takes it for no chart"
         self.folders.append(Path(chart))
         self.templates.append((Path(chart) / PROBE).read_text())
         self.flags.append(flags)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from helmpin.arguments import Given
 from helmpin.chart.archive import Budget, File, pack
 from helmpin.chart.stage import Chart
 from helmpin.chart.tree import Tree
-from helmpin.helm import Helm
+from helmpin.errors import HelmFailed
+from helmpin.helm import Flag, Helm
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.renderer import Renderer, asks_cluster, crd_apis
+from helmpin.render.renderer import Renderer, asks_cluster, crd_apis, renderer_for
 from helmpin.render.values import ValuesInput
+from tests.support.renders import document, pod
 
 METADATA = "apiVersion: v2\nname: app\nversion: 1.0.0\n"
 
@@ -161,3 +166,112 @@ def test_files_without_a_definition(text: str) -> None:
 @pytest.mark.parametrize("spec", ["names: text", "versions: text", "versions: [1]", "versions:"])
 def test_a_definition_that_is_half_there(spec: str) -> None:
     assert crd_apis([f"kind: CustomResourceDefinition\nspec: {{{spec}}}\n"]) == []
+
+
+# -- one render -----------------------------------------------------------------------------------------------------------
+
+
+class Printing:
+    """Notes how helm is started, and prints this, or fails with that."""
+
+    def __init__(self, text: str = "", why: str = "", flags: Sequence[str] = ()) -> None:
+        self._text, self._why, self._flags = text, why, flags
+        self.started: list[list[str]] = []
+
+    def start(self, args: Sequence[str]) -> Printing:
+        self.started.append([*args])
+        return self
+
+    def output(self) -> str:
+        if self._why:
+            raise HelmFailed("helm template failed", where="x", why=self._why, hint="y")
+        return self._text
+
+    def flags(self, command: str) -> dict[str, Flag]:
+        assert command == "upgrade"
+        return {name: Flag(name, False) for name in self._flags}
+
+
+def printing(helm: Printing, **more: Any) -> Renderer:
+    return RENDERER._replace(helm=cast("Any", helm), **more)
+
+
+TEXT = pod("web:1") + document("kind: Fleet\nspec: {image: 'example.com/a:1'}\n")
+
+
+@pytest.mark.parametrize("post_render", [True, False])
+def test_a_render_is_what_helm_prints(tmp_path: Path, post_render: bool) -> None:
+    helm = Printing(TEXT)
+    renderer = printing(helm, also=ExtraImageRules(("Fleet/*",)))
+    made = chart(tmp_path)
+    found = renderer.render(made, ["--set", "x=y"], post_render=post_render)
+    assert [use.image for use in found.images()] == ["web:1", "example.com/a:1"] and found.config is None
+    assert helm.started == [renderer.arguments(made, ["--set", "x=y"], post_render=post_render)]
+    renderer.render(made)
+    assert helm.started[1] == renderer.arguments(made) and "--post-renderer" in helm.started[1]
+
+
+def test_a_dry_run_prints_a_release(tmp_path: Path) -> None:
+    helm = Printing(json.dumps({"manifest": TEXT, "config": {"a": 1}}))
+    found = printing(helm, dry_run="server", also=ExtraImageRules(("Fleet/*",))).render(chart(tmp_path))
+    assert [use.image for use in found.images()] == ["web:1", "example.com/a:1"] and found.config == {"a": 1}
+
+
+def test_a_render_that_was_begun_is_not_begun_again(tmp_path: Path) -> None:
+    """It begins without the post-renderer, whose output is not wanted first."""
+    helm, made = Printing(TEXT), chart(tmp_path)
+    renderer = printing(helm)
+    begun = renderer.start(made)
+    assert helm.started == [renderer.arguments(made, post_render=False)]
+    assert renderer.render(made, begun=begun).images() and len(helm.started) == 1
+
+
+def test_a_render_that_fails_names_the_users_files(tmp_path: Path) -> None:
+    values = ValuesInput(("--values=/copy",), (("/copy", "mine.yaml"),))
+    with pytest.raises(HelmFailed) as failed:
+        printing(Printing(why="/copy: no YAML"), values=values).render(chart(tmp_path))
+    error = failed.value
+    assert (error.what, error.where, error.why, error.hint) == (
+        "helm template failed",
+        ["x"],
+        "mine.yaml: no YAML",
+        "y",
+    )
+
+
+# -- the user's flags ------------------------------------------------------------------------------------------------------
+
+
+def given_flags(*names: str) -> list[Given]:
+    return [Given(name, None, (name,)) for name in names]
+
+
+def test_the_users_flags_that_count_for_a_render() -> None:
+    """Not those that helm's command does not know, those that change no manifest, nor the post-renderer's."""
+    helm = Printing(flags=["--include-crds", "--dry-run", "--wait", "--post-renderer", "--no-hooks"])
+    flags = given_flags("--include-crds", "--wait", "--unknown", "--post-renderer", "--dry-run", "--no-hooks")
+    values, also = ValuesInput(("--set=a=b",)), ExtraImageRules(("x",))
+    made = renderer_for(cast("Any", helm), "upgrade", "web", flags, values, also)
+    assert made == Renderer(
+        helm=cast("Any", helm),
+        command=("upgrade", "web"),
+        flags=("--include-crds",),
+        post_renderer=("--post-renderer",),
+        values=values,
+        reuse=(),
+        dry_run="",
+        also=also,
+    )
+    more = renderer_for(
+        cast("Any", helm),
+        "upgrade",
+        "",
+        flags,
+        values,
+        also,
+        dry_run="client",
+        reuse=["--reuse"],
+        more=["--kube-version"],
+    )
+    assert (more.command, more.dry_run, more.reuse) == (("upgrade",), "client", ("--reuse",))
+    assert more.flags == ("--include-crds", "--kube-version")
