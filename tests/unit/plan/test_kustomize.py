@@ -124,3 +124,34 @@ def test_a_definition_of_custom_resources_is_none_of_its_business() -> None:
 )
 def test_what_an_entry_matches(name: str, image: str, matches: bool) -> None:
     assert Entry(name, "1", A).matches(image) is matches
+
+
+def test_images_of_both_lists_are_reached() -> None:
+    found = documents(pod("example.com/web:1", initContainers=[{"name": "i", "image": "example.com/init:1"}]))
+    images, refused = entries(plans(found, {"example.com/web:1": A, "example.com/init:1": B}), found)
+    assert [entry.name for entry in images] == ["example.com/init", "example.com/web"] and refused == {}
+
+
+@pytest.mark.parametrize(("source", "where"), [(SOURCE, f", in {SOURCE}"), ("", "")])
+def test_an_image_elsewhere_is_refused_with_its_place(source: str, where: str) -> None:
+    volume = {"name": "v", "image": {"reference": "example.com/data:1"}}
+    found = [each._replace(source=source) for each in documents(pod("example.com/web:1", volumes=[volume]))]
+    _, refused = entries(plans(found, {"example.com/web:1": A, "example.com/data:1": B}), found)
+    assert refused == {
+        "example.com/data:1": f"Pod/web spec.volumes.0.image.reference{where}: "
+        "kustomize changes images only in lists of containers and initContainers"
+    }
+
+
+def test_two_tags_of_one_name_are_refused_with_their_digests() -> None:
+    found = documents(pod("example.com/web:1", "example.com/web:2"))
+    _, refused = entries(plans(found, {"example.com/web:1": A, "example.com/web:2": B}), found)
+    several = f"1@sha256:{'a' * 12}, 2@sha256:{'b' * 12}"
+    assert set(refused.values()) == {f"an entry has one tag and one digest for example.com/web: {several}"}
+
+
+@pytest.mark.parametrize("odd", [{"a": {"image": "x:1"}}, ["x:1", {"image": 1}, {"image": ["x:1"]}, None], "x:1", None])
+def test_lists_of_another_shape_hold_no_images(odd: Any) -> None:
+    found = documents(pod("example.com/web:1"), {"kind": "Thing", "metadata": {"name": "t"}, "containers": odd})
+    images, refused = entries(plans(found[:1], {"example.com/web:1": A}), found)
+    assert [entry.name for entry in images] == ["example.com/web"] and refused == {}
