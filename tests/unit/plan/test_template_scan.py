@@ -20,6 +20,8 @@ def scan(*texts: str, library: tuple[str, ...] = ()) -> TemplateScan:
 def test_keys_read_by_the_whole_path_come_first() -> None:
     found = scan("{{ .Values.web.image.rel }} {{ .Values.db.image.tag }} {{ .sha256 }}").after(("web", "image"))
     assert found == ["rel", "tag", "sha256"]
+    found = scan("{{ .Values.web.image.tag }} {{ .Values.db.image.digest }}").after(("web", "image"))
+    assert found == ["tag", "digest"], "not in the order of the alphabet"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,8 @@ def test_keys_read_by_the_whole_path_come_first() -> None:
         ("{{ .Values.image.tag }}", ["tag"]),
         ("{{ $.Values.image.tag }}", ["tag"]),
         ("{{ $image.tag }}", ["tag"]),
+        ("{{ ((.Values.image).rel) }}", ["rel"]),
+        ("{{ (((.Values.image)).tag) }}", ["tag"]),
         ("{{ with .Values.image }}{{ .digest }}{{ end }}", ["digest"]),
         ("{{ .imageRoot.tag }}{{ .imageRoot.digest }}", ["digest", "tag"]),
         ("{{ .dbImage.tag }}", []),
@@ -43,6 +47,11 @@ def test_keys_of_an_image(text: str, found: list[str]) -> None:
 
 def test_a_helper_may_name_what_it_is_given_as_it_likes() -> None:
     assert scan('{{ define "x" }}{{ .what.tag }}{{ .what.pullPolicy }}{{ end }}').after(("web", "image")) == ["tag"]
+
+
+def test_maps_for_images_are_those_that_a_tag_is_read_after() -> None:
+    text = "{{ .part.webImage.tag }}{{ .part.image.tag }}{{ .part.imageRoot.name }}{{ .part.other.tag }}"
+    assert scan(text).image_maps() == ["image", "webImage"]
 
 
 def test_lists_count_by_their_last_key() -> None:
