@@ -128,6 +128,3 @@ def _with_copies(text: str, reader: _Reader) -> Iterator[str]:
             yield end
             if end != "," or ends == ",":
                 break
-        if end == "}" and text[at : at + 1] == ",":
-            yield ","
-            at += 1

@@ -246,3 +246,23 @@ def test_importing_it_starts_nothing() -> None:
     code = "import sys, helmpin.render.values; print('yaml' in sys.modules, 'urllib3' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("none.yaml", "No such file or directory"), ("a\0b", "embedded null byte"), ("", None)]
+)
+def test_why_a_file_cannot_be_read_is_said_in_words(tmp_path: Path, folder: Path, name: str, why: str | None) -> None:
+    source = str(tmp_path / name)
+    with pytest.raises(HelmFailed, match="values cannot be read") as failed:
+        read(set_file(f"a={source}"), folder)
+    assert failed.value.why == (why or "Is a directory")
+
+
+def test_lists_of_files_one_after_the_other(tmp_path: Path, folder: Path) -> None:
+    for name in "xyz":
+        (tmp_path / name).write_text(name)
+    at = str(tmp_path)
+    found = read(set_file(f"a={{{at}/x,{at}/y}},b={at}/z,c={{{at}/x}}"), folder)
+    x, y, z, again = (copy for copy, _ in found.originals)
+    assert found.arguments == (f"--set-file=a={{{x},{y}}},b={z},c={{{again}}}",)
+    assert contents(found) == [b"x", b"y", b"z", b"x"]
