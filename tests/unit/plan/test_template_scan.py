@@ -30,6 +30,7 @@ def test_keys_read_by_the_whole_path_come_first() -> None:
         ("{{ .Values.image.tag }}", ["tag"]),
         ("{{ $.Values.image.tag }}", ["tag"]),
         ("{{ $image.tag }}", ["tag"]),
+        ("{{ $image.rel }}", ["rel"]),
         ("{{ ((.Values.image).rel) }}", ["rel"]),
         ("{{ (((.Values.image)).tag) }}", ["tag"]),
         ("{{ with .Values.image }}{{ .digest }}{{ end }}", ["digest"]),
