@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helmpin.image.find import images
 from helmpin.image.manifest import Document, unmatched
@@ -153,7 +155,34 @@ def test_what_a_container_runs_is_not_elsewhere() -> None:
     ],
 )
 def test_what_looks_like_a_reference(text: str, wanted: list[str]) -> None:
-    assert [each.image for each in ExtraImageRules(()).images({"kind": "ConfigMap", "data": {"x": text}})] == wanted
+    assert references(text) == wanted
+
+
+PIECES = [
+    "example.com/a:1",
+    f"b.io/c@sha256:{'0' * 64}",
+    "kubernetes.io/",
+    "localhost:5000/d:2",
+    "/",
+    ":",
+    ".",
+    "-",
+    "é",
+    "x",
+]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(PIECES), max_size=4).map("".join)), st.sampled_from([" ", "\n", '"', ", ", "="])
+)
+def test_a_text_has_the_references_of_its_words(words: list[str], between: str) -> None:
+    alone = [image for word in words for image in references(word)]
+    assert references(between.join(words)) == alone
+    assert references("".join(f"{between}{word}" for word in words)) == alone
+
+
+def references(text: str) -> list[str]:
+    return [each.image for each in ExtraImageRules(()).images({"kind": "ConfigMap", "data": {"x": text}})]
 
 
 @pytest.mark.parametrize("key", ["annotations", "labels", "description"])

@@ -12,7 +12,7 @@ import pytest
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.render.helm_probe import MergedValues, capabilities, read_source
-from helmpin.render.output import PROBE
+from helmpin.render.probe import PROBE
 from tests.support.renders import probe
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.render.nondeterminism import as_hook, may_be_random, template
-from helmpin.render.output import PROBE_TEXT
+from helmpin.render.probe import PROBE_TEXT
 
 
 @pytest.mark.parametrize(

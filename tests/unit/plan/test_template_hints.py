@@ -1,0 +1,36 @@
+"""What the templates of a chart and its subcharts show, each chart's for itself."""
+
+from __future__ import annotations
+
+from helmpin.plan.template_hints import TemplateHints
+
+FILES = {
+    "templates/web.yaml": "image: {{ .Values.web.image.tag }}",
+    "templates/secret.yaml": "token: {{ randAlphaNum 8 }}",
+    "charts/db/templates/db.yaml": "image: {{ .Values.db.image.digest }}",
+    "charts/db/charts/lib/templates/_image.tpl": '{{ define "lib.image" }}{{ .r }}@sha256:{{ .sha }}{{ end }}',
+    "charts/db/charts/lib/templates/more.yaml": '{{ printf "%s@sha256:%s" .r .digest }}',
+}
+
+
+def test_what_is_random() -> None:
+    assert TemplateHints(FILES).random == {"templates/secret.yaml"}
+    assert TemplateHints({}).random == frozenset()
+
+
+def test_each_chart_reads_its_own_templates() -> None:
+    hints = TemplateHints(FILES)
+    assert "tag" in hints.scan("").after(("web", "image"))
+    assert "digest" not in hints.scan("").after(("db", "image"))
+    assert "digest" in hints.scan("charts/db/").after(("db", "image"))
+
+
+def test_a_library_counts_where_the_own_templates_show_no_digest() -> None:
+    assert TemplateHints(FILES).scan("charts/db/").forms("sha", "sha256:abc") == ["abc", "sha256:abc"]
+    bare = {**FILES, "charts/db/templates/own.yaml": "image: {{ .r }}@{{ .sha }}"}
+    assert TemplateHints(bare).scan("charts/db/").forms("sha", "sha256:abc") == ["sha256:abc", "abc"]
+
+
+def test_templates_are_read_once() -> None:
+    hints = TemplateHints(FILES)
+    assert hints.scan("charts/db/") is hints.scan("charts/db/")
