@@ -1,4 +1,4 @@
-"""What a whole command costs beside plain helm's: start-up, upgrade, history. In turn, in one run, medians and their ratio.
+"""What a whole command costs beside plain helm's: start-up, plan, upgrade, history. In turn, in one run, medians and their ratio.
 
 On a real cluster (scripts/cluster, brought up for it) with the plugin installed in a folder of its own.
 """
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="FOLDER",
-        help="read the history of this chart too (repeatable); its images must resolve, here or by HELM_PIN_REGISTRY_MIRROR",
+        help="measure this chart too (repeatable); its images must resolve, here or by HELM_PIN_REGISTRY_MIRROR",
     )
     options = parser.parse_args(argv)
     helm = options.helm if "/" in options.helm else str(binary(options.helm))
@@ -71,19 +71,24 @@ def measure(helm: str, cluster: Cluster, folder: Path, options: argparse.Namespa
         values.write_text(text.replace('tag: ""', "tag: latest"))
         (folder / chart / "templates" / "tests" / "test-connection.yaml").unlink()
     add_dashboards(folder / "stack")
-    charts = {"web": folder / "web", "stack": folder / "stack", **{c.name: c.resolve() for c in options.chart}}
+    options.chart = [chart.resolve() for chart in options.chart]
+    charts = {"web": folder / "web", "stack": folder / "stack", **{chart.name: chart for chart in options.chart}}
     for chart, path in charts.items():
         for _ in range(revisions):
             run("pin", "upgrade", "-i", chart, str(path), "--namespace", chart, "--create-namespace", "--no-hooks")
     cases: list[tuple[str, Sequence[str], Sequence[str]]] = [
         ("--version (beside helm version)", ["--version"], ["version"])
     ]
-    for chart in ("web", "stack"):
-        cases.append((f"template {chart}", ["template", "x", f"./{chart}"], ["template", "x", f"./{chart}"]))
+    for chart, path in charts.items():
+        given = ["template", "x", str(path)]
+        cases.append((f"plan --no-cluster {chart} (beside template)", ["plan", *given[1:], "--no-cluster"], given))
+        cases.append((f"template {chart}", given, given))
+        same = [str(path), "--namespace", chart, "--no-hooks"]
         for _ in range(revisions):  # as many as the other has: each upgrade reads them all
-            run("upgrade", "-i", "plain", f"./{chart}", "--namespace", chart)
-        same = [f"./{chart}", "--namespace", chart]
+            run("upgrade", "-i", "plain", *same)
         cases.append((f"upgrade {chart}", ["upgrade", chart, *same], ["upgrade", "plain", *same]))
+        if path in options.chart:
+            continue
         for command in (["pin", "upgrade", "-i", f"{chart}-kept"], ["upgrade", "-i", "plain-kept"]):
             run(*command, *same, "--set", "replicaCount=2")  # values that the next upgrade reuses: rendered by dry runs
         kept = ["upgrade", f"{chart}-kept", *same], ["upgrade", "plain-kept", *same]
@@ -94,12 +99,12 @@ def measure(helm: str, cluster: Cluster, folder: Path, options: argparse.Namespa
     print(
         "web: what `helm create` makes. stack: the same and 40 ConfigMaps of 15 KB, as a monitoring stack's dashboards"
     )
-    print(f"{'':44}{'helm pin':>10}{'helm':>10}{'ratio':>8}   medians of {runs}, ms, in turn")
+    print(f"{'':56}{'helm pin':>10}{'helm':>10}{'ratio':>8}   medians of {runs}, ms, in turn")
     for name, ours, theirs in cases:
         run("pin", *ours), run(*theirs)
         pairs = [(run("pin", *ours), run(*theirs)) for _ in range(runs)]
         a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"{name:44}{a * 1000:10.0f}{b * 1000:10.0f}{a / b:8.2f}")
+        print(f"{name:56}{a * 1000:10.0f}{b * 1000:10.0f}{a / b:8.2f}")
 
 
 def add_dashboards(chart: Path) -> None:
