@@ -86,7 +86,9 @@ class Renderer(NamedTuple):
 
     def arguments(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> list[str]:
         """helm's arguments for one render. extra: further arguments, after the user's values."""
-        ending = [f"--dry-run={self.dry_run}", "--output=json"] if self.dry_run else []
+        # Helm validates when it deploys: here that would take most of a dry run, and render nothing else
+        dry_run = [f"--dry-run={self.dry_run}", "--disable-openapi-validation", "--output=json"]
+        ending = dry_run if self.dry_run else []
         post_renderer = self.post_renderer if post_render else ()
         before = [*self.command, str(chart.archive()), *self.flags, *post_renderer, *self.reuse]
         return [*before, *self.values.arguments, *extra, *ending]
