@@ -19,7 +19,6 @@ from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TemplateScan, last
 
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
-_VERSION_KEY = re.compile(r"(sem_?ver|\wversion)$", re.IGNORECASE)
 _NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 _STEM = re.compile(
     r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
@@ -102,9 +101,7 @@ class ValueIndex:
     def at(self, text: str) -> list[ValuePath]:
         """The paths of the leaves whose value prints as `text`, or may, as a template that the chart gives to `tpl`."""
         found = self._by_text.get(text, [])
-        return (
-            [*found, *(path for path, shape in self._templates if shape.fullmatch(text))] if self._templates else found
-        )
+        return [*found, *(path for path, shape in self._templates if shape.fullmatch(text))]
 
 
 def text_of(value: Any) -> str:
@@ -260,9 +257,6 @@ class _Map:
         self.is_another = not self.tag and any(map(text_of, tagged.values()))
         """Whether this is another image: it has a tag here, and the wanted one has none."""
         read = scan.after(self.parent) if _is_strong(anchor) else []
-        empty = {k: not text_of(v) for k, v in beside.items()} if isinstance(beside, dict) else {}
-        self.version_keys = [k for k in dict.fromkeys([*empty, *read]) if _VERSION_KEY.search(k) and empty.get(k, True)]
-        """Keys without a text that may say which version the image has, where its tag cannot."""
         self.read = [k for k in read if _stem(k) == stem and k not in mine]
         """Keys that the templates read, although the values do not have them."""
 
@@ -270,11 +264,6 @@ class _Map:
         """The forms of the tag for a tag key, most likely first: without the prefix that the template adds."""
         tag, held = self.tag or "latest", text_of(lookup(self.values.tree, (*self.parent, key)))
         return [held, tag] if held and tag != held and tag.endswith(held) else [tag]
-
-    def with_version(self, key: str, digest: str) -> Iterator[tuple[Setting, Setting]]:
-        """The tag at its digest, and the tag alone in a key that a template may ask for the version instead."""
-        if tag := self.tag:
-            yield from ((self.at(key, f"{tag}@{digest}"), self.at(k, tag)) for k in self.version_keys if k != key)
 
     def at(self, key: str, value: str) -> Setting:
         return Setting((*self.parent, key), value)
@@ -297,8 +286,6 @@ def _ranked(
     tagged = f"{beside.tag or 'latest'}@{digest}"
     for k in beside.tag_keys[:2]:
         yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
-    for k in beside.tag_keys[:1]:
-        yield from (Candidate("tag@digest, version beside it", settings) for settings in beside.with_version(k, digest))
     if not anchor.whole and not beside.tag_keys:
         if scan.may_be_whole(anchor.path[len(scope) :]):
             yield Candidate("reference", (beside.at(last_key(anchor.path), pinned_form(image, digest)),))

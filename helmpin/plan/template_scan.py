@@ -75,7 +75,7 @@ class TemplateScan:
             r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text
         ):  # ((.image).tag), which a missing map survives
             self._after[match[1]].add(match[2])
-        for match in re.finditer(r"\.(tag|digest|sha256|sha|\w*[Ss]emver)\b", text):
+        for match in re.finditer(r"\.(tag|digest|sha256|sha)\b", text):
             if not re.match(r"[\w)\]]", text[match.start() - 1 : match.start()]):  # as a lookbehind it is slow
                 self._after[""].add(match[1])
 

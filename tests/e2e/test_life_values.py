@@ -177,6 +177,30 @@ def test_a_default_that_changes_with_the_chart(twins: Twins) -> None:
     twins.both("upgrade")
 
 
+VERSIONED = """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}-versioned}
+template:
+  spec:
+    containers:
+      - name: app
+        image: {{ .Values.image.repository }}:{{ .Values.image.tag }}
+        {{- if semverCompare ">=1.2" (default .Values.image.tag .Values.image.effectiveSemver) }}
+        args: ["--new"]
+        {{- end }}
+"""
+
+
+def test_a_template_that_compares_the_tag(twins: Twins) -> None:
+    """The version that it saw once does not stay in the values when another tag is given."""
+    (twins.chart / "templates" / "versioned.yaml").write_text(VERSIONED)
+    twins.both("upgrade", "--install", "--set", "image.tag=1.3.0")
+    twins.both("upgrade", "--reuse-values", "--set", "image.tag=1.1.0")
+    twins.both("upgrade", "--set", "probe.port=1", plain=True)
+    twins.both("upgrade", "--reset-then-reuse-values", "--set", "image.tag=2.0.0")
+
+
 def test_rolled_back_in_between(twins: Twins) -> None:
     twins.both("upgrade", "--install", "--set", "image.tag=1")
     twins.both("upgrade", "--set", "probe.path=/two,image.tag=2")

@@ -136,6 +136,10 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
     assert {image: i["via"] for image, i in planned.items()} == expect["images"]
     assert {image: i["digest"] for image, i in planned.items()} == {image: digests[image] for image in planned}
     assert plan["set"][1::2] == sorted_like(plan["set"][1::2], wanted_settings(expect, digests))
+    # what holds no digest would stay in the values for good: see reused_values.is_there
+    for setting in plan["set"][1::2]:
+        value = setting.partition("=")[2]
+        assert not value or any(i["digest"].partition(":")[2] in value for i in planned.values()), setting
     assert plan["renders"] <= expect.get("renders", 6)
     assert [i["image"] for i in plan["elsewhere"]] == expect.get("elsewhere", [])
 

@@ -136,14 +136,6 @@ def test_a_name_that_may_be_a_whole_reference(question: str, takes_it: bool) -> 
     assert found == [{"image.name": f"r.io/t/web:1@{DIGEST}"} if takes_it else {"global.tag": f"1@{DIGEST}"}]
 
 
-def test_a_key_for_the_version_gets_it_where_the_tag_cannot_say_it() -> None:
-    image = {"repository": "t/web", "tag": "1.2", "effectiveSemver": None, "chartVersion": "3"}
-    assert ranked("t/web:1.2", {"image": image})[0] == [
-        {"image.tag": f"1.2@{DIGEST}"},
-        {"image.tag": f"1.2@{DIGEST}", "image.effectiveSemver": "1.2"},
-    ]
-
-
 def test_several_values_beside_one_name_may_each_pin_some_uses() -> None:
     template = "".join(
         f'{{{{ .Values.{at}.image | default "t/box" }}}}:{{{{ .Values.{at}.imageTag }}}}\n' for at in "ab"
