@@ -15,8 +15,9 @@ from helmpin.plan.credentials import keychain_of
 from helmpin.plan.deploy import summary
 from helmpin.plan.deployed import MOVED, SAME, Change, Deployed, DeployedReading
 from helmpin.plan.images import ImagePlan
+from helmpin.plan.plain_render import REUSE
 from helmpin.plan.plan import Plan
-from helmpin.plan.prepare import REUSE, Prepared, prepare, say_lock
+from helmpin.plan.prepare import Prepared, prepare, say_lock
 from helmpin.registry import RegistryError
 from helmpin.registry.details import Details, as_data
 from helmpin.registry.details import lines as lines_of
