@@ -107,13 +107,14 @@ def fix_versions(targets: Sequence[Target], linted: Sequence[Linted]) -> None:
         opened = _opened(targets, stack)
         folders = {one.target.chart: one for one in opened}
         wanted: list[Wanted] = []
+        say = _Misses()
         for chart, found in findings.items():
             for finding in found:
                 where = f"{finding.at.file}:{finding.at.line}: {finding.use.image}"
                 try:
                     wanted += _versions(finding, folders.get(chart))
                 except CannotEdit as why_not:
-                    output.say(output.one_line(f"Not fixed: {where}: {why_not}"))
+                    say(output.one_line(f"{where}: {why_not}"))
         _write(wanted, pins, opened, stack)
 
 

@@ -799,6 +799,14 @@ def test_suggest_says_that_a_registry_did_not_answer(pin: Pin, web: Path) -> Non
     assert "127.0.0.1:1" in line
 
 
+def test_suggest_says_once_what_it_cannot_write(pin: Pin, tmp_path: Path) -> None:
+    """Two containers read the value: two findings, and one thing to do."""
+    make(tmp_path / "c", POD % ("one", PARTS), POD % ("two", PARTS), values=TEAM_A)
+    done = pin("lint", "c", "--fix", "--suggest", "--registry-mirror", "*=http://127.0.0.1:1")
+    assert done.status == 3 and done.stdout.count("team/a:latest") == 2
+    assert done.stderr.count("Not fixed: c/values.yaml:3: team/a:latest: ") == 1
+
+
 DOCUMENTS = "image: {repository: team/a, tag: %s}\nside: team/side:edge\n---\nimage: {repository: team/b, tag: %s}\n"
 
 
