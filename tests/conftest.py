@@ -19,7 +19,6 @@ from scripts.devtools import cluster as local
 from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
 from scripts.devtools.processes import birth
-from tests.support import measured
 from tests.support.budget import LONG
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
@@ -45,6 +44,14 @@ HELMS = tuple(os.environ.get("HELM_PIN_TEST_HELMS", "helm3 helm4").split())
 """scripts/matrix names others."""
 DRIVER = os.environ.get("HELM_PIN_TEST_DRIVER", "")
 """Where helm stores the releases of `in_cluster`; '' for its default."""
+STARTED_BY_HELM = frozenset({"test_deployment_faults", "test_interruptions", "test_main_job", "test_rollback"})
+"""Modules whose `helm pin` is helm's own start of the plugin, unless any Helm will do; a long run starts all so."""
+COUNTING = "COVERAGE_PROCESS_START" in os.environ
+"""Whether scripts/test wants to print the branches that are taken."""
+COUNTED = frozenset(
+    {"test_life_crds", "test_life_upgrade", "test_lock", "test_main_job", "test_rollback", "test_verify"}
+)
+"""Modules whose forked runs are counted: they go through every command."""
 _numbers = itertools.count(1)
 _machines: dict[str, Workstation] = {}
 """Those made so far: pytest sets a session's fixture up again whenever its parameter changes."""
@@ -92,22 +99,14 @@ def installed(helm_name: str, tmp_path_factory: pytest.TempPathFactory) -> Works
     return _machines[helm_name]
 
 
-@pytest.fixture(scope="session")
-def counted(installed: Workstation, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
-    """`installed`, with a plugin whose branches are counted."""
-    name = f"measured {installed.helm_binary}"
-    if name not in _machines:
-        _machines[name] = measured.measured(installed, tmp_path_factory.mktemp("measured"))
-    return _machines[name]
-
-
 @pytest.fixture
 def workstation(installed: Workstation, request: pytest.FixtureRequest) -> Workstation:
     """A Helm with the plugin and without a cluster: each in turn, or one (`whichever_helm`)."""
-    if measured.WANTED and request.node.path.stem in measured.MODULES:
-        counting: Workstation = request.getfixturevalue("counted")
-        return counting
-    return installed
+    module = request.node.path.stem
+    is_any = request.node.get_closest_marker("whichever_helm") is not None
+    return installed._replace(
+        is_forked=not LONG and (is_any or module not in STARTED_BY_HELM), is_counted=COUNTING and module in COUNTED
+    )
 
 
 @pytest.fixture(scope="session")

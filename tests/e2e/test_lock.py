@@ -14,7 +14,7 @@ from tests.conftest import cluster_for_tests, own_namespace
 from tests.support import app as apps
 from tests.support.app import App
 from tests.support.registry_servers import distribution
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
 
 CONTEXT = "arn:aws:eks:eu-north-1:1:cluster/staging"
 """A context's name as some clouds make it."""
@@ -39,6 +39,7 @@ def record(machine: Workstation, *flags: str) -> Any:
     return json.loads(metadata["annotations"]["helm-pin/digests"])
 
 
+@whichever_helm
 def test_no_registry(in_cluster: Workstation, unique: str, tmp_path: Path) -> None:
     lock = tmp_path / "app.lock.yaml"
     with distribution(tmp_path / "registry") as server:
@@ -84,6 +85,7 @@ def test_install_takes_a_lock(app: App, tmp_path: Path) -> None:
     assert app.live() == app.image(first)
 
 
+@whichever_helm
 def test_what_a_release_runs(app: App, unique: str) -> None:
     """The deployed revision, whatever came after it; or the one that is named."""
     first = app.push("A")
@@ -106,6 +108,7 @@ def test_what_a_release_runs(app: App, unique: str) -> None:
     assert tampered.status == 4, tampered.stderr
 
 
+@whichever_helm
 def test_from_one_cluster_to_another(
     app: App, cluster: Cluster, production: Cluster, unique: str, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from scripts.devtools import images
 from scripts.devtools.api import Cluster
 from scripts.devtools.node import runtime_folder
 from scripts.devtools.processes import Servers
-from tests.support.workstation import CHECKOUT, Workstation
+from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 
@@ -51,6 +51,7 @@ def image_id(machine: Workstation) -> str:
     return str(pod["status"]["containerStatuses"][0]["imageID"])
 
 
+@whichever_helm
 class TestRealNode:
     def test_a_tag_that_moves_changes_what_runs(self, on_node: Workstation, node_cluster: Cluster, unique: str) -> None:
         registry = node_cluster.registry

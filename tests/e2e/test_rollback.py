@@ -362,6 +362,7 @@ class TestRefused:
 
 
 class TestReadBack:
+    @whichever_helm
     def test_a_webhook_that_changes_images(self, app: App, cluster: Cluster, unique: str, tmp_path: Path) -> None:
         a, _ = deploy(app, "AB")
         (tmp_path / "other").mkdir()
@@ -377,6 +378,7 @@ class TestReadBack:
         assert innocent not in done.stderr  # it is for another namespace
         assert app.statuses() == ["superseded", "superseded", "deployed"]
 
+    @whichever_helm
     def test_a_webhook_that_changes_pods(self, app: App, cluster: Cluster, unique: str, tmp_path: Path) -> None:
         deploy(app, "AB")
         with image_changer(cluster, tmp_path, unique, {"pods": "/spec"}, "example.com/other:1") as webhook:
@@ -385,6 +387,7 @@ class TestReadBack:
         assert "Revision 3 is deployed, but the pods do not match it" in done.stderr
         assert f"MutatingWebhookConfiguration/{webhook}" in done.stderr
 
+    @whichever_helm
     def test_a_node_that_does_not_say_what_runs(self, app: App) -> None:
         deploy(app, "AB")
         started = time.monotonic()
@@ -395,6 +398,7 @@ class TestReadBack:
         assert "verified in record, manifest, workloads" in done.stderr
         assert time.monotonic() - started < 60  # no use in waiting for --timeout's 5 minutes
 
+    @whichever_helm
     def test_a_webhook_that_changes_custom_resources(
         self, app: App, cluster: Cluster, unique: str, tmp_path: Path
     ) -> None:
@@ -408,6 +412,7 @@ class TestReadBack:
         assert f"Proxy/gate-{unique} app has example.com/other:1" in done.stderr
         assert f"MutatingWebhookConfiguration/{webhook}" in done.stderr
 
+    @whichever_helm
     def test_a_webhook_that_changes_the_pods_of_an_operator(
         self, app: App, cluster: Cluster, unique: str, tmp_path: Path
     ) -> None:
@@ -443,6 +448,7 @@ class TestReadBack:
         assert (status, checks["workloads"]["verdict"]) == (4, "failed")
         assert left in "\n".join(checks["workloads"]["details"])
 
+    @whichever_helm
     def test_an_image_that_was_set_by_hand(self, app: App) -> None:
         """Helm 4 applies on the server, and does not take over what others have set."""
         a, _ = deploy(app, "AB")
@@ -465,6 +471,7 @@ class TestReadBack:
             assert "not found" in done.stderr
             assert "helm list --all-namespaces" in done.stderr
 
+    @whichever_helm
     def test_without_kubectl(self, app: App, tmp_path: Path) -> None:
         _, b = deploy(app, "AB")
         done = app._replace(machine=without_kubectl(app.machine, tmp_path / "bin")).rollback("1", "--verify")
@@ -614,6 +621,7 @@ def running(app: App) -> list[dict[str, Any]]:
     return [pod for pod in app.pods() if pod["status"].get("phase") == "Running"]
 
 
+@whichever_helm
 class TestOnNode:
     def test_a_moved_tag_a_rollback_and_a_digest_that_is_gone(self, node_app: App) -> None:
         """What helm-pin is for, beside plain helm, by what the programs print."""

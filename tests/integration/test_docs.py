@@ -88,7 +88,7 @@ def test_json_is_as_documented(workstation: Workstation, tmp_path: Path) -> None
         )
 
         def printed(*args: object) -> Any:
-            return json.loads(machine.run(CHECKOUT / "bin/helm-pin", *args, "-o", "json", cwd=tmp_path).stdout)
+            return json.loads(machine.forked(*args, "-o", "json", cwd=tmp_path).stdout)
 
         linted = printed("lint", "charts/web")
         assert shape(linted) == shape(documented("lint"))

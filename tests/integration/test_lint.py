@@ -16,9 +16,8 @@ from typing import IO, Any
 import pytest
 import yaml
 
-from scripts.devtools.binaries import binary
 from tests.support.any_tag import any_tag
-from tests.support.workstation import CHECKOUT, Finished, environment, whichever_helm
+from tests.support.workstation import CHECKOUT, Finished, Workstation, environment, whichever_helm
 from tests.unit.lint.test_lint import read
 from tests.unit.test_output import harmless
 
@@ -30,15 +29,15 @@ Pin = Callable[..., Finished]
 
 
 @pytest.fixture(scope="module")
-def homes(helm_name: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+def homes(installed: Workstation, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The environment that a Helm gives helm-pin; temporary files go to a folder of their own."""
-    home = tmp_path_factory.mktemp(helm_name)
+    home = tmp_path_factory.mktemp(installed.helm_binary.name)
     own = {f"HELM_{kind}_HOME": str(home / kind) for kind in ("DATA", "CONFIG", "CACHE")}
     (home / "tmp").mkdir()
     return {
         **environment(),
         **own,
-        "HELM_BIN": str(binary(helm_name)),
+        "HELM_BIN": str(installed.helm_binary),
         "TMPDIR": str(home / "tmp"),
         "HOME": str(home),
     }
@@ -47,13 +46,20 @@ def homes(helm_name: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
 @pytest.fixture
 def pin(homes: Mapping[str, str], tmp_path: Path) -> Pin:
     """`helm pin ARGS` in tmp_path, however it ends; nothing is left in the temporary folder."""
+    machine = Workstation(Path(homes["HELM_BIN"]), homes)
 
-    def run(*args: str, stdin: IO[bytes] | int = subprocess.DEVNULL, text: str | None = None) -> Finished:
-        command = [sys.executable, CHECKOUT / "helmpin", *args]
-        into: dict[str, Any] = {"stdin": stdin} if text is None else {"input": text.encode()}
-        done = subprocess.run(command, cwd=tmp_path, env=homes, capture_output=True, timeout=120, **into)
+    def run(*args: str, stdin: IO[bytes] | None = None, text: str | None = None) -> Finished:
+        if stdin is None and text is None:
+            done = machine.forked(*args, cwd=tmp_path)
+        else:
+            command = [CHECKOUT / "bin/helm-pin", *args]
+            into: dict[str, Any] = {"stdin": stdin} if text is None else {"input": text}
+            ended = subprocess.run(
+                command, cwd=tmp_path, env=homes, capture_output=True, text=True, timeout=120, **into
+            )
+            done = Finished(ended.returncode, ended.stdout, ended.stderr)
         assert list(Path(homes["TMPDIR"]).iterdir()) == []
-        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return done
 
     return run
 

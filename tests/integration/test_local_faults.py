@@ -26,6 +26,7 @@ def values(registry: Server, unique: str) -> str:
     return f"image: {registry.host}/{unique}:latest\n"
 
 
+@whichever_helm
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system of its own")
 @pytest.mark.parametrize("kilobytes", [4, 8, 12, 16, 32, 64, 128, 512])
 def test_a_full_disk_cuts_nothing(workstation: Workstation, tmp_path: Path, values: str, kilobytes: int) -> None:
@@ -46,6 +47,7 @@ def test_a_full_disk_cuts_nothing(workstation: Workstation, tmp_path: Path, valu
     assert kilobytes < 512 or done.status == 0
 
 
+@whichever_helm
 @pytest.mark.parametrize("files", [11, 12, 13, 14, 16, 18, 22, 27])
 def test_few_open_files_cut_nothing(workstation: Workstation, tmp_path: Path, values: str, files: int) -> None:
     """The whole output, or one error that names the limit; and nothing is left behind."""

@@ -36,8 +36,8 @@ class Repository:
         make(self.root / "charts/other", POD % ("other", "quay.io/team/other:main"))
 
     def pin(self, *args: object) -> Finished:
-        """helm-pin as helm starts it."""
-        return self.machine.run(CHECKOUT / "bin/helm-pin", *args, cwd=self.elsewhere)
+        """helm-pin, without the time that its start takes."""
+        return self.machine.forked(*args, cwd=self.elsewhere)
 
     def plan(self, chart: str, *args: object) -> Finished:
         """The plan of a chart."""

@@ -1,5 +1,5 @@
 """Every shape of chart in tests/charts, pinned by real helms with the digests of a real registry, and looked at without helm-pin's
-own code.
+own code. Each on the Helm that its name draws; tests/properties/test_strip_and_compare.py takes the other.
 
 A folder of tests/charts holds one chart and its expect.yaml:
 
@@ -33,6 +33,7 @@ import yaml
 
 from helmpin import cli
 from scripts.devtools.binaries import binary
+from tests.support.budget import one_helm_each
 from tests.support.registry_servers import Server
 
 CHARTS = Path(__file__).parents[1] / "charts"
@@ -121,9 +122,14 @@ def chart(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> P
     return made
 
 
-@pytest.mark.parametrize(
-    ("chart", "expect"), [(name, EXPECT[name]) for name in PINNABLE], indirect=["chart"], ids=PINNABLE
-)
+@pytest.fixture
+def expect(chart: Path) -> Mapping[str, Any]:
+    """What its expect.yaml says."""
+    found: Mapping[str, Any] = yaml.safe_load((chart / "expect.yaml").read_text())
+    return found
+
+
+@pytest.mark.parametrize(("chart", "homes"), one_helm_each(PINNABLE), indirect=True)
 def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests, tmp_path: Path) -> None:
     """Every image is pinned, in the way that is expected, and nothing else changes."""
     given = expect.get("given", [])
@@ -159,9 +165,7 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
     assert same is not expect.get("beats_file", False)
 
 
-@pytest.mark.parametrize(
-    ("chart", "expect"), [(name, EXPECT[name]) for name in REFUSED], indirect=["chart"], ids=REFUSED
-)
+@pytest.mark.parametrize(("chart", "homes"), one_helm_each(REFUSED), indirect=True)
 def test_refused(chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests) -> None:
     """What cannot be pinned stops the command with one message that names the image, who uses it, why, and the way out."""
     refused = expect["refused"]

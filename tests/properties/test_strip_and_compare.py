@@ -18,7 +18,7 @@ from hypothesis import given, note
 
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.budget import examples
+from tests.support.budget import examples, one_helm_each
 from tests.support.chart_strategies import Made, charts
 from tests.support.promise import Promise
 from tests.support.workstation import Workstation
@@ -47,7 +47,7 @@ def promise(workstation: Workstation, content: AnyTag) -> Promise:
     return Promise(workstation, content)
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize(("name", "helm_name"), one_helm_each(OURS, other=True), indirect=["helm_name"])
 def test_charts_of_the_tests(name: str, promise: Promise, tmp_path: Path) -> None:
     expect = yaml.safe_load((CHARTS / name / "expect.yaml").read_text())
     chart = tmp_path / "chart"

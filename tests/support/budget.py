@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import ParamSpec
 
 import pytest
@@ -16,26 +18,31 @@ LONG = os.environ.get("HELM_PIN_TEST_LONG", "") not in ("", "0")
 
 
 def examples(count: int, seconds: float) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Settings of a property that runs programs: `count` examples, or as many as fit into the time.
+    """Settings of a property that runs programs: `count` examples, or as many as fit into the time; each on one of the Helms.
 
-    The same examples each time, so that a failure comes back. A long run has others, which are made smaller where they fail;
-    --hypothesis-seed N repeats one.
+    The same examples each time, so that a failure comes back. A long run has others, on both Helms, which are made smaller where
+    they fail; --hypothesis-seed N repeats one.
     """
     factor = 10 if LONG else 1
     phases = [phase for phase in Phase if LONG or phase not in (Phase.shrink, Phase.explain)]
 
     def decorate(test: Callable[P, None]) -> Callable[P, None]:
         ends: dict[str, float] = {}
+        tried: Counter[str] = Counter()
+        failed: set[str] = set()
 
         @functools.wraps(test)
         def within_budget(*args: P.args, **kwargs: P.kwargs) -> None:
             run = os.environ["PYTEST_CURRENT_TEST"]  # one for each parameter, as for each helm
-            if time.monotonic() > ends.setdefault(run, time.monotonic() + seconds * factor):
+            tried[run] += 1
+            is_its_turn = LONG or tried[run] % 2 == ("helm4" in run)
+            in_time = time.monotonic() < ends.setdefault(run, time.monotonic() + seconds * factor)
+            if run not in failed and not (is_its_turn and in_time):
                 return
             try:
                 test(*args, **kwargs)
             except BaseException:
-                ends[run] = float("inf")  # a failing example must be found again
+                failed.add(run)  # its example must fail again
                 raise
 
         limits = settings(
@@ -49,3 +56,10 @@ def examples(count: int, seconds: float) -> Callable[[Callable[P, None]], Callab
         return pytest.mark.timeout(int(seconds * factor) + 600)(limits(within_budget))
 
     return decorate
+
+
+def one_helm_each(names: Iterable[str], *, other: bool = False) -> list[tuple[str, str]]:
+    """Names, each with the Helm that it draws, or with the other; with both in a long run."""
+    helms = ("helm3", "helm4")
+    drawn = ((name, (zlib.crc32(name.encode()) + other) % 2) for name in names)
+    return [(name, helm) for name, number in drawn for helm in (helms if LONG else (helms[number],))]

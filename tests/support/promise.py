@@ -12,7 +12,7 @@ import pytest
 from tests.support import strip
 from tests.support.any_tag import AnyTag
 from tests.support.chart_strategies import RANDOM
-from tests.support.workstation import CHECKOUT, Finished, Workstation
+from tests.support.workstation import Finished, Workstation
 
 
 class Promise:
@@ -24,8 +24,8 @@ class Promise:
         self.content = content
 
     def pin(self, *args: object) -> Finished:
-        """helm-pin as helm starts it, without the time that helm takes."""
-        return self.machine.run(CHECKOUT / "bin/helm-pin", *args)
+        """helm-pin, without the time that its start takes."""
+        return self.machine.forked(*args)
 
     def holds(
         self,

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.workstation import CHECKOUT, Finished, Workstation
+from tests.support.workstation import Finished, Workstation
 
 BEFORE_HELM = 'helm) [ "$1 $2" = "rollback app" ] && once ;;'
 AFTER_HELM = 'helm) if [ "$1 $2" = "rollback app" ]; then "$REAL" "$@"; status=$?; once; exit $status; fi ;;'
@@ -42,6 +42,6 @@ exec "$REAL" "$@"
             (run.parent / name).symlink_to(run)
         env = {"HELM_BIN": str(run.parent / "helm"), "HELM_NAMESPACE": self.namespace}
         machine = machine.with_env(**env, PATH=f"{run.parent}:{machine.env['PATH']}")
-        done = machine.run(CHECKOUT / "bin" / "helm-pin", *args)
+        done = machine.forked(*args)
         assert (self.folder / "acted").exists(), done.stderr
         return done

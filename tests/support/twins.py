@@ -15,7 +15,7 @@ import pytest
 from scripts.devtools.api import Cluster
 from tests.support import strip
 from tests.support.any_tag import AnyTag
-from tests.support.workstation import CHECKOUT, Finished, Workstation
+from tests.support.workstation import Finished, Workstation
 
 OURS, PLAIN = "twin-pin", "twin-own"
 """The names of the releases: of one length, so that nothing else depends on them."""
@@ -44,8 +44,8 @@ class Twins:
         self.cluster, self.namespace, self.content, self.chart = cluster, namespace, content, chart
 
     def pin(self, *args: object) -> Finished:
-        """helm-pin as helm starts it, without the time that helm takes."""
-        return self.machine.run(CHECKOUT / "bin/helm-pin", *args)
+        """helm-pin, without the time that its start takes."""
+        return self.machine.forked(*args)
 
     def helm(self, *args: object) -> Finished:
         """helm, however it ends."""

@@ -5,14 +5,29 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from scripts.devtools.binaries import tools
+from tests.support.forked import fork_server
 
 CHECKOUT = Path(__file__).parents[2]
+GLOBAL = (
+    "-n",
+    "--namespace",
+    "--kube",
+    "--debug",
+    "--registry-config",
+    "--repository-",
+    "--burst",
+    "--qps",
+    "--colo",
+    "--content",
+)
+"""How helm's global flags begin (`helm --help`)."""
 FOREIGN = ("HELM_", "KUBECONFIG", "DOCKER_", "REGISTRY_")
 """How the names of variables begin that would let the machine's own settings in."""
 
@@ -37,6 +52,10 @@ class Workstation(NamedTuple):
 
     helm_binary: Path
     env: Mapping[str, str]
+    is_forked: bool = False
+    """Whether `pin` spares the start of helm and Python."""
+    is_counted: bool = False
+    """Whether the branches that a forked helm-pin takes are counted."""
 
     @property
     def helm4(self) -> bool:
@@ -59,7 +78,17 @@ class Workstation(NamedTuple):
 
     def pin(self, *args: object, cwd: Path | None = None) -> Finished:
         """`helm pin ARGS`, however it ends."""
+        # flags of helm itself before and after the command are for it to read
+        if self.is_forked and not any(str(arg).startswith(GLOBAL) for arg in args):
+            handed_on = _handed_on(self.helm_binary, frozenset(self.env.items()), cwd)
+            return self.with_env(**handed_on).forked(*args, cwd=cwd)
         return self.run(self.helm_binary, "pin", *args, cwd=cwd)
+
+    def forked(self, *args: object, cwd: Path | None = None, timeout: float = 120) -> Finished:
+        """`helm pin ARGS` without the time that helm and Python's imports take, however it ends: see tests/support/forked.py."""
+        env = {"HELM_BIN": str(self.helm_binary), **self.env}
+        status, out, err = fork_server(is_counted=self.is_counted).run([str(arg) for arg in args], env, cwd, timeout)
+        return Finished(status, out.decode(), err.decode())
 
     def helm(self, *args: object) -> str:
         """`helm ARGS`, which must succeed; its standard output."""
@@ -77,6 +106,15 @@ class Workstation(NamedTuple):
     def with_env(self, **more: str) -> Workstation:
         """The same machine with more in its environment."""
         return self._replace(env={**self.env, **more})
+
+
+@cache
+def _handed_on(helm_binary: Path, env: frozenset[tuple[str, str]], cwd: Path | None) -> dict[str, str]:
+    """What a helm hands on to its plugins, which is what it says of itself."""
+    told = Workstation(helm_binary, dict(env)).run(helm_binary, "env", cwd=cwd)
+    assert told.status == 0, told.stderr
+    rows = (line.partition("=") for line in told.stdout.splitlines())
+    return {name: value.strip('"') for name, _, value in rows}
 
 
 def environment() -> dict[str, str]:
