@@ -11,9 +11,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from helmpin import lifeline
+from helmpin.env import temporary_folder
 from helmpin.errors import UsageError
 from helmpin.process import ending
 
@@ -24,6 +25,7 @@ SECONDS = 60.0
 AT_ONCE = 16
 MOST_LINES = 20
 """Lines of a command's output that are shown."""
+_MOST_BYTES = 1 << 20
 _SECRET = r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)"
 _LOGIN = r"(\w+://)[^/@\s]+@"
 """Not compiled before they are needed: every command imports this."""
@@ -132,18 +134,27 @@ class _Running:
         self._stopped = False
 
     def run(self, words: Sequence[str], seconds: float) -> tuple[int | None, bytes]:
-        """The exit status, None after the time limit; and all that was printed. Raises OSError."""
+        """The exit status, None after the time limit; and the end of what was printed. Raises OSError."""
+        from tempfile import TemporaryFile
+
+        # a file, since sh reads a pipe for only two seconds after the end of the program
+        with TemporaryFile(dir=temporary_folder()) as printed:
+            status = self._run(words, seconds, printed)
+            size = os.fstat(printed.fileno()).st_size
+            return status, os.pread(printed.fileno(), _MOST_BYTES, max(0, size - _MOST_BYTES))
+
+    def _run(self, words: Sequence[str], seconds: float, printed: IO[bytes]) -> int | None:
         import sh  # 0.1 s, beside programs that ask a registry or a log
 
         with self._lock, Path(os.devnull).open("rb") as nothing:
             if self._stopped:
-                return 1, b""
+                return 1
             try:
                 command = sh.Command(words[0])(
                     *words[1:],
                     _in=nothing,
-                    _err_to_out=True,
-                    _tty_out=False,
+                    _out=printed,
+                    _err=printed,
                     _new_session=True,
                     _bg=True,
                     _bg_exc=False,
@@ -164,7 +175,7 @@ class _Running:
         timer.start()
         try:
             command.wait()
-            return None if is_late.is_set() else command.exit_code, command.stdout
+            return None if is_late.is_set() else int(command.exit_code)
         finally:
             timer.cancel()
             lifeline.release(-command.pid)
