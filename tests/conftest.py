@@ -46,6 +46,10 @@ DRIVER = os.environ.get("HELM_PIN_TEST_DRIVER", "")
 """Where helm stores the releases of `in_cluster`; '' for its default."""
 STARTED_BY_HELM = frozenset({"test_deployment_faults", "test_interruptions", "test_main_job", "test_rollback"})
 """Modules whose `helm pin` is helm's own start of the plugin, unless any Helm will do; a long run starts all so."""
+OF_ALL_NAMESPACES = frozenset({"test_audit", "test_deploy_audit", "test_outdated"})
+"""Modules that look at all releases of a cluster."""
+FIRST = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+"""The process that started those which run the tests."""
 COUNTING = "COVERAGE_PROCESS_START" in os.environ
 """Whether scripts/test wants to print the branches that are taken."""
 COUNTED = frozenset(
@@ -127,19 +131,27 @@ def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A control plane with kwok's node, from when the first test asks until the last test is done."""
-    with cluster_for_tests("test") as started:
+def own_cluster() -> Iterator[Cluster]:
+    """As `cluster`, of this process alone."""
+    with cluster_for_tests("testown") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """A control plane with kwok's node, for all that run tests, from when the first asks until the last test is done."""
+    if request.path.stem in OF_ALL_NAMESPACES:
+        own: Cluster = request.getfixturevalue("own_cluster")
+        return own
+    return shared_cluster("test")
 
 
 @pytest.fixture(scope="session")
-def node_cluster() -> Iterator[Cluster]:
+def node_cluster() -> Cluster:
     """A control plane with one real node, which pulls images (scripts.devtools.images makes some) and runs them."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("a real node (kubelet, containerd, runc) needs Linux and root")
-    with cluster_for_tests("testnode", node=True) as started:
-        yield started
+    return shared_cluster("testnode", node=True)
 
 
 @pytest.fixture
@@ -163,17 +175,37 @@ def on_node(workstation: Workstation, node_cluster: Cluster, unique: str, tmp_pa
 
 
 @contextmanager
-def cluster_for_tests(kind: str, *, node: bool = False) -> Iterator[Cluster]:
-    """A cluster of this test run, which also ends those that killed runs left."""
+def cluster_for_tests(kind: str) -> Iterator[Cluster]:
+    """A cluster of this process."""
+    end_what_killed_runs_left(kind)
+    name = f"{kind}-{os.getpid()}"
+    try:
+        yield local.up(name)
+    finally:
+        local.down(name)
+
+
+def shared_cluster(kind: str, *, node: bool = False) -> Cluster:
+    """A cluster of this test run, which its first process ends."""
+    end_what_killed_runs_left(kind)
+    return local.up(f"{kind}-{FIRST}", node=node)
+
+
+def end_what_killed_runs_left(kind: str) -> None:
+    """Nobody uses a cluster that is named for a process that is no more."""
     for left in local.names():
         left_by, _, pid = left.rpartition("-")
         if left_by == kind and birth(int(pid)) is None:
             local.down(left)
-    name = f"{kind}-{os.getpid()}"
-    try:
-        yield local.up(name, node=node)
-    finally:
-        local.down(name)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """All tests are done."""
+    if os.getpid() == FIRST:
+        for kind in ("test", "testnode"):
+            if f"{kind}-{FIRST}" in local.names():
+                local.down(f"{kind}-{FIRST}")
 
 
 @contextmanager
