@@ -106,8 +106,9 @@ def binary(name: str) -> Path:
 
 
 def binaries(names: Iterable[str]) -> dict[str, Path]:
-    """The paths of programs, those that are missing built at once. Raises Unavailable."""
-    with ThreadPoolExecutor() as at_once:
+    """The paths of programs, those that are missing built four at once. Raises Unavailable."""
+    names = list(names)
+    with ThreadPoolExecutor(4) as at_once:
         return dict(zip(names, at_once.map(binary, names), strict=True))
 
 
