@@ -12,6 +12,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 from scripts.devtools import images
+from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Finished, Workstation
 
 CHART = {
@@ -61,7 +62,7 @@ class App(NamedTuple):
 
     def deploy(self, *args: str, name: str = "app") -> None:
         """`helm pin upgrade --install`, which must succeed."""
-        done = self.machine.pin("upgrade", "--install", name, self.chart, *args)
+        done = self.machine.pin("upgrade", "--install", name, self.chart, UNVALIDATED, *args)
         assert done.status == 0, done.stderr
 
     def rollback(self, *args: str) -> Finished:
