@@ -143,7 +143,9 @@ def run(arguments: Sequence[str | Path], folder: Path, env: dict[str, str] | Non
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=60)
                     break
-                say(f"  … {time.monotonic() - started:.0f} s: {command[-1]}")
+                words = [word for word in command[1:] if not word.startswith("-")]
+                what = " ".join(dict.fromkeys([Path(command[0]).name, *words[:1], *words[-1:]]))
+                say(f"  … {time.monotonic() - started:.0f} s: {what}")
         except BaseException:
             process.terminate()
             process.wait()
