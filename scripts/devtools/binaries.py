@@ -68,12 +68,12 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the cache's lock of that name; a second run waits, and says so."""
+    """Hold the cache's lock of that name; whoever comes second waits, and says so."""
     with (cache() / f".lock-{name}").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another run that holds {lock.name} …")
+            say(f"waiting until {lock.name} is free …")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
