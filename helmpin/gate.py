@@ -26,6 +26,7 @@ AT_ONCE = 16
 MOST_LINES = 20
 """Lines of a command's output that are shown."""
 _MOST_BYTES = 1 << 20
+"""How much of the end of its output is read."""
 _SECRET = r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)"
 _LOGIN = r"(\w+://)[^/@\s]+@"
 """Not compiled before they are needed: every command imports this."""

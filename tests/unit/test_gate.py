@@ -64,6 +64,12 @@ def test_no_output_is_lost(tmp_path: Path) -> None:
     assert set(others) == {f"`{command} {{}}` does not agree (exit status 1), in the same words"}
 
 
+def test_the_end_of_a_long_output_is_shown(tmp_path: Path) -> None:
+    command = program(tmp_path, "sys.stdout.write('word\\n' * 1_000_000 + 'no signature\\n'); sys.exit(1)")
+    lines = gate.ask(Gate((f"{command} {{}}",)), [A])[A].splitlines()
+    assert lines[-2:] == ["    | word", "    | no signature"]
+
+
 def test_output_is_shown_once(tmp_path: Path) -> None:
     """Also where each names its own image; and an error that is printed twice, as cosign does."""
     twice = "Error: no signatures: none\\nerror during command execution: no signatures: none"
