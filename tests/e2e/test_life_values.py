@@ -199,6 +199,9 @@ def test_a_template_that_compares_the_tag(twins: Twins) -> None:
     twins.both("upgrade", "--reuse-values", "--set", "image.tag=1.1.0")
     twins.both("upgrade", "--set", "probe.port=1", plain=True)
     twins.both("upgrade", "--reset-then-reuse-values", "--set", "image.tag=2.0.0")
+    twins.both("rollback", "2", chart=False)
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=2")
+    assert twins.images()[0].startswith("example.com/team/app:1.1.0@")
 
 
 def test_rolled_back_in_between(twins: Twins) -> None:
