@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,14 +80,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each Helm for a test that runs one, or the one that its name draws, unless it names some itself."""
+    """Each Helm for a test that runs one, unless it names some itself."""
     named = any("helm_name" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
-    if named or "helm_name" not in metafunc.fixturenames:
+    if not named and "helm_name" in metafunc.fixturenames:
+        metafunc.parametrize("helm_name", HELMS, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """One Helm for each case of a test that any Helm will do for, drawn by the case's name."""
+    if LONG:
         return
-    helms = HELMS
-    if metafunc.definition.get_closest_marker("whichever_helm") and not LONG:
-        helms = (HELMS[zlib.crc32(metafunc.definition.nodeid.encode()) % len(HELMS)],)
-    metafunc.parametrize("helm_name", helms, indirect=True, scope="session")
+    cases: defaultdict[str, dict[str, pytest.Item]] = defaultdict(dict)
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("whichever_helm"):
+            helm = str(item.callspec.params.get("helm_name", "")) if hasattr(item, "callspec") else ""
+            cases[item.nodeid.replace(f"[{helm}", "[", 1)][helm] = item
+    others = {
+        item
+        for case, on in cases.items()
+        for drawn in [sorted(on)[zlib.crc32(case.encode()) % len(on)]]
+        for helm, item in on.items()
+        if helm != drawn
+    }
+    config.hook.pytest_deselected(items=list(others))
+    items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")

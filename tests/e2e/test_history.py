@@ -17,6 +17,8 @@ from scripts.devtools.api import Cluster
 from tests.support.registry_servers import Server
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
+pytestmark = whichever_helm
+
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -140,7 +142,6 @@ def test_config_maps(in_cluster: Workstation, chart: Path, push: Callable[[str],
     assert (unknown.status, "release: not found" in unknown.stderr) == (1, True)
 
 
-@whichever_helm
 def test_a_record_that_was_changed_by_hand(in_cluster: Workstation, chart: Path, push: Callable[[str], str]) -> None:
     a = push("A")
     upgrade(in_cluster, chart)
@@ -160,7 +161,6 @@ def test_a_record_that_was_changed_by_hand(in_cluster: Workstation, chart: Path,
     assert in_cluster.pin("verify", "web", "--revision", "1").status == 4
 
 
-@whichever_helm
 def test_a_manifest_that_was_changed_by_hand(in_cluster: Workstation, chart: Path, push: Callable[[str], str]) -> None:
     a = push("A")
     upgrade(in_cluster, chart)
@@ -240,7 +240,6 @@ def test_no_stored_revision_can_be_read(in_cluster: Workstation, chart: Path, pu
         assert done.status == 1 and name in done.stderr and "there is no release" not in done.stderr, done.stderr
 
 
-@whichever_helm
 @pytest.mark.parametrize("part", ["chart", "info"])
 def test_a_stored_revision_that_lacks_a_part(
     in_cluster: Workstation, chart: Path, push: Callable[[str], str], part: str

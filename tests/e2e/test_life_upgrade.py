@@ -14,7 +14,9 @@ import pytest
 from scripts.devtools.api import Cluster
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.twins import OURS, PLAIN, Twins, written
-from tests.support.workstation import CHECKOUT, Workstation
+from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 APP = """\
 apiVersion: apps/v1

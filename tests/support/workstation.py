@@ -34,8 +34,9 @@ FOREIGN = ("HELM_", "KUBECONFIG", "DOCKER_", "REGISTRY_")
 
 whichever_helm = pytest.mark.whichever_helm
 """
-For what Helm's version has no part in: how a thing that was read is judged and told. Each test runs on one Helm, about as many on
-either; on all with HELM_PIN_TEST_LONG=1. Reused values, hooks, stored releases, flags and plugins are Helm's own: those run on all.
+For what Helm's version has no part in: how a thing that was read is judged and told. Each case of such a test runs on one Helm,
+about as many on either; on all with HELM_PIN_TEST_LONG=1. What is Helm's own runs on all: the main job, faults, flags, plugins,
+packages, and, as properties, reused values and what a render changes.
 """
 
 
