@@ -188,7 +188,7 @@ def make_key(path: Path) -> None:
 
 def kwok_node(name: str) -> dict[str, Any]:
     """A node that kwok plays."""
-    size = {"cpu": "1000", "memory": "1Ti", "pods": "10000"}
+    size = {"cpu": "1000", "memory": "1Ti", "pods": "100000"}
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
     return {
         "apiVersion": "v1",
