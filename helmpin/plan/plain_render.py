@@ -132,29 +132,30 @@ class Begun(NamedTuple):
     process: HelmProcess
 
 
-def begin(task: Task, chart: Chart) -> Begun:
-    """Start `helm template`, which most commands need. Raises HelmFailed when helm cannot be started."""
+def begin(task: Task, chart: Chart) -> Begun | None:
+    """Start `helm template`, which most commands need; None where only the dry run will do, since the chart asks the cluster.
+    Raises HelmFailed when helm cannot be started."""
     from helmpin.render.probe import PROBE, PROBE_TEXT
-    from helmpin.render.renderer import renderer_for
+    from helmpin.render.renderer import asks_cluster, renderer_for
 
+    if task.command != "template" and asks_cluster(chart, ()):
+        return None
     renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also)
     probed = chart.with_files({PROBE: PROBE_TEXT})
     return Begun(probed, renderer, renderer.start(probed))
 
 
 def render_plain(
-    task: Task, chart: Chart, begun: Begun, reading: PreviousReading | None, merged: Any
+    task: Task, chart: Chart, begun: Begun | None, reading: PreviousReading | None, merged: Any
 ) -> tuple[Rendered, Reuse]:
     """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, or if the chart may depend on
     what only the running upgrade knows; else by helm template. Raises HelmFailed, Refused, and VerificationFailed if the digests in
     reused values are not known.
 
-    begun: the render by helm template. reading, merged: the release and the user's values, which helm is reading; None where
-    there is none.
+    begun: the render by helm template, if begin() started it. reading, merged: the release and the user's values, which helm is
+    reading; None where there is none.
     """
-    from helmpin.render.nondeterminism import as_hook
-    from helmpin.render.probe import PROBE, PROBE_TEXT
-    from helmpin.render.renderer import asks_cluster, renderer_for
+    from helmpin.render.renderer import asks_cluster
 
     deploys = task.command != "template"
     reuse, reuses = Reuse(), False
@@ -164,12 +165,25 @@ def render_plain(
         reuse, reuses = _reuse(task, previous, given)
     config = previous.config if previous is not None and reuses else {}
     if not deploys or not (reuses or asks_cluster(chart, [given, config])):
+        begun = begun or begin(task, chart)
+        assert begun is not None
         try:
             return _rendered(chart, begun.probed, begun.renderer, begun.process, given, given), reuse
         except HelmFailed:
             if not deploys:  # else the dry run may succeed
                 raise
-    begun.process.stop(grace=0)
+    if begun:
+        begun.process.stop(grace=0)
+    if previous is not None and not previous.installs_anew:  # else helm reads all revisions twice
+        task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])
+    return _by_dry_run(task, chart, reuse, reuses, given), reuse
+
+
+def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Mapping[str, Any]) -> Rendered:
+    from helmpin.render.nondeterminism import as_hook
+    from helmpin.render.probe import PROBE, PROBE_TEXT
+    from helmpin.render.renderer import renderer_for
+
     if reuse.defaults:
         chart = chart.with_files({"values.yaml": reuse.defaults})
     probed = chart.with_files({PROBE: as_hook(PROBE_TEXT)})
@@ -192,11 +206,11 @@ def render_plain(
     except HelmFailed as error:
         if reuses or not (chart.crd_files() and re.search(r"no matches for kind|ensure CRDs are installed", error.why)):
             raise
-        return _rendered_before_crds(task, chart, probed, given), reuse
+        return _rendered_before_crds(task, chart, probed, given)
     kept = found.origin.config or {}
     if reuse.previous:
         found = found._replace(given=kept)  # lists are changed by index: see changes_a_reused_list
-    return found._replace(pinning=live_renderer, kept=kept), reuse
+    return found._replace(pinning=live_renderer, kept=kept)
 
 
 def _rendered(

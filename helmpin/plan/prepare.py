@@ -104,7 +104,8 @@ def prepare(
         staged = stack.enter_context(stage(source, helm))
         task = Task(helm, command, release, asked.flags, flags, values, ExtraImageRules(settings.also), folder)
         begun = begin(task, staged)
-        stack.callback(begun.process.stop, grace=0)
+        if begun:
+            stack.callback(begun.process.stop, grace=0)
         # helm reads the release and the values and renders now, while Python reads the rest of helm-pin
         from helmpin.image.manifest import unmatched
         from helmpin.plan.loop import make_plan
