@@ -1,10 +1,10 @@
-"""Start helm-pin: bin/helm-pin runs this file. Every command pays for its start, so imports are few and late."""
+"""Start helm-pin: bin/helm-pin runs this file. Every command pays for what is imported here, so imports are few and late."""
 
-import _signal  # type: ignore[import-not-found]  # signal takes its time to import
+import _signal  # type: ignore[import-not-found]  # signal is slow to import
 import sys
 
 if sys._xoptions.get("interruptible"):  # see bin/helm-pin
-    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # ends it while it imports; then lifeline.listen() sees to it
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C ends it at once until lifeline.listen() takes over
 
 import atexit
 import gc
@@ -24,7 +24,7 @@ def main() -> "NoReturn":
 
     streams.prepare()
     try:
-        status = written()
+        status = run()
         if "helmpin.lifeline" in sys.modules:
             sys.modules["helmpin.lifeline"].done()
     except SystemExit as error:
@@ -34,14 +34,14 @@ def main() -> "NoReturn":
             raise
         print(last_words(error), end="", file=sys.stderr)
         status = error.status
-    atexit._run_exitfuncs()  # what was to be removed at the end is: files with a token in them
+    atexit._run_exitfuncs()  # removes temporary files, which may hold a token
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # taking the interpreter apart costs as much as a request, and waits for threads
+    os._exit(status)  # an orderly shutdown of the interpreter takes as long as a request, and waits for threads
 
 
-def written() -> int:
-    """The exit status of the command line, whose output is written then. Raises lifeline.Stopped."""
+def run() -> int:
+    """Run the command line, flush its output and return the exit status. Raises lifeline.Stopped."""
     from helmpin.errors import HelmPinError
 
     status = 0
@@ -57,13 +57,13 @@ def written() -> int:
 
 
 def start() -> int:
-    """Run the command line, after what it is sure to ask has been asked."""
+    """Run the command line. What it is sure to ask the cluster is asked first, before the slow imports (prefetch.py)."""
     if sys.argv[1:] in (["--version"], ["version"]):
         from helmpin import __version__
 
         print(f"helm-pin {__version__}")
         return 0
-    if sys.flags.no_site and not os.access(f"{PACKAGES}/yaml", os.R_OK):  # the Python under .venv has become another
+    if sys.flags.no_site and not os.access(f"{PACKAGES}/yaml", os.R_OK):  # .venv was made with another Python
         print(f"Error: helm-pin is not installed for Python {sys.version.split()[0]}", file=sys.stderr)
         print(f"  next  run: sh '{HOME}/install-binary.sh'", file=sys.stderr)
         return 1
@@ -80,8 +80,8 @@ def start() -> int:
 
 
 if __name__ == "__main__":
-    gc.disable()  # a short life without cycles: collecting would only walk through what is needed to the end
+    gc.disable()  # it would only walk through objects that this short process needs until it ends
     sys.path.insert(0, HOME)
-    if sys.flags.no_site:  # site would find this folder, and run what packages leave there for every start
+    if sys.flags.no_site:  # site would add this folder too, but also run the .pth files in it at every start
         sys.path.append(PACKAGES)
     main()

@@ -52,9 +52,9 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
 
 
 def _too_few_files(error: OSError) -> OperationFailed:
-    error.with_traceback(None)  # it holds what is open
+    error.with_traceback(None)  # a traceback keeps files open
     state = ""
-    with suppress(Exception):  # to find it out may take another file
+    with suppress(Exception):  # finding it out may open another file
         state = lifeline.left()
     limit = f"this process may have {os.sysconf('SC_OPEN_MAX')} open at once (ulimit -n)"
     return OperationFailed(
@@ -102,7 +102,7 @@ def run(argv: list[str]) -> int:
         request = understand(name, argv[1:], helm)
         module = import_module(f"helmpin.commands.{name}")
         status = int(module.run(request))
-        if helm.unread and not status:  # as it would have ended helm, which was spared it
+        if helm.unread and not status:  # a plain helm would have died of the closed pipe
             raise BrokenPipeError
         return status
     except UsageError as error:

@@ -21,10 +21,10 @@ LIKE = {
     "template": "template",
     "lock": "upgrade",
 }
-"""The helm command whose arguments are completed alike."""
+"""The helm command that completes the arguments of each of these commands."""
 EVERYWHERE = ("--quiet", "--no-color")
 ASKED = (("'audit", "--context"), ("'verify", "--revision"))
-"""What the script asks helm for."""
+"""The options whose values the script asks helm for."""
 SCRIPT = r"""#!/bin/sh
 # Completes what completion.yaml does not: releases, revisions, charts, contexts, namespaces, helm's own flags, values of flags.
 # Written by scripts/docs from the table of commands. helm runs it with the words after `helm pin`, the last one to be completed,
@@ -68,10 +68,10 @@ esac
 
 
 def completion_yaml() -> str:
-    """The commands and helm-pin's own long flags. (Short ones need a long one each, by their order; helm has the others.
-    Right behind a flag that stands before the command, helm offers no commands.)"""
+    """The commands and helm-pin's own long flags. (Helm pairs short flags with long ones by their order, so they are left out; its
+    own flags it knows. Directly after a flag that precedes the command, helm offers no commands.)"""
     lines = ["# Written by scripts/docs from the table of commands.", "name: pin", "flags:"]
-    lines += [f"- {flag.removeprefix('--')}" for flag in EVERYWHERE]  # so that helm finds the command behind them
+    lines += [f"- {flag.removeprefix('--')}" for flag in EVERYWHERE]  # so that helm finds the command after them
     lines += ["commands:"]
     for name, command in COMMANDS.items():
         flags = [option.name for option in command.options] + list(EVERYWHERE)

@@ -1,4 +1,4 @@
-"""The command `helm-pin`, for pipx, pre-commit and containers: what helm would have handed to the plugin is asked of helm."""
+"""The command `helm-pin`, for pipx, pre-commit and containers. It asks helm for what helm would have passed to the plugin."""
 
 from __future__ import annotations
 

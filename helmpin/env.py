@@ -14,7 +14,7 @@ ENVIRON: MutableMapping[str, str] = os.environ
 
 
 def debugging(environ: Mapping[str, str] = ENVIRON) -> bool:
-    """Whether --debug was given, by the words that helm takes for true (Go's strconv.ParseBool)."""
+    """Whether --debug was given, in the spellings of true that helm accepts (Go's strconv.ParseBool)."""
     return environ.get("HELM_DEBUG", "") in ("1", "t", "T", "true", "TRUE", "True")
 
 
@@ -24,7 +24,7 @@ def helm() -> str:
 
 
 def given_namespace() -> str:
-    """The namespace that helm was given, or found in the kubeconfig; '' if helm says none."""
+    """The namespace that helm was given, or found in the kubeconfig; '' if helm passed none on."""
     return ENVIRON.get("HELM_NAMESPACE", "")
 
 

@@ -37,8 +37,8 @@ class HelmFailed(HelmPinError):
 
 
 class OperationFailed(HelmPinError):
-    """Something other than Helm and the cluster failed: a full disk, a closed stream, a report that cannot be sent. Trying another
-    way is of no use. Exit status 1."""
+    """Something other than Helm and the cluster failed: a full disk, a closed stream, a report that cannot be sent. The search
+    does not try another candidate after it. Exit status 1."""
 
 
 class UsageError(HelmPinError):
@@ -66,8 +66,8 @@ class RegistryUnavailable(HelmPinError):
 
 
 def why_invalid(error: Exception) -> str:
-    """Why data that somebody else wrote cannot be read, by the exception of reading it: a ValueError's own words, if they are not
-    Python's about its types and limits."""
+    """Why data that somebody else wrote cannot be read, from the exception that reading it raised. A ValueError's own message is
+    used, unless it is Python's about types and limits."""
     import binascii
     import json
 

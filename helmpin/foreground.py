@@ -1,11 +1,11 @@
 """A program in helm-pin's place: it has helm-pin's own streams, gets its signals, and lives on when helm-pin is killed.
 
-helm is such a program while it deploys. Go ends a program that writes to a pipe whose reader is gone, and helm would die so
-before it has stored how the deployment ended. Where our output is a pipe, whose reader may end at any time (`| head -1`; Ctrl-C,
-which reaches all of `helm … | tee log`), `cat` stands between: it outlives us, and goes on reading when its own reader is gone.
+This is how the deploying helm runs. Go ends a program that writes to a pipe without a reader, so helm could die before it has
+stored how the deployment ended. If our output is a pipe, its reader may end at any time (`| head -1`; Ctrl-C, which reaches all of
+`helm … | tee log`). So a `cat` stands in between: it outlives us, and continues to read when its own reader is gone.
 
-It ignores SIGHUP, of which a plain helm dies and leaves its release pending. That comes after a Ctrl-C, too, where the helm that
-the user started leads the session of the terminal (`ssh -t HOST helm …`): the kernel sends it to the others when that one is gone.
+The program ignores SIGHUP, which kills a plain helm and leaves its release pending. The kernel sends it after a Ctrl-C, too, if the
+helm that the user started leads the terminal's session (`ssh -t HOST helm …`) and is gone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STARTER = "trap '' HUP; exec \"$@\""
 
 
 class Ended(NamedTuple):
-    """How it ended."""
+    """How the program ended."""
 
     status: int
     """Its exit status; negative when a signal ended it."""
@@ -41,11 +41,11 @@ class Ended(NamedTuple):
 def run(
     command: Sequence[str], environ: Mapping[str, str], say: Callable[[str], None], left: Callable[[], str]
 ) -> Ended:
-    """Run a program to its end. A signal is passed on to it, and a second one kills it, unless that is SIGHUP, by which nobody asks
-    again; `say` prints that.
+    """Run a program to its end. The first signal is passed on to it, and `say` reports that; a second one kills it, unless it is
+    SIGHUP, which no user sends to insist.
 
-    left: finds out the state that it leaves things in, once it has started. Raises Stopped when helm-pin was stopped
-    before that, OSError when it cannot be started.
+    left: finds out the state that things are left in, once the program has started. Raises Stopped if helm-pin was stopped before
+    that, OSError if the program cannot be started.
     """
     signals, relays = _Signals(say), _Relays()
     with signals:
@@ -65,7 +65,7 @@ def run(
 
 
 class _Signals:
-    """What helm-pin does with signals in the block: it passes them on, and does not unwind."""
+    """Within the block, helm-pin passes signals on and does not unwind."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -91,7 +91,7 @@ class _Signals:
             raise lifeline.Stopped(self.first or lifeline.PARENT_GONE)
 
     def pass_on(self, process: subprocess.Popen[bytes]) -> None:
-        """Pass signals on to this process from here on, and what has come already."""
+        """Pass signals on to this process, also one that has come already."""
         self._process = process
         self.processes.append(process)
         if self.first:
@@ -112,7 +112,7 @@ class _Signals:
     def _ask(self) -> None:
         # helm ends in order for SIGINT and SIGTERM alone (pkg/cmd/upgrade.go), and takes no notice of a second one
         self._process.send_signal(signal.SIGINT if self.first == signal.SIGINT else signal.SIGTERM)  # type: ignore[union-attr]
-        self._say("Stopping: waiting for helm to end what it has begun. Once more kills it.")
+        self._say("Stopping: waiting for helm to finish what it has begun. Interrupt again to kill it.")
 
     def _kill(self) -> None:
         for process in self.processes:
@@ -120,7 +120,7 @@ class _Signals:
 
 
 class _Relays:
-    """Standard output and error for a program that must not die of their readers."""
+    """Standard output and error for a program that must survive their readers."""
 
     def __init__(self) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -129,7 +129,7 @@ class _Relays:
         self.unread = False
 
     def __enter__(self) -> None:
-        known: dict[tuple[int, int], int] = {}  # one for `2>&1`, where lines must stay in their order
+        known: dict[tuple[int, int], int] = {}  # one relay for `2>&1`, so that lines stay in order
         for stream in (1, 2):
             found = os.fstat(stream)
             if stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode):

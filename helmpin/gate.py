@@ -1,4 +1,4 @@
-"""A gate (--require): commands of the user's that must agree to each image, by digest, before anything is touched."""
+"""A gate (--require): commands of the user that must agree to each image, by digest, before anything is changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_BYTES = 1 << 20
 """How much of the end of its output is read."""
 _SECRET = r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)"
 _LOGIN = r"(\w+://)[^/@\s]+@"
-"""Not compiled before they are needed: every command imports this."""
+"""Both are compiled only when they are needed, because every command imports this module."""
 _ANY_STATUS = tuple(range(-64, 256))
 
 
@@ -41,8 +41,8 @@ class Gate(NamedTuple):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The commands as the record has them and messages show them: the values of flags for passwords and tokens, and logins in
-        URLs, are masked."""
+        """The commands for the record and for messages: logins in URLs, and the values of flags for passwords and tokens, are
+        masked."""
         return tuple(re.sub(_LOGIN, r"\1***@", re.sub(_SECRET, r"\1\2***", each)) for each in self.commands)
 
 
@@ -66,8 +66,8 @@ def check(commands: Sequence[str], where: str) -> None:
 
 
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
-    """Why an image is refused, for each that a command does not agree to: by image, as given. All commands run for all images, in
-    parallel and without a shell. What a command prints for several images is shown for the first of them."""
+    """Why each image is refused that a command does not agree to, by image as given. All commands run for all images, in parallel
+    and without a shell. If a command prints the same for several images, only the first one shows it."""
     jobs = [(image, n) for image in dict.fromkeys(images) for n in range(len(gate.commands))]
     if not jobs:
         return {}
@@ -86,18 +86,18 @@ def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
     for (image, number), refusal in zip(jobs, answers, strict=True):
         if refusal:
             lines = [f"    | {line}" for line in refusal.lines]
-            words = number, "\n".join([refusal.why, *refusal.lines]).replace(image, PLACE)
-            if words in printed:
+            answer = number, "\n".join([refusal.why, *refusal.lines]).replace(image, PLACE)
+            if answer in printed:
                 why = f"`{gate.shown[number]}` {refusal.why}{', in the same words' if lines else ''}"
             else:
                 why = "\n".join([f"`{gate.shown[number].replace(PLACE, image)}` {refusal.why}", *lines])
-            printed.add(words)
+            printed.add(answer)
             found[image] = f"{found[image]}\n{why}" if image in found else why
     return found
 
 
 class _Refusal(NamedTuple):
-    """What a command says against an image."""
+    """Why a command refuses an image."""
 
     why: str
     lines: Sequence[str] = ()
@@ -119,15 +119,15 @@ def _ask(gate: Gate, number: int, image: str, running: _Running) -> _Refusal | N
 
 
 def _lines(out: str) -> list[str]:
-    """The last lines of what was printed; an error that a program and its library both print, each with a word before it, once."""
+    """The last lines of the output. An error that a program and its library both print, each with its own prefix, is shown once."""
     lines = out.splitlines()
     after = [line.partition(": ")[2] for line in lines]
     return [line for n, line in enumerate(lines) if not after[n] or n == 0 or after[n] != after[n - 1]][-MOST_LINES:]
 
 
 class _Running:
-    """The commands that run, each in a process group of its own, so that it can be ended with all that it has started. Mutable,
-    shared by all threads."""
+    """The commands that run, each in its own process group, so that the programs that it starts end with it. Mutable; shared by all
+    threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -135,17 +135,17 @@ class _Running:
         self._stopped = False
 
     def run(self, words: Sequence[str], seconds: float) -> tuple[int | None, bytes]:
-        """The exit status, None after the time limit; and the end of what was printed. Raises OSError."""
+        """The exit status (None after the time limit), and the end of the output. Raises OSError."""
         from tempfile import TemporaryFile
 
-        # a file, since sh reads a pipe for only two seconds after the end of the program
+        # a file: sh stops reading a pipe two seconds after the program has ended
         with TemporaryFile(dir=temporary_folder()) as printed:
             status = self._run(words, seconds, printed)
             size = os.fstat(printed.fileno()).st_size
             return status, os.pread(printed.fileno(), _MOST_BYTES, max(0, size - _MOST_BYTES))
 
     def _run(self, words: Sequence[str], seconds: float, printed: IO[bytes]) -> int | None:
-        import sh  # 0.1 s, beside programs that ask a registry or a log
+        import sh  # takes 0.1 s, little beside programs that ask a registry or a transparency log
 
         with self._lock, Path(os.devnull).open("rb") as nothing:
             if self._stopped:
@@ -162,7 +162,7 @@ class _Running:
                     _ok_code=_ANY_STATUS,
                     _return_cmd=True,
                 )
-            except sh.ForkException as error:  # its last line is what went wrong in the child
+            except sh.ForkException as error:  # the last line is the child's error
                 raise OSError(str(error).strip().splitlines()[-1].strip()) from None
             self._groups.add(command.pid)
         lifeline.hold(-command.pid)
@@ -172,7 +172,7 @@ class _Running:
             is_late.set()
             _kill(command.pid)
 
-        timer = threading.Timer(seconds, stop)  # a wait of sh's with a time limit does not wait for the output
+        timer = threading.Timer(seconds, stop)  # with a time limit of its own, sh does not wait for the output
         timer.start()
         try:
             command.wait()

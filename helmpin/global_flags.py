@@ -1,8 +1,8 @@
-"""The flags that count for every command, wherever they stand before `--`: Helm's global ones, colour and --quiet.
+"""The flags that every command takes, anywhere before `--`: Helm's global ones, colour and --quiet.
 
-Helm takes its own out of a plugin's arguments and hands them on through the environment (pkg/cmd/load_plugins.go, processParent),
-all but a few. A helm-pin that was not started by helm does the same. (As with helm, the value of another flag must not look like
-one.)
+Helm removes nearly all of its own from a plugin's arguments and passes them on through the environment
+(pkg/cmd/load_plugins.go, processParent). A helm-pin that was not started by helm does the same. (As in helm, the value of another
+flag must not look like one of these.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VALUES = {
     "--burst-limit": "HELM_BURST_LIMIT",
     "--qps": "HELM_QPS",
 }
-"""Helm's global flags with a value, and the variable that stands for each (pkg/cli/environment.go)."""
+"""Helm's global flags with a value, and the variable that replaces each (pkg/cli/environment.go)."""
 SWITCHES = {"--debug": "HELM_DEBUG", "--kube-insecure-skip-tls-verify": "HELM_KUBEINSECURE_SKIP_TLS_VERIFY"}
 GROUPED = "-n"
 """The one global flag with a short form: its value may follow at once (`-nargo`), and it may end a group of switches (`-in x`)."""
@@ -41,7 +41,7 @@ LISTS = frozenset({"--kube-as-group"})
 
 
 def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
-    """The command line without the flags that count for every command, which go into the environment. Raises UsageError."""
+    """The command line without the flags that every command takes; those go into `environ`. Raises UsageError."""
     kept: list[str] = []
     words = list(argv)
     seen: set[str] = set()
@@ -76,7 +76,7 @@ def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
 
 
 def _is_true(name: str, value: str) -> bool:
-    """A switch with a value, by the words that helm takes for one (Go's strconv.ParseBool). Raises UsageError."""
+    """The value of a switch, in the spellings that helm accepts (Go's strconv.ParseBool). Raises UsageError."""
     known = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
     if value.lower() not in known:
         raise UsageError(f"{name} must be true or false", why=f"got {value!r}")
@@ -98,7 +98,7 @@ def no_value(flag: str) -> UsageError:
 
 
 def _colour(environ: MutableMapping[str, str], when: str) -> None:
-    """Helm 4 knows the variable too; a flag beats NO_COLOR, in helm as here."""
+    """Set HELM_COLOR, which Helm 4 reads too. A flag beats NO_COLOR, here as in helm."""
     environ["HELM_COLOR"] = when
     environ.pop("NO_COLOR", None)
     if when == "never":

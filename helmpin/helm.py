@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from helmpin.foreground import Ended
 
 SECRET_FLAGS = frozenset({"--password", "--username", "--kube-token"})
-"""Flags whose value never appears in --debug output."""
-VALUE_FLAGS = frozenset({"--set", "--set-string", "--set-json", "--set-literal"})
+"""Flags whose value is never printed."""
+MASKED_FLAGS = frozenset({"--set", "--set-string", "--set-json", "--set-literal"})
 """Flags whose value may hold a secret after the first `=`."""
 
 IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
-"""helm's message when the latest revision is pending: somebody deploys, or was killed at it (pkg/action/upgrade.go)."""
+"""helm's message when the latest revision is pending: somebody is deploying, or was killed while deploying
+(pkg/action/upgrade.go)."""
 
 
 class Flag(NamedTuple):
-    """One flag of a helm command, by its own help."""
+    """One flag of a helm command, as its help describes it."""
 
     name: str
     takes_value: bool
@@ -50,9 +51,9 @@ class HelmProcess:
         helm.running.add(self)
 
     def output(self) -> str:
-        """Wait, and return standard output; bytes that are not UTF-8 are kept as surrogates, which printing makes bytes again.
+        """Wait, and return standard output. Bytes that are not UTF-8 are kept as surrogates, which printing turns back into bytes.
 
-        Raises HelmFailed with helm's own words.
+        Raises HelmFailed with helm's message.
         """
         try:
             status, out, err = self._process.ended()
@@ -64,7 +65,7 @@ class HelmProcess:
         return out.decode(errors="surrogateescape")
 
     def stop(self, grace: float = 2) -> None:
-        """End it if it has not ended; it has `grace` seconds to do so itself."""
+        """End it if it still runs. It gets `grace` seconds to end by itself."""
         self._helm.running.discard(self)
         self._process.stop(grace)  # helm catches signals, and its rendering does not stop for them
 
@@ -78,7 +79,7 @@ class Helm:
         self.running: set[HelmProcess] = set()
         self._help: dict[str, str] | None = None
         self.unread = False
-        """Whether the reader of what a deploying helm printed had gone."""
+        """Whether nobody read the output of a deploying helm to its end."""
 
     @classmethod
     def find(cls, environ: Mapping[str, str] = env.ENVIRON) -> Helm:
@@ -101,20 +102,20 @@ class Helm:
             running.stop()
 
     def start(self, args: Sequence[str], stdin: bytes | None = None) -> HelmProcess:
-        """Start helm and go on; `.output()` waits for it."""
+        """Start helm without waiting; `.output()` waits for it."""
         return HelmProcess(self, args, stdin)
 
     def run(self, args: Sequence[str], stdin: bytes | None = None) -> str:
-        """Run helm and return its standard output. Raises HelmFailed with helm's own words."""
+        """Run helm and return its standard output. Raises HelmFailed with helm's message."""
         return self.start(args, stdin).output()
 
     def watch(self, args: Sequence[str]) -> None:
-        """Run a helm that only fetches something, and show what it prints on standard error as it comes. Raises HelmFailed."""
+        """Run a helm that only fetches something, and show its output on standard error as it comes. Raises HelmFailed."""
         import logging
 
         from subprocess_tee import run
 
-        # subprocess_tee reads no line that is not UTF-8, and asyncio would print a traceback of that
+        # subprocess_tee drops lines that are not UTF-8, and asyncio would print a traceback for each
         logging.getLogger("asyncio").disabled = True
         started = time.perf_counter()
         shown = _Shown()
@@ -129,13 +130,14 @@ class Helm:
         self.log(args, started, time.perf_counter() - started)
         if done.returncode and done.stderr:
             raise helm_failed(args, done.returncode, done.stderr)
-        if done.returncode:  # it said why in such a line
+        if done.returncode:  # the reason was in such a line: run() reads it
             self.run(args)
 
     def deploy(self, args: Sequence[str]) -> Ended:
-        """Run a helm that changes the release args[1]: with our streams and signals, and on if we are killed (see foreground.py).
+        """Run a helm that changes the release args[1]. It has our streams, gets our signals, and outlives us if we are killed: see
+        foreground.py.
 
-        Raises HelmFailed when it cannot be started, Stopped when helm-pin was stopped before.
+        Raises HelmFailed if it cannot be started, Stopped if helm-pin was stopped before.
         """
         from helmpin import foreground, output
 
@@ -153,14 +155,14 @@ class Helm:
         return ended
 
     def show(self, args: Sequence[str]) -> int:
-        """Run a helm that changes nothing, with our streams; it ends with us. Its exit status. Raises HelmFailed when it cannot be
-        started."""
+        """Run a helm that changes nothing, with our streams, and return its exit status. It ends with us. Raises HelmFailed if it
+        cannot be started."""
         from helmpin import lifeline
 
         started = time.perf_counter()
         sys.stdout.flush()
         with _started(args):
-            # not sh: in the foreground it gives no process that could be ended
+            # not sh: run in the foreground, it returns no process that could be ended
             process = subprocess.Popen([self.binary, *args], env=self.environment())
         lifeline.hold(process.pid)
         try:
@@ -178,8 +180,8 @@ class Helm:
         return {**self.environment(), "HELM_DEBUG": "false"}
 
     def environment(self) -> dict[str, str]:
-        """The environment for helm. A run is short and many follow each other: it may use memory rather than collect garbage
-        (GOGC, pkg.go.dev/runtime)."""
+        """The environment for helm. Each run is short, so it should use more memory instead of collecting garbage (GOGC,
+        pkg.go.dev/runtime)."""
         return {"GOGC": "400", **env.ENVIRON}
 
     @property
@@ -191,12 +193,12 @@ class Helm:
         return (int(match[1]), int(match[2]), int(match[3] or 0))
 
     def flags(self, command: str) -> dict[str, Flag]:
-        """Every flag that `helm COMMAND` takes, by each of its spellings (`-f` and `--values`). command: also a plugin's, in two
+        """Every flag that `helm COMMAND` takes, by each of its spellings (`-f` and `--values`). command: may be a plugin's, in two
         words (`diff upgrade`)."""
         return parse_flags(self._cached_help(command))
 
     def hidden_flag(self, commands: Sequence[str], name: str) -> dict[str, Flag]:
-        """A flag that one of these commands takes without telling so in its help, as helm does with deprecated ones; empty if none
+        """A flag that one of these commands takes although its help does not list it, as helm hides deprecated ones; empty if none
         takes it."""
         for command in commands:
             try:
@@ -210,7 +212,7 @@ class Helm:
 
     def _cached_help(self, command: str) -> str:
         """The help of a helm command (or the short version), cached on disk for as long as the binary is the same."""
-        with _started([command]):  # the binary may be gone by now
+        with _started([command]):  # the binary may be gone
             cache = self._cache_file()
         if self._help is None:
             self._help = _read_help(cache)
@@ -223,7 +225,7 @@ class Helm:
                 cache.parent.mkdir(parents=True, exist_ok=True)
                 scratch.write_text(json.dumps(self._help))
                 scratch.replace(cache)
-            except OSError:  # no space, or not ours: it is asked again next time
+            except OSError:  # no space or no permission: helm is asked again next time
                 with suppress(OSError):
                     scratch.unlink(missing_ok=True)
         return self._help[command]
@@ -239,7 +241,7 @@ class Helm:
 
 
 class _Shown:
-    """Prints on standard error what a program prints, for subprocess_tee."""
+    """A file for subprocess_tee that prints what a program prints on standard error."""
 
     def write(self, text: str) -> None:
         """Print some text."""
@@ -261,7 +263,7 @@ def _started(args: Sequence[str]) -> Iterator[None]:
             why = f"its arguments have {sum(map(len, args))} characters"
             hint = "put what `helm pin plan -o values` prints into a values file"
             raise HelmFailed(what, why=why, hint=hint) from None
-        program = os.fsdecode(error.filename or "")  # not always helm: a shell starts it, or reads what it prints
+        program = os.fsdecode(error.filename or "")  # not always helm: a shell starts it and relays its output
         sought = error.errno == errno.ENOENT and program and "/" not in program
         hint = f"set PATH so that {program} is found" if sought else ""
         why = error.strerror or str(error)
@@ -269,12 +271,12 @@ def _started(args: Sequence[str]) -> Iterator[None]:
 
 
 def _read_help(cache: Path) -> dict[str, str]:
-    """What was kept; nothing where the file is not there, or something else than what is written there."""
+    """The cached help by command; empty if the file is missing or was not written by _cached_help()."""
     try:
-        kept = json.loads(cache.read_text())
+        found = json.loads(cache.read_text())
     except (OSError, ValueError, RecursionError):
         return {}
-    return kept if isinstance(kept, dict) and all(isinstance(text, str) and text for text in kept.values()) else {}
+    return found if isinstance(found, dict) and all(isinstance(text, str) and text for text in found.values()) else {}
 
 
 def parse_flags(help_text: str) -> dict[str, Flag]:
@@ -304,27 +306,27 @@ def hide_secrets(args: Sequence[str]) -> list[str]:
         if hide:
             out.append(_masked(hide, arg))
             hide = None
-        elif name in SECRET_FLAGS | VALUE_FLAGS and equals:
+        elif name in SECRET_FLAGS | MASKED_FLAGS and equals:
             out.append(f"{name}={_masked(name, value)}")
         else:
-            hide = arg if arg in SECRET_FLAGS | VALUE_FLAGS else None
+            hide = arg if arg in SECRET_FLAGS | MASKED_FLAGS else None
             out.append(re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", arg))
     return out
 
 
 def _masked(flag: str, value: str) -> str:
     key, equals, rest = value.partition("=")
-    if flag in VALUE_FLAGS and equals:
+    if flag in MASKED_FLAGS and equals:
         return value if re.search(r"sha256:[0-9a-f]{64}$|^[0-9a-f]{64}$", rest) else f"{key}=***"
     return "***"
 
 
 def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
-    """The error for a helm that ended with `status`, in helm's own words without its `Error: `."""
+    """The error for a helm that ended with `status`: helm's own message, without its `Error: `."""
     lines = without_trace([line for line in stderr.splitlines() if line.strip()])
     words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
-    words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs what it says then
-    if "Usage:" in words[1:] and words[0].startswith("Error: "):  # a plugin's: cobra prints its help after the error
+    words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs its errors too
+    if "Usage:" in words[1:] and words[0].startswith("Error: "):  # of a plugin: cobra prints its help after the error
         words = words[: words.index("Usage:")]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
     if status < 0:
@@ -336,7 +338,7 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     return HelmFailed(f"helm {args[0]} failed", why=why, hint=_advice(args, why))
 
 
-_WAYS_ON = (
+_HINTS = (
     (r"failed parsing --set", "correct the flag; quote it for the shell, and write a comma inside a value as \\,"),
     (
         r"don't meet the specifications of the schema",
@@ -344,6 +346,9 @@ _WAYS_ON = (
     ),
     (r"execution error at \(", "give the value that the chart asks for: --set, or -f FILE"),
     (r"nil pointer evaluating", "set the value that the template reads: --set, or -f FILE"),
+)
+"""What to do about helm's messages; the first that matches counts."""
+_FETCH_HINTS = (
     (r"non-absolute URLs should be in form", "name a directory, an archive, REPO/CHART or oci://…, or add --repo URL"),
     (r"^repo \S+ not found", "add the repository: helm repo add NAME URL; helm repo list shows those that there are"),
     (
@@ -360,7 +365,7 @@ _WAYS_ON = (
         "check the address, the network and the proxy",
     ),
 )
-"""What to do about helm's messages, the first that fits. Those about names and networks count where a chart is fetched."""
+"""The same for the commands that fetch a chart: about names and networks."""
 _FETCHING = ("pull", "show", "dependency")
 
 
@@ -374,5 +379,5 @@ def _advice(args: Sequence[str], why: str) -> str:
         )
     if re.search(r"cluster unreachable|context .* does not exist", why):
         return advice(why, env.namespace())
-    ways = _WAYS_ON if args[0] in _FETCHING else _WAYS_ON[:4]
-    return next((hint for message, hint in ways if re.search(message, why, re.MULTILINE)), "")
+    hints = (*_HINTS, *_FETCH_HINTS) if args[0] in _FETCHING else _HINTS
+    return next((hint for message, hint in hints if re.search(message, why, re.MULTILINE)), "")

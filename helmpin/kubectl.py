@@ -27,11 +27,11 @@ _FLAGS = {
     "HELM_KUBEASUSER": "--as",
     "HELM_KUBETLS_SERVER_NAME": "--tls-server-name",
 }
-"""What helm exports of its global flags, as kubectl's (helm's pkg/cli/environment.go, EnvVars)."""
+"""helm's global flags as helm exports them, and kubectl's flag for each (helm's pkg/cli/environment.go, EnvVars)."""
 _SHOWN = 200
-"""Characters of what kubectl printed, in a message."""
+"""The most characters of kubectl's output that a message shows."""
 PAGE = 5000
-"""Objects in one answer of the API."""
+"""The most objects in one response of the API."""
 
 
 class Objects(NamedTuple):
@@ -77,8 +77,8 @@ class Kubectl:
         return self._get(["get", *args, f"--namespace={self.namespace}", "--output=json"])
 
     def get_these(self, objects: Sequence[dict[str, Any]], namespace: str) -> Objects:
-        """The live counterparts, with their managed fields, of objects that are all of one namespace or of none; those that are
-        not there are left out."""
+        """The live counterparts of objects, with their managed fields; those that do not exist are left out. namespace: that of all
+        the objects that have one."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         flags = ["--filename=-", "--ignore-not-found", "--show-managed-fields", f"--namespace={namespace}"]
         return self._get(["get", *flags, "--output=json"], text)
@@ -98,8 +98,8 @@ class Kubectl:
         return found.items
 
     def lists(self, resources: Iterable[str], namespace: str | None = None) -> dict[str, Objects]:
-        """All objects of each resource (`apps/v1/deployments`; `v1/pods?labelSelector=…`), all asked at once, as the API sends
-        them: far less work than `kubectl get -o json`. namespace: None for all of them."""
+        """All objects of each resource (`apps/v1/deployments`; `v1/pods?labelSelector=…`), requested at once and as the API sends
+        them, which is far less work than `kubectl get -o json`. namespace: None for all."""
         wanted = list(dict.fromkeys(resources))
         paths = [_path(resource, namespace) for resource in wanted]
         with self._started([["get", f"--raw={path}"] for path in paths]) as runs:
@@ -166,7 +166,7 @@ class Kubectl:
                 run.stop()
 
     def _environment(self) -> dict[str, str]:
-        """The environment; a bearer token goes into a kubeconfig of its own, since command lines can be read by everybody."""
+        """The environment. A bearer token goes into a kubeconfig of its own, since everybody can read command lines."""
         environ = {**prefetch.GOGC, **self._environ}
         token = environ.pop("HELM_KUBETOKEN", "")
         if token:
@@ -197,7 +197,7 @@ class _Run:
             raise HelmFailed("cannot start kubectl", why=error.strerror or str(error)) from None
 
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
-        """Wait; the exit status, standard output, and why it failed, if it did: a line for each thing."""
+        """Wait; return the exit status, standard output, and the reasons if it failed, one line each."""
         status, out, err = self._process.ended()
         lines = without_trace([line for line in err.decode(errors="replace").splitlines() if line.strip()])
         reasons = [_plain(line) for line in lines if not _NO_REASON.match(line)]
@@ -206,7 +206,8 @@ class _Run:
         return status, out, tuple(reasons)
 
     def answer(self, *, may_be_empty: bool = False) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Wait; the object of JSON on standard output, empty where there is none; and why it failed, or cannot be understood."""
+        """Wait; return the JSON object on standard output (empty if there is none), and why kubectl failed or its output is not
+        one."""
         status, out, errors = self.ended()
         failed = errors if status else ()
         if not out.strip():
@@ -227,7 +228,7 @@ class _Run:
 
 
 def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON, *, context: str = "") -> str:
-    """What to do about a request that failed, by the message of the API server, helm or kubectl. namespace: None for all.
+    """What to do about a failed request. why: the message of the API server, helm or kubectl. namespace: None for all.
     context: '' for the one that helm was given."""
     if "forbidden" in why.lower():
         may = kubectl_command("auth can-i --list", namespace=namespace or "NAME", context=context)
@@ -246,7 +247,7 @@ def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON
 
 
 _NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")
-"""Lines on standard error that are not the reason of a failure: the API's warnings, and what client-go logs."""
+"""Lines on standard error that do not explain a failure: the API's warnings, and client-go's log."""
 
 
 def _plain(line: str) -> str:

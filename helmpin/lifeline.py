@@ -1,8 +1,8 @@
 """Who ends with whom: helm-pin ends with the helm that the user started, and what helm-pin reads from ends with helm-pin.
 
 helm passes no signal on to a plugin, and a plugin whose helm was killed would run on unseen: so helm-pin watches its parent.
-A shell watches helm-pin: should it be killed, the shell ends what it was reading from and removes its temporary files. The
-helm that deploys is nobody's to end: see foreground.py.
+A shell watches helm-pin: if that is killed, the shell ends the programs that it was reading and removes its temporary files.
+The helm that deploys ends with none of them: see foreground.py.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _one_at_a_time = allocate_lock()
 
 
 class _State:
-    """What this process knows of the others."""
+    """The state of this process. Mutable, and one for the whole process."""
 
     parent = 0
     ending = False
@@ -66,11 +66,11 @@ class _State:
     left: str | Callable[[], str] = ""
     has_said = False
     guard: int | None = None
-    """The pipe to the guard; -1 when there is none to be had."""
+    """The pipe to the guard; None before it is started, -1 if it could not be started or is gone."""
 
 
 def accept(signum: int) -> bool:
-    """Note that a signal asks to stop; False where that is no news: Ctrl-C ends the parent too."""
+    """Note that a signal asks to stop. False if that is no news: after a Ctrl-C, which the parent gets too, the parent is gone."""
     news = signum != PARENT_GONE or not _State.ending
     _State.ending = True
     return news
@@ -91,7 +91,7 @@ def listen() -> None:
     for signum in STOPPERS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handle)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take with it how a program has ended
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it were ignored, exit statuses would be lost
 
 
 def done() -> None:
@@ -100,7 +100,7 @@ def done() -> None:
 
 
 def _end_soon(signum: int) -> None:
-    """The guard does what is then left undone."""
+    """End the process in GRACE seconds. The guard does whatever is left undone then."""
     import threading
 
     stopped = Stopped(signum)
@@ -117,7 +117,7 @@ def _end_soon(signum: int) -> None:
 
 
 def watch_parent() -> None:
-    """Stop helm-pin when the process that started it is gone: bin/helm-pin names it, for it may be gone already."""
+    """Stop helm-pin when the process that started it is gone. bin/helm-pin passes its PID, since it may be gone by now."""
     _State.parent = int(sys._xoptions.get("parent") or 0)
     if not _State.parent:
         return
@@ -140,17 +140,18 @@ def orphaned() -> bool:
 
 
 def if_stopped(state: str | Callable[[], str]) -> None:
-    """What main() says when helm-pin is stopped from here on: the state that it leaves things in, or what finds it out then."""
+    """Set what main() reports if helm-pin is stopped from now on: the state that things are left in, or a function that finds it
+    out."""
     _State.left = state
 
 
 def left() -> str:
-    """The state that things are in, as the command has said last; '' where it has not."""
+    """The state that things are left in, as last set by if_stopped(); '' if it was not."""
     return _State.left if isinstance(_State.left, str) else _State.left()
 
 
 def last_words(stopped: Stopped) -> str:
-    """What to say when helm-pin was stopped: the state, and why. Only once: '' after that."""
+    """The message when helm-pin was stopped: the state, and why. Only once: '' after that."""
     if _State.has_said:
         return ""
     _State.has_said = True
@@ -181,7 +182,7 @@ def _tell(line: str) -> None:
         if _State.guard >= 0:
             try:
                 os.write(_State.guard, f"{line}\n".encode(errors="surrogateescape"))
-            except OSError:  # somebody has ended it
+            except OSError:  # the guard is gone
                 os.close(_State.guard)
                 _State.guard = -1
 

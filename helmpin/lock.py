@@ -24,28 +24,28 @@ _START = re.compile(r"images:(?P<empty>[ \t]*\[[ \t]*\])?(?P<after>[ \t]*(?:#.*)
 
 
 class Lock(NamedTuple):
-    """The digests that references are to have."""
+    """The digest that each reference must get."""
 
     digests: Mapping[Reference, str]
     origin: str
-    """What the record says of these digests: `lock`, or `release`."""
+    """How the record names the origin of these digests: `lock`, or `release`."""
     name: str
     """For people: the file as it was named, or the release and its revision."""
     platforms: Mapping[Reference, Mapping[str, str]] = {}
-    """References of which only the digests of their platforms are known (Images.lock)."""
+    """For references of which only the digests of their platforms are known (Images.lock): those, by platform."""
     conflicts: Mapping[Reference, str] = {}
     """References that cannot be taken from here, and why."""
     media_types: Mapping[Reference, str] = {}
-    """What is known of them."""
+    """By reference, as far as they are known."""
     only: bool = False
     """Whether every digest has to come from here (--locked)."""
     hint: Callable[[], str] | None = None
     """Finds out how to add what is missing."""
     is_ours: bool = True
-    """Whether it is of helm-pin's format, and can be written."""
+    """Whether it has helm-pin's own format, and can be written."""
 
     def knows(self, reference: Reference) -> bool:
-        """Whether it says anything of a reference."""
+        """Whether it says anything about a reference."""
         return reference in self.digests or reference in self.platforms or reference in self.conflicts
 
     def refusal(self, reference: Reference) -> NotLocked | None:
@@ -58,18 +58,18 @@ class Lock(NamedTuple):
         if reference.digest:
             own = self.digests.get(bare, reference.digest)
             why = f"the chart pins it to {reference.digest}, {self.name} has {own}"
-            return NotLocked(why, self._way()) if own != reference.digest else None
+            return NotLocked(why, self._how_to_add()) if own != reference.digest else None
         if several := self.platforms.get(reference):
             why = f"{self.name} has a digest for each platform ({', '.join(several)}) and none for the whole image"
             return NotLocked(why, "leave out --locked: then the registry is asked for the image of these platforms")
-        return None if reference in self.digests else NotLocked(f"not in {self.name}", self._way())
+        return None if reference in self.digests else NotLocked(f"not in {self.name}", self._how_to_add())
 
-    def _way(self) -> str:
+    def _how_to_add(self) -> str:
         return self.hint() if self.hint else ""
 
     @property
     def recorded(self) -> str:
-        """What the record says of the lock: no path of this machine."""
+        """How the record names the lock: without a path of this machine."""
         return self.name.rpartition("/")[2] if self.origin == "lock" else self.name
 
 
@@ -124,15 +124,15 @@ def parse_lock(text: str, name: str) -> Lock:
 
 
 def changes(lock: Mapping[Reference, str], wanted: Mapping[Reference, str], *, keep: bool = False) -> list[Change]:
-    """What to change in a lock for it to be as wanted, sorted, with what stays. keep: leave references that are not wanted."""
+    """What becomes of each line of a lock when it gets the wanted digests, sorted. keep: leave references that are not wanted."""
     kept = {reference: digest for reference, digest in lock.items() if keep and reference not in wanted}
     now = {**kept, **wanted}
     return [Change(each, lock.get(each, ""), now.get(each, "")) for each in sorted({*lock, *now}, key=str)]
 
 
 def edit(text: str, edits: Iterable[Change], name: str) -> str:
-    """The text of a lock file with these changes, its lines sorted. Comments stay: those right above a line and behind it belong to
-    that line. A text without any line is a new file. Raises UsageError where images are not written one on a line."""
+    """The text of a lock file with these changes, its lines sorted. Comments stay: those directly above a line, and at its end,
+    belong to it. An empty text becomes a new file. Raises UsageError if the images are not on one line each."""
     if not text.strip():
         text = f"{HEADER}version: {VERSION}\nimages: []\n"
     head, entries, tail = _split(text, name)
@@ -156,7 +156,7 @@ def edit(text: str, edits: Iterable[Change], name: str) -> str:
 
 
 def matches(glob: str, reference: Reference) -> bool:
-    """Whether a glob means a reference: with its tag or without, on Docker Hub also as it is usually written."""
+    """Whether a glob matches a reference, with or without its tag; on Docker Hub also in the usual short form."""
     from fnmatch import fnmatchcase
 
     names = [reference.name]
@@ -166,8 +166,8 @@ def matches(glob: str, reference: Reference) -> bool:
 
 
 def release_name(text: str) -> tuple[str, str, str, int | None]:
-    """(context, namespace, release, revision) of `release:[CONTEXT/]NAMESPACE/NAME[@REVISION]`; the context may hold slashes, as
-    those of some clouds do. Raises UsageError."""
+    """(context, namespace, release, revision) of `release:[CONTEXT/]NAMESPACE/NAME[@REVISION]`. The context may contain slashes, as
+    some clouds' contexts do. Raises UsageError."""
     *context, namespace, last = text.removeprefix("release:").rsplit("/", 2) if text.count("/") else ("", "")
     name, at, revision = last.partition("@")
     is_wrong = bool(at) and not _REVISION.fullmatch(revision)
@@ -337,7 +337,7 @@ def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], li
 
 
 def _written(image: str) -> Reference | None:
-    """The reference of a line; None for what is none, such as the `>-` before a text on lines of its own."""
+    """The reference of a line; None if it is not one, such as the `>-` of a block scalar."""
     try:
         return Reference.parse(image)._replace(digest=None)
     except InvalidReference:
@@ -345,12 +345,13 @@ def _written(image: str) -> Reference | None:
 
 
 def _reads_alike(text: str, entries: Mapping[Reference, _Entry], name: str) -> bool:
+    """Whether the lines that were found are all that YAML reads in the file."""
     found = {reference: Reference.parse(entry.image).digest for reference, entry in entries.items()}
     return found == dict(parse_lock(text, name).digests)
 
 
 def _apart(above: list[str]) -> list[str]:
-    """The comments above a line that a blank line sets apart from it."""
+    """The comments above a line that a blank line separates from it."""
     last = max((i for i, line in enumerate(above) if not line.strip()), default=-1)
     return above[: last + 1] if any(line.strip() for line in above[: last + 1]) else []
 

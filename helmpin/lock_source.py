@@ -1,4 +1,4 @@
-"""Where a lock comes from, and the digests that come through it: a file, or the record of a release."""
+"""Where a lock comes from (a file, or the record of a release), and the digests of references through it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANOTHER_SERVER = ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HE
 
 
 class LockReading:
-    """The lock of a command. A release is read meanwhile; `result()` waits for it."""
+    """The lock of a command. The constructor starts to read a release; `result()` waits for it."""
 
     def __init__(self, settings: Settings, helm: Helm) -> None:
         """Raises UsageError."""
@@ -83,7 +83,7 @@ class _ReleaseLock:
         return [f"--namespace={self._namespace}", *context]
 
     def result(self) -> Lock:
-        """Raises HelmFailed, and VerificationFailed where the release is not what its record says."""
+        """Raises HelmFailed, and VerificationFailed if the release does not match its record."""
         from helmpin.release.revision import checked_record
 
         stored = self._reading.result()
@@ -109,7 +109,7 @@ class _ReleaseLock:
 
 
 def of_release(record: Record, stored: Revision, name: str) -> Lock:
-    """The lock that a release's record is. A Job that keeps an older digest than the rest of the release does not count."""
+    """The record of a release as a lock. A Job that keeps an older digest than the rest of the release does not count."""
     kinds: dict[str | None, set[str]] = {}
     for use in stored.uses():
         kinds.setdefault(split(use.image)[2], set()).add(use.kind)
@@ -120,7 +120,7 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
     media_types: dict[Reference, str] = {}
     conflicts: dict[Reference, str] = {}
     for reference, several in found.items():
-        likely = {digest: of for digest, of in several.items() if kinds.get(digest) != {"Job"}} or several
+        likely = {digest: kind for digest, kind in several.items() if kinds.get(digest) != {"Job"}} or several
         if len(likely) > 1:
             conflicts[reference] = f"several digests for it: {', '.join(sorted(likely))}"
         elif reference.tag:
@@ -135,7 +135,7 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
 def resolve(
     lock: Lock | None, references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None
 ) -> dict[Reference, Resolved | RegistryError | NotLocked]:
-    """The digest of each reference, from the lock where it has one, else from the registry, unless all must come from the lock."""
+    """The digest of each reference: from the lock if it has one, else from the registry, unless all must come from the lock."""
     from helmpin import registry
     from helmpin.registry import Resolved
 
@@ -155,12 +155,12 @@ def resolve(
 
 
 def _of_chart(lock: Lock, reference: Reference, refusal: NotLocked) -> NotLocked:
-    """The refusal, with the way out where the chart itself pins another digest: no command changes a line that others may need."""
+    """The refusal, with another hint if the chart itself pins another digest: no command changes a line that others may need."""
     bare = reference._replace(digest=None)
     if not reference.digest or bare in lock.conflicts or lock.origin != "lock":
         return refusal
     hint = (
-        f"it needs no line, since the chart pins it: take that of {bare} out of {lock.name}, write the chart's digest there, "
+        f"the chart pins the image, so it needs no line: remove that of {bare} from {lock.name}, write the chart's digest there, "
         "or have the chart pin what the lock has"
     )
     return refusal._replace(hint=hint)
@@ -169,7 +169,7 @@ def _of_chart(lock: Lock, reference: Reference, refusal: NotLocked) -> NotLocked
 def _of_platforms(
     lock: Lock, references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None
 ) -> dict[Reference, Resolved | RegistryError | NotLocked]:
-    """The index of each reference, proved to be that of the platforms in the lock."""
+    """The index of each reference, if it holds the platforms' digests in the lock."""
     from helmpin import registry
     from helmpin.registry import RegistryError, Resolved
 

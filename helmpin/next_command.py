@@ -1,6 +1,6 @@
-"""The commands that messages advise, for this release and this cluster: as they stand, they can be pasted into a shell.
+"""The commands that messages advise, for this release and this cluster, ready to be pasted into a shell.
 
-The context is named where helm was given one, and the namespace where helm would take another one without the flag.
+The context is named if helm was given one, the namespace if helm would choose another one without the flag.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from helmpin import env
 
 
 def helm_command(words: str, *, namespace: str | None = "", context: str = "") -> str:
-    """`helm WORDS`, with the flags that it needs. namespace: '' for the release's, None where none is asked for. context: '' for
-    the one that helm was given. Asks helm: for messages of what went wrong, not for every command."""
+    """`helm WORDS`, with the flags that it needs. namespace: '' for the release's, None for a command that takes none. context: ''
+    for the one that helm was given. It runs helm, so call it only for messages about failures."""
     return " ".join(["helm", words, *_flags("--kube-context", namespace, context)])
 
 
@@ -31,8 +31,8 @@ def _flags(context_flag: str, namespace: str | None, context: str) -> list[str]:
 
 @cache
 def _without_a_flag(context: str) -> str:
-    """The namespace that helm takes in this context ('' for the current one) where no flag names one, as kubectl does (client-go
-    finds it for both: in a kubeconfig, or in a pod's service account); '' if helm does not say."""
+    """The namespace that helm and kubectl use in this context ('' for the current one) if no flag names one; '' if helm does not
+    say. client-go finds it for both, in the kubeconfig or in a pod's service account."""
     from helmpin.process import Process
 
     environ = {**env.ENVIRON, "HELM_NAMESPACE": "", "HELM_KUBECONTEXT": context, "HELM_NO_PLUGINS": "1"}

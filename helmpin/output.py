@@ -24,7 +24,7 @@ _COMMAND = re.compile(r"##(?=\w*\[)")
 
 
 def printable(text: str) -> str:
-    """`text`, which may have several lines, as it may be printed: what it must not do is escaped visibly (`\\x1b`)."""
+    """`text`, which may have several lines, with everything that must not reach a terminal escaped visibly (`\\x1b`)."""
     text = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
     return _COMMAND.sub(r"#\\x23", _LINE_COMMAND.sub(r"\1\\x3a", text))
 
@@ -44,13 +44,13 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def as_json(data: Any) -> str:
-    """Indented JSON, in which no text can do anything to a terminal or a CI system."""
+    """Indented JSON whose strings can neither control a terminal nor command a CI system."""
     text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False))
     return _COMMAND.sub(r"#\\u0023", text)
 
 
 def for_helm(data: Any) -> str:
-    """JSON that helm reads as it is meant: no surrogate pairs, and nothing raw that YAML breaks lines at or forbids."""
+    """JSON that helm reads back exactly: no surrogate pairs, and no raw character at which YAML breaks lines or that it forbids."""
     text = json.dumps(data, ensure_ascii=False)
     return re.sub(r"[\x7f-\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -61,7 +61,7 @@ def as_yaml(data: Any) -> str:
     import yaml
 
     class Dumper(yaml.CSafeDumper):
-        """Puts in double quotes what is not plain text for everybody."""
+        """Puts a string in double quotes unless every YAML reader takes it for that string without them."""
 
     def represent(_: Any, text: str) -> yaml.ScalarNode:
         return yaml.ScalarNode("tag:yaml.org,2002:str", text, style=None if _is_plain(text) else '"')
@@ -91,12 +91,12 @@ def write(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the person who watches, on standard error."""
+    """Print a message for people on standard error."""
     print(printable(text), file=sys.stderr, flush=True)
 
 
 def inform(text: str) -> None:
-    """Tell what went as it should, on standard error, unless --quiet was given. What somebody may have to act on is for `say`."""
+    """Print a message that nobody has to act on, on standard error, unless --quiet was given. For all others use `say`."""
     if not env.is_quiet():
         say(text)
 
@@ -125,7 +125,7 @@ class Progress:
             progress(f"{self._done} of {self._total} {self._what}")
 
     def close(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._shown:
             progress("")
             self._shown = False

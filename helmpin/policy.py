@@ -54,14 +54,14 @@ def registry_refusal(image: str, settings: Settings) -> Refusal | None:
 
 
 def _rule(image: str, settings: Settings) -> Rule | None:
-    """The first rule that matches: it alone counts."""
+    """The first rule that matches; the others do not count."""
     if not settings.rules or not (name := _name(image)):
         return None
     return next((rule for rule in settings.rules if _matches(name, rule.match)), None)
 
 
 def _name(image: str) -> str:
-    """registry/repository, '' for what is no reference."""
+    """registry/repository; '' if the text is not a reference."""
     try:
         return Reference.parse(image).name
     except InvalidReference:

@@ -1,5 +1,5 @@
-"""What the plainest `helm pin history` is sure to ask of the cluster, asked before the rest of helm-pin is imported: kubectl takes
-longer than those imports. Any other call has no head start, and no other difference. Imports nothing that Python has not.
+"""A head start for the plainest `helm pin history`: kubectl is started before the rest of helm-pin is imported, since it takes
+longer than those imports. No other command line is affected. This module imports only what Python has loaded already.
 """
 
 from __future__ import annotations
@@ -7,13 +7,13 @@ from __future__ import annotations
 import os
 
 GOGC = {"GOGC": "400"}
-"""A run is short: it may use memory rather than collect garbage (pkg.go.dev/runtime)."""
+"""A run is short, so it should use more memory instead of collecting garbage (pkg.go.dev/runtime)."""
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _OWN = frozenset({"--max", "--output", "-o"})
 
 
 class Started:
-    """A program that runs, with those methods of subprocess.Popen (which is slow to import) that its reader calls."""
+    """A program that was started, with the methods of subprocess.Popen (which is slow to import) that its reader calls."""
 
     def __init__(self, command: list[str], environ: dict[str, str]) -> None:
         """Raises OSError."""
@@ -29,7 +29,7 @@ class Started:
             os.close(err)
 
     def communicate(self, _stdin: bytes | None = None) -> tuple[bytes, bytes]:
-        """All that it prints on standard output and standard error."""
+        """Read standard output and standard error to their ends."""
         import threading
 
         errors: list[bytes] = []
@@ -47,7 +47,7 @@ class Started:
         return self.returncode
 
     def wait(self) -> int | None:
-        """Its exit status, when it has ended."""
+        """Wait for its end; the exit status."""
         return self.poll(0)
 
     def terminate(self) -> None:
@@ -63,7 +63,7 @@ _started: list[Started] = []
 
 
 def start(argv: list[str]) -> None:
-    """Start what this command line is sure to run, if anything. An error is reported later, where its output is needed."""
+    """Start the kubectl that this command line is sure to run, if any. An error is reported later, when its output is needed."""
     command = predict(argv, os.environ)
     if command:
         try:
@@ -73,7 +73,7 @@ def start(argv: list[str]) -> None:
 
 
 def predict(argv: list[str], environ: os._Environ[str] | dict[str, str]) -> list[str]:
-    """The arguments that Kubectl will give kubectl for this command line; none where that is not sure."""
+    """The arguments that the class Kubectl will pass to kubectl for this command line; none if that is not certain."""
     if len(argv) < 2 or argv[0] != "history" or argv[1].startswith("-") or not _NAME.issuperset(argv[1]):
         return []
     options = {word.partition("=")[0] for word in argv[2:] if word.startswith("-")}
@@ -87,7 +87,7 @@ def predict(argv: list[str], environ: os._Environ[str] | dict[str, str]) -> list
 
 
 def claim(command: list[str]) -> Started | None:
-    """The program that was started ahead, if it is this one; it is the caller's from here on."""
+    """The program that was started for this command, if there is one. From now on it belongs to the caller."""
     for started in _started:
         if started.args[1:] == command[1:]:
             _started.remove(started)
@@ -96,7 +96,7 @@ def claim(command: list[str]) -> Started | None:
 
 
 def stop() -> None:
-    """End what nobody took."""
+    """End what nobody has claimed."""
     for started in _started:
         if started.poll() is None:
             started.terminate()

@@ -25,7 +25,7 @@ _made: dict[Path, int] = {}
 
 
 class Folder:
-    """A new folder. As a context manager it goes with the block, else with the command."""
+    """A new folder. A `with` block removes it at its end; otherwise it goes with the command."""
 
     def __init__(self) -> None:
         """Raises OperationFailed."""
@@ -76,7 +76,7 @@ def places() -> list[Path]:
 @lru_cache(maxsize=1)
 def _begin() -> None:
     """What is done once in a run, before its first folder."""
-    atexit.register(_remove_all)  # should a signal cut a removal short
+    atexit.register(_remove_all)  # in case a signal cuts a removal short
     sweep()
 
 
@@ -144,7 +144,7 @@ def _remove(folder: Path) -> None:
 
 
 def _remove_with_one_file(folder: Path) -> None:
-    """As shutil.rmtree(), which takes more open files for each level of folders."""
+    """Like shutil.rmtree(), which needs another open file for each level of folders."""
     with suppress(OSError):
         for place, folders, files in os.walk(folder, topdown=False):
             for path in (Path(place) / name for name in (*files, *folders)):

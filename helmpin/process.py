@@ -1,4 +1,4 @@
-"""A program whose output is read: through pipes and as it comes, so that many can run at once, and no full disk cuts it."""
+"""A program whose output is read: through pipes, as it comes, so that many can run at once and a full disk cannot truncate it."""
 
 from __future__ import annotations
 
@@ -61,21 +61,21 @@ class Process:
         self._held = True
         self._printed = b"", b""
         self._failed: BaseException | None = None
-        # no join(): when a signal interrupts it, Python takes the thread for ended (github.com/python/cpython/issues/90882)
+        # no join(): when a signal interrupts it, Python considers the thread finished (github.com/python/cpython/issues/90882)
         self._read = threading.Event()
         threading.Thread(target=self._communicate, args=(stdin,), daemon=True).start()
 
     def _communicate(self, stdin: bytes | None) -> None:
         try:
             self._printed = self._child.communicate(stdin)
-        except BaseException as error:  # noqa: BLE001  raised in ended(): what was read in part must not pass for all
+        except BaseException as error:  # noqa: BLE001  raised in ended(): a part of the output must not pass for all of it
             self._failed = error
         finally:
             self.seconds = time.perf_counter() - self.began
             self._read.set()
 
     def ended(self) -> tuple[int, bytes, bytes]:
-        """Wait; the exit status, and what it wrote on standard output and standard error."""
+        """Wait; return the exit status, standard output and standard error."""
         self._read.wait()
         if self._failed:
             raise self._failed
@@ -84,7 +84,7 @@ class Process:
         return status, *self._printed
 
     def stop(self, grace: float = 0) -> None:
-        """End it if it still runs: asked first where it is given `grace` seconds."""
+        """Kill it if it still runs. With `grace` seconds, ask it to end first."""
         if self._child.poll() is None:
             if grace:
                 self._child.terminate()
@@ -101,7 +101,7 @@ class Process:
 
 
 def ending(status: int) -> str:
-    """How a program ended, for people, by its exit status; negative when a signal ended it."""
+    """How a program ended, for people. status: its exit status; negative if a signal ended it."""
     if status >= 0:
         return f"exited with status {status}"
     number = -status
@@ -111,6 +111,6 @@ def ending(status: int) -> str:
 
 
 def without_trace(lines: list[str]) -> list[str]:
-    """What a program printed on standard error, without the stacks that one in Go prints when it crashes (runtime/panic.go)."""
+    """What a program printed on standard error, without the stack traces of a crashing Go program (runtime/panic.go)."""
     crash = next((n for n, line in enumerate(lines) if line.startswith(("panic: ", "fatal error: "))), len(lines))
     return lines[: crash + 1] if any(map(_TRACE.match, lines[crash:])) else lines

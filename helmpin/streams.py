@@ -10,7 +10,7 @@ from helmpin.errors import OperationFailed
 
 
 class _Stream(io.FileIO):
-    """Standard output or error, be it blocking or not."""
+    """Standard output or error, blocking or not."""
 
     def write(self, data: object, /) -> int:
         written = super().write(data)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ class _Output(_Stream):
 
 
 class _Messages(_Stream):
-    """Standard error: nobody misses what cannot be written there, and it is no reason to stop."""
+    """Standard error: a write that fails is dropped, and is no reason to stop."""
 
     def write(self, data: object, /) -> int:
         try:
@@ -51,7 +51,7 @@ class _Messages(_Stream):
 
 
 def prepare() -> None:
-    """Make the three streams. A closed one is opened, so that no other file takes its place; output to it still fails."""
+    """Set up the three streams. A closed one is opened, so that no other file gets its number; writing to it still fails."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)

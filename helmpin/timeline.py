@@ -11,11 +11,11 @@ from typing import NamedTuple
 from helmpin import env
 
 STARTED = time.perf_counter() - time.process_time()
-"""When the process started, nearly: until here it has only computed."""
+"""When the process started, nearly: so far it has never waited."""
 
 
 class Step(NamedTuple):
-    """Something that took time. Steps of several threads, and programs that run meanwhile, overlap."""
+    """Something that took time. Steps of several threads may overlap, and so may programs."""
 
     name: str
     began: float
@@ -24,7 +24,7 @@ class Step(NamedTuple):
 
 
 STEPS: list[Step] = []
-"""Those that have ended. Mutable, and one for the whole process."""
+"""The steps that have ended. Mutable, and one list for the whole process."""
 
 
 def note(name: str, began: float, seconds: float, shown: str = "") -> None:
@@ -39,7 +39,7 @@ def note(name: str, began: float, seconds: float, shown: str = "") -> None:
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Note what is done inside as a step. Decorates functions, too."""
+    """Note the block as a step. Works as a decorator, too."""
     began = time.perf_counter()
     try:
         yield

@@ -294,7 +294,7 @@ def test_a_second_signal_kills_a_helm_that_does_not_end(one: App, tmp_path: Path
         time.sleep(0.2)
         run.signal("helm-pin", signal.SIGTERM)
         run.end(15)
-    assert "Stopping: waiting for helm to end what it has begun. Once more kills it." in run.said
+    assert "Stopping: waiting for helm to finish what it has begun. Interrupt again to kill it." in run.said
     assert "Stopped: revision 2 is pending-upgrade: Preparing upgrade." in run.said
 
 
