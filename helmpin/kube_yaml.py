@@ -1,7 +1,7 @@
 """YAML as Helm and Kubernetes read it: sigs.k8s.io/yaml, which is go-yaml v2 turned into JSON. The parser is libyaml.
 
-PyYAML's own loaders read other things: dates become objects, or a ValueError where there is no such day; `1:30` is 90; `=` and
-unknown tags are errors; keys may be numbers; a key beats a merge that comes after it.
+PyYAML's own loaders differ: dates become objects, or a ValueError if there is no such day; `1:30` is 90; `=` and unknown tags are
+errors; keys may be numbers; a key beats a merge that comes after it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from yaml.events import (
 from helmpin.errors import HelmFailed
 
 MAX_DEPTH = 200
-"""How deep a document may nest. Helm allows 10,000; whatever walks the objects here recurses."""
+"""How deep a document may nest. Helm allows 10,000, but the code here that walks objects is recursive."""
 MAX_ALIASED = 400_000
 """How many nodes the aliases of a document may expand to; go-yaml has about the same limit (decode.go, allowedAliasRatio)."""
 _TAG = "tag:yaml.org,2002:"
@@ -79,8 +79,8 @@ def read_first(text: str | bytes, *, what: str, where: str) -> Any:
 
 
 def read_only(text: str | bytes, *, what: str, where: str) -> Any:
-    """The only document of a file that people write for helm-pin; None if there is none. A second document, and a key that stands
-    twice in a mapping, which go-yaml v2 lets pass, are errors: the file has one meaning.
+    """The only document of a file that people write for helm-pin; None if there is none. A second document is an error, and so is a
+    key that a mapping repeats, although go-yaml v2 accepts both: the file must have one meaning.
 
     Raises HelmFailed(what, where=where), with the line.
     """
@@ -121,7 +121,7 @@ class _Reader:
         self._sizes: dict[str, int] = {}
         self._nodes = self._aliased = 0
         value = self._value(self.next(), 0)
-        self.next()  # the document's end: whatever else stands in it is an error
+        self.next()  # the document's end: the parser raises an error for anything else
         return value
 
     def _value(self, event: Any, depth: int, *, key: bool = False) -> Any:
@@ -133,7 +133,7 @@ class _Reader:
         if kind is ScalarEvent:
             value = _scalar(event)
             if type(value) is float and not key and not math.isfinite(value):
-                value = event.value  # JSON has no such number: helm template prints it, and no cluster takes it
+                value = event.value  # JSON has no such number: helm template prints it, but no cluster accepts it
         elif depth == MAX_DEPTH:
             raise _Invalid(event, f"nested more than {MAX_DEPTH} levels deep")
         else:
@@ -203,13 +203,13 @@ def _scalar(event: Any) -> Any:
             value = b64decode(text.replace("\n", ""), validate=True).decode(errors="replace")
         except ValueError:
             raise _Invalid(event, "!!binary value contains invalid base64 data") from None
-    else:  # a string, or a tag that go-yaml reads past
+    else:  # a string, or a tag that go-yaml ignores
         value = text
     return value
 
 
 def plain(text: str) -> Any:
-    """What a scalar without quotes and tag is (go-yaml v2, resolve.go)."""
+    """The value of a scalar without quotes or a tag (go-yaml v2, resolve.go)."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] in "+-0123456789":
@@ -218,7 +218,7 @@ def plain(text: str) -> Any:
 
 
 def _number(digits: str, text: str) -> int | float | str:
-    """An integer of at most 64 bits, a float, or else the text as it stands."""
+    """An integer of at most 64 bits, else a float, else the text itself."""
     if match := _INTEGER.fullmatch(digits):
         sign, *forms = match.groups()
         value = next(int(sign + form, base) for base, form in zip((16, 8, 2, 10), forms, strict=True) if form)

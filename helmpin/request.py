@@ -36,7 +36,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Raises UsageError."""
     command = COMMANDS[name]
     if command.subcommands and argv and not argv[0].startswith("-") and argv[0] not in command.subcommands:
-        raise _wrong_arguments(name, argv[:1])  # before a plugin is missed
+        raise _wrong_arguments(name, argv[:1])  # before an error about a plugin that is not needed
     ours = own_flags(command)
     flags = {
         GROUPED: Flag("--namespace", True),
@@ -68,7 +68,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         output.say(note)
     if helm.debug:
         print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
-    env.ENVIRON.pop(PASSWORD, None)  # programs that start from here on must not inherit it
+    env.ENVIRON.pop(PASSWORD, None)  # programs that are started from now on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 
@@ -123,8 +123,9 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
         key = option.name.removeprefix("--")
         mine = [g for g in given if g.name == option.name]
         for g in mine:
+            # an image of one space is a placeholder that OpenShift fills in
             blank = not g.value if option.name == "--allow-unpinned" else not (g.value or "").strip()
-            if option.kind != "switch" and blank:  # a space is an image that OpenShift fills in
+            if option.kind != "switch" and blank:
                 raise UsageError(
                     f"the {option.metavar or 'value'} of {option.name} is empty", hint="leave the flag out, or name one"
                 )
@@ -143,11 +144,11 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
 
 
 def refuse_registry_flags(request: Request, when: str) -> None:
-    """Raise UsageError for a flag about registries, or what they hold, on a command line that asks none.
+    """Raise UsageError for a flag about registries on a command line that asks none. when: completes `has no effect`.
 
-    Settings from the environment and the file are for all commands, so they are no error.
+    Settings from the environment and the file apply to all commands, so they are no error.
     """
-    # the settings file says more than whom to ask
+    # --config counts all the same: the settings file has more than registries
     flags = [o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if o is not CONFIG_OPTION]
     given = [name for name in flags if request.options.get(name.removeprefix("--"))]
     if given:

@@ -11,7 +11,7 @@ _GLOBS = {"type": "array", "items": {"type": "string"}}
 _TEXTS = {"oneOf": [{"type": "string"}, _GLOBS]}
 _EXEMPTION = {
     "type": "object",
-    "description": "images that are let through for a reason, until the end of a day (UTC)",
+    "description": "images that may stay without a digest, for a reason and until the end of a day (UTC)",
     "properties": {
         "image": {"type": "string", "pattern": "\\S"},
         "reason": {"type": "string", "pattern": "\\S"},
@@ -22,7 +22,7 @@ _EXEMPTION = {
 }
 _RULES = {
     "type": "array",
-    "description": "what counts for the images of some registries or repositories; the first rule that matches is the only one",
+    "description": "what applies to the images of some registries or repositories; the first rule that matches an image counts",
     "items": {
         "type": "object",
         "properties": {
@@ -38,7 +38,7 @@ _RULES = {
 
 
 def schema() -> dict[str, Any]:
-    """Draft 2020-12 of JSON Schema."""
+    """The schema, by draft 2020-12 of JSON Schema."""
     options = {o.name: o for command in COMMANDS.values() for o in command.options if o.setting and o.in_file}
     properties = {name.removeprefix("--"): _property(option) for name, option in sorted(options.items())}
     return {

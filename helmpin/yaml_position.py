@@ -31,8 +31,8 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def span(text: str, path: Sequence[str | int]) -> Span | None:
-    """The place of the scalar or alias at `path`; None if there is none. An aliased or merged map or list stands where its anchor
-    is."""
+    """The place of the scalar or alias at `path`; None if there is none. What is inside an aliased or merged map or list stands at
+    its anchor."""
     try:
         node = compose(text)
     except yaml.YAMLError:
@@ -58,7 +58,7 @@ def span(text: str, path: Sequence[str | int]) -> Span | None:
 
 
 def child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
-    """(key, value) of a map, its merged ones included, or (None, element) of a list."""
+    """(key, value) of a map, including merged keys, or (None, element) of a list; None if there is no such part."""
     if isinstance(node, yaml.SequenceNode):
         return (None, node.value[part]) if isinstance(part, int) and part < len(node.value) else None
     if not isinstance(node, yaml.MappingNode):

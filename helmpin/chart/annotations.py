@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
-from helmpin import kube_yaml
+from helmpin import kube_yaml, yaml_position
 from helmpin.errors import HelmFailed
 
 _FAILED = "the chart's Chart.yaml cannot be annotated"
 _PLAIN = re.compile(r"annotations|[A-Za-z][\w.-]*/[\w./-]+")
-"""What needs no quotes: it is not null, a number or a boolean either."""
+"""What needs no quotes: it cannot be read as null, a number or a boolean."""
 
 
 def annotate(text: str, key: str, value: str) -> str:
@@ -50,7 +50,7 @@ def _refuse(why: str) -> HelmFailed:
 
 
 def _edit(text: str, key: str, value: str) -> str:
-    root = _first_document(text)
+    root: Any = yaml_position.compose(text)
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise _refuse("it is not a YAML mapping")
     found = [(k, v) for k, v in root.value if k.value == "annotations"]
@@ -90,14 +90,6 @@ def _insert(text: str, node: yaml.MappingNode, *path_and_value: str | None) -> s
     indent = line + " " * first.column
     entry = f"{key}: {value}" if not inner else f"{key}:{indent}  {inner[0]}: {inner[1]}"
     return f"{text[: first.index]}{entry}{indent}{text[first.index :]}"
-
-
-def _first_document(text: str) -> Any:
-    loader = yaml.CSafeLoader(text)
-    try:
-        return loader.get_node() if loader.check_node() else None
-    finally:
-        loader.dispose()
 
 
 def _quoted(text: str) -> str:

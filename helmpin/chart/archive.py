@@ -1,7 +1,7 @@
 """Chart archives and chart directories as files in memory, named as helm's loader names them (pkg/chart/loader).
 
-Nothing of an archive is ever written to the disk under a name of its own, so there is no path to escape to; what helm's
-loader refuses is refused here too, in the same cases.
+No member of an archive is ever written to the disk under its own name, so no path can escape. What helm's loader refuses is refused
+here too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from helmpin.errors import HelmFailed
 from helmpin.files import read_hint, reason
 
 MAX_BYTES = 100 * 1024 * 1024
-"""What helm decompresses of a chart at most (MaxDecompressedChartSize); here with all its packed dependencies."""
+"""The size up to which helm decompresses a chart (MaxDecompressedChartSize); here it includes all packed dependencies."""
 MAX_FILES = 20_000
 
 
@@ -70,7 +70,7 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
                 path = _path(member.name, name)
                 budget.spend(member.size if member.isreg() else 0)
                 content = tar.extractfile(member) if member.isreg() else None
-                # a link has no content of its own: helm too takes it for an empty file
+                # a link has no content of its own: helm, too, reads it as an empty file
                 file = File(content.read() if content else b"", member.mtime)
                 if files.setdefault(path, file).data != file.data:
                     raise _refuse(name, f"it holds two different files named {path}")

@@ -1,8 +1,8 @@
 """Writing values as helm's --set arguments, so that helm reads back exactly what was meant.
 
-The grammar is Helm's own (pkg/strvals/parser.go): in a key `=` `[` `,` `.` end a part and `\\` takes the next character as it
-is; in a value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON. An element of a list that the user
-gives is set by its index. What no key can say (an element of the chart's own list, which helm would replace by that element; an
+The grammar is Helm's own (pkg/strvals/parser.go): in a key `=` `[` `,` `.` end a part and `\\` escapes the next character; in a
+value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON. An element of a list that the user gives is
+set by its index. What no key can express (an element of the chart's own list, since helm would replace the list by that element; an
 empty key, NUL, more than 30 levels) is set by giving the map or list above it whole, as JSON.
 """
 
@@ -51,9 +51,9 @@ def text(value: str) -> str:
 def arguments(
     settings: Iterable[Setting], values: Mapping[str, Any], given: Mapping[str, Any] = MappingProxyType({})
 ) -> list[str]:
-    """The arguments that make `settings` true over `values` (helm's computed values).
+    """The arguments that apply `settings` to `values` (helm's computed values).
 
-    given: the values that the user gives beside them, whose lists are changed by index and never repeated.
+    given: the user's own values, whose lists are changed by index and never repeated.
     Raises ValueError for a path that no argument can reach (see `reaches`).
     """
     scalars: dict[str, str] = {}
@@ -97,7 +97,7 @@ def reaches(path: ValuePath) -> bool:
 
 
 def _writable(path: ValuePath, given: Mapping[str, Any]) -> int:
-    """How many of the leading parts a key can say."""
+    """How many leading parts of a path a key can express."""
     for i, part in enumerate(path[:MAX_LEVELS]):
         if isinstance(part, int):
             items = lookup(given, path[:i])

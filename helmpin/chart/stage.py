@@ -1,8 +1,8 @@
 """Staging: the private copy of the user's chart that helm gets, with what helm-pin adds to it.
 
-Whatever the source, the chart is read once. Each change gives another Chart, whose archive is written to a directory that only
-this user can enter. So the chart that was compared is the chart that is deployed, `.helmignore` cannot hide what was added, and
-an archive is never unpacked on the disk.
+Whatever the source, the chart is read once. Each change gives a new Chart, whose archive is written to a directory that only this
+user can enter. So the chart that was compared is the chart that is deployed, `.helmignore` cannot hide what was added, and no
+archive is ever unpacked on the disk.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ SOURCE_FLAGS = frozenset(
         "--plain-http",
     }
 )
-"""helm's flags that say where a chart comes from: for staging alone (addChartPathOptionsFlags, and --devel)."""
+"""helm's flags that say where a chart comes from: only staging needs them (addChartPathOptionsFlags, and --devel)."""
 
 
 KINDS = "a chart is a folder, an archive, REPOSITORY/NAME of a repository that helm knows, or a URL"
-"""What to do where none was found."""
+"""The hint if no chart was found."""
 _numbers = itertools.count(1)
 
 
@@ -63,7 +63,7 @@ class Helm(Protocol):
 
 
 class ChartSource(NamedTuple):
-    """Where a chart comes from: as the user typed it, with the flags that helm finds charts by (SOURCE_FLAGS)."""
+    """Where a chart comes from: as the user typed it, with the flags by which helm finds charts (SOURCE_FLAGS)."""
 
     chart: str
     flags: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class ChartSource(NamedTuple):
 
 
 class Chart:
-    """A private copy of a chart, which never changes: what adds to it gives another Chart."""
+    """A private copy of a chart. Immutable: every change gives a new Chart."""
 
     def __init__(self, tree: Tree, directory: Path) -> None:
         self._tree = tree
@@ -108,7 +108,7 @@ class Chart:
         return {str(k): _scalar(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
 
     def archive(self) -> Path:
-        """The chart as a .tgz file, which is what helm gets. Written once."""
+        """The path of the chart as a .tgz file, which is what helm gets. It is written at the first call."""
         if self._archive is None:
             archive = self._directory / f"{next(_numbers)}.tgz"
             with step("packing the chart"):
@@ -117,8 +117,8 @@ class Chart:
         return self._archive
 
     def with_files(self, files: Mapping[str, str | None]) -> Chart:
-        """The chart with these files made or replaced, or taken away where the text is None. Raises KeyError for a file to be
-        taken away that is not there."""
+        """The chart with these files created or replaced, or removed if the text is None. Raises KeyError if a file to be removed
+        does not exist."""
         if not files:
             return self
         tree = self._tree.copy()
@@ -145,8 +145,8 @@ class Chart:
         return self.with_files({"Chart.yaml": annotate(before, key, text)})
 
     def template_files(self) -> dict[str, str]:
-        """The text of every template of the chart and its dependencies, by path; see tree.py for those in archives. A mark of the
-        byte order is left out, as helm leaves it out (pkg/chart/loader/archive/archive.go, utf8bom)."""
+        """The text of every template of the chart and its dependencies, by path; see tree.py for those in archives. A byte order
+        mark is dropped, as helm does (pkg/chart/loader/archive/archive.go, utf8bom)."""
         return {path: self._text(path).removeprefix("\ufeff") for path in self._tree.in_all_charts("templates/")}
 
     def other_files(self) -> Iterator[str]:
@@ -162,8 +162,8 @@ class Chart:
         return {path: self._text(path) for path in paths if path.lower().endswith((".yaml", ".yml", ".json"))}
 
     def values_files(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
-        """Every values.yaml: its path, the values' path of its chart (`('db',)` for a subchart db), and its text. The outer ones,
-        which win, come first."""
+        """Every values.yaml: its path, the path of its chart in the values (`('db',)` for a subchart db), and its text. Those of
+        outer charts, which win, come first."""
         for path, prefix in self._tree.values_files():
             yield path, prefix, self._text(path)
 
@@ -177,10 +177,10 @@ class Chart:
 
 @contextmanager
 def stage(source: ChartSource, helm: Helm) -> Iterator[Chart]:
-    """A private copy of a chart, gone when the block ends however it ends.
+    """A private copy of a chart, which is removed when the block ends.
 
-    The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, in helm's own words
-    where helm was asked.
+    The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, with helm's own message if helm was
+    run.
     """
     with Folder() as directory:
         yield Chart(_fetch(source, helm, directory), directory)
@@ -191,7 +191,7 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
     chart = source.chart.strip()
     repository = _last(source.flags, "--repo")
     helm4 = bool(repository) and helm.version >= (4, 0, 0)
-    # as helm asks it: an empty name is not the current directory. In Helm 4 --repo wins over what lies here
+    # as helm checks it: an empty name is not the current directory, and in Helm 4 --repo wins over a local path
     if os.path.exists(chart) and not helm4:  # noqa: PTH110
         return _local(source, helm, _absolute(chart))
     if not repository and chart.startswith(("/", ".")):
@@ -213,7 +213,7 @@ def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
 
 
 def _link_indexes(folder: Path) -> None:
-    """Give helm the indexes of the repositories that the user has added: it looks a chart's URL up in them, for the repository's
+    """Give helm the indexes of the repositories that the user has added. It looks up a chart's URL in them to find the repository's
     login (pkg/downloader/chart_downloader.go, scanReposForURL)."""
     folder.mkdir(exist_ok=True)
     for index in env.repository_cache().glob("*-index.yaml"):
@@ -221,13 +221,13 @@ def _link_indexes(folder: Path) -> None:
 
 
 def _is_archive(file: Path) -> bool:
-    """Whether a file in helm's cache is a chart that was fetched now."""
+    """Whether a file in helm's cache is a chart that this run has fetched."""
     return file.is_file() and not file.is_symlink() and file.suffix != ".prov"
 
 
 def _not_found(chart: str, why: str) -> HelmFailed | None:
-    """What helm pull says of a name that is no path and in no repository (pkg/downloader, ResolveChartVersion), in words about
-    the path."""
+    """The error for a name that is neither a path nor in a repository, by helm pull's message (pkg/downloader,
+    ResolveChartVersion): it is about the path, which was probably meant. None for other messages."""
     missing = "there is no such file or directory"
     if chart and "non-absolute URLs should be in form of repo_name/path_to_chart" in why:
         return HelmFailed("chart not found", where=chart, why=missing, hint=KINDS)
@@ -252,7 +252,7 @@ def _local(source: ChartSource, helm: Helm, path: Path) -> Tree:
         return _archive(path, source.chart)
     tree = _directory(path)
     if source.dependency_update and tree.missing_dependencies():
-        helm.watch(["dependency", "update", str(path)])  # in the user's directory, where helm upgrade does it too
+        helm.watch(["dependency", "update", str(path)])  # in the user's own directory, as helm upgrade does
         tree = _directory(path)
     return tree
 
@@ -279,7 +279,7 @@ def _chart(tree: Tree, name: str) -> Tree:
 
 
 def _below(tree: Tree) -> str:
-    """What to do about a folder or an archive that is no chart: it may hold some."""
+    """What to do about a folder or an archive that is not a chart: it may contain one."""
     folders = sorted(path.removesuffix("/Chart.yaml") for path in tree.files if path.endswith("/Chart.yaml"))
     nearest = min(folders, key=lambda folder: folder.count("/"), default="")
     return f"it holds a chart in {nearest}: name that folder" if nearest else KINDS

@@ -1,6 +1,6 @@
-"""The files of one chart, with those of its packed dependencies as if they were unpacked in place.
+"""The files of one chart, including those of packed dependencies, as if these were unpacked in place.
 
-The path of a file in a packed dependency begins with the archive's: `charts/redis-1.2.3.tgz/templates/x.yaml`.
+The path of a file in a packed dependency begins with the path of its archive: `charts/redis-1.2.3.tgz/templates/x.yaml`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Tree:
         self._changed = False
 
     def copy(self) -> Tree:
-        """The same files, to be changed apart from these."""
+        """A copy that can be changed independently."""
         other = Tree(dict(self.files), self._budget)
         other._packed = {path: tree.copy() for path, tree in self._packed.items()}
         other._metadata = dict(self._metadata)
@@ -53,18 +53,11 @@ class Tree:
         tree, inner = self._locate(path, change=True)
         del tree.files[inner]
 
-    def rename(self, path: str, new: str) -> None:
-        """Rename a file; `new` stays within the same archive. Raises KeyError."""
-        tree, inner = self._locate(path, change=True)
-        other, inner_new = self._locate(new, change=True)
-        assert tree is other, "a file cannot be renamed into another archive"
-        tree.files[inner_new] = tree.files.pop(inner)
-
     def packed(self, level: int = 0) -> bytes:
         """The whole chart as an archive; unchanged packed dependencies stay byte for byte."""
         for path, tree in self._packed.items():
             if tree._changed:
-                # compressed, for helm limits the size of a file in a chart
+                # compressed, because helm limits the size of each file in a chart
                 self.files[path] = File(tree.packed(level=6), self.files[path].modified)
                 tree._changed = False
         return pack(self.files, level)
@@ -110,8 +103,8 @@ class Tree:
         return [name for name in (str(d.get("name")) for d in self._dependencies("")) if name not in present]
 
     def source_to_paths(self, source: str) -> list[str]:
-        """The possible paths of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): more than one
-        where the charts' names and versions, and the lock, leave it open. Raises Refused when there is none.
+        """The possible paths of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): more than one if the
+        charts' names and versions, and Chart.lock, leave it open. Raises Refused if there is none.
         """
         parts = source.split("/")[1:]
         charts = [""]
@@ -129,8 +122,8 @@ class Tree:
         return paths
 
     def values_files(self, parent: str = "", prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The values.yaml of the chart and of every subchart, with the values' path under which the chart above can override it:
-        the outer ones first."""
+        """The values.yaml of the chart and of every subchart, each with the path at which the chart above can override its values;
+        those of outer charts first."""
         if f"{parent}values.yaml" in self:
             yield f"{parent}values.yaml", prefix
         names = [str(d.get("alias") or d.get("name")) for d in self._dependencies(parent)]
@@ -153,7 +146,7 @@ class Tree:
                 exact = [chart for chart in same if self.metadata(chart).get("version") in versions]
                 found.update(dict.fromkeys(exact or same))
         if not found or called not in [dependency.get("name") for dependency in dependencies]:
-            # a chart that no dependency lists is loaded too, also beside one that has its name as an alias
+            # a chart that no dependency lists is loaded too, even if another one has its name as an alias
             found.update(dict.fromkeys(chart for chart in charts if self._name(chart) == called))
         return list(found)
 

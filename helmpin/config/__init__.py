@@ -64,7 +64,8 @@ def in_force(
     folder: Path | None = None,
     chart: str = "",
 ) -> list[tuple[str, Any, str]]:
-    """Every setting that somebody gives: its name, its value, and where that comes from. Holds no password; check with `read`."""
+    """Every setting that some source gives: its name, its value, and where that comes from. None is a password. Nothing is checked:
+    that is for `read`."""
     sources = _sources(options, environ, folder, chart)
     names = [name for name in sorted(NAMES | {"lock", "locked", LOGIN}) if name in options or name == RULES]
     given = [(name, *sources(name)) for name in names]
@@ -77,13 +78,13 @@ def _sources(options: Mapping[str, Any], environ: Mapping[str, str], folder: Pat
 
 
 def _gate(sources: Sources) -> Gate:
-    """From flags and the environment only: a file that was merely found starts no programs. One command a line in the latter."""
+    """From flags and the environment (one command per line) only: a file that was merely found must not start programs."""
     if "require" not in sources.options:
         return Gate()
     given, where = sources("require")
     texts = given.splitlines() if isinstance(given, str) else given or ()
     commands = tuple(text.strip() for text in texts if text.strip())
-    if texts and not commands:  # somebody wants a gate, and means what is not there
+    if texts and not commands:  # the user wants a gate, perhaps from a variable that is empty
         raise UsageError("a required command is empty", where=where, hint="name a command, or leave it out")
     gate.check(commands, where)
     limit, where = sources("require-timeout")
@@ -106,7 +107,7 @@ def _platforms(sources: Sources) -> tuple[str, ...]:
 
 
 def _lock(sources: Sources) -> dict[str, Any]:
-    """From flags and the environment only: a file that was merely found does not decide whose word a digest is."""
+    """From flags and the environment only: a file that was merely found must not decide where digests come from."""
     if "lock" not in sources.options:
         return {}
     return {"lock": sources("lock").value or "", "locked": switch(*sources("locked"))}

@@ -22,7 +22,7 @@ MOST_BYTES = 1_000_000
 NO_FILE = "none"
 """The value of the flag or the variable to read no file."""
 NAMED_ONLY = frozenset({"registry-mirror", "registry-plain-http", "registry-ca-file"})
-"""Settings that decide whose word a digest is. They count from a file only if the user names the file."""
+"""Settings that decide which servers give the digests. They count from a file only if the user names the file."""
 
 
 def find(chart: str, folder: Path | None = None) -> Path | None:
@@ -77,7 +77,7 @@ def _text(path: Path) -> str:
     """What a settings file holds; '' if there is none. Raises UsageError."""
     try:
         status = path.stat()
-        # a device or a pipe, which may come with somebody else's charts, never ends
+        # somebody else's charts may contain a device or a pipe, which never ends
         if not stat.S_ISREG(status.st_mode):
             raise _unreadable(path, "it is not a regular file")
         if status.st_size > MOST_BYTES:

@@ -74,8 +74,8 @@ def _pem_file(sources: Sources, name: str) -> Given | None:
 
 
 def _login(sources: Sources, stdin: BinaryIO | None) -> tuple[tuple[str, Credential], ...]:
-    """The one login that flags and environment can give, for its host alone. No message shows the password, nor
-    the user name, which may hold one by mistake. Commands without registry access ignore an incomplete login."""
+    """The one login that flags and environment can give, for its host alone. No message shows the password, nor the user name,
+    which may be a password by mistake. Commands without registry access ignore an incomplete login."""
     if LOGIN not in sources.options:
         return ()
     login, where = sources(LOGIN)
@@ -129,5 +129,5 @@ def _password(stdin: BinaryIO | None) -> str:
 
 
 def _shown(value: str) -> str:
-    """A value that should be a host or a URL, for a message: without a password that it may hold."""
+    """A value that should be a host or a URL, for a message: without a password that it may contain."""
     return "a URL with a user name or password" if "@" in value else repr(value)

@@ -1,4 +1,4 @@
-"""What a settings file says of some images: rules, exemptions, and what of it makes helm-pin less strict."""
+"""What a settings file says about certain images: rules, exemptions, and which of them make helm-pin less strict."""
 
 from __future__ import annotations
 

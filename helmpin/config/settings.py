@@ -9,7 +9,7 @@ from helmpin.registry.types import RegistrySettings
 
 
 class Exemption(NamedTuple):
-    """Images that are let through for a reason, until a day."""
+    """Images that may stay without a digest, for a reason and until a day."""
 
     image: str
     """A glob."""
@@ -30,12 +30,12 @@ class Exemption(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What counts for the images of some registries or repositories. The first rule that matches an image is the only one."""
+    """What applies to the images of some registries or repositories. Only the first rule that matches an image counts."""
 
     match: str
     """A glob for a registry, or for registry/repository."""
     mutable: str
-    """`pin` or `refuse`; '' for what counts otherwise."""
+    """`pin` or `refuse`; '' for the general setting."""
     mutable_tags: tuple[str, ...]
     """Globs of tags that are mutable here too."""
     fixed_tags: tuple[str, ...]
@@ -51,7 +51,7 @@ class Settings(NamedTuple):
     """`pin` or `refuse`."""
     mutable_tags: tuple[str, ...]
     allow_unpinned: tuple[str, ...]
-    """Globs, also those of the exemptions that are not over."""
+    """Globs, including those of the exemptions that are not over."""
     also: tuple[str, ...]
     pull_secrets: bool
     registry: RegistrySettings
@@ -66,7 +66,7 @@ class Settings(NamedTuple):
     platforms: tuple[str, ...] = ()
     """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
     exemptions: tuple[Exemption, ...] = ()
-    """Images that are let through for a reason, also those of which that is over."""
+    """All exemptions, including those that are over."""
     rules: tuple[Rule, ...] = ()
     allowed_registries: tuple[str, ...] = ()
     """Globs of registries and repositories; none for all."""

@@ -1,4 +1,4 @@
-"""Where each setting comes from, and how its text is read: a flag beats the environment (HELM_PIN_…), which beats the file."""
+"""Where each setting comes from (a flag beats the environment, HELM_PIN_…, which beats the file), and how its text is read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PEM_FILES = {
 }
 """The fields of RegistrySettings."""
 RULES = "rules"
-"""The setting that only a file can have: what counts for some registries or repositories."""
+"""The setting that only a file can have: what applies to some registries or repositories."""
 NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout", RULES}
 """The settings that a file may have."""
 LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
@@ -31,7 +31,7 @@ LONGEST = 24 * 3600.0
 
 
 class Given(NamedTuple):
-    """A setting's value, and who gives it."""
+    """A setting's value, and where it comes from."""
 
     value: Any
     where: str
@@ -39,7 +39,8 @@ class Given(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """All that gives settings. Called with the name of one: its value, None or () if nobody gives it, and where that comes from."""
+    """All sources of settings. Called with a setting's name, it returns the value (None or () if no source has it) and where that
+    comes from."""
 
     options: Mapping[str, Any]
     environ: Mapping[str, str]
@@ -61,7 +62,7 @@ class Sources(NamedTuple):
         return Given(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """The value of a list, as it is or from a single text. Raises UsageError."""
+        """The value of a list setting; a single string counts as a list of one. Raises UsageError."""
         value, where = self(name)
         items = (value,) if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
@@ -70,12 +71,12 @@ class Sources(NamedTuple):
 
 
 def variable(name: str) -> str:
-    """The environment's name of a setting."""
+    """The environment variable of a setting."""
     return "HELM_PIN_" + name.upper().replace("-", "_")
 
 
 def switch(value: Any, where: str) -> bool:
-    """Whether a setting is on; no if nobody gives it. Raises UsageError."""
+    """Whether a setting is on; false if no source gives it. Raises UsageError."""
     if value is None or isinstance(value, bool):
         return bool(value)
     if str(value).lower() in ("1", "true", "yes", "on"):

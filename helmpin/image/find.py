@@ -1,5 +1,5 @@
-"""Finding the container images in objects: by shape, since a pod template is one wherever it stands, in any kind; and where the
-kinds of some API groups have containers of their own."""
+"""Finding the container images in objects: by shape, since a pod template may stand anywhere in any kind; and in the fields where
+the kinds of some API groups have containers of their own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Found(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """Where a kind has containers apart from a PodSpec's lists: under these keys, at any depth."""
+    """Where a kind has containers in addition to a PodSpec's lists: under these keys, at any depth."""
 
     lists: tuple[str, ...] = ()
     """Keys of lists of containers."""
     single: tuple[str, ...] = ()
     """Keys of one container each."""
     free_form: tuple[str, ...] = ()
-    """Keys of something else altogether, whose content means whatever a plugin makes of it."""
+    """Keys whose content only a plugin understands: in it, none of these keys counts."""
 
 
 _POD = Fields()
@@ -49,27 +49,26 @@ KINDS: dict[str, dict[str, Fields]] = {
 }
 """Where kinds have containers, by API group, from the types of each project's API."""
 POLICY_GROUPS = ("kyverno.io", "gatekeeper.sh", "policy.sigstore.dev", "admissionregistration.k8s.io")
-"""API groups, with those that end in one of them after a dot, whose objects hold patterns for images and run none."""
+"""API groups, including their subdomains, whose objects contain patterns for images and run none."""
 
 
 def images(node: Any) -> Iterator[Found]:
     """Every container image and image volume of an object, in its order.
 
     A list under one of CONTAINER_LISTS whose items have a string `image` holds containers; an item of `volumes` beside such
-    a list with `image.reference` is an image volume (PodSpec v1 core, ImageVolumeSource). What a status reports and what a
-    policy matches runs nothing.
+    a list with `image.reference` is an image volume (PodSpec v1 core, ImageVolumeSource). A status and a policy run nothing.
     """
     return _images(node, (), _POD) if isinstance(node, (dict, list)) else iter(())
 
 
 def is_policy(node: Any) -> bool:
-    """Whether an object is a policy: what it holds are patterns, not images."""
+    """Whether an object is a policy, which contains patterns and no images."""
     group = group_and_kind(node)[0]
     return any(group == policy or group.endswith(f".{policy}") for policy in POLICY_GROUPS)
 
 
 def group_and_kind(node: Any) -> tuple[str, str]:
-    """(API group, kind) of an object; ('', '') when it is not one. Objects stand inside others too."""
+    """(API group, kind) of an object; ('', '') if `node` is not one. Objects can be nested in others."""
     version, kind = (node.get("apiVersion"), node.get("kind")) if isinstance(node, dict) else (None, None)
     if not isinstance(version, str) or not isinstance(kind, str):
         return "", ""
@@ -117,7 +116,7 @@ def _volume(item: Any, path: ObjectPath) -> Iterator[Found]:
 
 
 def container_name(node: Any, path: ObjectPath) -> str:
-    """The name of the container (or volume) that an image path belongs to; of the nearest list item with a name, or ''."""
+    """The name of the container (or volume) that an image path belongs to, which is the nearest list item; '' if it has none."""
     name = ""
     for part in path:
         node = node[part]

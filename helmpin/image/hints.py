@@ -1,4 +1,4 @@
-"""What a text tells of how it came about, where a chart renders something that is no image or not the one that was meant."""
+"""Hints for images that a chart renders by mistake: the text often shows how it came about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PRINTED = (
     (r"%!.?\(bool=", "the value is read as true or false; quote it"),
     (r"<nil>|<no value>|%!.?\(MISSING\)", "the value is null or missing; set it"),
 )
-"""How Go prints what is not a string by printf, with a verb for strings, and nothing by `{{ }}`: anywhere in an image."""
+"""How Go's printf prints, for a string verb, what is not a string, and how `{{ }}` prints nil: anywhere in an image."""
 _EXPONENT = ((r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),)
 _TAGS = (
     *_EXPONENT,
@@ -28,15 +28,15 @@ _FILLED_IN = (
 
 
 def number_hint(image: str) -> str:
-    """What to do about an image, as rendered, that looks as Go prints a number, a boolean or nothing; '' otherwise."""
+    """What to do about a rendered image that looks like a number, a boolean or nil printed by Go; '' otherwise."""
     name, _, digest = split(image)
     is_whole = bool(name) and not name.endswith("/") and digest is None and image == image.strip()
     return _first(_PRINTED, image) or (_first(_TAGS, image) if is_whole else "")
 
 
 def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
-    """What to do about a text that is no valid reference, '' where the error itself says all. empty: the values without a text that
-    may be its repository."""
+    """What to do about a text that is not a valid reference; '' if the error itself says enough. empty: the paths of empty values
+    that may be its repository."""
     name, tag, digest = split(image)
     if hint := _first(_PRINTED, image):
         return hint
@@ -60,8 +60,9 @@ def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
     return ""
 
 
-def let_through(image: str) -> str:
-    """The flag that lets an image through, as a shell reads it. Its value is a glob, so `?` can stand for what cannot be typed."""
+def allow_flag(image: str) -> str:
+    """The flag that allows an image without a digest, quoted for a shell. Its value is a glob, so `?` can stand for what cannot be
+    typed."""
     glob = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", re.sub(r"([*?[])", r"[\1]", image))
     return f"--allow-unpinned {shlex.quote(glob)}"
 

@@ -1,4 +1,4 @@
-"""Images as a list for tools that read images (crane, trivy, syft, cosign): one `name:tag@digest` a line."""
+"""Images as a list for tools that read images (crane, trivy, syft, cosign): one `name:tag@digest` per line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from helmpin.image.reference import InvalidReference, Reference
 
 
 def image_lines(images: Iterable[tuple[str, str]]) -> list[str]:
-    """Each image, given as (reference, digest), by tag and digest: normalised, sorted and once. Says which are left out because
-    they have no digest."""
+    """Each image, given as (reference, digest), with tag and digest: normalised, sorted, without duplicates. Reports those that are
+    left out because they have no digest."""
     lines, without = set(), set()
     for image, digest in images:
         name = image.partition("@")[0]
@@ -19,7 +19,7 @@ def image_lines(images: Iterable[tuple[str, str]]) -> list[str]:
         except InvalidReference:
             without.add(image)
     if without:
-        output.say(f"Left out, for they have no digest: {', '.join(sorted(without))}.")
+        output.say(f"Left out, because they have no digest: {', '.join(sorted(without))}.")
     return sorted(lines)
 
 

@@ -1,4 +1,4 @@
-"""Manifests: their documents, and the images that these run."""
+"""Manifests: their documents, and the images that those run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 _SOURCE = re.compile(r"[ \t]*\n# Source: (.+)\n")
 _CONTENT = re.compile(r"(?m)^[^#\s]")
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
-"""The annotations of objects that run at some time of a deployment, and may be gone afterwards."""
+"""The annotations of objects that run at one point of a deployment, and may be gone afterwards."""
 _IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
 
 
@@ -29,18 +29,18 @@ class Document(NamedTuple):
     text: str
 
     def objects(self) -> list[Any]:
-        """The objects in it, those of a List one by one: shared with whoever else asks, so not to be changed. Raises HelmFailed
-        when it is not YAML."""
+        """The objects in it, those of a List one by one. They are cached, so do not change them. Raises HelmFailed if it is not
+        YAML."""
         return list(_objects(self))
 
 
 _MOST_CACHED = 4096
-"""Documents, which is more than the largest charts make: a cache that is too small for one render is of no use to the next."""
+"""Documents: more than the largest charts make, since a cache that is too small for one render is useless for the next."""
 
 
 @lru_cache(maxsize=_MOST_CACHED)
 def _objects(document: Document) -> tuple[Any, ...]:
-    """Cached, because a render's documents are read for their images, for what else they hold, and to be compared."""
+    """Cached, because each document of a render is read several times: for its images, for followers, and to compare it."""
     where = document.source or "the post-renderer's output"
     text = document.text.encode(errors="replace")  # a comment may hold bytes that are not UTF-8, as surrogates here
     loaded = kube_yaml.read_all(text.decode(), what="the chart renders something that is not YAML", where=where)
@@ -52,7 +52,7 @@ def _objects(document: Document) -> tuple[Any, ...]:
 
 
 class ImageUse(NamedTuple):
-    """One place that runs an image: where it comes from, and the object and leaf that hold it."""
+    """One place that runs an image: the template that it comes from, and the object and leaf that hold it."""
 
     image: str
     source: str
@@ -66,13 +66,13 @@ class ImageUse(NamedTuple):
     pull_policy: str = ""
     """The container's own pull policy; '' for Kubernetes' default, which depends on the tag."""
     hook: str = ""
-    """The events of a hook, as its annotation has them; '' for what is no hook."""
+    """The events of a hook, as its annotation has them; '' if the object is not a hook."""
     elsewhere: str = ""
-    """Its place when it is outside a pod spec (see image/elsewhere.py)."""
+    """Its place, if it is outside a pod spec (see outside_pods.py)."""
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What stays the same from one render of a chart to the next, however random its names are."""
+        """Identifies the use in every render of a chart, however random its names are."""
         return (self.source, self.order, self.nth, self.path)
 
     def place(self) -> str:
@@ -86,10 +86,10 @@ class ImageUse(NamedTuple):
 
 
 def documents(text: str) -> Iterator[tuple[Document, str]]:
-    """The documents of what `helm template` or a post-renderer printed, or of a stored manifest, each with its own text in it.
+    """The documents of what `helm template` or a post-renderer printed, or of a stored manifest, each with its whole text in it.
 
-    Comments alone are no document, unless helm names their source. Where a template printed an empty document, Helm 3 prints the
-    source, a separator and then the next document: that has the same source.
+    Comments alone are not a document, unless helm names their source. If a template printed an empty document, Helm 3 prints the
+    source, a separator and the next document, which has the same source.
     """
     orders: Counter[str] = Counter()
     named = ""
@@ -123,7 +123,8 @@ _KIND = re.compile(r"""(?m)^["']?kind["']?[ \t]*:[ \t]*["']?(\w+)""")
 
 
 def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], Document]:
-    """The documents of one file by kind, whether they are hooks, and their turn among those: whatever order helm sorts them in."""
+    """The documents of one file by (kind, whether it is a hook, number among those): a key that does not depend on how helm sorts
+    them."""
     turns: dict[tuple[str, bool, int], Document] = {}
     counts: Counter[tuple[str, bool]] = Counter()
     for document in documents:
@@ -136,7 +137,7 @@ def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], 
 
 
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:
-    """The image uses of one document; documents without an image key are not parsed."""
+    """The image uses of one document. Documents without an image key are not parsed."""
     if _IMAGE_KEY.search(document.text):
         yield from _pod_images(document)
     if also:
@@ -145,7 +146,7 @@ def document_images(document: Document, also: ExtraImageRules | None = None) -> 
 
 @lru_cache(maxsize=_MOST_CACHED)
 def _pod_images(document: Document) -> tuple[ImageUse, ...]:
-    """Those of pod specs. Cached, because a plan asks for the images of its renders several times."""
+    """The image uses in pod specs. Cached, because a plan reads the images of its renders several times."""
     found = []
     for index, item in enumerate(document.objects()):
         kind, name, hook = identity(item)[0], _name(document, index, item), _hook(item)
@@ -167,7 +168,7 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
 
 
 def outside(document: Document, also: ExtraImageRules) -> Iterator[tuple[ImageUse, bool]]:
-    """The images of a document outside pod specs, and whether they are asked for."""
+    """The images of a document outside pod specs, each with whether a pattern of --also matches it."""
     for index, item in enumerate(document.objects()):
         kind, name = identity(item)[0], _name(document, index, item)
         for found in also.images(item):
@@ -187,7 +188,7 @@ def outside(document: Document, also: ExtraImageRules) -> Iterator[tuple[ImageUs
 
 
 def unmatched(documents: Iterable[Document], also: ExtraImageRules) -> list[str]:
-    """The patterns of --also that match no image outside pod specs in these documents. `operators` is for whatever is there."""
+    """The patterns of --also that match no image outside pod specs in these documents, except `operators`, which need not match."""
     left = {pattern: None for pattern in also.patterns if pattern != OPERATORS}
     for item in (item for document in documents if left for item in document.objects()):
         for pattern in (pattern for found in also.images(item) for pattern in found.by):
@@ -202,7 +203,7 @@ def identity(item: Any) -> tuple[str, str]:
 
 
 def _name(document: Document, index: int, item: Any) -> str:
-    """The name of an object as the document has it, though YAML may read it as something else: `on`, `007`."""
+    """The name of an object as it is written, even if YAML reads it as something else: `on`, `007`."""
     name = _metadata(item).get("name")
     if isinstance(name, str) or name is None:
         return name or str(_metadata(item).get("generateName") or "")
@@ -238,7 +239,7 @@ def _hook(item: Any) -> str:
 
 
 def _pull_policy(item: Any, path: find.ObjectPath) -> str:
-    """What the container (or the image volume) beside an image says of when to pull it."""
+    """The pull policy of the container (or image volume) that an image belongs to."""
     for part in path[:-1]:
         item = item[part]
     return str(item.get("imagePullPolicy") or item.get("pullPolicy") or "") if isinstance(item, dict) else ""

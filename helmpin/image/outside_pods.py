@@ -1,8 +1,8 @@
 """Images outside pod specs: in arguments, environment variables, config maps and custom resources.
 
-They are reported, and pinned only on request (`--also`): what looks like a reference there may be something else. A pattern takes
-what is reported, and apart from that only what is an image by its key, or what the pattern's last part names: never apiVersion,
-kind, apiGroup, metadata, names, hosts, and parts of images (repository, tag).
+They are reported, and pinned only on request (`--also`): what looks like a reference there may be something else. A pattern matches
+what is reported. Beyond that it matches only a text whose key names an image, or that the pattern's last part names; never
+apiVersion, kind, apiGroup, metadata, names, hosts, or parts of images (repository, tag).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _CERTAIN = re.compile(
     rf"(?![a-z0-9.-]*kubernetes\.io/)"
     rf"({_HOST}/[a-z0-9._/-]+(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])"
 )
-"""A word that begins with a reference that can hardly be anything else: with a host, and a tag or a digest. kubernetes.io is for
+"""A word that begins with what can hardly be anything but a reference: it has a host, and a tag or a digest. kubernetes.io is for
 labels and taints (`node.kubernetes.io/not-ready:NoExecute`); Kubernetes' images are at registry.k8s.io."""
 _IN_WORD = re.compile(r"[\w./:@-]")
-"""A character of what a reference can be a part of. Words with a slash are few, and found fast."""
+"""A character of a word that may contain a reference. Words with a slash are few, and quickly found."""
 _NO_WORD = re.compile(r"[^\w./:@-]|\Z")
 _NO_IMAGE = frozenset(
     [
@@ -50,7 +50,7 @@ _NO_IMAGE = frozenset(
         "digest",
     ]
 )
-"""Keys, in lower case, of what is no image, or only a part of one, however much it may look like one."""
+"""Keys, in lower case, whose text is not an image, or only a part of one, even if it looks like one."""
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 
@@ -124,7 +124,7 @@ def _matches(rule: Rule, place: str, text: str) -> bool:
 
 
 def _may_take(pattern: str, path: ObjectPath, place: str, text: str) -> bool:
-    """Whether a pattern takes a text that is not certain to be a reference: it is an image by its key, or the pattern's last part
+    """Whether a pattern may match a text that is not certain to be a reference: its key names an image, or the pattern's last part
     names it (`Fleet/spec/runtime`, `*/env/AGENT/value`)."""
     depth = 2 if path[-1:] == ("value",) else 1
     key = _key(path, place, text)
@@ -177,7 +177,7 @@ def _is_reference(text: str) -> bool:
 
 
 def _in_patch(text: str) -> list[tuple[str, int]]:
-    """The images in an Argo Workflows' patch of a pod spec, which is JSON or YAML in a string, and where they begin."""
+    """The images in Argo Workflows' patch of a pod spec, which is JSON or YAML in a string, and where they begin."""
     from helmpin import kube_yaml
 
     try:

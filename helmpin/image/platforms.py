@@ -1,5 +1,5 @@
-"""Platforms of images and nodes: os/architecture[/variant], as the OCI image-spec (image-index.md) and containerd's platforms
-package write them."""
+"""Platforms of images and nodes: os/architecture[/variant], as in the OCI image-spec (image-index.md) and containerd's platforms
+package."""
 
 from __future__ import annotations
 

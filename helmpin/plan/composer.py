@@ -9,7 +9,7 @@ from typing import Any
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
-from helmpin.image.hints import let_through
+from helmpin.image.hints import allow_flag
 from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
@@ -71,7 +71,7 @@ class Composer:
             key: Problem(
                 "the post-renderer prints it, so no value and no template reaches it",
                 "refused",
-                f"write its digest in the post-renderer, or let it through: {let_through(self._uses[key].image)}",
+                f"write its digest in the post-renderer, or let it through: {allow_flag(self._uses[key].image)}",
             )
             for key in wanted
             if key not in origins

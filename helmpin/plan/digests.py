@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from helmpin import gate
 from helmpin.config.settings import Settings
-from helmpin.image.hints import let_through, number_hint
+from helmpin.image.hints import allow_flag, number_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
@@ -99,11 +99,11 @@ def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> P
     """The problem of an image that was not resolved, with a hint that fits its uses."""
     hint = "\n".join(filter(None, (error.hint, number_hint(image) if error.kind == "not-found" else "")))
     if all("test" in use.hook for use in uses):
-        hint = f"only a test hook uses it; if you do not run that, let it through: {let_through(image)}\n{hint}"
+        hint = f"only a test hook uses it; if you do not run that, let it through: {allow_flag(image)}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):
         hint = (
             f"its pull policy is Never, so it was loaded into the nodes and cannot run by digest; let it through: "
-            f"{let_through(image)}"
+            f"{allow_flag(image)}"
         )
     return Problem(str(error), "registry", hint)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from helmpin import policy
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.config.settings import Settings
-from helmpin.image.hints import filled_in, invalid_hint, let_through
+from helmpin.image.hints import allow_flag, filled_in, invalid_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
 from helmpin.render.diff import Follower, Key
@@ -58,7 +58,7 @@ class ImagePlan(NamedTuple):
     source: str = ""
     """Where the digest came from, if not from the registry: `lock` or `release`."""
     is_refused: bool = True
-    """Whether a mutable tag of it is refused where that is asked: no if a rule says to pin it."""
+    """Whether --mutable refuse refuses a mutable tag of it; false if a rule says to pin it."""
 
     @property
     def pinned(self) -> str:
@@ -67,27 +67,27 @@ class ImagePlan(NamedTuple):
 
 
 def is_allowed(image: str, globs: Sequence[str]) -> bool:
-    """Whether --allow-unpinned lets an image through: a glob matches it as written."""
+    """Whether --allow-unpinned allows an image without a digest: a glob matches it as written."""
     return any(fnmatchcase(image, glob) for glob in globs)
 
 
 def references_of(
     uses: Iterable[ImageUse], settings: Settings, values: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[dict[str, Reference], dict[str, Problem]]:
-    """The reference of each image, and the problem of each that is invalid or let through. values: all of the chart's."""
+    """The reference of each image, and the problem of each that is invalid or may stay unpinned. values: all of the chart's."""
     references: dict[str, Reference] = {}
     problems: dict[str, Problem] = {}
     for image in dict.fromkeys(use.image for use in uses):
         filled = filled_in(image)
         refusal = None if filled else policy.registry_refusal(image, settings)
-        is_let_through = is_allowed(image, settings.allow_unpinned)
-        refusal = refusal or (None if is_let_through else policy.refusal_by_rule(image, settings))
+        may_be_unpinned = is_allowed(image, settings.allow_unpinned)
+        refusal = refusal or (None if may_be_unpinned else policy.refusal_by_rule(image, settings))
         if refusal:
             problems[image] = Problem(refusal.text, "refused", refusal.hint)
-        elif is_let_through:
+        elif may_be_unpinned:
             problems[image] = Problem("allowed by --allow-unpinned", "allowed")
         elif filled:
-            problems[image] = Problem(f"placeholder: {filled}", "refused", f"let it through: {let_through(image)}")
+            problems[image] = Problem(f"placeholder: {filled}", "refused", f"let it through: {allow_flag(image)}")
         else:
             try:
                 references[image] = Reference.parse(image)
@@ -96,13 +96,13 @@ def references_of(
                     invalid_hint(image, tuple(_empty_repositories(image, values))) or "correct the values that set it"
                 )
                 problems[image] = Problem(
-                    f"not an image reference: {error}", "refused", f"{hint}; or let it through: {let_through(image)}"
+                    f"not an image reference: {error}", "refused", f"{hint}; or let it through: {allow_flag(image)}"
                 )
     return references, problems
 
 
 def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterator[str]:
-    """The paths of values without a text that may name the repository of an image: beside its tag, if it has one."""
+    """The paths of empty values that may be meant for the repository of an image: those beside its tag, if it has one."""
     if isinstance(values, Mapping):
         tag = split(image)[1]
         beside = tag is None or tag in [str(value) for value in values.values()]
@@ -129,9 +129,9 @@ def plan_images(
     settings: Settings,
     explained: Mapping[Key, Problem] = MappingProxyType({}),
 ) -> list[ImagePlan]:
-    """Collect what was decided for each image.
+    """The plan for each image, from what was decided about its uses.
 
-    wanted: the digest of each use to pin. kept: the Job of each use that keeps its digest. explained: why uses failed, where the
+    wanted: the digest of each use to pin. kept: the Job of each use that keeps its digest. explained: why uses failed, if the
     search cannot know.
     """
     by_image: dict[tuple[str, str, str], list[ImageUse]] = {}
@@ -165,7 +165,7 @@ def _plan_image(
         problem = next((explained[key] for key in failed if key in explained), None) or Problem(
             f"cannot be pinned without changing something else: {attempt.failed[failed[0]]}",
             "refused",
-            f"write its digest where your values or the chart hold the image, or let it through: {let_through(uses[0].image)}",
+            f"write its digest where your values or the chart hold the image, or let it through: {allow_flag(uses[0].image)}",
         )
     strategies = sorted({attempt.strategies[use.key][0] for use in uses if use.key in attempt.strategies})
     used: dict[Setting, None] = {}

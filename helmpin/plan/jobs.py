@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helmpin.image import find
-from helmpin.image.hints import let_through
+from helmpin.image.hints import allow_flag
 from helmpin.image.manifest import Document, ImageUse, identity, read
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.next_command import kubectl_command
@@ -85,7 +85,7 @@ class KeptJobs:
                     f"{name} exists already and runs it by tag; the pod template of a Job cannot change",
                     "refused",
                     f"delete the Job so that it is created again ({delete}), rename it, "
-                    f"or let the image through: {let_through(use.image)}",
+                    f"or let the image through: {allow_flag(use.image)}",
                 )
             elif locked and locked.digests.get(use.image, digest) != digest:
                 problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)

@@ -163,10 +163,10 @@ def _check_is_no_release(chart: str, flags: Collection[Given]) -> None:
 
 
 def _say_exemptions(plan: Plan, settings: Settings) -> None:
-    """Report the exemptions that let an image through."""
-    let_through = [image.image for image in plan.images if image.problem and image.problem.kind == "allowed"]
+    """Report the exemptions that an image needs."""
+    exempt = [image.image for image in plan.images if image.problem and image.problem.kind == "allowed"]
     for each in settings.exemptions:
-        if not each.is_over() and any(fnmatchcase(image, each.image) for image in let_through):
+        if not each.is_over() and any(fnmatchcase(image, each.image) for image in exempt):
             output.say(f"{each.where}: exempt {each.shown}")
 
 

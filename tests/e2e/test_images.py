@@ -57,7 +57,7 @@ def test_what_has_no_digest_is_named(app: App, tmp_path: Path) -> None:
     assert images(app, "verify", "app") == [app.image(digest)]
     done = printed(app, "history", "app")
     assert done.stdout.splitlines() == [app.image(digest)]
-    assert done.stderr == f"Left out, for they have no digest: {app.image()}.\n"
+    assert done.stderr == f"Left out, because they have no digest: {app.image()}.\n"
     app.machine.helm("upgrade", "app", app.chart, "--reset-values")
     missing = printed(app, "verify", "app", status=4)
     assert missing.stdout == ""

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from helmpin.image.hints import filled_in, invalid_hint, let_through, number_hint
+from helmpin.image.hints import allow_flag, filled_in, invalid_hint, number_hint
 
 NAMES = ["app", "example.com:5000/team/app"]
 
@@ -107,6 +107,6 @@ def test_where_the_error_says_all_nothing_else_is_blamed(image: str) -> None:
     "image", ["auto", " ", "{{inputs.image}}", "hard/trail:1\n", "a[b]*:1?", "a'b", "$(params.x)", ":1"]
 )
 def test_the_flag_that_lets_an_image_through_is_for_a_shell(image: str) -> None:
-    flag, glob = shlex.split(let_through(image))
+    flag, glob = shlex.split(allow_flag(image))
     assert flag == "--allow-unpinned" and fnmatchcase(image, glob) and glob.isprintable()
-    assert "\n" not in let_through(image)
+    assert "\n" not in allow_flag(image)
