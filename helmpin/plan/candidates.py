@@ -37,8 +37,8 @@ class Candidate(NamedTuple):
     by_tag_only: bool = False
     """Whether only a tag matches, with no image name beside it. It yields to a candidate that has one."""
     is_spare: bool = False
-    """Whether it may pin uses that the other candidates do not: the text alone says that an image stands there, not the key, or
-    several values are read beside the image's name."""
+    """Whether it may pin uses that the other candidates do not: only the text suggests an image there, not the key; or several
+    values are read beside the image's name."""
 
 
 class Anchor(NamedTuple):
@@ -94,12 +94,12 @@ class ValueIndex:
         return reaches(setting.path) and not self.is_blocked(setting.path) and changes
 
     def maps(self, keys: Iterable[str]) -> list[tuple[ValuePath, Mapping[str, Any]]]:
-        """The maps that are called as one of these keys, in lower case, in the order of the values."""
+        """The maps under one of these keys (in lower case), in the order of the values."""
         found = [each for key in dict.fromkeys(keys) for each in self._by_key.get(key, ())]
         return [(path, beside) for _, path, beside in sorted(found, key=lambda each: each[0])]
 
     def at(self, text: str) -> list[ValuePath]:
-        """The paths of the leaves whose value prints as `text`, or may, as a template that the chart gives to `tpl`."""
+        """The paths of the leaves that print as `text`, or may do so, because they are templates for `tpl`."""
         found = self._by_text.get(text, [])
         return [*found, *(path for path, shape in self._templates if shape.fullmatch(text))]
 
@@ -121,7 +121,7 @@ def _is_template(value: Any) -> bool:
 
 
 def _printed_by(template: str) -> re.Pattern[str] | None:
-    """Matches what a value may print that is a template; None if it is no reference, or too little of it is fixed to tell."""
+    """An expression for what a value that is a template may print; None if that is no reference, or too little of it is fixed."""
     fixed = re.split(r"\{\{.*?\}\}", template.strip(), flags=re.DOTALL)
     if any(re.search(r"\s", part) for part in fixed) or not any(re.search(r"\w{3}", part) for part in fixed):
         return None
@@ -173,7 +173,7 @@ def _all_candidates(
 
 
 def _distinct(options: Iterable[Candidate]) -> list[Candidate]:
-    """The first candidate of those that set the same."""
+    """The candidates without those that set the same as an earlier one."""
     found: dict[tuple[Setting, ...], Candidate] = {}
     for candidate in options:
         found.setdefault(candidate.settings, candidate)
@@ -183,8 +183,8 @@ def _distinct(options: Iterable[Candidate]) -> list[Candidate]:
 def _spare(
     image: str, digest: str, scope: tuple[str, ...], weak: list[Anchor], values: ValueIndex, scan: TemplateScan
 ) -> Iterator[Candidate]:
-    """Candidates at whole references under keys that do not say so: those first that a template prints as an image. A reference
-    that is a bare word, and could be any text, is one only there."""
+    """Candidates at whole references whose key does not name an image; first those that a template prints as one. A bare word,
+    which could be any text, counts only if a template does."""
     paths = [anchor.path for anchor in weak if anchor.whole]
     bare = [path for path in _bare(image, scope, values) if path not in paths and scan.is_image(path[len(scope) :])]
     for path in [*bare, *sorted(paths, key=lambda p: not scan.is_image(p[len(scope) :]))]:
@@ -199,7 +199,7 @@ def _bare(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[ValueP
 
 
 def _whole(path: ValuePath, digest: str, values: ValueIndex) -> Setting:
-    """What pins the whole reference at `path`."""
+    """The setting that pins the whole reference at `path`."""
     return Setting(path, pinned_form(text_of(lookup(values.tree, path)), digest))
 
 
@@ -255,7 +255,7 @@ class _Map:
             key=lambda k: (text_of(tagged[k]) != (self.tag or ""), "tag" not in k.lower()),
         )
         self.is_another = not self.tag and any(map(text_of, tagged.values()))
-        """Whether this is another image: it has a tag here, and the wanted one has none."""
+        """Whether this is not the wanted image, which has no tag: a tag is set here."""
         read = scan.after(self.parent) if _is_strong(anchor) else []
         self.read = [k for k in read if _stem(k) == stem and k not in mine]
         """Keys that the templates read, although the values do not have them."""
@@ -359,8 +359,8 @@ def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex)
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:
-    """Candidates at every value that holds the image's tag, or its name where it has none, whatever the key says: for a search that
-    has renders to spare."""
+    """Candidates at every value that holds the image's tag, or its name if it has no tag, whatever the key: for a search that can
+    afford more renders."""
     tag = split(image)[1]
     paths = holding(image, scope, values) if tag else []
     found = [Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),)) for path in paths]
@@ -369,7 +369,7 @@ def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueInd
 
 
 def holding(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[ValuePath]:
-    """The values that hold the tag of an image, or its name where it has no tag, whatever their keys say."""
+    """The values that hold the tag of an image, or its name if it has no tag, whatever their keys."""
     name, tag, _ = split(image)
     paths = [path for text in ([tag] if tag else _suffixes(name)) for path in values.at(text)]
     return [path for path in paths if path[: len(scope)] == scope or path[0] == "global"]
@@ -394,8 +394,8 @@ def _unnamed(
 def _of_components(
     image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan, names: Collection[str]
 ) -> Iterator[Candidate]:
-    """Candidates in the map of a component (called as the container or object is): if its siblings have an image map of their
-    own, it can have one too, and templates prefer that to a common setting."""
+    """Candidates in the map of a component (named like the container or object): if its siblings have an image map of their own,
+    it can have one too, and templates prefer that to a common setting."""
     tagged = f"{split(image)[1] or 'latest'}@{digest}"
     for path, beside in values.maps(names):
         if path[: len(scope)] == scope:

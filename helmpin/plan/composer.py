@@ -1,4 +1,4 @@
-"""Composing and rendering the chart of each attempt, and learning what is random in it and what a post-renderer does to it."""
+"""Composing and rendering the chart of each attempt, and finding out what is random in it and what a post-renderer does to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from helmpin.render.output import Render
 from helmpin.timeline import step
 
 MOST_NOISE_RENDERS = 3
-"""Plain renders at most that show what a chart makes at random."""
+"""The most further plain renders to find out what a chart makes at random."""
 
 
 class Composer:
@@ -44,7 +44,7 @@ class Composer:
         hints: TemplateHints | None = None,
     ) -> None:
         """base: the chart that the attempts change. fixed: uses that the template must pin, because they keep a digest while other
-        uses of the same values get a new one. hints: of the templates of `base`, where they are known already."""
+        uses of the same values get a new one. hints: for the templates of `base`, if they are known already."""
         self._fixed = fixed
         self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
         self._uses = {use.key: use for use in uses if use.key in wanted}
@@ -85,7 +85,7 @@ class Composer:
     def by_values(
         self, attempt: Attempt, render: Render, found: Comparison, record: Callable[[Attempt], Record]
     ) -> tuple[Attempt, Render, Comparison, int]:
-        """The attempt, its render and its comparison, with values in place of templates as far as they can be found; and how many
+        """The attempt with values in place of template pins, as far as they can be found; its render, its comparison, and how many
         renders that took."""
         facts = [fact for fact in self._facts() if fact.use.key not in self._fixed]
         search = ValuesSearch(attempt, facts, self._value_index(), self._scan)
@@ -148,7 +148,8 @@ class Composer:
         return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
 
     def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:
-        """What values may make of the image where the same file uses it again: the places are counted as in the plain render."""
+        """The forms that values may give the image if the same file uses it again. A template pin must recognise them, since it
+        counts the places of the plain render."""
         name = split(origin.image)[0]
         digests = {
             self._wanted[key]
@@ -186,8 +187,8 @@ class Composer:
         return failed
 
     def may_be_noise(self, found: Comparison) -> bool:
-        """Whether another plain render may explain a difference: not every one shows a digest, and either none was made yet, or the
-        templates make something random, of which two samples can be equal by chance."""
+        """Whether another plain render may explain a difference. It cannot if every difference shows a digest. One such render is
+        enough, unless templates make something random, of which two samples can be equal by chance."""
         digests = [digest.partition(":")[2][:12] for digest in self._wanted.values()]
         most = MOST_NOISE_RENDERS if self._second_pass else 1
         enough = self._noise_renders >= most
@@ -202,7 +203,7 @@ class Composer:
     # -- post-renderers ----------------------------------------------------------------------------------------------
 
     def explained(self, attempt: Attempt, found: Comparison) -> Comparison:
-        """The comparison; a post-renderer that removes digests is noted."""
+        """The comparison, unchanged; a use whose digest the post-renderer changes or removes gets an explanation."""
         renderer = self._rendered.renderer
         failing = [key for key in found.failing if key in attempt.by_template]
         if failing and renderer.post_renderer:
@@ -227,7 +228,7 @@ class Composer:
     # -- the chart's files -------------------------------------------------------------------------------------------
 
     def _paths(self, source: str) -> list[str]:
-        """The template or CRD file of a source, and copies of it; none if a template only printed the `# Source:` line."""
+        """The template or CRD files that a source may be; none if a template only printed the `# Source:` line."""
         try:
             found = self._base.source_to_paths(source) if source else []
         except Refused:

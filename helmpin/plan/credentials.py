@@ -1,4 +1,4 @@
-"""The credentials for registries with which a chart's images are asked for."""
+"""The credentials for requests about a chart's images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def keychain_of(rendered: Rendered, settings: Settings) -> Keychain | None:
-    """Those of the chart's pods with --pull-secrets, else None for what this machine holds. Raises HelmFailed."""
+    """With --pull-secrets, those of the chart's pods too; else None, for this machine's own. Raises HelmFailed."""
     if not settings.pull_secrets:
         return None
     from helmpin.cluster import pull_secrets

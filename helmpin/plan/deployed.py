@@ -32,7 +32,7 @@ class Change(NamedTuple):
     digest: str = ""
     """The deployed digest, or UNPINNED; '' for NEW."""
     was: str = ""
-    """What to call the deployed reference: its tag where that is another one, all of it in another repository, else ''."""
+    """How to show the deployed reference: its tag if only that differs, the whole reference if the repository differs, else ''."""
 
 
 class Deployed(NamedTuple):
@@ -43,7 +43,7 @@ class Deployed(NamedTuple):
     changes: tuple[Change, ...]
     """In the order of the plan's images."""
     removed: tuple[Change, ...]
-    """What is deployed and not planned."""
+    """What is deployed and no longer planned."""
 
     @property
     def differing(self) -> int:
@@ -59,7 +59,7 @@ class Before(NamedTuple):
 
 
 class DeployedReading:
-    """Starts to read what is deployed; `result()` waits for it."""
+    """What is deployed. The constructor starts to read it; `result()` waits."""
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
@@ -98,9 +98,9 @@ Pinned = tuple[str, str]
 
 
 def compared(before: Before, images: Sequence[ImagePlan]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """How each planned image differs from what its uses ran before, and what is planned no more.
+    """How each planned image differs from what its uses ran before, and what is no longer planned.
 
-    A use that was not there before is the same where the release has the image already.
+    A new use counts as the same if the release has the image already.
     """
     ran = _pairs(before.uses, (use for image in images for use in image.uses))
     planned = [_planned(image) for image in images]
@@ -126,7 +126,7 @@ def compared(before: Before, images: Sequence[ImagePlan]) -> tuple[tuple[Change,
 
 
 def _planned(image: ImagePlan) -> Pinned:
-    """What will run; of an image with a problem, which is let through perhaps, what its template has."""
+    """What will run. An image with a problem (it may be allowed) stays as its template has it."""
     if image.problem or not image.reference:
         return named(image.image)
     return str(image.reference._replace(digest=None)), image.digest
@@ -137,18 +137,18 @@ def _name(image: Pinned) -> str:
 
 
 def _is_same(old: Pinned, now: Pinned) -> bool:
-    """Whether a deployed image is the planned one. Its template may leave the tag out."""
+    """Whether a deployed image is the planned one. Its template may have left out the tag."""
     return old[1] == now[1] and old[0] in (now[0], _name(now))
 
 
 def _recorded(old: Pinned, digests: Digests) -> Pinned:
-    """A deployed image with the tag that the record has, where a template leaves it out."""
+    """A deployed image, with the recorded tag if its template has left that out."""
     return next(((r, old[1]) for r in sorted(digests) if split(r)[0] == old[0] and old[1] in digests[r]), old)
 
 
 def _by_name(now: Pinned, planned: Iterable[Pinned], digests: Digests) -> list[Pinned]:
-    """What a planned image was before, where none of its uses was there: the same reference, or the only other one of its
-    repository. First what is planned no more."""
+    """What a planned image was before, if none of its uses existed: the same reference, or the only one of its repository. What is
+    no longer planned comes first."""
     old = [now[0]] if now[0] in digests else [each for each in digests if split(each)[0] == _name(now)]
     new = {each[0] for each in planned if _name(each) == _name(now)}
     if len(old) != 1 or (old[0] != now[0] and len(new) != 1):
@@ -165,7 +165,7 @@ def _moved(old: Pinned, now: Pinned) -> Change:
 
 
 def _slot(use: ImageUse) -> tuple[Any, ...]:
-    """The container, wherever it stands among the others."""
+    """The container, whatever its position in the list."""
     return (tuple(part for part in use.path if isinstance(part, str)), use.container) if use.container else use.path
 
 
@@ -174,11 +174,11 @@ _PLACES: Sequence[Callable[[ImageUse], tuple[Any, ...]]] = (
     lambda use: (use.kind, use.name, _slot(use)),  # of another template
     lambda use: (use.source, use.kind, bool(use.hook), _slot(use)),  # of a random name
 )
-"""What makes a planned use one that is deployed: the first of these that both have, equally often."""
+"""What identifies a planned use with a deployed one: the first of these keys that equally many of both sides have."""
 
 
 def _pairs(old: Iterable[ImageUse], new: Iterable[ImageUse]) -> Mapping[Key, ImageUse]:
-    """The deployed use of each planned one, by its key. Where several are at one place, they pair in the order of the templates."""
+    """The deployed use for each planned one, by the latter's key. Several in one place are paired in the order of the templates."""
     found: dict[Key, ImageUse] = {}
     sides = [sorted(uses, key=lambda use: (*use.key[:3], str(use.path))) for uses in (old, new)]
     for place in _PLACES:

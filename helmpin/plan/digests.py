@@ -43,9 +43,9 @@ def digests_of(
     lock: Lock | None,
     relock: Callable[[], str] | None = None,
 ) -> Digests:
-    """The digest that each use is to be pinned to: that of an existing Job, of the lock or of the registry. An image that is not to
-    be pinned, or cannot be resolved, has a problem instead; so has one that a Job would keep at another digest than the
-    lock's, where all digests have to come from there.
+    """The digest to pin each use to, from an existing Job, the lock or the registry. An image that must not be pinned, or cannot be
+    resolved, has a problem instead. So has one that a Job keeps at another digest than the lock's, if all digests must come from
+    the lock.
 
     uses: those of the plain render. lock: where digests come from before the registry is asked. relock: finds out how the lock gets
     the digest of a Job. Raises HelmPinError.
@@ -86,7 +86,7 @@ def _resolve(
         if isinstance(answer, NotLocked):
             problems[image] = Problem(answer.why, "refused", answer.hint)
         elif isinstance(answer, RegistryError) and reference.digest and answer.kind != "not-found":
-            # the chart pinned it: the digest is known, and runtimes check it themselves
+            # the chart itself pins it: the digest is known, and runtimes check it
             resolved[image] = Resolved(reference.digest, "")
         elif isinstance(answer, RegistryError):
             problems[image] = _unresolved(image, answer, by_image[image])

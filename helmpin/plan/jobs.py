@@ -31,7 +31,7 @@ class Before(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What existing Jobs mean for their images."""
+    """What existing Jobs imply for their images."""
 
     wanted: Mapping[Key, str]
     """The digest that each of their uses keeps."""
@@ -49,20 +49,20 @@ class Locked(NamedTuple):
     name: str
     """The lock, for people."""
     way: Callable[[], str] | None = None
-    """Finds out how to have the lock hold what a Job runs; None where nothing writes this lock."""
+    """Finds out how to put what a Job runs into the lock; None if helm-pin cannot write this lock."""
 
 
 class KeptJobs:
     """The Jobs of a plain render that exist already and whose pod template plain helm would not change."""
 
     def __init__(self, plain: Render, before: Callable[[], Before], is_live: Callable[[dict[str, Any]], bool]) -> None:
-        """before: reads the revision that is upgraded. is_live: whether an object of it exists in the cluster."""
+        """before: reads the revision that is upgraded. is_live: tells whether one of its objects exists in the cluster."""
         self._plain, self._before, self._is_live = plain, before, is_live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     def digests(self, uses: Sequence[ImageUse], locked: Locked | None = None) -> Kept:
-        """The digests that uses in these Jobs keep, and the images that must stay without one. locked: what the images must have,
-        where a Job must not keep another digest."""
+        """The digests that uses in these Jobs keep, and the images that cannot be pinned because of a Job. locked: the only digests
+        that a Job may keep; None if it may keep any."""
         mine = [use for use in uses if use.kind == "Job" and not use.hook]
         if not mine:
             return Kept({}, {}, {})

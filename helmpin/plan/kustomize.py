@@ -1,7 +1,7 @@
-"""A plan as the `images:` list of a kustomization, and what such a list cannot say; no I/O.
+"""A plan as the `images:` list of a kustomization, and what such a list cannot express; no I/O.
 
 kustomize's images transformer changes `image` in the items of every list `containers` and `initContainers`, at any depth and in
-any kind but CustomResourceDefinition, where the image has the name of an entry, whatever its tag (api/filters/imagetag). Only its
+every kind except CustomResourceDefinition, if the image has the name of an entry, whatever its tag (api/filters/imagetag). Only its
 newest versions reach image volumes.
 """
 
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
         return {"name": self.name, "newTag": self.tag, "digest": self.digest}
 
     def matches(self, image: str) -> bool:
-        """Whether kustomize changes an image by this entry: it takes the name for a regular expression."""
+        """Whether kustomize applies this entry to an image: it reads the name as a regular expression."""
         try:
             return re.fullmatch(self.name + _SUFFIX, image) is not None
         except re.error:
@@ -71,7 +71,7 @@ def entries(images: Iterable[ImagePlan], documents: Sequence[Document]) -> tuple
 
 
 def _unreached(entry: Entry, images: Iterable[ImagePlan], reached: Mapping[Any, str]) -> str:
-    """Why an entry does not pin each use of these images; '' when it does."""
+    """Why an entry does not pin every use of these images; '' if it does."""
     for use in (use for image in images for use in image.uses):
         if use.hook:
             return f"{use.place()}: a hook, which Helm 3 gives to no post-renderer"

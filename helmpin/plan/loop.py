@@ -45,9 +45,9 @@ def make_plan(
 ) -> Plan:
     """Resolve the images of a render and find how to pin them.
 
-    lock: where digests come from before the registry is asked. values_only: whether to look further for values that pin what the
-    templates can pin. hints: of the templates of `rendered.chart`, where they are known already. relock: finds out how the lock
-    gets the digest of a Job.
+    lock: where digests come from before the registry is asked. hints: for the templates of `rendered.chart`, if they are known
+    already. values_only: whether to search further for values where a template pin would do. relock: finds out how the lock gets
+    the digest of a Job.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
@@ -126,7 +126,7 @@ def make_plan(
         _check_still_renders(rendered)
     final = record(attempt, found.followers)
     chart = composer.chart(attempt, final)
-    if not wanted:  # else the comparison shows that the record stays out
+    if not wanted:  # otherwise the comparison has shown that the record stays out
         renders += _check_record_stays_out(rendered, chart)
     images = planned(attempt, found.followers)
     if search.result is not None:
@@ -146,7 +146,7 @@ def make_plan(
 
 
 def _apart(known: Digests, uses: Sequence[ImageUse]) -> set[Key]:
-    """The uses that keep the digest of a Job, where another use of the image gets another one."""
+    """The uses that keep a Job's digest while another use of the image gets another one."""
     digests: dict[str, set[str]] = defaultdict(set)
     for use in uses:
         if use.key in known.wanted:
@@ -155,8 +155,8 @@ def _apart(known: Digests, uses: Sequence[ImageUse]) -> set[Key]:
 
 
 def _check_still_renders(rendered: Rendered) -> None:
-    """Where nothing could be pinned: raise HelmFailed if the chart itself does not render as it did. A cluster or a helm that is
-    gone is no fault of the images."""
+    """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster or helm is
+    to blame, not the images."""
     again = rendered.renderer.render(rendered.chart)
     if again.images() != rendered.plain.images():
         raise HelmFailed(
@@ -171,7 +171,7 @@ def _images(render: Render) -> str:
 
 
 def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:
-    """Raise Refused where the templates print the record; how many renders it took to know."""
+    """Raise Refused if the templates print the record. Returns how many renders that took."""
     if not may_expose_record(chart.template_files()):
         return 0
     _refuse_exposed_record(rendered, rendered.renderer.render(chart))

@@ -1,4 +1,4 @@
-"""The names beside the digests of a values file: registry, repository and tag, by which update bots know what a digest is of."""
+"""The names beside the digests of a values file: registry, repository and tag, which tell update bots what image a digest is of."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NAMES = ("registry", "repository", "tag", "version")
 
 
 def beside(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[tuple[ValuePath, Any]]:
-    """The names that stand beside what is set, each with its value: they change nothing.
+    """The names beside what is set, each with its present value, so that setting them changes nothing.
 
-    Lists are left out, for a values file has them whole.
+    Lists are left out, because a values file has them whole.
     """
     settings = list(settings)
     taken = {setting.path for setting in settings}
@@ -31,7 +31,7 @@ def beside(settings: Iterable[Setting], values: Mapping[str, Any]) -> list[tuple
 
 
 def missing_tags(settings: Iterable[Setting], values: Mapping[str, Any], images: Iterable[ImagePlan]) -> list[Setting]:
-    """The tags that stand beside no digest, since the template makes them up: whether they may be set, a render must show."""
+    """The tags that are missing beside a digest because the template supplies them. A render must show whether they can be set."""
     settings, images = list(settings), list(images)
     paths = {setting.path for setting in settings}
     found = []

@@ -1,4 +1,4 @@
-"""Which image that a template printed each image of the deployed manifest comes from."""
+"""For each image of the deployed manifest, the image in the templates' own output that it comes from."""
 
 from __future__ import annotations
 

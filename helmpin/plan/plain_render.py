@@ -76,8 +76,8 @@ class Reuse(NamedTuple):
     """Whether helm reuses values because the user gives none."""
 
     def way(self, settings: Sequence[Setting] = ()) -> tuple[list[str], ValuesInput | None]:
-        """The flags that come before the values. And all values, reused ones too, in the cases in which Helm cannot be made to
-        merge them as it would without helm-pin; else None, for the user's own.
+        """The flags that come before the values, and the values. None stands for the user's own values; all values, including
+        reused ones, are given if Helm cannot be made to merge them as it would without helm-pin.
 
         settings: what is set after the values; with them, Helm needs a flag for the reuse that it would do by itself.
         """
@@ -125,7 +125,7 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
 
 
 class Begun(NamedTuple):
-    """A render by helm template, begun before it is known whether it is the one that counts."""
+    """A render by helm template, begun before it is known whether it will be used."""
 
     probed: Chart
     renderer: Renderer
@@ -255,8 +255,8 @@ def _rendered_before_crds(task: Task, chart: Chart, probed: Chart, given: Mappin
 
 
 def _refuse_assumed_apis(rendered: Rendered, assumed: Collection[str]) -> None:
-    """Raise Refused if the images depend on APIs that helm template assumes and the cluster does not have: no flag takes them away,
-    so the chart is rendered once more with templates that ask for something else instead."""
+    """Raise Refused if the images depend on APIs that helm template assumes and the cluster does not have. No flag removes an API,
+    so the chart is rendered once more with templates that ask for another one instead."""
     asked = re.compile("|".join(f'"{re.escape(api)}"' for api in sorted(assumed)) or r"(?!)")
     texts = rendered.chart.template_files()
     changed: dict[str, str | None] = {

@@ -1,4 +1,4 @@
-"""The plan, as data: what is pinned and how, in a chart that is ready to be deployed; and what of it is refused."""
+"""The plan, as data: what is pinned and how, in a chart that is ready to be deployed; and which images are refused."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Plan(NamedTuple):
         return [*(Setting(*name) for name in names.beside(self.settings, values)), *tags]
 
     def why_template(self, image: ImagePlan) -> str:
-        """Why the template pins an image for which no value was tried in vain."""
+        """Why the template pins an image, if no value was tried before."""
         if image.kept_for:
             return f"{image.kept_for} keeps this digest, which its template writes"
         texts = self.rendered.chart.template_files().values()
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
 
     def refuse_problems(self, *, outcome: str = "", shows_tries: bool = False) -> None:
         """Raise for the images that cannot be pinned: RegistryUnavailable if a registry failed for one, else Refused.
-        outcome: added to the first line, such as `; nothing was deployed`. shows_tries: whether it is printed what was tried."""
+        outcome: added to the first line, such as `; nothing was deployed`. shows_tries: whether the output shows what was tried."""
         bad = [i for i in self.images if i.problem and i.problem.kind != "allowed"]
         if not bad:
             return
@@ -127,7 +127,7 @@ class Plan(NamedTuple):
         )
 
     def _set_by(self, image: ImagePlan) -> Iterable[str]:
-        """The values that set an image today: a digest key that is still empty does not, but the tag beside it."""
+        """The values that set an image today: not a digest key that is still empty, but the tag beside it."""
         values, tag = self.rendered.origin.values or {}, split(image.image)[1]
         found: list[ValuePath] = []
         for path in (setting.path for setting in self.settings if dotted_key(setting.path) in image.values):

@@ -1,4 +1,4 @@
-"""Whether images have the platforms that are wanted (--platform): what they lack is a problem, before anything is deployed."""
+"""Whether images have the platforms that --platform requires. A missing one is a problem of the plan, found before any change."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NODES = "nodes"
 def problems(
     rendered: Rendered, resolved: Mapping[str, Resolved], references: Mapping[str, Reference], settings: Settings
 ) -> dict[str, Problem]:
-    """The problem of each resolved image that lacks a platform. Raises UsageError with --locked, which asks no registry, and
-    HelmFailed when the nodes cannot be read."""
+    """The problem of each resolved image that lacks a platform. Raises UsageError for --locked, which asks no registry, and
+    HelmFailed if the nodes cannot be read."""
     if not settings.platforms or not resolved:
         return {}
     if settings.locked:

@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
 
     plan: Plan
     command: tuple[str, str]
-    """helm's command and the release; `template` where the cluster did not answer and need not."""
+    """helm's command and the release; `template` if the cluster was not needed and did not answer."""
     arguments: list[str]
     """helm's arguments after the chart."""
     previous: Previous | None
@@ -53,7 +53,7 @@ class Prepared(NamedTuple):
     flags: list[Given]
     """helm's flags, without those for the chart's source and the values."""
     reuse: str | None
-    """The flag with which plain helm reuses the same values; '' if it needs none, None if there is none that would do."""
+    """The flag with which plain helm reuses the same values; '' if it needs none, None if no flag does that."""
 
     def deployment(self, chart: Chart) -> list[str]:
         """helm's arguments to deploy `chart`."""
@@ -72,7 +72,7 @@ def prepare(
     values_only: bool = False,
     check: Callable[[Previous | None], None] | None = None,
 ) -> Iterator[Prepared]:
-    """Stage the chart, find its images, resolve and pin them. The staged chart exists as long as the block.
+    """Stage the chart, find its images, resolve and pin them. The staged chart exists until the end of the block.
 
     command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
     not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
@@ -106,7 +106,7 @@ def prepare(
         begun = begin(task, staged)
         if begun:
             stack.callback(begun.process.stop, grace=0)
-        # helm reads the release and the values and renders now, while Python reads the rest of helm-pin
+        # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.image.manifest import unmatched
         from helmpin.plan.loop import make_plan
         from helmpin.plan.template_hints import TemplateHints
@@ -150,7 +150,7 @@ def prepare(
 
 
 def _check_is_no_release(chart: str, flags: Collection[Given]) -> None:
-    """Raises HelmFailed for one name, without a release, that no chart can have: it may be the release."""
+    """Raise HelmFailed if the one name given cannot be a chart: it may be meant as the release."""
     here = os.path.exists(chart.strip() or ".")  # noqa: PTH110 (Path has errors for a name that is too long)
     if here or "/" in chart or any(flag.name == "--repo" for flag in flags):
         return
@@ -171,7 +171,7 @@ def _say_exemptions(plan: Plan, settings: Settings) -> None:
 
 
 def _say_unlike_lock(plan: Plan, lock: Lock) -> None:
-    """Report the images that stay as an existing Job ran them, although the lock has another digest."""
+    """Report the images that keep the digest of an existing Job, although the lock has another one."""
     for image in plan.images:
         locked = lock.digests.get(image.reference) if image.reference and image.kept_for else None
         if locked and image.digest != locked and not image.problem:
@@ -179,8 +179,8 @@ def _say_unlike_lock(plan: Plan, lock: Lock) -> None:
 
 
 def _locking(asked: Asked, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
-    """The command that writes a lock file for this chart. What must not be printed, such as the values of --set, is left out, and
-    a remark behind the command says so."""
+    """The command that writes a lock file for this chart. Flags that must not be printed, such as --set, are left out, and a remark
+    after the command says so."""
     from helmpin.helm import hide_secrets
 
     settings = asked.settings
@@ -195,7 +195,7 @@ def _locking(asked: Asked, release: str, chart: str, file: str, *more: str, asks
 
 
 def _relocking(locking: Callable[..., str]) -> str:
-    """How a lock file gets the digest that a Job of the release runs."""
+    """How to put the digest that a Job of the release runs into the lock file."""
     return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
 
 
@@ -220,7 +220,7 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Any
             return Before()
         stored = read_revision(task.helm, task.release, previous.revision)
         record = None
-        with suppress(VerificationFailed):  # without a usable record, nothing says which tags ran
+        with suppress(VerificationFailed):  # without a usable record, it is unknown which tags ran
             record = stored.record()
         images = record.images if record else ()
         return Before(stored.manifest, frozenset((image.reference, image.digest) for image in images))

@@ -15,7 +15,7 @@ _ALL = re.compile(r"""(?<![\w.$)])((?:\$\w*)?(?:\.\w+)*\.Chart\.Annotations)(?![
 def filter_record(templates: Mapping[str, str], *, has_annotations: bool = True) -> dict[str, str | None]:
     """The templates (path → text) that print all annotations, changed to leave out the record.
 
-    has_annotations: whether the chart has annotations of its own: where it has none, templates see null.
+    has_annotations: whether the chart has annotations of its own; if not, its templates must see null.
     """
     filtered: dict[str, str | None] = {}
     for path, text in templates.items():

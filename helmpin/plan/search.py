@@ -1,15 +1,15 @@
 """The search for values that pin every image and change nothing else: what to try next, given what the renders showed.
 
-It renders nothing itself. `next` gives an attempt, `learn` takes its result. An image moves one way only: from one candidate for
-its values to the next, from the last one to its template, and from there to the images that are left out, so that the others can
-still be pinned. Each render that shows a fault moves some image on, so the search ends. What moves an image on:
+It renders nothing itself. `next` gives an attempt, `learn` takes its result. An image moves in one direction only: from one
+candidate for its values to the next, from the last one to its template, and from there to the images that are left out, so that the
+others can still be pinned. Each render that shows a fault moves some image on, so the search ends. What moves an image on:
 
-- It is not pinned in the render: its candidate failed. Where only some uses are not pinned, these part from the others, and try
-  what else holds the whole reference.
+- It is not pinned in the render: its candidate failed. If only some of its uses are not pinned, these are split off, and try other
+  values that hold the whole reference.
 - Something else changed and shows its digest: its candidate has a side effect.
-- Something else changed and shows no digest: rather the images that the same template prints are to blame, then those of its chart;
-  among these rather those whose tag stood there, or whose values the template reads.
-- Helm does not render: those whose values the message names, or else whose template, or else all.
+- Something else changed and shows no digest. The blame goes to the images that the same template prints, or else to those of its
+  chart; of these, to the ones whose tag stood there or whose values the template reads, if there are any.
+- Helm does not render: the images whose values the message names, or else whose template it names, or else all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from helmpin.timeline import step
 MOST_ATTEMPTS = 5
 """Attempts with values. Images that are not pinned by then are left to the templates."""
 MOST_REPAIRS = 5
-"""Further attempts, each without the images that failed in the one before."""
+"""Further attempts, each without the images that failed in the previous one."""
 
 
 class Facts(NamedTuple):
@@ -146,7 +146,7 @@ class Search:
                     names = {name.lower() for name in (origin.container, origin.name) if name}
                     ranked = candidates(origin.image, digest, scope, values, scan(origin.source), names)
                 if split(use.image)[1] in (None, "latest") and not use.pull_policy:
-                    # the tag must stay, and many templates drop it beside a digest
+                    # the tag must stay, but many templates drop it if there is a digest key
                     ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
                 group = self._groups[alike] = _Group(use.image, digest, scope, ranked)
             group.uses.append(use)
@@ -273,8 +273,8 @@ class Search:
     # -- what a render taught ----------------------------------------------------------------------------------------
 
     def _carriers(self, difference: Difference) -> list[_Group]:
-        """The groups whose digest appears in a difference: rather those that values pin, for a value may reach more than its image;
-        rather those whose image appears with it; proven ones are the last."""
+        """The groups whose digest appears in a difference. Preferred are those that values pin, since a value may reach more than
+        its image; then those whose image appears with the digest; then those that are not proven."""
         after = str(difference.after)
         shown = [g for g in self._groups.values() if g.digest[7:19] in after]
         active = self._active()
@@ -284,9 +284,9 @@ class Search:
         return [g for g in likely if not g.proven] or likely
 
     def _suspects(self, source: str, before: Any = "") -> list[_Group]:
-        """The groups that may have caused a difference without a digest in what a template prints: rather those whose images it
-        prints, then those of its chart; proven ones are the last. Among them rather those whose tag stood there before, or whose
-        values it reads."""
+        """The groups that may have caused a difference without a digest in what a template prints. Those whose images it prints
+        come before those of its chart, and proven ones come last. Among them, those are preferred whose tag stood there before, or
+        whose values the template reads."""
         active = self._active()
         for some in ([g for g in active if not g.proven], active):
             near = [g for g in some if g.scope == scope_of(source)]
@@ -326,14 +326,14 @@ class Search:
         return [group for group, _ in blamed.values()]
 
     def _guilty(self, group: _Group, difference: Difference) -> set[ValuePath]:
-        """The paths of a group that may have caused a difference, where it sets several: rather those that are called as the place
-        is, then those that the template reads."""
+        """The paths of a group that may have caused a difference: those that end like the place of the difference, else those that
+        the template reads, else all."""
         paths = {setting.path for setting in group.settings()}
         called = {path for path in paths if path[-2:] == difference.leaf[3][-2:]}
         return called or {path for path in paths if self._reads_path(group, path, difference.leaf[0])} or paths
 
     def _blame_failing(self, attempt: Attempt, result: Comparison, blamed: list[_Group], *, changed: bool) -> None:
-        """changed: whether values that this attempt set are given up already: they may be what a template's place suffered from."""
+        """changed: whether values of this attempt have been given up already. They may be why a template pin failed."""
         before = self._state()
         for group in self._active():
             if group in blamed:
@@ -362,8 +362,8 @@ class Search:
                     self._fail(use, f"its template gives {gives!r}")
 
     def _part(self, group: _Group, bad: list[ImageUse]) -> None:
-        """The values of a group are right for some of its uses, and these do not read them: they try other values that hold the
-        whole reference, one after the other; else their templates pin them."""
+        """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try other values that hold
+        the whole reference, one after another; without such values, their templates pin them."""
         if spare := group.spare():
             apart = _Group(group.image, group.digest, group.scope, [spare])
             apart.uses = bad
@@ -375,7 +375,7 @@ class Search:
                 self._to_template(use)
 
     def _blame_failure(self, why: str) -> None:
-        """A render failed: drop the candidates for the values, or of the chart, that helm's message names."""
+        """A render failed: drop the candidates whose values, template or chart helm's message names; without a name, all."""
         active = self._active()
         last_line = why.splitlines()[-1][:200] if why else "helm failed"
         named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]

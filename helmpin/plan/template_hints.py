@@ -1,5 +1,5 @@
-"""What the text of a chart's templates shows about its values and its randomness. Needs no render, so it is read while helm makes
-the first one."""
+"""What the text of a chart's templates shows about values and randomness. It needs no render, so it is read while helm makes the
+first one."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Pinning what no value reaches: the template prints the image at its digest.
 
 The file keeps its name, so its named templates still win or lose against others of the same name. Its body moves into a named
-template of its own, and added actions print that body with the pinned references in the places that the plain render showed. They
-act only when helm renders the file itself: a template that includes the file, for a hash perhaps, gets the old text. This works in
-hooks and subcharts, whichever helper, range or library printed the line.
+template, and added actions print that body with the pinned references in the places that the plain render showed. They act only
+when helm renders the file itself: a template that includes the file, perhaps for a hash, gets the old text. This works in hooks and
+subcharts, whichever helper, range or library printed the line.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None
 
 
 def _end(document: Document, use: ImageUse) -> tuple[str, int] | None:
-    """(the last token of the leaf of `use`, its number among equal tokens), where the leaf is not written as it reads, because of
-    escapes or line breaks: a digest is written at its end all the same."""
+    """(the last token of the leaf of `use`, its number among equal tokens), for a leaf that is written with escapes or line breaks:
+    the digest can still be added at its end."""
     counts: Counter[str] = Counter()
     at = span(document.text, use.path) or span(document.text, ("items", use.nth, *use.path))
     for token in _TOKEN.finditer(document.text) if at else ():
@@ -204,7 +204,7 @@ _TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, T
 
 
 def split_defines(text: str) -> tuple[str, list[str]]:
-    """A template's text without its named templates, and those. White space that they trim stays trimmed."""
+    """A template's text without its named templates, and these. White space that they trim stays trimmed."""
     body: list[str] = []
     defines: list[str] = []
     kept = depth = 0

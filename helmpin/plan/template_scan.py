@@ -31,7 +31,7 @@ class _Fragments:
         for word in words:
             shown = f'"{word}"' if isinstance(word, str) else f".Values.{'.'.join(map(str, word))}"
             for number, (text, pieces) in enumerate(self._texts):
-                if shown in text:  # most have none of them
+                if shown in text:  # most templates have none of the words
                     for place, piece in enumerate(pieces):
                         if shown in piece and "Values." in piece and _has(piece, word):
                             found[number, place] = piece
@@ -45,7 +45,8 @@ def _has(piece: str, word: ValuePath | str) -> bool:
 
 
 class TemplateScan:
-    """Which keys templates read of which: `.Values.image.tag` shows that `image` may hold `tag`, even if the values do not."""
+    """Which keys templates read from which maps: `.Values.image.tag` shows that `image` may have a `tag`, even if the values have
+    none."""
 
     def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
         """texts: the chart's own templates. library: those of its subcharts, used if its own show no digests."""
@@ -71,9 +72,8 @@ class TemplateScan:
             self._after[match[1]].add(match[2])
         for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
             self._after[match[1]].add(match[2])
-        for match in re.finditer(
-            r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text
-        ):  # ((.image).tag), which a missing map survives
+        # ((.image).tag), which works without the map, too
+        for match in re.finditer(r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text):
             self._after[match[1]].add(match[2])
         for match in re.finditer(r"\.(tag|digest|sha256|sha)\b", text):
             if not re.match(r"[\w)\]]", text[match.start() - 1 : match.start()]):  # as a lookbehind it is slow
@@ -90,7 +90,7 @@ class TemplateScan:
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
 
     def image_maps(self) -> list[str]:
-        """The keys of maps for images: those that a tag is read after."""
+        """The keys of maps for images: those from which a tag is read."""
         return sorted(key for key, read in self._after.items() if "image" in key.lower() and "tag" in read)
 
     def beside(self, paths: Iterable[ValuePath], names: Iterable[str]) -> list[ValuePath]:

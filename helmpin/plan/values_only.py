@@ -1,7 +1,7 @@
-"""A search after the search: values for what only a template pins, for output that templates cannot be part of.
+"""A second search, for output that cannot contain templates: values for the images that the first one left to templates.
 
-The first search gives way early, since the template always works. This one tries every candidate that there is for an image, also
-where the template has the image's own words (as a default, perhaps), and takes what pins it and changes nothing else.
+The first search gives up early, since a template pin nearly always works. This one tries every candidate for an image, even if the
+template itself contains the image (perhaps as a default), and keeps what pins it and changes nothing else.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from helmpin.plan.template_scan import TemplateScan
 from helmpin.render.diff import Comparison, Key
 
 MOST_TRIALS = 30
-"""Renders."""
+"""The most renders."""
 
 
 class ValuesSearch:
-    """Mutable; it does no I/O. `next` gives an attempt for one image, and `learn` takes what came of it."""
+    """Mutable; it does no I/O. `next` gives an attempt for one image, `learn` takes its result."""
 
     def __init__(
         self, result: Attempt, facts: Iterable[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]
     ) -> None:
-        """result: of the first search. scan: as Search has it."""
+        """result: that of the first search. scan: as for Search."""
         self.result = result
         self._trials = self._all([fact for fact in facts if fact.use.key in result.by_template], values, scan)
         self._left = MOST_TRIALS
         self._unread: frozenset[Key] = frozenset()
-        """The uses that the last attempt did not pin, where it did nothing worse."""
+        """The uses that the last attempt did not pin, if it changed nothing else."""
 
     def next(self) -> Attempt | None:
         """What to try next; None when nothing is left."""
@@ -40,7 +40,7 @@ class ValuesSearch:
         return next(self._trials, None)
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
-        """Take what came of an attempt: how the renders compare, or helm's words where the chart did not render."""
+        """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
         self._unread = frozenset()
         if not isinstance(result, str) and not result.collateral:
             self._unread = result.failing
@@ -81,7 +81,7 @@ def _combinations(ranked: list[list[Candidate]]) -> Iterator[tuple[Candidate, ..
 
 
 def _with(result: Attempt, keys: set[Key], tried: tuple[Candidate, ...]) -> Attempt | None:
-    """The result with these uses pinned by these candidates; None where two texts would be wanted at one path."""
+    """The result with these uses pinned by these candidates; None if one path would need two values."""
     settings: dict[Setting, None] = dict.fromkeys(setting for candidate in tried for setting in candidate.settings)
     texts = {setting.path: setting.value for setting in (*result.settings, *settings)}
     if any(texts[setting.path] != setting.value for setting in (*result.settings, *settings)):

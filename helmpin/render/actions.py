@@ -41,7 +41,7 @@ def actions(text: str) -> Iterator[Action]:
         yield Action(start, at, match["code"] or "", match["left"] is not None, match["right"] is not None)
 
 
-def says(text: str, pattern: re.Pattern[str]) -> bool:
+def any_matches(text: str, pattern: re.Pattern[str]) -> bool:
     """Whether an action of a template matches; plain text and comments do not count."""
     return pattern.search(text) is not None and any(pattern.search(action.code) for action in actions(text))
 

@@ -1,4 +1,4 @@
-"""Comparing the plain render of a chart with one that pins: what may differ, and what must not.
+"""Comparing the plain render of a chart with a pinned one: what may differ, and what must not.
 
 Allowed are:
 - a container image that becomes itself at its digest;
@@ -67,7 +67,7 @@ class Follower(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A leaf that a pin changed and must not change. before or after is None if the leaf is absent."""
+    """A leaf that a pin changed although it must not. before or after is None if the leaf is absent."""
 
     leaf: Leaf
     before: Any
@@ -80,7 +80,7 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The result of a render with pins."""
+    """How a pinned render differs from the plain one."""
 
     images: dict[Key, str]
     """The image at each use."""
@@ -173,7 +173,7 @@ def _text_differences(a: Document, b: Document, changed: list[Difference]) -> It
         for after in befores
         for c in changed
     ):
-        return  # the usual case, which needs no expression compiled
+        return  # the usual case, found without compiling an expression
     known = re.compile("|".join(_whole(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
     for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
         if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
@@ -181,18 +181,18 @@ def _text_differences(a: Document, b: Document, changed: list[Difference]) -> It
 
 
 def _whole(text: str) -> str:
-    """Matches a text; one that is a pinned reference only where it is no part of a longer one."""
+    """An expression for a text; if that is a pinned reference, it must not be part of a longer one."""
     escaped = re.escape(text)
     return rf"(?<![\w./:@-]){escaped}(?![\w./:@-])" if _PINNED.fullmatch(text) else escaped
 
 
 def _written(leaf: Any) -> str:
-    """A leaf as it probably stands in the text; '' if that is unknown."""
+    """A leaf as it is probably written in the text; '' if that is unknown."""
     return str(leaf) if isinstance(leaf, (str, int)) and not isinstance(leaf, bool) else ""
 
 
 def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) -> re.Pattern[str]:
-    """Matches the lines that `line` may have been before its leaves changed. An alias may have stood for a leaf."""
+    """An expression for the lines that `line` may have been before its leaves changed. An alias may have stood for a leaf."""
     parts, at = [], 0
     for match in known.finditer(line):
         parts += [

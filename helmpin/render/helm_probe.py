@@ -1,4 +1,4 @@
-"""What only helm knows, read through charts of one template: merged values, capabilities, and what its getters fetch."""
+"""What only helm knows, read through charts with a single template: merged values, capabilities, and what its getters fetch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helmpin.render.probe import PROBE, PROBE_TEXT
 
 
 class MergedValues:
-    """Helm is merging the user's value flags; `result()` waits for it."""
+    """The user's value flags, merged by helm. The constructor starts helm; `result()` waits for it."""
 
     def __init__(self, helm: Helm, arguments: Sequence[str]) -> None:
         self._folder = Folder()
@@ -51,7 +51,7 @@ def read_source(helm: Helm, source: str) -> bytes:
 def capabilities(helm: Helm, *, built_in: bool = False) -> tuple[str, list[str]]:
     """The cluster's Kubernetes version and API versions, as templates see them. Raises HelmFailed.
 
-    built_in: those that helm assumes where it asks no cluster.
+    built_in: return those that helm assumes without a cluster.
     """
     from helmpin.render.output import parse
 

@@ -18,8 +18,9 @@ _FUNCTIONS = (
     r"|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
 )
 _RANDOM = re.compile(rf"\b{_FUNCTIONS}")
-_MAY_SAY_ONE = re.compile(_FUNCTIONS)
-"""Finds too much, in half the time: without the \\b, Python's re looks for the letters that a match begins with."""
+_MAY_CALL = re.compile(_FUNCTIONS)
+"""A first look that takes half the time and finds too much: without the \\b, Python's re can skip to the letters that a match
+begins with."""
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
 _EVALUATES = re.compile(r"\btpl\b")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
@@ -47,7 +48,7 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
 
 def _calls_random(text: str) -> bool:
     """Whether an action calls a random function. Its strings do not, unless `tpl` evaluates one."""
-    if not _MAY_SAY_ONE.search(text):
+    if not _MAY_CALL.search(text):
         return False
     return any(
         _RANDOM.search(action.code)
@@ -57,7 +58,7 @@ def _calls_random(text: str) -> bool:
 
 
 def template(sources: Iterable[str], *, hook: bool = False) -> str:
-    """The second pass over `sources` (as helm prints them after `# Source:`). hook: whether to make it one, see as_hook()."""
+    """The second pass over `sources` (as helm prints them after `# Source:`). hook: whether to make it a hook, see as_hook()."""
     lines = ["{{- $second := dict -}}"]
     for source in sorted(sources):
         base = source[: source.rindex("/templates/")] + "/templates"
@@ -73,8 +74,8 @@ def template(sources: Iterable[str], *, hook: bool = False) -> str:
 
 
 def as_hook(text: str) -> str:
-    """A probe for a dry run of Helm's: a hook, because every other object is looked up in the cluster
-    (pkg/action/validate.go, existingResourceConflict), which the account may not be allowed to do."""
+    """A probe for Helm's dry run, as a hook: Helm looks up every other object in the cluster (pkg/action/validate.go,
+    existingResourceConflict), which the account may not be allowed to do."""
     return text.replace("metadata:\n", "metadata:\n  annotations: {helm.sh/hook: test}\n", 1)
 
 

@@ -74,7 +74,7 @@ def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:
 
 
 def _shown(body: str) -> Mapping[str, Any] | None:
-    """What a probe printed; None if it is a file of the chart with the same name."""
+    """What a probe printed; None if the document is from a file of the chart with the same name."""
     line = re.search(r'(?m)^  values: (".*")$', body)
     try:
         loaded = json.loads(json.loads(line[1])) if line else None

@@ -11,7 +11,7 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.actions import says
+from helmpin.render.actions import any_matches
 from helmpin.render.values import ValuesInput
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ NOT_RENDERED = frozenset(
         "--validate",
     }
 )
-"""Flags that must not affect the renders: every hook and test of the release is pinned."""
+"""Flags that must not affect the renders, in which every hook and test of the release is pinned."""
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-"""A possible action in a file of another format, which has its own quotes."""
+"""A possible action in a file of another format, whose quotes are not those of a template."""
 _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
 """What only the running upgrade knows: the cluster, and the release except its name, namespace and service."""
 
@@ -48,16 +48,19 @@ def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
     """Whether the render may depend on what only the running upgrade knows. Values and files count if a template evaluates text
     (`tpl`)."""
     templates = [*chart.template_files().values()]
-    if any(says(text, _ASKS) for text in templates):
+    if any(any_matches(text, _ASKS) for text in templates):
         return True
     if not any(re.search(r"\btpl\b", text) for text in templates):
         return False
-    return any(map(_may_ask, chart.other_files())) or any(says(text, _ASKS) for tree in values for text in _texts(tree))
+    texts = (text for tree in values for text in _texts(tree))
+    return any(map(_may_ask, chart.other_files())) or any(any_matches(text, _ASKS) for text in texts)
 
 
 def _may_ask(text: str) -> bool:
-    """Whether a file that is not a template asks for it: in its text, or in strings of its own format."""
-    return _ASKS.search(text) is not None and (says(text, _ASKS) or any(map(_ASKS.search, _ACTION.findall(text))))
+    """Whether a file that is not a template asks for it, in its text or in strings of its own format."""
+    return _ASKS.search(text) is not None and (
+        any_matches(text, _ASKS) or any(map(_ASKS.search, _ACTION.findall(text)))
+    )
 
 
 def _texts(node: Any) -> Iterator[str]:
@@ -86,7 +89,7 @@ class Renderer(NamedTuple):
 
     def arguments(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> list[str]:
         """helm's arguments for one render. extra: further arguments, after the user's values."""
-        # Helm validates when it deploys: here that would take most of a dry run, and render nothing else
+        # Helm validates when it deploys; here validation would be most of a dry run's time, and not change what is rendered
         dry_run = [f"--dry-run={self.dry_run}", "--disable-openapi-validation", "--output=json"]
         ending = dry_run if self.dry_run else []
         post_renderer = self.post_renderer if post_render else ()
@@ -149,7 +152,7 @@ def crd_apis(texts: Iterable[str]) -> list[str]:
         try:
             documents = kube_yaml.read_all(text, what="a CRD cannot be read", where="crds/")
         except HelmFailed:
-            continue  # helm reports it when it installs them
+            continue  # helm reports it when it installs the CRDs
         for document in documents:
             if (
                 isinstance(document, dict)

@@ -60,7 +60,7 @@ def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput
 
 
 def values_flag(path: Path | str) -> str:
-    """The flag that names one file of values, whatever the file is called."""
+    """The flag for one values file, quoted so that any file name works."""
     text = str(path)
     return "--values=" + (f'"{text.replace(chr(34), chr(34) * 2)}"' if re.search(r'[",\r\n]', text) else text)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.render.actions import actions, rewritten, says
+from helmpin.render.actions import actions, any_matches, rewritten
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_their_first_word(text: str, word: str) -> None:
         ("{{ a }}", False),
     ],
 )
-def test_says(text: str, found: bool) -> None:
-    assert says(text, re.compile(r"\bnow\b")) is found
+def test_any_matches(text: str, found: bool) -> None:
+    assert any_matches(text, re.compile(r"\bnow\b")) is found
 
 
 PIECES = st.lists(
