@@ -22,7 +22,7 @@ class _Admitted(NamedTuple):
     resource: str
     labels: Labels
     namespace: Labels | None
-    """The labels of its namespace; None when it has none, or they cannot be read."""
+    """The labels of its namespace; None if it is in none, or if they cannot be read."""
 
 
 def suspects(kubectl: Kubectl, changed: Iterable[Object]) -> tuple[str, ...]:

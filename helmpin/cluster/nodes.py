@@ -1,7 +1,7 @@
 """The nodes that a pod may run on, by its nodeSelector and required node affinity, and so the platforms that its images need.
 
 Kubernetes API reference, PodSpec v1 core and NodeSelectorTerm v1 core; kube-scheduler's component-helpers,
-scheduling/corev1/nodeaffinity. Taints, resources and preferences do not count: they change from day to day.
+scheduling/corev1/nodeaffinity. Taints, resources and preferences are ignored, because they change from day to day.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read_nodes(kubectl: Kubectl) -> list[Object]:
 
 
 def platforms_needed(documents: Iterable[Document], nodes: Sequence[Object]) -> dict[str, set[str]]:
-    """The platforms that each image of a manifest needs, by image as written: those of the nodes that its pods may run on."""
+    """The platforms that each image of a manifest needs (by image as written): those of the nodes that its pods may run on."""
     needed: dict[str, set[str]] = defaultdict(set)
     for document in documents:
         objects: list[Any] = []
@@ -40,7 +40,7 @@ def platforms_needed(documents: Iterable[Document], nodes: Sequence[Object]) -> 
 
 
 def pod_spec(item: Any, path: Sequence[str | int]) -> Mapping[str, Any]:
-    """The pod spec that an image of an object stands in; empty where it is a container of another shape."""
+    """The pod spec that contains the image at a path of an object; empty if the image is not in one."""
     found: Mapping[str, Any] = {}
     for part in path:
         if isinstance(item, dict) and any(key in item for key in CONTAINER_LISTS):

@@ -1,7 +1,7 @@
-"""The pods below a release's live objects, and what those run.
+"""The pods of a release's live objects, and what they run.
 
-Nothing here reads anything: it judges objects as the API sends them. A pod is a release's when its chain of owner references
-(Kubernetes documentation, Owners and Dependents) leads to one of the release's objects.
+No I/O: it judges objects as the API sends them. A pod belongs to a release if its chain of owner references (Kubernetes
+documentation, Owners and Dependents) leads to one of the release's objects.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Pods:
 
 
 def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owner: str = RELEASE) -> Seen:
-    """Whether the pods of live objects run the images that the stored ones (first of each pair) have.
+    """Whether the pods of live objects run the images of the stored objects (first of each pair).
 
-    owner: who says what they should run, for people.
+    owner: what says which images they should run, for people.
     """
     seen = Seen()
     for stored, now in pairs:
@@ -86,7 +86,7 @@ def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Se
         return
     wanted: dict[Slot, set[str]] = defaultdict(set)
     for slot, image in slots(stored).items():
-        wanted[slot[-2:]].add(image)  # a pod's list and container: an object may hold several pod templates
+        wanted[slot[-2:]].add(image)  # by list and container name only: an object may hold several pod templates
     current = 0
     for pod in pods.of(now):
         controller = pods.controller(pod) or now
@@ -122,7 +122,7 @@ def _spec(item: Object) -> Object:
 
 
 def _has_finished(status: Object) -> bool:
-    """Whether a Job has (API reference, JobCondition)."""
+    """Whether a Job has finished (API reference, JobCondition)."""
     return any(c.get("type") in ("Complete", "Failed") for c in status.get("conditions") or [])
 
 
@@ -145,7 +145,7 @@ def _why_it_stays(pod: Object, workload: Object) -> str:
 
 
 def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
-    """Whether a pod was made from an earlier state of its workload, and so is expected to go or to have ended.
+    """Whether a pod was made from an earlier state of its workload, and so is expected to end or to have ended.
 
     A Deployment's ReplicaSets carry its revision, unless it is paused; StatefulSets and DaemonSets mark their pods with a hash
     or generation of the template (Kubernetes source, pkg/controller: deployment/util, statefulset, daemon). A CronJob's Job is
@@ -192,7 +192,7 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
         elif image not in images:
             slot = ("spec", *container.slot)
             follows = controller is not pod and asked.get(container.slot) == image
-            maker = owner if controller is pod else RELEASE  # a controller applies what its own template says
+            maker = owner if controller is pod else RELEASE  # a controller applies its own template
             why = f"as {name_of(controller)} says" if follows else blame(pod, slot, maker)
             seen.wrong.append(f"{where} has {image}, {owner} says {' or '.join(sorted(images))}: {why}")
             if not follows and at_admission(pod, slot, maker):

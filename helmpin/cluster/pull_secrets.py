@@ -1,6 +1,6 @@
 """The image pull Secrets that the cluster's kubelets would use for a release's pods, for --pull-secrets.
 
-A pod's own `imagePullSecrets` count, and those of its service account, which admission adds when the pod names none
+These are a pod's own `imagePullSecrets`, or else those of its service account, which admission adds to a pod that names none
 (Kubernetes documentation, Images, "Using a private registry"; ServiceAccount admission controller).
 """
 
@@ -24,7 +24,7 @@ _KEYS = (".dockerconfigjson", ".dockercfg")
 
 
 class _Rendered(NamedTuple):
-    """What a render contains about pulling."""
+    """What a render says about pulling images."""
 
     names: set[str]
     """The Secrets that pod specs name."""
@@ -33,7 +33,7 @@ class _Rendered(NamedTuple):
     of_accounts: dict[str, set[str]]
     """The Secrets that its own service accounts name."""
     secrets: list[tuple[str, Any]]
-    """Its own pull Secrets: (name, document). On the first install the cluster has neither these nor the accounts."""
+    """Its own pull Secrets: (name, document). Before the first install, the cluster has neither these nor the accounts."""
 
 
 def keychain(documents: Iterable[Document], kubectl: Kubectl, settings: RegistrySettings) -> Keychain:
@@ -89,7 +89,7 @@ def _name(item: dict[str, Any]) -> str:
 
 
 def _mapping(item: dict[str, Any], key: str) -> dict[str, Any]:
-    """A mapping in what a chart renders, which nobody has validated yet."""
+    """A mapping in an object of a render, which nothing has validated yet."""
     value = item.get(key)
     return value if isinstance(value, dict) else {}
 

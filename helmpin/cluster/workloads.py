@@ -1,6 +1,6 @@
-"""What a cluster holds of a release: its live objects, whether they have the release's images, and who has set others.
+"""The live objects of a release: whether they have the release's images, and who has set others.
 
-Nothing here reads anything: it judges objects as the API sends them.
+No I/O: it judges objects as the API sends them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from helmpin.image.manifest import read
 
 Object = dict[str, Any]
 Slot = tuple[str, ...]
-"""Where an image stands in an object, with its container's name for its position, which changes when another is added."""
+"""Where an image stands in an object: its path, with the container's name in place of its index, which changes when containers are
+added."""
 RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 """The annotations that helm puts on each object of a release (helm's pkg/action/validate.go)."""
 RELEASE = "the release"
-"""For people: who says what an object should be, where that is what its maker has applied. A manifest or a lock may say something
-else, so a difference to it shows nothing of how the object came to be."""
+"""For people: what says how an object should be, if that is what its maker has applied. A manifest or a lock may differ from what
+was applied, so a difference from it does not show how the object came about."""
 MARKS = (("f:metadata", "f:ownerReferences"), ("f:metadata", "f:annotations", f"f:{RELEASE_NAME}"))
 """The fields that only the maker of an object sets: a controller on its pods, helm on a release's objects."""
 
 
 class Doubt(NamedTuple):
-    """A container that reports another digest than the one it should run: which may stand for the same image."""
+    """A container that reports another digest than the one it should run. Both may mean the same image."""
 
     where: str
     image: str
@@ -36,7 +37,7 @@ class Doubt(NamedTuple):
 
 
 class Seen:
-    """What live objects or pods show, collected one line for each thing."""
+    """What live objects or pods show, one line per finding. Mutable: it is filled by the comparisons."""
 
     def __init__(self) -> None:
         self.right = 0
@@ -51,11 +52,11 @@ class Seen:
         self.notes: list[str] = []
         self.doubts: list[Doubt] = []
         self.at_admission: list[Object] = []
-        """Objects whose images nobody but their maker has set, and which still differ."""
+        """Objects whose images differ although only their maker has set them."""
 
 
 def with_images(manifest: str) -> list[Object]:
-    """The objects of a stored manifest that run images. Raises what YAML that cannot be read raises (see release.UNREADABLE)."""
+    """The objects of a stored manifest that run images. Raises HelmFailed, or one of release.revision.UNREADABLE."""
     documents = (document for document in read(manifest) if "image" in document.text)
     found = [item for d in documents for item in d.objects() if isinstance(item, dict) and any(find.images(item))]
     for item in found:
@@ -93,10 +94,10 @@ def compare_specs(
     others: Mapping[str, str] = MappingProxyType({}),
     owner: str = RELEASE,
 ) -> Seen:
-    """Whether live objects have the images that the stored ones (first of each pair) have.
+    """Whether live objects have the images of the stored ones (first of each pair).
 
-    others: why an object may have an image of another revision of the release (one that failed has changed some objects), by
-    image; by '' for every other image, where not all revisions are known. owner: who says what they should be, for people.
+    others: why an object may have an image of another revision of the release (one that failed may have changed some objects), by
+    image; '' stands for every other image, if not all revisions are known. owner: what says how they should be, for people.
     """
     seen = Seen()
     for stored, now in pairs:
@@ -110,7 +111,7 @@ def compare_specs(
 
 
 def removes_itself(stored: Object) -> bool:
-    """Whether an object is expected to be gone after a while."""
+    """Whether an object is expected to be deleted after a while."""
     return stored.get("kind") == "Job" and "ttlSecondsAfterFinished" in (stored.get("spec") or {})
 
 
@@ -132,7 +133,7 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner:
 
 
 def blame(now: Object, slot: Slot, owner: str) -> str:
-    """Who set an image that is not what `owner` says, for people: somebody else than the object's maker, where that is RELEASE."""
+    """Who set an image that is not what `owner` says, for people. If that is RELEASE, the object's maker is not named."""
     by = _setters(now, slot, makers_too=owner != RELEASE)
     if by:
         return "set by " + ", ".join(f"{manager} at {time}" if time else manager for manager, time in by)
@@ -142,12 +143,13 @@ def blame(now: Object, slot: Slot, owner: str) -> str:
 
 
 def at_admission(now: Object, slot: Slot, owner: str) -> bool:
-    """Whether only the object's maker has set an image, and applied another one, so that admission must have changed it."""
+    """Whether an image must have been changed at admission: only the object's maker has set it, and that applied another one."""
     return owner == RELEASE and bool(now["metadata"].get("managedFields")) and not _setters(now, slot)
 
 
 def _setters(now: Object, slot: Slot, *, makers_too: bool = False) -> list[tuple[str, str]]:
-    """Who has set an image, by the object's managed fields: (field manager, time). The object's maker apart, unless makers_too."""
+    """Who has set an image, by the object's managed fields: (field manager, time). Without the object's maker, unless
+    makers_too."""
     entries = now["metadata"].get("managedFields") or []
     makers = set() if makers_too else {str(e.get("manager")) for e in entries if _is_maker(e)}
     return [
@@ -160,7 +162,7 @@ def _setters(now: Object, slot: Slot, *, makers_too: bool = False) -> list[tuple
 def _is_maker(entry: Mapping[str, Any]) -> bool:
     """Whether a field manager (Kubernetes documentation, Server-Side Apply) is the one that made the object.
 
-    A manager's name is that of its program's file, which can be any; what it has set identifies it. kubectl is never a maker:
+    A manager is named after its program's file, which proves nothing; what it has set identifies it. kubectl is never a maker:
     people copy whole objects with it.
     """
     manager, fields = str(entry.get("manager")), entry.get("fieldsV1") or {}
@@ -170,7 +172,7 @@ def _is_maker(entry: Mapping[str, Any]) -> bool:
 
 
 def _within(fields: Any, path: Iterable[str]) -> Any:
-    """What managed fields hold at a path; None when they do not have it."""
+    """What managed fields hold at a path; None if nothing."""
     for part in path:
         fields = fields.get(part) if isinstance(fields, dict) else None
     return fields

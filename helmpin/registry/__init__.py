@@ -76,8 +76,8 @@ def describe(
 def details_of(
     references: Iterable[Reference], settings: RegistrySettings, keychain: Keychain | None = None
 ) -> dict[Reference, Details | RegistryError]:
-    """What each image is; references have a digest. What was asked once is kept in a folder of helm's cache for good, so most of it
-    costs no request; otherwise like resolve()."""
+    """What each image is; the references must have digests. Answers are kept for good in a folder of helm's cache, so most cost no
+    request; otherwise like resolve()."""
     from helmpin.registry import details
 
     wanted = list(dict.fromkeys(references))
@@ -116,11 +116,11 @@ def suggest(
 def keep(
     tags: Mapping[Reference, str], settings: RegistrySettings, *, prune: str = ""
 ) -> tuple[dict[Reference, bool | RegistryError], dict[Reference, RegistryError | None]]:
-    """Give each reference, which has a digest, another tag, at its registry itself; and of the same repositories take away all
-    other tags that begin with `prune`, if that is given.
+    """Give each reference, which must have a digest, another tag, at the registry itself; and remove all other tags that begin with
+    `prune` from the same repositories, if that is given.
 
-    For each reference whether it did not have the tag yet; and for each tag to be taken away, why it could not be. Both may be a
-    RegistryError.
+    Returns for each reference whether the tag is new, or why it could not be set; and for each tag to be removed, why it could not
+    be, or None.
     """
     from helmpin.registry.session import Session
 

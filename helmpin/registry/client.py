@@ -33,7 +33,7 @@ MAX_REDIRECTS = 5
 MAX_REFUSALS = 8
 MAX_PAGES = 3
 PAGE = 1000
-"""Tags in one answer of a registry, at most."""
+"""The most tags in one response of a registry."""
 UNKNOWN = "unknown/unknown"
 """The platform of attestations in an index."""
 RETRIED = frozenset({429, 500, 502, 503, 504})
@@ -139,8 +139,8 @@ class Client:
             return {}
 
     def seems(self, reference: Reference) -> str:
-        """The digest that HEAD gives for a tag, which may be that of one platform; '' where HEAD is of no use. Raises RegistryError
-        for a tag that is not there."""
+        """The digest that HEAD gives for a tag, which may be that of one platform; '' if HEAD gives none. Raises RegistryError for
+        a tag that does not exist."""
 
         def ask(wanted: _Wanted) -> str:
             answer = self._ask("HEAD", wanted)
@@ -152,8 +152,8 @@ class Client:
         return self._first(reference, ask)
 
     def tags(self, reference: Reference, after: str = "") -> list[str]:
-        """The tags of a reference's repository: those of the first MAX_PAGES pages. after: those that follow this text in the order
-        of the alphabet, where the registry can begin there. Raises RegistryError."""
+        """The tags of a reference's repository, up to MAX_PAGES pages. after: skip the tags up to this text in alphabetical order,
+        if the registry supports that. Raises RegistryError."""
 
         def ask(wanted: _Wanted) -> list[str]:
             found: list[str] = []
@@ -173,7 +173,7 @@ class Client:
 
     def keep(self, reference: Reference, tag: str) -> bool:
         """Give a digest another tag, at the registry itself: its manifest is read and written again, no blobs (OCI distribution
-        specification, end-7). Whether it did not have it yet. Raises RegistryError."""
+        specification, end-7). Returns whether the tag is new. Raises RegistryError."""
 
         def ask(wanted: _Wanted) -> bool:
             there = self._ask("HEAD", wanted._replace(reference=tag))
@@ -190,7 +190,7 @@ class Client:
         return self._first(reference, ask, [origin(reference, self._settings)])
 
     def untag(self, reference: Reference) -> None:
-        """Take away a tag, and nothing but the tag (end-9). Raises RegistryError."""
+        """Remove a tag, and nothing but the tag (end-9). Raises RegistryError."""
         self._first(reference, lambda wanted: self._write("DELETE", wanted), [origin(reference, self._settings)])
 
     def _write(self, method: str, wanted: _Wanted, body: bytes | None = None, media_type: str = "") -> Answer:

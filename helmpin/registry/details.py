@@ -1,5 +1,5 @@
-"""What an image is: when it was built, from what, for which platforms. Read from its manifests and its configuration, every byte of
-which may be hostile, and kept by digest for good: what a digest means never changes.
+"""What an image is: when it was built, from what, for which platforms. This is read from its manifests and its configuration, every
+byte of which may be hostile, and cached by digest for good, because a digest never changes its meaning.
 
 OCI image-spec (annotations.md, config.md); label-schema.org for older images.
 """
@@ -18,9 +18,9 @@ from helmpin.image.reference import valid_digest
 from helmpin.registry.errors import RegistryError
 
 PREFERRED = "linux/amd64"
-"""The platform whose image describes an index, if it has it; else its first."""
+"""The platform whose image describes an index, if it has one; else its first."""
 LONGEST = 200
-"""Characters of a text that are kept."""
+"""The most characters of a text that are kept."""
 _KEYS = {
     "created": ("org.opencontainers.image.created", "org.label-schema.build-date"),
     "version": ("org.opencontainers.image.version", "org.label-schema.version"),
@@ -30,7 +30,7 @@ _KEYS = {
 
 
 class Details(NamedTuple):
-    """What is known of an image; '' for what it does not state."""
+    """What is known about an image; '' for what it does not state."""
 
     created: str = ""
     version: str = ""
@@ -38,7 +38,7 @@ class Details(NamedTuple):
     source: str = ""
     platforms: tuple[str, ...] = ()
     size: int = 0
-    """Bytes to pull for one platform: `platforms[0]`, or PREFERRED where the image has it."""
+    """Bytes to pull for one platform: PREFERRED if the image has it, else `platforms[0]`."""
 
     def as_data(self) -> dict[str, Any]:
         """For JSON: null for what is not stated."""
@@ -46,7 +46,7 @@ class Details(NamedTuple):
         return {**data, "platforms": list(self.platforms), "size": self.size}
 
     def lines(self) -> list[str]:
-        """For people, one line for each thing that is stated."""
+        """For people, one line for each field that is stated."""
         found = [(name, getattr(self, name)) for name in _KEYS if getattr(self, name)]
         found += [("platforms", ", ".join(self.platforms))] if self.platforms else []
         found += [("size", megabytes(self.size))] if self.size else []
@@ -54,14 +54,14 @@ class Details(NamedTuple):
 
 
 def lines(answer: Details | RegistryError | None) -> list[str]:
-    """What is known of an image, or why nothing is, for people."""
+    """What is known about an image, or why nothing is, for people."""
     if answer is None:
         return []
     return [f"not known: {answer}"] if isinstance(answer, RegistryError) else answer.lines()
 
 
 def as_data(answer: Details | RegistryError | None) -> dict[str, Any] | None:
-    """What is known of an image, for JSON; None where nothing is."""
+    """What is known about an image, for JSON; None if nothing is."""
     return answer.as_data() if isinstance(answer, Details) else None
 
 
@@ -110,7 +110,7 @@ def _file(digest: str) -> Path:
 
 
 def cached(digest: str) -> Details | None:
-    """What was kept of a digest; None where nothing was, or something else than what is written there."""
+    """What was cached for a digest; None if nothing was, or if the file was not written by keep()."""
     if not valid_digest(digest):
         return None
     try:
@@ -122,7 +122,7 @@ def cached(digest: str) -> Details | None:
 
 
 def keep(digest: str, details: Details) -> None:
-    """Keep what is known of a digest, for good. Where that does not work, it is asked for again."""
+    """Cache what is known about a digest, for good. If it cannot be written, registries will be asked again."""
     file = _file(digest)
     scratch = file.with_suffix(f".{os.getpid()}-{id(details)}")
     with suppress(OSError):

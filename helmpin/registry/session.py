@@ -71,11 +71,11 @@ class Session:
         return self._all(tags, lambda reference: self._client.keep(reference, tags[reference]))
 
     def tags(self, references: Iterable[Reference], after: str) -> dict[Reference, list[str] | RegistryError]:
-        """The tags of the repository of each reference that follow a text, as far as a few requests show them."""
+        """The tags of each reference's repository that come after a text, as far as a few requests show them."""
         return self._all(references, lambda reference: self._client.tags(reference, after))
 
     def untag(self, references: Iterable[Reference]) -> dict[Reference, RegistryError | None]:
-        """Take away these tags."""
+        """Remove these tags."""
         return self._all(references, self._client.untag)
 
     def suggest(self, images: Mapping[Reference, Sequence[str]]) -> dict[Reference, str | RegistryError]:

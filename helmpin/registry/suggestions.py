@@ -1,4 +1,4 @@
-"""The tag to write instead of one that moves: a full version that has the same digest today."""
+"""The tag to write instead of a mutable one: a full version that has the same digest today."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from helmpin.registry.errors import RegistryError
 from helmpin.registry.types import Resolved
 
 MAX_CANDIDATES = 12
-"""Tags that are asked for: with the proof of the one that is right (2), the pages of tags (3) and the image's details (3), no more
-than 20 requests."""
+"""The most tags to try. With the requests that confirm the right one (2), the pages of tags (3) and the image's details (3), an
+image takes at most 20 requests."""
 _VERSION = re.compile(r"v?(\d+(?:\.\d+){1,3})(.*)")
 
 
@@ -27,7 +27,8 @@ class Registry(Protocol):
 
 
 def find(registry: Registry, reference: Reference, versions: Sequence[str]) -> str:
-    """The tag; '' if none was found. reference: with tag and digest. versions: what the image itself says. Raises RegistryError."""
+    """The tag; '' if none was found. reference: with tag and digest. versions: those that the image states. Raises
+    RegistryError."""
     tag = reference.tag or ""
     for candidate in islice(_candidates(registry, reference, stated(versions, tag)), MAX_CANDIDATES):
         named = reference._replace(tag=candidate, digest=None)
@@ -64,14 +65,15 @@ def suffix(tag: str) -> str:
 
 
 def newest(tags: Iterable[str], tag: str) -> list[str]:
-    """Those that are full versions, with the suffix of the tag first, then the newest first."""
+    """The full versions among these tags: first those that extend the version of `tag`, then those with its suffix, then the
+    newest."""
     end, wanted = suffix(tag), re.match(r"v?(\d+(?:\.\d+)*)", tag)
     line = [int(part) for part in wanted[1].split(".")] if wanted else []
 
     def order(each: str) -> tuple[bool, bool, list[int]]:
         match = _VERSION.match(each)
         numbers = [int(part) for part in match[1].split(".")] if match else []
-        # 1.25 is among the versions of 1.25 if anywhere
+        # if a version has the digest of 1.25, it is most likely a 1.25.x
         return numbers[: len(line)] == line, suffix(each) == end, numbers
 
     return sorted((each for each in tags if _VERSION.match(each) and is_full(each)), key=order, reverse=True)

@@ -15,11 +15,12 @@ UNPINNED = "unpinned"
 """Stands for the digest of an image that has none."""
 
 Digests = Mapping[str, AbstractSet[str]]
-"""The digests of each reference. Without a tag one reference is several images; and a Job may keep another digest than the rest."""
+"""The digests of each reference. There may be several: references without a tag stand for several images, and a Job may keep an
+older digest than the rest."""
 
 
 def digests(images: Iterable[str], record: Record | None) -> Digests:
-    """Those of a revision: of its record, and what else its manifest has."""
+    """The digests of a revision: those of its record, and others that its manifest has."""
     found: dict[str, set[str]] = defaultdict(set)
     for image in record.images if record else ():
         found[image.reference].add(image.digest)
@@ -32,7 +33,7 @@ def digests(images: Iterable[str], record: Record | None) -> Digests:
 
 
 def named(image: str) -> tuple[str, str]:
-    """(reference, digest) of an image as a manifest has it: the reference normalised, if it is valid."""
+    """(reference, digest) of an image as written in a manifest. The reference is normalised if it is valid."""
     digest = split(image)[2] or UNPINNED
     try:
         return str(Reference.parse(image)._replace(digest=None)), digest
@@ -41,8 +42,8 @@ def named(image: str) -> tuple[str, str]:
 
 
 def changes(before: Digests, after: Digests) -> list[dict[str, Any]]:
-    """What changed: `from` and `to` are digests, UNPINNED, or None where the image is not there; `was` is the reference before,
-    where only the tag of an image has changed."""
+    """What changed: `from` and `to` are digests, UNPINNED, or None if the image is not there; `was` is the previous reference, if
+    the tag of an image has changed."""
     names: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for side, references in enumerate((before, after)):
         for reference in sorted(references):
@@ -51,7 +52,7 @@ def changes(before: Digests, after: Digests) -> list[dict[str, Any]]:
 
 
 def _changes(before: Digests, after: Digests, old: list[str], new: list[str]) -> Iterator[dict[str, Any]]:
-    """Those of one repository, which has these references."""
+    """The changes of one repository. old, new: its references before and after."""
     pairs = [(each, each) for each in sorted({*old, *new})]
     if len(old) == len(new) == 1:
         pairs = [(old[0], new[0])]

@@ -1,4 +1,4 @@
-"""The outcome of a deployment: the revisions before and after it. Their descriptions hold helm's reasons for a failure."""
+"""The outcome of a deployment: the revisions before and after it, whose descriptions have helm's reasons for a failure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_RELEASE = Row(0, "", "")
 
 
 class History:
-    """Starts to read the latest revisions; `rows()` waits for the result."""
+    """The latest revisions. The constructor starts to read them; `rows()` waits."""
 
     def __init__(self, helm: Helm, release: str, most: int) -> None:
         self._running: HelmProcess = helm.start(["history", release, "--max", str(most), "--output", "json"])
@@ -53,7 +53,7 @@ class History:
 
 
 class Baseline:
-    """The latest revision when planning began, for which the plan is made."""
+    """The latest revision when planning began, for which the plan is made. The constructor starts to read it."""
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
@@ -76,8 +76,8 @@ class Baseline:
 
 
 def guard(before: Row, command: str) -> str:
-    """A template that renders nothing, and fails if `before` is no longer the latest revision. Helm itself reads that when it has
-    begun to deploy, so no other deployment can come in between unnoticed."""
+    """A template that renders nothing, and fails if `before` is no longer the latest revision. Helm renders it when it has begun to
+    deploy, so no other deployment can come in between unnoticed."""
     anew = command == "install" or before.status in ("", "uninstalled")
     expected = 1 if anew else before.revision + 1  # an installation renders as revision 1 (pkg/action/install.go)
     return f'{{{{ if ne .Release.Revision {expected} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
@@ -100,10 +100,7 @@ def since(helm: Helm, release: str, before: Row) -> list[Row]:
 
 
 def stop_if_asked(helm: Helm, release: str, before: Row, ended: Ended) -> None:
-    """After a deployment: unwind to main(), which says what state the release is in, if a signal came meanwhile.
-
-    Raises Stopped.
-    """
+    """After a deployment: raise Stopped if a signal came meanwhile, so that main() reports the state of the release."""
     if ended.asked:
         lifeline.if_stopped(state(helm, release, before))
         raise lifeline.Stopped(ended.asked)
@@ -123,7 +120,7 @@ def state(helm: Helm, release: str, before: Row) -> str:
 def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, record: str = "") -> HelmFailed:
     """The error after `helm ARGUMENTS` failed. Its output is on the terminal already.
 
-    record: of the revision that it was to make, by which that is distinguished from others.
+    record: that of the revision that helm was to make, which tells it from those of others.
     """
     command, release = arguments[:2]
     what, where = f"helm {command} failed; see its output above", f"release {release}"
@@ -137,13 +134,13 @@ def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, reco
         return HelmFailed(
             what, where=where, why="\n".join(why), hint=f"check it later with {helm_command(f'history {release}')}"
         )
-    if change and not known:  # whether helm had stored its revision by then, nobody can tell
+    if change and not known:  # it cannot be known whether helm had stored its revision before
         hint = "see in helm's output above whether it had begun to change objects; then run it again"
         return HelmFailed(f"{change} while this ran", where=where, why="no revision is stored", hint=hint)
     if change and not rows:
         return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, hint="run it again")
     why += [f"revision {row.revision} is {row.status}" for row in rows] or ["no revision was stored"]
-    return HelmFailed(what, where=where, why="\n".join(why), hint=_way_on(helm, arguments, before, rows, known))
+    return HelmFailed(what, where=where, why="\n".join(why), hint=_next_step(helm, arguments, before, rows, known))
 
 
 def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
@@ -152,16 +149,16 @@ def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
     return not record or read_revision(helm, release, revision).record_text == record
 
 
-def _way_on(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row], known: Sequence[Row]) -> str:
+def _next_step(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row], known: Sequence[Row]) -> str:
     command, release = arguments[:2]
-    words = " ".join(row.description for row in rows)
+    descriptions = " ".join(row.description for row in rows)
     ran = [row.revision for row in known if row.status == "deployed"]  # a superseded one may never have run to its end
     last = str(ran[-1]) if ran else "REVISION"
     back = f"{helm_command(f'rollback {release} {last}')} goes back to the last revision that was deployed"
     back += "" if ran else f"; see {helm_command(f'history {release}')}"
-    if "conflict with" in words and "--force-conflicts" in helm.flags(command):
+    if "conflict with" in descriptions and "--force-conflicts" in helm.flags(command):
         return "another field manager owns fields that helm must set; add --force-conflicts to take them over"
-    if "field is immutable" in words:
+    if "field is immutable" in descriptions:
         return "delete the immutable object, or let its image through: --allow-unpinned IMAGE"
     if rows and rows[-1].status.startswith("pending-"):
         return f"helm ended before it had finished; {back}"

@@ -15,7 +15,7 @@ from helmpin.image.reference import InvalidReference, Reference, valid_digest
 ANNOTATION = "helm-pin/digests"
 VERSION = 1
 _LONGEST_SHOWN = 80
-"""Characters of a field in a message."""
+"""The most characters of a field that a message shows."""
 
 
 class Image(NamedTuple):
@@ -58,7 +58,7 @@ class Record(NamedTuple):
     images: tuple[Image, ...]
     undo: tuple[Undo, ...] = ()
     allowed: tuple[str, ...] = ()
-    """Images that --allow-unpinned let through, as the chart wrote them."""
+    """Images that --allow-unpinned left without a digest, as the chart wrote them."""
     lock: str = ""
     """The lock that gave digests: a file's name, or `release:…`."""
     required: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ def parse(text: str, where: str) -> Record:
             raise ValueError("not a JSON object")
         if record.get("version") != VERSION or record["version"] is True:
             raise ValueError(f"its version is {_shown(record, 'version')}; this helm-pin reads version {VERSION}")
-        digest_set = Record(
+        found = Record(
             _text(record, "tool"),
             _text(record, "created"),
             tuple(_image(item) for item in _list(record, "images")),
@@ -140,9 +140,9 @@ def parse(text: str, where: str) -> Record:
             _text(record, "lock") if "lock" in record else "",
             _texts(record, "required"),
         )
-        if record.get("set") != digest_set.set_id:
+        if record.get("set") != found.set_id:
             raise ValueError(
-                f"set ID {_shown(record, 'set')} does not match its images ({digest_set.set_id!r}); the record was edited"
+                f"set ID {_shown(record, 'set')} does not match its images ({found.set_id!r}); the record was edited"
             )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = why_invalid(error)
@@ -153,7 +153,7 @@ def parse(text: str, where: str) -> Record:
             hint="it cannot be used for verification; `helm pin upgrade` with --reset-values writes a new one"
             + (", or use the helm-pin that wrote it" if "version" in why else ""),
         ) from None
-    return digest_set
+    return found
 
 
 def _image(item: Any) -> Image:
@@ -189,7 +189,7 @@ def _undo(item: Any) -> Undo:
 
 
 def _shown(record: Mapping[str, Any], key: str) -> str:
-    """A field for people, as JSON writes it; what is long is cut."""
+    """A field for people, as JSON writes it, shortened if it is long."""
     text = json.dumps(record[key]) if key in record else "missing"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 

@@ -24,11 +24,11 @@ _INDEX = re.compile(r"(?<!\\)\[(\d+)\]")
 _DIGEST = re.compile(r"@(sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))(?![\w@])")
 _NAME = re.compile(r"[\w.:/\[\]-]*\Z", re.ASCII)
 _BEFORE = 400
-"""How many characters before a digest its reference can begin: host, repository and tag together are shorter."""
+"""How many characters to search for the reference before a digest: host, repository and tag together are shorter."""
 
 
 def problems(record: Record) -> list[str]:
-    """The contradictions in a record, one line each. Two digests of one reference are none: a Job keeps the one it ran with."""
+    """The contradictions in a record, one line each. Two digests for one reference are allowed: a Job keeps the one it ran with."""
     found = [line for image in record.images for line in _image(image)]
     indexes = [part for undo in record.undo for part in undo.path if isinstance(part, int)]
     found += [f"index {index} of a list is out of range" for index in indexes if not 0 <= index <= LAST_INDEX]
@@ -85,8 +85,8 @@ def known(stored: Revision) -> Record | None:
 
 
 def is_recorded(image: str, references: Sequence[str]) -> bool:
-    """Whether an image is one of these references, which are recorded for its digest. A template may leave the tag out: then the
-    repository must match."""
+    """Whether an image is one of these references, which are recorded for its digest. A template may leave out the tag: then the
+    repository alone must match."""
     try:
         reference = Reference.parse(image)
     except InvalidReference:
@@ -105,7 +105,7 @@ def pinned_references(text: str) -> Iterator[Reference]:
 
 
 def hosts(images: Iterable[str], manifest: str) -> set[str]:
-    """The registries that a revision's own images name: those that it runs, and all others with a digest in its manifest."""
+    """The registries that a revision's own images name: those that it runs, and all others that have a digest in its manifest."""
     found = {reference.registry for reference in pinned_references(manifest)}
     for image in images:
         with suppress(InvalidReference):
@@ -116,7 +116,7 @@ def hosts(images: Iterable[str], manifest: str) -> set[str]:
 def follower_problems(record: Record, objects: Iterable[Any]) -> list[str]:
     """The recorded followers that do not have their digest, one line each.
 
-    A place is `ConfigMap/settings data.image`. If there is no object of that name, which may be random, all of its kind count.
+    A place is `ConfigMap/settings data.image`. Names may be random, so if no object has that name, all of its kind count.
     """
     wanted = [(place, image) for image in record.images for place in image.followers]
     places = {place for place, _ in wanted} | {_unnamed(place) for place, _ in wanted}

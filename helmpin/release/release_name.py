@@ -1,4 +1,4 @@
-"""The release's name if helm would generate one: it must be the same in every render and in the deployment."""
+"""The name of the release. If helm would generate one, it is generated here, once for all renders and the deployment."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The release that an upgrade starts from, and its values without the digests that helm-pin put there.
 
 Helm itself reuses the values (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stay for ever.
-Most are set anew. For the others, a values file restores what the user had given. Where that is not enough, Helm gets all values,
-merged as it merges them. A digest that somebody has replaced since is left alone.
+Most are set anew. For the others, a values file restores what the user had given. If that is not enough, Helm gets all values,
+merged as it would merge them. A digest that somebody else has replaced is left alone.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _ASKED = (
     f'{{{{ template "value" index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}, '
     '{{ if .Release.Config }}{{ template "value" .Release.Config }}{{ else }}null{{ end }}]'
 )
-"""Revision, status, record and values as JSON, in one helm run: `helm get all --template` has no functions beyond Go's own
-(text/template, Functions), so strings are in hexadecimal."""
+"""Revision, status, record and values as JSON, in one helm run. `helm get all --template` has only Go's own functions
+(text/template, Functions), so strings are printed in hexadecimal."""
 MOST = 256
-"""How many earlier revisions to search for the record of a digest that a plain helm has kept."""
+"""How many earlier revisions to search for the record of a digest that plain helm has kept."""
 
 
 class Previous(NamedTuple):
@@ -46,9 +46,9 @@ class Previous(NamedTuple):
     """Of the latest revision."""
     config: Mapping[str, Any]
     undo: tuple[Undo, ...]
-    """The digests of helm-pin that are in `config`."""
+    """For each digest that helm-pin put into `config`: what stood there before."""
     bad_record: VerificationFailed | None = None
-    """Why it cannot be known which these are: no obstacle where no values are reused."""
+    """Why these digests cannot be known. It does not matter if no values are reused."""
 
     @property
     def installs_anew(self) -> bool:
@@ -57,7 +57,7 @@ class Previous(NamedTuple):
 
 
 class PreviousReading:
-    """Starts to read the release; `result()` waits for it."""
+    """The release. The constructor starts to read it; `result()` waits."""
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
@@ -113,7 +113,7 @@ class PreviousReading:
 
 
 def _record(stored: Revision) -> Record:
-    """Raises VerificationFailed, which says how to deploy all the same."""
+    """The record of a stored revision. Raises VerificationFailed, which says how to deploy without it."""
     try:
         record = stored.record()
     except VerificationFailed as error:
@@ -167,10 +167,10 @@ def get(node: Any, path: Iterable[str | int]) -> Any:
 
 
 def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ()) -> dict[str, Any] | None:
-    """The values that take helm-pin's digests out of the reused ones, except at paths that are set again. None if no values do.
+    """The values that remove helm-pin's digests from the reused ones, except at paths that are set again. None if no values can.
 
-    They restore what the user had given. What had not been given would take a null, which Helm 3.22 and 4 write into the stored
-    values of the revision before, too (CoalesceTables changes both tables); and a list is only replaced whole.
+    They restore what the user had given. To remove anything else would need a null, which Helm 3.22 and 4 also write into the
+    stored values of the previous revision (CoalesceTables changes both tables); and a list can only be replaced whole.
     """
     paths = set(renewed)
     tree: dict[str, Any] = {}
@@ -187,7 +187,7 @@ def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ())
 
 
 def changes_a_reused_list(previous: Previous, given: Mapping[str, Any], paths: Iterable[tuple[str | int, ...]]) -> bool:
-    """Whether one of these paths goes into a list that is in the reused values alone: Helm changes no list of theirs by index."""
+    """Whether one of these paths goes into a list that only the reused values have: Helm cannot change such a list by index."""
     for path in paths:
         for i, part in enumerate(path):
             lists = [isinstance(get(values, path[:i]), list) for values in (previous.config, given)]
@@ -206,7 +206,7 @@ def _in_list(path: Iterable[str | int]) -> bool:
 
 
 def config_without_digests(previous: Previous) -> dict[str, Any]:
-    """The user's values in the release, as they would be without helm-pin."""
+    """The user's values that the release stores, as they would be without helm-pin."""
     values = copy.deepcopy(dict(previous.config))
     for entry in previous.undo:
         _restore(values, entry, keep=entry.supplied)
@@ -236,8 +236,8 @@ def coalesced(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_nulls(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with the nulls that the user gives: Helm takes them out again as it merges the reused values in, and out of the
-    stored values of the revision before."""
+    """The values with the nulls that the user gives. Helm removes these keys when it merges the reused values in, and from the
+    stored values of the previous revision too."""
     out = dict(values)
     for key, value in given.items():
         if value is None:
@@ -248,7 +248,7 @@ def with_nulls(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 
 def comes_back(previous: Previous, whole: Mapping[str, Any], renewed: Iterable[tuple[str | int, ...]]) -> bool:
-    """Whether reused values have something that all values do not have, so that Helm would add it, and that is not set again."""
+    """Whether Helm would add something to `whole`, because the reused values have it and it is not set again."""
     paths = set(renewed)
     return any(path not in paths for path in _missing(previous.config, whole))
 

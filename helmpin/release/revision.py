@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from helmpin.release.storage import Damaged
 
 LARGEST = 32 << 20
-"""The largest release, in bytes: more than forty times what a Secret can hold packed (1 MiB, base64 twice). A small Secret that
-somebody has forged must not exhaust its readers' memory."""
+"""The largest release, in bytes: more than forty times what a Secret can hold compressed (1 MiB, base64 twice). A small forged
+Secret must not exhaust the memory of its readers."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
-"""The exceptions of reading invalid data: a list in place of a map, half a character, …"""
+"""The exceptions that reading invalid data raises: a list in place of a map, half of a surrogate pair, …"""
 _DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release", re.MULTILINE)
-"""helm's messages about a stored release that lacks a part, from its own code and from _PARTS, and about one of whose revisions it
-can read none (pkg/storage/storage.go, Last)."""
+"""helm's messages about a stored release that lacks a part (from its own code and from _PARTS), and about a release without a
+single readable revision (pkg/storage/storage.go, Last)."""
 _PARTS = (
     "{{ .Release.Version }} {{ .Release.Info.Status }}",
     f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
@@ -41,7 +41,7 @@ _PARTS = (
 
 
 class Revision(NamedTuple):
-    """One stored revision; or a manifest that is no release's, by the name of its file and with revision 0."""
+    """One stored revision; or a manifest without a release, with the name of its file and revision 0."""
 
     release: str
     revision: int
@@ -60,7 +60,7 @@ class Revision(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """For messages about live objects: who says what they should be."""
+        """For messages about live objects: what says how they should be."""
         from helmpin.cluster.workloads import RELEASE
 
         return RELEASE if self.revision else "the manifest"
@@ -126,7 +126,8 @@ class Revision(NamedTuple):
 
 
 def of_manifest(name: str, text: str) -> Revision:
-    """A manifest that others apply, to be verified as a stored revision is: its hooks apart, for those run and may be gone.
+    """A manifest that something other than helm applies, to be verified like a stored revision. Hooks are kept apart, since they
+    may be gone after they have run.
 
     Raises HelmFailed if it is not YAML.
     """
@@ -156,7 +157,7 @@ def _uses(document: Document, also: ExtraImageRules | None) -> tuple[ImageUse, .
 
 
 class Reading:
-    """Starts to read one revision; `result()` waits for it."""
+    """One revision. The constructor starts to read it; `result()` waits."""
 
     def __init__(self, helm: Helm, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
         """flags: helm flags for a release outside this command's own namespace or cluster."""
@@ -187,8 +188,8 @@ def explained(
     outcome: str = "",
     helm: Helm | None = None,
 ) -> HelmFailed:
-    """Helm's error about a stored release, with which one it is, and what to do. outcome: what follows for the command. helm: to
-    look for what is damaged, where that may be the cause."""
+    """Helm's error about a stored release, with its name and place, and what to do. outcome: added to the first line, such as
+    `; nothing was deployed`. helm: to look for damaged revisions, if they may be the cause."""
     from helmpin.kubectl import advice
 
     named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
@@ -237,7 +238,7 @@ def read_revision(helm: Helm, release: str, revision: int | None = None) -> Revi
 
 
 def images_of(revisions: Iterable[Revision]) -> dict[str, str]:
-    """The images of revisions, each with the last revision that has it: `as revision 2 (failed) says`."""
+    """The images of these revisions, each with the last one that has it, for people: `as revision 2 (failed) says`."""
     found: dict[str, str] = {}
     for stored in sorted(revisions, key=lambda s: s.revision):
         with suppress(HelmPinError):  # a manifest that cannot be read
@@ -248,9 +249,9 @@ def images_of(revisions: Iterable[Revision]) -> dict[str, str]:
 def disagreements(record: Record, stored: Revision, uses: Sequence[ImageUse] | None = None) -> list[str]:
     """Where the images of a stored revision differ from its record, one line each; empty if all agree.
 
-    An image agrees when its whole reference, tag included, is recorded with its digest.
+    An image agrees if its whole reference, including the tag, is recorded with its digest.
 
-    uses: of the revision, if they have been read already. Raises HelmFailed if they cannot be read.
+    uses: those of the revision, if they have been read already. Raises HelmFailed if they cannot be read.
     """
     uses = stored.uses() if uses is None else uses
     recorded: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The revisions of a release as `helm history` lists them: which ones ran, and which ones somebody else has made meanwhile."""
+"""The revisions of a release as `helm history` lists them: which ones ran, and which ones somebody else has made."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def made_by_somebody_else(rows: Sequence[Row]) -> str:
 
 
 def never_ran(rows: Sequence[Row], number: int) -> str:
-    """Why a revision never ran, by its status, in one line; '' if it ran."""
+    """Why a revision never ran, in one line, from its status; '' if it ran."""
     status = next((row.status for row in rows if row.revision == number), RAN[0])
     return "" if status in RAN else f"revision {number} is {status}: it never deployed successfully"
 
@@ -55,8 +55,8 @@ def last_that_ran(rows: Sequence[Row]) -> int | None:
 
 
 def last_needed(found: Sequence[RevisionInfo], most: int) -> Sequence[RevisionInfo]:
-    """The last `most` revisions that ran, and all that came after them, of revisions sorted oldest first. The deployed one, and the
-    one that a rollback would go to, are always among them: what failed later takes nobody's place, and its pods may run."""
+    """The last `most` revisions that ran and all later ones, of revisions sorted oldest first. They always include the deployed one
+    and the one that a rollback would go to. Later ones that failed do not count towards `most`, but their pods may run."""
     ran = [place for place, each in enumerate(found) if each.status in RAN]
     deployed = [place for place, each in enumerate(found) if each.status == "deployed"]
     target = [place for place in ran if place < len(found) - 1]

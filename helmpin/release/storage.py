@@ -25,7 +25,7 @@ from helmpin.release.revision import LARGEST, UNREADABLE, Reading, Revision, exp
 GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
 _AT_MOST = 256
-"""How many revisions one request leaves out by their numbers: as many as helm history shows."""
+"""How many revisions a request can exclude by number: as many as helm history shows."""
 AT_ONCE = 4
 """helm processes at a time."""
 
@@ -49,12 +49,12 @@ class RevisionInfo(NamedTuple):
 
 
 class Revisions(NamedTuple):
-    """The revisions that were read, and one line for each failure."""
+    """The revisions that were read, and one line about each that was not."""
 
     found: list[RevisionInfo]
     unread: tuple[str, ...] = ()
     unreadable: tuple[RevisionInfo, ...] = ()
-    """Those that exist but cannot be read, as far as their labels describe them."""
+    """Those that exist but cannot be read, with what their labels say."""
 
 
 def revisions(helm: Helm, release: str, most: int) -> Revisions:
@@ -76,15 +76,15 @@ class Damaged(NamedTuple):
     """A stored object that helm, or helm-pin, cannot read as a revision."""
 
     name: str
-    """The object's: `secret/sh.helm.release.v1.web.v3`; '' where nothing is known to be wrong with it."""
+    """The name of the object: `secret/sh.helm.release.v1.web.v3`; '' if nothing is known to be wrong with it."""
     why: str
-    """One line, which names it."""
+    """One line, with that name."""
 
 
 def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
-    """What is stored of a release after `latest`, the last revision that helm shows: helm passes over what it cannot read, as if
-    it were not there. Nothing where releases are not in the API, or there is no kubectl."""
-    # without those that helm may have read: of most releases nothing is left to be sent
+    """What is stored of a release after `latest`, the last revision that helm shows: helm silently skips what it cannot read.
+    Nothing if releases are not in the API, or if there is no kubectl."""
+    # without those that helm may have read, so that usually nothing is left to be sent
     older = ",".join(str(number) for number in range(max(1, latest - _AT_MOST + 1), latest + 1))
     return [
         Damaged(name, problem)
@@ -96,12 +96,12 @@ def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
 
 
 def damaged(kubectl: Kubectl, release: str) -> list[Damaged]:
-    """What is stored of a release and cannot be read, or lacks a part without which helm fails (pkg/release: chart, info)."""
+    """The stored objects of a release that cannot be read, or lack a part without which helm fails (pkg/release: chart, info)."""
     return [Damaged(name, problem) for name, _, problem in _examined(kubectl, release) if problem]
 
 
 def way_out(found: Sequence[Damaged]) -> str:
-    """What to do about damaged revisions; '' where none is known to be damaged."""
+    """What to do about damaged revisions; '' if none is known to be damaged."""
     names = [each.name for each in found if each.name]
     delete = kubectl_command(f"delete {' '.join(names)}") if names else ""
     return (
@@ -110,8 +110,8 @@ def way_out(found: Sequence[Damaged]) -> str:
 
 
 def _examined(kubectl: Kubectl, release: str, more: str = "") -> Iterator[tuple[str, int | None, str]]:
-    """Of each stored object of a release that a further selector leaves: its name, the revision (None where nothing says which it
-    is), and what is wrong with it, or ''."""
+    """For each stored object of a release: its name, its revision (None if unknown), and what is wrong with it, or ''. more: a
+    further label selector."""
     kind = stored_as()
     if not (kind and kubectl.available()):
         return
@@ -134,12 +134,12 @@ def _missing(item: dict[str, Any]) -> str:
 
 
 def _load_meanwhile() -> None:
-    """Import the modules that read manifests and records while kubectl runs: both take about as long."""
+    """Import the modules that read manifests and records while kubectl runs, which takes about as long."""
     import importlib
     import threading
 
     for name in ("helmpin.render.output", "hashlib"):
-        # not daemons: importing a C extension at exit can crash the interpreter
+        # not daemons: importing C extensions while the interpreter shuts down can crash it
         threading.Thread(target=importlib.import_module, args=(name,)).start()
 
 

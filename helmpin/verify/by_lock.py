@@ -1,4 +1,4 @@
-"""Verifying against a lock: that a record has its digests, and that live objects have them where there is no release."""
+"""Verifying against a lock: whether a record has its digests, and, without a release, whether live objects have them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from helmpin.verify.checks import FAILED, OK, RESOURCES, UNKNOWN, Check, Registr
 
 
 class Wanted(NamedTuple):
-    """What a lock says, as far as it is known."""
+    """The digests of a lock, as far as they are known."""
 
     name: str
     digests: Mapping[Reference, str]
     unsettled: Mapping[Reference, str]
-    """References of which it does not give one digest, and why."""
+    """References for which it does not give exactly one digest, and why."""
 
     def images(self) -> list[Image]:
-        """What to ask registries for."""
+        """The digests, as images to ask registries for."""
         return [Image(str(r), str(r), digest, media_type="", via="values") for r, digest in self.digests.items()]
 
     def find(self, image: str) -> Reference | None:
-        """Its reference for an image. A template may leave the tag out: then repository and digest must match."""
+        """The lock's reference for an image. A template may leave out the tag: then repository and digest must match."""
         try:
             reference = Reference.parse(image)
         except InvalidReference:
@@ -47,8 +47,8 @@ class Wanted(NamedTuple):
         return next((r for r, d in self.digests.items() if (r.name, d) == (reference.name, reference.digest)), None)
 
     def instead(self, image: str) -> str:
-        """What it has of the repository of an image that it has neither by its reference nor by its digest; '' if nothing, or if
-        that is not settled."""
+        """For an image that the lock has neither by reference nor by digest: what it has of the same repository; '' if nothing, or
+        if that is unsettled."""
         try:
             reference = Reference.parse(image)
         except InvalidReference:
@@ -64,19 +64,19 @@ class Population(NamedTuple):
 
     namespace: str
     tops: list[Object]
-    """The objects to compare: those that nothing else here has made."""
+    """The objects to compare: those that no other object of the namespace owns."""
     everything: list[Object]
     unread: tuple[str, ...]
     selector: str = ""
     """The labels that chose the objects to compare; '' for all."""
 
     def as_manifest(self) -> Revision:
-        """The objects to compare, for whoever reads manifests."""
+        """The objects to compare, for functions that read manifests."""
         return of_manifest(f"namespace {self.namespace}", "".join(f"---\n{json.dumps(item)}\n" for item in self.tops))
 
 
 def wanted(lock: Lock, registries: Registries | None) -> Wanted:
-    """What a lock says. Registries are asked where it has the digests of an image's platforms only; None not to ask."""
+    """The digests of a lock. registries: how to ask for images of which it has only the platforms' digests; None not to ask."""
     digests = {**lock.digests}
     unsettled = {reference: f"{lock.name} has {why}" for reference, why in lock.conflicts.items()}
     if registries is None:
@@ -91,9 +91,10 @@ def wanted(lock: Lock, registries: Registries | None) -> Wanted:
 
 
 def lock_check(lock: Wanted, record: Record, *, is_recorded: bool) -> Check:
-    """Whether a release or manifest has the lock's digests. A lock of which it has no image fails, unless there is nothing to lock.
+    """Whether a release or manifest has the lock's digests. It fails if it has no image of the lock, unless there is nothing to
+    lock.
 
-    is_recorded: whether the record was stored, not made from a manifest: then it says which images the chart pins itself, and those
+    is_recorded: whether the record was stored, not made from a manifest. Then it tells which images the chart itself pins: those
     need no line.
     """
     wrong: list[str] = []
@@ -124,7 +125,7 @@ def lock_check(lock: Wanted, record: Record, *, is_recorded: bool) -> Check:
 
 
 def population(kubectl: Kubectl, selector: str = "") -> Population:
-    """What kubectl's namespace runs. selector: a label selector for the objects to compare, by their own labels."""
+    """What kubectl's namespace runs. selector: a label selector for the objects to compare, on their own labels."""
     every = kubectl.lists(RESOURCES.values(), kubectl.namespace)
     everything = [item for answer in every.values() for item in answer.items]
     known = {item["metadata"]["uid"] for item in everything}
@@ -158,7 +159,8 @@ def live_checks(lock: Wanted, here: Population, kubectl: Kubectl, registries: Re
 
 
 def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Object | None]]]:
-    """What live objects show beside a lock; and (the object as it should be, the live one) for those whose pods can be judged."""
+    """What live objects show, compared with a lock; and (object as it should be, live object) for those whose pods can be
+    judged."""
     seen = Seen()
     pairs: list[tuple[Object, Object | None]] = []
     used: set[Reference] = set()

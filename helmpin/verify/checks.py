@@ -1,4 +1,4 @@
-"""Five checks that a revision is what it records: the record, the manifest, the registry, live specs, running pods."""
+"""Five checks of a revision against its record: the record itself, the manifest, the registry, live specs, running pods."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ class Check(NamedTuple):
     summary: str
     details: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
-    """What the cluster or a registry did not answer, in their words: the verdict leaves it out."""
+    """What could not be read, in the words of the cluster or the registry. The verdict does not consider it."""
     may_change: bool = False
-    """Whether time may change the verdict."""
+    """Whether the verdict may change with time."""
     staying: tuple[str, ...] = ()
-    """Those of the details that time does not change though a rollout is under way."""
+    """The details that will not change with time, although a rollout is under way."""
     matched: int = 0
     """How many live objects or containers were seen as they should be."""
 
 
 class Registries(NamedTuple):
-    """How registries are asked."""
+    """How to ask registries."""
 
     settings: RegistrySettings
     keychain: Keychain | None = None
-    """None for what this machine holds."""
+    """None for this machine's own credentials."""
 
 
 def registries(settings: Settings, stored: Revision, kubectl: Kubectl) -> Registries:
-    """How the registries of a stored revision are asked: with --pull-secrets as its own pods ask them.
+    """How to ask the registries of a stored revision: with --pull-secrets, with the credentials of its pods.
 
     Raises HelmFailed and UsageError.
     """
@@ -67,7 +67,7 @@ def registries(settings: Settings, stored: Revision, kubectl: Kubectl) -> Regist
 
 
 class Missing(NamedTuple):
-    """What the registries lack, and what they could not say: (reference with digest, why)."""
+    """What the registries do not have, and what they did not answer: (reference with digest, why)."""
 
     gone: list[tuple[Reference, RegistryError]]
     silent: list[tuple[Reference, RegistryError]]
@@ -77,15 +77,15 @@ class Live(NamedTuple):
     """Objects that run images: (stored object, live object or None), and what could not be read."""
 
     stored: Revision
-    """The revision, or the manifest, that they are of."""
+    """The revision, or the manifest, that they belong to."""
     pairs: list[tuple[Object, Object | None]]
     unread: tuple[str, ...] = ()
     unknown_kinds: tuple[str, ...] = ()
-    """kubectl's words about kinds that the API server does not have."""
+    """kubectl's messages about kinds that the API server does not have."""
 
 
 def record_check(stored: Revision) -> tuple[Check, Record | None]:
-    """Whether the record is there and valid; and what to verify: the record, or without one the manifest's own digests."""
+    """Whether there is a valid record; and what to verify: the record, or without one the manifest's own digests."""
     try:
         record = stored.record()
     except VerificationFailed as error:
@@ -113,7 +113,7 @@ def manifest_check(stored: Revision, record: Record) -> Check:
 
 
 def pinned_check(stored: Revision) -> tuple[Check, Record | None]:
-    """Whether every image of a manifest has a digest; and those digests, to compare with. None if not."""
+    """Whether every image of a manifest has a digest; and a record of those digests to compare with, or None."""
     try:
         uses = stored.uses()
         stored.objects()
@@ -128,13 +128,13 @@ def pinned_check(stored: Revision) -> tuple[Check, Record | None]:
 
 
 def registry_check(record: Record, stored: Revision, registries: Registries) -> Check:
-    """As registry_has(), for the recorded images at registries that the revision names. Raises HelmFailed when the manifest cannot
-    be read."""
+    """registry_has() for the recorded images, at registries that the revision itself names. Raises HelmFailed if the manifest
+    cannot be read."""
     return registry_has(_askable(record, stored, [use.image for use in stored.uses()]), registries)
 
 
 def registry_has(images: Iterable[Image], registries: Registries) -> Check:
-    """Whether the registries still have every digest. A tag that has moved since is reported, and is no failure."""
+    """Whether the registries still have every digest. A tag that has moved is reported, but is not a failure."""
     images = list(images)
     by_tag = {i.reference: Reference.parse(i.reference) for i in images if i.via != "chart"}
     pinned = [_pinned(image) for image in images]
@@ -156,7 +156,8 @@ def registry_has(images: Iterable[Image], registries: Registries) -> Check:
 
 
 def askable(record: Record, stored: Revision, images: Iterable[str]) -> list[Reference]:
-    """The recorded images, by digest, at registries that the revision's own images name: a record sends nobody elsewhere."""
+    """The recorded images, by digest, at registries that the revision's own images name. A forged record must not send requests
+    elsewhere."""
     return [_pinned(image) for image in _askable(record, stored, images)]
 
 
@@ -170,14 +171,14 @@ def _pinned(image: Image) -> Reference:
 
 
 def at_registry(pinned: Iterable[list[Reference]], registries: Registries) -> list[Missing]:
-    """For each list of references with digests, what the registries lack of it; all of them are asked at once."""
+    """For each list of references with digests, what the registries do not have of it; all are requested at once."""
     pinned = list(pinned)
     answers = resolve([reference for references in pinned for reference in references], *registries)
     return [missing_of(references, answers) for references in pinned]
 
 
 def missing_of(pinned: list[Reference], answers: Mapping[Reference, object]) -> Missing:
-    """What the registries lack of these references, by their answers."""
+    """What the registries do not have of these references, by their answers."""
     failures = [(r, a) for r in dict.fromkeys(pinned) if isinstance(a := answers[r], RegistryError)]
     return Missing([f for f in failures if f[1].kind == "not-found"], [f for f in failures if f[1].kind != "not-found"])
 
@@ -223,11 +224,11 @@ def read_live(stored: Revision, kubectl: Kubectl) -> Live:
 
 
 _GONE = re.compile(r'no matches for kind "[^"]+" in version')
-"""kubectl's words for a kind that the API server does not serve: there can be no object of it."""
+"""kubectl's message for a kind that the API server does not serve, so that there can be no object of it."""
 
 
 def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
-    """Whether kubectl's line explains why this object could not be read; a line that names no object is about all of them."""
+    """Whether kubectl's message explains why this object could not be read. A message that names no object is about all of them."""
 
     def names(one: Object) -> bool:
         return f'"{one["metadata"].get("name")}"' in error
@@ -274,7 +275,7 @@ _BETWEEN = {
     "Job": (),
     "Pod": (),
 }
-"""What stands between an object of a kind and its pods."""
+"""The resources between an object of a kind and its pods."""
 RESOURCES = {
     ("v1", "Pod"): "v1/pods",
     ("apps/v1", "Deployment"): "apps/v1/deployments",
@@ -288,7 +289,7 @@ RESOURCES = {
 
 
 def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
-    """The pods of the namespaces of live objects, with what stands between; and what could not be read."""
+    """The pods in the namespaces of live objects, and the objects in between; and what could not be read."""
     there = [now for _, now in live.pairs if now is not None]
     between = {r for now in there for r in _BETWEEN.get(str(now.get("kind")), RESOURCES.values())}
     population: list[Object] = list(there)
@@ -301,7 +302,7 @@ def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
 
 
 def settle_doubts(collected: Iterable[Seen], registries: Registries | None) -> None:
-    """Judge the containers that report another digest than their own by what registries know of both, all asked at once.
+    """Judge the containers that report another digest than their own by what registries know about both, all requested at once.
 
     The image is the same when the reported digest is that of one of the index's manifests or configurations, or when the other
     name's image has the same configuration: a node keeps one image under many names.
@@ -347,7 +348,7 @@ def _configurations(described: Described) -> set[str]:
 
 
 def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
-    """The check of what live objects or pods show. what: is counted in the summary; good: how it is where all is well."""
+    """The check for what live objects or pods show. what: what the summary counts, in the singular. good: how it should be."""
     details = (*seen.wrong, *seen.settling, *seen.staying, *seen.silent, *seen.notes)
     fine, staying = f"{count(seen.right, what)} {good}", tuple(seen.staying)
     if seen.wrong:

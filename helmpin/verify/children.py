@@ -1,4 +1,4 @@
-"""Whether a registry has what nodes pull: an image for their platform. An index can outlive the manifests that it lists."""
+"""Whether a registry has what nodes pull, an image for their platform: an index can outlive the manifests that it lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def with_children(
     kubectl: Kubectl,
     platforms: Collection[str] = (),
 ) -> Check:
-    """The check of the registry, failed if a manifest of an index is gone that a node would pull; see gone().
+    """The check of the registry; failed if a platform's manifest is gone that a node would pull (see gone()), or was never built.
 
     platforms: those that every image must have, NODES for those of the nodes that its pods may run on. Raises HelmFailed.
     """
@@ -48,9 +48,9 @@ def with_children(
 def gone(
     record: Record, stored: Revision, registries: Registries, kubectl: Kubectl, platforms: Collection[str] = ()
 ) -> list[str]:
-    """What the registries no longer have of the recorded indexes that a node would pull, one line each.
+    """The manifests of recorded indexes that a node would pull and that are gone from the registries, one line each.
 
-    platforms: those to look at; none given: those of the nodes, as far as this account may see them. Raises HelmFailed.
+    platforms: those to check; if empty, those of the nodes, as far as this account may list them. Raises HelmFailed.
     """
     media_types = {image.digest: image.media_type for image in record.images}
     indexes = [r for r in _references(record, stored) if media_types.get(r.digest or "", "") in {*INDEXES, ""}]
@@ -72,8 +72,8 @@ def _references(record: Record, stored: Revision) -> list[Reference]:
 def _lacks(
     record: Record, stored: Revision, registries: Registries, kubectl: Kubectl, platforms: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """The platforms that an image, with or without an index, was never built for; and what registries did not answer. The same is a
-    problem of a plan (plan/platforms.py). Raises HelmFailed."""
+    """The platforms for which an image, with or without an index, was never built; and what registries did not answer. In a plan,
+    plan/platforms.py finds the same. Raises HelmFailed."""
     needed, references = _needed(stored, kubectl, platforms), _references(record, stored)
     named = {platform for platform in platforms if platform != NODES}
     lines, silent = [], []
@@ -88,7 +88,7 @@ def _lacks(
 
 
 def _needed(stored: Revision, kubectl: Kubectl, platforms: Collection[str]) -> dict[str, set[str]]:
-    """The platforms that are needed of each digest. Raises HelmFailed when the nodes cannot be read."""
+    """The platforms that each digest needs. Raises HelmFailed if the nodes cannot be read."""
     named = {platform for platform in platforms if platform != NODES}
     documents = [*read(stored.manifest), *read(stored.hooks)]
     nodes = read_nodes(kubectl) if not platforms or NODES in platforms else []
@@ -99,7 +99,7 @@ def _needed(stored: Revision, kubectl: Kubectl, platforms: Collection[str]) -> d
 
 
 def _gone(indexes: Collection[Reference], needed: Mapping[str, set[str]], registries: Registries) -> list[str]:
-    """What the registries no longer have, one line each. What they do not answer is left out: the check says it."""
+    """What the registries no longer have, one line each; without what they do not answer, which the registry check reports."""
     children: dict[Reference, tuple[Reference, str]] = {}
     lines = []
     for reference, answer in describe(indexes, *registries).items():

@@ -1,4 +1,4 @@
-"""A manifest that the user names: what is none is refused with its line, and never taken for one without images."""
+"""A manifest that the user names. A file that is not one is refused, with the line, and never mistaken for one without images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HINT = "name the manifest as it was applied, for example what helm template pri
 
 
 def given(name: str, text: str) -> Revision:
-    """The manifest, to be verified as a stored revision is. name: its file, for people. Raises UsageError, with the line."""
+    """The manifest, to be verified like a stored revision. name: its file, for people. Raises UsageError, with the line."""
     what = f"{name} is not a manifest of Kubernetes objects"
     try:
         kube_yaml.read_all(text, what=what, where=name)
@@ -74,7 +74,7 @@ def _kind_of(value: Any) -> str:
 
 
 def _line(text: str, path: Sequence[str]) -> int:
-    """The line of the value at a path, or else of the last of its parents that is there, from 1."""
+    """The line, from 1, of the value at a path, or else of its nearest parent that exists."""
     node = place = yaml_position.compose(text)
     for part in path:
         found = yaml_position.child(node, part)

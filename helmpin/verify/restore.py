@@ -1,4 +1,5 @@
-"""What `rollback --verify` proves: of the target before anything is touched, and of the new revision and the cluster afterwards."""
+"""What `rollback --verify` proves: about the target before anything is changed, and about the new revision and the cluster
+after."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from helmpin.verify.wait import wait
 
 
 def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
-    """The target's record, proved against its manifest and at the registry; and that the cluster can be compared with it.
+    """The target's record, checked against its manifest and the registry; and that the cluster can be compared with it.
 
     Raises VerificationFailed, RegistryUnavailable and HelmFailed.
     """
@@ -59,7 +60,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
 
 
 def _ask_gate(target: Revision, references: Sequence[Reference], record: Record, settings: Settings) -> None:
-    """Raise Refused where a required command does not agree to an image; say what is not asked again."""
+    """Raise Refused if a required command does not agree to an image; report the recorded commands that are not run again."""
     refused = gate.ask(settings.gate, map(str, references))
     if refused:
         raise Refused(
@@ -75,7 +76,7 @@ def _ask_gate(target: Revision, references: Sequence[Reference], record: Record,
 
 
 def checked(target: Revision) -> Record:
-    """The target's record, proved against its manifest. Raises VerificationFailed."""
+    """The target's record, checked against its manifest. Raises VerificationFailed."""
     try:
         return checked_record(target)
     except VerificationFailed as error:
@@ -120,11 +121,11 @@ def check_stored(now: Revision, record: Record, number: int) -> None:
 def compare_with_cluster(
     now: Revision, kubectl: Kubectl, settings: Settings, later: Sequence[Row], deadline: float | None
 ) -> dict[str, int]:
-    """The checks that succeeded, each with how many objects or containers it saw as they should be; all are reported.
+    """Check the cluster and report each check. Returns those that succeeded, each with how many objects or containers matched.
 
-    later: what somebody else has deployed since. deadline: until when to wait for pods (time.monotonic()), None not to look at
-    them. Raises VerificationFailed when the cluster is not what the new revision says, HelmFailed when that cannot be read or is
-    the work of a later revision.
+    later: what somebody else has deployed since. deadline: until when to wait for pods (time.monotonic()), None not to check them.
+    Raises VerificationFailed if the cluster does not match the new revision, HelmFailed if it cannot be read, or if a later
+    revision explains the difference.
     """
     try:
         results = [checks.live_check(checks.read_live(now, kubectl), kubectl)]
@@ -141,13 +142,13 @@ def compare_with_cluster(
         tell(f"{check.name}: {check.verdict}, {check.summary}")
         _refuse(check, now, later)
         for detail in check.details:
-            if detail not in check.staying:  # said while waiting
+            if detail not in check.staying:  # reported while waiting
                 output.say(f"  {detail}")
     return {check.name: check.matched for check in results if check.verdict == checks.OK}
 
 
 def _refuse(check: checks.Check, now: Revision, later: Sequence[Row]) -> None:
-    """Raise VerificationFailed or HelmFailed for a check that did not succeed, though it may be `cannot tell`."""
+    """Raise VerificationFailed or HelmFailed for a check that failed, could not be made, or was not ready in time."""
 
     def again() -> str:
         return f"{helm_command(f'pin verify {now.release}')} checks again"

@@ -1,5 +1,5 @@
-"""Which tags have moved since a release was deployed: no failure, for the release runs by digest, as long as the registry keeps
-it. A tag of helm-pin's own (helm pin keep) sees to that."""
+"""Which tags have moved since a release was deployed. That is not a failure: the release runs by digest, as long as the registry
+keeps that. `helm pin keep` gives it a tag of its own, so that it does."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from helmpin.release.revision import Revision
 
 KEEP = "keep-"
 LONGEST = 100
-"""Characters of a release and its namespace in a tag; longer ones are cut, and told apart by a hash."""
+"""The most characters of release and namespace in a tag; longer names are cut and made unique by a hash."""
 
 
 def keep_prefix(release: str, namespace: str) -> str:
-    """How the tags begin that keep the digests of a release. Neither name can have a `_`; a tag has 128 characters at most."""
+    """The start of the tags that keep the digests of a release. Neither name can contain `_`; a tag has at most 128 characters."""
     from hashlib import sha256
 
     name = f"{release}_{namespace}"
@@ -39,20 +39,20 @@ class Tag(NamedTuple):
     reference: Reference
     """Without a digest."""
     digests: tuple[str, ...]
-    """What was recorded for it: several where a Job keeps the digest that it ran with."""
+    """What was recorded for it: several if a Job keeps the digest that it ran with."""
     since: str
-    """When the digest was resolved, RFC 3339; '' where that is not known."""
+    """When the digest was resolved, RFC 3339; '' if unknown."""
 
 
 class Moved(NamedTuple):
-    """A tag that is another digest now, or gone."""
+    """A tag that points to another digest now, or is gone."""
 
     reference: str
     was: str
     now: str
     """'' if the tag is gone."""
     since: str
-    """It has moved after this time; '' where that is not known."""
+    """The tag moved after this time; '' if unknown."""
 
     @property
     def text(self) -> str:
@@ -68,8 +68,8 @@ class Moved(NamedTuple):
 
 
 def tags(record: Record, stored: Revision, images: Iterable[str]) -> list[Tag]:
-    """The tags of a record, or of one made from a manifest, at registries that the revision's own images name. What the chart pins
-    itself moves with the chart, not with a tag."""
+    """The tags of a record, or of one made from a manifest, at registries that the revision's own images name. Images that the
+    chart itself pins are left out: they move with the chart, not with a tag."""
     named = record_checks.hosts(images, stored.manifest + stored.hooks)
     digests: dict[str, dict[str, str]] = defaultdict(dict)
     for image in record.images:
@@ -80,7 +80,7 @@ def tags(record: Record, stored: Revision, images: Iterable[str]) -> list[Tag]:
 
 
 def moved(tags: Iterable[Tag], answers: Mapping[Reference, object]) -> list[Moved]:
-    """Those that are another digest now, or gone. What a registry does not answer is none of them."""
+    """The tags that point to another digest now, or are gone. Tags about which a registry did not answer are left out."""
     found = []
     for tag in tags:
         answer = answers.get(tag.reference)

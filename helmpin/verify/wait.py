@@ -11,13 +11,14 @@ from helmpin import output
 from helmpin.verify.checks import UNKNOWN, Check
 
 PAUSE = 1.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 def wait(look: Callable[[], Check], deadline: float) -> Check:
-    """Look until time can no longer change the verdict, or until the deadline (time.monotonic()).
+    """Check until the verdict can no longer change with time, or until the deadline (time.monotonic()).
 
-    Shows progress: a passing line on a terminal, elsewhere a line for each change. What will stay as it is, is reported at once.
+    Shows progress: a passing line on a terminal, elsewhere a line for each change. Details that will not change are reported at
+    once.
     """
     shown = ""
     staying: set[str] = set()
