@@ -152,6 +152,11 @@ def _is_coloured() -> bool:
     return sys.stdout.isatty() and not env.is_dumb_terminal()
 
 
+def count(number: int, what: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def short(digest: str) -> str:
     """`sha256:` and 12 hex digits, enough for people."""
     return digest[:19]

@@ -11,13 +11,13 @@ from helmpin.env import ENVIRON
 from helmpin.errors import OperationFailed
 
 SECONDS = 30
-"""How long a server may take to answer."""
+"""The time limit for the server's answer."""
 INSTEAD = "give --to a place that accepts it, or leave it out: then the report is printed"
 
 
 def deliver(text: str, to: str) -> None:
-    """Write a report to a file, which is replaced at once, or PUT it to an http(s) URL, as a Pushgateway takes it
-    (github.com/prometheus/pushgateway, README, API). Raises OperationFailed when that does not work."""
+    """Write a report to a file, which is replaced atomically, or PUT it to an http(s) URL, as a Pushgateway expects
+    (github.com/prometheus/pushgateway, README, API). Raises OperationFailed if that fails."""
     if to.startswith(("http://", "https://")):
         _put(text, to)
     else:
@@ -54,7 +54,7 @@ def _put(text: str, url: str) -> None:
         once: dict[str, Any] = {"timeout": SECONDS, "retries": False, "redirect": False}
         answer = pool.request("PUT", shown, body=text.encode(), headers=headers, **once)
     except urllib3.exceptions.HTTPError as error:
-        why = str(error).partition(": ")[2] or str(error)  # before it stands a Python object
+        why = str(error).partition(": ")[2] or str(error)  # without the repr of a Python object before the colon
         raise OperationFailed("the report cannot be sent", where=shown, why=why, hint=INSTEAD) from None
     if answer.status >= 300:
         words = answer.data[:300].decode(errors="replace").strip()

@@ -16,27 +16,27 @@ class Row(NamedTuple):
     chart: str
     """The chart's name, without its version."""
     sides: tuple[Release | None, ...]
-    """By context; None where it is not there."""
+    """By context; None if the release is not there."""
 
     @property
     def same(self) -> bool:
-        """Whether every context has it with the same images at the same digests, each by digest."""
+        """Whether every context has it with the same images, all by digest, at the same digests."""
         images = [side.images for side in self.sides if side]
         return None not in self.sides and all(i == images[0] and all(i.values()) for i in images)
 
     @property
     def differing(self) -> dict[str, tuple[str | None, ...]]:
-        """For each image that is not everywhere the same: its digest by context, '' without a digest, None where it is not used."""
+        """For each image that is not the same everywhere: its digest by context; '' without a digest, None if it is not used."""
         references = sorted({reference for side in self.sides if side for reference in side.images})
         by_image = {r: tuple(side.images.get(r) if side else None for side in self.sides) for r in references}
         return {r: digests for r, digests in by_image.items() if len(set(digests)) > 1 or "" in digests}
 
 
 def side_by_side(audits: list[Audit]) -> list[Row]:
-    """The releases across contexts, those that differ first. Nothing when there is only one context.
+    """The releases across contexts, those that differ first. Nothing if there is only one context.
 
-    Releases belong together when they have the same chart and the same namespace and name; or the same name, where that is
-    unambiguous; or else only the chart, where each context has one of it left.
+    Releases belong together if they have the same chart, namespace and name; or else the same chart and name, if that is
+    unambiguous; or else only the same chart, if each context has one of it left.
     """
     if len(audits) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Reading all that an audit needs of one cluster, in one pass: one list of each resource, whatever the number of releases."""
+"""Reading all that an audit needs from one cluster, in one pass: one list of each resource, whatever the number of releases."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ SETTLED = "owner=helm,status!=superseded"
 
 
 class Snapshot(NamedTuple):
-    """What was read of one context."""
+    """What was read from one context."""
 
     context: str
     deployed: list[RevisionInfo]
-    """The deployed revision of each release; the latest one where none is deployed."""
+    """The deployed revision of each release, or the latest if none is deployed."""
     revisions: dict[Key, list[RevisionInfo]]
-    """All that were read of each release, oldest first."""
+    """All revisions of each release that were read, oldest first."""
     wanted: dict[Key, list[Object]]
     """The stored objects with images of each release."""
     live: dict[tuple[str, str, str, str], Object]
-    """Live objects by identity, that of those in no namespace with ''."""
+    """Live objects by identity, with '' for no namespace."""
     pods: list[Object]
     population: list[Object]
     """Pods, and what stands between them and the releases' objects."""
     unread: tuple[str, ...]
     """What could not be read, one line each."""
     unseen: frozenset[tuple[str, str, str]]
-    """(namespace, apiVersion, kind) of what could not be read, namespace '' for all."""
+    """(namespace, apiVersion, kind) of what could not be read, with namespace '' for all."""
     releases_read: bool
     """Whether the stored revisions could be listed."""
     unreadable: Mapping[Key, str] = MappingProxyType({})
@@ -54,7 +54,7 @@ class Snapshot(NamedTuple):
         return self.live.get(where) or self.live.get((group, kind, "", name))
 
     def may_be_there(self, stored: Object, namespace: str) -> bool:
-        """Whether an object that was not found may be there all the same, since its like could not be read."""
+        """Whether an object that was not found may exist, since objects of its kind could not be read."""
         kind = (str(stored.get("apiVersion")), str(stored.get("kind")))
         return any((place, *kind) in self.unseen for place in ("", identity(stored, namespace)[2]))
 
@@ -62,8 +62,8 @@ class Snapshot(NamedTuple):
 def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -> Snapshot:
     """Read a context: its current namespace, or all.
 
-    own_namespace: the namespace that the context itself names, not the one that helm was given. Raises HelmFailed when releases
-    are not kept in the API.
+    own_namespace: use the namespace that the context itself names, not the one that helm was given. Raises HelmFailed if releases
+    are not stored in the API.
     """
     stored = _stored("audit", "verify RELEASE")
     kubectl = Kubectl(helm, context=context)
@@ -71,7 +71,18 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
         try:
             kubectl = Kubectl(helm, context=context, namespace=kubectl.own_namespace())
         except HelmFailed as error:
-            return Snapshot(context, [], {}, {}, {}, [], [], (error.why,), frozenset(), releases_read=False)
+            return Snapshot(
+                context=context,
+                deployed=[],
+                revisions={},
+                wanted={},
+                live={},
+                pods=[],
+                population=[],
+                unread=(error.why,),
+                unseen=frozenset(),
+                releases_read=False,
+            )
     mine = None if everywhere else kubectl.namespace
     answers = kubectl.lists([stored, *RESOURCES.values()], mine)
     decoded = storage.decoded(answers[stored].items)
@@ -83,24 +94,24 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
     population = [item for _, answer in read for item in answer.items]
     errors = (error for answer in (answers[stored], *(answer for _, answer in read)) for error in answer.errors)
     return Snapshot(
-        context,
-        deployed,
-        revisions,
-        wanted,
-        {identity(item, ""): item for item in population},
-        [item for item in population if item.get("kind") == "Pod"],
-        population,
-        tuple(dict.fromkeys((*errors, *decoded.unread))),
-        frozenset((namespace, *kind) for (namespace, kind), answer in read if answer.errors),
-        not answers[stored].errors,
-        unreadable,
+        context=context,
+        deployed=deployed,
+        revisions=revisions,
+        wanted=wanted,
+        live={identity(item, ""): item for item in population},
+        pods=[item for item in population if item.get("kind") == "Pod"],
+        population=population,
+        unread=tuple(dict.fromkeys((*errors, *decoded.unread))),
+        unseen=frozenset((namespace, *kind) for (namespace, kind), answer in read if answer.errors),
+        releases_read=not answers[stored].errors,
+        unreadable=unreadable,
     )
 
 
 def _stored(command: str, instead: str) -> str:
     """The API resource of the stored revisions. instead: the command that asks helm for one release.
 
-    Raises HelmFailed when releases are not kept in the API.
+    Raises HelmFailed if releases are not stored in the API.
     """
     kind = storage.stored_as()
     if not kind:
@@ -110,8 +121,8 @@ def _stored(command: str, instead: str) -> str:
 
 
 def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[RevisionInfo], tuple[str, ...]]:
-    """The deployed revisions of the current namespace, or of all, and what could not be read. Raises HelmFailed when releases are
-    not kept in the API."""
+    """The deployed revisions of the current namespace, or of all, and what could not be read. Raises HelmFailed if releases are not
+    stored in the API."""
     stored, kubectl = _stored("outdated", "outdated RELEASE"), Kubectl(helm)
     answer = kubectl.lists([stored], None if everywhere else kubectl.namespace)[stored]
     decoded = storage.decoded(answer.items)
@@ -120,7 +131,7 @@ def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[RevisionInfo], tuple
 
 
 def stored_objects(deployed: Iterable[RevisionInfo]) -> tuple[dict[Key, list[Object]], dict[Key, str]]:
-    """The objects with images of each release, and why those of some cannot be read."""
+    """The objects with images of each release, and for some releases why they cannot be read."""
     found: dict[Key, list[Object]] = {}
     unreadable: dict[Key, str] = {}
     for revision in deployed:
@@ -149,7 +160,7 @@ def current(revisions: list[RevisionInfo]) -> RevisionInfo | None:
 def _elsewhere(
     kubectl: Kubectl, wanted: dict[Key, list[Object]], mine: str | None
 ) -> list[tuple[tuple[str, Kind], Objects]]:
-    """What else the releases have: custom resources with pod templates, and objects in other namespaces than the audited one.
+    """What else the releases have: custom resources with pod templates, and objects outside the audited namespace.
 
     Each kind is read once for each namespace that it is in, whatever the number of releases.
     """

@@ -46,7 +46,7 @@ KINDS = {
 
 
 class Finding(NamedTuple):
-    """One thing that was found: one of KINDS, and a line for people that names the object."""
+    """A finding: one of KINDS, and a line for people that names the object."""
 
     kind: str
     text: str
@@ -59,12 +59,12 @@ class Release(NamedTuple):
     namespace: str
     name: str
     revision: int
-    """0 when its stored revisions could not be read."""
+    """0 if its stored revisions could not be read."""
     status: str
     chart: str
     updated: str
     set_id: str
-    """'' when there is no usable record."""
+    """'' if there is no usable record."""
     images: dict[str, str]
     """reference → digest, of the record; the image as written → its digest, or '', without one."""
     containers: int
@@ -72,13 +72,13 @@ class Release(NamedTuple):
     findings: list[Finding]
     notes: tuple[str, ...]
     moved: tuple[Moved, ...] | None = None
-    """The tags that have moved since; None where no registry was asked, or none answered."""
+    """The tags that have moved since; None if no registry was asked, or none answered."""
     details: Mapping[str, Details] = MappingProxyType({})
-    """What each digest is, as far as that was asked and is known."""
+    """What each digest is, as far as that was requested and is known."""
 
     @property
     def kinds(self) -> list[str]:
-        """Of KINDS, each once, in their order."""
+        """The kinds of its findings, in the order of KINDS."""
         found = {finding.kind for finding in self.findings}
         return [kind for kind in KINDS if kind in found]
 
@@ -109,8 +109,8 @@ class Audit(NamedTuple):
 
 
 def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, describe: bool = False) -> list[Audit]:
-    """Judge what was read. registries: how to ask them, for all contexts at once; None not to ask. describe: whether to ask them
-    also what each image is."""
+    """Judge what was read. registries: how to ask them, for all contexts at once; None not to ask. describe: whether to ask them,
+    too, what each image is."""
     drafts = [(snapshot, _mixed(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
     every = [draft for _, _, some in drafts for draft in some]
     settle_doubts([draft.seen for draft in every], registries)
@@ -132,18 +132,18 @@ def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, descr
 
 
 class _Answer(NamedTuple):
-    """What registries say of a release."""
+    """What registries say about a release."""
 
     gone: tuple[str, ...] = ()
     moved: tuple[Moved, ...] | None = None
     kept: frozenset[str] = frozenset()
-    """The digests, of tags that have moved, that another tag keeps."""
+    """The digests of moved tags that another tag keeps."""
     details: Mapping[str, Details] = MappingProxyType({})
     unanswered: Mapping[str, str] = MappingProxyType({})
 
 
 class _Draft:
-    """A release that is being judged. What is wrong with one release is a finding, and never ends the audit."""
+    """A release that is being judged. Mutable. A fault of one release is a finding, and never ends the audit."""
 
     def __init__(self, revision: RevisionInfo, snapshot: Snapshot, pods: Pods) -> None:
         self.revision = revision
@@ -191,7 +191,7 @@ class _Draft:
 
     def _cannot_judge(self, why: str) -> None:
         self.find(UNKNOWN, why)
-        if not self.revision.stored.problem:  # that one is on the list
+        if not self.revision.stored.problem:  # an unreadable revision is on that list already
             self.unreadable = f"release {self.revision.namespace}/{self.revision.stored.release}: {why}"
 
     def find(self, kind: str, text: str) -> None:
@@ -249,22 +249,22 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
     latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
     return Release(
-        snapshot.context,
-        revision.namespace,
-        revision.stored.release,
-        revision.stored.revision,
-        revision.status,
-        revision.chart,
-        revision.updated,
-        record.set_id if record else "",
-        {i.reference: i.digest for i in record.images} | dict.fromkeys(unpinned, "")
+        context=snapshot.context,
+        namespace=revision.namespace,
+        name=revision.stored.release,
+        revision=revision.stored.revision,
+        status=revision.status,
+        chart=revision.chart,
+        updated=revision.updated,
+        set_id=record.set_id if record else "",
+        images={i.reference: i.digest for i in record.images} | dict.fromkeys(unpinned, "")
         if record
         else {image: split(image)[2] or "" for image in sorted(draft.uses)},
-        draft.seen.right,
-        findings,
-        (*([later] if latest is not revision else []), *draft.seen.notes),
-        answer.moved,
-        answer.details,
+        containers=draft.seen.right,
+        findings=findings,
+        notes=(*([later] if latest is not revision else []), *draft.seen.notes),
+        moved=answer.moved,
+        details=answer.details,
     )
 
 
@@ -274,8 +274,8 @@ def _untagged(revision: RevisionInfo, context: str) -> str:
 
 
 def _at_registries(drafts: list[_Draft], registries: Registries | None, *, describe: bool) -> dict[int, _Answer]:
-    """What the registries no longer have of each release, and which of its tags have moved; all asked at once, each reference once.
-    What they do not answer becomes a finding."""
+    """What the registries no longer have of each release, and which of its tags have moved; all are requested at once. What they do
+    not answer becomes a finding."""
     if registries is None:
         return {}
     asked = [
@@ -309,7 +309,7 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
 
 
 def _kept(moves: Mapping[int, tuple[_Draft, list[Moved]]], registries: Registries) -> dict[int, frozenset[str]]:
-    """The recorded digests of tags that have moved that a tag of helm pin keep still holds."""
+    """For each release, the recorded digests of moved tags that a tag of helm pin keep still holds."""
     tags = {
         (key, each.was): each.kept_by(draft.revision.stored.release, draft.revision.namespace)
         for key, (draft, some) in moves.items()
@@ -333,7 +333,7 @@ def _mixed(pods: list[Object]) -> list[Mixed]:
             tagged = _tagged(container.image)
             if tagged and container.image_id:
                 name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
-                # nodes name an image differently: where it was asked for by digest, that is its one name
+                # nodes report an image in different ways, but its digest in the pod's spec is always the same
                 found[tagged][split(container.image)[2] or reported(container.image_id)].add(name)
     return [
         Mixed(image, {digest: sorted(names) for digest, names in sorted(digests.items())})
@@ -365,5 +365,20 @@ def without_records(snapshot: Snapshot) -> list[Release]:
         findings = [Finding(UNKNOWN, "its stored revisions cannot be listed: only live objects were looked at")]
         findings += [Finding(UNPINNED, f"{image} has no digest") for image, digest in images.items() if not digest]
         chart = min(charts, default="")
-        out.append(Release(snapshot.context, namespace, name, 0, "", chart, "", "", images, 0, findings, ()))
+        out.append(
+            Release(
+                context=snapshot.context,
+                namespace=namespace,
+                name=name,
+                revision=0,
+                status="",
+                chart=chart,
+                updated="",
+                set_id="",
+                images=images,
+                containers=0,
+                findings=findings,
+                notes=(),
+            )
+        )
     return out

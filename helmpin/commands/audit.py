@@ -22,8 +22,8 @@ COLOURS = {"ok": "32", "drift": "31"}
 
 
 def run(request: Request) -> int:
-    """Print the audit. 4 when something that --fail-on names was found; 1 when something could not be read, else 5 when
-    a registry did not answer."""
+    """Print the audit. Returns 4 if something that --fail-on names was found, else 1 if something could not be read, else 5 if a
+    registry did not answer."""
     fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {"drift"}
     known = (*KINDS, DIFFERENT, "none")
     if unknown := sorted(fail_on - set(known)):
@@ -69,8 +69,8 @@ def run(request: Request) -> int:
         places = ", ".join(filter(None, unread))
         why = "see what is not read above"
         if any(snapshot.unseen or not snapshot.releases_read for snapshot in snapshots):
-            words = " ".join(line for lines in unread.values() for line in lines)
-            why = advice(words, None if request.options["all-namespaces"] else env.given_namespace())
+            messages = " ".join(line for lines in unread.values() for line in lines)
+            why = advice(messages, None if request.options["all-namespaces"] else env.given_namespace())
         output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
         return 1
     return 5 if unanswered and "none" not in fail_on else 0

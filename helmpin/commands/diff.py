@@ -36,7 +36,7 @@ def run(request: Request) -> int:
 
 
 def _colour() -> list[str]:
-    """helm-diff's flag for what was asked of helm-pin, which has taken its own out of the command line."""
+    """helm-diff's flag for the colours that helm-pin was asked for; its own flag is no longer on the command line."""
     return {"always": ["--color"], "never": ["--no-color"]}.get(env.colours(), [])
 
 

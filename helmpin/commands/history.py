@@ -29,7 +29,9 @@ def run(request: Request) -> int:
     if most is not None and not (most.isascii() and most.isdigit() and int(most)):
         raise UsageError("--max takes a number of revisions", why=f"got {most!r}")
     wanted = int(most or HELM_MAX)
-    read = storage.revisions(request.helm, request.positionals[0], wanted + 1)  # one more: what changed in the first
+    read = storage.revisions(
+        request.helm, request.positionals[0], wanted + 1
+    )  # one more, to show what changed in the first
     form = request.options["output"]
     if not request.options["describe"]:
         refuse_registry_flags(request, "without --describe")
@@ -51,13 +53,13 @@ def run(request: Request) -> int:
 def _details(
     request: Request, revisions: Sequence[storage.RevisionInfo]
 ) -> dict[tuple[str, str], Details | RegistryError]:
-    """What each recorded image is, by (reference, digest), from the registries that its own revision names."""
+    """What each recorded image is, by (reference, digest), from registries that its revision itself names."""
     from helmpin.registry import details_of
     from helmpin.verify.checks import askable
 
     wanted: dict[tuple[str, str], Reference] = {}
     for revision in revisions:
-        with suppress(HelmPinError):  # the table shows it
+        with suppress(HelmPinError):  # the table shows the problem
             images = [use.image for use in revision.stored.uses()]
             record = record_checks.known(revision.stored)
             for reference in askable(record, revision.stored, images) if record else ():
@@ -73,7 +75,7 @@ def _blocks(about: Mapping[tuple[str, str], Details | RegistryError]) -> Iterato
 
 
 def _images(revisions: Iterable[storage.RevisionInfo]) -> Iterator[tuple[str, str]]:
-    """The images of all these revisions, each with its digest; of what cannot be read a line is printed."""
+    """The images of all these revisions, each with its digest. A line is printed for each revision that cannot be read."""
     for revision in revisions:
         try:
             found = digests({use.image for use in revision.stored.uses()}, revision.stored.record())

@@ -1,4 +1,4 @@
-"""helm pin install: as upgrade, for a new release."""
+"""helm pin install: like upgrade, for a new release."""
 
 from __future__ import annotations
 

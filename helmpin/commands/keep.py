@@ -20,7 +20,7 @@ KEPT, ALREADY, REMOVED, FAILED = "kept", "already kept", "removed", "failed"
 
 
 class Row(NamedTuple):
-    """What became of one tag."""
+    """What was done about one tag."""
 
     image: str
     """registry/repository."""
@@ -29,11 +29,11 @@ class Row(NamedTuple):
     result: str
     why: str = ""
     gone: bool = False
-    """Whether the registry has no such digest any more: nobody can tag it."""
+    """Whether the registry no longer has the digest, so that nobody can tag it."""
 
 
 def run(request: Request) -> int:
-    """Tag, and print what was done. Raises RegistryUnavailable when a registry refused."""
+    """Tag the digests and print what was done. Raises RegistryUnavailable if a registry refused."""
     most = request.options["revisions"]
     if most is not None and not (most.isascii() and most.isdigit() and int(most)):
         raise UsageError("--revisions takes a number of revisions", why=f"got {most!r}")

@@ -66,15 +66,15 @@ WITHOUT_EFFECT = frozenset(
 
 
 class Skipped(Exception):
-    """Why there is nothing to lint."""
+    """There is nothing to lint; the message says why."""
 
 
 class NotAChart(Skipped):
-    """Why it is not a chart at all."""
+    """It is not a chart at all."""
 
 
 class _Task(NamedTuple):
-    """What is the same for every chart."""
+    """What all charts of one command share."""
 
     request: Request
     values: ValuesInput
@@ -83,7 +83,7 @@ class _Task(NamedTuple):
 
 
 def run(request: Request) -> int:
-    """Report the findings of all charts; 3 when there are any, else 1 when a chart could not be linted."""
+    """Report the findings of all charts. Returns 3 if there are any, else 1 if a chart could not be linted."""
     if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     if request.options["suggest"] and request.settings.locked:
@@ -116,7 +116,7 @@ def run(request: Request) -> int:
 
 
 def show(report: Report, form: str) -> None:
-    """Print a report on standard output, and for people what was let through and how many there are."""
+    """Print a report on standard output, and what is exempt and the totals for people on standard error."""
     if form == "json":
         print(output.as_json([forms.as_data(finding) for finding in report.findings]))
     elif form == "sarif":
@@ -137,19 +137,19 @@ def show(report: Report, form: str) -> None:
 
 
 def _line(f: Finding, container: str = "") -> str:
-    """A finding for people. container: which one of its object, where that takes saying."""
+    """A finding for people. container: which one of its object, if that is not obvious."""
     value, which = f" ({f.at.value})" if f.at.value else "", f", {container}" if container else ""
     found = f"{f.use.kind}/{f.use.name}{which}: {f.use.image}: {f.why}{value}{_under(f)}"
     return output.one_line(f"{f.at.file}:{f.at.line}: {found}")
 
 
 def _under(finding: Finding) -> str:
-    """The values files that a finding needs to show, if it does not with the chart's defaults."""
+    """The values files with which a finding appears, if it does not with the chart's defaults."""
     return "" if "" in finding.values or not finding.values else f", with {', '.join(finding.values)}"
 
 
 def lint(request: Request) -> Report:
-    """Lint every chart, several at once. Raises UsageError, and HelmFailed when there is not one chart."""
+    """Lint every chart, several at once. Raises UsageError, and HelmFailed if there is no chart at all."""
     charts = _charts(request)
     with Folder() as folder:
         values = read_values(request.flags, request.helm, folder)
@@ -164,7 +164,7 @@ def lint(request: Request) -> Report:
 
 
 def _charts(request: Request) -> list[str]:
-    """The charts that are named, each once; for a file in a chart that chart (pre-commit names files)."""
+    """The charts that are named, without duplicates. A file in a chart stands for the chart (pre-commit names files)."""
     return list(dict.fromkeys(map(_chart_of, request.positionals)))
 
 
@@ -179,8 +179,7 @@ def _chart_of(name: str) -> str:
 
 
 def _at_once(charts: Sequence[str], task: _Task) -> Iterator[Linted]:
-    """The charts, linted as many at once as there are processors, in their order. Reports each as soon as those before it are
-    done."""
+    """The charts, linted in parallel, in their order. Each is reported as soon as all before it are done."""
     from concurrent.futures import ThreadPoolExecutor
 
     _ = task.request.helm.version  # asked once, not by each thread
@@ -202,7 +201,7 @@ def _at_once(charts: Sequence[str], task: _Task) -> Iterator[Linted]:
 
 
 def _tell(linted: Linted, progress: output.Progress) -> None:
-    """Say what became of one chart, apart from its findings."""
+    """Report how one chart was linted, without its findings."""
     chart = output.one_line(linted.chart)
     if linted.skipped or linted.notes or linted.error:
         progress.close()
@@ -215,7 +214,7 @@ def _tell(linted: Linted, progress: output.Progress) -> None:
 
 
 def _lint_one(chart: str, task: _Task) -> Linted:
-    """What comes of one chart. Raises UsageError."""
+    """The result for one chart. Raises UsageError."""
     request = task.request
     try:
         if not any(flag.name == "--repo" for flag in request.flags):
@@ -240,17 +239,17 @@ def _lint_one(chart: str, task: _Task) -> Linted:
 
 
 def _say_allowances(request: Request) -> None:
-    """Report what the settings files of several charts make less strict, each line once, before anything is done with them. Raises
+    """Report what the settings files of several charts make less strict, each line once, before anything else is done. Raises
     UsageError."""
-    said = dict.fromkeys(request.settings.notes)
+    reported = set(request.settings.notes)
     for chart in _charts(request):
         try:
             _check_is_chart(Path(chart.strip()))
         except NotAChart:
             continue
         for note in settings_of(chart, request).notes:
-            if note not in said:
-                said[note] = None
+            if note not in reported:
+                reported.add(note)
                 output.say(output.one_line(note))
 
 
@@ -266,7 +265,8 @@ def settings_of(chart: str, request: Request) -> Settings:
 
 
 def _lint_staged(chart: str, staged: Chart, task: _Task) -> Linted:
-    """The findings of a chart with its defaults, and with each of its ci values. Raises HelmFailed if it renders with none."""
+    """The findings of a chart with its defaults, and with each of its ci values files. Raises HelmFailed if it does not render with
+    one of these files, or with nothing at all."""
     found: dict[Any, Finding] = {}
     failed: dict[str, HelmFailed] = {}
     sets: list[tuple[str, Path | None]] = [("", None), *_ci_values(chart)]
@@ -312,12 +312,12 @@ class _Rendering(NamedTuple):
     path: Path | None
 
     def findings(self) -> list[Finding]:
-        """What can move, exempt or not. Raises HelmFailed if the chart does not render."""
+        """The image uses that can move, exempt or not. Raises HelmFailed if the chart does not render."""
         flags = self.task.request.flags
-        rendered_by_others = any(flag.name in POST_RENDERER for flag in flags)
-        probed = self.staged if rendered_by_others else self.staged.with_files({PROBE: PROBE_TEXT})
+        is_post_rendered = any(flag.name in POST_RENDERER for flag in flags)
+        probed = self.staged if is_post_rendered else self.staged.with_files({PROBE: PROBE_TEXT})
         shown = ("--show-only", PROBE) if any(flag.name == "--show-only" for flag in flags) else ()
-        render = self._render(probed, () if rendered_by_others else shown)
+        render = self._render(probed, () if is_post_rendered else shown)
         found = [(use, *why) for use in render.images() if (why := _reason(use.image, self.task))]
         if not found:
             return []
@@ -352,7 +352,7 @@ class _Rendering(NamedTuple):
 
 
 def values_files(chart: str, staged: Chart, values: ValuesInput, ci: Path | None) -> list[ValuesFile]:
-    """Every file of values that a chart is rendered with, those that win first."""
+    """Every values file that a chart is rendered with; those that win come first."""
     given = [(copy, source) for copy, source in values.originals if values_flag(copy) in values.arguments]
     files = [
         ValuesFile(path_here(source), _text(Path(copy)), writable=Path(source).is_file())
@@ -371,7 +371,7 @@ def _named(places: Mapping[Key, Location], use: ImageUse, name: str) -> Location
 
 
 def _check_is_chart(path: Path) -> None:
-    """Raises NotAChart for a local file or folder that is not a chart: `charts/*` may match some."""
+    """Raise NotAChart for a local file or folder that is not a chart: `charts/*` may match some."""
     if path.is_dir():
         if not (path / "Chart.yaml").exists():
             raise NotAChart("there is no Chart.yaml in it")
@@ -382,7 +382,7 @@ def _check_is_chart(path: Path) -> None:
 
 
 def _reason(image: str, task: _Task) -> tuple[str, str] | None:
-    """Why an image is a finding, and what exempts it ('' if nothing does); None if it is none."""
+    """Why an image is a finding, and what exempts it ('' if nothing does); None if it is not one."""
     settings = task.request.settings
     if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
         return refusal.text, ""
@@ -421,13 +421,10 @@ def _trouble(image: str, task: _Task) -> str | None:
 
 
 def summary(report: Report) -> str:
-    """For people: how much was found."""
-    parts = [f"{_count(len(report.findings), 'image')} with a tag that can move in {_count(report.linted, 'chart')}"]
+    """For people: how many images were found, in how many charts."""
+    images, charts = output.count(len(report.findings), "image"), output.count(report.linted, "chart")
+    parts = [f"{images} with a tag that can move in {charts}"]
     parts += [f"{len(report.exempt)} exempt"] if report.exempt else []
-    parts += [f"{_count(len(report.failed), 'chart')} could not be linted"] if report.failed else []
+    parts += [f"{output.count(len(report.failed), 'chart')} could not be linted"] if report.failed else []
     parts += [f"{report.skipped} skipped"] if report.skipped else []
     return "; ".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

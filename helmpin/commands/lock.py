@@ -46,15 +46,15 @@ def run(request: Request) -> int:
     if check and differs:
         raise VerificationFailed(
             f"{name} is not what the chart and the registry have: {_count(todo)}",
-            hint="helm pin lock with the same arguments adds and removes images; --update GLOB takes the digests of now",
+            hint="helm pin lock with the same arguments adds and removes images; --update GLOB takes the current digests",
         )
     output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
     return 0
 
 
 def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
-    """The digest of each image that is to be in the lock; and why none of the chart's needs to be, if so, for people. Raises
-    HelmPinError where it cannot be complete."""
+    """The digest of each image for the lock; and why the chart has none for it, for people. Raises HelmPinError if the lock cannot
+    be complete."""
     *release, chart = request.positionals
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
     if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
@@ -71,19 +71,18 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
 
 
 def _digests(plan: Plan) -> dict[Reference, str]:
-    """By reference, what the plan pins; what the chart pins itself needs no lock. A Job that keeps its digest decides only where
+    """What the plan pins, by reference. What the chart itself pins needs no lock. The digest that a Job keeps counts only if
     nothing else uses the image."""
     images = [i for i in plan.images if i.via in ("values", "template") and i.reference]
     return {i.reference: i.digest for i in sorted(images, key=lambda i: not i.kept_for) if i.reference}
 
 
 def _needless(plan: Plan) -> str:
-    from helmpin.verify.checks import count
-
+    """Why the chart has no image to lock, for people."""
     pinned = sum(image.via == "chart" for image in plan.images)
     exempt = sum(image.problem is not None and image.problem.kind == "allowed" for image in plan.images)
-    counted = [f"{count(pinned, 'image')} pinned by the chart itself"] if pinned else []
-    counted += [f"{count(exempt, 'image')} exempt (allow-unpinned)"] if exempt else []
+    counted = [f"{output.count(pinned, 'image')} pinned by the chart itself"] if pinned else []
+    counted += [f"{output.count(exempt, 'image')} exempt (allow-unpinned)"] if exempt else []
     return ", ".join(counted) or "the chart uses no images"
 
 
@@ -110,7 +109,7 @@ def _read(name: str, *, needed: bool) -> str:
 
 
 def _write(name: str, text: str) -> None:
-    """Replace the file at once; the one that a link points to."""
+    """Replace the file atomically; of a link, its target."""
     path = Path(name).resolve()
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:

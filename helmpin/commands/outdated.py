@@ -52,7 +52,7 @@ def _revisions(request: Request) -> tuple[list[RevisionInfo], tuple[str, ...]]:
 
 
 def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[Tag]]], list[str]]:
-    """The tags of each revision, and why those of some are not known."""
+    """The tags of each revision, and why those of some are unknown."""
     named: list[tuple[RevisionInfo, list[Tag]]] = []
     problems = []
     for revision in found:
@@ -77,19 +77,15 @@ def _print(form: str, rows: Sequence[Row], asked: int, silent: Sequence[str]) ->
                 r.namespace,
                 r.release,
                 r.tag.reference,
-                _short(r.tag.was),
-                _short(r.tag.now) or "gone",
+                output.short(r.tag.was),
+                output.short(r.tag.now) or "gone",
                 r.tag.since or "-",
             )
             for r in rows
         ]
         print(output.table(("NAMESPACE", "RELEASE", "IMAGE", "FROM", "TO", "SINCE"), cells))
     elif not silent:
-        output.inform(f"No tag has moved; {asked} asked for.")
-
-
-def _short(digest: str) -> str:
-    return output.short(digest)
+        output.inform(f"No tag has moved; {asked} checked.")
 
 
 def _as_data(row: Row) -> dict[str, Any]:

@@ -32,19 +32,19 @@ FOR_OTHERS = ("values", "kustomize", "images")
 
 
 class More(NamedTuple):
-    """What registries say beyond the digests, by image as written: asked only when wanted."""
+    """What registries say about images beyond their digests, by image as written. They are asked only on request."""
 
     details: Mapping[str, Details | RegistryError] = MappingProxyType({})
     """With --verbose."""
     versions: Mapping[str, str | RegistryError] = MappingProxyType({})
-    """With --suggest, of images whose tag can move."""
+    """With --suggest, for images whose tag can move."""
 
 
 NOTHING = More()
 
 
 def run(request: Request) -> int:
-    """Print the plan; the exit status is what an upgrade would end with, or 4 with --check when it would change an image."""
+    """Print the plan. The exit status is that of an upgrade, or 4 with --check if an upgrade would change an image."""
     *release, chart = request.positionals
     form, check = request.options["output"], request.options["check"]
     command = _command(request, release)
@@ -64,8 +64,8 @@ def run(request: Request) -> int:
         say_lock(plan)
         if leaves_out and previous and config_without_digests(previous):
             output.say(
-                f"The values of revision {previous.revision} are left out: helm reuses none where a file gives values. "
-                f"{REUSE} keeps them, here and there."
+                f"The values of revision {previous.revision} are left out: helm reuses none if a file gives values. To keep them, "
+                f"give {REUSE} both here and to helm."
             )
         _print(request, prepared, deployed)
         _refuse(request, plan)
@@ -110,12 +110,12 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
 
 
 def _gives_values(request: Request) -> bool:
-    """Whether helm is told which values to use: then it reuses no others (pkg/action/upgrade.go, reuseValues)."""
+    """Whether a flag says which values to use: then helm reuses no others by itself (pkg/action/upgrade.go, reuseValues)."""
     return any(flag.name in VALUE_FLAGS | REUSE_FLAGS for flag in request.flags)
 
 
 def _more(request: Request, plan: Plan) -> More:
-    """What registries say beyond the digests, as far as it is wanted."""
+    """What registries say beyond the digests, as far as it was requested."""
     verbose, settings = request.options["verbose"] and not request.settings.locked, request.settings
     if not (verbose or request.options["suggest"]):
         return NOTHING
@@ -138,14 +138,14 @@ def _check(plan: Plan, deployed: Deployed) -> None:
     """Raise VerificationFailed if an upgrade would change an image."""
     if not deployed.differing:
         return
-    images = zip(plan.images, deployed.changes, strict=True)
-    lines = [f"{image.image}: {_short(change)}" for image, change in images if change.kind != SAME]
+    pairs = zip(plan.images, deployed.changes, strict=True)
+    lines = [f"{image.image}: {_short(change)}" for image, change in pairs if change.kind != SAME]
     lines += [f"{change.reference}: removed" for change in deployed.removed]
-    count = f"{deployed.differing} image{'s' if deployed.differing > 1 else ''}"
     place = (
         f"revision {deployed.revision} of release {plan.release}" if deployed.revision else "nothing that is deployed"
     )
-    raise VerificationFailed(f"an upgrade would change {count}", where=place, why="\n".join(lines))
+    images = output.count(deployed.differing, "image")
+    raise VerificationFailed(f"an upgrade would change {images}", where=place, why="\n".join(lines))
 
 
 def _short(change: Change) -> str:
@@ -174,16 +174,18 @@ def _print_for_others(plan: Plan, request: Request) -> None:
         _check_complete(refused, plan, "a kustomization", partial=partial)
         print(output.as_yaml({"images": [entry.as_data() for entry in entries]}))
     else:
-        _check_complete(_beyond_values(plan), plan, "a values file", partial=partial, more=_way_on(plan, request))
+        _check_complete(
+            _beyond_values(plan), plan, "a values file", partial=partial, hint=_what_may_help(plan, request)
+        )
         print(output.as_yaml(plan.values_file(named=request.options["names"])))
 
 
-def _way_on(plan: Plan, request: Request) -> str:
-    """What may still bring every image into a values file."""
-    more = "write the digests into your own lists; or " if plan.lists_of_the_user() else ""
+def _what_may_help(plan: Plan, request: Request) -> str:
+    """What may still bring every image into a values file: the start of a hint, or ''."""
+    hint = "write the digests into your own lists; or " if plan.lists_of_the_user() else ""
     if any(not image.kept_for for image in plan.beyond_values()) and not request.options["values-only"]:
-        more = f"try --values-only, which looks further for values; or {more}"
-    return more
+        hint = f"try --values-only, which searches further for values; or {hint}"
+    return hint
 
 
 def _beyond_values(plan: Plan) -> dict[str, str]:
@@ -198,11 +200,11 @@ def _beyond_values(plan: Plan) -> dict[str, str]:
 def _why_beyond(image: ImagePlan) -> str:
     if image.kept_for:
         return f"{image.kept_for} keeps the digest that it ran with, which helm pin upgrade writes into its template"
-    return "the template writes it, no value carries its digest"
+    return "the template writes it, and no value carries its digest"
 
 
-def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partial: bool, more: str = "") -> None:
-    """Raise Refused where an output cannot hold every image, unless a part is enough. more: what else may help."""
+def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partial: bool, hint: str = "") -> None:
+    """Raise Refused if an output cannot hold every image, unless --partial was given. hint: what else may help."""
     if not missing:
         return
     if partial:
@@ -211,7 +213,7 @@ def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partia
     raise Refused(
         f"{len(missing)} of {len(plan.images)} images cannot be pinned by {what}",
         why="\n".join(f"{image}: {why}" for image, why in missing.items()),
-        hint=f"{more}deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can",
+        hint=f"{hint}deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can",
     )
 
 
@@ -256,7 +258,7 @@ def describe(
         "cluster": deployed is not None,
         "deployedRevision": deployed.revision if deployed else None,
         "images": [
-            {**image(i), "deployed": _change(change), **_asked(i.image, more)}
+            {**image(i), "deployed": _change(change), **_from_registries(i.image, more)}
             for i, change in zip(plan.images, changes, strict=True)
         ],
         "removed": [_change(change) for change in deployed.removed] if deployed else [],
@@ -282,7 +284,7 @@ def describe(
     }
 
 
-def _asked(image: str, more: More) -> dict[str, Any]:
+def _from_registries(image: str, more: More) -> dict[str, Any]:
     found = more.versions.get(image)
     return {
         **({"details": as_data(more.details[image])} if image in more.details else {}),
@@ -326,7 +328,7 @@ def image(d: ImagePlan) -> dict[str, Any]:
 
 
 def reasons(plan: Plan, more: More = NOTHING) -> str:
-    """For people: what each image is, where it is used, and what was tried and not taken."""
+    """For people: what each image is, where it is used, and which candidates were rejected."""
     blocks = []
     for d in plan.images:
         about = [f"  {line}" for line in lines_of(more.details.get(d.image))]

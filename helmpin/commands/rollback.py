@@ -73,7 +73,7 @@ def run(request: Request) -> int:
 
 
 def _preflight(request: Request, target: Revision, kubectl: Kubectl) -> Record | None:
-    """The target's record, proved; None when it has no usable one and that is allowed."""
+    """The target's record, checked; None if it has no usable record and that is allowed."""
     if request.options["allow-unverified"]:
         try:
             checked_record(target)
@@ -81,7 +81,7 @@ def _preflight(request: Request, target: Revision, kubectl: Kubectl) -> Record |
             output.say(f"Warning: {error.what}: {error.why}")
             return None
     record = restore.preflight(target, kubectl, request.settings)
-    images = checks.count(len(record.images), "image")
+    images = output.count(len(record.images), "image")
     output.inform(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
     return record
 
@@ -129,7 +129,7 @@ def _say_what_was_restored(request: Request, before: Sequence[Row], number: int)
 
 
 def _names_revision(request: Request) -> bool:
-    """Whether the command line names the revision: none, or 0, is the one before the last (helm's pkg/action/rollback.go)."""
+    """Whether the command line names the revision. None, or 0, stands for the one before the last (pkg/action/rollback.go)."""
     name, *rest = request.positionals
     if rest and not (rest[0].isascii() and rest[0].isdigit()):
         raise UsageError(
@@ -139,7 +139,7 @@ def _names_revision(request: Request) -> bool:
 
 
 def _target(request: Request, rows: Sequence[Row]) -> int:
-    """The revision to go back to. Raises HelmFailed when the one before the last is not there."""
+    """The revision to go back to. Raises HelmFailed if that is the one before the last, and it does not exist."""
     if _names_revision(request):
         return int(request.positionals[1])
     name, number = request.positionals[0], rows[-1].revision - 1
@@ -177,7 +177,7 @@ def _refuse_what_never_ran(request: Request, rows: Sequence[Row], number: int) -
 
 
 def _helm(request: Request, before: Sequence[Row], number: int) -> None:
-    """Run helm rollback. Raises HelmFailed that says what state a failure leaves."""
+    """Run helm rollback. Raises HelmFailed, with the state in which the failure leaves the release."""
     name = request.positionals[0]
     positionals = [name, str(number)] if number else request.positionals
     done = request.helm.deploy(["rollback", *positionals, *words(request.flags)])
@@ -235,7 +235,7 @@ def _made_by_helm(
 
 
 def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Revision, Sequence[Row]]:
-    """The revision that helm has just made, and the history after it. Raises HelmFailed, which begins with what is known."""
+    """The revision that helm has just made, and the later ones. Raises HelmFailed, which begins with what is known."""
     name, known = request.positionals[0], before[-1].revision + 1
 
     def check() -> str:
@@ -257,7 +257,8 @@ def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Re
 
 
 def is_dry_run(flags: Sequence[Given]) -> bool:
-    """Whether helm changes nothing: --dry-run is a switch in Helm 3, and takes none, client or server in Helm 4."""
+    """Whether helm changes nothing. --dry-run of `helm rollback` is a switch in Helm 3; in Helm 4 it takes none, client or
+    server."""
     return is_on(flags, "--dry-run") and last(flags, "--dry-run") != "none"
 
 

@@ -23,7 +23,7 @@ def run(request: Request) -> int:
             plan.refuse_mutable()
         plan.refuse_problems()
         say_outside(plan)
-        probed = plan.render.values is not None  # a chart without images was rendered once, with a probe
+        probed = plan.render.values is not None  # a chart without images was rendered only once, with the probe
         text = plan.print_with(printing) if printing or probed else plan.render.text
         sys.stdout.write(text)
     return 0

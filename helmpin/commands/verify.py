@@ -40,8 +40,8 @@ MARKS = {OK: "32", FAILED: "31"}
 
 
 def run(request: Request) -> int:
-    """Print each check with its verdict. 4 when one failed; 5 when --registry was given and a registry did not answer; 1 when the
-    cluster did not show something."""
+    """Print each check with its verdict. Returns 4 if one failed, else 5 if --registry was given and a registry did not answer,
+    else 1 if the cluster did not show something."""
     _check_registry_flags(request)
     _check_subject(request)
     lock = _lock(request)
@@ -100,7 +100,7 @@ def _show(request: Request, title: str, subject: dict[str, object], stored: Revi
 
 
 def _without_release(request: Request, lock: Lock | None) -> tuple[str, dict[str, object], Revision, list[Check]]:
-    """What is verified, for people, as data and as a manifest, and the checks of what others than helm have applied."""
+    """What is verified without a release: its title, its data, its manifest, and the checks of it."""
     kubectl, name = Kubectl(request.helm), request.options["manifest"]
     title, subject = f"Namespace {kubectl.namespace}", {"namespace": kubectl.namespace}
     if not name:
@@ -183,7 +183,7 @@ def _current(helm: Helm, name: str) -> tuple[Revision, Row, list[Damaged]]:
 
 
 def _latest_check(stored: Revision, lost: list[Damaged]) -> Iterator[Check]:
-    """Only where there is something after what helm shows: then nothing that is found of it shows what is deployed."""
+    """A further check if there is a revision that helm does not show: then the others do not tell what is deployed."""
     if lost:
         summary = f"not read; the checks are of revision {stored.revision}"
         yield Check("latest", UNKNOWN, summary, unread=tuple(each.why for each in lost))
@@ -198,7 +198,7 @@ def _population(request: Request, kubectl: Kubectl) -> Population:
 
 
 def _lock_checks(request: Request, lock: Lock, kubectl: Kubectl, here: Population) -> Iterator[Check]:
-    """Of a namespace, where neither a release nor a manifest says what is to run."""
+    """The checks of a namespace against a lock alone, without a release or a manifest."""
     from helmpin.verify import by_lock
 
     stored = here.as_manifest()
@@ -218,7 +218,7 @@ def _registries(request: Request, stored: Revision, kubectl: Kubectl) -> Registr
 
 
 def _to_compare(stored: Revision) -> tuple[list[Check], Record | None, str]:
-    """The checks that need nothing but the record and the manifest; what to compare the rest with, or None and why not."""
+    """The checks that need only the record and the manifest; and the record to compare the rest with, or None and why."""
     if not stored.revision:
         check, found = checks.pinned_check(stored)
         return [check], found, "the manifest does not have every digest"
@@ -291,7 +291,7 @@ def _print(title: str, results: list[Check]) -> None:
 
 
 def _print_images(stored: Revision, results: list[Check]) -> None:
-    """The images of the release, by digest; what is wrong is said beside it."""
+    """Print the images of the release, by digest, and each failed check on standard error."""
     record = checks.record_check(stored)[1]
     print_images((image.reference, image.digest) for image in (record.images if record else ()))
     for check in results:

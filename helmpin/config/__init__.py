@@ -95,11 +95,11 @@ def _platforms(sources: Sources) -> tuple[str, ...]:
     texts = sources.texts("platform")
     if not texts:
         return ()
-    from helmpin.image.platforms import valid_platform
+    from helmpin.image.platforms import NODES, valid_platform
 
     found = tuple(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
     for part in found:
-        if part != "nodes" and not valid_platform(part):
+        if part != NODES and not valid_platform(part):
             hint = "for example linux/amd64,linux/arm64, or nodes for those of the cluster's nodes"
             where = sources("platform").where
             raise UsageError("a platform must be OS/ARCHITECTURE", where=where, why=f"got {part!r}", hint=hint)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+NODES = "nodes"
+"""Stands for the platforms of the cluster's nodes (--platform)."""
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9_.]+)?")
 _NORMAL = {"aarch64": "arm64", "x86_64": "amd64", "armhf": "arm", "i386": "386"}
 """Architectures by other names (containerd, platforms/database.go)."""

@@ -1,4 +1,4 @@
-"""Changing values in a file of values, every other byte kept."""
+"""Changing values in a values file and keeping every other byte."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helmpin.errors import HelmFailed
 from helmpin.yaml_position import child, compose, index, span
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
-"""What needs no quotes, in a flow map either (go-yaml takes a colon there for a key's)."""
+"""What needs no quotes, even in a flow map (where go-yaml reads a colon as the end of a key)."""
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 BESIDE = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
 """Keys that hold a part of an image."""
@@ -27,8 +27,8 @@ class CannotEdit(Exception):
 
 
 def with_settings(text: str, settings: Iterable[Setting]) -> str:
-    """The text of a values file with these values in it. What is read back differs in them alone, else CannotEdit is raised."""
-    if text.startswith("\ufeff"):  # a mark of the byte order, which no position counts
+    """The text of a values file with these values in it. Raises CannotEdit if anything else would be read differently."""
+    if text.startswith("\ufeff"):  # a byte order mark, which no position counts
         return text[0] + with_settings(text[1:], settings)
     wanted = _read(text)
     aliases: list[Setting] = []
@@ -47,8 +47,8 @@ def with_settings(text: str, settings: Iterable[Setting]) -> str:
 
 
 def written(text: str, bundles: Sequence[Sequence[Setting]]) -> tuple[str, list[str]]:
-    """The text with all the values that can be written, and why not for each bundle ('' where it is). The settings of a bundle are
-    written together or not at all."""
+    """The text with all the values that can be written; and for each bundle why it cannot be ('' if it can). The settings of a
+    bundle are written together or not at all."""
     why_not = ["" for _ in bundles]
     kept: list[Setting] = []
     for number, bundle in enumerate(bundles):
@@ -57,9 +57,8 @@ def written(text: str, bundles: Sequence[Sequence[Setting]]) -> tuple[str, list[
             kept += bundle
         except CannotEdit as error:
             why_not[number] = str(error)
-    for value in dict.fromkeys(
-        s.value for bundle in bundles for s in bundle
-    ):  # what an anchor shares can change together
+    # values that share an anchor can only change together
+    for value in dict.fromkeys(s.value for bundle in bundles for s in bundle):
         together = [n for n, bundle in enumerate(bundles) if why_not[n] and any(s.value == value for s in bundle)]
         with suppress(CannotEdit):
             with_settings(text, [*kept, *(s for n in together for s in bundles[n])])
@@ -69,7 +68,7 @@ def written(text: str, bundles: Sequence[Sequence[Setting]]) -> tuple[str, list[
 
 
 def depth_of(text: str, path: ValuePath) -> int:
-    """How many parts of a path a text has."""
+    """How many leading parts of a path exist in a text."""
     try:
         return _deepest(text, path)[1]
     except CannotEdit:
@@ -87,7 +86,7 @@ def _read(text: str) -> Any:
 
 
 def _with(node: Any, path: ValuePath, value: str) -> Any:
-    """`node` with one value set; what is on the way and missing becomes maps."""
+    """`node` with one value set; missing parents become maps."""
     if not path:
         return value
     part, rest = path[0], path[1:]
@@ -132,7 +131,7 @@ def _deepest(text: str, path: ValuePath) -> tuple[yaml.Node | None, int]:
 
 
 def _quote(text: str, path: ValuePath) -> str:
-    """The quotes of keys where a path leads: of JSON, or of the innermost flow map on the way that has keys."""
+    """The quotes of keys at the end of a path: those of JSON, or of the innermost flow map on the way that has keys."""
     with suppress(ValueError):
         json.loads(text)
         return '"'
@@ -146,8 +145,8 @@ def _quote(text: str, path: ValuePath) -> str:
 
 
 def _replaced(text: str, path: ValuePath, flow: str, value: str, quote: str) -> str:
-    """A scalar replaced, in its own style, or with the quotes of the keys around it where it has none; flow: what to write
-    instead, where a map is to stand there."""
+    """The text with a scalar replaced, in its own style, or with the quotes of the surrounding keys if it has none. flow: a map to
+    write instead of `value`."""
     at = span(text, path)
     if at is None or at.is_alias:
         raise CannotEdit(f"{dotted_key(path)} is an alias")
@@ -195,7 +194,7 @@ def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str, qu
 
 
 def _block(path: ValuePath, value: str, column: int) -> list[str]:
-    """`key:` lines for the parts of a path, the value in the last."""
+    """`key:` lines for the parts of a path, with the value in the last one."""
     if not all(isinstance(part, str) for part in path):
         raise CannotEdit("there is no such list")
     lines = [f"{' ' * (column + 2 * depth)}{_scalar(str(part))}:" for depth, part in enumerate(path)]
@@ -212,7 +211,7 @@ def _flow(path: ValuePath, value: str, quote: str) -> str:
 
 
 def _scalar(value: str, quote: str = "") -> str:
-    """A string as YAML, in these quotes where that works."""
+    """A string as YAML, in these quotes if possible."""
     if quote == "'" and "'" not in value and value.isprintable():
         return f"'{value}'"
     if quote != '"' and _PLAIN.fullmatch(value) and kube_yaml.plain(value) == value:

@@ -1,4 +1,4 @@
-"""What lint finds."""
+"""What lint finds, as data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from helmpin.image.reference import split
 
 
 def path_here(name: str) -> str:
-    """The path of a file or folder as reports name it: from the working directory, if it is below that or not absolute, and without
-    detours. What is not there (a URL, a chart of a repository) is returned as it is."""
+    """The path of a file or folder for reports: normalised, and relative to the working directory if it is below that or was given
+    so. What does not exist there (a URL, a chart of a repository) is returned as it is."""
     try:
         path = os.path.relpath(name)
         if Path(name).is_absolute() and Path(path).parts[:1] == (os.pardir,):
@@ -27,7 +27,7 @@ def path_here(name: str) -> str:
 
 
 def inside(chart: str, path: str) -> str:
-    """The path of a file in a chart, as reports name it."""
+    """The path of a file in a chart, for reports."""
     return path if chart == os.curdir else f"{chart.rstrip('/')}/{path}"
 
 
@@ -53,13 +53,13 @@ class Finding(NamedTuple):
     reason: str
     at: Location
     values: tuple[str, ...] = ()
-    """The values files under which it shows, from the chart's ci folder; '' for the chart's defaults."""
+    """The values files of the chart's ci folder with which it appears; '' stands for the chart's defaults."""
     exemption: str = ""
-    """What lets it through, for people; '' if nothing does."""
+    """What exempts it, for people; '' if nothing does."""
     version: str = ""
     """The tag with a full version that has the same digest today, with --suggest."""
     no_version: str = ""
-    """Why the registry did not say that."""
+    """Why the registry could not tell the version."""
 
     @property
     def text(self) -> str:
@@ -68,7 +68,7 @@ class Finding(NamedTuple):
 
     @property
     def container(self) -> str:
-        """Which container of its object, by its name; where that has none, by the path of the image."""
+        """Which container of its object: its name, or the path of the image if it has none."""
         return f"container {self.use.container}" if self.use.container else ".".join(map(str, self.use.path))
 
     @property
@@ -78,7 +78,7 @@ class Finding(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same finding, when lines have moved and tags have changed."""
+        """Identifies the finding, even if lines move or the tag changes."""
         use = self.use
         name = split(use.image)[0]
         parts = [self.at.file, self.at.value, use.source, str(use.order), str(use.nth), use.kind, str(use.path), name]
@@ -86,7 +86,7 @@ class Finding(NamedTuple):
 
 
 class Linted(NamedTuple):
-    """What came of one chart."""
+    """The result for one chart."""
 
     chart: str
     findings: tuple[Finding, ...] = ()
@@ -111,7 +111,7 @@ class Report(NamedTuple):
 
     @property
     def exempt(self) -> list[Finding]:
-        """What is let through."""
+        """Those that are exempt."""
         return [finding for chart in self.charts for finding in chart.exempt]
 
     @property

@@ -1,7 +1,7 @@
 """Writing digests, or versions, into the values files of charts.
 
-A value is written only where the files that are read with it give the image that it is for. Renders of copies show that first: of
-each chart as it is linted, with its own values alone, with fewer of the given files, and of its subcharts by themselves.
+A value is written only if it pins its own image, and no other, in every chart that reads the file. Renders of copies show that
+first: of each chart as it is linted, with its own values alone, with fewer of the given files, and of its subcharts by themselves.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from helmpin.request import Request
 
 Pins = dict[str, str]
-"""Each image as it is, and its digest or version."""
+"""Each image as written, and its digest or version."""
 BY_FLAGS = "--set"
-"""What stands for the flags that give single values among the files of values."""
+"""The name that stands for all flags with single values in the list of values files."""
 
 
 class Target(NamedTuple):
@@ -68,10 +68,10 @@ class _Open(NamedTuple):
     target: Target
     staged: Chart
     by_flags: ValuesFile
-    """What --set and its kind give."""
+    """The values that --set and similar flags give."""
 
     def files(self, ci: Path | None) -> list[ValuesFile]:
-        """The values that the chart is rendered with, those that win first."""
+        """The values that the chart is rendered with; those that win come first."""
         given = [_read(source) for source in reversed(_sources(self.target.request.flags))]
         given += [_read(str(ci))] if ci else []
         own = own_values_files(self.target.chart, self.staged)
@@ -81,7 +81,7 @@ class _Open(NamedTuple):
 
 
 def fix(targets: Sequence[Target]) -> None:
-    """Write the digests of what can move into the values files of charts, and say what was written and what was not.
+    """Write the digests of images that can move into the values files of charts, and report what was written and what was not.
 
     Raises UsageError before anything is written.
     """
@@ -97,7 +97,7 @@ def fix(targets: Sequence[Target]) -> None:
 
 
 def fix_versions(targets: Sequence[Target], linted: Sequence[Linted]) -> None:
-    """Write the versions of the findings where their tags stand, and say what was written and what was not.
+    """Write the versions of the findings in place of their tags, and report what was written and what was not.
 
     linted: the charts with the versions of their findings. Raises UsageError before anything is written.
     """
@@ -119,11 +119,13 @@ def fix_versions(targets: Sequence[Target], linted: Sequence[Linted]) -> None:
 
 
 def _opened(targets: Sequence[Target], stack: ExitStack) -> list[_Open]:
-    """The charts that are folders, with their files. Says which are not."""
-    for request in [target.request for target in targets[:1]]:  # the flags are the same for all
-        if unwritable := [source for source in _sources(request.flags) if not Path(source).is_file()]:
-            raise UsageError(f"--fix cannot write to {unwritable[0]}", hint="name files of values, or leave --fix out")
-        by_flags = ValuesFile(BY_FLAGS, for_helm(_set(request)), writable=False)
+    """The charts that are folders, with their files. Reports those that cannot be fixed."""
+    if not targets:
+        return []
+    shared = targets[0].request  # the flags are the same for all
+    if unwritable := [source for source in _sources(shared.flags) if not Path(source).is_file()]:
+        raise UsageError(f"--fix cannot write to {unwritable[0]}", hint="name files of values, or leave --fix out")
+    by_flags = ValuesFile(BY_FLAGS, for_helm(_set(shared)), writable=False)
     opened: list[_Open] = []
     for target in targets:
         chart, request, _ = target
@@ -140,7 +142,7 @@ def _opened(targets: Sequence[Target], stack: ExitStack) -> list[_Open]:
 
 
 def _set(request: Request) -> Mapping[str, object]:
-    """The values that --set and its kind give, as Helm reads them. Raises HelmFailed."""
+    """The values that --set and similar flags give, as Helm reads them. Raises HelmFailed."""
     flags = words(flag for flag in request.flags if flag.name in VALUE_FLAGS - {"--values"})
     return MergedValues(request.helm, flags).result() if flags else {}
 
@@ -157,14 +159,14 @@ def _read(source: str) -> ValuesFile:
 
 
 class _Misses:
-    """Says what is not fixed, each once: the same may come of every set of values. Mutable."""
+    """Reports what is not fixed, each line once, since every set of values may have the same result. Mutable."""
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def __call__(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._reported:
+            self._reported.add(text)
             output.say(f"Not fixed: {text}")
 
 
@@ -194,7 +196,7 @@ def _digests(one: _Open, ci: Path | None, pins: Pins, say: _Misses) -> Iterator[
 
 
 def _to_fix(plan: Plan, say: _Misses) -> list[ImagePlan]:
-    """The images that can move and that values pin. Says why the others are not among them."""
+    """The images that can move and that values pin. Reports why the others are left out."""
     found = []
     for image in plan.images:
         if image.mutable and image.problem and image.problem.kind != "allowed":
@@ -222,7 +224,7 @@ def _bundles(image: ImagePlan, settings: Sequence[Setting]) -> list[tuple[Settin
 
 
 def _versions(finding: Finding, one: _Open | None) -> Iterator[Wanted]:
-    """What writes the version of a finding, in each set of values that shows it. Raises CannotEdit."""
+    """The changes that write the version of a finding, for each set of values that shows it. Raises CannotEdit."""
     if not finding.version:
         raise CannotEdit(finding.no_version or "no version with the digest of its tag is known")
     if not finding.at.path:
@@ -262,8 +264,8 @@ def _version_setting(finding: Finding, files: Iterable[ValuesFile]) -> Setting:
 
 
 def placed(settings: Sequence[Setting], image: str, files: Sequence[ValuesFile]) -> Wanted:
-    """The file for values that belong together: the first that gives one of them, or another part of the image beside them; else
-    the one that has most of the way to them. files: those that win first. Raises CannotEdit where no file gives it."""
+    """The file for values that belong together: the first one that gives one of them, or another part of the image beside them;
+    else the one that has most of the path to them. files: those that win come first. Raises CannotEdit if a flag gives them."""
     path = settings[0].path
     file = next((file for file in files if _gives(file, settings[0], image)), None)
     if file is None:
@@ -295,7 +297,7 @@ def _depth(file: ValuesFile, path: ValuePath) -> int:
 
 
 def _write(wanted: Iterable[Wanted], pins: Pins, opened: Sequence[_Open], stack: ExitStack) -> None:
-    """Write what changes no other image, every other byte of the files kept. Says what was written and what was not. Raises
+    """Write what changes no other image, and keep every other byte of the files. Reports what was written and what was not. Raises
     OperationFailed."""
     left = _agreed(list(dict.fromkeys(wanted)))
     if not left:
@@ -321,7 +323,7 @@ def _write(wanted: Iterable[Wanted], pins: Pins, opened: Sequence[_Open], stack:
 
 
 def _agreed(wanted: Sequence[Wanted]) -> list[Wanted]:
-    """Without the values that are wanted in two ways, since they feed an image that depends on other values. Says which."""
+    """Without the values that would need two different texts, since their image depends on other values. Reports those."""
     texts: dict[tuple[Path, ValuePath], set[str]] = {}
     for each in wanted:
         for path, value in each.settings:
@@ -337,7 +339,7 @@ def _agreed(wanted: Sequence[Wanted]) -> list[Wanted]:
 
 
 def _texts(wanted: Sequence[Wanted], *, say: bool = False) -> dict[Path, str]:
-    """Each file with what is wanted in it, as far as it can be written there. say: whether to say what cannot."""
+    """Each file with what is wanted in it, as far as it can be written there. say: whether to report what cannot."""
     by_file: dict[Path, list[Wanted]] = {}
     for each in wanted:
         by_file.setdefault(_path(each.file), []).append(each)
@@ -362,12 +364,12 @@ def _fits(image: str, now: str, pins: Pins) -> bool:
 
 
 def _shows(wanted: Wanted, wrong: Wrong) -> bool:
-    """Whether a value comes out in an image that is wrong."""
+    """Whether a value appears in an image that is wrong."""
     return any(value and value.rpartition(":")[2] in wrong.now for _, value in wanted.settings)
 
 
 def _usages(opened: Sequence[_Open], files: Mapping[Path, ValuesFile], stack: ExitStack) -> Iterator[Usage]:
-    """Every way in which the files that change are used. A subchart is used by itself too."""
+    """Every way in which the changing files are used, including subcharts by themselves."""
     for one in opened:
         chart, request, cis = one.target
         folder = Path(chart.strip())
@@ -388,7 +390,7 @@ def _usages(opened: Sequence[_Open], files: Mapping[Path, ValuesFile], stack: Ex
 
 
 def _given(flags: Iterable[Given], ci: Path | None) -> list[tuple[Path | tuple[str, ...], ...]]:
-    """The values that are given: all of them, and the first files without the others."""
+    """The sets of given values to try: all of them, and the first files without the later ones."""
     whole: list[Path | tuple[str, ...]] = [ci.resolve()] if ci else []
     files = list(whole)
     fewer = [tuple(files)]

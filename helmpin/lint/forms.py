@@ -22,7 +22,7 @@ HELP = (
 
 
 def as_data(f: Finding) -> dict[str, Any]:
-    """One finding as JSON has it."""
+    """One finding, for JSON."""
     return {
         "chart": f.chart,
         "file": f.at.file,
@@ -43,7 +43,7 @@ def as_data(f: Finding) -> dict[str, Any]:
 
 
 def file_of(at: Location) -> tuple[str, int]:
-    """A file that exists, and a line of it: a packed subchart for what is in it."""
+    """A file that exists, and a line in it. For a file in a packed subchart, that is the archive."""
     packed, separator, _ = at.file.partition(".tgz/")
     return (f"{packed}.tgz", 1) if separator else (at.file, at.line)
 

@@ -1,8 +1,8 @@
 """Where an image's tag is set: the file and line of the value, else of the template's `image:` line.
 
-Both are shown by a render, of a copy of the chart that nobody deploys. Each value that may set a tag gets a mark of its own, and
-the mark that comes out in an image tells its value. Each `image:` line of a template gets a comment with its place, which comes
-out beside the image.
+A render of a marked copy of the chart, which nobody deploys, shows both. Each value that may set a tag gets a mark of its own, and
+the mark in a rendered image identifies its value. Each `image:` line of a template gets a comment with its place, which is rendered
+beside the image.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _MARK = re.compile(r"hp(\d+)x")
 _IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
 _COMMENT = re.compile(r" # helm-pin:(\d+):(\d+)")
 MOST_PATHS = 6
-"""How many values of one image are marked at most."""
+"""How many values to mark for one image."""
 
 Key = tuple[Any, ...]
 """ImageUse.key."""
 
 
 class ValuesFile(NamedTuple):
-    """A file of values."""
+    """A values file."""
 
     name: str
     """As the user names it."""
@@ -50,7 +50,7 @@ class ValuesFile(NamedTuple):
     """Whether it is a file that can be changed."""
 
     def inner(self, path: ValuePath) -> ValuePath | None:
-        """Where a value stands in this file, if it can stand there. Globals stand in any chart's."""
+        """The path of a value within this file; None if it cannot be there. Globals can be in any chart's file."""
         if path[: len(self.prefix)] == self.prefix:
             return path[len(self.prefix) :]
         return path if path[:1] == ("global",) else None
@@ -61,7 +61,7 @@ class ValuesFile(NamedTuple):
         return _documents(self.text)
 
     def is_unclear(self, inner: ValuePath) -> bool:
-        """Whether a later document may give the value at a path too, so that the first does not tell it."""
+        """Whether a later document may give the value at a path too, so that the first one does not decide it."""
         return any(isinstance(each, dict) and inner[:1] and inner[0] in each for each in self.documents[1:])
 
 
@@ -69,12 +69,12 @@ class ValuesFile(NamedTuple):
 def _documents(text: str) -> list[Any]:
     try:
         return kube_yaml.read_all(text, what="not YAML", where="")
-    except HelmFailed:  # helm reads it after all
+    except HelmFailed:  # helm accepts some files that kube_yaml refuses
         return []
 
 
 def own_values_files(chart: str, staged: Chart) -> list[ValuesFile]:
-    """The values files of a chart and its subcharts, those that win first. chart: as the user names it."""
+    """The values files of a chart and its subcharts; those that win come first. chart: as the user names it."""
     is_folder = Path(chart.strip()).is_dir()
     return [
         ValuesFile(inside(chart, path), text, prefix, writable=is_folder and ".tgz/" not in path)
@@ -83,7 +83,7 @@ def own_values_files(chart: str, staged: Chart) -> list[ValuesFile]:
 
 
 class Lines(NamedTuple):
-    """A chart whose templates tell their lines."""
+    """A chart whose templates print the places of their `image:` lines."""
 
     chart: Chart
     files: list[str]
@@ -100,8 +100,8 @@ def locate(
 ) -> dict[Key, Location]:
     """The place of each use.
 
-    values: helm's computed values, if they are known. files: those that win come first. render: renders a chart with these values
-    over all others. name: the chart as the user named it, before the paths of its files.
+    values: helm's computed values, if they are known. files: those that win come first. render: renders a chart with given values
+    on top of all others. name: the chart as the user named it, which precedes the paths of its files.
     """
     lines = with_lines(chart)
     index = ValueIndex(values) if values is not None else None
@@ -141,8 +141,8 @@ def _rendered(
     tries: Iterable[list[ValuePath]],
     render: Callable[[Chart, Mapping[str, Any]], Render],
 ) -> tuple[Render | None, list[ValuePath]]:
-    """The marked render, and the values that are marked in it: the first of several tries with which the chart renders. One that
-    checks its tags renders with no marks."""
+    """The marked render, and the values that are marked in it: of the first of several tries with which the chart renders. A chart
+    that checks its tags renders only without marks."""
     for marked in [*dict.fromkeys(tuple(paths) for paths in tries if paths), ()]:
         settings = [Setting(path, _mark(text_of(lookup(values, path)), n)) for n, path in enumerate(marked)]
         try:
@@ -187,14 +187,14 @@ def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
 
 
 def _by_mark(image: str, marked: Sequence[ValuePath]) -> ValuePath | None:
-    """The value whose mark came out in the image; the last of several, for the tag ends a reference."""
+    """The value whose mark appears in the image; the last one, because a reference ends with its tag."""
     numbers = _MARK.findall(image)
     return marked[int(numbers[-1])] if numbers and int(numbers[-1]) < len(marked) else None
 
 
 def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[ValuesFile]) -> Location | None:
-    """Where the value at `path` stands, in the file that gives it; None if no file does (`--set`), or if a file
-    gives it in several documents."""
+    """Where the value at `path` stands in the file that gives it; None if no file does (`--set`), or if several documents of a file
+    do."""
     wanted = text_of(lookup(values, path))
     for file in files:
         inner = file.inner(path)
@@ -208,7 +208,7 @@ def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[V
 
 
 def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
-    """The key of a tag, without a value, beside a value in a file: helm leaves it out of the values that it computes."""
+    """The path of a tag key without a value, beside a value in a file: helm's computed values do not contain it."""
     beside = held(file, inner[:-1]) if _IMAGE_KEY.search(last_key(inner)) else None
     empty = [name for name, value in beside.items() if value is None] if isinstance(beside, dict) else []
     return next(((*inner[:-1], name) for name in empty if _TAG_KEY.search(name)), None)
@@ -220,12 +220,12 @@ def held_text(file: ValuesFile, inner: ValuePath) -> str:
 
 
 def held(file: ValuesFile, inner: ValuePath) -> Any:
-    """What stands in the first document of a file at a path; None if nothing does."""
+    """The value at a path in the first document of a file; None if there is none."""
     return lookup(next(iter(file.documents), None), inner)
 
 
 def template_location(use: ImageUse, chart: Chart, lines: Lines, shown: Render | None, name: str) -> Location:
-    """The `image:` line that printed a use: told by its comment, else the first one in the file, else the file."""
+    """The `image:` line that printed a use: the one in its comment, else the first one in the file, else the file."""
     comment = _comment(use, shown)
     if comment and comment[0] < len(lines.files):
         return Location(inside(name, lines.files[comment[0]]), comment[1])
@@ -240,7 +240,7 @@ def template_location(use: ImageUse, chart: Chart, lines: Lines, shown: Render |
 
 
 def _comment(use: ImageUse, shown: Render | None) -> tuple[int, int] | None:
-    """(file, line) of the comment that came out beside an image."""
+    """(file, line) from the comment that was rendered beside an image."""
     for document in shown.documents if shown else ():
         if (document.source, document.order) == (use.source, use.order):
             path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path

@@ -1,4 +1,4 @@
-"""The version that a tag is today, for what lint finds."""
+"""The version with the digest that a tag has today, for lint's findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a change of values files does to the images of the charts that read them: shown by renders of copies, before it is made."""
+"""What a change of values files would do to the images of the charts that read them: renders of copies show it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Usage(NamedTuple):
     name: str
     """As messages name it."""
     own: Mapping[Path, str]
-    """The values files on the disk that are the chart's own, and their paths in the chart. All files are resolved paths."""
+    """The chart's own values files on the disk (resolved paths), and their paths in the chart."""
     given: tuple[Path | tuple[str, ...], ...]
-    """What comes after them: files of values, and other flags for values as they are."""
+    """What is given on top of them: values files (resolved paths), and the words of other flags for values."""
     flags: tuple[str, ...]
     """helm's other flags."""
 
     def reads(self, file: Path) -> bool:
-        """Whether a file has a part in it."""
+        """Whether it uses a file."""
         return file in self.own or file in self.given
 
 
@@ -49,14 +49,14 @@ class Wrong(NamedTuple):
 
 
 class Trials:
-    """Renders of charts with changed values files. Mutable: it remembers how the charts are without a change."""
+    """Renders of charts with changed values files. Mutable: it remembers the images without a change."""
 
     def __init__(self, helm: Helm, usages: Sequence[Usage], fits: Fits) -> None:
         self._helm, self._usages, self._fits = helm, usages, fits
         self._before: dict[int, Mapping[Any, str] | None] = {}
 
     def wrong(self, texts: Mapping[Path, str]) -> list[Wrong]:
-        """What these texts of files would do to images that may not become that. A usage that renders with no files shows
+        """The images that would become something wrong with these texts of files. A usage that does not render as it is shows
         nothing."""
         return [wrong for number, usage in enumerate(self._usages) for wrong in self._wrong_in(number, usage, texts)]
 

@@ -62,7 +62,7 @@ def _row(previous: Previous | None) -> Row:
 
 
 def _read_back(helm: Helm, plan: Plan, number: int) -> None:
-    """Find the revision that helm made, which is `number` unless somebody else deployed too, and compare it with the plan."""
+    """Read the revision that helm made (`number`, unless somebody else deployed too), and compare it with the plan."""
     deployed = f"Revision {number} is deployed, not verified"
 
     def later() -> str:
@@ -74,9 +74,9 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
     except HelmFailed as error:
         raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, hint=later()) from None
     record = checked_record(stored, plan.record)
-    count = f"{len(record.images)} image{'s' if len(record.images) != 1 else ''}"
+    images = output.count(len(record.images), "image")
     output.inform(
-        f"Revision {stored.revision}: {count} pinned by digest (set {record.set_id}), confirmed by reading the release back."
+        f"Revision {stored.revision}: {images} pinned by digest (set {record.set_id}), confirmed by reading the release back."
     )
     if latest.revision != stored.revision:
         output.say(f"Note: revision {latest.revision} ({latest.status}) was made by somebody else since then.")
@@ -101,7 +101,7 @@ def _made(helm: Helm, plan: Plan, number: int) -> tuple[Revision, Revision]:
 
 
 def summary(plan: Plan, deployed: Sequence[str] | None = None) -> str:
-    """The table of pinned images, for people. deployed: how each compares with what is deployed."""
+    """The table of images, for people. deployed: how each compares with what is deployed."""
     rows = []
     for n, i in enumerate(plan.images):
         name, tag, _ = split(i.image)

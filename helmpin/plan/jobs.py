@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from helmpin.image import find
+from helmpin.chart.setargs import lookup
 from helmpin.image.hints import allow_flag
 from helmpin.image.manifest import Document, ImageUse, identity, read
 from helmpin.image.reference import InvalidReference, Reference, split
@@ -77,7 +77,7 @@ class KeptJobs:
             if old is None or not _is_same(_template(new), _template(old), before.digests) or not self._is_live(old):
                 continue
             self._found[use.source, use.order, use.nth] = old
-            digest = split(str(_at(old, use.path)))[2]
+            digest = split(str(lookup(old, use.path)))[2]
             if digest is None:
                 name = f"Job/{use.name}"
                 delete = kubectl_command(f"delete job {use.name}", namespace=_who(new)[0])
@@ -109,8 +109,8 @@ class KeptJobs:
             return image
         delete = kubectl_command(f"delete job {use.name}", namespace=_who(self._found[use.key[:3]])[0])
         problem = Problem(
-            f"Job/{use.name} exists already, and pinning changes more of its pod template than the image; a Job's cannot "
-            "change",
+            f"Job/{use.name} exists already, and pinning changes more of its pod template than the image; the pod template of a "
+            "Job cannot change",
             "refused",
             f"delete the Job so that it is created again ({delete}), or rename it",
         )
@@ -147,15 +147,6 @@ def _object(render: Render, use: ImageUse) -> dict[str, Any]:
 
 def _template(job: Mapping[str, Any]) -> Any:
     return (job.get("spec") or {}).get("template")
-
-
-def _at(node: Any, path: find.ObjectPath) -> Any:
-    for part in path:
-        try:
-            node = node[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return node
 
 
 def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:

@@ -27,7 +27,6 @@ from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt
 from helmpin.plan.template_hints import TemplateHints
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
-from helmpin.release.reused_values import get
 from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
 
@@ -204,8 +203,8 @@ def _undo(settings: Iterable[Setting], rendered: Rendered) -> tuple[Undo, ...]:
     entries = []
     for path in sorted({setting.path for setting in settings}, key=lambda p: [str(part) for part in p]):
         depth = next(
-            (i for i in range(len(path)) if not isinstance(get(kept, path[: i + 1]), (dict, list))), len(path) - 1
+            (i for i in range(len(path)) if not isinstance(lookup(kept, path[: i + 1]), (dict, list))), len(path) - 1
         )
-        supplied = get(kept, path) is not None
+        supplied = lookup(kept, path) is not None
         entries.append(Undo(path, lookup(values, path), supplied, depth))
     return tuple(entries)

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import env
-from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted_key
+from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.reference import split
 from helmpin.plan import names
 from helmpin.plan.template_scan import is_written
-from helmpin.release.reused_values import get
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -76,7 +75,7 @@ class Plan(NamedTuple):
     def lists_of_the_user(self) -> list[ImagePlan]:
         """The images in a list of the user's values, which a values file could only repeat whole."""
         in_lists = {
-            key for key in map(_list_path, self.settings) if key and isinstance(get(self.rendered.given, key), list)
+            key for key in map(_list_path, self.settings) if key and isinstance(lookup(self.rendered.given, key), list)
         }
         names = {dotted_key(path) for path in in_lists}
         return [i for i in self.images if not i.problem and any(v.partition("[")[0] in names for v in i.values)]
@@ -131,7 +130,7 @@ class Plan(NamedTuple):
         values, tag = self.rendered.origin.values or {}, split(image.image)[1]
         found: list[ValuePath] = []
         for path in (setting.path for setting in self.settings if dotted_key(setting.path) in image.values):
-            above, held = get(values, path[:-1]), get(values, path)
+            above, held = lookup(values, path[:-1]), lookup(values, path)
             tags = [key for key, value in above.items() if str(value) == tag] if isinstance(above, dict) else []
             found += [(*path[:-1], key) for key in tags] if held in (None, "") and tags else [path]
         return sorted(set(map(dotted_key, found))) or image.values or image.set_by

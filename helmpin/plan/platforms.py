@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.config.settings import Settings
 from helmpin.errors import UsageError
-from helmpin.image.platforms import lacking
+from helmpin.image.platforms import NODES, lacking
 from helmpin.image.reference import Reference
 from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem
@@ -15,8 +15,6 @@ from helmpin.registry import RegistryError, Resolved
 
 if TYPE_CHECKING:
     from helmpin.plan.rendered import Rendered
-
-NODES = "nodes"
 
 
 def problems(

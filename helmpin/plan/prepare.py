@@ -241,11 +241,11 @@ def say_outside(plan: Plan) -> None:
     """Report how many images are outside pod specs, and how many references follow the pinned images."""
     outside = {use.image for use in plan.render.elsewhere()}
     if outside:
-        count = f"{len(outside)} image{'s' if len(outside) > 1 else ''}"
-        output.inform(f"{count} outside pod specs not pinned; helm pin plan lists them, --also pins them.")
+        images = output.count(len(outside), "image")
+        output.inform(f"{images} outside pod specs not pinned; helm pin plan lists them, --also pins them.")
     if plan.followers:
-        leaves = f"{len(plan.followers)} other place{'s' if len(plan.followers) > 1 else ''}"
-        output.inform(f"{leaves} with the same references got the same digests; helm pin plan lists them.")
+        places = output.count(len(plan.followers), "other place")
+        output.inform(f"{places} with the same references got the same digests; helm pin plan lists them.")
     say_lock(plan)
 
 

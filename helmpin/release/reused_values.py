@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from helmpin.chart.setargs import lookup
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.release.record import ANNOTATION, Record, Undo
@@ -148,22 +149,12 @@ def _holds_digest(node: Any) -> bool:
 
 def is_there(entry: Undo, record: Record, values: Mapping[str, Any]) -> bool:
     """Whether what helm-pin put at a path is still in the values."""
-    held = get(values, entry.path)
+    held = lookup(values, entry.path)
     if held == "":
         return bool(entry.was)  # a tag that was emptied beside its digest
     # version 0.1.0 recorded lists whole
     text = held if isinstance(held, str) else json.dumps(held) if isinstance(entry.was, (list, dict)) else ""
     return any(image.digest.partition(":")[2] in text for image in record.images)
-
-
-def get(node: Any, path: Iterable[str | int]) -> Any:
-    """The value at `path`; None if there is none."""
-    for part in path:
-        try:
-            node = node[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return node
 
 
 def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ()) -> dict[str, Any] | None:
@@ -190,7 +181,7 @@ def changes_a_reused_list(previous: Previous, given: Mapping[str, Any], paths: I
     """Whether one of these paths goes into a list that only the reused values have: Helm cannot change such a list by index."""
     for path in paths:
         for i, part in enumerate(path):
-            lists = [isinstance(get(values, path[:i]), list) for values in (previous.config, given)]
+            lists = [isinstance(lookup(values, path[:i]), list) for values in (previous.config, given)]
             if isinstance(part, int) and lists == [True, False]:
                 return True
     return False
@@ -218,7 +209,8 @@ def nulls_a_digest(previous: Previous, given: Mapping[str, Any]) -> bool:
     with the key and restore the chart's default; without helm-pin it would keep the null."""
     without = config_without_digests(previous)
     return any(
-        get(given, path) is None and _has(previous.config, path) and not _has(without, path) for path in _leaves(given)
+        lookup(given, path) is None and _has(previous.config, path) and not _has(without, path)
+        for path in _leaves(given)
     )
 
 
@@ -262,7 +254,7 @@ def _missing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[s
 
 
 def _has(node: Any, path: tuple[str | int, ...]) -> bool:
-    above = get(node, path[:-1])
+    above = lookup(node, path[:-1])
     return isinstance(above, dict) and path[-1] in above
 
 
@@ -290,7 +282,7 @@ def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
         path = path[:inside]  # a list of the chart, which was given whole
     trail: list[Any] = [tree]
     for part in path[:-1]:
-        child = get(trail[-1], (part,))
+        child = lookup(trail[-1], (part,))
         if not isinstance(child, (dict, list)):
             return
         trail.append(child)

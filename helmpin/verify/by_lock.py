@@ -15,10 +15,11 @@ from helmpin.image import find
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.lock import Lock
+from helmpin.output import count
 from helmpin.registry import Resolved
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision, of_manifest
-from helmpin.verify.checks import FAILED, OK, RESOURCES, UNKNOWN, Check, Registries, count, judged, judged_pods
+from helmpin.verify.checks import FAILED, OK, RESOURCES, UNKNOWN, Check, Registries, judged, judged_pods
 
 
 class Wanted(NamedTuple):
@@ -120,7 +121,7 @@ def lock_check(lock: Wanted, record: Record, *, is_recorded: bool) -> Check:
     if wrong:
         return Check("lock", FAILED, f"{count(len(wrong), 'difference')} from {lock.name}", (*wrong, *unknown))
     if unknown:
-        return Check("lock", UNKNOWN, f"{right}; {count(len(unknown), 'point')} open", tuple(unknown))
+        return Check("lock", UNKNOWN, f"{right}; {len(unknown)} undecided", tuple(unknown))
     return Check("lock", OK, right)
 
 
@@ -150,7 +151,7 @@ def live_checks(lock: Wanted, here: Population, kubectl: Kubectl, registries: Re
     pods = compare_pods(pairs, Pods(here.everything), lock.name)
     judged_ones = {id(now) for _, now in pairs}
     pods.silent += [
-        f"what the pods of {name_of(top)} are to run is unknown" for top in here.tops if id(top) not in judged_ones
+        f"what the pods of {name_of(top)} should run is unknown" for top in here.tops if id(top) not in judged_ones
     ]
     return (
         judged("workloads", seen, here.unread, "live object", f"as in {lock.name}"),

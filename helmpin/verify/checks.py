@@ -15,6 +15,7 @@ from helmpin.errors import HelmFailed, RegistryUnavailable, VerificationFailed
 from helmpin.image.manifest import read
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
+from helmpin.output import count
 from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
 from helmpin.release import record_checks, revisions, storage
 from helmpin.release.record import Image, Record
@@ -356,11 +357,6 @@ def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str)
     if unread or seen.settling or seen.staying or seen.silent:
         open_points = len(unread) + len(seen.settling) + len(seen.staying) + len(seen.silent)
         may_change = bool(seen.settling) and not unread
-        summary = f"{fine}; {count(open_points, 'point')} open"
+        summary = f"{fine}; {open_points} undecided"
         return Check(name, UNKNOWN, summary, details, unread, may_change, staying, seen.right)
     return Check(name, OK, fine, details, matched=seen.right)
-
-
-def count(number: int, what: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -7,17 +7,15 @@ from collections.abc import Collection, Mapping
 from helmpin.cluster.nodes import platforms_needed, read_nodes
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import read
-from helmpin.image.platforms import lacking, runs
+from helmpin.image.platforms import NODES, lacking, runs
 from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl
+from helmpin.output import count
 from helmpin.registry import Described, RegistryError, describe, details_of, resolve
 from helmpin.registry.manifest import INDEXES
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision
-from helmpin.verify.checks import FAILED, UNKNOWN, Check, Registries, askable, count
-
-NODES = "nodes"
-"""As a platform: those of the cluster's nodes."""
+from helmpin.verify.checks import FAILED, UNKNOWN, Check, Registries, askable
 
 
 def with_children(

@@ -40,7 +40,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
         checks.refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
     if lines := children.gone(record, target, registries, kubectl):
         raise VerificationFailed(
-            f"{checks.count(len(lines), 'platform')} gone from the registry; nothing was changed",
+            f"{output.count(len(lines), 'platform')} gone from the registry; nothing was changed",
             where=target.where,
             why="\n".join(lines),
             hint=_way_out(target, kubectl, registries),
@@ -64,7 +64,7 @@ def _ask_gate(target: Revision, references: Sequence[Reference], record: Record,
     refused = gate.ask(settings.gate, map(str, references))
     if refused:
         raise Refused(
-            f"{checks.count(len(refused), 'image')} refused by a required command; nothing was changed",
+            f"{output.count(len(refused), 'image')} refused by a required command; nothing was changed",
             where=target.where,
             why="\n".join(f"{image}: {why}" for image, why in refused.items()),
             hint="correct what the command reports, or roll back to a revision whose images it agrees to",

@@ -58,7 +58,7 @@ class TestOutdated:
         app.deploy()
         assert outdated(app) == {"moved": [], "asked": 1, "unanswered": []}
         quiet = app.machine.pin("outdated")
-        assert (quiet.status, quiet.stdout, quiet.stderr) == (0, "", "No tag has moved; 1 asked for.\n")
+        assert (quiet.status, quiet.stdout, quiet.stderr) == (0, "", "No tag has moved; 1 checked.\n")
         second = app.push("B")
         row = {"namespace": unique, "release": "app", "revision": 1, "reference": app.image()}
         moved = {**row, "from": first, "to": second, "since": created(app)}

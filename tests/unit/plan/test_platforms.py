@@ -12,9 +12,10 @@ from helmpin import registry
 from helmpin.cluster import nodes as cluster_nodes
 from helmpin.config.settings import Settings
 from helmpin.errors import UsageError
+from helmpin.image.platforms import NODES
 from helmpin.image.reference import Reference
 from helmpin.plan.images import Problem
-from helmpin.plan.platforms import NODES, problems
+from helmpin.plan.platforms import problems
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
 from helmpin.registry.details import Details
 from tests.support.plans import Renderer, chart, never, rendered

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helmpin.chart.setargs import lookup
 from helmpin.release.record import Image, Record, Undo
 from helmpin.release.reused_values import (
     Previous,
@@ -17,7 +18,6 @@ from helmpin.release.reused_values import (
     coalesced,
     comes_back,
     config_without_digests,
-    get,
     holds_list,
     is_there,
     nulls_a_digest,
@@ -283,8 +283,8 @@ def pinned(config: Mapping[str, Any], paths: Iterable[Path]) -> tuple[dict[str, 
     """The values after a deployment with digests at these paths, and what the record says of them."""
     out, undo = copy.deepcopy(dict(config)), []
     for path in paths:
-        kept = next(i for i in range(len(path)) if not isinstance(get(config, path[: i + 1]), (dict, list)))
-        undo.append(Undo(path, get(config, path), get(config, path) is not None, min(kept, len(path) - 1)))
+        kept = next(i for i in range(len(path)) if not isinstance(lookup(config, path[: i + 1]), (dict, list)))
+        undo.append(Undo(path, lookup(config, path), lookup(config, path) is not None, min(kept, len(path) - 1)))
         node: Any = out
         for part in path[:-1]:
             node = node[part] if isinstance(part, int) else node.setdefault(part, {})
