@@ -16,7 +16,7 @@ from helmpin.release import storage
 from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import RESOURCES
 
-Key = tuple[str, str]
+ReleaseKey = tuple[str, str]
 """A release: (namespace, name)."""
 Kind = tuple[str, str]
 """(apiVersion, kind)."""
@@ -30,9 +30,9 @@ class Snapshot(NamedTuple):
     context: str
     deployed: list[RevisionInfo]
     """The deployed revision of each release, or the latest if none is deployed."""
-    revisions: dict[Key, list[RevisionInfo]]
+    revisions: dict[ReleaseKey, list[RevisionInfo]]
     """All revisions of each release that were read, oldest first."""
-    wanted: dict[Key, list[Object]]
+    wanted: dict[ReleaseKey, list[Object]]
     """The stored objects with images of each release."""
     live: dict[tuple[str, str, str, str], Object]
     """Live objects by identity, with '' for no namespace."""
@@ -45,7 +45,7 @@ class Snapshot(NamedTuple):
     """(namespace, apiVersion, kind) of what could not be read, with namespace '' for all."""
     releases_read: bool
     """Whether the stored revisions could be listed."""
-    unreadable: Mapping[Key, str] = MappingProxyType({})
+    unreadable: Mapping[ReleaseKey, str] = MappingProxyType({})
     """Why the manifest of a release's deployed revision cannot be read."""
 
     def find(self, stored: Object, namespace: str) -> Object | None:
@@ -130,10 +130,10 @@ def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[RevisionInfo], tuple
     return [chosen for some in revisions.values() if (chosen := current(some))], (*answer.errors, *decoded.unread)
 
 
-def stored_objects(deployed: Iterable[RevisionInfo]) -> tuple[dict[Key, list[Object]], dict[Key, str]]:
+def stored_objects(deployed: Iterable[RevisionInfo]) -> tuple[dict[ReleaseKey, list[Object]], dict[ReleaseKey, str]]:
     """The objects with images of each release, and for some releases why they cannot be read."""
-    found: dict[Key, list[Object]] = {}
-    unreadable: dict[Key, str] = {}
+    found: dict[ReleaseKey, list[Object]] = {}
+    unreadable: dict[ReleaseKey, str] = {}
     for revision in deployed:
         key = (revision.namespace, revision.stored.release)
         try:
@@ -143,8 +143,8 @@ def stored_objects(deployed: Iterable[RevisionInfo]) -> tuple[dict[Key, list[Obj
     return found, unreadable
 
 
-def _by_release(revisions: Iterable[RevisionInfo]) -> dict[Key, list[RevisionInfo]]:
-    found: dict[Key, list[RevisionInfo]] = defaultdict(list)
+def _by_release(revisions: Iterable[RevisionInfo]) -> dict[ReleaseKey, list[RevisionInfo]]:
+    found: dict[ReleaseKey, list[RevisionInfo]] = defaultdict(list)
     for revision in sorted(revisions, key=lambda r: (r.namespace, r.stored.release, r.stored.revision)):
         found[revision.namespace, revision.stored.release].append(revision)
     return found
@@ -158,7 +158,7 @@ def current(revisions: list[RevisionInfo]) -> RevisionInfo | None:
 
 
 def _elsewhere(
-    kubectl: Kubectl, wanted: dict[Key, list[Object]], mine: str | None
+    kubectl: Kubectl, wanted: dict[ReleaseKey, list[Object]], mine: str | None
 ) -> list[tuple[tuple[str, Kind], Objects]]:
     """What else the releases have: custom resources with pod templates, and objects outside the audited namespace.
 

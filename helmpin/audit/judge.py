@@ -27,7 +27,7 @@ from helmpin.release import record_checks
 from helmpin.release.record import Record
 from helmpin.release.revision import UNREADABLE, disagreements, images_of
 from helmpin.release.storage import RevisionInfo
-from helmpin.verify.checks import Registries, askable, missing_of, settle_doubts
+from helmpin.verify.checks import Registries, askable, missing_of, resolve_doubts
 from helmpin.verify.tags import Moved, moved, tags
 
 DRIFT, UNPINNED, UNMANAGED, MIXED, UNKNOWN = "drift", "unpinned", "unmanaged", "mixed", "unknown"
@@ -113,7 +113,7 @@ def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, descr
     too, what each image is."""
     drafts = [(snapshot, _mixed(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
     every = [draft for _, _, some in drafts for draft in some]
-    settle_doubts([draft.seen for draft in every], registries)
+    resolve_doubts([draft.seen for draft in every], registries)
     answered = _at_registries(every, registries, describe=describe)
     return [
         Audit(

@@ -10,12 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from helmpin.cluster.workloads import Object
 from helmpin.errors import HelmFailed
 from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import Document, document_images
 from helmpin.kubectl import Kubectl, advice
-
-Object = dict[str, Any]
 
 
 def read_nodes(kubectl: Kubectl) -> list[Object]:

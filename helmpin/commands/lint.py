@@ -22,12 +22,13 @@ from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint import forms
 from helmpin.lint.finding import Finding, Linted, Location, Report, path_here
-from helmpin.lint.locate import Key, ValuesFile, locate, own_values_files
+from helmpin.lint.locate import ValuesFile, locate, own_values_files
 from helmpin.lock import Lock
 from helmpin.lock_source import LockReading
 from helmpin.output import for_helm
 from helmpin.plan.images import is_allowed
 from helmpin.private import Folder, write
+from helmpin.render.diff import Key
 from helmpin.render.output import Render, parse
 from helmpin.render.probe import PROBE, PROBE_TEXT
 from helmpin.render.renderer import POST_RENDERER

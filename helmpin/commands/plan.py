@@ -258,7 +258,7 @@ def describe(
         "cluster": deployed is not None,
         "deployedRevision": deployed.revision if deployed else None,
         "images": [
-            {**image(i), "deployed": _change(change), **_from_registries(i.image, more)}
+            {**image_data(i), "deployed": _change(change), **_from_registries(i.image, more)}
             for i, change in zip(plan.images, changes, strict=True)
         ],
         "removed": [_change(change) for change in deployed.removed] if deployed else [],
@@ -299,30 +299,30 @@ def _change(change: Change | None) -> dict[str, Any] | None:
     return {"change": change.kind, "reference": change.reference or None, "digest": digest}
 
 
-def image(d: ImagePlan) -> dict[str, Any]:
+def image_data(image: ImagePlan) -> dict[str, Any]:
     """One image of the plan as data."""
     return {
-        "reference": str(d.reference) if d.reference else None,
-        "image": d.image,
-        "digest": d.digest or None,
-        "pinned": None if d.problem else d.pinned,
-        "mutable": bool(d.mutable),
-        "reason": d.mutable or (d.problem.text if d.problem else None),
-        "via": d.via or None,
-        "strategy": d.strategy or None,
-        "values": list(d.values),
-        "keptFor": d.kept_for or None,
-        "source": d.source or None,
-        "notes": list(d.notes),
+        "reference": str(image.reference) if image.reference else None,
+        "image": image.image,
+        "digest": image.digest or None,
+        "pinned": None if image.problem else image.pinned,
+        "mutable": bool(image.mutable),
+        "reason": image.mutable or (image.problem.text if image.problem else None),
+        "via": image.via or None,
+        "strategy": image.strategy or None,
+        "values": list(image.values),
+        "keptFor": image.kept_for or None,
+        "source": image.source or None,
+        "notes": list(image.notes),
         "uses": [
             {
-                "source": u.source,
-                "kind": u.kind,
-                "name": u.name,
-                "container": u.container,
-                "path": ".".join(map(str, u.path)),
+                "source": use.source,
+                "kind": use.kind,
+                "name": use.name,
+                "container": use.container,
+                "path": ".".join(map(str, use.path)),
             }
-            for u in d.uses
+            for use in image.uses
         ],
     }
 
@@ -330,15 +330,15 @@ def image(d: ImagePlan) -> dict[str, Any]:
 def reasons(plan: Plan, more: More = NOTHING) -> str:
     """For people: what each image is, where it is used, and which candidates were rejected."""
     blocks = []
-    for d in plan.images:
-        about = [f"  {line}" for line in lines_of(more.details.get(d.image))]
+    for planned in plan.images:
+        about = [f"  {line}" for line in lines_of(more.details.get(planned.image))]
         lines = [
-            d.image,
+            planned.image,
             *about,
-            *(f"  used by {use.place()}" for use in d.uses),
-            *(f"  rejected {note}" for note in d.notes),
+            *(f"  used by {use.place()}" for use in planned.uses),
+            *(f"  rejected {note}" for note in planned.notes),
         ]
-        if d.via == "template" and not d.notes:
-            lines.append(f"  {plan.why_template(d)}")
+        if planned.via == "template" and not planned.notes:
+            lines.append(f"  {plan.why_template(planned)}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + f"\n\n{plan.renders} renders"

@@ -40,12 +40,12 @@ def read(
         raise UsageError(f"mutable must be pin or refuse, not {mutable!r}", where=where)
     globs, exemptions = allowed_unpinned(sources)
     return Settings(
-        mutable or "pin",
-        sources.texts("mutable-tag"),
-        (*globs, *(each.image for each in exemptions if not each.is_over())),
-        sources.texts("also"),
-        switch(*sources("pull-secrets")),
-        registry_settings(sources, stdin),
+        mutable=mutable or "pin",
+        mutable_tags=sources.texts("mutable-tag"),
+        allow_unpinned=(*globs, *(each.image for each in exemptions if not each.is_over())),
+        also=sources.texts("also"),
+        pull_secrets=switch(*sources("pull-secrets")),
+        registry=registry_settings(sources, stdin),
         notes=(*allowances(sources, globs), *ended(exemptions)),
         exemptions=exemptions,
         rules=rules_of(sources),

@@ -23,6 +23,7 @@ from helmpin.lint.finding import Location, inside
 from helmpin.plan.candidates import ValueIndex, anchors, holding, in_scope, text_of
 from helmpin.plan.search import scope_of
 from helmpin.plan.template_scan import last_key
+from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import span
 
@@ -33,9 +34,6 @@ _IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
 _COMMENT = re.compile(r" # helm-pin:(\d+):(\d+)")
 MOST_PATHS = 6
 """How many values to mark for one image."""
-
-Key = tuple[Any, ...]
-"""ImageUse.key."""
 
 
 class ValuesFile(NamedTuple):

@@ -15,6 +15,7 @@ from helmpin.chart.stage import Chart
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
+from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import Digests, digests_of
@@ -78,18 +79,9 @@ def make_plan(
 
     def record(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> Record:
         images = tuple(
-            Image(
-                reference=str(i.reference._replace(digest=None)),
-                image=i.image,
-                digest=i.digest,
-                media_type=i.media_type,
-                via=i.via,
-                values=i.values,
-                followers=tuple(f.place() for f in i.followers),
-                source=i.source,
-            )
-            for i in planned(attempt, followers)
-            if i.digest and i.reference and not i.problem
+            _recorded(image, image.reference)
+            for image in planned(attempt, followers)
+            if image.digest and image.reference and not image.problem
         )
         allowed = tuple(image for image, problem in known.problems.items() if problem.kind == "allowed")
         name = lock.recorded if lock and any(image.source for image in images) else ""
@@ -141,6 +133,20 @@ def make_plan(
         renders=renders,
         record=final,
         rendered=rendered,
+    )
+
+
+def _recorded(image: ImagePlan, reference: Reference) -> Image:
+    """A planned image as the record has it."""
+    return Image(
+        reference=str(reference._replace(digest=None)),
+        image=image.image,
+        digest=image.digest,
+        media_type=image.media_type,
+        via=image.via,
+        values=image.values,
+        followers=tuple(follower.place() for follower in image.followers),
+        source=image.source,
     )
 
 

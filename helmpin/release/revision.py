@@ -139,7 +139,7 @@ def of_manifest(name: str, text: str) -> Revision:
             hooks += own
         else:
             manifest += own
-    return Revision(name, 0, "", "", manifest, hooks)
+    return Revision(release=name, revision=0, status="", record_text="", manifest=manifest, hooks=hooks)
 
 
 def _invalid(stored: Revision, why: str) -> VerificationFailed:
@@ -176,7 +176,15 @@ class Reading:
         revision, _, status = head.strip().partition(" ")
         text = "" if record.strip() in ("", "<no value>") else record.strip()
         problem = f"it has more than {LARGEST >> 20} MiB" if len(out) > LARGEST else ""
-        return Revision(self._release, int(revision), status, text, manifest, hooks, problem)
+        return Revision(
+            release=self._release,
+            revision=int(revision),
+            status=status,
+            record_text=text,
+            manifest=manifest,
+            hooks=hooks,
+            problem=problem,
+        )
 
 
 def explained(

@@ -218,13 +218,21 @@ def _revision(item: Mapping[str, Any], namespace: str) -> RevisionInfo:
     )
     record = _text(_mapping(metadata.get("annotations")).get(ANNOTATION))
     name, status = _text(item["name"]), _text(info.get("status"))
+    stored = Revision(
+        release=name,
+        revision=item["version"],
+        status=status,
+        record_text=record,
+        manifest=_text(item.get("manifest")),
+        hooks=hooks,
+    )
     return RevisionInfo(
-        Revision(name, item["version"], status, record, _text(item.get("manifest")), hooks),
-        namespace,
-        _text(info.get("last_deployed")),
-        f"{_text(metadata.get('name')) or 'MISSING'}-{_text(metadata.get('version')) or 'MISSING'}",
-        _text(metadata.get("appVersion")),
-        _text(info.get("description")),
+        stored=stored,
+        namespace=namespace,
+        updated=_text(info.get("last_deployed")),
+        chart=f"{_text(metadata.get('name')) or 'MISSING'}-{_text(metadata.get('version')) or 'MISSING'}",
+        app_version=_text(metadata.get("appVersion")),
+        description=_text(info.get("description")),
     )
 
 

@@ -262,7 +262,7 @@ def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> C
 
 def judged_pods(seen: Seen, unread: tuple[str, ...], kubectl: Kubectl, registries: Registries | None) -> Check:
     """The check of what pods show."""
-    settle_doubts([seen], registries)
+    resolve_doubts([seen], registries)
     seen.notes += suspects(kubectl, seen.at_admission)
     return judged("pods", seen, unread, "container", "as recorded")
 
@@ -302,24 +302,24 @@ def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
     return Pods(population), tuple(dict.fromkeys(unread))
 
 
-def settle_doubts(collected: Iterable[Seen], registries: Registries | None) -> None:
+def resolve_doubts(collected: Iterable[Seen], registries: Registries | None) -> None:
     """Judge the containers that report another digest than their own by what registries know about both, all requested at once.
 
     The image is the same when the reported digest is that of one of the index's manifests or configurations, or when the other
     name's image has the same configuration: a node keeps one image under many names.
     """
     doubts = [(seen, doubt, *_references(doubt)) for seen in collected for doubt in seen.doubts]
-    asked = [reference for _, _, mine, its in doubts for reference in (mine, its) if reference]
+    asked = [reference for _, _, *both in doubts for reference in both if reference]
     answers = describe(asked, *registries, configs=True) if registries and asked else {}
-    for seen, doubt, mine, its in doubts:
+    for seen, doubt, expected, found in doubts:
         line = f"{doubt.where} reports {doubt.reported}, recorded is {split(doubt.image)[2]}"
-        ours, other = answers.get(mine) if mine else None, answers.get(its) if its else None
+        should, does = answers.get(expected) if expected else None, answers.get(found) if found else None
         if registries is None:
             seen.silent.append(f"{line}: no registry was asked whether that is the same image")
-        elif not isinstance(ours, Described):
-            seen.silent.append(f"{line}: whether that is the same image is unknown: {ours}")
-        elif reported(doubt.reported) in _names(ours) or (
-            isinstance(other, Described) and _configurations(ours) & _configurations(other)
+        elif not isinstance(should, Described):
+            seen.silent.append(f"{line}: whether that is the same image is unknown: {should}")
+        elif reported(doubt.reported) in _names(should) or (
+            isinstance(does, Described) and _configurations(should) & _configurations(does)
         ):
             seen.right += 1
         else:
@@ -328,14 +328,16 @@ def settle_doubts(collected: Iterable[Seen], registries: Registries | None) -> N
 
 
 def _references(doubt: Doubt) -> tuple[Reference | None, Reference | None]:
+    """What a container should run, and what it reports; None for what is not a reference."""
+
     def read(text: str) -> Reference | None:
         try:
             return Reference.parse(text)
         except InvalidReference:
             return None
 
-    its = doubt.reported.rpartition("://")[2]
-    return read(doubt.image), read(its) if "@" in its else None
+    found = doubt.reported.rpartition("://")[2]
+    return read(doubt.image), read(found) if "@" in found else None
 
 
 def _names(described: Described) -> set[str]:

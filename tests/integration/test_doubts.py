@@ -6,7 +6,7 @@ import pytest
 
 from helmpin.cluster.workloads import Doubt, Seen
 from helmpin.registry import RegistrySettings
-from helmpin.verify.checks import Registries, settle_doubts
+from helmpin.verify.checks import Registries, resolve_doubts
 from tests.support.registry_servers import OCI_MANIFEST, Server, free_port
 
 ASK = Registries(RegistrySettings(timeout=5))
@@ -16,7 +16,7 @@ PLATFORMS = {"linux/amd64": "a", "linux/arm64": "b"}
 def judged(image: str, *reported: str, registries: Registries | None = ASK) -> Seen:
     seen = Seen()
     seen.doubts = [Doubt("Pod/web app", image, image_id) for image_id in reported]
-    settle_doubts([seen], registries)
+    resolve_doubts([seen], registries)
     assert seen.doubts == []
     return seen
 
