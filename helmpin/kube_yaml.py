@@ -178,7 +178,7 @@ class _Reader:
             else:
                 key = value if type(value) is str else _key(value, event)
                 if self._unique and key in own:
-                    raise _Invalid(event, f"the key {key!r} is there already")
+                    raise _Invalid(event, f"the key {key!r} is repeated")
                 own.add(key)
                 found[key] = self._value(self.next(), depth)
         return found

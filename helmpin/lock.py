@@ -190,7 +190,7 @@ def _digests(content: Mapping[str, Any], text: str) -> dict[Reference, str]:
         raise _Invalid(
             f"its version is {version!r}; this helm-pin reads version {VERSION}"
             if "version" in content
-            else f"it has no version: the first line is `version: {VERSION}`"
+            else f"it has no version: the first line must be `version: {VERSION}`"
         )
     if unknown := sorted(set(content) - {"version", "images"}):
         raise _Invalid(f"unknown key: {unknown[0]}")
@@ -251,7 +251,7 @@ def _images_lock(content: Mapping[str, Any], name: str) -> Lock:
         if reference.digest:  # pinned by the chart itself
             continue
         if found.setdefault(reference, digests) != digests:
-            raise _Invalid(f"{image} is there twice, with different digests")
+            raise _Invalid(f"{image} is listed twice, with different digests")
     alone = {reference: next(iter(each.values())) for reference, each in found.items() if len(each) == 1}
     several = {reference: each for reference, each in found.items() if len(each) > 1}
 

@@ -67,8 +67,8 @@ class _ReleaseLock:
             raise UsageError(
                 f"the lock's context {self._context} would not be used",
                 where=f"--lock {text}",
-                why=f"{', '.join(over)} (helm's --kube-… flags) hold for every context",
-                hint="name the cluster that is deployed to by a context as well: --kube-context",
+                why=f"{', '.join(over)} (helm's --kube-… flags) apply to every context",
+                hint="name the cluster to deploy to by a context, too: --kube-context",
             )
         self._reading = self._read(self._revision)
 

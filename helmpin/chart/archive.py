@@ -50,7 +50,7 @@ class Budget:
                 f"the chart is larger than {MAX_BYTES >> 20} MiB or has more than {MAX_FILES} files",
                 where=self.chart,
                 why="helm does not load such a chart",
-                hint="leave what the chart does not need out with .helmignore",
+                hint="exclude what the chart does not need with .helmignore",
             )
 
 

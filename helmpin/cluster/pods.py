@@ -188,7 +188,7 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
         images = wanted.get(container.slot)
         if images is None:
             how = "an ephemeral container" if container.slot[0] == "ephemeralContainers" else "injected"
-            seen.notes.append(f"{where} is not of {owner} ({how}): {image}")
+            seen.notes.append(f"{where} is not part of {owner} ({how}): {image}")
         elif image not in images:
             slot = ("spec", *container.slot)
             follows = controller is not pod and asked.get(container.slot) == image

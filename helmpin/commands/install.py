@@ -26,7 +26,7 @@ def run(request: Request) -> int:
                 "cannot reuse a name that is still in use; nothing was deployed",
                 where=f"release {release}",
                 why=f"revision {before.revision} is {before.status}",
-                hint="choose another name, or helm pin upgrade to deploy another revision",
+                hint="choose another name, or use helm pin upgrade to deploy another revision",
             )
 
     with prepare(request._replace(flags=flags), release, chart, command="install", check=check) as prepared:

@@ -45,7 +45,7 @@ def run(request: Request) -> int:
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:
         raise VerificationFailed(
-            f"{name} is not what the chart and the registry have: {_count(todo)}",
+            f"{name} does not match the chart and the registry: {_count(todo)}",
             hint="helm pin lock with the same arguments adds and removes images; --update GLOB takes the current digests",
         )
     output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")

@@ -95,7 +95,7 @@ def _with(node: Any, path: ValuePath, value: str) -> Any:
             raise CannotEdit(f"there is no element {part} in the list")
         return [*node[:part], _with(node[part], rest, value), *node[part + 1 :]]
     if node is not None and not isinstance(node, dict):
-        raise CannotEdit(f"{part} stands below something that is no map")
+        raise CannotEdit(f"{part} is below something that is not a map")
     return {**(node or {}), part: _with((node or {}).get(part), rest, value)}
 
 

@@ -190,7 +190,7 @@ def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
             "the chart prints helm-pin's record",
             why=f"its templates print all of .Chart, with the annotation {ANNOTATION}.\n"
             f"As long as they do, these images cannot be pinned: {', '.join(images)}",
-            hint="have them print what they need of it: .Chart.Name, .Chart.Version, .Chart.Annotations",
+            hint="have them print only what they need: .Chart.Name, .Chart.Version, .Chart.Annotations",
         )
 
 

@@ -105,7 +105,9 @@ def way_out(found: Sequence[Damaged]) -> str:
     names = [each.name for each in found if each.name]
     delete = kubectl_command(f"delete {' '.join(names)}") if names else ""
     return (
-        f"restore it from a backup, or delete it, and helm goes on from the revision before: {delete}" if names else ""
+        f"restore it from a backup, or delete it, and helm continues from the revision before: {delete}"
+        if names
+        else ""
     )
 
 

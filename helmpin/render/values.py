@@ -69,7 +69,7 @@ def sources(flag: Given) -> list[str]:
     """The sources of one --values, which is a list of comma-separated values (pflag, string_slice.go). Raises UsageError."""
     text = flag.value or ""
     if not _LIST.fullmatch(text):
-        raise UsageError(f"invalid argument for --values: {text}", why="a quotation mark stands where none may stand")
+        raise UsageError(f"invalid argument for --values: {text}", why="a quotation mark is in the wrong place")
     return next(csv.reader([text]), []) if text else []
 
 

@@ -469,7 +469,7 @@ def test_every_kind_that_runs_pods(in_cluster: Workstation, cluster: Cluster, un
     web.report(f"{web.repository}@{FOREIGN}", made)
     status, verdicts, said = web.verify()
     assert (status, verdicts["pods"]) == (4, "failed"), said
-    assert "Pod/bare debug is not of the release (an ephemeral container): busybox:1" in said
+    assert "Pod/bare debug is not part of the release (an ephemeral container): busybox:1" in said
     assert f"Pod/{made['metadata']['name']} app reports {web.repository}@{FOREIGN}" in said
 
 

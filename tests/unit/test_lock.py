@@ -56,10 +56,10 @@ def test_what_is_not_normalised_means_the_same() -> None:
         "capitals": (f"version: 1\nimages:\n- image: nginx:1@{A.replace('a', 'A')}\n", "line 3: "),
         "a bad name": (f"version: 1\nimages:\n- image: NGINX:1@{A}\n", "is not an image reference"),
         "twice": (f"{TEXT}- image: nginx:1.27@{A}\n", "docker.io/library/nginx:1.27 is on line 6 already"),
-        "a key twice": (f"{TEXT}images: []\n", "the key 'images' is there already"),
+        "a key twice": (f"{TEXT}images: []\n", "the key 'images' is repeated"),
         "a key of an image twice": (
             f"version: 1\nimages:\n- image: a:1@{A}\n  image: b:1@{A}\n",
-            "line 4: the key 'image' is there already",
+            "line 4: the key 'image' is repeated",
         ),
         "merged": ("x: &x\n  images: []\n<<: *x\nversion: 1\n", "unknown key"),
         "another lock": (
@@ -269,7 +269,7 @@ def test_images_lock() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        (C + ", arch: linux/amd64}]\n  - name: redis", B + ", arch: linux/amd64}]\n  - name: redis", "is there twice"),
+        (C + ", arch: linux/amd64}]\n  - name: redis", B + ", arch: linux/amd64}]\n  - name: redis", "is listed twice"),
         (A, "sha256:abc", "'sha256:abc' is not a digest"),
         ("    image: quay.io/t/redis:7\n", "", "has no `image`"),
         (f"[{{digest: {C}, arch: linux/amd64}}]", "[]", "quay.io/t/redis:7 has no digests"),

@@ -201,13 +201,13 @@ class TestPods:
         mine["status"]["containerStatuses"].append(runs("proxy", f"proxy@{C}"))
         found = seen(replica_set(), mine)
         assert (found.right, found.wrong, found.doubts) == (2, [], [])
-        assert found.notes == ["Pod/web-2-x proxy is not of the release (injected): proxy:1"]
+        assert found.notes == ["Pod/web-2-x proxy is not part of the release (injected): proxy:1"]
 
     def test_an_ephemeral_container_is_told_apart(self) -> None:
         mine = pod()
         mine["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "busybox"}]
         found = seen(replica_set(), mine)
-        assert found.notes == ["Pod/web-2-x debug is not of the release (an ephemeral container): busybox"]
+        assert found.notes == ["Pod/web-2-x debug is not part of the release (an ephemeral container): busybox"]
         assert (found.right, found.wrong) == (2, [])
 
     @pytest.mark.parametrize("maker", ["kube-controller-manager", "kube-controller-manager-1.37.2", "some-operator"])
