@@ -317,7 +317,9 @@ def hide_secrets(args: Sequence[str]) -> list[str]:
 def _masked(flag: str, value: str) -> str:
     key, equals, rest = value.partition("=")
     if flag in MASKED_FLAGS and equals:
-        return value if re.search(r"sha256:[0-9a-f]{64}$|^[0-9a-f]{64}$", rest) else f"{key}=***"
+        shown = re.fullmatch(r"([\w./:+-]+@)?sha256:[0-9a-f]{64}", rest)
+        shown = shown or (re.fullmatch(r"[0-9a-f]{64}", rest) and re.search(r"(?i)(digest|sha_?256|sha)$", key))
+        return value if shown else f"{key}=***"
     return "***"
 
 
