@@ -27,9 +27,11 @@ MOST_LINES = 20
 """Lines of a command's output that are shown."""
 _MOST_BYTES = 1 << 20
 """How much of the end of its output is read."""
-_SECRET = r"(?i)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(=| )(\S+)"
+_WORD = r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+"""
+"""One word of a command, as a shell reads it."""
+_SECRET = r"(?is)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(?:=.*)?"
 _LOGIN = r"(\w+://)[^/@\s]+@"
-"""Both are compiled only when they are needed, because every command imports this module."""
+"""They are compiled only when they are needed, because every command imports this module."""
 _ANY_STATUS = tuple(range(-64, 256))
 
 
@@ -43,7 +45,25 @@ class Gate(NamedTuple):
     def shown(self) -> tuple[str, ...]:
         """The commands for the record and for messages: logins in URLs, and the values of flags for passwords and tokens, are
         masked."""
-        return tuple(re.sub(_LOGIN, r"\1***@", re.sub(_SECRET, r"\1\2***", each)) for each in self.commands)
+        return tuple(map(_masked, self.commands))
+
+
+def _masked(command: str) -> str:
+    """A command as typed, but for its secrets."""
+    is_value = False
+
+    def masked(match: re.Match[str]) -> str:
+        nonlocal is_value
+        if is_value:
+            is_value = False
+            return "***"
+        flag = re.fullmatch(_SECRET, "".join(shlex.split(match[0])))
+        if flag is None:
+            return re.sub(_LOGIN, r"\1***@", match[0])
+        is_value = flag[0] == flag[1]
+        return flag[1] if is_value else f"{flag[1]}=***"
+
+    return re.sub(_WORD, masked, command)
 
 
 def check(commands: Sequence[str], where: str) -> None:

@@ -121,6 +121,21 @@ def test_secrets_are_masked() -> None:
     assert shown == ("cosign verify --registry-token *** --k8s-password=*** --key k.pub {}",)
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("scan --password 'my secret' {}", "scan --password *** {}"),
+        ('scan --password="my secret" {}', "scan --password=*** {}"),
+        ("scan '--token=my secret'  {}", "scan --token=***  {}"),
+        ("scan '--token' my\\ secret {}", "scan --token *** {}"),
+        ("scan {} --secret --password", "scan {} --secret ***"),
+        ("sh -c 'scan \"$1\" | grep ok' _ {}", "sh -c 'scan \"$1\" | grep ok' _ {}"),
+    ],
+)
+def test_a_secret_is_a_whole_word(typed: str, shown: str) -> None:
+    assert Gate((typed,)).shown == (shown,)
+
+
 class TestSettings:
     def read(self, tmp_path: Path, options: dict[str, object], **environ: str) -> Gate:
         return config.read({"require": (), "require-timeout": None, **options}, environ, tmp_path).gate
