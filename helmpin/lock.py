@@ -277,9 +277,9 @@ def _platforms(item: Mapping[str, Any], image: str) -> dict[str, str]:
 
 def _item_lines(text: str) -> list[int]:
     """The line of each image, counted from 1."""
-    import yaml
+    from helmpin import yaml_position
 
-    root: Any = yaml.compose(text, Loader=yaml.CSafeLoader)
+    root: Any = yaml_position.compose(text)
     images = next((value for key, value in reversed(root.value) if key.value == "images"), None)
     if images is None:
         raise _Invalid("unknown key: <<")

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import yaml
+from yaml._yaml import CParser
+from yaml.composer import Composer, ComposerError
+from yaml.events import AliasEvent
+from yaml.resolver import Resolver
 
 
 class Span(NamedTuple):
@@ -23,11 +27,36 @@ class Span(NamedTuple):
 
 def compose(text: str) -> yaml.Node | None:
     """The nodes of the first document, which is all that Helm reads of a file. Raises yaml.YAMLError."""
-    loader = yaml.CSafeLoader(text)
     try:
-        return loader.get_node() if loader.check_node() else None
+        return _compose(text, yaml.CSafeLoader)
+    except ComposerError:
+        return _compose(text, _Loader)
+
+
+def _compose(text: str, kind: type[yaml.CSafeLoader | _Loader]) -> yaml.Node | None:
+    loader = kind(text)
+    try:
+        node: yaml.Node | None = loader.get_node() if loader.check_node() else None
+        return node
     finally:
         loader.dispose()
+
+
+class _Loader(Composer, CParser, Resolver):
+    """Takes an anchor that is given twice as YAML does (1.2, 3.2.2.2): an alias means the last one before it."""
+
+    def __init__(self, text: str) -> None:
+        CParser.__init__(self, text)
+        Composer.__init__(self)
+        Resolver.__init__(self)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """The node of the next event; called by PyYAML."""
+        event: Any = self.peek_event()
+        if not isinstance(event, AliasEvent):
+            self.anchors.pop(event.anchor, None)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
 
 def span(text: str, path: Sequence[str | int]) -> Span | None:

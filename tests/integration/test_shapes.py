@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from helmpin import cli
+from helmpin import cli, kube_yaml
 from scripts.devtools.binaries import binary
 from tests.support.budget import one_helm_each
 from tests.support.registry_servers import Server
@@ -263,7 +263,7 @@ def leaves(manifest: str) -> Leaves:
     """Every leaf of a manifest, by its document's number and kind, and its path in it."""
     return {
         (number, document["kind"], *path): value
-        for number, document in enumerate(filter(None, yaml.safe_load_all(manifest)))
+        for number, document in enumerate(filter(None, kube_yaml.read_all(manifest, what="", where="")))
         for path, value in walk(document)
     }
 

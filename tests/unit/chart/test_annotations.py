@@ -13,6 +13,10 @@ from helmpin.chart.annotations import annotate
 from helmpin.errors import HelmFailed
 
 CASES = {
+    "an anchor twice": (
+        "name: &a x\ndescription: &a y\nannotations: {b: *a}\n",
+        "name: &a x\ndescription: &a y\nannotations: {helm-pin/digests: '{\"a\":1}', b: *a}\n",
+    ),
     "none yet": ("name: x\nversion: 1\n", "annotations:\n  helm-pin/digests: '{\"a\":1}'\nname: x\nversion: 1\n"),
     "comments first": (
         "# top\n---\n# of name\nname: x # why\n",
