@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from helmpin.env import ENVIRON
 from helmpin.errors import OperationFailed
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+    from urllib3.util import Url
 
 SECONDS = 30
 """The time limit for the server's answer."""
@@ -43,16 +49,16 @@ def _replace(text: str, path: Path) -> None:
 def _put(text: str, url: str) -> None:
     import urllib3
 
-    from helmpin.registry.endpoints import proxy_for
-
-    parsed = urllib3.util.parse_url(url)
-    shown = parsed._replace(auth=None).url
     try:
-        proxy = proxy_for(parsed.scheme or "", parsed.netloc or "", ENVIRON)
-        pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
-        headers = urllib3.make_headers(basic_auth=parsed.auth) if parsed.auth else {}
-        once: dict[str, Any] = {"timeout": SECONDS, "retries": False, "redirect": False}
-        answer = pool.request("PUT", shown, body=text.encode(), headers=headers, **once)
+        parsed = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        where = re.sub(r"//.*@", "//***@", url)
+        raise OperationFailed("the report cannot be sent", where=where, why="this is not a URL", hint=INSTEAD) from None
+    shown = parsed._replace(auth=None).url
+    headers = urllib3.make_headers(basic_auth=unquote(parsed.auth)) if parsed.auth else {}
+    once: dict[str, Any] = {"timeout": SECONDS, "retries": False, "redirect": False}
+    try:
+        answer = _pool(parsed).request("PUT", shown, body=text.encode(), headers=headers, **once)
     except urllib3.exceptions.HTTPError as error:
         why = str(error).partition(": ")[2] or str(error)  # without the repr of a Python object before the colon
         raise OperationFailed("the report cannot be sent", where=shown, why=why, hint=INSTEAD) from None
@@ -61,3 +67,17 @@ def _put(text: str, url: str) -> None:
         raise OperationFailed(
             "the report was not accepted", where=shown, why=f"HTTP {answer.status}: {words}", hint=INSTEAD
         )
+
+
+def _pool(url: Url) -> PoolManager:
+    """What connects to the server, through the environment's proxy. Raises urllib3's HTTPError if that has no valid URL."""
+    import urllib3
+
+    from helmpin.registry.endpoints import proxy_for
+
+    proxy = proxy_for(url.scheme or "", url.netloc or "", ENVIRON)
+    if not proxy:
+        return urllib3.PoolManager()
+    parsed = urllib3.util.parse_url(proxy)
+    headers = urllib3.make_headers(proxy_basic_auth=unquote(parsed.auth)) if parsed.auth else None
+    return urllib3.ProxyManager(parsed._replace(auth=None).url, proxy_headers=headers)

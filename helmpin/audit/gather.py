@@ -151,8 +151,8 @@ def _by_release(revisions: Iterable[RevisionInfo]) -> dict[ReleaseKey, list[Revi
 
 
 def current(revisions: list[RevisionInfo]) -> RevisionInfo | None:
-    """The deployed revision of a release; the latest where none is, or None when that is uninstalled."""
-    if revisions[-1].status == "uninstalled":
+    """The deployed revision of a release; the latest where none is, or None when that is uninstalled, or when there are none."""
+    if not revisions or revisions[-1].status == "uninstalled":
         return None
     return next((r for r in reversed(revisions) if r.status == "deployed"), revisions[-1])
 

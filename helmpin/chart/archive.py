@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import os
 import posixpath
 import re
@@ -67,6 +68,8 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
                     raise _refuse(name, f"{member.name!r} is a device, a pipe or a sparse file, not a plain one")
                 if member.size < 0:
                     raise _refuse(name, f"{member.name!r} has a negative size")
+                if not math.isfinite(member.mtime):
+                    raise _refuse(name, f"{member.name!r} has no time that is a number")
                 path = _path(member.name, name)
                 budget.spend(member.size if member.isreg() else 0)
                 content = tar.extractfile(member) if member.isreg() else None

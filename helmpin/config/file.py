@@ -82,7 +82,7 @@ def _text(path: Path) -> str:
             raise _unreadable(path, "it is not a regular file")
         if status.st_size > MOST_BYTES:
             raise _unreadable(path, f"it has {status.st_size:,} bytes; at most {MOST_BYTES:,} are read")
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return ""

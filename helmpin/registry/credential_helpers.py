@@ -108,7 +108,7 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
 
 
 def _end(group: int) -> None:
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)  # with its children, which keep the pipe open
 
 

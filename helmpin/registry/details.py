@@ -117,7 +117,7 @@ def cached(digest: str) -> Details | None:
         data = json.loads(_file(digest).read_text(encoding="utf-8"))
         texts = {name: _text(data[name]) for name in _KEYS}
         return Details(**texts, platforms=tuple(map(_text, data["platforms"])), size=int(data["size"]))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 

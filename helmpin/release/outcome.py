@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +10,7 @@ from helmpin import lifeline
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
 from helmpin.next_command import helm_command
+from helmpin.process import ending
 
 if TYPE_CHECKING:
     from helmpin.foreground import Ended
@@ -124,7 +124,7 @@ def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, reco
     """
     command, release = arguments[:2]
     what, where = f"helm {command} failed; see its output above", f"release {release}"
-    why = [f"helm was killed by {signal.Signals(-status).name}"] if status < 0 else []
+    why = [f"helm {ending(status)}"] if status < 0 else []
     try:
         known = History(helm, release, 10).rows()
         change = moved(release, before, (known or [NO_RELEASE])[-1])

@@ -34,24 +34,24 @@ def given(name: str, text: str) -> Revision:
         start = text.index(own, end)
         end = start + len(own)
         before = text[: text.index(document.text, start)]
-        for problem, path in _problems(document.objects()):
-            line = before.count("\n") + _line(document.text, path)
-            raise UsageError(what, why=f"line {line}: {problem}", hint=_HINT)
+        for number, item in enumerate(document.objects()):
+            for problem, path in _problems(item):
+                line = before.count("\n") + _line(document.text, number, path)
+                raise UsageError(what, why=f"line {line}: {problem}", hint=_HINT)
     return of_manifest(name, text)
 
 
-def _problems(objects: list[Any]) -> Iterator[tuple[str, Sequence[str]]]:
-    """What is wrong, and its path in the document."""
-    for item in objects:
-        if item is None:  # a document of comments
-            continue
-        if not isinstance(item, dict):
-            yield f"an object is a mapping, not {_kind_of(item)}", ()
-        elif not all(isinstance(item.get(key), str) and item[key] for key in ("apiVersion", "kind")):
-            missing = next(key for key in ("apiVersion", "kind") if not (isinstance(item.get(key), str) and item[key]))
-            yield f"an object has no {missing}", ()
-        elif item["apiVersion"] in _BUILT_IN and item["kind"] in _POD_SPECS:
-            yield from _pod_problems(item, _POD_SPECS[item["kind"]])
+def _problems(item: Any) -> Iterator[tuple[str, Sequence[str]]]:
+    """What is wrong with an object, and its path in the object."""
+    if item is None:  # a document of comments
+        return
+    if not isinstance(item, dict):
+        yield f"an object is a mapping, not {_kind_of(item)}", ()
+    elif not all(isinstance(item.get(key), str) and item[key] for key in ("apiVersion", "kind")):
+        missing = next(key for key in ("apiVersion", "kind") if not (isinstance(item.get(key), str) and item[key]))
+        yield f"an object has no {missing}", ()
+    elif item["apiVersion"] in _BUILT_IN and item["kind"] in _POD_SPECS:
+        yield from _pod_problems(item, _POD_SPECS[item["kind"]])
 
 
 def _pod_problems(item: Mapping[str, Any], path: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -73,10 +73,12 @@ def _kind_of(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a text or a number"
 
 
-def _line(text: str, path: Sequence[str]) -> int:
-    """The line, from 1, of the value at a path, or else of its nearest parent that exists."""
+def _line(text: str, number: int, path: Sequence[str]) -> int:
+    """The line, from 1, of the value at a path of a document's object, or else of its nearest parent that exists."""
     node = place = yaml_position.compose(text)
-    for part in path:
+    kind = yaml_position.child(node, "kind")
+    of_list = ("items", number) if kind and kind[1].value == "List" else ()
+    for part in (*of_list, *path):
         found = yaml_position.child(node, part)
         if found is None:
             break

@@ -15,6 +15,7 @@ from helmpin.registry.suggestions import MAX_CANDIDATES, find, newest, stated, s
 from helmpin.registry.types import Resolved
 
 OCI = "org.opencontainers.image."
+HUGE = '{"created": "", "version": "", "revision": "", "source": "", "platforms": [], "size": 1e999}'
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 
 
@@ -52,7 +53,7 @@ class TestKept:
         assert details.cached(A) == known
         assert details.cached(B) is None
         (file,) = (tmp_path / "helm-pin" / "images").iterdir()
-        for broken in ("[]", "{}", "nonsense", '{"created": 5}', "[" * 100_000):
+        for broken in ("[]", "{}", "nonsense", '{"created": 5}', "[" * 100_000, HUGE):
             file.write_text(broken)
             assert details.cached(A) is None
         assert details.cached("../../etc/passwd") is None

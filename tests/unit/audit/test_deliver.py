@@ -1,0 +1,71 @@
+"""Reports that are sent: what the server gets, through a proxy too, and what is said of a URL that is none."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from helmpin.audit import deliver
+from helmpin.errors import OperationFailed
+
+Received = list[tuple[str, Message]]
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, Received]]:
+    """An HTTP server that takes all, and what it was sent: the target and the headers of each request."""
+    received: Received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.path, self.headers))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as started:
+        threading.Thread(target=started.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{started.server_port}", received
+        started.shutdown()
+
+
+def basic(login: str) -> str:
+    return "Basic " + base64.b64encode(login.encode()).decode()
+
+
+def test_a_login_in_the_url_is_sent_as_it_is_meant(server: tuple[str, Received]) -> None:
+    host, received = server
+    deliver.deliver("text", f"http://me:p%40ss@{host}/job")
+    assert [(path, headers["Authorization"]) for path, headers in received] == [("/job", basic("me:p@ss"))]
+
+
+def test_a_login_of_the_proxy(server: tuple[str, Received], monkeypatch: pytest.MonkeyPatch) -> None:
+    host, received = server
+    monkeypatch.setattr(deliver, "ENVIRON", {"HTTP_PROXY": f"http://me:p%40ss@{host}"})
+    deliver.deliver("text", "http://push.example.com/job")
+    (target, headers) = received[0]
+    assert target == "http://push.example.com/job"
+    assert headers["Proxy-Authorization"] == basic("me:p@ss")
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "socks5://127.0.0.1:1"])
+def test_a_proxy_that_is_none(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver, "ENVIRON", {"HTTP_PROXY": proxy})
+    with pytest.raises(OperationFailed, match="cannot be sent"):
+        deliver.deliver("text", "http://push.example.com/job")
+
+
+def test_a_url_that_is_none() -> None:
+    with pytest.raises(OperationFailed, match="cannot be sent") as error:
+        deliver.deliver("text", "http://me:secret@[::1/job")
+    assert error.value.why == "this is not a URL"
+    assert "secret" not in f"{error.value}{error.value.where}"
