@@ -17,8 +17,8 @@ from helmpin.image.reference import InvalidReference, Reference, pinned_form, sp
 from helmpin.render.diff import Follower, Key
 
 if TYPE_CHECKING:
+    from helmpin.plan.digests import Digests
     from helmpin.plan.search import Attempt
-    from helmpin.registry import Resolved
 
 _REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
 
@@ -115,58 +115,32 @@ def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterat
             yield from _empty_repositories(image, value, (*path, i))
 
 
-def plan_images(
-    uses: Iterable[ImageUse],
-    wanted: Mapping[Key, str],
-    references: Mapping[str, Reference],
-    resolved: Mapping[str, Resolved],
-    problems: Mapping[str, Problem],
-    attempt: Attempt,
-    *,
-    followers: Sequence[Follower] = (),
-    set_by: Mapping[str, tuple[str, ...]],
-    kept: Mapping[Key, str],
-    settings: Settings,
-    explained: Mapping[Key, Problem] = MappingProxyType({}),
-) -> list[ImagePlan]:
-    """The plan for each image, from what was decided about its uses.
+class Decided(NamedTuple):
+    """What was decided about the uses of images."""
 
-    wanted: the digest of each use to pin. kept: the Job of each use that keeps its digest. explained: why uses failed, if the
-    search cannot know.
-    """
+    known: Digests
+    attempt: Attempt
+    settings: Settings
+    set_by: Mapping[str, tuple[str, ...]]
+    """The value paths that set each image."""
+    followers: Sequence[Follower] = ()
+    explained: Mapping[Key, Problem] = MappingProxyType({})
+    """Why uses failed, if the search cannot know."""
+
+
+def plan_images(uses: Iterable[ImageUse], decided: Decided) -> list[ImagePlan]:
+    """The plan for each image, once more for each digest that it gets and each Job that keeps one."""
+    wanted, kept = decided.known.wanted, decided.known.kept
     by_image: dict[tuple[str, str, str], list[ImageUse]] = {}
     for use in uses:
         by_image.setdefault((use.image, wanted.get(use.key, ""), kept.get(use.key, "")), []).append(use)
-    return [
-        _plan_image(
-            mine, wanted, references, resolved, problems, attempt, followers, set_by, kept_for, settings, explained
-        )
-        for (_, _, kept_for), mine in by_image.items()
-    ]
+    return [_plan_image(mine, kept_for, decided) for (_, _, kept_for), mine in by_image.items()]
 
 
-def _plan_image(
-    uses: list[ImageUse],
-    wanted: Mapping[Key, str],
-    references: Mapping[str, Reference],
-    resolved: Mapping[str, Resolved],
-    problems: Mapping[str, Problem],
-    attempt: Attempt,
-    followers: Sequence[Follower],
-    set_by: Mapping[str, tuple[str, ...]],
-    kept_for: str,
-    settings: Settings,
-    explained: Mapping[Key, Problem],
-) -> ImagePlan:
-    image = uses[0].image
-    reference, answer, problem = references.get(image), resolved.get(image), problems.get(image)
-    failed = [use.key for use in uses if use.key in attempt.failed]
-    if failed and not problem:
-        problem = next((explained[key] for key in failed if key in explained), None) or Problem(
-            f"cannot be pinned without changing something else: {attempt.failed[failed[0]]}",
-            "refused",
-            f"write its digest where your values or the chart hold the image, or let it through: {allow_flag(uses[0].image)}",
-        )
+def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImagePlan:
+    image, known, attempt, settings = uses[0].image, decided.known, decided.attempt, decided.settings
+    reference, answer = known.references.get(image), known.resolved.get(image)
+    problem = known.problems.get(image) or _failure(uses, decided)
     strategies = sorted({attempt.strategies[use.key][0] for use in uses if use.key in attempt.strategies})
     used: dict[Setting, None] = {}
     for use in uses:
@@ -179,9 +153,8 @@ def _plan_image(
     else:
         via = "template" if by_template else "values"
         strategies += ["staged template"] if by_template else []
-    digest = wanted.get(uses[0].key) or (answer.digest if answer else "")
+    digest = known.wanted.get(uses[0].key) or (answer.digest if answer else "")
     bare = reference._replace(digest=None) if reference else None
-    mine = [f for f in followers if any(r._replace(digest=None) == bare and r.digest == digest for r in f.references)]
     return ImagePlan(
         image=image,
         reference=reference,
@@ -194,9 +167,27 @@ def _plan_image(
         uses=tuple(uses),
         notes=tuple(dict.fromkeys(note for use in uses for note in attempt.notes.get(use.key, ()))),
         problem=problem,
-        set_by=set_by.get(image, ()),
-        followers=tuple(mine),
+        set_by=decided.set_by.get(image, ()),
+        followers=tuple(
+            follower
+            for follower in decided.followers
+            if any(r._replace(digest=None) == bare and r.digest == digest for r in follower.references)
+        ),
         by_values_alone=via == "chart" or (via == "values" and not by_template),
         kept_for=kept_for,
         is_refused=policy.is_refused(image, settings) or settings.mutable != "refuse",
+    )
+
+
+def _failure(uses: Iterable[ImageUse], decided: Decided) -> Problem | None:
+    """Why one of the uses could not be pinned; None if each could."""
+    failed = [use for use in uses if use.key in decided.attempt.failed]
+    if not failed:
+        return None
+    why = decided.attempt.failed[failed[0].key]
+    return next((decided.explained[use.key] for use in failed if use.key in decided.explained), None) or Problem(
+        f"cannot be pinned without changing something else: {why}",
+        "refused",
+        "write its digest where your values or the chart hold the image, or let it through: "
+        + allow_flag(failed[0].image),
     )

@@ -6,8 +6,9 @@ The chart that the last comparison accepted is the chart that is deployed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from helmpin import __version__
 from helmpin.chart.setargs import Setting, lookup
@@ -19,17 +20,19 @@ from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import Digests, digests_of
-from helmpin.plan.images import ImagePlan, plan_images
+from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images
 from helmpin.plan.jobs import KeptJobs
 from helmpin.plan.origins import origins_of
 from helmpin.plan.plan import Plan
 from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import Attempt
+from helmpin.plan.search import Attempt, Search
 from helmpin.plan.template_hints import TemplateHints
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
+
+_NOTHING_COMPARED = Comparison({}, frozenset(), (), [])
 
 
 def make_plan(
@@ -52,74 +55,42 @@ def make_plan(
     """
     uses = rendered.plain.images()
     known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
-    wanted = known.wanted
     annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
     base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
-    origins = origins_of(rendered, uses)
-    apart = _apart(known, uses)
-    composer = Composer(rendered, base, uses, wanted, origins, apart, hints if base is rendered.chart else None)
+    composer = Composer(
+        rendered,
+        base,
+        uses,
+        known.wanted,
+        origins_of(rendered, uses),
+        _apart(known, uses),
+        hints if base is rendered.chart else None,
+    )
     search = composer.search()
-    created = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-    def planned(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
-        images = plan_images(
-            uses,
-            wanted,
-            known.references,
-            known.resolved,
-            known.problems,
-            attempt,
-            followers=followers,
-            set_by=search.set_by,
-            kept=known.kept,
-            settings=settings,
-            explained=composer.explanations,
-        )
-        return [i._replace(source=lock.origin) if lock and _is_from(lock, i) else i for i in images]
-
-    def record(attempt: Attempt, followers: tuple[Follower, ...] = ()) -> Record:
-        images = tuple(
-            _recorded(image, image.reference)
-            for image in planned(attempt, followers)
-            if image.digest and image.reference and not image.problem
-        )
-        allowed = tuple(image for image, problem in known.problems.items() if problem.kind == "allowed")
-        name = lock.recorded if lock and any(image.source for image in images) else ""
-        undo, required = _undo(attempt.settings, rendered), settings.gate.shown
-        return Record(f"helm-pin {__version__}", created, images, undo, allowed, name, required)
-
-    renders, render, found = 1, rendered.plain, Comparison({}, frozenset(), (), [])
-    attempt = nothing = Attempt((), frozenset(), {}, {}, {})
-    while wanted and (next_attempt := search.next()):
-        attempt = next_attempt
-        renders += 1
-        left = {key: digest for key, digest in wanted.items() if key not in attempt.failed}
-        try:
-            render = composer.render(attempt, record(attempt))
-        except HelmFailed as error:
-            if composer.drops_second_pass(error.why):
-                continue
-            search.learn(attempt, error.why)
-            continue
-        _refuse_exposed_record(rendered, render)
-        found = compare(rendered.plain, render, left, composer.noise)
-        while found.collateral and composer.may_be_noise(found):
-            renders += 1
-            found = compare(rendered.plain, render, left, composer.learn_noise())
-        search.learn(attempt, composer.explained(attempt, found))
-    if wanted and search.result is None:
-        attempt, found = search.unsettled(), Comparison({}, frozenset(), (), [])
+    outcomes = _Outcomes(
+        rendered=rendered,
+        settings=settings,
+        lock=lock,
+        uses=uses,
+        known=known,
+        set_by=search.set_by,
+        explained=composer.explanations,
+        created=datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    )
+    attempt, render, found, renders = _searched(rendered, composer, search, outcomes)
+    if known.wanted and search.result is None:
+        attempt, found = search.unsettled(), _NOTHING_COMPARED
     elif values_only and attempt.by_template:
-        attempt, render, found, more = composer.by_values(attempt, render, found, record)
+        attempt, render, found, more = composer.by_values(attempt, render, found, outcomes.record)
         renders += more
-    if wanted and wanted.keys() <= attempt.failed.keys():
+    if known.wanted and known.wanted.keys() <= attempt.failed.keys():
         renders += 1
         _check_still_renders(rendered)
-    final = record(attempt, found.followers)
-    chart = composer.chart(attempt, final)
-    if not wanted:  # otherwise the comparison has shown that the record stays out
+    record = outcomes.record(attempt, found.followers)
+    chart = composer.chart(attempt, record)
+    if not known.wanted:  # otherwise the comparison has shown that the record stays out
         renders += _check_record_stays_out(rendered, chart)
-    images = planned(attempt, found.followers)
+    images = outcomes.images(attempt, found.followers)
     if search.result is not None:
         images = kept_jobs.checked(images, render)
     return Plan(
@@ -129,11 +100,72 @@ def make_plan(
         set_arguments=composer.arguments(attempt),
         settings=attempt.settings,
         followers=found.followers,
-        render=render if attempt is not nothing else rendered.plain,
+        render=render,
         renders=renders,
-        record=final,
+        record=record,
         rendered=rendered,
     )
+
+
+class _Outcomes(NamedTuple):
+    """What an attempt, if it is the last, makes of each image and of the record."""
+
+    rendered: Rendered
+    settings: Settings
+    lock: Lock | None
+    uses: Sequence[ImageUse]
+    known: Digests
+    set_by: Mapping[str, tuple[str, ...]]
+    explained: Mapping[Key, Problem]
+    created: str
+
+    def images(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
+        """The plan for each image."""
+        decided = Decided(self.known, attempt, self.settings, self.set_by, followers, self.explained)
+        planned, lock = plan_images(self.uses, decided), self.lock
+        return [image._replace(source=lock.origin) if lock and _is_from(lock, image) else image for image in planned]
+
+    def record(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> Record:
+        """The record of the release."""
+        images = tuple(
+            _recorded(image, image.reference)
+            for image in self.images(attempt, followers)
+            if image.digest and image.reference and not image.problem
+        )
+        return Record(
+            tool=f"helm-pin {__version__}",
+            created=self.created,
+            images=images,
+            undo=_undo(attempt.settings, self.rendered),
+            allowed=tuple(image for image, problem in self.known.problems.items() if problem.kind == "allowed"),
+            lock=self.lock.recorded if self.lock and any(image.source for image in images) else "",
+            required=self.settings.gate.shown,
+        )
+
+
+def _searched(
+    rendered: Rendered, composer: Composer, search: Search, outcomes: _Outcomes
+) -> tuple[Attempt, Render, Comparison, int]:
+    """The last attempt of the search, its render and comparison, and the number of renders so far, the plain one included."""
+    attempt, render, found, renders = Attempt((), frozenset(), {}, {}, {}), rendered.plain, _NOTHING_COMPARED, 1
+    wanted = outcomes.known.wanted
+    while wanted and (following := search.next()):
+        attempt = following
+        renders += 1
+        left = {key: digest for key, digest in wanted.items() if key not in attempt.failed}
+        try:
+            render = composer.render(attempt, outcomes.record(attempt))
+        except HelmFailed as error:
+            if not composer.drops_second_pass(error.why):
+                search.learn(attempt, error.why)
+            continue
+        _refuse_exposed_record(rendered, render)
+        found = compare(rendered.plain, render, left, composer.noise)
+        while found.collateral and composer.may_be_noise(found):
+            renders += 1
+            found = compare(rendered.plain, render, left, composer.learn_noise())
+        search.learn(attempt, composer.explained(attempt, found))
+    return attempt, render, found, renders
 
 
 def _recorded(image: ImagePlan, reference: Reference) -> Image:

@@ -9,7 +9,8 @@ import pytest
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Rule, Settings
 from helmpin.image.reference import Reference
-from helmpin.plan.images import ImagePlan, Problem, is_allowed, plan_images, references_of
+from helmpin.plan.digests import Digests
+from helmpin.plan.images import Decided, ImagePlan, Problem, is_allowed, plan_images, references_of
 from helmpin.plan.search import Attempt
 from helmpin.registry import RegistrySettings, Resolved
 from helmpin.render.diff import Follower
@@ -117,21 +118,20 @@ def plans(
     wanted: dict[Any, str] | None = None,
     problems: dict[str, Problem] | None = None,
     resolved: dict[str, Resolved] | None = None,
+    kept: dict[Any, str] | None = None,
     settings: Settings = SETTINGS,
     **more: Any,
 ) -> list[ImagePlan]:
     """The plans where each image is to be pinned to A."""
     references, found = references_of(uses, settings)
-    return plan_images(
-        uses,
-        {each.key: A for each in uses if each.image in references} if wanted is None else wanted,
+    known = Digests(
         references,
         {image: Resolved(A, INDEX) for image in references} if resolved is None else resolved,
+        {each.key: A for each in uses if each.image in references} if wanted is None else wanted,
+        kept or {},
         {**found, **(problems or {})},
-        attempt,
-        settings=settings,
-        **{"set_by": {}, "kept": {}, **more},
     )
+    return plan_images(uses, Decided(known, attempt, settings, **{"set_by": {}, **more}))
 
 
 def by_values(*uses: ImageUse, strategy: str = "tag@digest") -> Attempt:
