@@ -8,7 +8,7 @@ from typing import NamedTuple
 from helmpin import output
 from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
 from helmpin.image.reference import Reference
-from helmpin.registry import RegistryError, keep
+from helmpin.registry import RegistryError, keep, prune
 from helmpin.release import record_checks, revisions, storage
 from helmpin.release.storage import RevisionInfo
 from helmpin.request import Request
@@ -47,9 +47,10 @@ def run(request: Request) -> int:
             why="\n".join(unread),
             hint="leave out --prune",
         )
-    prune = keep_prefix(found[-1].stored.release, found[-1].namespace) if request.options["prune"] and found else ""
-    kept, removed = keep(tags, request.settings.registry, prune=prune)
-    rows = [*_kept(tags, kept), *_removed(removed)]
+    rows = _kept(tags, keep(tags, request.settings.registry))
+    if request.options["prune"] and found:
+        prefix = keep_prefix(found[-1].stored.release, found[-1].namespace)
+        rows += _removed(prune(tags, prefix, request.settings.registry))
     _print(request.options["output"], rows)
     for line in unread:
         output.say(f"Not read: {line}")

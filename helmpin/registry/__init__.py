@@ -28,6 +28,7 @@ __all__ = [
     "describe",
     "details_of",
     "keep",
+    "prune",
     "resolve",
     "suggest",
     "warm_up",
@@ -113,32 +114,40 @@ def suggest(
         return session.suggest({reference: version(reference) for reference in wanted})
 
 
-def keep(
-    tags: Mapping[Reference, str], settings: RegistrySettings, *, prune: str = ""
-) -> tuple[dict[Reference, bool | RegistryError], dict[Reference, RegistryError | None]]:
-    """Give each reference, which must have a digest, another tag, at the registry itself; and remove all other tags that begin with
-    `prune` from the same repositories, if that is given.
+def keep(tags: Mapping[Reference, str], settings: RegistrySettings) -> dict[Reference, bool | RegistryError]:
+    """Give each reference, which must have a digest, another tag, at the registry itself. Returns whether the tag is new, or why it
+    could not be set."""
+    from helmpin.registry.session import Session
 
-    Returns for each reference whether the tag is new, or why it could not be set; and for each tag to be removed, why it could not
-    be, or None.
+    with Session(settings) as session:
+        return session.keep(tags)
+
+
+def prune(
+    kept: Mapping[Reference, str], prefix: str, settings: RegistrySettings
+) -> dict[Reference, RegistryError | None]:
+    """Remove the tags that begin with `prefix` from the repositories of `kept`, but for the tags that it has.
+
+    Returns for each tag to be removed why it could not be, or None. A repository whose tags cannot be listed has one of its
+    references in `kept` in their place.
     """
     from helmpin.registry.session import Session
 
-    wanted = {(reference.name, tag) for reference, tag in tags.items()}
+    wanted = {(reference.name, tag) for reference, tag in kept.items()}
+    repositories = {reference.name: reference for reference in kept}
+    failed: dict[Reference, RegistryError | None] = {}
+    left: list[Reference] = []
+    before = prefix[
+        :-1
+    ]  # registries list what comes after a text in alphabetical order: no tag with the prefix comes before this
     with Session(settings) as session:
-        kept = session.keep(tags)
-        if not prune:
-            return kept, {}
-        repositories = {reference.name: reference for reference in tags}
-        unlisted: dict[Reference, RegistryError | None] = {}
-        left: list[Reference] = []
-        for reference, found in session.tags(repositories.values(), prune[:-1]).items():
+        for reference, found in session.tags(repositories.values(), before).items():
             if isinstance(found, RegistryError):
-                unlisted[reference] = found
+                failed[reference] = found
                 continue
-            others = [tag for tag in found if tag.startswith(prune) and (reference.name, tag) not in wanted]
+            others = [tag for tag in found if tag.startswith(prefix) and (reference.name, tag) not in wanted]
             left += [reference._replace(tag=tag, digest=None) for tag in others]
-        return kept, {**unlisted, **session.untag(left)}
+        return {**failed, **session.untag(left)}
 
 
 def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:
