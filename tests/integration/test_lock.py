@@ -234,7 +234,7 @@ def test_a_chart_that_pins_another_digest_than_the_lock(shop: Shop) -> None:
     pinned = ["--set", f"sidecar={shop.image('sidecar', a['app'])}"]
     refused = shop.pin("template", "--locked", *pinned)
     assert (refused.status, refused.stdout) == (3, "")
-    assert f"take that of {shop.image('sidecar')} out of helm-pin.lock.yaml" in refused.stderr
+    assert f"remove that of {shop.image('sidecar')} from helm-pin.lock.yaml" in refused.stderr
     assert "add it" not in refused.stderr
     lines = shop.file.read_text().splitlines(keepends=True)
     shop.file.write_text("".join(line for line in lines if "/sidecar" not in line))
