@@ -29,7 +29,9 @@ class ForkServer:
         self._one_at_a_time = Lock()
         with theirs:
             command = [*python, "-X", "utf8", f"{HOME}/tests/support/fork_server.py"]
-            self._process = subprocess.Popen(command, stdin=theirs)
+            counting = {"COVERAGE_PROCESS_START": f"{HOME}/tests/support/counted_forks.ini"}
+            env = {**os.environ, **(counting if "COVERAGE_PROCESS_START" in os.environ else {})}
+            self._process = subprocess.Popen(command, env=env, stdin=theirs)
 
     def run(
         self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, timeout: float
