@@ -15,7 +15,7 @@ from helmpin.arguments import Given, is_on, words
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.lock_source import LockReading
 from helmpin.next_command import helm_command
-from helmpin.plan.plain_render import Task, begin, render_plain
+from helmpin.plan.plain_render import Begun, Reuse, Task, begin, render_plain
 from helmpin.private import Folder
 from helmpin.release.reused_values import Previous, PreviousReading
 from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, read_values
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from helmpin.lock import Lock
     from helmpin.plan.plan import Plan
     from helmpin.plan.rendered import Rendered
+    from helmpin.render.helm_probe import MergedValues
 
 
 class Asked(Protocol):
@@ -80,32 +81,11 @@ def prepare(
     HelmFailed if the command cannot deploy this release.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
-    helm, settings = asked.helm, asked.settings
+    settings = asked.settings
     if not release:
         _check_is_no_release(chart, asked.flags)
     with ExitStack() as stack:
-        folder = stack.enter_context(Folder())
-        values = read_values(asked.flags, helm, folder)
-        locked = LockReading(settings, helm)
-        reading = PreviousReading(helm, release) if command == "upgrade" else None
-        from helmpin.render.helm_probe import MergedValues
-
-        merged = MergedValues(helm, values.arguments) if values.arguments else None
-        from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
-        from helmpin.image.outside_pods import ExtraImageRules
-
-        source = ChartSource(
-            chart,
-            tuple(words(f for f in asked.flags if f.name in SOURCE_FLAGS)),
-            is_on(asked.flags, "--dependency-update"),
-        )
-        used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
-        flags = [flag for flag in asked.flags if flag.name not in used]
-        staged = stack.enter_context(stage(source, helm))
-        task = Task(helm, command, release, asked.flags, flags, values, ExtraImageRules(settings.also), folder)
-        begun = begin(task, staged)
-        if begun:
-            stack.callback(begun.process.stop, grace=0)
+        task, staged, begun, reading, merged, locked = _start(asked, release, chart, command, stack)
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.image.manifest import unmatched
         from helmpin.plan.loop import make_plan
@@ -136,17 +116,60 @@ def prepare(
         _say_exemptions(plan, settings)
         if taken:
             _say_unlike_lock(plan, taken)
-        before, whole = reuse.way(plan.settings)
-        arguments = [*words(flags), *before, *(whole or values).arguments, *plan.set_arguments]
-        by_flag = not whole and not reuse.defaults and all(word in REUSE_FLAGS for word in before)
-        yield Prepared(
-            plan=plan,
-            command=(task.command, release),
-            arguments=arguments,
-            previous=previous,
-            flags=flags,
-            reuse="".join(before) if by_flag else None,
-        )
+        yield _prepared(task, plan, reuse, previous)
+
+
+class _Started(NamedTuple):
+    """A chart that is staged, and all that helm is reading meanwhile."""
+
+    task: Task
+    staged: Chart
+    begun: Begun | None
+    reading: PreviousReading | None
+    merged: MergedValues | None
+    locked: LockReading
+
+
+def _start(asked: Asked, release: str, chart: str, command: str, stack: ExitStack) -> _Started:
+    """Start each helm as soon as it can run, and import what the next one needs meanwhile. stack: ends what is started."""
+    helm = asked.helm
+    folder = stack.enter_context(Folder())
+    values = read_values(asked.flags, helm, folder)
+    locked = LockReading(asked.settings, helm)
+    reading = PreviousReading(helm, release) if command == "upgrade" else None
+    from helmpin.render.helm_probe import MergedValues
+
+    merged = MergedValues(helm, values.arguments) if values.arguments else None
+    from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
+    from helmpin.image.outside_pods import ExtraImageRules
+
+    source = ChartSource(
+        chart,
+        tuple(words(f for f in asked.flags if f.name in SOURCE_FLAGS)),
+        is_on(asked.flags, "--dependency-update"),
+    )
+    used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
+    flags = [flag for flag in asked.flags if flag.name not in used]
+    staged = stack.enter_context(stage(source, helm))
+    task = Task(helm, command, release, asked.flags, flags, values, ExtraImageRules(asked.settings.also), folder)
+    begun = begin(task, staged)
+    if begun:
+        stack.callback(begun.process.stop, grace=0)
+    return _Started(task, staged, begun, reading, merged, locked)
+
+
+def _prepared(task: Task, plan: Plan, reuse: Reuse, previous: Previous | None) -> Prepared:
+    """The plan with helm's arguments."""
+    before, whole = reuse.way(plan.settings)
+    by_flag = not whole and not reuse.defaults and all(word in REUSE_FLAGS for word in before)
+    return Prepared(
+        plan=plan,
+        command=(task.command, task.release),
+        arguments=[*words(task.flags), *before, *(whole or task.values).arguments, *plan.set_arguments],
+        previous=previous,
+        flags=list(task.flags),
+        reuse="".join(before) if by_flag else None,
+    )
 
 
 def _check_is_no_release(chart: str, flags: Collection[Given]) -> None:
