@@ -48,7 +48,7 @@ class Locked(NamedTuple):
     """By image, as written."""
     name: str
     """The lock, for people."""
-    way: Callable[[], str] | None = None
+    relock: Callable[[], str] | None = None
     """Finds out how to put what a Job runs into the lock; None if helm-pin cannot write this lock."""
 
 
@@ -119,7 +119,7 @@ class KeptJobs:
 
 def _unlike_lock(use: ImageUse, namespace: str, digest: str, locked: Locked) -> Problem:
     delete = kubectl_command(f"delete job {use.name}", namespace=namespace)
-    way = f"\nor, if nothing else uses the image, {locked.way()}" if locked.way else ""
+    way = f"\nor, if nothing else uses the image, {locked.relock()}" if locked.relock else ""
     return Problem(
         f"Job/{use.name} exists already and runs it at {digest}, {locked.name} has {locked.digests[use.image]}; the pod template "
         "of a Job cannot change",

@@ -75,7 +75,7 @@ class Reuse(NamedTuple):
     implied: bool = False
     """Whether helm reuses values because the user gives none."""
 
-    def way(self, settings: Sequence[Setting] = ()) -> tuple[list[str], ValuesInput | None]:
+    def for_settings(self, settings: Sequence[Setting] = ()) -> tuple[list[str], ValuesInput | None]:
         """The flags that come before the values, and the values. None stands for the user's own values; all values, including
         reused ones, are given if Helm cannot be made to merge them as it would without helm-pin.
 
@@ -189,7 +189,7 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Map
     probed = chart.with_files({PROBE: as_hook(PROBE_TEXT)})
 
     def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
-        before, whole = reuse.way(settings)
+        before, whole = reuse.for_settings(settings)
         return renderer_for(
             task.helm,
             task.command,

@@ -160,7 +160,7 @@ def _start(asked: Asked, release: str, chart: str, command: str, stack: ExitStac
 
 def _prepared(task: Task, plan: Plan, reuse: Reuse, previous: Previous | None) -> Prepared:
     """The plan with helm's arguments."""
-    before, whole = reuse.way(plan.settings)
+    before, whole = reuse.for_settings(plan.settings)
     by_flag = not whole and not reuse.defaults and all(word in REUSE_FLAGS for word in before)
     return Prepared(
         plan=plan,

@@ -47,27 +47,27 @@ def set_tag(value: str = f"1@{B}") -> Setting:
 
 @pytest.mark.parametrize("flag", ["", "--reset-values", "--reuse-values", REUSE])
 def test_nothing_of_ours_is_reused(flag: str) -> None:
-    assert Reuse(flag).way([set_tag()]) == ([flag] if flag else [], None)
+    assert Reuse(flag).for_settings([set_tag()]) == ([flag] if flag else [], None)
 
 
 @pytest.mark.parametrize("flag", ["", "--reuse-values", REUSE])
 def test_without_settings_the_users_flag_is_enough(tmp_path: Path, flag: str) -> None:
-    assert reuse(tmp_path, flag, {"debug": True}).way() == ([flag] if flag else [], None)
+    assert reuse(tmp_path, flag, {"debug": True}).for_settings() == ([flag] if flag else [], None)
 
 
 def test_with_settings_helm_must_be_told_to_reuse(tmp_path: Path) -> None:
     """It reuses by itself only where nothing is set."""
-    assert reuse(tmp_path, "", {"debug": True}).way([set_tag()]) == ([REUSE], None)
-    assert reuse(tmp_path, "--reuse-values", {"debug": True}).way([set_tag()]) == (["--reuse-values"], None)
+    assert reuse(tmp_path, "", {"debug": True}).for_settings([set_tag()]) == ([REUSE], None)
+    assert reuse(tmp_path, "--reuse-values", {"debug": True}).for_settings([set_tag()]) == (["--reuse-values"], None)
 
 
 def test_a_digest_that_is_set_anew_needs_no_file(tmp_path: Path) -> None:
     before = {"image": {"tag": PINNED}, "debug": True}
-    assert reuse(tmp_path, REUSE, before, OWN_TAG).way([set_tag()]) == ([REUSE], None)
+    assert reuse(tmp_path, REUSE, before, OWN_TAG).for_settings([set_tag()]) == ([REUSE], None)
 
 
 def test_what_the_user_had_given_is_restored(tmp_path: Path) -> None:
-    flags, whole = reuse(tmp_path, "", {"image": {"tag": PINNED}, "debug": True}, GIVEN_TAG).way()
+    flags, whole = reuse(tmp_path, "", {"image": {"tag": PINNED}, "debug": True}, GIVEN_TAG).for_settings()
     assert whole is None
     assert flags[0] == REUSE
     assert [read(flag) for flag in flags[1:]] == [{"image": {"tag": "1"}}]
@@ -75,7 +75,7 @@ def test_what_the_user_had_given_is_restored(tmp_path: Path) -> None:
 
 def test_what_the_user_had_not_given_can_only_be_left_out(tmp_path: Path) -> None:
     """A null in its place would reach the stored values of the revision before."""
-    flags, whole = reuse(tmp_path, REUSE, {"image": {"tag": PINNED}, "debug": True}, OWN_TAG).way()
+    flags, whole = reuse(tmp_path, REUSE, {"image": {"tag": PINNED}, "debug": True}, OWN_TAG).for_settings()
     assert flags == ["--reset-values"]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [{"debug": True}]
@@ -84,7 +84,7 @@ def test_what_the_user_had_not_given_can_only_be_left_out(tmp_path: Path) -> Non
 def test_beside_what_is_set_again_the_other_values_are_given_whole(tmp_path: Path) -> None:
     """Helm adds the tag of the revision before, which is set anew: no need to keep Helm from reusing."""
     before = {"image": {"tag": PINNED}, "tools": [{"image": f"a:1@{A}"}]}
-    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, ELEMENT).way([set_tag()])
+    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, ELEMENT).for_settings([set_tag()])
     assert flags == [REUSE]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [{"tools": [{"image": "a:1"}]}]
@@ -93,7 +93,7 @@ def test_beside_what_is_set_again_the_other_values_are_given_whole(tmp_path: Pat
 def test_a_list_that_is_reused_is_given_whole(tmp_path: Path) -> None:
     """Helm changes no element of it by its index."""
     before = {"tools": [{"image": "a:1"}, {"image": "b:1"}]}
-    flags, whole = reuse(tmp_path, REUSE, before).way([Setting(("tools", 0, "image"), f"a:1@{A}")])
+    flags, whole = reuse(tmp_path, REUSE, before).for_settings([Setting(("tools", 0, "image"), f"a:1@{A}")])
     assert flags == [REUSE]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [before]
@@ -103,7 +103,7 @@ def test_a_null_over_a_digest_stays_a_null(tmp_path: Path) -> None:
     """Helm would drop it together with the key, and the chart's default would come back."""
     before = {"image": {"tag": PINNED}, "debug": True}
     given = {"image": {"tag": None}}
-    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, given=given).way()
+    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, given=given).for_settings()
     assert flags == ["--reset-values"]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [{"image": {"tag": None}, "debug": True}]
