@@ -277,8 +277,11 @@ def _lint_staged(chart: str, staged: Chart, task: _Task) -> Linted:
         except HelmFailed as error:
             failed[name] = error
             continue
+        seen = Counter[Any]()
         for finding in uses:
-            same = (finding.at, finding.use.image, finding.use.source, finding.use.kind, finding.use.path)
+            place = (finding.at, finding.use.image, finding.use.source, finding.use.kind, finding.use.path)
+            seen[place] += 1
+            same = (place, seen[place])  # the name of the object is no part of it: ci values may change that
             before = found.get(same)
             names = (*(before.values if before else ()), name)
             found[same] = (before or finding)._replace(values=names)

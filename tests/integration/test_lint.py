@@ -418,6 +418,16 @@ def test_a_chart_that_needs_its_ci_values(pin: Pin, tmp_path: Path) -> None:
     assert done.status == 1 and "  at    ci/c-values.yaml" in done.stderr
 
 
+def test_two_objects_of_one_template_with_one_value(pin: Pin, tmp_path: Path) -> None:
+    pods = "---\n".join(POD % (f"{{{{ .Values.name }}}}-{n}", "{{ .Values.image }}") for n in "ab")
+    chart = make(tmp_path / "web", pods, values="image: team/a:main\nname: web\n")
+    (chart / "ci").mkdir()
+    (chart / "ci/x-values.yaml").write_text("name: other\n")
+    found = json.loads(pin("lint", "web", "-o", "json").stdout)
+    assert [(each["name"], each["values"]) for each in found] == [(f"web-{n}", ["ci/x-values.yaml"]) for n in "ab"]
+    assert len({each["fingerprint"] for each in found}) == 2
+
+
 def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
     assert web.exists()
     entry = "allow-unpinned: [{image: 'team/*', reason: ours, until: %s}, busybox]\n"
