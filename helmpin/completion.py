@@ -17,6 +17,8 @@ LIKE = {
     "rollback": "rollback",
     "history": "history",
     "verify": "status",
+    "keep": "status",
+    "outdated": "status",
     "plan": "upgrade",
     "template": "template",
     "lock": "upgrade",

@@ -46,7 +46,7 @@ def released(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: P
     return in_cluster
 
 
-@pytest.mark.parametrize("command", ["upgrade", "rollback", "history", "verify", "plan", "lock"])
+@pytest.mark.parametrize("command", ["upgrade", "rollback", "history", "verify", "keep", "outdated", "plan", "lock"])
 def test_releases(command: str, released: Workstation) -> None:
     assert offered(released, command, "") == ["web"]
 
