@@ -23,6 +23,7 @@ from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint import forms
 from helmpin.lint.finding import Finding, Linted, Location, Report, path_here
 from helmpin.lint.locate import ValuesFile, locate, own_values_files
+from helmpin.lint.rules import MUTABLE_TAG, NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY, RULES, Rule
 from helmpin.lock import Lock
 from helmpin.lock_source import LockReading
 from helmpin.output import for_helm
@@ -316,7 +317,7 @@ class _Rendering(NamedTuple):
     path: Path | None
 
     def findings(self) -> list[Finding]:
-        """The image uses that can move, exempt or not. Raises HelmFailed if the chart does not render."""
+        """The image uses that break a rule, exempt or not. Raises HelmFailed if the chart does not render."""
         flags = self.task.request.flags
         is_post_rendered = any(flag.name in POST_RENDERER for flag in flags)
         probed = self.staged if is_post_rendered else self.staged.with_files({PROBE: PROBE_TEXT})
@@ -326,10 +327,10 @@ class _Rendering(NamedTuple):
         if not found:
             return []
         name = self.chart.rstrip("/")
-        places = locate([use for use, _, _ in found], self.staged, render.values, self._files(), self._marked, name)
+        places = locate([use for use, *_ in found], self.staged, render.values, self._files(), self._marked, name)
         return [
-            Finding(self.chart, use, reason, _named(places, use, name), exemption=exemption)
-            for use, reason, exemption in found
+            Finding(self.chart, use, reason, _named(places, use, name), exemption=exemption, rule=rule)
+            for use, rule, reason, exemption in found
         ]
 
     def _marked(self, chart: Chart, values: Mapping[str, Any]) -> Render:
@@ -385,20 +386,20 @@ def _check_is_chart(path: Path) -> None:
                 raise NotAChart("it is not a chart")
 
 
-def _reason(image: str, task: _Task) -> tuple[str, str] | None:
-    """Why an image is a finding, and what exempts it ('' if nothing does); None if it is not one."""
+def _reason(image: str, task: _Task) -> tuple[Rule, str, str] | None:
+    """Which rule an image breaks, why, and what exempts it ('' if nothing does); None if it breaks none."""
     settings = task.request.settings
     if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
-        return refusal.text, ""
-    why = _trouble(image, task)
+        return REGISTRY, refusal.text, ""
+    rule, why = _trouble(image, task)
     if not why:
         return None
     exemptions = [each for each in settings.exemptions if is_allowed(image, [each.image])]
     valid = [each for each in exemptions if not each.is_over()]
     if valid:
-        return why, valid[0].shown
+        return rule, why, valid[0].shown
     if glob := next((glob for glob in settings.allow_unpinned if is_allowed(image, [glob])), ""):
-        return why, f"allow-unpinned {glob!r}"
+        return rule, why, f"allow-unpinned {glob!r}"
     if near := next(
         (e for e in settings.exemptions if not exemptions and is_allowed(split(image)[0], [e.image])), None
     ):
@@ -406,28 +407,31 @@ def _reason(image: str, task: _Task) -> tuple[str, str] | None:
     if exemptions:
         over = exemptions[0]
         why += f" (its exemption ended on {over.until}: {over.reason})"
-    return why, ""
+    return rule, why, ""
 
 
-def _trouble(image: str, task: _Task) -> str | None:
+def _trouble(image: str, task: _Task) -> tuple[Rule, str]:
+    """Which rule an image breaks, and why; '' if it breaks none."""
     if why := filled_in(image):
-        return f"not an image yet: {why}"
+        return NOT_A_REFERENCE, f"not an image yet: {why}"
     try:
         reference = Reference.parse(image)
     except InvalidReference as error:
         hint = invalid_hint(image)
-        return f"not an image reference: {error}" + (f"; {hint}" if hint else "")
+        return NOT_A_REFERENCE, f"not an image reference: {error}" + (f"; {hint}" if hint else "")
     if task.lock and (refusal := task.lock.refusal(reference)):
-        return refusal.why
+        return NOT_IN_LOCK, refusal.why
     if task.lock and task.lock.knows(reference):
-        return None
-    return policy.mutable_reason(image, task.request.settings)
+        return MUTABLE_TAG, ""
+    return MUTABLE_TAG, policy.mutable_reason(image, task.request.settings) or ""
 
 
 def summary(report: Report) -> str:
     """For people: how many images were found, in how many charts."""
-    images, charts = output.count(len(report.findings), "image"), output.count(report.linted, "chart")
-    parts = [f"{images} with a tag that can move in {charts}"]
+    times = Counter(finding.rule for finding in report.findings)
+    found = [f"{output.count(times[rule], 'image')} {rule.with_it}" for rule in RULES if times[rule]]
+    found = found or [f"0 images {MUTABLE_TAG.with_it}"]
+    parts = [f"{', '.join(found)} in {output.count(report.linted, 'chart')}"]
     parts += [f"{len(report.exempt)} exempt"] if report.exempt else []
     parts += [f"{output.count(len(report.failed), 'chart')} could not be linted"] if report.failed else []
     parts += [f"{report.skipped} skipped"] if report.skipped else []

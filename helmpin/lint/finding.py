@@ -11,6 +11,7 @@ from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmPinError
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
+from helmpin.lint.rules import MUTABLE_TAG, Rule
 
 
 def path_here(name: str) -> str:
@@ -46,7 +47,7 @@ class Location(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One use of an image whose tag can move."""
+    """One use of an image that breaks a rule: mostly, its tag can move."""
 
     chart: str
     use: ImageUse
@@ -60,6 +61,7 @@ class Finding(NamedTuple):
     """The tag with a full version that has the same digest today, with --suggest."""
     no_version: str = ""
     """Why the registry could not tell the version."""
+    rule: Rule = MUTABLE_TAG
 
     @property
     def text(self) -> str:

@@ -10,15 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from helmpin import __version__, output
 from helmpin.lint.finding import Finding, Linted, Location, Report
-
-RULE = "mutable-tag"
-TITLE = "mutable image tag"
-HELP = (
-    "The tag of this image can move to other contents, so the same chart runs different containers on different days and "
-    "clusters, and a rollback restores the tag, not the program. Deploy with `helm pin upgrade`, which pins every image by "
-    "digest; or write the digest into the values: `helm pin lint CHART --fix`. An exemption with a reason and an end goes into "
-    ".helm-pin.yaml: allow-unpinned: [{image, reason, until}]."
-)
+from helmpin.lint.rules import RULES, Rule
 
 
 def as_data(f: Finding) -> dict[str, Any]:
@@ -30,6 +22,7 @@ def as_data(f: Finding) -> dict[str, Any]:
         "column": f.at.column or None,
         "value": f.at.value or None,
         "image": f.use.image,
+        "rule": f.rule.id,
         "reason": f.reason,
         **({"suggestion": f.version} if f.version else {}),
         "kind": f.use.kind,
@@ -51,7 +44,7 @@ def file_of(at: Location) -> tuple[str, int]:
 def workflow_commands(report: Report) -> Iterator[str]:
     """Workflow commands (GitHub's documentation, Workflow commands; actions/toolkit, command.ts)."""
     for finding in report.findings:
-        yield _annotation(*file_of(finding.at), TITLE, finding.text)
+        yield _annotation(*file_of(finding.at), finding.rule.title, finding.text)
     for chart, error in report.failed:
         yield _annotation(chart, 0, "chart not linted", error.message())
 
@@ -70,17 +63,8 @@ def _escaped(text: str) -> str:
 
 
 def sarif(report: Report) -> dict[str, Any]:
-    """SARIF 2.1.0 (OASIS, section 3): one rule, a result for each finding, a suppressed one for each that is exempt, and a
+    """SARIF 2.1.0 (OASIS, section 3): the rules, a result for each finding, a suppressed one for each that is exempt, and a
     notification for each chart that failed."""
-    rule = {
-        "id": RULE,
-        "name": "MutableTag",
-        "shortDescription": {"text": "An image tag that can move"},
-        "fullDescription": {"text": "An image tag that can move, so that what runs depends on when it was pulled."},
-        "help": {"text": HELP, "markdown": HELP},
-        "defaultConfiguration": {"level": "error"},
-        "properties": {"tags": ["security", "supply-chain", "kubernetes"], "precision": "high"},
-    }
     notifications = [
         {"level": "error", "message": {"text": error.message()}, "locations": [_location(Location(chart, 0))]}
         for chart, error in report.failed
@@ -90,7 +74,9 @@ def sarif(report: Report) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "helm-pin", "semanticVersion": __version__, "rules": [rule]}},
+                "tool": {
+                    "driver": {"name": "helm-pin", "semanticVersion": __version__, "rules": list(map(_rule, RULES))}
+                },
                 "columnKind": "unicodeCodePoints",
                 "invocations": [
                     {"executionSuccessful": not report.failed, "toolExecutionNotifications": notifications}
@@ -101,10 +87,22 @@ def sarif(report: Report) -> dict[str, Any]:
     }
 
 
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "shortDescription": {"text": rule.title.capitalize()},
+        "fullDescription": {"text": rule.text},
+        "help": {"text": rule.help, "markdown": rule.help},
+        "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": ["security", "supply-chain", "kubernetes"], "precision": "high"},
+    }
+
+
 def _result(f: Finding) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "ruleId": RULE,
-        "ruleIndex": 0,
+        "ruleId": f.rule.id,
+        "ruleIndex": RULES.index(f.rule),
         "level": "error",
         "message": {"text": f.text},
         "locations": [_location(f.at)],
@@ -130,7 +128,8 @@ def _location(at: Location) -> dict[str, Any]:
 def code_quality(report: Report) -> list[dict[str, Any]]:
     """GitLab's code quality report (docs.gitlab.com, Code Quality report format)."""
     found = [
-        _issue(finding.text, RULE, finding.fingerprint, "major", *file_of(finding.at)) for finding in report.findings
+        _issue(finding.text, finding.rule.id, finding.fingerprint, "major", *file_of(finding.at))
+        for finding in report.findings
     ]
     for chart, error in report.failed:
         fingerprint = hashlib.sha256(f"chart-not-linted\0{chart}".encode(errors="surrogateescape")).hexdigest()
@@ -176,7 +175,7 @@ def _cases(chart: Linted) -> Iterator[str]:
     for f in chart.findings:
         where = f"{f.at.file}:{f.at.line}"
         name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.use.image}"
-        yield case(name, f"<failure message={_attribute(f.why)} type={_attribute(RULE)}>{_text(where)}</failure>")
+        yield case(name, f"<failure message={_attribute(f.why)} type={_attribute(f.rule.id)}>{_text(where)}</failure>")
     for f in chart.exempt:
         yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(f.exemption)}/>")
     if not (chart.error or chart.skipped or chart.findings or chart.exempt):

@@ -428,6 +428,26 @@ def test_two_objects_of_one_template_with_one_value(pin: Pin, tmp_path: Path) ->
     assert len({each["fingerprint"] for each in found}) == 2
 
 
+def test_each_kind_of_finding_has_a_rule(pin: Pin, tmp_path: Path) -> None:
+    images = ("team/a:main", "ghcr.io/team/b:1.2.3", "team/c:1.2.3", "'team/d:'")
+    make(tmp_path / "web", *(POD % (f"p{n}", image) for n, image in enumerate(images)))
+    lock = "version: 1\nimages:\n- image: docker.io/team/a:main@sha256:%s\n"
+    (tmp_path / "helm-pin.lock.yaml").write_text(lock % ("0" * 64))
+
+    def rules(*flags: str) -> list[str]:
+        return [each["rule"] for each in json.loads(pin("lint", "web", "-o", "json", *flags).stdout)]
+
+    docker = "--allowed-registry=docker.io"
+    assert rules(docker) == ["mutable-tag", "registry-not-allowed", "not-a-reference"]
+    assert rules(docker, "--locked") == ["registry-not-allowed", "not-in-lock", "not-a-reference"]
+    (run,) = json.loads(pin("lint", "web", "-o", "sarif", docker, "--locked").stdout)["runs"]
+    known = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert [known[result["ruleIndex"]] for result in run["results"]] == [result["ruleId"] for result in run["results"]]
+    assert "title=registry not allowed::ghcr.io/team/b:1.2.3" in pin("lint", "web", "-o", "github", docker).stdout
+    said = pin("lint", "web", docker, "--locked").stderr.splitlines()[-1]
+    assert said.startswith("1 image from a registry that is not allowed, 1 image that the lock does not pin, 1 image ")
+
+
 def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
     assert web.exists()
     entry = "allow-unpinned: [{image: 'team/*', reason: ours, until: %s}, busybox]\n"
