@@ -19,6 +19,8 @@ from helmpin.registry.errors import RegistryError
 
 PREFERRED = "linux/amd64"
 """The platform whose image describes an index, if it has one; else its first."""
+NO_TIME = "0001-01-01T00:00:00"
+"""What Go programs (crane, ko) write for a time that they do not know: its zero value (go.dev, package time)."""
 LONGEST = 200
 """The most characters of a text that are kept."""
 _KEYS = {
@@ -75,8 +77,8 @@ def described(documents: list[Any], config: Any, platforms: tuple[str, ...]) -> 
     labels = _mapping(_mapping(config).get("config")).get("Labels")
     sources = [*(_mapping(document).get("annotations") for document in documents), labels]
     stated = {name: _first(sources, keys) for name, keys in _KEYS.items()}
-    if not stated["created"]:
-        stated["created"] = _text(_mapping(config).get("created"))
+    created = stated["created"] or _text(_mapping(config).get("created"))
+    stated["created"] = "" if created.startswith(NO_TIME) else created
     return Details(**stated, platforms=platforms or _platform(config), size=_size(documents[-1]))
 
 

@@ -35,6 +35,9 @@ class TestStated:
         config = {"os": "linux", "architecture": "arm", "variant": "v7", "config": {"Labels": labels}}
         assert described([{}], config, ()) == Details(version="2", revision="abc", platforms=("linux/arm/v7",))
 
+    def test_a_time_that_is_none(self) -> None:
+        assert described([{}], {"created": "0001-01-01T00:00:00Z"}, ()).created == ""
+
     @pytest.mark.parametrize("odd", [None, 5, "x", [], {"annotations": 5, "layers": {}, "config": "x"}])
     def test_nothing_crashes(self, odd: Any) -> None:
         assert described([odd], {"config": {"Labels": [1]}, "created": 5, "os": {}}, ()) == Details()
