@@ -37,9 +37,9 @@ def problems(
         if isinstance(answer, RegistryError):
             found[image] = Problem(f"its platforms are not known: {answer}", "registry", answer.hint)
         elif missing := lacking(wanted.get(image, ()), answer.platforms):
-            has = ", ".join(answer.platforms) or "what it does not state"
+            has = f"it has {', '.join(answer.platforms)}" if answer.platforms else "it states no platform"
             hint = f"build it for {', '.join(missing)} too, or keep its pods off such nodes (nodeSelector) with --platform {NODES}"
-            found[image] = Problem(f"it has no image for {', '.join(missing)}; it has {has}", "refused", hint)
+            found[image] = Problem(f"it has no image for {', '.join(missing)}; {has}", "refused", hint)
     return found
 
 

@@ -80,8 +80,8 @@ def _lacks(
         if isinstance(answer, RegistryError):
             silent += [f"{name}: its platforms are not known: {answer}"] if answer.kind != "not-found" else []
         elif missing := lacking(needed.get(reference.digest or "", named), answer.platforms):
-            has = ", ".join(answer.platforms) or "what it does not state"
-            lines += [f"{name} has no image for {platform}; it has {has}" for platform in missing]
+            has = f"it has {', '.join(answer.platforms)}" if answer.platforms else "it states no platform"
+            lines += [f"{name} has no image for {platform}; {has}" for platform in missing]
     return lines, silent
 
 
