@@ -8,6 +8,7 @@ cannot choose who is asked for digests.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,7 +124,7 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
             f"{', '.join(trust)} is not allowed in a {FILE} that was merely found",
             where=str(path),
             why="it decides who is asked for digests, and the file may have come with somebody else's charts",
-            hint=f"if you trust the file, name it with --config {FILE} or {CONFIG}; or set "
+            hint=f"if you trust the file, name it with --config {shlex.quote(str(path))} or {CONFIG}; or set "
             + ", ".join(f"--{name} or {variable(name)}" for name in trust),
         )
     if unknown:

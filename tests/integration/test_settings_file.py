@@ -122,3 +122,4 @@ def test_a_found_file_does_not_say_who_is_asked(repository: Repository) -> None:
     (repository.root / ".helm-pin.yaml").write_text("registry-mirror: ['*=http://127.0.0.1:1']\n")
     done = repository.plan("web")
     assert done.status == 2 and "merely found" in done.stderr
+    assert f"--config {repository.root / '.helm-pin.yaml'} or HELM_PIN_CONFIG" in done.stderr
