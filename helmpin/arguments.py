@@ -71,11 +71,13 @@ def _known(name: str, flags: Mapping[str, Flag]) -> Flag:
     if name not in flags:
         from difflib import get_close_matches
 
-        close = [f for f in flags if f.startswith("--") and f.startswith(name[:6])] if name.startswith("--") else []
+        long = [f for f in flags if f.startswith("--")] if name.startswith("--") else []
+        alike = [f for f in long if f.startswith(name[:6])]
+        close = get_close_matches(name, alike, 3, 0) or get_close_matches(name, long, 3, 0.8)
         raise UsageError(
             f"unknown flag: {name}",
             why="not a flag of this helm-pin command, nor of the helm command that it runs",
-            hint=f"did you mean {' or '.join(get_close_matches(name, close, 3, 0))}?" if close else "see --help",
+            hint=f"did you mean {' or '.join(close)}?" if close else "see --help",
         )
     return flags[name]
 

@@ -84,7 +84,11 @@ def run(argv: list[str]) -> int:
         return 0
     name = argv[0]
     if name not in COMMANDS:
-        raise UsageError(f"unknown command: {name}", hint=f"one of {', '.join(COMMANDS)}; see helm pin --help")
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, COMMANDS)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(COMMANDS)}; see helm pin --help"
+        raise UsageError(f"unknown command: {name}", hint=hint)
     end = argv.index("--") if "--" in argv else len(argv)
     if any(word in ("-h", "--help") for word in argv[1:end]):
         from helmpin.help_text import command_help

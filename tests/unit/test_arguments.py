@@ -76,6 +76,12 @@ def test_a_near_name_is_proposed() -> None:
     assert failed.value.hint == "did you mean --values?"
 
 
+def test_a_name_with_a_letter_too_many_is_near() -> None:
+    with pytest.raises(UsageError) as failed:
+        split(["--fixx"], {"--fix": Flag("--fix", False), "--suggest": Flag("--suggest", False)})
+    assert failed.value.hint == "did you mean --fix?"
+
+
 def test_the_closest_come_first() -> None:
     names = ("--registry-ca-file", "--registry-client-cert", "--registry-password-stdin", "--registry-timeout")
     with pytest.raises(UsageError) as failed:

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from helmpin import cli
+from helmpin.errors import UsageError
+
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_what_is_to_be_removed_at_the_end_is(status: int) -> None:
@@ -17,3 +20,10 @@ def test_what_is_to_be_removed_at_the_end_is(status: int) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, "plan"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (status, "removed\n", "")
+
+
+@pytest.mark.parametrize(("word", "hint"), [("upgade", "did you mean upgrade?"), ("zz", "one of upgrade, install, ")])
+def test_an_unknown_command(word: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"unknown command: {word}") as failed:
+        cli.run([word])
+    assert failed.value.hint.startswith(hint)
