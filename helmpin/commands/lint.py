@@ -400,14 +400,19 @@ def _reason(image: str, task: _Task) -> tuple[Rule, str, str] | None:
         return rule, why, valid[0].shown
     if glob := next((glob for glob in settings.allow_unpinned if is_allowed(image, [glob])), ""):
         return rule, why, f"allow-unpinned {glob!r}"
-    if near := next(
-        (e for e in settings.exemptions if not exemptions and is_allowed(split(image)[0], [e.image])), None
-    ):
-        why += f" (the exemption of {near.image} matches no tag: write {near.image}:*)"
-    if exemptions:
+    if not exemptions:
+        globs = [f"the exemption of {each.image}" for each in settings.exemptions if _is_named(image, each.image)]
+        globs += [f"allow-unpinned {glob}" for glob in settings.allow_unpinned if _is_named(image, glob)]
+        why += f" ({globs[0]} matches no tag: write {globs[0].rpartition(' ')[2]}:*)" if globs else ""
+    else:
         over = exemptions[0]
         why += f" (its exemption ended on {over.until}: {over.reason})"
     return rule, why, ""
+
+
+def _is_named(image: str, glob: str) -> bool:
+    """Whether a glob matches an image's name, without its tag."""
+    return is_allowed(split(image)[0], [glob])
 
 
 def _trouble(image: str, task: _Task) -> tuple[Rule, str]:

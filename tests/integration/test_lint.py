@@ -448,6 +448,12 @@ def test_each_kind_of_finding_has_a_rule(pin: Pin, tmp_path: Path) -> None:
     assert said.startswith("1 image from a registry that is not allowed, 1 image that the lock does not pin, 1 image ")
 
 
+def test_a_glob_that_matches_a_name_and_no_tag(pin: Pin, web: Path) -> None:
+    assert web.exists()
+    said = pin("lint", "web", "--allow-unpinned", "team/web").stdout
+    assert "tag latest moves by design (allow-unpinned team/web matches no tag: write team/web:*)" in said
+
+
 def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
     assert web.exists()
     entry = "allow-unpinned: [{image: 'team/*', reason: ours, until: %s}, busybox]\n"
