@@ -10,7 +10,7 @@ from helmpin.image.mutable import reason
 @pytest.mark.parametrize(
     "tag",
     ["latest", "LATEST", "stable", "main", "nightly", "edge", "lts", "latest-alpine", "main_debian", "1.2-latest", "1", "v1",
-     "1.25", "1-alpine", "1.25-alpine3", "alpine", "bookworm-slim", "v2.0-rc", "master-dev"],
+     "1.25", "1-alpine", "1.25-alpine3", "alpine", "bookworm-slim", "v2.0-rc", "master-dev", "12-debian-12", "1.2-rc1"],
 )  # fmt: skip
 def test_moves(tag: str) -> None:
     assert tag in (reason(tag) or "")
@@ -29,6 +29,7 @@ def test_moves(tag: str) -> None:
         "0a1b2c3d",
         "1.2.3.4",
         "r2d2",
+        "12-debian-12-r50",
         "mainline1",
     ],
 )
