@@ -126,8 +126,8 @@ def compared(before: Before, images: Sequence[ImagePlan]) -> tuple[tuple[Change,
 
 
 def _planned(image: ImagePlan) -> Pinned:
-    """What will run. An image with a problem (it may be allowed) stays as its template has it."""
-    if image.problem or not image.reference:
+    """What will run, or would if it were not refused. An image without a digest (it may be allowed) stays as it is."""
+    if not image.digest or not image.reference:
         return named(image.image)
     return str(image.reference._replace(digest=None)), image.digest
 

@@ -69,6 +69,13 @@ def test_two_tags_of_one_repository() -> None:
     assert gone == (Change("removed", "quay.io/t/web:2", B),)
 
 
+@pytest.mark.parametrize("kind", ["refused", "gate"])
+def test_an_image_that_is_refused_at_the_digest_that_is_deployed(kind: str) -> None:
+    refused = image(WEB, A, Problem("no platform", kind))
+    changes, removed = compared(Before({WEB: {A}}), [refused])
+    assert (changes, removed) == ((Change("same", WEB, A),), ())
+
+
 def test_an_image_that_was_let_through() -> None:
     let = image(WEB, "", Problem("allowed", "allowed"))
     assert compared(Before({WEB: {UNPINNED}}), [let])[0] == (Change("same", WEB, UNPINNED),)
