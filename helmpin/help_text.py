@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from helmpin.command_table import COMMANDS
+from collections.abc import Iterable
+from textwrap import fill
+
+from helmpin.command_table import COMMANDS, Option
 
 
 def overview() -> str:
@@ -28,17 +31,7 @@ def command_help(name: str) -> str:
     ]
     width = max(len(left) for left, _ in rows)
     flags = "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
-    settings = (
-        "\n\nSettings can also come from HELM_PIN_NAME in the environment (lists separated by spaces), or from `name:` in\n"
-        ".helm-pin.yaml; a flag beats the environment, which beats the file. Settings: "
-        + ", ".join(
-            o.name.removeprefix("--") + ("" if o.in_file else " (not from the file)")
-            for o in command.options
-            if o.setting
-        )
-        if any(o.setting for o in command.options)
-        else ""
-    )
+    settings = _settings(command.options)
     passes = " and ".join(f"helm {which}" for which in command.helm)
     helms = (
         f"Every flag of {passes} works too (helm {command.helm[0]} --help)."
@@ -49,3 +42,20 @@ def command_help(name: str) -> str:
         f"{command.summary[0].upper()}{command.summary[1:]}.\n\n{command.about}\n\nUsage:\n  helm pin {name} {command.usage}\n\n"
         f"Flags:\n{flags}\n\n{helms}{settings}"
     )
+
+
+def _settings(options: Iterable[Option]) -> str:
+    """Which options are settings too, and where they may stand."""
+    settings = [option for option in options if option.setting]
+    if not settings:
+        return ""
+    anywhere, not_in_file = (
+        ", ".join(each.name.removeprefix("--") for each in settings if each.in_file == in_file)
+        for in_file in (True, False)
+    )
+    text = (
+        "Settings can also come from HELM_PIN_NAME in the environment (lists separated by spaces), or from `name:` in "
+        f".helm-pin.yaml; a flag beats the environment, which beats the file: {anywhere}."
+    )
+    text += f" From flags and the environment only: {not_in_file}." if not_in_file else ""
+    return "\n\n" + fill(text, 120, break_on_hyphens=False)
