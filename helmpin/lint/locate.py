@@ -23,9 +23,10 @@ from helmpin.lint.finding import Location, inside
 from helmpin.plan.candidates import ValueIndex, anchors, holding, in_scope, text_of
 from helmpin.plan.search import scope_of
 from helmpin.plan.template_scan import last_key
+from helmpin.render.actions import actions
 from helmpin.render.diff import Key
 from helmpin.render.output import Render
-from helmpin.yaml_position import span
+from helmpin.yaml_position import Span, span
 
 _TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _IMAGE_KEY = re.compile(r"(image|repository|repo)$", re.IGNORECASE)
@@ -117,20 +118,31 @@ def locate(
 
 
 def with_lines(chart: Chart) -> Lines:
-    """The chart with a comment on each `image:` line of its templates."""
+    """The chart with comments on the `image:` lines of its templates."""
     files: list[str] = []
     changed: dict[str, str | None] = {}
     for path, text in chart.template_files().items():
         if _IMAGE_LINE.search(text):
-            changed[path] = "\n".join(_commented(line, len(files), n) for n, line in enumerate(text.split("\n"), 1))
+            changed[path] = "\n".join(_commented(text, len(files)))
             files.append(path)
     return Lines(chart.with_files(changed), files)
 
 
-def _commented(line: str, file: int, number: int) -> str:
-    end = line.rstrip()
-    whole = end.count("{{") == end.count("}}") and not end.endswith("-}}")
-    return f"{end} # helm-pin:{file}:{number}{line[len(end) :]}" if _IMAGE_LINE.search(line) and whole else line
+def _commented(text: str, file: int) -> Iterator[str]:
+    """The lines of a template, with a comment at the end of each `image:` line. Where that is inside an action, or after one that
+    trims what follows, the comment stands at the end of the next line where it can."""
+    closed = [(action.start, action.end, action.trims_right) for action in actions(text)]
+    start = due = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        shown = line.rstrip()
+        end = start + len(shown)
+        due = number if _IMAGE_LINE.search(line) else due
+        if due and not any(a < end < b or (end == b and trims) for a, b, trims in closed):
+            yield f"{shown} # helm-pin:{file}:{due}{line[len(shown) :]}"
+            due = 0
+        else:
+            yield line
+        start += len(line) + 1
 
 
 def _rendered(
@@ -244,8 +256,14 @@ def _comment(use: ImageUse, shown: Render | None) -> tuple[int, int] | None:
             path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
             for prefix in (path, ("items", use.nth, *path)):
                 if at := span(document.text, prefix):
-                    end = document.text.find("\n", at.end)
-                    rest = document.text[at.end : end if end >= 0 else None]
-                    match = _COMMENT.search(rest)
+                    match = _COMMENT.search(_beside(document.text, at))
                     return (int(match[1]), int(match[2])) if match else None
     return None
+
+
+def _beside(text: str, at: Span) -> str:
+    """What stands after a value, in the first line of a block (`>-`), or on the line of the key if the value has another one."""
+    *_, key, indent = ("", *text[: at.start].rsplit("\n", 2))
+    if not indent.strip():
+        return key
+    return text[at.start if text[at.start] in "|>" else at.end :].partition("\n")[0]

@@ -428,6 +428,32 @@ def test_two_objects_of_one_template_with_one_value(pin: Pin, tmp_path: Path) ->
     assert len({each["fingerprint"] for each in found}) == 2
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        "image: team/b:main",
+        "image: 'team/b:main'  # its comment",
+        "image: >-\n      team/b:main",
+        "image: |-\n      team/b:main",
+        "image:\n      team/b:main",
+        'image: "team/{{ .Values.b | default "b" }}:main"',
+        'image: {{ printf "team/%s:main"\n    "b" }}',
+        "image: {{/* }} */ -}}\n      {{ `team/b:main` | quote }}",
+    ],
+)
+def test_the_line_of_the_second_image_of_a_template(second: str, pin: Pin, tmp_path: Path) -> None:
+    head = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n"
+    make(tmp_path / "web", f"{head}  - name: a\n    image: team/a:main\n  - name: b\n    {second}\n")
+    assert places(pin("lint", "web", "-o", "json"))["team/b:main"] == "web/templates/0.yaml:9"
+
+
+def test_the_lines_of_images_in_flow_style(pin: Pin, tmp_path: Path) -> None:
+    pods = [POD % (f"p{n}", f'"team/{n}:{{{{ .Values.tag | default `main` }}}}"') for n in "ab"]
+    make(tmp_path / "web", "---\n".join(pods))
+    found = places(pin("lint", "web", "-o", "json"))
+    assert found == {"team/a:main": "web/templates/0.yaml:4", "team/b:main": "web/templates/0.yaml:9"}
+
+
 def test_each_kind_of_finding_has_a_rule(pin: Pin, tmp_path: Path) -> None:
     images = ("team/a:main", "ghcr.io/team/b:1.2.3", "team/c:1.2.3", "'team/d:'")
     make(tmp_path / "web", *(POD % (f"p{n}", image) for n, image in enumerate(images)))
