@@ -62,9 +62,17 @@ def step(action: Any, given: dict[str, str], home: Path) -> str:
 
     env = {name: filled(text) for name, text in last["env"].items()}
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", last["run"]]
-    done = subprocess.run(command, cwd=home, env={**os.environ, **env}, capture_output=True, text=True)
+    log = home / "log"  # a file, since opening /dev/stdout would empty it
+    with log.open("w") as file:
+        file.write("before\n")
+        file.flush()
+        done = subprocess.run(
+            command, cwd=home, env={**os.environ, **env}, stdout=file, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    before, _, shown = log.read_text().partition("\n")
+    assert before == "before"
+    return shown
 
 
 def test_the_github_action(fake_home: Path) -> None:
