@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from helmpin.config.sources import LOGIN, LOGIN_STDIN, NAMES, PASSWORD, SWITCHES, variable
+from helmpin.config.sources import LOGIN, LOGIN_STDIN, NAMES, NEVER_IN_FILE, PASSWORD, SWITCHES, variable
 from helmpin.errors import HelmFailed, UsageError
 
 FILE = ".helm-pin.yaml"
@@ -126,6 +126,14 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
             why="it decides who is asked for digests, and the file may have come with somebody else's charts",
             hint=f"if you trust the file, name it with --config {shlex.quote(str(path))} or {CONFIG}; or set "
             + ", ".join(f"--{name} or {variable(name)}" for name in trust),
+        )
+    if elsewhere := [name for name in unknown if name in NEVER_IN_FILE]:
+        name = elsewhere[0]
+        raise UsageError(
+            f"{name} cannot be set in {FILE}",
+            where=str(path),
+            why=f"{NEVER_IN_FILE[name]}, and the file may have come with somebody else's charts",
+            hint=f"use --{name} or {variable(name)}",
         )
     if unknown:
         raise UsageError(

@@ -23,6 +23,13 @@ RULES = "rules"
 """The setting that only a file can have: what applies to some registries or repositories."""
 NAMES = LISTS | SWITCHES | PEM_FILES.keys() | {"mutable", "registry-timeout", RULES}
 """The settings that a file may have."""
+NEVER_IN_FILE = {
+    "lock": "it decides where digests come from",
+    "locked": "it belongs to the lock of one command",
+    "require": "it starts a program",
+    "require-timeout": "it belongs to a required command",
+}
+"""The settings that no file may have, and why: a file may have come with the charts."""
 LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
 PASSWORD = "HELM_PIN_REGISTRY_PASSWORD"
 """The only secret setting, so no flag and no file can give it."""

@@ -158,8 +158,9 @@ class TestSettings:
 
     def test_never_the_file(self, tmp_path: Path) -> None:
         (tmp_path / ".helm-pin.yaml").write_text("require: ['true {}']\n")
-        with pytest.raises(UsageError, match="unknown key"):
+        with pytest.raises(UsageError, match="require cannot be set in") as failed:
             self.read(tmp_path, {})
+        assert failed.value.hint == "use --require or HELM_PIN_REQUIRE"
 
     def test_a_command_without_the_flag(self, tmp_path: Path) -> None:
         assert config.read({}, {"HELM_PIN_REQUIRE": "nonsense"}, tmp_path).gate == Gate()

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from helmpin.command_table import COMMANDS
 from helmpin.config import in_force, read
 from helmpin.config.file import find
 from helmpin.config.registry import MAX_PASSWORD
 from helmpin.config.settings import Settings
-from helmpin.config.sources import LISTS, NAMES, seconds
+from helmpin.config.sources import LISTS, NAMES, NEVER_IN_FILE, seconds
 from helmpin.errors import UsageError
 from helmpin.registry.types import Credential
 
@@ -156,6 +157,12 @@ def test_an_error_names_where_the_value_stands(tmp_path: Path, name: str, source
     assert error.where == [where]
 
 
+def test_what_no_file_may_have_is_known() -> None:
+    options = {option for command in COMMANDS.values() for option in command.options}
+    names = {option.name.removeprefix("--") for option in options if option.setting and not option.in_file}
+    assert names == {*NEVER_IN_FILE, "registry-username"}
+
+
 @pytest.mark.parametrize(
     ("file", "says"),
     [
@@ -166,6 +173,7 @@ def test_an_error_names_where_the_value_stands(tmp_path: Path, name: str, source
         ("registry-mirror: [1]", "expected a list of strings"),
         ("registry-plain-http: {a: b}", "expected a list of strings"),
         ("alsoo: [x]", "unknown key in .helm-pin.yaml: alsoo"),
+        ("locked: true", "locked cannot be set in .helm-pin.yaml"),
         ("- x", "not a mapping"),
         ("a: [", "not valid YAML"),
         ("mutable: pin\nalso: []\nmutable: refuse\n", "line 3: the key 'mutable' is repeated"),
