@@ -14,7 +14,7 @@ from helmpin.config.file import load, settings_file
 from helmpin.config.registry import registry_settings
 from helmpin.config.rules import allowances, allowed_unpinned, ended, rules_of
 from helmpin.config.settings import Settings
-from helmpin.config.sources import LOGIN, NAMES, RULES, Sources, seconds, switch
+from helmpin.config.sources import LOGIN, NAMES, RULES, Sources, misspelt, seconds, switch
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
 from helmpin.gate import Gate
@@ -46,7 +46,7 @@ def read(
         also=sources.texts("also"),
         pull_secrets=switch(*sources("pull-secrets")),
         registry=registry_settings(sources, stdin),
-        notes=(*allowances(sources, globs), *ended(exemptions)),
+        notes=(*allowances(sources, globs), *ended(exemptions), *misspelt(environ)),
         exemptions=exemptions,
         rules=rules_of(sources),
         allowed_registries=sources.texts("allowed-registry"),

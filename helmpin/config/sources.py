@@ -82,6 +82,20 @@ def variable(name: str) -> str:
     return "HELM_PIN_" + name.upper().replace("-", "_")
 
 
+def misspelt(environ: Mapping[str, str]) -> list[str]:
+    """A note for each variable that is nearly one of a setting, and so counts for nothing: a policy that is not in force must not
+    go unseen."""
+    known = {variable(name) for name in NAMES | NEVER_IN_FILE.keys() | {LOGIN, "config", "quiet"}} | {PASSWORD}
+    own = [name for name in environ if name.startswith(variable("")) and name not in known]
+    if not own:
+        return []
+    from difflib import get_close_matches
+
+    suffixes = [name.removeprefix(variable("")) for name in sorted(known)]
+    meant = {name: get_close_matches(name.removeprefix(variable("")), suffixes, 1, 0.8) for name in sorted(own)}
+    return [f"{name} is no setting; did you mean {variable(close[0])}?" for name, close in meant.items() if close]
+
+
 def switch(value: Any, where: str) -> bool:
     """Whether a setting is on; false if no source gives it. Raises UsageError."""
     if value is None or isinstance(value, bool):

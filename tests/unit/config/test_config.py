@@ -487,3 +487,23 @@ def test_rules_that_let_more_through_are_noted(tmp_path: Path) -> None:
     file = "rules: [{match: a, mutable: refuse}, {match: b, mutable: pin, fixed-tag: ['1.*', x]}]"
     (note,) = settings(tmp_path, file=file).notes
     assert note.endswith("entry 2: for b, pin; fixed 1.*, x")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("HELM_PIN_MUTABEL", "HELM_PIN_MUTABLE"),
+        ("HELM_PIN_PLATFORMS", "HELM_PIN_PLATFORM"),
+        ("HELM_PIN_ALLOWED_REGISTRIES", "HELM_PIN_ALLOWED_REGISTRY"),
+        ("HELM_PIN_REQUIRED", "HELM_PIN_REQUIRE"),
+    ],
+)
+def test_a_variable_that_is_nearly_a_setting_is_named(name: str, meant: str) -> None:
+    assert read({}, {name: "x"}).notes == (f"{name} is no setting; did you mean {meant}?",)
+
+
+@pytest.mark.parametrize(
+    "name", ["HELM_PIN_PYTHON", "HELM_PIN_CACHE", "HELM_PIN_TEST_LONG", "HELM_PIN_QUIET", "HELM_PINNED"]
+)
+def test_other_variables_are_nobodys_business(name: str) -> None:
+    assert read({}, {name: "1"}).notes == ()
