@@ -72,11 +72,17 @@ class Difference(NamedTuple):
     leaf: Leaf
     before: Any
     after: Any
+    is_secret: bool = False
+    """Whether it is in a document with a Secret."""
 
     def __str__(self) -> str:
+        """For people, so without what may be a secret: of two texts only the words that differ, of a Secret only the place."""
         source, _, _, path = self.leaf
-        where = f"{source}: " if source else ""
-        return f"{where}{dotted(path)}: {_short(self.before)} would become {_short(self.after)}"
+        where = f"{source + ': ' if source else ''}{dotted(path)}"
+        if self.is_secret:
+            return f"{where} would change"
+        before, after = _changed_words(self.before, self.after)
+        return f"{where}: {before} would become {after}"
 
 
 class Comparison(NamedTuple):
@@ -133,7 +139,7 @@ def compare(
         changed: list[Difference] = []
         others: list[Difference] = []
         for difference, item in _differences(a, b):
-            leaf, before, after = difference
+            leaf, before, after, _ = difference
             changed.append(difference)
             if leaf in uses and isinstance(after, str):
                 continue  # judged below
@@ -159,7 +165,8 @@ def _text_differences(a: Document, b: Document, changed: list[Difference]) -> It
     for token, leaves in shown.items():
         if there[token] > leaves:
             line = next(i for i, line in enumerate(b.text.splitlines()) if token in line)
-            yield Difference((a.source, a.order, -1, (f"line {line + 1}",)), "", f"{token}, where no leaf stands")
+            what = f"{token}, where no leaf stands"
+            yield Difference((a.source, a.order, -1, (f"line {line + 1}",)), "", what, _has_secret(a))
             return
     befores: dict[str, set[str]] = defaultdict(set)
     for before, after in ((_written(c.before), _written(c.after)) for c in changed):
@@ -177,7 +184,7 @@ def _text_differences(a: Document, b: Document, changed: list[Difference]) -> It
     known = re.compile("|".join(_whole(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
     for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
         if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
-            yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new)
+            yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new, _has_secret(a))
 
 
 def _whole(text: str) -> str:
@@ -281,7 +288,7 @@ class _Randomness:
 
     def excuses(self, difference: Difference) -> bool:
         """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
-        leaf, before, after = difference
+        leaf, before, after, _ = difference
         shown = [v is not None and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
         if shown[1] and not shown[0]:
             return False
@@ -360,10 +367,15 @@ def _differences(a: Document | None, b: Document | None) -> Iterator[tuple[Diffe
     document = a or b
     assert document is not None
     pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=_ABSENT)
+    is_secret = any(_has_secret(each) for each in (a, b) if each)
     for index, (x, y) in enumerate(pairs):
         for path, left, right in _walk(x, y, ()):
             before, after = (None if value is _ABSENT else value for value in (left, right))
-            yield Difference((document.source, document.order, index, path), before, after), x
+            yield Difference((document.source, document.order, index, path), before, after, is_secret), x
+
+
+def _has_secret(document: Document) -> bool:
+    return any(identity(item)[0] == "Secret" for item in document.objects())
 
 
 def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
@@ -380,6 +392,23 @@ def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
 def dotted(path: Iterable[Any]) -> str:
     """A path for people: `spec.containers.0.image`."""
     return ".".join(map(str, path))
+
+
+def _changed_words(before: Any, after: Any) -> tuple[str, str]:
+    """Two values for people. Of two texts, the words that differ stand for the whole: a password may be beside them. For the same
+    reason a text without a counterpart is not shown, nor is a map or a list."""
+    if not (isinstance(before, str) and isinstance(after, str)):
+        return _kind(before), _kind(after)
+    start = re.sub(r"[\w.-]*\Z", "", _common_start([before, after]))
+    ends = [text[len(start) :] for text in (before, after)]
+    end = re.sub(r"\A[\w.-]*", "", _common_start([text[::-1] for text in ends])[::-1])
+    words = [text[: len(text) - len(end)] for text in ends]
+    return tuple(_short(f"{'…' if start else ''}{word}{'…' if end else ''}") for word in words)  # type: ignore[return-value]
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "a map", list: "a list", str: "a text", type(None): "nothing"}
+    return kinds.get(type(value)) or _short(value)
 
 
 def _short(value: Any) -> str:

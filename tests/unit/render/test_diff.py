@@ -290,10 +290,36 @@ def test_what_differs_in_one_document_hides_nothing_of_another() -> None:
 def test_a_difference_is_shown_with_its_place() -> None:
     (difference,) = compared(pod(WEB, label="one"), pinned(pod(WEB, label="two"))).collateral
     assert str(difference) == f"{POD}: metadata.labels.l: 'one' would become 'two'"
-    (long,) = compared(pod(WEB, label="x" * 200), pinned(pod(WEB, label="y"))).collateral
+    (long,) = compared(pod(WEB, label="x" * 200), pinned(pod(WEB, label="z"))).collateral
     assert len(str(long)) < 200 and "…" in str(long)
     (nowhere,) = compared("kind: One\na: 1\n", "kind: One\na: 2\n").collateral
     assert str(nowhere) == "a: 1 would become 2"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("{a: 'v=1 pw=hunter2'}", "{a: 'v=1@x pw=hunter2'}", "a: '…1…' would become '…1@x…'"),
+        ("{a: 'redis://:hunter2@db/1.2'}", "{a: 'redis://:hunter2@db/1.3'}", "a: '…1.2' would become '…1.3'"),
+        ("{a: hunter2}", "{}", "a: a text would become nothing"),
+        ("{a: {pw: hunter2}}", "{a: 1}", "a: a map would become 1"),
+        ("{a: [hunter2]}", "{a: other}", "a: a list would become a text"),
+        ("{a: 1} # hunter2 v1", "{a: 1} # hunter2 v2", "line 1: '…v1' would become '…v2'"),
+        ("{kind: Secret, data: {a: aHVudGVyMg==}}", "{kind: Secret, data: {a: b}}", "data.a would change"),
+        ("{kind: Secret} # hunter2", "{kind: Secret} # hunter3", "line 1 would change"),
+    ],
+)
+def test_a_difference_shows_no_secret_that_stands_beside_it(before: str, after: str, shown: str) -> None:
+    """It is in the notes of a plan and in errors, and so in the log of a pipeline."""
+    (difference,) = compared(before, after).collateral
+    assert str(difference) == shown
+
+
+def test_documents_that_come_or_go_are_not_shown() -> None:
+    """The end of a Secret may be its last value."""
+    one, secret = "---\nkind: One\n", "---\nkind: Secret\nstringData: {a: hunter2}\n"
+    (difference,) = compared(one, one + secret).collateral
+    assert str(difference).endswith(" would change")
 
 
 def test_dotted() -> None:
