@@ -20,8 +20,9 @@ class HelmPinError(Exception):
         self.hint = hint
 
     def message(self) -> str:
-        """The message as printed after `Error: `; continuation lines are indented, and control characters escaped."""
-        from helmpin.output import one_line, printable
+        """The message as printed after `Error: `; continuation lines are indented, control characters escaped, and the logins of
+        URLs masked."""
+        from helmpin.output import mask_urls, one_line, printable
 
         lines = [one_line(self.what)]
         lines += [f"  at    {one_line(place)}" for place in self.where]
@@ -29,7 +30,7 @@ class HelmPinError(Exception):
             lines += ["  why   " + self.why.rstrip().replace("\n", "\n        ")]
         if self.hint:
             lines += ["  next  " + self.hint.rstrip().replace("\n", "\n        ")]
-        return printable("\n".join(lines))
+        return printable(mask_urls("\n".join(lines)))
 
 
 class HelmFailed(HelmPinError):

@@ -23,7 +23,7 @@ from helmpin.process import Process, ending, without_trace
 if TYPE_CHECKING:
     from helmpin.foreground import Ended
 
-SECRET_FLAGS = frozenset({"--password", "--username", "--kube-token"})
+SECRET_FLAGS = frozenset({"--password", "--username", "--kube-token", "--post-renderer-args"})
 """Flags whose value is never printed."""
 MASKED_FLAGS = frozenset({"--set", "--set-string", "--set-json", "--set-literal"})
 """Flags whose value may hold a secret after the first `=`."""
@@ -299,6 +299,8 @@ def parse_flags(help_text: str) -> dict[str, Flag]:
 
 def hide_secrets(args: Sequence[str]) -> list[str]:
     """The arguments as they may be printed: passwords, tokens and the values of --set are masked, digests are not."""
+    from helmpin.output import mask_urls
+
     out: list[str] = []
     hide: str | None = None
     for arg in args:
@@ -310,22 +312,29 @@ def hide_secrets(args: Sequence[str]) -> list[str]:
             out.append(f"{name}={_masked(name, value)}")
         else:
             hide = arg if arg in SECRET_FLAGS | MASKED_FLAGS else None
-            out.append(re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", arg))
+            out.append(mask_urls(arg))
     return out
 
 
 def _masked(flag: str, value: str) -> str:
     key, equals, rest = value.partition("=")
-    if flag in MASKED_FLAGS and equals:
+    if flag in MASKED_FLAGS and equals and re.fullmatch(r"[\w./\[\]\\-]+", key):  # not the start of a JSON object
         shown = re.fullmatch(r"([\w./:+-]+@)?sha256:[0-9a-f]{64}", rest)
         shown = shown or (re.fullmatch(r"[0-9a-f]{64}", rest) and re.search(r"(?i)(digest|sha_?256|sha)$", key))
         return value if shown else f"{key}=***"
     return "***"
 
 
+def _without_logins(args: Sequence[str], text: str) -> str:
+    """helm's message without the logins of URLs that it was given, which it may repeat without their URL."""
+    for login in {match[1] for arg in args for match in re.finditer(r"\w://([^\s/]+)@(?!sha(?:256|512):)", arg)}:
+        text = text.replace(f"{login}@", "***@")
+    return text
+
+
 def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     """The error for a helm that ended with `status`: helm's own message, without its `Error: `."""
-    lines = without_trace([line for line in stderr.splitlines() if line.strip()])
+    lines = without_trace([line for line in _without_logins(args, stderr).splitlines() if line.strip()])
     words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs its errors too
     if "Usage:" in words[1:] and words[0].startswith("Error: "):  # of a plugin: cobra prints its help after the error

@@ -22,6 +22,18 @@ _LINE_COMMAND = re.compile(r"(?m)^([^\S\n]*):(?=:)")
 _COMMAND = re.compile(r"##(?=\w*\[)")
 """`::command::` at a line's start and `##[command]` anywhere (GitHub's runner, ActionCommand.cs; Azure has `##vso[`)."""
 
+_LOGIN = re.compile(r"(\w://)[^\s/]*@(?!sha(?:256|512):)")
+"""Up to the last `@` before the path, as Go reads a URL (net/url, parseAuthority); a digest is no login's end."""
+_TOKEN = re.compile(
+    r"(?i)([?&;][\w.-]{0,40}(?:token|secret|passw|signature|sig|credential|api_?-?key)[\w.-]{0,40}=)[^\s&;#\"']+"
+)
+"""What opens a URL for everybody who has it: a token, or the signature of a cloud's storage."""
+
+
+def mask_urls(text: str) -> str:
+    """`text` without the logins of the URLs in it, and without the tokens in their queries."""
+    return _TOKEN.sub(r"\1***", _LOGIN.sub(r"\1***@", text)) if "://" in text else text
+
 
 def printable(text: str) -> str:
     """`text`, which may have several lines, with everything that must not reach a terminal escaped visibly (`\\x1b`)."""
@@ -91,8 +103,8 @@ def write(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message for people on standard error."""
-    print(printable(text), file=sys.stderr, flush=True)
+    """Print a message for people on standard error, without the logins in it."""
+    print(printable(mask_urls(text)), file=sys.stderr, flush=True)
 
 
 def inform(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
+from helmpin.helm import hide_secrets
 from helmpin.image.hints import allow_flag
 from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import pinned_form, split
@@ -213,7 +214,7 @@ class Composer:
                 if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
                     does = "changes" if split(found.images.get(key, ""))[2] else "removes"
                     self.explanations[key] = Problem(
-                        f"the post-renderer ({' '.join(renderer.post_renderer)}) {does} its digest: "
+                        f"the post-renderer ({' '.join(hide_secrets(renderer.post_renderer))}) {does} its digest: "
                         f"it prints {found.images.get(key)!r}",
                         "refused",
                         "have the post-renderer keep digests as they are, or leave it out",

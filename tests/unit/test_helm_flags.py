@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helmpin.errors import HelmFailed
-from helmpin.helm import Flag, Helm, hide_secrets, parse_flags
+from helmpin.helm import Flag, Helm, helm_failed, hide_secrets, parse_flags
 
 HELP = """
 Usage:
@@ -51,6 +51,15 @@ def test_parse_flags() -> None:
         ([f"--set=image.digest={'0' * 64}"], [f"--set=image.digest={'0' * 64}"]),
         ([f"--set=session.key={'0' * 64}"], ["--set=session.key=***"]),
         (["--repo", "https://me:secret@example.com"], ["--repo", "https://***@example.com"]),
+        (["--repo", "https://me:p@secret@example.com"], ["--repo", "https://***@example.com"]),
+        (
+            ["-f", "https://example.com/v.yaml?ref=1&private_token=secret"],
+            ["-f", "https://example.com/v.yaml?ref=1&private_token=***"],
+        ),
+        (["--set-json", '{"a":"secret=x"}'], ["--set-json", "***"]),
+        (["--set-json", "a={}"], ["--set-json", "a=***"]),
+        (["--set", "secret,a=1"], ["--set", "***"]),
+        (["--post-renderer-args", "--token=secret"], ["--post-renderer-args", "***"]),
         (["--kube-token", "secret"], ["--kube-token", "***"]),
         (["upgrade", "web", "-f", "values.yaml"], ["upgrade", "web", "-f", "values.yaml"]),
     ],
@@ -72,3 +81,9 @@ def test_a_program_that_may_not_be_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(HelmFailed) as failed:
         Helm(str(program)).run(["template", "x"])
     assert (failed.value.why, failed.value.hint) == (f"{program}: Permission denied", "")
+
+
+def test_no_login_of_the_command_line_is_in_a_failure() -> None:
+    """Helm repeats it without the scheme by which it could be recognised."""
+    error = helm_failed(["pull", "oci://me:secret@example.com/x"], 1, 'Error: invalid registry "me:secret@example.com"')
+    assert error.why == 'invalid registry "***@example.com"'

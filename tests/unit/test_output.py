@@ -49,6 +49,25 @@ def harmless(text: str, *, lines: bool = True) -> None:
     assert not re.search(r"##\w*\[", text), text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at https://me:secret@example.com/x.tgz, or", "at https://***@example.com/x.tgz, or"),
+        ("oci://me:p@secret@example.com:5000/x", "oci://***@example.com:5000/x"),
+        ("https://example.com/v?ref=1&private_token=secret&x=1", "https://example.com/v?ref=1&private_token=***&x=1"),
+        ('"https://s3.example.com/v?X-Amz-Signature=secret"', '"https://s3.example.com/v?X-Amz-Signature=***"'),
+        ("https://example.com/a@b", "https://example.com/a@b"),
+        (f"docker-pullable://web@sha256:{'a' * 64}", f"docker-pullable://web@sha256:{'a' * 64}"),
+        ("no URL?token=a me:secret@example.com", "no URL?token=a me:secret@example.com"),
+    ],
+)
+def test_no_login_of_a_url_is_printed(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.say(text)
+    assert capsys.readouterr().err == f"{shown}\n"
+    message = HelmFailed(text, where=text, why=text, hint=text).message()
+    assert message == f"{shown}\n  at    {shown}\n  why   {shown}\n  next  {shown}"
+
+
 @settings(deadline=None)
 @given(st.text() | NASTY)
 def test_nothing_that_is_printed_can_do_harm(text: str) -> None:
