@@ -113,7 +113,7 @@ def run(request: Request) -> int:
     if suggests and fixes:
         fix_versions(targets, report.charts)
         report = lint(request)
-    show(report, request.options["output"])
+    show(report.without_logins(), request.options["output"])
     return 3 if report.findings else 1 if report.failed else 0
 
 

@@ -12,6 +12,7 @@ from helmpin.errors import HelmPinError
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.lint.rules import MUTABLE_TAG, Rule
+from helmpin.output import mask_urls
 
 
 def path_here(name: str) -> str:
@@ -106,6 +107,10 @@ class Report(NamedTuple):
 
     charts: tuple[Linted, ...]
 
+    def without_logins(self) -> Report:
+        """The report as it may be printed: a chart or a values file may be named by a URL with a login."""
+        return Report(tuple(map(_without_logins, self.charts)))
+
     @property
     def findings(self) -> list[Finding]:
         """Those of all charts, in their order."""
@@ -130,3 +135,15 @@ class Report(NamedTuple):
     def linted(self) -> int:
         """How many were linted."""
         return len(self.charts) - len(self.failed) - self.skipped
+
+
+def _without_logins(linted: Linted) -> Linted:
+    def masked(finding: Finding) -> Finding:
+        at = finding.at._replace(file=mask_urls(finding.at.file))
+        return finding._replace(chart=mask_urls(finding.chart), at=at)
+
+    return linted._replace(
+        chart=mask_urls(linted.chart),
+        findings=tuple(map(masked, linted.findings)),
+        exempt=tuple(map(masked, linted.exempt)),
+    )

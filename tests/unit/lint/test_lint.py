@@ -184,3 +184,14 @@ def test_a_name_that_is_not_utf8() -> None:
 )
 def test_the_summary(report: Report, summary: str) -> None:
     assert lint.summary(report) == summary
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "github", "gitlab", "junit"])
+def test_no_report_shows_the_login_of_a_url(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A chart and a values file may be named by one."""
+    url = "https://me:secret@example.com/app.tgz"
+    found = finding()._replace(chart=url, at=Location(f"{url}/values.yaml"))
+    failed = Linted(f"{url}?2", error=HelmFailed("helm pull failed", where=url))
+    lint.show(Report((Linted(url, (found,), (found,)), failed)).without_logins(), form)
+    out, err = capsys.readouterr()
+    assert "secret" not in out + err and ("example.com/app.tgz" in out or form in ("sarif", "gitlab"))
