@@ -29,8 +29,13 @@ _MOST_BYTES = 1 << 20
 """How much of the end of its output is read."""
 _WORD = r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+"""
 """One word of a command, as a shell reads it."""
-_SECRET = r"(?is)(--?[\w-]*(?:password|passphrase|token|secret)[\w-]*)(?:=.*)?"
-_LOGIN = r"(\w+://)[^/@\s]+@"
+_NAME = r"[\w.-]*(?:password|passwd|passphrase|secret|token|creds|credential|api_?-?key)[\w.-]*"
+_FLAG = rf"(?is)(-{_NAME}|--?pass)(?:=.*)?"
+"""A flag whose value is secret."""
+_NAMED = rf"(?is)((?:{_NAME}|--?pass)=|(?:{_NAME}|(?:proxy-)?authorization|cookie):\s*).*"
+"""A variable, a flag or a header with its value in the same word."""
+_USER = r"-u|--user|--username|--proxy-user"
+"""A flag whose value is a user, or a user and a password."""
 """They are compiled only when they are needed, because every command imports this module."""
 _ANY_STATUS = tuple(range(-64, 256))
 
@@ -43,25 +48,33 @@ class Gate(NamedTuple):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The commands for the record and for messages: logins in URLs, and the values of flags for passwords and tokens, are
-        masked."""
+        """The commands for the record and for messages: logins in URLs, and the values of flags, variables and headers for
+        passwords and tokens, are masked."""
         return tuple(map(_masked, self.commands))
 
 
 def _masked(command: str) -> str:
     """A command as typed, but for its secrets."""
-    is_value = False
+    from helmpin.output import mask_urls
+
+    hide = ""
 
     def masked(match: re.Match[str]) -> str:
-        nonlocal is_value
-        if is_value:
-            is_value = False
+        nonlocal hide
+        word, hidden = "".join(shlex.split(match[0])), hide
+        hide = ""
+        if hidden == "all" or (hidden == "login" and ":" in word):
             return "***"
-        flag = re.fullmatch(_SECRET, "".join(shlex.split(match[0])))
-        if flag is None:
-            return re.sub(_LOGIN, r"\1***@", match[0])
-        is_value = flag[0] == flag[1]
-        return flag[1] if is_value else f"{flag[1]}=***"
+        if re.fullmatch(_USER, word):
+            hide = "login"
+        elif flag := re.fullmatch(_FLAG, word):
+            hide = "all" if flag[0] == flag[1] else ""
+            return flag[1] if hide else f"{flag[1]}=***"
+        elif named := re.fullmatch(_NAMED, word):
+            return f"{named[1]}***" if re.fullmatch(_WORD, named[1]) else f"'{named[1]}***'"
+        elif re.search(r"\s", word) and _masked(word) != word:
+            return "'***'"  # the text of a script: where a secret in it ends is up to the shell
+        return mask_urls(match[0])
 
     return re.sub(_WORD, masked, command)
 
@@ -72,17 +85,17 @@ def check(commands: Sequence[str], where: str) -> None:
         try:
             words = shlex.split(command)
         except ValueError as error:
-            raise UsageError("a required command cannot be read", where=where, why=f"{command!r}: {error}") from None
+            raise UsageError("a required command cannot be read", where=where, why=str(error)) from None
         if not any(PLACE in word for word in words):
             hint = f"for example --require 'cosign verify --key cosign.pub {PLACE}'"
             raise UsageError(
                 f"a required command must have {PLACE} where the image goes",
                 where=where,
-                why=f"got {command!r}",
+                why=f"got {_masked(command)!r}",
                 hint=hint,
             )
         if shutil.which(words[0]) is None:
-            raise UsageError(f"a required command cannot be run: no program {words[0]} on PATH", where=where)
+            raise UsageError(f"a required command cannot be run: no program {_masked(words[0])} on PATH", where=where)
 
 
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:

@@ -129,11 +129,27 @@ def test_secrets_are_masked() -> None:
         ("scan '--token=my secret'  {}", "scan --token=***  {}"),
         ("scan '--token' my\\ secret {}", "scan --token *** {}"),
         ("scan {} --secret --password", "scan {} --secret ***"),
+        ("env SCAN_PASSWORD='my secret' scan {}", "env SCAN_PASSWORD=*** scan {}"),
+        ("curl -H 'Authorization: Bearer secret' {}", "curl -H 'Authorization: ***' {}"),
+        ("curl -H X-Api-Key:secret {}", "curl -H X-Api-Key:*** {}"),
+        ("curl -u me:secret {} --user me", "curl -u *** {} --user me"),
+        ("curl https://me:p@secret@example.com/{}", "curl https://***@example.com/{}"),
+        ("copy --src-creds me:secret --pass secret {}", "copy --src-creds *** --pass *** {}"),
+        ("sh -c 'scan --token secret \"$1\"' _ {}", "sh -c '***' _ {}"),
+        ("sh -c 'TOKEN=secret scan \"$1\"' _ {}", "sh -c TOKEN=*** _ {}"),
+        ('sh -c "scan --token secret it\'s" {}', "sh -c '***' {}"),
         ("sh -c 'scan \"$1\" | grep ok' _ {}", "sh -c 'scan \"$1\" | grep ok' _ {}"),
     ],
 )
 def test_a_secret_is_a_whole_word(typed: str, shown: str) -> None:
     assert Gate((typed,)).shown == (shown,)
+
+
+@pytest.mark.parametrize("command", ["scan --token=secret", "TOKEN=secret scan {}", "scan --token='secret {}"])
+def test_an_error_shows_no_secret(command: str) -> None:
+    with pytest.raises(UsageError) as failed:
+        gate.check([command], "--require")
+    assert "secret" not in failed.value.message()
 
 
 class TestSettings:
