@@ -67,7 +67,8 @@ def start(argv: list[str]) -> None:
     command = predict(argv, os.environ)
     if command:
         try:
-            _started.append(Started(["kubectl", *command], {**GOGC, **os.environ}))
+            environ = {name: value for name, value in os.environ.items() if name != "HELM_PIN_REGISTRY_PASSWORD"}
+            _started.append(Started(["kubectl", *command], {**GOGC, **environ}))
         except OSError:
             return
 

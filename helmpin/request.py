@@ -34,6 +34,8 @@ class Request(NamedTuple):
 
 def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Raises UsageError."""
+    # programs that are started from now on must not inherit it
+    secret = {PASSWORD: password} if (password := env.ENVIRON.pop(PASSWORD, "")) else {}
     command = COMMANDS[name]
     if command.subcommands and argv and not argv[0].startswith("-") and argv[0] not in command.subcommands:
         raise _wrong_arguments(name, argv[:1])  # before an error about a plugin that is not needed
@@ -61,14 +63,13 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
             f"--{LOGIN_STDIN} and values from `-` cannot both read standard input",
             hint=f"set the password in {PASSWORD}",
         )
-    settings = config.read(options, chart=chart_of(command, positionals))
+    settings = config.read(options, {**env.ENVIRON, **secret}, chart=chart_of(command, positionals))
     for note in settings.notes:
         from helmpin import output
 
         output.say(note)
     if helm.debug:
         print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
-    env.ENVIRON.pop(PASSWORD, None)  # programs that are started from now on must not inherit it
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 

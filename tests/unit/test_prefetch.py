@@ -108,3 +108,15 @@ def test_no_kubectl_is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("PATH", str(tmp_path))
     prefetch.start(["history", "web"])
     assert prefetch._started == []
+
+
+def test_it_does_not_get_the_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "kubectl").write_text('#!/bin/sh\necho "got ${HELM_PIN_REGISTRY_PASSWORD-none}"\n')
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HELM_PIN_REGISTRY_PASSWORD", "s3cr3t")
+    monkeypatch.setattr(prefetch, "_started", [])
+    prefetch.start(["history", "web"])
+    (started,) = prefetch._started
+    assert started.communicate()[0] == b"got none\n"
+    started.wait()

@@ -203,6 +203,21 @@ class TestLogin:
             assert WRONG not in text and registry_servers.basic(USER, WRONG)[6:] not in text
 
     @whichever_helm
+    def test_no_program_inherits_the_password(
+        self, workstation: Workstation, private: tuple[Server, str], tmp_path: Path
+    ) -> None:
+        """Not even a helm that is new and is asked for its flags first."""
+        server, _ = private
+        helm, seen = tmp_path / "helm", tmp_path / "seen"
+        helm.write_text(f'#!/bin/sh\nenv >> {seen}\nexec {workstation.helm_binary} "$@"\n')
+        helm.chmod(0o755)
+        login = {"HELM_PIN_REGISTRY_USERNAME": f"{server.host}={USER}", "HELM_PIN_REGISTRY_PASSWORD": PASSWORD}
+        machine = workstation.with_env(HELM_BIN=str(helm), **login)
+        done = machine.forked("plan", "app", "./chart", "--no-cluster", cwd=tmp_path)
+        assert done.status == 0, done.stderr
+        assert "HELM_BIN=" in seen.read_text() and PASSWORD not in seen.read_text()
+
+    @whichever_helm
     def test_for_a_deployed_release(self, in_cluster: Workstation, private: tuple[Server, str], tmp_path: Path) -> None:
         """An upgrade whose password is piped in, and what asks the registry about it later."""
         server, digest = private
