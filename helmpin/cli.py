@@ -45,9 +45,11 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
         return few.message(), few.exit_status
     if isinstance(error, RecursionError):
         return "the chart, its values or a response is nested too deeply", 1
+    from helmpin.output import mask_urls, printable
+
     return (
-        f"internal error: {type(error).__name__}: {error}\n"
-        "  next  run it again with --debug and report the output; helm history shows whether the cluster was changed"
+        printable(mask_urls(f"internal error: {type(error).__name__}: {error}\n"))
+        + "  next  run it again with --debug and report the output; helm history shows whether the cluster was changed"
     ), 1
 
 

@@ -155,7 +155,9 @@ def last_words(stopped: Stopped) -> str:
     if _State.has_said:
         return ""
     _State.has_said = True
-    state = left()
+    from helmpin.output import mask_urls, printable
+
+    state = printable(mask_urls(left()))  # it may have what helm or an API server said
     return (f"Stopped: {state}.\n" if state else "") + f"Error: {stopped.why}\n"
 
 

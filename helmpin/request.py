@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,12 +63,11 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
             hint=f"set the password in {PASSWORD}",
         )
     settings = config.read(options, {**env.ENVIRON, **secret}, chart=chart_of(command, positionals))
-    for note in settings.notes:
+    notes = [*settings.notes, *([f"[helm-pin] settings file: {settings.file or 'none'}"] if helm.debug else [])]
+    for note in notes:
         from helmpin import output
 
         output.say(note)
-    if helm.debug:
-        print(f"[helm-pin] settings file: {settings.file or 'none'}", file=sys.stderr)
     return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
 
 

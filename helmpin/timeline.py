@@ -34,7 +34,9 @@ def note(name: str, began: float, seconds: float, shown: str = "") -> None:
     """
     STEPS.append(Step(name, began - STARTED, seconds))
     if env.debugging():
-        print(f"[helm-pin] {(began - STARTED) * 1000:6.0f} +{seconds * 1000:5.0f} ms  {shown or name}", file=sys.stderr)
+        from helmpin.output import say
+
+        say(f"[helm-pin] {(began - STARTED) * 1000:6.0f} +{seconds * 1000:5.0f} ms  {shown or name}")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import unicodedata
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helmpin import kube_yaml, output
+from helmpin import cli, env, kube_yaml, lifeline, output, timeline
 from helmpin.errors import HelmFailed
 
 HOSTILE = (
@@ -125,6 +126,20 @@ def test_what_is_said_goes_through_it(capsys: pytest.CaptureFixture[str]) -> Non
     printed = capsys.readouterr()
     harmless(printed.err)
     harmless(printed.out)
+
+
+def test_so_does_what_is_printed_when_helm_pin_ends_or_debugs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The description of a revision, an object's name in kubectl's arguments, and the text of an exception may come from others."""
+    monkeypatch.setitem(env.ENVIRON, "HELM_DEBUG", "true")
+    monkeypatch.setattr(timeline, "STEPS", [])
+    timeline.note("kubectl get", 0, 0, f"kubectl get {HOSTILE}")
+    harmless(capsys.readouterr().err)
+    monkeypatch.setattr(lifeline._State, "left", lambda: f"revision 5 is failed: {HOSTILE}\udcff")
+    monkeypatch.setattr(lifeline._State, "has_said", False)
+    harmless(lifeline.last_words(lifeline.Stopped(signal.SIGTERM)))
+    harmless(cli._unforeseen(ValueError(HOSTILE))[0])
 
 
 def test_colour_is_for_terminals(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
