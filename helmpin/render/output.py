@@ -73,11 +73,18 @@ def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:
     return parse(manifest + joined, also)._replace(config=config)
 
 
+_PROBED = re.compile(
+    r"\s*apiVersion: v1\nkind: ConfigMap\nmetadata:\n(?:  annotations: \{helm\.sh/hook: test\}\n)?"
+    r'  name: helm-pin-(?:values|second-pass)\ndata:\n  values: (".*")\s*'
+)
+"""All that a probe prints. A document that has more is the chart's own, whatever source it claims, and must not be taken out."""
+
+
 def _shown(body: str) -> Mapping[str, Any] | None:
-    """What a probe printed; None if the document is from a file of the chart with the same name."""
-    line = re.search(r'(?m)^  values: (".*")$', body)
+    """What a probe printed; None if the document is the chart's own."""
+    probed = _PROBED.fullmatch(body)
     try:
-        loaded = json.loads(json.loads(line[1])) if line else None
+        loaded = json.loads(json.loads(probed[1])) if probed else None
     except (ValueError, TypeError):
         return None
     return loaded if isinstance(loaded, dict) else None

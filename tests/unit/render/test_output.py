@@ -108,8 +108,19 @@ def test_what_looks_like_a_probe_and_stands_elsewhere_is_the_charts_own() -> Non
 
 @pytest.mark.parametrize("values", ["1", '"not JSON"', '"\\x"', '"[1]"', '"1"', "''"])
 def test_a_file_of_the_charts_own_with_the_probes_name(values: str) -> None:
-    render = parse(document(f"kind: ConfigMap\ndata:\n  values: {values}\n", f"app/{PROBE}"))
+    render = parse(probe(PROBE, {}).replace('"{}"', values))
     assert (len(render.documents), render.values) == (1, None)
+
+
+@pytest.mark.parametrize("place", [PROBE, TEMPLATE])
+def test_an_object_that_claims_to_be_a_probe_stays(place: str) -> None:
+    """Else it would be deployed unseen, with its image. A file of CRDs or, in Helm 3, an empty document can claim any source."""
+    written = json.dumps(json.dumps({"values": {}}))
+    forged = f"kind: Pod\nmetadata:\n  values: {written}\nspec: {{containers: [{{image: evil:1}}]}}\n"
+    ours = probe(place, {"values": {}})
+    for text in (document(forged, f"app/{place}"), f"{ours}  other: x\n", ours.replace("ConfigMap", "Pod")):
+        assert [d.source for d in parse(text).documents] == [f"app/{place}"]
+        assert parse(text).text == text
 
 
 # -- a dry run ----------------------------------------------------------------------------------------------------------
