@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from helmpin import env, prefetch
 from helmpin.env import ENVIRON
@@ -72,9 +73,12 @@ class Kubectl:
         """Whether there is a kubectl to run."""
         return shutil.which("kubectl") is not None
 
-    def get(self, args: Sequence[str]) -> Objects:
-        """`kubectl get ARGS`: what it could read, and its messages about the rest. Raises HelmFailed when there is no kubectl."""
-        return self._get(["get", *args, f"--namespace={self.namespace}", "--output=json"])
+    def get(self, args: Sequence[str], names: Iterable[str] = ()) -> Objects:
+        """`kubectl get ARGS NAMES`: what it could read, and its messages about the rest. Raises HelmFailed if there is none.
+
+        names: of objects. They may be a chart's, which must not choose flags: with --server, it would get the user's token.
+        """
+        return self._get(["get", *args, f"--namespace={self.namespace}", "--output=json", *_after_flags(names)])
 
     def get_these(self, objects: Sequence[dict[str, Any]], namespace: str) -> Objects:
         """The live counterparts of objects, with their managed fields; those that do not exist are left out. namespace: that of all
@@ -89,9 +93,9 @@ class Kubectl:
         items = found.get("items") or [] if str(found.get("kind", "")).endswith("List") else [found] if found else []
         return Objects(items, errors)
 
-    def items(self, args: Sequence[str]) -> list[dict[str, Any]]:
+    def items(self, args: Sequence[str], names: Iterable[str] = ()) -> list[dict[str, Any]]:
         """As get(), all or nothing; `args` begins with `get`. Raises HelmFailed with kubectl's messages."""
-        found = self.get(args[1:])
+        found = self.get(args[1:], names)
         if found.errors:
             why = "\n".join(found.errors)
             raise HelmFailed("kubectl get failed", why=why, hint=advice(why, self.namespace, context=self._context))
@@ -108,7 +112,7 @@ class Kubectl:
     def resources(self, versions: Iterable[str]) -> tuple[dict[tuple[str, str], Resource], dict[str, tuple[str, ...]]]:
         """The resource of each (apiVersion, kind) of these versions (Kubernetes documentation, API discovery), and kubectl's
         messages by version about those that could not be read. A version that does not exist has no kinds."""
-        wanted = list(dict.fromkeys(versions))
+        wanted = list(dict.fromkeys(filter(_VERSION.fullmatch, versions)))
         paths = [f"/api/{version}" if version == "v1" else f"/apis/{version}" for version in wanted]
         found: dict[tuple[str, str], Resource] = {}
         failed: dict[str, tuple[str, ...]] = {}
@@ -250,6 +254,15 @@ _NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")
 """Lines on standard error that do not explain a failure: the API's warnings, and client-go's log."""
 
 
+_VERSION = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[a-z][a-z0-9]*")
+"""An apiVersion (Kubernetes API conventions). A chart may write another path there, which must not be requested."""
+
+
+def _after_flags(names: Iterable[str]) -> list[str]:
+    found = list(names)
+    return ["--", *found] if found else []
+
+
 def _plain(line: str) -> str:
     return line.strip().removeprefix("error: ").removeprefix("Error from server ")
 
@@ -258,5 +271,5 @@ def _path(resource: str, namespace: str | None) -> str:
     plain, _, query = resource.partition("?")
     version, _, name = plain.rpartition("/")
     root = "/api" if version == "v1" else "/apis"
-    scope = f"/namespaces/{namespace}" if namespace else ""
+    scope = f"/namespaces/{quote(namespace, safe='').replace('.', '%2E')}" if namespace else ""
     return f"{root}/{version}{scope}/{name}?limit={PAGE}" + (f"&{query}" if query else "")

@@ -68,6 +68,26 @@ def test_what_helm_was_told(record: Path) -> None:
     assert call == f"{expected} --namespace=shop --output=json"
 
 
+def test_a_name_is_never_a_flag(record: Path) -> None:
+    """A chart names its pull Secrets: as a flag, `--server=…` would send the user's token to its author."""
+    kubectl(HELM_NAMESPACE="shop").items(["get", "secrets", "--ignore-not-found"], ["--server=https://evil", "pull"])
+    (call,) = calls(record)
+    expected = "get secrets --ignore-not-found --namespace=shop --output=json -- --server=https://evil pull"
+    assert call == expected
+
+
+def test_neither_a_namespace_nor_a_version_leads_to_another_path(record: Path) -> None:
+    (record / "first").write_text('{"kind": "PodList", "items": [], "resources": []}')
+    kubectl().lists(["v1/pods"], "../x/services/evil/proxy?a=")
+    kubectl().resources(["v1", "apps/v1", "x/../../api/v1/secrets?a=", "a/b/c", "..", "argoproj.io/v1alpha1"])
+    assert sorted(call.partition("--raw=")[2] for call in calls(record)) == [
+        "/api/v1",
+        "/api/v1/namespaces/%2E%2E%2Fx%2Fservices%2Fevil%2Fproxy%3Fa%3D/pods?limit=5000",
+        "/apis/apps/v1",
+        "/apis/argoproj.io/v1alpha1",
+    ]
+
+
 def test_a_token_is_on_no_command_line(record: Path) -> None:
     kubectl(HELM_KUBETOKEN="s3cret", KUBECONFIG="/nowhere/config").get(["pods"])
     assert "s3cret" not in (record / "calls").read_text()
