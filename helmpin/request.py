@@ -55,6 +55,9 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     least, most = command.arguments
     if len(positionals) < least or (most >= 0 and len(positionals) > most):
         raise _wrong_arguments(name, positionals)
+    # after `--` it may be anything: helm, which gets it without, would take it for one of its flags
+    if flag_like := next((word for word in _names(command, positionals) if word.startswith("-")), ""):
+        raise UsageError(f"a name cannot begin with -: {flag_like}", hint=f"see helm pin {name} --help")
     own = {flag.name for flag in ours.values()}
     options = _options(command, [g for g in given if g.name in own])
     if options.get(LOGIN_STDIN) and any(_reads_stdin(g) for g in given):
@@ -98,6 +101,13 @@ def chart_of(command: Command, positionals: Sequence[str]) -> str:
     named = [word for word in command.usage.split() if "CHART" in word]
     several = command.arguments[1] < 0
     return positionals[-1] if named and positionals and not (several and len(positionals) > 1) else ""
+
+
+def _names(command: Command, positionals: Sequence[str]) -> Sequence[str]:
+    """The positional arguments that are not charts."""
+    if "CHART" not in command.usage or command.subcommands:
+        return positionals
+    return positionals[:-1] if command.arguments[1] >= 0 else ()
 
 
 def chart_of_request(request: Request) -> str:

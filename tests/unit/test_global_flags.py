@@ -60,6 +60,14 @@ def test_a_namespace_behind_other_switches(words: list[str], monkeypatch: pytest
     assert ENVIRON["HELM_NAMESPACE"] == "argo"
 
 
+@pytest.mark.parametrize("command", ["verify", "history"])
+def test_a_name_after_two_dashes_is_no_flag_of_helm(command: str) -> None:
+    """A script that passes on a name chosen by somebody else writes the dashes to be safe."""
+    helm = Helm("/nonexistent/helm")
+    with pytest.raises(UsageError, match="a name cannot begin with -"):
+        understand(command, ["--", "--kubeconfig=theirs"], helm)
+
+
 def test_a_value_that_is_empty_or_missing() -> None:
     """An empty word never means that nobody wants the flag."""
     helm = Helm("/nonexistent/helm")
