@@ -75,12 +75,18 @@ def pattern(glob: str) -> re.Pattern[str]:
 
 
 def _regex(glob: str) -> str:
-    out, before, i = "", "", 0
+    """A star takes as little as it can, and what follows it up to the next one is never tried again (path/filepath, Match): else a
+    hostile pattern with a dozen stars takes hours."""
+    out, before, i, star = "", "", 0, -1
     try:
         while i < len(glob):
             char, i = glob[i], i + 1
             if char == "*":
                 before = out
+                if star >= 0:
+                    group = f"star{star}"
+                    out = f"{out[:star]}(?=(?P<{group}>[^/]*?{out[star + 5 :]}))(?P={group})"
+                star = len(out)
                 out += "[^/]*"
             elif char == "?":
                 out += "[^/]"

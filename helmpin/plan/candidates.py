@@ -60,12 +60,12 @@ class ValueIndex:
         """given: the values that the user gives now. kept: those that the release will keep, with the reused ones."""
         self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
-        self._templates: list[tuple[ValuePath, re.Pattern[str]]] = []
+        self._templates: list[tuple[ValuePath, list[str]]] = []
         for path, value in _leaves(tree, ()):
             if reaches(path):
                 self._by_text[text_of(value)].append(path)
-                if _is_template(value) and (shape := _printed_by(value)):
-                    self._templates.append((path, shape))
+                if _is_template(value) and (fixed := _fixed_parts(value)):
+                    self._templates.append((path, fixed))
         self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
         for turn, (path, beside) in enumerate(_maps(tree, ())):
             self._by_key[last_key(path).lower()].append((turn, path, beside))
@@ -101,7 +101,7 @@ class ValueIndex:
     def at(self, text: str) -> list[ValuePath]:
         """The paths of the leaves that print as `text`, or may do so, because they are templates for `tpl`."""
         found = self._by_text.get(text, [])
-        return [*found, *(path for path, shape in self._templates if shape.fullmatch(text))]
+        return [*found, *(path for path, fixed in self._templates if _may_print(fixed, text))]
 
 
 def text_of(value: Any) -> str:
@@ -120,12 +120,24 @@ def _is_template(value: Any) -> bool:
     return isinstance(value, str) and "{{" in value
 
 
-def _printed_by(template: str) -> re.Pattern[str] | None:
-    """An expression for what a value that is a template may print; None if that is no reference, or too little of it is fixed."""
+def _fixed_parts(template: str) -> list[str]:
+    """The text between the actions of a value that is a template; none if it prints no reference, or too little of it is fixed."""
     fixed = re.split(r"\{\{.*?\}\}", template.strip(), flags=re.DOTALL)
     if any(re.search(r"\s", part) for part in fixed) or not any(re.search(r"\w{3}", part) for part in fixed):
-        return None
-    return re.compile(".*".join(map(re.escape, fixed)))
+        return []
+    return fixed
+
+
+def _may_print(fixed: list[str], text: str) -> bool:
+    """Whether a template with these fixed parts may print a text: whether it has them in their order, with anything between."""
+    first, *middle, last = fixed if len(fixed) > 1 else [*fixed, ""]
+    at = len(first)
+    for part in middle:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return text.startswith(first) and text.endswith(last) and at + len(last) <= len(text)
 
 
 def candidates(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -485,3 +486,25 @@ def test_a_whole_reference_under_any_key_is_spare_and_a_bare_word_where_a_templa
     assert ranked("busybox", words, line) == [[{"proxy": f"busybox:latest@{DIGEST}"}]]
     assert ranked("busybox", words, "image: {{ .Values.proxy.image }}") == []
     assert ranked("busybox:1", words, line) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "may"),
+    [
+        ("reg/{{ .a }}/web:{{ .b }}", "reg/x/y/web:1", True),
+        ("reg/{{ .a }}/web:{{ .b }}", "reg/web:1", False),
+        ("{{ .a }}web:1", "web:1", True),
+        ("web{{ .a }}web", "web", False),
+        ("{{ .a }}web{{ .b }}web", "web", False),
+        ("{{ .a }}", "web", False),
+    ],
+)
+def test_what_a_value_that_is_a_template_may_print(value: str, text: str, may: bool) -> None:
+    assert ValueIndex({"image": value}).at(text) == ([("image",)] if may else [])
+
+
+def test_a_value_with_many_actions_takes_no_time() -> None:
+    """A hostile chart would keep a shared renderer busy for hours."""
+    began = time.monotonic()
+    assert ValueIndex({"image": "web" + "{{ .x }}a" * 40 + "{{ .x }}b"}).at("web" + "a" * 250) == []
+    assert time.monotonic() - began < 2
