@@ -59,7 +59,7 @@ def arguments(
     scalars: dict[str, str] = {}
     wholes: dict[ValuePath, Any] = {}
     for path, value in settings:
-        level = _writable(path, given)
+        level = writable(path, given)
         if not level:
             raise ValueError(f"helm has no --set for the key {path[0]!r}")
         if level < len(path):
@@ -93,10 +93,10 @@ def _pieces(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def reaches(path: ValuePath) -> bool:
     """Whether `arguments` can set it: the first key can be written. (helm drops `--set =x` without a word.)"""
-    return _writable(path, {}) > 0
+    return writable(path, {}) > 0
 
 
-def _writable(path: ValuePath, given: Mapping[str, Any]) -> int:
+def writable(path: ValuePath, given: Mapping[str, Any]) -> int:
     """How many leading parts of a path a key can express."""
     for i, part in enumerate(path[:MAX_LEVELS]):
         if isinstance(part, int):

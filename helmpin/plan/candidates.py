@@ -13,7 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
+from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TemplateScan, last_key
 
@@ -77,8 +77,14 @@ class ValueIndex:
         """Image maps without a name in them."""
 
     def is_blocked(self, path: ValuePath) -> bool:
-        """Whether a path must not be set: the user has set it to null, or it is in a reused list, which --set would replace
-        whole."""
+        """Whether a path must not be set: the user has set it to null; or it is in a reused list, which --set would replace whole;
+        or --set can only write a map or a list whole that has values of the user, which must not be on a command line."""
+        level = writable(path, self.given)
+        whole = lookup(self.tree, path[:level])
+        if level < len(path) and any(
+            type(lookup(tree, path[:level])) is type(whole) for tree in (self.given, self.kept)
+        ):
+            return True
         for i, part in enumerate(path):
             above = lookup(self.kept, path[:i])
             if isinstance(part, int) and isinstance(above, list):

@@ -508,3 +508,17 @@ def test_a_value_with_many_actions_takes_no_time() -> None:
     began = time.monotonic()
     assert ValueIndex({"image": "web" + "{{ .x }}a" * 40 + "{{ .x }}b"}).at("web" + "a" * 250) == []
     assert time.monotonic() - began < 2
+
+
+def test_a_map_with_values_of_the_user_is_never_set_whole() -> None:
+    """They would be on helm's command line, which others can read."""
+    image = {"repository": "t/web", "tag": "1"}
+    values = {"db": {"": image, "password": "secret"}}
+    assert ranked("t/web:1", values) != []
+    for index in ({"given": {"db": {"password": "secret"}}}, {"kept": {"db": {"password": "secret"}}}):
+        assert ranked("t/web:1", values, **index) == []
+    deep: dict[str, Any] = image
+    for n in range(31):
+        deep = {f"l{n}": deep}
+    assert ranked("t/web:1", {**deep, "other": "x"}, given={"other": "x"}) != []
+    assert ranked("t/web:1", deep, given=deep) == []
