@@ -2,7 +2,7 @@
 
 It is the one that --config or HELM_PIN_CONFIG names, else the nearest .helm-pin.yaml from the chart up to the root of its
 repository, else from the working directory up. A file that was merely found there may come with somebody else's charts, so it
-cannot choose who is asked for digests.
+cannot choose who is asked for digests, nor as whom.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ CONFIG = "HELM_PIN_CONFIG"
 MOST_BYTES = 1_000_000
 NO_FILE = "none"
 """The value of the flag or the variable to read no file."""
-NAMED_ONLY = frozenset({"registry-mirror", "registry-plain-http", "registry-ca-file"})
-"""Settings that decide which servers give the digests. They count from a file only if the user names the file."""
+NAMED_ONLY = frozenset(
+    {"registry-mirror", "registry-plain-http", "registry-ca-file", "registry-client-cert", "registry-client-key"}
+)
+"""Settings that decide which servers give the digests, and with what the user logs in to them. They count from a file only if the
+user names the file."""
 
 
 def find(chart: str, folder: Path | None = None) -> Path | None:
@@ -123,7 +126,7 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
         raise UsageError(
             f"{', '.join(trust)} is not allowed in a {FILE} that was merely found",
             where=str(path),
-            why="it decides who is asked for digests, and the file may have come with somebody else's charts",
+            why="it decides who is asked for digests, and as whom; the file may have come with somebody else's charts",
             hint=f"if you trust the file, name it with --config {shlex.quote(str(path))} or {CONFIG}; or set "
             + ", ".join(f"--{name} or {variable(name)}" for name in trust),
         )

@@ -223,6 +223,13 @@ def test_client_certificates(tmp_path: Path) -> None:
     assert ("f.ca", f"{tmp_path}/.helm-pin.yaml, key registry-ca-file") in found.named
 
 
+@pytest.mark.parametrize("name", ["registry-client-cert", "registry-client-key"])
+def test_a_found_file_does_not_log_the_user_in(tmp_path: Path, name: str) -> None:
+    """The chart's author would see the user's certificate at a registry of their own."""
+    error = refusal(tmp_path, file=f"{name}: /home/me/admin.pem", found=True)
+    assert f"{name} is not allowed in a .helm-pin.yaml that was merely found" in error.what
+
+
 @pytest.mark.parametrize("name", ["registry-ca-file", "registry-client-cert", "registry-client-key"])
 def test_an_empty_path_is_no_path(tmp_path: Path, name: str) -> None:
     """`--registry-ca-file "$UNSET"` must not go on without it."""
