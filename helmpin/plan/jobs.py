@@ -7,6 +7,7 @@ the API server would refuse it after other objects have been upgraded (batch/v1,
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -80,7 +81,7 @@ class KeptJobs:
             digest = split(str(lookup(old, use.path)))[2]
             if digest is None:
                 name = f"Job/{use.name}"
-                delete = kubectl_command(f"delete job {use.name}", namespace=_who(new)[0])
+                delete = kubectl_command(f"delete job {shlex.quote(use.name)}", namespace=_who(new)[0])
                 problems[use.image] = Problem(
                     f"{name} exists already and runs it by tag; the pod template of a Job cannot change",
                     "refused",
@@ -107,7 +108,7 @@ class KeptJobs:
         use = next((use for use in image.uses if use.key[:3] in changed), None)
         if use is None:
             return image
-        delete = kubectl_command(f"delete job {use.name}", namespace=_who(self._found[use.key[:3]])[0])
+        delete = kubectl_command(f"delete job {shlex.quote(use.name)}", namespace=_who(self._found[use.key[:3]])[0])
         problem = Problem(
             f"Job/{use.name} exists already, and pinning changes more of its pod template than the image; the pod template of a "
             "Job cannot change",
@@ -118,7 +119,7 @@ class KeptJobs:
 
 
 def _unlike_lock(use: ImageUse, namespace: str, digest: str, locked: Locked) -> Problem:
-    delete = kubectl_command(f"delete job {use.name}", namespace=namespace)
+    delete = kubectl_command(f"delete job {shlex.quote(use.name)}", namespace=namespace)
     way = f"\nor, if nothing else uses the image, {locked.relock()}" if locked.relock else ""
     return Problem(
         f"Job/{use.name} exists already and runs it at {digest}, {locked.name} has {locked.digests[use.image]}; the pod template "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,6 +27,9 @@ GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
 _AT_MOST = 256
 """How many revisions a request can exclude by number: as many as helm history shows."""
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+"""What helm, and the name of the object that stores a release, allow. The name stands in commands that messages advise, and whoever
+can write a Secret must not have others paste a command of theirs."""
 AT_ONCE = 4
 """helm processes at a time."""
 
@@ -197,6 +201,8 @@ def decode(data: str, *, twice: bool) -> dict[str, Any]:
         isinstance(loaded, dict) and isinstance(loaded.get("name"), str) and isinstance(loaded.get("version"), int)
     ):
         raise ValueError("it has no name and version")
+    if not _NAME.fullmatch(loaded["name"]):
+        raise ValueError(f"its name is not that of a release: {loaded['name'][:60]!r}")
     return loaded
 
 

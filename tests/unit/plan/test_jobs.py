@@ -164,6 +164,12 @@ def test_the_job_to_delete_is_the_one_in_its_namespace(own: str, monkeypatch: py
     assert f"(kubectl delete job migrate --namespace {own or 'jobs'})" in hint
 
 
+def test_the_command_to_delete_it_is_of_one_word() -> None:
+    """A chart's name must not add a command to one that people paste."""
+    text = job(WEB).replace("{name: migrate}", "{name: 'x; reboot'}")
+    assert "(kubectl delete job 'x; reboot')" in kept(text, text).problems[WEB].hint
+
+
 @pytest.mark.parametrize(("locked", "refused"), [({WEB: NEW}, True), ({WEB: OLD}, False), ({}, False)])
 def test_where_every_digest_comes_from_a_lock_a_job_keeps_no_other(locked: dict[str, str], refused: bool) -> None:
     [use] = parse(job(WEB)).images()

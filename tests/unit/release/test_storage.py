@@ -167,3 +167,10 @@ def test_the_resource_is_asked_for_at_its_path(kind: str) -> None:
     query = parse_qs(asked.query)
     assert query["labelSelector"] == ["owner=helm,status!=superseded"]
     assert query.get("fieldSelector") == (["type=helm.sh/release.v1"] if kind == "secrets" else None)
+
+
+@pytest.mark.parametrize("name", ["web; reboot", "$(reboot)", "-x", "Web", "web\n", ""])
+def test_a_forged_name_is_not_read(name: str) -> None:
+    """Messages advise commands with it."""
+    read = decoded([stored_object("Secret", encoded({**RELEASE, "name": name}))])
+    assert not read.found and len(read.unread) == 1
