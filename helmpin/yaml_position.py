@@ -34,7 +34,7 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def _compose(text: str, kind: type[yaml.CSafeLoader | _Loader]) -> yaml.Node | None:
-    loader = kind(text)
+    loader = kind(text.encode(errors="replace").decode())  # bytes that are not UTF-8 are surrogates, one character each
     try:
         node: yaml.Node | None = loader.get_node() if loader.check_node() else None
         return node

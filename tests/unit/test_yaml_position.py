@@ -45,3 +45,10 @@ def test_what_is_not_yaml_has_no_places(text: str) -> None:
     with pytest.raises(yaml.YAMLError):
         compose(text)
     assert span(text, ("a",)) is None
+
+
+def test_bytes_that_are_not_utf8_move_nothing() -> None:
+    """What a post-renderer prints may have them in a comment; helm's output is read with surrogates for them."""
+    text = "a: 1 # \udcff\udc80\nb: 007\n"
+    found = span(text, ("b",))
+    assert found is not None and text[found.start : found.end] == "007"
