@@ -43,6 +43,10 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         few = _too_few_files(error)
         return few.message(), few.exit_status
+    if isinstance(error, OSError) and error.filename and error.errno in (errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP):
+        at = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+        wrong = OperationFailed("a file or folder cannot be used", where=at, why=error.strerror or str(error))
+        return wrong.message(), wrong.exit_status
     if isinstance(error, RecursionError):
         return "the chart, its values or a response is nested too deeply", 1
     from helmpin.output import mask_urls, printable

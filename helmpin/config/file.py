@@ -34,7 +34,7 @@ def find(chart: str, folder: Path | None = None) -> Path | None:
     repository, else from the working directory up. Outside of a repository, a folder's parents are not searched."""
     here = folder or _here()
     starts = [here]
-    if chart and (here / chart).exists():
+    if chart and os.path.exists(here / chart):  # noqa: PTH110 (Path has errors for a name that is too long, or not permitted)
         path = here / chart
         starts.insert(0, path if path.is_dir() else path.parent)
     for start in starts:
@@ -69,7 +69,7 @@ def settings_file(
     if given == NO_FILE:
         return Path(), True
     path = Path(given)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113
         where = "--config" if options.get("config") else CONFIG
         raise UsageError(
             f"no such settings file: {given}", where=where, hint=f"name a file, or `{NO_FILE}` to read none"

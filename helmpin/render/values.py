@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -91,7 +92,8 @@ class _Reader:
     def _bytes(self, source: str) -> bytes:
         if source.strip() == "-":
             return sys.stdin.buffer.read()
-        if _SCHEME.match(source) and not Path(source).exists():
+        # Path.exists() has errors for a name that is too long, as a getter's may be
+        if _SCHEME.match(source) and not os.path.exists(source):  # noqa: PTH110
             from helmpin.render.helm_probe import read_source
 
             return read_source(self._helm, source)

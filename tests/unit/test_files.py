@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helmpin import config
+from helmpin import cli, config
 from helmpin.commands import lock, verify
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.files import cannot_read, reason, write_hint
@@ -71,3 +71,11 @@ def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
             lock._write(str(tmp_path / name), "text")
         assert (caught.value.where, caught.value.why) == ([str(tmp_path / name)], why)
         assert caught.value.exit_status == 1
+
+
+@pytest.mark.parametrize("name", ["a" * 300, b"a" * 300])
+def test_a_name_that_is_too_long_is_no_internal_error(name: str | bytes) -> None:
+    with pytest.raises(OSError, match="too long") as failed:
+        os.stat(name)  # noqa: PTH116
+    message, status = cli._unforeseen(failed.value)
+    assert message.startswith("a file or folder cannot be used\n  at    aaa") and status == 1

@@ -514,3 +514,9 @@ def test_a_variable_that_is_nearly_a_setting_is_named(name: str, meant: str) -> 
 )
 def test_other_variables_are_nobodys_business(name: str) -> None:
     assert read({}, {name: "1"}).notes == ()
+
+
+def test_a_name_that_is_too_long_is_no_file(tmp_path: Path) -> None:
+    assert read({}, {}, tmp_path, chart="a" * 300).file == ""
+    with pytest.raises(UsageError, match="no such settings file"):
+        read({"config": "a" * 300}, {}, tmp_path)
