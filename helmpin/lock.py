@@ -171,7 +171,7 @@ def release_name(text: str) -> tuple[str, str, str, int | None]:
     *context, namespace, last = text.removeprefix("release:").rsplit("/", 2) if text.count("/") else ("", "")
     name, at, revision = last.partition("@")
     is_wrong = bool(at) and not _REVISION.fullmatch(revision)
-    if not (namespace and name) or "" in context or is_wrong:
+    if not (namespace and name) or "" in context or is_wrong or name.startswith("-"):  # helm takes that for a flag
         raise UsageError(
             "a lock from a release is release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
             where=f"--lock {text}",

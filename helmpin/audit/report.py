@@ -11,6 +11,7 @@ from typing import Any
 from helmpin import __version__
 from helmpin.audit.environments import Row, side_by_side
 from helmpin.audit.judge import KINDS, Audit, Release
+from helmpin.output import printable
 from helmpin.verify.tags import Moved
 
 
@@ -113,7 +114,7 @@ def _text(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return printable(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def page(audits: Sequence[Audit]) -> str:

@@ -220,6 +220,7 @@ def test_releases() -> None:
     [
         "release:web",
         "release:/web",
+        "release:a/--kubeconfig=theirs",
         "release:a/",
         "release:a/b@",
         "release:a/b@x",

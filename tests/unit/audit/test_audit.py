@@ -91,13 +91,14 @@ def test_chart_name(chart: str, name: str) -> None:
     assert chart_name(release(chart=chart)) == name
 
 
-HOSTILE = 'a"} 1\nhelm_pin_fake 1\n</script><script>alert(1)</script>\\'
+HOSTILE = 'a"} 1\nhelm_pin_fake 1\n</script><script>alert(1)</script>\x1b[2J\\'
 
 
 def test_metrics_cannot_be_forged() -> None:
     text = prometheus([Audit(HOSTILE, [release(HOSTILE, HOSTILE, HOSTILE)], [], ())])
     assert not any(line.startswith("helm_pin_fake") for line in text.splitlines())
     assert r"a\"} 1\nhelm_pin_fake 1\n" in text
+    assert "\x1b" not in text  # it may be printed on a terminal
 
 
 def test_the_page_holds_no_markup_of_others() -> None:
