@@ -9,13 +9,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from helmpin import kube_yaml, yaml_position
+from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.outside_pods import OPERATORS, ExtraImageRules
 
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 """What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
 _SOURCE = re.compile(r"[ \t]*\n# Source: (.+)\n")
-_CONTENT = re.compile(r"(?m)^[^#\s]")
+_CONTENT = re.compile(r"(?m)^[ \t]*[^#\s]")
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
 """The annotations of objects that run at one point of a deployment, and may be gone afterwards."""
 _IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
@@ -39,16 +40,17 @@ _MOST_CACHED = 4096
 
 
 @lru_cache(maxsize=_MOST_CACHED)
-def _objects(document: Document) -> tuple[Any, ...]:
+def _loaded(document: Document) -> tuple[Any, ...]:
     """Cached, because each document of a render is read several times: for its images, for followers, and to compare it."""
     where = document.source or "the post-renderer's output"
     text = document.text.encode(errors="replace")  # a comment may hold bytes that are not UTF-8, as surrogates here
-    loaded = kube_yaml.read_all(text.decode(), what="the chart renders something that is not YAML", where=where)
-    out: list[Any] = []
-    for item in loaded:
+    return tuple(kube_yaml.read_all(text.decode(), what="the chart renders something that is not YAML", where=where))
+
+
+def _objects(document: Document) -> Iterator[Any]:
+    for item in _loaded(document):
         is_list = isinstance(item, dict) and item.get("kind") == "List" and isinstance(item.get("items"), list)
-        out += item["items"] if is_list else [item]
-    return tuple(out)
+        yield from item["items"] if is_list else [item]
 
 
 class ImageUse(NamedTuple):
@@ -114,26 +116,31 @@ def read(text: str) -> list[Document]:
 
 
 def split_documents(source: str, text: str) -> list[Document]:
-    """The documents in one template's own output, in the order it wrote them."""
-    pieces = [piece for piece in _SEPARATOR.split(text) if piece.strip()]
+    """The documents in one template's own output, in the order it wrote them, without the space around them, as helm takes them."""
+    pieces = filter(None, (piece.strip() for piece in _SEPARATOR.split(text)))
     return [Document(source, i, piece) for i, piece in enumerate(pieces)]
 
 
-_KIND = re.compile(r"""(?m)^["']?kind["']?[ \t]*:[ \t]*["']?(\w+)""")
-
-
-def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, bool, int], Document]:
-    """The documents of one file by (kind, whether it is a hook, number among those): a key that does not depend on how helm sorts
-    them."""
-    turns: dict[tuple[str, bool, int], Document] = {}
-    counts: Counter[tuple[str, bool]] = Counter()
+def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, str, int], Document]:
+    """The documents of one file by (kind, events of the hook, number among those): a key that does not depend on how helm sorts
+    them. A hook that helm drops, because it does not know its events, shares no kind and events with another document."""
+    turns: dict[tuple[str, str, int], Document] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for document in documents:
         if _CONTENT.search(document.text):
-            kind = _KIND.search(document.text)
-            name, is_hook = kind[1] if kind else "", "helm.sh/hook" in document.text
-            turns[name, is_hook, counts[name, is_hook]] = document
-            counts[name, is_hook] += 1
+            kind, hook = _kind_and_hook(document)
+            turns[kind, hook, counts[kind, hook]] = document
+            counts[kind, hook] += 1
     return turns
+
+
+def _kind_and_hook(document: Document) -> tuple[str, str]:
+    """(kind, events of the hook) of a document, each '' where it is missing."""
+    try:
+        item = next(iter(_loaded(document)), None)
+    except HelmFailed:
+        return "", ""
+    return (str(item.get("kind") or ""), _hook(item)) if isinstance(item, dict) else ("", "")
 
 
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:

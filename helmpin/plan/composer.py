@@ -55,14 +55,16 @@ class Composer:
         documents: dict[str, list[Document]] = defaultdict(list)
         for document in rendered.origin.documents:
             documents[document.source].append(document)
-        self._documents = {source: template_pins.by_order(each) for source, each in documents.items()}
+        self._sources = [*documents]
+        sources = {origins[key].source for key in wanted if key in origins}
+        orders = {source: template_pins.by_order(documents[source]) for source in sources}
         self._pins: dict[Key, template_pins.TemplatePin | None] = {}
         same: Counter[Any] = Counter()
         for key, origin in origins.items():
             leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
             if key in wanted:
                 pinned = pinned_form(origin.image, wanted[key])
-                self._pins[key] = template_pins.locate(origin, self._documents[origin.source], pinned, same[leaf])
+                self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
             same[leaf] += 1
         self._second_pass = self._random_sources()
         self._values = rendered.origin.values or {}
@@ -178,7 +180,7 @@ class Composer:
         paths = self._hints.random
         if not paths or self._rendered.renderer.post_renderer:
             return set()
-        return {source for source in self._documents if source and not paths.isdisjoint(self._paths(source))}
+        return {source for source in self._sources if source and not paths.isdisjoint(self._paths(source))}
 
     def drops_second_pass(self, why: str) -> bool:
         """Whether the second pass made the render fail. If so, it is omitted from now on."""

@@ -30,7 +30,7 @@ class TemplatePin(NamedTuple):
 
     source: str
     document: str
-    """Kind, whether it is a hook, and its number among those in the file."""
+    """Kind, events of the hook, and its number among those in the file."""
     written: str
     """What stands there: a reference, or a YAML alias."""
     turn: int
@@ -63,8 +63,8 @@ def locate(
     return None
 
 
-def _document_key(kind: str, hook: bool, turn: int) -> str:
-    return f"{kind} {str(hook).lower()} {turn}"
+def _document_key(kind: str, hook: str, turn: int) -> str:
+    return f"{kind} {hook} {turn}"
 
 
 def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None:
@@ -163,9 +163,15 @@ PRINT = (
 {{- $turns := dict -}}
 {{- $documents := list -}}
 {{- range $document := regexSplit "(?m)^---" $text -1 -}}
-{{- if regexMatch "(?m)^[^#\\s]" $document -}}
-{{- $kind := regexFind "\\w+$" (regexFind `(?m)^["']?kind["']?[ \t]*:[ \t]*["']?\w+` $document) -}}
-{{- $group := printf "%s %t" $kind (contains "helm.sh/hook" $document) -}}
+{{- if regexMatch `(?m)^[ \t]*[^#\s]` $document -}}
+{{- $object := fromYaml (trim $document) -}}
+{{- $hook := "" -}}
+{{- $metadata := index $object "metadata" -}}
+{{- if kindIs "map" $metadata -}}
+{{- $annotations := index $metadata "annotations" -}}
+{{- if kindIs "map" $annotations }}{{ $hook = default "" (index $annotations "helm.sh/hook") }}{{ end -}}
+{{- end -}}
+{{- $group := printf "%v %v" (default "" (index $object "kind")) $hook -}}
 {{- $turn := int (default 0 (index $turns $group)) -}}
 {{- $_ := set $turns $group (add1 $turn) -}}
 {{- with index $mine (printf "%s %d" $group $turn) -}}

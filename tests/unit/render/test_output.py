@@ -293,20 +293,31 @@ DOCUMENTS = [
     "kind: Pod\na: 1\n",
     f"kind: Pod\n{HOOK}",
     'kind: "Job"\n',
-    "'kind' : Pod\nb: 2\n",
+    "# not the helm.sh/hook above\n'kind' : Pod\nb: 2\n",
     "# kind: Pod\n",
     "- 1\n",
+    '   {"metadata": {"name": "x"}, "kind": "Pod"}\n',
+    "kind: &k Job\n",
+    f"kind:\n  Pod\n{HOOK.replace('test', 'crd-install')}",
+    "{{ not YAML",
 ]
 
 
-def test_turns_are_counted_for_each_kind_and_for_hooks_apart() -> None:
-    found = group_by_turn(split_documents(A, "---\n".join(DOCUMENTS)))
+def test_turns_are_counted_for_each_kind_and_for_the_events_of_hooks_apart() -> None:
+    found = group_by_turn(split_documents(A, "\n---\n".join(DOCUMENTS)))
     assert {key: document.text for key, document in found.items()} == {
-        ("Pod", False, 0): "\nkind: Pod\na: 1\n"[1:],
-        ("Pod", True, 0): f"\nkind: Pod\n{HOOK}",
-        ("Job", False, 0): '\nkind: "Job"\n',
-        ("Pod", False, 1): "\n'kind' : Pod\nb: 2\n",
-        ("", False, 0): "\n- 1\n",
+        key: DOCUMENTS[number].strip()
+        for key, number in {
+            ("Pod", "", 0): 0,
+            ("Pod", "test", 0): 1,
+            ("Job", "", 0): 2,
+            ("Pod", "", 1): 3,
+            ("", "", 0): 5,
+            ("Pod", "", 2): 6,
+            ("Job", "", 1): 7,
+            ("Pod", "crd-install", 0): 8,
+            ("", "", 1): 9,
+        }.items()
     }
 
 
