@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from helmpin import __version__
 from helmpin.chart.setargs import Setting, lookup
-from helmpin.chart.stage import Chart
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
@@ -83,13 +82,14 @@ def make_plan(
     elif values_only and attempt.by_template:
         attempt, render, found, more = composer.by_values(attempt, render, found, outcomes.record)
         renders += more
-    if known.wanted and known.wanted.keys() <= attempt.failed.keys():
+    nothing_pinned = known.wanted.keys() <= attempt.failed.keys()
+    if known.wanted and nothing_pinned:
         renders += 1
         _check_still_renders(rendered)
     record = outcomes.record(attempt, found.followers)
+    if nothing_pinned:  # otherwise the comparison has shown that the record stays out
+        renders += _check_record_stays_out(rendered, composer, attempt, record)
     chart = composer.chart(attempt, record)
-    if not known.wanted:  # otherwise the comparison has shown that the record stays out
-        renders += _check_record_stays_out(rendered, chart)
     images = outcomes.images(attempt, found.followers)
     if search.result is not None:
         images = kept_jobs.checked(images, render)
@@ -160,10 +160,8 @@ def _searched(
                 search.learn(attempt, error.why)
             continue
         _refuse_exposed_record(rendered, render)
-        found = compare(rendered.plain, render, left, composer.noise)
-        while found.collateral and composer.may_be_noise(found):
-            renders += 1
-            found = compare(rendered.plain, render, left, composer.learn_noise())
+        found, more = _compared(rendered, render, left, composer)
+        renders += more
         search.learn(attempt, composer.explained(attempt, found))
     return attempt, render, found, renders
 
@@ -207,23 +205,50 @@ def _images(render: Render) -> str:
     return ", ".join(dict.fromkeys(use.image for use in render.images())) or "none"
 
 
-def _check_record_stays_out(rendered: Rendered, chart: Chart) -> int:
-    """Raise Refused if the templates print the record. Returns how many renders that took."""
-    if not may_expose_record(chart.template_files()):
+def _compared(
+    rendered: Rendered, render: Render, wanted: Mapping[Key, str], composer: Composer
+) -> tuple[Comparison, int]:
+    """The comparison of a render with the plain one, and how many more plain renders it took to find out what is random."""
+    found, renders = compare(rendered.plain, render, wanted, composer.noise), 0
+    while found.collateral and composer.may_be_noise(found):
+        renders += 1
+        found = compare(rendered.plain, render, wanted, composer.learn_noise())
+    return found, renders
+
+
+def _check_record_stays_out(rendered: Rendered, composer: Composer, nothing: Attempt, record: Record) -> int:
+    """Raise Refused if the templates print the record, or anything that depends on it. Returns how many renders that took.
+
+    nothing: an attempt without pins.
+    """
+    if not may_expose_record(rendered.chart.template_files()):
         return 0
-    _refuse_exposed_record(rendered, rendered.renderer.render(chart))
-    return 1
+    try:
+        render = composer.render(nothing, record)
+    except HelmFailed as error:
+        if not composer.drops_second_pass(error.why):
+            raise
+        return 1 + _check_record_stays_out(rendered, composer, nothing, record)
+    _refuse_exposed_record(rendered, render)
+    found, renders = _compared(rendered, render, {}, composer)
+    if found.collateral:
+        raise _exposed(rendered, f"or a hash of it: {found.collateral[0]}")
+    return 1 + renders
 
 
 def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
     if ANNOTATION in render.text and ANNOTATION not in rendered.plain.text:
-        images = dict.fromkeys(use.image for use in rendered.plain.images())
-        raise Refused(
-            "the chart prints helm-pin's record",
-            why=f"its templates print all of .Chart, with the annotation {ANNOTATION}.\n"
-            f"As long as they do, these images cannot be pinned: {', '.join(images)}",
-            hint="have them print only what they need: .Chart.Name, .Chart.Version, .Chart.Annotations",
-        )
+        raise _exposed(rendered, f"with the annotation {ANNOTATION}")
+
+
+def _exposed(rendered: Rendered, how: str) -> Refused:
+    images = dict.fromkeys(use.image for use in rendered.plain.images())
+    left = f".\nAs long as they do, these images cannot be pinned: {', '.join(images)}" if images else ""
+    return Refused(
+        "the chart prints helm-pin's record",
+        why=f"its templates print all of .Chart, {how}{left}",
+        hint="have them print only what they need: .Chart.Name, .Chart.Version, .Chart.Annotations",
+    )
 
 
 def _is_from(lock: Lock, image: ImagePlan) -> bool:

@@ -12,6 +12,13 @@ _ALL = re.compile(r"""(?<![\w.$)])((?:\$\w*)?(?:\.\w+)*\.Chart\.Annotations)(?![
 """All annotations, not a single one by name."""
 
 
+_WHOLE = re.compile(
+    r"""\.Chart\b(?!\.\w)|\)\.Chart\.Annotations(?![\w.])|["`]Chart["`]"""
+    r"""|\b(?:to[A-Z]\w+|print(?:f|ln)?|s?quote|cat)\b[^|()]*?\s[.$](?![\w.])|[({]-?\s*[.$]\s*\|\s*(?:to[A-Z]\w+|print|s?quote|cat)\b"""
+)
+"""The chart's metadata as a whole, or all that a template knows, which contains it."""
+
+
 def filter_record(templates: Mapping[str, str], *, has_annotations: bool = True) -> dict[str, str | None]:
     """The templates (path → text) that print all annotations, changed to leave out the record.
 
@@ -27,8 +34,8 @@ def filter_record(templates: Mapping[str, str], *, has_annotations: bool = True)
 
 
 def may_expose_record(templates: Mapping[str, str]) -> bool:
-    """Whether a template reads the chart's metadata as a whole, and so perhaps the record."""
-    return any(re.search(r"\.Chart\b(?!\.\w)|\)\.Chart\.Annotations(?![\w.])", text) for text in templates.values())
+    """Whether a template reads the chart's metadata as a whole, or may print all that it knows, and so perhaps the record."""
+    return any(map(_WHOLE.search, templates.values()))
 
 
 def _without(all_: str, has_annotations: bool) -> str:

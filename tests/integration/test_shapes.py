@@ -40,7 +40,8 @@ CHARTS = Path(__file__).parents[1] / "charts"
 NAMES = sorted(path.parent.name for path in CHARTS.glob("*/expect.yaml"))
 EXPECT = {name: yaml.safe_load((CHARTS / name / "expect.yaml").read_text()) for name in NAMES}
 PINNABLE = [name for name in NAMES if "refused" not in EXPECT[name]]
-REFUSED = [name for name in NAMES if "refused" in EXPECT[name] and name != "prints-metadata"]
+SHOW_THE_RECORD = ["prints-metadata", "hashes-metadata"]
+REFUSED = [name for name in NAMES if "refused" in EXPECT[name] and name not in SHOW_THE_RECORD]
 Digests = Mapping[str, str]
 Leaves = dict[tuple[Any, ...], Any]
 
@@ -287,7 +288,7 @@ def place_of(path: tuple[Any, ...]) -> str:
     return f"{path[1]}/{'.'.join(map(str, path[2:]))}"
 
 
-@pytest.mark.parametrize("chart", ["prints-metadata"], indirect=True)
+@pytest.mark.parametrize("chart", SHOW_THE_RECORD, indirect=True)
 def test_a_record_that_would_show(chart: Path, machine: Machine) -> None:
     pinned = f"image=example.com/team/web@sha256:{'0123456789abcdef' * 4}"
     for given in ([], ["--set", pinned]):

@@ -251,6 +251,34 @@ def test_where_nothing_is_pinned_a_render_shows_that_the_record_stays_out(tmp_pa
     assert again.images[0].problem is None, "the chart's own text says so, with or without a record"
 
 
+HASHED = "kind: ConfigMap\nmetadata: {{name: all-{}}}\n"
+
+
+@pytest.mark.parametrize("plain", ["", pod(f"{WEB}@{C}"), PLAIN])
+def test_a_record_that_shows_only_in_a_hash_is_to_blame(tmp_path: Path, plain: str) -> None:
+    def says(ask: Ask) -> str:
+        shown = pod(f"{WEB}@{A}") if ask.set and plain == PLAIN else plain
+        return shown + document(HASHED.format("1" if ask.chart.annotations else "0"))
+
+    files = {FILE: READS, "templates/all.yaml": "name: {{ toJson .Chart | sha256sum }}\n"}
+    with pytest.raises(Refused, match="prints helm-pin's record") as refused:
+        made(tmp_path, says, plain=plain + document(HASHED.format("0")), lock={WEB: A}, files=files)
+    assert "or a hash of it: app/templates/pod.yaml: metadata.name: 'all-0' would become 'all-1'" in refused.value.why
+    assert (WEB in refused.value.why) is bool(plain)
+
+
+def test_where_nothing_is_pinned_what_is_random_is_no_sign_of_the_record(tmp_path: Path) -> None:
+    plain, turns = pod(f"{WEB}@{C}"), iter("123456789")
+    plan, _ = made(
+        tmp_path,
+        lambda _: plain + document(HASHED.format(next(turns))),
+        plain=plain + document(HASHED.format("0")),
+        lock={WEB: C},
+        files={FILE: "{{ toJson .Chart }}"},
+    )
+    assert plan.renders == 3 and plan.images[0].problem is None
+
+
 # -- what cannot be pinned ----------------------------------------------------------------------------------------------
 
 
