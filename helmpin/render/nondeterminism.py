@@ -18,7 +18,9 @@ _FUNCTIONS = (
     r"|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
 )
 _RANDOM = re.compile(rf"\b{_FUNCTIONS}")
-_MAY_CALL = re.compile(_FUNCTIONS)
+_IN_ANY_ORDER = re.compile(r"(?<![\w.$])(?:keys|values)\b(?!.*\bsortAlpha\b)", re.DOTALL)
+"""What lists a map in Go's random order and leaves it so (sprig, dict.go)."""
+_MAY_CALL = re.compile(rf"{_FUNCTIONS}|keys\b|values\b")
 """A first look that takes half the time and finds too much: without the \\b, Python's re can skip to the letters that a match
 begins with."""
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
@@ -28,8 +30,8 @@ _USED = re.compile(r"""(?:include|template)\s+["`]([^"`]+)["`]""")
 
 
 def may_be_random(files: Mapping[str, str]) -> set[str]:
-    """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, or a named
-    template that does."""
+    """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, list a
+    map in any order, or call a named template that does either."""
     calling = {path for path, text in files.items() if _calls_random(text)}
     if not calling:
         return set()
@@ -47,13 +49,13 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
 
 
 def _calls_random(text: str) -> bool:
-    """Whether an action calls a random function. Its strings do not, unless `tpl` evaluates one."""
+    """Whether an action calls a random function, or lists a map in any order. Its strings do not, unless `tpl` evaluates one."""
     if not _MAY_CALL.search(text):
         return False
     return any(
-        _RANDOM.search(action.code)
-        and (_EVALUATES.search(action.code) or _RANDOM.search(_STRING.sub('""', action.code)))
+        calls.search(action.code) and (_EVALUATES.search(action.code) or calls.search(_STRING.sub('""', action.code)))
         for action in actions(text)
+        for calls in (_RANDOM, _IN_ANY_ORDER)
     )
 
 

@@ -25,6 +25,9 @@ from helmpin.render.probe import PROBE_TEXT
         "printf `}}` | cat (randAlpha 3)",
         "tpl `{{ now }}` .",
         'printf "\\"" | cat (randAlpha 3)',
+        "range keys .Values.env",
+        "keys .Values.env | join `,`",
+        "values .Values.env | first",
     ],
 )
 def test_a_random_function(call: str) -> None:
@@ -36,6 +39,9 @@ def test_a_random_function(call: str) -> None:
     [
         "{{ .Values.known }}",
         "{{ .Values.randomize }}",
+        "{{ range keys .Values.env | sortAlpha }}",
+        "{{ $names := keys .Values.env |\n  sortAlpha }}",
+        "{{ .keys }}{{ $values }}{{ .Values.values }}{{ keysOf }}",
         "{{ sha256sum `x` }}",
         "# how to: randAlphaNum 5",
         "{{ .Values.a }} now {{ .Values.b }}",
