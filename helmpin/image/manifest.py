@@ -19,7 +19,8 @@ _SOURCE = re.compile(r"[ \t]*\n# Source: (.+)\n")
 _CONTENT = re.compile(r"(?m)^[ \t]*[^#\s]")
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
 """The annotations of objects that run at one point of a deployment, and may be gone afterwards."""
-_IMAGE_KEY = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
+_IMAGE_KEY = re.compile(r"""(?:image|reference)["']?\s*:|\?\s|\*\S+\s+:|\\[xuU\r\n]""")
+"""A key that names an image, or a form of YAML in which one may be written otherwise: after `?`, as an alias, or with escapes."""
 
 
 class Document(NamedTuple):
@@ -144,7 +145,7 @@ def _kind_and_hook(document: Document) -> tuple[str, str]:
 
 
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:
-    """The image uses of one document. Documents without an image key are not parsed."""
+    """The image uses of one document. Documents that cannot have an image key are not parsed."""
     if _IMAGE_KEY.search(document.text):
         yield from _pod_images(document)
     if also:
