@@ -23,6 +23,9 @@ _IMAGE_KEY = re.compile(r"""(?:image|reference)["']?\s*:|\?\s|\*\S+\s+:|\\[xuU\r
 """A key that names an image, or a form of YAML in which one may be written otherwise: after `?`, as an alias, or with escapes."""
 
 
+_ABSENT = object()
+
+
 class Document(NamedTuple):
     """One YAML document of a render. `order` counts the documents of the same source file, from 0: names can be random."""
 
@@ -122,11 +125,11 @@ def split_documents(source: str, text: str) -> list[Document]:
     return [Document(source, i, piece) for i, piece in enumerate(pieces)]
 
 
-def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, str, int], Document]:
+def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, str | None, int], Document]:
     """The documents of one file by (kind, events of the hook, number among those): a key that does not depend on how helm sorts
     them. A hook that helm drops, because it does not know its events, shares no kind and events with another document."""
-    turns: dict[tuple[str, str, int], Document] = {}
-    counts: Counter[tuple[str, str]] = Counter()
+    turns: dict[tuple[str, str | None, int], Document] = {}
+    counts: Counter[tuple[str, str | None]] = Counter()
     for document in documents:
         if _CONTENT.search(document.text):
             kind, hook = _kind_and_hook(document)
@@ -135,13 +138,14 @@ def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, str, int], D
     return turns
 
 
-def _kind_and_hook(document: Document) -> tuple[str, str]:
-    """(kind, events of the hook) of a document, each '' where it is missing."""
+def _kind_and_hook(document: Document) -> tuple[str, str | None]:
+    """(kind, events of the hook) of a document: '' and None where they are missing."""
     try:
         item = next(iter(_loaded(document)), None)
     except HelmFailed:
-        return "", ""
-    return (str(item.get("kind") or ""), _hook(item)) if isinstance(item, dict) else ("", "")
+        return "", None
+    hook = _annotations(item).get("helm.sh/hook", _ABSENT)
+    return str(item.get("kind") or "") if isinstance(item, dict) else "", None if hook is _ABSENT else str(hook)
 
 
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:

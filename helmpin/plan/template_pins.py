@@ -63,8 +63,8 @@ def locate(
     return None
 
 
-def _document_key(kind: str, hook: str, turn: int) -> str:
-    return f"{kind} {hook} {turn}"
+def _document_key(kind: str, hook: str | None, turn: int) -> str:
+    return f"{kind} {turn}" if hook is None else f"{kind} hook {hook} {turn}"
 
 
 def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None:
@@ -165,13 +165,14 @@ PRINT = (
 {{- range $document := regexSplit "(?m)^---" $text -1 -}}
 {{- if regexMatch `(?m)^[ \t]*[^#\s]` $document -}}
 {{- $object := fromYaml (trim $document) -}}
-{{- $hook := "" -}}
+{{- $group := toString (default "" (index $object "kind")) -}}
 {{- $metadata := index $object "metadata" -}}
 {{- if kindIs "map" $metadata -}}
 {{- $annotations := index $metadata "annotations" -}}
-{{- if kindIs "map" $annotations }}{{ $hook = default "" (index $annotations "helm.sh/hook") }}{{ end -}}
+{{- if and (kindIs "map" $annotations) (hasKey $annotations "helm.sh/hook") -}}
+{{- $group = printf "%s hook %v" $group (index $annotations "helm.sh/hook") -}}
 {{- end -}}
-{{- $group := printf "%v %v" (default "" (index $object "kind")) $hook -}}
+{{- end -}}
 {{- $turn := int (default 0 (index $turns $group)) -}}
 {{- $_ := set $turns $group (add1 $turn) -}}
 {{- with index $mine (printf "%s %d" $group $turn) -}}

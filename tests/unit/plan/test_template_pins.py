@@ -188,7 +188,7 @@ def test_documents_are_told_by_kind_hook_and_turn() -> None:
         f"kind: Pod\n{spec}",
     ]
     found = pins("".join(map(document, texts)))
-    assert [pin[0] if pin else None for pin in found] == ["Pod  0", "Job  0", "Pod test 0", "Pod  1"]
+    assert [pin[0] if pin else None for pin in found] == ["Pod 0", "Job 0", "Pod hook test 0", "Pod 1"]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_exactly_the_chosen_places_are_pinned(words: list[str], data: st.DataObj
     lines = [f"  - a '{word}', b" for word in words]
     places = [i for i, word in enumerate(words) if word == WEB]
     chosen = data.draw(st.sets(st.sampled_from(places))) if places else set()
-    found = [TemplatePin(POD, "Thing  0", WEB, places.index(i), PINNED) for i in chosen]
+    found = [TemplatePin(POD, "Thing 0", WEB, places.index(i), PINNED) for i in chosen]
     text = "kind: Thing\nspec:\n{}\n"
     after = [line.replace(f"'{WEB}'", f"'{PINNED}'") if i in chosen else line for i, line in enumerate(lines)]
     if found:
@@ -246,7 +246,7 @@ def test_exactly_the_chosen_places_are_pinned(words: list[str], data: st.DataObj
 
 # -- the template that prints it pinned ---------------------------------------------------------------------------------
 
-PIN = TemplatePin("app/templates/x.yaml", "Pod  0", WEB, 0, PINNED)
+PIN = TemplatePin("app/templates/x.yaml", "Pod 0", WEB, 0, PINNED)
 TEXT = "kind: Pod\n{{ define `helper` }}H{{ end }}image: x\n"
 
 
@@ -270,8 +270,8 @@ def test_what_it_prints_by_itself_is_nothing_but_the_text() -> None:
 def test_every_pin_is_in_the_table_under_its_source_document_text_and_turn() -> None:
     other = PIN._replace(source="app/charts/a/templates/x.yaml", turn=3, may_become=(PINNED,))
     text = pinned_template("charts/a/templates/x.yaml", TEXT, [PIN, other])
-    assert f"`app/templates/x.yaml` (dict `Pod  0` (dict `{WEB}` (dict `0` `{DIGEST}`)))" in text
-    assert f"`app/charts/a/templates/x.yaml` (dict `Pod  0` (dict `{WEB}` (dict `3` `{DIGEST}`)))" in text
+    assert f"`app/templates/x.yaml` (dict `Pod 0` (dict `{WEB}` (dict `0` `{DIGEST}`)))" in text
+    assert f"`app/charts/a/templates/x.yaml` (dict `Pod 0` (dict `{WEB}` (dict `3` `{DIGEST}`)))" in text
     assert f'"forms" (dict `{PINNED}` `{WEB}`)' in text
 
 

@@ -299,6 +299,7 @@ DOCUMENTS = [
     '   {"metadata": {"name": "x"}, "kind": "Pod"}\n',
     "kind: &k Job\n",
     f"kind:\n  Pod\n{HOOK.replace('test', 'crd-install')}",
+    "kind: Pod\nmetadata: {annotations: {helm.sh/hook: ''}}\n",
     "{{ not YAML",
 ]
 
@@ -308,15 +309,16 @@ def test_turns_are_counted_for_each_kind_and_for_the_events_of_hooks_apart() -> 
     assert {key: document.text for key, document in found.items()} == {
         key: DOCUMENTS[number].strip()
         for key, number in {
-            ("Pod", "", 0): 0,
+            ("Pod", None, 0): 0,
             ("Pod", "test", 0): 1,
-            ("Job", "", 0): 2,
-            ("Pod", "", 1): 3,
-            ("", "", 0): 5,
-            ("Pod", "", 2): 6,
-            ("Job", "", 1): 7,
+            ("Job", None, 0): 2,
+            ("Pod", None, 1): 3,
+            ("", None, 0): 5,
+            ("Pod", None, 2): 6,
+            ("Job", None, 1): 7,
             ("Pod", "crd-install", 0): 8,
-            ("", "", 1): 9,
+            ("Pod", "", 0): 9,
+            ("", None, 1): 10,
         }.items()
     }
 
