@@ -25,6 +25,7 @@ from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
 from helmpin.render.diff import Comparison, Key, Leaf, compare, is_pin, noise
 from helmpin.render.output import Render
+from helmpin.render.renderer import evaluates_text, texts
 from helmpin.timeline import step
 
 MOST_NOISE_RENDERS = 3
@@ -66,8 +67,8 @@ class Composer:
                 pinned = pinned_form(origin.image, wanted[key])
                 self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
             same[leaf] += 1
-        self._second_pass = self._random_sources()
         self._values = rendered.origin.values or {}
+        self._second_pass = self._random_sources()
         self.noise: Mapping[Leaf, Any] = {}
         self._noise_renders = 0
         self.explanations: dict[Key, Problem] = {
@@ -177,8 +178,12 @@ class Composer:
     # -- randomness --------------------------------------------------------------------------------------------------
 
     def _random_sources(self) -> set[str]:
+        if self._rendered.renderer.post_renderer:
+            return set()
         paths = self._hints.random
-        if not paths or self._rendered.renderer.post_renderer:
+        if evaluates_text(self._templates) and any(map(nondeterminism.is_random, texts(self._values))):
+            paths |= nondeterminism.may_be_random(self._templates, tpl=True)
+        if not paths:
             return set()
         return {source for source in self._sources if source and not paths.isdisjoint(self._paths(source))}
 

@@ -6,7 +6,7 @@ The chart that the last comparison accepted is the chart that is deployed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from helmpin.plan.template_hints import TemplateHints
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
+from helmpin.render.renderer import evaluates_text, texts
 
 _NOTHING_COMPARED = Comparison({}, frozenset(), (), [])
 
@@ -221,7 +222,7 @@ def _check_record_stays_out(rendered: Rendered, composer: Composer, nothing: Att
 
     nothing: an attempt without pins.
     """
-    if not may_expose_record(rendered.chart.template_files()):
+    if not may_expose_record(_evaluated(rendered)):
         return 0
     try:
         render = composer.render(nothing, record)
@@ -234,6 +235,15 @@ def _check_record_stays_out(rendered: Rendered, composer: Composer, nothing: Att
     if found.collateral:
         raise _exposed(rendered, f"or a hash of it: {found.collateral[0]}")
     return 1 + renders
+
+
+def _evaluated(rendered: Rendered) -> Iterator[str]:
+    """The templates of the chart, and the texts that they may evaluate."""
+    templates = rendered.chart.template_files()
+    yield from templates.values()
+    if evaluates_text(templates):
+        yield from texts(rendered.origin.values or {})
+        yield from rendered.chart.other_files()
 
 
 def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from helmpin.release.record import ANNOTATION
 from helmpin.render.actions import rewritten
@@ -33,9 +33,9 @@ def filter_record(templates: Mapping[str, str], *, has_annotations: bool = True)
     return filtered
 
 
-def may_expose_record(templates: Mapping[str, str]) -> bool:
+def may_expose_record(texts: Iterable[str]) -> bool:
     """Whether a template reads the chart's metadata as a whole, or may print all that it knows, and so perhaps the record."""
-    return any(map(_WHOLE.search, templates.values()))
+    return any(map(_WHOLE.search, texts))
 
 
 def _without(all_: str, has_annotations: bool) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from helmpin.render.actions import actions
+from helmpin.render.actions import actions, any_matches
 
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
 _FUNCTIONS = (
@@ -29,10 +29,17 @@ _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED = re.compile(r"""(?:include|template)\s+["`]([^"`]+)["`]""")
 
 
-def may_be_random(files: Mapping[str, str]) -> set[str]:
+def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
     """The template files (path → text) whose output may differ from run to run: they call a random function of sprig, list a
-    map in any order, or call a named template that does either."""
-    calling = {path for path, text in files.items() if _calls_random(text)}
+    map in any order, or call a named template that does either.
+
+    tpl: whether what `tpl` evaluates may do so, too.
+    """
+
+    def calls_random(text: str) -> bool:
+        return is_random(text) or (tpl and any_matches(text, _EVALUATES))
+
+    calling = {path for path, text in files.items() if calls_random(text)}
     if not calling:
         return set()
     uses: dict[str, set[str]] = {}
@@ -41,15 +48,16 @@ def may_be_random(files: Mapping[str, str]) -> set[str]:
         pieces = _DEFINE.split(text)
         for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
             uses.setdefault(name, set()).update(_USED.findall(body))
-            if path in calling and _calls_random(body):
+            if path in calling and calls_random(body):
                 random.add(name)
     while more := {name for name, used in uses.items() if name not in random and used & random}:
         random |= more
     return {path for path, text in files.items() if path in calling or (random and random & set(_USED.findall(text)))}
 
 
-def _calls_random(text: str) -> bool:
-    """Whether an action calls a random function, or lists a map in any order. Its strings do not, unless `tpl` evaluates one."""
+def is_random(text: str) -> bool:
+    """Whether an action of a template calls a random function, or lists a map in any order. Its strings do not, unless `tpl`
+    evaluates one."""
     if not _MAY_CALL.search(text):
         return False
     return any(

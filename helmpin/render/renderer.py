@@ -47,13 +47,18 @@ _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(
 def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
     """Whether the render may depend on what only the running upgrade knows. Values and files count if a template evaluates text
     (`tpl`)."""
-    templates = [*chart.template_files().values()]
-    if any(any_matches(text, _ASKS) for text in templates):
+    templates = chart.template_files()
+    if any(any_matches(text, _ASKS) for text in templates.values()):
         return True
-    if not any(re.search(r"\btpl\b", text) for text in templates):
+    if not evaluates_text(templates):
         return False
-    texts = (text for tree in values for text in _texts(tree))
-    return any(map(_may_ask, chart.other_files())) or any(any_matches(text, _ASKS) for text in texts)
+    texts_of_values = (text for tree in values for text in texts(tree))
+    return any(map(_may_ask, chart.other_files())) or any(any_matches(text, _ASKS) for text in texts_of_values)
+
+
+def evaluates_text(templates: Mapping[str, str]) -> bool:
+    """Whether a template (path → text) may evaluate text of values and files, as `tpl` does."""
+    return any(re.search(r"\btpl\b", text) for text in templates.values())
 
 
 def _may_ask(text: str) -> bool:
@@ -63,10 +68,11 @@ def _may_ask(text: str) -> bool:
     )
 
 
-def _texts(node: Any) -> Iterator[str]:
+def texts(node: Any) -> Iterator[str]:
+    """The strings in a tree of values."""
     if isinstance(node, (dict, list)):
         for child in node.values() if isinstance(node, dict) else node:
-            yield from _texts(child)
+            yield from texts(child)
     elif isinstance(node, str):
         yield node
 

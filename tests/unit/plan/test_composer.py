@@ -263,6 +263,16 @@ def test_a_template_that_may_be_random_is_evaluated_twice(tmp_path: Path, dry_ru
     assert nondeterminism.TEMPLATE not in made.files(made.first()), "it is not deployed"
 
 
+def test_a_template_that_evaluates_a_random_value_is_evaluated_twice(tmp_path: Path) -> None:
+    renderer = Renderer(lambda _: pod("t/web:1"))
+    for name, twice in (("{{ randInt 0 2 }}", True), ("{{ .Values.x }}", False)):
+        values = {**VALUES, "names": [name]}
+        files = {FILE: READS + "# {{ tpl (first .Values.names) . }}\n"}
+        made = Made(tmp_path, pod("t/web:1"), files, renderer=renderer, values=values)
+        made.composer.render(made.first(), RECORD)
+        assert (nondeterminism.TEMPLATE in renderer.asked[-1].files) is twice
+
+
 @pytest.mark.parametrize("post_renderer", [(), ("--post-renderer", "x")])
 def test_nothing_random_or_a_post_renderer(tmp_path: Path, post_renderer: tuple[str, ...]) -> None:
     """What a post-renderer makes of a second evaluation, nobody knows."""

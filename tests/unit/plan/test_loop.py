@@ -4,6 +4,7 @@ asked; what a chart prints is the test's word."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,21 @@ def test_a_record_that_shows_only_in_a_hash_is_to_blame(tmp_path: Path, plain: s
         made(tmp_path, says, plain=plain + document(HASHED.format("0")), lock={WEB: A}, files=files)
     assert "or a hash of it: app/templates/pod.yaml: metadata.name: 'all-0' would become 'all-1'" in refused.value.why
     assert (WEB in refused.value.why) is bool(plain)
+
+
+def test_a_value_that_is_evaluated_may_show_the_record(tmp_path: Path) -> None:
+    for text, refused in (("{{ tpl .Values.name . }}", True), ("{{ .Values.name }}", False)):
+
+        def says(ask: Ask) -> str:
+            return document(HASHED.format("1" if ask.chart.annotations else "0"))
+
+        case = {
+            "plain": document(HASHED.format("0")),
+            "files": {FILE: text},
+            "values": {"name": ["{{ toJson .Chart | sha256sum }}"]},
+        }
+        with pytest.raises(Refused) if refused else nullcontext():
+            made(tmp_path, says, **case)
 
 
 def test_where_nothing_is_pinned_what_is_random_is_no_sign_of_the_record(tmp_path: Path) -> None:

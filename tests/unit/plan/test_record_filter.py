@@ -80,10 +80,10 @@ def test_only_the_templates_that_print_them_are_changed() -> None:
     ],
 )
 def test_what_may_print_the_record_all_the_same(text: str, may: bool) -> None:
-    assert may_expose_record({PATH: text}) is may
+    assert may_expose_record([text]) is may
     assert filter_record({PATH: text}) == {}
 
 
 def test_what_is_filtered_prints_no_record() -> None:
     files = {PATH: "{{ toJson .Chart.Annotations }}"}
-    assert not may_expose_record({**files, **{k: v or "" for k, v in filter_record(files).items()}})
+    assert not may_expose_record([text or "" for text in {**files, **filter_record(files)}.values()])

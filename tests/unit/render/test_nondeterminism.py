@@ -67,6 +67,17 @@ def test_through_named_templates() -> None:
     assert "calm.yaml" not in may_be_random(files)
 
 
+def test_what_tpl_evaluates() -> None:
+    files = {
+        "_a.tpl": '{{ define "eval" }}{{ tpl .text .at }}{{ end }}',
+        "a.yaml": "{{ tpl .Values.x . }}",
+        "b.yaml": '{{ include "eval" . }}',
+        "c.yaml": "# tpl {{ .Values.tpl }}",
+    }
+    assert may_be_random(files) == set()
+    assert may_be_random(files, tpl=True) - {"_a.tpl", "c.yaml"} == {"a.yaml", "b.yaml"}
+
+
 def test_the_template_evaluates_each_in_its_own_scope() -> None:
     text = template(["app/templates/a.yaml", "app/charts/db/charts/x/templates/b.yaml"])
     assert '"Subcharts" "db" "Subcharts" "x"' in text
