@@ -6,6 +6,7 @@ The YAML parser gives the position to edit. The result is parsed again, and must
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -27,7 +28,8 @@ def annotate(text: str, key: str, value: str) -> str:
     body = text.removeprefix("\ufeff")
     before = _read(body)
     edited = _edit(body, key, value)
-    before["annotations"] = {**(before.get("annotations") or {}), key: value}
+    name = _annotations_of(before)
+    before[name] = {**(before.get(name) or {}), key: value}
     if _read(edited) != before:
         raise _refuse("its `annotations` are written in a way that cannot be edited safely")
     return bom + edited
@@ -38,6 +40,11 @@ def _read(text: str) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise _refuse("it is not a YAML mapping")
     return loaded
+
+
+def _annotations_of(keys: Iterable[str]) -> str:
+    """Which of the keys of a Chart.yaml helm takes for `annotations`: it ignores their case (encoding/json)."""
+    return next((key for key in sorted(keys, reverse=True) if key.lower() == "annotations"), "annotations")
 
 
 def _refuse(why: str) -> HelmFailed:
@@ -53,7 +60,8 @@ def _edit(text: str, key: str, value: str) -> str:
     root: Any = yaml_position.compose(text)
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise _refuse("it is not a YAML mapping")
-    found = [(k, v) for k, v in root.value if k.value == "annotations"]
+    called = _annotations_of(k.value for k, _ in root.value if isinstance(k, yaml.ScalarNode))
+    found = [(k, v) for k, v in root.value if k.value == called]
     if not found:
         return _insert(text, root, "annotations", None, key, value)
     name, node = found[-1]  # of a key given twice, the last counts

@@ -13,6 +13,8 @@ from typing import Any
 from helmpin.chart.archive import Budget, File, pack, unpack
 from helmpin.errors import HelmFailed, Refused
 
+_FIELDS = {name.lower(): name for name in ("name", "version", "appVersion", "annotations", "dependencies", "alias")}
+"""The fields that are read here, as helm finds them: encoding/json ignores the case of a key."""
 _PACKED = re.compile(r"(?:.+/)?charts/[^/_.][^/]*\.tgz")
 
 
@@ -154,14 +156,15 @@ class Tree:
         """The versions of the dependencies in the chart's lock, in their order."""
         name = next((name for name in ("Chart.lock", "requirements.lock") if chart + name in self), None)
         listed = self._mapping(chart + name).get("dependencies") if name else None
-        return [item.get("version") for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        items = listed if isinstance(listed, list) else []
+        return [_as_fields(item).get("version") for item in items if isinstance(item, dict)]
 
     def _name(self, chart: str) -> str:
         return str(self.metadata(chart).get("name"))
 
     def _dependencies(self, chart: str) -> list[Mapping[str, Any]]:
         listed = self.metadata(chart).get("dependencies")
-        return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        return [_as_fields(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
     def _mapping(self, path: str) -> dict[str, Any]:
         from helmpin import kube_yaml
@@ -173,7 +176,7 @@ class Tree:
             raise HelmFailed(
                 "the chart cannot be read", where=path, why="it is not a YAML mapping", hint="correct the file"
             )
-        return loaded
+        return _as_fields(loaded)
 
     def _locate(self, path: str, *, change: bool = False) -> tuple[Tree, str]:
         """The tree that holds `path`, and its path there."""
@@ -191,3 +194,8 @@ class Tree:
         if path not in self._packed:
             self._packed[path] = Tree(unpack(self.files[path].data, self._budget, path), self._budget)
         return self._packed[path]
+
+
+def _as_fields(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping with the names of _FIELDS for its keys. Of two keys for one field, helm reads the latter, in their order."""
+    return {_FIELDS.get(key.lower(), key): mapping[key] for key in sorted(mapping)}

@@ -17,6 +17,14 @@ CASES = {
         "name: &a x\ndescription: &a y\nannotations: {b: *a}\n",
         "name: &a x\ndescription: &a y\nannotations: {helm-pin/digests: '{\"a\":1}', b: *a}\n",
     ),
+    "another case": (
+        "name: x\nAnnotations: {a: b}\n",
+        "name: x\nAnnotations: {helm-pin/digests: '{\"a\":1}', a: b}\n",
+    ),
+    "two cases": (
+        "annotations: {c: d}\nAnnotations: {a: b}\n",
+        "annotations: {helm-pin/digests: '{\"a\":1}', c: d}\nAnnotations: {a: b}\n",
+    ),
     "none yet": ("name: x\nversion: 1\n", "annotations:\n  helm-pin/digests: '{\"a\":1}'\nname: x\nversion: 1\n"),
     "comments first": (
         "# top\n---\n# of name\nname: x # why\n",

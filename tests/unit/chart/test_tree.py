@@ -42,6 +42,18 @@ def test_two_versions_of_one_chart(one: str, two: str, lock: dict[str, str]) -> 
     assert both.source_to_paths("top/charts/two/templates/x.yaml") == ["charts/sub-2.0.0.tgz/templates/x.yaml"]
 
 
+def test_keys_in_another_case() -> None:
+    more = (
+        TWO.replace("dependencies", "Dependencies")
+        .replace("name", "Name")
+        .replace("version", "VERSION")
+        .replace("alias", "aLias")
+    )
+    both = tree(chart("top", more=more % ("1.0.0", "2.0.0")), packed("sub", "1.0.0"), packed("sub", "2.0.0"))
+    assert both.source_to_paths("top/charts/one/templates/x.yaml") == BOTH[:1]
+    assert both.source_to_paths("top/charts/two/templates/x.yaml") == BOTH[1:]
+
+
 @pytest.mark.parametrize("source", ["top/charts/none/templates/x.yaml", "top/templates/none.yaml", "top", ""])
 def test_what_is_nowhere_is_refused(source: str) -> None:
     with pytest.raises(Refused) as error:
