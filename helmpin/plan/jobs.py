@@ -64,7 +64,7 @@ class KeptJobs:
     def digests(self, uses: Sequence[ImageUse], locked: Locked | None = None) -> Kept:
         """The digests that uses in these Jobs keep, and the images that cannot be pinned because of a Job. locked: the only digests
         that a Job may keep; None if it may keep any."""
-        mine = [use for use in uses if use.kind == "Job" and not use.hook]
+        mine = [use for use in uses if use.kind == "Job" and not use.hook and _is_job(_object(self._plain, use))]
         if not mine:
             return Kept({}, {}, {})
         before = self._before()
@@ -132,7 +132,12 @@ def _unlike_lock(use: ImageUse, namespace: str, digest: str, locked: Locked) -> 
 def _jobs(documents: Iterable[Document]) -> Iterable[dict[str, Any]]:
     for document in documents:
         if "Job" in document.text:
-            yield from (o for o in document.objects() if isinstance(o, dict) and o.get("kind") == "Job")
+            yield from filter(_is_job, document.objects())
+
+
+def _is_job(item: Any) -> bool:
+    """Whether an object is Kubernetes' own Job, whose pod template cannot change. Others have the kind too (batch.volcano.sh)."""
+    return isinstance(item, dict) and item.get("kind") == "Job" and str(item.get("apiVersion")).startswith("batch/")
 
 
 def _who(item: Mapping[str, Any]) -> tuple[str, str]:

@@ -25,7 +25,10 @@ from tests.support.renders import digest, document, pod
 A, B, C = digest("a"), digest("b"), digest("c")
 WEB, SIDE = "example.com/web:main", "example.com/side:main"
 SETTINGS = Settings("pin", (), (), (), False, RegistrySettings(), locked=True)
-JOB = "kind: Job\nmetadata: {name: migrate}\nspec: {template: {spec: {containers: [{name: a, image: '%s'}]}}}\n"
+JOB = (
+    "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\n"
+    "spec: {template: {spec: {containers: [{name: a, image: '%s'}]}}}\n"
+)
 
 
 def rendered(text: str) -> Rendered:

@@ -20,7 +20,7 @@ WEB = "example.com/web:1"
 def job(image: str, *, name: str = "migrate", more: str = "", metadata: str = "", side: str = "") -> str:
     containers = f"[{{name: a, image: '{image}'{more}}}" + (f", {{name: b, image: '{side}'}}]" if side else "]")
     pod = f"{{metadata: {{{metadata}}}, spec: {{containers: {containers}}}}}"
-    return document(f"kind: Job\nmetadata: {{name: {name}}}\nspec: {{template: {pod}}}\n", SOURCE)
+    return document(f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}}}\nspec: {{template: {pod}}}\n", SOURCE)
 
 
 def jobs(plain: str, stored: str, *, live: bool = True, references: tuple[tuple[str, str], ...] = ()) -> KeptJobs:
@@ -74,6 +74,7 @@ def test_a_job_that_plain_helm_would_not_change_keeps_its_digest(plain: str, sto
         job(f"{WEB}@{OLD}", side="x:1"),
         job(f"{WEB}@{OLD}", name="other"),
         job(f"{WEB}@{OLD}").replace("kind: Job", "kind: CronJob"),
+        job(f"{WEB}@{OLD}").replace("batch/v1", "batch.volcano.sh/v1alpha1"),
         "",
     ],
 )
@@ -216,3 +217,14 @@ def test_other_images_are_not_refused_with_it() -> None:
     found.digests([use])
     elsewhere = plan_of(use._replace(source="app/templates/other.yaml", kind="Pod"))
     assert found.checked([elsewhere], parse("")) == [elsewhere]
+
+
+def test_another_job_than_kubernetes_own_is_pinned_anew() -> None:
+    """One of Volcano, whose pods are in tasks."""
+    text = (
+        "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {name: train}\n"
+        "spec: {tasks: [{template: {spec: {containers: [{name: a, image: 'IMAGE'}]}}}]}\n"
+    )
+    plain, stored = (document(text.replace("IMAGE", image), SOURCE) for image in (WEB, f"{WEB}@{OLD}"))
+    assert [use.image for use in parse(plain).images()] == [WEB]
+    assert kept(plain, stored) == Kept({}, {}, {})

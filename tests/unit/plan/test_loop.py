@@ -371,7 +371,10 @@ def test_nothing_is_looked_for_where_values_pin_all_anyway(tmp_path: Path) -> No
 
 # -- Jobs that keep their digest ----------------------------------------------------------------------------------------
 
-JOB = "kind: Job\nmetadata: {name: migrate}\nspec: {template: {spec: {containers: [{name: a, image: '%s'}]}}}\n"
+JOB = (
+    "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\n"
+    "spec: {template: {spec: {containers: [{name: a, image: '%s'}]}}}\n"
+)
 IN_JOB = "app/templates/job.yaml"
 
 
