@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from helmpin.render.output import Render
 
 
+_EMPTY = "an empty image"
+"""In place of the name that it does not have."""
+
+
 class Plan(NamedTuple):
     """What is pinned and how. `set_arguments` follow the user's own arguments."""
 
@@ -89,7 +93,7 @@ class Plan(NamedTuple):
         lines, hints = [], []
         for i in bad:
             assert i.problem is not None
-            lines.append(f"{i.image}: {i.problem.text}")
+            lines.append(f"{i.image or _EMPTY}: {i.problem.text}")
             lines += [f"    used by {use.place()}" for use in i.uses[:3]]
             lines += [f"    and {len(i.uses) - 3} more"] if len(i.uses) > 3 else []
             hints += [i.problem.hint] if i.problem.hint else []
@@ -97,7 +101,7 @@ class Plan(NamedTuple):
             hints.append("helm pin plan -v, with the same arguments, shows what was tried")
         by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
         error: type[HelmPinError] = RegistryUnavailable if by_registry else Refused
-        count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else bad[0].image
+        count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else bad[0].image or _EMPTY
         how = (
             "refused by a required command"
             if {i.problem.kind for i in bad if i.problem} == {"gate"}

@@ -46,6 +46,13 @@ def test_a_refusal_names_the_image_its_uses_the_reason_and_the_way_out(tmp_path:
     assert error.hint == "set its digest"
 
 
+def test_an_empty_image_has_something_in_place_of_its_name(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        plan(tmp_path, image("b:1", UNPINNABLE)._replace(image="")).refuse_problems()
+    assert refused.value.what == "an empty image cannot be pinned"
+    assert refused.value.why.startswith("an empty image: the template gives")
+
+
 def test_a_registry_is_named_by_the_exit_status_though_not_alone_to_blame(tmp_path: Path) -> None:
     made = plan(tmp_path, image("a:1", REGISTRY), image("b:1", UNPINNABLE), image("c:1", UNPINNABLE), image("d:1"))
     with pytest.raises(RegistryUnavailable) as refused:
