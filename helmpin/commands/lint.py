@@ -113,8 +113,13 @@ def run(request: Request) -> int:
     if suggests and fixes:
         fix_versions(targets, report.charts)
         report = lint(request)
-    show(report.without_logins(), request.options["output"])
-    return 3 if report.findings else 1 if report.failed else 0
+    status = 3 if report.findings else 1 if report.failed else 0
+    try:
+        show(report.without_logins(), request.options["output"])
+    except BrokenPipeError:  # that something was found counts more than who reads it
+        if not status:
+            raise
+    return status
 
 
 def show(report: Report, form: str) -> None:

@@ -166,7 +166,8 @@ time.sleep(100)
 
     def test_a_credential_helper_that_hangs(self, tmp_path: Path) -> None:
         helper = tmp_path / "docker-credential-hangs"
-        helper.write_text(f"#!/bin/sh\necho $$ >'{tmp_path}/pid'\nsleep 100\n")
+        # it is asked as soon as the guard knows it
+        helper.write_text(f"#!/bin/sh\nread -r server\necho $$ >'{tmp_path}/pid'\nsleep 100\n")
         helper.chmod(0o755)
         code = "from helmpin.registry.credential_helpers import get; get('hangs', 'example.com', 60)"
         with python(code, env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) as process:

@@ -118,8 +118,9 @@ class TestClientCertificate:
         chart(tmp_path, f"{server.host}/team/app:v1")
         cert, _ = authority.sign("client")
         _, key = authority.sign("another")
-        (tmp_path / ".helm-pin.yaml").write_text(f"registry-client-key: {key}\n")
+        (named := tmp_path / ".helm-pin.yaml").write_text(f"registry-client-key: {key}\n")
         environ = {"HELM_PIN_REGISTRY_CLIENT_CERT": str(cert), "HELM_PIN_REGISTRY_CA_FILE": str(authority.file)}
+        environ["HELM_PIN_CONFIG"] = str(named)
         done = plan(workstation, tmp_path, **environ)
         assert done.status == 2 and "the key does not match the certificate" in done.stderr, done.stderr
         assert f"HELM_PIN_REGISTRY_CLIENT_CERT: {cert}" in done.stderr
