@@ -483,6 +483,41 @@ def test_a_random_key_is_random_and_what_it_holds_shows_no_digest() -> None:
         assert [d.leaf[3] for d in found.collateral] == [("spec", "k2")] * changed
 
 
+LISTED = "kind: ConfigMap\ndata:\n  all: {}\n  of:\n    - {}\n    - {}\n  {}: 1\n  {}: 1\n"
+
+
+def listed(*keys: str, extra: str = "", second: tuple[str, ...] | None = None) -> list[Any]:
+    """The changes of an object that lists two keys, if a template that may list them in any order printed it."""
+    plain = parse(pod(WEB) + document(LISTED.format("-".join(KEYS), *KEYS, *KEYS), "s"))
+    pins = parse(pinned(pod(WEB)) + document(LISTED.format("-".join(keys) + extra, *keys, *keys), "s"))
+    if second is not None:
+        pins = pins._replace(second_pass={"s": LISTED.format("-".join(second), *second, *second)})
+    return compare(plain, pins, {use.key: DIGEST for use in plain.images()}).collateral
+
+
+KEYS = ("tag", "repository")
+
+
+def test_what_lists_a_map_in_any_order_may_change_the_order() -> None:
+    """Also if both evaluations of the render have the other order."""
+    other = KEYS[::-1]
+    assert listed(*other, second=other) == []
+    assert len(listed(*other)) == 3, "no template lists a map in any order"
+
+
+@pytest.mark.parametrize("extra", ["-tag", "x", "-", f"-{DIGEST}", "_"])
+def test_another_order_with_other_words_is_a_change(extra: str) -> None:
+    other = KEYS[::-1]
+    assert len(listed(*other, extra=extra, second=other)) == 3
+
+
+def test_lines_in_another_order_are_no_change_either() -> None:
+    """The leaves are equal then."""
+    plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{}}\n# {a}\n# {b}\n", "s")) for a, b in ("xy", "yx"))
+    assert len(compare(plain, pins, {}).collateral) == 2
+    assert compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}), {}).collateral == []
+
+
 def test_random_types() -> None:
     assert random("k3yA", "7", second="p2zB") == []
     assert random("[k3yA]", "[p2zB]", second="[q9xC]") == []
