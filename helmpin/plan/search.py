@@ -60,6 +60,10 @@ class Attempt(NamedTuple):
     """For each use, what was tried before and why it was rejected."""
 
 
+_State = tuple[tuple[tuple[int, ...], ...], int, int]
+"""How many candidates each group has left, how many uses go to their templates, how many have failed. It only moves one way."""
+
+
 class _Group:
     """Mutable. The uses of one image by the templates of one chart or subchart, and the candidates that are left for them."""
 
@@ -185,7 +189,8 @@ class Search:
             return
         before = self._state()
         blamed = self._blame_collateral(result)
-        self._blame_failing(attempt, result, blamed, changed=self._state() != before)
+        self._blame_values(result, blamed)
+        self._blame_templates(attempt, result, blamed, before)
         if self._state() == before:  # no group in particular, so all change
             why = "\n".join(map(str, result.collateral[:3]))
             for group in self._active():
@@ -213,7 +218,7 @@ class Search:
         done = self._by_template | self._failed.keys()
         return [g for g in self._groups.values() if g.ranked and any(use.key not in done for use in g.uses)]
 
-    def _state(self) -> Any:
+    def _state(self) -> _State:
         ranked = tuple(tuple(map(len, group.ranked)) for group in self._groups.values())
         return ranked, len(self._by_template), len(self._failed)
 
@@ -332,9 +337,8 @@ class Search:
         called = {path for path in paths if path[-2:] == difference.leaf[3][-2:]}
         return called or {path for path in paths if self._reads_path(group, path, difference.leaf[0])} or paths
 
-    def _blame_failing(self, attempt: Attempt, result: Comparison, blamed: list[_Group], *, changed: bool) -> None:
-        """changed: whether values of this attempt have been given up already. They may be why a template pin failed."""
-        before = self._state()
+    def _blame_values(self, result: Comparison, blamed: Collection[_Group]) -> None:
+        """Drop the candidates that did not pin a use, except those of groups that are blamed already."""
         for group in self._active():
             if group in blamed:
                 continue
@@ -347,19 +351,26 @@ class Search:
                 self._part(group, bad)
             else:
                 group.fail(result.images.get(use.key, "") for use in bad)
-        for use in list(self._uses()):
-            if use.key in result.failing and use.key in attempt.by_template:
-                gives = result.images.get(use.key, "")
-                own = next(group.digest for group in self._groups.values() if use in group.uses)
-                others = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
-                unpinned = own not in gives and gives != use.image
-                if not others and unpinned and not (changed or self._state() != before):
-                    others = self._suspects(use.source)  # values changed what the template writes
-                for group in others:  # values that pin it as well, with another result
-                    self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
-                    group.leave_paths()
-                if not others and not (changed or self._state() != before):
-                    self._fail(use, f"its template gives {gives!r}")
+
+    def _blame_templates(
+        self, attempt: Attempt, result: Comparison, blamed: Collection[_Group], before: _State
+    ) -> None:
+        """For each use that its template did not pin: drop the values that changed it there. If there are none, the use has failed.
+
+        before: the state before this result. A use does not fail in the same step in which values were dropped: they may be why.
+        """
+        for use in [use for use in self._uses() if use.key in result.failing and use.key in attempt.by_template]:
+            gives = result.images.get(use.key, "")
+            own = next(group.digest for group in self._groups.values() if use in group.uses)
+            guilty = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
+            unpinned = own not in gives and gives != use.image
+            if not guilty and unpinned and self._state() == before:
+                guilty = self._suspects(use.source)  # values changed what the template writes
+            for group in guilty:  # values that pin it as well, with another result
+                self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
+                group.leave_paths()
+            if not guilty and self._state() == before:
+                self._fail(use, f"its template gives {gives!r}")
 
     def _part(self, group: _Group, bad: list[ImageUse]) -> None:
         """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try other values that hold
