@@ -159,35 +159,38 @@ def candidates(
     scope: the path of subchart names whose template uses the image (() for the chart itself). names: of the containers and
     objects that use it.
     """
-    ranked = _all_candidates(image, digest, scope, values, scan)
+    ranked = _by_likelihood(image, digest, scope, values, scan)
     of_components = list(_of_components(image, digest, scope, values, scan, names))
     ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
     allowed = [[c for c in options if all(map(values.can_set, c.settings))] for options in ranked]
     return [options for options in allowed if options]
 
 
-def _all_candidates(
+def _by_likelihood(
     image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
 ) -> list[list[Candidate]]:
+    """As `candidates`, whether or not --set can write them.
+
+    Every anchor that matches exactly has its own list, because each may feed other uses of the image. The first list goes on with
+    what else may pin it: first the keys that the values have and those that templates read beside the name, then maps without a
+    name, anchors that match less, and texts that need not be an image.
+    """
     found = in_scope(list(anchors(image, values)), scope, values)
-    ranked = [(anchor, list(_ranked(image, digest, scope, anchor, values, scan))) for anchor in found]
-    ranked = [(anchor, options) for anchor, options in ranked if options]
-    strong = [(anchor, options) for anchor, options in ranked if _is_strong(anchor)] or ranked
-    exact = [(anchor, options) for anchor, options in strong if _holds_tag(image, anchor, values)]
+    by_anchor = {anchor: list(_ranked(image, digest, scope, anchor, values, scan)) for anchor in dict.fromkeys(found)}
+    by_anchor = {anchor: options for anchor, options in by_anchor.items() if options}
+    strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
+    weak = [anchor for anchor in by_anchor if anchor not in strong]
+    exact = [anchor for anchor in strong if _holds_tag(image, anchor, values)]
     unnamed = [] if exact else list(_unnamed(image, digest, scope, values, scan))
-    beside = list(_beside(image, digest, scope, [a.path for a in found], values, scan))
-    weak = [anchor for anchor, _ in ranked if (anchor not in [each for each, _ in strong])]
+    beside = list(_beside(image, digest, scope, [anchor.path for anchor in found], values, scan))
     spare = list(_spare(image, digest, scope, weak, values, scan))
     if not strong:
         return [[*spare, *beside, *_by_tag(image, digest, scope, values), *unnamed]]
-    first = [options for _, options in exact or strong]
-    known = [candidate for candidate in first[0] if all(_has(values, s.path) for s in candidate.settings)]
-    first[0] = _distinct([*known, *beside, *first[0], *unnamed])
-    if exact:  # the other anchors are tried after these
-        later = [candidate for anchor, options in strong if (anchor, options) not in exact for candidate in options]
-        first[0] = first[0] + later
-    first[0] = first[0] + spare
-    return first
+    first, *others = exact or strong
+    known = [each for each in by_anchor[first] if all(_has(values, setting.path) for setting in each.settings)]
+    less = [each for anchor in strong if exact and anchor not in exact for each in by_anchor[anchor]]
+    options = [*_distinct([*known, *beside, *by_anchor[first], *unnamed]), *less, *spare]
+    return [options, *(by_anchor[anchor] for anchor in others)]
 
 
 def _distinct(options: Iterable[Candidate]) -> list[Candidate]:
