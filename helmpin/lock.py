@@ -80,7 +80,7 @@ class NotLocked(NamedTuple):
     hint: str
 
 
-class Change(NamedTuple):
+class LockChange(NamedTuple):
     """What becomes of one line of a lock file."""
 
     reference: Reference
@@ -123,14 +123,14 @@ def parse_lock(text: str, name: str) -> Lock:
     )
 
 
-def changes(lock: Mapping[Reference, str], wanted: Mapping[Reference, str], *, keep: bool = False) -> list[Change]:
+def changes(lock: Mapping[Reference, str], wanted: Mapping[Reference, str], *, keep: bool = False) -> list[LockChange]:
     """What becomes of each line of a lock when it gets the wanted digests, sorted. keep: leave references that are not wanted."""
     kept = {reference: digest for reference, digest in lock.items() if keep and reference not in wanted}
     now = {**kept, **wanted}
-    return [Change(each, lock.get(each, ""), now.get(each, "")) for each in sorted({*lock, *now}, key=str)]
+    return [LockChange(each, lock.get(each, ""), now.get(each, "")) for each in sorted({*lock, *now}, key=str)]
 
 
-def edit(text: str, edits: Iterable[Change], name: str) -> str:
+def edit(text: str, edits: Iterable[LockChange], name: str) -> str:
     """The text of a lock file with these changes, its lines sorted. Comments stay: those directly above a line, and at its end,
     belong to it. An empty text becomes a new file. Raises UsageError if the images are not on one line each."""
     if not text.strip():

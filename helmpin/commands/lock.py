@@ -14,7 +14,7 @@ from helmpin.arguments import Given
 from helmpin.errors import OperationFailed, UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file, reason, write_hint
 from helmpin.image.reference import Reference
-from helmpin.lock import Change, Lock, changes, edit, matches, parse_lock
+from helmpin.lock import Lock, LockChange, changes, edit, matches, parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
 from helmpin.request import Request
@@ -124,7 +124,7 @@ def _write(name: str, text: str) -> None:
         raise OperationFailed("cannot write the lock file", where=name, why=reason(error), hint=hint) from None
 
 
-def _show(form: str, name: str, todo: Sequence[Change], needless: str) -> None:
+def _show(form: str, name: str, todo: Sequence[LockChange], needless: str) -> None:
     if form == "table":
         rows = [(str(c.reference), output.short(c.now or c.was), _what(c)) for c in todo]
         output.write(
@@ -136,11 +136,11 @@ def _show(form: str, name: str, todo: Sequence[Change], needless: str) -> None:
         output.show({"file": name, "images": [_as_data(change) for change in todo]}, form)
 
 
-def _what(change: Change) -> str:
+def _what(change: LockChange) -> str:
     return f"moved from {output.short(change.was)}" if change.kind == "moved" else change.kind
 
 
-def _as_data(change: Change) -> Mapping[str, Any]:
+def _as_data(change: LockChange) -> Mapping[str, Any]:
     return {
         "reference": str(change.reference),
         "digest": change.now or None,
@@ -149,7 +149,7 @@ def _as_data(change: Change) -> Mapping[str, Any]:
     }
 
 
-def _markdown(name: str, todo: Sequence[Change]) -> str:
+def _markdown(name: str, todo: Sequence[LockChange]) -> str:
     """What changes, as the body of a pull request."""
     moving = [change for change in todo if change.kind != "unchanged"]
     rows = [f"| `{c.reference}` | {c.kind} | {_code(c.was)} | {_code(c.now)} |" for c in moving]
@@ -161,7 +161,7 @@ def _code(digest: str) -> str:
     return f"`{digest}`" if digest else ""
 
 
-def _count(todo: Sequence[Change]) -> str:
+def _count(todo: Sequence[LockChange]) -> str:
     counts = Counter(change.kind for change in todo)
     parts = [f"{counts[kind]} {kind}" for kind in ("added", "removed", "moved", "unchanged") if counts[kind]]
     return ", ".join(parts) or "no images"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-from helmpin.config.sources import LOGIN, LOGIN_STDIN, PASSWORD, PEM_FILES, Given, Sources, seconds, variable
+from helmpin.config.sources import LOGIN, LOGIN_STDIN, PASSWORD, PEM_FILES, SettingValue, Sources, seconds, variable
 from helmpin.errors import UsageError
 from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
@@ -64,7 +64,7 @@ def _plain_http(sources: Sources) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _pem_file(sources: Sources, name: str) -> Given | None:
+def _pem_file(sources: Sources, name: str) -> SettingValue | None:
     given = sources(name)
     if given.value is None:
         return None

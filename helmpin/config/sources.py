@@ -37,7 +37,7 @@ LONGEST = 24 * 3600.0
 """The longest duration, in seconds."""
 
 
-class Given(NamedTuple):
+class SettingValue(NamedTuple):
     """A setting's value, and where it comes from."""
 
     value: Any
@@ -59,14 +59,14 @@ class Sources(NamedTuple):
         """Whether there is a settings file."""
         return bool(self.path.name) and self.path.is_file()
 
-    def __call__(self, name: str) -> Given:
+    def __call__(self, name: str) -> SettingValue:
         given, from_environ = self.options.get(name), variable(name)
         if given not in (None, ()):
-            return Given(given, f"--{name}")
+            return SettingValue(given, f"--{name}")
         if self.environ.get(from_environ):
             text = self.environ[from_environ]
-            return Given(tuple(text.split()) if name in LISTS else text, from_environ)
-        return Given(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
+            return SettingValue(tuple(text.split()) if name in LISTS else text, from_environ)
+        return SettingValue(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The value of a list setting; a single string counts as a list of one. Raises UsageError."""

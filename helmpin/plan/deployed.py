@@ -51,7 +51,7 @@ class Deployed(NamedTuple):
         return sum(change.kind != SAME for change in (*self.changes, *self.removed))
 
 
-class Before(NamedTuple):
+class DeployedImages(NamedTuple):
     """What is deployed."""
 
     digests: Digests = MappingProxyType({})
@@ -71,7 +71,7 @@ class DeployedReading:
         """The planned images beside the deployed revision. previous: the release that was planned for. also: the images outside
         pod specs that are planned. Raises HelmFailed."""
         if previous is None or previous.installs_anew:
-            return Deployed(None, *compared(Before(), images))
+            return Deployed(None, *compared(DeployedImages(), images))
         stored = self._stored(previous.revision)
         return Deployed(stored.revision, *compared(_before(stored, also), images))
 
@@ -83,21 +83,21 @@ class DeployedReading:
         return latest if latest.revision == revision else Reading(self._helm, self._release, revision).result()
 
 
-def _before(stored: Revision, also: ExtraImageRules | None) -> Before:
+def _before(stored: Revision, also: ExtraImageRules | None) -> DeployedImages:
     uses = stored.uses(also)
     record = None
     try:
         record = stored.record()
     except HelmPinError as error:
         output.say(f"What is deployed is read from the manifest of revision {stored.revision}: {error.what}.")
-    return Before(digests({use.image for use in uses}, record), uses)
+    return DeployedImages(digests({use.image for use in uses}, record), uses)
 
 
 Pinned = tuple[str, str]
 """(reference, digest); the digest may be UNPINNED."""
 
 
-def compared(before: Before, images: Sequence[ImagePlan]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+def compared(before: DeployedImages, images: Sequence[ImagePlan]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
     """How each planned image differs from what its uses ran before, and what is no longer planned.
 
     A new use counts as the same if the release has the image already.

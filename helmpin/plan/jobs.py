@@ -23,7 +23,7 @@ from helmpin.render.output import Render
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
 
 
-class Before(NamedTuple):
+class UpgradedRevision(NamedTuple):
     """The revision that is upgraded."""
 
     manifest: str = ""
@@ -56,7 +56,9 @@ class Locked(NamedTuple):
 class KeptJobs:
     """The Jobs of a plain render that exist already and whose pod template plain helm would not change."""
 
-    def __init__(self, plain: Render, before: Callable[[], Before], is_live: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(
+        self, plain: Render, before: Callable[[], UpgradedRevision], is_live: Callable[[dict[str, Any]], bool]
+    ) -> None:
         """before: reads the revision that is upgraded. is_live: tells whether one of its objects exists in the cluster."""
         self._plain, self._before, self._is_live = plain, before, is_live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}

@@ -234,19 +234,19 @@ def _answers(reading: PreviousReading) -> bool:
 
 
 def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Any:
-    from helmpin.plan.jobs import Before, KeptJobs
+    from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 
-    def before() -> Before:
+    def before() -> UpgradedRevision:
         from helmpin.release.revision import read_revision
 
         if previous is None or previous.installs_anew:
-            return Before()
+            return UpgradedRevision()
         stored = read_revision(task.helm, task.release, previous.revision)
         record = None
         with suppress(VerificationFailed):  # without a usable record, it is unknown which tags ran
             record = stored.record()
         images = record.images if record else ()
-        return Before(stored.manifest, frozenset((image.reference, image.digest) for image in images))
+        return UpgradedRevision(stored.manifest, frozenset((image.reference, image.digest) for image in images))
 
     def is_live(item: dict[str, Any]) -> bool:
         from helmpin.kubectl import Kubectl

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
-from helmpin.lock import Change, Lock, changes, edit, matches, parse_lock, release_name
+from helmpin.lock import Lock, LockChange, changes, edit, matches, parse_lock, release_name
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 NGINX, REDIS, APP = (Reference.parse(each) for each in ("nginx:1.27", "quay.io/t/redis:7", "registry.example:5000/app"))
@@ -102,7 +102,7 @@ images:  # one a line
 
 def test_a_removed_line_takes_its_own_comments() -> None:
     text = TEXT.replace("# waits", "# for all\n\n# waits")
-    assert edit(text, [Change(NGINX, A, "")], "l") == (
+    assert edit(text, [LockChange(NGINX, A, "")], "l") == (
         f"""\
 # our images
 version: 1

@@ -12,7 +12,7 @@ from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import Reference
 from helmpin.plan import deployed as under_test
-from helmpin.plan.deployed import Before, Change, Deployed, DeployedReading, compared
+from helmpin.plan.deployed import Change, Deployed, DeployedImages, DeployedReading, compared
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.release.changes import UNPINNED, digests
 from helmpin.release.record import Image, Record
@@ -59,12 +59,12 @@ CASES: dict[str, tuple[Mapping[str, set[str]], str, Change]] = {
 
 @pytest.mark.parametrize(("before", "name", "change"), CASES.values(), ids=CASES)
 def test_an_image(before: Mapping[str, set[str]], name: str, change: Change) -> None:
-    assert compared(Before(before), [image(name, A)])[0] == (change,)
+    assert compared(DeployedImages(before), [image(name, A)])[0] == (change,)
 
 
 def test_two_tags_of_one_repository() -> None:
     before = {WEB: {A}, "quay.io/t/web:2": {B}}
-    found, gone = compared(Before(before), [image(WEB, A), image("quay.io/t/web:3", B)])
+    found, gone = compared(DeployedImages(before), [image(WEB, A), image("quay.io/t/web:3", B)])
     assert [change.kind for change in found] == ["same", "new"]
     assert gone == (Change("removed", "quay.io/t/web:2", B),)
 
@@ -72,21 +72,21 @@ def test_two_tags_of_one_repository() -> None:
 @pytest.mark.parametrize("kind", ["refused", "gate"])
 def test_an_image_that_is_refused_at_the_digest_that_is_deployed(kind: str) -> None:
     refused = image(WEB, A, Problem("no platform", kind))
-    changes, removed = compared(Before({WEB: {A}}), [refused])
+    changes, removed = compared(DeployedImages({WEB: {A}}), [refused])
     assert (changes, removed) == ((Change("same", WEB, A),), ())
 
 
 def test_an_image_that_was_let_through() -> None:
     let = image(WEB, "", Problem("allowed", "allowed"))
-    assert compared(Before({WEB: {UNPINNED}}), [let])[0] == (Change("same", WEB, UNPINNED),)
-    assert compared(Before({WEB: {A}}), [let])[0] == (Change("moved", WEB, A),)
+    assert compared(DeployedImages({WEB: {UNPINNED}}), [let])[0] == (Change("same", WEB, UNPINNED),)
+    assert compared(DeployedImages({WEB: {A}}), [let])[0] == (Change("moved", WEB, A),)
 
 
 @pytest.mark.parametrize("name", ["nginx", "nginx:1.2", f"nginx@{A}", f"nginx:1.2@{A}", "auto", "Not A Reference", ""])
 def test_an_image_that_was_let_through_and_is_again_stays_the_same(name: str) -> None:
     """It is not resolved, so the plan has no reference of it; and what its template has is what is deployed."""
     let = image("x", "", Problem("allowed", "allowed"))._replace(image=name, reference=None)
-    (change,), gone = compared(Before(digests([name], None)), [let])
+    (change,), gone = compared(DeployedImages(digests([name], None)), [let])
     assert change.kind == "same" and gone == ()
 
 
@@ -120,20 +120,20 @@ def test_how_many_differ() -> None:
 def test_what_an_image_was_where_no_use_of_it_was_there(
     before: Mapping[str, set[str]], names: Sequence[str], changes: Sequence[Change]
 ) -> None:
-    assert compared(Before(before), [image(name, A) for name in names])[0] == tuple(changes)
+    assert compared(DeployedImages(before), [image(name, A) for name in names])[0] == tuple(changes)
 
 
 def test_what_is_planned_no_more_is_rather_what_an_image_was() -> None:
     """A Job keeps one of the two digests that were deployed, so the other one moved."""
     job, web = image(WEB, A), image(WEB, C)
-    assert compared(Before({WEB: {A, B}}), [web, job])[0] == (Change("moved", WEB, B), Change("same", WEB, A))
+    assert compared(DeployedImages({WEB: {A, B}}), [web, job])[0] == (Change("moved", WEB, B), Change("same", WEB, A))
 
 
 def test_what_is_no_more() -> None:
-    found, gone = compared(Before({WEB: {A}, "quay.io/t/old:1": {B}}), [image(WEB, A)])
+    found, gone = compared(DeployedImages({WEB: {A}, "quay.io/t/old:1": {B}}), [image(WEB, A)])
     assert found == (Change("same", WEB, A),)
     assert gone == (Change("removed", "quay.io/t/old:1", B),)
-    assert compared(Before({"quay.io/t/web": {A}}), [image(WEB, A)])[1] == ()
+    assert compared(DeployedImages({"quay.io/t/web": {A}}), [image(WEB, A)])[1] == ()
 
 
 class TestContainers:
@@ -160,7 +160,7 @@ class TestContainers:
             )
             for name, uses in new.items()
         ]
-        found, gone = compared(Before(digests({use.image for use in old}, None), old), planned)
+        found, gone = compared(DeployedImages(digests({use.image for use in old}, None), old), planned)
         return [*found], [*gone]
 
     @pytest.mark.parametrize(
@@ -257,26 +257,26 @@ class TestContainers:
             )
             for use in swapped
         ]
-        found, gone = compared(Before(digests({use.image for use in uses}, None), uses), planned)
+        found, gone = compared(DeployedImages(digests({use.image for use in uses}, None), uses), planned)
         assert found == (Change("moved", ONE, A, ONE), Change("moved", TWO, B, TWO)) and gone == ()
 
     def test_places_of_any_shape(self) -> None:
         paths: list[tuple[Any, ...]] = [("spec", 0, "image"), ("spec", "a", "image")]
         uses = [ImageUse(f"{ONE}@{A}", "web/a.yaml", 0, 0, "Fleet", "web", path, "") for path in paths]
         planned = [image(ONE, A, uses=uses)]
-        assert compared(Before({ONE: {A}}, uses[::-1]), planned) == ((Change("same", ONE, A),), ())
+        assert compared(DeployedImages({ONE: {A}}, uses[::-1]), planned) == ((Change("same", ONE, A),), ())
 
     def test_one_digest_in_two_repositories_whose_templates_leave_the_tag_out(self) -> None:
         """The record has the tags."""
         deployed = {"quay.io/t/app:1": {A}, "quay.io/t/one:1": {A}}
         old = self.uses("a quay.io/t/one@" + A)
         now = image(TWO, B, uses=self.uses(f"a {TWO}@{B}"))
-        assert compared(Before(deployed, old), [now])[0] == (Change("new"),)
-        there = Before({**deployed, TWO: {B}}, old)
+        assert compared(DeployedImages(deployed, old), [now])[0] == (Change("new"),)
+        there = DeployedImages({**deployed, TWO: {B}}, old)
         assert compared(there, [now])[0] == (Change("moved", "quay.io/t/one:1", A, "quay.io/t/one:1"),)
 
     def test_a_recorded_tag_beside_an_image_that_somebody_has_put_there_without_one(self) -> None:
-        deployed = Before({APP: {B}, f"{APP}:1": {A}}, self.uses(f"a {APP}@{A}", f"b {APP}@{B}"))
+        deployed = DeployedImages({APP: {B}, f"{APP}:1": {A}}, self.uses(f"a {APP}@{A}", f"b {APP}@{B}"))
         now = image(f"{APP}:2", C, uses=self.uses(f"a {APP}:2@{C}"))
         assert compared(deployed, [now])[0] == (Change("moved", f"{APP}:1", A, "1"),)
 
@@ -296,11 +296,11 @@ class TestContainers:
                 )
                 for use in new
             ]
-            found, _ = compared(Before(digests({use.image for use in before}, None), before), planned)
+            found, _ = compared(DeployedImages(digests({use.image for use in before}, None), before), planned)
             assert found == (Change("moved", ONE, A, ONE), Change("moved", TWO, B, TWO))
 
     def test_a_template_that_leaves_the_tag_out(self) -> None:
-        deployed = Before({"quay.io/t/app:1": {A}}, self.uses(f"a {APP}@{A}"))
+        deployed = DeployedImages({"quay.io/t/app:1": {A}}, self.uses(f"a {APP}@{A}"))
         for name in (APP, f"{APP}:1"):
             now = image(name, A, uses=self.uses(f"a {name}"))
             now = now._replace(reference=Reference.parse(name if ":" in name else f"{name}@{A}"))

@@ -16,7 +16,7 @@ from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.plan import digests as under_test
 from helmpin.plan.digests import Digests, digests_of
-from helmpin.plan.jobs import Before, KeptJobs
+from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
 from helmpin.render.output import Render, parse
@@ -42,7 +42,7 @@ def planned(
 ) -> Digests:
     """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live."""
     chart = rendered(text)
-    jobs = KeptJobs(chart.plain, lambda: Before(stored, frozenset()), lambda _: True)
+    jobs = KeptJobs(chart.plain, lambda: UpgradedRevision(stored, frozenset()), lambda _: True)
     found = Lock(
         {Reference.parse(name): value for name, value in lock.items()}, "lock", "helm-pin.lock.yaml", only=only
     )
@@ -177,7 +177,7 @@ def test_the_value_that_is_empty_is_named_from_the_charts_values() -> None:
     chart = rendered(pod("':1.0'"))
     values = {"web": {"image": {"repository": "", "tag": "1.0"}}}
     chart = chart._replace(origin=chart.origin._replace(values=values))
-    jobs = KeptJobs(chart.plain, Before, lambda _: True)
+    jobs = KeptJobs(chart.plain, UpgradedRevision, lambda _: True)
     found = digests_of(chart, chart.plain.images(), SETTINGS, jobs, Lock({}, "lock", "x", only=True))
     assert "set web.image.repository" in found.problems[":1.0"].hint
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helmpin.plan.images import ImagePlan
-from helmpin.plan.jobs import Before, Kept, KeptJobs, Locked
+from helmpin.plan.jobs import Kept, KeptJobs, Locked, UpgradedRevision
 from helmpin.render.output import ImageUse, parse
 from tests.support.renders import digest, document
 
@@ -24,7 +24,7 @@ def job(image: str, *, name: str = "migrate", more: str = "", metadata: str = ""
 
 
 def jobs(plain: str, stored: str, *, live: bool = True, references: tuple[tuple[str, str], ...] = ()) -> KeptJobs:
-    return KeptJobs(parse(plain), lambda: Before(stored, frozenset(references)), lambda _: live)
+    return KeptJobs(parse(plain), lambda: UpgradedRevision(stored, frozenset(references)), lambda _: live)
 
 
 def kept(plain: str, stored: str, **more: Any) -> Kept:
@@ -103,7 +103,7 @@ def test_hooks_are_made_anew_each_time() -> None:
 
 
 def test_what_is_stored_is_read_only_where_there_is_a_job() -> None:
-    def read() -> Before:
+    def read() -> UpgradedRevision:
         raise AssertionError("nothing has to be read")
 
     plain = parse(document(f"kind: Pod\nspec: {{containers: [{{image: '{WEB}'}}]}}\n"))

@@ -15,7 +15,7 @@ from helmpin.errors import HelmFailed, Refused
 from helmpin.gate import Gate
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
-from helmpin.plan.jobs import Before, KeptJobs
+from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.loop import make_plan
 from helmpin.plan.plan import Plan
 from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS
@@ -55,7 +55,7 @@ def made(
     digests = {Reference.parse(name): value for name, value in (lock or {WEB: A, SIDE: B}).items()}
     locked = Lock(digests, "lock", "some/where/lock.yaml", only=only)
     by_values = {"values_only": True} if values_only else {}
-    jobs = KeptJobs(found.plain, lambda: Before(stored, frozenset()), lambda _: True)
+    jobs = KeptJobs(found.plain, lambda: UpgradedRevision(stored, frozenset()), lambda _: True)
     return make_plan(found, settings, "web", jobs, locked, **by_values), by
 
 

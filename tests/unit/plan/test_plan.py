@@ -11,7 +11,7 @@ from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Settings
 from helmpin.errors import Refused, RegistryUnavailable
 from helmpin.plan.images import ImagePlan, Problem
-from helmpin.plan.jobs import Before, KeptJobs
+from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.loop import make_plan
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
@@ -243,7 +243,7 @@ def test_the_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable
 
 
 def no_jobs(found: Rendered) -> KeptJobs:
-    return KeptJobs(found.plain, Before, lambda _: True)
+    return KeptJobs(found.plain, UpgradedRevision, lambda _: True)
 
 
 def test_a_chart_without_images_has_an_empty_record(tmp_path: Path) -> None:
