@@ -322,7 +322,8 @@ class _Randomness:
         """
         if not differences or any(d.leaf[0] not in (self._pinned.second_pass or {}) for d in differences):
             return False
-        befores, afters = [str(d.before) for d in differences], [str(d.after) for d in differences]
+        befores = [part for d in differences if d.before is not None for part in (*d.leaf[3], d.before)]
+        afters = [part for d in differences if d.after is not None for part in (*d.leaf[3], d.after)]
         return not self._shows_digest((*befores, *afters)) and _words(befores) == _words(afters)
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
@@ -330,9 +331,9 @@ class _Randomness:
         return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
 
 
-def _words(texts: Iterable[str]) -> Counter[str]:
-    """The words of texts, and what separates them."""
-    return Counter(part for text in texts for part in re.split(r"(\W)", text))
+def _words(leaves: Iterable[Any]) -> Counter[str]:
+    """The words of leaves, and what separates them."""
+    return Counter(part for leaf in leaves for part in re.split(r"(\W)", str(leaf)))
 
 
 def _fixed_parts(texts: list[str]) -> tuple[str, str]:

@@ -511,6 +511,12 @@ def test_another_order_with_other_words_is_a_change(extra: str) -> None:
     assert len(listed(*other, extra=extra, second=other)) == 3
 
 
+@pytest.mark.parametrize(("key", "changed"), [("web-1", 2), (f"web@{DIGEST}", 2), ("web-1.25-web", 2), ("1.25-web", 0)])
+def test_a_key_that_comes_for_another_is_no_order(key: str, changed: int) -> None:
+    plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{{k}: x}}\n", "s")) for k in ("web-1.25", key))
+    assert len(compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}), {}).collateral) == changed
+
+
 def test_lines_in_another_order_are_no_change_either() -> None:
     """The leaves are equal then."""
     plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{}}\n# {a}\n# {b}\n", "s")) for a, b in ("xy", "yx"))
