@@ -205,11 +205,20 @@ def _spare(
     image: str, digest: str, scope: tuple[str, ...], weak: list[Anchor], values: ValueIndex, scan: TemplateScan
 ) -> Iterator[Candidate]:
     """Candidates at whole references whose key does not name an image; first those that a template prints as one. A bare word,
-    which could be any text, counts only if a template does."""
+    which could be any text, counts only if a template does, and so does an empty text whose path names the image."""
     paths = [anchor.path for anchor in weak if anchor.whole]
     bare = [path for path in _bare(image, scope, values) if path not in paths and scan.is_image(path[len(scope) :])]
     for path in [*bare, *sorted(paths, key=lambda p: not scan.is_image(p[len(scope) :]))]:
         yield Candidate("reference", (_whole(path, digest, values),), is_spare=True)
+    last = split(image)[0].rpartition("/")[2]
+    for path in values.at(""):  # overrides.web: ""
+        if path[: len(scope)] == scope and last in path and scan.is_image(path[len(scope) :]):
+            yield Candidate("reference", (Setting(path, pinned_form(image, digest)),), is_spare=True)
+
+
+def _forms(tag: str) -> list[str]:
+    """The forms of a tag that a value may need where it is empty: a template may write the `v` of a version before it."""
+    return [tag, tag[1:]] if re.match(r"v\d", tag) else [tag]
 
 
 def _bare(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[ValuePath]:
@@ -275,6 +284,9 @@ class _Map:
             (k for k, v in tagged.items() if _may_hold(v, self.tag)),
             key=lambda k: (text_of(tagged[k]) != (self.tag or ""), "tag" not in k.lower()),
         )
+        if self.tag and not stem and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
+            more = (k for k, v in beside.items() if k not in mine and text_of(v) == self.tag)
+            self.tag_keys += [k for k in more if k.lower().startswith("tag")]
         self.is_another = not self.tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
         read = scan.after(self.parent) if _is_strong(anchor) else []
@@ -284,7 +296,9 @@ class _Map:
     def tags(self, key: str) -> list[str]:
         """The forms of the tag for a tag key, most likely first: without the prefix that the template adds."""
         tag, held = self.tag or "latest", text_of(lookup(self.values.tree, (*self.parent, key)))
-        return [held, tag] if held and tag != held and tag.endswith(held) else [tag]
+        if not held:
+            return _forms(tag)
+        return [held, tag] if tag != held and tag.endswith(held) else [tag]
 
     def at(self, key: str, value: str) -> Setting:
         return Setting((*self.parent, key), value)
@@ -304,15 +318,15 @@ def _ranked(
             yield from (Candidate("digest key, tag emptied", (beside.at(k, form), beside.at(t, ""))) for form in forms)
     if anchor.whole:
         yield Candidate("reference", (_whole(anchor.path, digest, values),))
-    tagged = f"{beside.tag or 'latest'}@{digest}"
     for k in beside.tag_keys[:2]:
         yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
     if not anchor.whole and not beside.tag_keys:
         if scan.may_be_whole(anchor.path[len(scope) :]):
             yield Candidate("reference", (beside.at(last_key(anchor.path), pinned_form(image, digest)),))
-        yield from (Candidate("tag@digest", (beside.at(k, tagged),)) for k in beside.read if _TAG_KEY.search(k))
+        for k in filter(_TAG_KEY.search, beside.read):
+            yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
         for path in _shared_tags(beside.tag or "", beside.parent, values):
-            yield Candidate("tag@digest", (Setting(path, tagged),), by_tag_only=True)
+            yield Candidate("tag@digest", (Setting(path, f"{beside.tag or 'latest'}@{digest}"),), by_tag_only=True)
     if not beside.digest_keys:
         for k in filter(DIGEST_KEY.search, beside.read):
             yield from (Candidate("digest key", (beside.at(k, form),)) for form in scan.forms(k, digest))
@@ -351,7 +365,7 @@ def _carried(
     elif DIGEST_KEY.search(key):
         yield from (Candidate("digest key", (Setting(path, form),)) for form in scan.forms(key, digest))
     elif _TAG_KEY.search(key):
-        yield Candidate("tag@digest", (Setting(path, f"{tag or 'latest'}@{digest}"),))
+        yield from (Candidate("tag@digest", (Setting(path, f"{t}@{digest}"),)) for t in _forms(tag or "latest"))
     elif IMAGE_KEY.search(key) and alone:
         yield Candidate("reference", (Setting(path, pinned_form(image, digest)),))
 

@@ -388,7 +388,7 @@ class Search:
     def _blame_failure(self, why: str) -> None:
         """A render failed: drop the candidates whose values, template or chart helm's message names; without a name, all."""
         active = self._active()
-        last_line = why.splitlines()[-1][:200] if why else "helm failed"
+        reason = _reason(why)
         named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
         if not named:  # the templates that the message names, or else their charts
             scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
@@ -396,17 +396,25 @@ class Search:
             near = [g for g in active if g.scope in scopes]
             named = [g for g in near if any(use.source in why for use in g.uses)] or near
         for group in named or active:
-            self._note(group.uses, f"{_names(group.current())}: the chart refuses it: {last_line}")
+            self._note(group.uses, f"{_names(group.current())}: the chart refuses it: {reason}")
             group.advance(set())
         if not active:
             left = list(self._uses())
             for use in [use for use in left if use.source and use.source in why] or left:
-                self._fail(use, f"the chart does not render with it: {last_line}")
+                self._fail(use, f"the chart does not render with it: {reason}")
 
     def _note(self, uses: Iterable[ImageUse], text: str) -> None:
         for use in uses:
             if text not in self._notes[use.key]:
                 self._notes[use.key].append(text)
+
+
+def _reason(why: str) -> str:
+    """The reason in helm's message: its last line, without helm's advice. It begins with the place and ends with the error."""
+    said = [line for line in why.splitlines() if line.strip() and not line.startswith("Use --debug flag")] or [
+        "helm failed"
+    ]
+    return said[-1] if len(said[-1]) <= 200 else f"{said[-1][:100]}…{said[-1][-99:]}"
 
 
 def _stands_in(tag: str | None, text: str) -> bool:

@@ -224,6 +224,7 @@ def test_a_shared_tag_yields_to_an_image_that_is_named_beside_it() -> None:
         ({"tag": "", "version": "1"}, [("version",), ("tag",)]),
         ({"tag": "1", "version": "1", "imageTag": "1"}, [("tag",), ("imageTag",)]),
         ({"sidecarTag": "1", "tag": "1"}, [("tag",)]),
+        ({"tagForArm": "1", "tag": "1", "tagForS390x": "2"}, [("tag",), ("tagForArm",)]),
         (
             {"digest": "", "version": "1", "tag": "1"},
             [("digest",)] * 2 + [("digest", "tag")] * 2 + [("tag",), ("version",)],
@@ -236,6 +237,7 @@ def test_a_shared_tag_yields_to_an_image_that_is_named_beside_it() -> None:
         "the very tag before an empty key",
         "two tag keys at most",
         "the tag of another image",
+        "a tag for some platforms",
         "beside a digest, the likeliest tag emptied",
     ],
 )
@@ -243,6 +245,33 @@ def test_the_keys_beside_a_name(beside: dict[str, Any], paths: list[tuple[str, .
     options = ranked("t/web:1", {"image": {"repository": "t/web", **beside}})
     tried = [tuple(path.removeprefix("image.") for path in each) for some in options for each in some]
     assert tried == paths
+
+
+@pytest.mark.parametrize(
+    ("values", "template"),
+    [
+        ({"image": {"repository": "t/web", "tag": ""}}, ""),
+        ({"image": {"repository": "t/web"}}, "{{ .Values.image.repository }}:v{{ .Values.image.tag }}"),
+        ({"image": {"repository": "t/web"}, "tag": ""}, "{{ .Values.image.repository }}:v{{ .Values.tag }}"),
+    ],
+)
+def test_a_template_may_write_the_v_of_a_version(values: dict[str, Any], template: str) -> None:
+    """In that case the tag goes without it, if the whole one has failed."""
+    tags = [tag for options in ranked("t/web:v1.2", values, template) for each in options for tag in each.values()]
+    assert tags[:2] == [f"v1.2@{DIGEST}", f"1.2@{DIGEST}"]
+    tags = [tag for options in ranked("t/web:vendor", values, template) for each in options for tag in each.values()]
+    assert f"endor@{DIGEST}" not in tags
+
+
+def test_an_empty_text_that_names_the_image_and_that_a_template_prints_as_one() -> None:
+    values = {"instead": {"web": "", "db": "", "image": ""}, "registry": "r.io/t"}
+    read = "image: '{{ .Values.instead.web }}'\nimage: '{{ .Values.instead.db }}'\nimage: {{ .Values.instead.image }}\n"
+    assert ranked("r.io/t/web:1", values, read) == [[{"instead.web": f"r.io/t/web:1@{DIGEST}"}]]
+    assert ranked("r.io/t/web:1", values, read.replace("image:", "name:")) == []
+    assert ranked("r.io/t/web:1", {"sub": values}, read, scope=("sub",)) == [
+        [{"sub.instead.web": f"r.io/t/web:1@{DIGEST}"}]
+    ]
+    assert ranked("r.io/t/web:1", values, read, scope=("sub",)) == []
 
 
 def test_a_key_that_is_read_of_the_map_for_another_image_is_not_this_ones() -> None:

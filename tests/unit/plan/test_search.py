@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -70,6 +71,28 @@ def walk(found: Search, images: Iterable[str], each: ImageUse = WEB) -> list[dic
 
 
 # -- one image ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("why", "noted"),
+    [
+        (f"YAML parse error on {POD}\n\nUse --debug flag to render out invalid YAML", f"YAML parse error on {POD}"),
+        (
+            f"template: {POD}: {'x' * 300}: invalid semantic version\n",
+            f"template: {POD}: .*….*: invalid semantic version",
+        ),
+        ("", "helm failed"),
+    ],
+)
+def test_what_a_chart_refuses_is_noted_with_the_reason(why: str, noted: str) -> None:
+    found = search([facts(WEB)], TAGGED)
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, why)
+    after = found.next()
+    assert after is not None
+    (note,) = after.notes[WEB.key]
+    assert re.fullmatch(f"tag@digest at image.tag: the chart refuses it: {noted}", note) and len(note) < 300
 
 
 def test_what_is_right_ends_the_search() -> None:
