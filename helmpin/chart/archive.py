@@ -15,6 +15,7 @@ import re
 import stat
 import tarfile
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,20 +107,17 @@ def _refuse(name: str, why: str) -> HelmFailed:
     )
 
 
-def pack(files: dict[str, File], level: int) -> bytes:
-    """A chart archive with these files. `level` is gzip's: 0 stores."""
-    pieces: list[bytes] = []
+def pack(files: Mapping[str, File], level: int) -> Iterator[bytes]:
+    """A chart archive with these files, in pieces: it may have many megabytes. `level` is gzip's: 0 stores."""
+    compressor = zlib.compressobj(level, wbits=31)
     for path, file in files.items():
         info = tarfile.TarInfo(f"chart/{path}")
         info.size, info.mtime = len(file.data), int(file.modified)
-        pieces += [
-            info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"),
-            file.data,
-            bytes(-len(file.data) % tarfile.BLOCKSIZE),
-        ]
-    pieces.append(bytes(2 * tarfile.BLOCKSIZE))
-    compressor = zlib.compressobj(level, wbits=31)
-    return compressor.compress(b"".join(pieces)) + compressor.flush()
+        yield compressor.compress(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+        yield compressor.compress(file.data)
+        yield compressor.compress(bytes(-len(file.data) % tarfile.BLOCKSIZE))
+    yield compressor.compress(bytes(2 * tarfile.BLOCKSIZE))
+    yield compressor.flush()
 
 
 def read_directory(top: Path, budget: Budget) -> dict[str, File]:

@@ -55,12 +55,12 @@ class Tree:
         tree, inner = self._locate(path, change=True)
         del tree.files[inner]
 
-    def packed(self, level: int = 0) -> bytes:
-        """The whole chart as an archive; unchanged packed dependencies stay byte for byte."""
+    def packed(self, level: int = 0) -> Iterator[bytes]:
+        """The whole chart as an archive, in pieces; unchanged packed dependencies stay byte for byte."""
         for path, tree in self._packed.items():
             if tree._changed:
                 # compressed, because helm limits the size of each file in a chart
-                self.files[path] = File(tree.packed(level=6), self.files[path].modified)
+                self.files[path] = File(b"".join(tree.packed(level=6)), self.files[path].modified)
                 tree._changed = False
         return pack(self.files, level)
 

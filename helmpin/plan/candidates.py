@@ -212,7 +212,8 @@ def _spare(
         yield Candidate("reference", (_whole(path, digest, values),), is_spare=True)
     last = split(image)[0].rpartition("/")[2]
     for path in values.at(""):  # overrides.web: ""
-        if path[: len(scope)] == scope and last in path and scan.is_image(path[len(scope) :]):
+        chain = path[len(scope) :]
+        if path[: len(scope)] == scope and last in chain[-2:] and scan.is_image(chain):
             yield Candidate("reference", (Setting(path, pinned_form(image, digest)),), is_spare=True)
 
 

@@ -64,9 +64,9 @@ class TemplateScan:
     def _read(self, text: str) -> None:
         self._lines.add(text, text.splitlines())
         self._named.add(text, re.split(r"\{\{-?\s*define\b", text)[1:])
-        for match in re.finditer(r"(sha256:|@)(?:\{\{|%s)([^}]*)", text):
-            keys = {k for k in re.findall(r"\.(\w+)", match[2]) if DIGEST_KEY.search(k)}
-            (self._full if match[1] == "@" else self._bare).update(keys)
+        for found, mark in ((self._bare, "sha256:"), (self._full, "@")):
+            for printed in re.findall(rf"{mark}(?:\{{\{{|%s)([^}}]*)", text):
+                found.update(k for k in re.findall(r"\.(\w+)", printed) if DIGEST_KEY.search(k))
         self._chains.update(chains(text))
         for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
             self._after[match[1]].add(match[2])

@@ -149,7 +149,7 @@ def test_too_many_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     st.integers(0, 9),
 )
 def test_what_is_packed_comes_back(files: dict[str, File], level: int) -> None:
-    assert unpack(pack(files, level), Budget("x"), "x") == files
+    assert unpack(b"".join(pack(files, level)), Budget("x"), "x") == files
 
 
 def test_directory(tmp_path: Path) -> None:

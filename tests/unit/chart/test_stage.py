@@ -32,7 +32,7 @@ def chart(folder: Path, **more: str | bytes) -> Chart:
         "crds/x.yaml": "kind: CustomResourceDefinition\n",
         "crds/README.md": "read me",
         "files/templates/x.tpl": "{{ now }}",
-        "charts/db-2.0.0.tgz": pack({path: File(text.encode(), 0) for path, text in db.items()}, 0),
+        "charts/db-2.0.0.tgz": b"".join(pack({path: File(text.encode(), 0) for path, text in db.items()}, 0)),
         **{name.replace("__", "/").replace("_", "."): text for name, text in more.items()},
     }
     data = {path: File(text if isinstance(text, bytes) else text.encode(), 0) for path, text in files.items()}

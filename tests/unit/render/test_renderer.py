@@ -68,7 +68,9 @@ def test_templates_that_do_not_ask(tmp_path: Path, text: str) -> None:
 
 def test_templates_of_dependencies_count_packed_or_not(tmp_path: Path) -> None:
     assert asks_cluster(chart(tmp_path, charts__db__Chart_yaml=METADATA, charts__db__templates__x_yaml=ASKING[0]), [])
-    packed = pack({"Chart.yaml": File(METADATA.encode(), 0), "templates/x.yaml": File(ASKING[0].encode(), 0)}, 0)
+    packed = b"".join(
+        pack({"Chart.yaml": File(METADATA.encode(), 0), "templates/x.yaml": File(ASKING[0].encode(), 0)}, 0)
+    )
     assert asks_cluster(chart(tmp_path, charts__db_tgz=packed), [])
 
 
