@@ -389,9 +389,9 @@ class Search:
         """A render failed: drop the candidates whose values, template or chart helm's message names; without a name, all."""
         active = self._active()
         reason = _reason(why)
-        named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, g.scope) for s in g.settings())]
+        scopes = [scope_of(named) for named in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)] or [()]
+        named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, scopes[0]) for s in g.settings())]
         if not named:  # the templates that the message names, or else their charts
-            scopes = {scope_of(m) for m in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)}
             active = [g for g in active if not g.proven] or active
             near = [g for g in active if g.scope in scopes]
             named = [g for g in near if any(use.source in why for use in g.uses)] or near
@@ -443,9 +443,14 @@ def _mentions_path(why: str, setting: Setting) -> bool:
 
 
 def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
-    """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`."""
-    path = setting.path[len(scope) :] if setting.path[: len(scope)] == scope else setting.path
-    return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, path)))}(?![\w.])", why))
+    """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`.
+
+    scope: that of the template that failed, which helm names first. What it includes is executed with its values.
+    """
+    if setting.path[: len(scope)] != scope and setting.path[0] != "global":
+        return False
+    chain = setting.path if setting.path[0] == "global" else setting.path[len(scope) :]
+    return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}(?![\w.])", why))
 
 
 def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:

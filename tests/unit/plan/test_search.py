@@ -544,12 +544,22 @@ def test_a_subcharts_error_is_that_of_its_own_values() -> None:
     db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
     values = {**TAGGED, "db": {"image": {"repository": "t/db", "tag": "1"}}}
     why = TEMPLATE.replace("app/templates", "app/charts/db/templates")
-    for read, left in ((".Values.image.tag", {"image.tag"}), ("(.tag)", {"image.tag"})):
+    included = f"{why.format('include `x` .')} include: {TEMPLATE.format('.Values.image.tag')}"
+    for message in (why.format(".Values.image.tag"), why.format("(.tag)"), included):
         found = search([facts(WEB), facts(db, B)], values)
         attempt = found.next()
         assert attempt is not None
-        found.learn(attempt, why.format(read))
-        assert set(shown(found.next())) == left or read == ".Values.image.tag"
+        found.learn(attempt, message)
+        assert set(shown(found.next())) == {"image.tag"}
+
+
+def test_an_error_of_the_chart_above_may_be_that_of_a_subcharts_values() -> None:
+    db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
+    found = search([facts(WEB), facts(db, B)], {**TAGGED, "db": {"image": {"repository": "t/db", "tag": "1"}}})
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, TEMPLATE.format(".Values.db.image.tag"))
+    assert set(shown(found.next())) == {"image.tag"}
 
 
 def test_a_global_is_read_by_its_own_path() -> None:
