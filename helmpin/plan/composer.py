@@ -1,14 +1,14 @@
-"""Composing and rendering the chart of each attempt, and finding out what is random in it and what a post-renderer does to it."""
+"""Composing and rendering the chart of each attempt, and finding out what a post-renderer does to it."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
-from helmpin.errors import HelmFailed, Refused
+from helmpin.errors import Refused
 from helmpin.helm import hide_secrets
 from helmpin.image.hints import allow_flag
 from helmpin.image.manifest import Document, ImageUse
@@ -23,17 +23,14 @@ from helmpin.plan.template_scan import TemplateScan, chains, is_written
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
-from helmpin.render.diff import Comparison, Key, Leaf, compare, is_pin, noise
+from helmpin.render.diff import Comparison, Key, is_pin
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
 from helmpin.timeline import step
 
-MOST_NOISE_RENDERS = 3
-"""The most further plain renders to find out what a chart makes at random."""
-
 
 class Composer:
-    """Composes and renders the chart of each attempt. Mutable: it learns about randomness and post-renderers."""
+    """Composes and renders the chart of each attempt. Mutable: it counts its renders, and may have to drop the second pass."""
 
     def __init__(
         self,
@@ -69,9 +66,9 @@ class Composer:
             same[leaf] += 1
         self._values = rendered.origin.values or {}
         self._second_pass = self._random_sources()
-        self.noise: Mapping[Leaf, Any] = {}
-        self._noise_renders = 0
-        self.explanations: dict[Key, Problem] = {
+        self.renders = 0
+        """How many renders it has made."""
+        self.unreachable: Mapping[Key, Problem] = {
             key: Problem(
                 "the post-renderer prints it, so no value and no template reaches it",
                 "refused",
@@ -80,33 +77,16 @@ class Composer:
             for key in wanted
             if key not in origins
         }
-        """Why a use failed, if the search cannot know."""
+        """The uses that only the post-renderer prints, with why they cannot be pinned."""
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
         return Search(self._facts(), self._value_index(), self._scan, self._reads)
 
-    def by_values(
-        self, attempt: Attempt, render: Render, found: Comparison, record: Callable[[Attempt], Record]
-    ) -> tuple[Attempt, Render, Comparison, int]:
-        """The attempt with values in place of template pins, as far as they can be found; its render, its comparison, and how many
-        renders that took."""
+    def values_search(self, attempt: Attempt) -> ValuesSearch:
+        """The search for values that pin what only templates pin in an attempt."""
         facts = [fact for fact in self._facts() if fact.use.key not in self._fixed]
-        search = ValuesSearch(attempt, facts, self._value_index(), self._scan)
-        wanted = {key: digest for key, digest in self._wanted.items() if key not in attempt.failed}
-        renders = 0
-        while tried := search.next():
-            renders += 1
-            try:
-                rendered = self.render(tried, record(tried))
-            except HelmFailed as error:
-                search.learn(tried, error.why)
-                continue
-            comparison = compare(self._rendered.plain, rendered, wanted, self.noise)
-            search.learn(tried, comparison)
-            if search.result is tried:
-                attempt, render, found = tried, rendered, comparison
-        return attempt, render, found, renders
+        return ValuesSearch(attempt, facts, self._value_index(), self._scan)
 
     def _value_index(self) -> ValueIndex:
         return ValueIndex(self._values, self._rendered.given, self._rendered.kept)
@@ -173,9 +153,15 @@ class Composer:
         if self._second_pass:
             text = nondeterminism.template(self._second_pass, hook=bool(renderer.dry_run))
             chart = chart.with_files({nondeterminism.TEMPLATE: text})
+        self.renders += 1
         return renderer.render(chart, self.arguments(attempt))
 
     # -- randomness --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_random(self) -> bool:
+        """Whether templates make something random, as far as their text shows."""
+        return bool(self._second_pass)
 
     def _random_sources(self) -> set[str]:
         if self._rendered.renderer.post_renderer:
@@ -194,43 +180,32 @@ class Composer:
             self._second_pass = set()
         return failed
 
-    def may_be_noise(self, found: Comparison) -> bool:
-        """Whether another plain render may explain a difference. It cannot if every difference shows a digest. One such render is
-        enough, unless templates make something random, of which two samples can be equal by chance."""
-        digests = [digest.partition(":")[2][:12] for digest in self._wanted.values()]
-        most = MOST_NOISE_RENDERS if self._second_pass else 1
-        enough = self._noise_renders >= most
-        return not enough and not all(any(d in str(each.after) for d in digests) for each in found.collateral)
-
-    def learn_noise(self) -> Mapping[Leaf, Any]:
-        """The leaves that differ in another plain render."""
-        self._noise_renders += 1
-        self.noise = {**self.noise, **noise(self._rendered.plain, self._rendered.renderer.render(self._rendered.chart))}
-        return self.noise
-
     # -- post-renderers ----------------------------------------------------------------------------------------------
 
-    def explained(self, attempt: Attempt, found: Comparison) -> Comparison:
-        """The comparison, unchanged; a use whose digest the post-renderer changes or removes gets an explanation."""
+    def explain(self, attempt: Attempt, found: Comparison) -> dict[Key, Problem]:
+        """The uses whose digest the post-renderer changes or removes, with what it does. Raises HelmFailed."""
         renderer = self._rendered.renderer
         failing = [key for key in found.failing if key in attempt.by_template]
-        if failing and renderer.post_renderer:
-            images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
-            for key in failing:
-                origin = self._origins[key]
-                if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
-                    does = "changes" if split(found.images.get(key, ""))[2] else "removes"
-                    self.explanations[key] = Problem(
-                        f"the post-renderer ({' '.join(hide_secrets(renderer.post_renderer))}) {does} its digest: "
-                        f"it prints {found.images.get(key)!r}",
-                        "refused",
-                        "have the post-renderer keep digests as they are, or leave it out",
-                    )
-        return found
+        if not (failing and renderer.post_renderer):
+            return {}
+        images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
+        explained = {}
+        for key in failing:
+            origin = self._origins[key]
+            if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
+                does = "changes" if split(found.images.get(key, ""))[2] else "removes"
+                explained[key] = Problem(
+                    f"the post-renderer ({' '.join(hide_secrets(renderer.post_renderer))}) {does} its digest: "
+                    f"it prints {found.images.get(key)!r}",
+                    "refused",
+                    "have the post-renderer keep digests as they are, or leave it out",
+                )
+        return explained
 
     def _before_post_renderer(self, attempt: Attempt) -> Render:
         empty = Record("", "", ())
         renderer = self._rendered.pinning(attempt.settings)
+        self.renders += 1
         return renderer.render(self.chart(attempt, empty), self.arguments(attempt), post_render=False)
 
     # -- the chart's files -------------------------------------------------------------------------------------------

@@ -21,18 +21,17 @@ from helmpin.plan.composer import Composer
 from helmpin.plan.digests import Digests, digests_of
 from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images
 from helmpin.plan.jobs import KeptJobs
+from helmpin.plan.noise import Noise
 from helmpin.plan.origins import origins_of
 from helmpin.plan.plan import Plan
 from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import Attempt, Search
+from helmpin.plan.search import NOTHING, Attempt, Search
 from helmpin.plan.template_hints import TemplateHints
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
-
-_NOTHING_COMPARED = Comparison({}, frozenset(), (), [])
 
 
 def make_plan(
@@ -74,38 +73,41 @@ def make_plan(
         uses=uses,
         known=known,
         set_by=search.set_by,
-        explained=composer.explanations,
+        explained=composer.unreachable,
         created=datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
-    attempt, render, found, renders = _searched(rendered, composer, search, outcomes)
-    if known.wanted and search.result is None:
-        attempt, found = search.unsettled(), _NOTHING_COMPARED
-    elif values_only and attempt.by_template:
-        attempt, render, found, more = composer.by_values(attempt, render, found, outcomes.record)
-        renders += more
-    nothing_pinned = known.wanted.keys() <= attempt.failed.keys()
+    noise = Noise(rendered, known.wanted.values(), is_random=composer.is_random)
+    tried, outcomes = _searched(composer, search, noise, outcomes)
+    if values_only and tried.attempt.by_template:
+        tried = _by_values(tried, composer, noise, outcomes)
+    followers = tried.found.followers if tried.found else ()
+    record, images = outcomes.record(tried.attempt, followers), outcomes.images(tried.attempt, followers)
+    nothing_pinned = known.wanted.keys() <= tried.attempt.failed.keys()
     if known.wanted and nothing_pinned:
-        renders += 1
-        _check_still_renders(rendered)
-    record = outcomes.record(attempt, found.followers)
-    if nothing_pinned:  # otherwise the comparison has shown that the record stays out
-        renders += _check_record_stays_out(rendered, composer, attempt, record)
-    chart = composer.chart(attempt, record)
-    images = outcomes.images(attempt, found.followers)
-    if search.result is not None:
-        images = kept_jobs.checked(images, render)
+        _check_still_renders(rendered, noise)
+    if nothing_pinned:  # otherwise the comparison has shown it
+        _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
     return Plan(
         release=release,
-        chart=chart,
-        images=images,
-        set_arguments=composer.arguments(attempt),
-        settings=attempt.settings,
-        followers=found.followers,
-        render=render,
-        renders=renders,
+        chart=composer.chart(tried.attempt, record),
+        images=kept_jobs.checked(images, tried.render) if tried.found else images,
+        set_arguments=composer.arguments(tried.attempt),
+        settings=tried.attempt.settings,
+        followers=followers,
+        render=tried.render,
+        renders=1 + composer.renders + noise.renders,
         record=record,
         rendered=rendered,
     )
+
+
+class _Tried(NamedTuple):
+    """An attempt, its render, and how that differs from the plain one."""
+
+    attempt: Attempt
+    render: Render
+    found: Comparison | None
+    """None if nothing was compared."""
 
 
 class _Outcomes(NamedTuple):
@@ -144,15 +146,13 @@ class _Outcomes(NamedTuple):
         )
 
 
-def _searched(
-    rendered: Rendered, composer: Composer, search: Search, outcomes: _Outcomes
-) -> tuple[Attempt, Render, Comparison, int]:
-    """The last attempt of the search, its render and comparison, and the number of renders so far, the plain one included."""
-    attempt, render, found, renders = Attempt((), frozenset(), {}, {}, {}), rendered.plain, _NOTHING_COMPARED, 1
-    wanted = outcomes.known.wanted
-    while wanted and (following := search.next()):
-        attempt = following
-        renders += 1
+def _searched(composer: Composer, search: Search, noise: Noise, outcomes: _Outcomes) -> tuple[_Tried, _Outcomes]:
+    """What the search ends with, and the outcomes with all that was learnt about them."""
+    rendered, wanted = outcomes.rendered, outcomes.known.wanted
+    tried = _Tried(NOTHING, rendered.plain, None)
+    if not wanted:
+        return tried, outcomes
+    while attempt := search.next():
         left = {key: digest for key, digest in wanted.items() if key not in attempt.failed}
         try:
             render = composer.render(attempt, outcomes.record(attempt))
@@ -161,10 +161,28 @@ def _searched(
                 search.learn(attempt, error.why)
             continue
         _refuse_exposed_record(rendered, render)
-        found, more = _compared(rendered, render, left, composer)
-        renders += more
-        search.learn(attempt, composer.explained(attempt, found))
-    return attempt, render, found, renders
+        found = noise.compared(render, left)
+        tried = _Tried(attempt, render, found)
+        outcomes = outcomes._replace(explained={**outcomes.explained, **composer.explain(attempt, found)})
+        search.learn(attempt, found)
+    return (tried if search.result else _Tried(search.unsettled(), tried.render, None)), outcomes
+
+
+def _by_values(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes) -> _Tried:
+    """The same with values in place of template pins, as far as they can be found."""
+    search = composer.values_search(tried.attempt)
+    wanted = {key: digest for key, digest in outcomes.known.wanted.items() if key not in tried.attempt.failed}
+    while attempt := search.next():
+        try:
+            render = composer.render(attempt, outcomes.record(attempt))
+        except HelmFailed as error:
+            search.learn(attempt, error.why)
+            continue
+        found = compare(outcomes.rendered.plain, render, wanted, noise.leaves)
+        search.learn(attempt, found)
+        if search.result is attempt:
+            tried = _Tried(attempt, render, found)
+    return tried
 
 
 def _recorded(image: ImagePlan, reference: Reference) -> Image:
@@ -190,10 +208,10 @@ def _apart(known: Digests, uses: Sequence[ImageUse]) -> set[Key]:
     return {use.key for use in uses if use.key in known.kept and len(digests[use.image]) > 1}
 
 
-def _check_still_renders(rendered: Rendered) -> None:
+def _check_still_renders(rendered: Rendered, noise: Noise) -> None:
     """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster or helm is
     to blame, not the images."""
-    again = rendered.renderer.render(rendered.chart)
+    again = noise.render_again()
     if again.images() != rendered.plain.images():
         raise HelmFailed(
             "the chart renders other images than a moment ago; nothing was deployed",
@@ -206,35 +224,25 @@ def _images(render: Render) -> str:
     return ", ".join(dict.fromkeys(use.image for use in render.images())) or "none"
 
 
-def _compared(
-    rendered: Rendered, render: Render, wanted: Mapping[Key, str], composer: Composer
-) -> tuple[Comparison, int]:
-    """The comparison of a render with the plain one, and how many more plain renders it took to find out what is random."""
-    found, renders = compare(rendered.plain, render, wanted, composer.noise), 0
-    while found.collateral and composer.may_be_noise(found):
-        renders += 1
-        found = compare(rendered.plain, render, wanted, composer.learn_noise())
-    return found, renders
-
-
-def _check_record_stays_out(rendered: Rendered, composer: Composer, nothing: Attempt, record: Record) -> int:
-    """Raise Refused if the templates print the record, or anything that depends on it. Returns how many renders that took.
+def _check_record_stays_out(
+    rendered: Rendered, composer: Composer, noise: Noise, nothing: Attempt, record: Record
+) -> None:
+    """Raise Refused if the templates print the record, or anything that depends on it.
 
     nothing: an attempt without pins.
     """
     if not may_expose_record(_evaluated(rendered)):
-        return 0
+        return
     try:
         render = composer.render(nothing, record)
     except HelmFailed as error:
         if not composer.drops_second_pass(error.why):
             raise
-        return 1 + _check_record_stays_out(rendered, composer, nothing, record)
+        _check_record_stays_out(rendered, composer, noise, nothing, record)
+        return
     _refuse_exposed_record(rendered, render)
-    found, renders = _compared(rendered, render, {}, composer)
-    if found.collateral:
-        raise _exposed(rendered, f"or a hash of it: {found.collateral[0]}")
-    return 1 + renders
+    if collateral := noise.compared(render, {}).collateral:
+        raise _exposed(rendered, f"or a hash of it: {collateral[0]}")
 
 
 def _evaluated(rendered: Rendered) -> Iterator[str]:

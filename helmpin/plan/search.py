@@ -60,6 +60,8 @@ class Attempt(NamedTuple):
     """For each use, what was tried before and why it was rejected."""
 
 
+NOTHING = Attempt((), frozenset(), {}, {}, {})
+"""The attempt that pins nothing."""
 _State = tuple[tuple[tuple[int, ...], ...], int, int]
 """How many candidates each group has left, how many uses go to their templates, how many have failed. It only moves one way."""
 

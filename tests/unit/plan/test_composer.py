@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from helmpin.chart.setargs import dotted_key
-from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.plan import template_pins
-from helmpin.plan.composer import MOST_NOISE_RENDERS, Composer
+from helmpin.plan.composer import Composer
 from helmpin.plan.origins import origins_of
 from helmpin.plan.search import Attempt
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
-from helmpin.render.diff import Comparison, Difference, compare
+from helmpin.render.diff import Comparison, compare
 from tests.support.plans import Ask, Renderer, chart, rendered
 from tests.support.renders import POD, digest, document, pod
 
@@ -71,7 +70,7 @@ class Made:
     def compared(self, attempt: Attempt) -> Comparison:
         """What comes of an attempt."""
         render = self.composer.render(attempt, RECORD)
-        return compare(self.rendered.plain, render, self.wanted, self.composer.noise)
+        return compare(self.rendered.plain, render, self.wanted)
 
 
 def shown(attempt: Attempt) -> dict[str, str]:
@@ -202,7 +201,7 @@ def test_a_reference_beside_one_that_is_not_pinned_is_counted_all_the_same(tmp_p
     origins = origins_of(made.rendered, made.uses)
     composer = Composer(made.rendered, made.rendered.chart, made.uses, {last.key: A}, origins, ())
     assert f"(dict `1` `@{A}`)" in composer.chart(by_template(last), RECORD).template_files()[FILE]
-    assert list(composer.explanations) == []
+    assert list(composer.unreachable) == []
 
 
 # -- whose templates are read -------------------------------------------------------------------------------------------
@@ -297,43 +296,6 @@ def test_a_second_evaluation_that_fails_is_left_out_from_then_on(tmp_path: Path)
     assert nondeterminism.TEMPLATE not in renderer.asked[-1].files
 
 
-def changed(*after: Any) -> Comparison:
-    leaf = (POD, 0, 0, ("metadata", "labels", "l"))
-    return Comparison({}, frozenset(), (), [Difference(leaf, "x", each) for each in after])
-
-
-@pytest.mark.parametrize(("template", "renders"), [(READS, 1), (RANDOM, MOST_NOISE_RENDERS)])
-def test_how_often_a_plain_render_may_explain_a_difference(tmp_path: Path, template: str, renders: int) -> None:
-    texts = iter([pod("t/web:1", label=f"y{n}") for n in range(9)])
-    made = Made(tmp_path, pod("t/web:1"), {FILE: template}, renderer=Renderer(lambda _: next(texts)), values=VALUES)
-    for _ in range(renders):
-        assert made.composer.may_be_noise(changed("z"))
-        made.composer.learn_noise()
-    assert not made.composer.may_be_noise(changed("z"))
-    assert list(made.composer.noise.values()) == [f"y{renders - 1}"]
-    assert {ask.chart for ask in made.renderer.asked} == {made.rendered.chart}, "without anything of helm-pin's"
-    assert all(not ask.set for ask in made.renderer.asked)
-
-
-def test_what_shows_a_digest_is_no_noise(tmp_path: Path) -> None:
-    composer = Made(tmp_path, pod("t/web:1") + pod("t/db:1"), {FILE: READS}, wanted={"t/db:1": B}).composer
-    assert not composer.may_be_noise(changed(f"1@{A}"))
-    assert not composer.may_be_noise(changed(f"cut-{B[7:19]}", f"1@{A}"))
-    assert composer.may_be_noise(changed(f"1@{A}", "random"))
-    assert composer.may_be_noise(changed(B[7:18]))
-
-
-def test_what_was_random_once_stays_known(tmp_path: Path) -> None:
-    """Two plain renders differ in one leaf, two others in another."""
-    texts = [pod("t/web:1", extra=f"      args: [{a}, {b}]\n") for a, b in (("same", "other"), ("another", "same"))]
-    renderer = Renderer(lambda _: texts.pop(0))
-    plain = pod("t/web:1", extra="      args: [same, same]\n")
-    composer = Made(tmp_path, plain, {FILE: RANDOM}, renderer=renderer).composer
-    composer.learn_noise()
-    assert [leaf[3][-1] for leaf in composer.learn_noise()] == [1, 0]
-    assert list(composer.noise.values()) == ["other", "another"]
-
-
 # -- post-renderers -----------------------------------------------------------------------------------------------------
 
 SED = ("--post-renderer", "./strip")
@@ -343,9 +305,8 @@ def test_what_only_the_post_renderer_prints_cannot_be_pinned_and_that_is_said(tm
     text = pod("t/web:1")
     renderer = Renderer(lambda _: text, SED)
     made = Made(tmp_path, text + pod("t/side:2"), {FILE: READS}, renderer=renderer, printed=text, values=VALUES)
-    (key,) = made.composer.explanations
+    ((key, problem),) = made.composer.unreachable.items()
     assert key == made.uses[1].key
-    problem = made.composer.explanations[key]
     assert "post-renderer prints it" in problem.text and problem.kind == "refused"
     assert "--allow-unpinned t/side:2" in problem.hint
     assert key in made.first().failed
@@ -361,8 +322,8 @@ def test_a_post_renderer_that_takes_a_digest_away_is_named(tmp_path: Path, gives
     attempt = made.first()
     found = made.compared(attempt)
     assert found.failing == {made.uses[0].key}
-    assert made.composer.explained(attempt, found) is found
-    problem = made.composer.explanations[made.uses[0].key]
+    ((key, problem),) = made.composer.explain(attempt, found).items()
+    assert key == made.uses[0].key and made.composer.renders == 2
     assert f"the post-renderer (--post-renderer ./strip) {does} its digest: it prints '{gives}'" in problem.text
     assert problem.kind == "refused" and problem.hint
 
@@ -371,8 +332,7 @@ def test_a_template_that_did_not_pin_is_not_the_post_renderers_fault(tmp_path: P
     for renderer in (Renderer(lambda _: pod("t/web:1"), SED), Renderer(lambda _: pod("t/web:1"))):
         made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=renderer)
         attempt = made.first()
-        made.composer.explained(attempt, made.compared(attempt))
-        assert made.composer.explanations == {}
+        assert made.composer.explain(attempt, made.compared(attempt)) == {}
 
 
 def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame(tmp_path: Path) -> None:
@@ -383,92 +343,5 @@ def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame
     for made in (by_values, literal):
         attempt = made.first()
         found = made.compared(attempt)
-        made.composer.explained(attempt, found)
-        assert found.failing and len(made.renderer.asked) == 1 and not made.composer.explanations
-
-
-# -- values in place of templates ---------------------------------------------------------------------------------------
-
-
-def reads(*paths: str) -> Renderer:
-    """A chart whose image is pinned by the template, or by the last of these values that is set."""
-
-    def says(ask: Ask) -> str:
-        by_value = [ask.set[path] for path in paths if path in ask.set]
-        return pod(by_value[-1] if by_value else f"t/web:1@{A}" if f"@{A}" in ask.files[FILE] else "t/web:1")
-
-    return Renderer(says)
-
-
-def test_by_values_finds_the_value_that_pins_what_the_template_did(tmp_path: Path) -> None:
-    values = {"image": "t/web:1", "other": "t/web:1"}
-    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=reads("other"), values=values)
-    before = made.first()
-    render = made.composer.render(before, RECORD)
-    records: list[Attempt] = []
-    attempt, after, found, renders = made.composer.by_values(
-        before, render, made.compared(before), lambda each: records.append(each) or RECORD
-    )
-    assert before.by_template and not attempt.by_template
-    assert shown(attempt) == {"other": f"t/web:1@{A}"}
-    assert [use.image for use in after.images()] == [f"t/web:1@{A}"] and not found.failing and not found.collateral
-    assert renders == len(records) == 2 and records[-1] is attempt
-
-
-def test_by_values_keeps_the_template_where_no_value_does(tmp_path: Path) -> None:
-    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=reads(), values={"image": "t/web:1"})
-    before, render = made.first(), made.composer.render(made.first(), RECORD)
-    found = made.compared(before)
-    result = made.composer.by_values(before, render, found, lambda _: RECORD)
-    assert result == (before, render, found, 1)
-    fixed = Made(
-        tmp_path, pod("t/web:1"), {FILE: READS}, renderer=reads("image"), values={"image": "t/web:1"}, fixed=[0]
-    )
-    before = fixed.first()
-    assert fixed.composer.by_values(before, render, found, lambda _: RECORD) == (before, render, found, 0)
-
-
-def test_by_values_goes_on_where_helm_refuses_a_value(tmp_path: Path) -> None:
-    def says(ask: Ask) -> str:
-        if "image" in ask.set:
-            raise HelmFailed("helm template failed", why="image: too long")
-        return pod(ask.set.get("other", "t/web:1"))
-
-    values = {"image": "t/web:1", "other": "t/web:1"}
-    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=Renderer(says), values=values)
-    before, render = made.first(), made.composer.render(made.first(), RECORD)
-    attempt, _, _, renders = made.composer.by_values(before, render, made.compared(before), lambda _: RECORD)
-    assert shown(attempt) == {"other": f"t/web:1@{A}"} and renders == 2
-
-
-def test_by_values_does_not_ask_for_what_has_failed(tmp_path: Path) -> None:
-    """An image that stays without a digest is no reason to refuse a value for another."""
-    text = pod("t/web:1") + pod("t/side:1", source="app/templates/side.yaml")
-
-    def says(ask: Ask) -> str:
-        return text.replace("t/web:1", ask.set.get("image", "t/web:1"))
-
-    made = Made(tmp_path, text, {FILE: LITERAL}, renderer=Renderer(says), values={"image": "t/web:1"})
-    before = made.first()
-    assert before.failed.keys() == {made.uses[1].key}
-    render = made.composer.render(before, RECORD)
-    attempt, _, found, _ = made.composer.by_values(before, render, made.compared(before), lambda _: RECORD)
-    assert shown(attempt) == {"image": f"t/web:1@{A}"} and not found.failing
-
-
-def test_by_values_tries_what_helm_refuses_for_no_part_of_the_uses(tmp_path: Path) -> None:
-    text = pod("t/web:1") + pod("t/web:1")
-
-    def says(ask: Ask) -> str:
-        if ask.set.keys() != {"image"} or f"@{A}" in ask.files[FILE]:
-            raise HelmFailed("helm template failed", why="no")
-        return text.replace("t/web:1", ask.set["image"], 1)
-
-    values = {"image": "t/web:1", "other": "t/web:1"}
-    made = Made(tmp_path, text, {FILE: LITERAL}, renderer=Renderer(says), values=values)
-    before = made.first()
-    result = made.composer.by_values(before, made.rendered.plain, changed(), lambda _: RECORD)
-    assert result[0] is before
-    tried = [(dict(ask.set), f"@{A}" in ask.files[FILE]) for ask in made.renderer.asked]
-    pinned = f"t/web:1@{A}"
-    assert tried == [({"image": pinned}, False), ({"image": pinned}, True), ({"other": pinned}, False)]
+        assert made.composer.explain(attempt, found) == {}
+        assert found.failing and len(made.renderer.asked) == made.composer.renders == 1

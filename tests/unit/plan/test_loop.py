@@ -369,6 +369,75 @@ def test_nothing_is_looked_for_where_values_pin_all_anyway(tmp_path: Path) -> No
     assert plan.renders == 2 and len(renderer.asked) == 1
 
 
+def reads(*paths: str) -> Callable[[Ask], str]:
+    """A chart whose image is pinned by the template, or by the last of these values that is set."""
+
+    def says(ask: Ask) -> str:
+        by_value = [ask.set[path] for path in paths if path in ask.set]
+        return pod(by_value[-1] if by_value else f"{WEB}@{A}" if f"@{A}" in ask.files[FILE] else WEB)
+
+    return says
+
+
+LITERAL = {FILE: f"image: {WEB}\n"}
+TWO = {"image": WEB, "other": WEB}
+
+
+def test_each_value_is_tried_until_one_pins_what_the_template_did(tmp_path: Path) -> None:
+    plan, renderer = made(tmp_path, reads("other"), files=LITERAL, values=TWO, values_only=True)
+    assert plan.set_arguments == ["--set-string", f"other={WEB}@{A}"] and plan.images[0].via == "values"
+    assert plan.renders == 1 + len(renderer.asked) == 4
+    assert plan.chart.annotations == renderer.asked[-1].chart.annotations
+
+
+def test_the_template_keeps_what_no_value_pins(tmp_path: Path) -> None:
+    plan, renderer = made(tmp_path, reads(), files=LITERAL, values={"image": WEB}, values_only=True)
+    assert plan.set_arguments == [] and plan.images[0].via == "template"
+    assert plan.renders == 1 + len(renderer.asked) == 3
+    assert f"@{A}" in plan.chart.template_files()[FILE]
+
+
+def test_a_value_that_helm_refuses_is_passed_over(tmp_path: Path) -> None:
+    def says(ask: Ask) -> str:
+        if "image" in ask.set:
+            raise HelmFailed("helm template failed", why="image: too long")
+        return reads("other")(ask)
+
+    plan, _ = made(tmp_path, says, files=LITERAL, values=TWO, values_only=True)
+    assert plan.set_arguments == ["--set-string", f"other={WEB}@{A}"]
+
+
+def test_an_image_that_stays_without_a_digest_is_no_reason_to_refuse_a_value_for_another(tmp_path: Path) -> None:
+    side = pod(SIDE, source="app/templates/side.yaml")
+    plan, _ = made(
+        tmp_path,
+        lambda ask: reads("image")(ask) + side,
+        plain=PLAIN + side,
+        files=LITERAL,
+        values=TWO,
+        values_only=True,
+    )
+    assert plan.set_arguments == ["--set-string", f"image={WEB}@{A}"]
+    assert [bool(image.problem) for image in plan.images] == [False, True]
+
+
+def test_what_helm_refuses_is_not_tried_for_a_part_of_the_uses(tmp_path: Path) -> None:
+    plain = PLAIN + pod(WEB)
+    pinned = f"{WEB}@{A}"
+
+    def says(ask: Ask) -> str:
+        if not ask.set and ask.files[FILE].count(f"@{A}") > 0:
+            return plain.replace(WEB, pinned)
+        if ask.set.keys() != {"image"} or f"@{A}" in ask.files[FILE]:
+            raise HelmFailed("helm template failed", why="no")
+        return plain.replace(WEB, ask.set["image"], 1)
+
+    plan, renderer = made(tmp_path, says, plain=plain, files=LITERAL, values=TWO, values_only=True)
+    tried = [(dict(ask.set), f"@{A}" in ask.files[FILE]) for ask in renderer.asked]
+    assert tried == [({}, True), ({"image": pinned}, False), ({"image": pinned}, True), ({"other": pinned}, False)]
+    assert plan.images[0].via == "template"
+
+
 # -- Jobs that keep their digest ----------------------------------------------------------------------------------------
 
 JOB = (

@@ -1,0 +1,48 @@
+"""What a chart makes at random, found by rendering it plainly once more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from helmpin.plan.rendered import Rendered
+from helmpin.render.diff import Comparison, Key, Leaf, compare, noise
+from helmpin.render.output import Render
+
+MOST_RENDERS = 3
+"""The most further plain renders of a chart whose templates make something random: two samples can be equal by chance."""
+
+
+class Noise:
+    """The noise of a chart, as far as it is known. Mutable: it learns where it is asked about a difference."""
+
+    def __init__(self, rendered: Rendered, digests: Collection[str], *, is_random: bool) -> None:
+        """digests: those to pin. is_random: whether the templates make something random, as far as their text shows."""
+        self._rendered = rendered
+        self._digests = [digest.partition(":")[2][:12] for digest in digests]
+        self._most = MOST_RENDERS if is_random else 1
+        self.renders = 0
+        """How many further plain renders there were."""
+        self.leaves: Mapping[Leaf, Any] = {}
+        """The leaves that differed in one of them, with their values there."""
+
+    def compared(self, render: Render, wanted: Mapping[Key, str]) -> Comparison:
+        """The comparison of a render with the plain one, after as many more plain renders as may explain a difference.
+
+        wanted: the digest that each use must get. Raises HelmFailed.
+        """
+        found = compare(self._rendered.plain, render, wanted, self.leaves)
+        while found.collateral and self._may_explain(found):
+            self.leaves = {**self.leaves, **noise(self._rendered.plain, self.render_again())}
+            found = compare(self._rendered.plain, render, wanted, self.leaves)
+        return found
+
+    def render_again(self) -> Render:
+        """Another plain render. Raises HelmFailed."""
+        self.renders += 1
+        return self._rendered.renderer.render(self._rendered.chart)
+
+    def _may_explain(self, found: Comparison) -> bool:
+        """Whether another plain render may explain a difference. It cannot if every difference shows a digest."""
+        left = self.renders < self._most
+        return left and not all(any(d in str(each.after) for d in self._digests) for each in found.collateral)
