@@ -85,7 +85,11 @@ def references_of(
         if refusal:
             problems[image] = Problem(refusal.text, "refused", refusal.hint)
         elif may_be_unpinned:
-            problems[image] = Problem("allowed by --allow-unpinned", "allowed")
+            exemptions = (
+                each for each in settings.exemptions if not each.is_over() and is_allowed(image, [each.image])
+            )
+            by = next((f"the exemption of {each.shown}" for each in exemptions), "--allow-unpinned")
+            problems[image] = Problem(f"allowed by {by}", "allowed")
         elif filled:
             problems[image] = Problem(f"placeholder: {filled}", "refused", f"let it through: {allow_flag(image)}")
         else:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.chart.setargs import Setting
-from helmpin.config.settings import Rule, Settings
+from helmpin.config.settings import Exemption, Rule, Settings
 from helmpin.image.reference import Reference
 from helmpin.plan.digests import Digests
 from helmpin.plan.images import Decided, ImagePlan, Problem, is_allowed, plan_images, references_of
@@ -95,6 +95,15 @@ def test_an_empty_repository_is_named(image: str, values: dict[str, Any], named:
     assert problems[image].hint.startswith(
         f"the repository is empty: set {named}; or let it through: --allow-unpinned "
     )
+
+
+def test_an_exemption_is_named_and_one_that_is_over_is_none() -> None:
+    end, over = ("2999-01-01", "2001-01-01")
+    exemptions = tuple(Exemption("web:*", why, until, "f") for why, until in (("old", over), ("soon", end)))
+    settings = SETTINGS._replace(allow_unpinned=("web:*", "side:*"), exemptions=exemptions)
+    _, problems = references_of([use("web:1"), use("side:1")], settings)
+    assert problems["web:1"].text == f"allowed by the exemption of web:* (until {end}: soon)"
+    assert problems["side:1"].text == "allowed by --allow-unpinned"
 
 
 @pytest.mark.parametrize(
