@@ -146,6 +146,45 @@ def _may_print(fixed: list[str], text: str) -> bool:
     return text.startswith(first) and text.endswith(last) and at + len(last) <= len(text)
 
 
+class _Sought(NamedTuple):
+    """An image that values are sought for."""
+
+    image: str
+    digest: str
+    scope: tuple[str, ...]
+    """The path of subchart names whose template uses it; () for the chart itself."""
+    values: ValueIndex
+    scan: TemplateScan
+    """Of the templates of that chart."""
+
+    @property
+    def tag(self) -> str:
+        """Its tag; '' if it has none."""
+        return split(self.image)[1] or ""
+
+    def sees(self, path: ValuePath) -> bool:
+        """Whether a path is among the values of its chart."""
+        return path[: len(self.scope)] == self.scope
+
+    def chain(self, path: ValuePath) -> ValuePath:
+        """A path as the templates of its chart read it."""
+        return path[len(self.scope) :]
+
+    def tagged(self, path: ValuePath, tag: str = "", **more: bool) -> Candidate:
+        """The candidate to put the tag (or another form of it) with the digest at a path."""
+        return Candidate("tag@digest", (Setting(path, f"{tag or self.tag or 'latest'}@{self.digest}"),), **more)
+
+    def digests(self, path: ValuePath) -> Iterator[Candidate]:
+        """The candidates to put the digest alone at a path."""
+        for form in self.scan.forms(last_key(path), self.digest):
+            yield Candidate("digest key", (Setting(path, form),))
+
+    def whole(self, path: ValuePath, *, is_spare: bool = False) -> Candidate:
+        """The candidate to pin the whole reference that stands at a path, or to put it there."""
+        held = text_of(lookup(self.values.tree, path)) or self.image
+        return Candidate("reference", (Setting(path, pinned_form(held, self.digest)),), is_spare=is_spare)
+
+
 def candidates(
     image: str,
     digest: str,
@@ -159,35 +198,34 @@ def candidates(
     scope: the path of subchart names whose template uses the image (() for the chart itself). names: of the containers and
     objects that use it.
     """
-    ranked = _by_likelihood(image, digest, scope, values, scan)
-    of_components = list(_of_components(image, digest, scope, values, scan, names))
+    sought = _Sought(image, digest, scope, values, scan)
+    ranked = _by_likelihood(sought)
+    of_components = list(_of_components(sought, names))
     ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
     allowed = [[c for c in options if all(map(values.can_set, c.settings))] for options in ranked]
     return [options for options in allowed if options]
 
 
-def _by_likelihood(
-    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
-) -> list[list[Candidate]]:
+def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     """As `candidates`, whether or not --set can write them.
 
     Every anchor that matches exactly has its own list, because each may feed other uses of the image. The first list goes on with
     what else may pin it: first the keys that the values have and those that templates read beside the name, then maps without a
     name, anchors that match less, and texts that need not be an image.
     """
-    found = in_scope(list(anchors(image, values)), scope, values)
-    by_anchor = {anchor: list(_ranked(image, digest, scope, anchor, values, scan)) for anchor in dict.fromkeys(found)}
+    found = in_scope(list(anchors(sought.image, sought.values)), sought.scope, sought.values)
+    by_anchor = {anchor: list(_ranked(sought, anchor)) for anchor in dict.fromkeys(found)}
     by_anchor = {anchor: options for anchor, options in by_anchor.items() if options}
     strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
     weak = [anchor for anchor in by_anchor if anchor not in strong]
-    exact = [anchor for anchor in strong if _holds_tag(image, anchor, values)]
-    unnamed = [] if exact else list(_unnamed(image, digest, scope, values, scan))
-    beside = list(_beside(image, digest, scope, [anchor.path for anchor in found], values, scan))
-    spare = list(_spare(image, digest, scope, weak, values, scan))
+    exact = [anchor for anchor in strong if _holds_tag(sought, anchor)]
+    unnamed = [] if exact else list(_unnamed(sought))
+    beside = list(_beside(sought, [anchor.path for anchor in found]))
+    spare = list(_spare(sought, weak))
     if not strong:
-        return [[*spare, *beside, *_by_tag(image, digest, scope, values), *unnamed]]
+        return [[*spare, *beside, *_by_tag(sought), *unnamed]]
     first, *others = exact or strong
-    known = [each for each in by_anchor[first] if all(_has(values, setting.path) for setting in each.settings)]
+    known = [each for each in by_anchor[first] if all(_has(sought.values, setting.path) for setting in each.settings)]
     less = [each for anchor in strong if exact and anchor not in exact for each in by_anchor[anchor]]
     options = [*_distinct([*known, *beside, *by_anchor[first], *unnamed]), *less, *spare]
     return [options, *(by_anchor[anchor] for anchor in others)]
@@ -201,20 +239,17 @@ def _distinct(options: Iterable[Candidate]) -> list[Candidate]:
     return list(found.values())
 
 
-def _spare(
-    image: str, digest: str, scope: tuple[str, ...], weak: list[Anchor], values: ValueIndex, scan: TemplateScan
-) -> Iterator[Candidate]:
+def _spare(sought: _Sought, weak: list[Anchor]) -> Iterator[Candidate]:
     """Candidates at whole references whose key does not name an image; first those that a template prints as one. A bare word,
     which could be any text, counts only if a template does, and so does an empty text whose path names the image."""
     paths = [anchor.path for anchor in weak if anchor.whole]
-    bare = [path for path in _bare(image, scope, values) if path not in paths and scan.is_image(path[len(scope) :])]
-    for path in [*bare, *sorted(paths, key=lambda p: not scan.is_image(p[len(scope) :]))]:
-        yield Candidate("reference", (_whole(path, digest, values),), is_spare=True)
-    last = split(image)[0].rpartition("/")[2]
-    for path in values.at(""):  # overrides.web: ""
-        chain = path[len(scope) :]
-        if path[: len(scope)] == scope and last in chain[-2:] and scan.is_image(chain):
-            yield Candidate("reference", (Setting(path, pinned_form(image, digest)),), is_spare=True)
+    bare = [path for path in _bare(sought) if path not in paths and sought.scan.is_image(sought.chain(path))]
+    for path in [*bare, *sorted(paths, key=lambda p: not sought.scan.is_image(sought.chain(p)))]:
+        yield sought.whole(path, is_spare=True)
+    last = split(sought.image)[0].rpartition("/")[2]
+    for path in filter(sought.sees, sought.values.at("")):  # overrides.web: ""
+        if last in sought.chain(path)[-2:] and sought.scan.is_image(sought.chain(path)):
+            yield sought.whole(path, is_spare=True)
 
 
 def _forms(tag: str) -> list[str]:
@@ -222,16 +257,11 @@ def _forms(tag: str) -> list[str]:
     return [tag, tag[1:]] if re.match(r"v\d", tag) else [tag]
 
 
-def _bare(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[ValuePath]:
+def _bare(sought: _Sought) -> list[ValuePath]:
     """The leaves in scope that hold the name of an image without a tag as a bare word."""
-    name, tag, _ = split(image)
-    found = [] if tag else [Anchor(path, True) for path in values.at(name.rpartition("/")[2])]
-    return [anchor.path for anchor in in_scope(found, scope, values)]
-
-
-def _whole(path: ValuePath, digest: str, values: ValueIndex) -> Setting:
-    """The setting that pins the whole reference at `path`."""
-    return Setting(path, pinned_form(text_of(lookup(values.tree, path)), digest))
+    name = split(sought.image)[0].rpartition("/")[2]
+    found = [] if sought.tag else [Anchor(path, True) for path in sought.values.at(name)]
+    return [anchor.path for anchor in in_scope(found, sought.scope, sought.values)]
 
 
 def _is_strong(anchor: Anchor) -> bool:
@@ -239,12 +269,11 @@ def _is_strong(anchor: Anchor) -> bool:
     return bool(_STRONG_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
 
 
-def _holds_tag(image: str, anchor: Anchor, values: ValueIndex) -> bool:
+def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
     """Whether the anchor's map holds exactly the image's tag."""
-    _, tag, _ = split(image)
-    beside = lookup(values.tree, anchor.path[:-1])
+    beside = lookup(sought.values.tree, anchor.path[:-1])
     texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
-    return (anchor.whole and bool(tag)) or (tag or "") in texts
+    return (anchor.whole and bool(sought.tag)) or sought.tag in texts
 
 
 def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
@@ -272,103 +301,101 @@ def in_scope(found: list[Anchor], scope: tuple[str, ...], values: ValueIndex) ->
 class _Map:
     """The map around an anchor: which of its keys can carry this image's digest or tag."""
 
-    def __init__(self, image: str, anchor: Anchor, values: ValueIndex, scan: TemplateScan) -> None:
-        self.tag = split(image)[1]
-        self.anchor, self.parent, self.values = anchor, anchor.path[:-1], values
-        self.held = text_of(lookup(values.tree, anchor.path))
-        beside = lookup(values.tree, self.parent)
+    def __init__(self, sought: _Sought, anchor: Anchor) -> None:
+        self._tree, tag = sought.values.tree, sought.tag
+        self.parent = anchor.path[:-1]
+        beside = lookup(self._tree, self.parent)
         key, stem = anchor.path[-1], _stem(anchor.path[-1])
         mine = {k: v for k, v in beside.items() if k != key and _stem(k) == stem} if isinstance(beside, dict) else {}
         tagged = {k: v for k, v in mine.items() if _TAG_KEY.search(k) and _scalar(v)}
         self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
         self.tag_keys = sorted(
-            (k for k, v in tagged.items() if _may_hold(v, self.tag)),
-            key=lambda k: (text_of(tagged[k]) != (self.tag or ""), "tag" not in k.lower()),
+            (k for k, v in tagged.items() if _may_hold(v, tag)),
+            key=lambda k: (text_of(tagged[k]) != tag, "tag" not in k.lower()),
         )
-        if self.tag and not stem and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
-            more = (k for k, v in beside.items() if k not in mine and text_of(v) == self.tag)
+        if tag and not stem and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
+            more = (k for k, v in beside.items() if k not in mine and text_of(v) == tag)
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
-        self.is_another = not self.tag and any(map(text_of, tagged.values()))
+        self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
-        read = scan.after(self.parent) if _is_strong(anchor) else []
+        read = sought.scan.after(self.parent) if _is_strong(anchor) else []
         self.read = [k for k in read if _stem(k) == stem and k not in mine]
         """Keys that the templates read, although the values do not have them."""
 
-    def tags(self, key: str) -> list[str]:
+    def tags(self, key: str, tag: str) -> list[str]:
         """The forms of the tag for a tag key, most likely first: without the prefix that the template adds."""
-        tag, held = self.tag or "latest", text_of(lookup(self.values.tree, (*self.parent, key)))
+        held = text_of(lookup(self._tree, self.at(key)))
         if not held:
-            return _forms(tag)
-        return [held, tag] if tag != held and tag.endswith(held) else [tag]
+            return _forms(tag or "latest")
+        return [held, tag] if tag != held and tag.endswith(held) else [tag or "latest"]
 
-    def at(self, key: str, value: str) -> Setting:
-        return Setting((*self.parent, key), value)
+    def at(self, key: str) -> ValuePath:
+        """The path of a key."""
+        return (*self.parent, key)
 
 
-def _ranked(
-    image: str, digest: str, scope: tuple[str, ...], anchor: Anchor, values: ValueIndex, scan: TemplateScan
-) -> Iterator[Candidate]:
+def _with(candidate: Candidate, emptied: Setting) -> Candidate:
+    """A candidate for a digest that empties a tag, too."""
+    return Candidate("digest key, tag emptied", (*candidate.settings, emptied))
+
+
+def _ranked(sought: _Sought, anchor: Anchor) -> Iterator[Candidate]:
     """The candidates to pin an image at one anchor, most likely first."""
-    beside = _Map(image, anchor, values, scan)
+    beside = _Map(sought, anchor)
     if beside.is_another:
         return
     for k in beside.digest_keys:
-        forms = scan.forms(k, digest)
-        yield from (Candidate("digest key", (beside.at(k, form),)) for form in forms)
-        for t in beside.tag_keys[:1]:
-            yield from (Candidate("digest key, tag emptied", (beside.at(k, form), beside.at(t, ""))) for form in forms)
+        alone = list(sought.digests(beside.at(k)))
+        emptied = [Setting(beside.at(t), "") for t in beside.tag_keys[:1]]
+        yield from [*alone, *(_with(candidate, setting) for candidate in alone for setting in emptied)]
     if anchor.whole:
-        yield Candidate("reference", (_whole(anchor.path, digest, values),))
+        yield sought.whole(anchor.path)
     for k in beside.tag_keys[:2]:
-        yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
+        yield from (sought.tagged(beside.at(k), tag) for tag in beside.tags(k, sought.tag))
     if not anchor.whole and not beside.tag_keys:
-        if scan.may_be_whole(anchor.path[len(scope) :]):
-            yield Candidate("reference", (beside.at(last_key(anchor.path), pinned_form(image, digest)),))
+        if sought.scan.may_be_whole(sought.chain(anchor.path)):
+            yield Candidate("reference", (Setting(anchor.path, pinned_form(sought.image, sought.digest)),))
         for k in filter(_TAG_KEY.search, beside.read):
-            yield from (Candidate("tag@digest", (beside.at(k, f"{t}@{digest}"),)) for t in beside.tags(k))
-        for path in _shared_tags(beside.tag or "", beside.parent, values):
-            yield Candidate("tag@digest", (Setting(path, f"{beside.tag or 'latest'}@{digest}"),), by_tag_only=True)
+            yield from (sought.tagged(beside.at(k), tag) for tag in beside.tags(k, sought.tag))
+        for path in _shared_tags(sought.tag, beside.parent, sought.values):
+            yield sought.tagged(path, by_tag_only=True)
     if not beside.digest_keys:
         for k in filter(DIGEST_KEY.search, beside.read):
-            yield from (Candidate("digest key", (beside.at(k, form),)) for form in scan.forms(k, digest))
+            yield from sought.digests(beside.at(k))
 
 
-def _beside(
-    image: str, digest: str, scope: tuple[str, ...], named: list[ValuePath], values: ValueIndex, scan: TemplateScan
-) -> Iterator[Candidate]:
-    """Candidates at values that the templates read beside the image's name: a tag, a digest, or a whole reference."""
-    near = {path[len(scope) :] for path in named if path[: len(scope)] == scope}
-    chains = scan.beside(near, [*_suffixes(split(image)[0])])
+def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
+    """Candidates at values that the templates read beside the image's name: a tag, a digest, or a whole reference. named: the
+    paths that hold the name."""
+    near = {sought.chain(path) for path in named if sought.sees(path)}
+    chains = sought.scan.beside(near, [*_suffixes(split(sought.image)[0])])
     found = (
-        list(_carried(image, digest, path, values, scan, alone=scan.stands_alone(chain)))
+        list(_carried(sought, path, alone=sought.scan.stands_alone(chain)))
         for chain in chains
-        if (path := chain if chain[0] == "global" else (*scope, *chain)) not in named
+        if (path := chain if chain[0] == "global" else (*sought.scope, *chain)) not in named
     )
     for some in islice(filter(None, found), BESIDE):
         yield from (candidate._replace(is_spare=True) for candidate in some)
 
 
-def _carried(
-    image: str, digest: str, path: ValuePath, values: ValueIndex, scan: TemplateScan, *, alone: bool
-) -> Iterator[Candidate]:
+def _carried(sought: _Sought, path: ValuePath, *, alone: bool) -> Iterator[Candidate]:
     """Candidates at a path whose key says what it holds, and that is empty or holds the image's tag.
 
     alone: whether it may hold a whole reference, because a template reads it alone.
     """
-    _, tag, _ = split(image)
-    key, held = last_key(path), lookup(values.tree, path)
-    if not _is_place(path, values) or isinstance(held, (dict, list, bool)):
+    key, held = last_key(path), lookup(sought.values.tree, path)
+    if not _is_place(path, sought.values) or isinstance(held, (dict, list, bool)):
         return
-    if tag and text_of(held) == tag:
-        yield Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),))
+    if sought.tag and text_of(held) == sought.tag:
+        yield sought.tagged(path)
     elif text_of(held):
         return
     elif DIGEST_KEY.search(key):
-        yield from (Candidate("digest key", (Setting(path, form),)) for form in scan.forms(key, digest))
+        yield from sought.digests(path)
     elif _TAG_KEY.search(key):
-        yield from (Candidate("tag@digest", (Setting(path, f"{t}@{digest}"),)) for t in _forms(tag or "latest"))
+        yield from (sought.tagged(path, tag) for tag in _forms(sought.tag or "latest"))
     elif IMAGE_KEY.search(key) and alone:
-        yield Candidate("reference", (Setting(path, pinned_form(image, digest)),))
+        yield sought.whole(path)
 
 
 def _has(values: ValueIndex, path: ValuePath) -> bool:
@@ -383,24 +410,22 @@ def _is_place(path: ValuePath, values: ValueIndex) -> bool:
     return reaches(path) and all(isinstance(node, dict) or node is None for node in outer)
 
 
-def _by_tag(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> Iterator[Candidate]:
+def _by_tag(sought: _Sought) -> Iterator[Candidate]:
     """If no leaf names the image: leaves that hold its tag, those first whose path shares a word with its name."""
-    name, tag, _ = split(image)
-    if not tag:
+    if not sought.tag:
         return
-    named = set(re.split(r"[^a-z0-9]+", name.lower()))
-    paths = [p for p in values.at(tag) if _TAG_KEY.search(last_key(p)) and p[: len(scope)] == scope]
+    named = set(re.split(r"[^a-z0-9]+", split(sought.image)[0].lower()))
+    paths = [p for p in sought.values.at(sought.tag) if _TAG_KEY.search(last_key(p)) and sought.sees(p)]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
-        yield Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),), by_tag_only=True)
+        yield sought.tagged(path, by_tag_only=True)
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:
     """Candidates at every value that holds the image's tag, or its name if it has no tag, whatever the key: for a search that can
     afford more renders."""
-    tag = split(image)[1]
-    paths = holding(image, scope, values) if tag else []
-    found = [Candidate("tag@digest", (Setting(path, f"{tag}@{digest}"),)) for path in paths]
-    found += [Candidate("reference", (_whole(path, digest, values),)) for path in _bare(image, scope, values)]
+    sought = _Sought(image, digest, scope, values, TemplateScan(()))
+    found = [sought.tagged(path) for path in holding(image, scope, values)] if sought.tag else []
+    found += [sought.whole(path) for path in _bare(sought)]
     return [candidate for candidate in found if all(map(values.can_set, candidate.settings))]
 
 
@@ -411,34 +436,28 @@ def holding(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[Valu
     return [path for path in paths if path[: len(scope)] == scope or path[0] == "global"]
 
 
-def _unnamed(
-    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan
-) -> Iterator[Candidate]:
+def _unnamed(sought: _Sought) -> Iterator[Candidate]:
     """Candidates in image maps without a name, which the template fills in."""
-    tagged = f"{split(image)[1] or 'latest'}@{digest}"
-    for path, beside in values.unnamed:
-        if path[: len(scope)] != scope:
+    for path, beside in sought.values.unnamed:
+        if not sought.sees(path):
             continue
-        empty = [k for k in dict.fromkeys([*beside, *scan.after(path)]) if not beside.get(k)]
+        empty = [k for k in dict.fromkeys([*beside, *sought.scan.after(path)]) if not beside.get(k)]
         keys = [k for k in empty if not isinstance(beside.get(k), (dict, list))]
         for k in filter(DIGEST_KEY.fullmatch, keys):
-            yield from (Candidate("digest key", (Setting((*path, k), form),)) for form in scan.forms(k, digest))
+            yield from sought.digests((*path, k))
         for k in filter(_TAG_KEY.fullmatch, keys):
-            yield Candidate("tag@digest", (Setting((*path, k), tagged),))
+            yield sought.tagged((*path, k))
 
 
-def _of_components(
-    image: str, digest: str, scope: tuple[str, ...], values: ValueIndex, scan: TemplateScan, names: Collection[str]
-) -> Iterator[Candidate]:
+def _of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidate]:
     """Candidates in the map of a component (named like the container or object): if its siblings have an image map of their own,
     it can have one too, and templates prefer that to a common setting."""
-    tagged = f"{split(image)[1] or 'latest'}@{digest}"
-    for path, beside in values.maps(names):
-        if path[: len(scope)] == scope:
-            siblings = (lookup(values.tree, path[:-1]) or {}).values()
-            for key in scan.image_maps():
+    for path, beside in sought.values.maps(names):
+        if sought.sees(path):
+            siblings = (lookup(sought.values.tree, path[:-1]) or {}).values()
+            for key in sought.scan.image_maps():
                 if not beside.get(key) and any(isinstance(s, dict) and isinstance(s.get(key), dict) for s in siblings):
-                    yield Candidate("tag@digest", (Setting((*path, key, "tag"), tagged),))
+                    yield sought.tagged((*path, key, "tag"))
 
 
 def _maps(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
@@ -462,11 +481,12 @@ def _scalar(value: Any) -> bool:
     return not isinstance(value, (dict, list, bool))
 
 
-def _may_hold(value: Any, tag: str | None) -> bool:
+def _may_hold(value: Any, tag: str) -> bool:
+    """Whether a tag key with this value may be that of an image with this tag ('' for none)."""
     if _is_template(value):
-        return tag is not None
+        return bool(tag)
     text = text_of(value)
-    return not text or (tag is not None and (text == tag or tag.startswith(text) or tag.endswith(text)))
+    return not text or (bool(tag) and (tag.startswith(text) or tag.endswith(text)))
 
 
 def _stem(key: str | int) -> str:
