@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
+import subprocess  # not sh: see show()
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
