@@ -113,8 +113,8 @@ class Composer:
         return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
 
     @step("composing the chart")
-    def chart(self, attempt: Attempt, record: Record) -> Chart:
-        """The chart of an attempt, as it would be deployed."""
+    def chart(self, attempt: Attempt, record: Record, *, must_find: bool = False) -> Chart:
+        """The chart of an attempt. must_find: as for template_pins.printer()."""
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
             pin = self._pins[key]
@@ -126,7 +126,7 @@ class Composer:
         for path, pins in by_path.items():
             if path in self._templates:
                 files[path] = template_pins.pinned_template(path, self._templates[path], pins)
-                files[template_pins.PRINT_FILE] = template_pins.PRINT
+                files[template_pins.PRINT_FILE] = template_pins.printer(must_find=must_find)
             else:
                 files[path] = template_pins.pinned_text(self._crds[path], pins)
         return self._base.with_files(files).annotated(ANNOTATION, record.to_json())

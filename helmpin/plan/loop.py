@@ -89,7 +89,7 @@ def make_plan(
         _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
     return Plan(
         release=release,
-        chart=composer.chart(tried.attempt, record),
+        chart=composer.chart(tried.attempt, record, must_find=True),
         images=kept_jobs.checked(images, tried.render) if tried.found else images,
         set_arguments=composer.arguments(tried.attempt),
         settings=tried.attempt.settings,

@@ -139,8 +139,8 @@ def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
 
 _PRINT = "helm-pin: pins"
 PRINT_FILE = "templates/helm-pin/pins.yaml"
-"""The file of PRINT, which the pinned templates of a chart and its dependencies share."""
-PRINT = (
+"""The file of printer(), which the pinned templates of a chart and its dependencies share."""
+_PRINTER = (
     (
         "{{- define NAME -}}"
         r"""
@@ -161,6 +161,8 @@ PRINT = (
 {{- range $word, $_ := $forms }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
 {{- $search := printf `\*?CHARACTERS*(?:%s)CHARACTERS*` (join "|" $words) -}}
 {{- $turns := dict -}}
+{{- $left := 0 -}}
+{{- range $places := $mine }}{{ range $turn := $places }}{{ $left = add $left (len $turn) }}{{ end }}{{ end -}}
 {{- $documents := list -}}
 {{- range $document := regexSplit "(?m)^---" $text -1 -}}
 {{- if regexMatch `(?m)^[ \t]*[^#\s]` $document -}}
@@ -186,7 +188,10 @@ PRINT = (
 {{- with index $places $written -}}
 {{- $n := int (default 0 (index $seen $written)) -}}
 {{- $_ := set $seen $written (add1 $n) -}}
-{{- with index . (toString $n) }}{{ $printed = ternary (print $written .) . (hasPrefix "@" .) }}{{ end -}}
+{{- with index . (toString $n) -}}
+{{- $printed = ternary (print $written .) . (hasPrefix "@" .) -}}
+{{- $left = sub $left 1 -}}
+{{- end -}}
 {{- end -}}
 {{- $parts = append (append $parts $printed) (index $between (add1 $i)) -}}
 {{- end -}}
@@ -196,6 +201,7 @@ PRINT = (
 {{- $documents = append $documents $document -}}
 {{- end -}}
 {{- $text = join "---" $documents -}}
+GUARD
 {{- end -}}
 {{- $text -}}
 {{- end -}}
@@ -204,7 +210,20 @@ PRINT = (
     .replace("NAME", json.dumps(_PRINT))
     .replace("CHARACTERS", _CHARACTERS)
 )
-"""A named template that prints a text with its pins."""
+UNLIKE_BEFORE = (
+    "helm-pin: this template prints its images in other places than a moment ago, so nothing is deployed; "
+    "if it lists a map with keys or values, have it sort them (sortAlpha)"
+)
+_GUARD = f"{{{{- if $left }}}}{{{{ fail `{UNLIKE_BEFORE}` }}}}{{{{ end -}}}}"
+
+
+def printer(*, must_find: bool) -> str:
+    """The named template that prints a text with its pins.
+
+    must_find: whether helm fails where the text lacks a place to pin. The chart to deploy must: its render is one more, and a chart
+    may print its documents in another order each time. In the renders before, the comparison says more about what is wrong.
+    """
+    return _PRINTER.replace("GUARD\n", f"{_GUARD}\n" if must_find else "")
 
 
 _TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, True): "{{/* */ -}}", (False, False): ""}

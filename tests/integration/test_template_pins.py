@@ -10,9 +10,18 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.image.manifest import ImageUse
-from helmpin.plan.template_pins import PRINT, PRINT_FILE, TemplatePin, by_order, locate, pinned_template
+from helmpin.plan.template_pins import (
+    PRINT_FILE,
+    UNLIKE_BEFORE,
+    TemplatePin,
+    by_order,
+    locate,
+    pinned_template,
+    printer,
+)
 from helmpin.render.output import Render, parse
 from scripts.devtools.binaries import binary
 
@@ -51,7 +60,7 @@ def with_pins(files: Mapping[str, str], plain: Render, chosen: Iterable[ImageUse
         pins[use.source.removeprefix("app/")].append(pin)
     return {
         **files,
-        PRINT_FILE: PRINT,
+        PRINT_FILE: printer(must_find=True),
         **{path: pinned_template(path, files[path], found) for path, found in pins.items()},
     }
 
@@ -166,5 +175,35 @@ def test_what_values_may_make_of_it_is_pinned_too(helm: Helm, tmp_path: Path, no
     assert pin is not None
     forms = (f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}")
     changed = pinned_template("templates/a.yaml", text, [pin._replace(may_become=forms)])
-    pinned = render(helm, tmp_path, {"templates/a.yaml": changed, PRINT_FILE: PRINT, "values.yaml": f"image: {now}\n"})
+    pinned = render(
+        helm,
+        tmp_path,
+        {"templates/a.yaml": changed, PRINT_FILE: printer(must_find=True), "values.yaml": f"image: {now}\n"},
+    )
     assert pinned.text == plain.text.replace(f"- image: {WEB}", f"- image: {WEB}@{DIGEST}")
+
+
+KEYS = """\
+{{- range $name := index .Values.orders (int .Values.first) }}
+---
+kind: Pod
+metadata: {name: {{ $name }}}
+spec: {containers: [{name: a, image: "example.com/{{ $name }}:1"}]}
+{{- end }}
+"""
+
+
+def test_a_chart_that_prints_its_documents_in_another_order_is_not_rendered(helm: Helm, tmp_path: Path) -> None:
+    """As `keys` does, in one render of eight; here a value says which order."""
+    values = "orders: [[a, b], [b, a], [a], [a, b, c]]\nfirst: {}\n"
+    files = {"templates/a.yaml": KEYS, "values.yaml": values.format(0)}
+    plain = render(helm, tmp_path, files)
+    files = with_pins(files, plain, plain.images())
+    for first in (0, 3):
+        pinned = render(helm, tmp_path, {**files, "values.yaml": values.format(first)})
+        assert [use.image for use in pinned.images()][:2] == [f"example.com/{name}:1@{DIGEST}" for name in "ab"]
+    for first in (1, 2):
+        with pytest.raises(HelmFailed) as raised:
+            render(helm, tmp_path, {**files, "values.yaml": values.format(first)})
+        assert UNLIKE_BEFORE in raised.value.why
+    render(helm, tmp_path, {**files, PRINT_FILE: printer(must_find=False)})

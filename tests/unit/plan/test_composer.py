@@ -106,7 +106,9 @@ def test_the_template_pins_what_it_has_written_itself_though_a_value_says_the_sa
     attempt = made.first()
     assert attempt.by_template == {made.uses[0].key} and not attempt.settings
     files = made.files(attempt)
-    assert files[template_pins.PRINT_FILE] == template_pins.PRINT
+    assert files[template_pins.PRINT_FILE] == template_pins.printer(must_find=False)
+    deployed = made.composer.chart(attempt, RECORD, must_find=True).template_files()
+    assert deployed == {**files, template_pins.PRINT_FILE: template_pins.printer(must_find=True)}
     assert f'"{FILE}"' not in files[FILE] and LITERAL in files[FILE] and f"@{A}" in files[FILE]
 
 
