@@ -65,7 +65,9 @@ class Composer:
                 self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
             same[leaf] += 1
         self._values = rendered.origin.values or {}
-        self._second_pass = self._random_sources()
+        self.random_sources = self._random_sources()
+        """The sources that make something random or list a map in any order, as far as their text shows; those of the second
+        pass."""
         self.renders = 0
         """How many renders it has made."""
         self.unreachable: Mapping[Key, Problem] = {
@@ -150,18 +152,13 @@ class Composer:
     def render(self, attempt: Attempt, record: Record) -> Render:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
-        if self._second_pass:
-            text = nondeterminism.template(self._second_pass, hook=bool(renderer.dry_run))
+        if self.random_sources:
+            text = nondeterminism.template(self.random_sources, hook=bool(renderer.dry_run))
             chart = chart.with_files({nondeterminism.TEMPLATE: text})
         self.renders += 1
         return renderer.render(chart, self.arguments(attempt))
 
     # -- randomness --------------------------------------------------------------------------------------------------
-
-    @property
-    def is_random(self) -> bool:
-        """Whether templates make something random, as far as their text shows."""
-        return bool(self._second_pass)
 
     def _random_sources(self) -> set[str]:
         if self._rendered.renderer.post_renderer:
@@ -175,18 +172,22 @@ class Composer:
 
     def drops_second_pass(self, why: str) -> bool:
         """Whether the second pass made the render fail. If so, it is omitted from now on."""
-        failed = bool(self._second_pass) and nondeterminism.TEMPLATE.removeprefix("templates/") in why
+        failed = bool(self.random_sources) and nondeterminism.TEMPLATE.removeprefix("templates/") in why
         if failed:
-            self._second_pass = set()
+            self.random_sources = set()
         return failed
 
     # -- post-renderers ----------------------------------------------------------------------------------------------
 
     def explain(self, attempt: Attempt, found: Comparison) -> dict[Key, Problem]:
-        """The uses whose digest the post-renderer changes or removes, with what it does. Raises HelmFailed."""
+        """Why template pins failed, as far as the comparison does not say: the post-renderer changes or removes a digest, or the
+        template prints its images in another order. Raises HelmFailed."""
         renderer = self._rendered.renderer
         failing = [key for key in found.failing if key in attempt.by_template]
-        if not (failing and renderer.post_renderer):
+        if failing and not renderer.post_renderer:
+            moved = [key for key in failing if self._is_elsewhere(self._uses[key], found.images.get(key, ""))]
+            return {key: _reordered(self._uses[key]) for key in moved}
+        if not failing:
             return {}
         images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
         explained = {}
@@ -201,6 +202,10 @@ class Composer:
                     "have the post-renderer keep digests as they are, or leave it out",
                 )
         return explained
+
+    def _is_elsewhere(self, use: ImageUse, now: str) -> bool:
+        """Whether the template of a use may print its images in any order, and printed another one in its place."""
+        return use.source in self.random_sources and split(now)[0] != split(use.image)[0]
 
     def _before_post_renderer(self, attempt: Attempt) -> Render:
         empty = Record("", "", ())
@@ -226,3 +231,12 @@ class Composer:
     def _reads(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path."""
         return {chain for path in self._paths(source) for chain in chains(self._templates.get(path, ""))}
+
+
+def _reordered(use: ImageUse) -> Problem:
+    """The problem of a use whose template prints its images in another order at each render."""
+    return Problem(
+        f"{use.source} lists a map in any order (keys, values), so its images stand in other places at each render",
+        "refused",
+        f"have the template sort what it lists (sortAlpha), or let the image through: {allow_flag(use.image)}",
+    )

@@ -6,7 +6,7 @@ The chart that the last comparison accepted is the chart that is deployed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ def make_plan(
         explained=composer.unreachable,
         created=datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
-    noise = Noise(rendered, known.wanted.values(), is_random=composer.is_random)
+    noise = Noise(rendered, known.wanted.values(), is_random=bool(composer.random_sources))
     tried, outcomes = _searched(composer, search, noise, outcomes)
     if values_only and tried.attempt.by_template:
         tried = _by_values(tried, composer, noise, outcomes)
@@ -84,7 +84,7 @@ def make_plan(
     record, images = outcomes.record(tried.attempt, followers), outcomes.images(tried.attempt, followers)
     nothing_pinned = known.wanted.keys() <= tried.attempt.failed.keys()
     if known.wanted and nothing_pinned:
-        _check_still_renders(rendered, noise)
+        _check_still_renders(rendered, noise, composer.random_sources)
     if nothing_pinned:  # otherwise the comparison has shown it
         _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
     return Plan(
@@ -208,16 +208,22 @@ def _apart(known: Digests, uses: Sequence[ImageUse]) -> set[Key]:
     return {use.key for use in uses if use.key in known.kept and len(digests[use.image]) > 1}
 
 
-def _check_still_renders(rendered: Rendered, noise: Noise) -> None:
-    """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster or helm is
-    to blame, not the images."""
+def _check_still_renders(rendered: Rendered, noise: Noise, random: Collection[str]) -> None:
+    """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster, helm or a
+    template is to blame, not the images. random: the sources that may list a map in any order."""
     again = noise.render_again()
-    if again.images() != rendered.plain.images():
-        raise HelmFailed(
-            "the chart renders other images than a moment ago; nothing was deployed",
-            why=f"first {_images(rendered.plain)};\nthen {_images(again)}",
-            hint="run it again when the cluster, the chart and helm stay as they are",
-        )
+    changed = {*again.images()} ^ {*rendered.plain.images()}
+    if not changed:
+        return
+    unsorted = sorted({use.source for use in changed} & {*random})
+    raise HelmFailed(
+        "the chart renders other images than a moment ago; nothing was deployed",
+        where=unsorted,
+        why=f"first {_images(rendered.plain)};\nthen {_images(again)}",
+        hint="have the template sort what it lists with keys or values (sortAlpha)"
+        if unsorted
+        else "run it again when the cluster, the chart and helm stay as they are",
+    )
 
 
 def _images(render: Render) -> str:

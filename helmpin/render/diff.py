@@ -121,7 +121,7 @@ def compare(
     values there. Documents are matched by source file and order, because names can be random.
     """
     uses = {use.key: use for use in plain.images() if use.key in wanted}
-    images = {use.key: use.image for use in pinned.images()}
+    images = _images(pinned, uses.values())
     parts: dict[Leaf, list[ImageUse]] = defaultdict(list)
     for use in uses.values():
         if str(use.path[-1]).startswith("#"):
@@ -129,7 +129,7 @@ def compare(
     follow = _Following((use.image, wanted[use.key]) for use in uses.values())
     random = _Randomness(pinned, wanted.values(), noise)
     followers: list[Follower] = []
-    collateral: list[Difference] = []
+    left: dict[str, list[Difference]] = defaultdict(list)
     old = {(d.source, d.order): d for d in plain.documents}
     new = {(d.source, d.order): d for d in pinned.documents}
     for key in [*old, *(k for k in new if k not in old)]:
@@ -153,9 +153,31 @@ def compare(
         others = random.unexcused(others)
         if a is not None and b is not None and not others:
             others = random.unexcused(_text_differences(a, b, changed))
-        collateral += others
+        left[key[0]] += others
+    collateral = [difference for some in left.values() if not random.only_reorders(some) for difference in some]
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)
+
+
+def _images(pinned: Render, uses: Iterable[ImageUse]) -> dict[Key, str]:
+    """The image at each use of the plain render. In a template that may list a map in any order, a container is found by its name
+    and its object's, if no other has the same."""
+    images = {use.key: use.image for use in pinned.images()}
+    if pinned.second_pass:
+        now = _by_container(pinned.images(), pinned.second_pass)
+        before = _by_container(uses, pinned.second_pass)
+        images |= {before[container].key: now[container].image for container in before.keys() & now.keys()}
+    return images
+
+
+def _by_container(uses: Iterable[ImageUse], sources: Collection[str]) -> dict[tuple[Any, ...], ImageUse]:
+    """The uses of some templates by their container, wherever it stands; without those whose names are not unique."""
+    found: dict[tuple[Any, ...], list[ImageUse]] = defaultdict(list)
+    for use in uses:
+        if use.source in sources and use.container:
+            keys = tuple(part for part in use.path if isinstance(part, str))
+            found[use.source, use.kind, use.name, keys, use.container].append(use)
+    return {container: alike[0] for container, alike in found.items() if len(alike) == 1}
 
 
 def _text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
@@ -288,9 +310,8 @@ class _Randomness:
         self._second: dict[Leaf, Any] | None = None
 
     def unexcused(self, differences: Iterable[Difference]) -> list[Difference]:
-        """Of the differences of one document, those that are not only random."""
-        left = [difference for difference in differences if not self._excuses(difference)]
-        return [] if self._only_reorders(left) else left
+        """The differences that are not only random."""
+        return [difference for difference in differences if not self._excuses(difference)]
 
     def _excuses(self, difference: Difference) -> bool:
         """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
@@ -314,21 +335,27 @@ class _Randomness:
         marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (*samples, other)]
         return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
 
-    def _only_reorders(self, differences: Collection[Difference]) -> bool:
-        """Whether differences only show words in another order, without a digest, in a template that may list a map in any order.
+    def only_reorders(self, differences: Collection[Difference]) -> bool:
+        """Whether the differences of a template only show words in another order, without a digest, and it may list a map in any
+        order.
 
         Two evaluations seldom prove that order random: Go starts a small map at its first entry in seven of eight cases
         (internal/runtime/maps, Iter), and --set makes another entry the first.
         """
         if not differences or any(d.leaf[0] not in (self._pinned.second_pass or {}) for d in differences):
             return False
-        befores = [part for d in differences if d.before is not None for part in (*d.leaf[3], d.before)]
-        afters = [part for d in differences if d.after is not None for part in (*d.leaf[3], d.after)]
+        befores = [part for d in differences if d.before is not None for part in (*_keys(d), d.before)]
+        afters = [part for d in differences if d.after is not None for part in (*_keys(d), d.after)]
         return not self._shows_digest((*befores, *afters)) and _words(befores) == _words(afters)
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
         texts = [value if isinstance(value, str) else repr(value) for value in values]
         return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
+
+
+def _keys(difference: Difference) -> Iterator[str]:
+    """The keys of a difference's path, without the indexes of lists."""
+    return (part for part in difference.leaf[3] if isinstance(part, str))
 
 
 def _words(leaves: Iterable[Any]) -> Counter[str]:

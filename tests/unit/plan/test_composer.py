@@ -337,6 +337,18 @@ def test_a_template_that_did_not_pin_is_not_the_post_renderers_fault(tmp_path: P
         assert made.composer.explain(attempt, made.compared(attempt)) == {}
 
 
+def test_a_template_that_prints_its_images_in_another_order_is_named(tmp_path: Path) -> None:
+    swapped = pod("t/side:2")
+    for text, named in ((RANDOM.replace("randAlpha 5", "keys .Values.m"), True), (LITERAL, False)):
+        made = Made(tmp_path, pod("t/web:1"), {FILE: text}, renderer=Renderer(lambda _: swapped))
+        found = made.compared(by_template(*made.uses))
+        explained = made.composer.explain(by_template(*made.uses), found)
+        assert ["lists a map in any order" in problem.text for problem in explained.values()] == [True] * named
+        assert all(
+            "sortAlpha" in problem.hint and "--allow-unpinned t/web:1" in problem.hint for problem in explained.values()
+        )
+
+
 def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame(tmp_path: Path) -> None:
     by_values = Made(
         tmp_path, pod("t/web:1"), {FILE: READS}, renderer=Renderer(lambda _: pod("t/web:1"), SED), values=VALUES

@@ -517,6 +517,40 @@ def test_a_key_that_comes_for_another_is_no_order(key: str, changed: int) -> Non
     assert len(compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}), {}).collateral) == changed
 
 
+def containers(order: str, *pinned: str) -> str:
+    """A pod with the containers a and b in this order; a has an environment."""
+    more = {"a": ", env: [{name: X, value: y}]", "b": ""}
+    listed = (f"{{name: {n}, image: 't/{n}:1{f'@{DIGEST}' if n in pinned else ''}'{more[n]}}}" for n in order)
+    return document(f"kind: Pod\nspec: {{containers: [{', '.join(listed)}]}}\n", POD)
+
+
+@pytest.mark.parametrize(
+    ("order", "pinned", "failing"),
+    [("ab", "ab", ""), ("ba", "ab", ""), ("ba", "a", "b"), ("ba", "", "ab"), ("aa", "a", "b")],
+)
+def test_containers_in_another_order_are_found_by_their_names(order: str, pinned: str, failing: str) -> None:
+    plain, pins = parse(containers("ab")), parse(containers(order, *pinned))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    found = compare(plain, pins._replace(second_pass={POD: pins.documents[0].text}), wanted)
+    assert "".join(use.container for use in plain.images() if use.key in found.failing) == failing
+    assert bool(found.collateral) is (order == "aa")
+    if order == "ba":
+        assert compare(plain, pins, wanted).collateral, "no template lists a map in any order"
+
+
+def test_documents_in_another_order_are_found_by_their_names() -> None:
+    def text(order: str, digest: str = "") -> str:
+        return "".join(pod(f"t/{n}:1{digest}").replace("name: web", f"name: {n}") for n in order)
+
+    plain = parse(text("ab"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    for order, failing in (("ab", 0), ("ba", 0), ("ac", 1)):
+        pins = parse(text(order, f"@{DIGEST}"))
+        found = compare(plain, pins._replace(second_pass={POD: ""}), wanted)
+        assert (len(found.failing), bool(found.collateral)) == (failing, bool(failing))
+    assert compare(plain, parse(text("ba", f"@{DIGEST}")), wanted).collateral, "no template lists a map in any order"
+
+
 def test_lines_in_another_order_are_no_change_either() -> None:
     """The leaves are equal then."""
     plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{}}\n# {a}\n# {b}\n", "s")) for a, b in ("xy", "yx"))
