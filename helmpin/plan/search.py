@@ -391,8 +391,13 @@ class Search:
         """A render failed: drop the candidates whose values, template or chart helm's message names; without a name, all."""
         active = self._active()
         reason = _reason(why)
+        charts = {group.scope for group in self._groups.values()}
         scopes = [scope_of(named) for named in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)] or [()]
-        named = [g for g in active if any(_mentions_path(why, s) or _read_by(why, s, scopes[0]) for s in g.settings())]
+        named = [
+            g
+            for g in active
+            if any(_mentions_path(why, s, charts) or _read_by(why, s, scopes[0]) for s in g.settings())
+        ]
         if not named:  # the templates that the message names, or else their charts
             active = [g for g in active if not g.proven] or active
             near = [g for g in active if g.scope in scopes]
@@ -429,19 +434,34 @@ def scope_of(source: str) -> tuple[str, ...]:
     return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
 
 
-def _mentions_path(why: str, setting: Setting) -> bool:
-    """Whether a values.schema.json error names the setting: `- image.tag: …` or `- at '/image/tag': …`."""
-    parts = [str(p) for p in setting.path]
+def _mentions_path(why: str, setting: Setting, scopes: Collection[tuple[str, ...]]) -> bool:
+    """Whether a values.schema.json error names the setting, below the name of its chart: `- image.tag: …`, `- at '/image/tag': …`
+    (pkg/chart/common/util, ValidateAgainstSchema).
+
+    scopes: those of the subcharts that have images.
+    """
+    parts = [str(part) for part in setting.path]
+    inner = parts
     for line in why.splitlines():
+        if heading := re.fullmatch(r"([^\s:]+):", line):
+            inner = _under(heading[1], parts, scopes)
         match = re.match(r"\s*- (?:at '/?([^']*)'|([^:\s]+)):", line)
         if match and not line.endswith("validation failed"):  # only a heading for the lines below
             named = (match[1] or match[2] or "").replace("/", ".")
             tail = [p for p in named.split(".") if p and p != "(root)"]
-            if tail and (parts[-len(tail) :] == tail or parts[: len(tail)] == tail):
+            if tail and inner[: len(tail)] == tail:
                 return True
-            if not tail and "dditional propert" in line and f"'{parts[-1]}'" in line:
+            if not tail and "dditional propert" in line and inner and f"'{inner[-1]}'" in line:
                 return True
     return False
+
+
+def _under(chart: str, parts: list[str], scopes: Collection[tuple[str, ...]]) -> list[str]:
+    """A path as the chart of this name, or alias, has it; nothing if it is not among its values. What is no subchart with images is
+    the chart itself, or a subchart whose values some path names."""
+    if chart in parts:
+        return parts[parts.index(chart) + 1 :]
+    return [] if any(scope and scope[-1] == chart for scope in scopes) else parts
 
 
 def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:

@@ -562,6 +562,22 @@ def test_an_error_of_the_chart_above_may_be_that_of_a_subcharts_values() -> None
     assert set(shown(found.next())) == {"image.tag"}
 
 
+@pytest.mark.parametrize(
+    "line", ["- image.tag: Does not match pattern", "- at '/image/tag': 'x' does not match pattern"]
+)
+@pytest.mark.parametrize(
+    ("chart", "left"), [("db", {"image.tag"}), ("app", {"db.image.tag"}), ("other", {"db.image.tag"})]
+)
+def test_a_schema_blames_the_values_of_its_own_chart(line: str, chart: str, left: set[str]) -> None:
+    """Or, if it is no subchart with images, those of the chart itself."""
+    db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
+    found = search([facts(WEB), facts(db, B)], {**TAGGED, "db": {"image": {"repository": "t/db", "tag": "1"}}})
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, SCHEMA.format("x").replace("app:\n- x", f"{chart}:\n{line}"))
+    assert set(shown(found.next())) == left
+
+
 def test_a_global_is_read_by_its_own_path() -> None:
     db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
     values = {**TAGGED, "global": {"db": {"image": {"repository": "t/db", "tag": "1"}}}}
