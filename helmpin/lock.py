@@ -139,7 +139,8 @@ def edit(text: str, edits: Iterable[LockChange], name: str) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     before = next((entry.before.rstrip("\"'") for entry in entries.values()), "- image: ")
     for change in edits:
-        entry = entries.get(change.reference, _Entry([], before, "", "", newline))
+        quote = '"' if str(change.reference).startswith("[") else ""  # an IPv6 address, which YAML reads as a list
+        entry = entries.get(change.reference, _Entry([], before + quote, "", quote, newline))
         if change.now:
             same = change.was == change.now and change.reference in entries
             image = entry.image if same else str(change.reference._replace(digest=change.now))

@@ -54,7 +54,9 @@ def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
     if digest is None and tag is not None and _is_valid(name):
         if not tag:
             return "the tag is empty: set the value that names it, or leave out the colon"
-        if first := split(name)[1]:
+        if (first := split(name)[1]) == "sha256" and re.fullmatch("[0-9a-f]{64}", tag):
+            return "that is a digest, not a tag: write @ before sha256"
+        if first:
             return f"it has two tags, {first} and {tag}: take one out of the values"
         return _first(_EXPONENT, image)
     return ""

@@ -117,6 +117,16 @@ images:  # one a line
     )
 
 
+@pytest.mark.parametrize("text", ["", TEXT])
+def test_a_registry_at_an_ipv6_address_is_quoted(text: str) -> None:
+    """YAML would read a list."""
+    here = Reference.parse("[::1]:5000/t/app:1")
+    written = edit(text, [LockChange(here, "", A)], "l")
+    assert f'- image: "[::1]:5000/t/app:1@{A}"\n' in written
+    assert parse_lock(written, "l").digests[here] == A
+    assert f'"[::1]:5000/t/app:1@{B}"' in edit(written, [LockChange(here, A, B)], "l")
+
+
 def test_the_last_line_goes_and_comes_back() -> None:
     empty = edit(TEXT, changes({NGINX: A, REDIS: B}, {}), "l")
     assert parse_lock(empty, "l").digests == {}

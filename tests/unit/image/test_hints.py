@@ -87,6 +87,7 @@ def test_not_filled_in(image: str) -> None:
         (":<nil>", "the value is null or missing; set it"),
         ("app:1e+06", "the value is read as a number; quote it"),
         ("app:", "the tag is empty: set the value that names it"),
+        ("app:sha256:" + "a" * 64, "that is a digest, not a tag: write @ before sha256"),
         ("app:1.0:2", "it has two tags, 1.0 and 2: take one out"),
         ("app:1.0@sha256:" + "a" * 64 + ":2", "a tag goes before the digest"),
     ],
