@@ -140,7 +140,10 @@ def edit(text: str, edits: Iterable[LockChange], name: str) -> str:
     before = next((entry.before.rstrip("\"'") for entry in entries.values()), "- image: ")
     for change in edits:
         quote = '"' if str(change.reference).startswith("[") else ""  # an IPv6 address, which YAML reads as a list
-        entry = entries.get(change.reference, _Entry([], before + quote, "", quote, newline))
+        entry = entries.get(
+            change.reference,
+            _Entry(above=[], before=before + quote, image="", after=quote, newline=newline),
+        )
         if change.now:
             same = change.was == change.now and change.reference in entries
             image = entry.image if same else str(change.reference._replace(digest=change.now))
@@ -323,7 +326,9 @@ def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], li
         if match and (reference := _written(match["image"])):
             opened = match["before"] + match["quote"]
             after = match["quote"] + match["after"]
-            entries[reference] = _Entry(above, opened, match["image"], after, line[len(body) :])
+            entries[reference] = _Entry(
+                above=above, before=opened, image=match["image"], after=after, newline=line[len(body) :]
+            )
             above = []
         else:
             above.append(line)

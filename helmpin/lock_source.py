@@ -129,7 +129,15 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
     def hint() -> str:
         return "deploy it there first, or take the digests from a lock file (helm pin lock) that has it"
 
-    return Lock(digests, "release", name, {}, conflicts, media_types, hint=hint)
+    return Lock(
+        digests=digests,
+        origin="release",
+        name=name,
+        platforms={},
+        conflicts=conflicts,
+        media_types=media_types,
+        hint=hint,
+    )
 
 
 def resolve(

@@ -71,7 +71,14 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         from helmpin import output
 
         output.say(note)
-    return Request(name, positionals, [g for g in given if g.name not in own], options, settings, helm)
+    return Request(
+        command=name,
+        positionals=positionals,
+        flags=[g for g in given if g.name not in own],
+        options=options,
+        settings=settings,
+        helm=helm,
+    )
 
 
 def _wrong_arguments(name: str, positionals: Sequence[str]) -> UsageError:

@@ -80,10 +80,19 @@ def span(text: str, path: Sequence[str | int]) -> Span | None:
     if alias:
         line = text.count("\n", 0, alias.start(1)) + 1
         column = alias.start(1) - text.rfind("\n", 0, alias.start(1))
-        return Span(alias.start(1), alias.end(1), True, line, column, column + len(alias[1]))
+        return Span(
+            start=alias.start(1),
+            end=alias.end(1),
+            is_alias=True,
+            line=line,
+            column=column,
+            end_column=column + len(alias[1]),
+        )
     first, last = node.start_mark, node.end_mark
     end_column = last.column + 1 if first.line == last.line else 0
-    return Span(start, end, False, first.line + 1, first.column + 1, end_column)
+    return Span(
+        start=start, end=end, is_alias=False, line=first.line + 1, column=first.column + 1, end_column=end_column
+    )
 
 
 def child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:

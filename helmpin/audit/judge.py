@@ -117,11 +117,11 @@ def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, descr
     answered = _at_registries(every, registries, describe=describe)
     return [
         Audit(
-            snapshot.context,
-            [_finished(draft, snapshot, mixed, answered.get(id(draft), _Answer())) for draft in some],
-            mixed,
-            (*snapshot.unread, *(draft.unreadable for draft in some if draft.unreadable)),
-            {
+            context=snapshot.context,
+            releases=[_finished(draft, snapshot, mixed, answered.get(id(draft), _Answer())) for draft in some],
+            mixed=mixed,
+            unread=(*snapshot.unread, *(draft.unreadable for draft in some if draft.unreadable)),
+            unanswered={
                 registry: why
                 for draft in some
                 for registry, why in answered.get(id(draft), _Answer()).unanswered.items()
@@ -298,7 +298,9 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
         unanswered = {error.registry: error.reason for _, error in (*missing.silent, *silent, *undescribed)}
         moves = tuple(moved(named, answers))
         known_moves = moves if moves or not silent else None
-        found[id(draft)] = _Answer(tuple(gone), known_moves, kept[id(draft)], details, unanswered)
+        found[id(draft)] = _Answer(
+            gone=tuple(gone), moved=known_moves, kept=kept[id(draft)], details=details, unanswered=unanswered
+        )
         for reference, error in missing.silent:
             draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
         without_digest = {reference.name for reference, _ in missing.silent}

@@ -238,7 +238,11 @@ def containers(pod: Object) -> Iterator[Container]:
             runs = "running" in state or "terminated" in state or bool(report.get("lastState"))
             slot = (kind, str(item["name"]))
             yield Container(
-                slot, str(item.get("image", "")), str(report.get("imageID") or ""), runs, f": {why}" if why else ""
+                slot=slot,
+                image=str(item.get("image", "")),
+                image_id=str(report.get("imageID") or ""),
+                runs=runs,
+                reason=f": {why}" if why else "",
             )
         for report in by_name.values():
             for mount in report.get("volumeMounts") or []:
@@ -248,7 +252,13 @@ def containers(pod: Object) -> Iterator[Container]:
     for volume in spec.get("volumes") or []:
         if image := str((volume.get("image") or {}).get("reference") or ""):
             name = str(volume["name"])
-            yield Container(("volumes", name), image, mounted.get(name, ""), started, f": {pending}" if pending else "")
+            yield Container(
+                slot=("volumes", name),
+                image=image,
+                image_id=mounted.get(name, ""),
+                runs=started,
+                reason=f": {pending}" if pending else "",
+            )
 
 
 def _not_scheduled(status: Object) -> str:

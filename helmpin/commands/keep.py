@@ -97,9 +97,9 @@ def _kept(tags: Mapping[Reference, str], answers: Mapping[Reference, bool | Regi
         if isinstance(answer, RegistryError):
             gone = answer.kind == "not-found"
             why = f"{digest} is gone from the registry: {answer.reason}" if gone else str(answer)
-            rows.append(Row(reference.name, digest, tag, FAILED, why, gone))
+            rows.append(Row(image=reference.name, digest=digest, tag=tag, result=FAILED, why=why, gone=gone))
         else:
-            rows.append(Row(reference.name, digest, tag, KEPT if answer else ALREADY))
+            rows.append(Row(image=reference.name, digest=digest, tag=tag, result=KEPT if answer else ALREADY))
     return rows
 
 
@@ -108,7 +108,8 @@ def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[Row]:
     for reference, error in answers.items():
         gone = error is None or error.kind == "not-found"
         tag = reference.tag or "its tags"
-        rows.append(Row(reference.name, "", tag, REMOVED if gone else FAILED, "" if gone else str(error)))
+        result, why = (REMOVED, "") if gone else (FAILED, str(error))
+        rows.append(Row(image=reference.name, digest="", tag=tag, result=result, why=why))
     return rows
 
 

@@ -67,7 +67,13 @@ def _rule(item: Any, where: str) -> Rule:
         globs[name] = (given,) if isinstance(given, str) else given
         if not isinstance(globs[name], (list, tuple)) or not all(isinstance(each, str) for each in globs[name]):
             raise UsageError(f"expected a list of strings, got {given!r}", where=f"{where}, key {name}")
-    return Rule(item["match"], item.get("mutable") or "", tuple(globs["mutable-tag"]), tuple(globs["fixed-tag"]), where)
+    return Rule(
+        match=item["match"],
+        mutable=item.get("mutable") or "",
+        mutable_tags=tuple(globs["mutable-tag"]),
+        fixed_tags=tuple(globs["fixed-tag"]),
+        where=where,
+    )
 
 
 def ended(exemptions: Iterable[Exemption]) -> Iterator[str]:

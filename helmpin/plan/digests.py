@@ -63,7 +63,7 @@ def digests_of(
         for use in uses
         if use.image in digests and use.image not in problems
     }
-    return Digests(references, resolved, wanted, kept.jobs, problems)
+    return Digests(references=references, resolved=resolved, wanted=wanted, kept=kept.jobs, problems=problems)
 
 
 def _resolve(

@@ -121,7 +121,9 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
         at = ["--all", "--revision", str(previous.revision), "--output=json"]
         values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
         defaults, flag = for_helm(without_digests(values, previous.undo)), REUSE
-    return Reuse(flag, previous, task.folder, given, defaults, implied), True
+    folder = task.folder
+    reuse = Reuse(flag=flag, previous=previous, folder=folder, given=given, defaults=defaults, implied=implied)
+    return reuse, True
 
 
 class Begun(NamedTuple):

@@ -151,11 +151,20 @@ def _start(asked: Asked, release: str, chart: str, command: str, stack: ExitStac
     used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
     flags = [flag for flag in asked.flags if flag.name not in used]
     staged = stack.enter_context(stage(source, helm))
-    task = Task(helm, command, release, asked.flags, flags, values, ExtraImageRules(asked.settings.also), folder)
+    task = Task(
+        helm=helm,
+        command=command,
+        release=release,
+        all_flags=asked.flags,
+        flags=flags,
+        values=values,
+        also=ExtraImageRules(asked.settings.also),
+        folder=folder,
+    )
     begun = begin(task, staged)
     if begun:
         stack.callback(begun.process.stop, grace=0)
-    return _Started(task, staged, begun, reading, merged, locked)
+    return _Started(task=task, staged=staged, begun=begun, reading=reading, merged=merged, locked=locked)
 
 
 def _prepared(task: Task, plan: Plan, reuse: Reuse, previous: Previous | None) -> Prepared:

@@ -57,10 +57,13 @@ def locate(
         return None
     key, document = documents[use.order]
     if spot := _spot(document, use, nth):
-        return TemplatePin(use.source, key, *spot, pinned)
-    if pinned.startswith(use.image) and (spot := _end(document, use)):
-        return TemplatePin(use.source, key, *spot, spot[0] + pinned.removeprefix(use.image))
-    return None
+        pinned_token = pinned
+    elif pinned.startswith(use.image) and (spot := _end(document, use)):
+        pinned_token = spot[0] + pinned.removeprefix(use.image)
+    else:
+        return None
+    written, turn = spot
+    return TemplatePin(source=use.source, document=key, written=written, turn=turn, pinned=pinned_token)
 
 
 def _document_key(kind: str, hook: str | None, turn: int) -> str:

@@ -99,7 +99,9 @@ class Transport:
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise _failure(error, parts.netloc) from None
         challenges = response.headers.getlist("WWW-Authenticate")
-        return Answer(response.status, response.headers, challenges, content, method)
+        return Answer(
+            status=response.status, headers=response.headers, challenges=challenges, body=content, method=method
+        )
 
     def close(self) -> None:
         """Close every connection, even those that a thread is waiting on."""

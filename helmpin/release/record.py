@@ -132,13 +132,13 @@ def parse(text: str, where: str) -> Record:
         if record.get("version") != VERSION or record["version"] is True:
             raise ValueError(f"its version is {_shown(record, 'version')}; this helm-pin reads version {VERSION}")
         found = Record(
-            _text(record, "tool"),
-            _text(record, "created"),
-            tuple(_image(item) for item in _list(record, "images")),
-            tuple(_undo(item) for item in (_list(record, "undo") if "undo" in record else ())),
-            _texts(record, "allowed"),
-            _text(record, "lock") if "lock" in record else "",
-            _texts(record, "required"),
+            tool=_text(record, "tool"),
+            created=_text(record, "created"),
+            images=tuple(_image(item) for item in _list(record, "images")),
+            undo=tuple(_undo(item) for item in (_list(record, "undo") if "undo" in record else ())),
+            allowed=_texts(record, "allowed"),
+            lock=_text(record, "lock") if "lock" in record else "",
+            required=_texts(record, "required"),
         )
         if record.get("set") != found.set_id:
             raise ValueError(
@@ -160,14 +160,14 @@ def _image(item: Any) -> Image:
     if not isinstance(item, dict):
         raise ValueError("an entry of images is not an object")
     image = Image(
-        _text(item, "reference"),
-        _text(item, "image"),
-        _text(item, "digest"),
-        _text(item, "mediaType"),
-        _text(item, "via"),
-        _texts(item, "values"),
-        _texts(item, "followers"),
-        _text(item, "source") if "source" in item else "",
+        reference=_text(item, "reference"),
+        image=_text(item, "image"),
+        digest=_text(item, "digest"),
+        media_type=_text(item, "mediaType"),
+        via=_text(item, "via"),
+        values=_texts(item, "values"),
+        followers=_texts(item, "followers"),
+        source=_text(item, "source") if "source" in item else "",
     )
     if not valid_digest(image.digest):
         raise ValueError(f"{image.digest!r} is not a digest")

@@ -90,13 +90,18 @@ class PreviousReading:
         bad_record, records = None, []
         try:
             if text:
-                records = [_record(Revision(self._release, revision, status, text, "", ""))]
+                stored = Revision(
+                    release=self._release, revision=revision, status=status, record_text=text, manifest="", hooks=""
+                )
+                records = [_record(stored)]
             elif _holds_digest(values):
                 records = self._earlier_records(revision)
         except VerificationFailed as error:
             bad_record = error
         undo = {entry.path: entry for record in records for entry in record.undo if is_there(entry, record, values)}
-        return Previous(last, revision, status, values, tuple(undo.values()), bad_record)
+        return Previous(
+            last=last, revision=revision, status=status, config=values, undo=tuple(undo.values()), bad_record=bad_record
+        )
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))

@@ -185,8 +185,23 @@ def _labelled(metadata: Mapping[str, Any], problem: str) -> Iterator[RevisionInf
     labels = metadata.get("labels") or {}
     name, version = labels.get("name"), str(labels.get("version", ""))
     if name and version.isascii() and version.isdigit():
-        stored = Revision(name, int(version[:9]), labels.get("status", "unknown"), "", "", "", problem)
-        yield RevisionInfo(stored, str(metadata.get("namespace", "")), "", "", "", "")
+        stored = Revision(
+            release=name,
+            revision=int(version[:9]),
+            status=labels.get("status", "unknown"),
+            record_text="",
+            manifest="",
+            hooks="",
+            problem=problem,
+        )
+        yield RevisionInfo(
+            stored=stored,
+            namespace=str(metadata.get("namespace", "")),
+            updated="",
+            chart="",
+            app_version="",
+            description="",
+        )
 
 
 def decode(data: str, *, twice: bool) -> dict[str, Any]:
@@ -269,8 +284,8 @@ def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
             except HelmFailed as error:
                 failed.append((row["revision"], error))
                 continue
-            about = (_text(row.get(key)) for key in ("updated", "chart", "app_version", "description"))
-            found.append(RevisionInfo(stored, env.given_namespace(), *about))
+            about = {key: _text(row.get(key)) for key in ("updated", "chart", "app_version", "description")}
+            found.append(RevisionInfo(stored=stored, namespace=env.given_namespace(), **about))
     if failed and not found:
         raise failed[0][1]
     return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))

@@ -138,7 +138,9 @@ def population(kubectl: Kubectl, selector: str = "") -> Population:
         answers += some.values()
     tops = [item for item in everything if item["metadata"]["uid"] in chosen and not _owners(item) & known]
     unread = dict.fromkeys(error for answer in answers for error in answer.errors)
-    return Population(kubectl.namespace, tops, everything, tuple(unread), selector)
+    return Population(
+        namespace=kubectl.namespace, tops=tops, everything=everything, unread=tuple(unread), selector=selector
+    )
 
 
 def _owners(item: Object) -> set[Any]:

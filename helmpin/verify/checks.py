@@ -149,9 +149,17 @@ def registry_has(images: Iterable[Image], registries: Registries) -> Check:
     gone = [f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone]
     silent = tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
     if gone:
-        return Check("registry", FAILED, f"{count(len(gone), 'digest')} gone", (*gone, *moved), silent)
+        return Check(
+            name="registry",
+            verdict=FAILED,
+            summary=f"{count(len(gone), 'digest')} gone",
+            details=(*gone, *moved),
+            unread=silent,
+        )
     if silent:
-        return Check("registry", UNKNOWN, "a registry did not answer", tuple(moved), silent)
+        return Check(
+            name="registry", verdict=UNKNOWN, summary="a registry did not answer", details=tuple(moved), unread=silent
+        )
     note = f"; {count(len(moved), 'tag')} moved since" if moved else ""
     return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tuple(moved))
 
@@ -355,10 +363,26 @@ def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str)
     details = (*seen.wrong, *seen.settling, *seen.staying, *seen.silent, *seen.notes)
     fine, staying = f"{count(seen.right, what)} {good}", tuple(seen.staying)
     if seen.wrong:
-        return Check(name, FAILED, f"{count(len(seen.wrong), 'difference')}", details, unread, staying=staying)
+        return Check(
+            name=name,
+            verdict=FAILED,
+            summary=f"{count(len(seen.wrong), 'difference')}",
+            details=details,
+            unread=unread,
+            staying=staying,
+        )
     if unread or seen.settling or seen.staying or seen.silent:
         open_points = len(unread) + len(seen.settling) + len(seen.staying) + len(seen.silent)
         may_change = bool(seen.settling) and not unread
         summary = f"{fine}; {open_points} undecided"
-        return Check(name, UNKNOWN, summary, details, unread, may_change, staying, seen.right)
+        return Check(
+            name=name,
+            verdict=UNKNOWN,
+            summary=summary,
+            details=details,
+            unread=unread,
+            may_change=may_change,
+            staying=staying,
+            matched=seen.right,
+        )
     return Check(name, OK, fine, details, matched=seen.right)
