@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -114,21 +114,16 @@ def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, descr
     drafts = [(snapshot, _mixed(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
     every = [draft for _, _, some in drafts for draft in some]
     resolve_doubts([draft.seen for draft in every], registries)
-    answered = _at_registries(every, registries, describe=describe)
-    return [
-        Audit(
-            context=snapshot.context,
-            releases=[_finished(draft, snapshot, mixed, answered.get(id(draft), _Answer())) for draft in some],
-            mixed=mixed,
-            unread=(*snapshot.unread, *(draft.unreadable for draft in some if draft.unreadable)),
-            unanswered={
-                registry: why
-                for draft in some
-                for registry, why in answered.get(id(draft), _Answer()).unanswered.items()
-            },
-        )
-        for snapshot, mixed, some in drafts
-    ]
+    answers = _at_registries(every, registries, describe=describe)
+    return [_audit(snapshot, mixed, [(draft, answers[draft.id]) for draft in some]) for snapshot, mixed, some in drafts]
+
+
+class _ReleaseId(NamedTuple):
+    """A release of any cluster."""
+
+    context: str
+    namespace: str
+    name: str
 
 
 class _Answer(NamedTuple):
@@ -140,6 +135,9 @@ class _Answer(NamedTuple):
     """The digests of moved tags that another tag keeps."""
     details: Mapping[str, Details] = MappingProxyType({})
     unanswered: Mapping[str, str] = MappingProxyType({})
+    """The registries that did not answer, and why, in their words."""
+    silent: tuple[str, ...] = ()
+    """What is unknown because of that, a line each."""
 
 
 class _Draft:
@@ -148,6 +146,7 @@ class _Draft:
     def __init__(self, revision: RevisionInfo, snapshot: Snapshot, pods: Pods) -> None:
         self.revision = revision
         self.key = (revision.namespace, revision.stored.release)
+        self.id = _ReleaseId(snapshot.context, *self.key)
         self.record: Record | None = None
         self.pinned: Record | None = None
         """What to ask registries for: the record, or without one the digests of the manifest."""
@@ -228,6 +227,16 @@ def _drafts(snapshot: Snapshot) -> list[_Draft]:
     return [_Draft(revision, snapshot, pods) for revision in snapshot.deployed]
 
 
+def _audit(snapshot: Snapshot, mixed: list[Mixed], answered: Sequence[tuple[_Draft, _Answer]]) -> Audit:
+    return Audit(
+        context=snapshot.context,
+        releases=[_finished(draft, snapshot, mixed, answer) for draft, answer in answered],
+        mixed=mixed,
+        unread=(*snapshot.unread, *(draft.unreadable for draft, _ in answered if draft.unreadable)),
+        unanswered={registry: why for _, answer in answered for registry, why in answer.unanswered.items()},
+    )
+
+
 def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _Answer) -> Release:
     revision, record = draft.revision, draft.record
     findings = [*draft.findings, *(Finding(DRIFT, line) for line in (*draft.seen.wrong, *answer.gone))]
@@ -245,7 +254,8 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
     for each in answer.moved or ():
         untagged = "" if each.was in answer.kept else _untagged(revision, snapshot.context)
         findings.append(Finding(MOVED, each.text + untagged))
-    findings += [Finding(UNKNOWN, line) for line in (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent)]
+    unknown = (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent, *answer.silent)
+    findings += [Finding(UNKNOWN, line) for line in unknown]
     latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
     return Release(
@@ -273,11 +283,10 @@ def _untagged(revision: RevisionInfo, context: str) -> str:
     return f"; no tag is known to hold the recorded digest, {keep} gives it one"
 
 
-def _at_registries(drafts: list[_Draft], registries: Registries | None, *, describe: bool) -> dict[int, _Answer]:
-    """What the registries no longer have of each release, and which of its tags have moved; all are requested at once. What they do
-    not answer becomes a finding."""
+def _at_registries(drafts: list[_Draft], registries: Registries | None, *, describe: bool) -> dict[_ReleaseId, _Answer]:
+    """What the registries no longer have of each release, and which of its tags have moved; all are requested at once."""
     if registries is None:
-        return {}
+        return {draft.id: _Answer() for draft in drafts}
     asked = [
         (d, askable(d.pinned, d.revision.stored, d.uses), tags(d.pinned, d.revision.stored, d.uses))
         for d in drafts
@@ -285,9 +294,9 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
     ]
     references = [reference for _, pinned, _ in asked for reference in pinned]
     answers = resolve([*references, *(tag.reference for _, _, named in asked for tag in named)], *registries)
-    kept = _kept({id(draft): (draft, moved(named, answers)) for draft, _, named in asked}, registries)
+    kept = _kept({draft.id: moved(named, answers) for draft, _, named in asked}, registries)
     about = details_of(references, *registries) if describe else {}
-    found: dict[int, _Answer] = {id(draft): _Answer(moved=()) for draft in drafts}
+    found = {draft.id: _Answer(moved=()) for draft in drafts}
     for draft, pinned, named in asked:
         missing = missing_of(pinned, answers)
         gone = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
@@ -298,28 +307,31 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
         unanswered = {error.registry: error.reason for _, error in (*missing.silent, *silent, *undescribed)}
         moves = tuple(moved(named, answers))
         known_moves = moves if moves or not silent else None
-        found[id(draft)] = _Answer(
-            gone=tuple(gone), moved=known_moves, kept=kept[id(draft)], details=details, unanswered=unanswered
-        )
-        for reference, error in missing.silent:
-            draft.seen.silent.append(f"{reference.name}@{reference.digest}: {error}")
         without_digest = {reference.name for reference, _ in missing.silent}
-        for reference, error in silent:
-            if reference.name not in without_digest:
-                draft.seen.silent.append(f"whether {reference} has moved is unknown: {error}")
+        found[draft.id] = _Answer(
+            gone=tuple(gone),
+            moved=known_moves,
+            kept=kept[draft.id],
+            details=details,
+            unanswered=unanswered,
+            silent=(
+                *(f"{r.name}@{r.digest}: {error}" for r, error in missing.silent),
+                *(f"whether {r} has moved is unknown: {error}" for r, error in silent if r.name not in without_digest),
+            ),
+        )
     return found
 
 
-def _kept(moves: Mapping[int, tuple[_Draft, list[Moved]]], registries: Registries) -> dict[int, frozenset[str]]:
+def _kept(moves: Mapping[_ReleaseId, list[Moved]], registries: Registries) -> dict[_ReleaseId, frozenset[str]]:
     """For each release, the recorded digests of moved tags that a tag of helm pin keep still holds."""
     tags = {
-        (key, each.was): each.kept_by(draft.revision.stored.release, draft.revision.namespace)
-        for key, (draft, some) in moves.items()
+        (release, each.was): each.kept_by(release.name, release.namespace)
+        for release, some in moves.items()
         for each in some
     }
     answers = resolve(tags.values(), *registries)
-    held = [(key, was) for (key, was), tag in tags.items() if getattr(answers[tag], "digest", "") == was]
-    return {key: frozenset(was for owner, was in held if owner == key) for key in moves}
+    held = [(release, was) for (release, was), tag in tags.items() if getattr(answers[tag], "digest", "") == was]
+    return {release: frozenset(was for owner, was in held if owner == release) for release in moves}
 
 
 def _mixed(pods: list[Object]) -> list[Mixed]:
