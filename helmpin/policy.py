@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from helmpin.config.settings import Rule, Settings
+from helmpin.config.settings import ImageRule, Settings
 from helmpin.image import mutable
 from helmpin.image.reference import InvalidReference, Reference, split
 
@@ -53,7 +53,7 @@ def registry_refusal(image: str, settings: Settings) -> Refusal | None:
     )
 
 
-def _rule(image: str, settings: Settings) -> Rule | None:
+def _rule(image: str, settings: Settings) -> ImageRule | None:
     """The first rule that matches; the others do not count."""
     if not settings.rules or not (name := _name(image)):
         return None

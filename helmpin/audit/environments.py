@@ -9,7 +9,7 @@ from typing import NamedTuple
 from helmpin.audit.judge import Audit, Release
 
 
-class Row(NamedTuple):
+class EnvironmentRow(NamedTuple):
     """One release, or one chart where releases are named differently, across the contexts."""
 
     name: str
@@ -32,7 +32,7 @@ class Row(NamedTuple):
         return {r: digests for r, digests in by_image.items() if len(set(digests)) > 1 or "" in digests}
 
 
-def side_by_side(audits: list[Audit]) -> list[Row]:
+def side_by_side(audits: list[Audit]) -> list[EnvironmentRow]:
     """The releases across contexts, those that differ first. Nothing if there is only one context.
 
     Releases belong together if they have the same chart, namespace and name; or else the same chart and name, if that is
@@ -47,7 +47,9 @@ def side_by_side(audits: list[Audit]) -> list[Row]:
     for group in groups:
         names = {release.name for release in group.values()}
         chart = chart_name(next(iter(group.values())))
-        rows.append(Row(names.pop() if len(names) == 1 else chart, chart, tuple(map(group.get, range(len(audits))))))
+        rows.append(
+            EnvironmentRow(names.pop() if len(names) == 1 else chart, chart, tuple(map(group.get, range(len(audits)))))
+        )
     return sorted(rows, key=lambda row: (row.same, row.name))
 
 

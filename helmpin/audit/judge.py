@@ -45,7 +45,7 @@ KINDS = {
 """The kinds of finding, and what each means."""
 
 
-class Finding(NamedTuple):
+class AuditFinding(NamedTuple):
     """A finding: one of KINDS, and a line for people that names the object."""
 
     kind: str
@@ -69,7 +69,7 @@ class Release(NamedTuple):
     """reference → digest, of the record; the image as written → its digest, or '', without one."""
     containers: int
     """Containers that report the recorded digest."""
-    findings: list[Finding]
+    findings: list[AuditFinding]
     notes: tuple[str, ...]
     moved: tuple[Moved, ...] | None = None
     """The tags that have moved since; None if no registry was asked, or none answered."""
@@ -150,7 +150,7 @@ class _Draft:
         self.record: Record | None = None
         self.pinned: Record | None = None
         """What to ask registries for: the record, or without one the digests of the manifest."""
-        self.findings: list[Finding] = []
+        self.findings: list[AuditFinding] = []
         self.unreadable = ""
         """Why the audit of this release is not complete, for the list of what could not be read."""
         self.uses: set[str] = set()
@@ -194,7 +194,7 @@ class _Draft:
             self.unreadable = f"release {self.revision.namespace}/{self.revision.stored.release}: {why}"
 
     def find(self, kind: str, text: str) -> None:
-        self.findings.append(Finding(kind, text))
+        self.findings.append(AuditFinding(kind, text))
 
     def _look(self, snapshot: Snapshot, pods: Pods) -> None:
         number, status, namespace = self.revision.stored.revision, self.revision.status, self.revision.namespace
@@ -239,23 +239,24 @@ def _audit(snapshot: Snapshot, mixed: list[Mixed], answered: Sequence[tuple[_Dra
 
 def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _Answer) -> Release:
     revision, record = draft.revision, draft.record
-    findings = [*draft.findings, *(Finding(DRIFT, line) for line in (*draft.seen.wrong, *answer.gone))]
+    findings = [*draft.findings, *(AuditFinding(DRIFT, line) for line in (*draft.seen.wrong, *answer.gone))]
     allowed = record.allowed if record else ()
     unpinned = sorted(image for image in draft.uses if split(image)[2] is None)
     findings += [
-        Finding(UNPINNED, f"{image} has no digest" + (" (allowed)" if image in allowed else "")) for image in unpinned
+        AuditFinding(UNPINNED, f"{image} has no digest" + (" (allowed)" if image in allowed else ""))
+        for image in unpinned
     ]
     mine = {f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}" for pod in draft.pods}
     findings += [
-        Finding(MIXED, f"{m.image} runs as {len(m.pods)} digests: {', '.join(sorted(m.pods))}")
+        AuditFinding(MIXED, f"{m.image} runs as {len(m.pods)} digests: {', '.join(sorted(m.pods))}")
         for m in mixed
         if any(mine & set(some) for some in m.pods.values())
     ]
     for each in answer.moved or ():
         untagged = "" if each.was in answer.kept else _untagged(revision, snapshot.context)
-        findings.append(Finding(MOVED, each.text + untagged))
+        findings.append(AuditFinding(MOVED, each.text + untagged))
     unknown = (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent, *answer.silent)
-    findings += [Finding(UNKNOWN, line) for line in unknown]
+    findings += [AuditFinding(UNKNOWN, line) for line in unknown]
     latest = snapshot.revisions[draft.key][-1]
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
     return Release(
@@ -376,8 +377,8 @@ def without_records(snapshot: Snapshot) -> list[Release]:
     for (namespace, name), items in sorted(by_release.items()):
         images = {image: split(image)[2] or "" for item in items for image in slots(item).values()}
         charts = {(item["metadata"].get("labels") or {}).get("helm.sh/chart", "") for item in items} - {""}
-        findings = [Finding(UNKNOWN, "its stored revisions cannot be listed: only live objects were looked at")]
-        findings += [Finding(UNPINNED, f"{image} has no digest") for image, digest in images.items() if not digest]
+        findings = [AuditFinding(UNKNOWN, "its stored revisions cannot be listed: only live objects were looked at")]
+        findings += [AuditFinding(UNPINNED, f"{image} has no digest") for image, digest in images.items() if not digest]
         chart = min(charts, default="")
         out.append(
             Release(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from helmpin import __version__
-from helmpin.audit.environments import Row, side_by_side
+from helmpin.audit.environments import EnvironmentRow, side_by_side
 from helmpin.audit.judge import KINDS, Audit, Release
 from helmpin.output import printable
 from helmpin.verify.tags import Moved
@@ -66,7 +66,7 @@ def verdict(release: Release) -> str:
     return ", ".join(release.kinds) or "ok"
 
 
-def _row(row: Row, audits: Sequence[Audit]) -> dict[str, Any]:
+def _row(row: EnvironmentRow, audits: Sequence[Audit]) -> dict[str, Any]:
     names = [audit.context for audit in audits]
     sides = dict(zip(names, row.sides, strict=True))
     return {

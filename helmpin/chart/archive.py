@@ -142,7 +142,7 @@ def read_directory(top: Path, budget: Budget) -> dict[str, File]:
 
 
 def _read_into(
-    files: dict[str, File], directory: str, prefix: str, rules: list[helmignore.Rule], budget: Budget
+    files: dict[str, File], directory: str, prefix: str, rules: list[helmignore.IgnorePattern], budget: Budget
 ) -> None:
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         path = prefix + entry.name

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 
-class Rule(NamedTuple):
+class IgnorePattern(NamedTuple):
     """One line of .helmignore."""
 
     matches: re.Pattern[str]
@@ -20,14 +20,14 @@ class Rule(NamedTuple):
     negated: bool
 
 
-def parse(text: str) -> list[Rule]:
+def parse(text: str) -> list[IgnorePattern]:
     """The rules of a .helmignore and helm's own last one (dot files in templates/). Raises ValueError."""
     lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
     rules = [_rule(line) for line in lines if line and not line.startswith("#")]
     return [*rules, _rule("templates/.?*")]
 
 
-def ignored(rules: list[Rule], path: str, is_directory: bool) -> bool:
+def ignored(rules: list[IgnorePattern], path: str, is_directory: bool) -> bool:
     """Whether helm leaves out `path` (relative to the chart, with slashes); of a directory, all that is in it."""
     name = path.rpartition("/")[2]
     for rule in rules:
@@ -38,7 +38,7 @@ def ignored(rules: list[Rule], path: str, is_directory: bool) -> bool:
     return False
 
 
-def _rule(line: str) -> Rule:
+def _rule(line: str) -> IgnorePattern:
     if "**" in line:
         raise ValueError("double-star (**) syntax is not supported")
     try:
@@ -51,7 +51,7 @@ def _rule(line: str) -> Rule:
     directory = glob.endswith("/")
     glob = glob.removesuffix("/")
     base_only = "/" not in glob
-    return Rule(pattern(glob.removeprefix("/")), base_only, directory, negated)
+    return IgnorePattern(pattern(glob.removeprefix("/")), base_only, directory, negated)
 
 
 class BadPattern(ValueError):

@@ -19,7 +19,7 @@ SHOWN = ("image", "digest", "tag", "result", "why")
 KEPT, ALREADY, REMOVED, FAILED = "kept", "already kept", "removed", "failed"
 
 
-class Row(NamedTuple):
+class KeepRow(NamedTuple):
     """What was done about one tag."""
 
     image: str
@@ -63,7 +63,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def _hints(failed: Sequence[Row]) -> Iterator[str]:
+def _hints(failed: Sequence[KeepRow]) -> Iterator[str]:
     if gone := [row for row in failed if row.gone]:
         digests = ", ".join(dict.fromkeys(f"{row.image}@{row.digest}" for row in gone))
         yield f"no rollback can run what is gone ({digests}): push the same image again, or leave its revisions alone"
@@ -90,30 +90,30 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str
     return tags, unread
 
 
-def _kept(tags: Mapping[Reference, str], answers: Mapping[Reference, bool | RegistryError]) -> list[Row]:
+def _kept(tags: Mapping[Reference, str], answers: Mapping[Reference, bool | RegistryError]) -> list[KeepRow]:
     rows = []
     for reference, tag in tags.items():
         answer, digest = answers[reference], reference.digest or ""
         if isinstance(answer, RegistryError):
             gone = answer.kind == "not-found"
             why = f"{digest} is gone from the registry: {answer.reason}" if gone else str(answer)
-            rows.append(Row(image=reference.name, digest=digest, tag=tag, result=FAILED, why=why, gone=gone))
+            rows.append(KeepRow(image=reference.name, digest=digest, tag=tag, result=FAILED, why=why, gone=gone))
         else:
-            rows.append(Row(image=reference.name, digest=digest, tag=tag, result=KEPT if answer else ALREADY))
+            rows.append(KeepRow(image=reference.name, digest=digest, tag=tag, result=KEPT if answer else ALREADY))
     return rows
 
 
-def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[Row]:
+def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[KeepRow]:
     rows = []
     for reference, error in answers.items():
         gone = error is None or error.kind == "not-found"
         tag = reference.tag or "its tags"
         result, why = (REMOVED, "") if gone else (FAILED, str(error))
-        rows.append(Row(image=reference.name, digest="", tag=tag, result=result, why=why))
+        rows.append(KeepRow(image=reference.name, digest="", tag=tag, result=result, why=why))
     return rows
 
 
-def _print(form: str, rows: list[Row]) -> None:
+def _print(form: str, rows: list[KeepRow]) -> None:
     if form != "table":
         output.show([{name: getattr(row, name) or None for name in SHOWN} for row in rows], form)
     elif rows:

@@ -15,7 +15,7 @@ from helmpin.request import Request
 from helmpin.verify.tags import Moved, Tag, moved, tags
 
 
-class Row(NamedTuple):
+class OutdatedRow(NamedTuple):
     """A tag of a release that has moved."""
 
     namespace: str
@@ -29,7 +29,11 @@ def run(request: Request) -> int:
     found, unread = _revisions(request)
     named, problems = _tags(found)
     answers = resolve({tag.reference for _, some in named for tag in some}, request.settings.registry)
-    rows = [Row(r.namespace, r.stored.release, r.stored.revision, m) for r, some in named for m in moved(some, answers)]
+    rows = [
+        OutdatedRow(r.namespace, r.stored.release, r.stored.revision, m)
+        for r, some in named
+        for m in moved(some, answers)
+    ]
     failed = [(ref, e) for ref, e in answers.items() if isinstance(e, RegistryError) and e.kind != "not-found"]
     silent = sorted(f"{reference}: {error}" for reference, error in failed)
     _print(request.options["output"], rows, len(answers), silent)
@@ -68,7 +72,7 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[
     return named, problems
 
 
-def _print(form: str, rows: Sequence[Row], asked: int, silent: Sequence[str]) -> None:
+def _print(form: str, rows: Sequence[OutdatedRow], asked: int, silent: Sequence[str]) -> None:
     if form != "table":
         output.show({"moved": [_as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
     elif rows:
@@ -88,7 +92,7 @@ def _print(form: str, rows: Sequence[Row], asked: int, silent: Sequence[str]) ->
         output.inform(f"No tag has moved; {asked} checked.")
 
 
-def _as_data(row: Row) -> dict[str, Any]:
+def _as_data(row: OutdatedRow) -> dict[str, Any]:
     return {
         "namespace": row.namespace,
         "release": row.release,

@@ -12,7 +12,7 @@ from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFai
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import outcome, revisions, storage
-from helmpin.release.outcome import NO_RELEASE, History, Row
+from helmpin.release.outcome import NO_RELEASE, History, HistoryRow
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record, read_revision
 from helmpin.release.revisions import made_by_somebody_else, not_verified
@@ -106,7 +106,7 @@ def _roll_back(request: Request) -> int:
     return 0
 
 
-def _say_what_was_restored(request: Request, before: Sequence[Row], number: int) -> None:
+def _say_what_was_restored(request: Request, before: Sequence[HistoryRow], number: int) -> None:
     try:
         now, later = _read_back(request, before, number)
     except HelmFailed as error:
@@ -138,7 +138,7 @@ def _names_revision(request: Request) -> bool:
     return bool(rest) and int(rest[0]) > 0
 
 
-def _target(request: Request, rows: Sequence[Row]) -> int:
+def _target(request: Request, rows: Sequence[HistoryRow]) -> int:
     """The revision to go back to. Raises HelmFailed if that is the one before the last, and it does not exist."""
     if _names_revision(request):
         return int(request.positionals[1])
@@ -157,7 +157,7 @@ def _target(request: Request, rows: Sequence[Row]) -> int:
     )
 
 
-def _refuse_what_never_ran(request: Request, rows: Sequence[Row], number: int) -> None:
+def _refuse_what_never_ran(request: Request, rows: Sequence[HistoryRow], number: int) -> None:
     """Raise VerificationFailed for a target that never ran, unless the command line names it."""
     name, why = request.positionals[0], revisions.never_ran(rows, number)
     if rows[-1].status.startswith("pending-"):
@@ -176,7 +176,7 @@ def _refuse_what_never_ran(request: Request, rows: Sequence[Row], number: int) -
         )
 
 
-def _helm(request: Request, before: Sequence[Row], number: int) -> None:
+def _helm(request: Request, before: Sequence[HistoryRow], number: int) -> None:
     """Run helm rollback. Raises HelmFailed, with the state in which the failure leaves the release."""
     name = request.positionals[0]
     positionals = [name, str(number)] if number else request.positionals
@@ -201,7 +201,7 @@ def _helm(request: Request, before: Sequence[Row], number: int) -> None:
     )
 
 
-def _state(request: Request, before: Sequence[Row], number: int) -> tuple[list[str], str]:
+def _state(request: Request, before: Sequence[HistoryRow], number: int) -> tuple[list[str], str]:
     """After a failed rollback: the state of the release, its objects and their pods, and helm's description of the revision that
     it made. No lines when there is no release."""
     name = request.positionals[0]
@@ -225,8 +225,8 @@ def _state(request: Request, before: Sequence[Row], number: int) -> tuple[list[s
 
 
 def _made_by_helm(
-    request: Request, rows: Sequence[Row], before: Sequence[Row], number: int
-) -> tuple[Row | None, Sequence[Row]]:
+    request: Request, rows: Sequence[HistoryRow], before: Sequence[HistoryRow], number: int
+) -> tuple[HistoryRow | None, Sequence[HistoryRow]]:
     """The revision that helm rollback made, and those after it, by helm's descriptions (pkg/action/rollback.go)."""
     name = request.positionals[0]
     description = last(request.flags, "--description") or f"Rollback to {number}"
@@ -234,7 +234,7 @@ def _made_by_helm(
     return revisions.made_since(rows, before[-1].revision if before else 0, description, failed)
 
 
-def _read_back(request: Request, before: Sequence[Row], number: int) -> tuple[Revision, Sequence[Row]]:
+def _read_back(request: Request, before: Sequence[HistoryRow], number: int) -> tuple[Revision, Sequence[HistoryRow]]:
     """The revision that helm has just made, and the later ones. Raises HelmFailed, which begins with what is known."""
     name, known = request.positionals[0], before[-1].revision + 1
 
@@ -267,6 +267,6 @@ def _waits(flags: Sequence[Given]) -> bool:
     return is_on(flags, "--wait") and last(flags, "--wait") != "hookOnly"
 
 
-def _say_who_came_later(later: Sequence[Row]) -> None:
+def _say_who_came_later(later: Sequence[HistoryRow]) -> None:
     if later:
         output.say(f"Note: after this rollback {made_by_somebody_else(later)}.")

@@ -18,7 +18,7 @@ from helmpin.next_command import helm_command
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
 from helmpin.release import revisions, storage
-from helmpin.release.outcome import History, Row, moved
+from helmpin.release.outcome import History, HistoryRow, moved
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, read_revision
 from helmpin.request import Request, refuse_registry_flags
@@ -45,7 +45,7 @@ def run(request: Request) -> int:
     _check_registry_flags(request)
     _check_subject(request)
     lock = _lock(request)
-    latest: Row | None = None
+    latest: HistoryRow | None = None
     if request.positionals:
         stored, latest, lost = _stored(request)
         is_current = (bool(latest) and not lost) or stored.status == "deployed"
@@ -144,14 +144,14 @@ def _text(name: str) -> str:
         raise cannot_read("the manifest", "standard input" if name == "-" else name, error) from None
 
 
-def _refuse_moved(request: Request, before: Row) -> None:
+def _refuse_moved(request: Request, before: HistoryRow) -> None:
     """Raise HelmFailed when somebody has deployed since the release was read: what is live is theirs."""
     name = request.positionals[0]
     if change := moved(name, before, History(request.helm, name, 1).latest()):
         raise HelmFailed(f"{change} while this ran", where=f"release {name}", hint="run it again")
 
 
-def _stored(request: Request) -> tuple[Revision, Row | None, list[Damaged]]:
+def _stored(request: Request) -> tuple[Revision, HistoryRow | None, list[Damaged]]:
     """The revision to verify; where no revision is named, the latest one that helm shows, and what is stored after that."""
     name, revision = request.positionals[0], request.options["revision"]
     if revision is None:
@@ -165,10 +165,10 @@ def _stored(request: Request) -> tuple[Revision, Row | None, list[Damaged]]:
     return read_revision(request.helm, name, int(revision)), None, []
 
 
-def _current(helm: Helm, name: str) -> tuple[Revision, Row, list[Damaged]]:
+def _current(helm: Helm, name: str) -> tuple[Revision, HistoryRow, list[Damaged]]:
     """The deployed revision: the latest, unless that one failed or is still pending. The latest when none is deployed."""
     latest = read_revision(helm, name)
-    row, lost = Row(latest.revision, latest.status, ""), storage.hidden(Kubectl(helm), name, latest.revision)
+    row, lost = HistoryRow(latest.revision, latest.status, ""), storage.hidden(Kubectl(helm), name, latest.revision)
     if hint := storage.way_out(lost):
         output.say(f"The latest revision of {name} cannot be read: {hint}")
     if latest.status == "deployed":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from helmpin.config.settings import Exemption, Rule
+from helmpin.config.settings import Exemption, ImageRule
 from helmpin.config.sources import RULES, Sources
 from helmpin.errors import UsageError
 
@@ -40,7 +40,7 @@ def _exemption(item: Mapping[str, Any], where: str) -> Exemption:
     return Exemption(item["image"], item["reason"], item["until"], where)
 
 
-def rules_of(sources: Sources) -> tuple[Rule, ...]:
+def rules_of(sources: Sources) -> tuple[ImageRule, ...]:
     """The rules of the file. Raises UsageError."""
     value, where = sources(RULES)
     if value is None:
@@ -50,7 +50,7 @@ def rules_of(sources: Sources) -> tuple[Rule, ...]:
     return tuple(_rule(item, f"{where}, entry {n}") for n, item in enumerate(value, 1))
 
 
-def _rule(item: Any, where: str) -> Rule:
+def _rule(item: Any, where: str) -> ImageRule:
     if not isinstance(item, dict) or not isinstance(item.get("match"), str) or not item["match"]:
         hint = "for example {match: 'ghcr.io/team/*', mutable: refuse}"
         raise UsageError(
@@ -67,7 +67,7 @@ def _rule(item: Any, where: str) -> Rule:
         globs[name] = (given,) if isinstance(given, str) else given
         if not isinstance(globs[name], (list, tuple)) or not all(isinstance(each, str) for each in globs[name]):
             raise UsageError(f"expected a list of strings, got {given!r}", where=f"{where}, key {name}")
-    return Rule(
+    return ImageRule(
         match=item["match"],
         mutable=item.get("mutable") or "",
         mutable_tags=tuple(globs["mutable-tag"]),

@@ -29,7 +29,7 @@ class Exemption(NamedTuple):
         return (today or _today()) > self.until
 
 
-class Rule(NamedTuple):
+class ImageRule(NamedTuple):
     """What applies to the images of some registries or repositories. Only the first rule that matches an image counts."""
 
     match: str
@@ -67,7 +67,7 @@ class Settings(NamedTuple):
     """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
     exemptions: tuple[Exemption, ...] = ()
     """All exemptions, including those that are over."""
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[ImageRule, ...] = ()
     allowed_registries: tuple[str, ...] = ()
     """Globs of registries and repositories; none for all."""
     allowed_registries_from: str = ""

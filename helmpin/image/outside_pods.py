@@ -55,7 +55,7 @@ _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 
 
-class Rule(NamedTuple):
+class OperatorRule(NamedTuple):
     """A place that holds an image: a glob for KIND/path, and for arguments one for the flag's name."""
 
     path: str
@@ -103,14 +103,14 @@ class ExtraImageRules:
 
 
 @cache
-def rules() -> list[Rule]:
+def rules() -> list[OperatorRule]:
     """The rules of operators.yaml."""
     from helmpin import kube_yaml
 
     loaded = kube_yaml.read_first(
         (Path(__file__).parent / "operators.yaml").read_text(), what="cannot be read", where="operators.yaml"
     )
-    return [Rule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
+    return [OperatorRule(str(entry["path"]), str(entry.get("flag", ""))) for entry in loaded]
 
 
 def _is_at(pattern: str, place: str, text: str) -> bool:
@@ -119,7 +119,7 @@ def _is_at(pattern: str, place: str, text: str) -> bool:
     return fnmatchcase(place, pattern)
 
 
-def _matches(rule: Rule, place: str, text: str) -> bool:
+def _matches(rule: OperatorRule, place: str, text: str) -> bool:
     return fnmatchcase(place, rule.path) and (not rule.flag or fnmatchcase(text.partition("=")[0], rule.flag))
 
 

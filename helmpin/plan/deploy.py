@@ -14,7 +14,7 @@ from helmpin.image.reference import split
 from helmpin.next_command import helm_command
 from helmpin.plan.prepare import Prepared, say_outside
 from helmpin.release import outcome
-from helmpin.release.outcome import Baseline, Row
+from helmpin.release.outcome import Baseline, HistoryRow
 from helmpin.release.revision import Revision, checked_record, read_revision
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     return 0
 
 
-def _row(previous: Previous | None) -> Row:
-    return Row(previous.last, previous.status, "") if previous else outcome.NO_RELEASE
+def _row(previous: Previous | None) -> HistoryRow:
+    return HistoryRow(previous.last, previous.status, "") if previous else outcome.NO_RELEASE
 
 
 def _read_back(helm: Helm, plan: Plan, number: int) -> None:

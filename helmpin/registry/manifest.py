@@ -33,7 +33,7 @@ GENERIC = frozenset({"", "application/json", "application/octet-stream", "binary
 _HINT = "check what is served there: it may be a proxy, a login page, or an artifact that is not an image"
 
 
-class Child(NamedTuple):
+class IndexedManifest(NamedTuple):
     """A manifest that an index lists."""
 
     platform: str
@@ -45,7 +45,7 @@ class Manifest(NamedTuple):
     """An index (children) or an image manifest (config)."""
 
     media_type: str
-    children: tuple[Child, ...]
+    children: tuple[IndexedManifest, ...]
     config: str | None
     """The digest of the image's configuration; None for an index."""
 
@@ -119,11 +119,11 @@ def _list(value: Any, name: str) -> list[Any]:
     return value
 
 
-def _child(item: Any) -> Child:
+def _child(item: Any) -> IndexedManifest:
     digest = _digest(item, "manifests")
     platform = item.get("platform")
     parts = [platform.get(key) for key in ("os", "architecture", "variant")] if isinstance(platform, dict) else []
-    return Child("/".join(part for part in parts if isinstance(part, str) and part), digest)
+    return IndexedManifest("/".join(part for part in parts if isinstance(part, str) and part), digest)
 
 
 def _digest(descriptor: Any, name: str) -> str:

@@ -20,7 +20,7 @@ SECRET_BYTES = 1 << 20
 """The size limit of a Secret or ConfigMap (kubernetes/pkg/apis/core/types.go, MaxSecretSize)."""
 
 
-class Row(NamedTuple):
+class HistoryRow(NamedTuple):
     """One revision, as `helm history` shows it."""
 
     revision: int
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     description: str
 
 
-NO_RELEASE = Row(0, "", "")
+NO_RELEASE = HistoryRow(0, "", "")
 
 
 class History:
@@ -37,7 +37,7 @@ class History:
     def __init__(self, helm: Helm, release: str, most: int) -> None:
         self._running: HelmProcess = helm.start(["history", release, "--max", str(most), "--output", "json"])
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[HistoryRow]:
         """Oldest first; empty if there is no such release. Raises HelmFailed."""
         try:
             rows = json.loads(self._running.output())
@@ -45,9 +45,9 @@ class History:
             if "release: not found" in error.why:
                 return []
             raise
-        return [Row(int(row["revision"]), str(row["status"]), str(row["description"])) for row in rows]
+        return [HistoryRow(int(row["revision"]), str(row["status"]), str(row["description"])) for row in rows]
 
-    def latest(self) -> Row:
+    def latest(self) -> HistoryRow:
         """The latest revision, or NO_RELEASE. Raises HelmFailed."""
         return (self.rows() or [NO_RELEASE])[-1]
 
@@ -59,14 +59,14 @@ class Baseline:
         self._helm, self._release = helm, release
         self._reading = History(helm, release, 1)
 
-    def latest(self) -> Row:
+    def latest(self) -> HistoryRow:
         """Raises HelmFailed if a second attempt to read it fails too."""
         try:
             return self._reading.latest()
         except HelmFailed:
             return self._second_attempt()
 
-    def _second_attempt(self) -> Row:
+    def _second_attempt(self) -> HistoryRow:
         from helmpin.release.revision import explained
 
         try:
@@ -75,7 +75,7 @@ class Baseline:
             raise explained(error, self._release, outcome="; nothing was deployed") from None
 
 
-def guard(before: Row, command: str) -> str:
+def guard(before: HistoryRow, command: str) -> str:
     """A template that renders nothing, and fails if `before` is no longer the latest revision. Helm renders it when it has begun to
     deploy, so no other deployment can come in between unnoticed."""
     anew = command == "install" or before.status in ("", "uninstalled")
@@ -83,7 +83,7 @@ def guard(before: Row, command: str) -> str:
     return f'{{{{ if ne .Release.Revision {expected} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
 
 
-def moved(release: str, before: Row, now: Row) -> str:
+def moved(release: str, before: HistoryRow, now: HistoryRow) -> str:
     """How a release has changed since `before`; '' if it has not."""
     if now[:2] == before[:2]:
         return ""
@@ -94,19 +94,19 @@ def moved(release: str, before: Row, now: Row) -> str:
     return f"release {release} was uninstalled by somebody else"
 
 
-def since(helm: Helm, release: str, before: Row) -> list[Row]:
+def since(helm: Helm, release: str, before: HistoryRow) -> list[HistoryRow]:
     """The revisions after `before`. Raises HelmFailed."""
     return [row for row in History(helm, release, 10).rows() if row.revision > before.revision]
 
 
-def stop_if_asked(helm: Helm, release: str, before: Row, ended: Ended) -> None:
+def stop_if_asked(helm: Helm, release: str, before: HistoryRow, ended: Ended) -> None:
     """After a deployment: raise Stopped if a signal came meanwhile, so that main() reports the state of the release."""
     if ended.asked:
         lifeline.if_stopped(state(helm, release, before))
         raise lifeline.Stopped(ended.asked)
 
 
-def state(helm: Helm, release: str, before: Row) -> str:
+def state(helm: Helm, release: str, before: HistoryRow) -> str:
     """The state in which a stopped helm left a release, in one sentence."""
     try:
         rows = since(helm, release, before)
@@ -117,7 +117,7 @@ def state(helm: Helm, release: str, before: Row) -> str:
     return f"revision {before.revision} is still the latest" if before.revision else f"there is no release {release}"
 
 
-def failure(helm: Helm, arguments: Sequence[str], before: Row, status: int, record: str = "") -> HelmFailed:
+def failure(helm: Helm, arguments: Sequence[str], before: HistoryRow, status: int, record: str = "") -> HelmFailed:
     """The error after `helm ARGUMENTS` failed. Its output is on the terminal already.
 
     record: that of the revision that helm was to make, which tells it from those of others.
@@ -149,7 +149,9 @@ def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
     return not record or read_revision(helm, release, revision).record_text == record
 
 
-def _next_step(helm: Helm, arguments: Sequence[str], before: Row, rows: Sequence[Row], known: Sequence[Row]) -> str:
+def _next_step(
+    helm: Helm, arguments: Sequence[str], before: HistoryRow, rows: Sequence[HistoryRow], known: Sequence[HistoryRow]
+) -> str:
     command, release = arguments[:2]
     descriptions = " ".join(row.description for row in rows)
     ran = [row.revision for row in known if row.status == "deployed"]  # a superseded one may never have run to its end

@@ -9,7 +9,7 @@ from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
 from helmpin.next_command import helm_command
 from helmpin.release import outcome
-from helmpin.release.outcome import Row
+from helmpin.release.outcome import HistoryRow
 from helmpin.release.revision import explained
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ RAN = ("deployed", "superseded")
 """The statuses of revisions whose deployment succeeded."""
 
 
-def history(helm: Helm, release: str) -> list[Row]:
+def history(helm: Helm, release: str) -> list[HistoryRow]:
     """The revisions of a release, oldest first, at least one. Raises HelmFailed."""
     try:
         rows = outcome.History(helm, release, MOST).rows()
@@ -32,24 +32,24 @@ def history(helm: Helm, release: str) -> list[Row]:
     return sorted(rows)
 
 
-def listed(rows: Sequence[Row]) -> str:
+def listed(rows: Sequence[HistoryRow]) -> str:
     """For people: `4 (superseded), 5 (deployed)`."""
     return ", ".join(f"{row.revision} ({row.status})" for row in rows[-10:])
 
 
-def made_by_somebody_else(rows: Sequence[Row]) -> str:
+def made_by_somebody_else(rows: Sequence[HistoryRow]) -> str:
     """For people: `revision 5 was made by somebody else`."""
     numbers = ", ".join(str(row.revision) for row in rows)
     return f"{f'revision {numbers} was' if len(rows) == 1 else f'revisions {numbers} were'} made by somebody else"
 
 
-def never_ran(rows: Sequence[Row], number: int) -> str:
+def never_ran(rows: Sequence[HistoryRow], number: int) -> str:
     """Why a revision never ran, in one line, from its status; '' if it ran."""
     status = next((row.status for row in rows if row.revision == number), RAN[0])
     return "" if status in RAN else f"revision {number} is {status}: it never deployed successfully"
 
 
-def last_that_ran(rows: Sequence[Row]) -> int | None:
+def last_that_ran(rows: Sequence[HistoryRow]) -> int | None:
     """The last revision before the current one whose deployment succeeded."""
     return next((row.revision for row in reversed(rows[:-1]) if row.status in RAN), None)
 
@@ -63,7 +63,7 @@ def last_needed(found: Sequence[RevisionInfo], most: int) -> Sequence[RevisionIn
     return found[min([*ran[-most:], *deployed, *target[-1:]], default=0) :]
 
 
-def refuse_moved(release: str, before: Row, now: Row) -> None:
+def refuse_moved(release: str, before: HistoryRow, now: HistoryRow) -> None:
     """Raise HelmFailed if the latest revision is not the one that was read before: somebody else is deploying."""
     if change := outcome.moved(release, before, now):
         raise HelmFailed(
@@ -74,8 +74,8 @@ def refuse_moved(release: str, before: Row, now: Row) -> None:
 
 
 def made_since(
-    rows: Sequence[Row], latest: int, description: str, failed: tuple[str, ...]
-) -> tuple[Row | None, Sequence[Row]]:
+    rows: Sequence[HistoryRow], latest: int, description: str, failed: tuple[str, ...]
+) -> tuple[HistoryRow | None, Sequence[HistoryRow]]:
     """The revision after `latest` that this command made, and all later ones. It is found by helm's description, or by the start
     of the description of a failed one.
 

@@ -22,7 +22,7 @@ from helmpin.release.revision import Revision, of_manifest
 from helmpin.verify.checks import FAILED, OK, RESOURCES, UNKNOWN, Check, Registries, judged, judged_pods
 
 
-class Wanted(NamedTuple):
+class LockDigests(NamedTuple):
     """The digests of a lock, as far as they are known."""
 
     name: str
@@ -76,22 +76,22 @@ class Population(NamedTuple):
         return of_manifest(f"namespace {self.namespace}", "".join(f"---\n{json.dumps(item)}\n" for item in self.tops))
 
 
-def wanted(lock: Lock, registries: Registries | None) -> Wanted:
+def wanted(lock: Lock, registries: Registries | None) -> LockDigests:
     """The digests of a lock. registries: how to ask for images of which it has only the platforms' digests; None not to ask."""
     digests = {**lock.digests}
     unsettled = {reference: f"{lock.name} has {why}" for reference, why in lock.conflicts.items()}
     if registries is None:
         unsettled |= dict.fromkeys(lock.platforms, f"{lock.name} has digests of platforms, and no registry was asked")
-        return Wanted(lock.name, digests, unsettled)
+        return LockDigests(lock.name, digests, unsettled)
     for reference, answer in lock_source.resolve(lock, lock.platforms, *registries).items():
         if isinstance(answer, Resolved):
             digests[reference] = answer.digest
         else:
             unsettled[reference] = getattr(answer, "why", "") or str(answer)
-    return Wanted(lock.name, digests, unsettled)
+    return LockDigests(lock.name, digests, unsettled)
 
 
-def lock_check(lock: Wanted, record: Record, *, is_recorded: bool) -> Check:
+def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool) -> Check:
     """Whether a release or manifest has the lock's digests. It fails if it has no image of the lock, unless there is nothing to
     lock.
 
@@ -147,7 +147,9 @@ def _owners(item: Object) -> set[Any]:
     return {owner.get("uid") for owner in item["metadata"].get("ownerReferences") or []}
 
 
-def live_checks(lock: Wanted, here: Population, kubectl: Kubectl, registries: Registries | None) -> tuple[Check, Check]:
+def live_checks(
+    lock: LockDigests, here: Population, kubectl: Kubectl, registries: Registries | None
+) -> tuple[Check, Check]:
     """Whether the workloads of a namespace have the lock's digests, and whether their pods run them."""
     seen, pairs = compare(lock, here)
     pods = compare_pods(pairs, Pods(here.everything), lock.name)
@@ -161,7 +163,7 @@ def live_checks(lock: Wanted, here: Population, kubectl: Kubectl, registries: Re
     )
 
 
-def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Object | None]]]:
+def compare(lock: LockDigests, here: Population) -> tuple[Seen, list[tuple[Object, Object | None]]]:
     """What live objects show, compared with a lock; and (object as it should be, live object) for those whose pods can be
     judged."""
     seen = Seen()
@@ -201,7 +203,7 @@ def compare(lock: Wanted, here: Population) -> tuple[Seen, list[tuple[Object, Ob
     return seen, pairs
 
 
-def _nothing(lock: Wanted, here: Population) -> str:
+def _nothing(lock: LockDigests, here: Population) -> str:
     where = f"nothing in namespace {here.namespace}"
     if not here.selector:
         return f"{where} runs an image of {lock.name}"

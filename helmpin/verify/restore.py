@@ -13,7 +13,7 @@ from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import revisions, storage
-from helmpin.release.outcome import Row
+from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
@@ -119,7 +119,7 @@ def check_stored(now: Revision, record: Record, number: int) -> None:
 
 
 def compare_with_cluster(
-    now: Revision, kubectl: Kubectl, settings: Settings, later: Sequence[Row], deadline: float | None
+    now: Revision, kubectl: Kubectl, settings: Settings, later: Sequence[HistoryRow], deadline: float | None
 ) -> dict[str, int]:
     """Check the cluster and report each check. Returns those that succeeded, each with how many objects or containers matched.
 
@@ -147,7 +147,7 @@ def compare_with_cluster(
     return {check.name: check.matched for check in results if check.verdict == checks.OK}
 
 
-def _refuse(check: checks.Check, now: Revision, later: Sequence[Row]) -> None:
+def _refuse(check: checks.Check, now: Revision, later: Sequence[HistoryRow]) -> None:
     """Raise VerificationFailed or HelmFailed for a check that failed, could not be made, or was not ready in time."""
 
     def again() -> str:

@@ -11,7 +11,7 @@ from helmpin.chart.archive import Budget, unpack
 from helmpin.errors import HelmFailed
 from helmpin.foreground import Ended
 from helmpin.helm import Flag
-from helmpin.release.outcome import Row
+from helmpin.release.outcome import HistoryRow
 
 
 class Printed:
@@ -34,8 +34,8 @@ class Helm:
         self,
         status: int = 0,
         asked: int = 0,
-        rows: Sequence[Row] | HelmFailed = (),
-        then: Iterable[Sequence[Row] | HelmFailed] = (),
+        rows: Sequence[HistoryRow] | HelmFailed = (),
+        then: Iterable[Sequence[HistoryRow] | HelmFailed] = (),
         flags: Sequence[str] = (),
         dry_run: str | None = None,
     ) -> None:
@@ -79,8 +79,8 @@ class Helm:
 class Known(NamedTuple):
     """The latest revision, without a helm."""
 
-    row: Row
+    row: HistoryRow
 
-    def latest(self) -> Row:
+    def latest(self) -> HistoryRow:
         """As Baseline has it."""
         return self.row

@@ -62,7 +62,10 @@ def audited() -> dict[str, Any]:
 PRINTED = {
     "helm pin history": history.describe(revisions()),
     "helm pin keep": [dict.fromkeys(keep.SHOWN)],
-    "helm pin outdated": [outdated._as_data(outdated.Row("prod", "shop", 1, MOVED)), {"asked": 1, "unanswered": []}],
+    "helm pin outdated": [
+        outdated._as_data(outdated.OutdatedRow("prod", "shop", 1, MOVED)),
+        {"asked": 1, "unanswered": []},
+    ],
     "helm pin verify": checks_as_data([Check("record", "ok", "")]),
     "helm pin audit": audited(),
     "What an image is": Details().as_data(),

@@ -8,7 +8,7 @@ import pytest
 
 from helmpin.audit.environments import chart_name, side_by_side
 from helmpin.audit.gather import Snapshot, stored_objects
-from helmpin.audit.judge import Audit, Finding, Release, judge
+from helmpin.audit.judge import Audit, AuditFinding, Release, judge
 from helmpin.audit.report import page, prometheus
 from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo
@@ -102,7 +102,7 @@ def test_metrics_cannot_be_forged() -> None:
 
 
 def test_the_page_holds_no_markup_of_others() -> None:
-    found = release(HOSTILE)._replace(findings=[Finding("drift", HOSTILE)], notes=(HOSTILE,))
+    found = release(HOSTILE)._replace(findings=[AuditFinding("drift", HOSTILE)], notes=(HOSTILE,))
     text = page([Audit(HOSTILE, [found], [], (HOSTILE,))])
     assert text.count("</script>") == 2  # its own: the data's and the program's
     assert "alert(1)</script>" not in text

@@ -17,7 +17,7 @@ from helmpin.plan.deploy import GUARD, deploy, summary
 from helmpin.plan.images import Problem
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import Prepared
-from helmpin.release.outcome import NO_RELEASE, Row, guard
+from helmpin.release.outcome import NO_RELEASE, HistoryRow, guard
 from helmpin.release.record import Image, Record
 from helmpin.release.reused_values import Previous
 from helmpin.release.revision import Revision
@@ -97,15 +97,20 @@ def test_a_mutable_tag_is_refused_only_where_that_is_asked(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("previous", "baseline", "before", "command"),
     [
-        (FOUR, None, Row(4, "failed", ""), "upgrade"),
+        (FOUR, None, HistoryRow(4, "failed", ""), "upgrade"),
         (None, None, NO_RELEASE, "install"),
-        (None, Row(2, "deployed", ""), Row(2, "deployed", ""), "upgrade"),
-        (FOUR, Row(7, "deployed", ""), Row(7, "deployed", ""), "upgrade"),
-        (FOUR._replace(status="uninstalled"), None, Row(4, "uninstalled", ""), "upgrade"),
+        (None, HistoryRow(2, "deployed", ""), HistoryRow(2, "deployed", ""), "upgrade"),
+        (FOUR, HistoryRow(7, "deployed", ""), HistoryRow(7, "deployed", ""), "upgrade"),
+        (FOUR._replace(status="uninstalled"), None, HistoryRow(4, "uninstalled", ""), "upgrade"),
     ],
 )
 def test_the_chart_checks_that_the_release_is_where_it_was_planned(
-    tmp_path: Path, release: Release, previous: Previous | None, baseline: Row | None, before: Row, command: str
+    tmp_path: Path,
+    release: Release,
+    previous: Previous | None,
+    baseline: HistoryRow | None,
+    before: HistoryRow,
+    command: str,
 ) -> None:
     helm = Helm()
     release({before.revision + 1: stored(before.revision + 1)})
@@ -131,7 +136,7 @@ def test_a_dry_run_checks_nothing_and_says_that_nothing_was_deployed(
 
 
 def test_a_helm_that_fails(tmp_path: Path) -> None:
-    helm = Helm(1, rows=[Row(4, "failed", "")])
+    helm = Helm(1, rows=[HistoryRow(4, "failed", "")])
     with pytest.raises(HelmFailed, match="helm upgrade failed; see its output above") as failed:
         run(helm, prepared(planned(tmp_path)))
     assert "no revision was stored" in failed.value.why
@@ -139,7 +144,7 @@ def test_a_helm_that_fails(tmp_path: Path) -> None:
 
 def test_a_dry_run_that_fails_knows_no_revision_by_its_record(tmp_path: Path) -> None:
     """Nothing was stored, so no revision is read: one that is new is somebody else's."""
-    helm = Helm(1, rows=[Row(4, "failed", ""), Row(5, "deployed", "")])
+    helm = Helm(1, rows=[HistoryRow(4, "failed", ""), HistoryRow(5, "deployed", "")])
     with pytest.raises(HelmFailed) as failed:
         run(helm, prepared(planned(tmp_path), flags=DRY))
     assert "revision 5 is deployed" in failed.value.why
@@ -151,7 +156,7 @@ def test_a_signal_meanwhile_stops_with_the_state_of_the_release(
 ) -> None:
     left: list[Any] = []
     monkeypatch.setattr(lifeline, "if_stopped", left.append)
-    helm = Helm(status, signal.SIGTERM, [Row(5, "deployed", "Upgrade complete")])
+    helm = Helm(status, signal.SIGTERM, [HistoryRow(5, "deployed", "Upgrade complete")])
     with pytest.raises(lifeline.Stopped):
         run(helm, prepared(planned(tmp_path)))
     assert left == ["revision 5 is deployed: Upgrade complete"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.chart.setargs import Setting
-from helmpin.config.settings import Exemption, Rule, Settings
+from helmpin.config.settings import Exemption, ImageRule, Settings
 from helmpin.image.reference import Reference
 from helmpin.plan.digests import Digests
 from helmpin.plan.images import Decided, ImagePlan, Problem, is_allowed, plan_images, references_of
@@ -57,7 +57,7 @@ def test_a_placeholder_is_of_no_registry() -> None:
 
 
 def test_a_rule_refuses_a_mutable_tag_unless_the_image_is_let_through() -> None:
-    settings = SETTINGS._replace(rules=(Rule("docker.io", "refuse", (), (), "rule 1 of policy.yaml"),))
+    settings = SETTINGS._replace(rules=(ImageRule("docker.io", "refuse", (), (), "rule 1 of policy.yaml"),))
     _, problems = references_of([use("web:latest"), use("quay.io/t/web:latest"), use("web:1.2.3")], settings)
     assert list(problems) == ["web:latest"] and "rule 1 of policy.yaml refuses it" in problems["web:latest"].text
     _, problems = references_of([use("web:latest")], settings._replace(allow_unpinned=("web:*",)))
@@ -70,7 +70,7 @@ def test_a_rule_refuses_a_mutable_tag_unless_the_image_is_let_through() -> None:
 )
 def test_whether_a_mutable_tag_is_refused_where_that_is_asked(mutable: str, rule: str, refused: bool) -> None:
     """--mutable refuse on the command line counts for all but what a rule of the settings says to pin."""
-    rules = (Rule("docker.io", rule, (), (), "rule 1"),) if rule else ()
+    rules = (ImageRule("docker.io", rule, (), (), "rule 1"),) if rule else ()
     (plan,) = plans(
         [use("web:latest")], by_values(use("web:latest")), settings=SETTINGS._replace(mutable=mutable, rules=rules)
     )

@@ -9,7 +9,7 @@ import pytest
 
 from helmpin.registry import manifest
 from helmpin.registry.errors import Failure
-from helmpin.registry.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Child, Manifest
+from helmpin.registry.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, IndexedManifest, Manifest
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 IMAGE = {"schemaVersion": 2, "config": {"digest": C, "size": 1}, "layers": []}
@@ -36,7 +36,7 @@ def test_image(kind: str, served: str) -> None:
 
 @pytest.mark.parametrize("kind", [OCI_INDEX, DOCKER_LIST])
 def test_index(kind: str) -> None:
-    children = (Child("linux/arm64/v8", A), Child("unknown/unknown", B), Child("", C))
+    children = (IndexedManifest("linux/arm64/v8", A), IndexedManifest("unknown/unknown", B), IndexedManifest("", C))
     assert read({**INDEX, "mediaType": kind}, kind.upper()) == (kind, children, None)
 
 
@@ -83,4 +83,4 @@ def test_refused(document: Any, served: str, reason: str) -> None:
 
 def test_a_platform_that_is_junk_is_no_platform() -> None:
     children: list[Any] = [{"digest": A, "platform": junk} for junk in (7, [], {"os": 7, "architecture": None}, None)]
-    assert read({"manifests": children}, OCI_INDEX).children == (Child("", A),) * 4
+    assert read({"manifests": children}, OCI_INDEX).children == (IndexedManifest("", A),) * 4

@@ -17,26 +17,26 @@ from helmpin.foreground import Ended
 from helmpin.helm import IN_PROGRESS, helm_failed
 from helmpin.plan.deploy import is_dry_run
 from helmpin.release import revision
-from helmpin.release.outcome import NO_RELEASE, Baseline, Row, failure, guard, moved, state, stop_if_asked
+from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import Revision
 from tests.support.history import Helm
 
-FOUR = Row(4, "deployed", "Upgrade complete")
+FOUR = HistoryRow(4, "deployed", "Upgrade complete")
 
 
 @pytest.mark.parametrize(
     ("before", "command", "revision"),
     [
         (FOUR, "upgrade", 5),
-        (Row(4, "failed", ""), "upgrade", 5),
+        (HistoryRow(4, "failed", ""), "upgrade", 5),
         (NO_RELEASE, "upgrade", 1),  # --install
         (NO_RELEASE, "install", 1),
-        (Row(4, "uninstalled", ""), "upgrade", 1),  # --install renders anew, whatever number it gets
-        (Row(4, "uninstalled", ""), "install", 1),  # --replace
+        (HistoryRow(4, "uninstalled", ""), "upgrade", 1),  # --install renders anew, whatever number it gets
+        (HistoryRow(4, "uninstalled", ""), "install", 1),  # --replace
     ],
 )
-def test_the_guard_expects_the_next_revision(before: Row, command: str, revision: int) -> None:
+def test_the_guard_expects_the_next_revision(before: HistoryRow, command: str, revision: int) -> None:
     assert guard(before, command) == (
         f'{{{{ if ne .Release.Revision {revision} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
     )
@@ -47,13 +47,13 @@ def test_the_guard_expects_the_next_revision(before: Row, command: str, revision
     [
         (FOUR, ""),
         (FOUR._replace(description="another text"), ""),
-        (Row(5, "pending-upgrade", ""), "revision 5 was made by somebody else"),
-        (Row(4, "uninstalled", ""), "revision 4, which was deployed, became uninstalled"),
-        (Row(1, "deployed", ""), "revision 1 was made by somebody else"),
+        (HistoryRow(5, "pending-upgrade", ""), "revision 5 was made by somebody else"),
+        (HistoryRow(4, "uninstalled", ""), "revision 4, which was deployed, became uninstalled"),
+        (HistoryRow(1, "deployed", ""), "revision 1 was made by somebody else"),
         (NO_RELEASE, "release web was uninstalled by somebody else"),
     ],
 )
-def test_how_a_release_moved(now: Row, told: str) -> None:
+def test_how_a_release_moved(now: HistoryRow, told: str) -> None:
     assert moved("web", FOUR, now) == told
 
 
@@ -75,7 +75,7 @@ def test_what_a_dry_run_is(values: list[str | None], is_one: bool) -> None:
 
 # -- what is read of the history ----------------------------------------------------------------------------------------
 
-THREE = Row(3, "superseded", "Upgrade complete")
+THREE = HistoryRow(3, "superseded", "Upgrade complete")
 NONE = HelmFailed("helm history failed", why="release: not found")
 LOST = HelmFailed("helm history failed", why="no route to host")
 
@@ -107,16 +107,16 @@ def test_a_history_that_cannot_be_read_is_read_once_more() -> None:
         ([THREE, FOUR], FOUR, "revision 4 is still the latest"),
         ([], NO_RELEASE, "there is no release web"),
         (NONE, NO_RELEASE, "there is no release web"),
-        ([FOUR, Row(5, "failed", "timed out")], FOUR, "revision 5 is failed: timed out"),
+        ([FOUR, HistoryRow(5, "failed", "timed out")], FOUR, "revision 5 is failed: timed out"),
         (
-            [FOUR, Row(5, "failed", "a"), Row(6, "deployed", "b")],
+            [FOUR, HistoryRow(5, "failed", "a"), HistoryRow(6, "deployed", "b")],
             FOUR,
             "revision 5 is failed: a; revision 6 is deployed: b",
         ),
         (LOST, FOUR, "the state of release web cannot be read: no route to host"),
     ],
 )
-def test_the_state_that_a_stopped_helm_left(rows: Any, before: Row, told: str) -> None:
+def test_the_state_that_a_stopped_helm_left(rows: Any, before: HistoryRow, told: str) -> None:
     assert state(reading(Helm(rows=rows)), "web", before) == told
 
 
@@ -138,7 +138,7 @@ GOES_BACK = "helm rollback web 4 goes back to the last revision that was deploye
 SEE = "see its revisions with helm history web"
 
 
-def failed(rows: Any, before: Row = FOUR, status: int = 1, **more: Any) -> HelmFailed:
+def failed(rows: Any, before: HistoryRow = FOUR, status: int = 1, **more: Any) -> HelmFailed:
     error = failure(reading(Helm(rows=rows, **more)), UPGRADE, before, status)
     assert error.where == ["release web"]
     return error
@@ -147,9 +147,9 @@ def failed(rows: Any, before: Row = FOUR, status: int = 1, **more: Any) -> HelmF
 @pytest.mark.parametrize(
     ("rows", "before", "why", "hint"),
     [
-        ([FOUR, Row(5, "failed", "timed out")], FOUR, "revision 5 is failed", SEE),
+        ([FOUR, HistoryRow(5, "failed", "timed out")], FOUR, "revision 5 is failed", SEE),
         (
-            [FOUR, Row(5, "failed", "x"), Row(6, "failed", "y")],
+            [FOUR, HistoryRow(5, "failed", "x"), HistoryRow(6, "failed", "y")],
             FOUR,
             "revision 5 is failed\nrevision 6 is failed",
             SEE,
@@ -157,39 +157,39 @@ def failed(rows: Any, before: Row = FOUR, status: int = 1, **more: Any) -> HelmF
         ([FOUR], FOUR, "no revision was stored", SEE),
         ([], NO_RELEASE, "no revision was stored", "correct what helm reports above, and run it again"),
         (
-            [FOUR, Row(5, "pending-upgrade", "Preparing")],
+            [FOUR, HistoryRow(5, "pending-upgrade", "Preparing")],
             FOUR,
             "revision 5 is pending-upgrade",
             f"helm ended before it had finished; {GOES_BACK}",
         ),
         (
-            [Row(1, "pending-install", "")],
+            [HistoryRow(1, "pending-install", "")],
             NO_RELEASE,
             "revision 1 is pending-install",
             f"helm ended before it had finished; {GOES_BACK.replace('4', 'REVISION')}; see helm history web",
         ),
         (
-            [FOUR, Row(5, "pending-upgrade", "")],
-            Row(5, "pending-upgrade", ""),
+            [FOUR, HistoryRow(5, "pending-upgrade", "")],
+            HistoryRow(5, "pending-upgrade", ""),
             "no revision was stored",
             f"revision 5 is pending-upgrade: if no other helm is at work on it, {GOES_BACK}",
         ),
         (
-            [THREE, FOUR, Row(5, "failed", "Job web: field is immutable")],
+            [THREE, FOUR, HistoryRow(5, "failed", "Job web: field is immutable")],
             FOUR,
             "revision 5 is failed",
             "delete the immutable object, or let its image through: --allow-unpinned IMAGE",
         ),
     ],
 )
-def test_what_is_stored_after_a_failure_and_the_way_on(rows: Any, before: Row, why: str, hint: str) -> None:
+def test_what_is_stored_after_a_failure_and_the_way_on(rows: Any, before: HistoryRow, why: str, hint: str) -> None:
     error = failed(rows, before)
     assert error.what == "helm upgrade failed; see its output above"
     assert (error.why, error.hint) == (why, hint)
 
 
 def test_fields_of_another_manager_can_be_taken_over_where_helm_has_a_flag_for_that() -> None:
-    rows = [FOUR, Row(5, "failed", "Apply failed with 1 conflict: conflict with x")]
+    rows = [FOUR, HistoryRow(5, "failed", "Apply failed with 1 conflict: conflict with x")]
     assert "add --force-conflicts" in failed(rows, flags=["--force-conflicts"]).hint
     assert failed(rows).hint == SEE
 
@@ -215,12 +215,12 @@ def test_a_state_that_cannot_be_read_is_checked_later() -> None:
     [
         ([], "release web was uninstalled by somebody else while this ran", "see in helm's output above"),
         (
-            [Row(4, "uninstalled", "")],
+            [HistoryRow(4, "uninstalled", "")],
             "revision 4, which was deployed, became uninstalled while this ran; nothing was deployed",
             "run it again",
         ),
         (
-            [Row(1, "deployed", "")],
+            [HistoryRow(1, "deployed", "")],
             "revision 1 was made by somebody else while this ran; nothing was deployed",
             "run it again",
         ),
@@ -235,7 +235,7 @@ def test_a_release_that_moved_meanwhile(rows: Any, what: str, hint: str) -> None
 def test_a_revision_is_this_commands_by_its_record(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     five = Revision("web", 5, "failed", "mine" if own else "other", "", "")
     monkeypatch.setattr(revision, "read_revision", lambda *_: five)
-    error = failure(reading(Helm(rows=[FOUR, Row(5, "failed", "x")])), UPGRADE, FOUR, 1, "mine")
+    error = failure(reading(Helm(rows=[FOUR, HistoryRow(5, "failed", "x")])), UPGRADE, FOUR, 1, "mine")
     if own:
         assert error.why == "revision 5 is failed"
     else:
@@ -259,7 +259,7 @@ def test_a_release_that_is_too_big_to_be_stored(driver: str, monkeypatch: pytest
         assert 1_048_576 < added < size < added + 200
     assert failed([FOUR], dry_run=release(10)).hint == SEE
     assert failed([FOUR], dry_run="{}").hint == SEE == failed([FOUR], dry_run="no JSON").hint
-    assert failed([FOUR, Row(5, "failed", "x")], dry_run=big).hint == SEE, "it was stored"
+    assert failed([FOUR, HistoryRow(5, "failed", "x")], dry_run=big).hint == SEE, "it was stored"
     assert ("a Secret can hold" in failed([], NO_RELEASE, dry_run=big).hint) == (driver != "sql")
 
 

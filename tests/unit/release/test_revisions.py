@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.errors import HelmFailed
-from helmpin.release.outcome import NO_RELEASE, Row
+from helmpin.release.outcome import NO_RELEASE, HistoryRow
 from helmpin.release.revision import Revision
 from helmpin.release.revisions import (
     last_needed,
@@ -17,9 +17,9 @@ from helmpin.release.revisions import (
 )
 from helmpin.release.storage import RevisionInfo
 
-ONE, TWO = Row(1, "superseded", "Install complete"), Row(2, "superseded", "Upgrade complete")
-FAILED = Row(3, "failed", 'Upgrade "web" failed: no')
-FOUR = Row(4, "deployed", "Upgrade complete")
+ONE, TWO = HistoryRow(1, "superseded", "Install complete"), HistoryRow(2, "superseded", "Upgrade complete")
+FAILED = HistoryRow(3, "failed", 'Upgrade "web" failed: no')
+FOUR = HistoryRow(4, "deployed", "Upgrade complete")
 OURS = ("Rollback to 1", ('Rollback "web" failed',))
 
 
@@ -33,7 +33,7 @@ OURS = ("Rollback to 1", ('Rollback "web" failed',))
         ([ONE, TWO, FAILED._replace(status="pending-upgrade"), FOUR], 2),
     ],
 )
-def test_the_last_that_ran(rows: list[Row], ran: int | None) -> None:
+def test_the_last_that_ran(rows: list[HistoryRow], ran: int | None) -> None:
     assert last_that_ran(rows) == ran
 
 
@@ -81,7 +81,7 @@ class TestMoved:
             (NO_RELEASE, "release web was uninstalled by somebody else while this ran; nothing was changed"),
         ],
     )
-    def test_it_has(self, now: Row, what: str) -> None:
+    def test_it_has(self, now: HistoryRow, what: str) -> None:
         with pytest.raises(HelmFailed) as caught:
             refuse_moved("web", TWO, now)
         assert caught.value.what.startswith(what)
@@ -91,26 +91,28 @@ class TestMoved:
 
 class TestMadeSince:
     def test_ours_is_the_next(self) -> None:
-        mine = Row(5, "deployed", "Rollback to 1")
+        mine = HistoryRow(5, "deployed", "Rollback to 1")
         assert made_since([ONE, FOUR, mine], 4, *OURS) == (mine, [])
 
     def test_somebody_elses_came_before_or_after(self) -> None:
-        theirs, mine = Row(5, "superseded", "Upgrade complete"), Row(6, "superseded", "Rollback to 1")
-        after = Row(7, "deployed", "Upgrade complete")
+        theirs, mine = HistoryRow(5, "superseded", "Upgrade complete"), HistoryRow(6, "superseded", "Rollback to 1")
+        after = HistoryRow(7, "deployed", "Upgrade complete")
         assert made_since([FOUR, theirs, mine, after], 4, *OURS) == (mine, [after])
 
     def test_an_older_rollback_is_not_ours(self) -> None:
-        assert made_since([Row(4, "superseded", "Rollback to 1"), Row(5, "deployed", "Upgrade")], 4, *OURS) == (
+        assert made_since(
+            [HistoryRow(4, "superseded", "Rollback to 1"), HistoryRow(5, "deployed", "Upgrade")], 4, *OURS
+        ) == (
             None,
             (),
         )
 
     def test_one_that_failed(self) -> None:
-        mine = Row(5, "failed", 'Rollback "web" failed: conflict with "kubectl-set"')
+        mine = HistoryRow(5, "failed", 'Rollback "web" failed: conflict with "kubectl-set"')
         assert made_since([FOUR, mine], 4, *OURS) == (mine, [])
 
     def test_a_longer_number_is_another_revision(self) -> None:
-        assert made_since([FOUR, Row(5, "deployed", "Rollback to 10")], 4, *OURS) == (None, ())
+        assert made_since([FOUR, HistoryRow(5, "deployed", "Rollback to 10")], 4, *OURS) == (None, ())
 
 
 def test_how_it_is_said() -> None:

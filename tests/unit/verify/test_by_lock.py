@@ -10,12 +10,12 @@ from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import of_manifest
-from helmpin.verify.by_lock import Population, Wanted, compare, lock_check, wanted
+from helmpin.verify.by_lock import LockDigests, Population, compare, lock_check, wanted
 from helmpin.verify.checks import FAILED, OK, UNKNOWN, pinned_check
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 NGINX, REDIS = Reference.parse("nginx:1"), Reference.parse("quay.io/t/redis:7")
-LOCK = Wanted("app.lock.yaml", {NGINX: A}, {REDIS: "two digests for it"})
+LOCK = LockDigests("app.lock.yaml", {NGINX: A}, {REDIS: "two digests for it"})
 
 
 def pod(image: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_a_lock_of_which_nothing_is_deployed() -> None:
 
 def test_what_a_lock_leaves_open() -> None:
     lock = Lock({NGINX: A}, "release", "release:a/b@1", {}, {REDIS: "several digests for it"})
-    assert wanted(lock, None) == Wanted(
+    assert wanted(lock, None) == LockDigests(
         "release:a/b@1", {NGINX: A}, {REDIS: "release:a/b@1 has several digests for it"}
     )
     assert [image.reference for image in LOCK.images()] == ["docker.io/library/nginx:1"]
