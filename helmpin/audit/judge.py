@@ -131,8 +131,8 @@ class _Answer(NamedTuple):
 
     gone: tuple[str, ...] = ()
     moved: tuple[Moved, ...] | None = None
-    kept: frozenset[str] = frozenset()
-    """The digests of moved tags that another tag keeps."""
+    still_tagged: frozenset[str] = frozenset()
+    """The digests of moved tags that another tag holds."""
     details: Mapping[str, Details] = MappingProxyType({})
     unanswered: Mapping[str, str] = MappingProxyType({})
     """The registries that did not answer, and why, in their words."""
@@ -253,7 +253,7 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
         if any(mine & set(some) for some in m.pods.values())
     ]
     for each in answer.moved or ():
-        untagged = "" if each.was in answer.kept else _untagged(revision, snapshot.context)
+        untagged = "" if each.was in answer.still_tagged else _untagged(revision, snapshot.context)
         findings.append(AuditFinding(MOVED, each.text + untagged))
     unknown = (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent, *answer.silent)
     findings += [AuditFinding(UNKNOWN, line) for line in unknown]
@@ -295,7 +295,7 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
     ]
     references = [reference for _, pinned, _ in asked for reference in pinned]
     answers = resolve([*references, *(tag.reference for _, _, named in asked for tag in named)], *registries)
-    kept = _kept({draft.id: moved(named, answers) for draft, _, named in asked}, registries)
+    still_tagged = _still_tagged({draft.id: moved(named, answers) for draft, _, named in asked}, registries)
     about = details_of(references, *registries) if describe else {}
     found = {draft.id: _Answer(moved=()) for draft in drafts}
     for draft, pinned, named in asked:
@@ -312,7 +312,7 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
         found[draft.id] = _Answer(
             gone=tuple(gone),
             moved=known_moves,
-            kept=kept[draft.id],
+            still_tagged=still_tagged[draft.id],
             details=details,
             unanswered=unanswered,
             silent=(
@@ -323,7 +323,7 @@ def _at_registries(drafts: list[_Draft], registries: Registries | None, *, descr
     return found
 
 
-def _kept(moves: Mapping[_ReleaseId, list[Moved]], registries: Registries) -> dict[_ReleaseId, frozenset[str]]:
+def _still_tagged(moves: Mapping[_ReleaseId, list[Moved]], registries: Registries) -> dict[_ReleaseId, frozenset[str]]:
     """For each release, the recorded digests of moved tags that a tag of helm pin keep still holds."""
     tags = {
         (release, each.was): each.kept_by(release.name, release.namespace)

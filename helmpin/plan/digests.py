@@ -22,14 +22,14 @@ from helmpin.registry import RegistryError, Resolved
 from helmpin.render.diff import Key
 
 
-class Digests(NamedTuple):
+class ResolvedImages(NamedTuple):
     """What is known of the images of a render before any of them is pinned, by image as written or by use."""
 
     references: Mapping[str, Reference]
     resolved: Mapping[str, Resolved]
     wanted: Mapping[Key, str]
     """The digest of each use to pin."""
-    kept: Mapping[Key, str]
+    jobs: Mapping[Key, str]
     """The Job of each use that keeps the digest it ran with."""
     problems: Mapping[str, Problem]
     """Why an image is not to be pinned."""
@@ -42,7 +42,7 @@ def digests_of(
     kept_jobs: KeptJobs,
     lock: Lock | None,
     relock: Callable[[], str] | None = None,
-) -> Digests:
+) -> ResolvedImages:
     """The digest to pin each use to, from an existing Job, the lock or the registry. An image that must not be pinned, or cannot be
     resolved, has a problem instead. So has one that a Job keeps at another digest than the lock's, if all digests must come from
     the lock.
@@ -55,15 +55,15 @@ def digests_of(
     problems.update(platforms.problems(rendered, resolved, references, settings))
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
     locked = Locked(digests, lock.name, relock) if lock and lock.only else None
-    kept = kept_jobs.digests([use for use in uses if use.image in digests], locked)
-    problems.update(kept.problems)
-    problems.update(_ask_gate(settings, uses, references, resolved, kept.wanted, problems))
+    by_jobs = kept_jobs.digests([use for use in uses if use.image in digests], locked)
+    problems.update(by_jobs.problems)
+    problems.update(_ask_gate(settings, uses, references, resolved, by_jobs.wanted, problems))
     wanted = {
-        use.key: kept.wanted.get(use.key) or digests[use.image]
+        use.key: by_jobs.wanted.get(use.key) or digests[use.image]
         for use in uses
         if use.image in digests and use.image not in problems
     }
-    return Digests(references=references, resolved=resolved, wanted=wanted, kept=kept.jobs, problems=problems)
+    return ResolvedImages(references=references, resolved=resolved, wanted=wanted, jobs=by_jobs.jobs, problems=problems)
 
 
 def _resolve(
@@ -113,14 +113,14 @@ def _ask_gate(
     uses: Sequence[ImageUse],
     references: Mapping[str, Reference],
     resolved: Mapping[str, Resolved],
-    kept: Mapping[Key, str],
+    by_jobs: Mapping[Key, str],
     problems: Mapping[str, Problem],
 ) -> dict[str, Problem]:
     """The problem of each image that a required command does not agree to, at each digest that it will have."""
     asked: dict[str, str] = {}
     for use in uses if settings.gate.commands else ():
         if use.image in resolved and use.image not in problems:
-            digest = kept.get(use.key) or resolved[use.image].digest
+            digest = by_jobs.get(use.key) or resolved[use.image].digest
             asked[str(references[use.image]._replace(digest=digest))] = use.image
     refused = gate.ask(settings.gate, asked)
     hint = "correct what the command reports, have the image signed or rebuilt, or deploy another one"

@@ -17,7 +17,7 @@ from helmpin.image.reference import InvalidReference, Reference, pinned_form, sp
 from helmpin.render.diff import Follower, Key
 
 if TYPE_CHECKING:
-    from helmpin.plan.digests import Digests
+    from helmpin.plan.digests import ResolvedImages
     from helmpin.plan.search import Attempt
 
 _REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
@@ -122,7 +122,7 @@ def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterat
 class Decided(NamedTuple):
     """What was decided about the uses of images."""
 
-    known: Digests
+    known: ResolvedImages
     attempt: Attempt
     settings: Settings
     set_by: Mapping[str, tuple[str, ...]]
@@ -134,10 +134,10 @@ class Decided(NamedTuple):
 
 def plan_images(uses: Iterable[ImageUse], decided: Decided) -> list[ImagePlan]:
     """The plan for each image, once more for each digest that it gets and each Job that keeps one."""
-    wanted, kept = decided.known.wanted, decided.known.kept
+    wanted, jobs = decided.known.wanted, decided.known.jobs
     by_image: dict[tuple[str, str, str], list[ImageUse]] = {}
     for use in uses:
-        by_image.setdefault((use.image, wanted.get(use.key, ""), kept.get(use.key, "")), []).append(use)
+        by_image.setdefault((use.image, wanted.get(use.key, ""), jobs.get(use.key, "")), []).append(use)
     return [_plan_image(mine, kept_for, decided) for (_, _, kept_for), mine in by_image.items()]
 
 

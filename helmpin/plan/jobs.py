@@ -31,7 +31,7 @@ class UpgradedRevision(NamedTuple):
     """(reference, digest) of each image in its record."""
 
 
-class Kept(NamedTuple):
+class JobDigests(NamedTuple):
     """What existing Jobs imply for their images."""
 
     wanted: Mapping[Key, str]
@@ -63,12 +63,12 @@ class KeptJobs:
         self._plain, self._before, self._is_live = plain, before, is_live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
 
-    def digests(self, uses: Sequence[ImageUse], locked: Locked | None = None) -> Kept:
+    def digests(self, uses: Sequence[ImageUse], locked: Locked | None = None) -> JobDigests:
         """The digests that uses in these Jobs keep, and the images that cannot be pinned because of a Job. locked: the only digests
         that a Job may keep; None if it may keep any."""
         mine = [use for use in uses if use.kind == "Job" and not use.hook and _is_job(_object(self._plain, use))]
         if not mine:
-            return Kept({}, {}, {})
+            return JobDigests({}, {}, {})
         before = self._before()
         stored = {_who(item): item for item in _jobs(read(before.manifest))}
         wanted: dict[Key, str] = {}
@@ -94,7 +94,7 @@ class KeptJobs:
                 problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"
-        return Kept(wanted, jobs, problems)
+        return JobDigests(wanted, jobs, problems)
 
     def checked(self, images: list[ImagePlan], pinned: Render) -> list[ImagePlan]:
         """The plans of the images, with a problem for those in a Job whose pod template would change."""

@@ -18,7 +18,7 @@ from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
-from helmpin.plan.digests import Digests, digests_of
+from helmpin.plan.digests import ResolvedImages, digests_of
 from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images
 from helmpin.plan.jobs import KeptJobs
 from helmpin.plan.noise import Noise
@@ -117,7 +117,7 @@ class _Outcomes(NamedTuple):
     settings: Settings
     lock: Lock | None
     uses: Sequence[ImageUse]
-    known: Digests
+    known: ResolvedImages
     set_by: Mapping[str, tuple[str, ...]]
     explained: Mapping[Key, Problem]
     created: str
@@ -199,13 +199,13 @@ def _recorded(image: ImagePlan, reference: Reference) -> Image:
     )
 
 
-def _apart(known: Digests, uses: Sequence[ImageUse]) -> set[Key]:
+def _apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> set[Key]:
     """The uses that keep a Job's digest while another use of the image gets another one."""
     digests: dict[str, set[str]] = defaultdict(set)
     for use in uses:
         if use.key in known.wanted:
             digests[use.image].add(known.wanted[use.key])
-    return {use.key for use in uses if use.key in known.kept and len(digests[use.image]) > 1}
+    return {use.key for use in uses if use.key in known.jobs and len(digests[use.image]) > 1}
 
 
 def _check_still_renders(rendered: Rendered, noise: Noise, random: Collection[str]) -> None:

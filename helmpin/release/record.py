@@ -45,7 +45,7 @@ class Undo(NamedTuple):
     """The scalar; None if there was none. (Earlier records hold whole lists.)"""
     supplied: bool
     """Whether the user's own values (not the chart's defaults) held it."""
-    kept: int = 0
+    user_depth: int = 0
     """How many leading parts of the path were maps of the user's own values; helm-pin created the others."""
 
 
@@ -114,8 +114,8 @@ def _undo_entry(undo: Undo) -> dict[str, Any]:
         entry["was"] = undo.was
     if undo.supplied:
         entry["supplied"] = True
-    if undo.kept:
-        entry["kept"] = undo.kept
+    if undo.user_depth:
+        entry["kept"] = undo.user_depth
     return entry
 
 
@@ -182,10 +182,10 @@ def _undo(item: Any) -> Undo:
     if not isinstance(item, dict):
         raise ValueError("an entry of undo is not an object")
     path = tuple(_list(item, "path"))
-    kept = item.get("kept", 0)
-    if not path or not all(map(_is_part, path)) or not isinstance(kept, int) or not 0 <= kept < len(path):
+    depth = item.get("kept", 0)
+    if not path or not all(map(_is_part, path)) or not isinstance(depth, int) or not 0 <= depth < len(path):
         raise ValueError("an entry of undo has no usable path")
-    return Undo(path, item.get("was"), bool(item.get("supplied")), kept)
+    return Undo(path, item.get("was"), bool(item.get("supplied")), user_depth=depth)
 
 
 def _shown(record: Mapping[str, Any], key: str) -> str:

@@ -283,7 +283,7 @@ def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
     """Restore what stood at a path. With keep=False, or if nothing stood there, remove it, and the maps that helm-pin created."""
     path = entry.path
     inside = next((i for i, part in enumerate(path) if isinstance(part, int)), 0)
-    if not keep and entry.kept < inside:
+    if not keep and entry.user_depth < inside:
         path = path[:inside]  # a list of the chart, which was given whole
     trail: list[Any] = [tree]
     for part in path[:-1]:
@@ -296,6 +296,6 @@ def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
         return
     if isinstance(trail[-1], dict):
         trail[-1].pop(path[-1], None)
-    for i in range(len(trail) - 1, entry.kept, -1):
+    for i in range(len(trail) - 1, entry.user_depth, -1):
         if trail[i] == {} and isinstance(trail[i - 1], dict):
             del trail[i - 1][path[i - 1]]

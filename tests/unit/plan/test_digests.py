@@ -15,7 +15,7 @@ from helmpin.gate import Gate
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.plan import digests as under_test
-from helmpin.plan.digests import Digests, digests_of
+from helmpin.plan.digests import ResolvedImages, digests_of
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
@@ -39,7 +39,7 @@ def rendered(text: str) -> Rendered:
 
 def planned(
     text: str, lock: dict[str, str], *, settings: Settings = SETTINGS, stored: str = "", only: bool = True
-) -> Digests:
+) -> ResolvedImages:
     """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live."""
     chart = rendered(text)
     jobs = KeptJobs(chart.plain, lambda: UpgradedRevision(stored, frozenset()), lambda _: True)
@@ -49,7 +49,7 @@ def planned(
     return digests_of(chart, chart.plain.images(), settings, jobs, found)
 
 
-def by_image(text: str, found: Digests) -> dict[str, str]:
+def by_image(text: str, found: ResolvedImages) -> dict[str, str]:
     """The digest that each image is to be pinned to."""
     return {use.image: found.wanted[use.key] for use in parse(text).images() if use.key in found.wanted}
 
@@ -59,7 +59,7 @@ def test_each_use_gets_the_digest_of_its_image() -> None:
     found = planned(text, {WEB: A, SIDE: B})
     assert by_image(text, found) == {WEB: A, SIDE: B}
     assert len(found.wanted) == 3
-    assert found.problems == {} and found.kept == {}
+    assert found.problems == {} and found.jobs == {}
 
 
 def test_what_the_chart_pins_stays() -> None:
@@ -90,7 +90,7 @@ def test_a_job_keeps_the_digest_that_it_ran_with() -> None:
     found = planned(text, {WEB: A}, stored=document(JOB % f"{WEB}@{C}", source), only=False)
     in_job, in_pod = parse(text).images()
     assert (found.wanted[in_job.key], found.wanted[in_pod.key]) == (C, A)
-    assert found.kept == {in_job.key: "Job/migrate"}
+    assert found.jobs == {in_job.key: "Job/migrate"}
     refused = planned(text, {WEB: A}, stored=document(JOB % f"{WEB}@{C}", source))
     assert refused.wanted == {} and refused.problems[WEB].kind == "refused"
     by_tag = planned(text, {WEB: A}, stored=document(JOB % WEB, source))

@@ -9,7 +9,7 @@ import pytest
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Exemption, ImageRule, Settings
 from helmpin.image.reference import Reference
-from helmpin.plan.digests import Digests
+from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import Decided, ImagePlan, Problem, is_allowed, plan_images, references_of
 from helmpin.plan.search import Attempt
 from helmpin.registry import RegistrySettings, Resolved
@@ -127,17 +127,17 @@ def plans(
     wanted: dict[Any, str] | None = None,
     problems: dict[str, Problem] | None = None,
     resolved: dict[str, Resolved] | None = None,
-    kept: dict[Any, str] | None = None,
+    jobs: dict[Any, str] | None = None,
     settings: Settings = SETTINGS,
     **more: Any,
 ) -> list[ImagePlan]:
     """The plans where each image is to be pinned to A."""
     references, found = references_of(uses, settings)
-    known = Digests(
+    known = ResolvedImages(
         references,
         {image: Resolved(A, INDEX) for image in references} if resolved is None else resolved,
         {each.key: A for each in uses if each.image in references} if wanted is None else wanted,
-        kept or {},
+        jobs or {},
         {**found, **(problems or {})},
     )
     return plan_images(uses, Decided(known, attempt, settings, **{"set_by": {}, **more}))
@@ -219,7 +219,7 @@ def test_what_is_let_through_is_not_pinned() -> None:
 def test_one_image_at_two_digests_is_planned_twice() -> None:
     """A Job keeps the digest that it ran with."""
     job = use(nth=1)
-    found = plans([use(), job], by_values(use(), job), wanted={use().key: A, job.key: B}, kept={job.key: "Job/migrate"})
+    found = plans([use(), job], by_values(use(), job), wanted={use().key: A, job.key: B}, jobs={job.key: "Job/migrate"})
     assert [(plan.digest, plan.kept_for, plan.uses) for plan in found] == [
         (A, "", (use(),)),
         (B, "Job/migrate", (job,)),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helmpin.plan.images import ImagePlan
-from helmpin.plan.jobs import Kept, KeptJobs, Locked, UpgradedRevision
+from helmpin.plan.jobs import JobDigests, KeptJobs, Locked, UpgradedRevision
 from helmpin.render.output import ImageUse, parse
 from tests.support.renders import digest, document
 
@@ -27,7 +27,7 @@ def jobs(plain: str, stored: str, *, live: bool = True, references: tuple[tuple[
     return KeptJobs(parse(plain), lambda: UpgradedRevision(stored, frozenset(references)), lambda _: live)
 
 
-def kept(plain: str, stored: str, **more: Any) -> Kept:
+def kept(plain: str, stored: str, **more: Any) -> JobDigests:
     uses = [use for use in parse(plain).images() if "@" not in use.image]
     return jobs(plain, stored, **more).digests(uses)
 
@@ -107,7 +107,7 @@ def test_what_is_stored_is_read_only_where_there_is_a_job() -> None:
         raise AssertionError("nothing has to be read")
 
     plain = parse(document(f"kind: Pod\nspec: {{containers: [{{image: '{WEB}'}}]}}\n"))
-    assert KeptJobs(plain, read, lambda _: True).digests(plain.images()) == Kept({}, {}, {})
+    assert KeptJobs(plain, read, lambda _: True).digests(plain.images()) == JobDigests({}, {}, {})
 
 
 def test_each_container_keeps_its_own() -> None:
@@ -227,4 +227,4 @@ def test_another_job_than_kubernetes_own_is_pinned_anew() -> None:
     )
     plain, stored = (document(text.replace("IMAGE", image), SOURCE) for image in (WEB, f"{WEB}@{OLD}"))
     assert [use.image for use in parse(plain).images()] == [WEB]
-    assert kept(plain, stored) == Kept({}, {}, {})
+    assert kept(plain, stored) == JobDigests({}, {}, {})

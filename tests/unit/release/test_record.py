@@ -67,7 +67,7 @@ IMAGES = st.builds(
 )
 UNDO = PATHS.flatmap(
     lambda path: st.builds(
-        Undo, path=st.just(path), was=SCALARS, supplied=st.booleans(), kept=st.integers(0, len(path) - 1)
+        Undo, path=st.just(path), was=SCALARS, supplied=st.booleans(), user_depth=st.integers(0, len(path) - 1)
     )
 )
 RECORDS = st.builds(

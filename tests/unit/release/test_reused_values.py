@@ -73,7 +73,7 @@ def test_where_nothing_was_given_nothing_stays_and_no_map_that_was_made() -> Non
 
 
 @pytest.mark.parametrize(
-    ("kept", "config", "after"),
+    ("depth", "config", "after"),
     [
         (0, {"a": {"b": {"tag": A}}}, {}),
         (1, {"a": {"b": {"tag": A}}}, {"a": {}}),
@@ -84,9 +84,9 @@ def test_where_nothing_was_given_nothing_stays_and_no_map_that_was_made() -> Non
     ],
 )
 def test_maps_of_the_users_own_stay_though_they_are_empty(
-    kept: int, config: dict[str, Any], after: dict[str, Any]
+    depth: int, config: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    assert reused(previous(config, Undo(("a", "b", "tag"), None, False, kept))) == after
+    assert reused(previous(config, Undo(("a", "b", "tag"), None, False, depth))) == after
 
 
 def test_what_is_set_anew_is_left_for_it() -> None:
@@ -283,8 +283,8 @@ def pinned(config: Mapping[str, Any], paths: Iterable[Path]) -> tuple[dict[str, 
     """The values after a deployment with digests at these paths, and what the record says of them."""
     out, undo = copy.deepcopy(dict(config)), []
     for path in paths:
-        kept = next(i for i in range(len(path)) if not isinstance(lookup(config, path[: i + 1]), (dict, list)))
-        undo.append(Undo(path, lookup(config, path), lookup(config, path) is not None, min(kept, len(path) - 1)))
+        depth = next(i for i in range(len(path)) if not isinstance(lookup(config, path[: i + 1]), (dict, list)))
+        undo.append(Undo(path, lookup(config, path), lookup(config, path) is not None, min(depth, len(path) - 1)))
         node: Any = out
         for part in path[:-1]:
             node = node[part] if isinstance(part, int) else node.setdefault(part, {})
