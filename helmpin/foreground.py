@@ -65,7 +65,7 @@ def run(
 
 
 class _Signals:
-    """Within the block, helm-pin passes signals on and does not unwind."""
+    """Within the block, helm-pin passes signals on and does not unwind. Mutable."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -120,7 +120,7 @@ class _Signals:
 
 
 class _Relays:
-    """Standard output and error for a program that must survive their readers."""
+    """Standard output and error for a program that must survive their readers. Mutable."""
 
     def __init__(self) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []

@@ -42,7 +42,7 @@ class Flag(NamedTuple):
 
 
 class HelmProcess:
-    """A helm that was started and not yet waited for."""
+    """A helm that was started and not yet waited for. Mutable."""
 
     def __init__(self, helm: Helm, args: Sequence[str], stdin: bytes | None) -> None:
         self._helm, self._args = helm, args
@@ -71,7 +71,7 @@ class HelmProcess:
 
 
 class Helm:
-    """One helm binary."""
+    """One helm binary. Mutable: it knows the processes that run, and what its help said."""
 
     def __init__(self, binary: str, *, debug: bool = False) -> None:
         self.binary = binary

@@ -109,7 +109,7 @@ def _documents(text: str | bytes, what: str, where: str, *, only: bool = False) 
 
 
 class _Reader:
-    """Builds the objects of a stream from libyaml's events."""
+    """Builds the objects of a stream from libyaml's events. Mutable."""
 
     def __init__(self, text: str | bytes, *, unique: bool = False) -> None:
         """unique: whether a mapping's keys must be."""

@@ -13,7 +13,7 @@ _OWN = frozenset({"--max", "--output", "-o"})
 
 
 class Started:
-    """A program that was started, with the methods of subprocess.Popen (which is slow to import) that its reader calls."""
+    """A program that was started, with the methods of subprocess.Popen (which is slow to import) that its reader calls. Mutable."""
 
     def __init__(self, command: list[str], environ: dict[str, str]) -> None:
         """Raises OSError."""

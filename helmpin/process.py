@@ -37,7 +37,7 @@ class Child(Protocol):
 
 
 class Process:
-    """A program that runs until it ends, somebody stops it, or helm-pin is gone."""
+    """A program that runs until it ends, somebody stops it, or helm-pin is gone. Mutable."""
 
     def __init__(
         self,

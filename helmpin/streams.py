@@ -23,7 +23,7 @@ class _Stream(io.FileIO):
 
 
 class _Output(_Stream):
-    """Standard output: the first write that fails is an error, and the rest is written nowhere."""
+    """Standard output: the first write that fails is an error, and the rest is written nowhere. Mutable."""
 
     failed = False
 

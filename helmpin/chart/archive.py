@@ -36,7 +36,7 @@ class File(NamedTuple):
 
 
 class Budget:
-    """How much a chart may still unpack to. `spend` raises HelmFailed when it is used up."""
+    """How much a chart may still unpack to. Mutable. `spend` raises HelmFailed when it is used up."""
 
     def __init__(self, chart: str) -> None:
         self.chart = chart

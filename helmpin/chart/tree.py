@@ -19,7 +19,7 @@ _PACKED = re.compile(r"(?:.+/)?charts/[^/_.][^/]*\.tgz")
 
 
 class Tree:
-    """The files of a chart. Paths are relative to the chart, with slashes."""
+    """The files of a chart. Mutable. Paths are relative to the chart, with slashes."""
 
     def __init__(self, files: dict[str, File], budget: Budget) -> None:
         self.files = files

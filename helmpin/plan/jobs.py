@@ -54,7 +54,8 @@ class Locked(NamedTuple):
 
 
 class KeptJobs:
-    """The Jobs of a plain render that exist already and whose pod template plain helm would not change."""
+    """The Jobs of a plain render that exist already and whose pod template plain helm would not change. Mutable: digests() finds
+    them, and checked() looks at those that it found."""
 
     def __init__(
         self, plain: Render, before: Callable[[], UpgradedRevision], is_live: Callable[[dict[str, Any]], bool]

@@ -15,7 +15,7 @@ _USUAL = {"tag", "digest"}
 
 
 class _Fragments:
-    """Pieces of templates that read values, found by what they read and by the literals that they hold."""
+    """Pieces of templates that read values, found by what they read and by the literals that they hold. Mutable."""
 
     def __init__(self) -> None:
         self._texts: list[tuple[str, list[str]]] = []

@@ -66,7 +66,7 @@ class Token:
 
 
 class Authenticator:
-    """The authentication of one server, for each repository. Shared by all threads."""
+    """The authentication of one server, for each repository. Mutable. Shared by all threads."""
 
     def __init__(
         self,
@@ -231,7 +231,7 @@ class _TokenDenied(Exception):
 
 
 class CredentialCursor:
-    """The credentials for one repository; each is looked up when the one before it is rejected. Shared by all threads."""
+    """The credentials for one repository; each is looked up when the one before it is rejected. Mutable. Shared by all threads."""
 
     def __init__(self, found: Iterator[Credential | Failure], hide: Callable[[str], None]) -> None:
         self.tried: list[Credential] = []

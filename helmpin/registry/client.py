@@ -41,7 +41,7 @@ R = TypeVar("R")
 
 
 class _Host:
-    """What is known about one server. Shared by all threads, which read and set it without a lock."""
+    """What is known about one server. Mutable. Shared by all threads, which read and set it without a lock."""
 
     def __init__(self, limit: int) -> None:
         self.slots = threading.BoundedSemaphore(limit)
@@ -78,7 +78,7 @@ class _Wanted(NamedTuple):
 
 
 class Client:
-    """A registry client for one run. Shared by all threads."""
+    """A registry client for one run. Mutable. Shared by all threads."""
 
     def __init__(self, settings: RegistrySettings, keychain: Keychain, transport: Transport) -> None:
         self._settings, self._keychain, self._transport = settings, keychain, transport

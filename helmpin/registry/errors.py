@@ -15,7 +15,8 @@ Kind = Literal["not-found", "unauthorized", "forbidden", "unreachable", "timeout
 
 
 class Failure(Exception):
-    """Why one request failed, before the affected images are known. Used only inside this package and by keychains.
+    """Why one request failed, before the affected images are known. Mutable: see redact(). Used only inside this package and
+    by keychains.
 
     retryable: the same request may succeed a moment later. down: no request to this host can succeed.
     """

@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class SingleFlight(Generic[V]):
-    """The first thread to need a key's value computes it; the others wait and get the same value or exception."""
+    """The first thread to need a key's value computes it; the others wait and get the same value or exception. Mutable."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

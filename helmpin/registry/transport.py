@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 
 
 class Transport:
-    """The connections of one run. Safe to use from many threads."""
+    """The connections of one run. Mutable. Safe to use from many threads."""
 
     def __init__(self, settings: RegistrySettings, deadline: float, environ: Mapping[str, str] = ENVIRON) -> None:
         """deadline: on time.monotonic(). Calling close() at the deadline ends every exchange that is still running."""
