@@ -29,11 +29,17 @@ def main() -> int:
 
 def _namespace() -> str:
     """The namespace of the kubeconfig's context, as helm reads it; '' where there is no helm, which is reported later."""
+    from helmpin.password import without_password
+
     command = [os.environ.get("HELM_BIN") or "helm", "env", "HELM_NAMESPACE"]
-    environ = {name: value for name, value in os.environ.items() if name != "HELM_PIN_REGISTRY_PASSWORD"}
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, env=environ, capture_output=True, text=True, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            env=without_password(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError:
         return ""

@@ -6,17 +6,15 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from helmpin import lifeline
 from helmpin.env import temporary_folder
 from helmpin.errors import UsageError
-from helmpin.process import ending
+from helmpin.process import ending, kill_group
 
 PLACE = "{}"
 """Stands for the image in a command."""
@@ -203,7 +201,7 @@ class _Running:
 
         def stop() -> None:
             is_late.set()
-            _kill(command.pid)
+            kill_group(command.pid)
 
         timer = threading.Timer(seconds, stop)  # with a time limit of its own, sh does not wait for the output
         timer.start()
@@ -221,9 +219,4 @@ class _Running:
         with self._lock:
             self._stopped = True
             for group in self._groups:
-                _kill(group)
-
-
-def _kill(group: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+                kill_group(group)

@@ -1,5 +1,6 @@
 """A head start for the plainest `helm pin history`: kubectl is started before the rest of helm-pin is imported, since it takes
-longer than those imports. No other command line is affected. This module imports only what Python has loaded already.
+longer than those imports. No other command line is affected. This module imports only what Python has loaded already, and what
+imports nothing.
 """
 
 from __future__ import annotations
@@ -66,9 +67,10 @@ def start(argv: list[str]) -> None:
     """Start the kubectl that this command line is sure to run, if any. An error is reported later, when its output is needed."""
     command = predict(argv, os.environ)
     if command:
+        from helmpin.password import without_password
+
         try:
-            environ = {name: value for name, value in os.environ.items() if name != "HELM_PIN_REGISTRY_PASSWORD"}
-            _started.append(Started(["kubectl", *command], {**GOGC, **environ}))
+            _started.append(Started(["kubectl", *command], {**GOGC, **without_password(os.environ)}))
         except OSError:
             return
 

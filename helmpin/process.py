@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess  # not sh: its import takes 0.1 s of every command, and it drops what is over 3 MB of output
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from helmpin import lifeline
@@ -98,6 +100,12 @@ class Process:
         if self._held:
             self._held = False
             lifeline.release(self.pid)
+
+
+def kill_group(group: int) -> None:
+    """Kill a program that leads a process group, with all that it has started there, if they still run."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def ending(status: int) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from helmpin import config, env
 from helmpin.arguments import Given, is_on, split
 from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
-from helmpin.config.sources import LOGIN_STDIN, PASSWORD
+from helmpin.config.sources import LOGIN_STDIN
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
 from helmpin.global_flags import GROUPED, VALUES
 from helmpin.helm import Flag
+from helmpin.password import PASSWORD
 
 if TYPE_CHECKING:
     from helmpin.config.settings import Settings

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from helmpin.config.sources import LOGIN, LOGIN_STDIN, NAMES, NEVER_IN_FILE, PASSWORD, SWITCHES, variable
+from helmpin.config.sources import LOGIN, LOGIN_STDIN, NAMES, NEVER_IN_FILE, SWITCHES, variable
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.password import PASSWORD
 
 FILE = ".helm-pin.yaml"
 CONFIG = "HELM_PIN_CONFIG"

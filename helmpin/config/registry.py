@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-from helmpin.config.sources import LOGIN, LOGIN_STDIN, PASSWORD, PEM_FILES, SettingValue, Sources, seconds, variable
+from helmpin.config.sources import LOGIN, LOGIN_STDIN, PEM_FILES, SettingValue, Sources, seconds, variable
 from helmpin.errors import UsageError
+from helmpin.password import PASSWORD
 from helmpin.registry.types import ORIGIN, Credential, RegistrySettings
 
 MAX_PASSWORD = 64 * 1024

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin.errors import UsageError
+from helmpin.password import PASSWORD
 
 LISTS = frozenset(
     {"mutable-tag", "allow-unpinned", "allowed-registry", "also", "platform", "registry-mirror", "registry-plain-http"}
@@ -31,8 +32,6 @@ NEVER_IN_FILE = {
 }
 """The settings that no file may have, and why: a file may have come with the charts."""
 LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
-PASSWORD = "HELM_PIN_REGISTRY_PASSWORD"
-"""The only secret setting, so no flag and no file can give it."""
 LONGEST = 24 * 3600.0
 """The longest duration, in seconds."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from helmpin import policy
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 _REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
 
 
+ProblemKind = Literal["registry", "gate", "refused", "allowed"]
+"""registry: it gave no digest. gate: a required command does not agree. refused: helm-pin cannot or must not pin it. allowed: it
+may stay without a digest."""
+
+
 class Problem(NamedTuple):
     """Why an image is not pinned."""
 
     text: str
-    kind: str
-    """registry, gate (a required command), refused or allowed."""
+    kind: ProblemKind
+
     hint: str = ""
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from helmpin.helm import Helm, HelmProcess
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.plan.rendered import Rendered
+    from helmpin.render.helm_probe import MergedValues
     from helmpin.render.renderer import Renderer
 
 REUSE = "--reset-then-reuse-values"
@@ -148,7 +149,7 @@ def begin(task: Task, chart: Chart) -> Begun | None:
 
 
 def render_plain(
-    task: Task, chart: Chart, begun: Begun | None, reading: PreviousReading | None, merged: Any
+    task: Task, chart: Chart, begun: Begun | None, reading: PreviousReading | None, merged: MergedValues | None
 ) -> tuple[Rendered, Reuse]:
     """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, or if the chart may depend on
     what only the running upgrade knows; else by helm template. Raises HelmFailed, Refused, and VerificationFailed if the digests in

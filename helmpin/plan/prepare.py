@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from helmpin.config.settings import Settings
     from helmpin.helm import Helm
     from helmpin.lock import Lock
+    from helmpin.plan.jobs import KeptJobs
     from helmpin.plan.plan import Plan
     from helmpin.plan.rendered import Rendered
     from helmpin.render.helm_probe import MergedValues
@@ -242,7 +243,7 @@ def _answers(reading: PreviousReading) -> bool:
     return True
 
 
-def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Any:
+def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> KeptJobs:
     from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 
     def before() -> UpgradedRevision:

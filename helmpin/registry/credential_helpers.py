@@ -8,16 +8,14 @@ marks the secret as an identity token. An unknown server gets a fixed sentence a
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess  # not sh: it forks in Python, unsafe beside this package's threads, and its import takes 90 ms (this 16)
 import threading
 from contextlib import suppress
 
 from helmpin import lifeline
-from helmpin.process import ending
+from helmpin.process import ending, kill_group
 from helmpin.registry.errors import Failure
 from helmpin.registry.types import Credential
 
@@ -61,7 +59,7 @@ def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
 def stop() -> None:
     """End every helper that is still running: nobody is waiting for it any more."""
     for group in list(_running):
-        _end(group)
+        kill_group(group)
 
 
 def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, bytes]:
@@ -82,7 +80,7 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
 
     def give_up() -> None:
         late.set()
-        _end(process.pid)
+        kill_group(process.pid)  # its children too, which keep the pipe open
 
     timer = threading.Timer(timeout, give_up)
     timer.daemon = True
@@ -105,11 +103,6 @@ def _run(path: str, program: str, server: str, timeout: float) -> tuple[int, byt
         hint = f"run `echo {server} | {program} get` to see what it waits for"
         raise _failed(program, f"no response within {timeout:g} s", hint)
     return status, out
-
-
-def _end(group: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)  # with its children, which keep the pipe open
 
 
 def _failed(program: str, why: str, hint: str = "") -> Failure:

@@ -24,6 +24,7 @@ ROOMS = [
         "lifeline",
         "foreground",
         "timeline",
+        "password",
     },
     {"private", "prefetch", "gate"},
     {"image"},
