@@ -381,7 +381,7 @@ _FETCHING = ("pull", "show", "dependency")
 
 
 def _advice(args: Sequence[str], why: str) -> str:
-    from helmpin.kubectl import advice
+    from helmpin.cluster_advice import advice
 
     if IN_PROGRESS in why:
         history, back = helm_command(f"history {args[1]}"), helm_command(f"rollback {args[1]} REVISION")

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from helmpin import env, prefetch
+from helmpin import prefetch
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from helmpin.next_command import kubectl_command
 from helmpin.private import Folder, write
 from helmpin.process import Process, ending, without_trace
 
@@ -97,6 +96,8 @@ class Kubectl:
         """As get(), all or nothing; `args` begins with `get`. Raises HelmFailed with kubectl's messages."""
         found = self.get(args[1:], names)
         if found.errors:
+            from helmpin.cluster_advice import advice
+
             why = "\n".join(found.errors)
             raise HelmFailed("kubectl get failed", why=why, hint=advice(why, self.namespace, context=self._context))
         return found.items
@@ -146,6 +147,8 @@ class Kubectl:
         with self._started([["config", "view", "--minify", "--output=jsonpath={..namespace}"]]) as (run,):
             status, out, errors = run.ended()
         if status:
+            from helmpin.cluster_advice import advice
+
             why = "\n".join(errors)
             raise HelmFailed("the context cannot be used", why=why, hint=advice(why, None, context=self._context))
         return out.decode().strip() or "default"
@@ -229,25 +232,6 @@ class _Run:
         """End it if it still runs, and note its time."""
         self._process.stop()
         self._helm.log(self._args, self._process.began, self._process.seconds, "kubectl")
-
-
-def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON, *, context: str = "") -> str:
-    """What to do about a failed request. why: the message of the API server, helm or kubectl. namespace: None for all.
-    context: '' for the one that helm was given."""
-    if "forbidden" in why.lower():
-        may = kubectl_command("auth can-i --list", namespace=namespace or "NAME", context=context)
-        return f"check what this account may do: {may}"
-    files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else ["~/.kube/config"]
-    if not any(Path(file).expanduser().exists() for file in files) and "KUBERNETES_SERVICE_HOST" not in environ:
-        return f"there is no kubeconfig ({', '.join(files)}): set KUBECONFIG, or --kubeconfig"
-    if re.search(r"context .* does not exist|locate context", why):
-        return "kubectl config get-contexts lists the contexts"
-    connection = f"check the connection with `{kubectl_command('cluster-info', namespace=None, context=context)}`"
-    return (
-        connection
-        if context or env.context()
-        else f"{connection}, and the context with `kubectl config current-context`"
-    )
 
 
 _NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from helmpin.helm import Helm
     from helmpin.registry import RegistryError, RegistrySettings, Resolved
     from helmpin.registry.keychain import Keychain
+    from helmpin.release.reading import Reading
     from helmpin.release.record import Record
-    from helmpin.release.revision import Reading, Revision
+    from helmpin.release.revision import Revision
 
 RELEASE = "release:"
 ANOTHER_SERVER = ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME")
@@ -73,7 +74,7 @@ class _ReleaseLock:
         self._reading = self._read(self._revision)
 
     def _read(self, revision: int | None) -> Reading:
-        from helmpin.release.revision import Reading
+        from helmpin.release.reading import Reading
 
         return Reading(self._helm, self._name, revision, self._flags)
 

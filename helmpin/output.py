@@ -15,11 +15,11 @@ from typing import Any
 
 from helmpin import env
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves a terminal's cursor or changes the order of its text (C0 and C1 without tab and newline, Unicode's bidirectional
 controls and line separators), and what cannot be printed at all (surrogates)."""
 _LINE_COMMAND = re.compile(r"(?m)^([^\S\n]*):(?=:)")
-_COMMAND = re.compile(r"##(?=\w*\[)")
+COMMAND = re.compile(r"##(?=\w*\[)")
 """`::command::` at a line's start and `##[command]` anywhere (GitHub's runner, ActionCommand.cs; Azure has `##vso[`)."""
 
 _LOGIN = re.compile(r"(\w://)[^\s/]*@(?!sha(?:256|512):)")
@@ -37,8 +37,8 @@ def mask_urls(text: str) -> str:
 
 def printable(text: str) -> str:
     """`text`, which may have several lines, with everything that must not reach a terminal escaped visibly (`\\x1b`)."""
-    text = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
-    return _COMMAND.sub(r"#\\x23", _LINE_COMMAND.sub(r"\1\\x3a", text))
+    text = CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    return COMMAND.sub(r"#\\x23", _LINE_COMMAND.sub(r"\1\\x3a", text))
 
 
 def one_line(text: str) -> str:
@@ -57,44 +57,14 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def as_json(data: Any) -> str:
     """Indented JSON whose strings can neither control a terminal nor command a CI system."""
-    text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False))
-    return _COMMAND.sub(r"#\\u0023", text)
+    text = CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, indent=2, ensure_ascii=False))
+    return COMMAND.sub(r"#\\u0023", text)
 
 
 def for_helm(data: Any) -> str:
     """JSON that helm reads back exactly: no surrogate pairs, and no raw character at which YAML breaks lines or that it forbids."""
     text = json.dumps(data, ensure_ascii=False)
     return re.sub(r"[\x7f-\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def as_yaml(data: Any) -> str:
-    """YAML in block style, keys in their order, no line broken: Helm reads every string back as it was, and what `as_json`
-    escapes is escaped too."""
-    import yaml
-
-    class Dumper(yaml.CSafeDumper):
-        """Puts a string in double quotes unless every YAML reader takes it for that string without them."""
-
-    def represent(_: Any, text: str) -> yaml.ScalarNode:
-        return yaml.ScalarNode("tag:yaml.org,2002:str", text, style=None if _is_plain(text) else '"')
-
-    Dumper.add_representer(str, represent)
-    text = yaml.dump(
-        data, Dumper=Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=1 << 20
-    ).rstrip("\n")
-    text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    return _COMMAND.sub(r"#\\x23", text)
-
-
-def _is_plain(text: str) -> bool:
-    from helmpin import kube_yaml
-
-    return one_line(text) == text and isinstance(kube_yaml.plain(text), str)
-
-
-def show(data: Any, form: str) -> None:
-    """Print data as json or yaml on standard output."""
-    print(as_json(data) if form == "json" else as_yaml(data))
 
 
 def write(text: str) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from helmpin.cluster.workloads import Object
+from helmpin.cluster_advice import advice
 from helmpin.errors import HelmFailed
 from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import Document, document_images
-from helmpin.kubectl import Kubectl, advice
+from helmpin.kubectl import Kubectl
 
 
 def read_nodes(kubectl: Kubectl) -> list[Object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from helmpin import env, output
+from helmpin import env, output, structured
 from helmpin.audit.deliver import deliver
 from helmpin.audit.environments import side_by_side
 from helmpin.audit.gather import Snapshot, gather
@@ -12,7 +12,7 @@ from helmpin.audit.judge import KINDS, Audit, judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.image.listing import image_lines
-from helmpin.kubectl import Kubectl, advice
+from helmpin.kubectl import Kubectl
 from helmpin.request import Request, refuse_registry_flags
 from helmpin.verify.checks import Registries
 
@@ -48,7 +48,7 @@ def run(request: Request) -> int:
         "prometheus": lambda: prometheus(audits),
         "html": lambda: page(audits),
         "json": lambda: output.as_json(as_data(audits)),
-        "yaml": lambda: output.as_yaml(as_data(audits)),
+        "yaml": lambda: structured.as_yaml(as_data(audits)),
         "images": lambda: "\n".join(image_lines(i for a in audits for r in a.releases for i in r.images.items())),
     }
     text = forms[request.options["output"]]()
@@ -69,6 +69,8 @@ def run(request: Request) -> int:
         places = ", ".join(filter(None, unread))
         why = "see what is not read above"
         if any(snapshot.unseen or not snapshot.releases_read for snapshot in snapshots):
+            from helmpin.cluster_advice import advice
+
             messages = " ".join(line for lines in unread.values() for line in lines)
             why = advice(messages, None if request.options["all-namespaces"] else env.given_namespace())
         output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")

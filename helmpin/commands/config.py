@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from helmpin import config, output
+from helmpin import config, output, structured
 from helmpin.request import Request, chart_of_request
 
 
@@ -19,7 +19,7 @@ def run(request: Request) -> int:
     form = request.options["output"]
     if form != "table":
         rows = [{"name": name, "value": value, "from": where} for name, value, where in found]
-        output.show({"file": request.settings.file or None, "settings": rows}, form)
+        structured.show({"file": request.settings.file or None, "settings": rows}, form)
         return 0
     output.write(f"settings file: {request.settings.file or 'none'}")
     if found:

@@ -12,9 +12,11 @@ from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference, split
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
-from helmpin.release import record_checks, storage
+from helmpin.release import record_checks
 from helmpin.release.changes import UNPINNED, Digests, changes, digests
 from helmpin.release.revision import disagreements
+from helmpin.release.revisions import read_all
+from helmpin.release.storage import RevisionInfo
 from helmpin.request import Request, refuse_registry_flags
 
 HELM_MAX = 256
@@ -29,9 +31,8 @@ def run(request: Request) -> int:
     if most is not None and not (most.isascii() and most.isdigit() and int(most)):
         raise UsageError("--max takes a number of revisions", why=f"got {most!r}")
     wanted = int(most or HELM_MAX)
-    read = storage.revisions(
-        request.helm, request.positionals[0], wanted + 1
-    )  # one more, to show what changed in the first
+    # one more, to show what changed in the first
+    read = read_all(request.helm, request.positionals[0], wanted + 1)
     form = request.options["output"]
     if not request.options["describe"]:
         refuse_registry_flags(request, "without --describe")
@@ -44,15 +45,18 @@ def run(request: Request) -> int:
         about = _details(request, read.found[-wanted:]) if request.options["describe"] else {}
         for image in (image for row in rows for image in row["images"] if about):
             image["details"] = as_data(about.get((image["reference"], image["digest"])))
-        output.show(rows, form) if form != "table" else print("\n\n".join([_table(rows), *_blocks(about)]))
+        if form == "table":
+            print("\n\n".join([_table(rows), *_blocks(about)]))
+        else:
+            from helmpin import structured
+
+            structured.show(rows, form)
     for line in read.unread:
         output.inform(f"Skipped (helm skips it too): {line}")
     return 0
 
 
-def _details(
-    request: Request, revisions: Sequence[storage.RevisionInfo]
-) -> dict[tuple[str, str], Details | RegistryError]:
+def _details(request: Request, revisions: Sequence[RevisionInfo]) -> dict[tuple[str, str], Details | RegistryError]:
     """What each recorded image is, by (reference, digest), from registries that its revision itself names."""
     from helmpin.registry import details_of
     from helmpin.verify.checks import askable
@@ -74,7 +78,7 @@ def _blocks(about: Mapping[tuple[str, str], Details | RegistryError]) -> Iterato
         yield output.printable("\n  ".join((f"{reference}@{digest}", *lines(answer))))
 
 
-def _images(revisions: Iterable[storage.RevisionInfo]) -> Iterator[tuple[str, str]]:
+def _images(revisions: Iterable[RevisionInfo]) -> Iterator[tuple[str, str]]:
     """The images of all these revisions, each with its digest. A line is printed for each revision that cannot be read."""
     for revision in revisions:
         try:
@@ -84,7 +88,7 @@ def _images(revisions: Iterable[storage.RevisionInfo]) -> Iterator[tuple[str, st
             output.say(f"Left out: revision {revision.stored.revision}: {error.what}.")
 
 
-def describe(revisions: Iterable[storage.RevisionInfo]) -> list[dict[str, Any]]:
+def describe(revisions: Iterable[RevisionInfo]) -> list[dict[str, Any]]:
     """The history as data, oldest first."""
     rows: list[dict[str, Any]] = []
     before: Digests | None = None

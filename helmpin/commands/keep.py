@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from helmpin import output
+from helmpin import output, structured
 from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, keep, prune
-from helmpin.release import record_checks, revisions, storage
+from helmpin.release import record_checks, revisions
 from helmpin.release.storage import RevisionInfo
 from helmpin.request import Request
 from helmpin.verify.checks import askable
@@ -37,7 +37,7 @@ def run(request: Request) -> int:
     most = request.options["revisions"]
     if most is not None and not (most.isascii() and most.isdigit() and int(most)):
         raise UsageError("--revisions takes a number of revisions", why=f"got {most!r}")
-    read = storage.revisions(request.helm, request.positionals[0], revisions.MOST)
+    read = revisions.read_all(request.helm, request.positionals[0], revisions.MOST)
     found = revisions.last_needed(read.found, int(most)) if most else read.found
     tags, unread = _tags(found)
     unread += read.unread
@@ -115,7 +115,7 @@ def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[KeepRow]
 
 def _print(form: str, rows: list[KeepRow]) -> None:
     if form != "table":
-        output.show([{name: getattr(row, name) or None for name in SHOWN} for row in rows], form)
+        structured.show([{name: getattr(row, name) or None for name in SHOWN} for row in rows], form)
     elif rows:
         cells = [(row.image, output.short(row.digest) or "-", row.tag, row.result) for row in rows]
         print(output.table(("IMAGE", "DIGEST", "TAG", "RESULT"), cells))

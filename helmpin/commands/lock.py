@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from helmpin import output
+from helmpin import output, structured
 from helmpin.arguments import Given
 from helmpin.errors import OperationFailed, UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file, reason, write_hint
@@ -133,7 +133,7 @@ def _show(form: str, name: str, todo: Sequence[LockChange], needless: str) -> No
     elif form == "markdown":
         output.write(_markdown(name, todo))
     else:
-        output.show({"file": name, "images": [_as_data(change) for change in todo]}, form)
+        structured.show({"file": name, "images": [_as_data(change) for change in todo]}, form)
 
 
 def _what(change: LockChange) -> str:

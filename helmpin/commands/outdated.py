@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from helmpin import output
+from helmpin import output, structured
 from helmpin.audit.gather import current, deployed
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.registry import RegistryError, resolve
-from helmpin.release import record_checks, revisions, storage
+from helmpin.release import record_checks, revisions
 from helmpin.release.storage import RevisionInfo
 from helmpin.request import Request
 from helmpin.verify.tags import Moved, Tag, moved, tags
@@ -50,7 +50,7 @@ def _revisions(request: Request) -> tuple[list[RevisionInfo], tuple[str, ...]]:
         return deployed(request.helm, everywhere=request.options["all-namespaces"])
     if request.options["all-namespaces"]:
         raise UsageError("RELEASE and --all-namespaces exclude each other", hint="leave one out")
-    read = storage.revisions(request.helm, request.positionals[0], revisions.MOST)
+    read = revisions.read_all(request.helm, request.positionals[0], revisions.MOST)
     chosen = current(sorted([*read.found, *read.unreadable], key=lambda r: r.stored.revision))
     return ([chosen] if chosen else []), read.unread
 
@@ -74,7 +74,7 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[
 
 def _print(form: str, rows: Sequence[OutdatedRow], asked: int, silent: Sequence[str]) -> None:
     if form != "table":
-        output.show({"moved": [_as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
+        structured.show({"moved": [_as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
     elif rows:
         cells = [
             (

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from helmpin import output
+from helmpin import output, structured
 from helmpin.arguments import Given
 from helmpin.errors import Refused, UsageError, VerificationFailed
 from helmpin.image.listing import print_images
@@ -98,7 +98,7 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
         if request.options["verbose"]:
             output.write(f"settings file: {request.settings.file or 'none'}")
     else:
-        output.show(describe(plan, deployed, _more(request, plan), prepared.reuse), form)
+        structured.show(describe(plan, deployed, _more(request, plan), prepared.reuse), form)
         if prepared.reuse is None:
             output.say(
                 "Incomplete: no flag makes helm reuse the values without earlier digests; helm pin upgrade does it."
@@ -172,12 +172,12 @@ def _print_for_others(plan: Plan, request: Request) -> None:
 
         entries, refused = kustomize.entries(plan.images, plan.rendered.plain.documents)
         _check_complete(refused, plan, "a kustomization", partial=partial)
-        print(output.as_yaml({"images": [entry.as_data() for entry in entries]}))
+        print(structured.as_yaml({"images": [entry.as_data() for entry in entries]}))
     else:
         _check_complete(
             _beyond_values(plan), plan, "a values file", partial=partial, hint=_what_may_help(plan, request)
         )
-        print(output.as_yaml(plan.values_file(named=request.options["names"])))
+        print(structured.as_yaml(plan.values_file(named=request.options["names"])))
 
 
 def _what_may_help(plan: Plan, request: Request) -> str:

@@ -13,8 +13,9 @@ from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import outcome, revisions, storage
 from helmpin.release.outcome import NO_RELEASE, History, HistoryRow
+from helmpin.release.reading import read_revision
 from helmpin.release.record import Record
-from helmpin.release.revision import Revision, checked_record, read_revision
+from helmpin.release.revision import Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.request import Request, refuse_registry_flags
 from helmpin.verify import checks, restore

@@ -19,8 +19,9 @@ from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
 from helmpin.release import revisions, storage
 from helmpin.release.outcome import History, HistoryRow, moved
+from helmpin.release.reading import read_revision
 from helmpin.release.record import Record
-from helmpin.release.revision import Revision, read_revision
+from helmpin.release.revision import Revision
 from helmpin.request import Request, refuse_registry_flags
 from helmpin.verify import checks, given_manifest
 from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
@@ -93,10 +94,12 @@ def _show(request: Request, title: str, subject: dict[str, object], stored: Revi
     elif form == "images":
         _print_images(stored, results)
     else:
+        from helmpin import structured
+
         about = {}
         if request.options["verbose"]:
             about = {"details": {str(ref): as_data(answer) for ref, answer in _details(request, stored).items()}}
-        output.show({**subject, **_as_data(results), **about}, form)
+        structured.show({**subject, **_as_data(results), **about}, form)
 
 
 def _without_release(request: Request, lock: Lock | None) -> tuple[str, dict[str, object], Revision, list[Check]]:

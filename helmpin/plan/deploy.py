@@ -15,7 +15,8 @@ from helmpin.next_command import helm_command
 from helmpin.plan.prepare import Prepared, say_outside
 from helmpin.release import outcome
 from helmpin.release.outcome import Baseline, HistoryRow
-from helmpin.release.revision import Revision, checked_record, read_revision
+from helmpin.release.reading import read_revision
+from helmpin.release.revision import Revision, checked_record
 
 if TYPE_CHECKING:
     from helmpin.plan.plan import Plan

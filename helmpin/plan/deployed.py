@@ -15,8 +15,9 @@ from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan
 from helmpin.release.changes import Digests, digests, named
+from helmpin.release.reading import Reading
 from helmpin.release.reused_values import Previous
-from helmpin.release.revision import Reading, Revision
+from helmpin.release.revision import Revision
 from helmpin.render.diff import Key
 
 SAME, NEW, MOVED, REMOVED = "same", "new", "moved", "removed"

@@ -247,7 +247,7 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Kep
     from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 
     def before() -> UpgradedRevision:
-        from helmpin.release.revision import read_revision
+        from helmpin.release.reading import read_revision
 
         if previous is None or previous.installs_anew:
             return UpgradedRevision()

@@ -67,7 +67,7 @@ class Baseline:
             return self._second_attempt()
 
     def _second_attempt(self) -> HistoryRow:
-        from helmpin.release.revision import explained
+        from helmpin.release.errors import explained
 
         try:
             return History(self._helm, self._release, 1).latest()
@@ -144,7 +144,7 @@ def failure(helm: Helm, arguments: Sequence[str], before: HistoryRow, status: in
 
 
 def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:
-    from helmpin.release.revision import read_revision
+    from helmpin.release.reading import read_revision
 
     return not record or read_revision(helm, release, revision).record_text == record
 

@@ -16,7 +16,7 @@ from helmpin.chart.setargs import lookup
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.release.record import ANNOTATION, Record, Undo
-from helmpin.release.revision import Revision, explained
+from helmpin.release.revision import Revision
 
 _ASKED = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
@@ -76,6 +76,8 @@ class PreviousReading:
                 self._previous = self._read(self._running)
             except HelmFailed as error:
                 if "not found" not in error.why:
+                    from helmpin.release.errors import explained
+
                     raise explained(error, self._release, outcome="; nothing was deployed", helm=self._helm) from None
             self._running = None
         return self._previous
@@ -109,9 +111,9 @@ class PreviousReading:
 
     def _earlier_records(self, revision: int) -> list[Record]:
         """The records of the revisions before this one, oldest first."""
-        from helmpin.release import storage
+        from helmpin.release import revisions
 
-        stored = [r.stored for r in storage.revisions(self._helm, self._release, MOST).found]
+        stored = [r.stored for r in revisions.read_all(self._helm, self._release, MOST).found]
         earlier = sorted(
             (one for one in stored if one.record_text and one.revision < revision), key=lambda s: s.revision
         )

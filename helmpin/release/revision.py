@@ -1,43 +1,27 @@
-"""Reading stored revisions through helm, whatever storage driver holds them, and comparing them with their records."""
+"""A stored revision, and comparing it with its record."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin import env
 from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed, why_invalid
-from helmpin.helm import Helm, HelmProcess
 from helmpin.image.reference import Reference, split
 from helmpin.next_command import helm_command
 from helmpin.release import record_checks
-from helmpin.release.record import ANNOTATION, Record, parse
+from helmpin.release.record import Record, parse
 
 if TYPE_CHECKING:
     from helmpin.image.manifest import Document, ImageUse
     from helmpin.image.outside_pods import ExtraImageRules
-    from helmpin.release.storage import Damaged
 
 LARGEST = 32 << 20
 """The largest release, in bytes: more than forty times what a Secret can hold compressed (1 MiB, base64 twice). A small forged
 Secret must not exhaust the memory of its readers."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 """The exceptions that reading invalid data raises: a list in place of a map, half of a surrogate pair, …"""
-_DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release", re.MULTILINE)
-"""helm's messages about a stored release that lacks a part (from its own code and from _PARTS), and about a release without a
-single readable revision (pkg/storage/storage.go, Last)."""
-_PARTS = (
-    "{{ .Release.Version }} {{ .Release.Info.Status }}",
-    f'{{{{ index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}',
-    "{{ .Release.Manifest }}",
-    "{{ range .Release.Hooks }}\n---\n# Source: {{ .Path }}\n{{ .Manifest }}\n{{ end }}",
-    "",
-)
-"""What to read of a revision, as templates for `helm get all --template`, which has only Go's own functions."""
 
 
 class Revision(NamedTuple):
@@ -154,95 +138,6 @@ def _uses(document: Document, also: ExtraImageRules | None) -> tuple[ImageUse, .
     from helmpin.image.manifest import document_images
 
     return tuple(document_images(document, also))
-
-
-class Reading:
-    """One revision. The constructor starts to read it; `result()` waits."""
-
-    def __init__(self, helm: Helm, release: str, revision: int | None = None, flags: Sequence[str] = ()) -> None:
-        """flags: helm flags for a release outside this command's own namespace or cluster."""
-        self._helm, self._release, self._revision, self._flags = helm, release, revision, flags
-        at = [*(["--revision", str(revision)] if revision else []), *flags]
-        self._between = f"\n=== {os.urandom(16).hex()} ===\n"  # no manifest can hold it
-        self._running: HelmProcess = helm.start(["get", "all", release, *at, "--template", self._between.join(_PARTS)])
-
-    def result(self) -> Revision:
-        """Raises HelmFailed."""
-        try:
-            out = self._running.output()
-        except HelmFailed as error:
-            raise explained(error, self._release, self._revision, self._flags, helm=self._helm) from None
-        head, record, manifest, hooks, *_ = out.split(self._between)
-        revision, _, status = head.strip().partition(" ")
-        text = "" if record.strip() in ("", "<no value>") else record.strip()
-        problem = f"it has more than {LARGEST >> 20} MiB" if len(out) > LARGEST else ""
-        return Revision(
-            release=self._release,
-            revision=int(revision),
-            status=status,
-            record_text=text,
-            manifest=manifest,
-            hooks=hooks,
-            problem=problem,
-        )
-
-
-def explained(
-    error: HelmFailed,
-    release: str,
-    revision: int | None = None,
-    flags: Sequence[str] = (),
-    *,
-    outcome: str = "",
-    helm: Helm | None = None,
-) -> HelmFailed:
-    """Helm's error about a stored release, with its name and place, and what to do. outcome: added to the first line, such as
-    `; nothing was deployed`. helm: to look for damaged revisions, if they may be the cause."""
-    from helmpin.kubectl import advice
-
-    named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
-    namespace = named.get("namespace") or env.namespace()
-    driver = env.storage_driver()
-    which = f"release {release}" + (f", revision {revision}" if revision else "")
-    which += f", context {named['kube-context']}" if "kube-context" in named else ""
-    where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
-    is_damaged = _DAMAGED.search(error.why)
-    if (is_damaged or ("not found" in error.why and not revision)) and (
-        found := _damaged(helm, release, named) if helm else []
-    ):
-        from helmpin.release.storage import way_out
-
-        what, hint = f"release {release} cannot be read{outcome}", way_out(found)
-        return HelmFailed(what, where=where, why="\n".join([*(each.why for each in found), error.why]), hint=hint)
-    if is_damaged:
-        what = f"release {release} cannot be read{outcome}"
-        hint = "a stored revision lacks a part that helm needs: restore it from a backup, or delete that revision"
-    elif "not found" in error.why:
-        what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}{outcome}"
-        context = named.get("kube-context", "")
-        history = helm_command(f"pin history {release}", namespace=named.get("namespace", ""), context=context)
-        releases = helm_command("list --all-namespaces", namespace=None, context=context)
-        hint = (
-            f"{history} lists its revisions, " if revision else ""
-        ) + f"{releases} lists releases with their namespaces"
-    elif not error.what.startswith("helm "):  # it says what is wrong with the name
-        what, hint = error.what, error.hint
-    else:
-        what, hint = f"release {release} cannot be read{outcome}", advice(error.why, namespace)
-    return HelmFailed(what, where=where, why=error.why, hint=hint)
-
-
-def _damaged(helm: Helm, release: str, named: Mapping[str, str]) -> list[Damaged]:
-    from helmpin.kubectl import Kubectl
-    from helmpin.release import storage
-
-    context, namespace = named.get("kube-context", ""), named.get("namespace", "")
-    return [d for d in storage.damaged(Kubectl(helm, context=context, namespace=namespace), release) if d.name]
-
-
-def read_revision(helm: Helm, release: str, revision: int | None = None) -> Revision:
-    """One revision, or the latest. Raises HelmFailed."""
-    return Reading(helm, release, revision).result()
 
 
 def images_of(revisions: Iterable[Revision]) -> dict[str, str]:

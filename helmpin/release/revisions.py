@@ -1,35 +1,95 @@
-"""The revisions of a release as `helm history` lists them: which ones ran, and which ones somebody else has made."""
+"""The revisions of a release: reading them all, which ones ran, and which ones somebody else has made."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from helmpin import env
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
+from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
-from helmpin.release import outcome
-from helmpin.release.outcome import HistoryRow
-from helmpin.release.revision import explained
+from helmpin.release import storage
+from helmpin.release.storage import RevisionInfo, Revisions
 
 if TYPE_CHECKING:
-    from helmpin.release.storage import RevisionInfo
+    from helmpin.release.outcome import HistoryRow
 
 MOST = 256
 """How many revisions to read: as many as helm history shows."""
+AT_ONCE = 4
+"""helm processes at a time."""
 RAN = ("deployed", "superseded")
 """The statuses of revisions whose deployment succeeded."""
 
 
 def history(helm: Helm, release: str) -> list[HistoryRow]:
     """The revisions of a release, oldest first, at least one. Raises HelmFailed."""
+    from helmpin.release.outcome import History
+
     try:
-        rows = outcome.History(helm, release, MOST).rows()
+        rows = History(helm, release, MOST).rows()
         if not rows:
             raise HelmFailed("helm history failed", why="release: not found")
     except HelmFailed as error:
+        from helmpin.release.errors import explained
+
         raise explained(error, release, helm=helm) from None
     return sorted(rows)
+
+
+def read_all(helm: Helm, release: str, most: int) -> Revisions:
+    """The latest `most` revisions of a release, oldest first. One API request reads them all; with another storage driver, without
+    kubectl, or if that request is refused, helm reads each, several at a time. Raises HelmFailed with helm's message."""
+    kind = storage.stored_as()
+    if kind and Kubectl.available():
+        kubectl = Kubectl(helm)
+        resource = storage.stored_objects(kind, f"owner=helm,name={release}")
+        _load_meanwhile()
+        answer = kubectl.lists([resource], kubectl.namespace)[resource]
+        if answer.items and not answer.errors:
+            found = storage.decoded(answer.items)
+            latest = sorted(found.found, key=lambda r: r.stored.revision)[-most:]
+            return Revisions(latest, found.unread, found.unreadable)
+    return _through_helm(helm, release, most)
+
+
+def _load_meanwhile() -> None:
+    """Import the modules that read manifests and records while kubectl runs, which takes about as long."""
+    import importlib
+    import threading
+
+    for name in ("helmpin.render.output", "hashlib"):
+        # not daemons: importing C extensions while the interpreter shuts down can crash it
+        threading.Thread(target=importlib.import_module, args=(name,)).start()
+
+
+def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
+    from helmpin.release.errors import explained
+    from helmpin.release.reading import Reading
+
+    try:
+        rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
+    except HelmFailed as error:
+        raise explained(error, release, helm=helm) from None
+    found: list[RevisionInfo] = []
+    failed: list[tuple[int, HelmFailed]] = []
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        readings = [Reading(helm, release, int(row["revision"])) for row in some]
+        for row, reading in zip(some, readings, strict=True):
+            try:
+                stored = reading.result()
+            except HelmFailed as error:
+                failed.append((row["revision"], error))
+                continue
+            about = {key: storage.text_of(row.get(key)) for key in ("updated", "chart", "app_version", "description")}
+            found.append(RevisionInfo(stored=stored, namespace=env.given_namespace(), **about))
+    if failed and not found:
+        raise failed[0][1]
+    return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))
 
 
 def listed(rows: Sequence[HistoryRow]) -> str:
@@ -65,7 +125,9 @@ def last_needed(found: Sequence[RevisionInfo], most: int) -> Sequence[RevisionIn
 
 def refuse_moved(release: str, before: HistoryRow, now: HistoryRow) -> None:
     """Raise HelmFailed if the latest revision is not the one that was read before: somebody else is deploying."""
-    if change := outcome.moved(release, before, now):
+    from helmpin.release.outcome import moved
+
+    if change := moved(release, before, now):
         raise HelmFailed(
             f"{change} while this ran; nothing was changed",
             where=f"release {release}",

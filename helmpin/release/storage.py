@@ -1,8 +1,7 @@
-"""All stored revisions of a release, or of many, at once.
+"""The stored revisions of a release, or of many, in the objects of the API that hold them.
 
 helm keeps each revision as one object: a Secret or a ConfigMap whose `release` is base64 of gzip of JSON (helm's
 pkg/storage/driver, util.go encodeRelease), labelled owner=helm, name, version and status. One API request reads them all.
-With another driver, without kubectl, or if that request is refused, helm reads each revision, several at a time.
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from helmpin import env
-from helmpin.errors import HelmFailed, why_invalid
-from helmpin.helm import Helm
+from helmpin.errors import why_invalid
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import kubectl_command
 from helmpin.release.record import ANNOTATION
-from helmpin.release.revision import LARGEST, UNREADABLE, Reading, Revision, explained
+from helmpin.release.revision import LARGEST, UNREADABLE, Revision
 
 GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
@@ -30,8 +28,6 @@ _AT_MOST = 256
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 """What helm, and the name of the object that stores a release, allow. The name stands in commands that messages advise, and whoever
 can write a Secret must not have others paste a command of theirs."""
-AT_ONCE = 4
-"""helm processes at a time."""
 
 
 class RevisionInfo(NamedTuple):
@@ -59,21 +55,6 @@ class Revisions(NamedTuple):
     unread: tuple[str, ...] = ()
     unreadable: tuple[RevisionInfo, ...] = ()
     """Those that exist but cannot be read, with what their labels say."""
-
-
-def revisions(helm: Helm, release: str, most: int) -> Revisions:
-    """The latest `most` revisions of a release, oldest first. Raises HelmFailed with helm's message."""
-    kind = stored_as()
-    if kind and Kubectl.available():
-        kubectl = Kubectl(helm)
-        resource = stored_objects(kind, f"owner=helm,name={release}")
-        _load_meanwhile()
-        answer = kubectl.lists([resource], kubectl.namespace)[resource]
-        if answer.items and not answer.errors:
-            read = decoded(answer.items)
-            latest = sorted(read.found, key=lambda r: r.stored.revision)[-most:]
-            return Revisions(latest, read.unread, read.unreadable)
-    return _through_helm(helm, release, most)
 
 
 class Damaged(NamedTuple):
@@ -137,16 +118,6 @@ def _missing(item: dict[str, Any]) -> str:
     parts = {"chart": _mapping(stored.get("chart")).get("metadata"), "info": stored.get("info")}
     lacks = " and ".join(f"no {part}" for part, held in parts.items() if not isinstance(held, dict))
     return f"{item.get('kind')} {item['metadata'].get('name')} is not a whole release: it has {lacks}" if lacks else ""
-
-
-def _load_meanwhile() -> None:
-    """Import the modules that read manifests and records while kubectl runs, which takes about as long."""
-    import importlib
-    import threading
-
-    for name in ("helmpin.render.output", "hashlib"):
-        # not daemons: importing C extensions while the interpreter shuts down can crash it
-        threading.Thread(target=importlib.import_module, args=(name,)).start()
 
 
 def stored_as() -> str:
@@ -236,56 +207,33 @@ def _revision(item: Mapping[str, Any], namespace: str) -> RevisionInfo:
     info = _mapping(item.get("info"))
     metadata = _mapping(_mapping(item.get("chart")).get("metadata"))
     hooks = "".join(
-        f"\n---\n# Source: {_text(hook.get('path'))}\n{_text(hook.get('manifest'))}\n"
+        f"\n---\n# Source: {text_of(hook.get('path'))}\n{text_of(hook.get('manifest'))}\n"
         for hook in map(_mapping, item.get("hooks") or [])
     )
-    record = _text(_mapping(metadata.get("annotations")).get(ANNOTATION))
-    name, status = _text(item["name"]), _text(info.get("status"))
+    record = text_of(_mapping(metadata.get("annotations")).get(ANNOTATION))
+    name, status = text_of(item["name"]), text_of(info.get("status"))
     stored = Revision(
         release=name,
         revision=item["version"],
         status=status,
         record_text=record,
-        manifest=_text(item.get("manifest")),
+        manifest=text_of(item.get("manifest")),
         hooks=hooks,
     )
     return RevisionInfo(
         stored=stored,
         namespace=namespace,
-        updated=_text(info.get("last_deployed")),
-        chart=f"{_text(metadata.get('name')) or 'MISSING'}-{_text(metadata.get('version')) or 'MISSING'}",
-        app_version=_text(metadata.get("appVersion")),
-        description=_text(info.get("description")),
+        updated=text_of(info.get("last_deployed")),
+        chart=f"{text_of(metadata.get('name')) or 'MISSING'}-{text_of(metadata.get('version')) or 'MISSING'}",
+        app_version=text_of(metadata.get("appVersion")),
+        description=text_of(info.get("description")),
     )
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A string of a stored release. JSON can hold half of a surrogate pair, which cannot be printed."""
     return str(value or "").encode(errors="replace").decode()
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _through_helm(helm: Helm, release: str, most: int) -> Revisions:
-    try:
-        rows = json.loads(helm.run(["history", release, "--max", str(most), "-o", "json"]))
-    except HelmFailed as error:
-        raise explained(error, release, helm=helm) from None
-    found: list[RevisionInfo] = []
-    failed: list[tuple[int, HelmFailed]] = []
-    for start in range(0, len(rows), AT_ONCE):
-        some = rows[start : start + AT_ONCE]
-        readings = [Reading(helm, release, int(row["revision"])) for row in some]
-        for row, reading in zip(some, readings, strict=True):
-            try:
-                stored = reading.result()
-            except HelmFailed as error:
-                failed.append((row["revision"], error))
-                continue
-            about = {key: _text(row.get(key)) for key in ("updated", "chart", "app_version", "description")}
-            found.append(RevisionInfo(stored=stored, namespace=env.given_namespace(), **about))
-    if failed and not found:
-        raise failed[0][1]
-    return Revisions(found, tuple(f"revision {number} cannot be read: {error.why}" for number, error in failed))

@@ -17,7 +17,7 @@ from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.output import count
 from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
-from helmpin.release import record_checks, revisions, storage
+from helmpin.release import record_checks, revisions
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision, disagreements, images_of
 
@@ -249,7 +249,7 @@ def live_check(live: Live, kubectl: Kubectl) -> Check:
     """Whether the live workload specs use the images of the stored manifest."""
     seen = compare_specs(live.pairs, owner=live.stored.owner)
     if seen.at_admission and live.stored.revision:
-        read = storage.revisions(kubectl.helm, live.stored.release, revisions.MOST)
+        read = revisions.read_all(kubectl.helm, live.stored.release, revisions.MOST)
         others = images_of(r.stored for r in read.found if r.stored.revision != live.stored.revision)
         if read.unread:
             others[""] = "of a revision that cannot be read, or changed at admission"

@@ -12,7 +12,7 @@ from helmpin.errors import HelmFailed, HelmPinError, Refused, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
-from helmpin.release import revisions, storage
+from helmpin.release import revisions
 from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record
@@ -96,7 +96,7 @@ def _references(record: Record, stored: Revision) -> list[Reference]:
 def _way_out(target: Revision, kubectl: Kubectl, registries: checks.Registries) -> str:
     """The nearest earlier revision that can be restored, if there is one."""
     usable = []
-    for revision in storage.revisions(kubectl.helm, target.release, revisions.MOST).found:
+    for revision in revisions.read_all(kubectl.helm, target.release, revisions.MOST).found:
         stored = revision.stored
         if stored.revision < target.revision and stored.status in revisions.RAN:
             with suppress(HelmPinError):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
 from helmpin.kube_yaml import read_first
-from helmpin.output import as_yaml
+from helmpin.structured import as_yaml
 from scripts.devtools.binaries import binary
 
 TEMPLATE = """\

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from helmpin.cluster_advice import advice
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from helmpin.kubectl import Kubectl, advice
+from helmpin.kubectl import Kubectl
 from tests.support.workstation import CHECKOUT
 
 RECORDER = """\

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helmpin import cli, env, kube_yaml, lifeline, output, timeline
+from helmpin import cli, env, kube_yaml, lifeline, output, structured, timeline
 from helmpin.errors import HelmFailed
 
 HOSTILE = (
@@ -108,7 +108,7 @@ def test_json_is_valid_and_says_the_same(data: Any) -> None:
 @given(TREES)
 def test_yaml_is_valid_and_says_the_same(data: Any) -> None:
     """As helm reads it: see tests/integration/test_kube_yaml.py."""
-    text = output.as_yaml(data)
+    text = structured.as_yaml(data)
     assert kube_yaml.read_first(text, what="w", where="x") == data
     harmless(text)
 
@@ -121,8 +121,8 @@ def test_a_name_that_is_not_utf8() -> None:
 def test_what_is_said_goes_through_it(capsys: pytest.CaptureFixture[str]) -> None:
     output.say(HOSTILE)
     output.write(HOSTILE)
-    output.show({"x": HOSTILE}, "json")
-    output.show({"x": HOSTILE}, "yaml")
+    structured.show({"x": HOSTILE}, "json")
+    structured.show({"x": HOSTILE}, "yaml")
     printed = capsys.readouterr()
     harmless(printed.err)
     harmless(printed.out)

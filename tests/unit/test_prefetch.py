@@ -12,7 +12,7 @@ from helmpin import prefetch
 from helmpin.errors import HelmPinError
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
-from helmpin.release import storage
+from helmpin.release import revisions, storage
 from tests.unit.test_kubectl import calls, record
 
 __all__ = ["record"]
@@ -28,7 +28,7 @@ def test_it_is_what_history_asks(
     monkeypatch.setenv("HELM_DRIVER", driver)
     (record / "first").write_text('{"kind": "SecretList", "apiVersion": "v1", "items": []}')
     with pytest.raises(HelmPinError):  # the recorder has no release, and the helm named here is none
-        storage.revisions(Helm("/no/helm"), "a-web.1", 10)
+        revisions.read_all(Helm("/no/helm"), "a-web.1", 10)
     (asked,) = calls(record)
     foreseen = prefetch.predict(["history", "a-web.1", *more], os.environ)
     assert " ".join(foreseen) == asked

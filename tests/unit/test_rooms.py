@@ -1,9 +1,11 @@
-"""The layout that CONTRIBUTING.md describes: a module imports only from its own room and from rooms below it."""
+"""The layout that CONTRIBUTING.md describes: a module imports only from its own room and from rooms below it, and no modules import
+one another in a circle."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,13 @@ ROOMS = [
         "errors",
         "files",
         "output",
+        "structured",
         "env",
         "streams",
         "kube_yaml",
         "yaml_position",
         "next_command",
+        "cluster_advice",
         "process",
         "lifeline",
         "foreground",
@@ -67,3 +71,49 @@ def test_imports_go_down(path: Path) -> None:
         return
     up = [name for name in imported(path) if LEVEL[name] > LEVEL[own]]
     assert not up, f"{own} imports {', '.join(up)}"
+
+
+FILES = {".".join(path.relative_to(HELMPIN.parent).with_suffix("").parts): path for path in HELMPIN.rglob("*.py")}
+MODULES = {name.removesuffix(".__init__"): path for name, path in sorted(FILES.items())}
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """What is in a piece of code, but for what only a type checker reads."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from statements(child)
+
+
+def modules(text: str) -> set[str]:
+    """The modules of helmpin that a text imports, at once or when a function runs."""
+    found = set()
+    for node in statements(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}": node.module for alias in node.names}
+            found |= {name if name in MODULES else module for name, module in whole.items()}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & MODULES.keys()
+
+
+def circle(graph: dict[str, set[str]]) -> str:
+    """A circle of imports; '' if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return " → ".join(reversed(error.args[1]))
+    return ""
+
+
+def test_no_circle_of_imports() -> None:
+    """A circle hides behind a late import, until somebody moves the import to the top."""
+    graph = {name: modules(path.read_text()) for name, path in MODULES.items()}
+    assert sum(map(len, graph.values())) > 3 * len(graph), "the imports were found"
+    assert circle(graph) == ""
+
+
+def test_a_circle_is_found() -> None:
+    late = modules("def f():\n    from helmpin import kubectl\nif TYPE_CHECKING:\n    from helmpin.lock import Lock")
+    assert late == {"helmpin.kubectl"}
+    assert circle({"helmpin.helm": late, "helmpin.kubectl": modules("from helmpin.helm import Helm")})

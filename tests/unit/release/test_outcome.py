@@ -16,7 +16,6 @@ from helmpin.errors import HelmFailed
 from helmpin.foreground import Ended
 from helmpin.helm import IN_PROGRESS, helm_failed
 from helmpin.plan.deploy import is_dry_run
-from helmpin.release import revision
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import Revision
@@ -234,7 +233,7 @@ def test_a_release_that_moved_meanwhile(rows: Any, what: str, hint: str) -> None
 @pytest.mark.parametrize("own", [True, False])
 def test_a_revision_is_this_commands_by_its_record(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     five = Revision("web", 5, "failed", "mine" if own else "other", "", "")
-    monkeypatch.setattr(revision, "read_revision", lambda *_: five)
+    monkeypatch.setattr("helmpin.release.reading.read_revision", lambda *_: five)
     error = failure(reading(Helm(rows=[FOUR, HistoryRow(5, "failed", "x")])), UPGRADE, FOUR, 1, "mine")
     if own:
         assert error.why == "revision 5 is failed"

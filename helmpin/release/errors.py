@@ -1,0 +1,72 @@
+"""What helm's errors about a stored release mean, and what to do about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from helmpin import env
+from helmpin.errors import HelmFailed
+from helmpin.next_command import helm_command
+
+if TYPE_CHECKING:
+    from helmpin.helm import Helm
+    from helmpin.release.storage import Damaged
+
+_DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release", re.MULTILINE)
+"""helm's messages about a stored release that lacks a part (from its own code and from reading._PARTS), and about a release without
+a single readable revision (pkg/storage/storage.go, Last)."""
+
+
+def explained(
+    error: HelmFailed,
+    release: str,
+    revision: int | None = None,
+    flags: Sequence[str] = (),
+    *,
+    outcome: str = "",
+    helm: Helm | None = None,
+) -> HelmFailed:
+    """Helm's error about a stored release, with its name and place, and what to do. outcome: added to the first line, such as
+    `; nothing was deployed`. helm: to look for damaged revisions, if they may be the cause."""
+    from helmpin.cluster_advice import advice
+
+    named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
+    namespace = named.get("namespace") or env.namespace()
+    driver = env.storage_driver()
+    which = f"release {release}" + (f", revision {revision}" if revision else "")
+    which += f", context {named['kube-context']}" if "kube-context" in named else ""
+    where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
+    is_damaged = _DAMAGED.search(error.why)
+    if (is_damaged or ("not found" in error.why and not revision)) and (
+        found := _damaged(helm, release, named) if helm else []
+    ):
+        from helmpin.release.storage import way_out
+
+        what, hint = f"release {release} cannot be read{outcome}", way_out(found)
+        return HelmFailed(what, where=where, why="\n".join([*(each.why for each in found), error.why]), hint=hint)
+    if is_damaged:
+        what = f"release {release} cannot be read{outcome}"
+        hint = "a stored revision lacks a part that helm needs: restore it from a backup, or delete that revision"
+    elif "not found" in error.why:
+        what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}{outcome}"
+        context = named.get("kube-context", "")
+        history = helm_command(f"pin history {release}", namespace=named.get("namespace", ""), context=context)
+        releases = helm_command("list --all-namespaces", namespace=None, context=context)
+        hint = (
+            f"{history} lists its revisions, " if revision else ""
+        ) + f"{releases} lists releases with their namespaces"
+    elif not error.what.startswith("helm "):  # it says what is wrong with the name
+        what, hint = error.what, error.hint
+    else:
+        what, hint = f"release {release} cannot be read{outcome}", advice(error.why, namespace)
+    return HelmFailed(what, where=where, why=error.why, hint=hint)
+
+
+def _damaged(helm: Helm, release: str, named: Mapping[str, str]) -> list[Damaged]:
+    from helmpin.kubectl import Kubectl
+    from helmpin.release import storage
+
+    context, namespace = named.get("kube-context", ""), named.get("namespace", "")
+    return [d for d in storage.damaged(Kubectl(helm, context=context, namespace=namespace), release) if d.name]
