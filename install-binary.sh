@@ -43,6 +43,6 @@ elif [ -n "${HELM_PIN_PYTHON:-}" ]; then
 elif [ -n "$old" ]; then
   fail "$old is older than Python 3.10: install a later one, or set HELM_PIN_PYTHON"
 elif [ -n "$broken" ]; then
-  fail "$broken does not work: see what '$broken --version' says and mend it, or set HELM_PIN_PYTHON"
+  fail "$broken does not work: see what '$broken --version' says and fix it, or set HELM_PIN_PYTHON"
 fi
 fail "there is no python3 on PATH: install Python 3.10 or later, or set HELM_PIN_PYTHON"

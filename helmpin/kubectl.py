@@ -32,6 +32,10 @@ _SHOWN = 200
 """The most characters of kubectl's output that a message shows."""
 PAGE = 5000
 """The most objects in one response of the API."""
+_NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")
+"""Lines on standard error that do not explain a failure: the API's warnings, and client-go's log."""
+_VERSION = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[a-z][a-z0-9]*")
+"""An apiVersion (Kubernetes API conventions). A chart may write another path there, which must not be requested."""
 
 
 class Objects(NamedTuple):
@@ -232,14 +236,6 @@ class _Run:
         """End it if it still runs, and note its time."""
         self._process.stop()
         self._helm.log(self._args, self._process.began, self._process.seconds, "kubectl")
-
-
-_NO_REASON = re.compile(r"Warning:|[IWE]\d{4} ")
-"""Lines on standard error that do not explain a failure: the API's warnings, and client-go's log."""
-
-
-_VERSION = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[a-z][a-z0-9]*")
-"""An apiVersion (Kubernetes API conventions). A chart may write another path there, which must not be requested."""
 
 
 def _after_flags(names: Iterable[str]) -> list[str]:

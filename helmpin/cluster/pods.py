@@ -26,6 +26,7 @@ from helmpin.image.reference import split, valid_digest
 
 REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 """The kinds that keep a number of pods."""
+_REVISION = "deployment.kubernetes.io/revision"
 STATUSES = {
     "initContainers": "initContainerStatuses",
     "containers": "containerStatuses",
@@ -166,9 +167,6 @@ def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
         mine, its = slots(workload), slots(controller)
         return {s[-2:]: i for s, i in mine.items()} != {s[-2:]: i for s, i in its.items()}
     return False
-
-
-_REVISION = "deployment.kubernetes.io/revision"
 
 
 def _annotation(item: Object, name: str) -> str | None:

@@ -170,7 +170,7 @@ def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
         if tag is None and digest and name == split(new)[0]:  # the chart leaves the tag out: the record has it
             return (_normalised(new), digest) in recorded
         return _DIGEST.sub("", old) in (new, f"{new}:latest")
-    return type(new) is type(old) and bool(new == old)  # for Python, 1 is true
+    return type(new) is type(old) and bool(new == old)  # in Python 1 == True
 
 
 def _normalised(image: str) -> str:

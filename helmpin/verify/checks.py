@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from helmpin.registry.keychain import Keychain
 
 OK, FAILED, UNKNOWN, SKIPPED = "ok", "failed", "cannot tell", "skipped"
+_GONE = re.compile(r'no matches for kind "[^"]+" in version')
+"""kubectl's message for a kind that the API server does not serve, so that there can be no object of it."""
 
 
 class Check(NamedTuple):
@@ -230,10 +232,6 @@ def read_live(stored: Revision, kubectl: Kubectl) -> Live:
         if now is not None or not any(_is_about(error, item, mine) for error in unread):
             pairs.append((item, now))
     return Live(stored, pairs, tuple(unread), tuple(gone))
-
-
-_GONE = re.compile(r'no matches for kind "[^"]+" in version')
-"""kubectl's message for a kind that the API server does not serve, so that there can be no object of it."""
 
 
 def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:

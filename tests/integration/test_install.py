@@ -329,7 +329,7 @@ def test_no_python(env: dict[str, str], bare: Path, programs: Path) -> None:
     stub.write_text("#!/bin/sh\nexit 1\n")
     stub.chmod(0o755)
     assert failure(bare, env).startswith(
-        "python3 does not work: see what 'python3 --version' says and mend it, or set HELM_PIN_PYTHON, then run: "
+        "python3 does not work: see what 'python3 --version' says and fix it, or set HELM_PIN_PYTHON, then run: "
     )
     python(programs, "python3", OLD)
     assert failure(bare, env).startswith(

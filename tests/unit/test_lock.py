@@ -180,7 +180,7 @@ COMMENTS = st.lists(st.sampled_from(["", "# one", "  # two: - image: x"]), max_s
 def test_what_is_written_is_read(
     first: dict[Reference, str], second: dict[Reference, str], comments: list[str], keep: bool
 ) -> None:
-    """ExtraImageRules after comments were put in; comments of lines that stay are kept, and a second edit changes nothing."""
+    """Also after comments were put in; comments of lines that stay are kept, and a second edit changes nothing."""
     text = edit("", changes({}, first), "l")
     lines = text.splitlines()
     text = "\n".join([*lines[:3], *comments, *lines[3:]]) + "\n"
