@@ -41,12 +41,14 @@ def make_plan(
     kept_jobs: KeptJobs,
     lock: Lock | None = None,
     *,
+    namespace: str = "default",
     hints: TemplateHints | None = None,
     values_only: bool = False,
     relock: Callable[[], str] | None = None,
 ) -> Plan:
     """Resolve the images of a render and find how to pin them.
 
+    namespace: that of the release.
     lock: where digests come from before the registry is asked. hints: for the templates of `rendered.chart`, if they are known
     already. values_only: whether to search further for values where a template pin would do. relock: finds out how the lock gets
     the digest of a Job.
@@ -89,6 +91,7 @@ def make_plan(
         _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
     return Plan(
         release=release,
+        namespace=namespace,
         chart=composer.chart(tried.attempt, record, must_find=True),
         images=kept_jobs.checked(images, tried.render) if tried.found else images,
         set_arguments=composer.arguments(tried.attempt),

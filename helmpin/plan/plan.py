@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin import env
 from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.reference import split
@@ -29,6 +28,7 @@ class Plan(NamedTuple):
     """What is pinned and how. `set_arguments` follow the user's own arguments."""
 
     release: str
+    namespace: str
     chart: Chart
     """With the record and the template pins, as it is deployed."""
     images: list[ImagePlan]
@@ -39,11 +39,6 @@ class Plan(NamedTuple):
     renders: int
     record: Record
     rendered: Rendered
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of the release, as helm passes it."""
-        return env.namespace()
 
     def print_with(self, flags: Sequence[str]) -> str:
         """What helm template prints for the pinned chart with these additional flags."""

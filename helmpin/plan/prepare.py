@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from helmpin import output
+from helmpin import env, output
 from helmpin.arguments import Given, is_on, words
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.lock_source import LockReading
@@ -112,7 +112,15 @@ def prepare(
             relock = partial(_relocking, locking)
         kept_jobs = _kept_jobs(task, rendered, previous)
         plan = make_plan(
-            rendered, settings, release, kept_jobs, lock, values_only=values_only, hints=hints, relock=relock
+            rendered,
+            settings,
+            release,
+            kept_jobs,
+            lock,
+            namespace=env.namespace(),
+            hints=hints,
+            values_only=values_only,
+            relock=relock,
         )
         _say_exemptions(plan, settings)
         if taken:

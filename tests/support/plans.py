@@ -114,6 +114,7 @@ def plan(folder: Path, *images: ImagePlan, settings: tuple[Setting, ...] = (), *
     made = chart(folder)
     return Plan(
         release="web",
+        namespace="shop",
         chart=made,
         images=[*images],
         set_arguments=[],

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from helmpin import output
+from helmpin import env, output
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
 from helmpin.global_flags import take
@@ -84,6 +84,14 @@ def test_a_value_that_is_empty_or_missing() -> None:
 def test_diff_says_how_it_is_used_before_a_plugin_is_missed() -> None:
     with pytest.raises(UsageError, match=r"helm pin diff takes upgrade\|rollback RELEASE"):
         understand("diff", ["bogus"], Helm("/nonexistent/helm"))
+
+
+@pytest.mark.parametrize(("variable", "namespace"), [(None, "default"), ("", "default"), ("prod", "prod")])
+def test_the_namespace_of_the_release(monkeypatch: pytest.MonkeyPatch, variable: str | None, namespace: str) -> None:
+    monkeypatch.delenv("HELM_NAMESPACE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("HELM_NAMESPACE", variable)
+    assert env.namespace() == namespace
 
 
 class Terminal(io.StringIO):

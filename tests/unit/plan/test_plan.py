@@ -231,14 +231,6 @@ def test_lists_of_the_users_own(tmp_path: Path) -> None:
     assert made.lists_of_the_user() == [images[1]]
 
 
-@pytest.mark.parametrize(("variable", "namespace"), [(None, "default"), ("", "default"), ("prod", "prod")])
-def test_the_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, namespace: str) -> None:
-    monkeypatch.delenv("HELM_NAMESPACE", raising=False)
-    if variable is not None:
-        monkeypatch.setenv("HELM_NAMESPACE", variable)
-    assert plan(tmp_path).namespace == namespace
-
-
 # -- a chart without anything to pin ------------------------------------------------------------------------------------
 
 
@@ -248,7 +240,8 @@ def no_jobs(found: Rendered) -> KeptJobs:
 
 def test_a_chart_without_images_has_an_empty_record(tmp_path: Path) -> None:
     found = rendered(chart(tmp_path, x="kind: ConfigMap\n"), document("kind: ConfigMap\n"))
-    made = make_plan(found, SETTINGS, "web", no_jobs(found))
+    made = make_plan(found, SETTINGS, "web", no_jobs(found), namespace="shop")
+    assert (made.release, made.namespace) == ("web", "shop")
     assert (made.images, made.set_arguments, made.settings, made.renders) == ([], [], (), 1)
     assert parse(made.chart.annotations[ANNOTATION], "x") == made.record and made.record.images == ()
     assert made.chart.template_files() == found.chart.template_files()
