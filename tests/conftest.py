@@ -20,7 +20,7 @@ from scripts.devtools import cluster as local
 from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
 from scripts.devtools.processes import birth
-from tests.support.budget import LONG
+from tests.support.budget import EXAMPLES, LONG, examples
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
 
@@ -29,15 +29,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A busy machine is no defect of what is tested. The same examples each time, others in a long run: see support/budget.py.
-EXAMPLES = int(os.environ.get("HELM_PIN_TEST_EXAMPLES") or 0)
-"""How many examples each property of the unit tests tries; 0 for as many as it says itself."""
 hypothesis.settings.register_profile(
     "here",
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
     derandomize=not (LONG or EXAMPLES),
     database=None,
-    max_examples=EXAMPLES or 100,
+    max_examples=examples(100),
 )
 hypothesis.settings.load_profile("here")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.budget import LONG, examples
+from tests.support.budget import LONG, examples_within
 from tests.support.twins import PLAIN, Twins, written
 from tests.support.workstation import Workstation
 
@@ -237,7 +237,7 @@ def place(in_cluster: Workstation, cluster: Cluster, content: AnyTag, unique: st
 
 
 @given(story=stories)
-@examples(12, seconds=50)
+@examples_within(12, seconds=50)
 def test_reuse_is_helms(story: list[tuple[Any, ...]], place: Place) -> None:
     live(story, place.twins())
 
@@ -245,7 +245,7 @@ def test_reuse_is_helms(story: list[tuple[Any, ...]], place: Place) -> None:
 if LONG:
 
     @given(story=stories)
-    @examples(12, seconds=50)
+    @examples_within(12, seconds=50)
     def test_reuse_is_the_oldest_helms(story: list[tuple[Any, ...]], place: Place) -> None:
         place.machine = place.machine._replace(helm_binary=binary("helm-old"))
         live(story, place.twins())

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.properties.test_reuse import OTHERS, ZOO
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.budget import examples
+from tests.support.budget import examples_within
 from tests.support.promise import Promise
 from tests.support.twins import written
 from tests.support.workstation import Workstation
@@ -137,7 +137,7 @@ def promise(workstation: Workstation, content: AnyTag) -> Promise:
 
 
 @given(own=defaults, given_values=mine)
-@examples(30, seconds=30)
+@examples_within(30, seconds=30)
 def test_arguments_for_helm_come_back(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> None:
     with chart_of(own, given_values, promise) as (chart, flags):
         promise.holds(chart, flags)
@@ -149,7 +149,7 @@ def test_arguments_for_helm_come_back(own: dict[str, Any], given_values: dict[st
 
 
 @given(own=defaults, given_values=mine)
-@examples(30, seconds=30)
+@examples_within(30, seconds=30)
 def test_a_values_file_for_helm_comes_back(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> None:
     with chart_of(own, given_values, promise) as (chart, flags):
         values = promise.pin("plan", "rel", chart, *flags, "-o", "values")

@@ -18,7 +18,7 @@ from hypothesis import given, note
 
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.budget import examples, one_helm_each
+from tests.support.budget import examples_within, one_helm_each
 from tests.support.chart_strategies import Made, charts
 from tests.support.promise import Promise
 from tests.support.workstation import Workstation
@@ -62,14 +62,14 @@ def test_charts_of_the_tests(name: str, promise: Promise, tmp_path: Path) -> Non
 
 
 @given(made=charts())
-@examples(80, seconds=40)
+@examples_within(80, seconds=40)
 def test_charts_full_of_their_own_words(made: Made, promise: Promise) -> None:
     with tempfile.TemporaryDirectory() as folder:
         promise.holds(written(made, Path(folder)), may_refuse=[made.hashed] if made.hashed else [])
 
 
 @given(made=charts())
-@examples(40, seconds=20)
+@examples_within(40, seconds=20)
 def test_charts_whose_tags_are_one_image(made: Made, promise: Promise) -> None:
     promise.content.one_image = Everything()
     with tempfile.TemporaryDirectory() as folder:

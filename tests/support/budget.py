@@ -1,4 +1,4 @@
-"""How long a property is tried: a time budget for each run, ten times as long with HELM_PIN_TEST_LONG=1."""
+"""How often a property is tried: what runs programs, in a time budget, ten times as long with HELM_PIN_TEST_LONG=1."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from hypothesis import HealthCheck, Phase, settings
 
 P = ParamSpec("P")
 LONG = os.environ.get("HELM_PIN_TEST_LONG", "") not in ("", "0")
+EXAMPLES = int(os.environ.get("HELM_PIN_TEST_EXAMPLES") or 0)
+"""How many examples each property of the unit tests tries; 0 for as many as it says itself."""
 
 
-def examples(count: int, seconds: float) -> Callable[[Callable[P, None]], Callable[P, None]]:
+def examples(count: int) -> int:
+    """The `max_examples` of a property that would try `count`, unless HELM_PIN_TEST_EXAMPLES says another number."""
+    return EXAMPLES or count
+
+
+def examples_within(count: int, seconds: float) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Settings of a property that runs programs: `count` examples, or as many as fit into the time; each on one of the Helms.
 
     The same examples each time, so that a failure comes back. A long run has others, on both Helms, which are made smaller where

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from helmpin.errors import HelmFailed
 from helmpin.image.find import container_name, images
 from helmpin.kube_yaml import MAX_DEPTH, read_all, read_first
+from tests.support.budget import examples
 
 
 def first(text: str | bytes) -> Any:
@@ -139,7 +140,7 @@ TEXTS = st.text(
 )
 
 
-@settings(deadline=None, max_examples=2000)
+@settings(deadline=None, max_examples=examples(2000))
 @given(TEXTS)
 @example("!!timestamp 0000-00-00")
 @example("!!float ''")

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from helmpin.chart import archive
 from helmpin.chart.archive import Budget, File, pack, read_directory, unpack
 from helmpin.errors import HelmFailed
+from tests.support.budget import examples
 
 
 def tgz(*members: tuple[str, bytes] | tarfile.TarInfo, pax: dict[str, str] | None = None) -> bytes:
@@ -134,7 +135,7 @@ def test_too_many_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         read_directory(tmp_path, Budget("x"))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(
     st.dictionaries(
         st.lists(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from helmpin import kube_yaml
 from helmpin.image.find import container_name, images
 from helmpin.image.outside_pods import ExtraImageRules
+from tests.support.budget import examples
 
 POD = {
     "initContainers": [{"name": "i", "image": "init:1"}],
@@ -279,7 +280,7 @@ NODES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(NODES)
 def test_whatever_an_object_holds(item: Any) -> None:
     """Nothing raises; each image is the string at its path, found once; and what runs is never listed as outside."""

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helmpin.image.reference import InvalidReference, Reference, split, valid_digest
+from tests.support.budget import examples
 
 SHA256, SHA512 = "sha256:" + "0a" * 32, "sha512:" + "0a" * 64
 
@@ -131,7 +132,7 @@ def test_valid_digest() -> None:
         assert not valid_digest(wrong), wrong
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.text(max_size=200))
 def test_parse_is_stable(text: str) -> None:
     name, tag, digest = split(text)

@@ -7,7 +7,6 @@ what nobody thought of, and shrinks.
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -22,13 +21,13 @@ from helmpin.registry.endpoints import check_target, is_inside
 from helmpin.registry.errors import Failure
 from helmpin.registry.http_errors import error_document
 from helmpin.registry.types import RegistrySettings
+from tests.support.budget import LONG, examples
 
 T = TypeVar("T", str, bytes)
 P = ParamSpec("P")
 R = TypeVar("R")
 E = TypeVar("E", bound=Exception)
 BATCH = 10_000
-LONG = os.environ.get("HELM_PIN_TEST_LONG", "") not in ("", "0")
 SLOWEST_BATCH = 10.0
 """Seconds of this thread's processor; a batch takes about 0.1."""
 
@@ -230,13 +229,13 @@ def test_manifests() -> None:
     )
 
 
-@settings(max_examples=1000 if LONG else 300, deadline=None)
+@settings(max_examples=examples(1000 if LONG else 300), deadline=None)
 @given(st.text(max_size=300))
 def test_any_reference(text: str) -> None:
     reads_reference(text)
 
 
-@settings(max_examples=1000 if LONG else 300, deadline=None)
+@settings(max_examples=examples(1000 if LONG else 300), deadline=None)
 @given(
     st.one_of(
         st.text(max_size=300),
@@ -274,7 +273,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=1000 if LONG else 300, deadline=None)
+@settings(max_examples=examples(1000 if LONG else 300), deadline=None)
 @given(
     st.one_of(st.binary(max_size=300), JSON.map(lambda document: json.dumps(document).encode())),
     st.sampled_from(TYPES) | st.text(max_size=40),

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from helmpin.arguments import Given
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Helm
 from helmpin.render.values import ValuesInput, read_values
+from tests.support.budget import examples
 
 NO_HELM = Helm("never-run")
 """Whatever has no scheme is read without helm."""
@@ -205,17 +207,15 @@ def escaped(name: str) -> str:
 
 
 @given(st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=1, max_size=3))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-def test_whatever_the_files_are_called(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, groups: list[list[str]]
-) -> None:
-    home, folder = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("copies")
-    monkeypatch.chdir(home)
-    for name in (name for group in groups for name in group):
-        (home / name).write_bytes(name.encode())
-    text = ",".join(f"k{i}={{{','.join(map(escaped, group))}}}" for i, group in enumerate(groups))
-    found = read(set_file(text), folder)
-    assert contents(found) == [name.encode() for group in groups for name in group]
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(40))
+def test_whatever_the_files_are_called(monkeypatch: pytest.MonkeyPatch, groups: list[list[str]]) -> None:
+    with TemporaryDirectory() as home, TemporaryDirectory() as folder:
+        monkeypatch.chdir(home)
+        for name in (name for group in groups for name in group):
+            Path(name).write_bytes(name.encode())
+        text = ",".join(f"k{i}={{{','.join(map(escaped, group))}}}" for i, group in enumerate(groups))
+        found = read(set_file(text), Path(folder))
+        assert contents(found) == [name.encode() for group in groups for name in group]
 
 
 # -- messages -----------------------------------------------------------------------------------------------------------
