@@ -85,7 +85,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One Helm for each case of a test that any Helm will do for, drawn by the case's name."""
+    """As much time as a property takes where its examples are counted; and one Helm for each case of a test that any Helm will do
+    for, drawn by the case's name."""
+    for item in items:
+        if EXAMPLES and isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.obj):
+            item.add_marker(pytest.mark.timeout(0))
     if LONG:
         return
     cases: defaultdict[str, dict[str, pytest.Item]] = defaultdict(dict)
