@@ -1,9 +1,10 @@
 """Writing values as helm's --set arguments, so that helm reads back exactly what was meant.
 
 The grammar is Helm's own (pkg/strvals/parser.go): in a key `=` `[` `,` `.` end a part and `\\` escapes the next character; in a
-value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON. An element of a list that the user gives is
-set by its index. What no key can express (an element of the chart's own list, since helm would replace the list by that element; an
-empty key, NUL, more than 30 levels) is set by giving the map or list above it whole, as JSON.
+value `,` ends it and a leading `{` starts a list. `--set-json` values are plain JSON. Helm 4 takes an argument that begins with `{`
+for JSON as a whole, so a key has it escaped. An element of a list that the user gives is set by its index. What no key can express
+(an element of the chart's own list, since helm would replace the list by that element; an empty key, NUL, more than 30 levels) is
+set by giving the map or list above it whole, as JSON.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def dotted_key(path: ValuePath) -> str:
         if isinstance(part, int):
             out += f"[{part}]"
         else:
-            out += ("." if out else "") + "".join("\\" + c if c in "\\=[],." else c for c in part)
+            out += ("." if out else "") + "".join("\\" + c if c in "\\=[],.{" else c for c in part)
     return out
 
 

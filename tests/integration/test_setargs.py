@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from helmpin.chart.setargs import MAX_LEVELS, Setting, arguments, as_tree, reaches
 from scripts.devtools.binaries import binary
+from tests.support.budget import EXAMPLES
 
 TEXT = st.text(
     st.one_of(
@@ -38,7 +39,7 @@ SCALARS = st.one_of(
 MANY = 120
 """Pairs in one run of helm."""
 BATCHES = settings(
-    max_examples=4,
+    max_examples=max(4, EXAMPLES // MANY),
     phases=[Phase.explicit, Phase.generate],  # helm would run hundreds of times to make a failing batch smaller
     deadline=None,
     derandomize=True,
@@ -142,6 +143,13 @@ def test_a_list_longer_than_one_argument_may_be(helm: Path, chart: Path) -> None
     words = arguments([Setting(("images", 999, "image", "tag"), "v2")], images)
     assert max(map(len, words)) < 2**17
     assert read_back(helm, chart, words) == wanted
+
+
+@pytest.mark.parametrize("key", ["{a", " {a", "{a}", "{"])
+def test_a_key_that_looks_like_json(helm: Path, chart: Path, key: str) -> None:
+    """Helm 4 takes all of --set-json for JSON if it begins with a brace."""
+    assert read_back(helm, chart, arguments([Setting((key, 0), "x")], {key: ["y"]})) == {key: ["x"]}
+    assert read_back(helm, chart, arguments([Setting((key,), "x")], {key: "y"})) == {key: "x"}
 
 
 def paths(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

@@ -1,13 +1,14 @@
-"""Writing --set arguments; that helm reads them back the same is shown in tests/integration/test_setargs.py."""
+"""Writing --set arguments: a reader of Helm's grammar reads them back the same (tests/integration/test_setargs.py: helm does)."""
 
 from __future__ import annotations
 
 import copy
 import json
+import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import (
@@ -23,6 +24,7 @@ from helmpin.chart.setargs import (
     reaches,
     text,
 )
+from tests.support.strvals import computed
 
 LIST = {"web": {"pods": [{"image": "a:1", "n": 1}, {"image": "b:1", "deep": [[{"x": "y"}]]}]}}
 
@@ -37,6 +39,7 @@ LIST = {"web": {"pods": [{"image": "a:1", "n": 1}, {"image": "b:1", "deep": [[{"
         (("a[0]", "x=y,z"), r"a\[0\].x\=y\,z"),
         (("back\\slash",), r"back\\slash"),
         (("7", " "), "7. "),
+        ((" {a", "{"), r" \{a.\{"),
     ],
 )
 def test_key(path: ValuePath, written: str) -> None:
@@ -171,6 +174,71 @@ def test_a_list_longer_than_one_argument_is_given_in_pieces() -> None:
     assert [json.loads(word.partition("=")[2]) for word in words[3::2]] == [
         {**item, "x": "z"} if item["n"] == 3 else item for item in values["l"]
     ]
+
+
+# -- any key, any value, any place ----------------------------------------------------------------------------------------
+
+KEYS = st.text(
+    st.sampled_from("\\=[],.{}\"'`:#&*!|>%@-~$()<> \t\n\0\x7f\xa0") | st.characters(exclude_categories=["Cs"]),
+    max_size=5,
+) | st.sampled_from(["0", "-1", "null", "true", "a.b[0]", "{a", " {a", "--set", "\\", "a\\"])
+TREES = st.recursive(
+    KEYS | st.integers() | st.booleans() | st.lists(st.none(), max_size=2),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=3),
+    max_leaves=12,
+)
+
+
+def leaves(node: Any, path: ValuePath = ()) -> list[ValuePath]:
+    """The paths of what is neither a map nor a list."""
+    below = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else None
+    return [path] if below is None else [leaf for key, child in below for leaf in leaves(child, (*path, key))]
+
+
+def with_leaf(node: Any, path: ValuePath, value: str) -> Any:
+    """A tree with another leaf at that path."""
+    if not path:
+        return value
+    items = dict(node) if isinstance(node, dict) else dict(enumerate(node))
+    items[path[0]] = with_leaf(items[path[0]], path[1:], value)
+    return items if isinstance(node, dict) else list(items.values())
+
+
+def deep(*parts: str | int) -> dict[str, Any]:
+    """A tree with one leaf, at that path, or at the last element of lists that are as long as their index says."""
+    tree: Any = "there"
+    for part in reversed(parts):
+        tree = [0] * part + [tree] if isinstance(part, int) else {part: tree}
+    assert isinstance(tree, dict)
+    return tree
+
+
+VALUES = st.dictionaries(KEYS, TREES, max_size=3)
+
+
+@given(VALUES, VALUES, st.lists(KEYS, min_size=1), st.randoms())
+@example(deep(*"a" * MAX_LEVELS), {}, ["x"], random.Random(0))
+@example(deep(*"a" * (MAX_LEVELS + 3)), {}, ["x"], random.Random(0))
+@example({}, deep(*["a", 1] * (MAX_LEVELS - 1)), ["x"], random.Random(0))
+@example({}, deep("a", "", "b", 0), ["\0"], random.Random(0))
+@example({"a": "b"}, {}, ["\0"], random.Random(0))
+@example({"a": {"": "b", "l": ["c"]}}, {}, ["x"], random.Random(1))
+@example({" {a": ["b"]}, {}, ["x"], random.Random(0))
+@example({}, {" {a": ["b"]}, ["{x,y}"], random.Random(0))
+def test_what_is_written_is_read_back(
+    charts: dict[str, Any], users: dict[str, Any], texts: list[str], rng: random.Random
+) -> None:
+    """Some leaves, in maps and lists of the chart's and of the user's, get a text each, and nothing else changes."""
+    values = charts | users
+    paths = [path for path in leaves(values) if reaches(path)]
+    assume(paths)
+    found = [Setting(path, rng.choice(texts)) for path in rng.sample(paths, rng.randint(1, len(paths)))]
+    wanted: Any = values
+    for path, value in found:
+        wanted = with_leaf(wanted, path, value)
+    assert computed(values, users, arguments(found, values, users)) == wanted
+    assert computed(values, users, arguments(found, values)) == wanted
+    assert computed(values, as_tree(found, values), []) == wanted
 
 
 # -- a tree for a values file -----------------------------------------------------------------------------------------------
