@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -17,6 +18,14 @@ from .binaries import HELM3, HELM4, HELM4_BEFORE, HELM_OLD, KUBERNETES, say
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES_BEFORE = "1.36.3"
 MAIN_JOB = "tests/e2e/test_main_job.py"
+DESCRIPTION = """The main job with every version of what helm-pin meets, and a table of the results.
+
+Each row changes one thing: the helm, the API server, the Python, or where helm stores releases. It runs
+tests/e2e/test_main_job.py (driver sql: test_sql_driver.py), in a copy of the checkout. For every week, with
+--strict, not for every change: it builds what the tests do not need, another API server among it.
+
+Exit status: 0 all that could be tried passed, 1 a row failed, 2 there is no such row.
+"""
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
@@ -31,17 +40,30 @@ class Row(NamedTuple):
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the rows whose names have one of the words, or all; 1 if one fails."""
-    chosen = [row for row in rows() if not words or any(word.lower() in row.name.lower() for word in words)]
+    """Try the rows that the command line names, or all; 1 if one fails, or with --strict cannot be tried."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/matrix", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("row", nargs="*", metavar="ROW", help="a part of a row's name (default: all rows)")
+    parser.add_argument("--strict", action="store_true", help="a row that this machine cannot try is a failure")
+    given = parser.parse_args(words)
+    known = list(rows())
+    for word in given.row:
+        if not any(word.lower() in row.name.lower() for row in known):
+            parser.error(f"no row is named {word!r}; the rows are: {', '.join(row.name for row in known)}")
+    chosen = [row for row in known if not given.row or any(word.lower() in row.name.lower() for word in given.row)]
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for number, row in enumerate(chosen):
             say(f"{row.name} …")
             results.append(attempt(row, Path(folder) / str(number)))
-    width = max((len(row.name) for row in chosen), default=0)
+    width = max(len(row.name) for row in chosen)
     for row, result in zip(chosen, results, strict=True):
         print(f"{row.name:{width}}  {result}")
-    return int(any(result.startswith("failed") for result in results))
+    untried = [row.name for row in chosen if row.missing]
+    if untried:
+        say(f"not tried: {', '.join(untried)}")
+    return int(any(result.startswith("failed") for result in results) or (given.strict and bool(untried)))
 
 
 def rows() -> Iterator[Row]:
@@ -54,7 +76,8 @@ def rows() -> Iterator[Row]:
         env = {"HELM_PIN_TEST_PYTHON": python, "HELM_PIN_PYTHON": python}
         yield Row(f"Python {version}", env, missing="" if python else "not on this machine")
     yield from (Row(f"driver {each}", {"HELM_PIN_TEST_DRIVER": each}) for each in ("secret", "configmap"))
-    yield Row("driver sql", {}, "tests/e2e/test_sql_driver.py")
+    here = sys.platform == "linux"
+    yield Row("driver sql", {}, "tests/e2e/test_sql_driver.py", missing="" if here else "its PostgreSQL needs Linux")
 
 
 def find_python(version: str) -> str:
