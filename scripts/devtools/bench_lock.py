@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +101,7 @@ def measure(helm: str, folder: Path, images: int, runs: int) -> None:
             print(f"{name} of the plan beside that of two templates and {which}: {statistics.median(ratios):.2f}")
 
 
-def run(command: Sequence[str | Path], env: dict[str, str]) -> Cost:
+def run(command: Sequence[str | Path], env: Mapping[str, str]) -> Cost:
     """Run a program to its end."""
     started = time.perf_counter()
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

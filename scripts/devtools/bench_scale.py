@@ -1,14 +1,18 @@
-"""How the cost of a plan grows with images, with the size of the manifest and with values, and how much memory it takes.
+"""How the cost of a plan grows with images, with the size of the manifest and with values, and how much memory it takes; and how
+the cost of a history grows with revisions.
 
-No registry and no cluster: all digests are in a lock. Processor time of all programs that a plan starts, in turn, in one run, for
-three sizes that double, beside helm template, which each plan runs twice. The growth is the cost of one more from the second to
-the third size beside that from the first to the second: 1 is linear, 2 is quadratic. Memory is what all processes of a command
-hold at once, at its peak, beside helm template's own.
+All digests are in a lock, and only the history asks a cluster. Processor time of all programs that a command starts, in turn, in
+one run, for three sizes that double, beside helm's own command (helm template, which each plan runs twice; helm history). The
+growth is the cost of one more from the second to the third size beside that from the first to the second: 1 is linear, 2 is
+quadratic. Memory is what all processes of a command hold at once, at its peak, beside helm's own.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import gzip
+import json
 import os
 import statistics
 import subprocess
@@ -18,9 +22,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from . import cluster as clusters
+from .api import Cluster
 from .bench_lock import run
 from .bench_registry import TEMPLATE
-from .binaries import binary
+from .binaries import binary, tools
 
 ROOT = Path(__file__).resolve().parents[2]
 TICK = 0.005
@@ -32,46 +38,103 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench scale", description=__doc__)
     parser.add_argument("--helm", default="helm4", help="helm3, helm4, or a path (default helm4)")
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--of", choices=KINDS, action="append", help="what grows (repeatable; default all)")
     parser.add_argument(
         "--chart", type=Path, action="append", default=[], metavar="FOLDER", help="its memory, too (repeatable)"
     )
     options = parser.parse_args(argv)
     helm = options.helm if "/" in options.helm else str(binary(options.helm))
     subprocess.run(["sh", ROOT / "install-binary.sh"], check=True, stdout=subprocess.DEVNULL)
-    with tempfile.TemporaryDirectory() as folder:
-        measure(helm, Path(folder), options.runs, options.chart)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        homes = {f"HELM_{kind}_HOME": str(folder / kind) for kind in ("DATA", "CONFIG", "CACHE")}
+        env = {**os.environ, **homes, "HELM_BIN": helm, "GOGC": "400"}  # as helm-pin runs helm
+        print(
+            f"{'':34}{'helm pin: CPU ms':>24}{'growth':>8}{'helm: CPU ms':>24}{'growth':>8}   medians of {options.runs}, in turn"
+        )
+        last = {}
+        for kind in options.of or KINDS:
+            if kind != "revisions":
+                last[f"{CHARTS[kind][1][2]} {kind}"] = measure(kind, helm, env, folder, options.runs)
+                continue
+            cluster = clusters.up("bench-scale", bare=True)
+            try:
+                there = {**env, **cluster.env, "PATH": f"{tools()}:{os.environ['PATH']}"}
+                history(helm, there, cluster, folder, options.runs)
+            finally:
+                clusters.down("bench-scale")
+        for chart in options.chart:
+            last[chart.name] = plan([chart.resolve()], "--allow-unpinned=*")
+        if last:
+            print(f"\n{'':30}{'helm pin plan':>16}{'helm template':>16}{'ratio':>8}   MiB at the peak")
+        for name, command in last.items():
+            ours, theirs = peak(command, env), peak([helm, "template", "bench", command[3]], env)
+            print(f"{name:30}{ours:16.0f}{theirs:16.0f}{ours / theirs:8.2f}")
     return 0
 
 
-def measure(helm: str, folder: Path, runs: int, charts: Sequence[Path]) -> None:
-    """Write the charts and print the tables."""
-    homes = {f"HELM_{kind}_HOME": str(folder / kind) for kind in ("DATA", "CONFIG", "CACHE")}
-    env = {**os.environ, **homes, "HELM_BIN": helm, "GOGC": "400"}  # as helm-pin runs helm
-    kinds: dict[str, tuple[Callable[[Path, int], list[str | Path]], tuple[int, int, int]]] = {
-        "images": (images, (100, 200, 400)),
-        "KiB of ConfigMaps": (text, (1024, 2048, 4096)),
-        "values that no image reads": (values, (2000, 4000, 8000)),
-    }
-    last: dict[str, list[str | Path]] = {}
-    print(f"{'':34}{'plan: CPU ms':>24}{'growth':>8}{'template: CPU ms':>24}{'growth':>8}   medians of {runs}, in turn")
-    for name, (write, sizes) in kinds.items():
-        plans = [plan(write(folder / f"{name}-{size}", size)) for size in sizes]
-        for command in plans:
-            run(command, env)
-        commands = [*plans, *([helm, "template", "bench", command[3]] for command in plans)]
-        costs = [[run(command, env).processor for command in commands] for _ in range(runs)]
-        medians = [statistics.median(each) for each in zip(*costs, strict=True)]
-        label = f"{' '.join(map(str, sizes))} {name}"
-        print(f"{label:34}{_growth(medians[:3], sizes)}{_growth(medians[3:], sizes)}")
-        last[label.split(" ", 2)[2]] = plans[2]
-    print(f"\n{'':30}{'helm pin plan':>16}{'helm template':>16}{'ratio':>8}   MiB at the peak")
-    for name, command in (
-        *last.items(),
-        *((chart.name, plan([chart.resolve()], "--allow-unpinned=*")) for chart in charts),
-    ):
-        chart = command[3]
-        ours, theirs = peak(command, env), peak([helm, "template", "bench", chart], env)
-        print(f"{name:30}{ours:16.0f}{theirs:16.0f}{ours / theirs:8.2f}")
+def measure(kind: str, helm: str, env: Mapping[str, str], folder: Path, runs: int) -> list[str | Path]:
+    """Write charts of three sizes and print the costs of their plans; the plan of the largest."""
+    write, sizes = CHARTS[kind]
+    plans = [plan(write(folder / f"{kind}-{size}", size)) for size in sizes]
+    compare(kind, sizes, plans, [[helm, "template", "bench", command[3]] for command in plans], env, runs)
+    return plans[2]
+
+
+def history(helm: str, env: Mapping[str, str], cluster: Cluster, folder: Path, runs: int) -> None:
+    """Store releases of so many revisions, and print the costs of their histories."""
+    for size in REVISIONS:
+        fill(f"web-{size}", size, env, cluster, folder)
+    theirs: list[list[str | Path]] = [
+        [helm, "history", f"web-{size}", "--namespace", f"web-{size}"] for size in REVISIONS
+    ]
+    ours: list[list[str | Path]] = [[ROOT / "bin" / "helm-pin", *command[1:]] for command in theirs]
+    compare("revisions", REVISIONS, ours, theirs, env, runs)
+
+
+def fill(release: str, revisions: int, env: Mapping[str, str], cluster: Cluster, folder: Path) -> None:
+    """Deploy twice, with ten images that all change, and store both in turn until there are so many revisions."""
+    for build in "ab":
+        chart = folder / f"{release}-{build}"
+        images(chart, 10)
+        if build == "b":
+            lock = chart / "lock.yaml"
+            lock.write_text(lock.read_text().replace("sha256:0", "sha256:b"))
+        given = [chart, "--lock", chart / "lock.yaml", "--locked"]
+        given += ["--namespace", release, "--create-namespace"]
+        run([ROOT / "bin" / "helm-pin", "upgrade", "--install", release, *given], env)
+    path = f"/api/v1/namespaces/{release}/secrets"
+    stored = [cluster.api("GET", f"{path}/sh.helm.release.v1.{release}.v{number}") for number in (1, 2)]
+    for number in range(1, revisions + 1):
+        status = "deployed" if number == revisions else "superseded"
+        secret = stored[1 - number % 2]
+        # as pkg/storage/driver has it: base64 of gzip of JSON, and base64 again for the Secret
+        content = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+        content |= {"version": number, "info": {**content["info"], "status": status}}
+        packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(content).encode()))).decode()
+        name = f"sh.helm.release.v1.{release}.v{number}"
+        labels = {**secret["metadata"]["labels"], "version": str(number), "status": status}
+        body = {"metadata": {"name": name, "labels": labels}, "type": secret["type"], "data": {"release": packed}}
+        if number <= 2:
+            cluster.api("PUT", f"{path}/{name}", body)
+        else:
+            cluster.api("POST", path, body)
+
+
+def compare(
+    name: str,
+    sizes: Sequence[int],
+    ours: Sequence[list[str | Path]],
+    theirs: Sequence[list[str | Path]],
+    env: Mapping[str, str],
+    runs: int,
+) -> None:
+    """Run the commands in turn, once more than is counted, and print their costs and growth."""
+    commands = [*ours, *theirs]
+    costs = [[run(command, env).processor for command in commands] for _ in range(runs + 1)][1:]
+    medians = [statistics.median(each) for each in zip(*costs, strict=True)]
+    label = f"{' '.join(map(str, sizes))} {name}"
+    print(f"{label:34}{_growth(medians[:3], sizes)}{_growth(medians[3:], sizes)}")
 
 
 def _growth(costs: Sequence[float], sizes: Sequence[int]) -> str:
@@ -119,6 +182,16 @@ def values(folder: Path, count: int) -> list[str | Path]:
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: values}\ndata: {all: {{ toJson .Values.other | quote }}}\n"
     )
     return new(folder, template, "other:\n" + "".join(f"- {{key{i}: value {i}}}\n" for i in range(count)), 1)
+
+
+CHARTS: dict[str, tuple[Callable[[Path, int], list[str | Path]], tuple[int, int, int]]] = {
+    "images": (images, (100, 200, 400)),
+    "KiB": (text, (1024, 2048, 4096)),
+    "values": (values, (2000, 4000, 8000)),
+}
+"""What a plan's cost grows with: how a chart of a size is written, and the sizes."""
+REVISIONS = (50, 100, 200)
+KINDS = (*CHARTS, "revisions")
 
 
 def peak(command: Sequence[str | Path], env: Mapping[str, str]) -> float:
