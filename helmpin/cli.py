@@ -31,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if env.debugging():
             raise
-        return _report(*_unforeseen(error))
+        return _report(*unforeseen(error))
 
 
-def _unforeseen(error: Exception) -> tuple[str, int]:
+def unforeseen(error: Exception) -> tuple[str, int]:
     """The message and exit status for an unexpected error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = str(error.filename or env.temporary_folder())

@@ -25,12 +25,12 @@ def kubectl_command(words: str, *, namespace: str | None = "", context: str = ""
 def _flags(context_flag: str, namespace: str | None, context: str) -> list[str]:
     context = context or env.context()
     wanted = "" if namespace is None else namespace or env.given_namespace()
-    flags = [] if not wanted or wanted == _without_a_flag(context) else ["--namespace", shlex.quote(wanted)]
+    flags = [] if not wanted or wanted == usual_namespace(context) else ["--namespace", shlex.quote(wanted)]
     return flags + ([context_flag, shlex.quote(context)] if context else [])
 
 
 @cache
-def _without_a_flag(context: str) -> str:
+def usual_namespace(context: str) -> str:
     """The namespace that helm and kubectl use in this context ('' for the current one) if no flag names one; '' if helm does not
     say. client-go finds it for both, in the kubeconfig or in a pod's service account."""
     from helmpin.process import Process

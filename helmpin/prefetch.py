@@ -100,7 +100,8 @@ def claim(command: list[str]) -> Started | None:
 
 def stop() -> None:
     """End what nobody has claimed."""
-    for started in _started:
+    while _started:
+        started = _started.pop()
         if started.poll() is None:
             started.terminate()
             started.wait()

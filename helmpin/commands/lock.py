@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from helmpin import output, structured
 from helmpin.arguments import Given
-from helmpin.errors import OperationFailed, UsageError, VerificationFailed
-from helmpin.files import cannot_read, check_is_file, reason, write_hint
+from helmpin.errors import UsageError, VerificationFailed
+from helmpin.files import cannot_read, check_is_file, reason, replace
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, LockChange, changes, edit, matches, parse_lock
 from helmpin.plan.plan import Plan
@@ -40,7 +38,7 @@ def run(request: Request) -> int:
     todo = changes(old.digests, wanted, keep=request.options["keep"])
     new = edit(text, todo, name)
     if not check and new != text:
-        _write(name, new)
+        replace("the lock file", name, new)
     _show(request.options["output"], name, todo, needless)
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:
@@ -106,22 +104,6 @@ def _read(name: str, *, needed: bool) -> str:
         raise UsageError("cannot read the lock file", where=name, why=reason(error), hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise cannot_read("the lock file", name, error) from None
-
-
-def _write(name: str, text: str) -> None:
-    """Replace the file atomically; of a link, its target."""
-    path = Path(name).resolve()
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_bytes(text.encode())
-        with suppress(FileNotFoundError):
-            scratch.chmod(path.stat().st_mode & 0o777)
-        scratch.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        hint = write_hint(error)
-        raise OperationFailed("cannot write the lock file", where=name, why=reason(error), hint=hint) from None
 
 
 def _show(form: str, name: str, todo: Sequence[LockChange], needless: str) -> None:

@@ -74,7 +74,7 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[
 
 def _print(form: str, rows: Sequence[OutdatedRow], asked: int, silent: Sequence[str]) -> None:
     if form != "table":
-        structured.show({"moved": [_as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
+        structured.show({"moved": [as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
     elif rows:
         cells = [
             (
@@ -92,7 +92,8 @@ def _print(form: str, rows: Sequence[OutdatedRow], asked: int, silent: Sequence[
         output.inform(f"No tag has moved; {asked} checked.")
 
 
-def _as_data(row: OutdatedRow) -> dict[str, Any]:
+def as_data(row: OutdatedRow) -> dict[str, Any]:
+    """What `-o json` prints of a tag that has moved (docs/json.md)."""
     return {
         "namespace": row.namespace,
         "release": row.release,

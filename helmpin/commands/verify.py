@@ -99,7 +99,7 @@ def _show(request: Request, title: str, subject: dict[str, object], stored: Revi
         about = {}
         if request.options["verbose"]:
             about = {"details": {str(ref): as_data(answer) for ref, answer in _details(request, stored).items()}}
-        structured.show({**subject, **_as_data(results), **about}, form)
+        structured.show({**subject, **checks_as_data(results), **about}, form)
 
 
 def _without_release(request: Request, lock: Lock | None) -> tuple[str, dict[str, object], Revision, list[Check]]:
@@ -302,7 +302,8 @@ def _print_images(stored: Revision, results: list[Check]) -> None:
             output.say("\n  ".join((f"{check.name}: {check.verdict}, {check.summary}", *check.details)))
 
 
-def _as_data(results: list[Check]) -> dict[str, object]:
+def checks_as_data(results: list[Check]) -> dict[str, object]:
+    """What `-o json` prints of the checks (docs/json.md)."""
     return {
         "verified": all(check.verdict == OK for check in results if (check.name, check.verdict) != ("record", SKIPPED)),
         "checks": [

@@ -35,7 +35,7 @@ def config(workstation: Workstation, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HELM_BIN", str(workstation.helm_binary))
     for name in ("HELM_NAMESPACE", "HELM_KUBECONTEXT", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
         monkeypatch.delenv(name, raising=False)
-    next_command._without_a_flag.cache_clear()
+    next_command.usual_namespace.cache_clear()
     return file
 
 
@@ -91,7 +91,7 @@ def test_a_helm_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELM_NAMESPACE", "shop")
     for program in ("/nonexistent/helm", "/bin/false"):
         monkeypatch.setenv("HELM_BIN", program)
-        next_command._without_a_flag.cache_clear()
+        next_command.usual_namespace.cache_clear()
         assert helm_command("history web") == "helm history web --namespace shop"
 
 

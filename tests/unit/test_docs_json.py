@@ -12,7 +12,7 @@ import pytest
 from helmpin.audit.judge import Audit, Mixed, Release
 from helmpin.audit.report import as_data
 from helmpin.commands import history, keep, outdated
-from helmpin.commands.verify import _as_data as checks_as_data
+from helmpin.commands.verify import checks_as_data
 from helmpin.registry.details import Details
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
@@ -63,7 +63,7 @@ PRINTED = {
     "helm pin history": history.describe(revisions()),
     "helm pin keep": [dict.fromkeys(keep.SHOWN)],
     "helm pin outdated": [
-        outdated._as_data(outdated.OutdatedRow("prod", "shop", 1, MOVED)),
+        outdated.as_data(outdated.OutdatedRow("prod", "shop", 1, MOVED)),
         {"asked": 1, "unanswered": []},
     ],
     "helm pin verify": checks_as_data([Check("record", "ok", "")]),

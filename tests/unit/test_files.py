@@ -11,7 +11,7 @@ import pytest
 from helmpin import cli, config
 from helmpin.commands import lock, verify
 from helmpin.errors import HelmPinError, UsageError
-from helmpin.files import cannot_read, reason, write_hint
+from helmpin.files import cannot_read, reason, replace, write_hint
 from helmpin.helm import Helm
 from helmpin.lock_source import read_file
 from helmpin.request import understand
@@ -30,7 +30,9 @@ def test_what_the_system_says() -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "bytes"])
 @pytest.mark.parametrize("use", ["lock", "--lock", "manifest", "settings"])
-def test_real_files(kind: str, use: str, tmp_path: Path) -> None:
+def test_real_files(kind: str, use: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})
+    helm = Helm("/nonexistent/helm")
     path = tmp_path / ".helm-pin.yaml"
     if kind == "folder":
         path.mkdir()
@@ -40,9 +42,9 @@ def test_real_files(kind: str, use: str, tmp_path: Path) -> None:
         return  # no file is no error
     with pytest.raises(UsageError) as caught:
         {
-            "lock": lambda: lock._read(str(path), needed=True),
+            "lock": lambda: lock.run(understand("lock", ["./chart", "--check", "--file", str(path)], helm)),
             "--lock": lambda: read_file(str(path)),
-            "manifest": lambda: verify._text(str(path)),
+            "manifest": lambda: verify.run(understand("verify", ["--manifest", str(path)], helm)),
             "settings": lambda: config.read({}, {}, tmp_path),
         }[use]()
     message = caught.value.message()
@@ -68,7 +70,7 @@ def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
     for name, why in (("none/lock.yaml", "No such file or directory"), ("file/lock.yaml", "Not a directory")):
         (tmp_path / "file").touch()
         with pytest.raises(HelmPinError) as caught:
-            lock._write(str(tmp_path / name), "text")
+            replace("the lock file", str(tmp_path / name), "text")
         assert (caught.value.where, caught.value.why) == ([str(tmp_path / name)], why)
         assert caught.value.exit_status == 1
 
@@ -77,5 +79,5 @@ def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_is_no_internal_error(name: str | bytes) -> None:
     with pytest.raises(OSError, match="too long") as failed:
         os.stat(name)  # noqa: PTH116
-    message, status = cli._unforeseen(failed.value)
+    message, status = cli.unforeseen(failed.value)
     assert message.startswith("a file or folder cannot be used\n  at    aaa") and status == 1

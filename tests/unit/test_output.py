@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import signal
+import subprocess
+import sys
 import unicodedata
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helmpin import cli, env, kube_yaml, lifeline, output, structured, timeline
+from helmpin import cli, env, kube_yaml, output, structured, timeline
 from helmpin.errors import HelmFailed
 
 HOSTILE = (
@@ -136,10 +137,14 @@ def test_so_does_what_is_printed_when_helm_pin_ends_or_debugs(
     monkeypatch.setattr(timeline, "STEPS", [])
     timeline.note("kubectl get", 0, 0, f"kubectl get {HOSTILE}")
     harmless(capsys.readouterr().err)
-    monkeypatch.setattr(lifeline._State, "left", lambda: f"revision 5 is failed: {HOSTILE}\udcff")
-    monkeypatch.setattr(lifeline._State, "has_said", False)
-    harmless(lifeline.last_words(lifeline.Stopped(signal.SIGTERM)))
-    harmless(cli._unforeseen(ValueError(HOSTILE))[0])
+    stopped = (
+        "import sys; from helmpin import lifeline; lifeline.if_stopped(lambda: sys.argv[1] + chr(0xDCFF));"
+        "print(lifeline.last_words(lifeline.Stopped(15)), end='')"
+    )
+    done = subprocess.run([sys.executable, "-c", stopped, f"5 is failed: {HOSTILE}"], capture_output=True, text=True)
+    assert done.stdout.startswith("Stopped: 5 is failed: web:latest") and "SIGTERM" in done.stdout, done.stderr
+    harmless(done.stdout)
+    harmless(cli.unforeseen(ValueError(HOSTILE))[0])
 
 
 def test_colour_is_for_terminals(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

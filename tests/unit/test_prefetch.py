@@ -97,17 +97,27 @@ def test_both_streams_whatever_their_size() -> None:
     assert (started.wait(), started.poll()) == (7, 7)
 
 
-def test_what_nobody_took_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = prefetch.Started(["sleep", "60"], dict(os.environ))
-    monkeypatch.setattr(prefetch, "_started", [started])
+WEB = ["kubectl", *prefetch.predict(["history", "web"], {})]
+
+
+def test_what_nobody_took_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pid")
+    (tmp_path / "kubectl").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    prefetch.start(["history", "web"])
+    pid = int((tmp_path / "pid").read_text())
+    os.kill(pid, 0)
     prefetch.stop()
-    assert started.returncode == -15
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert prefetch.claim(WEB) is None
 
 
 def test_no_kubectl_is_said_where_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     prefetch.start(["history", "web"])
-    assert prefetch._started == []
+    assert prefetch.claim(WEB) is None
 
 
 def test_it_does_not_get_the_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -115,8 +125,7 @@ def test_it_does_not_get_the_password(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (tmp_path / "kubectl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HELM_PIN_REGISTRY_PASSWORD", "s3cr3t")
-    monkeypatch.setattr(prefetch, "_started", [])
     prefetch.start(["history", "web"])
-    (started,) = prefetch._started
-    assert started.communicate()[0] == b"got none\n"
+    started = prefetch.claim(WEB)
+    assert started is not None and started.communicate()[0] == b"got none\n"
     started.wait()

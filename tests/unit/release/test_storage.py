@@ -6,15 +6,18 @@ import base64
 import gzip
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from helmpin.errors import HelmFailed
-from helmpin.kubectl import _path
 from helmpin.release.revision import LARGEST
 from helmpin.release.storage import decode, decoded, stored_as, stored_objects
+from tests.unit.test_kubectl import calls, kubectl, record
+
+__all__ = ["record"]
 
 RELEASE: dict[str, Any] = {
     "name": "shop",
@@ -161,8 +164,11 @@ def test_helm_driver(driver: str | None, resource: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kind", ["secrets", "configmaps"])
-def test_the_resource_is_asked_for_at_its_path(kind: str) -> None:
-    asked = urlsplit(_path(stored_objects(kind, "owner=helm,status!=superseded"), "store"))
+def test_the_resource_is_asked_for_at_its_path(kind: str, record: Path) -> None:
+    (record / "first").write_text('{"kind": "List", "items": []}')
+    kubectl().lists([stored_objects(kind, "owner=helm,status!=superseded")], "store")
+    (call,) = calls(record)
+    asked = urlsplit(call.partition("--raw=")[2])
     assert asked.path == f"/api/v1/namespaces/store/{kind}"
     query = parse_qs(asked.query)
     assert query["labelSelector"] == ["owner=helm,status!=superseded"]
