@@ -198,7 +198,7 @@ def candidates(
     scope: the path of subchart names whose template uses the image (() for the chart itself). names: of the containers and
     objects that use it.
     """
-    sought = _Sought(image, digest, scope, values, scan)
+    sought = _Sought(image=image, digest=digest, scope=scope, values=values, scan=scan)
     ranked = _by_likelihood(sought)
     of_components = list(_of_components(sought, names))
     ranked = [[*ranked[0], *of_components], *ranked[1:]] if ranked else [of_components]
@@ -423,7 +423,7 @@ def _by_tag(sought: _Sought) -> Iterator[Candidate]:
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:
     """Candidates at every value that holds the image's tag, or its name if it has no tag, whatever the key: for a search that can
     afford more renders."""
-    sought = _Sought(image, digest, scope, values, TemplateScan(()))
+    sought = _Sought(image=image, digest=digest, scope=scope, values=values, scan=TemplateScan(()))
     found = [sought.tagged(path) for path in holding(image, scope, values)] if sought.tag else []
     found += [sought.whole(path) for path in _bare(sought)]
     return [candidate for candidate in found if all(map(values.can_set, candidate.settings))]

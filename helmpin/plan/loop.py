@@ -127,7 +127,14 @@ class _Outcomes(NamedTuple):
 
     def images(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
         """The plan for each image."""
-        decided = Decided(self.known, attempt, self.settings, self.set_by, followers, self.explained)
+        decided = Decided(
+            known=self.known,
+            attempt=attempt,
+            settings=self.settings,
+            set_by=self.set_by,
+            followers=followers,
+            explained=self.explained,
+        )
         planned, lock = plan_images(self.uses, decided), self.lock
         return [image._replace(source=lock.origin) if lock and _is_from(lock, image) else image for image in planned]
 

@@ -60,7 +60,7 @@ class Attempt(NamedTuple):
     """For each use, what was tried before and why it was rejected."""
 
 
-NOTHING = Attempt((), frozenset(), {}, {}, {})
+NOTHING = Attempt(settings=(), by_template=frozenset(), strategies={}, failed={}, notes={})
 """The attempt that pins nothing."""
 _State = tuple[tuple[tuple[int, ...], ...], int, int]
 """How many candidates each group has left, how many uses go to their templates, how many have failed. It only moves one way."""

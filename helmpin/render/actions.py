@@ -38,7 +38,13 @@ def actions(text: str) -> Iterator[Action]:
     at = 0
     while (start := text.find("{{", at)) >= 0 and (match := _ACTION.match(text, start)):
         at = match.end()
-        yield Action(start, at, match["code"] or "", match["left"] is not None, match["right"] is not None)
+        yield Action(
+            start=start,
+            end=at,
+            code=match["code"] or "",
+            trims_left=match["left"] is not None,
+            trims_right=match["right"] is not None,
+        )
 
 
 def any_matches(text: str, pattern: re.Pattern[str]) -> bool:

@@ -52,7 +52,8 @@ def parse(text: str, also: ExtraImageRules | None = None) -> Render:
             text = text.replace(whole, "", 1)
         else:
             found.append(document)
-    return Render(text, found, probed.get(PROBE, {}).get("values"), probed.get(SECOND_PASS), also)
+    values = probed.get(PROBE, {}).get("values")
+    return Render(text=text, documents=found, values=values, second_pass=probed.get(SECOND_PASS), also=also)
 
 
 def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:
