@@ -45,7 +45,7 @@ DRIVER = os.environ.get("HELM_PIN_TEST_DRIVER", "")
 """Where helm stores the releases of `in_cluster`; '' for its default."""
 STARTED_BY_HELM = frozenset({"test_deployment_faults", "test_interruptions", "test_main_job", "test_rollback"})
 """Modules whose `helm pin` is helm's own start of the plugin, unless any Helm will do; a long run starts all so."""
-OF_ALL_NAMESPACES = frozenset({"test_audit", "test_deploy_audit", "test_outdated"})
+OF_ALL_NAMESPACES = frozenset({"test_audit", "test_deploy_audit", "test_outdated", "test_recipes"})
 """Modules that look at all releases of a cluster."""
 FIRST = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 """The process that started those which run the tests."""

@@ -1,13 +1,13 @@
-"""The commands of docs/gitops.md and docs/promotion.md, run as they stand there, on a real API server.
+"""The commands of all documents, run as they stand there, on a real API server; and what the documents say that they print.
 
-Of a document's blocks, `sh` is run line by line, and a `yaml` block that begins with a comment is written to that file. Only the
-names of the namespaces are made those of the test.
+tests/support/documents.py says which blocks are run, and how. Only the names of the namespaces are made those of the test.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,37 +16,88 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from scripts.devtools import images
 from scripts.devtools.binaries import binary
 from scripts.devtools.cluster import Cluster
 from tests.conftest import own_namespace
 from tests.support import app as apps
 from tests.support.app import App
+from tests.support.documents import Block, Step, alike, blocks, documents, steps
 from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
 
 pytestmark = whichever_helm
 
 NAMESPACES = ("web", "staging", "prod")
 """Those of the documents."""
-
-
-class Block(NamedTuple):
-    """A fenced block: the words on its fence, the heading above it, and its text."""
-
-    language: str
-    heading: str
-    text: str
-
-
-def blocks(document: str) -> list[Block]:
-    """The fenced blocks of a document in docs/."""
-    found, heading, lines = [], "", iter((CHECKOUT / "docs" / document).read_text().splitlines())
-    for line in lines:
-        if line.startswith("#"):
-            heading = line.lstrip("# ")
-        elif line.startswith("```"):
-            body = "\n".join(iter(lines.__next__, "```"))
-            found.append(Block(line.removeprefix("```"), heading, f"{body}\n"))
-    return found
+CONTEXTS = ("staging-cluster", "staging", "prod")
+THRICE = ["helm pin upgrade --install web ./chart", *2 * ["helm pin upgrade web ./chart"]]
+BEFORE = {
+    ("README.md", "helm pin upgrade web ./chart"): THRICE,
+    ("README.md", "helm plugin install ./helm-pin"): [(UNINSTALL := 'rm "$(helm env HELM_PLUGINS)"/*')],
+    ("README.md", "helm pin plan web ./chart"): ["helm uninstall web"],
+    ("README.md", "helm pin rollback web --verify"): ["helm pin upgrade web ./chart"],
+    ("docs/quickstart.md", "helm plugin install ./helm-pin"): [UNINSTALL],
+    ("docs/quickstart.md", "helm pin history web"): THRICE,
+    ("docs/ci.md", "helm pin lint charts/*"): ["mkdir -p charts && cp -R chart charts/web"],
+    ("docs/audit.md", "helm pin audit"): THRICE,
+    ("docs/air-gap.md", "helm pin upgrade web ./chart --lock helm-pin.lock.yaml --locked"): THRICE[:1],
+    ("docs/settings.md", "HELM_PIN_MUTABLE=refuse helm pin config ./charts/web --mutable-tag 'v*'"): [
+        "mkdir -p charts && cp -R chart charts/web",
+        "echo 'allowed-registry: [registry.example]' > .helm-pin.yaml",
+    ],
+    ("docs/verify.md", "helm pin verify --manifest rendered.yaml -n web"): [
+        "helm pin template web ./chart -n web > rendered.yaml",
+        "kubectl apply -n web -f rendered.yaml",
+        "helm pin lock web ./chart",
+        *THRICE[:1],
+    ],
+    ("docs/upgrade.md", "helm upgrade dk ./dk --reuse-values --set image.tag=v2.0"): [
+        "helm pin upgrade --install dk ./dk"
+    ],
+    ("docs/upgrade.md", "helm pin plan jb ./jb"): ["helm pin upgrade --install jb ./jb"],
+}
+"""What is there before a command of a document: the release that it is about, say."""
+RECIPES, PROMOTION = CHECKOUT / "docs/gitops.md", CHECKOUT / "docs/promotion.md"
+IN_PODS = """\
+      - name: web
+        image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+"""
+CHARTS = {
+    ("README.md", "chart", "latest"): f"""{IN_PODS}\
+        env:
+        - name: IMAGE
+          value: "{{{{ .Values.image.repository }}}}:{{{{ .Values.image.tag }}}}"
+      - name: box
+        image: HERE/busybox
+""",
+    ("docs/upgrade.md", "dk", "v1.0"): """\
+      - name: web
+        image: "{{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag }}{{ end }}"
+""",
+    ("docs/upgrade.md", "jb", "latest"): IN_PODS,
+}
+"""The charts that a document has, beside `chart`: the document, the folder, the tag in the values, and the containers."""
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "{{ .Release.Name }}"}
+spec:
+  selector: {matchLabels: {app: "{{ .Release.Name }}"}}
+  template:
+    metadata: {labels: {app: "{{ .Release.Name }}"}}
+    spec:
+      containers:
+"""
+JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+"""
 
 
 class Reader(NamedTuple):
@@ -62,15 +113,49 @@ class Reader(NamedTuple):
         names = "|".join(NAMESPACES)
         return re.sub(rf"(-n |namespace: |release:|staging-cluster/)({names})(?![\w-])", rf"\1{self.unique}-\2", text)
 
+    def write_charts(self, document: str) -> None:
+        """The charts that a document has, and their images."""
+        here = f"{self.app.registry}/{self.unique}"
+        for tag in ("latest", "v1.0", "v2.0"):
+            images.push(self.app.registry, f"{self.unique}/web", tag, f"web {tag}")
+        images.push(self.app.registry, f"{self.unique}/busybox", "latest", "box")
+        for (of, name, tag), containers in CHARTS.items():
+            if of == document:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+                kind = JOB if name == "jb" else DEPLOYMENT
+                files = {
+                    "Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n",
+                    "values.yaml": f"image: {{repository: {here}/web, tag: {tag}, digest: ''}}\n",
+                    "templates/0.yaml": kind + containers.replace("HERE", here),
+                }
+                for path, text in files.items():
+                    (self.folder / name / path).parent.mkdir(parents=True, exist_ok=True)
+                    (self.folder / name / path).write_text(text)
+
     def follow(self, all_blocks: list[Block]) -> None:
-        """Write what is to be written, and run what is to be run; all of it must succeed."""
+        """Write what is to be written, and run what is to be run; each command must end and print as the document says."""
         for block in all_blocks:
-            if block.language == "yaml" and block.text.startswith("# "):
+            if block.language == "yaml" and block.text.startswith("# ") and not block.marked:
                 (self.folder / block.text.partition("\n")[0].removeprefix("# ")).write_text(self.own(block.text))
-            elif block.language == "sh":
-                for line in block.text.splitlines():
-                    done = self.machine.run("sh", "-c", self.own(line), cwd=self.folder, timeout=300)
-                    assert done.status == 0, f"{line}\n{done.stdout}{done.stderr}"
+            elif block.is_run:
+                for step in steps(block):
+                    self.take(step, f"{block.document}:{block.line}")
+
+    def take(self, step: Step, place: str) -> None:
+        """Run a command of a document, after what it needs."""
+        for before in BEFORE.get((place.partition(":")[0], step.command.partition("  ")[0]), ()):
+            self.shell(before)
+        done = self.shell(step.command, step.status)
+        if step.printed is not None:
+            printed = re.sub(re.escape(f"{self.app.registry}/{self.unique}/"), "registry.example/", done)
+            printed = printed.replace(str(self.folder), "/src/shop")
+            assert alike(printed, step.printed), f"{place}: {step.command} printed\n{printed}"
+
+    def shell(self, line: str, status: int = 0) -> str:
+        """Run a line, which must end with that exit status; what it prints."""
+        done = self.machine.run("sh", "-c", f"exec 2>&1; {self.own(line)}", cwd=self.folder, timeout=300)
+        assert done.status == status, f"{line}\nended with {done.status}:\n{done.stdout}"
+        return done.stdout
 
     def live(self) -> str:
         """The image that the Deployment of namespace web has."""
@@ -86,21 +171,25 @@ class Reader(NamedTuple):
 
 @pytest.fixture
 def reader(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Iterator[Reader]:
-    """With helm, helmfile and kustomize on PATH, a context called staging-cluster, and git, which is not needed here."""
+    """With helm, helmfile and kustomize on PATH, the contexts of the documents, and git, which is not needed here."""
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "helm").symlink_to(in_cluster.helm_binary)
     for name in ("helmfile", "kustomize"):
         (programs / name).symlink_to(binary(name))
     config = json.loads(Path(in_cluster.env["KUBECONFIG"]).read_text())
-    config["contexts"].append({**config["contexts"][0], "name": "staging-cluster"})
+    config["contexts"] += [{**config["contexts"][0], "name": name} for name in CONTEXTS]
     (tmp_path / "config").write_text(json.dumps(config))
     path = f"{programs}:{in_cluster.env['PATH']}"
-    machine = in_cluster.with_env(PATH=path, KUBECONFIG=str(tmp_path / "config"))
+    home = shutil.copytree(
+        in_cluster.env["HELM_DATA_HOME"], tmp_path / "data", symlinks=True
+    )  # some install the plugin
+    machine = in_cluster.with_env(PATH=path, KUBECONFIG=str(tmp_path / "config"), HELM_DATA_HOME=str(home))
     app = apps.app(machine, cluster.registry, unique, tmp_path / "made")
     folder = tmp_path / "work"
     folder.mkdir()
     app.chart.rename(folder / "chart")
+    (folder / "helm-pin").symlink_to(CHECKOUT)
     for name in ("values.yaml", "prod.yaml"):
         (folder / name).write_text("replicas: 1\n")
     assert machine.run("git", "init", "-q", cwd=folder).status == 0
@@ -112,16 +201,13 @@ def reader(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Pat
 
 def section(name: str) -> list[Block]:
     """The blocks of docs/gitops.md below a heading."""
-    return [block for block in blocks("gitops.md") if block.heading == name]
+    return [block for block in blocks(RECIPES) if block.heading == name]
 
 
-@pytest.mark.parametrize(
-    "name", ["Native values", "Rendered branch", "valuesFrom", "postRenderers", "helmfile", "Terraform", "Renovate"]
-)
+@pytest.mark.parametrize("name", dict.fromkeys(block.heading for block in blocks(RECIPES) if block.is_run))
 def test_a_recipe(reader: Reader, name: str) -> None:
     digest = reader.app.push("A")
     found = section(name)
-    assert any(block.language == "sh" for block in found)
     reader.follow(found)
     if name == "Renovate":
         [settings] = [json.loads(block.text) for block in found if block.language == "json"]
@@ -159,10 +245,24 @@ def test_the_plugin_of_argo_cd(reader: Reader) -> None:
 
 
 def test_promotion(reader: Reader) -> None:
-    reader.follow(blocks("promotion.md"))
+    reader.follow(blocks(PROMOTION))
     path = "jsonpath={.spec.template.spec.containers[0].image}"
-    images = {
+    live = {
         reader.machine.kubectl("get", "deployment", "web", "-n", f"{reader.unique}-{name}", "-o", path)
         for name in ("staging", "prod")
     }
-    assert len(images) == 1 and "@sha256:" in images.pop()
+    assert len(live) == 1 and "@sha256:" in live.pop()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(path, id=str(path.relative_to(CHECKOUT)))
+        for path in documents()
+        if path not in (RECIPES, PROMOTION) and any(block.is_run for block in blocks(path))
+    ],
+)
+def test_a_document(reader: Reader, document: Path) -> None:
+    """From its first command to its last, as somebody reads it."""
+    reader.write_charts(str(document.relative_to(CHECKOUT)))
+    reader.follow(blocks(document))

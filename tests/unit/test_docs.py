@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support import documents
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").rglob("*.md")])
 
@@ -52,20 +54,57 @@ def test_every_document_is_named_in_the_readme() -> None:
     assert not missing
 
 
-FENCED = re.compile(r"(?ms)(?:^(?P<above>[^\n]+)\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$")
+BLOCKS = [
+    pytest.param(block, id=f"{block.document}:{block.line}")
+    for path in documents.documents()
+    for block in documents.blocks(path)
+]
+PROGRAMS = "helm|kubectl|helmfile|python3?|pip|pipx|docker|git|cosign|curl"
+A_COMMAND = re.compile(rf"(?m)^\s*(\$ |({PROGRAMS}) \S|(\./)?scripts/\w+( |$))")
 
 
-@pytest.mark.parametrize("document", ["gitops.md", "promotion.md"])
-def test_examples_can_be_read_and_what_is_not_run_is_marked(document: str) -> None:
-    """tests/e2e/test_recipes.py runs the blocks of `sh`."""
-    text = (ROOT / "docs" / document).read_text()
-    found = list(FENCED.finditer(text))
-    assert len(found) == text.count("\n```") / 2
-    for block in found:
-        language, example = block["language"], block["text"]
-        if language == "json":
-            assert json.loads(example)
-        elif language == "yaml":
-            assert yaml.safe_load(example)
-        elif language != "sh":
-            assert (block["above"] or "").startswith("Not run by the tests"), example
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_is_run_or_marked(block: documents.Block) -> None:
+    """tests/e2e/test_recipes.py runs every block of commands that has no mark."""
+    assert block.language in documents.COMMANDS | documents.BESIDE_COMMANDS, "a fence names what is in it"
+    if block.language == "json":
+        assert json.loads(block.text)
+    elif block.language == "yaml":
+        assert yaml.safe_load(block.text)
+    elif block.language == "hcl":
+        assert block.marked == "not run"
+    elif block.language == "text":
+        assert not A_COMMAND.search(block.text), "commands are a block of sh or console"
+    else:
+        assert documents.steps(block), "there is nothing to run"
+
+
+def test_every_mark_is_at_a_block() -> None:
+    marks = sum(len(re.findall("(?m)^<!-- (?:not run|run by):", path.read_text())) for path in DOCUMENTS)
+    assert marks == sum(bool(case.values[0].marked) for case in BLOCKS)
+
+
+@pytest.mark.parametrize("block", [case for case in BLOCKS if case.values[0].marked])
+def test_the_test_that_a_mark_names_is_there(block: documents.Block) -> None:
+    for name in re.findall(r"tests/\S+\.py", block.reason):
+        assert (ROOT / name).is_file()
+    if block.marked == "run by":
+        assert f'"{block.document}"' in (ROOT / block.reason).read_text()
+
+
+def test_an_indented_block_is_no_way_out() -> None:
+    for path in documents.documents():
+        assert not re.search(r"\n\n {4}(?:\$ |helm )", path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    ("printed", "same"),
+    [
+        ("a   sha256:%s\nset 0123456789ab\n" % ("1" * 12), True),
+        ("a sha256:%s\nanything\n\nset 0123456789ab\n" % ("1" * 64), True),
+        ("a sha256:%s\nset none\n" % ("1" * 64), False),
+        ("b sha256:%s\nset 0123456789ab\n" % ("1" * 64), False),
+    ],
+)
+def test_what_is_compared_of_a_transcript(printed: str, same: bool) -> None:
+    assert documents.alike(printed, f"a sha256:{'2' * 12}\n…\nset ba9876543210\n") is same
