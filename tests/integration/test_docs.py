@@ -18,7 +18,7 @@ from helmpin.request import understand
 from scripts.devtools.binaries import binary
 from tests.integration.test_lint import POD, make
 from tests.support.any_tag import any_tag
-from tests.support.workstation import CHECKOUT, Workstation
+from tests.support.workstation import CHECKOUT, Workstation, install
 
 DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / "deploy").rglob("*.md")])
 
@@ -95,3 +95,16 @@ def test_json_is_as_documented(workstation: Workstation, tmp_path: Path) -> None
         assert linted[0]["file"] == documented("lint")[0]["file"]
         assert shape(printed("plan", "rel", chart, "--no-cluster")) == shape(documented("plan"))
         assert shape(printed("config", chart)) == shape(documented("config"))
+
+
+@pytest.mark.parametrize("name", ["helm3", "helm4"])
+def test_the_way_out_of_two_plugins_of_one_name(name: str, tmp_path: Path) -> None:
+    """As docs/troubleshooting.md says: helm itself removes neither."""
+    machine = install(binary(name), tmp_path / "home")
+    (tmp_path / "again").symlink_to(CHECKOUT)
+    machine.helm("plugin", "install", tmp_path / "again")
+    refused = machine.run(machine.helm_binary, "plugin", "uninstall", "pin")
+    assert refused.status == 1
+    assert 'two plugins claim the name "pin"' in refused.stderr.replace("\\", "")
+    (Path(machine.helm("env", "HELM_PLUGINS").strip()) / "again").unlink()
+    assert machine.pin("--version").status == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import documents
+from tests.support import documents, messages
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").rglob("*.md")])
@@ -20,9 +20,10 @@ def test_what_is_generated_is_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def messages() -> list[str]:
-    text = (ROOT / "docs/troubleshooting.md").read_text()
-    return list(re.findall(r"(?m)^### `(.+)`$", text))
+def explained() -> list[str]:
+    """The messages of docs/troubleshooting.md: all that its headings quote, except those of Helm itself."""
+    headings = re.findall(r"(?m)^### (`.+)$", (ROOT / "docs/troubleshooting.md").read_text())
+    return [message for heading in headings for message in re.findall(r"`([^`]+)`", heading)]
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,41 @@ def source() -> str:
     return re.sub(r'"\s*\n\s*f?"', "", text)
 
 
-@pytest.mark.parametrize("message", messages())
+@pytest.mark.parametrize("message", explained())
 def test_a_message_that_is_explained_exists(message: str, source: str) -> None:
     parts = [part.strip() for part in re.split(r"…", message) if part.strip(" ,")]
     assert parts
     for part in parts:
         assert part in source, f"no message has {part!r}"
+
+
+SAYS_IT_ALL = {
+    r" (takes|must|requires?|excludes?|needs an argument|needs the one|does not know)\b": "it says what the flag or setting wants",
+    r" has no (value|effect)\b| exclude each other$": "it says which flag or setting to leave out",
+    r" asks registries, and --| compares with a release|is for --lock alone|cannot both read": "it says which flags clash",
+    r"^(expected|mutable|not a duration|invalid argument|REVISION is|unknown key in a rule)": "it says what was wanted",
+    r"^(cannot set --generate-name|unknown command|a name cannot|the … of … is empty)": "it names the word of the command line",
+    r"^(a required command (cannot be read|is empty)|a lock from a release is)": "`next` or the line itself has the right form",
+    r"^(invalid registry mirror URL|--fix cannot write to)": "`next` has the right form",
+}
+"""First lines of usage errors to which an explanation could add nothing, and why."""
+
+
+def test_a_message_that_is_raised_is_explained() -> None:
+    patterns = [".*".join(map(re.escape, message.split("…"))) for message in explained()]
+    alone = [
+        each
+        for each in messages.raised()
+        if not any(re.search(pattern, text) for pattern in patterns for text in (each.text, each.text.replace("…", "")))
+    ]
+    unexplained = [
+        each
+        for each in alone
+        if each.kind != "UsageError" or not any(re.search(says, each.text) for says in SAYS_IT_ALL)
+    ]
+    assert [f"{each.place}: {each.text}" for each in unexplained] == []
+    for says in SAYS_IT_ALL:
+        assert any(re.search(says, each.text) for each in alone), says
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
