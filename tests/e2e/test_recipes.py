@@ -21,6 +21,7 @@ from scripts.devtools.binaries import binary
 from scripts.devtools.cluster import Cluster
 from tests.conftest import own_namespace
 from tests.support import app as apps
+from tests.support import json_examples
 from tests.support.app import App
 from tests.support.documents import Block, Step, alike, blocks, documents, steps
 from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
@@ -266,3 +267,22 @@ def test_a_document(reader: Reader, document: Path) -> None:
     """From its first command to its last, as somebody reads it."""
     reader.write_charts(str(document.relative_to(CHECKOUT)))
     reader.follow(blocks(document))
+
+
+def test_json_is_as_documented(reader: Reader) -> None:
+    """docs/json.md, with what the commands print of a release whose tag has moved."""
+    reader.write_charts("README.md")
+
+    def check(command: str, status: int = 0) -> None:
+        printed = json.loads(reader.shell(f"helm pin {command} -o json 2> errors", status))
+        assert [*json_examples.unlike(printed, json_examples.example(command.split(maxsplit=1)[0]))] == []
+
+    reader.shell(THRICE[0])
+    images.push(reader.app.registry, f"{reader.unique}/web", "latest", "moved", ("linux/amd64", "linux/arm64"))
+    check("lock web ./chart --no-cluster")
+    check("outdated")
+    check("audit --registry --describe --context staging --context prod")
+    reader.shell(THRICE[1])
+    check("history web --describe")
+    check("verify web --verbose --lock helm-pin.lock.yaml")
+    check("keep web")

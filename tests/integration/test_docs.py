@@ -18,6 +18,7 @@ from helmpin.request import understand
 from scripts.devtools.binaries import binary
 from tests.integration.test_lint import POD, make
 from tests.support.any_tag import any_tag
+from tests.support.json_examples import example
 from tests.support.workstation import CHECKOUT, Workstation, install
 
 DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / "deploy").rglob("*.md")])
@@ -62,14 +63,6 @@ def test_a_command_line_is_one(line: str, monkeypatch: pytest.MonkeyPatch, tmp_p
     understand(name, words, Helm(str(binary("helm4"))))
 
 
-def documented(name: str) -> Any:
-    """The example of a command's JSON."""
-    text = (CHECKOUT / "docs/json.md").read_text()
-    match = re.search(rf"(?s)<!-- keys: {name} -->\n```json\n(.*?)```", text)
-    assert match
-    return json.loads(match[1])
-
-
 def shape(node: Any) -> Any:
     """Keys and kinds, without values; of a list its first element."""
     if isinstance(node, dict):
@@ -79,7 +72,7 @@ def shape(node: Any) -> Any:
     return None
 
 
-def test_json_is_as_documented(workstation: Workstation, tmp_path: Path) -> None:
+def test_json_is_as_example(workstation: Workstation, tmp_path: Path) -> None:
     pod = POD % ("web", "team/web:{{ .Values.image.tag }}")
     chart = make(tmp_path / "charts/web", pod, values="# the tag\nimage:\n  tag: latest\n")
     with any_tag() as content:
@@ -91,10 +84,10 @@ def test_json_is_as_documented(workstation: Workstation, tmp_path: Path) -> None
             return json.loads(machine.forked(*args, "-o", "json", cwd=tmp_path).stdout)
 
         linted = printed("lint", "charts/web")
-        assert shape(linted) == shape(documented("lint"))
-        assert linted[0]["file"] == documented("lint")[0]["file"]
-        assert shape(printed("plan", "rel", chart, "--no-cluster")) == shape(documented("plan"))
-        assert shape(printed("config", chart)) == shape(documented("config"))
+        assert shape(linted) == shape(example("lint"))
+        assert linted[0]["file"] == example("lint")[0]["file"]
+        assert shape(printed("plan", "rel", chart, "--no-cluster")) == shape(example("plan"))
+        assert shape(printed("config", chart)) == shape(example("config"))
 
 
 @pytest.mark.parametrize("name", ["helm3", "helm4"])

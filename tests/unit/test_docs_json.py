@@ -19,6 +19,7 @@ from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo
 from helmpin.verify.checks import Check
 from helmpin.verify.tags import Moved
+from tests.support import json_examples
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs/json.md").read_text()
 DIGEST = "sha256:" + "a" * 64
@@ -74,8 +75,36 @@ PRINTED = {
 
 @pytest.mark.parametrize("title", PRINTED)
 def test_every_key_is_named(title: str) -> None:
-    words = set(re.findall(r"`([^`]+)`", section(title) + section("What an image is")))
+    text = section(title) + section("What an image is")
+    words = set(re.findall(r"`([^`]+)`", text)) | set(re.findall(r'"(\w+)": ', text))
     assert {*keys(PRINTED[title])} <= words
+
+
+@pytest.mark.parametrize(("command", "printed"), [("history", history.describe(revisions())), ("audit", audited())])
+def test_the_types_are_those_of_the_example(command: str, printed: Any) -> None:
+    """tests/e2e/test_recipes.py compares what all commands print; here are kinds of revisions and findings that are rare."""
+    assert [*json_examples.unlike(printed, json_examples.example(command))] == []
+
+
+@pytest.mark.parametrize(
+    ("printed", "documented", "differs"),
+    [
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": 1}, {"a": "1"}, True),
+        ({"a": True}, {"a": 1}, True),
+        ({"a": None}, {"a": 1}, False),
+        ({"a": 1}, {}, True),
+        ({}, {"a": 1}, True),
+        ({}, {"details": 1}, False),
+        ({"details": 1}, {}, True),
+        ([{"a": 1}, {}], [{"a": 1}], True),
+        ([1], [], True),
+        ([], [1], False),
+        ({"x:1": [], "y:2": 1}, {"sha256:…": []}, True),
+    ],
+)
+def test_what_differs_from_an_example(printed: Any, documented: Any, differs: bool) -> None:
+    assert bool([*json_examples.unlike(printed, documented)]) is differs
 
 
 def test_every_word_for_a_record_is_explained() -> None:
