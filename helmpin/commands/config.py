@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Any
 
 from helmpin import config, output, structured
+from helmpin.config.settings import Exemption
+from helmpin.errors import HelmFailed
 from helmpin.request import Request, chart_of_request
 
 
@@ -15,19 +19,44 @@ def run(request: Request) -> int:
 
         print(output.as_json(schema()))
         return 0
-    found = config.in_force(request.options, chart=chart_of_request(request))
+    chart = chart_of_request(request)
+    _refuse_missing(chart)
+    found = config.in_force(request.options, chart=chart)
     form = request.options["output"]
     if form != "table":
         rows = [{"name": name, "value": value, "from": where} for name, value, where in found]
         structured.show({"file": request.settings.file or None, "settings": rows}, form)
         return 0
     output.write(f"settings file: {request.settings.file or 'none'}")
-    if found:
-        output.write("")
-        output.write(
-            output.table(["SETTING", "VALUE", "FROM"], [(name, _shown(value), where) for name, value, where in found])
-        )
+    output.write("")
+    shown = [(name, text, where) for name, value, where in found for text in _rows(name, value)]
+    output.write(output.table(["SETTING", "VALUE", "FROM"], shown))
     return 0
+
+
+def _refuse_missing(chart: str) -> None:
+    """Raise HelmFailed for a chart that is not there: another settings file than the one that it stands for would be shown."""
+    if chart and "://" not in chart and not os.path.exists(chart):  # noqa: PTH110 (Path has errors for some names)
+        raise HelmFailed(
+            "chart not found",
+            where=chart,
+            why="there is no such file or directory, so no settings file can be looked for beside it",
+            hint="name the chart's folder or archive; for a chart from a repository leave it out",
+        )
+
+
+def _rows(name: str, value: Any) -> Sequence[str]:
+    """The value for people: an element of a list on each row."""
+    if isinstance(value, (list, tuple)):
+        return [_exemption(each) if name == "allow-unpinned" else _shown(each) for each in value] or ["-"]
+    return ["-" if value is None else _shown(value)]
+
+
+def _exemption(value: Any) -> str:
+    if not isinstance(value, dict):
+        return _shown(value)
+    exemption = Exemption(str(value["image"]), str(value["reason"]), str(value["until"]), "")
+    return exemption.shown + (": over" if exemption.is_over() else "")
 
 
 def _shown(value: Any) -> str:

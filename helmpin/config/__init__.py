@@ -14,7 +14,7 @@ from helmpin.config.file import load, settings_file
 from helmpin.config.registry import registry_settings
 from helmpin.config.rules import allowances, allowed_unpinned, ended, rules_of
 from helmpin.config.settings import Settings
-from helmpin.config.sources import LOGIN, NAMES, RULES, Sources, misspelt, seconds, switch
+from helmpin.config.sources import DEFAULT, DEFAULTS, LOGIN, NAMES, RULES, Sources, misspelt, seconds, switch
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
 from helmpin.gate import Gate
@@ -64,12 +64,15 @@ def in_force(
     folder: Path | None = None,
     chart: str = "",
 ) -> list[tuple[str, Any, str]]:
-    """Every setting that some source gives: its name, its value, and where that comes from. None is a password. Nothing is checked:
-    that is for `read`."""
+    """Every setting: its name, its value, and where that comes from, which is `default` if no source gives it. None is a password.
+    Nothing is checked: that is for `read`."""
     sources = _sources(options, environ, folder, chart)
     names = [name for name in sorted(NAMES | {"lock", "locked", LOGIN}) if name in options or name == RULES]
     given = [(name, *sources(name)) for name in names]
-    return [(name, value, where) for name, value, where in given if value not in (None, ())]
+    return [
+        (name, DEFAULTS.get(name, value), DEFAULT) if value in (None, ()) else (name, value, where)
+        for name, value, where in given
+    ]
 
 
 def _sources(options: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None, chart: str) -> Sources:

@@ -44,7 +44,7 @@ BEFORE = {
     ("docs/air-gap.md", "helm pin upgrade web ./chart --lock helm-pin.lock.yaml --locked"): THRICE[:1],
     ("docs/settings.md", "HELM_PIN_MUTABLE=refuse helm pin config ./charts/web --mutable-tag 'v*'"): [
         "mkdir -p charts && cp -R chart charts/web",
-        "echo 'allowed-registry: [registry.example]' > .helm-pin.yaml",
+        "echo 'allowed-registry: [registry.example, ghcr.io/team/*]' > .helm-pin.yaml",
     ],
     ("docs/verify.md", "helm pin verify --manifest rendered.yaml -n web"): [
         "helm pin template web ./chart -n web > rendered.yaml",

@@ -72,7 +72,7 @@ def shape(node: Any) -> Any:
     return None
 
 
-def test_json_is_as_example(workstation: Workstation, tmp_path: Path) -> None:
+def test_json_is_as_documented(workstation: Workstation, tmp_path: Path) -> None:
     pod = POD % ("web", "team/web:{{ .Values.image.tag }}")
     chart = make(tmp_path / "charts/web", pod, values="# the tag\nimage:\n  tag: latest\n")
     with any_tag() as content:
@@ -87,7 +87,9 @@ def test_json_is_as_example(workstation: Workstation, tmp_path: Path) -> None:
         assert shape(linted) == shape(example("lint"))
         assert linted[0]["file"] == example("lint")[0]["file"]
         assert shape(printed("plan", "rel", chart, "--no-cluster")) == shape(example("plan"))
-        assert shape(printed("config", chart)) == shape(example("config"))
+        config = printed("config", chart)
+        config["settings"] = [row for row in config["settings"] if row["name"] == "mutable"]
+        assert shape(config) == shape(example("config"))
 
 
 @pytest.mark.parametrize("name", ["helm3", "helm4"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,15 +105,32 @@ def test_what_is_in_force(repository: Repository) -> None:
     done = repository.pin("config", chart, "--mutable-tag", "v*")
     assert done.status == 0
     assert done.stdout.splitlines()[0] == f"settings file: {file}"
-    assert [line.split()[:3] for line in done.stdout.splitlines()[3:]] == [
+    rows = [line.split()[:3] for line in done.stdout.splitlines()[3:]]
+    assert [row for row in rows if row[2] != "default"] == [
         ["mutable", "refuse", f"{file},"],
         ["mutable-tag", "v*", "--mutable-tag"],
         ["registry-mirror", repository.machine.env["HELM_PIN_REGISTRY_MIRROR"], "HELM_PIN_REGISTRY_MIRROR"],
     ]
+    assert ["registry-timeout", "30s", "default"] in rows
     data = json.loads(repository.pin("config", chart, "-o", "json").stdout)
     assert data["file"] == str(file)
-    assert data["settings"][0] == {"name": "mutable", "value": "refuse", "from": f"{file}, key mutable"}
+    assert {"name": "mutable", "value": "refuse", "from": f"{file}, key mutable"} in data["settings"]
     assert repository.pin("config").stdout.startswith("settings file: none\n")
+    assert "mutable " in repository.pin("config", "--config", "none").stdout
+    assert repository.pin("config", "oci://registry.example/charts/web").status == 0
+    missing = repository.pin("config", "nosuch")
+    assert (missing.status, missing.stdout) == (1, "")
+    assert missing.stderr.startswith("Error: chart not found\n  at    nosuch\n  why ")
+    first = "{image: 'a/*', reason: one, until: 2099-01-31}"
+    file.write_text(f"allow-unpinned: [{first}, {{image: b, reason: two, until: 2020-02-01}}, c]\n")
+    allowed = [
+        line for line in repository.pin("config", chart).stdout.splitlines() if line.startswith("allow-unpinned")
+    ]
+    assert [re.split("  +", line)[1] for line in allowed] == [
+        "a/* (until 2099-01-31: one)",
+        "b (until 2020-02-01: two): over",
+        "c",
+    ]
     jsonschema.Draft202012Validator.check_schema(json.loads(repository.pin("config", "--schema").stdout))
     file.write_text("mutable: perhaps\n")
     assert repository.pin("config", chart).status == 2

@@ -465,7 +465,9 @@ def test_what_is_in_force_and_from_where(tmp_path: Path) -> None:
     path = tmp_path / ".helm-pin.yaml"
     path.write_text("mutable: refuse\nalso: [a]\nrules: [{match: ghcr.io, mutable: pin}]\n")
     options = dict.fromkeys(NAMES) | {"mutable-tag": ("x",), "config": str(path)}
-    assert in_force(options, {"HELM_PIN_ALSO": "b c", "HELM_PIN_REGISTRY_PASSWORD": "s3cr3t"}, tmp_path) == [
+    found = in_force(options, {"HELM_PIN_ALSO": "b c", "HELM_PIN_REGISTRY_PASSWORD": "s3cr3t"}, tmp_path)
+    assert [name for name, _, _ in found] == sorted(NAMES)
+    assert [each for each in found if each[2] != "default"] == [
         ("also", ("b", "c"), "HELM_PIN_ALSO"),
         ("mutable", "refuse", f"{path}, key mutable"),
         ("mutable-tag", ("x",), "--mutable-tag"),
@@ -473,6 +475,16 @@ def test_what_is_in_force_and_from_where(tmp_path: Path) -> None:
     ]
     assert settings(tmp_path, file=path.read_text()).file == str(path)
     assert settings(tmp_path, {"config": "none"}).file == ""
+
+
+def test_the_defaults_are_those_of_a_run_without_settings(tmp_path: Path) -> None:
+    found = {name: value for name, value, _ in in_force(dict.fromkeys([*NAMES, "lock", "locked"]), {}, tmp_path)}
+    run = settings(tmp_path)
+    assert found.pop("mutable") == run.mutable
+    assert seconds(found.pop("registry-timeout"), "") == run.registry.timeout
+    assert found.pop("pull-secrets") is run.pull_secrets
+    assert found.pop("locked") is run.locked
+    assert not any(found.values())
 
 
 @pytest.mark.parametrize(
