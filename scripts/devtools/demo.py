@@ -65,7 +65,7 @@ class Stage(NamedTuple):
 
     def run(self, *command: str) -> str:
         """Run a command that must succeed; its standard output."""
-        done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False)
+        done = run_quietly(*command, cwd=self.folder, env=self.env)
         if done.returncode:
             raise Failed(f"{shlex.join(command)} failed:\n{done.stderr}{done.stdout}")
         return done.stdout.strip()
@@ -267,8 +267,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def perform(args: argparse.Namespace, folder: Path) -> int:
     """Set the stage, tell the story, and take everything away again, unless it is to be kept."""
-    helm = find_helm(args.helm)
     own = not args.use_current_cluster
+    if not own:
+        check_current_cluster()
+    helm = find_helm(args.helm)
     registry = os.environ.get("HELM_PIN_DEMO_REGISTRY", "") if args.use_current_cluster else ""
     if own and not args.node and (context := current_context()):
         print(f"A cluster of yours is at hand ({context}): --use-current-cluster would use that one.\n")
@@ -313,10 +315,36 @@ def current_context() -> str:
         ["kubectl", "get", "--raw=/readyz", "--request-timeout=2s"],
         ["kubectl", "config", "current-context"],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_quietly(*command)
         if done.returncode:
             return ""
     return done.stdout.strip()
+
+
+def check_current_cluster() -> None:
+    """Ask the cluster that kubectl points at, before anything is started. Raises Failed."""
+    kubectl = shutil.which("kubectl") or str(binary("kubectl"))
+    context = run_quietly(kubectl, "config", "current-context")
+    answer = run_quietly(kubectl, "get", "--raw=/readyz", "--request-timeout=10s")
+    if answer.returncode:
+        name = context.stdout.strip()
+        reasons = [line for line in answer.stderr.splitlines() if line.strip() and "memcache.go" not in line]
+        raise Failed(
+            "the current cluster does not answer\n"
+            f"  at    {f'context {name}' if name else 'kubectl has no current context'}\n"
+            f"  why   {reasons[-1] if reasons else f'kubectl exited with status {answer.returncode}'}\n"
+            "  next  kubectl config get-contexts lists the clusters, kubectl config use-context NAME chooses one;\n"
+            "        without --use-current-cluster the demo brings a cluster of its own"
+        )
+
+
+def run_quietly(
+    *command: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that asks nobody anything; its exit status and all that it printed."""
+    return subprocess.run(
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
 
 
 def set_up(folder: Path, helm: Path, cluster: Cluster | None, registry: str, *, own: bool, pods_run: bool) -> Stage:

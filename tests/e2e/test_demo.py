@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +45,20 @@ def test_what_it_does_not_know() -> None:
     assert demo("--nod").status == 2
     assert "unrecognized arguments: --nod" in demo("--nod").stderr
     assert "The main job of helm-pin" in demo("--help").stdout
+
+
+@pytest.mark.parametrize("context", ["dead", ""])
+def test_a_current_cluster_that_does_not_answer(context: str, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        f"""{{apiVersion: v1, kind: Config, current-context: "{context}",
+        contexts: [{{name: dead, context: {{cluster: c, user: u}}}}], users: [{{name: u, user: {{token: t}}}}],
+        clusters: [{{name: c, cluster: {{server: "https://127.0.0.1:1"}}}}]}}"""
+    )
+    shown = demo("--use-current-cluster", "--helm", str(binary("helm4")), KUBECONFIG=str(kubeconfig))
+    assert (shown.status, shown.stdout) == (1, "")
+    message, at, why, *hint = shown.stderr.splitlines()
+    assert message == "scripts/demo: error: the current cluster does not answer"
+    assert at == ("  at    context dead" if context else "  at    kubectl has no current context")
+    assert why.startswith("  why   ") and "memcache" not in why and "Please enter" not in why
+    assert hint[0].startswith("  next  kubectl config get-contexts") and "--use-current-cluster" in hint[1]
