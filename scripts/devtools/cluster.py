@@ -19,7 +19,7 @@ from typing import Any
 from . import node as real
 from . import registry
 from .api import AUTHORITY, Cluster, tls
-from .binaries import Unavailable, binaries, cache, is_there, locked, say, tools
+from .binaries import Unavailable, announce, binaries, cache, locked, say, tools
 from .processes import Servers, answers, free_ports
 
 STORE = ("kube-apiserver", "etcd", "registry")
@@ -50,14 +50,15 @@ def find(name: str = NAME) -> Cluster | None:
     return cluster if all(servers.pid(server) for server in servers) else None
 
 
+def needed(*, node: bool = False, bare: bool = False) -> tuple[str, ...]:
+    """The programs of a cluster, as scripts.devtools.binaries names them."""
+    return STORE if bare else (*STORE, *CONTROLLERS, "kubelet" if node else "kwok")
+
+
 def up(name: str = NAME, *, node: bool = False, bare: bool = False) -> Cluster:
     """The cluster of that name, started if it is not up. Raises Unavailable when a part cannot be had or started."""
-    wanted = STORE if bare else (*STORE, *CONTROLLERS, "kubelet" if node else "kwok")
-    missing = [part for part in (*wanted, "kubectl") if not is_there(part)]
-    if missing:
-        say(
-            f"a cluster needs {', '.join(missing)}: built once, all at once; the API server alone takes four to seven minutes …"
-        )
+    wanted = needed(node=node, bare=bare)
+    announce([*wanted, "kubectl"])
     parts = binaries(wanted)
     tools("kubectl")
     with locked("cluster"):  # one at a time: ports are free only until somebody takes them

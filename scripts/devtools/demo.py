@@ -18,7 +18,7 @@ from typing import NamedTuple
 from . import cluster as local
 from . import images
 from .api import Cluster
-from .binaries import Unavailable, binary, tools
+from .binaries import Unavailable, announce, binary, tools
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "helm-pin-demo"
@@ -270,8 +270,10 @@ def perform(args: argparse.Namespace, folder: Path) -> int:
     own = not args.use_current_cluster
     if not own:
         check_current_cluster()
-    helm = find_helm(args.helm)
     registry = os.environ.get("HELM_PIN_DEMO_REGISTRY", "") if args.use_current_cluster else ""
+    wanted = [] if args.helm or shutil.which("helm") else ["helm4"]
+    announce(["kubectl", *wanted, *(() if registry else local.needed(node=args.node, bare=not args.node))])
+    helm = find_helm(args.helm)
     if own and not args.node and (context := current_context()):
         print(f"A cluster of yours is at hand ({context}): --use-current-cluster would use that one.\n")
     name = "demo" if args.keep else f"demo-{os.getpid()}"
