@@ -15,11 +15,12 @@ from helmpin import output
 from helmpin.arguments import Given, is_on, words
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
-from helmpin.errors import HelmPinError, OperationFailed, UsageError
+from helmpin.errors import HelmPinError, UsageError
 from helmpin.image.reference import split
 from helmpin.lint.edit import BESIDE, CannotEdit, depth_of, written
 from helmpin.lint.finding import Finding, Linted, inside, path_here
 from helmpin.lint.locate import ValuesFile, empty_tag_beside, held, held_text, own_values_files
+from helmpin.lint.save import replace
 from helmpin.lint.trial import Trials, Usage, Wrong
 from helmpin.output import for_helm
 from helmpin.plan.candidates import text_of
@@ -316,10 +317,10 @@ def _write(wanted: Iterable[Wanted], pins: Pins, opened: Sequence[_Open], stack:
             continue
         output.say(output.one_line(f"Not fixed: {each}: its image depends on other values: {wrong[0]}"))
     texts = _texts([each for each in left if each in kept], say=True)
-    for path, file in files.items():
-        if path in texts and texts[path] != file.text:
-            _save(file.name, texts[path])
-            output.inform(output.one_line(f"Fixed {file.name}"))
+    changed = {file.name: texts[path] for path, file in files.items() if path in texts and texts[path] != file.text}
+    replace(changed)
+    for name in changed:
+        output.inform(output.one_line(f"Fixed {name}"))
 
 
 def _agreed(wanted: Sequence[Wanted]) -> list[Wanted]:
@@ -411,10 +412,3 @@ def _named(given: Path | tuple[str, ...]) -> str:
 
 def _path(file: ValuesFile) -> Path:
     return Path(file.name).resolve()
-
-
-def _save(name: str, text: str) -> None:
-    try:
-        Path(name).write_bytes(text.encode(errors="surrogateescape"))
-    except OSError as error:
-        raise OperationFailed("cannot write values", where=name, why=error.strerror or str(error)) from None

@@ -621,6 +621,31 @@ def test_fix_writes_no_digest_that_would_serve_two_tags(image: str, says: str, p
     assert f"Not fixed: {says}" in done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system of its own")
+def test_fix_on_a_full_disk_changes_no_file(two: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
+    """There is room for the first file and not for the second."""
+    (tmp_path / "two/values.yaml").write_text("image: team/app:1.2.3\n" + 2048 * "# more\n")
+    for name in two:
+        values = (tmp_path / name / "values.yaml").read_text()
+        (tmp_path / name / "values.yaml").write_text(values.replace("1.2.3", "latest"))
+    (small := tmp_path / "small").mkdir()
+    script = (
+        'mount -t tmpfs -o size=256k none "$1" && cp -r one two "$1" && cd "$1" || exit 99; '
+        "dd if=/dev/zero of=rest bs=4k 2>/dev/null; truncate -s -8k rest; "
+        '"$0" lint one two --fix --registry-mirror "$2"; status=$?; '
+        "cmp one/values.yaml ../one/values.yaml && cmp two/values.yaml ../two/values.yaml || exit 98; "
+        "ls -A one two >&2; exit $status"
+    )
+    with any_tag() as content:
+        words = ["unshare", "-rm", "sh", "-c", script, CHECKOUT / "bin/helm-pin", small, content.mirror]
+        done = subprocess.run(words, cwd=tmp_path, env=homes, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith(
+        "Error: cannot write values\n  at    two/values.yaml\n  why   No space left on device\n"
+    )
+    assert "Fixed" not in done.stderr and ".values.yaml" not in done.stderr
+
+
 PARTS = '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
 TEAM_A = "image:\n  repository: team/a\n  tag: latest # moves\n"
 

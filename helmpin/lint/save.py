@@ -1,0 +1,57 @@
+"""Replacing files of the user: all of them or none, and no file in part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from helmpin.errors import OperationFailed
+from helmpin.files import reason, write_hint
+
+
+def replace(texts: Mapping[str, str]) -> None:
+    """Give files these texts. Each is written beside its file first, and all are renamed when all are written: so a full disk
+    changes none. A file keeps its mode, its owner where the system allows that, and the symbolic links to it.
+
+    Raises OperationFailed, which names the files that were replaced before one could not be.
+    """
+    scratches: dict[str, Path] = {}
+    done: list[str] = []
+    name = ""
+    try:
+        for name, text in texts.items():
+            path = Path(name).resolve()
+            descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            scratches[name] = Path(scratch)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text.encode(errors="surrogateescape"))
+                file.flush()
+                os.fsync(file.fileno())  # some file systems notice only then that they are full
+            _like(path, scratches[name])
+        for name, written in scratches.items():
+            written.replace(Path(name).resolve())
+            done.append(name)
+    except OSError as error:
+        why = reason(error) + (f"\nwritten before: {', '.join(done)}" if done else "\nno file was changed")
+        raise OperationFailed("cannot write values", where=name, why=why, hint=write_hint(error)) from None
+    finally:
+        for written in scratches.values():
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
+
+
+def _like(path: Path, scratch: Path) -> None:
+    """Give a new file the owner and the mode of the one that it replaces; those of any new file if there is none."""
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        scratch.chmod(0o666 & ~mask)
+        return
+    with suppress(PermissionError):
+        os.chown(scratch, old.st_uid, old.st_gid)
+    scratch.chmod(old.st_mode & 0o7777)
