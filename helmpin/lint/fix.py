@@ -197,16 +197,15 @@ def _digests(one: _Open, ci: Path | None, pins: Pins, say: _Misses) -> Iterator[
 
 
 def _to_fix(plan: Plan, say: _Misses) -> list[ImagePlan]:
-    """The images that can move and that values pin. Reports why the others are left out."""
-    found = []
-    for image in plan.images:
-        if image.mutable and image.problem and image.problem.kind != "allowed":
+    """The images that can move and that values pin, if only in some places. Reports why the others, and places, are left out."""
+    moving = [image for image in plan.images if image.mutable]
+    for image in moving:
+        if image.problem and image.problem.kind != "allowed":
             say(f"{output.one_line(image.image)}: {image.problem.text}")
-        elif image.mutable and not image.problem and image.by_values_alone:
-            found.append(image)
-        elif image.mutable and not image.problem:
-            say(output.one_line(f"{image.image}: no value carries its digest: {_why(image, plan)}"))
-    return found
+        elif not image.problem and not image.by_values_alone:
+            where = " everywhere" if image.values else ""
+            say(output.one_line(f"{image.image}: no value carries its digest{where}: {_why(image, plan)}"))
+    return [image for image in moving if image.values and not image.problem]
 
 
 def _why(image: ImagePlan, plan: Plan) -> str:

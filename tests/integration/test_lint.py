@@ -816,6 +816,20 @@ def test_fix_says_why_no_value_carries_a_digest(pin: Pin, tmp_path: Path) -> Non
         assert f"Not fixed: {why}" in done.stderr
 
 
+def test_fix_pins_the_uses_of_an_image_that_values_reach(pin: Pin, parts: Path) -> None:
+    """The same image is hard-coded in another container, and in another template."""
+    beside = (POD % ("a", PARTS)).replace("}]}", "}, {name: d, image: team/a:latest}]}")
+    (parts / "a/templates/0.yaml").write_text(beside)
+    (parts / "a/templates/1.yaml").write_text(POD % ("hard", "team/a:latest"))
+    with any_tag() as content:
+        done = pin("lint", "a", "--fix", "-o", "json", "--registry-mirror", content.mirror)
+        digest = content.digest(("docker.io", "team/a", "latest"))
+    assert (parts / "a/values.yaml").read_text() == TEAM_A.replace("latest", f'"latest@{digest}"'), done.stderr
+    assert [each["container"] for each in json.loads(done.stdout)] == ["d", "c"]
+    says = "Not fixed: team/a:latest: no value carries its digest everywhere: it is hard-coded in a template"
+    assert says in done.stderr
+
+
 def test_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
     """It is found and fixed by what the renders show: replicas and a text hold the same number and stay."""
     deployment = (
