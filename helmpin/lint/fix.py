@@ -245,7 +245,7 @@ def _version_setting(finding: Finding, files: Iterable[ValuesFile]) -> Setting:
     if file is None:
         raise CannotEdit("its values are not in a file that can be changed")
     name, tag, _ = split(finding.use.image)
-    old = held_text(file, at)
+    old = held_text(file, at).strip()
     if old in ("", tag):
         text = finding.version
     elif tag and old.endswith(f":{tag}"):

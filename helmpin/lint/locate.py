@@ -1,8 +1,8 @@
 """Where an image's tag is set: the file and line of the value, else of the template's `image:` line.
 
 A render of a marked copy of the chart, which nobody deploys, shows both. Each value that may set a tag gets a mark of its own, and
-the mark in a rendered image identifies its value. Each `image:` line of a template gets a comment with its place, which is rendered
-beside the image.
+the mark in a rendered image identifies its value. Each `image:` line of a template, and of a value that is a text with such lines,
+gets a comment with its place, which is rendered beside the image.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _IMAGE_KEY = re.compile(r"(image|repository|repo)$", re.IGNORECASE)
 _MARK = re.compile(r"hp(\d+)x")
 _IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
 _COMMENT = re.compile(r" # helm-pin:(\d+):(\d+)")
+_PRINTS = re.compile(r"\b(?:tpl|toYaml)\b|\.Files\b")
+"""What prints lines that stand elsewhere."""
+_LITERAL = re.compile(r"(?:[&!]\S*\s+)*\|")
+"""The head of a literal block scalar, whose lines are those of its text (YAML 1.2, 8.1.2)."""
 MOST_PATHS = 6
 """How many values to mark for one image."""
 
@@ -85,8 +89,10 @@ class Lines(NamedTuple):
     """A chart whose templates print the places of their `image:` lines."""
 
     chart: Chart
-    files: list[str]
-    """The templates, by the number in the comments."""
+    texts: list[Setting]
+    """Values that are texts with `image:` lines, with comments in them."""
+    places: list[str | ValuePath]
+    """The templates and the paths of those values, by the number in the comments."""
 
 
 def locate(
@@ -102,8 +108,8 @@ def locate(
     values: helm's computed values, if they are known. files: those that win come first. render: renders a chart with given values
     on top of all others. name: the chart as the user named it, which precedes the paths of its files.
     """
-    lines = with_lines(chart)
-    index = ValueIndex(values) if values is not None else None
+    lines = with_lines(chart, values or {})
+    index = ValueIndex(_trimmed(values)) if values is not None else None
     paths = {use.key: list(_may_set(use, index)) if index else [] for use in uses}
     likely = list(dict.fromkeys(path for each in paths.values() for path in each))
     others = [path for use in uses for path in _other_values(use, index)] if index else []
@@ -113,22 +119,54 @@ def locate(
     for use in uses:
         path = _by_mark(images.get(use.key, ""), marked) if marked else next(iter(paths[use.key]), None)
         at = value_location(path, values or {}, files) if path else None
-        found[use.key] = at or template_location(use, chart, lines, shown, name)
+        if at is None and (comment := _comment(use, shown, lines)):
+            place, line = comment
+            at = (
+                Location(inside(name, place), line)
+                if isinstance(place, str)
+                else _line_of_value(place, line, values or {}, files)
+            )
+        found[use.key] = at or _likely_line(use, chart, lines, shown, name)
     return found
 
 
-def with_lines(chart: Chart) -> Lines:
-    """The chart with comments on the `image:` lines of its templates."""
-    files: list[str] = []
+def _trimmed(node: Any) -> Any:
+    """Values without white space around their texts, which YAML does not read as a part of an image either."""
+    if isinstance(node, Mapping):
+        return {key: _trimmed(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return list(map(_trimmed, node))
+    return node.strip() if isinstance(node, str) else node
+
+
+def with_lines(chart: Chart, values: Mapping[str, Any]) -> Lines:
+    """The chart with comments on the `image:` lines of its templates, and its values with comments on theirs."""
+    places: list[str | ValuePath] = []
     changed: dict[str, str | None] = {}
     for path, text in chart.template_files().items():
         if _IMAGE_LINE.search(text):
-            changed[path] = "\n".join(_commented(text, len(files)))
-            files.append(path)
-    return Lines(chart.with_files(changed), files)
+            changed[path] = "\n".join(_commented(text, len(places)))
+            places.append(path)
+    texts = []
+    for inner, text in _texts(values, ()):
+        texts.append(Setting(inner, "\n".join(_commented(text, len(places)))))
+        places.append(inner)
+    return Lines(chart.with_files(changed), texts, places)
 
 
-def _commented(text: str, file: int) -> Iterator[str]:
+def _texts(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, str]]:
+    """The values that are texts with `image:` lines, such as manifests or containers, and their paths."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _texts(value, (*path, key))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _texts(value, (*path, number))
+    elif isinstance(node, str) and _IMAGE_LINE.search(node):
+        yield path, node
+
+
+def _commented(text: str, place: int) -> Iterator[str]:
     """The lines of a template, with a comment at the end of each `image:` line. Where that is inside an action, or after one that
     trims what follows, the comment stands at the end of the next line where it can."""
     closed = [(action.start, action.end, action.trims_right) for action in actions(text)]
@@ -138,7 +176,7 @@ def _commented(text: str, file: int) -> Iterator[str]:
         end = start + len(shown)
         due = number if _IMAGE_LINE.search(line) else due
         if due and not any(a < end < b or (end == b and trims) for a, b, trims in closed):
-            yield f"{shown} # helm-pin:{file}:{due}{line[len(shown) :]}"
+            yield f"{shown} # helm-pin:{place}:{due}{line[len(shown) :]}"
             due = 0
         else:
             yield line
@@ -153,17 +191,21 @@ def _rendered(
 ) -> tuple[Render | None, list[ValuePath]]:
     """The marked render, and the values that are marked in it: of the first of several tries with which the chart renders. A chart
     that checks its tags renders only without marks."""
-    for marked in [*dict.fromkeys(tuple(paths) for paths in tries if paths), ()]:
-        settings = [Setting(path, _mark(text_of(lookup(values, path)), n)) for n, path in enumerate(marked)]
-        try:
-            return render(lines.chart, as_tree(settings, values)), list(marked)
-        except HelmFailed:
-            continue
+    marks = [*dict.fromkeys(tuple(paths) for paths in tries if paths), ()]
+    for texts in [lines.texts, []] if lines.texts else [[]]:
+        for marked in marks:
+            settings = [Setting(path, _mark(text_of(lookup(values, path)), n)) for n, path in enumerate(marked)]
+            try:
+                return render(lines.chart, as_tree([*settings, *texts], values)), list(marked)
+            except HelmFailed:
+                continue
     return None, []
 
 
 def _mark(text: str, number: int) -> str:
-    return f"{text}-hp{number}x" if text else f"hp{number}x"
+    """A text with a mark, before the white space at its end."""
+    shown = text.rstrip()
+    return f"{shown}-hp{number}x{text[len(shown) :]}" if shown else f"hp{number}x"
 
 
 def _may_set(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
@@ -234,36 +276,55 @@ def held(file: ValuesFile, inner: ValuePath) -> Any:
     return lookup(next(iter(file.documents), None), inner)
 
 
-def template_location(use: ImageUse, chart: Chart, lines: Lines, shown: Render | None, name: str) -> Location:
-    """The `image:` line that printed a use: the one in its comment, else the first one in the file, else the file."""
-    comment = _comment(use, shown)
-    if comment and comment[0] < len(lines.files):
-        return Location(inside(name, lines.files[comment[0]]), comment[1])
+def _line_of_value(
+    path: ValuePath, line: int, values: Mapping[str, Any], files: Sequence[ValuesFile]
+) -> Location | None:
+    """Where a line of the text at `path` stands in the file that gives it, or where the text begins, if its lines are not those of
+    the file. None if no file gives it."""
+    at = value_location(path, values, files)
+    if at is None:
+        return None
+    text = next(file.text for file in files if file.name == at.file)
+    place = span(text, at.path)
+    is_literal = place is not None and _LITERAL.match(text, place.start)
+    return Location(at.file, at.line + line if is_literal else at.line, value=at.value)
+
+
+def _likely_line(use: ImageUse, chart: Chart, lines: Lines, shown: Render | None, name: str) -> Location:
+    """Where a use may be printed that has no comment: an `image:` line that no other use has, else what prints the lines of a value
+    or a file, else the first `image:` line."""
     try:
         path = next(iter(chart.source_to_paths(use.source)), "") if use.source else ""
     except Refused:
         return Location(inside(name, use.source.partition("/")[2]))
     text = {**chart.template_files(), **chart.crd_files()}.get(path, "")
-    found = [number for number, line in enumerate(text.split("\n"), 1) if _IMAGE_LINE.search(line)]
-    exact = [number for number in found if use.image in text.split("\n")[number - 1]]
-    return Location(inside(name, path) if path else name, next(iter(exact or found), 1))
+    taken = {_comment(other, shown, lines) for other in shown.images() if other.source == use.source} if shown else ()
+    numbered = list(enumerate(text.split("\n"), 1))
+    found = [number for number, line in numbered if _IMAGE_LINE.search(line)]
+    free = [number for number in found if (path, number) not in taken]
+    exact = [number for number in free if use.image in text.split("\n")[number - 1]]
+    printing = [number for number, line in numbered if _PRINTS.search(line)]
+    return Location(inside(name, path) if path else name, next(iter(exact or free or printing or found), 1))
 
 
-def _comment(use: ImageUse, shown: Render | None) -> tuple[int, int] | None:
-    """(file, line) from the comment that was rendered beside an image."""
+def _comment(use: ImageUse, shown: Render | None, lines: Lines) -> tuple[str | ValuePath, int] | None:
+    """(template or value, line) from the comment that was rendered beside an image."""
     for document in shown.documents if shown else ():
         if (document.source, document.order) == (use.source, use.order):
             path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
             for prefix in (path, ("items", use.nth, *path)):
                 if at := span(document.text, prefix):
                     match = _COMMENT.search(_beside(document.text, at))
-                    return (int(match[1]), int(match[2])) if match else None
+                    is_ours = match and int(match[1]) < len(lines.places)
+                    return (lines.places[int(match[1])], int(match[2])) if match and is_ours else None
     return None
 
 
 def _beside(text: str, at: Span) -> str:
-    """What stands after a value, in the first line of a block (`>-`), or on the line of the key if the value has another one."""
+    """What stands after a value, in the first line of a block (`>-`), on the next line if that is a comment, or on the line of the
+    key if the value has another one."""
     *_, key, indent = ("", *text[: at.start].rsplit("\n", 2))
     if not indent.strip():
         return key
-    return text[at.start if text[at.start] in "|>" else at.end :].partition("\n")[0]
+    line, _, following = text[at.start if text[at.start] in "|>" else at.end :].partition("\n")
+    return line if line.strip() or not _COMMENT.match(f" {following.lstrip()}") else f" {following.lstrip()}"

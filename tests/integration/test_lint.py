@@ -447,6 +447,59 @@ def test_the_line_of_the_second_image_of_a_template(second: str, pin: Pin, tmp_p
     assert places(pin("lint", "web", "-o", "json"))["team/b:main"] == "web/templates/0.yaml:9"
 
 
+BLOCKS = """\
+first: |
+  team/first:main
+second: >
+  team/second:main
+raw: |  # a manifest
+
+  apiVersion: v1
+  kind: Pod
+  metadata: {name: q}
+  spec:
+    containers:
+    - name: c
+      image: team/raw:main
+quoted: "apiVersion: v1\\nkind: Pod\\nmetadata: {name: r}\\nspec: {containers: [{name: c, image: 'team/quoted:main'}]}\\n"
+"""
+
+
+@pytest.mark.parametrize("checks", ["", "{{ if contains `hp` .Values.first }}{{ fail `no marks` }}{{ end }}"])
+def test_the_lines_of_values_that_are_blocks_of_text(checks: str, pin: Pin, tmp_path: Path) -> None:
+    head = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n"
+    images = "".join(
+        f"  - name: {n}\n    image: {image}\n"
+        for n, image in [("a", "team/a:main"), ("b", "{{ .Values.first }}"), ("c", "{{ .Values.second }}")]
+    )
+    printed = "---\n{{ tpl .Values.raw . }}\n---\n{{ tpl .Values.quoted . }}\n"
+    make(tmp_path / "web", checks + head + images + printed, values=BLOCKS)
+    found = places(pin("lint", "web", "-o", "json"))
+    assert found == {
+        "team/a:main": "web/templates/0.yaml:7",
+        "team/first:main": "web/values.yaml:1 first",
+        "team/second:main": "web/values.yaml:3 second",
+        "team/raw:main": "web/values.yaml:13 raw",
+        "team/quoted:main": "web/values.yaml:14 quoted",
+    }
+
+
+def test_the_line_that_prints_a_text_which_no_file_gives(pin: Pin, tmp_path: Path) -> None:
+    (tmp_path / "raw.txt").write_text(POD % ("q", "team/q:main"))
+    make(tmp_path / "web", POD % ("p", "team/p:main") + "---\n{{ tpl .Values.raw . }}\n", values="raw: ''\n")
+    found = places(pin("lint", "web", "-o", "json", "--set-file", "raw=raw.txt"))
+    assert found == {"team/p:main": "web/templates/0.yaml:4", "team/q:main": "web/templates/0.yaml:6"}
+
+
+def test_the_version_of_a_block_of_text(pin: Pin, tmp_path: Path) -> None:
+    chart = make(tmp_path / "web", POD % ("p", "{{ .Values.image }}"), values="image: >\n  team/a:main\n")
+    with any_tag() as content:
+        content.one_image, content.tags = {"team/a"}, ["main", "1.2.3"]
+        done = pin("lint", "web", "--fix", "--suggest", "--registry-mirror", content.mirror)
+    assert done.status == 0, done.stderr
+    assert (chart / "values.yaml").read_text() == 'image: "team/a:1.2.3"\n'
+
+
 def test_the_lines_of_images_in_flow_style(pin: Pin, tmp_path: Path) -> None:
     pods = [POD % (f"p{n}", f'"team/{n}:{{{{ .Values.tag | default `main` }}}}"') for n in "ab"]
     make(tmp_path / "web", "---\n".join(pods))
