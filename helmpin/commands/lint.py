@@ -300,8 +300,13 @@ def _lint_staged(chart: str, staged: Chart, task: _Task) -> Linted:
         if failed
         else []
     )
-    findings = [finding for finding in found.values() if not finding.exemption]
-    exempt = [finding for finding in found.values() if finding.exemption]
+    alike = Counter[Any]()
+    every: list[Finding] = []
+    for finding in found.values():
+        every.append(finding._replace(twin=alike[finding.subject]))
+        alike[finding.subject] += 1
+    findings = [finding for finding in every if not finding.exemption]
+    exempt = [finding for finding in every if finding.exemption]
     return Linted(chart, tuple(findings), tuple(exempt), notes=tuple(notes))
 
 
@@ -332,9 +337,24 @@ class _Rendering(NamedTuple):
         if not found:
             return []
         name = self.chart.rstrip("/")
-        places = locate([use for use, *_ in found], self.staged, render.values, self._files(), self._marked, name)
+        others: dict[Key, str] = {}
+
+        def marked(chart: Chart, values: Mapping[str, Any]) -> Render:
+            again = self._marked(chart, values)
+            others.update((use.key, use.name) for use in again.images())
+            return again
+
+        places = locate([use for use, *_ in found], self.staged, render.values, self._files(), marked, name)
         return [
-            Finding(self.chart, use, reason, _named(places, use, name), exemption=exemption, rule=rule)
+            Finding(
+                self.chart,
+                use,
+                reason,
+                _named(places, use, name),
+                exemption=exemption,
+                rule=rule,
+                is_named=others.get(use.key, use.name) == use.name,
+            )
             for use, rule, reason, exemption in found
         ]
 

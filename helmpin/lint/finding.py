@@ -63,6 +63,10 @@ class Finding(NamedTuple):
     no_version: str = ""
     """Why the registry could not tell the version."""
     rule: Rule = MUTABLE_TAG
+    is_named: bool = True
+    """Whether its object has the same name in each render, whatever the tags."""
+    twin: int = 0
+    """How many findings of the chart before it are the same, but for their places and tags."""
 
     @property
     def text(self) -> str:
@@ -80,11 +84,16 @@ class Finding(NamedTuple):
         return f"{self.reason}; today it is {self.version}" if self.version else self.reason
 
     @property
-    def fingerprint(self) -> str:
-        """Identifies the finding, even if lines move or the tag changes."""
+    def subject(self) -> tuple[str, ...]:
+        """What it is about: the object, the container and the repository, and not where they stand nor which tag it is."""
         use = self.use
-        name = split(use.image)[0]
-        parts = [self.at.file, self.at.value, use.source, str(use.order), str(use.nth), use.kind, str(use.path), name]
+        name = use.name if self.is_named else use.source
+        return (self.chart, self.rule.id, use.kind, name, self.container, split(use.image)[0])
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the finding, even if lines and objects move or the tag changes."""
+        parts = [*self.subject, str(self.twin)]
         return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 

@@ -64,7 +64,7 @@ def _escaped(text: str) -> str:
 
 def sarif(report: Report) -> dict[str, Any]:
     """SARIF 2.1.0 (OASIS, section 3): the rules, a result for each finding, a suppressed one for each that is exempt, and a
-    notification for each chart that failed."""
+    notification for each chart that failed. Of the fingerprints GitHub reads primaryLocationLineHash alone."""
     notifications = [
         {"level": "error", "message": {"text": error.message()}, "locations": [_location(Location(chart, 0))]}
         for chart, error in report.failed
@@ -106,7 +106,7 @@ def _result(f: Finding) -> dict[str, Any]:
         "level": "error",
         "message": {"text": f.text},
         "locations": [_location(f.at)],
-        "partialFingerprints": {"mutableImageTag/v1": f.fingerprint},
+        "partialFingerprints": {"mutableImageTag/v1": f.fingerprint, "primaryLocationLineHash": f.fingerprint},
     }
     if f.exemption:
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": f.exemption}]

@@ -428,6 +428,33 @@ def test_two_objects_of_one_template_with_one_value(pin: Pin, tmp_path: Path) ->
     assert len({each["fingerprint"] for each in found}) == 2
 
 
+def fingerprints(done: Finished) -> dict[str, str]:
+    """That of each image, by its name."""
+    return {each["image"].partition(":")[0]: each["fingerprint"] for each in json.loads(done.stdout)}
+
+
+def test_fingerprints_when_a_chart_is_changed(pin: Pin, tmp_path: Path) -> None:
+    """A container, an object and lines before it, another tag, a value in place of a text; names are random, or hold the tag."""
+    head = "apiVersion: v1\nkind: Pod\nmetadata: {name: '%s'}\nspec:\n  containers:\n"
+    container = "  - {name: '%s', image: '%s'}\n"
+    pods = [
+        head % "p" + container % ("a", "team/a:main"),
+        head % "{{ randAlpha 8 }}" + container % ("r", "team/r:main"),
+        head % "web-{{ .Values.tag }}" + container % ("t", "team/t:{{ .Values.tag }}"),
+        head % "two" + container % ("x", "team/x:main") + "---\n" + head % "two" + container % ("x", "team/x:edge"),
+    ]
+    chart = make(tmp_path / "web", *pods, values="tag: main\n")
+    before = pin("lint", "web", "-o", "json")
+    assert fingerprints(before) == fingerprints(pin("lint", "web", "-o", "json"))
+    more = container % ("first", "team/first:1.2.3")
+    changed = pods[0].replace(head % "p", "# more\n" + POD % ("before", "team/b:1.2.3") + "---\n" + head % "p" + more)
+    (chart / "templates/0.yaml").write_text(changed.replace("team/a:main", "{{ .Values.a }}"))
+    (chart / "values.yaml").write_text("a: team/a:edge\ntag: stable\n")
+    after = pin("lint", "web", "-o", "json")
+    assert fingerprints(before) == fingerprints(after)
+    assert len({each["fingerprint"] for each in json.loads(after.stdout)}) == 5
+
+
 @pytest.mark.parametrize(
     "second",
     [

@@ -19,6 +19,7 @@ from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.lint import forms
 from helmpin.lint.finding import Finding, Linted, Location, Report
+from helmpin.lint.rules import REGISTRY
 from tests.unit.test_output import HOSTILE, NASTY, harmless
 
 TEXT = NASTY | st.sampled_from(["a%0Ab", "100%", "a,b=c::d", "a:b,c", HOSTILE])
@@ -137,7 +138,7 @@ def test_a_sarif_result() -> None:
     (result,) = run["results"]
     assert (result["ruleId"], result["ruleIndex"], result["level"]) == (rules[0]["id"], 0, "error")
     assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 7, "startColumn": 3, "endColumn": 9}
-    assert list(result["partialFingerprints"]) == ["mutableImageTag/v1"]
+    assert list(result["partialFingerprints"]) == ["mutableImageTag/v1", "primaryLocationLineHash"]
 
 
 def test_an_exemption_is_a_suppression() -> None:
@@ -149,8 +150,11 @@ def test_an_exemption_is_a_suppression() -> None:
 
 
 def test_a_fingerprint_outlives_lines_and_tags() -> None:
-    before, after = finding("app:latest"), finding("app:main", line=30)
-    assert before.fingerprint == after.fingerprint != finding("other:latest").fingerprint
+    before, after = finding("app:latest"), finding("app:main", line=30, value="image", file="values.yaml")
+    moved = after._replace(use=after.use._replace(source="app/templates/y.yaml", order=3, path=("spec", 4)))
+    assert before.fingerprint == moved.fingerprint
+    others = [finding("other:latest"), finding(name="other"), before._replace(rule=REGISTRY), before._replace(twin=1)]
+    assert len({each.fingerprint for each in (before, *others)}) == 5
 
 
 def test_a_packed_subchart_is_shown_as_the_file_that_exists() -> None:
