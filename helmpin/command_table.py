@@ -490,6 +490,11 @@ COMMANDS: dict[str, Command] = {
                 "switch",
                 "write digests (with --suggest versions) into the values files, then report what is left; asks registries",
             ),
+            Option(
+                "--show-exempt",
+                "switch",
+                "with -o json and gitlab, list exempt findings too, and what exempts them; the other forms always do",
+            ),
             *PIN_OPTIONS[1:4],
             *LOCK_OPTIONS,
             *_ANY_NAMESPACE,

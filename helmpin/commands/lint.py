@@ -21,7 +21,8 @@ from helmpin.image.hints import filled_in, invalid_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint import forms
-from helmpin.lint.finding import Finding, Linted, Location, Report, path_here
+from helmpin.lint.failure import failure_location
+from helmpin.lint.finding import Exempt, Finding, Linted, Location, Report, path_here
 from helmpin.lint.locate import ValuesFile, locate, own_values_files
 from helmpin.lint.rules import MUTABLE_TAG, NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY, RULES, Rule
 from helmpin.lock import Lock
@@ -115,21 +116,22 @@ def run(request: Request) -> int:
         report = lint(request)
     status = 3 if report.findings else 1 if report.failed else 0
     try:
-        show(report.without_logins(), request.options["output"])
+        show(report.without_logins(), request.options["output"], shows_exempt=request.options["show-exempt"])
     except BrokenPipeError:  # that something was found counts more than who reads it
         if not status:
             raise
     return status
 
 
-def show(report: Report, form: str) -> None:
-    """Print a report on standard output, and what is exempt and the totals for people on standard error."""
+def show(report: Report, form: str, *, shows_exempt: bool = False) -> None:
+    """Print a report on standard output, and what is exempt and the totals for people on standard error. shows_exempt: with what is
+    exempt in every form, not only in those whose readers expect it."""
     if form == "json":
-        print(output.as_json([forms.as_data(finding) for finding in report.findings]))
+        print(output.as_json(forms.as_data(report, shows_exempt=shows_exempt)))
     elif form == "sarif":
         print(output.as_json(forms.sarif(report)))
     elif form == "gitlab":
-        print(output.as_json(forms.code_quality(report)))
+        print(output.as_json(forms.code_quality(report, shows_exempt=shows_exempt)))
     elif form in ("github", "junit"):
         for line in forms.workflow_commands(report) if form == "github" else forms.junit(report):
             print(line)
@@ -138,7 +140,9 @@ def show(report: Report, form: str) -> None:
         for f in report.findings:
             output.write(_line(f, f.container if times[_line(f)] > 1 else ""))
     for f in report.exempt:
-        output.inform(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {f.exemption}"))
+        output.inform(
+            output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {f.exemption and f.exemption.text}")
+        )
     if form == "text":
         output.inform(summary(report))
 
@@ -234,15 +238,17 @@ def _lint_one(chart: str, task: _Task) -> Linted:
         with stage(source, request.helm) as staged:
             if staged.metadata.get("type") == "library":
                 raise Skipped("a library chart renders nothing by itself")
-            return _lint_staged(
-                chart, staged, task._replace(request=request._replace(settings=settings_of(chart, request)))
-            )
+            its = task._replace(request=request._replace(settings=settings_of(chart, request)))
+            try:
+                return _lint_staged(chart, staged, its)
+            except HelmFailed as error:
+                return Linted(chart, error=error, error_at=failure_location(error, chart, staged))
     except Skipped as why:
         return Linted(chart, skipped=str(why), is_chart=not isinstance(why, NotAChart))
     except UsageError:
         raise
     except HelmPinError as error:
-        return Linted(chart, error=error)
+        return Linted(chart, error=error, error_at=failure_location(error, chart, None))
 
 
 def _say_allowances(request: Request) -> None:
@@ -411,20 +417,21 @@ def _check_is_chart(path: Path) -> None:
                 raise NotAChart("it is not a chart")
 
 
-def _reason(image: str, task: _Task) -> tuple[Rule, str, str] | None:
-    """Which rule an image breaks, why, and what exempts it ('' if nothing does); None if it breaks none."""
+def _reason(image: str, task: _Task) -> tuple[Rule, str, Exempt | None] | None:
+    """Which rule an image breaks, why, and what exempts it (None if nothing does); None if it breaks none."""
     settings = task.request.settings
     if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
-        return REGISTRY, refusal.text, ""
+        return REGISTRY, refusal.text, None
     rule, why = _trouble(image, task)
     if not why:
         return None
     exemptions = [each for each in settings.exemptions if is_allowed(image, [each.image])]
     valid = [each for each in exemptions if not each.is_over()]
     if valid:
-        return rule, why, valid[0].shown
+        each = valid[0]
+        return rule, why, Exempt(each.image, each.shown, each.reason, each.until)
     if glob := next((glob for glob in settings.allow_unpinned if is_allowed(image, [glob])), ""):
-        return rule, why, f"allow-unpinned {glob!r}"
+        return rule, why, Exempt(glob, f"allow-unpinned {glob!r}")
     if not exemptions:
         globs = [f"the exemption of {each.image}" for each in settings.exemptions if _is_named(image, each.image)]
         globs += [f"allow-unpinned {glob}" for glob in settings.allow_unpinned if _is_named(image, glob)]
@@ -432,7 +439,7 @@ def _reason(image: str, task: _Task) -> tuple[Rule, str, str] | None:
     else:
         over = exemptions[0]
         why += f" (its exemption ended on {over.until}: {over.reason})"
-    return rule, why, ""
+    return rule, why, None
 
 
 def _is_named(image: str, glob: str) -> bool:

@@ -11,7 +11,7 @@ from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmPinError
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
-from helmpin.lint.rules import MUTABLE_TAG, Rule
+from helmpin.lint.rules import MUTABLE_TAG, NOT_LINTED, Rule
 from helmpin.output import mask_urls
 
 
@@ -47,6 +47,18 @@ class Location(NamedTuple):
     """The value's path in that file."""
 
 
+class Exempt(NamedTuple):
+    """What exempts an image."""
+
+    image: str
+    """A glob."""
+    text: str
+    """All of it, for people."""
+    reason: str = ""
+    until: str = ""
+    """The last day, as YYYY-MM-DD."""
+
+
 class Finding(NamedTuple):
     """One use of an image that breaks a rule: mostly, its tag can move."""
 
@@ -56,8 +68,7 @@ class Finding(NamedTuple):
     at: Location
     values: tuple[str, ...] = ()
     """The values files of the chart's ci folder with which it appears; '' stands for the chart's defaults."""
-    exemption: str = ""
-    """What exempts it, for people; '' if nothing does."""
+    exemption: Exempt | None = None
     version: str = ""
     """The tag with a full version that has the same digest today, with --suggest."""
     no_version: str = ""
@@ -80,8 +91,10 @@ class Finding(NamedTuple):
 
     @property
     def why(self) -> str:
-        """The reason, and what to write instead, if that is known."""
-        return f"{self.reason}; today it is {self.version}" if self.version else self.reason
+        """The reason, what to write instead if that is known, and what exempts it."""
+        instead = f"; today it is {self.version}" if self.version else ""
+        exempt = f"; exempt by {self.exemption.text}" if self.exemption else ""
+        return f"{self.reason}{instead}{exempt}"
 
     @property
     def subject(self) -> tuple[str, ...]:
@@ -93,8 +106,7 @@ class Finding(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """Identifies the finding, even if lines and objects move or the tag changes."""
-        parts = [*self.subject, str(self.twin)]
-        return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+        return _hash(*self.subject, str(self.twin))
 
 
 class Linted(NamedTuple):
@@ -105,10 +117,25 @@ class Linted(NamedTuple):
     exempt: tuple[Finding, ...] = ()
     error: HelmPinError | None = None
     """Why it could not be linted."""
+    error_at: Location | None = None
+    """Where the reason stands, if it is known better than by the chart's name."""
     skipped: str = ""
     """Why there is nothing to lint."""
     is_chart: bool = True
     notes: tuple[str, ...] = ()
+
+
+class Failed(NamedTuple):
+    """A chart that could not be linted."""
+
+    chart: str
+    error: HelmPinError
+    at: Location
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the chart among those that could not be linted."""
+        return _hash(NOT_LINTED.id, self.chart)
 
 
 class Report(NamedTuple):
@@ -131,9 +158,9 @@ class Report(NamedTuple):
         return [finding for chart in self.charts for finding in chart.exempt]
 
     @property
-    def failed(self) -> list[tuple[str, HelmPinError]]:
-        """The charts that could not be linted, and why."""
-        return [(chart.chart, chart.error) for chart in self.charts if chart.error]
+    def failed(self) -> list[Failed]:
+        """The charts that could not be linted."""
+        return [Failed(c.chart, c.error, c.error_at or Location(c.chart)) for c in self.charts if c.error]
 
     @property
     def skipped(self) -> int:
@@ -146,13 +173,20 @@ class Report(NamedTuple):
         return len(self.charts) - len(self.failed) - self.skipped
 
 
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+
+
 def _without_logins(linted: Linted) -> Linted:
+    def elsewhere(at: Location) -> Location:
+        return at._replace(file=mask_urls(at.file))
+
     def masked(finding: Finding) -> Finding:
-        at = finding.at._replace(file=mask_urls(finding.at.file))
-        return finding._replace(chart=mask_urls(finding.chart), at=at)
+        return finding._replace(chart=mask_urls(finding.chart), at=elsewhere(finding.at))
 
     return linted._replace(
         chart=mask_urls(linted.chart),
+        error_at=linted.error_at and elsewhere(linted.error_at),
         findings=tuple(map(masked, linted.findings)),
         exempt=tuple(map(masked, linted.exempt)),
     )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from helmpin import __version__, output
-from helmpin.lint.finding import Finding, Linted, Location, Report
-from helmpin.lint.rules import RULES, Rule
+from helmpin.lint.finding import Failed, Finding, Linted, Location, Report
+from helmpin.lint.rules import NOT_LINTED, RULES, Rule
 
 
-def as_data(f: Finding) -> dict[str, Any]:
-    """One finding, for JSON."""
+def as_data(report: Report, *, shows_exempt: bool = False) -> list[dict[str, Any]]:
+    """The findings, and an entry for each chart that failed, for JSON. shows_exempt: what is exempt too."""
+    found = [*report.findings, *(report.exempt if shows_exempt else [])]
+    return [*map(_finding, found), *map(_failure, report.failed)]
+
+
+def _finding(f: Finding) -> dict[str, Any]:
+    exemption = f.exemption and {
+        "image": f.exemption.image,
+        "reason": f.exemption.reason or None,
+        "until": f.exemption.until or None,
+    }
     return {
         "chart": f.chart,
         "file": f.at.file,
@@ -25,6 +34,7 @@ def as_data(f: Finding) -> dict[str, Any]:
         "rule": f.rule.id,
         "reason": f.reason,
         **({"suggestion": f.version} if f.version else {}),
+        **({"exemption": exemption} if exemption else {}),
         "kind": f.use.kind,
         "name": f.use.name,
         "container": f.use.container,
@@ -33,6 +43,20 @@ def as_data(f: Finding) -> dict[str, Any]:
         "values": [name for name in f.values if name],
         "fingerprint": f.fingerprint,
     }
+
+
+def _failure(failed: Failed) -> dict[str, Any]:
+    known = {
+        "chart": failed.chart,
+        "file": failed.at.file,
+        "line": failed.at.line,
+        "rule": NOT_LINTED.id,
+        "reason": failed.error.message(),
+        "values": [],
+        "fingerprint": failed.fingerprint,
+    }
+    unknown = ("column", "value", "image", "kind", "name", "container", "path", "template")
+    return {**known, **dict.fromkeys(unknown)}
 
 
 def file_of(at: Location) -> tuple[str, int]:
@@ -44,14 +68,15 @@ def file_of(at: Location) -> tuple[str, int]:
 def workflow_commands(report: Report) -> Iterator[str]:
     """Workflow commands (GitHub's documentation, Workflow commands; actions/toolkit, command.ts)."""
     for finding in report.findings:
-        yield _annotation(*file_of(finding.at), finding.rule.title, finding.text)
-    for chart, error in report.failed:
-        yield _annotation(chart, 0, "chart not linted", error.message())
+        yield _annotation("error", *file_of(finding.at), finding.rule.title, finding.text)
+    for failed in report.failed:
+        yield _annotation("error", *file_of(failed.at), NOT_LINTED.title, failed.error.message())
+    for finding in report.exempt:
+        yield _annotation("notice", *file_of(finding.at), f"exempt: {finding.rule.title}", finding.text)
 
 
-def _annotation(file: str, line: int, title: str, message: str) -> str:
-    at = f"file={_property(file)}" + (f",line={line}" if line else "")
-    return f"::error {at},title={_property(title)}::{_escaped(message)}"
+def _annotation(level: str, file: str, line: int, title: str, message: str) -> str:
+    return f"::{level} file={_property(file)},line={line},title={_property(title)}::{_escaped(message)}"
 
 
 def _property(text: str) -> str:
@@ -64,10 +89,10 @@ def _escaped(text: str) -> str:
 
 def sarif(report: Report) -> dict[str, Any]:
     """SARIF 2.1.0 (OASIS, section 3): the rules, a result for each finding, a suppressed one for each that is exempt, and a
-    notification for each chart that failed. Of the fingerprints GitHub reads primaryLocationLineHash alone."""
+    notification and a result for each chart that failed. Of the fingerprints GitHub reads primaryLocationLineHash alone."""
     notifications = [
-        {"level": "error", "message": {"text": error.message()}, "locations": [_location(Location(chart, 0))]}
-        for chart, error in report.failed
+        {"level": "error", "message": {"text": failed.error.message()}, "locations": [_location(failed.at)]}
+        for failed in report.failed
     ]
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -81,7 +106,11 @@ def sarif(report: Report) -> dict[str, Any]:
                 "invocations": [
                     {"executionSuccessful": not report.failed, "toolExecutionNotifications": notifications}
                 ],
-                "results": [_result(f) for f in (*report.findings, *report.exempt)],
+                "results": [
+                    *(_result(f.rule, f.text, f.at, f.fingerprint) for f in report.findings),
+                    *(_suppressed(f) for f in report.exempt),
+                    *(_result(NOT_LINTED, f.error.message(), f.at, f.fingerprint) for f in report.failed),
+                ],
             }
         ],
     }
@@ -99,18 +128,21 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(f: Finding) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "ruleId": f.rule.id,
-        "ruleIndex": RULES.index(f.rule),
+def _result(rule: Rule, text: str, at: Location, fingerprint: str) -> dict[str, Any]:
+    return {
+        "ruleId": rule.id,
+        "ruleIndex": RULES.index(rule),
         "level": "error",
-        "message": {"text": f.text},
-        "locations": [_location(f.at)],
-        "partialFingerprints": {"mutableImageTag/v1": f.fingerprint, "primaryLocationLineHash": f.fingerprint},
+        "message": {"text": text},
+        "locations": [_location(at)],
+        "partialFingerprints": {"mutableImageTag/v1": fingerprint, "primaryLocationLineHash": fingerprint},
     }
-    if f.exemption:
-        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": f.exemption}]
-    return result
+
+
+def _suppressed(f: Finding) -> dict[str, Any]:
+    why = {"justification": f.exemption.text} if f.exemption else {}
+    suppression = {"kind": "external", "status": "accepted", **why}
+    return {**_result(f.rule, f.text, f.at, f.fingerprint), "suppressions": [suppression]}
 
 
 def _location(at: Location) -> dict[str, Any]:
@@ -118,29 +150,28 @@ def _location(at: Location) -> dict[str, Any]:
 
     file, line = file_of(at)
     uri = quote(os.fsencode(file), safe="/:" if "://" in file else "/")
-    region: dict[str, int] = {"startLine": line} if line else {}
+    region = {"startLine": line}
     if at.column and file == at.file:
         region |= {"startColumn": at.column}
         region |= {"endColumn": at.end_column} if at.end_column else {}
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, **({"region": region} if region else {})}}
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
 
 
-def code_quality(report: Report) -> list[dict[str, Any]]:
-    """GitLab's code quality report (docs.gitlab.com, Code Quality report format)."""
-    found = [
-        _issue(finding.text, finding.rule.id, finding.fingerprint, "major", *file_of(finding.at))
-        for finding in report.findings
+def code_quality(report: Report, *, shows_exempt: bool = False) -> list[dict[str, Any]]:
+    """GitLab's code quality report (docs.gitlab.com, Code Quality report format). shows_exempt: with what is exempt, as info."""
+    exempt = report.exempt if shows_exempt else []
+    return [
+        *(_issue(f.text, f.rule, f.fingerprint, "major", f.at) for f in report.findings),
+        *(_issue(f.error.message(), NOT_LINTED, f.fingerprint, "critical", f.at) for f in report.failed),
+        *(_issue(f.text, f.rule, f.fingerprint, "info", f.at) for f in exempt),
     ]
-    for chart, error in report.failed:
-        fingerprint = hashlib.sha256(f"chart-not-linted\0{chart}".encode(errors="surrogateescape")).hexdigest()
-        found.append(_issue(error.message(), "chart-not-linted", fingerprint, "critical", chart, 1))
-    return found
 
 
-def _issue(text: str, check: str, fingerprint: str, severity: str, file: str, line: int) -> dict[str, Any]:
+def _issue(text: str, rule: Rule, fingerprint: str, severity: str, at: Location) -> dict[str, Any]:
+    file, line = file_of(at)
     return {
         "description": text,
-        "check_name": check,
+        "check_name": rule.id,
         "fingerprint": fingerprint,
         "severity": severity,
         "location": {"path": os.path.normpath(file), "lines": {"begin": line}},
@@ -177,7 +208,8 @@ def _cases(chart: Linted) -> Iterator[str]:
         name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.use.image}"
         yield case(name, f"<failure message={_attribute(f.why)} type={_attribute(f.rule.id)}>{_text(where)}</failure>")
     for f in chart.exempt:
-        yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(f.exemption)}/>")
+        why = f.exemption.text if f.exemption else ""
+        yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(why)}/>")
     if not (chart.error or chart.skipped or chart.findings or chart.exempt):
         yield case("every image tag is fixed")
 

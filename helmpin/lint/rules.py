@@ -15,7 +15,7 @@ class Rule(NamedTuple):
     """As SARIF writes it: in words that begin with a capital, without spaces."""
     title: str
     with_it: str
-    """What an image has that breaks it, after "1 image "."""
+    """What an image has that breaks it, after "1 image "; '' if it is about no image."""
     text: str
     """In one sentence."""
     help: str
@@ -59,4 +59,13 @@ NOT_A_REFERENCE = Rule(
     "This text cannot be pinned: it is not a valid image reference, or a webhook or a workflow engine fills it in later. "
     f"Correct the value, or let it through. {_EXEMPT}",
 )
-RULES = (MUTABLE_TAG, REGISTRY, NOT_IN_LOCK, NOT_A_REFERENCE)
+NOT_LINTED = Rule(
+    "not-linted",
+    "NotLinted",
+    "chart not linted",
+    "",
+    "A chart that does not render, so that its images are not known.",
+    "helm could not render this chart with its defaults or with a values file of its ci folder, so nothing is known of its "
+    "images. Correct the chart; if it needs values, give them with -f, or put them into ci/NAME-values.yaml.",
+)
+RULES = (MUTABLE_TAG, REGISTRY, NOT_IN_LOCK, NOT_A_REFERENCE, NOT_LINTED)

@@ -109,11 +109,44 @@ def test_a_folder_of_charts(pin: Pin, charts: Sequence[str]) -> None:
 def test_a_folder_of_charts_for_programs(pin: Pin, charts: Sequence[str]) -> None:
     github = pin("lint", *charts, "-o", "github")
     commands = [read(line) for line in github.stdout.splitlines()]
-    assert [command.properties["file"] for command in commands] == [*FOUND, *FAILED]
+    failed = [f"{chart}/templates/0.yaml" for chart in FAILED]
+    assert [command.properties["file"] for command in commands] == [*FOUND, *failed]
     assert "give a tag" in commands[-1].data
-    assert [finding["file"] for finding in json.loads(pin("lint", *charts, "-o", "json").stdout)] == FOUND
+    shown = json.loads(pin("lint", *charts, "-o", "json").stdout)
+    assert [(each["file"], each["rule"]) for each in shown] == [
+        *((file, "mutable-tag") for file in FOUND),
+        *((file, "not-linted") for file in failed),
+    ]
+    assert len({frozenset(each) for each in shown}) == 1  # all have the same keys
     (run,) = json.loads(pin("lint", *charts, "-o", "sarif").stdout)["runs"]
-    assert len(run["results"]) == 2 and len(run["invocations"][0]["toolExecutionNotifications"]) == 3
+    assert [result["ruleId"] for result in run["results"]] == [each["rule"] for each in shown]
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) == 3
+    gitlab = json.loads(pin("lint", *charts, "-o", "gitlab").stdout)
+    assert [issue["location"]["path"] for issue in gitlab] == [*FOUND, *failed]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "at"),
+    [
+        ("templates/x.yaml", "a: 1\n{{ fail `no` }}\n", "templates/x.yaml:2"),
+        ("templates/x.yaml", "{{ if }}", "templates/x.yaml:1"),
+        ("templates/x.yaml", "\n\n{{ include `gone` . }}", "templates/x.yaml:3"),
+        ("charts/sub/templates/x.yaml", "\n{{ fail `no` }}", "charts/sub/templates/x.yaml:2"),
+        ("values.yaml", "a: 1\nb: 2: 3\n", "values.yaml:2"),
+        ("ci/x-values.yaml", "a: 1\nb: 2: 3\n", "ci/x-values.yaml:2"),
+        ("values.schema.json", '{"required": ["z"]}', "Chart.yaml:1"),
+        ("Chart.yaml", "name: web\nversion: 1: 2\n", "Chart.yaml:2"),
+    ],
+)
+def test_where_a_chart_fails(file: str, text: str, at: str, pin: Pin, tmp_path: Path) -> None:
+    chart = make(tmp_path / "web")
+    make(chart / "charts/sub")
+    (chart / "ci").mkdir()
+    (chart / file).write_text(text)
+    done = pin("lint", "web", "-o", "json")
+    (failed,) = json.loads(done.stdout)
+    assert (done.status, failed["rule"]) == (1, "not-linted")
+    assert f"{failed['file']}:{failed['line']}" == f"web/{at}", failed["reason"]
 
 
 @pytest.mark.parametrize(
@@ -606,6 +639,16 @@ def test_a_plain_glob_is_shown_where_it_is_used(given: Mapping[str, Any], pin: P
     (result,) = json.loads(pin("lint", "web", *flags, "-o", "sarif").stdout)["runs"][0]["results"]
     assert result["suppressions"][0]["justification"] == "allow-unpinned 'team/web:*'"
     assert 'skipped="1"' in pin("lint", "web", *flags, "-o", "junit").stdout
+    assert pin("lint", "web", *flags, "-o", "github").stdout.startswith("::notice file=web/templates/0.yaml,line=4,")
+    for form in ("json", "gitlab"):
+        assert json.loads(pin("lint", "web", *flags, "-o", form).stdout) == []
+        done = pin("lint", "web", *flags, "-o", form, "--show-exempt")
+        (shown,) = json.loads(done.stdout)
+        assert done.status == 0
+        if form == "json":
+            assert shown["exemption"] == {"image": "team/web:*", "reason": None, "until": None}
+        else:
+            assert shown["severity"] == "info" and "exempt by allow-unpinned 'team/web:*'" in shown["description"]
 
 
 @pytest.mark.parametrize("command", [["lint", "web"], ["plan", "--no-cluster", "./web"]])

@@ -18,7 +18,7 @@ from helmpin.config.settings import Exemption
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.lint import forms
-from helmpin.lint.finding import Finding, Linted, Location, Report
+from helmpin.lint.finding import Exempt, Finding, Linted, Location, Report
 from helmpin.lint.rules import REGISTRY
 from tests.unit.test_output import HOSTILE, NASTY, harmless
 
@@ -63,7 +63,14 @@ def report(*findings: Finding, **failed: HelmFailed) -> Report:
 
 def exempt() -> Report:
     until = Exemption("app:*", "the vendor's", "2999-12-31", ".helm-pin.yaml, entry 1")
-    return Report((Linted("charts/app", exempt=(finding()._replace(exemption=until.shown),)),))
+    return Report(
+        (
+            Linted(
+                "charts/app",
+                exempt=(finding()._replace(exemption=Exempt(until.image, until.shown, until.reason, until.until)),),
+            ),
+        )
+    )
 
 
 @settings(deadline=None)
@@ -89,9 +96,11 @@ def test_an_annotation_says_what_was_found(image: str, source: str) -> None:
 
 
 def test_an_annotation_for_a_chart_that_failed() -> None:
-    (line,) = forms.workflow_commands(report(**{"charts/app": HelmFailed("helm template failed", why="a: b, 1%\nc")}))
+    error = HelmFailed("helm template failed", why="a: b, 1%\nc")
+    failed = Linted("charts/app", error=error, error_at=Location("charts/app/Chart.yaml"))
+    (line,) = forms.workflow_commands(Report((failed,)))
     assert line == (
-        "::error file=charts/app,title=chart not linted::helm template failed%0A  why   a: b, 1%25%0A        c"
+        "::error file=charts/app/Chart.yaml,line=1,title=chart not linted::helm template failed%0A  why   a: b, 1%25%0A        c"
     )
 
 
@@ -100,7 +109,7 @@ def test_an_annotation_for_a_chart_that_failed() -> None:
 def test_json_and_sarif_are_valid(image: str, file: str) -> None:
     found = finding(image, file=file)
     sarif = forms.sarif(report(found, **{file: HelmFailed(image)}))
-    text = output.as_json([forms.as_data(found), sarif, forms.code_quality(report(found))])
+    text = output.as_json([*forms.as_data(report(found)), sarif, forms.code_quality(report(found))])
     assert json.loads(text)[0]["image"] == image
     harmless(text)
     (run,) = sarif["runs"]
@@ -146,7 +155,17 @@ def test_an_exemption_is_a_suppression() -> None:
     assert result["suppressions"] == [
         {"kind": "external", "status": "accepted", "justification": "app:* (until 2999-12-31: the vendor's)"}
     ]
-    assert forms.code_quality(exempt()) == list(forms.workflow_commands(exempt())) == []
+    assert forms.code_quality(exempt()) == forms.as_data(exempt()) == []
+    (entry,) = forms.as_data(exempt(), shows_exempt=True)
+    assert entry["exemption"] == {"image": "app:*", "reason": "the vendor's", "until": "2999-12-31"}
+    (issue,) = forms.code_quality(exempt(), shows_exempt=True)
+    (notice,) = map(read, forms.workflow_commands(exempt()))
+    assert (issue["severity"], notice.name, notice.properties["title"]) == (
+        "info",
+        "notice",
+        "exempt: mutable image tag",
+    )
+    assert issue["description"] == notice.data == f"{finding().text}; exempt by app:* (until 2999-12-31: the vendor's)"
 
 
 def test_a_fingerprint_outlives_lines_and_tags() -> None:
