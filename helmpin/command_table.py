@@ -491,6 +491,11 @@ COMMANDS: dict[str, Command] = {
                 "write digests (with --suggest versions) into the values files, then report what is left; asks registries",
             ),
             Option(
+                "--no-fail",
+                "switch",
+                "exit status 0 although there are findings; still 1 if a chart could not be linted",
+            ),
+            Option(
                 "--show-exempt",
                 "switch",
                 "with -o json and gitlab, list exempt findings too, and what exempts them; the other forms always do",

@@ -86,7 +86,8 @@ class _Task(NamedTuple):
 
 
 def run(request: Request) -> int:
-    """Report the findings of all charts. Returns 3 if there are any, else 1 if a chart could not be linted."""
+    """Report the findings of all charts. Returns 3 if there are any, unless --no-fail was given, else 1 if a chart could not be
+    linted."""
     if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     if request.options["suggest"] and request.settings.locked:
@@ -114,7 +115,7 @@ def run(request: Request) -> int:
     if suggests and fixes:
         fix_versions(targets, report.charts)
         report = lint(request)
-    status = 3 if report.findings else 1 if report.failed else 0
+    status = 3 if report.findings and not request.options["no-fail"] else 1 if report.failed else 0
     try:
         show(report.without_logins(), request.options["output"], shows_exempt=request.options["show-exempt"])
     except BrokenPipeError:  # that something was found counts more than who reads it

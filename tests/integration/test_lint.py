@@ -166,6 +166,16 @@ def test_exit_status(names: Sequence[str], status: int, pin: Pin, charts: Sequen
     assert pin("lint", *(f"./charts/{name}" for name in names)).status == status
 
 
+@pytest.mark.parametrize(("names", "status"), [(["web"], 0), (["pinned"], 0), (["web", "needs"], 1)])
+def test_no_fail(names: Sequence[str], status: int, pin: Pin, charts: Sequence[str]) -> None:
+    """The report is the same, and a chart that does not render still fails."""
+    assert charts
+    paths = [f"charts/{name}" for name in names]
+    done, strict = pin("lint", *paths, "--no-fail"), pin("lint", *paths)
+    assert (done.stdout, done.stderr) == (strict.stdout, strict.stderr)
+    assert done.status == status
+
+
 def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
     subprocess.run(
         [homes["HELM_BIN"], "package", "charts/web"], cwd=tmp_path, env=homes, check=True, capture_output=True
