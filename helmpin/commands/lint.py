@@ -392,11 +392,15 @@ def values_files(chart: str, staged: Chart, values: ValuesInput, ci: Path | None
     """Every values file that a chart is rendered with; those that win come first."""
     given = [(copy, source) for copy, source in values.originals if values_flag(copy) in values.arguments]
     files = [
-        ValuesFile(path_here(source), _text(Path(copy)), writable=Path(source).is_file())
+        ValuesFile(_shown(source), _text(Path(copy)), writable=Path(source).is_file(), is_file=Path(source).is_file())
         for copy, source in reversed(given)
     ]
     files += [ValuesFile(str(ci), _text(ci))] if ci else []
     return [*files, *own_values_files(chart, staged)]
+
+
+def _shown(source: str) -> str:
+    return "standard input" if source in ("-", "/dev/stdin") else path_here(source)
 
 
 def _text(path: Path) -> str:

@@ -45,6 +45,8 @@ class Location(NamedTuple):
     """The value that stands there, as --set names it; '' for a line of a template."""
     path: ValuePath = ()
     """The value's path in that file."""
+    instead: tuple[str, int] | None = None
+    """The template and line that print the value, if `file` is no file: standard input, a pipe, a URL."""
 
 
 class Exempt(NamedTuple):
@@ -179,7 +181,8 @@ def _hash(*parts: str) -> str:
 
 def _without_logins(linted: Linted) -> Linted:
     def elsewhere(at: Location) -> Location:
-        return at._replace(file=mask_urls(at.file))
+        instead = (mask_urls(at.instead[0]), at.instead[1]) if at.instead else None
+        return at._replace(file=mask_urls(at.file), instead=instead)
 
     def masked(finding: Finding) -> Finding:
         return finding._replace(chart=mask_urls(finding.chart), at=elsewhere(finding.at))

@@ -60,7 +60,9 @@ def _failure(failed: Failed) -> dict[str, Any]:
 
 
 def file_of(at: Location) -> tuple[str, int]:
-    """A file that exists, and a line in it. For a file in a packed subchart, that is the archive."""
+    """A file that exists, and a line in it: for a file in a packed subchart the archive, for standard input the template."""
+    if at.instead:
+        return file_of(Location(*at.instead))
     packed, separator, _ = at.file.partition(".tgz/")
     return (f"{packed}.tgz", 1) if separator else (at.file, at.line)
 

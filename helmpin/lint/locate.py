@@ -51,6 +51,8 @@ class ValuesFile(NamedTuple):
     """The path of the chart, for a subchart's values.yaml."""
     writable: bool = True
     """Whether it is a file that can be changed."""
+    is_file: bool = True
+    """Whether it is one at all, perhaps in an archive: not standard input, a pipe or a URL."""
 
     def inner(self, path: ValuePath) -> ValuePath | None:
         """The path of a value within this file; None if it cannot be there. Globals can be in any chart's file."""
@@ -115,18 +117,19 @@ def locate(
     others = [path for use in uses for path in _other_values(use, index)] if index else []
     shown, marked = _rendered(lines, values or {}, [list(dict.fromkeys([*likely, *others])), likely], render)
     images = {use.key: use.image for use in shown.images()} if shown else {}
+    unreal = [file.name for file in files if not file.is_file]
     found: dict[Key, Location] = {}
     for use in uses:
         path = _by_mark(images.get(use.key, ""), marked) if marked else next(iter(paths[use.key]), None)
+        place, line = _comment(use, shown, lines) or ("", 0)
         at = value_location(path, values or {}, files) if path else None
-        if at is None and (comment := _comment(use, shown, lines)):
-            place, line = comment
-            at = (
-                Location(inside(name, place), line)
-                if isinstance(place, str)
-                else _line_of_value(place, line, values or {}, files)
-            )
-        found[use.key] = at or _likely_line(use, chart, lines, shown, name)
+        if at is None and not isinstance(place, str):
+            at = _line_of_value(place, line, values or {}, files)
+        if at is None or at.file in unreal:
+            known = Location(inside(name, place), line) if place and isinstance(place, str) else None
+            there = known or _likely_line(use, chart, lines, shown, name)
+            at = at._replace(instead=(there.file, there.line)) if at else there
+        found[use.key] = at
     return found
 
 

@@ -207,6 +207,17 @@ def test_standard_input_is_read_once(flags: Sequence[str], pin: Pin, two: Sequen
     assert found(pin("lint", *two, "-o", "json", *flags, text=GIVEN)) == BOTH
 
 
+@pytest.mark.parametrize("flag", ["-", "/dev/stdin"])
+def test_standard_input_is_no_file(flag: str, pin: Pin, two: Sequence[str]) -> None:
+    """People read its line; reports for programs name the template."""
+    text = pin("lint", "one", "-f", flag, text="# given\n" + GIVEN).stdout
+    assert text == "standard input:2: Pod/one: team/app:stable: tag stable moves by design (image)\n"
+    (run,) = json.loads(pin("lint", *two, "-o", "sarif", "-f", flag, text=GIVEN).stdout)["runs"]
+    at = [result["locations"][0]["physicalLocation"] for result in run["results"]]
+    assert [place["artifactLocation"]["uri"] for place in at] == [f"{name}/templates/0.yaml" for name in two]
+    assert [place["region"] for place in at] == [{"startLine": 4}, {"startLine": 4}]
+
+
 @pytest.mark.parametrize("flag", ["image=-", "other=/dev/null,image=-", "image=/dev/stdin"])
 def test_standard_input_as_one_value(flag: str, pin: Pin, two: Sequence[str]) -> None:
     assert found(pin("lint", *two, "-o", "json", "--set-file", flag, text="team/app:stable")) == BOTH
