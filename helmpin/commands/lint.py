@@ -150,8 +150,8 @@ def show(report: Report, form: str, *, shows_exempt: bool = False) -> None:
 
 def _line(f: Finding, container: str = "") -> str:
     """A finding for people. container: which one of its object, if that is not obvious."""
-    value, which = f" ({f.at.value})" if f.at.value else "", f", {container}" if container else ""
-    found = f"{f.use.kind}/{f.use.name}{which}: {f.use.image}: {f.why}{value}{_under(f)}"
+    which = f", {container}" if container else ""
+    found = f"{f.use.kind}/{f.use.name}{which}: {f.use.image}: {f.why}{f.by_value}{_under(f)}"
     return output.one_line(f"{f.at.file}:{f.at.line}: {found}")
 
 

@@ -84,7 +84,12 @@ class Finding(NamedTuple):
     @property
     def text(self) -> str:
         """What was found, in one sentence."""
-        return f"{self.use.image} in {self.use.kind}/{self.use.name}, {self.container}: {self.why}"
+        return f"{self.use.image} in {self.use.kind}/{self.use.name}, {self.container}: {self.why}{self.by_value}"
+
+    @property
+    def by_value(self) -> str:
+        """The value that sets it, after a sentence; '' if none is known."""
+        return f" ({self.at.value})" if self.at.value else ""
 
     @property
     def container(self) -> str:

@@ -67,18 +67,30 @@ def file_of(at: Location) -> tuple[str, int]:
     return (f"{packed}.tgz", 1) if separator else (at.file, at.line)
 
 
+def _column(at: Location) -> int:
+    """The column in `file_of`; 0 if it is not known."""
+    return at.column if file_of(at)[0] == at.file else 0
+
+
+def _message(f: Finding) -> str:
+    """What was found, and its place, if that is in no file that a report can name."""
+    return f.text if file_of(f.at)[0] == f.at.file else f"{f.text}, at {f.at.file}:{f.at.line}"
+
+
 def workflow_commands(report: Report) -> Iterator[str]:
     """Workflow commands (GitHub's documentation, Workflow commands; actions/toolkit, command.ts)."""
     for finding in report.findings:
-        yield _annotation("error", *file_of(finding.at), finding.rule.title, finding.text)
+        yield _annotation("error", finding.at, finding.rule.title, _message(finding))
     for failed in report.failed:
-        yield _annotation("error", *file_of(failed.at), NOT_LINTED.title, failed.error.message())
+        yield _annotation("error", failed.at, NOT_LINTED.title, failed.error.message())
     for finding in report.exempt:
-        yield _annotation("notice", *file_of(finding.at), f"exempt: {finding.rule.title}", finding.text)
+        yield _annotation("notice", finding.at, f"exempt: {finding.rule.title}", _message(finding))
 
 
-def _annotation(level: str, file: str, line: int, title: str, message: str) -> str:
-    return f"::{level} file={_property(file)},line={line},title={_property(title)}::{_escaped(message)}"
+def _annotation(level: str, at: Location, title: str, message: str) -> str:
+    file, line = file_of(at)
+    column = f",col={_column(at)}" if _column(at) else ""
+    return f"::{level} file={_property(file)},line={line}{column},title={_property(title)}::{_escaped(message)}"
 
 
 def _property(text: str) -> str:
@@ -109,7 +121,7 @@ def sarif(report: Report) -> dict[str, Any]:
                     {"executionSuccessful": not report.failed, "toolExecutionNotifications": notifications}
                 ],
                 "results": [
-                    *(_result(f.rule, f.text, f.at, f.fingerprint) for f in report.findings),
+                    *(_result(f.rule, _message(f), f.at, f.fingerprint) for f in report.findings),
                     *(_suppressed(f) for f in report.exempt),
                     *(_result(NOT_LINTED, f.error.message(), f.at, f.fingerprint) for f in report.failed),
                 ],
@@ -144,7 +156,7 @@ def _result(rule: Rule, text: str, at: Location, fingerprint: str) -> dict[str, 
 def _suppressed(f: Finding) -> dict[str, Any]:
     why = {"justification": f.exemption.text} if f.exemption else {}
     suppression = {"kind": "external", "status": "accepted", **why}
-    return {**_result(f.rule, f.text, f.at, f.fingerprint), "suppressions": [suppression]}
+    return {**_result(f.rule, _message(f), f.at, f.fingerprint), "suppressions": [suppression]}
 
 
 def _location(at: Location) -> dict[str, Any]:
@@ -153,7 +165,7 @@ def _location(at: Location) -> dict[str, Any]:
     file, line = file_of(at)
     uri = quote(os.fsencode(file), safe="/:" if "://" in file else "/")
     region = {"startLine": line}
-    if at.column and file == at.file:
+    if _column(at):
         region |= {"startColumn": at.column}
         region |= {"endColumn": at.end_column} if at.end_column else {}
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
@@ -163,9 +175,9 @@ def code_quality(report: Report, *, shows_exempt: bool = False) -> list[dict[str
     """GitLab's code quality report (docs.gitlab.com, Code Quality report format). shows_exempt: with what is exempt, as info."""
     exempt = report.exempt if shows_exempt else []
     return [
-        *(_issue(f.text, f.rule, f.fingerprint, "major", f.at) for f in report.findings),
+        *(_issue(_message(f), f.rule, f.fingerprint, "major", f.at) for f in report.findings),
         *(_issue(f.error.message(), NOT_LINTED, f.fingerprint, "critical", f.at) for f in report.failed),
-        *(_issue(f.text, f.rule, f.fingerprint, "info", f.at) for f in exempt),
+        *(_issue(_message(f), f.rule, f.fingerprint, "info", f.at) for f in exempt),
     ]
 
 
@@ -208,7 +220,10 @@ def _cases(chart: Linted) -> Iterator[str]:
     for f in chart.findings:
         where = f"{f.at.file}:{f.at.line}"
         name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.use.image}"
-        yield case(name, f"<failure message={_attribute(f.why)} type={_attribute(f.rule.id)}>{_text(where)}</failure>")
+        yield case(
+            name,
+            f"<failure message={_attribute(f.why + f.by_value)} type={_attribute(f.rule.id)}>{_text(where)}</failure>",
+        )
     for f in chart.exempt:
         why = f.exemption.text if f.exemption else ""
         yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(why)}/>")

@@ -80,7 +80,7 @@ def test_annotations_are_one_command_each(image: str, name: str, source: str) ->
     assert len(lines) == 2
     for line in lines:
         command = read(line)
-        assert command.name == "error" and set(command.properties) <= {"file", "line", "title"}
+        assert command.name == "error" and set(command.properties) <= {"file", "line", "col", "title"}
         harmless(line.removeprefix("::error "), lines=False)
 
 
@@ -89,10 +89,12 @@ def test_annotations_are_one_command_each(image: str, name: str, source: str) ->
 def test_an_annotation_says_what_was_found(image: str, source: str) -> None:
     """Exactly, where nothing needs to be made visible."""
     assume(not re.match(r"\s*::", image))
-    (line,) = forms.workflow_commands(report(finding(image, file=source)))
+    assume(".tgz/" not in source)
+    (line,) = forms.workflow_commands(report(finding(image, file=source, value="image.tag")))
     command = read(line)
-    assert command.data == f"{image} in Pod/web, container c: moves"
-    assert command.properties == {"file": f"charts/app/{source}", "line": "7", "title": "mutable image tag"}
+    assert command.data == f"{image} in Pod/web, container c: moves (image.tag)"
+    place = {"file": f"charts/app/{source}", "line": "7", "col": "3"}
+    assert command.properties == {**place, "title": "mutable image tag"}
 
 
 def test_an_annotation_for_a_chart_that_failed() -> None:
@@ -145,6 +147,7 @@ def test_a_sarif_result() -> None:
     for rule in rules:
         assert rule["shortDescription"]["text"] and rule["fullDescription"]["text"] and rule["help"]["markdown"]
     (result,) = run["results"]
+    assert result["message"]["text"] == "app:latest in Pod/web, container c: moves (image.tag)"
     assert (result["ruleId"], result["ruleIndex"], result["level"]) == (rules[0]["id"], 0, "error")
     assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 7, "startColumn": 3, "endColumn": 9}
     assert list(result["partialFingerprints"]) == ["mutableImageTag/v1", "primaryLocationLineHash"]
@@ -180,6 +183,15 @@ def test_a_packed_subchart_is_shown_as_the_file_that_exists() -> None:
     (issue,) = forms.code_quality(report(finding(file="charts/db-1.tgz/values.yaml")))
     assert issue["location"] == {"path": "charts/app/charts/db-1.tgz", "lines": {"begin": 1}}
     assert set(issue) == {"description", "check_name", "fingerprint", "severity", "location"}
+
+
+def test_a_packed_subchart_is_named_with_its_file_and_value() -> None:
+    found = report(finding(file="charts/db-1.tgz/values.yaml", value="db.image.tag"))
+    text = "app:latest in Pod/web, container c: moves (db.image.tag), at charts/app/charts/db-1.tgz/values.yaml:7"
+    (issue,), (line,) = forms.code_quality(found), forms.workflow_commands(found)
+    (result,) = forms.sarif(found)["runs"][0]["results"]
+    assert issue["description"] == read(line).data == result["message"]["text"] == text
+    assert "col" not in read(line).properties
 
 
 def test_a_name_that_is_not_utf8() -> None:
