@@ -90,10 +90,12 @@ def fix(targets: Sequence[Target]) -> None:
         opened = _opened(targets, stack)
         wanted: list[Wanted] = []
         pins: Pins = {}
-        say = _Misses()
-        for one in opened:
-            for ci in (None, *one.target.ci):
+        tasks = [(one, ci) for one in opened for ci in (None, *one.target.ci)]
+        with output.Progress("sets of values to pin", len(tasks)) as progress:
+            say = _Misses(progress)
+            for one, ci in tasks:
                 wanted += _digests(one, ci, pins, say)
+                progress.step()
         _write(wanted, pins, opened, stack)
 
 
@@ -162,12 +164,16 @@ def _read(source: str) -> ValuesFile:
 class _Misses:
     """Reports what is not fixed, each line once, since every set of values may have the same result. Mutable."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: output.Progress | None = None) -> None:
+        """progress: makes room for the lines."""
         self._reported: set[str] = set()
+        self._progress = progress
 
     def __call__(self, text: str) -> None:
         if text not in self._reported:
             self._reported.add(text)
+            if self._progress:
+                self._progress.close()
             output.say(f"Not fixed: {text}")
 
 

@@ -58,7 +58,12 @@ class Trials:
     def wrong(self, texts: Mapping[Path, str]) -> list[Wrong]:
         """The images that would become something wrong with these texts of files. A usage that does not render as it is shows
         nothing."""
-        return [wrong for number, usage in enumerate(self._usages) for wrong in self._wrong_in(number, usage, texts)]
+        found: list[Wrong] = []
+        with output.Progress("renders checked", len(self._usages)) as progress:
+            for number, usage in enumerate(self._usages):
+                found += self._wrong_in(number, usage, texts)
+                progress.step()
+        return found
 
     def _wrong_in(self, number: int, usage: Usage, texts: Mapping[Path, str]) -> Iterator[Wrong]:
         read = {file: text for file, text in texts.items() if usage.reads(file)}

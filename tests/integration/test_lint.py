@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -733,6 +734,37 @@ def test_fix_that_cannot_reach_a_registry(pin: Pin, web: Path) -> None:
     done = pin("lint", "web", "--fix", "--registry-mirror", "*=http://127.0.0.1:1")
     assert done.status == 3 and (web / "values.yaml").read_text() == WEB_VALUES
     assert "Not fixed: team/web:latest: " in done.stderr
+
+
+def on_a_terminal(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """The exit status of a command, and what its standard error shows."""
+    ours, its = pty.openpty()
+    with subprocess.Popen(command, cwd=cwd, env={**env, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=its) as run:
+        os.close(its)
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:  # Linux, when the other end is closed
+            pass
+        os.close(ours)
+    return run.returncode, shown.decode()
+
+
+def test_fix_shows_its_progress_on_a_terminal(two: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
+    """Messages stand on lines of their own."""
+    for name in two:
+        slow = "{{ range until 300000 }}{{ if not . }}{{ end }}{{ end }}" + POD % (name, "{{ .Values.image | quote }}")
+        (tmp_path / name / "templates/0.yaml").write_text(slow + "---\n" + POD % ("hard", "team/hard:main"))
+        (tmp_path / name / "values.yaml").write_text("image: team/app:latest\n")
+    with any_tag() as content:
+        command = [CHECKOUT / "bin/helm-pin", "lint", *two, "--fix", "--registry-mirror", content.mirror]
+        status, shown = on_a_terminal(command, tmp_path, homes)
+    assert status == 3
+    lines = [re.split(r"\r|\x1b\[K", line)[-1] for line in shown.replace("\r\n", "\n").split("\n")]
+    assert "2 of 2 sets of values to pin" in shown and "2 of 2 renders checked" in shown
+    says = "Not fixed: team/hard:main: no value carries its digest: it is hard-coded in a template"
+    assert lines[:3] == [says, "Fixed one/values.yaml", "Fixed two/values.yaml"], shown
 
 
 def test_registries_are_for_fix(pin: Pin, web: Path) -> None:
