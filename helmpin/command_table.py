@@ -465,14 +465,15 @@ COMMANDS: dict[str, Command] = {
         (1, 1),
     ),
     "lint": Command(
-        "CHART… [flags]",
+        "[CHART…] [flags]",
         "report mutable image tags, for CI",
         "Renders each chart with its defaults and with each of its ci/*-values.yaml, and reports every image with a mutable tag,\n"
-        "at the file and line of the value that sets it, or of the template. The exit status is 3 if there is one, else 1 if a\n"
-        "chart could not be linted. Library charts, and files and folders that are not charts, are skipped. Values from standard\n"
-        "input or a pipe are read once, for all charts. helm template's flags that do not change what it renders are refused.\n"
-        "Asks no registry, except for --fix and --suggest. With --lock, an image that the lock has is pinned; with --locked,\n"
-        "every other one is reported. --fix writes a value only if no other image depends on it, and never one that --set gives.",
+        "at the file and line of the value that sets it, or of the template. Without CHART, the one in the working directory.\n"
+        "The exit status is 3 if there is a finding, else 1 if a chart could not be linted. Library charts, and files and folders\n"
+        "that are not charts, are skipped. Values from standard input or a pipe are read once, for all charts. helm template's\n"
+        "flags that do not change what it renders are refused. Asks no registry, except for --fix and --suggest. With --lock, an\n"
+        "image that the lock has is pinned; with --locked, every other one is reported. --fix writes a value only if no other\n"
+        "image depends on it, and never one that --set gives.",
         ("template",),
         (
             Option(
@@ -504,6 +505,6 @@ COMMANDS: dict[str, Command] = {
             *LOCK_OPTIONS,
             *_ANY_NAMESPACE,
         ),
-        (1, -1),
+        (0, -1),
     ),
 }

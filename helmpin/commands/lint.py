@@ -92,6 +92,8 @@ def run(request: Request) -> int:
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     if request.options["suggest"] and request.settings.locked:
         raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
+    if not request.positionals:
+        request = request._replace(positionals=[_chart_here()])
     _say_allowances(request)
     fixes, suggests = request.options["fix"], request.options["suggest"]
     if fixes:
@@ -124,6 +126,15 @@ def run(request: Request) -> int:
     return status
 
 
+def _chart_here() -> str:
+    """The chart in the working directory, as helm lint takes it. Raises UsageError."""
+    if not Path("Chart.yaml").is_file():
+        raise UsageError(
+            "no chart is named", why="the working directory has no Chart.yaml", hint="helm pin lint CHART…"
+        )
+    return os.curdir
+
+
 def show(report: Report, form: str, *, shows_exempt: bool = False) -> None:
     """Print a report on standard output, and what is exempt and the totals for people on standard error. shows_exempt: with what is
     exempt in every form, not only in those whose readers expect it."""
@@ -142,7 +153,7 @@ def show(report: Report, form: str, *, shows_exempt: bool = False) -> None:
             output.write(_line(f, f.container if times[_line(f)] > 1 else ""))
     for f in report.exempt:
         output.inform(
-            output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.use.image}, by {f.exemption and f.exemption.text}")
+            output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.image}, by {f.exemption and f.exemption.text}")
         )
     if form == "text":
         output.inform(summary(report))
@@ -151,7 +162,7 @@ def show(report: Report, form: str, *, shows_exempt: bool = False) -> None:
 def _line(f: Finding, container: str = "") -> str:
     """A finding for people. container: which one of its object, if that is not obvious."""
     which = f", {container}" if container else ""
-    found = f"{f.use.kind}/{f.use.name}{which}: {f.use.image}: {f.why}{f.by_value}{_under(f)}"
+    found = f"{f.use.kind}/{f.use.name}{which}: {f.image}: {f.why}{f.by_value}{_under(f)}"
     return output.one_line(f"{f.at.file}:{f.at.line}: {found}")
 
 

@@ -49,6 +49,11 @@ class Location(NamedTuple):
     """The template and line that print the value, if `file` is no file: standard input, a pipe, a URL."""
 
 
+def named(image: str) -> str:
+    """An image, for people."""
+    return image or "an empty image"
+
+
 class Exempt(NamedTuple):
     """What exempts an image."""
 
@@ -82,9 +87,14 @@ class Finding(NamedTuple):
     """How many findings of the chart before it are the same, but for their places and tags."""
 
     @property
+    def image(self) -> str:
+        """The image, for people."""
+        return named(self.use.image)
+
+    @property
     def text(self) -> str:
         """What was found, in one sentence."""
-        return f"{self.use.image} in {self.use.kind}/{self.use.name}, {self.container}: {self.why}{self.by_value}"
+        return f"{self.image} in {self.use.kind}/{self.use.name}, {self.container}: {self.why}{self.by_value}"
 
     @property
     def by_value(self) -> str:

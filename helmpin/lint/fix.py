@@ -18,7 +18,7 @@ from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.image.reference import split
 from helmpin.lint.edit import BESIDE, CannotEdit, depth_of, written
-from helmpin.lint.finding import Finding, Linted, inside, path_here
+from helmpin.lint.finding import Finding, Linted, inside, named, path_here
 from helmpin.lint.locate import ValuesFile, empty_tag_beside, held, held_text, own_values_files
 from helmpin.lint.save import replace
 from helmpin.lint.trial import Trials, Usage, Wrong
@@ -113,7 +113,7 @@ def fix_versions(targets: Sequence[Target], linted: Sequence[Linted]) -> None:
         say = _Misses()
         for chart, found in findings.items():
             for finding in found:
-                where = f"{finding.at.file}:{finding.at.line}: {finding.use.image}"
+                where = f"{finding.at.file}:{finding.at.line}: {finding.image}"
                 try:
                     wanted += _versions(finding, folders.get(chart))
                 except CannotEdit as why_not:
@@ -199,7 +199,7 @@ def _digests(one: _Open, ci: Path | None, pins: Pins, say: _Misses) -> Iterator[
             try:
                 yield placed(settings, image.image, files)
             except CannotEdit as why_not:
-                say(output.one_line(f"{image.image}: {why_not}"))
+                say(output.one_line(f"{named(image.image)}: {why_not}"))
 
 
 def _to_fix(plan: Plan, say: _Misses) -> list[ImagePlan]:
@@ -207,7 +207,7 @@ def _to_fix(plan: Plan, say: _Misses) -> list[ImagePlan]:
     moving = [image for image in plan.images if image.mutable]
     for image in moving:
         if image.problem and image.problem.kind != "allowed":
-            say(f"{output.one_line(image.image)}: {image.problem.text}")
+            say(f"{output.one_line(named(image.image))}: {image.problem.text}")
         elif not image.problem and not image.by_values_alone:
             where = " everywhere" if image.values else ""
             say(output.one_line(f"{image.image}: no value carries its digest{where}: {_why(image, plan)}"))

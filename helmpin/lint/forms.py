@@ -219,14 +219,14 @@ def _cases(chart: Linted) -> Iterator[str]:
         yield case("renders", f"<skipped message={_attribute(chart.skipped)}/>")
     for f in chart.findings:
         where = f"{f.at.file}:{f.at.line}"
-        name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.use.image}"
+        name = f"{f.use.kind}/{f.use.name} {'.'.join(map(str, f.use.path))}: {f.image}"
         yield case(
             name,
             f"<failure message={_attribute(f.why + f.by_value)} type={_attribute(f.rule.id)}>{_text(where)}</failure>",
         )
     for f in chart.exempt:
         why = f.exemption.text if f.exemption else ""
-        yield case(f"{f.use.kind}/{f.use.name}: {f.use.image}", f"<skipped message={_attribute(why)}/>")
+        yield case(f"{f.use.kind}/{f.use.name}: {f.image}", f"<skipped message={_attribute(why)}/>")
     if not (chart.error or chart.skipped or chart.findings or chart.exempt):
         yield case("every image tag is fixed")
 

@@ -177,6 +177,22 @@ def test_no_fail(names: Sequence[str], status: int, pin: Pin, charts: Sequence[s
     assert done.status == status
 
 
+def test_the_chart_in_the_working_directory(pin: Pin, tmp_path: Path) -> None:
+    done = pin("lint")
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: no chart is named\n  why   the working directory has no Chart.yaml\n")
+    for path in make(tmp_path / "web", POD % ("web", "team/web:latest")).iterdir():
+        path.rename(tmp_path / path.name)
+    assert pin("lint").stdout == "templates/0.yaml:4: Pod/web: team/web:latest: tag latest moves by design\n"
+
+
+@pytest.mark.parametrize("form", ["text", "github", "sarif", "gitlab", "junit"])
+def test_an_empty_image_is_called_so(form: str, pin: Pin, tmp_path: Path) -> None:
+    make(tmp_path / "web", POD % ("web", '""'))
+    shown = pin("lint", "web", "-o", form).stdout
+    assert "an empty image" in shown and "not an image reference" in shown
+
+
 def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
     subprocess.run(
         [homes["HELM_BIN"], "package", "charts/web"], cwd=tmp_path, env=homes, check=True, capture_output=True
