@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from helmpin.command_table import COMMANDS, Option
+from helmpin.global_flags import VALUES
 
 LIKE = {
     "upgrade": "upgrade",
@@ -33,11 +34,20 @@ SCRIPT = r"""#!/bin/sh
 # and reads candidates, then a directive: 0 for files as well, 4 for nothing else (github.com/spf13/cobra, ShellCompDirective).
 helm=${HELM_BIN:-helm}
 export HELM_NO_PLUGINS=1
-command=$1 before='' word='' skip=''
+command=$1 before='' word='' skip='' taken='' prior=''
 [ $# -gt 0 ] && shift
 for each; do before=$word word=$each; done
 last=$word
-case $word in --*=*) before=${word%%=*} word=${word#*=} ;; esac # shells put what stands before the = back
+case $word in
+  --*=*) before=${word%%=*} word=${word#*=} ;; # shells put what stands before the = back
+  -*) ;;
+  *) # helm takes its global flags out, so that one before the word stands in helm's own command line alone
+    set -f
+    line=$(ps -ww -o args= -p $PPID 2>/dev/null)
+    for each in ${line%"$word"}; do taken=$each; done
+    case $taken in GLOBAL) before=$taken ;; esac
+    ;;
+esac
 # the words for helm: without helm-pin's own flags, and without the word to be completed
 count=$# n=0
 for each; do
@@ -61,9 +71,19 @@ case "$command $before" in
   'verify --revision') ask rollback "$@" "$word"; exit ;;
 ANSWERS
 esac
+case $before in GLOBAL) ask "$before" "$word"; exit ;; esac
 case $command in
 LIKE
-  lint | config) echo :0 ;;
+  lint) # each argument is a chart or a file of one; its flags are those of helm template
+    for each; do prior=$each; done
+    case $last:$prior in
+      -*) ask template "$last" ;;
+      *:-*=*) echo :0 ;;
+      *:-*) ask template x "$prior" "$last" ;;
+      *) echo :0 ;;
+    esac
+    ;;
+  config) echo :0 ;;
   *) echo :4 ;;
 esac
 """
@@ -108,6 +128,7 @@ def plugin_complete() -> str:
         if command.subcommands
     ]
     text = SCRIPT.replace("VALUED", f"    {_patterns(valued)}) skip=1 ;;").replace("ANSWERS", "\n".join(shown))
+    text = text.replace("GLOBAL", " | ".join(VALUES))
     return text.replace("SWITCHES", f"    {_patterns(switches)}) ;;").replace("LIKE", "\n".join(like))
 
 

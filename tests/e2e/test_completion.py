@@ -97,6 +97,34 @@ def test_flags_before_the_command(workstation: Workstation) -> None:
     assert offered(workstation, "--quiet", "--no-color", "plan", "--mutable", "") == ["pin", "refuse"]
 
 
+CONTEXTS = """\
+apiVersion: v1
+kind: Config
+contexts: [{name: first, context: {cluster: c}}, {name: second, context: {cluster: c}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+"""
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_values_of_global_flags(command: str, workstation: Workstation, tmp_path: Path) -> None:
+    """helm takes them out before it asks the plugin."""
+    (tmp_path / "config").write_text(CONTEXTS)
+    machine = workstation._replace(env={**workstation.env, "KUBECONFIG": str(tmp_path / "config")})
+    for words in (["--kube-context", ""], ["--kube-context", "fi"], ["--kube-context="]):
+        assert sorted(offered(machine, command, *words)) == ["first", "second"]
+    assert "first" not in offered(machine, command, "--kube-context", "first", "")
+
+
+def test_lint(workstation: Workstation) -> None:
+    """Its arguments are files, its flags those of helm template."""
+    assert offered(workstation, "lint", "--val")[-1] == "--values"
+    assert offered(workstation, "lint", "chart", "--fi") == ["--fix"]
+    assert "--kube-version" in offered(workstation, "lint", "chart", "--fix", "--kube-v")
+    for words in (["-f", ""], ["--fix", ""], ["chart", ""]):
+        done = workstation.run(workstation.helm_binary, "__complete", "pin", "lint", *words)
+        assert done.stdout == ":0\n"
+
+
 def test_diff(released: Workstation) -> None:
     assert offered(released, "diff", "") == ["upgrade", "rollback"]
     assert offered(released, "diff", "--locked", "") == ["upgrade", "rollback"]
