@@ -303,7 +303,14 @@ def _lint_staged(chart: str, staged: Chart, task: _Task) -> Linted:
             continue
         seen = Counter[Any]()
         for finding in uses:
-            place = (finding.at, finding.use.image, finding.use.source, finding.use.kind, finding.use.path)
+            place = (
+                finding.at,
+                finding.rule,
+                finding.use.image,
+                finding.use.source,
+                finding.use.kind,
+                finding.use.path,
+            )
             seen[place] += 1
             same = (place, seen[place])  # the name of the object is no part of it: ci values may change that
             before = found.get(same)
@@ -351,7 +358,7 @@ class _Rendering(NamedTuple):
         probed = self.staged if is_post_rendered else self.staged.with_files({PROBE: PROBE_TEXT})
         shown = ("--show-only", PROBE) if any(flag.name == "--show-only" for flag in flags) else ()
         render = self._render(probed, () if is_post_rendered else shown)
-        found = [(use, *why) for use in render.images() if (why := _reason(use.image, self.task))]
+        found = [(use, *reason) for use in render.images() for reason in _reasons(use.image, self.task)]
         if not found:
             return []
         name = self.chart.rstrip("/")
@@ -362,7 +369,8 @@ class _Rendering(NamedTuple):
             others.update((use.key, use.name) for use in again.images())
             return again
 
-        places = locate([use for use, *_ in found], self.staged, render.values, self._files(), marked, name)
+        uses = list(dict.fromkeys(use for use, *_ in found))
+        places = locate(uses, self.staged, render.values, self._files(), marked, name)
         return [
             Finding(
                 self.chart,
@@ -433,14 +441,17 @@ def _check_is_chart(path: Path) -> None:
                 raise NotAChart("it is not a chart")
 
 
-def _reason(image: str, task: _Task) -> tuple[Rule, str, Exempt | None] | None:
-    """Which rule an image breaks, why, and what exempts it (None if nothing does); None if it breaks none."""
-    settings = task.request.settings
-    if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
-        return REGISTRY, refusal.text, None
+def _reasons(image: str, task: _Task) -> Iterator[tuple[Rule, str, Exempt | None]]:
+    """Each rule that an image breaks, why, and what exempts it (None if nothing does)."""
+    if not filled_in(image) and (refusal := policy.registry_refusal(image, task.request.settings)):
+        yield REGISTRY, refusal.text, None
     rule, why = _trouble(image, task)
-    if not why:
-        return None
+    if why:
+        yield _unless_exempt(image, rule, why, task.request.settings)
+
+
+def _unless_exempt(image: str, rule: Rule, why: str, settings: Settings) -> tuple[Rule, str, Exempt | None]:
+    """A reason with what exempts from it, or with the exemptions that do not apply."""
     exemptions = [each for each in settings.exemptions if is_allowed(image, [each.image])]
     valid = [each for each in exemptions if not each.is_over()]
     if valid:

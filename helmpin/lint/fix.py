@@ -20,6 +20,7 @@ from helmpin.image.reference import split
 from helmpin.lint.edit import BESIDE, CannotEdit, depth_of, written
 from helmpin.lint.finding import Finding, Linted, inside, named, path_here
 from helmpin.lint.locate import ValuesFile, empty_tag_beside, held, held_text, own_values_files
+from helmpin.lint.rules import REGISTRY
 from helmpin.lint.save import replace
 from helmpin.lint.trial import Trials, Usage, Wrong
 from helmpin.output import for_helm
@@ -112,7 +113,7 @@ def fix_versions(targets: Sequence[Target], linted: Sequence[Linted]) -> None:
         wanted: list[Wanted] = []
         say = _Misses()
         for chart, found in findings.items():
-            for finding in found:
+            for finding in (each for each in found if each.rule != REGISTRY):
                 where = f"{finding.at.file}:{finding.at.line}: {finding.image}"
                 try:
                     wanted += _versions(finding, folders.get(chart))

@@ -8,15 +8,19 @@ from contextlib import suppress
 from helmpin import output
 from helmpin.image.reference import InvalidReference, Reference
 from helmpin.lint.finding import Finding, Report
+from helmpin.lint.rules import REGISTRY
 from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
 from helmpin.registry import suggest as versions_of
 
 
 def suggested(report: Report, settings: RegistrySettings) -> Report:
-    """The report with the version of each finding, as far as registries know it. What they do not answer is reported."""
-    versions = _versions((finding.use.image for finding in report.findings), settings)
+    """The report with the version of each finding about a tag, as far as registries know it. What they do not answer is
+    reported."""
+    versions = _versions((each.use.image for each in report.findings if each.rule != REGISTRY), settings)
 
     def with_version(finding: Finding) -> Finding:
+        if finding.rule == REGISTRY:
+            return finding
         found = versions.get(finding.use.image, "")
         return (
             finding._replace(no_version=str(found))

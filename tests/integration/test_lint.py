@@ -616,13 +616,33 @@ def test_each_kind_of_finding_has_a_rule(pin: Pin, tmp_path: Path) -> None:
 
     docker = "--allowed-registry=docker.io"
     assert rules(docker) == ["mutable-tag", "registry-not-allowed", "not-a-reference"]
-    assert rules(docker, "--locked") == ["registry-not-allowed", "not-in-lock", "not-a-reference"]
+    assert rules(docker, "--locked") == ["registry-not-allowed", "not-in-lock", "not-in-lock", "not-a-reference"]
     (run,) = json.loads(pin("lint", "web", "-o", "sarif", docker, "--locked").stdout)["runs"]
     known = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert [known[result["ruleIndex"]] for result in run["results"]] == [result["ruleId"] for result in run["results"]]
     assert "title=registry not allowed::ghcr.io/team/b:1.2.3" in pin("lint", "web", "-o", "github", docker).stdout
     said = pin("lint", "web", docker, "--locked").stderr.splitlines()[-1]
-    assert said.startswith("1 image from a registry that is not allowed, 1 image that the lock does not pin, 1 image ")
+    assert said.startswith("1 image from a registry that is not allowed, 2 images that the lock does not pin, 1 image ")
+
+
+def test_each_rule_that_an_image_breaks(pin: Pin, parts: Path) -> None:
+    """Also if something exempts from one of them; a version is for the tag."""
+    assert parts.exists()
+    elsewhere = ["--allowed-registry=ghcr.io", "-o", "json"]
+
+    def rules(*flags: str) -> list[str]:
+        return [each["rule"] for each in json.loads(pin("lint", "a", *elsewhere, *flags).stdout)]
+
+    assert rules() == ["registry-not-allowed", "mutable-tag"]
+    assert rules("--allow-unpinned", "team/*") == ["registry-not-allowed"]
+    assert rules("--set", "image.tag=1.2.3") == ["registry-not-allowed"]
+    shown = json.loads(pin("lint", "a", *elsewhere).stdout)
+    assert len({each["fingerprint"] for each in shown}) == 2
+    assert {f"{each['file']}:{each['line']}" for each in shown} == {"a/values.yaml:3"}
+    with any_tag() as content:
+        content.one_image, content.tags = {"team/a"}, ["latest", "1.2.3"]
+        shown = json.loads(pin("lint", "a", *elsewhere, "--suggest", "--registry-mirror", content.mirror).stdout)
+    assert [each.get("suggestion") for each in shown] == [None, "1.2.3"]
 
 
 def test_a_glob_that_matches_a_name_and_no_tag(pin: Pin, web: Path) -> None:
