@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,9 @@ from helmpin.yaml_position import child, compose, index, span
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
 """What needs no quotes, even in a flow map (where go-yaml reads a colon as the end of a key)."""
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
+_MERGE = "tag:yaml.org,2002:merge"
+_MERGED = re.compile(r"[ \t]*:[ \t]*(?:\*[^\s,\[\]{}]+|\[[^\n\[\]]*\])[ \t]*(?:#.*)?$", re.MULTILINE)
+"""What follows the key of a merge that ends on its line."""
 BESIDE = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
 """Keys that hold a part of an image."""
 
@@ -26,18 +29,20 @@ class CannotEdit(Exception):
     """Why a file cannot be changed."""
 
 
-def with_settings(text: str, settings: Iterable[Setting]) -> str:
-    """The text of a values file with these values in it. Raises CannotEdit if anything else would be read differently."""
+def with_settings(text: str, settings: Iterable[Setting], own: Collection[Setting] = ()) -> str:
+    """The text of a values file with these values in it. own: those that get a key of their own where a map has it from a merge
+    (`<<`). Raises CannotEdit if anything else would be read differently."""
     if text.startswith("\ufeff"):  # a byte order mark, which no position counts
-        return text[0] + with_settings(text[1:], settings)
+        return text[0] + with_settings(text[1:], settings, own)
     wanted = _read(text)
     aliases: list[Setting] = []
     for path, value in settings:
         wanted = _with(wanted, path, value)
-        if (at := span(text, path)) and at.is_alias:
+        is_own = Setting(path, value) in own
+        if not is_own and (at := span(text, path)) and at.is_alias:
             aliases.append(Setting(path, value))
         else:
-            text = _edited(text, path, value)
+            text = _edited(text, path, value, follows=not is_own)
     for path, value in aliases:  # each may have its value now, through its anchor
         if lookup(_read(text), path) != value:
             raise CannotEdit(f"{dotted_key(path)} is an alias")
@@ -64,7 +69,16 @@ def written(text: str, bundles: Sequence[Sequence[Setting]]) -> tuple[str, list[
             with_settings(text, [*kept, *(s for n in together for s in bundles[n])])
             kept += [s for n in together for s in bundles[n]]
             why_not = ["" if n in together else why for n, why in enumerate(why_not)]
-    return with_settings(text, kept) if kept else text, why_not
+    # where a merge shares a value that only some of the maps want, those get it as a key of their own
+    own: list[Setting] = []
+    for number, bundle in enumerate(bundles):
+        if why_not[number]:
+            with suppress(CannotEdit):
+                with_settings(text, [*kept, *bundle], [*own, *bundle])
+                kept += bundle
+                own += bundle
+                why_not[number] = ""
+    return with_settings(text, kept, own) if kept else text, why_not
 
 
 def depth_of(text: str, path: ValuePath) -> int:
@@ -99,12 +113,16 @@ def _with(node: Any, path: ValuePath, value: str) -> Any:
     return {**(node or {}), part: _with((node or {}).get(part), rest, value)}
 
 
-def _edited(text: str, path: ValuePath, value: str) -> str:
-    found, depth = _deepest(text, path)
+def _edited(text: str, path: ValuePath, value: str, *, follows: bool) -> str:
+    """The text with a value in it. follows: whether a merge leads to the key that it is read from."""
+    found, depth = _deepest(text, path, follows=follows)
     rest = path[depth:]
     if found is None:
         newline = "" if not text or text.endswith("\n") else _newline(text)
         return text + newline + "\n".join(_block(rest, value, 0)).replace("\n", _newline(text)) + _newline(text)
+    if isinstance(found, yaml.MappingNode) and not (depth or found.value or found.start_mark.column):
+        block = _newline(text).join(_block(rest, value, 0))  # a file of `{}`, which says no more than an empty one
+        return text[: index(found.start_mark)] + block + text[index(found.end_mark) :]
     quote = _quote(text, path)
     if isinstance(found, yaml.ScalarNode):
         return _replaced(text, path[:depth], _flow(rest, value, quote) if rest else "", value, quote)
@@ -113,8 +131,8 @@ def _edited(text: str, path: ValuePath, value: str) -> str:
     raise CannotEdit(f"{dotted_key(path)} cannot be written there")
 
 
-def _deepest(text: str, path: ValuePath) -> tuple[yaml.Node | None, int]:
-    """The deepest node on the way to a path, and how many parts lead to it."""
+def _deepest(text: str, path: ValuePath, *, follows: bool = True) -> tuple[yaml.Node | None, int]:
+    """The deepest node on the way to a path, and how many parts lead to it. follows: whether merges count."""
     try:
         node = compose(text)
     except yaml.YAMLError as error:
@@ -122,12 +140,17 @@ def _deepest(text: str, path: ValuePath) -> tuple[yaml.Node | None, int]:
     depth = 0
     for part in path:
         below = child(node, part)
-        if below is None:
+        if below is None or not (follows or _has(node, below)):
             break
         node, depth = below[1], depth + 1
     if depth == 0 and isinstance(node, yaml.ScalarNode) and not node.value:
         return None, 0  # `---` or comments alone
     return node, depth
+
+
+def _has(node: yaml.Node | None, below: tuple[yaml.Node | None, yaml.Node]) -> bool:
+    """Whether a key and its value are a map's own, not from a merge; or an element is a list's."""
+    return below[0] is None or (isinstance(node, yaml.MappingNode) and below in node.value)
 
 
 def _quote(text: str, path: ValuePath) -> str:
@@ -165,11 +188,17 @@ def _replaced(text: str, path: ValuePath, flow: str, value: str, quote: str) -> 
 
 
 def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str, quote: str) -> str:
+    """The text with another key in a map: beside the parts of an image, and after the merges, which Helm lets replace the keys that
+    stand before them (go-yaml 2)."""
     if node.flow_style:
         start = text.index("{", index(node.start_mark)) + 1
         pair = _flow(rest, value, quote)[1:-1]
         if not node.value:
             return text[:start] + pair + text[start:]
+        if any(k.tag == _MERGE for k, _ in node.value):
+            end = len(text[: index(node.end_mark) - 1].rstrip())
+            comma = " " if text[end - 1] == "," else ", "
+            return text[:end] + comma + pair + text[end:]
         space = text[start : index(node.value[0][0].start_mark)]
         first, comma = (space, f",{space}") if space.isspace() else ("", ", ")
         return text[:start] + first + pair + comma + text[start + len(first) :]
@@ -177,17 +206,19 @@ def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str, qu
     column = int(node.value[0][0].start_mark.column)
     block = _block(rest, value, column)
     lines = [
-        (bool(BESIDE.search(str(k.value))), i, v)
+        (bool(BESIDE.search(str(k.value))), i, index(v.end_mark))
         for i, (k, v) in enumerate(node.value)
         if isinstance(v, yaml.ScalarNode)
         and k.start_mark.line == v.start_mark.line == v.end_mark.line
         and k.start_mark.column == column
     ]
+    merges = [(False, i, index(k.end_mark)) for i, (k, _) in enumerate(node.value) if k.tag == _MERGE]
+    if merges and _MERGED.match(text, merges[-1][2]):
+        lines = [merges[-1], *(line for line in lines if line[1] > merges[-1][1])]
     if not lines:  # before the first key
         start = index(node.value[0][0].start_mark)
         return f"{text[:start]}{newline.join(block).lstrip(' ')}{newline}{' ' * column}{text[start:]}"
-    after = max(lines, key=lambda each: each[:2])[2]
-    end = text.find("\n", index(after.end_mark))
+    end = text.find("\n", max(lines)[2])
     if end < 0:
         return text + newline + newline.join(block) + newline
     return text[: end + 1] + newline.join(block) + newline + text[end + 1 :]

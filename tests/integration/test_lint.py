@@ -1042,6 +1042,18 @@ def test_fix_pins_the_uses_of_an_image_that_values_reach(pin: Pin, parts: Path) 
     assert says in done.stderr
 
 
+@pytest.mark.parametrize("suggest", [[], ["--suggest"]])
+def test_fix_of_a_tag_from_a_merge(suggest: Sequence[str], pin: Pin, parts: Path) -> None:
+    values = "base: &base\n  repository: team/a\n  tag: main\nimage:\n  <<: *base\n  port: 80\n"
+    (parts / "a/values.yaml").write_text(values)
+    with any_tag() as content:
+        content.one_image, content.tags = {"team/a"}, ["main", "1.2.3"]
+        done = pin("lint", "a", "--fix", *suggest, "--registry-mirror", content.mirror)
+    assert done.status == 0 and done.stderr.startswith("Fixed a/values.yaml\n"), done.stderr
+    text = (parts / "a/values.yaml").read_text()
+    assert "<<: *base\n" in text and (not suggest or text == f"{values}  tag: 1.2.3\n")
+
+
 def test_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
     """It is found and fixed by what the renders show: replicas and a text hold the same number and stay."""
     deployment = (
