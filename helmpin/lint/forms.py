@@ -62,7 +62,8 @@ def _failure(failed: Failed) -> dict[str, Any]:
 def file_of(at: Location) -> tuple[str, int]:
     """A file that exists, and a line in it: for a file in a packed subchart the archive, for standard input the template."""
     if at.instead:
-        return file_of(Location(*at.instead))
+        file, line = at.instead
+        return file_of(Location(file, line))
     packed, separator, _ = at.file.partition(".tgz/")
     return (f"{packed}.tgz", 1) if separator else (at.file, at.line)
 
