@@ -32,6 +32,7 @@ from helmpin import __version__
 from scripts.devtools.binaries import binary
 from tests.integration.test_install import run, succeed
 from tests.integration.test_lint import POD, make
+from tests.support.documents import blocks
 from tests.support.registry_servers import Server
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_CONFIG_FILE": os.
 
 
 PARTS = ("plugin.yaml", "completion.yaml", "plugin.complete", "install-binary.sh", "bin", "helmpin")
-PARTS += ("requirements.txt", "README.md", "LICENSE")
+PARTS += ("requirements.txt", "README.md", "LICENSE", "docs", "deploy", "SECURITY.md", "CONTRIBUTING.md")
 ARCHIVES = (NAME, f"helm3/{NAME}", f"offline/{NAME}", f"offline/helm3/{NAME}")
 SYSTEM = {"Linux": "linux", "Darwin": "macos"}[platform.system()]
 HERE = (f"--python=3.{sys.version_info.minor}", f"--platform={SYSTEM}-{platform.machine()}")
@@ -166,6 +167,15 @@ def test_nothing_but_what_git_has_of_the_plugin(packages: Packages) -> None:
         assert laid_out == tracked | wheels
 
 
+def test_every_link_in_the_package_leads_somewhere(packages: Packages) -> None:
+    folder = packages.dist / "pin"
+    documents = [*folder.glob("*.md"), *(folder / "docs").glob("*.md"), *(folder / "deploy").rglob("*.md")]
+    assert folder / "docs/quickstart.md" in documents
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text()):
+            assert "://" in target or (document.parent / target).exists(), f"{document.name}: {target}"
+
+
 def test_the_same_commit_gives_the_same_bytes(packages: Packages, tmp_path: Path) -> None:
     clone = tmp_path / "elsewhere/clone"
     succeed(["git", "clone", "-q", packages.repository, clone])
@@ -276,8 +286,7 @@ def test_the_bill_of_materials(archive: str, packages: Packages) -> None:
 
 
 def test_what_security_md_says_verifies(packages: Packages, env: dict[str, str], tmp_path: Path) -> None:
-    text = (ROOT / "SECURITY.md").read_text()
-    (commands,) = re.findall(r"(?ms)^```sh\n(.*?)^```$", text)
+    [commands] = [block.text for block in blocks(ROOT / "SECURITY.md") if block.marked == "run by"]
     folder = shutil.copytree(packages.dist, tmp_path / "dist")
     shutil.copy(packages.keyring, folder / "public.gpg")
     (tmp_path / "bin").mkdir()
