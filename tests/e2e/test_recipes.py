@@ -269,6 +269,17 @@ def test_a_document(reader: Reader, document: Path) -> None:
     reader.follow(blocks(document))
 
 
+def test_what_comes_before_a_command_is_for_one_that_is_run() -> None:
+    found = {
+        (block.document, step.command.partition("  ")[0])
+        for path in documents()
+        for block in blocks(path)
+        if block.is_run
+        for step in steps(block)
+    }
+    assert BEFORE.keys() <= found
+
+
 def test_json_is_as_documented(reader: Reader) -> None:
     """docs/json.md, with what the commands print of a release whose tag has moved."""
     reader.write_charts("README.md")
