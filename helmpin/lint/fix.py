@@ -59,6 +59,8 @@ class Wanted(NamedTuple):
     file: ValuesFile
     settings: tuple[Setting, ...]
     """With their paths in that file."""
+    note: str = ""
+    """What the user should know once they are written."""
 
     def __str__(self) -> str:
         return f"{self.file.name}: {', '.join(dotted_key(setting.path) for setting in self.settings)}"
@@ -198,7 +200,8 @@ def _digests(one: _Open, ci: Path | None, pins: Pins, say: _Misses) -> Iterator[
     for image in _to_fix(plan, say):
         for settings in _bundles(image, plan.settings):
             try:
-                yield placed(settings, image.image, files)
+                note = "" if _is_held(image.image, plan.rendered.origin.values) else _note(image.image)
+                yield placed(settings, image.image, files)._replace(note=note)
             except CannotEdit as why_not:
                 say(output.one_line(f"{named(image.image)}: {why_not}"))
 
@@ -213,6 +216,28 @@ def _to_fix(plan: Plan, say: _Misses) -> list[ImagePlan]:
             where = " everywhere" if image.values else ""
             say(output.one_line(f"{image.image}: no value carries its digest{where}: {_why(image, plan)}"))
     return [image for image in moving if image.values and not image.problem]
+
+
+def _note(image: str) -> str:
+    """What else changes where a value now sets the tag of an image that the chart sets by itself."""
+    return f"a new appVersion of the chart, or what else sets the tag of {image}, does not change this image any more"
+
+
+def _is_held(image: str, values: object) -> bool:
+    """Whether a value holds the tag of an image, or a part of it; also if there is no tag."""
+    tag = split(image)[1] or ""
+    return not tag or any(
+        text == tag or text.endswith(f":{tag}") or (len(text) > 1 and text in tag) for text in _leaves(values)
+    )
+
+
+def _leaves(node: object) -> Iterator[str]:
+    """The texts of all values."""
+    if isinstance(node, (dict, list)):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _leaves(value)
+    else:
+        yield text_of(node)
 
 
 def _why(image: ImagePlan, plan: Plan) -> str:
@@ -242,7 +267,9 @@ def _versions(finding: Finding, one: _Open | None) -> Iterator[Wanted]:
         if ("" if ci is None else f"ci/{ci.name}") in finding.values:
             files = one.files(ci)
             setting = _version_setting(finding, files)
-            yield placed((setting,), finding.use.image, files)
+            was = next(held_text(file, finding.at.path) for file in files if file.name == finding.at.file)
+            note = _note(finding.use.image) if not was and split(finding.use.image)[1] else ""
+            yield placed((setting,), finding.use.image, files)._replace(note=note)
 
 
 def _version_setting(finding: Finding, files: Iterable[ValuesFile]) -> Setting:
@@ -327,6 +354,8 @@ def _write(wanted: Iterable[Wanted], pins: Pins, opened: Sequence[_Open], stack:
     replace(changed)
     for name in changed:
         output.inform(output.one_line(f"Fixed {name}"))
+    for note in dict.fromkeys(f"{one}: {one.note}" for one in kept if one.note and one.file.name in changed):
+        output.inform(output.one_line(f"Note: {note}"))
 
 
 def _agreed(wanted: Sequence[Wanted]) -> list[Wanted]:

@@ -1054,6 +1054,26 @@ def test_fix_of_a_tag_from_a_merge(suggest: Sequence[str], pin: Pin, parts: Path
     assert "<<: *base\n" in text and (not suggest or text == f"{values}  tag: 1.2.3\n")
 
 
+@pytest.mark.parametrize("suggest", [[], ["--suggest"]])
+@pytest.mark.parametrize(("tag", "is_noted"), [("''", True), ("'1.2'", False)])
+def test_fix_of_a_tag_that_the_app_version_sets(
+    tag: str, is_noted: bool, suggest: Sequence[str], pin: Pin, tmp_path: Path
+) -> None:
+    image = '"{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"'
+    chart = make(tmp_path / "web", POD % ("web", image), values=f"image:\n  repository: team/a\n  tag: {tag}\n")
+    with (chart / "Chart.yaml").open("a") as file:
+        file.write("appVersion: '1.2'\n")
+    with any_tag() as content:
+        content.one_image, content.tags = {"team/a"}, ["1.2", "1.2.3"]
+        done = pin("lint", "web", "--fix", *suggest, "--registry-mirror", content.mirror)
+    assert done.status == 0, done.stderr
+    note = (
+        "Note: web/values.yaml: image.tag: a new appVersion of the chart, or what else sets the tag of team/a:1.2, "
+        "does not change this image any more\n"
+    )
+    assert (note in done.stderr) == is_noted == ("Note:" in done.stderr)
+
+
 def test_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
     """It is found and fixed by what the renders show: replicas and a text hold the same number and stay."""
     deployment = (
