@@ -12,6 +12,7 @@ from helmpin import config, output, policy
 from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
 from helmpin.config.file import CONFIG
+from helmpin.config.file import FILE as SETTINGS
 from helmpin.config.file import find as find_settings_file
 from helmpin.config.settings import Settings
 from helmpin.config.sources import LOGIN
@@ -187,8 +188,22 @@ def lint(request: Request) -> Report:
 
 
 def _charts(request: Request) -> list[str]:
-    """The charts that are named, without duplicates. A file in a chart stands for the chart (pre-commit names files)."""
-    return list(dict.fromkeys(map(_chart_of, request.positionals)))
+    """The charts that are named, without duplicates. A file in a chart stands for the chart (pre-commit names files), and a
+    settings file for all charts below it."""
+    named = map(_chart_of, request.positionals)
+    return list(dict.fromkeys(chart for name in named for chart in _charts_below(name)))
+
+
+def _charts_below(name: str) -> list[str]:
+    """The charts for which a settings file is meant, without their subcharts; anything else stands for itself."""
+    if Path(name).name != SETTINGS or not Path(name).is_file():
+        return [name]
+    found = []
+    for folder, folders, files in os.walk(Path(name).parent):
+        is_chart = "Chart.yaml" in files
+        found += [os.path.normpath(folder)] if is_chart else []
+        folders[:] = [] if is_chart else sorted(each for each in folders if not each.startswith("."))
+    return found or [name]
 
 
 def _chart_of(name: str) -> str:

@@ -177,6 +177,19 @@ def test_no_fail(names: Sequence[str], status: int, pin: Pin, charts: Sequence[s
     assert done.status == status
 
 
+def test_a_settings_file_stands_for_the_charts_below_it(pin: Pin, charts: Sequence[str], tmp_path: Path) -> None:
+    """pre-commit names it when it has changed."""
+    assert charts
+    make(tmp_path / "charts/web/charts/sub", POD % ("sub", "team/sub:main"))
+    make(tmp_path / ".git/hidden")
+    for name in (".helm-pin.yaml", "charts/web/.helm-pin.yaml"):
+        (tmp_path / name).write_text("{}\n")
+    done, named = pin("lint", ".helm-pin.yaml"), pin("lint", *charts)
+    assert done.stdout == named.stdout and named.status == done.status == 3
+    one = pin("lint", "charts/web/.helm-pin.yaml", "charts/web/values.yaml")
+    assert one.stdout == pin("lint", "charts/web").stdout and "in 1 chart" in one.stderr
+
+
 def test_the_chart_in_the_working_directory(pin: Pin, tmp_path: Path) -> None:
     done = pin("lint")
     assert (done.status, done.stdout) == (2, "")

@@ -14,6 +14,7 @@ import yaml
 
 from helmpin import __version__
 from helmpin.command_table import COMMANDS
+from helmpin.config.file import FILE as SETTINGS
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,6 +96,7 @@ def test_the_gitlab_component() -> None:
     used = set(re.findall(r"\$\[\[ inputs\.(\w+) \]\]", (ROOT / "templates/lint.yml").read_text()))
     assert used == set(inputs)
     assert job["artifacts"]["reports"]["codequality"] in job["script"][0]
+    assert inputs["arguments"]["default"] == "" and "$[[ inputs.arguments ]] > " in job["script"][0]
     assert "-o gitlab" in job["script"][0] and "gitlab" in COMMANDS["lint"].options[0].choices
 
 
@@ -102,7 +104,14 @@ def test_the_pre_commit_hook() -> None:
     (hook,) = load(".pre-commit-hooks.yaml")
     assert (hook["language"], hook["entry"].split()) == ("python", ["helm-pin", "lint"])
     wanted = re.compile(hook["files"])
-    for name in ("Chart.yaml", "a/values.yaml", "a/values-prod.yml", "a/templates/x/y.tpl", "a/ci/b-values.yaml"):
+    for name in (
+        "Chart.yaml",
+        "a/values.yaml",
+        "a/values-prod.yml",
+        "a/templates/x/y.tpl",
+        "a/ci/b-values.yaml",
+        SETTINGS,
+    ):
         assert wanted.search(name)
     for name in ("README.md", "src/chart.py", "a/NOTES"):
         assert not wanted.search(name)
