@@ -79,7 +79,8 @@ def run(argv: list[str]) -> int:
     """Find the command, split its arguments, and run it. Raises HelmPinError."""
     from helmpin import global_flags
 
-    argv = global_flags.take(argv, env.ENVIRON)
+    argv, variables = global_flags.take(argv)
+    env.change(variables)
     if not argv or argv[0] in ("-h", "--help", "help"):
         from helmpin.help_text import command_help, overview
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess  # not sh: its import takes longer than this helm
 import sys
+
+from helmpin import env
+from helmpin.password import without_password
 
 WITHOUT_CLUSTER = frozenset({"lint", "config", "template", "help", "version"})
 
@@ -15,28 +17,27 @@ def main() -> int:
     from helmpin.errors import HelmPinError
 
     try:
-        argv = global_flags.take(sys.argv[1:], os.environ)
+        argv, variables = global_flags.take(sys.argv[1:])
     except HelmPinError as error:
         print(f"Error: {error.message()}", file=sys.stderr)
         return error.exit_status
     sys.argv[1:] = argv
-    if argv and not argv[0].startswith("-") and argv[0] not in WITHOUT_CLUSTER and not os.environ.get("HELM_NAMESPACE"):
+    env.change(variables)
+    if argv and not argv[0].startswith("-") and argv[0] not in WITHOUT_CLUSTER and not env.given_namespace():
         namespace = _namespace()
         if namespace:
-            os.environ["HELM_NAMESPACE"] = namespace
+            env.change({"HELM_NAMESPACE": namespace})
     return __main__.main()
 
 
 def _namespace() -> str:
     """The namespace of the kubeconfig's context, as helm reads it; '' where there is no helm, which is reported later."""
-    from helmpin.password import without_password
-
-    command = [os.environ.get("HELM_BIN") or "helm", "env", "HELM_NAMESPACE"]
+    command = [env.helm(), "env", "HELM_NAMESPACE"]
     try:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            env=without_password(os.environ),
+            env=without_password(env.ENVIRON),
             capture_output=True,
             text=True,
             check=False,

@@ -1,16 +1,33 @@
 """The environment that helm-pin was started in: what helm hands to a plugin, and what programs agree on.
 
-No other module reads os.environ, except those that run before helm-pin does or without helm (prefetch, console, install).
+No other module reads os.environ, except those that run before helm-pin does or without helm (prefetch, install). None
+changes it but through change(), as helm does for a plugin, and take_password().
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 
-ENVIRON: MutableMapping[str, str] = os.environ
+from helmpin.password import PASSWORD
+
+ENVIRON: Mapping[str, str] = os.environ
 """All of it, for programs that are started."""
+
+
+def change(variables: Mapping[str, str | None]) -> None:
+    """Set variables, for helm-pin and the programs that it starts; None removes one."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def take_password() -> str:
+    """The password for registries, '' without one. No program that is started from now on inherits it."""
+    return os.environ.pop(PASSWORD, "")
 
 
 def debugging(environ: Mapping[str, str] = ENVIRON) -> bool:

@@ -7,7 +7,7 @@ flag must not look like one of these.)
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 
 from helmpin.errors import UsageError
 
@@ -40,24 +40,24 @@ LISTS = frozenset({"--kube-as-group"})
 """Flags that may be given several times."""
 
 
-def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
-    """The command line without the flags that every command takes; those go into `environ`. Raises UsageError."""
-    kept: list[str] = []
+def take(argv: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
+    """The command line without the flags that every command takes, and the variables that replace those; None removes a variable.
+    Raises UsageError."""
+    rest: list[str] = []
     words = list(argv)
-    seen: set[str] = set()
+    environ: dict[str, str | None] = {}
     while words:
         word = words.pop(0)
         name, equals, value = _parts(word)
         if word == "--":
-            return [*kept, word, *words]
+            return [*rest, word, *words], environ
         if name in VALUES:
             if not equals:
                 if not words:
                     raise no_value(word)
                 value = words.pop(0)
-            before = environ.get(VALUES[name], "") if name in LISTS and name in seen else ""
+            before = environ.get(VALUES[name]) if name in LISTS else None
             environ[VALUES[name]] = f"{before},{value}" if before else value
-            seen.add(name)
         elif name in SWITCHES:
             environ[SWITCHES[name]] = value if equals else "true"
         elif name in COLOUR:
@@ -65,14 +65,14 @@ def take(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
                 value = words.pop(0) if words and words[0] in WHEN else "always"
             if value not in WHEN:
                 raise UsageError(f"{name} must be one of {', '.join(WHEN)}", why=f"got {value!r}")
-            _colour(environ, value)
+            environ |= _colour(value)
         elif name in ("--no-color", "--no-colour"):
-            _colour(environ, "never" if _is_true(name, value or "true") else "auto")
+            environ |= _colour("never" if _is_true(name, value or "true") else "auto")
         elif name == "--quiet":
             environ[QUIET] = "1" if _is_true(name, value or "true") else ""
         else:
-            kept.append(word)
-    return kept
+            rest.append(word)
+    return rest, environ
 
 
 def _is_true(name: str, value: str) -> bool:
@@ -97,9 +97,6 @@ def no_value(flag: str) -> UsageError:
     return UsageError(f"flag needs an argument: {flag}", why=why)
 
 
-def _colour(environ: MutableMapping[str, str], when: str) -> None:
-    """Set HELM_COLOR, which Helm 4 reads too. A flag beats NO_COLOR, here as in helm."""
-    environ["HELM_COLOR"] = when
-    environ.pop("NO_COLOR", None)
-    if when == "never":
-        environ["NO_COLOR"] = "1"
+def _colour(when: str) -> dict[str, str | None]:
+    """HELM_COLOR, which Helm 4 reads too. A flag beats NO_COLOR, here as in helm."""
+    return {"HELM_COLOR": when, "NO_COLOR": "1" if when == "never" else None}

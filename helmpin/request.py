@@ -34,8 +34,7 @@ class Request(NamedTuple):
 
 def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Raises UsageError."""
-    # programs that are started from now on must not inherit it
-    secret = {PASSWORD: password} if (password := env.ENVIRON.pop(PASSWORD, "")) else {}
+    secret = {PASSWORD: password} if (password := env.take_password()) else {}
     command = COMMANDS[name]
     if command.subcommands and argv and not argv[0].startswith("-") and argv[0] not in command.subcommands:
         raise _wrong_arguments(name, argv[:1])  # before an error about a plugin that is not needed
@@ -51,7 +50,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
             flags |= helm.hidden_flag(command.helm, given_name)
     positionals, given = split(argv, flags)
     for namespace in (g for g in given if g.words[0].startswith(GROUPED)):
-        env.ENVIRON[VALUES[GROUPED]] = namespace.value or ""
+        env.change({VALUES[GROUPED]: namespace.value or ""})
         given = [g for g in given if g is not namespace]
     least, most = command.arguments
     if len(positionals) < least or (most >= 0 and len(positionals) > most):

@@ -49,7 +49,7 @@ def test_commands_are_found() -> None:
 def test_a_command_line_is_one(line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HELM_CACHE_HOME", str(tmp_path))
-    name, *words = take(shlex.split(line), {})
+    name, *words = take(shlex.split(line))[0]
     assert name in COMMANDS
     words = [word.replace("…", "x") for word in words]
     if "--registry-username" in line:

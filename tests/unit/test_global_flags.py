@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,22 +40,38 @@ from helmpin.request import understand
         (["x", "--names", "--no-hooks", "-o", "json"], ["x", "--names", "--no-hooks", "-o", "json"], {}),
     ],
 )
-def test_they_go_into_the_environment(given: list[str], kept: list[str], environ: dict[str, str]) -> None:
-    found: dict[str, str] = {"NO_COLOR": ""}
-    assert take(given, found) == kept
-    assert {name: value for name, value in found.items() if value} == environ
+def test_they_become_variables(given: list[str], kept: list[str], environ: dict[str, str]) -> None:
+    rest, variables = take(given)
+    assert rest == kept
+    assert {name: value for name, value in variables.items() if value} == environ
+
+
+def test_variables_are_set_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag beats NO_COLOR, for the programs that are started too."""
+    for name in ("NO_COLOR", "HELM_COLOR"):
+        monkeypatch.setenv(name, "x")
+    env.change(take(["x", "--color"])[1])
+    assert "NO_COLOR" not in os.environ and ENVIRON["HELM_COLOR"] == "always"
+    env.change(take(["x", "--no-color"])[1])
+    assert os.environ["NO_COLOR"] == "1"
+
+
+def test_the_password_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM_PIN_REGISTRY_PASSWORD", "secret")
+    assert [env.take_password(), env.take_password()] == ["secret", ""]
+    assert "HELM_PIN_REGISTRY_PASSWORD" not in os.environ
 
 
 @pytest.mark.parametrize("given", [["x", "-n"], ["x", "--color=perhaps"]])
 def test_what_is_no_value(given: list[str]) -> None:
     with pytest.raises(UsageError):
-        take(given, {})
+        take(given)
 
 
 @pytest.mark.parametrize("words", [["-vn", "argo"], ["-vnargo"], ["-vn=argo"]])
 def test_a_namespace_behind_other_switches(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """As pflag reads groups: helm itself leaves these to the plugin."""
-    monkeypatch.setitem(ENVIRON, "HELM_NAMESPACE", "default")
+    monkeypatch.setenv("HELM_NAMESPACE", "default")
     request = understand("verify", ["web", *words], Helm("/nonexistent/helm"))
     assert (request.positionals, request.flags, request.options["verbose"]) == (["web"], [], True)
     assert ENVIRON["HELM_NAMESPACE"] == "argo"
