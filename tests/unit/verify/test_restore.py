@@ -16,7 +16,7 @@ from helmpin.helm import Helm
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
-from helmpin.release.outcome import Row
+from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo, Revisions
@@ -26,7 +26,7 @@ from helmpin.verify.checks import FAILED, OK, UNKNOWN, Check, Live
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 KUBECTL = Kubectl(Helm("/never/run"))
 SETTINGS = Settings("pin", (), (), (), False, RegistrySettings())
-LATER = [Row(5, "deployed", "theirs")]
+LATER = [HistoryRow(5, "deployed", "theirs")]
 
 
 def stored(
@@ -47,7 +47,7 @@ class World:
         self.children: list[str] = []
         self.live = Live(stored(3, A), [])
         self.revisions: list[Revision] = []
-        self.rows: list[Row] = []
+        self.rows: list[HistoryRow] = []
         self.histories = 0
         """How often helm was asked for its history."""
         self.checks = [Check("workloads", OK, "2 as in the manifest", matched=2), Check("pods", OK, "3", matched=3)]
@@ -61,7 +61,7 @@ class World:
             for r in references
         }
 
-    def history(self, *_: object) -> list[Row]:
+    def history(self, *_: object) -> list[HistoryRow]:
         self.histories += 1
         return self.rows
 
@@ -206,7 +206,7 @@ def test_the_new_revision_is_what_the_target_was() -> None:
     assert caught.value.where == ["release web, revision 6"] and caught.value.hint and caught.value.why
 
 
-def compare(*, later: Sequence[Row] = (), pods: bool = True) -> dict[str, int]:
+def compare(*, later: Sequence[HistoryRow] = (), pods: bool = True) -> dict[str, int]:
     deadline = time.monotonic() if pods else None
     return restore.compare_with_cluster(stored(4, A, "deployed"), KUBECTL, SETTINGS, later, deadline)
 
@@ -246,7 +246,7 @@ AGAIN = "helm pin verify web checks again"
 @pytest.mark.parametrize("check", [WRONG, SLOW], ids=["failed", "may change"])
 @pytest.mark.parametrize("when", ["known", "found out"])
 def test_somebody_else_explains_it(world: World, check: Check, when: str) -> None:
-    world.checks[check is SLOW], world.rows = check, [Row(4, "superseded", "ours"), *LATER]
+    world.checks[check is SLOW], world.rows = check, [HistoryRow(4, "superseded", "ours"), *LATER]
     with pytest.raises(HelmFailed) as caught:
         compare(later=LATER if when == "known" else ())
     error = caught.value
@@ -261,7 +261,7 @@ def test_somebody_else_explains_it(world: World, check: Check, when: str) -> Non
 
 
 def test_nobody_else_explains_it(world: World) -> None:
-    world.checks[0], world.rows = WRONG, [Row(4, "deployed", "ours")]
+    world.checks[0], world.rows = WRONG, [HistoryRow(4, "deployed", "ours")]
     with pytest.raises(VerificationFailed) as caught:
         compare()
     error = caught.value
@@ -274,7 +274,7 @@ def test_nobody_else_explains_it(world: World) -> None:
 
 
 def test_a_history_that_cannot_be_read_explains_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> list[Row]:
+    def fail(*_: object) -> list[HistoryRow]:
         raise HelmFailed("helm history failed")
 
     monkeypatch.setattr(restore.revisions, "history", fail)
@@ -293,7 +293,7 @@ def test_pods_that_are_not_ready_in_time(world: World) -> None:
 
 
 @pytest.mark.parametrize("later", [[], LATER])
-def test_pods_that_cannot_be_read(world: World, later: Sequence[Row]) -> None:
+def test_pods_that_cannot_be_read(world: World, later: Sequence[HistoryRow]) -> None:
     world.checks[1] = UNREAD
     with pytest.raises(HelmFailed) as caught:
         compare(later=later)
