@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from helmpin import registry
 from helmpin.arguments import Given
 from helmpin.chart import stage
 from helmpin.chart.stage import Chart, ChartSource
@@ -71,6 +72,12 @@ def test_what_stands_outside_pod_specs_is_said(
     assert all(text in line and "helm pin plan" in line for text, line in zip(said, lines, strict=True))
 
 
+def test_how_many_digests_came_from_a_lock_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    images = (image("example.com/a:1", source="lock"), image("example.com/b:1"))
+    say_outside(Planned(outside(), images=images, record=Record("", "", (), lock="lock.yaml")))  # type: ignore[arg-type]
+    assert capsys.readouterr().err == "Digests from lock.yaml: 1 of 2 images.\n"
+
+
 # -- from a request to a plan ---------------------------------------------------------------------------------------------
 
 B = digest("b")
@@ -95,14 +102,26 @@ class Bench:
         self.images: tuple[ImagePlan, ...] = ()
         self.source: ChartSource | None = None
         self.lock: Lock | None = None
+        self.relock: Callable[[], str] | None = None
+        self.warmed: list[RegistrySettings] = []
 
     @contextmanager
     def stage(self, source: ChartSource, _: object) -> Iterator[Chart]:
         self.source = source
         yield plans.chart(self.folder)
 
-    def make_plan(self, _r: object, _s: object, _n: object, _k: object, lock: Lock | None, **_: object) -> Plan:
-        self.lock = lock
+    def make_plan(
+        self,
+        _r: object,
+        _s: object,
+        _n: object,
+        _k: object,
+        lock: Lock | None,
+        *,
+        relock: Callable[[], str] | None = None,
+        **_: object,
+    ) -> Plan:
+        self.lock, self.relock = lock, relock
         return plans.plan(self.folder, *self.images)
 
     def prepared(self, *flags: Given, release: str = "", chart: str = "./app", **more: Any) -> Prepared:
@@ -116,6 +135,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     rendered = plans.rendered(plans.chart(tmp_path), "")
     monkeypatch.setattr(stage, "stage", made.stage)
     monkeypatch.setattr(loop, "make_plan", made.make_plan)
+    monkeypatch.setattr(registry, "warm_up", made.warmed.append)
     monkeypatch.setattr(prepare, "begin", lambda *_: None)
     monkeypatch.setattr(prepare, "render_plain", lambda *_: (rendered, Reuse()))
     (tmp_path / "lock.yaml").write_text(f"version: 1\nimages:\n- image: {WEB}@{B}\n")
@@ -262,6 +282,49 @@ class TestALock:
             "add it: helm pin lock shop ./app --version 1.2 --no-cluster --also=Fleet:x '--allow-unpinned=a b' "
             f"--file {bench.folder}/lock.yaml --keep (with your --password)"
         )
+
+    def test_how_to_add_it_for_a_chart_without_a_release(self, bench: Bench) -> None:
+        bench.prepared()
+        assert bench.lock and bench.lock.hint
+        assert bench.lock.hint() == f"add it: helm pin lock ./app --file {bench.folder}/lock.yaml --keep"
+
+    def test_how_to_have_it_hold_what_a_job_runs(self, bench: Bench) -> None:
+        """That is asked of the cluster, whatever the command."""
+        bench.prepared(release="shop")
+        assert bench.relock and bench.relock() == (
+            f"have the lock hold what the Job runs: helm pin lock shop ./app --file {bench.folder}/lock.yaml --keep"
+        )
+
+    def test_one_that_knows_how_itself(self, bench: Bench) -> None:
+        bench.prepared(lock=Lock({}, "lock", "own.yaml", hint=lambda: "as I say"))
+        assert bench.lock and bench.lock.hint and bench.lock.hint() == "as I say"
+        assert bench.relock is None
+
+    def test_there_is_none(self, bench: Bench) -> None:
+        bench.settings = SETTINGS
+        bench.prepared()
+        assert (bench.lock, bench.relock) == (None, None)
+
+
+def test_registries_are_called_upon_early_unless_none_is_asked(bench: Bench) -> None:
+    bench.prepared()
+    assert bench.warmed == []
+    bench.settings = bench.settings._replace(locked=False)
+    bench.prepared()
+    assert bench.warmed == [bench.settings.registry]
+
+
+def test_a_command_that_cannot_deploy_says_so_before_there_is_a_plan(bench: Bench) -> None:
+    seen: list[object] = []
+
+    def check(previous: object) -> None:
+        seen.append(previous)
+        raise HelmFailed("not this release")
+
+    bench.images = (image(WEB),)
+    with pytest.raises(HelmFailed, match="not this release"):
+        bench.prepared(check=check)
+    assert (seen, bench.lock) == ([None], None)
 
 
 def test_also_that_matches_nothing_is_said(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
