@@ -8,8 +8,8 @@ gets a comment with its place, which is rendered beside the image.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,18 +116,27 @@ def locate(
     likely = list(dict.fromkeys(path for each in paths.values() for path in each))
     others = [path for use in uses for path in _other_values(use, index)] if index else []
     shown, marked = _rendered(lines, values or {}, [list(dict.fromkeys([*likely, *others])), likely], render)
-    images = {use.key: use.image for use in shown.images()} if shown else {}
+    printed = list(shown.images()) if shown else []
+    images = {use.key: use.image for use in printed}
+
+    @cache
+    def comment(use: ImageUse) -> tuple[str | ValuePath, int] | None:
+        return _comment(use, shown, lines)
+
     unreal = [file.name for file in files if not file.is_file]
     found: dict[Key, Location] = {}
     for use in uses:
         path = _by_mark(images.get(use.key, ""), marked) if marked else next(iter(paths[use.key]), None)
-        place, line = _comment(use, shown, lines) or ("", 0)
+        place, line = comment(use) or ("", 0)
         at = value_location(path, values or {}, files) if path else None
         if at is None and not isinstance(place, str):
             at = _line_of_value(place, line, values or {}, files)
         if at is None or at.file in unreal:
-            known = Location(inside(name, place), line) if place and isinstance(place, str) else None
-            there = known or _likely_line(use, chart, lines, shown, name)
+            if place and isinstance(place, str):
+                there = Location(inside(name, place), line)
+            else:
+                taken = {comment(other) for other in printed if other.source == use.source}
+                there = _likely_line(use, chart, taken, name)
             at = at._replace(instead=(there.file, there.line)) if at else there
         found[use.key] = at
     return found
@@ -293,15 +302,14 @@ def _line_of_value(
     return Location(at.file, at.line + line if is_literal else at.line, value=at.value)
 
 
-def _likely_line(use: ImageUse, chart: Chart, lines: Lines, shown: Render | None, name: str) -> Location:
+def _likely_line(use: ImageUse, chart: Chart, taken: Collection[object], name: str) -> Location:
     """Where a use may be printed that has no comment: an `image:` line that no other use has, else what prints the lines of a value
-    or a file, else the first `image:` line."""
+    or a file, else the first `image:` line. taken: (template, line) of the other uses."""
     try:
         path = next(iter(chart.source_to_paths(use.source)), "") if use.source else ""
     except Refused:
         return Location(inside(name, use.source.partition("/")[2]))
     text = {**chart.template_files(), **chart.crd_files()}.get(path, "")
-    taken = {_comment(other, shown, lines) for other in shown.images() if other.source == use.source} if shown else ()
     numbered = list(enumerate(text.split("\n"), 1))
     found = [number for number, line in numbered if _IMAGE_LINE.search(line)]
     free = [number for number in found if (path, number) not in taken]

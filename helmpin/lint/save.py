@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ def replace(texts: Mapping[str, str]) -> None:
     try:
         for name, text in texts.items():
             path = Path(name).resolve()
+            if path.exists() and not os.access(path, os.W_OK):
+                raise PermissionError(
+                    errno.EACCES, os.strerror(errno.EACCES)
+                )  # a rename needs the folder's permission alone
             descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             scratches[name] = Path(scratch)
             with os.fdopen(descriptor, "wb") as file:

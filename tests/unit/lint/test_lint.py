@@ -92,7 +92,7 @@ def test_an_annotation_says_what_was_found(image: str, source: str) -> None:
     assume(".tgz/" not in source)
     (line,) = forms.workflow_commands(report(finding(image, file=source, value="image.tag")))
     command = read(line)
-    assert command.data == f"{image} in Pod/web, container c: moves (image.tag)"
+    assert command.data == f"{image or 'an empty image'} in Pod/web, container c: moves (image.tag)"
     place = {"file": f"charts/app/{source}", "line": "7", "col": "3"}
     assert command.properties == {**place, "title": "mutable image tag"}
 

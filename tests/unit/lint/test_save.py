@@ -48,6 +48,17 @@ def test_a_file_that_cannot_be_written_leaves_all_as_they_were(tmp_path: Path) -
     assert first.read_text() == "a: 1\n" and names(tmp_path) == ["first.yaml"]
 
 
+def test_a_file_that_may_not_be_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though a rename would need the folder's permission alone. (Root may write anything.)"""
+    (path := tmp_path / "values.yaml").write_text("a: 1\n")
+    path.chmod(0o444)
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OperationFailed) as failed:
+        replace({str(path): "a: 2\n"})
+    assert failed.value.why.startswith("Permission denied") and path.read_text() == "a: 1\n"
+
+
 def test_what_was_written_is_said(tmp_path: Path) -> None:
     """The second cannot be renamed over a folder."""
     (first := tmp_path / "first.yaml").write_text("a: 1\n")
