@@ -123,6 +123,10 @@ def locate(
     def comment(use: ImageUse) -> tuple[str | ValuePath, int] | None:
         return _comment(use, shown, lines)
 
+    @cache
+    def taken(source: str) -> frozenset[object]:
+        return frozenset(comment(use) for use in printed if use.source == source)
+
     unreal = [file.name for file in files if not file.is_file]
     found: dict[Key, Location] = {}
     for use in uses:
@@ -135,8 +139,7 @@ def locate(
             if place and isinstance(place, str):
                 there = Location(inside(name, place), line)
             else:
-                taken = {comment(other) for other in printed if other.source == use.source}
-                there = _likely_line(use, chart, taken, name)
+                there = _likely_line(use, chart, taken(use.source), name)
             at = at._replace(instead=(there.file, there.line)) if at else there
         found[use.key] = at
     return found
