@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
 
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmPinError, Refused
@@ -26,7 +27,7 @@ def failure_location(error: HelmPinError, chart: str, staged: Chart | None) -> L
         return Location(inside(chart, path), line or 1)
     folder = Path(chart.strip())
     named = [*error.where, *_LOADED.findall(error.why)]
-    if file := next((name for name in named if not Path(name).is_absolute() and (folder / name).is_file()), ""):
+    if file := next((name for name in named if _is_in(folder, name)), ""):
         named_line = _LINE.search(error.why)
         return Location(inside(chart, file), int(named_line[1]) if named_line else 1)
     return Location(inside(chart, "Chart.yaml") if (folder / "Chart.yaml").is_file() else chart)
@@ -34,17 +35,25 @@ def failure_location(error: HelmPinError, chart: str, staged: Chart | None) -> L
 
 def _places(message: str, staged: Chart) -> Iterator[tuple[str, int]]:
     """The templates that a message names, and lines in them; 0 if it names none."""
+    templates = staged.template_files()
     for word in _WORD.findall(message):
         source, _, rest = word.partition(":")
-        if "/templates/" in source and (path := _path(source, staged)):
+        if "/templates/" in source and (path := _path(source, staged, templates)):
             digits = rest.partition(":")[0]
             yield path, int(digits) if digits.isdecimal() and len(digits) < 10 else 0
 
 
-def _path(source: str, staged: Chart) -> str:
+def _is_in(folder: Path, name: str) -> bool:
+    """Whether a folder has a file, whose name may be anything."""
+    path = PurePath(name)
+    is_below = not path.is_absolute() and os.pardir not in path.parts
+    return is_below and os.path.isfile(folder / name)  # noqa: PTH113  Path has errors for a name that is too long
+
+
+def _path(source: str, staged: Chart, templates: Collection[str]) -> str:
     """The path in a chart of what helm names; '' if there is none."""
     try:
         known = staged.source_to_paths(source)
     except Refused:
         return ""
-    return next((path for path in known if path in staged.template_files()), "")
+    return next((path for path in known if path in templates), "")

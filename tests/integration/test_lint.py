@@ -206,6 +206,14 @@ def test_an_empty_image_is_called_so(form: str, pin: Pin, tmp_path: Path) -> Non
     assert "an empty image" in shown and "not an image reference" in shown
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "../other/values.yaml", "/etc/hostname", "web/templates/none.yaml:7"])
+def test_a_chart_that_fails_with_another_name(name: str, pin: Pin, tmp_path: Path) -> None:
+    make(tmp_path / "other")
+    make(tmp_path / "web", f'{{{{ fail "cannot load {name}: {name}" }}}}')
+    (failed,) = json.loads(pin("lint", "web", "-o", "json").stdout)
+    assert (failed["file"], failed["line"]) == ("web/templates/0.yaml", 1)
+
+
 def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
     subprocess.run(
         [homes["HELM_BIN"], "package", "charts/web"], cwd=tmp_path, env=homes, check=True, capture_output=True
