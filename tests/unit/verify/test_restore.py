@@ -81,7 +81,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(restore.children, "gone", lambda *_: made.children)
     monkeypatch.setattr(restore.revisions, "history", made.history)
     infos = lambda *_: Revisions([RevisionInfo(r, "default", "", "", "", "") for r in made.revisions])  # noqa: E731
-    monkeypatch.setattr(restore.storage, "revisions", infos)
+    monkeypatch.setattr(restore.revisions, "read_all", infos)
     monkeypatch.setattr(Kubectl, "available", lambda *_: True)
     return made
 
