@@ -65,9 +65,15 @@ class Composer:
                 self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
             same[leaf] += 1
         self._values = rendered.origin.values or {}
-        self.random_sources = self._random_sources()
-        """The sources that make something random or list a map in any order, as far as their text shows; those of the second
-        pass."""
+        random = self._random_paths()
+        self._may_vary = bool(random)
+        is_post_rendered = bool(rendered.renderer.post_renderer)
+        self.random_sources = {
+            source
+            for source in self._sources
+            if random and source and not is_post_rendered and not random.isdisjoint(self._paths(source))
+        }
+        """The sources that make something random or list a map in any order; those of the second pass."""
         self.renders = 0
         """How many renders it has made."""
         self.unreachable: Mapping[Key, Problem] = {
@@ -115,8 +121,9 @@ class Composer:
         return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
 
     @step("composing the chart")
-    def chart(self, attempt: Attempt, record: Record, *, must_find: bool = False) -> Chart:
-        """The chart of an attempt. must_find: as for template_pins.printer()."""
+    def chart(self, attempt: Attempt, record: Record, *, to_deploy: bool = False) -> Chart:
+        """The chart of an attempt. to_deploy: helm renders it once more, and fails if a template that may vary prints an image then
+        in another place."""
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
             pin = self._pins[key]
@@ -128,22 +135,22 @@ class Composer:
         for path, pins in by_path.items():
             if path in self._templates:
                 files[path] = template_pins.pinned_template(path, self._templates[path], pins)
-                files[template_pins.PRINT_FILE] = template_pins.printer(must_find=must_find)
+                files[template_pins.PRINT_FILE] = template_pins.printer(must_find=to_deploy and self._may_vary)
             else:
                 files[path] = template_pins.pinned_text(self._crds[path], pins)
         return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
 
     def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:
-        """The forms that values may give the image if the same file uses it again. A template pin must recognise them, since it
-        counts the places of the plain render."""
+        """The forms that values may give the image, if any use of it is pinned by values: they may reach this one, too. A template
+        pin must recognise them, since it counts the places of the plain render; what stands there already is no such form."""
         name = split(origin.image)[0]
         digests = {
             self._wanted[key]
             for key in attempt.strategies
-            if (other := self._origins.get(key)) and (other.image, other.source) == (origin.image, origin.source)
+            if (other := self._origins.get(key)) and other.image == origin.image
         }
         forms = ((pinned_form(origin.image, digest), f"{name}@{digest}") for digest in sorted(digests))
-        return tuple(form for pair in forms for form in pair)
+        return tuple(form for pair in forms for form in pair if form not in self._rendered.origin.text)
 
     def arguments(self, attempt: Attempt) -> list[str]:
         """The --set arguments of an attempt."""
@@ -160,15 +167,11 @@ class Composer:
 
     # -- randomness --------------------------------------------------------------------------------------------------
 
-    def _random_sources(self) -> set[str]:
-        if self._rendered.renderer.post_renderer:
-            return set()
-        paths = self._hints.random
+    def _random_paths(self) -> frozenset[str]:
+        """The template files that make something random or list a map in any order, as far as their text shows."""
         if evaluates_text(self._templates) and any(map(nondeterminism.is_random, texts(self._values))):
-            paths |= nondeterminism.may_be_random(self._templates, tpl=True)
-        if not paths:
-            return set()
-        return {source for source in self._sources if source and not paths.isdisjoint(self._paths(source))}
+            return self._hints.random | nondeterminism.may_be_random(self._templates, tpl=True)
+        return self._hints.random
 
     def drops_second_pass(self, why: str) -> bool:
         """Whether the second pass made the render fail. If so, it is omitted from now on."""

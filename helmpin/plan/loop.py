@@ -92,7 +92,7 @@ def make_plan(
     return Plan(
         release=release,
         namespace=namespace,
-        chart=composer.chart(tried.attempt, record, must_find=True),
+        chart=composer.chart(tried.attempt, record, to_deploy=True),
         images=kept_jobs.checked(images, tried.render) if tried.found else images,
         set_arguments=composer.arguments(tried.attempt),
         settings=tried.attempt.settings,

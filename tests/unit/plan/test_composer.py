@@ -107,8 +107,7 @@ def test_the_template_pins_what_it_has_written_itself_though_a_value_says_the_sa
     assert attempt.by_template == {made.uses[0].key} and not attempt.settings
     files = made.files(attempt)
     assert files[template_pins.PRINT_FILE] == template_pins.printer(must_find=False)
-    deployed = made.composer.chart(attempt, RECORD, must_find=True).template_files()
-    assert deployed == {**files, template_pins.PRINT_FILE: template_pins.printer(must_find=True)}
+    assert made.composer.chart(attempt, RECORD, to_deploy=True).template_files() == files
     assert f'"{FILE}"' not in files[FILE] and LITERAL in files[FILE] and f"@{A}" in files[FILE]
 
 
@@ -131,14 +130,24 @@ def test_what_values_make_of_the_same_image_is_still_found_in_the_file(tmp_path:
     assert '"forms"' not in alone.files(by_template(alone.uses[1]))[FILE]
 
 
-@pytest.mark.parametrize("other", [pod("t/side:1"), pod("t/web:1", source="app/templates/other.yaml")])
-def test_what_values_make_of_another_image_or_in_another_file_does_not_count(tmp_path: Path, other: str) -> None:
+@pytest.mark.parametrize(
+    ("other", "counts"),
+    [
+        (pod("t/side:1"), False),
+        (pod("t/web:1", source="app/templates/other.yaml"), True),
+        (pod("t/web:1", source="app/templates/other.yaml", label=f"t/web:1@{A}") + f"# t/web@{A}\n", False),
+    ],
+)
+def test_what_values_make_of_the_image_in_another_file_counts_unless_it_is_there_already(
+    tmp_path: Path, other: str, counts: bool
+) -> None:
+    """The value may reach this file, too, which is pinned by its template because it also holds the image literally."""
     files = {FILE: READS, "templates/other.yaml": READS}
     values = {**VALUES, "side": {"image": "t/side:1"}}
     made = Made(tmp_path, pod("t/web:1") + other, files, values=values, fixed=[0])
     attempt = made.first()
     assert attempt.by_template == {made.uses[0].key} and len(attempt.strategies) == 1
-    assert '"forms"' not in made.files(attempt)[FILE]
+    assert ('"forms"' in made.files(attempt)[FILE]) is counts
 
 
 @pytest.mark.parametrize(
@@ -335,6 +344,20 @@ def test_a_template_that_did_not_pin_is_not_the_post_renderers_fault(tmp_path: P
         made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=renderer)
         attempt = made.first()
         assert made.composer.explain(attempt, made.compared(attempt)) == {}
+
+
+@pytest.mark.parametrize("post_renderer", [(), SED])
+@pytest.mark.parametrize(
+    ("more", "must_find"), [("{{ keys .Values.m }}", True), ("{{ randAlpha 5 }}", True), ("", False)]
+)
+def test_what_is_deployed_must_find_its_places_if_a_template_may_vary(
+    tmp_path: Path, more: str, must_find: bool, post_renderer: tuple[str, ...]
+) -> None:
+    renderer = Renderer(lambda _: pod("t/web:1"), post_renderer)
+    made = Made(tmp_path, pod("t/web:1"), {FILE: f"{LITERAL}# {more}\n"}, renderer=renderer)
+    deployed = made.composer.chart(made.first(), RECORD, to_deploy=True).template_files()
+    assert deployed[template_pins.PRINT_FILE] == template_pins.printer(must_find=must_find)
+    assert made.files(made.first())[template_pins.PRINT_FILE] == template_pins.printer(must_find=False)
 
 
 def test_a_template_that_prints_its_images_in_another_order_is_named(tmp_path: Path) -> None:
