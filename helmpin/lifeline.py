@@ -10,19 +10,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from _thread import allocate_lock  # threading takes its time to import
+from _thread import allocate_lock, get_ident, start_new_thread  # threading takes its time to import
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from types import FrameType
 
 PARENT_GONE = signal.SIGUSR1
 """What helm-pin sends itself when its parent is gone."""
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, PARENT_GONE)
+NUDGE = signal.SIGALRM
+"""What the main thread gets a moment after another signal."""
 EVERY = 0.1
 """Seconds between two looks at the parent."""
 GRACE = 2.0
 """Seconds that a program, and helm-pin itself, has to end in order before a further signal ends it."""
+PATIENCE = 10.0
+"""Seconds that helm-pin has to end in order after a first signal."""
+_PAUSE, _LOOKS = 0.005, 200
+"""Seconds between two looks at what a signal has interrupted, and how many looks there are at most."""
+_LIBRARY = ("<frozen ", os.__file__.removesuffix("os.py"))
+"""How the file names of Python's own code begin."""
 GUARD = """\
 trap '' HUP INT QUIT TERM
 cd /
@@ -63,6 +72,14 @@ class _State:
     parent = 0
     ending = False
     """Whether a signal has stopped helm-pin, or it is done: no signal unwinds it any more."""
+    listening: object = None
+    """What stands for the command that listens to signals."""
+    nudged = False
+    """Whether a signal that is put off is looked at again."""
+    put_off = 0
+    """The signal that is put off, or 0."""
+    interrupted: tuple[FrameType, int] | None = None
+    """Where the last signal has come."""
     left: str | Callable[[], str] = ""
     has_said = False
     guard: int | None = None
@@ -77,21 +94,69 @@ def accept(signum: int) -> bool:
 
 
 def listen() -> None:
-    """Have the first signal that ends a program unwind this one in order; a further one ends it in GRACE seconds at the latest.
-    Signals that are ignored stay so (nohup, jobs in the background)."""
+    """Have the first signal that ends a program unwind this one in order, in PATIENCE seconds at the latest; a further one ends it
+    in GRACE seconds. Signals that are ignored stay so (nohup, jobs in the background)."""
     _State.ending = _State.has_said = False
+    _State.listening = listening = object()
+    looks = iter(range(_LOOKS))
+    nudged = _start_nudging()
 
-    def handle(signum: int, _frame: FrameType | None) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
         first = not _State.ending
-        if accept(signum):
+        if first and nudged and _is_at_work_in_library(frame) and next(looks, None) is not None:
+            _State.put_off = signum
+            signal.setitimer(signal.ITIMER_REAL, _PAUSE)
+        elif accept(signum):
+            _State.interrupted = None
+            _end_in(PATIENCE if first else GRACE, signum, listening)
             if first:
                 raise Stopped(signum)
-            _end_soon(signum)
+
+    def look_again(_: int, frame: FrameType | None) -> None:
+        signum, _State.put_off = _State.put_off, 0
+        handler = signum and signal.getsignal(signum)  # foreground.py may have its own by now
+        if callable(handler):
+            handler(signum, frame)
 
     for signum in STOPPERS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handle)
+    signal.signal(NUDGE, look_again)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [NUDGE])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it were ignored, exit statuses would be lost
+
+
+def _is_at_work_in_library(frame: FrameType | None) -> bool:
+    """Whether a signal has interrupted Python's own code, which does not wait there: it is elsewhere at each look.
+
+    An exception there may leave a lock of `import` or `threading` taken for ever, or get lost in a callback
+    (docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions"). The functions named `wait` bear it.
+    """
+    if frame is None or frame.f_code.co_name == "wait" or not frame.f_code.co_filename.startswith(_LIBRARY):
+        return False
+    before, _State.interrupted = _State.interrupted, (frame, frame.f_lasti)
+    return before != _State.interrupted
+
+
+def _start_nudging() -> bool:
+    """Have this thread nudged after each signal, and until none is put off: Python would not call the handler of one that has
+    come just before the thread began to wait in the kernel. False if there can be no more threads or files."""
+    if not _State.nudged:
+        with suppress(OSError, RuntimeError):
+            arrived, arriving = os.pipe()
+            os.set_blocking(arriving, False)
+            start_new_thread(_nudge, (arrived, get_ident()))
+            signal.set_wakeup_fd(arriving, warn_on_full_buffer=False)
+            _State.nudged = True
+    return _State.nudged
+
+
+def _nudge(arrived: int, thread: int) -> None:
+    while True:
+        signals = os.read(arrived, 100)
+        sleep(2 * _PAUSE)
+        if _State.put_off or signals.strip(bytes([NUDGE])):
+            signal.pthread_kill(thread, NUDGE)
 
 
 def done() -> None:
@@ -99,21 +164,19 @@ def done() -> None:
     _State.ending = True
 
 
-def _end_soon(signum: int) -> None:
-    """End the process in GRACE seconds. The guard does whatever is left undone then."""
-    import threading
-
+def _end_in(seconds: float, signum: int, listening: object) -> None:
+    """End the process in so many seconds. The guard does whatever is left undone then."""
     stopped = Stopped(signum)
 
     def end() -> None:
-        with suppress(OSError):
-            os.write(2, last_words(stopped).encode())
-        os._exit(stopped.status)
+        sleep(seconds)
+        if _State.listening is listening:
+            with suppress(OSError):
+                os.write(2, last_words(stopped).encode())
+            os._exit(stopped.status)
 
-    timer = threading.Timer(GRACE, end)
-    timer.daemon = True
-    with suppress(RuntimeError):  # Python is ending
-        timer.start()
+    with suppress(RuntimeError):  # Python is ending, or there can be no more threads
+        start_new_thread(end, ())
 
 
 def watch_parent() -> None:
@@ -155,9 +218,11 @@ def last_words(stopped: Stopped) -> str:
     if _State.has_said:
         return ""
     _State.has_said = True
-    from helmpin.output import mask_urls, printable
+    state = left()
+    if state:
+        from helmpin.output import mask_urls, printable
 
-    state = printable(mask_urls(left()))  # it may have what helm or an API server said
+        state = printable(mask_urls(state))  # it may have what helm or an API server said
     return (f"Stopped: {state}.\n" if state else "") + f"Error: {stopped.why}\n"
 
 
@@ -180,16 +245,17 @@ def remove_if_killed(folder: Path) -> None:
 def _tell(line: str) -> None:
     with _one_at_a_time:
         if _State.guard is None:
-            _State.guard = _start_guard()
-        if _State.guard >= 0:
+            _start_guard()
+        guard = _State.guard
+        if guard is not None and guard >= 0:
             try:
-                os.write(_State.guard, f"{line}\n".encode(errors="surrogateescape"))
+                os.write(guard, f"{line}\n".encode(errors="surrogateescape"))
             except OSError:  # the guard is gone
-                os.close(_State.guard)
+                os.close(guard)
                 _State.guard = -1
 
 
-def _start_guard() -> int:
+def _start_guard() -> None:
     import atexit
 
     there, here = os.pipe()
@@ -202,13 +268,14 @@ def _start_guard() -> int:
         guard = os.posix_spawn("/bin/sh", command, {"PATH": os.defpath}, file_actions=streams, setsigmask=blocked)
     except OSError:
         os.close(here)
-        return -1
+        _State.guard = -1
+        return
     finally:
         os.close(there)
+    _State.guard = here
 
     def dismiss() -> None:
         _tell(".")
         os.waitpid(guard, 0)
 
     atexit.register(dismiss)
-    return here

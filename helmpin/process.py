@@ -83,6 +83,8 @@ class Process:
             raise self._failed
         status = self._child.wait() or 0
         self._release()
+        if -status in lifeline.STOPPERS:
+            time.sleep(0.05)  # a Ctrl-C ends it too, maybe before helm-pin: a moment in which to be stopped
         return status, *self._printed
 
     def stop(self, grace: float = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -178,7 +179,10 @@ time.sleep(100)
 
     @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
     def test_required_commands_with_all_that_they_have_started(self, tmp_path: Path, signum: signal.Signals) -> None:
-        script = f"sleep 100 & echo $! >'{tmp_path}'/$1.tmp; mv '{tmp_path}'/$1.tmp '{tmp_path}'/$1.pid; wait"
+        # the guard hears of a command some milliseconds after its start
+        script = (
+            f"sleep 0.5; sleep 100 & echo $! >'{tmp_path}'/$1.tmp; mv '{tmp_path}'/$1.tmp '{tmp_path}'/$1.pid; wait"
+        )
         (tmp_path / "ask").write_text(script)
         code = "from helmpin import gate, lifeline\nlifeline.listen()\n"
         code += f"gate.ask(gate.Gate(('sh {tmp_path}/ask {{}}',)), ['first', 'second'])"
@@ -239,6 +243,45 @@ __main__.main()
         assert out == ("tidied\n" if tidied else "")
         assert err == f"Stopped: nothing was changed.\nError: {why}\n"
         assert process.returncode == 128 + signum
+
+    def test_one_alone_ends_it_though_the_unwinding_hangs(self) -> None:
+        with python(f"from helmpin import lifeline; lifeline.PATIENCE = 1.0\n{self.CODE}", arguments=["60"]) as process:
+            assert line(process) == "ready"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=10)
+        assert (out, err) == ("tidying\n", "Stopped: nothing was changed.\nError: interrupted\n")
+        assert process.returncode == 130
+
+    def test_one_at_any_moment_is_noticed_and_leaves_no_lock_taken(self) -> None:
+        """At the worst moments: while Python imports a module, and while it takes a lock in Python."""
+        code = """
+import _imp, sys, threading
+from helmpin import lifeline
+for _ in range(100):
+    event = threading.Event()
+    lifeline.listen()
+    try:
+        print("ready", flush=True)
+        while True:
+            sys.modules.pop("colorsys", None)
+            import colorsys
+            event.wait(0)
+            for n in range(500):
+                pass
+    except lifeline.Stopped:
+        pass
+    if _imp.lock_held():
+        sys.exit("the lock of import is taken")
+    threading.Thread(target=event.set, daemon=True).start()
+    if not event.wait(5):
+        sys.exit("the event is taken")
+"""
+        with python(code) as process:
+            for _ in range(100):
+                assert line(process) == "ready", process.communicate(timeout=10)
+                time.sleep(random.random() / 500)
+                process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=10) == ("", "")
 
     @pytest.mark.parametrize("ignored", [False, True])
     def test_ctrl_c_while_python_starts(self, ignored: bool, tmp_path: Path) -> None:
