@@ -8,14 +8,16 @@ The helm that deploys ends with none of them: see foreground.py.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from _thread import allocate_lock, get_ident, start_new_thread  # threading takes its time to import
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from types import FrameType
+from typing import NamedTuple
 
 PARENT_GONE = signal.SIGUSR1
 """What helm-pin sends itself when its parent is gone."""
@@ -28,7 +30,7 @@ GRACE = 2.0
 """Seconds that a program, and helm-pin itself, has to end in order before a further signal ends it."""
 PATIENCE = 10.0
 """Seconds that helm-pin has to end in order after a first signal."""
-_PAUSE, _LOOKS = 0.005, 200
+_PAUSE, _LOOKS = 0.005, 1000
 """Seconds between two looks at what a signal has interrupted, and how many looks there are at most."""
 _LIBRARY = ("<frozen ", os.__file__.removesuffix("os.py"))
 """How the file names of Python's own code begin."""
@@ -66,6 +68,14 @@ class Stopped(SystemExit):
 _one_at_a_time = allocate_lock()
 
 
+class _Interrupted(NamedTuple):
+    """What a signal has interrupted."""
+
+    frame: FrameType
+    instruction: int
+    waits: float
+
+
 class _State:
     """The state of this process. Mutable, and one for the whole process."""
 
@@ -78,7 +88,7 @@ class _State:
     """Whether a signal that is put off is looked at again."""
     put_off = 0
     """The signal that is put off, or 0."""
-    interrupted: tuple[FrameType, int] | None = None
+    interrupted: _Interrupted | None = None
     """Where the last signal has come."""
     left: str | Callable[[], str] = ""
     has_said = False
@@ -127,15 +137,22 @@ def listen() -> None:
 
 
 def _is_at_work_in_library(frame: FrameType | None) -> bool:
-    """Whether a signal has interrupted Python's own code, which does not wait there: it is elsewhere at each look.
+    """Whether a signal has interrupted Python's own code, which does not wait there for anything.
 
     An exception there may leave a lock of `import` or `threading` taken for ever, or get lost in a callback
     (docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions"). The functions named `wait` bear it.
     """
     if frame is None or frame.f_code.co_name == "wait" or not frame.f_code.co_filename.startswith(_LIBRARY):
         return False
-    before, _State.interrupted = _State.interrupted, (frame, frame.f_lasti)
-    return before != _State.interrupted
+    before, now = _State.interrupted, _Interrupted(frame, frame.f_lasti, _waits())
+    _State.interrupted = now
+    return before is None or before[:2] != now[:2] or before.waits == now.waits
+
+
+def _waits() -> float:
+    """How often this thread has waited for something; where the system does not say so, a number that grows."""
+    who = getattr(resource, "RUSAGE_THREAD", None)
+    return monotonic() if who is None else resource.getrusage(who).ru_nvcsw
 
 
 def _start_nudging() -> bool:
