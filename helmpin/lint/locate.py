@@ -22,13 +22,12 @@ from helmpin.image.reference import split
 from helmpin.lint.finding import Location, inside
 from helmpin.plan.candidates import ValueIndex, anchors, holding, in_scope, text_of
 from helmpin.plan.search import scope_of
-from helmpin.plan.template_scan import last_key
+from helmpin.plan.template_scan import TAG_KEY, last_key
 from helmpin.render.actions import actions
 from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import Span, span
 
-_TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _IMAGE_KEY = re.compile(r"(image|repository|repo)$", re.IGNORECASE)
 _MARK = re.compile(r"hp(\d+)x")
 _IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
@@ -244,12 +243,12 @@ def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
             yield anchor.path
         parent = lookup(index.tree, anchor.path[:-1])
         for name, held in parent.items() if isinstance(parent, dict) else ():
-            if _TAG_KEY.search(name) and not isinstance(held, (dict, list, bool)):
+            if TAG_KEY.search(name) and not isinstance(held, (dict, list, bool)):
                 beside.append((*anchor.path[:-1], name))
     yield from sorted(beside, key=lambda path: text_of(lookup(index.tree, path)) != tag)
     if tag:
         for path in index.at(tag):
-            if _TAG_KEY.search(last_key(path)) and (path[: len(scope)] == scope or path[0] == "global"):
+            if TAG_KEY.search(last_key(path)) and (path[: len(scope)] == scope or path[0] == "global"):
                 yield path
 
 
@@ -278,7 +277,7 @@ def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
     """The path of a tag key without a value, beside a value in a file: helm's computed values do not contain it."""
     beside = held(file, inner[:-1]) if _IMAGE_KEY.search(last_key(inner)) else None
     empty = [name for name, value in beside.items() if value is None] if isinstance(beside, dict) else []
-    return next(((*inner[:-1], name) for name in empty if _TAG_KEY.search(name)), None)
+    return next(((*inner[:-1], name) for name in empty if TAG_KEY.search(name)), None)
 
 
 def held_text(file: ValuesFile, inner: ValuePath) -> str:

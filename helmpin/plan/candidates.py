@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
 from helmpin.image.reference import pinned_form, split
-from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TemplateScan, last_key
+from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TAG_KEY, TemplateScan, last_key
 
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
-_TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 _STEM = re.compile(
     r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
@@ -307,7 +306,7 @@ class _Map:
         beside = lookup(self._tree, self.parent)
         key, stem = anchor.path[-1], _stem(anchor.path[-1])
         mine = {k: v for k, v in beside.items() if k != key and _stem(k) == stem} if isinstance(beside, dict) else {}
-        tagged = {k: v for k, v in mine.items() if _TAG_KEY.search(k) and _scalar(v)}
+        tagged = {k: v for k, v in mine.items() if TAG_KEY.search(k) and _scalar(v)}
         self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
         self.tag_keys = sorted(
             (k for k, v in tagged.items() if _may_hold(v, tag)),
@@ -355,7 +354,7 @@ def _ranked(sought: _Sought, anchor: Anchor) -> Iterator[Candidate]:
     if not anchor.whole and not beside.tag_keys:
         if sought.scan.may_be_whole(sought.chain(anchor.path)):
             yield Candidate("reference", (Setting(anchor.path, pinned_form(sought.image, sought.digest)),))
-        for k in filter(_TAG_KEY.search, beside.read):
+        for k in filter(TAG_KEY.search, beside.read):
             yield from (sought.tagged(beside.at(k), tag) for tag in beside.tags(k, sought.tag))
         for path in _shared_tags(sought.tag, beside.parent, sought.values):
             yield sought.tagged(path, by_tag_only=True)
@@ -392,7 +391,7 @@ def _carried(sought: _Sought, path: ValuePath, *, alone: bool) -> Iterator[Candi
         return
     elif DIGEST_KEY.search(key):
         yield from sought.digests(path)
-    elif _TAG_KEY.search(key):
+    elif TAG_KEY.search(key):
         yield from (sought.tagged(path, tag) for tag in _forms(sought.tag or "latest"))
     elif IMAGE_KEY.search(key) and alone:
         yield sought.whole(path)
@@ -415,7 +414,7 @@ def _by_tag(sought: _Sought) -> Iterator[Candidate]:
     if not sought.tag:
         return
     named = set(re.split(r"[^a-z0-9]+", split(sought.image)[0].lower()))
-    paths = [p for p in sought.values.at(sought.tag) if _TAG_KEY.search(last_key(p)) and sought.sees(p)]
+    paths = [p for p in sought.values.at(sought.tag) if TAG_KEY.search(last_key(p)) and sought.sees(p)]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
         yield sought.tagged(path, by_tag_only=True)
 
@@ -445,7 +444,7 @@ def _unnamed(sought: _Sought) -> Iterator[Candidate]:
         keys = [k for k in empty if not isinstance(beside.get(k), (dict, list))]
         for k in filter(DIGEST_KEY.fullmatch, keys):
             yield from sought.digests((*path, k))
-        for k in filter(_TAG_KEY.fullmatch, keys):
+        for k in filter(TAG_KEY.fullmatch, keys):
             yield sought.tagged((*path, k))
 
 
@@ -472,7 +471,7 @@ def _shared_tags(tag: str, parent: ValuePath, values: ValueIndex) -> list[ValueP
     near = [
         p
         for p in values.at(tag)
-        if _TAG_KEY.search(last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
+        if TAG_KEY.search(last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
     ]
     return sorted(near, key=lambda p: (p[0] == "global", -len(p)))[:2]
 

@@ -10,6 +10,7 @@ from helmpin.chart.setargs import ValuePath
 
 DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
+TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
 
