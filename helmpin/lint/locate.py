@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import cache
 from typing import Any, NamedTuple
 
-from helmpin import kube_yaml
 from helmpin.chart.setargs import Setting, ValuePath, as_tree, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.lint.finding import Location, inside
+from helmpin.lint.values_files import ValuesFile
 from helmpin.plan.candidates import ValueIndex, anchors, holding, in_scope, text_of
 from helmpin.plan.search import scope_of
 from helmpin.plan.template_scan import TAG_KEY, last_key
@@ -38,52 +37,6 @@ _LITERAL = re.compile(r"(?:[&!]\S*\s+)*\|")
 """The head of a literal block scalar, whose lines are those of its text (YAML 1.2, 8.1.2)."""
 MOST_PATHS = 6
 """How many values to mark for one image."""
-
-
-class ValuesFile(NamedTuple):
-    """A values file."""
-
-    name: str
-    """As the user names it."""
-    text: str
-    prefix: ValuePath = ()
-    """The path of the chart, for a subchart's values.yaml."""
-    writable: bool = True
-    """Whether it is a file that can be changed."""
-    is_file: bool = True
-    """Whether it is one at all, perhaps in an archive: not standard input, a pipe or a URL."""
-
-    def inner(self, path: ValuePath) -> ValuePath | None:
-        """The path of a value within this file; None if it cannot be there. Globals can be in any chart's file."""
-        if path[: len(self.prefix)] == self.prefix:
-            return path[len(self.prefix) :]
-        return path if path[:1] == ("global",) else None
-
-    @property
-    def documents(self) -> list[Any]:
-        """Its YAML documents: Helm 3 reads the first, Helm 4 merges them. None for what is not YAML."""
-        return _documents(self.text)
-
-    def is_unclear(self, inner: ValuePath) -> bool:
-        """Whether a later document may give the value at a path too, so that the first one does not decide it."""
-        return any(isinstance(each, dict) and inner[:1] and inner[0] in each for each in self.documents[1:])
-
-
-@lru_cache(64)
-def _documents(text: str) -> list[Any]:
-    try:
-        return kube_yaml.read_all(text, what="not YAML", where="")
-    except HelmFailed:  # helm accepts some files that kube_yaml refuses
-        return []
-
-
-def own_values_files(chart: str, staged: Chart) -> list[ValuesFile]:
-    """The values files of a chart and its subcharts; those that win come first. chart: as the user names it."""
-    is_folder = Path(chart.strip()).is_dir()
-    return [
-        ValuesFile(inside(chart, path), text, prefix, writable=is_folder and ".tgz/" not in path)
-        for path, prefix, text in staged.values_files()
-    ]
 
 
 class Lines(NamedTuple):
@@ -266,28 +219,25 @@ def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[V
         inner = file.inner(path)
         if inner is not None and file.is_unclear(inner):
             return None
-        if inner is None or held_text(file, inner) != wanted:
+        if inner is None or file.held_text(inner) != wanted:
             continue
         if at := span(file.text, inner):
-            return Location(file.name, at.line, at.column, at.end_column, dotted_key(path), inner)
+            return Location(
+                file=file.name,
+                line=at.line,
+                column=at.column,
+                end_column=at.end_column,
+                value=dotted_key(path),
+                path=inner,
+            )
     return None
 
 
 def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
     """The path of a tag key without a value, beside a value in a file: helm's computed values do not contain it."""
-    beside = held(file, inner[:-1]) if _IMAGE_KEY.search(last_key(inner)) else None
+    beside = file.held(inner[:-1]) if _IMAGE_KEY.search(last_key(inner)) else None
     empty = [name for name, value in beside.items() if value is None] if isinstance(beside, dict) else []
     return next(((*inner[:-1], name) for name in empty if TAG_KEY.search(name)), None)
-
-
-def held_text(file: ValuesFile, inner: ValuePath) -> str:
-    """The text of a value in a file; '' for none."""
-    return text_of(held(file, inner))
-
-
-def held(file: ValuesFile, inner: ValuePath) -> Any:
-    """The value at a path in the first document of a file; None if there is none."""
-    return lookup(next(iter(file.documents), None), inner)
 
 
 def _line_of_value(

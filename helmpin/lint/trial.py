@@ -4,35 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from helmpin import output
-from helmpin.chart.stage import Chart, Helm
+from helmpin.chart.stage import Helm
 from helmpin.errors import HelmFailed
+from helmpin.image.reference import split
+from helmpin.lint.usage import Usage
 from helmpin.private import Folder, write
+from helmpin.render.diff import Key
 from helmpin.render.output import parse
 from helmpin.render.values import values_flag
 
-Fits = Callable[[str, str], bool]
-"""Whether an image may become another one."""
-
-
-class Usage(NamedTuple):
-    """One way in which values files are used together."""
-
-    chart: Chart
-    name: str
-    """As messages name it."""
-    own: Mapping[Path, str]
-    """The chart's own values files on the disk (resolved paths), and their paths in the chart."""
-    given: tuple[Path | tuple[str, ...], ...]
-    """What is given on top of them: values files (resolved paths), and the words of other flags for values."""
-    flags: tuple[str, ...]
-    """helm's other flags."""
-
-    def reads(self, file: Path) -> bool:
-        """Whether it uses a file."""
-        return file in self.own or file in self.given
+Images = Mapping[Key, str]
+"""The image of each use."""
+Pins = dict[str, str]
+"""Each image as written, and its digest or version."""
 
 
 class Wrong(NamedTuple):
@@ -49,11 +36,14 @@ class Wrong(NamedTuple):
 
 
 class Trials:
-    """Renders of charts with changed values files. Mutable: it remembers the images without a change."""
+    """The images of charts with changed values files. Mutable: it remembers those without a change."""
 
-    def __init__(self, helm: Helm, usages: Sequence[Usage], fits: Fits) -> None:
-        self._helm, self._usages, self._fits = helm, usages, fits
-        self._before: dict[int, Mapping[Any, str] | None] = {}
+    def __init__(
+        self, images: Callable[[Usage, Mapping[Path, str]], Images], usages: Sequence[Usage], pins: Pins
+    ) -> None:
+        """images: those of a usage, with these texts of files; raises HelmFailed if it does not render."""
+        self._images, self._usages, self._pins = images, usages, pins
+        self._before: dict[int, Images | None] = {}
 
     def wrong(self, texts: Mapping[Path, str]) -> list[Wrong]:
         """The images that would become something wrong with these texts of files. A usage that does not render as it is shows
@@ -84,20 +74,33 @@ class Trials:
             return
         for key, image in before.items():
             now = after.get(key, "nothing")
-            if now != image and not self._fits(image, now):
+            if now != image and not fits(image, now, self._pins):
                 yield Wrong(usage.name, image, now)
 
-    def _images(self, usage: Usage, texts: Mapping[Path, str]) -> Mapping[Any, str]:
-        chart = usage.chart.with_files({usage.own[file]: text for file, text in texts.items() if file in usage.own})
-        with Folder() as folder:
-            values: list[str] = []
-            for number, each in enumerate(usage.given):
-                if isinstance(each, tuple):
-                    values += each
-                elif each in texts:
-                    write(folder / f"{number}.yaml", texts[each])
-                    values.append(values_flag(folder / f"{number}.yaml"))
-                else:
-                    values.append(values_flag(each))
-            printed = self._helm.run(["template", "lint", str(chart.archive()), *values, *usage.flags])
-        return {use.key: use.image for use in parse(printed).images()}
+
+def fits(image: str, now: str, pins: Mapping[str, str]) -> bool:
+    """Whether an image got its own digest or version, and nothing else."""
+    name, tag, digest = split(now)
+    wanted = pins.get(image, "")
+    if not wanted or name != split(image)[0]:
+        return False
+    if not wanted.startswith("sha256:"):
+        return (tag, digest) == (wanted, None)
+    return digest == wanted and tag in (split(image)[1] or "latest", None)
+
+
+def rendered_images(helm: Helm, usage: Usage, texts: Mapping[Path, str]) -> Images:
+    """The images of a usage, with these texts of files. Raises HelmFailed if it does not render."""
+    chart = usage.chart.with_files({usage.own[file]: text for file, text in texts.items() if file in usage.own})
+    with Folder() as folder:
+        values: list[str] = []
+        for number, each in enumerate(usage.given):
+            if isinstance(each, tuple):
+                values += each
+            elif each in texts:
+                write(folder / f"{number}.yaml", texts[each])
+                values.append(values_flag(folder / f"{number}.yaml"))
+            else:
+                values.append(values_flag(each))
+        printed = helm.run(["template", "lint", str(chart.archive()), *values, *usage.flags])
+    return {use.key: use.image for use in parse(printed).images()}

@@ -19,7 +19,7 @@ import yaml
 
 from tests.support.any_tag import any_tag
 from tests.support.workstation import CHECKOUT, Finished, Workstation, environment, whichever_helm
-from tests.unit.lint.test_lint import read
+from tests.unit.lint.test_forms import read
 from tests.unit.test_output import harmless
 
 pytestmark = whichever_helm

@@ -12,12 +12,6 @@ HELMPIN = Path(__file__).resolve().parents[2] / "helmpin"
 MOST = 4
 TABLES = {"command_table.py", "lint/rules.py"}
 """Each is a table, whose columns are read by their place."""
-NOT_YET = {
-    "commands/lint.py",
-    "lint/fix.py",
-    "lint/locate.py",
-}
-"""Files that still build some by position."""
 FILES = {str(path.relative_to(HELMPIN)): path for path in sorted(HELMPIN.rglob("*.py"))}
 
 
@@ -44,13 +38,13 @@ def by_position(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(FILES.keys() - TABLES - NOT_YET))
+@pytest.mark.parametrize("name", sorted(FILES.keys() - TABLES))
 def test_large_tuples_are_built_by_keyword(name: str) -> None:
     assert by_position(FILES[name].read_text()) == []
 
 
-@pytest.mark.parametrize("name", sorted(TABLES | NOT_YET))
-def test_each_exception_is_needed(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_each_table_is_needed(name: str) -> None:
     assert by_position(FILES[name].read_text())
 
 

@@ -13,13 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helmpin import output
-from helmpin.commands import lint
 from helmpin.config.settings import Exemption
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.lint import forms
 from helmpin.lint.finding import Exempt, Finding, Linted, Location, Report
 from helmpin.lint.rules import REGISTRY
+from helmpin.lint.show import show, summary
 from tests.unit.test_output import HOSTILE, NASTY, harmless
 
 TEXT = NASTY | st.sampled_from(["a%0Ab", "100%", "a,b=c::d", "a:b,c", HOSTILE])
@@ -203,7 +203,7 @@ def test_a_name_that_is_not_utf8() -> None:
 
 
 @pytest.mark.parametrize(
-    ("report", "summary"),
+    ("report", "text"),
     [
         (Report((Linted("a"),)), "0 images with a tag that can move in 1 chart"),
         (
@@ -217,8 +217,8 @@ def test_a_name_that_is_not_utf8() -> None:
         (exempt(), "0 images with a tag that can move in 1 chart; 1 exempt"),
     ],
 )
-def test_the_summary(report: Report, summary: str) -> None:
-    assert lint.summary(report) == summary
+def test_the_summary(report: Report, text: str) -> None:
+    assert summary(report) == text
 
 
 @pytest.mark.parametrize("form", ["text", "json", "sarif", "github", "gitlab", "junit"])
@@ -227,6 +227,6 @@ def test_no_report_shows_the_login_of_a_url(form: str, capsys: pytest.CaptureFix
     url = "https://me:secret@example.com/app.tgz"
     found = finding()._replace(chart=url, at=Location(f"{url}/values.yaml"))
     failed = Linted(f"{url}?2", error=HelmFailed("helm pull failed", where=url))
-    lint.show(Report((Linted(url, (found,), (found,)), failed)).without_logins(), form)
+    show(Report((Linted(url, (found,), (found,)), failed)).without_logins(), form)
     out, err = capsys.readouterr()
     assert "secret" not in out + err and ("example.com/app.tgz" in out or form in ("sarif", "gitlab"))

@@ -1,0 +1,79 @@
+"""Which charts a command line means, and the values files that a chart brings for its tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from helmpin.config.file import FILE as SETTINGS
+from helmpin.errors import UsageError
+from helmpin.lint.finding import path_here
+
+
+class Skipped(Exception):
+    """There is nothing to lint; the message says why."""
+
+
+class NotAChart(Skipped):
+    """It is not a chart at all."""
+
+
+def chart_here() -> str:
+    """The chart in the working directory, as helm lint takes it. Raises UsageError."""
+    if not Path("Chart.yaml").is_file():
+        raise UsageError(
+            "no chart is named", why="the working directory has no Chart.yaml", hint="helm pin lint CHART…"
+        )
+    return os.curdir
+
+
+def charts_of(names: Iterable[str]) -> list[str]:
+    """The charts that are named, without duplicates. A file in a chart stands for the chart (pre-commit names files), and a
+    settings file for all charts below it."""
+    return list(dict.fromkeys(chart for name in map(_chart_of, names) for chart in _charts_below(name)))
+
+
+def _chart_of(name: str) -> str:
+    name = path_here(name)
+    path = Path(name)
+    if not path.is_file() or path.suffix in (".tgz", ".gz"):
+        return name
+    charts = [folder for folder in path.parents if (folder / "Chart.yaml").is_file()]
+    above = [folder for folder in path.absolute().parents if (folder / "Chart.yaml").is_file()]
+    return str(charts[-1]) if charts else os.path.relpath(above[0]) if above else name
+
+
+def _charts_below(name: str) -> list[str]:
+    """The charts for which a settings file is meant, without their subcharts; anything else stands for itself."""
+    if Path(name).name != SETTINGS or not Path(name).is_file():
+        return [name]
+    found = []
+    for folder, folders, files in os.walk(Path(name).parent):
+        is_chart = "Chart.yaml" in files
+        found += [os.path.normpath(folder)] if is_chart else []
+        folders[:] = [] if is_chart else sorted(each for each in folders if not each.startswith("."))
+    return found or [name]
+
+
+def check_is_chart(chart: str) -> None:
+    """Raise NotAChart for a local file or folder that is not a chart: `charts/*` may match some."""
+    path = Path(chart.strip())
+    if path.is_dir():
+        if not (path / "Chart.yaml").exists():
+            raise NotAChart("there is no Chart.yaml in it")
+    elif path.is_file() and os.access(path, os.R_OK):
+        with path.open("rb") as file:
+            if file.read(2) != b"\x1f\x8b":  # gzip (RFC 1952)
+                raise NotAChart("it is not a chart")
+
+
+def ci_values(chart: str) -> list[Path]:
+    """The values files that chart-testing renders a chart with: `ci/*-values.yaml` (github.com/helm/chart-testing)."""
+    folder = Path(chart.strip()) / "ci"
+    return [path for path in sorted(folder.glob("*-values.yaml")) if path.is_file()]
+
+
+def set_name(ci: Path | None) -> str:
+    """How reports name a set of values: by its file in the chart's ci folder; '' for the chart's defaults."""
+    return f"ci/{ci.name}" if ci else ""

@@ -1,0 +1,74 @@
+"""The values that pin a chart by digest: what `helm pin plan` would set, where values files can hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from helmpin import output
+from helmpin.chart.setargs import Setting, dotted_key
+from helmpin.image.reference import split
+from helmpin.lint.edit import CannotEdit
+from helmpin.lint.finding import named
+from helmpin.lint.values_files import ValuesFile
+from helmpin.lint.wanted import Wanted, note_on_tag, placed
+from helmpin.plan.candidates import text_of
+from helmpin.plan.images import ImagePlan
+from helmpin.plan.plan import Plan
+from helmpin.plan.template_scan import is_written
+
+
+def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[str], None]) -> Iterator[Wanted]:
+    """What pins the images that can move. files: those that win come first. say: reports what is left out, and why."""
+    for image in _to_fix(plan, say):
+        for settings in _bundles(image, plan.settings):
+            try:
+                wanted = placed(settings, image.image, files)
+            except CannotEdit as why_not:
+                say(output.one_line(f"{named(image.image)}: {why_not}"))
+                continue
+            is_held = _is_held(image.image, plan.rendered.origin.values)
+            yield wanted if is_held else wanted._replace(note=note_on_tag(image.image))
+
+
+def _to_fix(plan: Plan, say: Callable[[str], None]) -> list[ImagePlan]:
+    """The images that can move and that values pin, if only in some places. Reports why the others, and places, are left out."""
+    moving = [image for image in plan.images if image.mutable]
+    for image in moving:
+        if image.problem and image.problem.kind != "allowed":
+            say(f"{output.one_line(named(image.image))}: {image.problem.text}")
+        elif not image.problem and not image.by_values_alone:
+            where = " everywhere" if image.values else ""
+            say(output.one_line(f"{image.image}: no value carries its digest{where}: {_why(image, plan)}"))
+    return [image for image in moving if image.values and not image.problem]
+
+
+def _why(image: ImagePlan, plan: Plan) -> str:
+    """Why no value can carry the digest of an image."""
+    texts = plan.rendered.chart.template_files().values()
+    if any(is_written(image.image, text) or (split(image.image)[1] and image.image in text) for text in texts):
+        return "it is hard-coded in a template"
+    return "; ".join(note.partition("\n")[0] for note in image.notes) or "no value holds its tag or its repository"
+
+
+def _bundles(image: ImagePlan, settings: Sequence[Setting]) -> list[tuple[Setting, ...]]:
+    """The settings of one image: each that carries its digest, and with it those that are emptied beside it."""
+    carriers = [setting for setting in settings if dotted_key(setting.path) in image.values]
+    emptied = {c.path[:-1]: [s for s in settings if not s.value and s.path[:-1] == c.path[:-1]] for c in carriers}
+    return [(carrier, *emptied[carrier.path[:-1]]) for carrier in carriers]
+
+
+def _is_held(image: str, values: object) -> bool:
+    """Whether a value holds the tag of an image, or a part of it; also if there is no tag."""
+    tag = split(image)[1] or ""
+    return not tag or any(
+        text == tag or text.endswith(f":{tag}") or (len(text) > 1 and text in tag) for text in _leaves(values)
+    )
+
+
+def _leaves(node: object) -> Iterator[str]:
+    """The texts of all values."""
+    if isinstance(node, (dict, list)):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _leaves(value)
+    else:
+        yield text_of(node)

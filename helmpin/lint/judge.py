@@ -1,0 +1,70 @@
+"""Which rules an image breaks, and what exempts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from helmpin import policy
+from helmpin.config.settings import Settings
+from helmpin.image.hints import filled_in, invalid_hint
+from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.lint.finding import Exempt
+from helmpin.lint.rules import MUTABLE_TAG, NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY, Rule
+from helmpin.lock import Lock
+from helmpin.plan.images import is_allowed
+
+
+class Broken(NamedTuple):
+    """A rule that an image breaks."""
+
+    rule: Rule
+    why: str
+    exemption: Exempt | None = None
+
+
+def judge(image: str, settings: Settings, lock: Lock | None) -> Iterator[Broken]:
+    """Each rule that an image breaks. No exemption counts for its registry."""
+    if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
+        yield Broken(REGISTRY, refusal.text)
+    rule, why = _trouble(image, settings, lock)
+    if why:
+        exemption = _exemption(image, settings)
+        yield Broken(rule, why if exemption else why + _no_exemption(image, settings), exemption)
+
+
+def _trouble(image: str, settings: Settings, lock: Lock | None) -> tuple[Rule, str]:
+    """Which rule an image breaks, wherever it comes from, and why; '' if it breaks none."""
+    if why := filled_in(image):
+        return NOT_A_REFERENCE, f"not an image yet: {why}"
+    try:
+        reference = Reference.parse(image)
+    except InvalidReference as error:
+        hint = invalid_hint(image)
+        return NOT_A_REFERENCE, f"not an image reference: {error}" + (f"; {hint}" if hint else "")
+    if lock and (refusal := lock.refusal(reference)):
+        return NOT_IN_LOCK, refusal.why
+    if lock and lock.knows(reference):
+        return MUTABLE_TAG, ""
+    return MUTABLE_TAG, policy.mutable_reason(image, settings) or ""
+
+
+def _exemption(image: str, settings: Settings) -> Exempt | None:
+    """What exempts an image, if anything does."""
+    for each in settings.exemptions:
+        if is_allowed(image, [each.image]) and not each.is_over():
+            return Exempt(each.image, each.shown, each.reason, each.until)
+    glob = next((glob for glob in settings.allow_unpinned if is_allowed(image, [glob])), "")
+    return Exempt(glob, f"allow-unpinned {glob!r}") if glob else None
+
+
+def _no_exemption(image: str, settings: Settings) -> str:
+    """Why an exemption that seems to be meant for an image does not apply, after the reason; '' if none seems to be."""
+    if over := next((each for each in settings.exemptions if is_allowed(image, [each.image])), None):
+        return f" (its exemption ended on {over.until}: {over.reason})"
+    globs = [("the exemption of", each.image) for each in settings.exemptions]
+    globs += [("allow-unpinned", glob) for glob in settings.allow_unpinned]
+    for name, glob in globs:
+        if is_allowed(split(image)[0], [glob]):
+            return f" ({name} {glob} matches no tag: write {glob}:*)"
+    return ""

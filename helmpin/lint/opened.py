@@ -1,0 +1,86 @@
+"""The charts that --fix changes, with the values files that each is rendered with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from helmpin import output
+from helmpin.arguments import Given, is_on, words
+from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
+from helmpin.errors import HelmPinError, UsageError
+from helmpin.lint.finding import inside
+from helmpin.lint.values_files import ValuesFile, own_values_files, read
+from helmpin.output import for_helm
+from helmpin.render.helm_probe import MergedValues
+from helmpin.render.values import VALUE_FLAGS, sources
+
+if TYPE_CHECKING:
+    from helmpin.request import Request
+
+BY_FLAGS = "--set"
+"""The name that stands for all flags with single values in the list of values files."""
+
+
+class Target(NamedTuple):
+    """A chart to fix."""
+
+    chart: str
+    """As the user names it."""
+    request: Request
+    """With the settings for this chart."""
+    ci: Sequence[Path]
+    """The values files of its ci folder."""
+
+
+class Opened(NamedTuple):
+    """A target with its files."""
+
+    target: Target
+    staged: Chart
+    by_flags: ValuesFile
+    """The values that --set and similar flags give."""
+
+    def files(self, ci: Path | None) -> list[ValuesFile]:
+        """The values that the chart is rendered with; those that win come first."""
+        given = [read(source) for source in reversed(_sources(self.target.request.flags))]
+        given += [read(str(ci))] if ci else []
+        own = own_values_files(self.target.chart, self.staged)
+        if not any(not file.prefix for file in own):
+            own.insert(0, ValuesFile(inside(self.target.chart, "values.yaml"), ""))
+        return [self.by_flags, *given, *(file for file in own if file.writable)]
+
+
+def opened(targets: Sequence[Target], stack: ExitStack) -> list[Opened]:
+    """The charts that are folders, with their files. Reports those that cannot be fixed. Raises UsageError."""
+    if not targets:
+        return []
+    shared = targets[0].request  # the flags are the same for all
+    if unwritable := [source for source in _sources(shared.flags) if not Path(source).is_file()]:
+        raise UsageError(f"--fix cannot write to {unwritable[0]}", hint="name files of values, or leave --fix out")
+    by_flags = ValuesFile(BY_FLAGS, for_helm(_set(shared)), writable=False)
+    found: list[Opened] = []
+    for target in targets:
+        chart, request, _ = target
+        if (Path(chart.strip()) / "Chart.yaml").exists():
+            source_flags = tuple(words(f for f in request.flags if f.name in SOURCE_FLAGS))
+            source = ChartSource(chart, source_flags, is_on(request.flags, "--dependency-update"))
+            try:
+                found.append(Opened(target, stack.enter_context(stage(source, request.helm)), by_flags))
+            except HelmPinError as error:
+                output.say(f"Not fixed: {output.one_line(chart)}: {error.message()}")
+        elif Path(chart).is_file() and chart.endswith(".tgz"):
+            output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
+    return found
+
+
+def _set(request: Request) -> Mapping[str, object]:
+    """The values that --set and similar flags give, as Helm reads them. Raises HelmFailed."""
+    flags = words(flag for flag in request.flags if flag.name in VALUE_FLAGS - {"--values"})
+    return MergedValues(request.helm, flags).result() if flags else {}
+
+
+def _sources(flags: Iterable[Given]) -> list[str]:
+    return [source for flag in flags if flag.name == "--values" for source in sources(flag)]

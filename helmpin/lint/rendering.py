@@ -1,0 +1,102 @@
+"""One chart, rendered with one set of values: the image uses that break a rule, and where each is set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from helmpin.arguments import words
+from helmpin.chart.stage import SOURCE_FLAGS, Chart
+from helmpin.errors import HelmFailed
+from helmpin.lint.finding import Finding, Location
+from helmpin.lint.judge import judge
+from helmpin.lint.locate import locate
+from helmpin.lint.values_files import values_files
+from helmpin.lock import Lock
+from helmpin.output import for_helm
+from helmpin.private import Folder, write
+from helmpin.render.diff import Key
+from helmpin.render.output import Render, parse
+from helmpin.render.probe import PROBE, PROBE_TEXT
+from helmpin.render.renderer import POST_RENDERER
+from helmpin.render.values import VALUE_FLAGS, ValuesInput, values_flag
+from helmpin.request import Request
+
+
+class Inputs(NamedTuple):
+    """What a chart is rendered with and judged by, beside its own files."""
+
+    request: Request
+    """With the settings for this chart."""
+    values: ValuesInput
+    lock: Lock | None
+
+
+class Rendering(NamedTuple):
+    """One chart with one set of values."""
+
+    chart: str
+    """As the user names it."""
+    staged: Chart
+    inputs: Inputs
+    ci: Path | None
+    """The file of the chart's ci folder; None for the chart's defaults."""
+
+    def findings(self) -> list[Finding]:
+        """The image uses that break a rule, exempt or not. Raises HelmFailed if the chart does not render."""
+        render = self._with_values()
+        settings, lock = self.inputs.request.settings, self.inputs.lock
+        found = [(use, broken) for use in render.images() for broken in judge(use.image, settings, lock)]
+        if not found:
+            return []
+        names: dict[Key, str] = {}
+
+        def marked(chart: Chart, values: Mapping[str, Any]) -> Render:
+            again = self._marked(chart, values)
+            names.update((use.key, use.name) for use in again.images())
+            return again
+
+        uses = list(dict.fromkeys(use for use, _ in found))
+        files = values_files(self.chart, self.staged, self.inputs.values, self.ci)
+        name = self.chart.rstrip("/")
+        places = locate(uses, self.staged, render.values, files, marked, name)
+        return [
+            Finding(
+                chart=self.chart,
+                use=use,
+                reason=broken.why,
+                at=places.get(use.key) or Location(name),
+                exemption=broken.exemption,
+                rule=broken.rule,
+                is_named=names.get(use.key, use.name) == use.name,
+            )
+            for use, broken in found
+        ]
+
+    def _with_values(self) -> Render:
+        """The render that is judged, with helm's computed values unless a post-renderer may change how they are printed."""
+        flags = {flag.name for flag in self.inputs.request.flags}
+        if not flags.isdisjoint(POST_RENDERER):
+            return self._render(self.staged)
+        shown = ("--show-only", PROBE) if "--show-only" in flags else ()
+        return self._render(self.staged.with_files({PROBE: PROBE_TEXT}), shown)
+
+    def _marked(self, chart: Chart, values: Mapping[str, Any]) -> Render:
+        """A render with these values over those of all files."""
+        if not values:
+            return self._render(chart)
+        with Folder() as folder:
+            write(folder / "marks.json", for_helm(values))
+            return self._render(chart, (values_flag(folder / "marks.json"),))
+
+    def _render(self, chart: Chart, more: Sequence[str] = ()) -> Render:
+        request, values = self.inputs.request, self.inputs.values
+        used = SOURCE_FLAGS | VALUE_FLAGS | {"--dependency-update"}
+        rest = words(flag for flag in request.flags if flag.name not in used)
+        ci = [values_flag(self.ci.absolute())] if self.ci else []
+        try:
+            given = [*ci, *values.arguments, *more]
+            return parse(request.helm.run(["template", "lint", str(chart.archive()), *given, *rest]))
+        except HelmFailed as error:
+            raise HelmFailed(error.what, why=values.in_users_words(error.why)) from None
