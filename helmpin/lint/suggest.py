@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from helmpin import output
@@ -12,26 +12,34 @@ from helmpin.lint.rules import REGISTRY
 from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
 from helmpin.registry import suggest as versions_of
 
+Versions = Mapping[str, str | RegistryError]
+"""The version of each image, '' if there is none, or why the registry does not tell it."""
+
 
 def suggested(report: Report, settings: RegistrySettings) -> Report:
     """The report with the version of each finding about a tag, as far as registries know it. What they do not answer is
     reported."""
-    versions = _versions((each.use.image for each in report.findings if each.rule != REGISTRY), settings)
+    return with_versions(report, _versions((each.use.image for each in report.findings if _is_asked(each)), settings))
+
+
+def with_versions(report: Report, versions: Versions) -> Report:
+    """The report with the version of each finding about a tag, or why there is none."""
 
     def with_version(finding: Finding) -> Finding:
-        if finding.rule == REGISTRY:
-            return finding
-        found = versions.get(finding.use.image, "")
-        return (
-            finding._replace(no_version=str(found))
-            if isinstance(found, RegistryError)
-            else finding._replace(version=found)
-        )
+        found = versions.get(finding.use.image, "") if _is_asked(finding) else ""
+        if isinstance(found, RegistryError):
+            return finding._replace(no_version=str(found))
+        return finding._replace(version=found)
 
     return Report(tuple(c._replace(findings=tuple(map(with_version, c.findings))) for c in report.charts))
 
 
-def _versions(images: Iterable[str], settings: RegistrySettings) -> dict[str, str | RegistryError]:
+def _is_asked(finding: Finding) -> bool:
+    """Whether a version would help: it does not change where an image comes from."""
+    return finding.rule != REGISTRY
+
+
+def _versions(images: Iterable[str], settings: RegistrySettings) -> Versions:
     references: dict[str, Reference] = {}
     for image in images:
         with suppress(InvalidReference):
