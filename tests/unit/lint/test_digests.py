@@ -1,0 +1,126 @@
+"""The values that pin a chart's images, and what is said of images that no value pins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helmpin.chart.setargs import Setting, dotted_key
+from helmpin.lint.digests import digests
+from helmpin.lint.values_files import ValuesFile
+from helmpin.plan.images import ImagePlan, Problem
+from tests.support import plans
+from tests.support.plans import A
+
+WEB = "team/web:latest"
+TAG = Setting(("image", "tag"), f"latest@{A}")
+VALUES = {"image": {"repository": "team/web", "tag": "latest"}}
+OWN = ValuesFile("own", "image:\n  repository: team/web\n  tag: latest\n")
+
+
+def image(name: str = WEB, **changes: Any) -> ImagePlan:
+    """An image that can move, pinned by image.tag."""
+    return plans.image(name, **{"mutable": "latest can move", "values": ("image.tag",), **changes})
+
+
+def wanted(
+    folder: Path,
+    *images: ImagePlan,
+    settings: tuple[Setting, ...] = (TAG,),
+    files: tuple[ValuesFile, ...] = (OWN,),
+    values: Any = VALUES,
+    template: str = "image: {{ .Values.image }}\n",
+) -> tuple[list[tuple[str, list[str], str]], list[str]]:
+    """What is written: file, keys and note; and what is said."""
+    plan = plans.plan(folder, *images, settings=settings)
+    made = plans.rendered(plans.chart(folder, web=template), "", values=values)
+    said: list[str] = []
+    found = digests(plan._replace(rendered=made), files, said.append)
+    return [(w.file.name, [dotted_key(s.path) for s in w.settings], w.note) for w in found], said
+
+
+def test_an_image_that_values_pin(tmp_path: Path) -> None:
+    assert wanted(tmp_path, image()) == ([("own", ["image.tag"], "")], [])
+
+
+def test_an_image_that_cannot_move_is_left(tmp_path: Path) -> None:
+    assert wanted(tmp_path, image("team/web:1.2.3", mutable=None)) == ([], [])
+
+
+def test_an_image_that_may_stay_is_left_without_a_word(tmp_path: Path) -> None:
+    assert wanted(tmp_path, image(problem=Problem("allowed by x", "allowed"))) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["registry", "gate", "refused"])
+def test_an_image_with_a_problem_is_named(kind: Any, tmp_path: Path) -> None:
+    assert wanted(tmp_path, image(problem=Problem("it did not answer", kind))) == ([], [f"{WEB}: it did not answer"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "template", "said"),
+    [
+        ({}, "image: team/web:latest\n", "no value carries its digest: it is hard-coded in a template"),
+        ({}, "", "no value carries its digest: no value holds its tag or its repository"),
+        ({"notes": ("x: a\nb", "y")}, "", "no value carries its digest: x: a; y"),
+    ],
+)
+def test_an_image_that_no_value_pins(changes: dict[str, Any], template: str, said: str, tmp_path: Path) -> None:
+    plan = image(values=(), via="template", by_values_alone=False, **changes)
+    assert wanted(tmp_path, plan, template=template) == ([], [f"{WEB}: {said}"])
+
+
+def test_an_image_that_values_pin_in_some_places(tmp_path: Path) -> None:
+    plan = image(by_values_alone=False)
+    assert wanted(tmp_path, plan, template=f"image: {WEB}\n") == (
+        [("own", ["image.tag"], "")],
+        [f"{WEB}: no value carries its digest everywhere: it is hard-coded in a template"],
+    )
+
+
+def test_what_is_emptied_beside_a_reference_belongs_to_it(tmp_path: Path) -> None:
+    settings = (
+        Setting(("a", "image"), f"{WEB}@{A}"),
+        Setting(("a", "tag"), ""),
+        Setting(("b", "image"), f"{WEB}@{A}"),
+        Setting(("c", "tag"), ""),
+    )
+    plan = image(values=("a.image", "b.image"))
+    files = (ValuesFile("own", "a: {image: team/web, tag: latest}\nb: {image: team/web:latest}\n"),)
+    assert wanted(tmp_path, plan, settings=settings, files=files, values={"tag": "latest"}) == (
+        [("own", ["a.image", "a.tag"], ""), ("own", ["b.image"], "")],
+        [],
+    )
+
+
+def test_a_value_that_a_flag_gives_is_named_and_the_others_are_written(tmp_path: Path) -> None:
+    other = Setting(("other", "tag"), f"latest@{A}")
+    files = (ValuesFile("--set", '{"image": {"tag": "latest"}}', writable=False), OWN)
+    plan = image(values=("image.tag", "other.tag"))
+    assert wanted(tmp_path, plan, settings=(TAG, other), files=files) == (
+        [("own", ["other.tag"], "")],
+        [f"{WEB}: --set gives a part of it, and --fix writes what files give"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_noted"),
+    [
+        ("team/web:1.1", {"tag": 1.1}, False),
+        ("team/web:8", {"tag": 8.0}, False),
+        (WEB, {"image": {"tag": ""}}, True),
+        (WEB, {}, True),
+        (WEB, {"l": [{"tag": "latest"}]}, False),
+        (WEB, {"image": "team/web:latest"}, False),
+        (WEB, {"image": "team/web-latest"}, True),
+        ("team/web:v12-alpine", {"version": "v12"}, False),
+        ("team/web:v12-alpine", {"replicas": 1}, True),
+        ("team/web", {}, False),
+    ],
+)
+def test_a_tag_that_no_value_holds_is_noted(name: str, values: Any, is_noted: bool, tmp_path: Path) -> None:
+    """It comes from appVersion or from the template, which change nothing any more."""
+    ((_, _, note),), _ = wanted(tmp_path, image(name), values=values)
+    noted = f"a new appVersion of the chart, or what else sets the tag of {name}, does not change this image any more"
+    assert note == (noted if is_noted else "")
