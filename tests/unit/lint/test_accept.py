@@ -95,6 +95,7 @@ def test_what_shows_in_a_wrong_image_is_left() -> None:
     text = "a: 1\nb: 1\n"
     assert keys(accepted([want("v", text, a=A), want("v", text, b=B)], uses.wrong, said.append)) == ["b"]
     assert said == [f"v: a: {WHY}: db:latest would become db@{A}, in app"]
+    assert uses.asked == 3, "with both, without a, and once more for a"
 
 
 def test_what_was_left_with_others_is_tried_again() -> None:
@@ -128,8 +129,9 @@ def test_an_emptied_value_is_not_blamed() -> None:
     """'' is in every image."""
     uses, said = Uses(web={"a": A}, db={"b": B}), list[str]()
     text = "a: 1\nb: 1\nt: main\n"
-    wanted = [want("v", text, a=A, t=""), want("v", text, b=f"x:{A}")]
+    wanted = [want("v", text, a=A, t=""), want("v", text, b=f"x:{B}")]
     assert keys(accepted(wanted, uses.wrong, said.append)) == ["a", "t"]
+    assert uses.asked == 3, "with both, without b, and once more for b"
 
 
 # -- the texts -----------------------------------------------------------------------------------------------------------
