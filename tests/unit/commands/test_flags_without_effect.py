@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from helmpin.command_table import COMMANDS
-from helmpin.commands import audit, diff, rollback, verify
+from helmpin.commands import audit, diff, lint, rollback, verify
 from helmpin.errors import HelmFailed, UsageError
-from helmpin.helm import Helm
+from helmpin.helm import Flag, Helm
 from helmpin.help_text import command_help
 from helmpin.request import understand
 
@@ -52,9 +52,25 @@ def test_registry_flags_where_no_registry_is_asked(flags: list[str], monkeypatch
         (rollback.run, "rollback", ["web", *flags]),
         (verify.run, "verify", ["web", "--no-registry", *flags]),
         (audit.run, "audit", flags),
+        (lint.run, "lint", ["chart", *flags]),
     ):
         with pytest.raises(UsageError, match=f"{flags[0]} has no effect with"):
             run(understand(name, argv, NOT_THERE))
+
+
+@pytest.mark.parametrize(
+    ("argv", "what"),
+    [
+        (["--wait"], "--wait has no effect on lint"),
+        (["--fix", "--generate-name"], "--generate-name has no effect on lint"),
+        (["--suggest", "--locked"], "--suggest asks registries, and --locked does not"),
+        (["--fix", "--suggest", "--locked"], "--suggest asks registries, and --locked does not"),
+    ],
+)
+def test_flags_of_lint(argv: list[str], what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Helm, "flags", lambda *_: {name: Flag(name, False) for name in ("--wait", "--generate-name")})
+    with pytest.raises(UsageError, match=f"^{what}$"):
+        lint.run(understand("lint", ["chart", *argv], NOT_THERE))
 
 
 def test_platforms_are_asked_of_registries(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,7 @@ def test_a_value_that_a_flag_gives_is_named_and_the_others_are_written(tmp_path:
         (WEB, {"image": "team/web:latest"}, False),
         (WEB, {"image": "team/web-latest"}, True),
         ("team/web:v12-alpine", {"version": "v12"}, False),
+        ("team/web:v1-alpine", {"version": "v1"}, False),
         ("team/web:v12-alpine", {"replicas": 1}, True),
         ("team/web", {}, False),
     ],
