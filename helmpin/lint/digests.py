@@ -14,7 +14,7 @@ from helmpin.lint.wanted import Wanted, note_on_tag, placed
 from helmpin.plan.candidates import text_of
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
-from helmpin.plan.template_scan import is_written
+from helmpin.plan.template_scan import is_literal
 
 
 def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[str], None]) -> Iterator[Wanted]:
@@ -44,8 +44,7 @@ def _to_fix(plan: Plan, say: Callable[[str], None]) -> list[ImagePlan]:
 
 def _why(image: ImagePlan, plan: Plan) -> str:
     """Why no value can carry the digest of an image."""
-    texts = plan.rendered.chart.template_files().values()
-    if any(is_written(image.image, text) or (split(image.image)[1] and image.image in text) for text in texts):
+    if is_literal(image.image, plan.rendered.chart.template_files().values()):
         return "it is hard-coded in a template"
     return "; ".join(note.partition("\n")[0] for note in image.notes) or "no value holds its tag or its repository"
 

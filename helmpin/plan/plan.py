@@ -9,7 +9,7 @@ from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.reference import split
 from helmpin.plan import names
-from helmpin.plan.template_scan import is_written
+from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -66,10 +66,7 @@ class Plan(NamedTuple):
         if image.kept_for:
             return f"{image.kept_for} keeps this digest, which its template writes"
         texts = self.rendered.chart.template_files().values()
-        is_literal = any(
-            is_written(image.image, text) or (split(image.image)[1] and image.image in text) for text in texts
-        )
-        return "hard-coded in the template" if is_literal else "no value is known to hold it"
+        return "hard-coded in the template" if is_literal(image.image, texts) else "no value is known to hold it"
 
     def lists_of_the_user(self) -> list[ImagePlan]:
         """The images in a list of the user's values, which a values file could only repeat whole."""

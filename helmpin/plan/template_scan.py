@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from helmpin.chart.setargs import ValuePath
+from helmpin.image.reference import split
 
 DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
@@ -138,6 +139,12 @@ def is_written(image: str, template: str) -> bool:
     return image in template and bool(
         re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template)
     )
+
+
+def is_literal(image: str, templates: Iterable[str]) -> bool:
+    """Whether one of the templates holds this image literally: anywhere if it has a tag, else in an `image:` line."""
+    has_tag = bool(split(image)[1])
+    return any(image in text if has_tag else is_written(image, text) for text in templates)
 
 
 def last_key(path: ValuePath) -> str:

@@ -62,6 +62,11 @@ def test_an_image_with_a_problem_is_named(kind: Any, tmp_path: Path) -> None:
     ("changes", "template", "said"),
     [
         ({}, "image: team/web:latest\n", "no value carries its digest: it is hard-coded in a template"),
+        (
+            {},
+            "image: {{ default `team/web:latest` .x }}\n",
+            "no value carries its digest: it is hard-coded in a template",
+        ),
         ({}, "", "no value carries its digest: no value holds its tag or its repository"),
         ({"notes": ("x: a\nb", "y")}, "", "no value carries its digest: x: a; y"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.plan.template_scan import TemplateScan, is_written, last_key
+from helmpin.plan.template_scan import TemplateScan, is_literal, is_written, last_key
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"
@@ -153,3 +153,19 @@ def test_is_written(line: str, written: bool) -> None:
 
 def test_no_character_of_an_image_is_a_pattern() -> None:
     assert not is_written("t/web:1.2", "image: t/web:1x2")
+
+
+@pytest.mark.parametrize(
+    ("image", "template", "literal"),
+    [
+        ("t/web:1", "image: t/web:1\n", True),
+        ("t/web:1", "args: [--image=t/web:1]\n", True),
+        ("t/web", "image: t/web # why\n", True),
+        ("t/web", "args: [--image=t/web]\n", False),
+        ("t/web:1", "image: {{ .Values.image }}\n", False),
+    ],
+)
+def test_an_image_that_a_template_holds(image: str, template: str, literal: bool) -> None:
+    """A name without a tag may be anything."""
+    assert is_literal(image, ["kind: Pod\n", template]) is literal
+    assert not is_literal(image, [])
