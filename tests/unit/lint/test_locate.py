@@ -274,6 +274,7 @@ def marked_in(values: Any, path: ValuePath = ()) -> dict[int, str]:
         (WEB, {"image": {"repository": "team/web", "tag": ""}}, POD, [["image.tag"]]),
         (WEB, {"image": WEB}, POD, [["image"]]),
         (WEB, {"x": WEB}, POD, [["x"]]),
+        (WEB, {"x": f"{WEB}\n", "l": [f" {WEB}"]}, POD, [["x", "l[0]"]]),
         (WEB, {"l": [WEB]}, POD, [["l[0]"]]),
         (WEB, {"stage": "latest", "tag": "x"}, POD, [["stage"]]),
         (WEB, {"image": NAME_AND_TAG, "stage": "latest"}, POD, [["image.tag", "stage"], ["image.tag"]]),
@@ -281,6 +282,13 @@ def marked_in(values: Any, path: ValuePath = ()) -> dict[int, str]:
         (WEB, {"image": {"name": "web", "tag": {"x": 1}, "aTag": ["y"], "bTag": True}}, POD, []),
         (WEB, {"web": "team/web", "db": {"tag": "latest"}}, POD, [["db.tag"]]),
         (WEB, {"tag": "latest", "db": {"tag": "latest"}, "global": {"tag": "latest"}}, SUB, [["db.tag", "global.tag"]]),
+        (WEB, {"tag": "latest", "stage": "latest"}, POD, [["tag", "stage"], ["tag"]]),
+        (
+            WEB,
+            {"tag": "latest", "db": {"tag": "latest", "stage": "latest"}, "global": {"tag": "latest"}},
+            SUB,
+            [["db.tag", "global.tag", "db.stage"], ["db.tag", "global.tag"]],
+        ),
         (WEB, {"image": NAME_AND_TAG, "db": {"image": NAME_AND_TAG}}, SUB, [["db.image.tag"]]),
         ("team/web:1.1", {"image": "web", "tag": 1.10}, POD, [["tag"]]),
         ("team/web", {"image": "team/web"}, POD, [["image"]]),
@@ -321,6 +329,15 @@ def test_a_line_of_a_value_that_is_a_text(text: str, line: int, tmp_path: Path) 
     files = [ValuesFile("app/values.yaml", text)]
     say = printing(WEB, after="# helm-pin:0:2")
     assert places(tmp_path, uses(WEB), say, files, values, "{{ .Values.pod }}\n") == [("app/values.yaml", line, "pod")]
+
+
+def test_a_value_that_sets_the_tag_in_a_text(tmp_path: Path) -> None:
+    """It is the place, not the line of the text, which `tpl` renders."""
+    text = f"{OWN}pod: |\n  image: {{{{ .Values.image.repository }}}}:{{{{ .Values.image.tag }}}}\n"
+    values = kube_yaml.read_first(text, what="", where="")
+    files = [ValuesFile("app/values.yaml", text)]
+    say = printing("<image.repository>:<image.tag>", after="# helm-pin:0:1")
+    assert places(tmp_path, uses(WEB), say, files, values, "{{ tpl .Values.pod . }}\n") == [SET]
 
 
 def test_a_text_that_no_file_gives(tmp_path: Path) -> None:
