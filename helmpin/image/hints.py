@@ -44,8 +44,8 @@ def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
         return "it ends in a line break: write `|-` in place of `|` in the values, or trim it in the template ({{ … | trim }})"
     if image != image.strip():
         return "there are spaces around it: take them out of the value, or trim it in the template ({{ … | trim }})"
-    if not name or name.endswith("/"):
-        return f"the repository is empty: set {' or '.join(empty) or 'the value that names it'}"
+    if hint := _empty_hint(name, empty):
+        return hint
     if digest is not None and _is_valid(image.partition("@")[0]):
         before = image.rpartition(":")[0]
         if "@" in before and _is_valid(before):
@@ -59,6 +59,17 @@ def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
         if first:
             return f"it has two tags, {first} and {tag}: take one out of the values"
         return _first(_EXPONENT, image)
+    return ""
+
+
+def _empty_hint(name: str, empty: tuple[str, ...]) -> str:
+    """What to do about a name of which a part is empty; '' if none is. empty: as for invalid_hint()."""
+    if not name or name.endswith("/"):
+        return f"the repository is empty: set {' or '.join(empty) or 'the value that names it'}"
+    if name.startswith("/"):
+        return "nothing stands before its first slash: set the value that names the registry"
+    if "//" in name and "://" not in name:
+        return "nothing stands between two of its slashes: set the value that belongs there, or take one slash out"
     return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from helmpin.plan.search import Attempt
 
 _REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
+_TAG_KEY = re.compile(r"(?:tag|version)$", re.IGNORECASE)
 
 
 ProblemKind = Literal["registry", "gate", "refused", "allowed"]
@@ -101,9 +103,8 @@ def references_of(
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                hint = (
-                    invalid_hint(image, tuple(_empty_repositories(image, values))) or "correct the values that set it"
-                )
+                holding = " or ".join(islice(_holding(split(image)[0], values), 3)) or "the values that set it"
+                hint = invalid_hint(image, tuple(_empty_repositories(image, values))) or f"correct {holding}"
                 problems[image] = Problem(
                     f"not an image reference: {error}", "refused", f"{hint}; or let it through: {allow_flag(image)}"
                 )
@@ -114,14 +115,26 @@ def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterat
     """The paths of empty values that may be meant for the repository of an image: those beside its tag, if it has one."""
     if isinstance(values, Mapping):
         tag = split(image)[1]
-        beside = tag is None or tag in [str(value) for value in values.values()]
+        texts = {str(key): "" if value is None else str(value) for key, value in values.items()}
+        tagged = tag is not None and tag in [text for key, text in texts.items() if _TAG_KEY.search(key)]
+        beside = tagged or tag is None or (bool(tag) and tag in texts.values())
         for key, value in values.items():
-            if beside and value in ("", None) and _REPOSITORY_KEY.search(str(key)):
+            if value in ("", None) and ((beside and _REPOSITORY_KEY.search(str(key))) or (tagged and key == "name")):
                 yield dotted_key((*path, key))
             yield from _empty_repositories(image, value, (*path, key))
     elif isinstance(values, list):
         for i, value in enumerate(values):
             yield from _empty_repositories(image, value, (*path, i))
+
+
+def _holding(name: str, values: Any, path: ValuePath = ()) -> Iterator[str]:
+    """The paths of the values that hold the name of an image, or its first or last parts."""
+    children = values.items() if isinstance(values, Mapping) else enumerate(values) if isinstance(values, list) else ()
+    for key, value in children:
+        yield from _holding(name, value, (*path, key))
+        held = split(value)[0] if isinstance(value, str) else ""
+        if held and (f"/{name}".endswith(f"/{held}") or ("/" in held and f"{name}/".startswith(f"{held}/"))):
+            yield dotted_key((*path, key))
 
 
 class Decided(NamedTuple):

@@ -77,6 +77,8 @@ def test_not_filled_in(image: str) -> None:
         (":1.0", "the repository is empty: set image.repository"),
         ("example.com/:1.0", "the repository is empty: set image.repository"),
         ("", "the repository is empty: set image.repository"),
+        ("/team/app:1.0", "nothing stands before its first slash: set the value that names the registry"),
+        ("example.com//app:1.0", "nothing stands between two of its slashes: set the value"),
         ("app:1.0@sha256:abc", "write a digest as sha256: and 64 hexadecimal digits"),
         ("app:1.0@", "write a digest as sha256: and 64 hexadecimal digits"),
         ("app:1.0\n", "it ends in a line break: write `|-` in place of `|`"),

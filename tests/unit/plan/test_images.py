@@ -87,6 +87,8 @@ def test_whether_a_mutable_tag_is_refused_where_that_is_asked(mutable: str, rule
         ),
         (":1.0", {"apps": [{"image": None, "tag": 1.0}]}, "apps[0].image"),
         ("", {"image": "", "name": ""}, "image"),
+        (":", {"image": {"repository": None, "tag": None}, "other": {"image": "", "command": ""}}, "image.repository"),
+        (":1.0", {"image": {"name": "", "tag": "1.0"}, "name": ""}, "image.name"),
         (":1.0", {"image": {"repository": "app", "tag": "1.0"}}, "the value that names it"),
     ],
 )
@@ -95,6 +97,24 @@ def test_an_empty_repository_is_named(image: str, values: dict[str, Any], named:
     assert problems[image].hint.startswith(
         f"the repository is empty: set {named}; or let it through: --allow-unpinned "
     )
+
+
+@pytest.mark.parametrize(
+    ("image", "values", "named"),
+    [
+        (
+            "ghcr.io/Team/app:1.0",
+            {"app": {"image": {"repository": "ghcr.io/Team/app", "tag": "1.0"}}},
+            "app.image.repository",
+        ),
+        ("ghcr.io/Team/app:1.0", {"registry": "ghcr.io/Team", "name": "app"}, "registry or name"),
+        ("app/Team:1.0", {"images": ["app/Team:1.0", "app2"]}, "images[0]"),
+        ("ghcr.io/Team/app:1.0", {"host": "ghcr.io", "of": "Team"}, "the values that set it"),
+    ],
+)
+def test_the_values_that_hold_an_invalid_name_are_named(image: str, values: dict[str, Any], named: str) -> None:
+    _, problems = references_of([use(image)], SETTINGS, values)
+    assert problems[image].hint.startswith(f"correct {named}; or let it through: --allow-unpinned ")
 
 
 def test_an_exemption_is_named_and_one_that_is_over_is_none() -> None:
