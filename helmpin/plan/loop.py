@@ -78,7 +78,7 @@ def make_plan(
         explained=composer.unreachable,
         created=datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
-    noise = Noise(rendered, known.wanted.values(), is_random=bool(composer.random_sources))
+    noise = Noise(rendered, known.wanted.values(), composer.random_sources)
     tried, outcomes = _searched(composer, search, noise, outcomes)
     if values_only and tried.attempt.by_template:
         tried = _by_values(tried, composer, noise, outcomes)

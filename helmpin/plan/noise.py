@@ -16,11 +16,11 @@ MOST_RENDERS = 3
 class Noise:
     """The noise of a chart, as far as it is known. Mutable: it learns where it is asked about a difference."""
 
-    def __init__(self, rendered: Rendered, digests: Collection[str], *, is_random: bool) -> None:
-        """digests: those to pin. is_random: whether the templates make something random, as far as their text shows."""
+    def __init__(self, rendered: Rendered, digests: Collection[str], random: Collection[str]) -> None:
+        """digests: those to pin. random: the sources that make something random, as far as their text shows."""
         self._rendered = rendered
         self._digests = [digest.partition(":")[2][:12] for digest in digests]
-        self._most = MOST_RENDERS if is_random else 1
+        self._random = frozenset(random)
         self.renders = 0
         """How many further plain renders there were."""
         self.leaves: Mapping[Leaf, Any] = {}
@@ -43,6 +43,11 @@ class Noise:
         return self._rendered.renderer.render(self._rendered.chart)
 
     def _may_explain(self, found: Comparison) -> bool:
-        """Whether another plain render may explain a difference. It cannot if every difference shows a digest."""
-        left = self.renders < self._most
-        return left and not all(any(d in str(each.after) for d in self._digests) for each in found.collateral)
+        """Whether another plain render may explain a difference: the first, if any shows no digest; a further one, if all may be
+        random. Otherwise the pins are rejected in any case."""
+        may_be = [not any(digest in str(each.after) for digest in self._digests) for each in found.collateral]
+        if self.renders == 0:
+            return any(may_be)
+        return (
+            self.renders < MOST_RENDERS and all(may_be) and self._random.issuperset(d.leaf[0] for d in found.collateral)
+        )
