@@ -367,7 +367,7 @@ def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
     """Candidates at values that the templates read beside the image's name: a tag, a digest, or a whole reference. named: the
     paths that hold the name."""
     near = {sought.chain(path) for path in named if sought.sees(path)}
-    chains = sought.scan.beside(near, [*_suffixes(split(sought.image)[0])])
+    chains = sought.scan.beside(near, dict.fromkeys([*_suffixes(split(sought.image)[0]), *_suffixes(sought.image)]))
     found = (
         list(_carried(sought, path, alone=sought.scan.stands_alone(chain)))
         for chain in chains
