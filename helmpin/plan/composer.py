@@ -89,7 +89,7 @@ class Composer:
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
-        return Search(self._facts(), self._value_index(), self._scan, self._reads)
+        return Search(self._facts(), self._value_index(), self._scan, self._reads, self._reads_at_all)
 
     def values_search(self, attempt: Attempt) -> ValuesSearch:
         """The search for values that pin what only templates pin in an attempt."""
@@ -234,6 +234,10 @@ class Composer:
     def _reads(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path."""
         return {chain for path in self._paths(source) for chain in chains(self._templates.get(path, ""))}
+
+    def _reads_at_all(self, source: str) -> set[ValuePath]:
+        """The same, with what the named templates read that it uses."""
+        return {chain for path in self._paths(source) for chain in self._hints.reads(path)}
 
 
 def _reordered(use: ImageUse) -> Problem:

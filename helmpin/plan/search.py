@@ -91,6 +91,11 @@ class _Group:
         """Drop the current candidates (or those in `banned`) for the next ones."""
         self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
 
+    def drop_anchors(self, some: Collection[Candidate]) -> None:
+        """Drop all candidates at the anchors with these current ones, if other anchors are left."""
+        if left := [options for options in self.ranked if options[0] not in some]:
+            self._keep(left)
+
     def fail(self, images: Iterable[str]) -> None:
         """Drop the current candidates, which rendered these images. If the digest appeared, try the next form; if it did not,
         skip every form at these paths. If it replaced a tag that must stay, skip whatever uses one of them."""
@@ -121,6 +126,15 @@ class _Group:
         self.ranked = [options for options in ranked if options]
 
 
+class _Contest(NamedTuple):
+    """A path for which several values are wanted."""
+
+    winners: set[str]
+    """Those that may be set there; none of them if there are several."""
+    by_reading: bool
+    """Whether that was decided by what templates read."""
+
+
 class Search:
     """One search. Mutable; it does no I/O."""
 
@@ -130,10 +144,11 @@ class Search:
         values: ValueIndex,
         scan: Callable[[str], TemplateScan],
         reads: Callable[[str], Collection[ValuePath]] = lambda _: (),
+        reads_at_all: Callable[[str], Collection[ValuePath]] = lambda _: (),
     ) -> None:
         """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
-        by their whole path."""
-        facts, self._reads = list(facts), reads
+        by their whole path. reads_at_all: the same, with what the named templates read that it uses."""
+        facts, self._reads, self._reads_at_all = list(facts), reads, reads_at_all
         self._groups: dict[tuple[Any, ...], _Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
         self._by_template: set[Key] = set()
@@ -255,27 +270,47 @@ class Search:
         self._by_template.discard(use.key)
 
     def _resolve_conflicts(self) -> None:
-        """No value can carry two digests. If two images want the same leaf, the one that is named beside it gets it; if neither is
-        named, both lose it."""
+        """No value can carry two digests. If two images want the same leaf, the one that is named beside it gets it; if both are,
+        the one whose templates read it; if that does not decide, both lose it."""
         while contested := self._contested():
             for group in self._active():
                 banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
                 if banned:
                     self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
+                    unread = {
+                        c
+                        for c in banned
+                        if any(s.path in contested and contested[s.path].by_reading for s in c.settings)
+                    }
+                    group.drop_anchors(unread)
                     group.advance(banned)
 
-    def _contested(self) -> dict[Any, set[str]]:
-        """The paths for which several values are wanted, and those wanted by candidates with an image name beside the path."""
-        wanted: dict[Any, dict[str, bool]] = defaultdict(dict)
+    def _contested(self) -> dict[ValuePath, _Contest]:
+        """The paths for which several values are wanted, and which may be set there."""
+        wanted: dict[ValuePath, dict[str, list[_Group]]] = defaultdict(lambda: defaultdict(list))
+        named: dict[ValuePath, set[str]] = defaultdict(set)
         for group in self._active():
             for candidate in group.current():
                 for setting in candidate.settings:
-                    named = wanted[setting.path].get(setting.value, False) or not candidate.by_tag_only
-                    wanted[setting.path][setting.value] = named
-        return {path: {v for v, named in values.items() if named} for path, values in wanted.items() if len(values) > 1}
+                    wanted[setting.path][setting.value].append(group)
+                    if not candidate.by_tag_only:
+                        named[setting.path].add(setting.value)
+        contested = {path: groups for path, groups in wanted.items() if len(groups) > 1}
+        return {path: self._contest(path, groups, named[path]) for path, groups in contested.items()}
 
-    def _loses(self, candidate: Candidate, contested: Mapping[Any, set[str]]) -> bool:
-        return any(s.path in contested and contested[s.path] != {s.value} for s in candidate.settings)
+    def _contest(self, path: ValuePath, groups: Mapping[str, list[_Group]], named: set[str]) -> _Contest:
+        """What may be set at a path: what is wanted with an image name beside it; of that, what the only templates want that read
+        the path or the map that it is in, if there are any. groups: by what they want."""
+        reading = {
+            value
+            for value in (named if len(named) > 1 else ())
+            for group in groups[value]
+            if any(self._reads_path(group, path, use.source, self._reads_at_all) for use in group.uses)
+        }
+        return _Contest(reading, by_reading=True) if len(reading) == 1 else _Contest(named, by_reading=False)
+
+    def _loses(self, candidate: Candidate, contested: Mapping[ValuePath, _Contest]) -> bool:
+        return any(s.path in contested and contested[s.path].winners != {s.value} for s in candidate.settings)
 
     # -- what a render taught ----------------------------------------------------------------------------------------
 
@@ -306,10 +341,16 @@ class Search:
         """Whether a template reads what a group sets, or the map that it is in."""
         return any(self._reads_path(group, setting.path, source) for setting in group.settings())
 
-    def _reads_path(self, group: _Group, path: ValuePath, source: str) -> bool:
+    def _reads_path(
+        self,
+        group: _Group,
+        path: ValuePath,
+        source: str,
+        reads: Callable[[str], Collection[ValuePath]] | None = None,
+    ) -> bool:
         depth = len(group.scope)
         inner = path[depth:] if path[:depth] == group.scope else path
-        return any(read in (inner, inner[:-1]) for read in self._reads(source))
+        return any(read in (inner, inner[:-1]) for read in (reads or self._reads)(source))
 
     def _blame_collateral(self, result: Comparison) -> list[_Group]:
         blamed: dict[int, tuple[_Group, str]] = {}

@@ -3,10 +3,13 @@ first one."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import cached_property
 
-from helmpin.plan.template_scan import TemplateScan
-from helmpin.render.nondeterminism import may_be_random
+from helmpin.chart.setargs import ValuePath
+from helmpin.plan.template_scan import TemplateScan, chains
+from helmpin.render.nondeterminism import defined, may_be_random, used
 
 
 class TemplateHints:
@@ -31,3 +34,24 @@ class TemplateHints:
             ]
             self._scans[folder] = TemplateScan(own, library)
         return self._scans[folder]
+
+    def reads(self, path: str) -> set[ValuePath]:
+        """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
+        text = self.files.get(path, "")
+        found: set[ValuePath] = set(chains(text))
+        seen, left = set[str](), used(text)
+        while left:
+            seen |= left
+            bodies = [body for name in left for body in self._bodies.get(name, ())]
+            found.update(chain for body in bodies for chain in chains(body))
+            left = set().union(*map(used, bodies)) - seen
+        return found
+
+    @cached_property
+    def _bodies(self) -> dict[str, list[str]]:
+        """The bodies of the named templates, by name."""
+        bodies: dict[str, list[str]] = defaultdict(list)
+        for text in self.files.values():
+            for name, body in defined(text):
+                bodies[name].append(body)
+        return bodies

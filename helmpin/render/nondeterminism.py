@@ -52,14 +52,13 @@ def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
     uses: dict[str, set[str]] = {}
     random: set[str] = set()
     for path, text in files.items():
-        pieces = _DEFINE.split(text)
-        for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
-            uses.setdefault(name, set()).update(_used(body))
+        for name, body in defined(text):
+            uses.setdefault(name, set()).update(used(body))
             if path in calling and calls_random(body):
                 random.add(name)
     while more := {name for name, used in uses.items() if name not in random and used & random}:
         random |= more
-    return {path for path, text in files.items() if path in calling or (random and random & _used(text))}
+    return {path for path, text in files.items() if path in calling or (random and random & used(text))}
 
 
 def is_random(text: str) -> bool:
@@ -84,13 +83,22 @@ def _may_call(text: str) -> bool:
     )
 
 
-def _used(text: str) -> set[str]:
+def defined(text: str) -> list[tuple[str, str]]:
+    """(name, body) of each named template that a template file defines. A body reaches up to the next one."""
+    pieces = _DEFINE.split(text)
+    return list(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def used(text: str) -> set[str]:
     """The named templates that a template uses."""
     return {name for uses in _USED for name in uses.findall(text)}
 
 
 def template(sources: Iterable[str], *, hook: bool = False) -> str:
-    """The second pass over `sources` (as helm prints them after `# Source:`). hook: whether to make it a hook, see as_hook()."""
+    """The second pass over `sources` (as helm prints them after `# Source:`). hook: whether to make it a hook, see as_hook().
+
+    What a template prints for a missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
+    """
     lines = ["{{- $second := dict -}}"]
     for source in sorted(sources):
         base = source[: source.rindex("/templates/")] + "/templates"
@@ -101,7 +109,7 @@ def template(sources: Iterable[str], *, hook: bool = False) -> str:
             '"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" $scope.Subcharts '
             f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
         )
-        lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy) -}}}}')
+        lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy | replace "<no value>" "") -}}}}')
     return "\n".join([*lines, as_hook(_PRINTED) if hook else _PRINTED])
 
 
