@@ -323,17 +323,9 @@ class _Randomness:
             return True
         if self._second is None:
             self._second = _second_pass(self._pinned)
-        if leaf in self._second:
-            samples, other = [after, self._second[leaf]], before
-        elif leaf in self._noise and self._noise[leaf] != before:
-            samples, other = [before, self._noise[leaf]], after
-        else:
-            return False
-        if not all(isinstance(value, str) for value in (*samples, other)):
-            return True
-        start, end = _fixed_parts(samples)
-        marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (*samples, other)]
-        return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
+        return (leaf in self._second and _is_alike((after, self._second[leaf]), before)) or (
+            leaf in self._noise and self._noise[leaf] != before and _is_alike((before, self._noise[leaf]), after)
+        )
 
     def only_reorders(self, differences: Collection[Difference]) -> bool:
         """Whether the differences of a template only show words in another order, without a digest, and it may list a map in any
@@ -351,6 +343,15 @@ class _Randomness:
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
         texts = [value if isinstance(value, str) else repr(value) for value in values]
         return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
+
+
+def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:
+    """Whether a value has the fixed parts of two samples of a random one."""
+    if not all(isinstance(value, str) for value in (*samples, other)):
+        return True
+    start, end = _fixed_parts([*samples])
+    marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (*samples, other)]
+    return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
 
 
 def _keys(difference: Difference) -> Iterator[str]:

@@ -428,6 +428,12 @@ def test_what_another_plain_render_has_differently_is_random() -> None:
     assert len(random("k3yA", "p2zB", other="k3yA")) == 1, "it agrees with this one"
 
 
+def test_what_varies_in_other_ways_in_one_render_and_between_two_is_random() -> None:
+    """A text that is random, and holds the time, which two evaluations of one render seldom have differently."""
+    assert random("at 1 k3yA", "at 2 p2zB", second="at 2 q9xC", other="at 3 r8wD") == []
+    assert len(random("at 1 k3yA", "on 2 p2zB", second="on 2 q9xC", other="at 3 r8wD")) == 1
+
+
 @pytest.mark.parametrize(
     ("before", "after", "second", "excused"),
     [
