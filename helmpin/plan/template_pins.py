@@ -3,7 +3,8 @@
 The file keeps its name, so its named templates still win or lose against others of the same name. Its body moves into a named
 template, and added actions print that body with the pinned references in the places that the plain render showed. They act only
 when helm renders the file itself: a template that includes the file, perhaps for a hash, gets the old text. This works in hooks and
-subcharts, whichever helper, range or library printed the line.
+subcharts, whichever helper, range or library printed the line. What a template prints for a missing value, helm takes out of the
+output of a file (pkg/engine/engine.go, render), but not of what `include` gives.
 """
 
 from __future__ import annotations
@@ -157,6 +158,7 @@ _PRINTER = (
 {{- end -}}
 {{- end -}}
 {{- if $mine -}}
+{{- $text = replace "<no value>" "" $text -}}
 {{- $words := list -}}
 {{- range $places := $mine -}}
 {{- range $word, $_ := $places }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
