@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -118,8 +118,10 @@ def compare(
     """Compare two renders of one chart.
 
     wanted: the digest that each use of the plain render must get. noise: the leaves that differ in another plain render, with their
-    values there. Documents are matched by source file and order, because names can be random.
+    values there. Documents are matched by source file and order, because names can be random; those of a template that may list a
+    map in any order, by their objects, if they are the same in both.
     """
+    pinned = _aligned(pinned, plain, pinned.second_pass or ())
     uses = {use.key: use for use in plain.images() if use.key in wanted}
     images = _images(pinned, uses.values())
     parts: dict[Leaf, list[ImageUse]] = defaultdict(list)
@@ -157,6 +159,46 @@ def compare(
     collateral = [difference for some in left.values() if not random.only_reorders(some) for difference in some]
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)
+
+
+def _aligned(render: Render, model: Render, sources: Collection[str]) -> Render:
+    """A render with the documents of some sources in the order of another render."""
+    documents, models = _by_source(render), _by_source(model)
+    for source in sources:
+        documents[source] = _in_order_of(models[source], documents[source])
+    return render._replace(documents=[document for some in documents.values() for document in some])
+
+
+def _by_source(render: Render) -> dict[str, list[Document]]:
+    found: dict[str, list[Document]] = defaultdict(list)
+    for document in render.documents:
+        found[document.source].append(document)
+    return found
+
+
+def _in_order_of(model: Sequence[Document], documents: Sequence[Document]) -> list[Document]:
+    """Documents in the order in which others have the same objects, and with the white space after them, which depends on what
+    comes next; as they are, if these have others."""
+    mine, theirs = _by_objects(documents), _by_objects(model)
+    if mine.keys() != theirs.keys():
+        return [*documents]
+    return [
+        mine[objects]._replace(
+            order=there.order, text=mine[objects].text.rstrip() + there.text[len(there.text.rstrip()) :]
+        )
+        for objects, there in theirs.items()
+    ]
+
+
+def _by_objects(documents: Iterable[Document]) -> dict[tuple[Any, ...], Document]:
+    """Documents by their objects' kinds and names, and their number among those with the same ones."""
+    found: dict[tuple[Any, ...], Document] = {}
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for document in documents:
+        objects = tuple(map(identity, document.objects()))
+        found[objects, counts[objects]] = document
+        counts[objects] += 1
+    return found
 
 
 def _images(pinned: Render, uses: Iterable[ImageUse]) -> dict[Key, str]:
@@ -247,6 +289,7 @@ def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[Key, str]) 
 
 def noise(one: Render, other: Render) -> dict[Leaf, Any]:
     """The leaves that differ between two renders of one chart, with their values in the other: what it makes at random."""
+    other = _aligned(other, one, {document.source for document in one.documents})
     return {difference.leaf: difference.after for difference in compare(one, other, {}).collateral}
 
 
@@ -398,17 +441,16 @@ def _second_pass(render: Render) -> dict[Leaf, Any]:
     its number among those. A file whose documents do not match is skipped: its differences count as effects.
     """
     found: dict[Leaf, Any] = {}
-    by_source: dict[str, list[Document]] = defaultdict(list)
-    for document in render.documents:
-        by_source[document.source].append(document)
+    by_source = _by_source(render)
     for source, text in (render.second_pass or {}).items():
         first = group_by_turn(by_source[source])
         second = group_by_turn(split_documents(source, text))
         if first.keys() == second.keys():
-            for turn, document in first.items():
-                if document.text.strip() != second[turn].text.strip():
-                    leaves = [difference for difference, _ in _differences(document, second[turn])]
-                    lines = _text_differences(document, second[turn], leaves)
+            again = _in_order_of([*first.values()], [second[turn] for turn in first])
+            for document, other in zip(first.values(), again, strict=True):
+                if document.text.strip() != other.text.strip():
+                    leaves = [difference for difference, _ in _differences(document, other)]
+                    lines = _text_differences(document, other, leaves)
                     found |= {d.leaf: d.after for d in (*leaves, *lines)}
     return found
 

@@ -523,6 +523,36 @@ def test_a_key_that_comes_for_another_is_no_order(key: str, changed: int) -> Non
     assert len(compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}), {}).collateral) == changed
 
 
+def objects(order: str, image: str = "t/{}:1", end: str = "") -> str:
+    """Pods with these names in this order. The first one has an argument, and white space after it."""
+    more = {order[0]: end}
+    args = {"a": ", args: [x]"}
+    return "".join(
+        document(
+            f"kind: Pod\nmetadata: {{name: {n}}}\nspec: {{containers: [{{image: '{image.format(n)}'{args.get(n, '')}}}]}}\n"
+            + more.get(n, ""),
+            POD,
+        )
+        for n in order
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "changed"), [("abc", False), ("bca", False), ("cba", False), ("abd", True), ("ab", True), ("abca", True)]
+)
+def test_objects_in_another_order_are_found_by_their_names(order: str, changed: bool) -> None:
+    """Whether or not the second evaluation, or another plain render, has them in the same order."""
+    plain, pins = parse(objects("abc")), parse(objects(order, f"t/{{}}:1@{DIGEST}", end="  \n\n"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    for second in ("abc", "cab"):
+        varied = pins._replace(second_pass={POD: objects(second, f"t/{{}}:1@{DIGEST}")})
+        for seen in ({}, noise(plain, parse(objects(second)))):
+            found = compare(plain, varied, wanted, seen)
+            assert bool(found.collateral or found.failing) is changed
+    if order == "cba":
+        assert compare(plain, pins, wanted).collateral, "no template lists a map in any order"
+
+
 def containers(order: str, *pinned: str) -> str:
     """A pod with the containers a and b in this order; a has an environment."""
     more = {"a": ", env: [{name: X, value: y}]", "b": ""}

@@ -1,0 +1,45 @@
+"""A chart that prints its objects in Go's random order of maps, as libraries for many workloads do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.any_tag import AnyTag, any_tag
+from tests.support.promise import Promise
+from tests.support.workstation import Workstation
+
+CHART = Path(__file__).parents[1] / "cases" / "objects-in-any-order"
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+def by_name(manifest: str) -> dict[tuple[str, str], Any]:
+    """The objects of a manifest by kind and name."""
+    return {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(manifest)}
+
+
+def test_objects_are_told_apart_by_their_names(workstation: Workstation, content: AnyTag) -> None:
+    """Each gets its own digest by its own value, and nothing else changes."""
+    promise = Promise(workstation, content)
+    plain = by_name(workstation.helm("template", "rel", CHART))
+    for _ in range(3):
+        plan = promise.plan(CHART)
+        assert {image["via"] for image in plan["images"]} == {"values"} and plan["renders"] <= 5
+        pinned = by_name(promise.pin("template", "rel", CHART).stdout)
+        digests = {image["image"]: image["digest"] for image in plan["images"]}
+        for kind, name in pinned:
+            spec = pinned[kind, name]["spec"]["template"]["spec"] if kind == "Deployment" else {}
+            for container in (*spec.get("initContainers", ()), *spec.get("containers", ())):
+                container["image"], _, digest = container["image"].partition("@")
+                assert digest == digests[container["image"]]
+        assert pinned == plain
