@@ -32,8 +32,11 @@ PATIENCE = 10.0
 """Seconds that helm-pin has to end in order after a first signal."""
 _PAUSE, _LOOKS = 0.005, 1000
 """Seconds between two looks at what a signal has interrupted, and how many looks there are at most."""
-_LIBRARY = ("<frozen ", os.__file__.removesuffix("os.py"))
-"""How the file names of Python's own code begin."""
+_STILL = 3
+"""How many looks after the first find the same, and that the thread has waited, if it waits there. One is too few: the thread also
+waits for its turn among Python's threads, and two signals may be looked at before it goes on."""
+_LIBRARY = ("<frozen ", os.__file__.removesuffix("os.py"), __file__)
+"""How the file names begin of Python's own code, and of this: a further signal may come while one is handled."""
 GUARD = """\
 trap '' HUP INT QUIT TERM
 cd /
@@ -74,6 +77,8 @@ class _Interrupted(NamedTuple):
     frame: FrameType
     instruction: int
     waits: float
+    still: int
+    """How many looks before this one have found the same, and that the thread has waited."""
 
 
 class _State:
@@ -144,9 +149,10 @@ def _is_at_work_in_library(frame: FrameType | None) -> bool:
     """
     if frame is None or frame.f_code.co_name == "wait" or not frame.f_code.co_filename.startswith(_LIBRARY):
         return False
-    before, now = _State.interrupted, _Interrupted(frame, frame.f_lasti, _waits())
-    _State.interrupted = now
-    return before is None or before[:2] != now[:2] or before.waits == now.waits
+    before, here, waits = _State.interrupted, (frame, frame.f_lasti), _waits()
+    still = before.still + 1 if before and before[:2] == here and before.waits != waits else 0
+    _State.interrupted = _Interrupted(*here, waits, still)
+    return still < _STILL
 
 
 def _waits() -> float:

@@ -283,6 +283,31 @@ for _ in range(100):
                 process.send_signal(signal.SIGINT)
             assert process.communicate(timeout=10) == ("", "")
 
+    def test_a_nudge_while_one_is_handled_raises_nothing_in_the_library(self) -> None:
+        code = """
+import functools, signal, threading, traceback
+from helmpin import lifeline
+lifeline.listen()
+setitimer = signal.setitimer
+again = compile('''
+def again(*when):
+    signal.setitimer = setitimer
+    signal.raise_signal(lifeline.NUDGE)
+    setitimer(*when)
+''', lifeline.__file__, "exec")
+exec(again)
+signal.setitimer = again
+try:
+    threading.Thread(target=functools.partial(signal.raise_signal, signal.SIGINT)).run()
+    while True:
+        pass
+except lifeline.Stopped as stopped:
+    print(*(frame.name for frame in traceback.extract_tb(stopped.__traceback__)))
+"""
+        with python(code) as process:
+            out, err = process.communicate(timeout=10)
+        assert "handle" in out.split() and "run" not in out.split() and err == "", out
+
     @pytest.mark.parametrize("ignored", [False, True])
     def test_ctrl_c_while_python_starts(self, ignored: bool, tmp_path: Path) -> None:
         """It ends as any program does, or not at all."""

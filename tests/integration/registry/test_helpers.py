@@ -192,7 +192,7 @@ class TestPublicImages:
         name = "test" if body else "desktop.exe"
         config = {key: name if key == "credsStore" else {hub.host: name}, "auths": {hub.host: {}}}
         (tmp_path / "config.json").write_text(json.dumps(config))
-        settings = RegistrySettings(timeout=2)
+        settings = RegistrySettings(timeout=2 if "no response" in words else 30)
         chain = default_keychain(settings, {"DOCKER_CONFIG": str(tmp_path), "HOME": "/nonexistent"})
         public, private, hidden = (
             Reference.parse(f"{hub.host}/{path}/app:v1") for path in ("public", "private", "hidden")
