@@ -17,6 +17,7 @@ import pytest
 
 from helmpin.lifeline import GUARD
 from helmpin.process import Process
+from tests.support.uncounted import UNCOUNTED
 from tests.support.workstation import CHECKOUT
 
 
@@ -48,7 +49,7 @@ def python(code: str, *options: str, arguments: Sequence[str] = (), **pipes: obj
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **pipes,
+        **{"env": UNCOUNTED, **pipes},
     ) as process:  # type: ignore[call-overload]
         try:
             yield process
@@ -171,7 +172,7 @@ time.sleep(100)
         helper.write_text(f"#!/bin/sh\nread -r server\necho $$ >'{tmp_path}/pid'\nsleep 100\n")
         helper.chmod(0o755)
         code = "from helmpin.registry.credential_helpers import get; get('hangs', 'example.com', 60)"
-        with python(code, env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) as process:
+        with python(code, env={**UNCOUNTED, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) as process:
             eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
             pid = int((tmp_path / "pid").read_text())
             process.kill()

@@ -17,15 +17,17 @@ import pytest
 from helmpin.chart.stage import ChartSource, stage
 from helmpin.helm import Helm
 from tests.support.charts import MakeChart
+from tests.support.uncounted import UNCOUNTED
 
 ROOT = Path(__file__).parents[3]
 
 
-def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_for(what: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
+    """process: what must not end before."""
     for _ in range(200):
         if what():
             return
-        assert process.poll() is None, process.communicate()
+        assert process is None or process.poll() is None, process.communicate()
         time.sleep(0.05)
     raise AssertionError("it did not come so far in ten seconds")
 
@@ -33,7 +35,7 @@ def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None
 def start(helm: Helm, scratch: Path, *arguments: str) -> subprocess.Popen[str]:
     """helm-pin in a process group of its own, as a shell would start it, with a TMPDIR of its own."""
     scratch.mkdir()
-    env = {**os.environ, "HELM_BIN": helm.binary, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
+    env = {**UNCOUNTED, "HELM_BIN": helm.binary, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-m", "helmpin", *arguments],
         env=env,
@@ -85,7 +87,7 @@ def test_an_impatient_user(helm: Helm, make_chart: MakeChart, tmp_path: Path) ->
                 os.killpg(process.pid, signal.SIGINT)
             time.sleep(pause)
         process.communicate(timeout=20)
-        assert list((tmp_path / f"tmp{pause}").iterdir()) == []
+        wait_for(lambda scratch=tmp_path / f"tmp{pause}": not any(scratch.iterdir()))  # by the guard, at the latest
 
 
 def test_an_error_is_told_though_the_copy_is_gone(helm: Helm, make_chart: MakeChart) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
 
-UNCOUNTED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-"""Without what would import the measuring of coverage."""
+from tests.support.uncounted import UNCOUNTED
 
 
 @pytest.mark.parametrize("module", ["helmpin.registry", "helmpin.image.reference"])
