@@ -145,9 +145,9 @@ def _is_at_work_in_library(frame: FrameType | None) -> bool:
     """Whether a signal has interrupted Python's own code, which does not wait there for anything.
 
     An exception there may leave a lock of `import` or `threading` taken for ever, or get lost in a callback
-    (docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions"). The functions named `wait` bear it.
+    (docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions").
     """
-    if frame is None or frame.f_code.co_name == "wait" or not frame.f_code.co_filename.startswith(_LIBRARY):
+    if frame is None or not frame.f_code.co_filename.startswith(_LIBRARY):
         return False
     before, here, waits = _State.interrupted, (frame, frame.f_lasti), _waits()
     still = before.still + 1 if before and before[:2] == here and before.waits != waits else 0
