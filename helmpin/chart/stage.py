@@ -48,7 +48,7 @@ KINDS = "a chart is a folder, an archive, REPOSITORY/NAME of a repository that h
 _numbers = itertools.count(1)
 
 
-class Helm(Protocol):
+class ChartHelm(Protocol):
     """What staging needs of helm."""
 
     def run(self, args: Sequence[str]) -> str:
@@ -176,7 +176,7 @@ class Chart:
 
 
 @contextmanager
-def stage(source: ChartSource, helm: Helm) -> Iterator[Chart]:
+def stage(source: ChartSource, helm: ChartHelm) -> Iterator[Chart]:
     """A private copy of a chart, which is removed when the block ends.
 
     The chart is found as helm finds it (pkg/action/install.go, LocateChart). Raises HelmFailed, with helm's own message if helm was
@@ -187,7 +187,7 @@ def stage(source: ChartSource, helm: Helm) -> Iterator[Chart]:
 
 
 @step("reading the chart")
-def _fetch(source: ChartSource, helm: Helm, directory: Path) -> Tree:
+def _fetch(source: ChartSource, helm: ChartHelm, directory: Path) -> Tree:
     chart = source.chart.strip()
     repository = _last(source.flags, "--repo")
     helm4 = bool(repository) and helm.version >= (4, 0, 0)
@@ -244,7 +244,7 @@ def _absolute(chart: str) -> Path:
         raise HelmFailed("chart not found", where=chart, why=why, hint=hint) from None
 
 
-def _local(source: ChartSource, helm: Helm, path: Path) -> Tree:
+def _local(source: ChartSource, helm: ChartHelm, path: Path) -> Tree:
     if _switch(source.flags, "--verify"):
         keyring = _last(source.flags, "--keyring")
         helm.run(["verify", str(path), *([f"--keyring={keyring}"] if keyring is not None else [])])

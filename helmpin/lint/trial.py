@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helmpin import output
-from helmpin.chart.stage import Helm
+from helmpin.chart.stage import ChartHelm
 from helmpin.errors import HelmFailed
 from helmpin.image.reference import split
 from helmpin.lint.usage import Usage
@@ -89,7 +89,7 @@ def fits(image: str, now: str, pins: Mapping[str, str]) -> bool:
     return digest == wanted and tag in (split(image)[1] or "latest", None)
 
 
-def rendered_images(helm: Helm, usage: Usage, texts: Mapping[Path, str]) -> Images:
+def rendered_images(helm: ChartHelm, usage: Usage, texts: Mapping[Path, str]) -> Images:
     """The images of a usage, with these texts of files. Raises HelmFailed if it does not render."""
     chart = usage.chart.with_files({usage.own[file]: text for file, text in texts.items() if file in usage.own})
     with Folder() as folder:
