@@ -105,6 +105,8 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
     """The settings in a file, by name; none if it is missing. named: whether the user names it. Raises UsageError, also for a link
     whose target is missing."""
     text = _text(path)
+    if not text:
+        return {}
     from helmpin import kube_yaml
 
     try:

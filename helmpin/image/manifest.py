@@ -149,16 +149,18 @@ def _kind_and_hook(document: Document) -> tuple[str, str | None]:
 
 
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:
-    """The image uses of one document. Documents that cannot have an image key are not parsed."""
-    if _IMAGE_KEY.search(document.text):
-        yield from _pod_images(document)
+    """The image uses of one document."""
+    yield from _pod_images(document)
     if also:
         yield from (use for use, asked in outside(document, also) if asked)
 
 
 @lru_cache(maxsize=_MOST_CACHED)
 def _pod_images(document: Document) -> tuple[ImageUse, ...]:
-    """The image uses in pod specs. Cached, because a plan reads the images of its renders several times."""
+    """The image uses in pod specs. Cached, because a plan reads the images of its renders several times. A document that cannot
+    have an image key is not parsed."""
+    if not _IMAGE_KEY.search(document.text):
+        return ()
     found = []
     for index, item in enumerate(document.objects()):
         kind, name, hook = identity(item)[0], _name(document, index, item), _hook(item)
@@ -179,24 +181,27 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
     return tuple(found)
 
 
-def outside(document: Document, also: ExtraImageRules) -> Iterator[tuple[ImageUse, bool]]:
-    """The images of a document outside pod specs, each with whether a pattern of --also matches it."""
+@lru_cache(maxsize=_MOST_CACHED)
+def outside(document: Document, also: ExtraImageRules) -> tuple[tuple[ImageUse, bool], ...]:
+    """The images of a document outside pod specs, each with whether a pattern of --also matches it. Cached, as _pod_images is."""
+    found = []
     for index, item in enumerate(document.objects()):
         kind, name = identity(item)[0], _name(document, index, item)
-        for found in also.images(item):
+        for image in also.images(item):
             use = ImageUse(
-                image=found.image,
+                image=image.image,
                 source=document.source,
                 order=document.order,
                 nth=index,
                 kind=kind,
                 name=name,
-                path=found.path,
+                path=image.path,
                 container="",
                 hook=_hook(item),
-                elsewhere=found.place,
+                elsewhere=image.place,
             )
-            yield use, bool(found.by)
+            found.append((use, bool(image.by)))
+    return tuple(found)
 
 
 def unmatched(documents: Iterable[Document], also: ExtraImageRules) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
-from helmpin.errors import Refused
+from helmpin.errors import HelmFailed, Refused
 from helmpin.helm import hide_secrets
 from helmpin.image.hints import allow_flag
 from helmpin.image.manifest import Document, ImageUse
@@ -163,7 +164,12 @@ class Composer:
             text = nondeterminism.template(self.random_sources, hook=bool(renderer.dry_run))
             chart = chart.with_files({nondeterminism.TEMPLATE: text})
         self.renders += 1
-        return renderer.render(chart, self.arguments(attempt))
+        return renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
+
+    def _read_ahead(self) -> None:
+        """Read what is reported of the render in the end. Its documents stay cached, and most are the same in a pinned render."""
+        with suppress(HelmFailed):  # one that is not YAML: whoever needs it reports it
+            self._rendered.plain.elsewhere()
 
     # -- randomness --------------------------------------------------------------------------------------------------
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import output
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
-from helmpin.image.manifest import ImageUse
-from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.image.reference import split
-from helmpin.plan.images import ImagePlan
 from helmpin.release.changes import Digests, digests, named
 from helmpin.release.reading import Reading
-from helmpin.release.reused_values import Previous
-from helmpin.release.revision import Revision
-from helmpin.render.diff import Key
+
+if TYPE_CHECKING:
+    from helmpin.image.manifest import ImageUse
+    from helmpin.image.outside_pods import ExtraImageRules
+    from helmpin.plan.images import ImagePlan
+    from helmpin.release.reused_values import Previous
+    from helmpin.release.revision import Revision
+    from helmpin.render.diff import Key
 
 SAME, NEW, MOVED, REMOVED = "same", "new", "moved", "removed"
 

@@ -14,6 +14,8 @@ from helmpin.render.nondeterminism import TEMPLATE as SECOND_PASS
 from helmpin.render.probe import PROBE
 from helmpin.timeline import step
 
+_NONE = ExtraImageRules(())
+
 
 class Render(NamedTuple):
     """What helm rendered."""
@@ -35,7 +37,7 @@ class Render(NamedTuple):
 
     def elsewhere(self) -> list[ImageUse]:
         """The images outside pod specs that have no digest and that --also does not name."""
-        also = self.also or ExtraImageRules(())
+        also = _NONE if self.also is None else self.also
         found = (each for document in self.documents for each in outside(document, also))
         return [use for use, asked in found if not asked and "@" not in use.image]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.arguments import Given, words
@@ -107,11 +107,19 @@ class Renderer(NamedTuple):
         return self.helm.start(self.arguments(chart, post_render=False))
 
     def render(
-        self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True, begun: HelmProcess | None = None
+        self,
+        chart: Chart,
+        extra: Sequence[str] = (),
+        *,
+        post_render: bool = True,
+        begun: HelmProcess | None = None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Render:
-        """Render a chart. Raises HelmFailed with helm's message."""
+        """Render a chart. meanwhile: called while helm renders. Raises HelmFailed with helm's message."""
         try:
             running = begun or self.helm.start(self.arguments(chart, extra, post_render=post_render))
+            if meanwhile:
+                meanwhile()
             text = running.output()
         except HelmFailed as error:
             raise HelmFailed(

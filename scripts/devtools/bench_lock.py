@@ -28,7 +28,7 @@ import glob, sys
 sys.path[:0] = [sys.argv[1], *glob.glob(f"{sys.argv[1]}/.venv/lib/python3*/site-packages")]
 from helmpin import cli, request
 from helmpin.commands import plan
-from helmpin.plan import deploy, loop
+from helmpin.plan import loop, show
 """
 """What a plan imports."""
 

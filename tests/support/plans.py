@@ -57,8 +57,17 @@ class Renderer:
         self.helm = Helm("never-run")
         self.asked: list[Ask] = []
 
-    def render(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> Render:
+    def render(
+        self,
+        chart: Chart,
+        extra: Sequence[str] = (),
+        *,
+        post_render: bool = True,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Render:
         """As the renderer of helmpin has it."""
+        if meanwhile:
+            meanwhile()
         pairs = (word.partition("=") for word in extra[1::2])
         self.asked.append(Ask(chart, {key: text for key, _, text in pairs}, post_render))
         return output.parse(self._says(self.asked[-1]), self._also)
