@@ -19,7 +19,7 @@ from helmpin.plan.candidates import ValueIndex
 from helmpin.plan.images import Problem
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
-from helmpin.plan.template_hints import TemplateHints
+from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, is_written
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
@@ -235,7 +235,7 @@ class Composer:
     def _scan(self, source: str) -> TemplateScan:
         """The scan of the templates of the chart that `source` belongs to."""
         path = next(iter(self._paths(source)), "")
-        return self._hints.scan(path[: path.rfind("templates/")] if path else "")
+        return self._hints.scan(chart_folder(path))
 
     def _reads(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -99,6 +98,8 @@ class Reuse(NamedTuple):
         return [*([flag] if flag else []), *([self._file(restored)] if restored else [])], None
 
     def _file(self, values: Mapping[str, Any]) -> str:
+        from hashlib import sha256
+
         text = for_helm(values)
         path = self.folder / f"reused-{sha256(text.encode()).hexdigest()[:16]}.json"
         write(path, text)

@@ -12,6 +12,11 @@ from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.render.nondeterminism import defined, may_be_random, used
 
 
+def chart_folder(path: str) -> str:
+    """The folder of the chart that a template belongs to: '' for the chart itself, `charts/db/` for a subchart."""
+    return path.rpartition("templates/")[0]
+
+
 class TemplateHints:
     """The templates of a chart and its subcharts, with what their text shows."""
 
@@ -21,10 +26,11 @@ class TemplateHints:
         self.random = frozenset(may_be_random(files))
         """The paths of the templates whose output may differ from render to render."""
         self._scans: dict[str, TemplateScan] = {}
-        self.scan("")
+        for folder in {chart_folder(path) for path in files}:
+            self.scan(folder)
 
     def scan(self, folder: str) -> TemplateScan:
-        """The scan of the templates of the chart in `folder`: '' for the chart itself, `charts/db/` for a subchart. Made once."""
+        """The scan of the templates of the chart in a folder, as chart_folder() gives it. Made once."""
         if folder not in self._scans:
             own = [text for name, text in self.files.items() if name.startswith(f"{folder}templates/")]
             library = [
