@@ -47,6 +47,11 @@ STARTED_BY_HELM = frozenset({"test_deployment_faults", "test_interruptions", "te
 """Modules whose `helm pin` is helm's own start of the plugin, unless any Helm will do; a long run starts all so."""
 OF_ALL_NAMESPACES = frozenset({"test_audit", "test_deploy_audit", "test_outdated", "test_recipes"})
 """Modules that look at all releases of a cluster."""
+WORKLOADS = (
+    *("apis/apps/v1/deployments", "apis/apps/v1/statefulsets", "apis/apps/v1/daemonsets", "apis/apps/v1/replicasets"),
+    *("apis/batch/v1/cronjobs", "apis/batch/v1/jobs", "api/v1/pods", "api/v1/services"),
+)
+"""What costs a cluster something as long as it is there: controllers look at it, and it takes room on the node."""
 FIRST = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 """The process that started those which run the tests."""
 COUNTING = "COVERAGE_PROCESS_START" in os.environ
@@ -229,10 +234,19 @@ def pytest_sessionfinish() -> None:
 
 @contextmanager
 def own_namespace(machine: Workstation, cluster: Cluster, name: str, kubeconfig: Path) -> Iterator[Workstation]:
-    """A machine whose kubeconfig says that cluster and that namespace, which is there only meanwhile."""
+    """A machine whose kubeconfig says that cluster and that namespace, which is there only meanwhile.
+
+    In the cluster of the whole run, where nobody looks at all namespaces, only the workloads are deleted: to delete a namespace,
+    the control plane goes through every kind that the API server has, which takes it twice the time.
+    """
     cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     cluster.write_kubeconfig(kubeconfig, name)
     try:
         yield machine.with_env(KUBECONFIG=str(kubeconfig))
     finally:
-        cluster.api("DELETE", f"/api/v1/namespaces/{name}")
+        if cluster.name == f"test-{FIRST}":
+            for kind in WORKLOADS:
+                api, _, plural = kind.rpartition("/")
+                cluster.api("DELETE", f"/{api}/namespaces/{name}/{plural}?propagationPolicy=Background")
+        else:
+            cluster.api("DELETE", f"/api/v1/namespaces/{name}")
