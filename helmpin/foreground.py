@@ -88,7 +88,9 @@ class _Signals:
     def raise_if_stopped(self) -> None:
         """Raises Stopped when a signal has come, or the parent is gone."""
         if self.first or lifeline.orphaned():
-            raise lifeline.Stopped(self.first or lifeline.PARENT_GONE)
+            signum = self.first or lifeline.PARENT_GONE
+            lifeline.accept(signum)  # the signal itself may be put off still: it must not stop what is cleaned up now
+            raise lifeline.Stopped(signum)
 
     def pass_on(self, process: subprocess.Popen[bytes]) -> None:
         """Pass signals on to this process, also one that has come already."""

@@ -7,6 +7,7 @@ The helm that deploys ends with none of them: see foreground.py.
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import signal
@@ -137,6 +138,8 @@ def listen() -> None:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handle)
     signal.signal(NUDGE, look_again)
+    # one that is on its way would end Python, which gives up its handlers before it ends
+    atexit.register(signal.signal, NUDGE, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [NUDGE])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it were ignored, exit statuses would be lost
 
@@ -279,8 +282,6 @@ def _tell(line: str) -> None:
 
 
 def _start_guard() -> None:
-    import atexit
-
     there, here = os.pipe()
     quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
     try:

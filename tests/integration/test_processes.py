@@ -309,6 +309,22 @@ except lifeline.Stopped as stopped:
             out, err = process.communicate(timeout=10)
         assert "handle" in out.split() and "run" not in out.split() and err == "", out
 
+    def test_a_nudge_while_python_ends_does_not_end_it(self) -> None:
+        """By then, Python has given up its handlers."""
+        code = """
+import os
+from helmpin import lifeline
+lifeline.listen()
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid(), nudge=lifeline.NUDGE, write=os.write):
+        write(1, b"last")
+        kill(pid, nudge)
+last = Last()
+"""
+        with python(code) as process:
+            assert process.communicate(timeout=10) == ("last", "")
+        assert process.returncode == 0
+
     @pytest.mark.parametrize("ignored", [False, True])
     def test_ctrl_c_while_python_starts(self, ignored: bool, tmp_path: Path) -> None:
         """It ends as any program does, or not at all."""
