@@ -76,7 +76,7 @@ def make_plan(
         known=known,
         set_by=search.set_by,
         explained=composer.unreachable,
-        created=datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        created=datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z"),
     )
     noise = Noise(rendered, known.wanted.values(), composer.random_sources)
     tried, outcomes = _searched(composer, search, noise, outcomes)

@@ -88,7 +88,7 @@ def test_the_record(tmp_path: Path) -> None:
     assert record.images == (Image(WEB, WEB, A, "", "values", ("image.tag",), (), "lock"),)
     assert record.undo == (Undo(("image", "tag"), "1", False, 0),)
     assert record.lock == "lock.yaml" and record.required == ("true --token=*** {}",)
-    assert record.created.endswith("Z") and len(record.created) == len("2026-01-01T00:00:00.000Z")
+    assert record.created.endswith("Z") and len(record.created) == len("2026-01-01T00:00:00.000000Z")
 
 
 def test_what_the_chart_pins_itself_comes_from_no_lock(tmp_path: Path) -> None:
