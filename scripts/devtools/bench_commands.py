@@ -77,32 +77,36 @@ def measure(helm: str, cluster: Cluster, folder: Path, options: argparse.Namespa
         for _ in range(revisions):
             run("pin", "upgrade", "-i", chart, str(path), "--namespace", chart, "--create-namespace", "--no-hooks")
     cases: list[tuple[str, Sequence[str], Sequence[str]]] = [
-        ("--version (beside helm version)", ["--version"], ["version"])
+        ("--version (beside helm version)", ["pin", "--version"], ["version"])
     ]
     for chart, path in charts.items():
         given = ["template", "x", str(path)]
-        cases.append((f"plan --no-cluster {chart} (beside template)", ["plan", *given[1:], "--no-cluster"], given))
-        cases.append((f"template {chart}", given, given))
+        cases.append(
+            (f"plan --no-cluster {chart} (beside template)", ["pin", "plan", *given[1:], "--no-cluster"], given)
+        )
+        cases.append((f"template {chart}", ["pin", *given], given))
         same = [str(path), "--namespace", chart, "--no-hooks"]
         for _ in range(revisions):  # as many as the other has: each upgrade reads them all
             run("upgrade", "-i", "plain", *same)
-        cases.append((f"upgrade {chart}", ["upgrade", chart, *same], ["upgrade", "plain", *same]))
+        cases.append((f"upgrade {chart}", ["pin", "upgrade", chart, *same], ["upgrade", "plain", *same]))
         if path in options.chart:
             continue
         for command in (["pin", "upgrade", "-i", f"{chart}-kept"], ["upgrade", "-i", "plain-kept"]):
             run(*command, *same, "--set", "replicaCount=2")  # values that the next upgrade reuses: rendered by dry runs
-        kept = ["upgrade", f"{chart}-kept", *same], ["upgrade", "plain-kept", *same]
+        kept = ["pin", "upgrade", f"{chart}-kept", *same], ["upgrade", "plain-kept", *same]
         cases.append((f"upgrade {chart}, values reused", *kept))
     for chart in charts:
         same = ["history", chart, "--namespace", chart, "--max", str(revisions)]
-        cases.append((f"history {chart}, {revisions} revisions", same, same))
+        cases.append((f"history {chart}, {revisions} revisions", ["pin", *same], same))
+    releases = ["rollback", "--namespace", "web", ""]
+    cases.append(("completion of a release", ["__complete", "pin", *releases], ["__complete", *releases]))
     print(
         "web: what `helm create` makes. stack: the same and 40 ConfigMaps of 15 KB, as a monitoring stack's dashboards"
     )
     print(f"{'':56}{'helm pin':>10}{'helm':>10}{'ratio':>8}   medians of {runs}, ms, in turn")
     for name, ours, theirs in cases:
-        run("pin", *ours), run(*theirs)
-        pairs = [(run("pin", *ours), run(*theirs)) for _ in range(runs)]
+        run(*ours), run(*theirs)
+        pairs = [(run(*ours), run(*theirs)) for _ in range(runs)]
         a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
         print(f"{name:56}{a * 1000:10.0f}{b * 1000:10.0f}{a / b:8.2f}")
 

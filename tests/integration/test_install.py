@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -139,19 +138,13 @@ def test_from_git_and_update(name: str, env: dict[str, str], tmp_path: Path) -> 
     assert not list((Path(env["HELM_DATA_HOME"]) / "plugins").iterdir())
 
 
-def test_start_is_quick(env: dict[str, str], plugin: Path) -> None:
-    """In processor time, which a busy machine stretches little; the helm around it takes 50 ms of its own."""
-
-    def spent() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    best = 9.0
-    for _ in range(10):
-        before = spent()
-        succeed([plugin / "bin/helm-pin", "--version"], env=env)
-        best = min(best, spent() - before)
-    assert best < 0.030
+def test_a_start_imports_little(env: dict[str, str], plugin: Path) -> None:
+    """Every command pays for it."""
+    command = [plugin / ".venv/bin/python", "-I", "-S", "-X", "importtime", plugin / "helmpin/__main__.py", "--version"]
+    lines = run(command, env=env).stderr.splitlines()
+    imported = {line.rpartition("|")[2].strip() for line in lines}
+    assert "helmpin" in imported
+    assert not imported & {"site", "typing", "pathlib", "re", "subprocess", "json", "yaml", "sh", "urllib3"}
 
 
 def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
@@ -193,11 +186,9 @@ def test_everything_is_compiled(plugin: Path) -> None:
     assert list((plugin / ".venv").rglob("yaml/__pycache__/*.pyc"))
 
 
-def test_again_is_quick_and_changes_nothing(env: dict[str, str], plugin: Path) -> None:
+def test_again_changes_nothing(env: dict[str, str], plugin: Path) -> None:
     before = (plugin / ".venv").stat()
-    started = time.perf_counter()
     done = run([plugin / "install-binary.sh"], env=env)
-    assert time.perf_counter() - started < 3
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (plugin / ".venv").stat().st_ino == before.st_ino
 
