@@ -89,7 +89,7 @@ class _Signals:
         """Raises Stopped when a signal has come, or the parent is gone."""
         if self.first or lifeline.orphaned():
             signum = self.first or lifeline.PARENT_GONE
-            lifeline.accept(signum)  # the signal itself may be put off still: it must not stop what is cleaned up now
+            lifeline.accept(signum)  # the signal itself may still be put off: it must not interrupt the clean-up
             raise lifeline.Stopped(signum)
 
     def pass_on(self, process: subprocess.Popen[bytes]) -> None:

@@ -138,7 +138,7 @@ def listen() -> None:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handle)
     signal.signal(NUDGE, look_again)
-    # one that is on its way would end Python, which gives up its handlers before it ends
+    # Python drops its handlers before it exits, so a nudge that is still on its way would kill it
     atexit.register(signal.signal, NUDGE, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [NUDGE])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it were ignored, exit statuses would be lost

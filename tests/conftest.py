@@ -234,10 +234,10 @@ def pytest_sessionfinish() -> None:
 
 @contextmanager
 def own_namespace(machine: Workstation, cluster: Cluster, name: str, kubeconfig: Path) -> Iterator[Workstation]:
-    """A machine whose kubeconfig says that cluster and that namespace, which is there only meanwhile.
+    """A machine whose kubeconfig names that cluster and a namespace of its own, which is deleted at the end.
 
-    In the cluster of the whole run, where nobody looks at all namespaces, only the workloads are deleted: to delete a namespace,
-    the control plane goes through every kind that the API server has, which takes it twice the time.
+    In the shared cluster, where no test looks at all namespaces, only its workloads are: to delete a namespace, the control plane
+    goes through every kind that the API server has, which costs it twice as much.
     """
     cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     cluster.write_kubeconfig(kubeconfig, name)

@@ -167,8 +167,8 @@ class Composer:
         return renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
 
     def _read_ahead(self) -> None:
-        """Read what is reported of the render in the end. Its documents stay cached, and most are the same in a pinned render."""
-        with suppress(HelmFailed):  # one that is not YAML: whoever needs it reports it
+        """Parse what the report will need. Parsed documents stay cached, and most are the same in the pinned render."""
+        with suppress(HelmFailed):  # a document is not valid YAML: the report says so
             self._rendered.plain.elsewhere()
 
     # -- randomness --------------------------------------------------------------------------------------------------

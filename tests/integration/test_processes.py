@@ -310,7 +310,7 @@ except lifeline.Stopped as stopped:
         assert "handle" in out.split() and "run" not in out.split() and err == "", out
 
     def test_a_nudge_while_python_ends_does_not_end_it(self) -> None:
-        """By then, Python has given up its handlers."""
+        """By then, Python has dropped its handlers."""
         code = """
 import os
 from helmpin import lifeline
