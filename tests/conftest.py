@@ -91,7 +91,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """As much time as a property takes where its examples are counted; and one Helm for each case of a test that any Helm will do
-    for, drawn by the case's name."""
+    for, drawn by the case's name, or by that of its class, whose tests share a machine (`shared_in_cluster`)."""
     for item in items:
         if EXAMPLES and isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.obj):
             item.add_marker(pytest.mark.timeout(0))
@@ -105,7 +105,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = {
         item
         for case, on in cases.items()
-        for drawn in [sorted(on)[zlib.crc32(case.encode()) % len(on)]]
+        for shares in ["shared_in_cluster" in next(iter(on.values())).fixturenames]
+        for name in [case.rpartition("::")[0] if shares else case]
+        for drawn in [sorted(on)[zlib.crc32(name.encode()) % len(on)]]
         for helm, item in on.items()
         if helm != drawn
     }
@@ -127,14 +129,19 @@ def installed(helm_name: str, tmp_path_factory: pytest.TempPathFactory) -> Works
     return _machines[helm_name]
 
 
-@pytest.fixture
-def workstation(installed: Workstation, request: pytest.FixtureRequest) -> Workstation:
-    """A Helm with the plugin and without a cluster: each in turn, or one (`whichever_helm`)."""
-    module = request.node.path.stem
-    is_any = request.node.get_closest_marker("whichever_helm") is not None
+def as_started(installed: Workstation, node: pytest.Item | pytest.Collector) -> Workstation:
+    """A machine on which `helm pin` starts as a test, or those of a class, want it."""
+    module = node.path.stem
+    is_any = node.get_closest_marker("whichever_helm") is not None
     return installed._replace(
         is_forked=not LONG and (is_any or module not in STARTED_BY_HELM), is_counted=COUNTING and module in COUNTED
     )
+
+
+@pytest.fixture
+def workstation(installed: Workstation, request: pytest.FixtureRequest) -> Workstation:
+    """A Helm with the plugin and without a cluster: each in turn, or one (`whichever_helm`)."""
+    return as_started(installed, request.node)
 
 
 @pytest.fixture(scope="session")
@@ -178,10 +185,15 @@ def node_cluster() -> Cluster:
     return shared_cluster("testnode", node=True)
 
 
+def new_name() -> str:
+    """A name that nothing else of this run has, for a namespace or a repository."""
+    return f"t{os.getpid()}-{next(_numbers)}"
+
+
 @pytest.fixture
 def unique() -> str:
     """A name that no other test has, for a namespace or a repository."""
-    return f"t{os.getpid()}-{next(_numbers)}"
+    return new_name()
 
 
 @pytest.fixture
@@ -189,6 +201,27 @@ def in_cluster(workstation: Workstation, cluster: Cluster, unique: str, tmp_path
     """As `workstation`, in a namespace (`unique`) that helm and kubectl use by themselves."""
     with own_namespace(workstation, cluster, unique, tmp_path / "kubeconfig") as machine:
         yield machine.with_env(HELM_DRIVER=DRIVER) if DRIVER else machine
+
+
+@pytest.fixture(scope="class")
+def shared_unique() -> str:
+    """As `unique`, for all tests of a class."""
+    return new_name()
+
+
+@pytest.fixture(scope="class")
+def shared_in_cluster(
+    installed: Workstation,
+    cluster: Cluster,
+    shared_unique: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Workstation]:
+    """As `in_cluster`, for all tests of a class (its namespace is `shared_unique`): what is deployed once, all may look at."""
+    kubeconfig = tmp_path_factory.mktemp("shared") / "kubeconfig"
+    machine = as_started(installed, request.node)
+    with own_namespace(machine, cluster, shared_unique, kubeconfig) as made:
+        yield made.with_env(HELM_DRIVER=DRIVER) if DRIVER else made
 
 
 @pytest.fixture
