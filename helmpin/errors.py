@@ -37,6 +37,11 @@ class HelmFailed(HelmPinError):
     """Helm or the cluster failed; `why` has Helm's own message. Exit status 1."""
 
 
+class HelmStopped(HelmFailed):
+    """Helm was killed, or another operation holds the release. That says nothing of the chart: the search does not try another
+    candidate after it."""
+
+
 class OperationFailed(HelmPinError):
     """Something other than Helm and the cluster failed: a full disk, a closed stream, a report that cannot be sent. The search
     does not try another candidate after it. Exit status 1."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin import env, timeline
-from helmpin.errors import HelmFailed, UsageError
+from helmpin.errors import HelmFailed, HelmStopped, UsageError
 from helmpin.next_command import helm_command
 from helmpin.process import Process, ending, without_trace
 
@@ -346,7 +346,9 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     if re.search(r"(?i)release name is invalid|invalid release name", why):
         hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
         return HelmFailed("the release name is invalid", why=why, hint=hint)
-    return HelmFailed(f"helm {args[0]} failed", why=why, hint=_advice(args, why))
+    command = f"{args[0]} --dry-run" if any(arg.startswith("--dry-run=") for arg in args) else args[0]
+    kind = HelmStopped if status < 0 or IN_PROGRESS in why else HelmFailed
+    return kind(f"helm {command} failed", why=why, hint=_advice(args, why))
 
 
 _HINTS = (
@@ -388,7 +390,7 @@ def _advice(args: Sequence[str], why: str) -> str:
         return (
             f"if no other helm is at work on it, {back} goes back to the last revision that was deployed; see {history}"
         )
-    if re.search(r"cluster unreachable|context .* does not exist", why):
+    if re.search(r"cluster unreachable|server API group list|context .* does not exist", why):
         return advice(why, env.namespace())
     hints = (*_HINTS, *_FETCH_HINTS) if args[0] in _FETCHING else _HINTS
     return next((hint for message, hint in hints if re.search(message, why, re.MULTILINE)), "")

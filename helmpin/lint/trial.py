@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from helmpin import output
 from helmpin.chart.stage import ChartHelm
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.image.reference import split
 from helmpin.lint.usage import Usage
 from helmpin.private import Folder, write
@@ -62,6 +62,8 @@ class Trials:
         if number not in self._before:
             try:
                 self._before[number] = self._images(usage, {})
+            except HelmStopped:
+                raise
             except HelmFailed:
                 self._before[number] = None
         before = self._before[number]

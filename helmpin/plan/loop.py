@@ -168,6 +168,7 @@ def _searched(composer: Composer, search: Search, noise: Noise, outcomes: _Outco
             render = composer.render(attempt, outcomes.record(attempt))
         except HelmFailed as error:
             if not composer.drops_second_pass(error.why):
+                noise.check_attempt_failed(error)
                 search.learn(attempt, error.why)
             continue
         _refuse_exposed_record(rendered, render)
@@ -186,6 +187,7 @@ def _by_values(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outco
         try:
             render = composer.render(attempt, outcomes.record(attempt))
         except HelmFailed as error:
+            noise.check_attempt_failed(error)
             search.learn(attempt, error.why)
             continue
         found = compare(outcomes.rendered.plain, render, wanted, noise.leaves)

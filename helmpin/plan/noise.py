@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.plan.rendered import Rendered
 from helmpin.render.diff import Comparison, Key, Leaf, compare, noise
 from helmpin.render.output import Render
@@ -41,6 +42,15 @@ class Noise:
         """Another plain render. Raises HelmFailed."""
         self.renders += 1
         return self._rendered.renderer.render(self._rendered.chart)
+
+    def check_attempt_failed(self, error: HelmFailed) -> None:
+        """After the render of an attempt failed: raise HelmFailed if the attempt is not to blame, but the cluster or the
+        post-renderer, which fails the plain render too by now."""
+        if isinstance(error, HelmStopped):  # another render may go well
+            raise error
+        renderer = self._rendered.renderer
+        if renderer.dry_run or renderer.post_renderer:
+            self.render_again()
 
     def _may_explain(self, found: Comparison) -> bool:
         """Whether another plain render may explain a difference: the first, if any shows no digest; a further one, if all may be

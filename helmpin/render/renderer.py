@@ -122,9 +122,8 @@ class Renderer(NamedTuple):
                 meanwhile()
             text = running.output()
         except HelmFailed as error:
-            raise HelmFailed(
-                error.what, where=error.where, why=self.values.in_users_words(error.why), hint=error.hint
-            ) from None
+            why = self.values.in_users_words(error.why)
+            raise type(error)(error.what, where=error.where, why=why, hint=error.hint) from None
         from helmpin.render.output import parse, parse_release
 
         return parse_release(text, self.also) if self.dry_run else parse(text, self.also)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helmpin import kube_yaml
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.lint.trial import Images, Trials, Wrong, fits
 from helmpin.lint.usage import Usage
 from tests.support.plans import chart
@@ -95,6 +95,14 @@ def test_a_chart_that_does_not_render_as_it_is_shows_nothing(usage: Usage) -> No
     trials = Trials(renders, [usage], {})
     assert trials.wrong({OWN: "web: web:1\n"}) == trials.wrong({OWN: "web: web:2\n"}) == []
     assert len(renders.asked) == 1
+
+
+def test_a_helm_that_was_stopped_is_no_chart_that_does_not_render(usage: Usage) -> None:
+    def images(*_: object) -> Images:
+        raise HelmStopped("helm template failed", why="helm was killed by SIGKILL")
+
+    with pytest.raises(HelmStopped):
+        Trials(images, [usage], {}).wrong({OWN: "web: web:1\n"})
 
 
 def test_only_what_a_usage_reads_is_rendered(usage: Usage) -> None:

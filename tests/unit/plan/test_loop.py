@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from helmpin.config.settings import Settings
-from helmpin.errors import HelmFailed, Refused
+from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.gate import Gate
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
@@ -188,6 +188,54 @@ def test_what_helm_refuses_is_not_tried_again_and_noted(tmp_path: Path) -> None:
     assert [dict(ask.set) for ask in renderer.asked] == [{"image.digest": A}, {"image.digest": A[7:]}]
     assert plan.set_arguments == ["--set-string", f"image.digest={A[7:]}"] and plan.renders == 3
     assert any("the chart refuses it: - image.digest: too long" in note for note in plan.images[0].notes)
+
+
+@pytest.mark.parametrize("part", [{"dry_run": "server"}, {"post_renderer": ("--post-renderer", "mine")}])
+@pytest.mark.parametrize("values_only", [False, True])
+def test_what_fails_for_the_chart_as_it_is_too_is_no_fault_of_the_values(
+    tmp_path: Path, part: dict[str, Any], values_only: bool
+) -> None:
+    """The cluster went away after the first render, or the post-renderer fails now."""
+
+    def says(ask: Ask) -> str:
+        if values_only and not ask.set and f"@{A}" in ask.files[FILE]:
+            return pod(f"{WEB}@{A}")
+        raise HelmFailed("helm upgrade failed", why="anything" if ask.set else "connection refused")
+
+    renderer = Renderer(says, **part)
+    files = {FILE: f"image: {WEB}\n"} if values_only else None
+    values = {"image": WEB} if values_only else VALUES
+    with pytest.raises(HelmFailed) as failed:
+        made(tmp_path, says, renderer=renderer, files=files, values=values, values_only=values_only)
+    assert failed.value.why == "connection refused"
+    assert [bool(ask.set) for ask in renderer.asked] == [False] * values_only + [True, False]
+
+
+def test_what_fails_with_the_cluster_by_the_values_alone_is_passed_over(tmp_path: Path) -> None:
+    values = {"image": {**VALUES["image"], "digest": ""}}
+
+    def says(ask: Ask) -> str:
+        bare = ask.set.get("image.digest", "")
+        if ":" in bare:
+            raise HelmFailed("helm upgrade failed", why="values don't meet the schema:\n- image.digest: too long")
+        return pod(f"{WEB}@sha256:{bare}" if bare else WEB)
+
+    plan, renderer = made(tmp_path, says, values=values, renderer=Renderer(says, dry_run="server"))
+    assert [dict(ask.set) for ask in renderer.asked] == [{"image.digest": A}, {}, {"image.digest": A[7:]}]
+    assert plan.set_arguments == ["--set-string", f"image.digest={A[7:]}"] and plan.renders == 4
+
+
+@pytest.mark.parametrize("dry_run", ["", "server"])
+def test_a_helm_that_was_stopped_ends_the_search(tmp_path: Path, dry_run: str) -> None:
+    """The next render may go well again."""
+
+    def says(_: Ask) -> str:
+        raise HelmStopped("helm template failed", why="helm was killed by SIGKILL")
+
+    renderer = Renderer(says, dry_run=dry_run)
+    with pytest.raises(HelmStopped):
+        made(tmp_path, says, renderer=renderer)
+    assert len(renderer.asked) == 1
 
 
 def test_a_second_evaluation_that_fails_costs_no_candidate(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from helmpin import lifeline
 from helmpin.arguments import Given
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.foreground import Ended
 from helmpin.helm import IN_PROGRESS, helm_failed
 from helmpin.plan.deploy import is_dry_run
@@ -267,9 +267,10 @@ def test_a_release_that_is_too_big_to_be_stored(driver: str, monkeypatch: pytest
 
 def test_another_operation_in_progress_has_a_way_on() -> None:
     failed = helm_failed(["upgrade", "web"], 1, f"Error: UPGRADE FAILED: {IN_PROGRESS}\n")
-    assert isinstance(failed, HelmFailed)
+    assert isinstance(failed, HelmStopped)
     assert "helm rollback web REVISION goes back" in failed.hint
-    assert helm_failed(["upgrade", "web"], 1, "Error: UPGRADE FAILED: timed out\n").hint == ""
+    other = helm_failed(["upgrade", "web", "--dry-run=server"], 1, "Error: UPGRADE FAILED: timed out\n")
+    assert (type(other), other.what, other.hint) == (HelmFailed, "helm upgrade --dry-run failed", "")
 
 
 def test_a_helm_that_prints_nothing() -> None:
@@ -284,6 +285,7 @@ def test_a_helm_that_a_signal_killed() -> None:
     )
     assert helm_failed(["template"], -15, "Error: half\n").why == "half\nhelm was killed by SIGTERM"
     assert helm_failed(["template"], -63, "").why == "helm was killed by signal 63"
+    assert isinstance(helm_failed(["template"], -9, ""), HelmStopped)
 
 
 PANIC = """\

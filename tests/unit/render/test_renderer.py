@@ -13,7 +13,7 @@ from helmpin.arguments import Given
 from helmpin.chart.archive import Budget, File, pack
 from helmpin.chart.stage import Chart
 from helmpin.chart.tree import Tree
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmStopped
 from helmpin.helm import Flag, Helm
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.renderer import Renderer, asks_cluster, crd_apis, renderer_for
@@ -185,7 +185,7 @@ class Printing:
 
     def output(self) -> str:
         if self._why:
-            raise HelmFailed("helm template failed", where="x", why=self._why, hint="y")
+            raise HelmStopped("helm template failed", where="x", why=self._why, hint="y")
         return self._text
 
     def flags(self, command: str) -> dict[str, Flag]:
@@ -229,7 +229,7 @@ def test_a_render_that_was_begun_is_not_begun_again(tmp_path: Path) -> None:
 
 def test_a_render_that_fails_names_the_users_files(tmp_path: Path) -> None:
     values = ValuesInput(("--values=/copy",), (("/copy", "mine.yaml"),))
-    with pytest.raises(HelmFailed) as failed:
+    with pytest.raises(HelmStopped) as failed:
         printing(Printing(why="/copy: no YAML"), values=values).render(chart(tmp_path))
     error = failed.value
     assert (error.what, error.where, error.why, error.hint) == (
