@@ -11,10 +11,10 @@ from helmpin.lint.edit import CannotEdit
 from helmpin.lint.finding import named
 from helmpin.lint.values_files import ValuesFile
 from helmpin.lint.wanted import Wanted, note_on_tag, placed
-from helmpin.plan.candidates import text_of
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.template_scan import is_literal
+from helmpin.plan.value_index import text_of
 
 
 def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[str], None]) -> Iterator[Wanted]:

@@ -15,9 +15,9 @@ from helmpin.image.reference import split
 from helmpin.lint.finding import Location, inside
 from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Shown, marked_copies
 from helmpin.lint.values_files import ValuesFile
-from helmpin.plan.candidates import ValueIndex, anchors, holding, in_scope, text_of
-from helmpin.plan.search import scope_of
+from helmpin.plan.candidates import anchors, holding, in_scope
 from helmpin.plan.template_scan import TAG_KEY, last_key
+from helmpin.plan.value_index import ValueIndex, scope_of, text_of
 from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import span

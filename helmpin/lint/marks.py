@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from helmpin.chart.setargs import Setting, ValuePath, as_tree, lookup
 from helmpin.chart.stage import Chart
 from helmpin.image.manifest import ImageUse
-from helmpin.plan.candidates import text_of
+from helmpin.plan.value_index import text_of
 from helmpin.render.actions import actions
 from helmpin.render.diff import Key
 from helmpin.render.output import Render

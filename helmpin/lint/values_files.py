@@ -11,7 +11,7 @@ from helmpin.chart.setargs import ValuePath, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.lint.finding import inside, path_here
-from helmpin.plan.candidates import text_of
+from helmpin.plan.value_index import text_of
 from helmpin.render.values import ValuesInput, values_flag
 
 

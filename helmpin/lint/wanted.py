@@ -9,7 +9,7 @@ from typing import NamedTuple
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.lint.edit import BESIDE, CannotEdit, depth_of
 from helmpin.lint.values_files import ValuesFile
-from helmpin.plan.candidates import text_of
+from helmpin.plan.value_index import text_of
 from helmpin.yaml_position import span
 
 

@@ -7,18 +7,16 @@ keys hold the rest: a digest key, a tag. Leaves are found by value; the names of
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
+from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TAG_KEY, TemplateScan, last_key
+from helmpin.plan.value_index import NAME_KEY, ValueIndex, is_template, text_of
 
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
-_NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 _STEM = re.compile(
     r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
 )
@@ -45,104 +43,6 @@ class Anchor(NamedTuple):
 
     path: ValuePath
     whole: bool
-
-
-class ValueIndex:
-    """Helm's computed values, indexed by value."""
-
-    def __init__(
-        self,
-        tree: Mapping[str, Any],
-        given: Mapping[str, Any] = MappingProxyType({}),
-        kept: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
-        """given: the values that the user gives now. kept: those that the release will keep, with the reused ones."""
-        self.tree, self.given, self.kept = tree, given, kept
-        self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
-        self._templates: list[tuple[ValuePath, list[str]]] = []
-        for path, value in _leaves(tree, ()):
-            if reaches(path):
-                self._by_text[text_of(value)].append(path)
-                if _is_template(value) and (fixed := _fixed_parts(value)):
-                    self._templates.append((path, fixed))
-        self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
-        for turn, (path, beside) in enumerate(_maps(tree, ())):
-            self._by_key[last_key(path).lower()].append((turn, path, beside))
-        self.unnamed = [
-            (path, beside)
-            for path, beside in self.maps(("image",))
-            if not any(_NAME_KEY.search(k) and v for k, v in beside.items())
-        ]
-        """Image maps without a name in them."""
-
-    def is_blocked(self, path: ValuePath) -> bool:
-        """Whether a path must not be set: the user has set it to null; or it is in a reused list, which --set would replace whole;
-        or --set can only write a map or a list whole that has values of the user, which must not be on a command line."""
-        level = writable(path, self.given)
-        whole = lookup(self.tree, path[:level])
-        if level < len(path) and any(
-            type(lookup(tree, path[:level])) is type(whole) for tree in (self.given, self.kept)
-        ):
-            return True
-        for i, part in enumerate(path):
-            above = lookup(self.kept, path[:i])
-            if isinstance(part, int) and isinstance(above, list):
-                return not isinstance(lookup(self.given, path[:i]), list)
-            if isinstance(above, dict) and part in above and above[part] is None:
-                return True
-        return False
-
-    def can_set(self, setting: Setting) -> bool:
-        """Whether --set can write a setting, whether it may, and whether that changes anything."""
-        held = lookup(self.tree, setting.path)
-        changes = isinstance(held, (dict, list)) or text_of(held) != setting.value
-        return reaches(setting.path) and not self.is_blocked(setting.path) and changes
-
-    def maps(self, keys: Iterable[str]) -> list[tuple[ValuePath, Mapping[str, Any]]]:
-        """The maps under one of these keys (in lower case), in the order of the values."""
-        found = [each for key in dict.fromkeys(keys) for each in self._by_key.get(key, ())]
-        return [(path, beside) for _, path, beside in sorted(found, key=lambda each: each[0])]
-
-    def at(self, text: str) -> list[ValuePath]:
-        """The paths of the leaves that print as `text`, or may do so, because they are templates for `tpl`."""
-        found = self._by_text.get(text, [])
-        return [*found, *(path for path, fixed in self._templates if _may_print(fixed, text))]
-
-
-def text_of(value: Any) -> str:
-    """A scalar as a template prints it (Go's formatting of what JSON can hold)."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return str(value)
-
-
-def _is_template(value: Any) -> bool:
-    """Whether a value is a template itself, such as `{{ .Chart.AppVersion }}`: what it prints is known only to Helm."""
-    return isinstance(value, str) and "{{" in value
-
-
-def _fixed_parts(template: str) -> list[str]:
-    """The text between the actions of a value that is a template; none if it prints no reference, or too little of it is fixed."""
-    fixed = re.split(r"\{\{.*?\}\}", template.strip(), flags=re.DOTALL)
-    if any(re.search(r"\s", part) for part in fixed) or not any(re.search(r"\w{3}", part) for part in fixed):
-        return []
-    return fixed
-
-
-def _may_print(fixed: list[str], text: str) -> bool:
-    """Whether a template with these fixed parts may print a text: whether it has them in their order, with anything between."""
-    first, *middle, last = fixed if len(fixed) > 1 else [*fixed, ""]
-    at = len(first)
-    for part in middle:
-        found = text.find(part, at)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return text.startswith(first) and text.endswith(last) and at + len(last) <= len(text)
 
 
 class _Sought(NamedTuple):
@@ -284,7 +184,7 @@ def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
                 yield Anchor(path, True)
     for part in _suffixes(name):
         for path in values.at(part):
-            if "/" in part or _NAME_KEY.search(last_key(path)):
+            if "/" in part or NAME_KEY.search(last_key(path)):
                 yield Anchor(path, not tag)
 
 
@@ -459,13 +359,6 @@ def _of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidat
                     yield sought.tagged((*path, key, "tag"))
 
 
-def _maps(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
-    if isinstance(node, dict):
-        yield path, node
-        for key, child in node.items():
-            yield from _maps(child, (*path, key))
-
-
 def _shared_tags(tag: str, parent: ValuePath, values: ValueIndex) -> list[ValuePath]:
     """Tags in outer maps that the map at `parent` may use: nearest first, then global ones."""
     near = [
@@ -482,7 +375,7 @@ def _scalar(value: Any) -> bool:
 
 def _may_hold(value: Any, tag: str) -> bool:
     """Whether a tag key with this value may be that of an image with this tag ('' for none)."""
-    if _is_template(value):
+    if is_template(value):
         return bool(tag)
     text = text_of(value)
     return not text or (bool(tag) and (tag.startswith(text) or tag.endswith(text)))
@@ -506,14 +399,3 @@ def _copied_global(path: ValuePath, values: ValueIndex) -> bool:
         return False
     i = path.index("global", 1)
     return lookup(values.tree, path[i:]) is not None
-
-
-def _leaves(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Any]]:
-    if isinstance(node, dict):
-        for key, child in node.items():
-            yield from _leaves(child, (*path, key))
-    elif isinstance(node, list):
-        for i, child in enumerate(node):
-            yield from _leaves(child, (*path, i))
-    else:
-        yield path, node

@@ -15,12 +15,12 @@ from helmpin.image.hints import allow_flag
 from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
-from helmpin.plan.candidates import ValueIndex
 from helmpin.plan.images import Problem
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, is_written
+from helmpin.plan.value_index import ValueIndex
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism

@@ -22,8 +22,10 @@ from typing import Any, NamedTuple
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
-from helmpin.plan.candidates import Candidate, ValueIndex, candidates
+from helmpin.plan import render_failure
+from helmpin.plan.candidates import Candidate, candidates
 from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison, Difference, Key
 from helmpin.timeline import step
 
@@ -431,14 +433,9 @@ class Search:
     def _blame_failure(self, why: str) -> None:
         """A render failed: drop the candidates whose values, template or chart helm's message names; without a name, all."""
         active = self._active()
-        reason = _reason(why)
+        reason, scopes = render_failure.reason(why), render_failure.scopes_of(why)
         charts = {group.scope for group in self._groups.values()}
-        scopes = [scope_of(named) for named in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)] or [()]
-        named = [
-            g
-            for g in active
-            if any(_mentions_path(why, s, charts) or _read_by(why, s, scopes[0]) for s in g.settings())
-        ]
+        named = [g for g in active if any(render_failure.names_value(why, s, charts) for s in g.settings())]
         if not named:  # the templates that the message names, or else their charts
             active = [g for g in active if not g.proven] or active
             near = [g for g in active if g.scope in scopes]
@@ -457,63 +454,9 @@ class Search:
                 self._notes[use.key].append(text)
 
 
-def _reason(why: str) -> str:
-    """The reason in helm's message: its last line, without helm's advice. It begins with the place and ends with the error."""
-    said = [line for line in why.splitlines() if line.strip() and not line.startswith("Use --debug flag")] or [
-        "helm failed"
-    ]
-    return said[-1] if len(said[-1]) <= 200 else f"{said[-1][:100]}…{said[-1][-99:]}"
-
-
 def _stands_in(tag: str | None, text: str) -> bool:
     """Whether a text holds a tag as a word of its own."""
     return tag is not None and tag in text and bool(re.search(rf"(?<![\w.]){re.escape(tag)}(?![\w.])", text))
-
-
-def scope_of(source: str) -> tuple[str, ...]:
-    """The subchart names in a `# Source:` path: `app/charts/db/templates/x.yaml` → ('db',)."""
-    return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
-
-
-def _mentions_path(why: str, setting: Setting, scopes: Collection[tuple[str, ...]]) -> bool:
-    """Whether a values.schema.json error names the setting, below the name of its chart: `- image.tag: …`, `- at '/image/tag': …`
-    (pkg/chart/common/util, ValidateAgainstSchema).
-
-    scopes: those of the subcharts that have images.
-    """
-    parts = [str(part) for part in setting.path]
-    inner = parts
-    for line in why.splitlines():
-        if heading := re.fullmatch(r"([^\s:]+):", line):
-            inner = _under(heading[1], parts, scopes)
-        match = re.match(r"\s*- (?:at '/?([^']*)'|([^:\s]+)):", line)
-        if match and not line.endswith("validation failed"):  # only a heading for the lines below
-            named = (match[1] or match[2] or "").replace("/", ".")
-            tail = [p for p in named.split(".") if p and p != "(root)"]
-            if tail and inner[: len(tail)] == tail:
-                return True
-            if not tail and "dditional propert" in line and inner and f"'{inner[-1]}'" in line:
-                return True
-    return False
-
-
-def _under(chart: str, parts: list[str], scopes: Collection[tuple[str, ...]]) -> list[str]:
-    """A path as the chart of this name, or alias, has it; nothing if it is not among its values. What is no subchart with images is
-    the chart itself, or a subchart whose values some path names."""
-    if chart in parts:
-        return parts[parts.index(chart) + 1 :]
-    return [] if any(scope and scope[-1] == chart for scope in scopes) else parts
-
-
-def _read_by(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
-    """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`.
-
-    scope: that of the template that failed, which helm names first. What it includes is executed with its values.
-    """
-    if setting.path[: len(scope)] != scope and setting.path[0] != "global":
-        return False
-    chain = setting.path if setting.path[0] == "global" else setting.path[len(scope) :]
-    return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}(?![\w.])", why))
 
 
 def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:

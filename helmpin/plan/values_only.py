@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from helmpin.chart.setargs import Setting
-from helmpin.plan.candidates import Candidate, ValueIndex, by_any_key, candidates
-from helmpin.plan.search import Attempt, Facts, scope_of
+from helmpin.plan.candidates import Candidate, by_any_key, candidates
+from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison, Key
 
 MOST_TRIALS = 30

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -10,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, lookup, reaches
-from helmpin.plan.candidates import Anchor, ValueIndex, anchors, candidates, holding, in_scope, text_of
+from helmpin.plan.candidates import Anchor, anchors, candidates, holding, in_scope
 from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.value_index import ValueIndex, text_of
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"
@@ -302,11 +302,6 @@ def test_an_image_map_without_a_name_may_be_that_of_any_image(beside: dict[str, 
     assert ranked("t/web:1", {"image": beside}) == ([[{"image.tag": f"1@{DIGEST}"}]] if unnamed else [])
 
 
-def test_maps_come_in_the_order_of_the_values() -> None:
-    index = ValueIndex({"b": {"Image": {"x": 1}, "app": {}}, "a": {"image": {}}})
-    assert index.maps(("app", "image", "app")) == [(("b", "Image"), {"x": 1}), (("b", "app"), {}), (("a", "image"), {})]
-
-
 def test_what_holds_a_tag_is_a_charts_own_or_global() -> None:
     index = ValueIndex({"global": {"a": "1"}, "db": {"b": 1, "global": "x"}, "other": {"c": "1", "global": "1"}})
     assert holding("t/db:1", ("db",), index) == [("global", "a"), ("db", "b")]
@@ -355,12 +350,6 @@ def test_a_list_that_helm_reuses_is_not_set_and_one_that_the_user_gives_is() -> 
     assert ranked("t/web:1", LISTED, kept=LISTED) == []
     assert ranked("t/web:1", LISTED, kept=LISTED, given=LISTED) == [[{"pods.0.image": f"t/web:1@{DIGEST}"}]]
     assert ranked("t/web:1", LISTED) == [[{"pods.0.image": f"t/web:1@{DIGEST}"}]], "the chart's own list"
-
-
-def test_a_map_in_place_of_a_list_blocks_nothing() -> None:
-    index = ValueIndex(LISTED, kept={"pods": {"image": "x"}})
-    assert not index.is_blocked(("pods", 0, "image"))
-    assert not index.is_blocked(("other", "image"))
 
 
 # -- what templates read beside the name --------------------------------------------------------------------------------
@@ -436,14 +425,6 @@ def test_in_scope_takes_the_innermost_charts_own() -> None:
     assert in_scope([outer, far], ("a", "b"), values) == [outer, far]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), (True, "true"), (8, "8"), (1.1, "1.1"), (2.0, "2"), ("x", "x"), (False, "false"), (1e21, "1e+21")],
-)
-def test_text_of(value: object, text: str) -> None:
-    assert text_of(value) == text
-
-
 KEYS = st.sampled_from(["image", "repository", "tag", "digest", "name", "web", "global", "", "sha", "registry"])
 LEAVES = st.sampled_from(["t/web", "web", "1", "t/web:1", "", "r.io", "2", None, True, 1, 1.0])
 VALUES = st.dictionaries(
@@ -515,28 +496,6 @@ def test_a_whole_reference_under_any_key_is_spare_and_a_bare_word_where_a_templa
     assert ranked("busybox", words, line) == [[{"proxy": f"busybox:latest@{DIGEST}"}]]
     assert ranked("busybox", words, "image: {{ .Values.proxy.image }}") == []
     assert ranked("busybox:1", words, line) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "text", "may"),
-    [
-        ("reg/{{ .a }}/web:{{ .b }}", "reg/x/y/web:1", True),
-        ("reg/{{ .a }}/web:{{ .b }}", "reg/web:1", False),
-        ("{{ .a }}web:1", "web:1", True),
-        ("web{{ .a }}web", "web", False),
-        ("{{ .a }}web{{ .b }}web", "web", False),
-        ("{{ .a }}", "web", False),
-    ],
-)
-def test_what_a_value_that_is_a_template_may_print(value: str, text: str, may: bool) -> None:
-    assert ValueIndex({"image": value}).at(text) == ([("image",)] if may else [])
-
-
-def test_a_value_with_many_actions_takes_no_time() -> None:
-    """A hostile chart would keep a shared renderer busy for hours."""
-    began = time.monotonic()
-    assert ValueIndex({"image": "web" + "{{ .x }}a" * 40 + "{{ .x }}b"}).at("web" + "a" * 250) == []
-    assert time.monotonic() - began < 2
 
 
 def test_a_map_with_values_of_the_user_is_never_set_whole() -> None:

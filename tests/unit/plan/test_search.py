@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.image.reference import pinned_form
-from helmpin.plan.candidates import ValueIndex
-from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Attempt, Facts, Search, scope_of
+from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Attempt, Facts, Search
 from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.value_index import ValueIndex
 from helmpin.render.diff import Comparison, Difference, is_pin
 from helmpin.render.output import ImageUse
 from tests.support.renders import digest
@@ -631,20 +631,6 @@ def test_without_a_result_everything_has_failed() -> None:
         found.learn(attempt, "no chart at all")
     last = found.unsettled()
     assert last.failed.keys() == {WEB.key, SIDE.key} and not last.settings and not last.by_template
-
-
-@pytest.mark.parametrize(
-    ("source", "scope"),
-    [
-        ("app/templates/x.yaml", ()),
-        ("app/charts/db/templates/x.yaml", ("db",)),
-        ("app/charts/db/charts/common/templates/tests/x.yaml", ("db", "common")),
-        ("charts/templates/x.yaml", ()),
-        ("", ()),
-    ],
-)
-def test_scope_of(source: str, scope: tuple[str, ...]) -> None:
-    assert scope_of(source) == scope
 
 
 # -- whatever a chart does ----------------------------------------------------------------------------------------------

@@ -1,0 +1,70 @@
+"""What Helm's message about a failed render names: values, templates, charts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from helmpin.chart.setargs import Setting
+from helmpin.plan.value_index import scope_of
+
+
+def scopes_of(why: str) -> list[tuple[str, ...]]:
+    """The charts of the templates that a message names, in its order; the chart itself if it names none."""
+    return [scope_of(named) for named in re.findall(r"[\w.-]+(?:/charts/[\w.-]+)*/templates/", why)] or [()]
+
+
+def names_value(why: str, setting: Setting, charts: Collection[tuple[str, ...]]) -> bool:
+    """Whether a message names the value of a setting, as an error of values.schema.json or of a template. charts: the scopes of the
+    charts that have images."""
+    return _is_in_schema_error(why, setting, charts) or _is_in_template_error(why, setting, scopes_of(why)[0])
+
+
+def reason(why: str) -> str:
+    """The reason in helm's message: its last line, without helm's advice. It begins with the place and ends with the error."""
+    said = [line for line in why.splitlines() if line.strip() and not line.startswith("Use --debug flag")] or [
+        "helm failed"
+    ]
+    return said[-1] if len(said[-1]) <= 200 else f"{said[-1][:100]}…{said[-1][-99:]}"
+
+
+def _is_in_schema_error(why: str, setting: Setting, scopes: Collection[tuple[str, ...]]) -> bool:
+    """Whether a values.schema.json error names the setting, below the name of its chart: `- image.tag: …`, `- at '/image/tag': …`
+    (pkg/chart/common/util, ValidateAgainstSchema).
+
+    scopes: those of the subcharts that have images.
+    """
+    parts = [str(part) for part in setting.path]
+    inner = parts
+    for line in why.splitlines():
+        if heading := re.fullmatch(r"([^\s:]+):", line):
+            inner = _under(heading[1], parts, scopes)
+        match = re.match(r"\s*- (?:at '/?([^']*)'|([^:\s]+)):", line)
+        if match and not line.endswith("validation failed"):  # only a heading for the lines below
+            named = (match[1] or match[2] or "").replace("/", ".")
+            tail = [p for p in named.split(".") if p and p != "(root)"]
+            if tail and inner[: len(tail)] == tail:
+                return True
+            refuses_key = not tail and inner and "dditional propert" in line
+            if refuses_key and re.search(rf"[' ]{re.escape(inner[-1])}[' ]", line):
+                return True
+    return False
+
+
+def _under(chart: str, parts: list[str], scopes: Collection[tuple[str, ...]]) -> list[str]:
+    """A path as the chart of this name, or alias, has it; nothing if it is not among its values. What is no subchart with images is
+    the chart itself, or a subchart whose values some path names."""
+    if chart in parts:
+        return parts[parts.index(chart) + 1 :]
+    return [] if any(scope and scope[-1] == chart for scope in scopes) else parts
+
+
+def _is_in_template_error(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
+    """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`.
+
+    scope: that of the template that failed, which helm names first. What it includes is executed with its values.
+    """
+    if setting.path[: len(scope)] != scope and setting.path[0] != "global":
+        return False
+    chain = setting.path if setting.path[0] == "global" else setting.path[len(scope) :]
+    return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}(?![\w.])", why))

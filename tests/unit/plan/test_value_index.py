@@ -1,0 +1,64 @@
+"""Values, found by what they hold."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from helmpin.plan.value_index import ValueIndex, scope_of, text_of
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (True, "true"), (8, "8"), (1.1, "1.1"), (2.0, "2"), ("x", "x"), (False, "false"), (1e21, "1e+21")],
+)
+def test_text_of(value: object, text: str) -> None:
+    assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "may"),
+    [
+        ("reg/{{ .a }}/web:{{ .b }}", "reg/x/y/web:1", True),
+        ("reg/{{ .a }}/web:{{ .b }}", "reg/web:1", False),
+        ("{{ .a }}web:1", "web:1", True),
+        ("web{{ .a }}web", "web", False),
+        ("{{ .a }}web{{ .b }}web", "web", False),
+        ("{{ .a }}", "web", False),
+    ],
+)
+def test_what_a_value_that_is_a_template_may_print(value: str, text: str, may: bool) -> None:
+    assert ValueIndex({"image": value}).at(text) == ([("image",)] if may else [])
+
+
+def test_a_value_with_many_actions_takes_no_time() -> None:
+    """A hostile chart would keep a shared renderer busy for hours."""
+    began = time.monotonic()
+    assert ValueIndex({"image": "web" + "{{ .x }}a" * 40 + "{{ .x }}b"}).at("web" + "a" * 250) == []
+    assert time.monotonic() - began < 2
+
+
+def test_maps_come_in_the_order_of_the_values() -> None:
+    index = ValueIndex({"b": {"Image": {"x": 1}, "app": {}}, "a": {"image": {}}})
+    assert index.maps(("app", "image", "app")) == [(("b", "Image"), {"x": 1}), (("b", "app"), {}), (("a", "image"), {})]
+
+
+def test_a_map_in_place_of_a_list_blocks_nothing() -> None:
+    index = ValueIndex({"pods": [{"image": "t/web:1"}]}, kept={"pods": {"image": "x"}})
+    assert not index.is_blocked(("pods", 0, "image"))
+    assert not index.is_blocked(("other", "image"))
+
+
+@pytest.mark.parametrize(
+    ("source", "scope"),
+    [
+        ("app/templates/x.yaml", ()),
+        ("app/charts/db/templates/x.yaml", ("db",)),
+        ("app/charts/db/charts/common/templates/tests/x.yaml", ("db", "common")),
+        ("charts/templates/x.yaml", ()),
+        ("", ()),
+    ],
+)
+def test_scope_of(source: str, scope: tuple[str, ...]) -> None:
+    assert scope_of(source) == scope
