@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from helmpin.image.manifest import Document, ImageUse, identity
 from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan
-from helmpin.render.diff import dotted
+from helmpin.render.differences import dotted
 
 LISTS = ("containers", "initContainers")
 _SUFFIX = r"(?::[a-zA-Z0-9_.{}-]*)?(?:@[a-zA-Z0-9.+_-]+:[a-zA-Z0-9_.{}-]*)?"

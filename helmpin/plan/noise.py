@@ -7,7 +7,8 @@ from typing import Any
 
 from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.plan.rendered import Rendered
-from helmpin.render.diff import Comparison, Key, Leaf, compare, noise
+from helmpin.render.diff import Comparison, Key, compare, noise
+from helmpin.render.differences import Leaf
 from helmpin.render.output import Render
 
 MOST_RENDERS = 3

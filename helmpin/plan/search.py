@@ -26,7 +26,8 @@ from helmpin.plan import render_failure
 from helmpin.plan.candidates import Candidate, candidates
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, scope_of
-from helmpin.render.diff import Comparison, Difference, Key
+from helmpin.render.diff import Comparison, Key
+from helmpin.render.differences import Difference
 from helmpin.timeline import step
 
 MOST_ATTEMPTS = 5

@@ -18,7 +18,7 @@ from helmpin.registry import RegistryError
 from helmpin.registry.details import Details, as_data
 from helmpin.registry.details import lines as lines_of
 from helmpin.release.changes import UNPINNED
-from helmpin.render.diff import dotted
+from helmpin.render.differences import dotted
 
 
 class More(NamedTuple):

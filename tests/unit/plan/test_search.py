@@ -15,7 +15,8 @@ from helmpin.image.reference import pinned_form
 from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Attempt, Facts, Search
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
-from helmpin.render.diff import Comparison, Difference, is_pin
+from helmpin.render.diff import Comparison, is_pin
+from helmpin.render.differences import Difference
 from helmpin.render.output import ImageUse
 from tests.support.renders import digest
 

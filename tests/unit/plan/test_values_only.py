@@ -10,7 +10,8 @@ from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.plan.values_only import MOST_TRIALS, ValuesSearch
-from helmpin.render.diff import Comparison, Difference
+from helmpin.render.diff import Comparison
+from helmpin.render.differences import Difference
 from helmpin.render.output import ImageUse
 from tests.support.renders import digest
 

@@ -1,0 +1,151 @@
+"""Where two renders of a document differ: in their leaves, and in the text around these."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from helmpin.image.manifest import Document, identity
+
+Leaf = tuple[str, int, int, tuple[Any, ...]]
+"""(source, order, object, path) of one scalar in a render."""
+PINNED = re.compile(r"(?<![\w./:@-])([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w./:@-])", re.ASCII)
+_ALIAS = r"\*[^\s,\]}]+"
+_ABSENT = object()
+
+
+class Difference(NamedTuple):
+    """A leaf that a pin changed although it must not. before or after is None if the leaf is absent."""
+
+    leaf: Leaf
+    before: Any
+    after: Any
+    is_secret: bool = False
+    """Whether it is in a document with a Secret."""
+
+    def __str__(self) -> str:
+        """For people, so without what may be a secret: of two texts only the words that differ, of a Secret only the place."""
+        source, _, _, path = self.leaf
+        where = f"{source + ': ' if source else ''}{dotted(path)}"
+        if self.is_secret:
+            return f"{where} would change"
+        before, after = _changed_words(self.before, self.after)
+        return f"{where}: {before} would become {after}"
+
+
+def differences(a: Document | None, b: Document | None) -> Iterator[tuple[Difference, Any]]:
+    """Each leaf that differs, with the object of `a` that it belongs to."""
+    document = a or b
+    assert document is not None
+    pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=_ABSENT)
+    is_secret = any(_has_secret(each) for each in (a, b) if each)
+    for index, (x, y) in enumerate(pairs):
+        for path, left, right in _walk(x, y, ()):
+            before, after = (None if value is _ABSENT else value for value in (left, right))
+            yield Difference((document.source, document.order, index, path), before, after, is_secret), x
+
+
+def _has_secret(document: Document) -> bool:
+    return any(identity(item)[0] == "Secret" for item in document.objects())
+
+
+def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in [*a, *(k for k in b if k not in a)]:
+            yield from _walk(a.get(key, _ABSENT), b.get(key, _ABSENT), (*path, key))
+    elif isinstance(a, list) and isinstance(b, list):
+        for i, (x, y) in enumerate(zip_longest(a, b, fillvalue=_ABSENT)):
+            yield from _walk(x, y, (*path, i))
+    elif type(a) is not type(b) or a != b:
+        yield path, a, b
+
+
+def text_differences(a: Document, b: Document, changed: list[Difference]) -> Iterator[Difference]:
+    """The lines of two documents that differ in more than the given changed leaves: in comments, style or order."""
+    shown = Counter(match[0] for c in changed for match in PINNED.finditer(_written(c.after)))
+    there = Counter(match[0] for match in PINNED.finditer(b.text)) if shown else Counter()
+    there.subtract(match[0] for match in PINNED.finditer(a.text))
+    for token, leaves in shown.items():
+        if there[token] > leaves:
+            line = next(i for i, line in enumerate(b.text.splitlines()) if token in line)
+            what = f"{token}, where no leaf stands"
+            yield Difference((a.source, a.order, -1, (f"line {line + 1}",)), "", what, _has_secret(a))
+            return
+    befores: dict[str, set[str]] = defaultdict(set)
+    for before, after in ((_written(c.before), _written(c.after)) for c in changed):
+        if not before or not after or after not in b.text:
+            return  # a leaf that was added, removed, or is folded, escaped or on several lines
+        befores[after].update((before, after))
+        for match in PINNED.finditer(after):
+            befores[match[0]].update((match[0], match[1]))
+    if len(befores) == 1 and all(
+        b.text.replace(after, _written(c.before)) == a.text and b.text.count(after) <= len(changed)
+        for after in befores
+        for c in changed
+    ):
+        return  # the usual case, found without compiling an expression
+    known = re.compile("|".join(_whole(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
+    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
+        if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
+            yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new, _has_secret(a))
+
+
+def _whole(text: str) -> str:
+    """An expression for a text; if that is a pinned reference, it must not be part of a longer one."""
+    escaped = re.escape(text)
+    return rf"(?<![\w./:@-]){escaped}(?![\w./:@-])" if PINNED.fullmatch(text) else escaped
+
+
+def _written(leaf: Any) -> str:
+    """A leaf as it is probably written in the text; '' if that is unknown."""
+    return str(leaf) if isinstance(leaf, (str, int)) and not isinstance(leaf, bool) else ""
+
+
+def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) -> re.Pattern[str]:
+    """An expression for the lines that `line` may have been before its leaves changed. An alias may have stood for a leaf."""
+    parts, at = [], 0
+    for match in known.finditer(line):
+        parts += [
+            re.escape(line[at : match.start()]),
+            f"(?:{'|'.join(map(re.escape, sorted(befores[match[0]])))}|{_ALIAS})",
+        ]
+        at = match.end()
+    return re.compile("".join([*parts, re.escape(line[at:])]))
+
+
+def dotted(path: Iterable[Any]) -> str:
+    """A path for people: `spec.containers.0.image`."""
+    return ".".join(map(str, path))
+
+
+def _changed_words(before: Any, after: Any) -> tuple[str, str]:
+    """Two values for people. Of two texts, the words that differ stand for the whole: a password may be beside them. For the same
+    reason a text without a counterpart is not shown, nor is a map or a list."""
+    if not (isinstance(before, str) and isinstance(after, str)):
+        return _kind(before), _kind(after)
+    start = re.sub(r"[\w.-]*\Z", "", common_start([before, after]))
+    ends = [text[len(start) :] for text in (before, after)]
+    end = re.sub(r"\A[\w.-]*", "", common_start([text[::-1] for text in ends])[::-1])
+    words = [text[: len(text) - len(end)] for text in ends]
+    return tuple(_short(f"{'…' if start else ''}{word}{'…' if end else ''}") for word in words)  # type: ignore[return-value]
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "a map", list: "a list", str: "a text", type(None): "nothing"}
+    return kinds.get(type(value)) or _short(value)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 90 else f"{shown[:60]}…{shown[-20:]}"
+
+
+def common_start(texts: list[str]) -> str:
+    least, greatest = min(texts), max(texts)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(least, greatest, strict=False)) if a != b), min(len(least), len(greatest))
+    )
+    return least[:same]

@@ -1,0 +1,121 @@
+"""Which differences between two renders a chart makes at random: by two evaluations of its templates, and by the current time."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from helmpin.image.manifest import group_by_turn, split_documents
+from helmpin.render.alignment import by_source, in_order_of
+from helmpin.render.differences import Difference, Leaf, common_start, differences, text_differences
+from helmpin.render.output import Render
+
+DAY = 86400
+"""Seconds."""
+
+
+class Randomness:
+    """What a chart makes at random: the leaves that differ between two evaluations of it, and the current time."""
+
+    def __init__(self, pinned: Render, digests: Iterable[str], noise: Mapping[Leaf, Any]) -> None:
+        self._pinned = pinned
+        self._hex = [digest.partition(":")[2][:7] for digest in set(digests)]
+        self._noise = noise
+        self._second: dict[Leaf, Any] | None = None
+
+    def unexcused(self, differences: Iterable[Difference]) -> list[Difference]:
+        """The differences that are not only random."""
+        return [difference for difference in differences if not self._excuses(difference)]
+
+    def _excuses(self, difference: Difference) -> bool:
+        """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
+        leaf, before, after, _ = difference
+        shown = [v is not None and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
+        if shown[1] and not shown[0]:
+            return False
+        if _is_time(before) and _is_time(after) and _shape(before) == _shape(after):
+            return True
+        if self._second is None:
+            self._second = _second_pass(self._pinned)
+        return (leaf in self._second and _is_alike((after, self._second[leaf]), before)) or (
+            leaf in self._noise and self._noise[leaf] != before and _is_alike((before, self._noise[leaf]), after)
+        )
+
+    def only_reorders(self, differences: Collection[Difference]) -> bool:
+        """Whether the differences of a template only show words in another order, without a digest, and it may list a map in any
+        order.
+
+        Two evaluations seldom prove that order random: Go starts a small map at its first entry in seven of eight cases
+        (internal/runtime/maps, Iter), and --set makes another entry the first.
+        """
+        if not differences or any(d.leaf[0] not in (self._pinned.second_pass or {}) for d in differences):
+            return False
+        befores = [part for d in differences if d.before is not None for part in (*_keys(d), d.before)]
+        afters = [part for d in differences if d.after is not None for part in (*_keys(d), d.after)]
+        return not self._shows_digest((*befores, *afters)) and _words(befores) == _words(afters)
+
+    def _shows_digest(self, values: tuple[Any, ...]) -> bool:
+        texts = [value if isinstance(value, str) else repr(value) for value in values]
+        return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
+
+
+def _second_pass(render: Render) -> dict[Leaf, Any]:
+    """The leaves that differ in the second evaluation of templates (nondeterminism.py), with their values there.
+
+    Helm sorts the documents of a file by kind, with hooks last. So a document is matched by kind, by whether it is a hook, and by
+    its number among those. A file whose documents do not match is skipped: its differences count as effects.
+    """
+    found: dict[Leaf, Any] = {}
+    documents = by_source(render)
+    for source, text in (render.second_pass or {}).items():
+        first = group_by_turn(documents[source])
+        second = group_by_turn(split_documents(source, text))
+        if first.keys() == second.keys():
+            again = in_order_of([*first.values()], [second[turn] for turn in first])
+            for document, other in zip(first.values(), again, strict=True):
+                if document.text.strip() != other.text.strip():
+                    leaves = [difference for difference, _ in differences(document, other)]
+                    lines = text_differences(document, other, leaves)
+                    found |= {d.leaf: d.after for d in (*leaves, *lines)}
+    return found
+
+
+def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:
+    """Whether a value has the fixed parts of two samples of a random one."""
+    if not all(isinstance(value, str) for value in (*samples, other)):
+        return True
+    start, end = _fixed_parts([*samples])
+    marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (*samples, other)]
+    return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
+
+
+def _keys(difference: Difference) -> Iterator[str]:
+    """The keys of a difference's path, without the indexes of lists."""
+    return (part for part in difference.leaf[3] if isinstance(part, str))
+
+
+def _words(leaves: Iterable[Any]) -> Counter[str]:
+    """The words of leaves, and what separates them."""
+    return Counter(part for leaf in leaves for part in re.split(r"(\W)", str(leaf)))
+
+
+def _fixed_parts(texts: list[str]) -> tuple[str, str]:
+    """The common start and end of all texts, cut at the end of a word: random characters can be equal by chance."""
+    start, end = common_start(texts), common_start([text[::-1] for text in texts])[::-1]
+    return re.sub(r"[A-Za-z0-9+/=.]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=.]*", "", end)
+
+
+def _shape(text: Any) -> str:
+    return re.sub(r"\d+(\.\d+)?", "0", str(text))  # a fraction has as many digits as it needs
+
+
+def _is_time(value: Any) -> bool:
+    """Whether a value may be the current time: seconds (or smaller units) since 1970, a text with the year, or a time of day."""
+    text, now = str(value), time.time()
+    epoch = re.fullmatch(r"(\d{10})(\d{3}){0,3}", text)
+    if epoch is not None and abs(int(epoch[1]) - now) < DAY:
+        return True
+    return str(time.gmtime(now).tm_year) in text or re.search(r"(?<!\d)[0-2]\d:[0-5]\d:[0-5]\d", text) is not None

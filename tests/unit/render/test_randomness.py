@@ -1,0 +1,301 @@
+"""What a chart makes at random excuses a difference, as far as no digest shows in it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from helmpin.render.diff import compare, noise
+from helmpin.render.output import Render, parse
+from tests.support.comparisons import DIGEST, WEB, pinned
+from tests.support.renders import POD, document, pod
+
+
+def random(before: str, after: str, *, second: str | None = None, other: str | None = None) -> list[Any]:
+    """The changes of a secret's value, whose second evaluation gives `second`, and which another plain render has as `other`."""
+    text = "kind: Secret\ndata: {{p: {}}}\n"
+    plain = parse(pod(WEB) + document(text.format(before), "s"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    pins = parse(pinned(pod(WEB)) + document(text.format(after), "s"))
+    if second is not None:
+        pins = pins._replace(second_pass={"s": text.format(second)})
+    seen = {("s", 0, 0, ("data", "p")): other} if other is not None else {}
+    return compare(plain, pins, wanted, seen).collateral
+
+
+def test_what_two_evaluations_of_one_render_have_differently_is_random() -> None:
+    assert random("k3yA", "p2zB", second="q9xC") == []
+    assert len(random("k3yA", "p2zB")) == 1
+    assert len(random("k3yA", "p2zB", second="p2zB")) == 1, "both evaluations agree"
+
+
+def test_what_another_plain_render_has_differently_is_random() -> None:
+    assert random("k3yA", "p2zB", other="q9xC") == []
+    assert len(random("k3yA", "p2zB", other="k3yA")) == 1, "it agrees with this one"
+
+
+def test_what_varies_in_other_ways_in_one_render_and_between_two_is_random() -> None:
+    """A text that is random, and holds the time, which two evaluations of one render seldom have differently."""
+    assert random("at 1 k3yA", "at 2 p2zB", second="at 2 q9xC", other="at 3 r8wD") == []
+    assert len(random("at 1 k3yA", "on 2 p2zB", second="on 2 q9xC", other="at 3 r8wD")) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "second", "excused"),
+    [
+        ("web:1-k3yA", "web:1-p2zB", "web:1-q9xC", True),
+        ("web:1-k3yA", "web:2-p2zB", "web:2-q9xC", False),
+        ("k3yA:web:1", "p2zB:web:2", "q9xC:web:2", False),
+        ("k3yA:web", "p2zB:web", "q9xC:web", True),
+        ("k3yA-web", "p2zB:web", "q9xC:web", False),
+        ("k3yA", "p2zB-more", "q9xC-more", False),
+        ("web-k3yA", "p2zB", "q9xC", False),
+    ],
+)
+def test_the_fixed_part_of_a_random_text_stays(before: str, after: str, second: str, excused: bool) -> None:
+    assert (random(before, after, second=second) == []) is excused
+    assert (random(after, before, other=second) == []) is excused, "the same the other way round"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        f"k3yA-{WEB}@{DIGEST}",
+        f"k3yA{DIGEST[7:]}",
+        f"'{DIGEST[7:14]}'",
+        "'sha256'",
+        "k3yA@",
+        f"[{WEB}@{DIGEST}]",
+        f"{{image: {WEB}@{DIGEST}}}",
+        f"[{{deep: ['{DIGEST[7:]}']}}]",
+        f"{{{DIGEST[7:20]}: x}}",
+    ],
+)
+def test_no_digest_is_excused(after: str) -> None:
+    assert len(random("k3yA", after, second="q9xC")) == 1
+    assert len(random("k3yA", after, other="q9xC")) == 1
+
+
+def test_a_digest_that_stood_there_before_is_no_matter() -> None:
+    assert random(f"k3yA-{DIGEST}", f"p2zB-{DIGEST}", second=f"q9xC-{DIGEST}") == []
+
+
+def test_a_random_key_is_random_and_what_it_holds_shows_no_digest() -> None:
+    text = "kind: Thing\nspec: {{k{}: {{image: '{}'}}}}\n"
+    source = "app/templates/t.yaml"
+    for image, changed in ((WEB, 0), (f"{WEB}@{DIGEST}", 1)):
+        plain = parse(pod(WEB) + document(text.format(1, WEB), source))
+        pins = parse(pinned(pod(WEB)) + document(text.format(2, image), source))
+        found = compare(
+            plain,
+            pins._replace(second_pass={source: text.format(3, image)}),
+            {use.key: DIGEST for use in plain.images()},
+            noise(plain, parse(pod(WEB) + document(text.format(4, WEB), source))),
+        )
+        assert [d.leaf[3] for d in found.collateral] == [("spec", "k2")] * changed
+
+
+LISTED = "kind: ConfigMap\ndata:\n  all: {}\n  of:\n    - {}\n    - {}\n  {}: 1\n  {}: 1\n"
+
+
+def listed(*keys: str, extra: str = "", second: tuple[str, ...] | None = None) -> list[Any]:
+    """The changes of an object that lists two keys, if a template that may list them in any order printed it."""
+    plain = parse(pod(WEB) + document(LISTED.format("-".join(KEYS), *KEYS, *KEYS), "s"))
+    pins = parse(pinned(pod(WEB)) + document(LISTED.format("-".join(keys) + extra, *keys, *keys), "s"))
+    if second is not None:
+        pins = pins._replace(second_pass={"s": LISTED.format("-".join(second), *second, *second)})
+    return compare(plain, pins, {use.key: DIGEST for use in plain.images()}).collateral
+
+
+KEYS = ("tag", "repository")
+
+
+def test_what_lists_a_map_in_any_order_may_change_the_order() -> None:
+    """Also if both evaluations of the render have the other order."""
+    other = KEYS[::-1]
+    assert listed(*other, second=other) == []
+    assert len(listed(*other)) == 3, "no template lists a map in any order"
+
+
+@pytest.mark.parametrize("extra", ["-tag", "x", "-", f"-{DIGEST}", "_"])
+def test_another_order_with_other_words_is_a_change(extra: str) -> None:
+    other = KEYS[::-1]
+    assert len(listed(*other, extra=extra, second=other)) == 3
+
+
+@pytest.mark.parametrize(("key", "changed"), [("web-1", 2), (f"web@{DIGEST}", 2), ("web-1.25-web", 2), ("1.25-web", 0)])
+def test_a_key_that_comes_for_another_is_no_order(key: str, changed: int) -> None:
+    plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{{k}: x}}\n", "s")) for k in ("web-1.25", key))
+    assert len(compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}), {}).collateral) == changed
+
+
+def objects(order: str, image: str = "t/{}:1", end: str = "") -> str:
+    """Pods with these names in this order. The first one has an argument, and white space after it."""
+    more = {order[0]: end}
+    args = {"a": ", args: [x]"}
+    return "".join(
+        document(
+            f"kind: Pod\nmetadata: {{name: {n}}}\nspec: {{containers: [{{image: '{image.format(n)}'{args.get(n, '')}}}]}}\n"
+            + more.get(n, ""),
+            POD,
+        )
+        for n in order
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "changed"), [("abc", False), ("bca", False), ("cba", False), ("abd", True), ("ab", True), ("abca", True)]
+)
+def test_objects_in_another_order_are_found_by_their_names(order: str, changed: bool) -> None:
+    """Whether or not the second evaluation, or another plain render, has them in the same order."""
+    plain, pins = parse(objects("abc")), parse(objects(order, f"t/{{}}:1@{DIGEST}", end="  \n\n"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    for second in ("abc", "cab"):
+        varied = pins._replace(second_pass={POD: objects(second, f"t/{{}}:1@{DIGEST}")})
+        for seen in ({}, noise(plain, parse(objects(second)))):
+            found = compare(plain, varied, wanted, seen)
+            assert bool(found.collateral or found.failing) is changed
+    if order == "cba":
+        assert compare(plain, pins, wanted).collateral, "no template lists a map in any order"
+
+
+def containers(order: str, *pinned: str) -> str:
+    """A pod with the containers a and b in this order; a has an environment."""
+    more = {"a": ", env: [{name: X, value: y}]", "b": ""}
+    listed = (f"{{name: {n}, image: 't/{n}:1{f'@{DIGEST}' if n in pinned else ''}'{more[n]}}}" for n in order)
+    return document(f"kind: Pod\nspec: {{containers: [{', '.join(listed)}]}}\n", POD)
+
+
+@pytest.mark.parametrize(
+    ("order", "pinned", "failing"),
+    [("ab", "ab", ""), ("ba", "ab", ""), ("ba", "a", "b"), ("ba", "", "ab"), ("aa", "a", "b")],
+)
+def test_containers_in_another_order_are_found_by_their_names(order: str, pinned: str, failing: str) -> None:
+    plain, pins = parse(containers("ab")), parse(containers(order, *pinned))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    found = compare(plain, pins._replace(second_pass={POD: pins.documents[0].text}), wanted)
+    assert "".join(use.container for use in plain.images() if use.key in found.failing) == failing
+    assert bool(found.collateral) is (order == "aa")
+    if order == "ba":
+        assert compare(plain, pins, wanted).collateral, "no template lists a map in any order"
+
+
+def test_documents_in_another_order_are_found_by_their_names() -> None:
+    def text(order: str, digest: str = "") -> str:
+        return "".join(pod(f"t/{n}:1{digest}").replace("name: web", f"name: {n}") for n in order)
+
+    plain = parse(text("ab"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    for order, failing in (("ab", 0), ("ba", 0), ("ac", 1)):
+        pins = parse(text(order, f"@{DIGEST}"))
+        found = compare(plain, pins._replace(second_pass={POD: ""}), wanted)
+        assert (len(found.failing), bool(found.collateral)) == (failing, bool(failing))
+    assert compare(plain, parse(text("ba", f"@{DIGEST}")), wanted).collateral, "no template lists a map in any order"
+
+
+def test_lines_in_another_order_are_no_change_either() -> None:
+    """The leaves are equal then."""
+    plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{}}\n# {a}\n# {b}\n", "s")) for a, b in ("xy", "yx"))
+    assert len(compare(plain, pins, {}).collateral) == 2
+    assert compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}), {}).collateral == []
+
+
+def test_random_types() -> None:
+    assert random("k3yA", "7", second="p2zB") == []
+    assert random("[k3yA]", "[p2zB]", second="[q9xC]") == []
+
+
+def test_names_do_not_matter_for_matching() -> None:
+    """Documents are matched by file and order, so a random name is one difference."""
+    renamed = parse(pod(WEB).replace("name: web,", "name: web-x7f2,"))
+    assert noise(parse(pod(WEB)), renamed) == {(POD, 0, 0, ("metadata", "name")): "web-x7f2"}
+
+
+def documents_of_a_file(secret: str, config: str, order: str) -> list[str]:
+    texts = {"s": f"kind: Secret\ndata: {{p: {secret}}}\n", "c": f"kind: ConfigMap\ndata: {{p: {config}}}\n"}
+    return [texts[kind] for kind in order]
+
+
+def test_the_second_evaluation_is_matched_though_helm_sorts_the_documents() -> None:
+    source = "app/templates/all.yaml"
+    before, after = (
+        parse("".join(document(text, source) for text in documents_of_a_file(secret, config, "cs")))
+        for secret, config in (("r1", "k"), ("r2", "changed"))
+    )
+    second = {source: "---\n".join(documents_of_a_file("r3", "changed", "sc"))}
+    assert [(d.before, d.after) for d in compare(before, after._replace(second_pass=second), {}).collateral] == [
+        ("k", "changed")
+    ]
+
+
+def test_a_second_evaluation_of_another_shape_excuses_nothing() -> None:
+    source = "app/templates/all.yaml"
+    before, after = (parse(document(f"kind: Secret\ndata: {{p: {x}}}\n", source)) for x in ("r1", "r2"))
+    second = {source: "kind: Secret\ndata: {p: r3}\n---\nkind: Secret\n"}
+    assert len(compare(before, after._replace(second_pass=second), {}).collateral) == 1
+
+
+def this_year() -> int:
+    return time.gmtime().tm_year
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "excused"),
+    [
+        ("'{now}'", "'{later}'", True),
+        ("{now}", "{later}", True),
+        ("'{now}000'", "'{later}123'", True),
+        ("'{year}-01-02T03:04:05Z'", "'{year}-01-02T03:04:06Z'", True),
+        ("'{year}0102030405'", "'{year}0102030406'", True),
+        ("'1500000000'", "'1500000001'", False),
+        ("'{now}'", "'{now}0'", False),
+        ("'{year}-01-02'", "'{year}-01-02T00'", False),
+        ("'1999-01-02'", "'1999-01-03'", False),
+        ("'{now}'", "'{now} @{digest}'", False),
+    ],
+)
+def test_the_time_is_random(before: str, after: str, excused: bool) -> None:
+    now = int(time.time())
+    words = {"now": now, "later": now + 1, "year": this_year(), "digest": DIGEST}
+    assert (random(before.format(**words), after.format(**words)) == []) is excused
+
+
+def test_without_a_second_evaluation_nothing_but_time_is_excused() -> None:
+    before, after = parse(document("a: one\n")), parse(document("a: two\n"))
+    assert len(compare(before, after._replace(second_pass={}), {}).collateral) == 1
+    assert len(compare(before, Render(after.text, after.documents, None), {}).collateral) == 1
+
+
+@pytest.mark.parametrize("value", ["{}", "'{}'", "- {}", "[{}, {}]"])
+@pytest.mark.parametrize("made", [("101", "202", "303"), ("k3yA", "p2zB", "q9xC")])
+def test_random_values_change_the_text_as_they_change(value: str, made: tuple[str, str, str]) -> None:
+    text = "kind: Secret\n# of the chart\ndata:\n  p: " + value.replace("- ", "\n  - ") + "\n"
+    plain, pins, other = (parse(document(text.replace("{}", each), "s")) for each in made)
+    assert compare(plain, pins._replace(second_pass={"s": other.documents[0].text}), {}).collateral == []
+    assert compare(plain, pins, {}, noise(plain, other)).collateral == []
+
+
+def test_a_random_text_that_begins_as_another_one_does() -> None:
+    text = "kind: Secret\ndata: {{p: {}, q: {}}}\n"
+    plain, pins = (parse(document(text.format(*made), "s")) for made in (("uvw", "xyz1"), ("abc", "abcd")))
+    assert compare(plain, pins._replace(second_pass={"s": text.format("mno", "pqrs")}), {}).collateral == []
+
+
+def test_random_keys_change_the_text_as_they_change() -> None:
+    """One evaluation says which keys may come, and another plain render which may go."""
+    plain, pins, second, other = (parse(document(f"kind: Secret\ndata: {{k{i}: x}}\n", "s")) for i in range(4))
+    pins = pins._replace(second_pass={"s": second.documents[0].text})
+    assert compare(plain, pins, {}, noise(plain, other)).collateral == []
+
+
+@pytest.mark.parametrize(("shown", "changed"), [("", 0), (f"@{DIGEST}", 1)])
+def test_a_random_comment_is_random_unless_it_shows_a_digest(shown: str, changed: int) -> None:
+    text = "# made by {}\nkind: ConfigMap\n"
+    plain = parse(pod(WEB) + document(text.format("k3yA"), "c"))
+    pins = parse(pinned(pod(WEB)) + document(text.format(f"p2zB{shown}"), "c"))
+    wanted = {use.key: DIGEST for use in plain.images()}
+    assert len(compare(plain, pins, wanted).collateral) == 1
+    pins = pins._replace(second_pass={"c": text.format(f"q9xC{shown}")})
+    assert len(compare(plain, pins, wanted).collateral) == changed
