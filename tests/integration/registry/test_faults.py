@@ -16,8 +16,8 @@ import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, describe, resolve
-from helmpin.registry.client import MAX_TRIES
 from helmpin.registry.keychain import ConfigFile
+from helmpin.registry.requester import MAX_TRIES
 from tests.support import registry_servers
 from tests.support.asking import NOTHING, digest_of, error_of, keychain, said
 from tests.support.hostile import Hostile, Request, reset, response, serve
@@ -33,7 +33,7 @@ QUICK = RegistrySettings(timeout=3)
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second tries come sooner, so that the matrix takes seconds."""
-    monkeypatch.setattr("helmpin.registry.client.pauses", lambda: itertools.repeat(0.02))
+    monkeypatch.setattr("helmpin.registry.requester.pauses", lambda: itertools.repeat(0.02))
 
 
 def good(request: Request, **headers: str) -> bytes:

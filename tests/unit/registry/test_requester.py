@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from helmpin.registry.client import pauses
+from helmpin.registry.requester import pauses
 
 
 def test_pauses() -> None:

@@ -1,0 +1,231 @@
+"""One request with all that it takes: authentication, redirects, retries, pauses."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from helmpin.registry import http_errors, manifest
+from helmpin.registry.auth import Authenticator
+from helmpin.registry.endpoints import Endpoint, check_target, is_loopback
+from helmpin.registry.errors import Failure
+from helmpin.registry.keychain import Keychain
+from helmpin.registry.singleflight import SingleFlight
+from helmpin.registry.transport import Answer, Transport, speaks_tls
+from helmpin.registry.types import RegistrySettings
+
+MAX_TRIES = 4
+MAX_TIMEOUTS = 2
+"""Attempts that time out: each takes half of the remaining time, and a mirror may follow."""
+MAX_LIMITED = 10
+"""Attempts that get 429."""
+MAX_REDIRECTS = 5
+MAX_REFUSALS = 8
+RETRIED = frozenset({429, 500, 502, 503, 504})
+
+
+class _Host:
+    """What is known about one server. Mutable. Shared by all threads, which read and set it without a lock."""
+
+    def __init__(self, limit: int) -> None:
+        self.slots = threading.BoundedSemaphore(limit)
+        self.down: Failure | None = None
+        self.quiet_until = 0.0
+        self.answered = False
+        self.tls = False
+        """Whether a loopback server, where plain HTTP is the default, turned out to use TLS."""
+        self.broken = 0
+        """Requests that got a server error at every attempt."""
+
+    def quiet_for(self) -> float:
+        """Seconds to wait before the next request, randomized so that waiting threads do not all resume at once."""
+        left = self.quiet_until - time.monotonic()
+        return left * random.uniform(1.0, 1.5) if left > 0 else 0.0
+
+    @property
+    def tries(self) -> int:
+        """The most attempts at a request that fails for a temporary reason."""
+        return 1 if self.broken >= 3 and not self.answered else MAX_TRIES
+
+
+class Wanted(NamedTuple):
+    """A manifest, and the endpoint to request it from."""
+
+    endpoint: Endpoint
+    repository: str
+    reference: str
+    """A tag or a digest."""
+    since: float
+    """When it was first requested, on time.monotonic()."""
+    what: str = ""
+    """What to request of the repository, if it is not that manifest: `blobs/DIGEST`, `tags/list?…`."""
+
+
+class Requester:
+    """Sends the requests of one run, and keeps what is known about each server. Mutable. Shared by all threads."""
+
+    def __init__(self, settings: RegistrySettings, keychain: Keychain, transport: Transport) -> None:
+        self._settings, self._keychain, self._transport = settings, keychain, transport
+        self._lock = threading.Lock()
+        self._hosts: dict[str, _Host] = {}
+        self._authenticators: dict[tuple[str, str | None], Authenticator] = {}
+        self._tls_probes: SingleFlight[bool] = SingleFlight()
+        self._pings: SingleFlight[bool] = SingleFlight()
+        self.secrets: set[str] = set()
+        """Passwords and tokens in use, which no message may show."""
+
+    def ask(self, method: str, wanted: Wanted) -> Answer:
+        """Request what is wanted, over TLS if a loopback server turns out to use it. Raises Failure."""
+        known = self._as_known(wanted.endpoint)
+        guessed = known.scheme == "http" and is_loopback(known.host) and known.host not in self._settings.plain_http
+        try:
+            answer = self._follow(method, wanted)
+        except Failure as failure:
+            if not (guessed and failure.retryable and not failure.down and self._speaks_tls(wanted.endpoint)):
+                raise
+        else:
+            if not (guessed and answer.status == 400 and self._speaks_tls(wanted.endpoint)):
+                return answer
+        return self._follow(method, wanted)
+
+    def write(self, method: str, wanted: Wanted, body: bytes | None = None, media_type: str = "") -> Answer:
+        """Send a request that changes something at the server. No redirect is followed. Raises Failure."""
+        wanted = wanted._replace(endpoint=self._as_known(wanted.endpoint))
+        return self._authenticated(method, _url(wanted), wanted, body, media_type)
+
+    def authenticator_of(self, wanted: Wanted) -> Authenticator:
+        """Who knows the credentials for an endpoint."""
+        return self._authenticator(self._as_known(wanted.endpoint).origin, wanted.endpoint.account)
+
+    def _as_known(self, endpoint: Endpoint) -> Endpoint:
+        """An endpoint with the scheme that its server turned out to use."""
+        return endpoint._replace(scheme="https") if self._host(endpoint.host).tls else endpoint
+
+    def _speaks_tls(self, endpoint: Endpoint) -> bool:
+        timeout = max(0.1, min(0.5, self._transport.remaining()))
+        host = self._host(endpoint.host)
+        host.tls = self._tls_probes.get(endpoint.host, lambda: speaks_tls(endpoint.host, timeout))
+        return host.tls
+
+    def _follow(self, method: str, wanted: Wanted) -> Answer:
+        """Request a manifest, following redirects. Credentials are sent only to the endpoint itself."""
+        wanted = wanted._replace(endpoint=self._as_known(wanted.endpoint))
+        url = _url(wanted)
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._authenticated(method, url, wanted)
+            method = answer.method
+            target = answer.headers.get("Location")
+            if answer.status not in (301, 302, 303, 307, 308) or not target:
+                return answer
+            with suppress(ValueError):  # check_target reports it
+                target = urljoin(url, target)
+            url = check_target(target, url, self._settings, "the redirect target")
+        why = f"more than {MAX_REDIRECTS} redirects"
+        raise Failure("bad-answer", why, "check which server answers at this address: it may be a proxy")
+
+    def _authenticated(
+        self, method: str, url: str, wanted: Wanted, body: bytes | None = None, media_type: str = ""
+    ) -> Answer:
+        server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        own = server == wanted.endpoint.origin
+        authenticator = self._authenticator(server, wanted.endpoint.account if own else None)
+        for _ in range(MAX_REFUSALS):
+            was_open = not authenticator.required
+            sent = authenticator.authorize(wanted.repository)
+            headers = {"Accept": manifest.ACCEPT, **({"Authorization": sent.header} if sent.header else {})}
+            headers |= {"Content-Type": media_type} if media_type else {}
+            answer = self._send(method, url, headers, body)
+            method = answer.method
+            challenge = authenticator.remember_challenge(answer) if answer.status == 401 else None
+            if challenge:
+                retry = authenticator.can_retry(wanted.repository, sent, challenge, wanted.since)
+            else:  # some send a challenge only at their root, where Docker begins, and just refuse anonymous requests here
+                refused = answer.status in (401, 403, 404)
+                retry = refused and own and was_open and self._requires_authentication(server, authenticator)
+            if not retry:
+                break
+        return answer
+
+    def _requires_authentication(self, server: str, authenticator: Authenticator) -> bool:
+        """Whether the server requires authentication at its root (OCI distribution specification, end-1)."""
+
+        def ping() -> bool:
+            with suppress(Failure):
+                answer = self._send("GET", f"{server}/v2/", {})
+                return answer.status == 401 and authenticator.remember_challenge(answer) is not None
+            return False
+
+        return self._pings.get(server, ping)
+
+    def _authenticator(self, server: str, account: str | None) -> Authenticator:
+        """account: None for a server reached by a redirect, which gets no credentials."""
+        with self._lock:
+            found = self._authenticators.get((server, account))
+            if found is None:
+                keychain = self._keychain if account else None
+                found = Authenticator(server, account or "", keychain, self._send, self._settings, self.secrets.add)
+                self._authenticators[server, account] = found
+            return found
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+        """Send a request, with retries. Raises Failure; returns the last response if it still is 429 or 5xx.
+
+        A HEAD that fails is retried as GET, so that a server where HEAD never works costs a single pause.
+        """
+        host = self._host(urlsplit(url).netloc)
+        for attempt, pause in enumerate(pauses(), start=1):
+            if host.down:
+                raise host.down
+            self._wait(host.quiet_for())
+            try:
+                with host.slots:
+                    answer = self._transport.exchange(method, url, headers, body)
+            except Failure as failure:
+                tries = MAX_TIMEOUTS if failure.kind == "timeout" else host.tries
+                if failure.retryable and attempt < tries and pause < self._transport.remaining():
+                    self._wait(pause)
+                    method = "GET" if method == "HEAD" else method
+                    continue
+                if failure.down or (failure.kind == "timeout" and not host.answered):
+                    host.down = failure
+                raise
+            if answer.status not in RETRIED:
+                host.answered = True
+                return answer
+            limited = answer.status == 429
+            wait = max(pause, http_errors.retry_after(answer))
+            if attempt >= (MAX_LIMITED if limited else host.tries) or wait >= self._transport.remaining():
+                host.broken += not limited
+                return answer
+            if limited:  # every request to this host waits
+                host.quiet_until = max(host.quiet_until, time.monotonic() + wait)
+            else:
+                self._wait(wait)
+                method = "GET" if method == "HEAD" else method
+        raise AssertionError("unreachable")
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            time.sleep(min(seconds, max(self._transport.remaining(), 0)))
+
+    def _host(self, name: str) -> _Host:
+        with self._lock:
+            return self._hosts.setdefault(name, _Host(self._settings.max_per_host))
+
+
+def _url(wanted: Wanted) -> str:
+    return wanted.endpoint.url(wanted.repository, wanted.what or f"manifests/{wanted.reference}")
+
+
+def pauses() -> Iterator[float]:
+    """Seconds before each retry: 0.1, 0.3, 0.9 … up to 5, each randomized by half, so that many clients do not return at
+    once."""
+    pause = 0.1
+    while True:
+        yield pause * random.uniform(0.5, 1.5)
+        pause = min(pause * 3, 5.0)
