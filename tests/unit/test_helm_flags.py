@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from helmpin.errors import HelmFailed
-from helmpin.helm import Flag, Helm, helm_failed, hide_secrets, parse_flags
+from helmpin.helm import Flag, Helm, hide_secrets, parse_flags
+from helmpin.helm_failure import helm_failed
 
 HELP = """
 Usage:

@@ -34,7 +34,7 @@ ROOMS = [
     {"image"},
     {"registry"},
     {"config", "policy"},
-    {"helm", "kubectl", "arguments", "global_flags", "lock"},
+    {"helm", "helm_failure", "kubectl", "arguments", "global_flags", "lock"},
     {"chart", "cluster"},
     {"release", "render"},
     {"lock_source"},

@@ -14,7 +14,7 @@ from helmpin import lifeline
 from helmpin.arguments import Given
 from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.foreground import Ended
-from helmpin.helm import IN_PROGRESS, helm_failed
+from helmpin.helm_failure import IN_PROGRESS, helm_failed
 from helmpin.plan.deploy import is_dry_run
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
 from helmpin.release.record import ANNOTATION

@@ -1,0 +1,85 @@
+"""What to say when a helm fails: its own message, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from helmpin import env
+from helmpin.cluster_advice import advice
+from helmpin.errors import HelmFailed, HelmStopped
+from helmpin.next_command import helm_command
+from helmpin.process import ending, without_trace
+
+IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
+"""helm's message when the latest revision is pending: somebody is deploying, or was killed while deploying
+(pkg/action/upgrade.go)."""
+
+
+def _without_logins(args: Sequence[str], text: str) -> str:
+    """helm's message without the logins of URLs that it was given, which it may repeat without their URL."""
+    for login in {match[1] for arg in args for match in re.finditer(r"\w://([^\s/]+)@(?!sha(?:256|512):)", arg)}:
+        text = text.replace(f"{login}@", "***@")
+    return text
+
+
+def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
+    """The error for a helm that ended with `status`: helm's own message, without its `Error: `."""
+    lines = without_trace([line for line in _without_logins(args, stderr).splitlines() if line.strip()])
+    words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
+    words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs its errors too
+    if "Usage:" in words[1:] and words[0].startswith("Error: "):  # of a plugin: cobra prints its help after the error
+        words = words[: words.index("Usage:")]
+    why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
+    if status < 0:
+        why = "\n".join(filter(None, (why, f"helm {ending(status)}")))
+    why = why or f"helm {ending(status)} and printed nothing"
+    if re.search(r"(?i)release name is invalid|invalid release name", why):
+        hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
+        return HelmFailed("the release name is invalid", why=why, hint=hint)
+    command = f"{args[0]} --dry-run" if any(arg.startswith("--dry-run=") for arg in args) else args[0]
+    kind = HelmStopped if status < 0 or IN_PROGRESS in why else HelmFailed
+    return kind(f"helm {command} failed", why=why, hint=_advice(args, why))
+
+
+_HINTS = (
+    (r"failed parsing --set", "correct the flag; quote it for the shell, and write a comma inside a value as \\,"),
+    (
+        r"don't meet the specifications of the schema",
+        "give the values that the chart's schema asks for: --set, or -f FILE",
+    ),
+    (r"execution error at \(", "give the value that the chart asks for: --set, or -f FILE"),
+    (r"nil pointer evaluating", "set the value that the template reads: --set, or -f FILE"),
+)
+"""What to do about helm's messages; the first that matches counts."""
+_FETCH_HINTS = (
+    (r"non-absolute URLs should be in form", "name a directory, an archive, REPO/CHART or oci://…, or add --repo URL"),
+    (r"^repo \S+ not found", "add the repository: helm repo add NAME URL; helm repo list shows those that there are"),
+    (
+        r"no cached repo found|chart \S+ (?:matching|version) .*not found",
+        "helm repo update reads what the repositories have",
+    ),
+    (
+        r"(?i)\b40[13]\b|unauthorized|forbidden|denied",
+        "log in (helm registry login HOST, or --username and --password), or check the name",
+    ),
+    (r"(?i)\b404\b|not found", "check the chart's name and --version"),
+    (
+        r"(?i)dial tcp|no such host|connection refused|timeout|x509|cannot be reached",
+        "check the address, the network and the proxy",
+    ),
+)
+"""The same for the commands that fetch a chart: about names and networks."""
+_FETCHING = ("pull", "show", "dependency")
+
+
+def _advice(args: Sequence[str], why: str) -> str:
+    if IN_PROGRESS in why:
+        history, back = helm_command(f"history {args[1]}"), helm_command(f"rollback {args[1]} REVISION")
+        return (
+            f"if no other helm is at work on it, {back} goes back to the last revision that was deployed; see {history}"
+        )
+    if re.search(r"cluster unreachable|server API group list|context .* does not exist", why):
+        return advice(why, env.namespace())
+    hints = (*_HINTS, *_FETCH_HINTS) if args[0] in _FETCHING else _HINTS
+    return next((hint for message, hint in hints if re.search(message, why, re.MULTILINE)), "")
