@@ -18,11 +18,14 @@ import pytest
 
 from scripts.devtools import cluster as local
 from scripts.devtools.api import Cluster
-from scripts.devtools.binaries import binary
+from scripts.devtools.binaries import binary, cache
 from scripts.devtools.processes import birth
 from tests.support.budget import EXAMPLES, LONG, examples
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
+
+# Reading the tests is mostly rewriting their assertions, by each process anew where none of it is kept.
+sys.pycache_prefix, sys.dont_write_bytecode = str(cache() / "compiled"), False
 
 # A shell starts what runs in its background with these ignored, and children inherit that: the tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
