@@ -207,7 +207,7 @@ def in_cluster(workstation: Workstation, cluster: Cluster, unique: str, tmp_path
 
 
 @pytest.fixture(scope="class")
-def shared_unique() -> str:
+def shared_unique(helm_name: str) -> str:  # noqa: ARG001 (another one for another Helm)
     """As `unique`, for all tests of a class."""
     return new_name()
 

@@ -114,7 +114,8 @@ def start(name: str, node: bool, bare: bool, parts: dict[str, Path]) -> Cluster:
         + (real.api_server_flags(folder) if node else []),
     )
     kubeconfig = folder / "kubeconfig"
-    servers.await_ready("kube-apiserver", (folder / AUTHORITY).exists)
+    authority = folder / AUTHORITY
+    servers.await_ready("kube-apiserver", lambda: authority.exists() and authority.stat().st_size > 0)
     cluster = Cluster(name, str(folder), server, token, str(kubeconfig), address, node, bare)
     cluster.write_kubeconfig(kubeconfig)
     servers.await_ready("kube-apiserver", lambda: answers(f"{server}/readyz", tls(folder), token))

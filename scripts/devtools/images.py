@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
@@ -35,6 +36,18 @@ def letter_program() -> Path:
     return target
 
 
+@functools.cache
+def packed_program() -> tuple[bytes, str]:
+    """The layer that holds the program, and the digest of what it unpacks to."""
+    program = letter_program().read_bytes()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("letter")
+        member.mode, member.size = 0o755, len(program)
+        tar.addfile(member, io.BytesIO(program))
+    return gzip.compress(packed.getvalue(), mtime=0), sha256(packed.getvalue())
+
+
 def push(registry: str, repository: str, tag: str, letter: str = "", platforms: Sequence[str] = ()) -> str:
     """Push an image that prints a letter, or an index of one for each platform (os/arch); the digest of the tag.
 
@@ -53,13 +66,7 @@ def push(registry: str, repository: str, tag: str, letter: str = "", platforms: 
 
 def push_one(registry: str, repository: str, tag: str, letter: str, platform: str) -> tuple[str, int]:
     """Push an image of one platform; the digest and size of its manifest."""
-    program = letter_program().read_bytes()
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        member = tarfile.TarInfo("letter")
-        member.mode, member.size = 0o755, len(program)
-        tar.addfile(member, io.BytesIO(program))
-    layer = gzip.compress(packed.getvalue(), mtime=0)
+    layer, unpacked = packed_program()
     system, architecture = platform.split("/")
     config = json.dumps(
         {
@@ -70,7 +77,7 @@ def push_one(registry: str, repository: str, tag: str, letter: str, platform: st
                 # containerd takes images of one configuration for one image, and reports any of their names
                 "Labels": {"repository": repository},
             },
-            "rootfs": {"type": "layers", "diff_ids": [sha256(packed.getvalue())]},
+            "rootfs": {"type": "layers", "diff_ids": [unpacked]},
         }
     ).encode()
     manifest = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,23 @@ def rendered(machine: Workstation, *args: str) -> list[dict[str, Any]]:
     return [item for item in yaml.safe_load_all(machine.helm("template", "audit", CHART, *IMAGE, *args)) if item]
 
 
-def may(machine: Workstation, account: str, verb: str, resource: str, *scope: str) -> bool:
-    done = machine.run("kubectl", "auth", "can-i", verb, resource, f"--as=system:serviceaccount:{account}", *scope)
-    return done.stdout.strip() == "yes"
+def may(cluster: Cluster, namespace: str, verb: str, resource: str, where: str = "") -> bool:
+    """Whether the audit's account may do that: in one namespace, or in all."""
+    name, _, group = resource.partition(".")
+    name, _, sub = name.partition("/")
+    spec = {
+        "user": f"system:serviceaccount:{namespace}:audit",
+        "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
+        "resourceAttributes": {
+            "verb": verb,
+            "resource": name,
+            "group": group,
+            "subresource": sub,
+            "namespace": where,
+        },
+    }
+    answer = cluster.api("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+    return bool(answer["status"]["allowed"])
 
 
 def container(items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -60,58 +73,60 @@ class TestRendered:
         assert why in done.stderr
 
 
+@pytest.fixture(scope="class")
+def audited(
+    shared_in_cluster: Workstation, cluster: Cluster, shared_unique: str, tmp_path_factory: pytest.TempPathFactory
+) -> Workstation:
+    """A release that is there."""
+    apps.app(shared_in_cluster, cluster.registry, shared_unique, tmp_path_factory.mktemp("app")).deploy()
+    return shared_in_cluster
+
+
 class TestApplied:
-    def test_the_whole_cluster(self, in_cluster: Workstation, unique: str) -> None:
-        in_cluster.helm("install", "audit", CHART, *IMAGE, *GATEWAY)
-        account = f"{unique}:audit"
-        try:
-            assert all(may(in_cluster, account, "list", resource, "--all-namespaces") for resource in LISTED)
-            for verb in ("get", "watch", "create", "update", "patch", "delete"):
-                assert not any(may(in_cluster, account, verb, resource) for resource in LISTED), verb
-            for resource in ("configmaps", "serviceaccounts", "nodes", "roles.rbac.authorization.k8s.io"):
-                assert not may(in_cluster, account, "list", resource), resource
-            assert not may(in_cluster, account, "create", "pods/exec")
-        finally:
-            in_cluster.helm("uninstall", "audit")  # what is in no namespace, too
+    """The account has its rights and no others, and the job's own arguments do with them."""
 
-    def test_namespaces_one_by_one(self, in_cluster: Workstation, unique: str) -> None:
-        in_cluster.kubectl("create", "namespace", f"{unique}-other")
-        try:
-            in_cluster.helm("install", "audit", CHART, *IMAGE, *TEXTFILE, "--set", f"namespaces={{{unique}}}")
-            account = f"{unique}:audit"
-            assert all(may(in_cluster, account, "list", resource) for resource in LISTED)
-            assert not any(may(in_cluster, account, "list", r, "-n", f"{unique}-other") for r in LISTED)
-            jobs = json.loads(in_cluster.kubectl("get", "cronjobs", "-o", "json"))["items"]
-            assert len(jobs) == 1
-        finally:
-            in_cluster.kubectl("delete", "namespace", f"{unique}-other", "--wait=false")
-
-    @pytest.mark.parametrize("shard", ["all", ""])
-    def test_the_audit_runs_with_that_account(
-        self, in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path, shard: str
+    def test_the_whole_cluster(
+        self, audited: Workstation, cluster: Cluster, shared_unique: str, tmp_path: Path
     ) -> None:
-        """The job's own arguments, with the account's own token, on a release that is there."""
-        made = apps.app(in_cluster, cluster.registry, unique, tmp_path)
-        made.deploy()
-        shards = [] if shard else ["--set", f"namespaces={{{unique}}}"]
-        in_cluster.helm("install", "audit", CHART, *IMAGE, *TEXTFILE, *shards)
+        audited.helm("install", "audit", CHART, *IMAGE, *GATEWAY)
         try:
-            self.run(in_cluster, cluster, unique, tmp_path, shard or unique)
+            assert all(may(cluster, shared_unique, "list", resource) for resource in LISTED)
+            for verb in ("get", "watch", "create", "update", "patch", "delete"):
+                assert not any(may(cluster, shared_unique, verb, each, shared_unique) for each in LISTED), verb
+            for resource in ("configmaps", "serviceaccounts", "nodes", "roles.rbac.authorization.k8s.io"):
+                assert not may(cluster, shared_unique, "list", resource, shared_unique), resource
+            assert not may(cluster, shared_unique, "create", "pods/exec", shared_unique)
+            audited.helm("upgrade", "audit", CHART, "--reset-values", *IMAGE, *TEXTFILE)
+            self.run(audited, cluster, shared_unique, tmp_path, "all")
         finally:
-            in_cluster.helm("uninstall", "audit")  # what is in no namespace, too
+            audited.helm("uninstall", "audit")  # what is in no namespace, too
 
-    def run(self, in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path, shard: str) -> None:
-        kubeconfig = tmp_path / "account"
-        cluster._replace(token=in_cluster.kubectl("create", "token", "audit").strip()).write_kubeconfig(kubeconfig)
-        template = json.loads(in_cluster.kubectl("get", "cronjobs", "-o", "json"))["items"][0]
+    def test_namespaces_one_by_one(
+        self, audited: Workstation, cluster: Cluster, shared_unique: str, tmp_path: Path
+    ) -> None:
+        audited.helm("install", "audit", CHART, *IMAGE, *TEXTFILE, "--set", f"namespaces={{{shared_unique}}}")
+        try:
+            assert all(may(cluster, shared_unique, "list", resource, shared_unique) for resource in LISTED)
+            assert not any(may(cluster, shared_unique, "list", each, "default") for each in LISTED)
+            metrics = self.run(audited, cluster, shared_unique, tmp_path, shared_unique)
+            assert 'helm_pin_audit_unread{context=""} 0' in metrics
+            assert f'namespace="{shared_unique}"' in metrics and metrics.count("helm_pin_release_info{") == 2
+        finally:
+            audited.helm("uninstall", "audit")
+
+    def run(self, machine: Workstation, cluster: Cluster, namespace: str, folder: Path, shard: str) -> str:
+        """The metrics that the job writes with the account's own token."""
+        kubeconfig = folder / "account"
+        asked = f"/api/v1/namespaces/{namespace}/serviceaccounts/audit/token"
+        token = cluster.api("POST", asked, {})["status"]["token"]
+        cluster._replace(token=token).write_kubeconfig(kubeconfig)
+        (template,) = cluster.api("GET", f"/apis/batch/v1/namespaces/{namespace}/cronjobs")["items"]
         (job,) = template["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
         assert job["command"] == ["helm", "pin", "audit"]
-        args = [arg.replace("--to=/metrics", f"--to={tmp_path}") for arg in job["args"]]
-        done = in_cluster.with_env(KUBECONFIG=str(kubeconfig)).pin("audit", *args)
+        args = [arg.replace("--to=/metrics", f"--to={folder}") for arg in job["args"]]
+        done = machine.with_env(KUBECONFIG=str(kubeconfig)).pin("audit", *args)
         assert done.status == 0, done.stderr
         assert "forbidden" not in done.stderr
-        metrics = (tmp_path / f"helm-pin-{shard}.prom").read_text()
-        assert f'helm_pin_release_images_pinned{{context="",namespace="{unique}",release="app"}} 1' in metrics
-        if shard == unique:
-            assert 'helm_pin_audit_unread{context=""} 0' in metrics
-            assert f'namespace="{unique}"' in metrics and metrics.count("helm_pin_release_info{") == 2
+        metrics = (folder / f"helm-pin-{shard}.prom").read_text()
+        assert f'helm_pin_release_images_pinned{{context="",namespace="{namespace}",release="app"}} 1' in metrics
+        return metrics

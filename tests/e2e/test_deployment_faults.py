@@ -17,9 +17,12 @@ from typing import Any
 
 import pytest
 
+from helmpin.release import storage
+from helmpin.release.revision import checked_record
 from scripts.devtools.api import Cluster
 from tests.support.app import App, app, eventually
 from tests.support.interruptions import HelmProcess, running
+from tests.support.twins import UNVALIDATED
 from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm
 
 HOOK = """\
@@ -46,7 +49,29 @@ exit $status
 
 @pytest.fixture
 def one(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
+    """A chart that nobody has deployed."""
     return app(in_cluster, cluster.registry, unique, tmp_path)
+
+
+@pytest.fixture(scope="class")
+def deployed(
+    shared_in_cluster: Workstation, cluster: Cluster, shared_unique: str, tmp_path_factory: pytest.TempPathFactory
+) -> App:
+    """A chart that plain helm has deployed as `app`, for all tests of a class."""
+    made = app(shared_in_cluster, cluster.registry, shared_unique, tmp_path_factory.mktemp("deployed"))
+    plain(made)
+    return made
+
+
+@pytest.fixture
+def there(deployed: App, tmp_path: Path) -> App:
+    """The same with a chart of the test's own, its image at A."""
+    return app(deployed.machine, deployed.registry, deployed.repository, tmp_path)
+
+
+def plain(one: App, name: str = "app") -> None:
+    """Plain helm deploys it."""
+    one.machine.helm("upgrade", "--install", name, one.chart, UNVALIDATED)
 
 
 def shell(one: App, script: str) -> subprocess.CompletedProcess[bytes]:
@@ -55,8 +80,10 @@ def shell(one: App, script: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, env=dict(one.machine.env), capture_output=True, timeout=60)
 
 
-def rows(one: App) -> list[dict[str, Any]]:
-    return list(json.loads(one.machine.helm("history", "app", "-o", "json")))
+def rows(one: App, name: str = "app") -> list[tuple[int, str]]:
+    """The revisions with their statuses, as helm tells them."""
+    told = json.loads(one.machine.helm("history", name, "-o", "json"))
+    return [(row["revision"], row["status"]) for row in told]
 
 
 class TestStreams:
@@ -64,85 +91,98 @@ class TestStreams:
 
     @whichever_helm
     @pytest.mark.parametrize(
-        "how", ["| true", "2>&1 | true", ">/dev/full", ">&-", "2>&-", "2>/dev/full", "<&- >&- 2>&-"]
+        ("how", "is_new"),
+        [
+            ("| true", True),
+            ("2>&1 | true", False),
+            (">/dev/full", False),
+            (">&-", True),
+            ("2>&-", False),
+            ("2>/dev/full", True),
+            ("<&- >&- 2>&-", False),
+        ],
     )
-    def test_end_with_the_release(self, one: App, how: str) -> None:
+    def test_end_with_the_release(self, one: App, cluster: Cluster, unique: str, how: str, is_new: bool) -> None:
         if "|" in how:  # helm writes again when its reader has gone
             (one.chart / "templates/hook.yaml").write_text(HOOK)
+        if not is_new:
+            plain(one)
         run = '"$0" {} upgrade --install {} "$1" ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
-        plain = shell(one, run.format("", "plain"))
-        for _ in "12":
-            pinned = shell(one, run.format("pin", "app"))
-            assert pinned.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
-        assert [row["status"] for row in rows(one)] == ["superseded", "deployed"]
-        assert one.verify("--no-registry")[1]["record"]["verdict"] == "ok"
+        by_helm = shell(one, run.format("", "plain"))
+        pinned = shell(one, run.format("pin", "app"))
+        assert pinned.stderr.splitlines()[-1] == by_helm.stderr.splitlines()[-1]
+        query = "labelSelector=owner%3Dhelm%2Cname%3Dapp"
+        items = cluster.api("GET", f"/api/v1/namespaces/{unique}/secrets?{query}")["items"]
+        stored = [each.stored for each in storage.decoded([{**item, "kind": "Secret"} for item in items]).found]
+        stored.sort(key=lambda revision: revision.revision)
+        assert [revision.status for revision in stored] == ["superseded"] * (not is_new) + ["deployed"]
+        assert len(checked_record(stored[-1]).images) == 1
         if "2>" not in how:
-            assert b"Revision 2: 1 image pinned by digest" in pinned.stderr
+            assert f"Revision {len(stored)}: 1 image pinned by digest".encode() in pinned.stderr
 
     @whichever_helm
     @pytest.mark.parametrize("how", ["| true", ">/dev/full"])
     def test_end_with_a_rollback_too(self, one: App, how: str) -> None:
         one.deploy()
-        one.deploy("--set=replicas=2")
+        plain(one)
         run = '"$0" {} rollback app 1 ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
-        pinned, plain = shell(one, run.format("pin")), shell(one, run.format(""))
-        assert pinned.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
-        assert [row["status"] for row in rows(one)][2:] == ["superseded", "deployed"]
+        pinned, by_helm = shell(one, run.format("pin")), shell(one, run.format(""))
+        assert pinned.stderr.splitlines()[-1] == by_helm.stderr.splitlines()[-1]
+        assert [status for _, status in rows(one)][2:] == ["superseded", "deployed"]
 
     def test_bytes_come_through(self, one: App) -> None:
         notes = b'caf\xe9 \xff\xfe\n{{ repeat 9000000 "x" }}\n'
         (one.chart / "templates/NOTES.txt").write_bytes(notes)
         pinned = shell(one, '"$0" pin upgrade --install app "$1"')
         one.machine.helm("uninstall", "app")
-        plain = shell(one, '"$0" upgrade --install app "$1"')
-        undated = [[line for line in done.stdout.splitlines() if b"DEPLOYED:" not in line] for done in (plain, pinned)]
+        by_helm = shell(one, '"$0" upgrade --install app "$1"')
+        undated = [
+            [line for line in done.stdout.splitlines() if b"DEPLOYED:" not in line] for done in (by_helm, pinned)
+        ]
         assert pinned.returncode == 0, pinned.stderr[-1000:]
         assert undated[0] == undated[1]
         assert b"caf\xe9 \xff\xfe" in pinned.stdout and b"x" * 9_000_000 in pinned.stdout
 
 
 class TestOtherPeople:
-    @pytest.mark.parametrize("values", [[], ["--set=replicas=2"]], ids=["no values", "values"])
     @pytest.mark.parametrize(
         ("what", "told"),
         [
-            (
-                ["upgrade", "app", "CHART"],
-                "revision 2 was made by somebody else while this ran; nothing was deployed\n",
-            ),
-            (["uninstall", "app"], "release app was uninstalled by somebody else while this ran\n"),
+            ("upgrade", "revision 2 was made by somebody else while this ran; nothing was deployed\n"),
+            ("uninstall", "release NAME was uninstalled by somebody else while this ran\n"),
         ],
         ids=["upgrade", "uninstall"],
     )
-    def test_who_come_while_it_plans(self, one: App, what: list[str], told: str, values: list[str]) -> None:
-        one.deploy()
-        with planning(one, "upgrade", "--install", "app", *values) as (run, go_on):
-            one.machine.helm(*[str(one.chart) if word == "CHART" else word for word in what])
+    def test_who_come_while_it_plans(self, there: App, what: str, told: str) -> None:
+        name = f"planned-{what}"
+        plain(there, name)
+        with planning(there, "upgrade", "--install", name, "--set=replicas=2") as (run, go_on):
+            there.machine.helm(what, name, *([there.chart] if what == "upgrade" else []))
             go_on()
             run.end()
-        assert f"Error: {told}" in run.said
+        assert f"Error: {told.replace('NAME', name)}" in run.said
         assert "run it again\n" in run.said
         assert run.process.returncode == 1
-        left = json.loads(one.machine.helm("list", "-o", "json"))
-        assert [row["revision"] for row in left] == (["2"] if what[0] == "upgrade" else [])
+        left = json.loads(there.machine.helm("list", "--filter", f"^{name}$", "-o", "json"))
+        assert [row["revision"] for row in left] == (["2"] if what == "upgrade" else [])
 
-    def test_who_install_it_meanwhile(self, one: App) -> None:
-        with planning(one, "upgrade", "--install", "app") as (run, go_on):
-            one.machine.helm("install", "app", one.chart)
+    def test_who_install_it_meanwhile(self, there: App) -> None:
+        with planning(there, "upgrade", "--install", "new") as (run, go_on):
+            there.machine.helm("install", "new", there.chart)
             go_on()
             run.end()
         assert "Error: revision 1 was made by somebody else while this ran; nothing was deployed\n" in run.said
-        assert [row["revision"] for row in rows(one)] == [1]
+        assert rows(there, "new") == [(1, "deployed")]
 
-    def test_who_deploy_the_same_at_the_same_moment(self, one: App, tmp_path: Path) -> None:
-        one.deploy()
+    def test_who_deploy_the_same_at_the_same_moment(self, there: App, tmp_path: Path) -> None:
+        plain(there, "same")
         gate = tmp_path / "gate"
         gate.write_text(f"#!/bin/sh\n: >{tmp_path}/at.$$\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.02; done\n")
         gate.chmod(0o755)
-        upgrade = ["pin", "upgrade", "app", str(one.chart), "--set=replicas=2", "--require", f"{gate} {{}}"]
+        upgrade = ["pin", "upgrade", "same", str(there.chart), "--set=replicas=2", "--require", f"{gate} {{}}"]
         with (
-            running(one.machine, tmp_path / "a", upgrade) as first,
-            running(one.machine, tmp_path / "b", upgrade) as second,
+            running(there.machine, tmp_path / "a", upgrade) as first,
+            running(there.machine, tmp_path / "b", upgrade) as second,
         ):
             eventually(lambda: len(list(tmp_path.glob("at.*"))) == 2)
             (tmp_path / "go").touch()
@@ -153,68 +193,72 @@ class TestOtherPeople:
         moved = "revision 2 was made by somebody else while this ran; nothing was deployed"
         assert moved in ended[1] or "is in progress" in ended[1]
         assert "why   revision 2 is" not in ended[1]
-        assert [(row["revision"], row["status"]) for row in rows(one)] == [(1, "superseded"), (2, "deployed")]
+        assert rows(there, "same") == [(1, "superseded"), (2, "deployed")]
 
-    def test_who_come_right_after(self, one: App, tmp_path: Path) -> None:
+    def test_who_come_right_after(self, there: App, tmp_path: Path) -> None:
         """The revision of this command is read back, not the latest."""
-        one.deploy()
-        done = then(one, tmp_path, f'"$REAL" upgrade app {one.chart} >&2; "$REAL" upgrade app {one.chart} >&2')
+        last, _ = rows(there)[-1]
+        done = then(there, tmp_path, f'"$REAL" upgrade app {there.chart} >&2; "$REAL" upgrade app {there.chart} >&2')
         assert done.status == 0, done.stderr
-        assert "Revision 2: 1 image pinned by digest" in done.stderr
-        assert "Note: revision 4 (deployed) was made by somebody else since then." in done.stderr
+        assert f"Revision {last + 1}: 1 image pinned by digest" in done.stderr
+        assert f"Note: revision {last + 3} (deployed) was made by somebody else since then." in done.stderr
 
-    def test_after_whom_nothing_is_left_of_it(self, one: App, tmp_path: Path) -> None:
-        one.deploy()
-        other = f'"$REAL" upgrade app {one.chart} --history-max=1 >&2'
-        done = then(one, tmp_path, f"{other}; {other}")
+    def test_after_whom_nothing_is_left_of_it(self, there: App, tmp_path: Path) -> None:
+        last, _ = rows(there)[-1]
+        other = f'"$REAL" upgrade app {there.chart} --history-max=1 >&2'
+        done = then(there, tmp_path, f"{other}; {other}")
         assert done.status == 4
         assert "the revision that this command made is not in the history of release app" in done.stderr
-        assert "the latest is revision 4 (deployed), made by somebody else" in done.stderr
+        assert f"the latest is revision {last + 3} (deployed), made by somebody else" in done.stderr
 
 
-@pytest.mark.parametrize("gone", ["the API server", "helm"])
-def test_what_is_gone_before_the_chart_is_rendered_again(one: App, tmp_path: Path, gone: str) -> None:
-    """No fault of the images: none of them is to be let through for it."""
-    one.deploy()
-    kubeconfig, helm = tmp_path / "another", tmp_path / "helm"
-    kubeconfig.write_text(Path(one.machine.env["KUBECONFIG"]).read_text())
-    helm.symlink_to(one.machine.helm_binary)
-    gate = tmp_path / "gate"
-    lost = f"sed -i 's/127.0.0.1:[0-9]*/127.0.0.1:1/' {kubeconfig}" if gone == "the API server" else f"rm {helm}"
-    gate.write_text(f"#!/bin/sh\n{lost}\n")
-    gate.chmod(0o755)
-    machine = one.machine.with_env(KUBECONFIG=str(kubeconfig), HELM_BIN=str(helm))
-    done = machine.run(
-        CHECKOUT / "bin/helm-pin", "upgrade", "app", one.chart, "--reuse-values", "--require", f"{gate} {{}}"
-    )
-    assert done.status == 1, done.stderr
-    assert "cannot be pinned" not in done.stderr and "--allow-unpinned" not in done.stderr
-    assert ("unreachable" if gone == "the API server" else "could not be started") in done.stderr
-    assert [row["revision"] for row in rows(one)] == [1]
+class TestWhatIsGone:
+    @pytest.mark.parametrize("gone", ["the API server", pytest.param("helm", marks=whichever_helm)])
+    def test_before_the_chart_is_rendered_again(self, there: App, tmp_path: Path, gone: str) -> None:
+        """No fault of the images: none of them is to be let through for it."""
+        before = rows(there)
+        kubeconfig, helm = tmp_path / "another", tmp_path / "helm"
+        kubeconfig.write_text(Path(there.machine.env["KUBECONFIG"]).read_text())
+        helm.symlink_to(there.machine.helm_binary)
+        gate = tmp_path / "gate"
+        lost = f"sed -i 's/127.0.0.1:[0-9]*/127.0.0.1:1/' {kubeconfig}" if gone == "the API server" else f"rm {helm}"
+        gate.write_text(f"#!/bin/sh\n{lost}\n")
+        gate.chmod(0o755)
+        machine = there.machine.with_env(KUBECONFIG=str(kubeconfig), HELM_BIN=str(helm))
+        done = machine.run(
+            CHECKOUT / "bin/helm-pin", "upgrade", "app", there.chart, "--reuse-values", "--require", f"{gate} {{}}"
+        )
+        assert done.status == 1, done.stderr
+        assert "cannot be pinned" not in done.stderr and "--allow-unpinned" not in done.stderr
+        assert ("unreachable" if gone == "the API server" else "could not be started") in done.stderr
+        assert rows(there) == before
 
-
-def test_an_api_server_that_is_gone_afterwards(one: App, tmp_path: Path) -> None:
-    """First what is known: it is deployed."""
-    one.deploy()
-    done = then(one, tmp_path, 'touch "$GONE"')
-    assert done.status == 1
-    assert "Error: Revision 2 is deployed, not verified: " in done.stderr
-    assert "next  helm pin verify app does it later" in done.stderr
-    assert [row["status"] for row in rows(one)] == ["superseded", "deployed"]
-    assert one.machine.pin("verify", "app", "--no-registry").status in (0, 4)
+    @whichever_helm
+    def test_an_api_server_afterwards(self, there: App, tmp_path: Path) -> None:
+        """First what is known: it is deployed."""
+        last, _ = rows(there)[-1]
+        done = then(there, tmp_path, 'touch "$GONE"')
+        assert done.status == 1
+        assert f"Error: Revision {last + 1} is deployed, not verified: " in done.stderr
+        assert "next  helm pin verify app does it later" in done.stderr
+        assert rows(there)[-2:] == [(last, "superseded"), (last + 1, "deployed")]
+        assert there.machine.pin("verify", "app", "--no-registry").status in (0, 4)
 
 
 class TestHelmFails:
     """The state and the way on, from what helm has stored."""
 
-    def upgrade(self, one: App, *flags: str) -> Finished:
-        done = one.machine.pin("upgrade", "app", one.chart, *flags)
+    def upgrade(self, there: App) -> tuple[int, Finished]:
+        """One that fails; the last revision before it, too."""
+        last, _ = rows(there)[-1]
+        done = there.machine.pin("upgrade", "app", there.chart)
         assert done.status == 1, done.stderr
         assert "Error: helm upgrade failed; see its output above" in done.stderr
-        return done
+        return last, done
 
-    def test_before_a_registry_is_asked(self, one: App) -> None:
-        one.deploy()
+    def test_before_a_registry_is_asked(self, there: App) -> None:
+        plain(there)
+        before = rows(there)
         for arguments, told in (
             (["upgrade", "--install", "BAD_Name"], "the release name is invalid"),
             (["install", "BAD_Name"], "the release name is invalid"),
@@ -222,79 +266,78 @@ class TestHelmFails:
             (["install", "app", "--replace"], "cannot reuse a name that is still in use; nothing was deployed"),
             (["upgrade", "other"], "'other' has no deployed releases; nothing was deployed"),
         ):
-            done = one.machine.pin(*arguments, one.chart, "--set=image.repository=127.0.0.1:9/app")
+            done = there.machine.pin(*arguments, there.chart, "--set=image.repository=127.0.0.1:9/app")
             assert (done.status, done.stderr.splitlines()[0]) == (1, f"Error: {told}")
-        assert [row["status"] for row in rows(one)] == ["deployed"]
+        assert rows(there) == before
 
-    def test_on_a_field_that_another_manages(self, one: App) -> None:
-        one.deploy()
-        one.machine.kubectl("set", "image", "deployment/app", f"app={one.image()}-hotfix")
-        one.push("B")
-        if not one.machine.helm4:  # no server-side apply, no conflict
-            one.deploy()
+    def test_on_a_field_that_another_manages(self, there: App) -> None:
+        plain(there)
+        there.machine.kubectl("set", "image", "deployment/app", f"app={there.image()}-hotfix")
+        if not there.machine.helm4:  # no server-side apply, no conflict
+            there.deploy()
             return
-        done = self.upgrade(one)
-        assert "why   revision 2 is failed" in done.stderr
-        assert "add --force-conflicts to take them over" in done.stderr
-        one.deploy("--force-conflicts")
+        last, done = self.upgrade(there)
+        assert f"why   revision {last + 1} is failed" in done.stderr
+        assert "add --force-conflicts to take them over" in done.stderr.rpartition("\n  next ")[2]
+        there.deploy("--force-conflicts")
 
-    def test_on_a_field_that_cannot_change(self, one: App) -> None:
-        one.deploy()
-        template = one.chart / "templates/deployment.yaml"
+    def test_on_a_field_that_cannot_change(self, there: App) -> None:
+        template = there.chart / "templates/deployment.yaml"
         template.write_text(
             template.read_text()
             .replace("labels: {app:", "labels: {more: label, app:")
             .replace("matchLabels: {app:", "matchLabels: {more: label, app:")
         )
-        assert "delete the immutable object" in self.upgrade(one).stderr
+        assert "delete the immutable object" in self.upgrade(there)[1].stderr
 
-    def test_on_a_release_that_is_too_long(self, one: App) -> None:
-        one.deploy()
-        (one.chart / "noise").write_bytes(random.Random(0).randbytes(900_000))
-        done = self.upgrade(one)
+    def test_on_a_release_that_is_too_long(self, there: App) -> None:
+        (there.chart / "noise").write_bytes(random.Random(0).randbytes(900_000))
+        _, done = self.upgrade(there)
         assert "why   no revision was stored" in done.stderr
         assert "a Secret can hold 1048576" in done.stderr
         assert "of them helm-pin's record" in done.stderr
 
-    @pytest.mark.parametrize("values", [[], ["--set=replicas=2"]], ids=["no values", "values"])
-    def test_on_a_release_that_another_holds(self, one: App, values: list[str]) -> None:
-        one.deploy()
-        one.rewrite(1, lambda stored: stored["info"].update(status="pending-upgrade"))
-        one.machine.kubectl("label", "secret", "sh.helm.release.v1.app.v1", "status=pending-upgrade", "--overwrite")
-        done = one.machine.pin("upgrade", "app", one.chart, *values)
-        assert done.status == 1
-        assert "another operation (install/upgrade/rollback) is in progress" in done.stderr
-        assert "if no other helm is at work on it, helm rollback app REVISION goes back to" in done.stderr
+    def test_on_a_release_that_another_holds(self, there: App) -> None:
+        plain(there, "held")
+        there.rewrite(1, lambda stored: stored["info"].update(status="pending-upgrade"), "held")
+        there.machine.kubectl("label", "secret", "sh.helm.release.v1.held.v1", "status=pending-upgrade", "--overwrite")
+        for values in ([], ["--set=replicas=2"]):
+            done = there.machine.pin("upgrade", "held", there.chart, *values)
+            assert done.status == 1
+            assert "another operation (install/upgrade/rollback) is in progress" in done.stderr
+            assert "if no other helm is at work on it, helm rollback held REVISION goes back to" in done.stderr
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_while_it_reads_back(one: App, tmp_path: Path, signum: signal.Signals) -> None:
-    one.deploy()
-    machine = and_then(one, tmp_path, 'touch "$SLOW"')
-    with running(machine, tmp_path / "scratch", ["upgrade", "app", str(one.chart)]) as run:
-        eventually((tmp_path / "slow").exists)
-        eventually(lambda: any(" get " in member.command for member in run.members()))
-        run.signal("helm-pin", signum)
-        run.end(15)
-    assert "Stopped: Revision 2 is deployed, not verified; helm pin verify app does it later." in run.said
-    assert run.process.returncode == 128 + signum
-    assert [row["status"] for row in rows(one)] == ["superseded", "deployed"]
-    assert list((tmp_path / "scratch").iterdir()) == []
+@whichever_helm
+class TestSignals:
+    @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_while_it_reads_back(self, there: App, tmp_path: Path, signum: signal.Signals) -> None:
+        last, _ = rows(there)[-1]
+        machine = and_then(there, tmp_path, 'touch "$SLOW"')
+        with running(machine, tmp_path / "scratch", ["upgrade", "app", str(there.chart)]) as run:
+            eventually((tmp_path / "slow").exists)
+            eventually(lambda: any(" get " in member.command for member in run.members()))
+            run.signal("helm-pin", signum)
+            run.end(15)
+        told = f"Stopped: Revision {last + 1} is deployed, not verified; helm pin verify app does it later."
+        assert told in run.said
+        assert run.process.returncode == 128 + signum
+        assert rows(there)[-2:] == [(last, "superseded"), (last + 1, "deployed")]
+        assert list((tmp_path / "scratch").iterdir()) == []
 
-
-def test_a_second_signal_kills_a_helm_that_does_not_end(one: App, tmp_path: Path) -> None:
-    one.deploy()
-    arguments = ["pin", "upgrade", "app", str(one.chart), "--set=nodeSelector.there=nowhere", "--wait"]
-    with running(one.machine, tmp_path / "scratch", arguments) as run:
-        inner = eventually_found(lambda: run.inner("upgrade"))
-        eventually(lambda: rows(one)[-1]["status"] == "pending-upgrade")
-        os.kill(inner.pid, signal.SIGSTOP)
-        run.signal("helm-pin", signal.SIGTERM)
-        time.sleep(0.2)
-        run.signal("helm-pin", signal.SIGTERM)
-        run.end(15)
-    assert "Stopping: waiting for helm to finish what it has begun. Interrupt again to kill it." in run.said
-    assert "Stopped: revision 2 is pending-upgrade: Preparing upgrade." in run.said
+    def test_a_second_one_kills_a_helm_that_does_not_end(self, there: App, tmp_path: Path) -> None:
+        plain(there, "stuck")
+        arguments = ["pin", "upgrade", "stuck", str(there.chart), "--set=nodeSelector.there=nowhere", "--wait"]
+        with running(there.machine, tmp_path / "scratch", arguments) as run:
+            inner = eventually_found(lambda: run.inner("upgrade"))
+            eventually(lambda: rows(there, "stuck")[-1] == (2, "pending-upgrade"))
+            os.kill(inner.pid, signal.SIGSTOP)
+            run.signal("helm-pin", signal.SIGTERM)
+            time.sleep(0.2)
+            run.signal("helm-pin", signal.SIGTERM)
+            run.end(15)
+        assert "Stopping: waiting for helm to finish what it has begun. Interrupt again to kill it." in run.said
+        assert "Stopped: revision 2 is pending-upgrade: Preparing upgrade." in run.said
 
 
 def eventually_found(what: Callable[[], Any]) -> Any:

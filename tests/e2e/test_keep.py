@@ -7,10 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
 from scripts.devtools import images
+from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
 from tests.support import app as apps
 from tests.support.app import App
@@ -20,10 +22,10 @@ from tests.support.workstation import Workstation, whichever_helm
 pytestmark = whichever_helm
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A registry of the test's own."""
-    with distribution(tmp_path / "registry") as started:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A registry whose log is of these tests alone."""
+    with distribution(tmp_path_factory.mktemp("registry")) as started:
         yield started
 
 
@@ -53,113 +55,94 @@ def tags(server: Server, repository: str) -> list[str]:
     return sorted(tag for tag in listed if tag.startswith("keep-"))
 
 
-def test_what_is_kept_survives_a_garbage_collection(app: App, server: Server, unique: str, tmp_path: Path) -> None:
+def test_what_is_kept_survives_a_garbage_collection(in_cluster: Workstation, unique: str, tmp_path: Path) -> None:
     both = ("linux/amd64", "linux/arm64")
-    digests = {}
-    for name, first, then in (("app", "A", "B"), ("other", "C", "D")):
-        there = app._replace(repository=f"{unique}-{name}")
-        digests[name] = there.push(first, both)
-        chart = apps.app(app.machine, server.host, there.repository, tmp_path / name).chart
-        digests[name] = there.push(first, both)
-        assert app.machine.pin("upgrade", "--install", name, chart).status == 0
-        there.push(then)
-        assert app.machine.pin("upgrade", name, chart).status == 0
+    with distribution(tmp_path / "registry") as server:
+        app = apps.app(in_cluster, server.host, unique, tmp_path)
+        nobodys = app.push("C", both)
+        app.push("A", both)
+        app.deploy()
+        app.push("B")
+        app.deploy()
         for platform in both:  # nothing but the index holds them
-            tag = f"latest-{platform.replace('/', '-')}"
-            server.request("DELETE", f"/v2/{there.repository}/manifests/{tag}")
-    assert [row["result"] for row in kept(app)] == ["kept", "kept"]
-    collect(tmp_path)
-    done = app.machine.pin("rollback", "app", "1", "--verify")
-    assert done.status == 0, done.stderr
-    refused = app.machine.pin("rollback", "other", "1", "--verify")
-    assert refused.status == 4
-    assert "gone from the registry; nothing was changed" in refused.stderr
+            server.request("DELETE", f"/v2/{unique}/manifests/latest-{platform.replace('/', '-')}")
+        assert [row["result"] for row in kept(app)] == ["kept", "kept"]
+        collect(tmp_path)
+        with pytest.raises(HTTPError, match="404"):
+            server.request("HEAD", f"/v2/{unique}/manifests/{nobodys}", headers={"Accept": images.INDEX})
+        done = app.machine.pin("rollback", "app", "1", "--verify")
+        assert done.status == 0, done.stderr
 
 
-class TestTags:
-    def test_of_each_digest_once(self, app: App, server: Server, unique: str) -> None:
-        first = app.push("A")
-        app.deploy()
-        second = app.push("B")
-        app.deploy()
-        app.deploy("--set", "replicas=2")
-        named = {digest: f"keep-app_{unique}_{digest[7:23]}" for digest in (first, second)}
-        assert [(row["digest"], row["tag"], row["result"]) for row in kept(app)] == [
-            (digest, tag, "kept") for digest, tag in named.items()
-        ]
-        for digest, tag in named.items():
-            headers = server.request("HEAD", f"/v2/{unique}/manifests/{tag}", headers={"Accept": images.MANIFEST})[1]
-            assert headers["Docker-Content-Digest"] == digest
-        assert {row["result"] for row in kept(app)} == {"already kept"}
-        shown = app.machine.pin("keep", "app")
-        assert shown.stdout.splitlines()[0].split() == ["IMAGE", "DIGEST", "TAG", "RESULT"]
-        pushed = [line for line in (server.log or Path()).read_text().splitlines() if "PUT" in line and "keep-" in line]
-        assert len([line for line in pushed if "HTTP/1.1" in line]) == 2
+def test_tags_through_a_life(app: App, server: Server, unique: str) -> None:
+    """Of each digest once; with --prune, those of revisions that are gone are removed, and no one else's."""
+    digests = [app.push("A")]
+    app.deploy()
+    digests.append(app.push("B"))
+    app.deploy()
+    app.deploy("--set", "replicas=2")
+    named = {digest: f"keep-app_{unique}_{digest[7:23]}" for digest in digests}
+    assert [(row["digest"], row["tag"], row["result"]) for row in kept(app)] == [
+        (digest, tag, "kept") for digest, tag in named.items()
+    ]
+    for digest, tag in named.items():
+        headers = server.request("HEAD", f"/v2/{unique}/manifests/{tag}", headers={"Accept": images.MANIFEST})[1]
+        assert headers["Docker-Content-Digest"] == digest
+    assert {row["result"] for row in kept(app)} == {"already kept"}
+    shown = app.machine.pin("keep", "app")
+    assert shown.stdout.splitlines()[0].split() == ["IMAGE", "DIGEST", "TAG", "RESULT"]
+    written = [line for line in (server.log or Path()).read_text().splitlines() if f"PUT /v2/{unique}/" in line]
+    assert len([line for line in written if "keep-" in line and "HTTP/1.1" in line]) == 2
 
-    def test_prune(self, app: App, server: Server, unique: str) -> None:
-        """Those of revisions that are gone, and no one else's."""
-        for letter in "ABC":
-            app.push(letter)
-            app.deploy("--history-max", "2")
-            app.deploy("--history-max", "2", name="other")
-            kept(app)
-            kept(app, name="other")
-        before = tags(server, unique)
-        assert len(before) == 6
-        rows = kept(app, "--prune")
-        assert [row["result"] for row in rows] == ["already kept", "already kept", "removed"]
-        gone = rows[-1]["tag"]
-        assert tags(server, unique) == [tag for tag in before if tag != gone]
-        assert {row["result"] for row in kept(app, "--revisions", "1", "--prune")} == {"already kept"}
-        assert len([tag for tag in tags(server, unique) if tag.startswith("keep-other_")]) == 3
+    app.push("A")
+    app.deploy(name="other")
+    (others,) = kept(app, name="other")
+    digests.append(app.push("C"))
+    app.deploy("--history-max", "2")
+    rows = kept(app, "--prune")
+    assert [row["result"] for row in rows] == ["already kept", "kept", "removed"]
+    assert rows[-1]["tag"] == named[digests[0]]
+    assert tags(server, unique) == sorted([others["tag"], *(row["tag"] for row in rows[:2])])
+    assert {row["result"] for row in kept(app, "--revisions", "1", "--prune")} == {"already kept"}
 
-    def test_revisions_that_failed_take_nobodys_place(self, app: App, server: Server, unique: str) -> None:
-        """What runs and what a rollback would go to is kept."""
-        digests = []
-        for letter in "ABC":
-            digests.append(app.push(letter))
-            app.deploy()
-        digests.append(app.push("D"))
-        nowhere = ("--set", "nodeSelector.there=nowhere", "--wait", "--timeout", "1s")
-        assert app.machine.pin("upgrade", "app", app.chart, *nowhere).status == 1
-        assert app.statuses() == ["superseded", "superseded", "deployed", "failed"]
-        kept(app)
-        rows = kept(app, "--revisions", "1", "--prune")
-        assert [row["digest"] for row in rows if row["result"] == "already kept"] == digests[2:]
-        assert len(tags(server, unique)) == 2
-        app.deploy("--set", "replicas=2")  # D runs, a rollback would go to C
-        rows = kept(app, "--revisions", "1", "--prune")
-        assert [row["digest"] for row in rows] == digests[2:]
+    # a revision that failed takes nobody's place: what runs and what a rollback would go to is kept
+    digests.append(app.push("D"))
+    nowhere = ("--set", "nodeSelector.there=nowhere", "--wait", "--timeout", "1s")
+    assert app.machine.pin("upgrade", "app", app.chart, *nowhere).status == 1
+    assert app.statuses() == ["superseded", "deployed", "failed"]
+    kept(app)
+    rows = kept(app, "--revisions", "1", "--prune")
+    assert [row["digest"] for row in rows if row["result"] == "already kept"] == digests[2:]
+    assert len(tags(server, unique)) == 3
+    app.deploy("--set", "replicas=2")  # D runs, a rollback would go to C
+    rows = kept(app, "--revisions", "1", "--prune")
+    assert [row["digest"] for row in rows] == digests[2:]
 
-    def test_nothing_is_pruned_where_a_record_cannot_be_read(self, app: App, server: Server, unique: str) -> None:
-        app.deploy()
-        kept(app)
-        app.push("B")
-        app.deploy()
-        app.rewrite(1, lambda stored: stored["chart"]["metadata"]["annotations"].update({"helm-pin/digests": "{"}))
-        refused = app.machine.pin("keep", "app", "--prune")
-        assert refused.status == 1
-        assert "no tag was removed" in refused.stderr
-        assert len(tags(server, unique)) == 1
-        assert len(kept(app)) == 1
 
-    def test_a_digest_that_is_gone(self, app: App) -> None:
-        """Nobody's login would help."""
-        gone = app.push("A")
-        app.deploy()
-        app.push("B")
-        app.deploy()
-        app.delete(gone)
-        refused = app.machine.pin("keep", "app")
-        assert refused.status == 5
-        assert "1 of 2 tags could not be written" in refused.stderr
-        assert f"{gone} is gone from the registry" in refused.stderr
-        assert "no rollback can run what is gone" in refused.stderr
-        assert "log in" not in refused.stderr
+def test_what_cannot_be_kept(app: App, server: Server, unique: str) -> None:
+    """A digest that is gone: nobody's login would help. And nothing is pruned where a record cannot be read."""
+    gone = app.push("A")
+    app.deploy()
+    app.push("B")
+    app.deploy()
+    app.delete(gone)
+    refused = app.machine.pin("keep", "app")
+    assert refused.status == 5
+    assert "1 of 2 tags could not be written" in refused.stderr
+    assert f"{gone} is gone from the registry" in refused.stderr
+    assert "no rollback can run what is gone" in refused.stderr
+    assert "log in" not in refused.stderr
 
-    def test_usage(self, app: App) -> None:
-        assert app.machine.pin("keep", "nobody").status == 1
-        assert app.machine.pin("keep", "app", "--revisions", "0").status == 2
+    app.rewrite(1, lambda stored: stored["chart"]["metadata"]["annotations"].update({"helm-pin/digests": "{"}))
+    before = tags(server, unique)
+    refused = app.machine.pin("keep", "app", "--prune", "--revisions", "5")
+    assert refused.status == 1
+    assert "no tag was removed" in refused.stderr
+    assert tags(server, unique) == before != []
+    assert len(kept(app)) == 1
+
+    assert app.machine.pin("keep", "nobody").status == 1
+    assert app.machine.pin("keep", "app", "--revisions", "0").status == 2
 
 
 def test_where_the_login_may_not_push(
@@ -183,8 +166,7 @@ def test_where_the_login_may_not_push(
     assert json.loads(done.stdout)[0]["digest"] == digest
 
 
-def test_audit_warns(app: App) -> None:
-    app.push("A")
+def test_audit_warns(app: App, cluster: Cluster) -> None:
     app.deploy()
     app.push("B")
 
@@ -194,8 +176,9 @@ def test_audit_warns(app: App) -> None:
         return "".join(finding["text"] for finding in release["findings"] if finding["kind"] == "moved")
 
     assert "no tag is known to hold the recorded digest, helm pin keep app gives it one" in moved()
-    context = app.machine.kubectl("config", "current-context").strip()
+    context = f"helm-pin-{cluster.name}"
     assert f"helm pin keep app --kube-context {context} gives it one" in moved("--context", context)
     kept(app)
-    assert "has moved since" in moved()
-    assert "no tag is known" not in moved()
+    told = moved()
+    assert "has moved since" in told
+    assert "no tag is known" not in told

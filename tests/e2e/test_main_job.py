@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +18,11 @@ import pytest
 
 from scripts.devtools.api import Cluster
 from tests.support.registry_servers import Server
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
 ANNOTATION = "helm-pin/digests"
 NAMES = ("app", "init", "migrate", "database")
+OTHERS = ("apis/apps/v1/statefulsets", "apis/batch/v1/jobs")
 
 CHART = {
     "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\nappVersion: 1.2.3\n",
@@ -94,21 +95,27 @@ class Shop(NamedTuple):
     """A chart, its images, and a person who deploys it as `web`."""
 
     machine: Workstation
-    registry: Server
-    repository: str
+    cluster: Cluster
+    name: str
+    """Its namespace, and its images' repository."""
     chart: Path
+
+    @property
+    def registry(self) -> Server:
+        """Where its images are."""
+        return Server(self.cluster.registry)
 
     def push(self, name: str, build: str) -> str:
         """Move the tag latest of an image to a build; its digest."""
-        return self.registry.push_image(f"{self.repository}/{name}", "latest", salt=f"{name} {build}")[0]
+        return self.registry.push_image(f"{self.name}/{name}", "latest", salt=f"{name} {build}")[0]
 
     def delete(self, name: str, digest: str) -> None:
         """Take a digest out of the registry."""
-        self.registry.request("DELETE", f"/v2/{self.repository}/{name}/manifests/{digest}")
+        self.registry.request("DELETE", f"/v2/{self.name}/{name}/manifests/{digest}")
 
     def image(self, name: str, digest: str = "") -> str:
         """An image as the cluster sees it."""
-        return f"{self.registry.host}/{self.repository}/{name}:latest" + (f"@{digest}" if digest else "")
+        return f"{self.registry.host}/{self.name}/{name}:latest" + (f"@{digest}" if digest else "")
 
     def upgrade(self, *args: str) -> Finished:
         """`helm pin upgrade --install web CHART ARGS`."""
@@ -118,15 +125,18 @@ class Shop(NamedTuple):
         """An upgrade that must succeed."""
         return succeeded(self.upgrade(*args))
 
-    def live(self) -> dict[str, str]:
-        """The images of the live workloads, by container."""
-        items = json.loads(self.machine.kubectl("get", "deployments,statefulsets,jobs", "-o", "json"))["items"]
-        pods = [item["spec"]["template"]["spec"] for item in items]
-        return {c["name"]: c["image"] for pod in pods for c in pod["containers"] + pod.get("initContainers", [])}
+    def objects(self, path: str) -> list[dict[str, Any]]:
+        """What the cluster has of a kind."""
+        api, _, plural = path.rpartition("/")
+        items: list[dict[str, Any]] = self.cluster.api("GET", f"/{api}/namespaces/{self.name}/{plural}")["items"]
+        return items
 
-    def replicas(self) -> int:
-        """What the live Deployment wants."""
-        return int(self.machine.kubectl("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}"))
+    def live(self) -> tuple[dict[str, str], int]:
+        """The images of the live workloads, by container; and the replicas that the Deployment wants."""
+        deployments, *others = map(self.objects, ("apis/apps/v1/deployments", *OTHERS))
+        pods = [item["spec"]["template"]["spec"] for items in (deployments, *others) for item in items]
+        images = {c["name"]: c["image"] for pod in pods for c in pod["containers"] + pod.get("initContainers", [])}
+        return images, deployments[0]["spec"]["replicas"]
 
     def record(self, revision: int) -> dict[str, str]:
         """The digests that a revision's record holds, by the last part of the image's name."""
@@ -135,32 +145,40 @@ class Shop(NamedTuple):
         return {image["reference"].rpartition("/")[2].removesuffix(":latest"): image["digest"] for image in images}
 
     def history(self) -> list[dict[str, Any]]:
-        """What plain helm says of the revisions; none when there is no release."""
-        done = self.machine.run(self.machine.helm_binary, "history", "web", "-o", "json")
-        if done.status:
-            assert "release: not found" in done.stderr
-            return []
-        entries: list[dict[str, Any]] = json.loads(done.stdout)
-        return entries
+        """What plain helm says of the revisions."""
+        return list(json.loads(self.machine.helm("history", "web", "-o", "json")))
 
     def is_untouched(self) -> bool:
         """Whether the namespace has nothing of a release: neither its objects nor helm's own."""
-        kinds = "deployments,statefulsets,jobs,pods,secrets"
-        return self.history() == [] and json.loads(self.machine.kubectl("get", kinds, "-o", "json"))["items"] == []
+        kinds = ("apis/apps/v1/deployments", *OTHERS, "api/v1/pods", "api/v1/secrets")
+        return not any(map(self.objects, kinds))
+
+
+def a_shop(machine: Workstation, cluster: Cluster, name: str, folder: Path) -> Shop:
+    """A chart whose images all have the tag latest, at build A."""
+    chart = folder / "shop"
+    for file, text in CHART.items():
+        path = chart / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("REPOSITORY", f"{cluster.registry}/{name}"))
+    made = Shop(machine, cluster, name, chart)
+    for image in NAMES:
+        made.push(image, "A")
+    return made
 
 
 @pytest.fixture
 def shop(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Shop:
-    """A chart whose images all have the tag latest, at build A."""
-    chart = tmp_path / "shop"
-    for name, text in CHART.items():
-        path = chart / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace("REPOSITORY", f"{cluster.registry}/{unique}"))
-    made = Shop(in_cluster, Server(cluster.registry), unique, chart)
-    for name in NAMES:
-        made.push(name, "A")
-    return made
+    """Of a test's own."""
+    return a_shop(in_cluster, cluster, unique, tmp_path)
+
+
+@pytest.fixture(scope="class")
+def empty(
+    shared_in_cluster: Workstation, cluster: Cluster, shared_unique: str, tmp_path_factory: pytest.TempPathFactory
+) -> Shop:
+    """For all tests of a class, which deploy nothing."""
+    return a_shop(shared_in_cluster, cluster, shared_unique, tmp_path_factory.mktemp("shop"))
 
 
 def succeeded(done: Finished) -> Finished:
@@ -172,39 +190,86 @@ def without_digests(manifest: str) -> str:
     return re.sub(r"@sha256:[0-9a-f]{64}", "", manifest)
 
 
+ODD = {
+    "text": "x\"'\u2603\U0001f600\n{{ . }} %d",
+    "numbers": [0, -1, 12345678, 100000000000, 1.5, 1e-7],
+    "others": [True, False, {}, [], {"deep": [[{"er": None}]]}],
+    "a.b/c[0]": {"": "empty key"},
+}
+"""Values of every kind."""
+
+
+class Life(NamedTuple):
+    """Six revisions of one release, and what was live at each: its images, and its replicas."""
+
+    shop: Shop
+    digests: Mapping[str, Mapping[str, str]]
+    """Those of each build."""
+    live: Mapping[int, Mapping[str, str]]
+    replicas: Mapping[int, int]
+
+    def images(self, build: str) -> dict[str, str]:
+        """What is live where all images are of one build."""
+        return {name: self.shop.image(name, digest) for name, digest in self.digests[build].items()}
+
+    def odd(self, revision: int) -> Any:
+        """The values of every kind, as helm has them."""
+        told = self.shop.machine.helm("get", "values", "web", "--revision", revision, "-o", "json")
+        return json.loads(told)["odd"]
+
+
+@pytest.fixture(scope="class")
+def life(empty: Shop) -> Life:
+    """1: A, with values. 2: the app at B. 3: back to 1. 4: C, with the values of 3. 5: the app at D, by plain helm. 6: pinned.
+
+    How values are reused with each flag, tests/properties/test_reuse.py shows with both Helms.
+    """
+    shop, machine = empty, empty.machine
+    digests = {"A": {name: shop.push(name, "A") for name in NAMES}}
+    live: dict[int, dict[str, str]] = {}
+    replicas: dict[int, int] = {}
+
+    def look() -> None:
+        number = len(live) + 1
+        live[number], replicas[number] = shop.live()
+
+    shop.deployed("--set", "replicas=2", "--set-json", f"odd={json.dumps(ODD)}")
+    look()
+    digests["B"] = {**digests["A"], "app": shop.push("app", "B")}
+    shop.deployed()
+    look()
+    succeeded(machine.pin("rollback", "web", "1", "--verify"))
+    look()
+    digests["C"] = {name: shop.push(name, "C") for name in NAMES}
+    shop.deployed("--reset-then-reuse-values" if machine.helm4 else "--reuse-values")
+    look()
+    digests["D"] = {**digests["C"], "app": shop.push("app", "D")}
+    machine.helm("upgrade", "web", shop.chart, "--reset-values")
+    look()
+    shop.deployed("--reset-values")
+    look()
+    return Life(shop, digests, live, replicas)
+
+
 class TestMainJob:
-    def test_forward_and_back(self, shop: Shop) -> None:
-        digests = {name: shop.push(name, "A") for name in NAMES}
-        shop.deployed()
-        assert shop.live() == {name: shop.image(name, digest) for name, digest in digests.items()}
-
-        b = shop.push("app", "B")
-        assert b != digests["app"]
-        shop.deployed()
-        assert shop.live() == {name: shop.image(name, digest) for name, digest in {**digests, "app": b}.items()}
-        assert shop.record(2) == {**digests, "app": b}
-        assert [entry["status"] for entry in shop.history()] == ["superseded", "deployed"]
-        assert shop.record(1) == digests
-
-        succeeded(shop.machine.pin("rollback", "web", "1", "--verify"))
-        assert shop.live()["app"] == shop.image("app", digests["app"])
+    def test_forward_and_back(self, life: Life) -> None:
+        shop, a, b = life.shop, life.digests["A"], life.digests["B"]
+        assert a["app"] != b["app"]
+        assert life.live[1] == life.live[3] == life.images("A")
+        assert life.live[2] == life.images("B")
+        assert shop.record(1) == shop.record(3) == a
+        assert shop.record(2) == b
+        assert [entry["status"] for entry in shop.history()[:3]] == ["superseded"] * 3
         manifest = shop.machine.helm("get", "manifest", "web", "--revision", "3")
-        assert shop.image("app", digests["app"]) in manifest
-        assert b not in manifest
-        assert shop.record(3) == digests
+        assert shop.image("app", a["app"]) in manifest
+        assert b["app"] not in manifest
 
-    def test_history(self, shop: Shop) -> None:
-        a, b = shop.push("app", "A"), shop.push("app", "B")
-        shop.push("app", "A")
-        shop.deployed()
-        shop.push("app", "B")
-        shop.deployed()
-        succeeded(shop.machine.pin("rollback", "web", "1", "--verify"))
-
-        told = succeeded(shop.machine.pin("history", "web", "-o", "json"))
+    def test_history(self, life: Life) -> None:
+        machine = life.shop.machine
+        told = succeeded(machine.pin("history", "web", "-o", "json"))
         entries = json.loads(told.stdout)
-        plain = shop.history()
-        assert [entry["revision"] for entry in entries] == [1, 2, 3]
+        plain = life.shop.history()
+        assert [entry["revision"] for entry in entries][:6] == [1, 2, 3, 4, 5, 6]
         for entry, helms in zip(entries, plain, strict=True):
             assert {"pinned", "images", "set", "changes"} <= entry.keys()
             assert (entry["status"], entry["chart"], entry["appVersion"], entry["description"]) == (
@@ -213,128 +278,105 @@ class TestMainJob:
                 helms["app_version"],
                 helms["description"],
             )
-        first, second, third = entries
+        first, second, third = entries[:3]
         assert first["set"] == third["set"] != second["set"]
-        assert a in json.dumps(second["changes"]) and b in json.dumps(second["changes"])
+        for build in "AB":
+            assert life.digests[build]["app"] in json.dumps(second["changes"])
         assert "database" not in json.dumps(second["changes"])  # what did not change is not told
 
-        people = succeeded(shop.machine.pin("history", "web")).stdout
+        people = succeeded(machine.pin("history", "web")).stdout
         assert first["set"] in people and second["set"] in people
 
-    def test_nothing_else_differs_from_plain_helm(self, shop: Shop) -> None:
-        shop.deployed()
-        pinned = shop.machine.helm("get", "manifest", "web")
-        assert pinned.count("@sha256:") == 3
-        hooks = shop.machine.helm("get", "hooks", "web")
-        assert hooks.count("@sha256:") == 1
-        shop.machine.helm("upgrade", "web", shop.chart, "--reset-values")
-        assert without_digests(pinned) == shop.machine.helm("get", "manifest", "web")
-        assert without_digests(hooks) == shop.machine.helm("get", "hooks", "web")
+    def test_nothing_else_differs_from_plain_helm(self, life: Life) -> None:
+        for what, count in (("manifest", 3), ("hooks", 1)):
+            plain, pinned = (life.shop.machine.helm("get", what, "web", "--revision", number) for number in (5, 6))
+            assert pinned.count("@sha256:") == count
+            assert without_digests(pinned) == plain
 
+    def test_the_digest_of_an_earlier_revision_is_not_reused(self, life: Life) -> None:
+        """A digest that helm-pin injected is not a value of the user's: it does not stick when the tag moves."""
+        assert life.live[4] == life.images("C")
+        assert life.replicas[1] == life.replicas[2] == life.replicas[4] == 2
+        assert life.live[6] == life.images("D")
+        assert life.shop.record(6) == life.digests["D"]
+        assert life.replicas[6] == 1
 
-class TestReusedValues:
-    """A digest that helm-pin injected is not a value of the user's: it does not stick when the tag moves."""
+    def test_values_of_every_kind_stay(self, life: Life) -> None:
+        before = life.odd(1)
+        for revision in (2, 4):
+            assert life.odd(revision) == before
+        assert before["numbers"] == ODD["numbers"] and before["text"] == ODD["text"]
 
-    @pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
-    def test_the_new_digest(self, shop: Shop, flag: str) -> None:
-        shop.deployed("--set", "replicas=2")
-        new = {name: shop.push(name, "B") for name in NAMES}
-        shop.deployed(flag)
-        assert shop.live() == {name: shop.image(name, digest) for name, digest in new.items()}
-        assert shop.replicas() == 2
-
-        shop.push("app", "C")
-        shop.deployed("--reset-values")
-        assert shop.live()["app"] == shop.image("app", shop.record(3)["app"])
-        assert shop.record(3)["app"] != new["app"]
-        assert shop.replicas() == 1
-
-    def test_values_of_every_kind_stay(self, shop: Shop) -> None:
-        odd = {
-            "text": "x\"'\u2603\U0001f600\n{{ . }} %d",
-            "numbers": [0, -1, 12345678, 100000000000, 1.5, 1e-7],
-            "others": [True, False, {}, [], {"deep": [[{"er": None}]]}],
-            "a.b/c[0]": {"": "empty key"},
-        }
-        shop.deployed("--set-json", f"odd={json.dumps(odd)}")
-        before = json.loads(shop.machine.helm("get", "values", "web", "-o", "json"))["odd"]
-        shop.push("app", "B")
-        shop.deployed()
-        assert json.loads(shop.machine.helm("get", "values", "web", "-o", "json"))["odd"] == before
-        assert before["numbers"] == odd["numbers"] and before["text"] == odd["text"]
-
-
-class TestRefused:
-    def test_a_target_whose_digest_is_gone(self, shop: Shop) -> None:
-        a = shop.push("app", "A")
-        shop.deployed()
-        b = shop.push("app", "B")
-        shop.deployed()
-        before = shop.history()
-        shop.delete("app", a)
-
-        refused = shop.machine.pin("rollback", "web", "1", "--verify")
+    def test_a_target_whose_digest_is_gone(self, life: Life) -> None:
+        shop, b = life.shop, life.digests["B"]["app"]
+        before, live = shop.history(), shop.live()
+        shop.delete("app", b)
+        refused = shop.machine.pin("rollback", "web", "2", "--verify")
         assert refused.status == 4, refused.stderr
-        assert a in refused.stderr
+        assert b in refused.stderr
         assert shop.history() == before
-        assert shop.live()["app"] == shop.image("app", b)
+        assert shop.live() == live
 
-    def test_a_target_that_plain_helm_made(self, shop: Shop) -> None:
-        shop.machine.helm("install", "web", shop.chart)
-        shop.deployed()
+    def test_a_target_that_plain_helm_made(self, life: Life) -> None:
+        shop = life.shop
         before = shop.history()
-        refused = shop.machine.pin("rollback", "web", "1", "--verify")
+        refused = shop.machine.pin("rollback", "web", "5", "--verify")
         assert refused.status == 4, refused.stderr
         assert "--allow-unverified" in refused.stderr
         assert shop.history() == before
 
-        succeeded(shop.machine.pin("rollback", "web", "1", "--verify", "--allow-unverified"))
-        assert [entry["status"] for entry in shop.history()] == ["superseded", "superseded", "deployed"]
-        assert shop.live()["app"] == shop.image("app")
+        succeeded(shop.machine.pin("rollback", "web", "5", "--verify", "--allow-unverified"))
+        assert [entry["status"] for entry in shop.history()] == ["superseded"] * 6 + ["deployed"]
+        assert shop.live()[0]["app"] == shop.image("app")
 
-    def test_an_unknown_image(self, shop: Shop) -> None:
-        unknown = f"{shop.registry.host}/{shop.repository}/nobody:latest"
-        refused = shop.upgrade("--set", f"init={unknown}")
+
+@whichever_helm
+class TestRefused:
+    """That the exit status comes through either Helm, `helm pin rollback` shows."""
+
+    def test_an_unknown_image(self, empty: Shop) -> None:
+        unknown = f"{empty.registry.host}/{empty.name}/nobody:latest"
+        refused = empty.upgrade("--set", f"init={unknown}")
         assert refused.status == 5, refused.stderr
         assert unknown in refused.stderr
         assert "templates/deployment.yaml" in refused.stderr
-        assert shop.is_untouched()
+        assert empty.is_untouched()
 
-    def test_a_tag_that_can_move(self, shop: Shop) -> None:
-        digests = {name: shop.push(name, "A") for name in NAMES}
-        refused = shop.upgrade("--mutable", "refuse")
+    def test_a_tag_that_can_move(self, empty: Shop) -> None:
+        digests = {name: empty.push(name, "A") for name in NAMES}
+        refused = empty.upgrade("--mutable", "refuse")
         assert refused.status == 3, refused.stderr
         for name, digest in digests.items():
-            assert shop.image(name) in refused.stderr
+            assert empty.image(name) in refused.stderr
             assert digest in refused.stderr
         for place in ("Deployment/web", "templates/deployment.yaml", "templates/migrate.yaml"):
             assert place in refused.stderr
         told = refused.stderr.split()
         assert {"init", "database.image.tag"} <= set(told)  # what sets them
-        assert shop.is_untouched()
+        assert empty.is_untouched()
 
 
 class TestInterrupted:
     """Ctrl-C reaches the whole process group, as it does from a terminal; SIGTERM from a CI system does as well."""
 
     @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-    def test_while_a_registry_is_asked(self, shop: Shop, tmp_path: Path, signum: signal.Signals) -> None:
+    def test_while_a_registry_is_asked(self, empty: Shop, tmp_path: Path, signum: signal.Signals) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, never answers
             silent.settimeout(20)
             image = f"127.0.0.1:{silent.getsockname()[1]}/slow:latest"
-            with upgrading(shop, tmp_path / "scratch", "--set", f"init={image}") as process:
+            with upgrading(empty, tmp_path / "scratch", "--set", f"init={image}") as process:
                 connection, _ = silent.accept()
                 with connection:
                     os.killpg(process.pid, signum)
                     everything_ended(process)
         assert process.returncode != 0
         assert list((tmp_path / "scratch").iterdir()) == []
-        assert shop.is_untouched()
+        assert empty.is_untouched()
 
     def test_while_helm_waits_for_pods(self, shop: Shop, tmp_path: Path) -> None:
         nowhere = ("--wait", "--timeout", "60s", "--set", "nodeSelector.there=nowhere")
         with upgrading(shop, tmp_path / "scratch", *nowhere) as process:
-            eventually(lambda: "web" in shop.machine.kubectl("get", "deployments", "-o", "name"))
+            eventually(lambda: bool(shop.objects("apis/apps/v1/deployments")))
             os.killpg(process.pid, signal.SIGINT)
             everything_ended(process)
         assert process.returncode != 0

@@ -25,10 +25,20 @@ CONTAINER = """\
 """A container whose image has no tag where its value has a digest."""
 
 
+@pytest.fixture(scope="class")
+def deployed(
+    shared_in_cluster: Workstation, cluster: Cluster, shared_unique: str, tmp_path_factory: pytest.TempPathFactory
+) -> App:
+    """Release app, deployed once at A; no test of the class changes it."""
+    made = apps.app(shared_in_cluster, cluster.registry, shared_unique, tmp_path_factory.mktemp("deployed"))
+    made.deploy()
+    return made
+
+
 @pytest.fixture
-def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
-    """One chart; its image at A."""
-    return apps.app(in_cluster, cluster.registry, unique, tmp_path)
+def app(deployed: App, tmp_path: Path) -> App:
+    """The same with a chart of the test's own; its image at A."""
+    return apps.app(deployed.machine, deployed.registry, deployed.repository, tmp_path)
 
 
 def plan(app: App, *args: str, name: str = "app") -> tuple[int, dict[str, Any]]:
@@ -37,30 +47,36 @@ def plan(app: App, *args: str, name: str = "app") -> tuple[int, dict[str, Any]]:
     return done.status, json.loads(done.stdout)
 
 
-def table(app: App, *args: str) -> Finished:
-    return app.machine.pin("plan", "app", app.chart, *args)
+def table(app: App, *args: str, name: str = "app") -> Finished:
+    return app.machine.pin("plan", name, app.chart, *args)
+
+
+def live(app: App, cluster: Cluster, name: str) -> str:
+    """The image of a release's Deployment."""
+    found = cluster.api("GET", f"/apis/apps/v1/namespaces/{app.repository}/deployments/{name}")
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 @whichever_helm
 class TestDeployed:
     def test_new_same_and_moved(self, app: App) -> None:
         first = app.push("A")
-        assert plan(app, "--check")[0] == 4
-        status, found = plan(app)
-        assert status == 0
+        status, found = plan(app, "--check", name="new")
+        assert status == 4
         assert (found["cluster"], found["deployedRevision"]) == (True, None)
         assert found["images"][0]["deployed"] == {"change": "new", "reference": None, "digest": None}
-        assert " new " in table(app).stdout
+        shown = table(app, name="new")
+        assert shown.status == 0
+        assert " new " in shown.stdout
 
-        app.deploy()
         status, found = plan(app, "--check")
         assert (status, found["deployedRevision"]) == (0, 1)
         assert found["images"][0]["deployed"] == {"change": "same", "reference": app.image(), "digest": first}
         assert " same " in table(app).stdout
 
         second = app.push("B")
-        status, found = plan(app, "--check")
-        assert status == 4
+        status, found = plan(app)
+        assert status == 0
         assert found["images"][0]["digest"] == second
         assert found["images"][0]["deployed"] == {"change": "moved", "reference": app.image(), "digest": first}
         shown = table(app, "--check")
@@ -69,50 +85,45 @@ class TestDeployed:
         assert (
             f"an upgrade would change 1 image\n  at    revision 1 of release app\n  why   {app.image()}" in shown.stderr
         )
-        assert table(app).status == 0
 
-    def test_another_tag_and_images_that_come_and_go(self, app: App) -> None:
+    def test_another_tag(self, app: App) -> None:
         first = app.push("A")
-        app.deploy()
-        repository = f"{app.registry}/{app.repository}"
         apps.images.push(app.registry, app.repository, "1.0.0", "B")
         status, found = plan(app, "--set", "image.tag=1.0.0", "--check")
         assert status == 4
         assert found["images"][0]["deployed"] == {"change": "moved", "reference": app.image(), "digest": first}
         assert f"moved from latest@{first[:19]}" in table(app, "--set", "image.tag=1.0.0").stdout
 
+    def test_images_that_come_and_go(self, app: App) -> None:
+        """What counts is the deployed revision, not the latest, and the values that it has included."""
+        repository = f"{app.registry}/{app.repository}"
         more = apps.images.push(app.registry, f"{app.repository}-more", "1.0.0", "C")
+        apps.images.push(app.registry, app.repository, "2.0.0", "B")
         template = app.chart / "templates/deployment.yaml"
         text = template.read_text()
         template.write_text(text + SIDECAR.replace("REGISTRY", app.registry).replace("REPOSITORY", app.repository))
         assert [image["deployed"]["change"] for image in plan(app)[1]["images"]] == ["same", "new"]
-        app.deploy()
+        app.deploy("--set", "image.tag=2.0.0", name="more")
         template.write_text(text)
-        status, found = plan(app, "--check")
-        assert status == 4
+        broken = ("--reset-values", "--set", "nodeSelector.bad key=x")
+        assert app.machine.run(app.machine.helm_binary, "upgrade", "more", app.chart, *broken).status != 0
+        status, found = plan(app, "--check", name="more")
+        assert (status, found["deployedRevision"]) == (4, 1)
+        assert found["images"][0]["reference"].endswith(":2.0.0")
+        assert found["images"][0]["deployed"]["change"] == "same"
         assert found["removed"] == [{"change": "removed", "reference": f"{repository}-more:1.0.0", "digest": more}]
-        shown = table(app)
-        assert f"In revision 2, and not in the chart any more:\n  {repository}-more:1.0.0   {more[:19]}" in shown.stdout
-
-    def test_the_deployed_revision_not_the_latest(self, app: App) -> None:
-        first = app.push("A")
-        app.deploy()
-        app.push("B")
-        assert app.machine.pin("upgrade", "app", app.chart, "--set", "nodeSelector.bad key=x").status == 1
-        app.push("A")
-        status, found = plan(app, "--check")
-        assert (status, found["deployedRevision"]) == (0, 1)
-        assert found["images"][0]["deployed"]["digest"] == first
+        shown = table(app, name="more")
+        assert f"In revision 1, and not in the chart any more:\n  {repository}-more:1.0.0   {more[:19]}" in shown.stdout
 
     def test_a_release_without_a_record(self, app: App) -> None:
         first = app.push("A")
-        app.machine.helm("install", "app", app.chart)
-        status, found = plan(app, "--check")
+        app.machine.helm("install", "plain", app.chart)
+        status, found = plan(app, "--check", name="plain")
         assert status == 4
         assert found["images"][0]["deployed"] == {"change": "moved", "reference": app.image(), "digest": None}
-        assert "moved from unpinned" in table(app).stdout
-        app.machine.helm("upgrade", "app", app.chart, "--set", f"image.tag=latest@{first}")
-        status, found = plan(app, "--check", "--reset-values")
+        assert "moved from unpinned" in table(app, name="plain").stdout
+        app.machine.helm("upgrade", "plain", app.chart, "--set", f"image.tag=latest@{first}")
+        status, found = plan(app, "--check", "--reset-values", name="plain")
         assert (status, found["images"][0]["deployed"]["change"]) == (0, "same")
 
     def test_each_container(self, app: App, tmp_path: Path) -> None:
@@ -127,63 +138,45 @@ class TestDeployed:
         name = f"{app.registry}/{app.repository}"
         lines = [f"{key}: {{repository: {name}, tag: {n}.0.0, digest: ''}}\n" for n, key in ((1, "a"), (2, "b"))]
         values.write_text(values.read_text() + "".join(lines))
-        swapped = ("--set", "a.tag=2.0.0,b.tag=1.0.0")
-        app.deploy()
-        assert plan(app, "--check")[0] == 0
-        status, found = plan(app, "--check", *swapped)
+        app.deploy(name="two")
+        status, found = plan(app, "--check", "--set", "a.tag=2.0.0,b.tag=1.0.0", name="two")
         assert (status, [image["deployed"]["change"] for image in found["images"]]) == (4, ["moved", "moved"])
-        assert plan(app, "--check", "--set", "b.tag=1.0.0")[0] == 4
 
         pins = tmp_path / "pins.yaml"
-        pins.write_text(app.machine.pin("plan", "app", app.chart, "-o", "values").stdout)
-        for _ in range(2):  # with the record of the first revision, then without one
-            status, found = plan(app, "--check", "-f", pins)
+        pins.write_text(app.machine.pin("plan", "two", app.chart, "-o", "values").stdout)
+        for is_first in (True, False):  # with the record of the first revision, then without one
+            status, found = plan(app, "--check", "-f", str(pins), name="two")
             assert (status, [image["deployed"]["change"] for image in found["images"]]) == (0, ["same", "same"])
-            app.machine.helm("upgrade", "app", app.chart, "-f", pins)
-        assert plan(app, "--check", "-f", pins, "--set", f"b.digest={digests[0]}")[0] == 4
-        listed = app.machine.pin("history", "app", "--max", "1", "-o", "images")
+            if is_first:
+                app.machine.helm("upgrade", "two", app.chart, "-f", pins)
+        assert plan(app, "--check", "-f", str(pins), "--set", f"b.digest={digests[0]}", name="two")[0] == 4
+        listed = app.machine.pin("history", "two", "--max", "1", "-o", "images")
         assert listed.stdout.split() == sorted(f"{name}@{digest}" for digest in digests)
 
-    def test_reused_values(self, app: App) -> None:
-        """What upgrade would do, values that the release has included."""
-        apps.images.push(app.registry, app.repository, "2.0.0", "B")
-        app.deploy("--set", "image.tag=2.0.0")
-        status, found = plan(app, "--check")
-        assert status == 0
-        assert found["images"][0]["reference"].endswith(":2.0.0")
-
-    def test_a_values_file_stands_for_helm_with_that_file(self, app: App, tmp_path: Path) -> None:
-        """helm reuses no values where a file gives some: the file must pin what the chart then runs, each time it is made."""
+    def test_what_plain_helm_takes(self, app: App, cluster: Cluster, tmp_path: Path) -> None:
+        """`set` is pasted after helm upgrade: values that are reused stay. A values file stands for helm with that file, which then
+        reuses none: it must pin what the chart then runs, each time it is made.
+        """
         digest = app.push("A")
-        app.deploy("--set", "note=kept")
-        for _ in range(2):
-            made = app.machine.pin("plan", "app", app.chart, "-o", "values")
-            assert made.status == 0, made.stderr
-            (tmp_path / "pins.yaml").write_text(made.stdout)
-            assert (
-                app.machine.run(
-                    app.machine.helm_binary, "upgrade", "app", app.chart, "-f", tmp_path / "pins.yaml"
-                ).status
-                == 0
-            )
-            assert app.live() == app.image(digest)
-        assert app.machine.pin("rollback", "app", "1").status == 0
-        made = app.machine.pin("plan", "app", app.chart, "-o", "kustomize")
-        assert "The values of revision 4 are left out" in made.stderr
-
-    def test_what_is_set_is_whole_with_the_reuse(self, app: App) -> None:
-        """`set` is pasted after helm upgrade: values that are reused stay."""
-        digest = app.push("A")
-        app.deploy("--set", "note=kept")
-        found = plan(app)[1]
+        app.deploy("--set", "note=kept", name="taken")
+        found = plan(app, name="taken")[1]
         assert (found["set"][0], found["complete"]) == ("--reset-then-reuse-values", True)
-        app.machine.helm("upgrade", "app", app.chart, *found["set"])
-        assert app.live() == app.image(digest)
-        values = json.loads(app.machine.helm("get", "values", "app", "-o", "json"))
+        app.machine.helm("upgrade", "taken", app.chart, *found["set"])
+        assert live(app, cluster, "taken") == app.image(digest)
+        values = json.loads(app.machine.helm("get", "values", "taken", "-o", "json"))
         assert values["note"] == "kept"
 
+        for _ in range(2):
+            made = app.machine.pin("plan", "taken", app.chart, "-o", "values")
+            assert made.status == 0, made.stderr
+            (tmp_path / "pins.yaml").write_text(made.stdout)
+            app.machine.helm("upgrade", "taken", app.chart, "-f", tmp_path / "pins.yaml")
+            assert live(app, cluster, "taken") == app.image(digest)
+        app.machine.helm("rollback", "taken", "1")
+        made = app.machine.pin("plan", "taken", app.chart, "-o", "kustomize")
+        assert "The values of revision 5 are left out" in made.stderr
+
     def test_without_the_cluster(self, app: App) -> None:
-        app.deploy()
         app.push("B")
         done = table(app, "--no-cluster")
         assert done.status == 0
@@ -243,10 +236,9 @@ def installed(app: App, folder: Path) -> tuple[App, Path]:
 
 @whichever_helm
 class TestDiff:
-    def test_upgrade(self, app: App, unique: str, tmp_path: Path) -> None:
+    def test_upgrade(self, app: App, cluster: Cluster, tmp_path: Path) -> None:
         app, log = installed(app, tmp_path / "plugins")
         first = app.push("A")
-        app.deploy()
         second = app.push("B")
         values = tmp_path / "values.yaml"
         values.write_text("replicas: 2\n")
@@ -255,13 +247,13 @@ class TestDiff:
         assert done.stderr.splitlines()[0] == "a word on standard error"
         given = json.loads(log.read_text())
         assert given["args"][:2] == ["upgrade", "app"]
-        assert given["namespace"] == unique
+        assert given["namespace"] == app.repository
         assert given["args"][3:6] == ["-C", "7", "--detailed-exitcode"]
         assert app.image(second) in given["render"]
         assert "replicas: 2" in given["render"]
         assert first not in given["render"]
         assert len(app.statuses()) == 1
-        assert app.live() == app.image(first)
+        assert live(app, cluster, "app") == app.image(first)
 
     def test_what_cannot_be_pinned_is_refused_first(self, app: App, tmp_path: Path) -> None:
         app, log = installed(app, tmp_path / "plugins")
@@ -272,13 +264,7 @@ class TestDiff:
         assert "unknown flag: --nonsense" in unknown.stderr
         assert not log.exists()
 
-    def test_a_release_that_is_new(self, app: App, tmp_path: Path) -> None:
-        app, log = installed(app, tmp_path / "plugins")
-        done = app.machine.pin("diff", "upgrade", "app", app.chart, "--allow-unreleased")
-        assert done.status == 2, done.stderr
-        assert "--allow-unreleased" in json.loads(log.read_text())["args"]
-
-    def test_rollback(self, app: App, tmp_path: Path) -> None:
+    def test_rollback_and_a_release_that_is_new(self, app: App, tmp_path: Path) -> None:
         app, log = installed(app, tmp_path / "plugins")
         done = app.machine.pin("diff", "rollback", "app", "1", "--detailed-exitcode")
         assert done.status == 2
@@ -286,7 +272,9 @@ class TestDiff:
         for given in ("--color", "--no-color"):  # flags of helm-pin, and of helm-diff
             assert app.machine.pin("diff", "rollback", "app", "1", given).status == 2
             assert json.loads(log.read_text())["args"][3:] == [given]
-            app.machine.pin("diff", "upgrade", "app", app.chart, "--allow-unreleased", given)
+            done = app.machine.pin("diff", "upgrade", "new", app.chart, "--allow-unreleased", given)
+            assert done.status == 2, done.stderr
+            assert "--allow-unreleased" in json.loads(log.read_text())["args"]
             assert json.loads(log.read_text())["args"][-1] == given
         refused = app.machine.pin("diff", "rollback", "app", "--registry-timeout", "3s")
         assert refused.status == 1
