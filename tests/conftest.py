@@ -235,12 +235,12 @@ def on_node(workstation: Workstation, node_cluster: Cluster, unique: str, tmp_pa
 
 
 @contextmanager
-def cluster_for_tests(kind: str) -> Iterator[Cluster]:
+def cluster_for_tests(kind: str, *, bare: bool = False) -> Iterator[Cluster]:
     """A cluster of this process."""
     end_what_killed_runs_left(kind)
     name = f"{kind}-{os.getpid()}"
     try:
-        yield local.up(name)
+        yield local.up(name, bare=bare)
     finally:
         local.down(name)
 

@@ -256,18 +256,29 @@ class TestHelmFails:
         assert "Error: helm upgrade failed; see its output above" in done.stderr
         return last, done
 
-    def test_before_a_registry_is_asked(self, there: App) -> None:
-        plain(there)
-        before = rows(there)
-        for arguments, told in (
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
             (["upgrade", "--install", "BAD_Name"], "the release name is invalid"),
-            (["install", "BAD_Name"], "the release name is invalid"),
             (["install", "app"], "cannot reuse a name that is still in use; nothing was deployed"),
-            (["install", "app", "--replace"], "cannot reuse a name that is still in use; nothing was deployed"),
-            (["upgrade", "other"], "'other' has no deployed releases; nothing was deployed"),
-        ):
-            done = there.machine.pin(*arguments, there.chart, "--set=image.repository=127.0.0.1:9/app")
-            assert (done.status, done.stderr.splitlines()[0]) == (1, f"Error: {told}")
+            pytest.param(["install", "BAD_Name"], "the release name is invalid", marks=whichever_helm),
+            pytest.param(
+                ["install", "app", "--replace"],
+                "cannot reuse a name that is still in use; nothing was deployed",
+                marks=whichever_helm,
+            ),
+            pytest.param(
+                ["upgrade", "other"], "'other' has no deployed releases; nothing was deployed", marks=whichever_helm
+            ),
+        ],
+        ids=["a bad name", "a name in use", "a bad name for install", "a name in use to replace", "no release"],
+    )
+    def test_before_a_registry_is_asked(self, there: App, arguments: list[str], told: str) -> None:
+        if "--replace" in arguments:  # which takes the name of one that failed
+            plain(there)
+        before = rows(there)
+        done = there.machine.pin(*arguments, there.chart, "--set=image.repository=127.0.0.1:9/app")
+        assert (done.status, done.stderr.splitlines()[0]) == (1, f"Error: {told}")
         assert rows(there) == before
 
     def test_on_a_field_that_another_manages(self, there: App) -> None:

@@ -135,7 +135,7 @@ def test_what_cannot_be_kept(app: App, server: Server, unique: str) -> None:
 
     app.rewrite(1, lambda stored: stored["chart"]["metadata"]["annotations"].update({"helm-pin/digests": "{"}))
     before = tags(server, unique)
-    refused = app.machine.pin("keep", "app", "--prune", "--revisions", "5")
+    refused = app.machine.pin("keep", "app", "--prune")
     assert refused.status == 1
     assert "no tag was removed" in refused.stderr
     assert tags(server, unique) == before != []

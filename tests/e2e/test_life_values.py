@@ -84,12 +84,29 @@ def twins(in_cluster: Workstation, cluster: Cluster, unique: str, content: AnyTa
     return Twins(in_cluster, cluster, unique, content, written(tmp_path / "chart", CHART))
 
 
-def test_a_neighbour_of_a_value_that_was_given(twins: Twins) -> None:
+def test_what_is_reused_through_a_life(twins: Twins, tmp_path: Path) -> None:
+    """A neighbour of a value that was given, and files without values: helm looks at the merged values, not at whether there is a
+    flag. And a plan shows what an upgrade would reuse.
+    """
+
+    def planned(*given: str) -> None:
+        plan = json.loads(twins.pin("plan", OURS, twins.chart, "-o", "json", *given).stdout)
+        twins.both("upgrade", *given)
+        assert {image["image"] for image in plan["images"]} == {image.partition("@")[0] for image in twins.images()}
+
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
     twins.both("upgrade", "--install", "--set", "image.tag=1.2.3,probe.path=/mine")
     twins.both("upgrade", "--reuse-values", "--set", "image.pullPolicy=Always")
-    twins.both("upgrade", "--reuse-values", "--set", "probe.port=81")
-    twins.both("upgrade")
+    planned("--reuse-values", "--set", "probe.port=81")
+    twins.both("upgrade", "-f", tmp_path / "empty.yaml")
+    twins.both("upgrade", "--set", "")
+    planned()
     assert twins.images()[0].startswith("example.com/team/app:1.2.3@")
+    planned("--set", "probe.port=1")
+    twins.both("upgrade", "--set", "image.tag=1.2.3")
+    (tmp_path / "empty.yaml").write_text("{}\n---\n")
+    planned("-f", str(tmp_path / "empty.yaml"), "--reset-values")
+    assert twins.images()[0].startswith("example.com/team/app:1.0.0@")
 
 
 def test_strings_that_look_like_something_else(twins: Twins, tmp_path: Path) -> None:
@@ -118,7 +135,6 @@ def test_strings_that_look_like_something_else(twins: Twins, tmp_path: Path) -> 
     twins.both("upgrade", "--reuse-values")
     assert twins.images()[0].startswith("example.com/team/app:61e9@")
     twins.both("upgrade", "--reuse-values", "--set", "image.tag=main")
-    twins.both("upgrade")
     twins.both("upgrade", "--reset-then-reuse-values", "--set-string", "given.K1=yes")
     twins.both("upgrade", "--reset-values")
 
@@ -130,27 +146,16 @@ def test_installed_anew_after_an_uninstall_that_keeps_history(twins: Twins) -> N
     twins.both("upgrade", "--install")
     assert any(image.startswith("example.com/team/seed:latest@") for image in twins.images())
     assert twins.images()[0].startswith("example.com/team/app:1.0.0@")
-    twins.both("upgrade", "--set", "probe.port=9")
 
 
 @pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
-@pytest.mark.parametrize("null", ["probe.path=null,own.image=null,list=null", "probe=null,image.tag=null"])
-def test_null_over_a_value_that_was_given(flag: str, null: str, twins: Twins) -> None:
+def test_null_over_a_value_that_was_given(flag: str, twins: Twins) -> None:
     """Helm's two ways of reusing differ in what a null means, the first time and the second."""
     given = "probe.path=/mine,image.tag=7,own.image=example.com/team/other:7,list={a,b,c}"
     twins.both("upgrade", "--install", "--set", given)
-    for _ in range(2):
+    some, all_of_it = "probe.path=null,own.image=null,list=null", "probe=null,image.tag=null"
+    for null in (some, some, all_of_it):
         twins.both("upgrade", flag, "--set", null, "--set", "own.tag=1.0.0,image.pullPolicy=Always")
-
-
-def test_a_file_without_values_reuses(twins: Twins, tmp_path: Path) -> None:
-    """Helm looks at the merged values, not at whether there is a flag."""
-    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
-    twins.both("upgrade", "--install", "--set", "image.tag=1.2.3,probe.path=/mine")
-    twins.both("upgrade", "-f", tmp_path / "empty.yaml")
-    twins.both("upgrade", "--set", "")
-    (tmp_path / "empty.yaml").write_text("{}\n---\n")
-    twins.both("upgrade", "-f", tmp_path / "empty.yaml", "--reset-values")
 
 
 def test_plain_helm_in_between(twins: Twins) -> None:
@@ -195,7 +200,7 @@ template:
 
 
 def test_a_template_that_compares_the_tag(twins: Twins) -> None:
-    """The version that it saw once does not stay in the values when another tag is given."""
+    """The version that it saw once does not stay in the values when another tag is given, nor after a rollback."""
     (twins.chart / "templates" / "versioned.yaml").write_text(VERSIONED)
     twins.both("upgrade", "--install", "--set", "image.tag=1.3.0")
     twins.both("upgrade", "--reuse-values", "--set", "image.tag=1.1.0")
@@ -204,15 +209,10 @@ def test_a_template_that_compares_the_tag(twins: Twins) -> None:
     twins.both("rollback", "2", chart=False)
     twins.both("upgrade", "--reuse-values", "--set", "probe.port=2")
     assert twins.images()[0].startswith("example.com/team/app:1.1.0@")
-
-
-def test_rolled_back_in_between(twins: Twins) -> None:
-    twins.both("upgrade", "--install", "--set", "image.tag=1")
-    twins.both("upgrade", "--set", "probe.path=/two,image.tag=2")
     twins.content.build = "B"
     twins.both("rollback", "1", chart=False, plain=True)
     twins.both("upgrade")
-    assert twins.images()[0].startswith("example.com/team/app:1@")
+    assert twins.images()[0].startswith("example.com/team/app:1.3.0@")
 
 
 def test_an_image_that_is_let_through_later_leaves_the_revision_before_as_it_was(twins: Twins) -> None:
@@ -242,14 +242,23 @@ template:
 }
 
 
-@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
-@pytest.mark.parametrize("given", [[], ["--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]']])
-def test_an_element_of_a_list_that_is_reused(flag: str, given: list[str], twins: Twins, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "flags"),
+    [
+        ([], ["--reset-then-reuse-values", "--reuse-values"]),
+        (
+            ["--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]'],
+            ["--reuse-values", "--reset-then-reuse-values"],
+        ),
+    ],
+    ids=["the chart's", "the user's"],
+)
+def test_an_element_of_a_list_that_is_reused(given: list[str], flags: list[str], twins: Twins, tmp_path: Path) -> None:
     twins.chart = written(tmp_path / "list", LIST)
     twins.both("upgrade", "--install", *given)
-    twins.both("upgrade", flag, "--set", "tools[0].image=example.com/team/z:2")
-    twins.both("upgrade", flag)
-    twins.both("upgrade")
+    twins.both("upgrade", flags[0], "--set", "tools[0].image=example.com/team/z:2")
+    twins.both("upgrade", flags[1], "--set", "tools[0].image=example.com/team/z:3")
+    twins.both("upgrade", flags[0])
 
 
 def test_a_list_through_a_life(twins: Twins, tmp_path: Path) -> None:
@@ -266,7 +275,6 @@ def test_a_list_through_a_life(twins: Twins, tmp_path: Path) -> None:
     twins.both("rollback", "1", chart=False, plain=True)
     twins.both("upgrade", "--reuse-values", "--set-json", 'tools=[{"image":"c:1"}]')
     twins.both("upgrade", "--reset-values")
-    twins.both("upgrade")
 
 
 def test_a_secret_in_a_reused_list_is_on_no_command_line(twins: Twins, tmp_path: Path) -> None:
@@ -279,16 +287,6 @@ def test_a_secret_in_a_reused_list_is_on_no_command_line(twins: Twins, tmp_path:
     assert debugged.status == 0, debugged.stderr
     assert "s3cret" not in debugged.stderr
     twins.both("upgrade", "--reuse-values")
-
-
-def test_plan_shows_what_upgrade_would_reuse(twins: Twins) -> None:
-    twins.both("upgrade", "--install", "--set", "image.tag=1.2.3")
-    for given in ([], ["--reuse-values", "--set", "probe.port=1"], ["--reset-values"], ["--set", "probe.port=1"]):
-        plan = json.loads(twins.pin("plan", "twin-pin", twins.chart, "-o", "json", *given).stdout)
-        twins.both("upgrade", *given)
-        planned = {image["image"] for image in plan["images"]}
-        assert planned == {image.partition("@")[0] for image in twins.images()}
-        twins.both("upgrade", "--set", "image.tag=1.2.3")
 
 
 def test_values_from_a_pipe_are_deployed(twins: Twins, tmp_path: Path) -> None:
@@ -313,7 +311,6 @@ def test_a_secret_in_a_list_is_in_no_record(twins: Twins, tmp_path: Path) -> Non
     (tmp_path / "secret.yaml").write_text(json.dumps({"containers": rows}))
     twins.both("upgrade", "--install", "-f", tmp_path / "secret.yaml")
     twins.both("upgrade", "--reuse-values", "--set", "probe.port=1")
-    twins.both("upgrade")
     metadata = twins.helm("get", "metadata", "twin-pin", "-o", "json").stdout
     assert "helm-pin/digests" in metadata
     assert "hunter2" not in metadata

@@ -149,8 +149,9 @@ class Shop(NamedTuple):
         return list(json.loads(self.machine.helm("history", "web", "-o", "json")))
 
     def is_untouched(self) -> bool:
-        """Whether the namespace has nothing of a release: neither its objects nor helm's own."""
-        kinds = ("apis/apps/v1/deployments", *OTHERS, "api/v1/pods", "api/v1/secrets")
+        """Whether the namespace has nothing of a release: neither its objects nor helm's own, which may be ConfigMaps."""
+        stored = ("api/v1/secrets", "api/v1/configmaps?labelSelector=owner%3Dhelm")
+        kinds = ("apis/apps/v1/deployments", *OTHERS, "api/v1/pods", *stored)
         return not any(map(self.objects, kinds))
 
 

@@ -235,7 +235,7 @@ def installed(app: App, folder: Path) -> tuple[App, Path]:
 
 
 @whichever_helm
-class TestDiff:
+class TestHelmDiff:
     def test_upgrade(self, app: App, cluster: Cluster, tmp_path: Path) -> None:
         app, log = installed(app, tmp_path / "plugins")
         first = app.push("A")

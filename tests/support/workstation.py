@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -81,8 +82,7 @@ class Workstation(NamedTuple):
         """`helm pin ARGS`, however it ends."""
         # flags of helm itself before and after the command are for it to read
         if self.is_forked and not any(str(arg).startswith(GLOBAL) for arg in args):
-            handed_on = _handed_on(self.helm_binary, frozenset(self.env.items()), cwd)
-            return self.with_env(**handed_on).forked(*args, cwd=cwd)
+            return self.with_env(**_handed_on(self, cwd)).forked(*args, cwd=cwd)
         return self.run(self.helm_binary, "pin", *args, cwd=cwd)
 
     def forked(self, *args: object, cwd: Path | None = None, timeout: float = 120) -> Finished:
@@ -109,9 +109,32 @@ class Workstation(NamedTuple):
         return self._replace(env={**self.env, **more})
 
 
+def _handed_on(machine: Workstation, cwd: Path | None) -> dict[str, str]:
+    """What a helm hands on to its plugins, which is what it says of itself.
+
+    Of a kubeconfig it takes the namespace alone, and of helm-pin's settings nothing: it is asked once for all that differ in these.
+    """
+    env = {name: value for name, value in machine.env.items() if not name.startswith("HELM_PIN_")}
+    chosen = {"HELM_NAMESPACE", "HELM_KUBECONTEXT"} & env.keys()
+    namespace = "" if chosen else _namespace_of_the_only_context(env.get("KUBECONFIG", ""))
+    if namespace:
+        env["KUBECONFIG"] = os.devnull
+    told = _said_of_itself(machine.helm_binary, frozenset(env.items()), cwd)
+    return {**told, "HELM_NAMESPACE": namespace} if namespace else told
+
+
+def _namespace_of_the_only_context(kubeconfig: str) -> str:
+    """'' for another kubeconfig than those that tests write (Cluster.write_kubeconfig), and where there is none."""
+    try:
+        config = json.loads(Path(kubeconfig).read_text())
+        ((name, context),) = [(each["name"], each["context"]) for each in config["contexts"]]
+        return str(context["namespace"]) if name == config["current-context"] else ""
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+
+
 @cache
-def _handed_on(helm_binary: Path, env: frozenset[tuple[str, str]], cwd: Path | None) -> dict[str, str]:
-    """What a helm hands on to its plugins, which is what it says of itself."""
+def _said_of_itself(helm_binary: Path, env: frozenset[tuple[str, str]], cwd: Path | None) -> dict[str, str]:
     told = Workstation(helm_binary, dict(env)).run(helm_binary, "env", cwd=cwd)
     assert told.status == 0, told.stderr
     rows = (line.partition("=") for line in told.stdout.splitlines())
