@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,10 +18,29 @@ from tests.support.workstation import Finished, Workstation, whichever_helm
 pytestmark = whichever_helm
 
 
-@pytest.fixture
-def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> App:
-    """One chart; its image at A."""
-    return apps.app(in_cluster, cluster.registry, unique, tmp_path)
+class Deployed(NamedTuple):
+    """A release in two revisions, with their digests; another one, of the first digest; and what the tag means now."""
+
+    app: App
+    first: str
+    second: str
+    third: str
+
+
+@pytest.fixture(scope="class")
+def deployed(
+    shared_in_cluster: Workstation, cluster: Cluster, shared_unique: str, tmp_path_factory: pytest.TempPathFactory
+) -> Deployed:
+    """Not changed by the tests, nor what is known of its images."""
+    folder = tmp_path_factory.mktemp("deployed")
+    machine = shared_in_cluster.with_env(HELM_CACHE_HOME=str(folder / "cache"))
+    app = apps.app(machine, cluster.registry, shared_unique, folder)
+    first = app.push("A", ("linux/amd64", "linux/arm64"))
+    app.deploy()
+    second = app.push("B")
+    app.deploy()
+    app.deploy("--set", f"image.tag=latest@{first}", name="other")
+    return Deployed(app, first, second, app.push("C"))
 
 
 def images(app: App, *command: object, status: int = 0) -> list[str]:
@@ -34,23 +54,63 @@ def printed(app: App, *command: object, status: int = 0) -> Finished:
     return done
 
 
-def test_each_command(app: App) -> None:
-    first = app.push("A")
-    app.deploy()
-    second = app.push("B")
-    app.deploy()
-    third = app.push("C")
-    app.deploy("--set", f"image.tag=latest@{first}", name="other")
-    both = sorted([app.image(first), app.image(second)])
-    assert images(app, "plan", "app", app.chart) == [app.image(third)]
-    assert images(app, "verify", "app") == [app.image(second)]
-    assert images(app, "verify", "app", "--revision", "1") == [app.image(first)]
-    assert images(app, "history", "app") == both
-    assert images(app, "history", "app", "--max", "1") == [app.image(second)]
-    assert images(app, "audit") == both
+class TestOfWhatIsDeployed:
+    def test_each_command(self, deployed: Deployed) -> None:
+        app, first, second, third = deployed
+        both = sorted([app.image(first), app.image(second)])
+        assert images(app, "plan", "app", app.chart) == [app.image(third)]
+        assert images(app, "verify", "app") == [app.image(second)]
+        assert images(app, "verify", "app", "--revision", "1") == [app.image(first)]
+        assert images(app, "history", "app") == both
+        assert images(app, "history", "app", "--max", "1") == [app.image(second)]
+        assert images(app, "audit") == both
+
+    def test_drift_is_said_beside_them(self, deployed: Deployed) -> None:
+        app, first, *_ = deployed
+        app.machine.kubectl("set", "image", "deployment/other", "app=busybox:1")
+        try:
+            done = printed(app, "verify", "other", status=4)
+        finally:
+            app.machine.kubectl("set", "image", "deployment/other", f"app={app.image(first)}")
+        assert done.stdout == f"{app.image(first)}\n"
+        assert "workloads: failed, 1 difference" in done.stderr
+        assert "busybox:1" in done.stderr
+
+    def test_what_each_image_is(self, deployed: Deployed, shared_unique: str, tmp_path: Path) -> None:
+        """Asked only when wanted; of every revision, of the deployed one, of all releases."""
+        app, first, second, _ = deployed
+        rows = json.loads(app.machine.pin("history", "app", "-o", "json", "--describe").stdout)
+        platforms = [[image["details"]["platforms"] for image in row["images"]] for row in rows]
+        assert platforms == [[["linux/amd64", "linux/arm64"]], [[images_of_tests.HERE]]]
+        assert all(image["details"]["size"] > 100_000 for row in rows for image in row["images"])
+        shown = app.machine.pin("history", "app", "--describe").stdout
+        assert f"\n\n{app.image(first)}\n  platforms linux/amd64, linux/arm64\n  size      " in shown
+        assert "details" not in app.machine.pin("history", "app", "-o", "json").stdout
+        assert (
+            "--registry-timeout has no effect" in app.machine.pin("history", "app", "--registry-timeout", "3s").stderr
+        )
+
+        known = json.loads(app.machine.pin("verify", "app", "-o", "json", "-v").stdout)["details"]
+        assert known[app.image(second)]["platforms"] == [images_of_tests.HERE]
+        assert (
+            f"{app.image(second)}\n  platforms {images_of_tests.HERE}\n"
+            in app.machine.pin("verify", "app", "-v").stdout
+        )
+        assert app.machine.pin("verify", "app", "-v", "--no-registry").status == 2
+
+        data = json.loads(app.machine.pin("audit", "-o", "json", "--registry", "--describe").stdout)
+        (release,) = [each for each in data["contexts"][0]["releases"] if each["release"] == "app"]
+        assert release["details"][second]["platforms"] == [images_of_tests.HERE]
+        page = tmp_path / "page.html"
+        assert app.machine.pin("audit", "-o", "html", "--to", page, "--registry", "--describe").status == 0
+        assert f"{app.image()} {images_of_tests.HERE} · " in browser.words(
+            browser.shown(page, f"open=/{shared_unique}/app", scratch=tmp_path)
+        )
+        assert app.machine.pin("audit", "--describe").status == 2
 
 
-def test_what_has_no_digest_is_named(app: App, tmp_path: Path) -> None:
+def test_what_has_no_digest_is_named(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> None:
+    app = apps.app(in_cluster, cluster.registry, unique, tmp_path)
     digest = app.push("A")
     app.machine.helm("install", "app", app.chart)
     app.machine.helm("upgrade", "app", app.chart, "--set", f"image.tag=latest@{digest}")
@@ -66,46 +126,3 @@ def test_what_has_no_digest_is_named(app: App, tmp_path: Path) -> None:
     report = tmp_path / "images"
     assert printed(app, "audit", "--to", report).stdout == ""
     assert report.read_text() == "\n"
-
-
-def test_drift_is_said_beside_them(app: App) -> None:
-    digest = app.push("A")
-    app.deploy()
-    app.machine.kubectl("set", "image", "deployment/app", "app=busybox:1")
-    done = printed(app, "verify", "app", status=4)
-    assert done.stdout == f"{app.image(digest)}\n"
-    assert "workloads: failed, 1 difference" in done.stderr
-    assert "busybox:1" in done.stderr
-
-
-def test_what_each_image_is(app: App, unique: str, tmp_path: Path) -> None:
-    """Asked only when wanted; of every revision, of the deployed one, of all releases."""
-    app = app._replace(machine=app.machine.with_env(HELM_CACHE_HOME=str(tmp_path / "cache")))
-    first = app.push("A", ("linux/amd64", "linux/arm64"))
-    app.deploy()
-    second = app.push("B")
-    app.deploy()
-
-    rows = json.loads(app.machine.pin("history", "app", "-o", "json", "--describe").stdout)
-    platforms = [[image["details"]["platforms"] for image in row["images"]] for row in rows]
-    assert platforms == [[["linux/amd64", "linux/arm64"]], [[images_of_tests.HERE]]]
-    assert all(image["details"]["size"] > 100_000 for row in rows for image in row["images"])
-    shown = app.machine.pin("history", "app", "--describe").stdout
-    assert f"\n\n{app.image(first)}\n  platforms linux/amd64, linux/arm64\n  size      " in shown
-    assert "details" not in app.machine.pin("history", "app", "-o", "json").stdout
-    assert "--registry-timeout has no effect" in app.machine.pin("history", "app", "--registry-timeout", "3s").stderr
-
-    known = json.loads(app.machine.pin("verify", "app", "-o", "json", "-v").stdout)["details"]
-    assert known[app.image(second)]["platforms"] == [images_of_tests.HERE]
-    assert f"{app.image(second)}\n  platforms {images_of_tests.HERE}\n" in app.machine.pin("verify", "app", "-v").stdout
-    assert app.machine.pin("verify", "app", "-v", "--no-registry").status == 2
-
-    data = json.loads(app.machine.pin("audit", "-o", "json", "--registry", "--describe").stdout)
-    (release,) = data["contexts"][0]["releases"]
-    assert release["details"][second]["platforms"] == [images_of_tests.HERE]
-    page = tmp_path / "page.html"
-    assert app.machine.pin("audit", "-o", "html", "--to", page, "--registry", "--describe").status == 0
-    assert f"{app.image()} {images_of_tests.HERE} · " in browser.words(
-        browser.shown(page, f"open=/{unique}/app", scratch=tmp_path)
-    )
-    assert app.machine.pin("audit", "--describe").status == 2

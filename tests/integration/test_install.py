@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from helmpin import __version__
+from helmpin import __version__, install
 from scripts.devtools.binaries import binary
 
 ROOT = Path(__file__).parents[2]
@@ -34,14 +35,15 @@ def succeed(command: Sequence[object], **options: Any) -> str:
     return done.stdout
 
 
-def copy_plugin(target: Path) -> Path:
+def copy_plugin(target: Path, source: Path = ROOT, *, compiled: bool = False) -> Path:
     """The plugin's files as a checkout has them, without an environment."""
     target.mkdir(parents=True)
     for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        if (source / part).is_dir():
+            left_out = None if compiled else shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source / part, target / part, ignore=left_out)
         else:
-            shutil.copy(ROOT / part, target)
+            shutil.copy(source / part, target)
     return target
 
 
@@ -89,11 +91,14 @@ def plugin(ready: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", HELMS)
-def test_from_a_local_directory(name: str, env: dict[str, str], tmp_path: Path) -> None:
-    helm, checkout = binary(name), copy_plugin(tmp_path / "check out")
+def test_from_a_local_directory(name: str, env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
+    """What is missing there is made: with one Helm the whole environment, since each makes it in test_from_git_and_update."""
+    helm, checkout = binary(name), plugin.rename(tmp_path / "check out")
     succeed(["git", "init", "-q", checkout])
     shutil.copy(ROOT / ".gitignore", checkout)
+    shutil.rmtree(checkout / ("helmpin/__pycache__" if name != "helm4" else ".venv"))
     succeed([helm, "plugin", "install", checkout], env=env)
+    assert list(checkout.glob("helmpin/__pycache__/cli.*.pyc"))
     assert succeed([helm, "pin", "--version"], env=env, cwd=tmp_path) == f"helm-pin {__version__}\n"
     assert "\npin " in succeed([helm, "plugin", "list"], env=env)
     assert "Usage:" in succeed([helm, "pin", "--help"], env=env)
@@ -138,9 +143,9 @@ def test_from_git_and_update(name: str, env: dict[str, str], tmp_path: Path) -> 
     assert not list((Path(env["HELM_DATA_HOME"]) / "plugins").iterdir())
 
 
-def test_a_start_imports_little(env: dict[str, str], plugin: Path) -> None:
+def test_a_start_imports_little(env: dict[str, str], ready: Path) -> None:
     """Every command pays for it."""
-    command = [plugin / ".venv/bin/python", "-I", "-S", "-X", "importtime", plugin / "helmpin/__main__.py", "--version"]
+    command = [ready / ".venv/bin/python", "-I", "-S", "-X", "importtime", ready / "helmpin/__main__.py", "--version"]
     lines = run(command, env=env).stderr.splitlines()
     imported = {line.rpartition("|")[2].strip() for line in lines}
     assert "helmpin" in imported
@@ -148,6 +153,7 @@ def test_a_start_imports_little(env: dict[str, str], plugin: Path) -> None:
 
 
 def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path, tmp_path: Path) -> None:
+    """Nor of what pip is told by variables, and nothing lands where they say."""
     for module in ("yaml", "json", "helmpin", "urllib3", "sitecustomize", "usercustomize"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('this is the module of the user')\n")
     helm = binary("helm3")
@@ -158,7 +164,8 @@ def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path,
         "PYTHONSTARTUP": str(tmp_path / "yaml.py"),
         "HELM_BIN": str(helm),
     }
-    dirty |= {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "VIRTUAL_ENV": str(tmp_path)}
+    dirty |= {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "VIRTUAL_ENV": str(tmp_path), "PIP_DRY_RUN": "1"}
+    dirty |= {f"PIP_{name}": str(tmp_path / "outside") for name in ("TARGET", "PREFIX", "ROOT")}
     for command in (["--help"], ["--version"]):
         succeed([plugin / "bin/helm-pin", *command], env=dirty, cwd=tmp_path)
     shutil.rmtree(plugin / ".venv")
@@ -167,6 +174,7 @@ def test_nothing_of_the_users_python_leaks_in(env: dict[str, str], plugin: Path,
     assert done.returncode == 1
     assert done.stderr.startswith("Error: chart not found\n")
     assert "é…" in done.stderr
+    assert not (tmp_path / "outside").exists()
 
 
 def test_interrupted_while_it_imports(env: dict[str, str], plugin: Path) -> None:
@@ -176,14 +184,14 @@ def test_interrupted_while_it_imports(env: dict[str, str], plugin: Path) -> None
     assert (done.returncode, done.stdout, done.stderr) == (-2, "", "")
 
 
-def test_everything_is_compiled(plugin: Path) -> None:
-    sources = {path.relative_to(plugin) for path in (plugin / "helmpin").rglob("*.py")}
+def test_everything_is_compiled(ready: Path) -> None:
+    sources = {path.relative_to(ready) for path in (ready / "helmpin").rglob("*.py")}
     compiled = {
-        path.parent.parent.relative_to(plugin) / f"{path.name.partition('.')[0]}.py"
-        for path in (plugin / "helmpin").rglob("*.pyc")
+        path.parent.parent.relative_to(ready) / f"{path.name.partition('.')[0]}.py"
+        for path in (ready / "helmpin").rglob("*.pyc")
     }
     assert compiled == sources
-    assert list((plugin / ".venv").rglob("yaml/__pycache__/*.pyc"))
+    assert list((ready / ".venv").rglob("yaml/__pycache__/*.pyc"))
 
 
 def test_again_changes_nothing(env: dict[str, str], plugin: Path) -> None:
@@ -202,8 +210,14 @@ def test_after_a_move(env: dict[str, str], plugin: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("damage", ["no stamp", "no module", "no python", "other python", "rubbish"])
-def test_what_is_damaged_is_made_anew(env: dict[str, str], plugin: Path, damage: str) -> None:
+def test_what_is_damaged_is_made_anew(
+    env: dict[str, str], plugin: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is seen in each case. What follows is the same, so rubbish stands for all, and below is an environment that is too old."""
     venv = plugin / ".venv"
+    monkeypatch.setattr(install, "VENV", venv)
+    monkeypatch.setenv("HELM_PIN_PYTHON", sys.executable)
+    assert install.is_current()
     packages = next(venv.glob("lib/*/site-packages"))
     if damage == "no stamp":
         (venv / "helm-pin.stamp").unlink()
@@ -222,13 +236,15 @@ def test_what_is_damaged_is_made_anew(env: dict[str, str], plugin: Path, damage:
         assert told.returncode == 1
         assert told.stderr.startswith("Error: helm-pin is not installed")
         assert told.stderr.endswith(f"next  run: sh '{plugin}/install-binary.sh'\n")
-    (plugin / ".venv.new").mkdir()
-    succeed([plugin / "install-binary.sh"], env=env)
-    assert succeed([plugin / "bin/helm-pin", "--version"], env=env)
-    assert installed_files(plugin) == [".venv"]
+    assert not install.is_current()
+    if damage == "rubbish":
+        (plugin / ".venv.new").mkdir()
+        succeed([plugin / "install-binary.sh"], env=env)
+        assert succeed([plugin / "bin/helm-pin", "--version"], env=env)
+        assert installed_files(plugin) == [".venv"]
 
 
-def test_interrupted(env: dict[str, str], plugin: Path) -> None:
+def test_interrupted_and_then_two_at_once(env: dict[str, str], plugin: Path) -> None:
     (plugin / "requirements.txt").write_text((plugin / "requirements.txt").read_text() + "# changed\n")
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         process = subprocess.Popen(
@@ -244,12 +260,6 @@ def test_interrupted(env: dict[str, str], plugin: Path) -> None:
         assert "Traceback" not in err
         assert succeed([plugin / "bin/helm-pin", "--help"], env=env)  # the old environment serves on
         assert signum == signal.SIGKILL or installed_files(plugin) == [".venv"]
-    succeed([plugin / "install-binary.sh"], env=env)
-    assert installed_files(plugin) == [".venv"]
-
-
-def test_two_at_once(env: dict[str, str], tmp_path: Path) -> None:
-    plugin = copy_plugin(tmp_path / "plugin")
     both = [
         subprocess.Popen([plugin / "install-binary.sh"], env=env, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -257,6 +267,7 @@ def test_two_at_once(env: dict[str, str], tmp_path: Path) -> None:
     assert [process.returncode for process in both] == [0, 0], told
     assert sorted(told) == ["", "helm-pin: making its own Python environment …\n"]
     assert succeed([plugin / "bin/helm-pin", "--version"], env=env)
+    assert installed_files(plugin) == [".venv"]
 
 
 def failure(plugin: Path, env: dict[str, str], **options: Any) -> str:
@@ -273,9 +284,9 @@ def failure(plugin: Path, env: dict[str, str], **options: Any) -> str:
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Path:
-    """A plugin that is not installed."""
-    return copy_plugin(tmp_path / "bare plugin")
+def bare(ready: Path, tmp_path: Path) -> Path:
+    """A plugin that is not installed; its modules are compiled, to spare that."""
+    return copy_plugin(tmp_path / "bare plugin", ready, compiled=True)
 
 
 @pytest.fixture
@@ -305,11 +316,13 @@ def python(programs: Path, name: str, before: str) -> Path:
 
 
 OLD = "sys.version_info = (3, 9, 18, 'final', 0)"
+NO_PIP = "sys.modules['pip'] = None"
+OLD_PIP = "import pip; pip.__version__ = '22.0.2'"
+PIP_BEFORE_ITS_RELEASE = "import pip; pip.__version__ = '25.0b1'"
 NO_ENSUREPIP = "sys.modules['ensurepip'] = None"
-NO_PIP_EITHER = "sys.modules['ensurepip'] = sys.modules['pip'] = None"
 
 
-def test_no_python(env: dict[str, str], bare: Path, programs: Path) -> None:
+def test_no_python_and_then_one_without_ensurepip(env: dict[str, str], bare: Path, programs: Path) -> None:
     del env["HELM_PIN_PYTHON"]
     env["PATH"] = str(programs)
     assert failure(bare, env) == (
@@ -326,11 +339,13 @@ def test_no_python(env: dict[str, str], bare: Path, programs: Path) -> None:
     assert failure(bare, env).startswith(
         "python3 is older than Python 3.10: install a later one, or set HELM_PIN_PYTHON, then run: "
     )
-    python(programs, "python3.12", NO_PIP_EITHER)
-    assert failure(bare, env).startswith(
-        "python3.12 has no venv module: install it (Debian and Ubuntu: apt install python3-venv), then run: "
-    )
-    python(programs, "python3.11", "")
+    for pip in (NO_PIP, OLD_PIP):
+        python(programs, "python3.12", f"{NO_ENSUREPIP}; {pip}")
+        assert failure(bare, env).startswith(
+            "python3.12 has no venv module: install it (Debian and Ubuntu: apt install python3-venv), then run: "
+        )
+    python(programs, "python3.11", f"{NO_ENSUREPIP}; {PIP_BEFORE_ITS_RELEASE}")
+    env |= {"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1"}
     succeed([bare / "install-binary.sh"], env=env)
     assert succeed([bare / "bin/helm-pin", "--version"], env=env)
 
@@ -343,35 +358,19 @@ def test_the_python_that_was_asked_for(env: dict[str, str], bare: Path, programs
         )
 
 
-def test_without_ensurepip_pip_does(env: dict[str, str], bare: Path, programs: Path) -> None:
-    env["HELM_PIN_PYTHON"] = str(python(programs, "debian", NO_ENSUREPIP))
+def test_without_a_new_pip_ensurepip_does(env: dict[str, str], bare: Path, programs: Path) -> None:
+    env["HELM_PIN_PYTHON"] = str(python(programs, "ubuntu", NO_PIP))
     env |= {"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1"}
     succeed([bare / "install-binary.sh"], env=env)
     assert succeed([bare / "bin/helm-pin", "--help"], env=env)
 
 
-@pytest.mark.parametrize("pip", ["sys.modules['pip'] = None", "import pip; pip.__version__ = '22.0.2'"])
-def test_without_a_new_pip_ensurepip_does(env: dict[str, str], bare: Path, programs: Path, pip: str) -> None:
-    env["HELM_PIN_PYTHON"] = str(python(programs, "ubuntu", pip))
-    env |= {"PIP_USER": "1", "PIP_REQUIRE_VIRTUALENV": "1"}
-    succeed([bare / "install-binary.sh"], env=env)
-    assert succeed([bare / "bin/helm-pin", "--help"], env=env)
-    env["HELM_PIN_PYTHON"] = str(python(programs, "neither", f"{pip}; sys.modules['ensurepip'] = None"))
-    assert failure(bare, env).startswith(f"{programs}/neither has no venv module: ")
-
-
-def test_a_pip_before_its_release(env: dict[str, str], bare: Path, programs: Path) -> None:
-    env["HELM_PIN_PYTHON"] = str(python(programs, "early", "import pip; pip.__version__ = '25.0b1'"))
-    succeed([bare / "install-binary.sh"], env=env)
-    assert succeed([bare / "bin/helm-pin", "--help"], env=env)
-
-
-@pytest.mark.parametrize("setting", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN"])
-def test_nothing_lands_outside(env: dict[str, str], bare: Path, tmp_path: Path, setting: str) -> None:
-    env[setting] = "1" if setting == "PIP_DRY_RUN" else str(tmp_path / "outside")
-    succeed([bare / "install-binary.sh"], env=env)
-    assert succeed([bare / "bin/helm-pin", "--help"], env=env)
-    assert not (tmp_path / "outside").exists()
+@pytest.mark.parametrize(
+    ("version", "does"), [("", False), ("22.0.2", False), ("23.0", True), ("25.0b1", True), ("100.0", True)]
+)
+def test_which_pip_is_new(monkeypatch: pytest.MonkeyPatch, version: str, does: bool) -> None:
+    monkeypatch.setitem(sys.modules, "pip", SimpleNamespace(__version__=version) if version else None)
+    assert install.has_pip_with_python_flag() == does
 
 
 def test_pip_is_set_to_install_elsewhere(env: dict[str, str], bare: Path, tmp_path: Path) -> None:

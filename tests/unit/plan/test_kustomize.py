@@ -75,6 +75,14 @@ def test_what_the_chart_pins_needs_no_entry() -> None:
     assert entries(plans(found, {"web:1": A}, via="chart"), found) == ([], {})
 
 
+def test_what_the_chart_pins_beside_a_tag() -> None:
+    found = documents(pod("web:1", f"web:1@{B}"))
+    tagged, by_chart = plans(found, {"web:1": A, f"web:1@{B}": B})
+    images, refused = entries([tagged, by_chart._replace(via="chart")], found)
+    assert images == [] and list(refused) == ["web:1"]
+    assert refused["web:1"].startswith("an entry has one tag and one digest for web: ")
+
+
 @pytest.mark.parametrize("change", [{"digest": ""}, {"problem": Problem("allowed", "allowed")}])
 def test_what_has_no_digest_gets_no_entry(change: dict[str, Any]) -> None:
     found = documents(pod("web:1"))
@@ -86,6 +94,8 @@ def test_what_has_no_digest_gets_no_entry(change: dict[str, Any]) -> None:
     [
         ([pod("web:1", annotations={"helm.sh/hook": "pre-install"})], "a hook"),
         ([pod("db:1", volumes=[{"name": "v", "image": {"reference": "web:1"}}])], "only in lists of containers"),
+        ([pod("db:1", ephemeralContainers=[{"name": "e", "image": "web:1"}])], "only in lists of containers"),
+        ([pod("we.b:1", f"we-b:1@{B}")], f"kustomize would change we-b:1@{B} at Pod/web spec.containers.1.image"),
         ([pod("we.b+:1")], "a regular expression"),
         ([pod("we.b:1"), pod("we-b:1", kind="Other")], "kustomize would change we-b:1 at Other/web"),
         (
