@@ -16,7 +16,7 @@ import pytest
 
 from scripts.devtools import images
 from scripts.devtools.api import Cluster
-from tests.conftest import cluster_for_tests
+from tests.conftest import own_namespace, shared_cluster
 from tests.support import app as apps
 from tests.support import browser, kube
 from tests.support.app import App, eventually
@@ -45,10 +45,17 @@ def shared_app(
 
 
 @pytest.fixture(scope="module")
-def production() -> Iterator[Cluster]:
-    """A second control plane."""
-    with cluster_for_tests("testother") as started:
-        yield started
+def production() -> Cluster:
+    """A second control plane, which other tests use too."""
+    return shared_cluster("test")
+
+
+@pytest.fixture
+def production_kubeconfig(in_cluster: Workstation, production: Cluster, unique: str, tmp_path: Path) -> Iterator[Path]:
+    """Of a namespace with the same name there."""
+    kubeconfig = tmp_path / "its.json"
+    with own_namespace(in_cluster, production, unique, kubeconfig):
+        yield kubeconfig
 
 
 def audited(machine: Workstation, *args: str) -> tuple[int, dict[str, dict[str, Any]], dict[str, Any]]:
@@ -296,7 +303,7 @@ def test_custom_resources(app: App, cluster: Cluster, unique: str, namespaced: b
         eventually(lambda: [p["status"]["phase"] for p in app.pods()] == ["Running"])
         (made,) = app.pods()
         kube.namespace(app.machine).report(made, a)
-        for scope in ([], ["-A"]):
+        for scope in ([], ["-A"]) if namespaced else ([],):
             status, releases, data = audited(app.machine, *scope)
             assert (releases["app"]["kinds"], releases["app"]["containers"]) == ([], 1)
             assert [
@@ -321,13 +328,11 @@ def test_releases_that_are_nowhere_in_the_api(app: App, tmp_path: Path) -> None:
 
 
 def test_two_clusters_side_by_side(
-    app: App, production: Cluster, cluster: Cluster, unique: str, tmp_path: Path
+    app: App, production_kubeconfig: Path, cluster: Cluster, unique: str, tmp_path: Path
 ) -> None:
     """For programs, for people, and on the page: what differs is marked, and so is the image that makes the difference."""
-    production.api("POST", "/api/v1/namespaces", {"metadata": {"name": unique}})
-    mine, its = tmp_path / "mine.json", tmp_path / "its.json"
+    mine, its = tmp_path / "mine.json", production_kubeconfig
     cluster.write_kubeconfig(mine, unique)
-    production.write_kubeconfig(its, unique)
     both = app.machine.with_env(KUBECONFIG=f"{mine}{os.pathsep}{its}")
     staging, live = (json.loads(file.read_text())["current-context"] for file in (mine, its))
     there = app._replace(machine=app.machine.with_env(KUBECONFIG=str(its)))
@@ -379,22 +384,23 @@ def test_what_may_not_be_read(app: App, unique: str) -> None:
     place = kube.namespace(app.machine)
     controllers = "deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs"
     place.allow(f"{unique}-no-pods", (",apps,batch", f"secrets,{controllers}", "list,get"))
-    no_pods = ("--kube-as-user", f"{unique}-no-pods")
-    status, releases, data = audited(app.machine, *no_pods)
+    no_pods = app.machine.with_env(HELM_KUBEASUSER=f"{unique}-no-pods")
+    status, releases, data = audited(no_pods)
     assert status == 1
     assert len(data["contexts"][0]["unread"]) == 1
     assert "pods is forbidden" in data["contexts"][0]["unread"][0]
     assert "drift" not in releases["app"]["kinds"]
 
     place.allow(f"{unique}-no-releases", (",apps,batch", "deployments,pods", "list,get"))
-    status, releases, data = audited(app.machine, "--kube-as-user", f"{unique}-no-releases")
+    no_releases = app.machine.with_env(HELM_KUBEASUSER=f"{unique}-no-releases")
+    status, releases, data = audited(no_releases)
     assert status == 1
     assert any("secrets is forbidden" in line for line in data["contexts"][0]["unread"])
     assert (releases["app"]["revision"], releases["app"]["kinds"]) == (0, ["unknown"])
     assert "only live objects were looked at" in findings(releases["app"], "unknown")
 
     app.machine.kubectl("set", "image", "deployment/app", f"app={app.image(a)}")
-    status, releases, _ = audited(app.machine, *no_pods)
+    status, releases, _ = audited(no_pods)
     assert status == 4  # what can be known is known
     assert b in findings(releases["app"], "drift")
 
