@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -9,21 +10,24 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from scripts.devtools import images
 from scripts.devtools.api import Cluster
-from tests.conftest import cluster_for_tests
+from tests.conftest import own_namespace, shared_cluster
 from tests.support import app as apps
-from tests.support import browser
+from tests.support import browser, kube
 from tests.support.app import App, eventually
 from tests.support.custom import DEFINITIONS, custom_kind
+from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
 pytestmark = whichever_helm
 
 ANNOTATION = "helm-pin/digests"
+FOREIGN = f"sha256:{'f' * 64}"
 
 
 @pytest.fixture
@@ -32,11 +36,26 @@ def app(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) 
     return apps.app(in_cluster, cluster.registry, unique, tmp_path)
 
 
+@pytest.fixture(scope="class")
+def shared_app(
+    shared_in_cluster: Workstation, cluster: Cluster, shared_unique: str, tmp_path_factory: pytest.TempPathFactory
+) -> App:
+    """As `app`, for all tests of a class."""
+    return apps.app(shared_in_cluster, cluster.registry, shared_unique, tmp_path_factory.mktemp("shared"))
+
+
 @pytest.fixture(scope="module")
-def production() -> Iterator[Cluster]:
-    """A second control plane."""
-    with cluster_for_tests("testother") as started:
-        yield started
+def production() -> Cluster:
+    """A second control plane, which other tests use too."""
+    return shared_cluster("test")
+
+
+@pytest.fixture
+def production_kubeconfig(in_cluster: Workstation, production: Cluster, unique: str, tmp_path: Path) -> Iterator[Path]:
+    """Of a namespace with the same name there."""
+    kubeconfig = tmp_path / "its.json"
+    with own_namespace(in_cluster, production, unique, kubeconfig):
+        yield kubeconfig
 
 
 def audited(machine: Workstation, *args: str) -> tuple[int, dict[str, dict[str, Any]], dict[str, Any]]:
@@ -70,337 +89,353 @@ def running(app: App, name: str = "app", count: int = 1) -> list[dict[str, Any]]
 def report(app: App, image_id: str, name: str = "app") -> None:
     """Write into the status of a release's one pod which image it runs, as a kubelet does and kwok does not."""
     (pod,) = running(app, name)
-    statuses = pod["status"]["containerStatuses"]
-    statuses[0]["imageID"] = image_id
-    change = json.dumps({"status": {"containerStatuses": statuses}})
-    patch = ["--subresource=status", "--type=merge", "-p", change]
-    app.machine.kubectl("patch", "pod", pod["metadata"]["name"], *patch)
+    kube.namespace(app.machine).report(pod, image_id)
+
+
+def calls(done: Finished) -> tuple[int, int]:
+    """How often kubectl and helm were started, by what --debug told."""
+    return len(re.findall(r"ms {2}kubectl ", done.stderr)), len(re.findall(r"ms {2}helm ", done.stderr))
+
+
+class Audited(NamedTuple):
+    """An audit of many releases."""
+
+    app: App
+    a: str
+    b: str
+    """The digests; all are at B, but for those that a test names."""
+    status: int
+    releases: dict[str, dict[str, Any]]
+    data: dict[str, Any]
+    calls: tuple[int, int] = (0, 0)
+
+    def again(self, *args: str) -> Audited:
+        """With these flags, as it is now."""
+        done = self.app.machine.with_env(HELM_DEBUG="true").pin("audit", "-o", "json", *args)
+        data = json.loads(done.stdout)
+        releases = {release["release"]: release for release in data["contexts"][0]["releases"]}
+        return self._replace(status=done.status, releases=releases, data=data, calls=calls(done))
 
 
 class TestFindings:
-    def test_all_is_well(self, app: App) -> None:
-        a = app.push("A")
-        app.deploy()
-        report(app, f"{app.registry}/{app.repository}@{a}")
-        status, releases, data = audited(app.machine)
-        assert status == 0
-        assert list(releases) == ["app"]
-        release = releases["app"]
+    """Releases of every kind side by side: first one alone, then all, then all when two have been changed by hand."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def alone(cls, shared_app: App) -> Audited:
+        a, b = shared_app.push("A"), shared_app.push("B")
+        shared_app.deploy()
+        report(shared_app, f"{shared_app.registry}/{shared_app.repository}@{b}")
+        return Audited(shared_app, a, b, 0, {}, {}).again()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def calm(cls, alone: Audited, cluster: Cluster, shared_unique: str) -> Iterator[Audited]:
+        app = alone.app
+        repository = f"{app.registry}/{app.repository}"
+        app.deploy(name="foreign")
+        app.push("A")
+        app.deploy(name="gone")
+        app.push("B")
+        app.deploy(name="failing")
+        nowhere = ("--set", "nodeSelector.there=nowhere", "--wait", "--timeout", "2s")
+        assert app.machine.pin("upgrade", "failing", app.chart, UNVALIDATED, *nowhere).status == 1
+        images.push(app.registry, app.repository, "other", "A")
+        for name in ("one", "two"):
+            app.machine.helm("install", name, app.chart, "--set", "image.tag=other")
+        for name, digest in (("one", alone.a), ("two", alone.b), ("foreign", FOREIGN)):
+            report(app, f"{repository}@{digest}", name)
+        app.delete(alone.a)
+
+        elsewhere = f"{shared_unique}-other"
+        cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": elsewhere}})
+        template = app.chart / "templates" / "deployment.yaml"
+        template.write_text(template.read_text().replace("metadata:\n", f"metadata:\n  namespace: {elsewhere}\n", 1))
+        app.deploy(name="elsewhere")
+        yield alone.again()
+        cluster.api("DELETE", f"/api/v1/namespaces/{elsewhere}")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def drifted(cls, calm: Audited, shared_unique: str) -> Audited:
+        for name, place in (("foreign", shared_unique), ("elsewhere", f"{shared_unique}-other")):
+            calm.app.machine.kubectl("set", "image", "-n", place, f"deployment/{name}", f"app={calm.app.image(calm.a)}")
+        return calm.again()
+
+    def test_all_is_well(self, alone: Audited) -> None:
+        assert alone.status == 0
+        assert list(alone.releases) == ["app"]
+        release = alone.releases["app"]
         assert (release["verdict"], release["kinds"], release["findings"]) == ("ok", [], [])
         assert (release["revision"], release["pinned"], release["containers"]) == (1, "1/1", 1)
-        assert release["images"] == {app.image(): a}
-        assert data["contexts"][0]["unread"] == []
-        assert data["comparison"] == []
+        assert release["images"] == {alone.app.image(): alone.b}
+        assert alone.data["contexts"][0]["unread"] == []
+        assert alone.data["comparison"] == []
 
-    def test_a_spec_changed_by_hand(self, app: App) -> None:
-        a, b = app.push("A"), app.push("B")
-        app.deploy()
-        app.deploy(name="other")
-        app.machine.kubectl("set", "image", "deployment/app", f"app={app.image(a)}")
-        status, releases, _ = audited(app.machine)
-        assert status == 4
-        assert "drift" in releases["app"]["kinds"]
-        assert "drift" not in releases["other"]["kinds"]
-        told = findings(releases["app"], "drift")
-        assert f"Deployment/app app has {app.image(a)}, the release says {app.image(b)}: set by kubectl-set at" in told
-        assert app.machine.pin("audit", "--fail-on", "unmanaged,mixed").status == 0
+    def test_what_is_no_drift(self, calm: Audited) -> None:
+        """Without a registry: what is gone from it is not known, and what runs may be another name of the same image."""
+        assert calm.status == 0
+        assert calm.data["contexts"][0]["unread"] == []
+        assert calm.releases["app"]["kinds"] == []
+        assert calm.releases["foreign"]["kinds"] == ["unknown"]
+        assert "no registry was asked" in findings(calm.releases["foreign"], "unknown")
+        assert [name for name, release in calm.releases.items() if "drift" in release["kinds"]] == []
+
+    def test_as_many_calls_for_one_release_as_for_seven(self, alone: Audited, calm: Audited) -> None:
+        assert (len(alone.releases), len(calm.releases)) == (1, 7)
+        # the releases, the pods, and what may stand above them: a list of each, and all but the first again where objects of
+        # releases are in a second namespace
+        assert (alone.calls, calm.calls) == ((8, 0), (15, 0))
+
+    def test_releases_that_helm_pin_did_not_make(self, calm: Audited) -> None:
+        plain = calm.releases["one"]
+        assert set(plain["kinds"]) >= {"unmanaged", "unpinned"}
+        assert findings(plain, "unpinned") == f"{calm.app.registry}/{calm.app.repository}:other has no digest"
+        assert (plain["set"], plain["pinned"]) == (None, "0/1")
+        assert calm.app.machine.pin("audit", "--fail-on", "unpinned").status == 4
+
+    def test_one_tag_that_runs_as_two_digests(self, calm: Audited) -> None:
+        assert "mixed" in calm.releases["one"]["kinds"] and "mixed" in calm.releases["two"]["kinds"]
+        (mixed,) = calm.data["contexts"][0]["mixed"]
+        assert mixed["image"] == f"{calm.app.registry}/{calm.app.repository}:other"
+        assert {digest: len(pods) for digest, pods in mixed["pods"].items()} == {calm.a: 1, calm.b: 1}
+        assert calm.app.machine.pin("audit", "--fail-on", "mixed").status == 4
+
+    def test_the_last_upgrade_failed(self, calm: Audited) -> None:
+        assert calm.releases["failing"]["revision"] == 1
+        assert "revision 2, failed, came after the deployed one" in calm.releases["failing"]["notes"]
+
+    def test_specs_changed_by_hand(self, drifted: Audited) -> None:
+        """Also in another namespace than the release's."""
+        app, a, b = drifted.app, drifted.a, drifted.b
+        assert drifted.status == 4
+        drifting = [name for name, release in drifted.releases.items() if "drift" in release["kinds"]]
+        assert sorted(drifting) == ["elsewhere", "foreign"]
+        for name in drifting:
+            told = f"Deployment/{name} app has {app.image(a)}, the release says {app.image(b)}: set by kubectl-set at"
+            assert told in findings(drifted.releases[name], "drift")
+        assert app.machine.pin("audit", "--fail-on", "pinned-elsewhere,moved").status == 0
         assert app.machine.pin("audit", "--fail-on", "none").status == 0
         people = app.machine.pin("audit")
         assert people.status == 4
-        assert re.search(r"app +1 +app-1\.0\.0 +1/1 +[0-9a-f]{12} +drift", people.stdout)
+        assert re.search(r"foreign +1 +app-1\.0\.0 +1/1 +[0-9a-f]{12} +drift", people.stdout)
 
-    def test_pods_that_run_something_else(self, app: App) -> None:
-        app.push("A")
-        app.deploy()
-        foreign = f"{app.registry}/{app.repository}@sha256:{'f' * 64}"
-        report(app, foreign)
-        status, releases, _ = audited(app.machine)
-        assert (status, releases["app"]["kinds"]) == (0, ["unknown"])  # it may be another name of the same image
-        assert "no registry was asked" in findings(releases["app"], "unknown")
-        status, releases, _ = audited(app.machine, "--registry")
-        assert (status, releases["app"]["kinds"]) == (4, ["drift"])
-        assert foreign in findings(releases["app"], "drift")
 
-    def test_a_digest_that_is_gone(self, app: App) -> None:
+def test_what_a_registry_shows(app: App) -> None:
+    """Pods that run something else, and a digest that is gone."""
+    a = app.push("A")
+    app.deploy(name="gone")
+    app.push("B")
+    app.deploy()
+    app.delete(a)
+    foreign = f"{app.registry}/{app.repository}@{FOREIGN}"
+    report(app, foreign)
+    status, releases, _ = audited(app.machine, "--registry")
+    assert (status, releases["app"]["kinds"], releases["gone"]["kinds"][0]) == (4, ["drift"], "drift")
+    assert foreign in findings(releases["app"], "drift")
+    assert f"{app.registry}/{app.repository}@{a} is gone from the registry" in findings(releases["gone"], "drift")
+
+
+def test_bad_releases_among_others(app: App) -> None:
+    """Each is its own problem; those beside it are judged as if they were alone."""
+    a = app.push("A")
+    app.deploy()
+    report(app, f"{app.registry}/{app.repository}@{a}")
+    alone = audited(app.machine)[1]["app"]
+    for name in ("bad-yaml", "bad-record", "tampered"):
+        app.deploy(name=name)
+    for name in ("undecodable", "huge", "odd"):
+        app.machine.helm("install", name, app.chart)
+    template = app.chart / "templates" / "deployment.yaml"
+    dates = "metadata:\n  annotations: {never: 0000-00-00, day: 2026-31-12}\n"
+    template.write_text(template.read_text().replace("metadata:\n", dates, 1))
+    app.machine.helm("install", "dates", app.chart)
+
+    def tamper(stored: dict[str, Any]) -> None:
+        annotations = stored["chart"]["metadata"]["annotations"]
+        annotations[ANNOTATION] = annotations[ANNOTATION].replace(a, f"sha256:{'0' * 64}")
+
+    app.rewrite(1, tamper, "tampered")
+    app.rewrite(1, lambda stored: stored.update(manifest=stored["manifest"] + "\n---\nimage: [\n"), "bad-yaml")
+    app.rewrite(1, lambda stored: stored["chart"]["metadata"]["annotations"].update({ANNOTATION: "{"}), "bad-record")
+    app.rewrite(1, lambda stored: stored.update(hooks=5), "odd")
+    app.rewrite(1, lambda stored: stored["chart"].update(values={"x": "x" * (64 << 20)}), "huge")
+    kube.revision(app.machine, "undecodable", 1).spoil()
+
+    status, releases, data = audited(app.machine)
+    assert status == 4  # the records that were tampered with
+    assert releases["app"] == alone
+    assert (releases["bad-record"]["kinds"][0], releases["bad-record"]["set"]) == ("drift", None)
+    assert "the record is not valid" in findings(releases["tampered"], "drift")
+    assert {"unmanaged", "unknown"} & set(releases["dates"]["kinds"])
+    for name in ("bad-yaml", "undecodable", "huge", "odd"):
+        assert "unknown" in releases[name]["kinds"], releases[name]
+        assert any(name in line for line in data["contexts"][0]["unread"])
+    assert "unpacks to more than 32 MiB" in findings(releases["huge"], "unknown")
+    people = app.machine.pin("audit", "--fail-on", "mixed")
+    assert people.status == 1
+    assert "Traceback" not in people.stderr
+    assert "The audit is not complete: see what is not read above." in people.stderr
+
+    for name, told in (("bad-yaml", "invalid record"), ("bad-record", "invalid record"), ("dates", "1")):
+        done = app.machine.pin("history", name)
+        assert (done.status, told in done.stdout) == (0, True), done.stderr
+    for name in ("undecodable", "huge", "odd"):
+        done = app.machine.pin("history", name)
+        assert f"sh.helm.release.v1.{name}.v1 is not a valid release" in done.stderr
+
+    kube.namespace(app.machine).api("DELETE", "deployments/app")  # it is gone, whatever else cannot be read
+    status, releases, data = audited(app.machine)
+    assert status == 4
+    assert findings(releases["app"], "drift") == "Deployment/app is not in the cluster"
+    unread = data["contexts"][0]["unread"]
+    assert any("sh.helm.release.v1.undecodable.v1 is not a valid release" in line for line in unread)
+
+
+@pytest.mark.parametrize("namespaced", [True, False])
+def test_custom_resources(app: App, cluster: Cluster, unique: str, namespaced: bool) -> None:
+    (app.chart / "templates" / "deployment.yaml").unlink()
+    with custom_kind(cluster, unique, namespaced=namespaced) as kind:
+        (app.chart / "templates" / "gate.yaml").write_text(kind.template)
         a = app.push("A")
         app.deploy()
-        app.delete(a)
-        assert audited(app.machine)[0] == 0
-        status, releases, _ = audited(app.machine, "--registry")
-        assert status == 4
-        assert f"{app.registry}/{app.repository}@{a} is gone from the registry" in findings(releases["app"], "drift")
-
-    def test_releases_that_helm_pin_did_not_make(self, app: App) -> None:
-        app.machine.helm("install", "plain", app.chart)
-        status, releases, _ = audited(app.machine)
-        assert status == 0
-        assert set(releases["plain"]["kinds"]) >= {"unmanaged", "unpinned"}
-        assert findings(releases["plain"], "unpinned") == f"{app.image()} has no digest"
-        assert (releases["plain"]["set"], releases["plain"]["pinned"]) == (None, "0/1")
-        assert app.machine.pin("audit", "--fail-on", "unpinned").status == 4
-
-    def test_one_tag_that_runs_as_two_digests(self, app: App) -> None:
-        a, b = app.push("A"), app.push("B")
-        for name, digest in (("one", a), ("two", b)):
-            app.machine.helm("install", name, app.chart)
-            report(app, f"{app.registry}/{app.repository}@{digest}", name)
-        status, releases, data = audited(app.machine, "--fail-on", "mixed")
-        assert status == 4
-        assert "mixed" in releases["one"]["kinds"] and "mixed" in releases["two"]["kinds"]
-        (mixed,) = data["contexts"][0]["mixed"]
-        assert mixed["image"] == app.image()
-        assert {digest: len(pods) for digest, pods in mixed["pods"].items()} == {a: 1, b: 1}
-
-    def test_an_object_that_is_gone_though_something_else_cannot_be_read(self, app: App) -> None:
-        app.push("A")
-        app.deploy()
-        app.deploy(name="other")
-        broken = json.dumps({"data": {"release": "bm9uc2Vuc2U="}})
-        app.machine.kubectl("patch", "secret", "sh.helm.release.v1.other.v1", "--type=merge", "-p", broken)
-        app.machine.kubectl("delete", "deployment", "app")
-        status, releases, data = audited(app.machine)
-        assert status == 4
-        assert findings(releases["app"], "drift") == "Deployment/app is not in the cluster"
-        assert "sh.helm.release.v1.other.v1 is not a valid release" in data["contexts"][0]["unread"][0]
-
-    def test_bad_releases_among_others(self, app: App) -> None:
-        """Each is its own problem; those beside it are judged as if they were alone."""
-        a = app.push("A")
-        app.deploy()
-        report(app, f"{app.registry}/{app.repository}@{a}")
-        alone = audited(app.machine)[1]["app"]
-        template = app.chart / "templates" / "deployment.yaml"
-        whole = template.read_text()
-        template.write_text(
-            whole.replace("metadata:\n", "metadata:\n  annotations: {never: 0000-00-00, day: 2026-31-12}\n", 1)
-        )
-        app.machine.helm("install", "dates", app.chart)
-        template.write_text(whole)
-        for name in ("bad-yaml", "bad-record", "undecodable", "huge", "odd"):
-            app.deploy(name=name)
-        app.rewrite(1, lambda stored: stored.update(manifest=stored["manifest"] + "\n---\nimage: [\n"), "bad-yaml")
-        app.rewrite(
-            1, lambda stored: stored["chart"]["metadata"]["annotations"].update({ANNOTATION: "{"}), "bad-record"
-        )
-        app.rewrite(1, lambda stored: stored.update(hooks=5), "odd")
-        app.rewrite(1, lambda stored: stored["chart"].update(values={"x": "x" * (64 << 20)}), "huge")
-        broken = json.dumps({"data": {"release": "bm9uc2Vuc2U="}})
-        app.machine.kubectl("patch", "secret", "sh.helm.release.v1.undecodable.v1", "--type=merge", "-p", broken)
-
-        status, releases, data = audited(app.machine)
-        assert status == 4  # the record that was tampered with
-        assert releases["app"] == alone
-        assert (releases["bad-record"]["kinds"][0], releases["bad-record"]["set"]) == ("drift", None)
-        assert {"unmanaged", "unknown"} & set(releases["dates"]["kinds"])
-        for name in ("bad-yaml", "undecodable", "huge", "odd"):
-            assert "unknown" in releases[name]["kinds"], releases[name]
-            assert any(name in line for line in data["contexts"][0]["unread"])
-        assert "unpacks to more than 32 MiB" in findings(releases["huge"], "unknown")
-        assert app.machine.pin("audit", "--fail-on", "mixed").status == 1
-        people = app.machine.pin("audit")
-        assert "Traceback" not in people.stderr
-        assert (
-            "The audit is not complete: see what is not read above."
-            in app.machine.pin("audit", "--fail-on", "mixed").stderr
-        )
-
-        for name, told in (("bad-yaml", "invalid record"), ("bad-record", "invalid record"), ("dates", "1")):
-            done = app.machine.pin("history", name)
-            assert (done.status, told in done.stdout) == (0, True), done.stderr
-        for name in ("undecodable", "huge", "odd"):
-            done = app.machine.pin("history", name)
-            assert f"sh.helm.release.v1.{name}.v1 is not a valid release" in done.stderr
-
-    @pytest.mark.parametrize("namespaced", [True, False])
-    def test_custom_resources(self, app: App, cluster: Cluster, unique: str, namespaced: bool) -> None:
-        (app.chart / "templates" / "deployment.yaml").unlink()
-        with custom_kind(cluster, unique, namespaced=namespaced) as kind:
-            (app.chart / "templates" / "gate.yaml").write_text(kind.template)
-            a = app.push("A")
-            app.deploy()
-            pod = kind.run_pod(unique)
-            eventually(lambda: [p["status"]["phase"] for p in app.pods()] == ["Running"])
-            patch = [{"op": "add", "path": "/status/containerStatuses/0/imageID", "value": a}]
-            app.machine.kubectl("patch", "pod", pod, "--subresource=status", "--type=json", "-p", json.dumps(patch))
-            for scope in ([], ["-A"]):
-                status, releases, data = audited(app.machine, *scope)
-                assert (releases["app"]["kinds"], releases["app"]["containers"]) == ([], 1)
-                assert [
-                    line for line in data["contexts"][0]["unread"] if unique in line
-                ] == []  # -A sees other tests' leavings
-            app.machine.kubectl("set", "image", f"pod/{pod}", "app=busybox:1")
-            status, releases, _ = audited(app.machine)
-            assert status == 4
-            assert f"Pod/{pod} app has busybox:1" in findings(releases["app"], "drift")
-            cluster.api("DELETE", f"{DEFINITIONS}/proxies.{kind.group}")  # and with it the objects
-            eventually(
-                lambda: findings(audited(app.machine)[1]["app"], "drift") != "" and not served(cluster, kind.group)
-            )
-            status, releases, _ = audited(app.machine)
-            assert (status, findings(releases["app"], "drift")) == (4, f"Proxy/gate-{unique} is not in the cluster")
-
-    def test_objects_in_another_namespace(self, app: App, cluster: Cluster, unique: str) -> None:
-        other = f"{unique}-other"
-        cluster.api("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
-        try:
-            template = app.chart / "templates" / "deployment.yaml"
-            template.write_text(template.read_text().replace("metadata:\n", f"metadata:\n  namespace: {other}\n", 1))
-            a, b = app.push("A"), app.push("B")
-            app.deploy()
-            status, releases, _ = audited(app.machine)
-            assert (status, "drift" in releases["app"]["kinds"]) == (0, False)
-            app.machine.kubectl("set", "image", "-n", other, "deployment/app", f"app={app.image(a)}")
-            status, releases, _ = audited(app.machine)
-            assert status == 4
-            assert b in findings(releases["app"], "drift")
-        finally:
-            cluster.api("DELETE", f"/api/v1/namespaces/{other}")
-
-    def test_a_record_that_was_tampered_with(self, app: App) -> None:
-        a = app.push("A")
-        app.deploy()
-
-        def tamper(stored: dict[str, Any]) -> None:
-            annotations = stored["chart"]["metadata"]["annotations"]
-            annotations["helm-pin/digests"] = annotations["helm-pin/digests"].replace(a, f"sha256:{'0' * 64}")
-
-        app.rewrite(1, tamper)
+        pod = kind.run_pod(unique)
+        eventually(lambda: [p["status"]["phase"] for p in app.pods()] == ["Running"])
+        (made,) = app.pods()
+        kube.namespace(app.machine).report(made, a)
+        for scope in ([], ["-A"]) if namespaced else ([],):
+            status, releases, data = audited(app.machine, *scope)
+            assert (releases["app"]["kinds"], releases["app"]["containers"]) == ([], 1)
+            assert [
+                line for line in data["contexts"][0]["unread"] if unique in line
+            ] == []  # -A sees other tests' leavings
+        app.machine.kubectl("set", "image", f"pod/{pod}", "app=busybox:1")
         status, releases, _ = audited(app.machine)
         assert status == 4
-        assert "the record is not valid" in findings(releases["app"], "drift")
-
-    def test_the_last_upgrade_failed(self, app: App) -> None:
-        app.push("A")
-        app.deploy()
-        failed = app.machine.pin(
-            "upgrade", "app", app.chart, "--set", "nodeSelector.there=nowhere", "--wait", "--timeout", "2s"
-        )
-        assert failed.status == 1
-        _, releases, _ = audited(app.machine)
-        assert releases["app"]["revision"] == 1
-        assert "revision 2, failed, came after the deployed one" in releases["app"]["notes"]
-
-    def test_releases_in_config_maps(self, app: App) -> None:
-        app = app._replace(machine=app.machine.with_env(HELM_DRIVER="configmap"))
-        app.push("A")
-        app.deploy()
+        assert f"Pod/{pod} app has busybox:1" in findings(releases["app"], "drift")
+        cluster.api("DELETE", f"{DEFINITIONS}/proxies.{kind.group}")  # and with it the objects
+        eventually(lambda: not served(cluster, kind.group))
         status, releases, _ = audited(app.machine)
-        assert (status, releases["app"]["pinned"]) == (0, "1/1")
-
-    def test_releases_that_are_nowhere_in_the_api(self, app: App, tmp_path: Path) -> None:
-        (tmp_path / "stored.yaml").write_text("[]")
-        driver = {"HELM_DRIVER": "memory", "HELM_MEMORY_DRIVER_DATA": str(tmp_path / "stored.yaml")}
-        done = app.machine.with_env(**driver).pin("audit")
-        assert done.status == 1
-        assert "HELM_DRIVER keeps them elsewhere" in done.stderr
-
-    def test_as_many_calls_for_one_release_as_for_five(self, app: App) -> None:
-        def calls() -> tuple[int, int]:
-            done = app.machine.with_env(HELM_DEBUG="true").pin("audit")
-            return len(re.findall(r"ms {2}kubectl ", done.stderr)), len(re.findall(r"ms {2}helm ", done.stderr))
-
-        app.push("A")
-        app.deploy()
-        assert calls() == (8, 0)  # the releases, the pods, and what may stand above them: a list of each
-        for name in ("b", "c", "d", "e"):
-            app.deploy(name=name)
-        assert calls() == (8, 0)
+        assert (status, findings(releases["app"], "drift")) == (4, f"Proxy/gate-{unique} is not in the cluster")
 
 
-class TestContexts:
-    def test_two_clusters_side_by_side(
-        self, app: App, production: Cluster, cluster: Cluster, unique: str, tmp_path: Path
-    ) -> None:
-        production.api("POST", "/api/v1/namespaces", {"metadata": {"name": unique}})
-        mine, its = tmp_path / "mine.json", tmp_path / "its.json"
-        cluster.write_kubeconfig(mine, unique)
-        production.write_kubeconfig(its, unique)
-        both = app.machine.with_env(KUBECONFIG=f"{mine}{os.pathsep}{its}")
-        staging, live = (json.loads(file.read_text())["current-context"] for file in (mine, its))
-        there = app._replace(machine=app.machine.with_env(KUBECONFIG=str(its)))
-        a = app.push("A")
-        for place in (app, there):
-            place.deploy()
-            place.deploy(name="steady")
-        b = app.push("B")
-        app.deploy()  # staging goes ahead
-        there.machine.kubectl("set", "image", "deployment/steady", f"app={app.image(b)}")  # production drifts
-
-        status, _, data = audited(both, "--context", staging, "--context", live)
-        assert status == 4
-        drifted = [
-            (c["context"], r["release"]) for c in data["contexts"] for r in c["releases"] if "drift" in r["kinds"]
-        ]
-        assert drifted == [(live, "steady")]
-        rows = {row["release"]: row for row in data["comparison"]}
-        assert rows["steady"]["same"] and rows["steady"]["images"] == {}
-        assert not rows["app"]["same"]
-        assert rows["app"]["images"] == {app.image(): {staging: b, live: a}}
-
-        people = both.pin("audit", "--context", staging, "--context", live, "--fail-on", "different")
-        assert people.status == 4
-        assert re.search(r"^app +app +\w+ +\w+ +differs$", people.stdout, re.MULTILINE)
-        assert re.search(r"^steady +app +\w+ +\w+ +same$", people.stdout, re.MULTILINE)
-
-        gone = both.pin("audit", "--context", staging, "--context", "nowhere", "-o", "json")
-        assert gone.status == 1
-        assert "Not read in nowhere: " in gone.stderr and "nowhere" in gone.stderr.partition("nowhere: ")[2]
-        assert [len(c["releases"]) for c in json.loads(gone.stdout)["contexts"]] == [2, 0]
+def test_releases_that_are_nowhere_in_the_api(app: App, tmp_path: Path) -> None:
+    (tmp_path / "stored.yaml").write_text("[]")
+    driver = {"HELM_DRIVER": "memory", "HELM_MEMORY_DRIVER_DATA": str(tmp_path / "stored.yaml")}
+    done = app.machine.with_env(**driver).pin("audit")
+    assert done.status == 1
+    assert "HELM_DRIVER keeps them elsewhere" in done.stderr
 
 
-class TestWhatMayNotBeRead:
-    def allowed(self, cluster: Cluster, namespace: str, *resources: str) -> list[str]:
-        """An account that may list only these; the flags that make helm be it."""
-        rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-        rules = [{"apiGroups": ["", "apps", "batch"], "resources": list(resources), "verbs": ["list", "get"]}]
-        cluster.api("POST", f"{rbac}/roles", {"metadata": {"name": "some"}, "rules": rules})
-        group = "rbac.authorization.k8s.io"
-        subject = {"kind": "User", "name": namespace, "apiGroup": group}
-        role = {"apiGroup": group, "kind": "Role", "name": "some"}
-        cluster.api(
-            "POST", f"{rbac}/rolebindings", {"metadata": {"name": "some"}, "roleRef": role, "subjects": [subject]}
-        )
-        return ["--kube-as-user", namespace]
+def test_two_clusters_side_by_side(
+    app: App, production_kubeconfig: Path, cluster: Cluster, unique: str, tmp_path: Path
+) -> None:
+    """For programs, for people, and on the page: what differs is marked, and so is the image that makes the difference."""
+    mine, its = tmp_path / "mine.json", production_kubeconfig
+    cluster.write_kubeconfig(mine, unique)
+    both = app.machine.with_env(KUBECONFIG=f"{mine}{os.pathsep}{its}")
+    staging, live = (json.loads(file.read_text())["current-context"] for file in (mine, its))
+    there = app._replace(machine=app.machine.with_env(KUBECONFIG=str(its)))
+    a = app.push("A")
+    for place in (app, there):
+        place.deploy(name="steady")
+    there.deploy()
+    b = app.push("B")
+    app.deploy()  # staging has gone ahead
+    there.machine.kubectl("set", "image", "deployment/steady", f"app={app.image(b)}")  # production drifts
 
-    def test_pods(self, app: App, cluster: Cluster, unique: str) -> None:
-        a, b = app.push("A"), app.push("B")
-        app.deploy()
-        controllers = ("deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs")
-        account = self.allowed(cluster, unique, "secrets", *controllers)
-        status, releases, data = audited(app.machine, *account)
-        assert status == 1
-        assert len(data["contexts"][0]["unread"]) == 1
-        assert "pods is forbidden" in data["contexts"][0]["unread"][0]
-        assert "drift" not in releases["app"]["kinds"]
-        app.machine.kubectl("set", "image", "deployment/app", f"app={app.image(a)}")
-        status, releases, _ = audited(app.machine, *account)
-        assert status == 4  # what can be known is known
-        assert b in findings(releases["app"], "drift")
+    status, _, data = audited(both, "--context", staging, "--context", live)
+    assert status == 4
+    drifted = [(c["context"], r["release"]) for c in data["contexts"] for r in c["releases"] if "drift" in r["kinds"]]
+    assert drifted == [(live, "steady")]
+    rows = {row["release"]: row for row in data["comparison"]}
+    assert rows["steady"]["same"] and rows["steady"]["images"] == {}
+    assert not rows["app"]["same"]
+    assert rows["app"]["images"] == {app.image(): {staging: b, live: a}}
 
-    def test_the_stored_releases(self, app: App, cluster: Cluster, unique: str) -> None:
-        app.push("A")
-        app.deploy()
-        status, releases, data = audited(app.machine, *self.allowed(cluster, unique, "deployments", "pods"))
-        assert status == 1
-        assert any("secrets is forbidden" in line for line in data["contexts"][0]["unread"])
-        assert (releases["app"]["revision"], releases["app"]["kinds"]) == (0, ["unknown"])
-        assert "only live objects were looked at" in findings(releases["app"], "unknown")
+    people = both.pin("audit", "--context", staging, "--context", live, "--fail-on", "different")
+    assert people.status == 4
+    assert re.search(r"^app +app +\w+ +\w+ +differs$", people.stdout, re.MULTILINE)
+    assert re.search(r"^steady +app +\w+ +\w+ +same$", people.stdout, re.MULTILINE)
+
+    page = tmp_path / "audit.html"
+    done = both.pin("audit", "--context", staging, "--context", live, "-o", "html", "--to", page)
+    assert done.status == 4, done.stderr
+    drill = f"""document.querySelector('[data-kind=different]').click();
+    document.querySelector('[data-release="{live}/{unique}/app"]').click();"""
+    document, opened = shown(page, tmp_path, "", drill)
+    seen = browser.words(document)
+    assert f"Release (2 of 2) {staging} {live} " in seen and " app differs" in seen
+    assert re.search(rf'class="cell bad"[^>]*data-release="{live}/{unique}/steady"', document)
+    assert not re.search(rf'class="cell bad"[^>]*data-release="{staging}/{unique}/steady"', document)
+    assert "Release (1 of 2)" in browser.words(opened)
+    assert f"{unique}/app in {live}" in browser.words(opened)
+    assert re.search(rf'<tr class="differs"[^>]*>.*{a}', opened)
+
+    gone = both.pin("audit", "--context", staging, "--context", "nowhere", "-o", "json")
+    assert gone.status == 1
+    assert "Not read in nowhere: " in gone.stderr and "nowhere" in gone.stderr.partition("nowhere: ")[2]
+    assert [len(c["releases"]) for c in json.loads(gone.stdout)["contexts"]] == [2, 0]
+
+
+def test_what_may_not_be_read(app: App, unique: str) -> None:
+    a, b = app.push("A"), app.push("B")
+    app.deploy()
+    place = kube.namespace(app.machine)
+    controllers = "deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs"
+    place.allow(f"{unique}-no-pods", (",apps,batch", f"secrets,{controllers}", "list,get"))
+    no_pods = app.machine.with_env(HELM_KUBEASUSER=f"{unique}-no-pods")
+    status, releases, data = audited(no_pods)
+    assert status == 1
+    assert len(data["contexts"][0]["unread"]) == 1
+    assert "pods is forbidden" in data["contexts"][0]["unread"][0]
+    assert "drift" not in releases["app"]["kinds"]
+
+    place.allow(f"{unique}-no-releases", (",apps,batch", "deployments,pods", "list,get"))
+    no_releases = app.machine.with_env(HELM_KUBEASUSER=f"{unique}-no-releases")
+    status, releases, data = audited(no_releases)
+    assert status == 1
+    assert any("secrets is forbidden" in line for line in data["contexts"][0]["unread"])
+    assert (releases["app"]["revision"], releases["app"]["kinds"]) == (0, ["unknown"])
+    assert "only live objects were looked at" in findings(releases["app"], "unknown")
+
+    app.machine.kubectl("set", "image", "deployment/app", f"app={app.image(a)}")
+    status, releases, _ = audited(no_pods)
+    assert status == 4  # what can be known is known
+    assert b in findings(releases["app"], "drift")
+
+
+def shown(page: Path, scratch: Path, fragment: str, *scripts: str) -> list[str]:
+    """The document as Chromium has it when it has opened the page, and after each of these scripts."""
+    keep = "kept.push(document.documentElement.outerHTML);"
+    steps = "".join(f"{{ {script} }} {keep}" for script in ("", *scripts))
+    told = (
+        "document.body.replaceChildren(Object.assign(document.createElement('pre'), {id: 'told', textContent: text}));"
+    )
+    script = f"const kept = []; {steps} const text = JSON.stringify(kept); {told}"
+    document = browser.shown(page, fragment, script, scratch=scratch)
+    text = document[document.index('<pre id="told">') + 15 : document.rindex("</pre>")]
+    return [*json.loads(html.unescape(text))]
 
 
 class TestForms:
-    def sample(self, app: App) -> tuple[str, str]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def sample(cls, shared_app: App) -> App:
+        """One release of which all is well, one that drifts, and one of plain helm's; the tag has moved since."""
+        app = shared_app
         a, b = app.push("A"), app.push("B")
         app.deploy()
         app.deploy(name="drifting")
         app.machine.helm("install", "plain", app.chart)
         app.machine.kubectl("set", "image", "deployment/drifting", f"app={app.image(a)}")
         report(app, f"{app.registry}/{app.repository}@{b}")
-        return a, b
+        app.push("C")
+        return app
 
-    def test_prometheus(self, app: App, unique: str, tmp_path: Path) -> None:
-        self.sample(app)
+    def test_prometheus(self, sample: App, shared_unique: str, tmp_path: Path) -> None:
         file = tmp_path / "helm-pin.prom"
-        done = app.machine.pin("audit", "-o", "prometheus", "--to", file, "--fail-on", "none")
+        done = sample.machine.pin("audit", "-o", "prometheus", "--to", file, "--fail-on", "none")
         assert (done.status, done.stdout) == (0, ""), done.stderr
         assert list(tmp_path.glob(".helm-pin.prom*")) == []
         samples = {}
@@ -409,35 +444,33 @@ class TestForms:
                 assert re.fullmatch(r'helm_pin_\w+(\{(\w+="[^"\n]*",?)+\})? \d+', line), line
                 name, _, value = line.rpartition(" ")
                 samples[name] = int(value)
-        where = f'context="",namespace="{unique}",release="drifting"'
+        where = f'context="",namespace="{shared_unique}",release="drifting"'
         assert samples[f'helm_pin_release_findings{{{where},kind="drift"}}'] >= 1
         assert samples[f'helm_pin_release_findings{{{where.replace("drifting", "app")},kind="drift"}}'] == 0
-        assert samples[f'helm_pin_release_images_pinned{{context="",namespace="{unique}",release="plain"}}'] == 0
+        pinned = f'helm_pin_release_images_pinned{{context="",namespace="{shared_unique}",release="plain"}}'
+        assert samples[pinned] == 0
         assert samples['helm_pin_audit_unread{context=""}'] == 0
         assert samples["helm_pin_audit_timestamp_seconds"] > 1.7e9
 
-    def test_a_registry_that_does_not_answer(self, app: App) -> None:
+    def test_a_registry_that_does_not_answer(self, sample: App) -> None:
         """Neither its digests nor its tags are known, so nothing passes for checked."""
-        b = app.push("B")
-        app.deploy()
-        app.push("C")
-        report(app, f"{app.registry}/{app.repository}@{b}")
+        app = sample
         nobody = ("--registry", "--registry-mirror", "*=http://127.0.0.1:1")
         status, releases, data = audited(app.machine, *nobody, "--fail-on", "moved")
         assert status == 5
         assert releases["app"]["moved"] is None
         (unanswered,) = data["contexts"][0]["unanswered"]
         assert unanswered.startswith(f"{app.registry}: ")
-        done = app.machine.pin("audit", *nobody, "-o", "prometheus")
+        done = app.machine.pin("audit", *nobody, "-o", "prometheus", "--fail-on", "moved")
         assert done.status == 5
         assert f"No answer from {app.registry}: " in done.stderr
         assert 'helm_pin_audit_unread{context=""} 1' in done.stdout
-        assert "helm_pin_release_images_moved" not in done.stdout
+        assert re.findall(r'^helm_pin_release_images_moved\{.*release="(\w+)"', done.stdout, re.MULTILINE) == ["plain"]
         assert app.machine.pin("audit", *nobody, "--fail-on", "none").status == 0
         assert audited(app.machine, *nobody, "--fail-on", "unknown")[0] == 4
         assert audited(app.machine, "--registry", "--fail-on", "moved")[0] == 4
 
-    def test_a_pushgateway(self, app: App) -> None:
+    def test_a_pushgateway(self, sample: App) -> None:
         taken: list[tuple[str, str, str]] = []
 
         class Handler(BaseHTTPRequestHandler):
@@ -451,13 +484,12 @@ class TestForms:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        app.deploy()
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             url = f"http://me:secret@127.0.0.1:{server.server_port}"
 
             def sent(to: str) -> Finished:
-                return app.machine.pin("audit", "-o", "prometheus", "--to", to)
+                return sample.machine.pin("audit", "-o", "prometheus", "--to", to, "--fail-on", "none")
 
             assert sent(f"{url}/metrics/job/good/shard/all").status == 0
             refused = sent(f"{url}/metrics/job/bad")
@@ -473,102 +505,76 @@ class TestForms:
         assert "  why   Failed to establish a new connection: [Errno " in alone.stderr
         assert "secret" not in alone.stderr
 
-    def test_the_page(self, app: App, unique: str, tmp_path: Path) -> None:
-        self.sample(app)
+    def test_the_page(self, sample: App, shared_unique: str, tmp_path: Path) -> None:
         page = tmp_path / "audit.html"
-        assert app.machine.pin("audit", "-o", "html", "--to", page).status == 4
+        assert sample.machine.pin("audit", "-o", "html", "--to", page).status == 4
         text = page.read_text()
         assert not re.search(r"""(src|href)=|@import|url\(|fetch\(|XMLHttp""", text)  # nothing from outside
 
-        def show(fragment: str = "", script: str = "") -> str:
-            return browser.shown(page, fragment, script, scratch=tmp_path)
-
-        everything = show()
-        seen = browser.words(everything)
-        assert "Release (3 of 3)" in seen
-        releases = re.findall(r'data-release="/[^/"]+/([^"]+)"', everything)
-        assert releases == ["drifting", "plain", "app"]  # the worst comes first
-        assert re.search(r'class="cell ok"[^>]*data-release="/' + unique + '/app"', everything)
-        assert re.search(r'class="cell bad"[^>]*data-release="/' + unique + '/drifting"', everything)
-        assert "Release (1 of 3) current context drifting" in browser.words(show("only=drift"))
-        assert "Release (1 of 3) current context plain" in browser.words(show("q=plain"))
-        assert "No release matches." in browser.words(show("q=nothing-like-it"))
-
-        asked = "document.querySelector('main').textContent = performance.getEntriesByType('resource').length;"
-        assert browser.words(show(script=asked)) == "0"  # Chromium has fetched nothing but the page
+        def typed(words: str) -> str:
+            field = "document.getElementById('search')"
+            return f"{field}.value = '{words}'; {field}.dispatchEvent(new Event('input'));"
 
         drill = """
         document.querySelector('[data-kind=drift]').click();
         document.querySelector('[data-release$="/drifting"]').click();
         """
-        opened = browser.words(show(script=drill))
-        assert "Release (1 of 3)" in opened
-        assert "Deployment/drifting app has" in opened and "set by kubectl-set" in opened
-        typed = (
-            "const s = document.getElementById('search'); s.value = 'unmanaged'; s.dispatchEvent(new Event('input'));"
-        )
-        assert "Release (1 of 3) current context plain" in browser.words(show(script=typed))
-        shut = f"{drill} document.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Escape', bubbles: true}}));"
-        assert "Deployment/drifting app has" not in browser.words(show(script=shut))
+        shut = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}));"
         link = "document.querySelector('tbody th a').click(); dispatchEvent(new Event('hashchange'));"
-        assert "Deployment/drifting app has" in browser.words(show(script=link))
-        printed = browser.words(show(script="dispatchEvent(new Event('beforeprint'));"))
-        assert "Deployment/drifting app has" in printed
-        assert "helm-pin did not deploy it" in printed
+        fetched = "document.title = performance.getEntriesByType('resource').length;"
+        everything, plain, printed, _, opened, closed, linked, counted = shown(
+            page,
+            tmp_path,
+            "",
+            typed("unmanaged"),
+            f"{typed('')} dispatchEvent(new Event('beforeprint'));",
+            "dispatchEvent(new Event('afterprint'));",
+            drill,
+            shut,
+            link,
+            fetched,
+        )
+        assert "Release (3 of 3)" in browser.words(everything)
+        releases = re.findall(r'data-release="/[^/"]+/([^"]+)"', everything)
+        assert releases == ["drifting", "plain", "app"]  # the worst comes first
+        assert re.search(r'class="cell ok"[^>]*data-release="/' + shared_unique + '/app"', everything)
+        assert re.search(r'class="cell bad"[^>]*data-release="/' + shared_unique + '/drifting"', everything)
+        assert "Release (1 of 3) current context plain" in browser.words(plain)
+        assert "Deployment/drifting app has" in browser.words(printed)
+        assert "helm-pin did not deploy it" in browser.words(printed)
+        assert "Release (1 of 3)" in browser.words(opened)
+        assert "Deployment/drifting app has" in browser.words(opened) and "set by kubectl-set" in browser.words(opened)
+        assert "Deployment/drifting app has" not in browser.words(closed)
+        assert "Deployment/drifting app has" in browser.words(linked)
+        assert "<title>0</title>" in counted  # Chromium has fetched nothing but the page
 
-    def test_the_page_of_two_clusters(
-        self, app: App, production: Cluster, cluster: Cluster, unique: str, tmp_path: Path
-    ) -> None:
-        """Environments side by side: what differs is marked, and so is the image that makes the difference."""
-        production.api("POST", "/api/v1/namespaces", {"metadata": {"name": unique}})
-        mine, its = tmp_path / "mine.json", tmp_path / "its.json"
-        cluster.write_kubeconfig(mine, unique)
-        production.write_kubeconfig(its, unique)
-        staging, live = (json.loads(file.read_text())["current-context"] for file in (mine, its))
-        there = app._replace(machine=app.machine.with_env(KUBECONFIG=str(its)))
-        a = app.push("A")
-        app.deploy()
-        there.deploy()
-        b = app.push("B")
-        app.deploy()
-        there.machine.kubectl("set", "image", "deployment/app", f"app={app.image(b)}")
-        page = tmp_path / "audit.html"
-        both = app.machine.with_env(KUBECONFIG=f"{mine}{os.pathsep}{its}")
-        done = both.pin("audit", "--context", staging, "--context", live, "-o", "html", "--to", page)
-        assert done.status == 4, done.stderr
-        document = browser.shown(page, scratch=tmp_path)
-        assert f"Release (1 of 1) {staging} {live} app differs" in browser.words(document)
-        assert re.search(rf'class="cell bad"[^>]*data-release="{live}/{unique}/app"', document)
-        assert not re.search(rf'class="cell bad"[^>]*data-release="{staging}/{unique}/app"', document)
-        drill = f"""document.querySelector('[data-kind=different]').click();
-        document.querySelector('[data-release="{live}/{unique}/app"]').click();"""
-        opened = browser.shown(page, script=drill, scratch=tmp_path)
-        assert f"{unique}/app in {live}" in browser.words(opened)
-        assert re.search(rf'<tr class="differs"[^>]*>.*{a}', opened)
+        drifting, nothing = shown(
+            page, tmp_path, "only=drift", "location.hash = 'q=nothing-like-it'; dispatchEvent(new Event('hashchange'));"
+        )
+        assert "Release (1 of 3) current context drifting" in browser.words(drifting)
+        assert "No release matches." in browser.words(nothing)
+        assert "Release (1 of 3) current context plain" in browser.words(shown(page, tmp_path, "q=plain")[0])
 
-    def test_names_are_never_markup(self, app: App, tmp_path: Path) -> None:
-        chart = app.chart / "Chart.yaml"
-        chart.write_text(chart.read_text() + 'description: "x"\n')
-        app.deploy()
-
+    def test_names_are_never_markup(self, sample: App, tmp_path: Path) -> None:
         def hostile(stored: dict[str, Any]) -> None:
             stored["chart"]["metadata"]["version"] = "</script><img src=x onerror=document.title='owned'>"
 
-        app.rewrite(1, hostile)
         page = tmp_path / "audit.html"
-        app.machine.pin("audit", "-o", "html", "--to", page)
+        with kube.revision(sample.machine, "app", 1).put_back():
+            sample.rewrite(1, hostile)
+            sample.machine.pin("audit", "-o", "html", "--to", page)
         document = browser.shown(page, scratch=tmp_path)
         assert "<title>helm-pin audit</title>" in document
         assert "onerror=document.title" in browser.words(document)
 
-    def test_a_file_that_cannot_be_written(self, app: App, tmp_path: Path) -> None:
-        done = app.machine.pin("audit", "--to", tmp_path / "nowhere" / "file")
+    def test_a_file_that_cannot_be_written(self, sample: App, tmp_path: Path) -> None:
+        done = sample.machine.pin("audit", "--to", tmp_path / "nowhere" / "file")
         assert done.status == 1
         assert "the report cannot be written" in done.stderr
         assert "No such file or directory" in done.stderr
 
-    def test_what_fail_on_does_not_know(self, app: App) -> None:
-        done = app.machine.pin("audit", "--fail-on", "everything")
+    def test_what_fail_on_does_not_know(self, sample: App) -> None:
+        done = sample.machine.pin("audit", "--fail-on", "everything")
         assert done.status == 2
         assert (
             "one of drift, unpinned, unmanaged, pinned-elsewhere, mixed, moved, unknown, different, none" in done.stderr

@@ -10,7 +10,6 @@ import pty
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +25,8 @@ ALL = bool(os.environ.get("HELM_PIN_TEST_LONG"))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 TARGETS = ("group", "helm-pin", "helm")
 COMMANDS = ("upgrade", "install", "rollback")
+_ends: dict[tuple[Path, Case, bool], list[str]] = {}
+"""How plain helm's releases ended that were interrupted so far."""
 
 
 class Case(NamedTuple):
@@ -130,12 +131,10 @@ def test_before_it_deploys(stage: Stage, tmp_path: Path, case: Case) -> None:
 def test_while_it_deploys(stage: Stage, tmp_path: Path, case: Case) -> None:
     """The release ends as that of a plain helm which gets the signal that the deploying helm gets."""
     said, scratch = interrupt(stage, case, tmp_path / "scratch")
-    with plain_helm(stage, tmp_path / "plain") as plain:
-        survives = case.target == "helm-pin" and case.signum == signal.SIGKILL
-        passed_on = signal.SIGTERM if case.target == "helm" or case.signum == signal.SIGHUP else case.signum
-        same = case._replace(target="helm", signum=case.signum if case.target == "group" else passed_on)
-        interrupt(plain, same, tmp_path / "scratch-plain", to_the_end=survives)
-        ends = [plain.statuses()]
+    survives = case.target == "helm-pin" and case.signum == signal.SIGKILL
+    passed_on = signal.SIGTERM if case.target == "helm" or case.signum == signal.SIGHUP else case.signum
+    same = case._replace(target="helm", signum=case.signum if case.target == "group" else passed_on)
+    ends = [as_plain_helm(stage, same, tmp_path, to_the_end=survives)]
     if case.signum == signal.SIGHUP and case.target == "group":
         # SIGHUP kills helm at once, and helm-pin asks it to stop at the same time: it may just manage to say how it ended
         ends.append([status if "pending" not in status else "failed" for status in ends[0]])
@@ -166,12 +165,16 @@ def test_ctrl_c_where_helm_leads_the_terminal(stage: Stage) -> None:
         os.close(terminal)
 
 
-@contextmanager
-def plain_helm(stage: Stage, kubeconfig: Path) -> Iterator[Stage]:
-    """The same in another namespace, for helm without helm-pin."""
-    name = f"{stage.namespace}-plain"
-    with own_namespace(stage.machine, stage.cluster, name, kubeconfig) as machine:
-        yield Stage(machine, stage.cluster, name, stage.chart, pin=False)
+def as_plain_helm(stage: Stage, case: Case, folder: Path, *, to_the_end: bool) -> list[str]:
+    """How the same ends in another namespace, for helm without helm-pin: each is tried once."""
+    key = (stage.machine.helm_binary, case, to_the_end)
+    if key not in _ends:
+        name = f"{stage.namespace}-plain"
+        with own_namespace(stage.machine, stage.cluster, name, folder / "plain") as machine:
+            plain = Stage(machine, stage.cluster, name, stage.chart, pin=False)
+            interrupt(plain, case, folder / "scratch-plain", to_the_end=to_the_end)
+            _ends[key] = plain.statuses()
+    return _ends[key]
 
 
 def interrupt(stage: Stage, case: Case, scratch: Path, *, to_the_end: bool = False) -> tuple[str, Path]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 from scripts.devtools import images
+from tests.support import kube
 from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Finished, Workstation
 
@@ -80,14 +78,12 @@ class App(NamedTuple):
 
     def live(self) -> str:
         """The image of the live Deployment."""
-        return self.machine.kubectl(
-            "get", "deployment", "app", "-o", "jsonpath={.spec.template.spec.containers[0].image}"
-        )
+        deployment = kube.namespace(self.machine).api("GET", "deployments/app")
+        return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
 
     def pods(self) -> list[dict[str, Any]]:
         """The pods that are not being deleted."""
-        items = json.loads(self.machine.kubectl("get", "pods", "-o", "json"))["items"]
-        return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+        return kube.namespace(self.machine).pods()
 
     def prints(self, name: str = "app") -> str:
         """What the one running pod of a release prints: its letters, each once; '' when there is not one running pod alone."""
@@ -97,16 +93,7 @@ class App(NamedTuple):
 
     def rewrite(self, revision: int, change: Callable[[dict[str, Any]], object], name: str = "app") -> None:
         """Change a stored revision by hand, as somebody with access to helm's Secrets can."""
-        secret = f"sh.helm.release.v1.{name}.v{revision}"
-        data = json.loads(self.machine.kubectl("get", "secret", secret, "-o", "json"))["data"]["release"]
-        stored = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(data))))
-        change(stored)
-        packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(stored).encode()))).decode()
-        # in a file: a command line is limited
-        with NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump({"data": {"release": packed}}, file)
-            file.flush()
-            self.machine.kubectl("patch", "secret", secret, "--patch-file", file.name)
+        kube.revision(self.machine, name, revision).rewrite(change)
 
 
 def app(machine: Workstation, registry: str, repository: str, folder: Path) -> App:
