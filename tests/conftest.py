@@ -18,7 +18,7 @@ import pytest
 
 from scripts.devtools import cluster as local
 from scripts.devtools.api import Cluster
-from scripts.devtools.binaries import binary, cache
+from scripts.devtools.binaries import binary, cache, locked
 from scripts.devtools.processes import birth
 from tests.support.budget import EXAMPLES, LONG, examples
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
@@ -70,12 +70,13 @@ _machines: dict[str, Workstation] = {}
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Where tests run at once, those of a file stay together."""
+    """Where tests run at once, those of a file stay together, and so do those that need a cluster for themselves."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            return "of all namespaces" if Path(file).stem in OF_ALL_NAMESPACES else file
 
     return ByFile(config, log)
 
@@ -256,7 +257,8 @@ def end_what_killed_runs_left(kind: str) -> None:
     for left in local.names():
         left_by, _, pid = left.rpartition("-")
         if left_by == kind and birth(int(pid)) is None:
-            local.down(left)
+            with locked("cluster"):  # another run may have found it too
+                local.down(left)
 
 
 @pytest.hookimpl(trylast=True)
