@@ -94,7 +94,10 @@ def agree(chart: Path, documents: Sequence[str]) -> None:
         except HelmFailed as failed:
             pytest.fail(f"{document!r}: helm reads {each}, we say: {failed.why}")
         for helm, theirs in zip(HELMS, each, strict=True):
-            assert theirs.keys() == {"Error"} or ours == floats(theirs), f"{helm}: {document}"
+            if theirs.keys() != {"Error"} and ours != floats(theirs):
+                # two keys of one text, such as 8 and "8": which one wins is chance in Go, whose maps have no order
+                others = map(floats, read_by(binary(helm), chart, [document] * 200))
+                assert ours in others, f"{helm}: {document}: {ours} is not {floats(theirs)}"
 
 
 def floats(value: Any) -> Any:
