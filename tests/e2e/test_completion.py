@@ -8,9 +8,7 @@ import pytest
 
 from helmpin.audit.judge import KINDS
 from helmpin.command_table import COMMANDS
-from scripts.devtools.cluster import Cluster
-from tests.support.registry_servers import Server
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
 
 
 def offered(machine: Workstation, *words: str) -> list[str]:
@@ -27,46 +25,53 @@ def of_helm(machine: Workstation, *words: str) -> list[str]:
     return [line.partition("\t")[0] for line in found]
 
 
-@pytest.fixture
-def released(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path) -> Workstation:
+@pytest.fixture(scope="class")
+def released(shared_in_cluster: Workstation, tmp_path_factory: pytest.TempPathFactory) -> Workstation:
     """A machine with a release `web` of two revisions."""
-    (tmp_path / "web/templates").mkdir(parents=True)
-    (tmp_path / "web/Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
-    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: %s}]}\n"
-    (tmp_path / "web/templates/pod.yaml").write_text(pod % f"{cluster.registry}/{unique}:latest")
-    Server(cluster.registry).push_image(unique, "latest")
+    chart = tmp_path_factory.mktemp("charts") / "web"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "templates/text.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n")
     for _ in range(2):
-        done = in_cluster.pin("upgrade", "--install", "web", tmp_path / "web")
-        assert done.status == 0, done.stderr
-    return in_cluster
+        shared_in_cluster.helm("upgrade", "--install", "web", chart)
+    return shared_in_cluster
 
 
-@pytest.mark.parametrize("command", ["upgrade", "rollback", "history", "verify", "keep", "outdated", "plan", "lock"])
-def test_releases(command: str, released: Workstation) -> None:
-    assert offered(released, command, "") == ["web"]
+class TestOfARelease:
+    """What is in the cluster: on both helms, which are asked for it."""
 
+    @pytest.mark.parametrize(
+        "command", ["upgrade", "rollback", "history", "verify", "keep", "outdated", "plan", "lock"]
+    )
+    def test_releases(self, command: str, released: Workstation) -> None:
+        assert offered(released, command, "") == ["web"]
 
-def test_revisions(released: Workstation) -> None:
-    assert offered(released, "rollback", "web", "") == ["1", "2"]
-    assert offered(released, "rollback", "web", "--verify", "") == ["1", "2"]
-    assert offered(released, "verify", "web", "--revision", "") == ["1", "2"]
+    def test_revisions(self, released: Workstation) -> None:
+        assert offered(released, "rollback", "web", "") == ["1", "2"]
+        assert offered(released, "rollback", "web", "--verify", "") == ["1", "2"]
+        assert offered(released, "verify", "web", "--revision", "") == ["1", "2"]
+
+    def test_contexts_and_namespaces(self, released: Workstation) -> None:
+        contexts = released.kubectl("config", "get-contexts", "-o", "name").split()
+        assert contexts and offered(released, "audit", "--context", "") == contexts
+        before = namespaces(released)
+        offers = set(of_helm(released, "--namespace", ""))  # helm completes its own flags before `pin`
+        after = namespaces(released)  # those of other tests come and go
+        assert before & after <= offers <= before | after
+        mine = released.kubectl("config", "view", "--minify", "--output=jsonpath={..namespace}")
+        assert offered(released, "rollback", "--namespace", mine, "") == ["web"]
+        assert offered(released, "rollback", "--namespace", "kube-system", "") == []
+
+    def test_diff(self, released: Workstation) -> None:
+        assert offered(released, "diff", "") == ["upgrade", "rollback"]
+        assert offered(released, "diff", "--locked", "") == ["upgrade", "rollback"]
+        assert offered(released, "diff", "upgrade", "") == ["web"]
+        assert offered(released, "diff", "rollback", "web", "") == ["1", "2"]
 
 
 def namespaces(machine: Workstation) -> set[str]:
     """The namespaces of the cluster."""
     return set(machine.kubectl("get", "namespaces", "--output=name").replace("namespace/", "").split())
-
-
-def test_contexts_and_namespaces(released: Workstation) -> None:
-    contexts = released.kubectl("config", "get-contexts", "-o", "name").split()
-    assert contexts and offered(released, "audit", "--context", "") == contexts
-    before = namespaces(released)
-    offers = set(of_helm(released, "--namespace", ""))  # helm completes its own flags before `pin`
-    after = namespaces(released)  # those of other tests come and go
-    assert before & after <= offers <= before | after
-    mine = released.kubectl("config", "view", "--minify", "--output=jsonpath={..namespace}")
-    assert offered(released, "rollback", "--namespace", mine, "") == ["web"]
-    assert offered(released, "rollback", "--namespace", "kube-system", "") == []
 
 
 def test_commands_and_flags(workstation: Workstation) -> None:
@@ -100,14 +105,25 @@ clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
 """
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_values_of_global_flags(command: str, workstation: Workstation, tmp_path: Path) -> None:
-    """helm takes them out before it asks the plugin."""
+@pytest.fixture
+def with_contexts(workstation: Workstation, tmp_path: Path) -> Workstation:
+    """A machine that knows two clusters."""
     (tmp_path / "config").write_text(CONTEXTS)
-    machine = workstation._replace(env={**workstation.env, "KUBECONFIG": str(tmp_path / "config")})
+    return workstation.with_env(KUBECONFIG=str(tmp_path / "config"))
+
+
+@pytest.mark.parametrize("command", ["upgrade", "audit"])
+def test_values_of_global_flags(command: str, with_contexts: Workstation) -> None:
+    """helm takes them out before it asks the plugin."""
     for words in (["--kube-context", ""], ["--kube-context", "fi"], ["--kube-context="]):
-        assert sorted(offered(machine, command, *words)) == ["first", "second"]
-    assert "first" not in offered(machine, command, "--kube-context", "first", "")
+        assert sorted(offered(with_contexts, command, *words)) == ["first", "second"]
+    assert "first" not in offered(with_contexts, command, "--kube-context", "first", "")
+
+
+@whichever_helm
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_values_of_global_flags_after_each_command(command: str, with_contexts: Workstation) -> None:
+    assert sorted(offered(with_contexts, command, "--kube-context", "")) == ["first", "second"]
 
 
 def test_lint(workstation: Workstation) -> None:
@@ -118,13 +134,6 @@ def test_lint(workstation: Workstation) -> None:
     for words in (["-f", ""], ["--fix", ""], ["chart", ""]):
         done = workstation.run(workstation.helm_binary, "__complete", "pin", "lint", *words)
         assert done.stdout == ":0\n"
-
-
-def test_diff(released: Workstation) -> None:
-    assert offered(released, "diff", "") == ["upgrade", "rollback"]
-    assert offered(released, "diff", "--locked", "") == ["upgrade", "rollback"]
-    assert offered(released, "diff", "upgrade", "") == ["web"]
-    assert offered(released, "diff", "rollback", "web", "") == ["1", "2"]
 
 
 def test_charts(workstation: Workstation) -> None:

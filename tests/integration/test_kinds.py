@@ -29,7 +29,9 @@ import yaml
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 CASES = Path(__file__).parents[1] / "cases"
 CASE = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(CASES.glob("*/case.yaml"))}
@@ -44,7 +46,7 @@ def content() -> Iterator[AnyTag]:
 
 @pytest.fixture
 def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3, then on Helm 4."""
+    """The promise, on Helm 3 or Helm 4."""
     content.one_image = set()
     return Promise(workstation, content)
 

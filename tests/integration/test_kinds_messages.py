@@ -12,7 +12,9 @@ import yaml
 
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 CASES = Path(__file__).parents[1] / "cases"
 CHART = CASES / "values-from-anywhere"
@@ -33,7 +35,7 @@ def content() -> Iterator[AnyTag]:
 
 @pytest.fixture
 def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3, then on Helm 4."""
+    """The promise, on Helm 3 or Helm 4."""
     content.missing = set()
     return Promise(workstation, content)
 

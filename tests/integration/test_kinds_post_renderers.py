@@ -10,7 +10,7 @@ import pytest
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
 
 POD = """\
 apiVersion: v1
@@ -89,7 +89,7 @@ class Rendered:
 
 @pytest.fixture
 def rendered(workstation: Workstation, content: AnyTag, tmp_path: Path) -> Rendered:
-    """The chart, on Helm 3, then on Helm 4."""
+    """The chart, on Helm 3 or Helm 4."""
     return Rendered(Promise(workstation, content), tmp_path)
 
 
@@ -114,6 +114,7 @@ KEEP = {
 }
 
 
+@whichever_helm
 @pytest.mark.parametrize("script", KEEP.values(), ids=KEEP)
 def test_what_comes_out_is_pinned(script: str, rendered: Rendered) -> None:
     """Whatever a post-renderer makes of names, separators and hosts."""
@@ -122,6 +123,7 @@ def test_what_comes_out_is_pinned(script: str, rendered: Rendered) -> None:
     assert len(set(found.images)) == 3, found.images
 
 
+@whichever_helm
 @pytest.mark.parametrize("rest", ["cat", "grep -v '^# Source'"])
 @pytest.mark.parametrize("start", ["", "---\n", "# a comment\n"], ids=["bare", "separator", "comment"])
 def test_what_it_adds_first_is_seen(start: str, rest: str, rendered: Rendered) -> None:
@@ -136,6 +138,7 @@ def test_what_it_adds_first_is_seen(start: str, rest: str, rendered: Rendered) -
     assert "plan -v" not in done.stderr
 
 
+@whichever_helm
 def test_what_it_adds_with_a_digest_stays(rendered: Rendered) -> None:
     digest = rendered.promise.content.digest(("docker.io", "team/added", "latest"))
     flags = rendered.through(f"cat <<'Y'\n{ADDED.replace('latest', f'latest@{digest}')}---\nY\ncat\n")
@@ -145,11 +148,12 @@ def test_what_it_adds_with_a_digest_stays(rendered: Rendered) -> None:
 
 TAKES_IT_OFF = {
     "sed": "sed -E 's#(docker.io/team/app)(:[^\"@ ]*)?(@sha256:[0-9a-f]+)?#\\1:2.0.0#'",
-    "kustomize": KUSTOMIZE.replace("MORE", "images: [{name: docker.io/team/app, newTag: 2.0.0}]"),
+    "kustomize with another tag": KUSTOMIZE.replace("MORE", "images: [{name: docker.io/team/app, newTag: 2.0.0}]"),
     "no digests": "sed -E 's#@sha256:[0-9a-f]+##'",
 }
 
 
+@whichever_helm
 @pytest.mark.parametrize("script", TAKES_IT_OFF.values(), ids=TAKES_IT_OFF)
 def test_one_that_takes_the_digest_off_is_named(script: str, rendered: Rendered) -> None:
     flags = rendered.through(script)

@@ -1,4 +1,7 @@
-"""Texts beside an image, one for each chart: each is a whole reference with a tag, and may follow, or it stays."""
+"""Texts beside an image, one for each chart: each is a whole reference with a tag, and may follow, or it stays.
+
+Which is which, tests/unit/render/test_texts.py has.
+"""
 
 from __future__ import annotations
 
@@ -17,34 +20,13 @@ pytestmark = whichever_helm
 NAME, TAG = "{{ .Values.image.repository }}", "{{ .Values.image.tag }}"
 REF = f"{NAME}:{TAG}"
 STAY = {
-    **{f"followed by {text}": REF + text for text in ("-debug", ".1", "_x", "x", "/bin", ":8080", "@x")},
-    **{
-        f"preceded by {text}": text + REF
-        for text in ("my", "x/", "other.example/", "x.", "x-", "x_", "1", "user@", "host:")
-    },
+    "followed by -debug": f"{REF}-debug",
+    "preceded by my": f"my{REF}",
     "another tag": f"{NAME}:9",
-    "the tag": TAG,
-    "the tag in a text": f"v{TAG}-x",
     "the name": NAME,
-    "the last word": "app",
-    "name and tag apart": f"{NAME} {TAG}",
-    "upper case": "{{ .Values.image.tag | upper }}",
-    "cut": '{{ printf "%s:%s" .Values.image.repository .Values.image.tag | trunc 12 }}',
     "hashed": '{{ printf "%s:%s" .Values.image.repository .Values.image.tag | sha256sum }}',
-    "a length": '{{ printf "%s:%s" .Values.image.repository .Values.image.tag | len }}',
-    "encoded": '{{ printf "%s:%s" .Values.image.repository .Values.image.tag | b64enc }}',
-    "as a query": '{{ printf "%s:%s" .Values.image.repository .Values.image.tag | urlquery }}',
 }
-MAY_FOLLOW = {
-    "alone": REF,
-    "an argument": f"--image={REF}",
-    "two": f"{REF},{REF}",
-    "a pair": f"a={REF};b={REF}",
-    "quoted": f"'{REF}' or \\\"{REF}\\\"",
-    "json": f'{{\\"image\\":\\"{REF}\\"}}',
-    "in prose": f"run {REF}, then (or) {REF}; wait",
-    "a word beside it": f"{REF} app {REF}",
-}
+MAY_FOLLOW = {"json": f'{{\\"image\\":\\"{REF}\\"}}', "in prose": f"run {REF}, then (or) {REF}; wait"}
 POD = "spec: {containers: [{name: web, image: IMAGE MORE}]}"
 PLACES = {
     "env": POD.replace(" MORE", ", env: [{name: A, value: TEXT}]"),
@@ -53,13 +35,6 @@ PLACES = {
     "custom": POD.replace(" MORE", "")
     + "\n---\napiVersion: x.io/v1\nkind: X\nmetadata: {name: x}\nspec: {image: TEXT}",
     "comment": POD.replace(" MORE", "") + "\n# TEXT",
-}
-NEVER = {
-    "label": "labels: {a: TEXT}",
-    "annotation": "annotations: {image: TEXT}",
-    "namespace": "namespace: TEXT",
-    "owner": "ownerReferences: [{kind: X, name: TEXT}]",
-    "finalizer": "finalizers: [TEXT]",
 }
 
 
@@ -91,9 +66,8 @@ def test_a_text_that_stays(text: str, promise: Promise, tmp_path: Path) -> None:
     assert found is not None and found.followed == []
 
 
-@pytest.mark.parametrize("place", ["argument", "data", "custom"])
-@pytest.mark.parametrize("text", [f"{REF}-debug", f"my{REF}", TAG])
-def test_a_text_that_stays_elsewhere(text: str, place: str, promise: Promise, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("place", "text"), [("argument", TAG), ("data", f"{REF}-debug"), ("custom", f"my{REF}")])
+def test_a_text_that_stays_elsewhere(place: str, text: str, promise: Promise, tmp_path: Path) -> None:
     found = promise.holds(chart(tmp_path, text, PLACES[place]))
     assert found is not None and found.followed == []
 
@@ -108,13 +82,12 @@ def test_a_reference_that_may_follow_elsewhere(place: str, promise: Promise, tmp
     assert promise.holds(chart(tmp_path, REF, PLACES[place]))
 
 
-@pytest.mark.parametrize("metadata", NEVER.values(), ids=NEVER)
-def test_metadata_stays(metadata: str, promise: Promise, tmp_path: Path) -> None:
-    found = promise.holds(chart(tmp_path, REF, PLACES["env"].replace("TEXT", "x"), metadata))
+def test_metadata_stays(promise: Promise, tmp_path: Path) -> None:
+    found = promise.holds(chart(tmp_path, REF, PLACES["env"].replace("TEXT", "x"), "annotations: {image: TEXT}"))
     assert found is not None and found.followed == []
 
 
-@pytest.mark.parametrize("text", [REF, f"{REF}-debug", f"my{REF}", TAG])
+@pytest.mark.parametrize("text", [REF, f"{REF}-debug"])
 def test_a_comment_stays(text: str, promise: Promise, tmp_path: Path) -> None:
     found = promise.holds(chart(tmp_path, text, PLACES["comment"]))
     assert found is not None and found.followed == []

@@ -16,7 +16,7 @@ import pytest
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
 
 CASES = Path(__file__).parents[1] / "cases"
 CHART = CASES / "values-from-anywhere"
@@ -57,6 +57,7 @@ SOURCES = {
 }
 
 
+@whichever_helm
 @pytest.mark.parametrize("script", SOURCES.values(), ids=SOURCES)
 def test_each_source_is_read_as_helm_reads_it(script: str, promise: Promise, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
@@ -108,6 +109,7 @@ def changing_values() -> Iterator[tuple[str, list[str]]]:
             thread.join()
 
 
+@whichever_helm
 @pytest.mark.parametrize("flag", ["-f", "--set-file=other"])
 @pytest.mark.parametrize("command", ["template", "plan"])
 def test_a_url_is_asked_once(command: str, flag: str, promise: Promise) -> None:
@@ -180,6 +182,7 @@ LISTS = {
 }
 
 
+@whichever_helm
 @pytest.mark.parametrize("output", ["table", "json", "yaml", "values"])
 def test_a_secret_in_a_list_of_values_stays_there(output: str, promise: Promise, tmp_path: Path) -> None:
     """Not on a command line, not in what is printed."""
@@ -201,6 +204,7 @@ def test_a_secret_in_a_list_of_values_stays_there(output: str, promise: Promise,
         assert promise.holds(LIST, ["-f", str(values)])
 
 
+@whichever_helm
 @pytest.mark.parametrize("length", [1, 12])
 def test_a_list_of_the_chart_is_whole(length: int, promise: Promise, tmp_path: Path) -> None:
     """helm drops the other elements of a default list when one is set."""
@@ -212,6 +216,7 @@ def test_a_list_of_the_chart_is_whole(length: int, promise: Promise, tmp_path: P
     assert found is not None and len(found.images) == length
 
 
+@whichever_helm
 def test_a_file_that_ends_with_a_newline(promise: Promise, tmp_path: Path) -> None:
     """`--set-file image.tag=VERSION`, as pipelines have it."""
     version = tmp_path / "VERSION"
@@ -231,6 +236,7 @@ def rows(folder: Path) -> Path:
 TYPES = ["Y", "n", "0o17", "08054", "25921e05", "1_000", "~", "null", "0x1F", "1:30", ".5", "+1", "=", "<<"]
 
 
+@whichever_helm
 @pytest.mark.parametrize("source", ["file", "set-string", "set-json"])
 def test_strings_that_look_like_something_else(source: str, promise: Promise, tmp_path: Path) -> None:
     """They reach the templates as they were given, in every way of giving them."""

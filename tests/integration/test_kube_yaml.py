@@ -58,10 +58,8 @@ NODES = st.recursive(
 DOCUMENTS = st.builds("anchor: &a {}\nv: {}\n".format, NODES, NODES)
 
 
-@pytest.fixture(scope="module", params=["helm-old", "helm3", "helm4"])
-def helm(request: pytest.FixtureRequest) -> Path:
-    """The oldest Helm that is supported, then Helm 3, then Helm 4."""
-    return binary(request.param)
+HELMS = ["helm-old", "helm3", "helm4"]
+"""The oldest Helm that is supported, then Helm 3, then Helm 4."""
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +83,21 @@ def read_by(helm: Path, chart: Path, documents: Sequence[str]) -> list[Any]:
     return list(json.loads(run(helm, chart).partition("read: ")[2]))
 
 
-def agree(helm: Path, chart: Path, documents: Sequence[str]) -> None:
-    """Helm's fromYaml gives every number as a float."""
-    for document, theirs in zip(documents, read_by(helm, chart, documents), strict=True):
-        if theirs.keys() == {"Error"}:
+def agree(chart: Path, documents: Sequence[str]) -> None:
+    """With every Helm. Helm's fromYaml gives every number as a float."""
+    read = [read_by(binary(helm), chart, documents) for helm in HELMS]
+    for document, *each in zip(documents, *read, strict=True):
+        if all(theirs.keys() == {"Error"} for theirs in each):
             continue
         try:
-            ours = read_first(document, what="w", where="x")
+            ours = floats(read_first(document, what="w", where="x"))
         except HelmFailed as failed:
-            pytest.fail(f"{document!r}: helm reads {theirs}, we say: {failed.why}")
-        assert floats(ours) == floats(theirs), document
+            pytest.fail(f"{document!r}: helm reads {each}, we say: {failed.why}")
+        for helm, theirs in zip(HELMS, each, strict=True):
+            if theirs.keys() != {"Error"} and ours != floats(theirs):
+                # two keys of one text, such as 8 and "8": which one wins is chance in Go, whose maps have no order
+                others = map(floats, read_by(binary(helm), chart, [document] * 200))
+                assert ours in others, f"{helm}: {document}: {ours} is not {floats(theirs)}"
 
 
 def floats(value: Any) -> Any:
@@ -105,18 +108,19 @@ def floats(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def test_every_animal_of_the_zoo(helm: Path, chart: Path) -> None:
+def test_every_animal_of_the_zoo(chart: Path) -> None:
     values, keys = [f"v: {word}" for word in ZOO], [f"{word} : v" for word in ZOO]
     tagged = [f"v: {tag} {word}" for tag in ("!!int", "!!float", "!!bool", "!!str", "!x") for word in ZOO]
     bare = [f"v: {tag}" for tag in BARE_TAGS]
-    agree(helm, chart, [*values, *keys, *tagged, *bare])
+    agree(chart, [*values, *keys, *tagged, *bare])
 
 
-def test_what_is_written_comes_back(helm: Path, chart: Path) -> None:
+@pytest.mark.parametrize("helm", HELMS)
+def test_what_is_written_comes_back(helm: str, chart: Path) -> None:
     strings = [*ZOO, *BARE_TAGS, *ODD, *(f"{odd}{odd}" for odd in ODD), *(f"x{odd}x" for odd in ODD)]
     written = {"list": strings, "keys": dict.fromkeys(strings, 1)}
     (chart / "values.yaml").write_text(as_yaml({"docs": [], "written": written}))
-    printed = run(helm, chart).partition("written: ")[2].splitlines()[0]
+    printed = run(binary(helm), chart).partition("written: ")[2].splitlines()[0]
     assert json.loads(base64.b64decode(printed)) == written
 
 
@@ -129,5 +133,5 @@ def test_what_is_written_comes_back(helm: Path, chart: Path) -> None:
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(DOCUMENTS, min_size=100, max_size=100))
-def test_generated_documents(helm: Path, chart: Path, documents: list[str]) -> None:
-    agree(helm, chart, documents)
+def test_generated_documents(chart: Path, documents: list[str]) -> None:
+    agree(chart, documents)

@@ -206,12 +206,13 @@ def test_an_empty_image_is_called_so(form: str, pin: Pin, tmp_path: Path) -> Non
     assert "an empty image" in shown and "not an image reference" in shown
 
 
-@pytest.mark.parametrize("name", ["a" * 5000, "../other/values.yaml", "/etc/hostname", "web/templates/none.yaml:7"])
-def test_a_chart_that_fails_with_another_name(name: str, pin: Pin, tmp_path: Path) -> None:
+def test_charts_that_fail_with_another_name(pin: Pin, tmp_path: Path) -> None:
     make(tmp_path / "other")
-    make(tmp_path / "web", f'{{{{ fail "cannot load {name}: {name}" }}}}')
-    (failed,) = json.loads(pin("lint", "web", "-o", "json").stdout)
-    assert (failed["file"], failed["line"]) == ("web/templates/0.yaml", 1)
+    named = {"1": "a" * 5000, "2": "../other/values.yaml", "3": "/etc/hostname", "4": "4/templates/none.yaml:7"}
+    for chart, name in named.items():
+        make(tmp_path / chart, f'{{{{ fail "cannot load {name}: {name}" }}}}')
+    failed = json.loads(pin("lint", *named, "-o", "json").stdout)
+    assert [(each["file"], each["line"]) for each in failed] == [(f"{chart}/templates/0.yaml", 1) for chart in named]
 
 
 def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
@@ -240,7 +241,7 @@ def found(done: Finished) -> list[str]:
     return [line["chart"] for line in json.loads(done.stdout) if line["image"] == "team/app:stable"]
 
 
-@pytest.mark.parametrize("flags", [["-f", "-"], ["--values=-"], ["-f", "/dev/stdin"], ["-f", "-", "-f", "-"], ["-f-"]])
+@pytest.mark.parametrize("flags", [["-f", "-"], ["--values=-"], ["-f", "-", "-f", "-"]])
 def test_standard_input_is_read_once(flags: Sequence[str], pin: Pin, two: Sequence[str]) -> None:
     assert found(pin("lint", *two, "-o", "json", *flags, text=GIVEN)) == BOTH
 
@@ -256,7 +257,7 @@ def test_standard_input_is_no_file(flag: str, pin: Pin, two: Sequence[str]) -> N
     assert [place["region"] for place in at] == [{"startLine": 4}, {"startLine": 4}]
 
 
-@pytest.mark.parametrize("flag", ["image=-", "other=/dev/null,image=-", "image=/dev/stdin"])
+@pytest.mark.parametrize("flag", ["image=-", "other=/dev/null,image=-"])
 def test_standard_input_as_one_value(flag: str, pin: Pin, two: Sequence[str]) -> None:
     assert found(pin("lint", *two, "-o", "json", "--set-file", flag, text="team/app:stable")) == BOTH
 
@@ -295,7 +296,7 @@ def test_flags_without_effect_are_refused(flag: Sequence[str], pin: Pin, two: Se
 
 @pytest.mark.parametrize(
     "flag",
-    [["--output-dir", "out"], ["-l", "a=b"], ["-g"], ["--name-template", "x"], ["--suggest", "--wait"]],
+    [["--output-dir", "out"], ["--suggest", "--wait"]],
 )
 def test_fix_writes_nothing_before_a_flag_is_refused(flag: Sequence[str], pin: Pin, web: Path) -> None:
     with any_tag() as content:
@@ -340,31 +341,26 @@ def test_what_is_no_image_of_a_chart(pin: Pin, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("tag", ["1234e56", "20261125094501"])
-def test_a_tag_that_is_a_number(tag: str, pin: Pin, tmp_path: Path) -> None:
-    make(tmp_path / "app", POD % ("web", '"team/app:{{ .Values.tag }}"'), values=f"tag: {tag}\n")
-    assert "the value is read as a number; quote it" in pin("lint", "app").stdout
+def test_a_tag_that_is_a_number(pin: Pin, tmp_path: Path) -> None:
+    for chart, tag in (("exponent", "1234e56"), ("date", "20261125094501")):
+        make(tmp_path / chart, POD % ("web", '"team/app:{{ .Values.tag }}"'), values=f"tag: {tag}\n")
+    make(tmp_path / "printf", POD % ("web", '{{ printf "team/app:%s" .Values.tag | quote }}'), values="tag: 1.10\n")
+    lines = pin("lint", "exponent", "date", "printf").stdout.splitlines()
+    assert ["the value is read as a number; quote it" in line for line in lines] == [True] * 3
 
 
-@pytest.mark.parametrize(
-    ("image", "says"),
-    [
-        ("example.com/:1.0", "there is no repository; the repository is empty: set the value that names it (image)"),
-        ("Web:1.0", "repository must be lowercase (image)"),
-        ("web:1.0:2", "tag cannot contain ':'; it has two tags, 1.0 and 2: take one out of the values (image)"),
-    ],
-)
-def test_what_is_no_reference(image: str, says: str, pin: Pin, tmp_path: Path) -> None:
-    done = pin(
-        "lint", str(make(tmp_path / "web", POD % ("web", "{{ .Values.image | quote }}"), values=f"image: {image}"))
-    )
+def test_what_is_no_reference(pin: Pin, tmp_path: Path) -> None:
+    images = {
+        "example.com/:1.0": "there is no repository; the repository is empty: set the value that names it (image)",
+        "Web:1.0": "repository must be lowercase (image)",
+        "web:1.0:2": "tag cannot contain ':'; it has two tags, 1.0 and 2: take one out of the values (image)",
+    }
+    for number, image in enumerate(images):
+        make(tmp_path / f"{number}", POD % ("web", "{{ .Values.image | quote }}"), values=f"image: {image}")
+    done = pin("lint", *map(str, range(len(images))))
     assert done.status == 3
-    assert f"not an image reference: {says}" in done.stdout
-
-
-def test_a_number_that_printf_prints(pin: Pin, tmp_path: Path) -> None:
-    make(tmp_path / "app", POD % ("web", '{{ printf "team/app:%s" .Values.tag | quote }}'), values="tag: 1.10\n")
-    assert "the value is read as a number; quote it" in pin("lint", "app").stdout
+    for line, says in zip(done.stdout.splitlines(), images.values(), strict=True):
+        assert f"not an image reference: {says}" in line
 
 
 WEB = """\
@@ -432,7 +428,7 @@ def test_the_place_of_each_finding(pin: Pin, web: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("form", ["text", "json", "github", "sarif", "gitlab", "junit"])
+@pytest.mark.parametrize("form", ["text", "sarif"])
 def test_paths_without_detours(form: str, pin: Pin, parts: Path) -> None:
     """The same report, fingerprints included, however a chart and a file are named."""
     plain = pin("lint", "a", "up", "-f", "tag.yaml", "-o", form)
@@ -547,23 +543,25 @@ def test_fingerprints_when_a_chart_is_changed(pin: Pin, tmp_path: Path) -> None:
     assert len({each["fingerprint"] for each in json.loads(after.stdout)}) == 5
 
 
-@pytest.mark.parametrize(
-    "second",
-    [
-        "image: team/b:main",
-        "image: 'team/b:main'  # its comment",
-        "image: >-\n      team/b:main",
-        "image: |-\n      team/b:main",
-        "image:\n      team/b:main",
-        'image: "team/{{ .Values.b | default "b" }}:main"',
-        'image: {{ printf "team/%s:main"\n    "b" }}',
-        "image: {{/* }} */ -}}\n      {{ `team/b:main` | quote }}",
-    ],
-)
-def test_the_line_of_the_second_image_of_a_template(second: str, pin: Pin, tmp_path: Path) -> None:
+SECOND = [
+    "image: team/b:main",
+    "image: 'team/b:main'  # its comment",
+    "image: >-\n      team/b:main",
+    "image: |-\n      team/b:main",
+    "image:\n      team/b:main",
+    'image: "team/{{ .Values.b | default "b" }}:main"',
+    'image: {{ printf "team/%s:main"\n    "b" }}',
+    "image: {{/* }} */ -}}\n      {{ `team/b:main` | quote }}",
+]
+
+
+def test_the_line_of_the_second_image_of_a_template(pin: Pin, tmp_path: Path) -> None:
     head = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n"
-    make(tmp_path / "web", f"{head}  - name: a\n    image: team/a:main\n  - name: b\n    {second}\n")
-    assert places(pin("lint", "web", "-o", "json"))["team/b:main"] == "web/templates/0.yaml:9"
+    for n, second in enumerate(SECOND):
+        make(tmp_path / f"{n}", f"{head}  - name: a\n    image: team/a:main\n  - name: b\n    {second}\n")
+    done = pin("lint", *map(str, range(len(SECOND))), "-o", "json")
+    found = [f"{each['file']}:{each['line']}" for each in json.loads(done.stdout) if each["image"] == "team/b:main"]
+    assert found == [f"{n}/templates/0.yaml:9" for n in range(len(SECOND))]
 
 
 BLOCKS = """\
@@ -688,7 +686,7 @@ def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
 NOTE = ".helm-pin.yaml sets allow-unpinned: team/web:*"
 
 
-@pytest.mark.parametrize("more", [[], ["two"], ["two", "--fix"], ["two", "docs", "--quiet"]])
+@pytest.mark.parametrize("more", [[], ["two", "--fix"], ["two", "docs", "--quiet"]])
 def test_what_a_settings_file_of_one_of_several_charts_makes_less_strict(
     more: Sequence[str], pin: Pin, two: Sequence[str], tmp_path: Path
 ) -> None:
@@ -703,18 +701,20 @@ def test_what_a_settings_file_of_one_of_several_charts_makes_less_strict(
     assert done.stderr.count("one/.helm-pin.yaml, key rules, entry 1") == 1
 
 
-@pytest.mark.parametrize(
-    "given",
-    [{"config": "allow-unpinned: ['team/web:*']\n"}, {"flags": ["--allow-unpinned", "team/web:*"]}],
-)
-def test_a_plain_glob_is_shown_where_it_is_used(given: Mapping[str, Any], pin: Pin, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["file", "flag"])
+def test_a_plain_glob_is_shown_where_it_is_used(source: str, pin: Pin, tmp_path: Path) -> None:
     make(tmp_path / "web", POD % ("web", "team/web:latest"))
-    (tmp_path / ".helm-pin.yaml").write_text(given.get("config", "{}\n"))
-    flags = given.get("flags", [])
+    (tmp_path / ".helm-pin.yaml").write_text("allow-unpinned: ['team/web:*']\n" if source == "file" else "{}\n")
+    flags = ["--allow-unpinned", "team/web:*"] if source == "flag" else []
     done = pin("lint", "web", *flags)
     assert (done.status, done.stdout) == (0, "")
     assert "Exempt: web/templates/0.yaml:4: team/web:latest, by allow-unpinned 'team/web:*'\n" in done.stderr
     assert done.stderr.endswith("; 1 exempt\n")
+
+
+def test_a_plain_glob_is_shown_to_programs(pin: Pin, tmp_path: Path) -> None:
+    make(tmp_path / "web", POD % ("web", "team/web:latest"))
+    flags = ["--allow-unpinned", "team/web:*"]
     (result,) = json.loads(pin("lint", "web", *flags, "-o", "sarif").stdout)["runs"][0]["results"]
     assert result["suppressions"][0]["justification"] == "allow-unpinned 'team/web:*'"
     assert 'skipped="1"' in pin("lint", "web", *flags, "-o", "junit").stdout
@@ -913,11 +913,8 @@ def texts(folder: Path) -> dict[str, str]:
     ("args", "says"),
     [
         (["whole", "--set", "image=team/b:main"], "--set gives a part of it"),
-        (["a", "--set", "image.repository=team/b"], "--set gives a part of it"),
-        (["a", "--set", "image.tag=main"], "--set gives a part of it"),
         (["up", "--set", "a.image.repository=team/b,a.image.tag=main"], "--set gives a part of it"),
         (["a", "b", "-f", "tag.yaml"], "tag.yaml: image.tag: its image depends on other values"),
-        (["whole", "--set", "image=team/a:main", "--suggest"], "no value in a file sets its tag"),
         (["a", "--set", "image.tag=main", "--suggest"], "no value in a file sets its tag"),
         (["b", "--set", "image.repository=team/a", "--suggest"], "--set gives a part of it"),
         (["a", "b", "-f", "tag.yaml", "--suggest"], "other values: team/b:main would become team/b:1.2.3"),
@@ -1083,8 +1080,9 @@ def test_fix_of_a_tag_from_a_merge(suggest: Sequence[str], pin: Pin, parts: Path
     assert "<<: *base\n" in text and (not suggest or text == f"{values}  tag: 1.2.3\n")
 
 
-@pytest.mark.parametrize("suggest", [[], ["--suggest"]])
-@pytest.mark.parametrize(("tag", "is_noted"), [("''", True), ("'1.2'", False)])
+@pytest.mark.parametrize(
+    ("tag", "is_noted", "suggest"), [("''", True, []), ("''", True, ["--suggest"]), ("'1.2'", False, [])]
+)
 def test_fix_of_a_tag_that_the_app_version_sets(
     tag: str, is_noted: bool, suggest: Sequence[str], pin: Pin, tmp_path: Path
 ) -> None:
@@ -1190,8 +1188,7 @@ def test_suggest_says_once_what_it_cannot_write(pin: Pin, tmp_path: Path) -> Non
 DOCUMENTS = "image: {repository: team/a, tag: %s}\nside: team/side:edge\n---\nimage: {repository: team/b, tag: %s}\n"
 
 
-@pytest.mark.parametrize("tags", [("latest", "1.2.3"), ("latest", "latest")])
-@pytest.mark.parametrize("given", [(), ("-f", "given.yaml")])
+@pytest.mark.parametrize(("given", "tags"), [((), ("latest", "1.2.3")), (("-f", "given.yaml"), ("latest", "latest"))])
 def test_values_in_several_documents(given: Sequence[str], tags: tuple[str, str], pin: Pin, tmp_path: Path) -> None:
     """Helm 4 merges them, Helm 3 reads the first. What both might read is at no line of them, and no digest goes there."""
     pod = (POD % ("a", PARTS)).replace("}]}", "}, {name: side, image: {{ .Values.side }}}]}")

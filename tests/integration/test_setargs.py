@@ -48,10 +48,7 @@ BATCHES = settings(
 )
 
 
-@pytest.fixture(scope="module", params=["helm3", "helm4"])
-def helm(request: pytest.FixtureRequest) -> Path:
-    """Helm 3, then Helm 4."""
-    return binary(request.param)
+HELMS = ["helm3", "helm4"]
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +61,15 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def read_back(helm: Path, chart: Path, words: Sequence[str]) -> Any:
-    """The values that a helm computes for a chart with these arguments."""
+def read_back(chart: Path, words: Sequence[str]) -> Any:
+    """The values that Helm 3 and Helm 4 compute for a chart with these arguments."""
+    values = [read_by(binary(helm), chart, words) for helm in HELMS]
+    assert values[0] == values[1]
+    return values[0]
+
+
+def read_by(helm: Path, chart: Path, words: Sequence[str]) -> Any:
+    """Those that one helm computes."""
     done = subprocess.run([helm, "template", "rel", chart, *words], capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stderr}\nfor {words}"
     values = json.loads(base64.b64decode(yaml.safe_load(done.stdout)["values"]))
@@ -78,7 +82,7 @@ def read_back(helm: Path, chart: Path, words: Sequence[str]) -> Any:
     pairs=[(["a"] * MAX_LEVELS, "x"), (["b"] * 40, "y"), (["c", ""], "z"), (["", "d"], ""), (["e", "\0", "f"], "\0")]
 )
 @BATCHES
-def test_any_key_and_any_text(helm: Path, chart: Path, pairs: list[tuple[list[str], str]]) -> None:
+def test_any_key_and_any_text(chart: Path, pairs: list[tuple[list[str], str]]) -> None:
     """Each pair under a name of its own, all in one command line. What is unreachable at the top is reachable below it."""
     assert [reaches((*keys,)) for keys, _ in pairs] == [keys[0] != "" and "\0" not in keys[0] for keys, _ in pairs]
     wanted: dict[str, Any] = {f"case{i}": {} for i in range(len(pairs))}
@@ -94,7 +98,7 @@ def test_any_key_and_any_text(helm: Path, chart: Path, pairs: list[tuple[list[st
         for part in path[:-1]:
             node = node[part]
         node[path[-1]] = "what was there"
-    assert read_back(helm, chart, arguments(found, there)) == wanted
+    assert read_back(chart, arguments(found, there)) == wanted
     assert as_tree(found, there) == wanted
 
 
@@ -108,14 +112,14 @@ TREES = st.recursive(
 @given(trees=st.lists(st.lists(TREES, min_size=1, max_size=3), min_size=25, max_size=25), data=st.data())
 @BATCHES
 def test_one_element_of_a_list(
-    helm: Path, chart: Path, tmp_path_factory: pytest.TempPathFactory, trees: list[Any], data: st.DataObject
+    chart: Path, tmp_path_factory: pytest.TempPathFactory, trees: list[Any], data: st.DataObject
 ) -> None:
     """A leaf in a list is changed, and nothing else, be the list the chart's (then it is given whole, by arguments or by a values
     file) or the user's (then by its index)."""
     defaults = {f"case{i}": tree for i, tree in enumerate(trees)}
     own = tmp_path_factory.mktemp("lists") / "own.yaml"
     own.write_text(yaml.safe_dump(defaults))
-    before = read_back(helm, chart, ["-f", str(own)])
+    before = read_back(chart, ["-f", str(own)])
     texts = [path for path in paths(before) if len(path) > 1]
     chosen = [data.draw(st.sampled_from(texts)) for _ in range(min(10, len(texts)))]
     found = [
@@ -127,14 +131,14 @@ def test_one_element_of_a_list(
         for part in path[:-1]:
             node = node[part]
         node[path[-1]] = value
-    assert read_back(helm, chart, ["-f", str(own), *arguments(found, before)]) == wanted
-    assert read_back(helm, chart, ["-f", str(own), *arguments(found, before, before)]) == wanted
+    assert read_back(chart, ["-f", str(own), *arguments(found, before)]) == wanted
+    assert read_back(chart, ["-f", str(own), *arguments(found, before, before)]) == wanted
     pins = own.with_name("pins.yaml")
     pins.write_text(yaml.safe_dump(as_tree(found, before)))
-    assert read_back(helm, chart, ["-f", str(own), "-f", str(pins)]) == wanted
+    assert read_back(chart, ["-f", str(own), "-f", str(pins)]) == wanted
 
 
-def test_a_list_longer_than_one_argument_may_be(helm: Path, chart: Path) -> None:
+def test_a_list_longer_than_one_argument_may_be(chart: Path) -> None:
     images = {
         "images": [{"name": f"app{i}", "image": {"tag": "v1", "args": ["x" * 100, i, None]}} for i in range(1000)]
     }
@@ -142,14 +146,14 @@ def test_a_list_longer_than_one_argument_may_be(helm: Path, chart: Path) -> None
     wanted["images"][999]["image"]["tag"] = "v2"
     words = arguments([Setting(("images", 999, "image", "tag"), "v2")], images)
     assert max(map(len, words)) < 2**17
-    assert read_back(helm, chart, words) == wanted
+    assert read_back(chart, words) == wanted
 
 
 @pytest.mark.parametrize("key", ["{a", " {a", "{a}", "{"])
-def test_a_key_that_looks_like_json(helm: Path, chart: Path, key: str) -> None:
+def test_a_key_that_looks_like_json(chart: Path, key: str) -> None:
     """Helm 4 takes all of --set-json for JSON if it begins with a brace."""
-    assert read_back(helm, chart, arguments([Setting((key, 0), "x")], {key: ["y"]})) == {key: ["x"]}
-    assert read_back(helm, chart, arguments([Setting((key,), "x")], {key: "y"})) == {key: "x"}
+    assert read_back(chart, arguments([Setting((key, 0), "x")], {key: ["y"]})) == {key: ["x"]}
+    assert read_back(chart, arguments([Setting((key,), "x")], {key: "y"})) == {key: "x"}
 
 
 def paths(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -161,9 +165,9 @@ def paths(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, 
     return [path]
 
 
-def test_what_no_argument_reaches(helm: Path, chart: Path) -> None:
+def test_what_no_argument_reaches(chart: Path) -> None:
     """helm drops an empty first key without a word: setargs says so instead."""
-    assert read_back(helm, chart, ["--set-string", "=x"]) == {}
+    assert read_back(chart, ["--set-string", "=x"]) == {}
     for unreachable in [("",), ("", "a"), ("\0",)]:
         assert not reaches(unreachable)
         with pytest.raises(ValueError, match="no --set for the key"):

@@ -13,7 +13,9 @@ from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
 from tests.support.twins import written
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
+
+pytestmark = whichever_helm
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def content() -> Iterator[AnyTag]:
 
 @pytest.fixture
 def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """Helm 3, then Helm 4, and helm-pin."""
+    """Helm 3 or Helm 4, and helm-pin."""
     return Promise(workstation, content)
 
 

@@ -237,7 +237,7 @@ def place(in_cluster: Workstation, cluster: Cluster, content: AnyTag, unique: st
 
 
 @given(story=stories)
-@examples_within(12, seconds=50)
+@examples_within(8, seconds=50, long=120)
 def test_reuse_is_helms(story: list[tuple[Any, ...]], place: Place) -> None:
     live(story, place.twins())
 
@@ -245,7 +245,7 @@ def test_reuse_is_helms(story: list[tuple[Any, ...]], place: Place) -> None:
 if LONG:
 
     @given(story=stories)
-    @examples_within(12, seconds=50)
+    @examples_within(8, seconds=50, long=120)
     def test_reuse_is_the_oldest_helms(story: list[tuple[Any, ...]], place: Place) -> None:
         place.machine = place.machine._replace(helm_binary=binary("helm-old"))
         live(story, place.twins())
@@ -276,10 +276,8 @@ def live(story: list[tuple[Any, ...]], twins: Twins) -> None:
         elif is_there and step[0] == "uninstall":
             twins.both("uninstall", *(["--keep-history"] if step[1] else []), chart=False, plain=True, compare=False)
             is_there = False
-        elif is_there and step[0] == "rollback" and step[1] < twins.stored(PLAIN).revision:
-            rows = json.loads(twins.helm("history", PLAIN, "-o", "json").stdout)
-            if any(row["revision"] == step[1] and row["status"] == "superseded" for row in rows):
-                twins.both("rollback", str(step[1]), chart=False, plain=True)
+        elif is_there and step[0] == "rollback" and twins.status(PLAIN, step[1]) == "superseded":
+            twins.both("rollback", str(step[1]), chart=False, plain=True)
 
 
 def arguments(folder: Path, number: int, reuse: str, file: Mapping[str, Any] | None, own: list[str]) -> list[str]:

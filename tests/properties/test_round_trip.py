@@ -18,11 +18,12 @@ from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 from tests.properties.test_reuse import OTHERS, ZOO
+from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.budget import examples_within
-from tests.support.promise import Promise
+from tests.support.promise import Promise, listed
 from tests.support.twins import written
-from tests.support.workstation import Workstation
+from tests.support.workstation import Finished, Workstation
 
 TEMPLATE = """\
 {{- range $key, $group := .Values.groups }}
@@ -137,33 +138,31 @@ def promise(workstation: Workstation, content: AnyTag) -> Promise:
 
 
 @given(own=defaults, given_values=mine)
-@examples_within(30, seconds=30)
-def test_arguments_for_helm_come_back(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> None:
-    with chart_of(own, given_values, promise) as (chart, flags):
-        promise.holds(chart, flags)
-        planned = promise.pin("plan", "rel", chart, *flags, "-o", "json")
-        assert planned.status in (0, 3), planned.stderr
-        if planned.status == 0:
-            by_set = promise.machine.helm("template", "rel", chart, *flags, *json.loads(planned.stdout)["set"])
-            same(by_set, promise.pin("template", "rel", chart, *flags).stdout)
-
-
-@given(own=defaults, given_values=mine)
-@examples_within(30, seconds=30)
-def test_a_values_file_for_helm_comes_back(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> None:
-    with chart_of(own, given_values, promise) as (chart, flags):
-        values = promise.pin("plan", "rel", chart, *flags, "-o", "values")
+@examples_within(20, seconds=60, long=300)
+def test_what_is_written_for_helm_comes_back(
+    own: dict[str, Any], given_values: dict[str, Any], promise: Promise
+) -> None:
+    with chart_of(own, given_values, promise) as (chart, flags, plain):
+        pinned = must(promise.pin("template", "rel", chart, *flags)).stdout
+        plan = promise.plan(chart, *flags)
+        found = strip.strip_and_compare(plain, pinned, promise.content.digest)
+        if found.followed:
+            found = strip.strip_and_compare(plain, pinned, promise.content.digest, listed=listed(plan))
+        assert found.problems == []
+        same(promise.machine.helm("template", "rel", chart, *flags, *plan["set"]), pinned)
+        values = promise.pin("plan", "rel", chart, *flags, "--no-cluster", "-o", "values")
         assert values.status in (0, 3), values.stderr
         if values.status == 0:
             pins = chart.parent / "pins.yaml"
             pins.write_text(values.stdout)
-            by_file = promise.machine.helm("template", "rel", chart, *flags, "-f", pins)
-            same(by_file, promise.pin("template", "rel", chart, *flags).stdout)
+            same(promise.machine.helm("template", "rel", chart, *flags, "-f", pins), pinned)
 
 
 @contextmanager
-def chart_of(own: dict[str, Any], given_values: dict[str, Any], promise: Promise) -> Iterator[tuple[Path, list[str]]]:
-    """A chart with these defaults, and the flags that give the other values."""
+def chart_of(
+    own: dict[str, Any], given_values: dict[str, Any], promise: Promise
+) -> Iterator[tuple[Path, list[str], str]]:
+    """A chart with these defaults, the flags that give the other values, and what helm makes of both."""
     note(f"values.yaml: {text_of(own)}\nmine.yaml: {text_of(given_values)}")
     with tempfile.TemporaryDirectory() as folder:
         chart = written(Path(folder) / "chart", {"values.yaml": text_of(own), "templates/all.yaml": TEMPLATE})
@@ -171,7 +170,14 @@ def chart_of(own: dict[str, Any], given_values: dict[str, Any], promise: Promise
         Path(flags[1]).write_text(text_of(given_values))
         helms_own = promise.machine.run(promise.machine.helm_binary, "template", "rel", chart, *flags)
         assume(helms_own.status == 0)  # what helm itself cannot read is no matter of this project
-        yield chart, flags
+        yield chart, flags, helms_own.stdout
+
+
+def must(done: Finished) -> Finished:
+    """A command that must succeed."""
+    if done.status:
+        pytest.fail(done.stderr, pytrace=False)
+    return done
 
 
 def same(ours: str, wanted: str) -> None:

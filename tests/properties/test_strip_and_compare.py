@@ -7,24 +7,20 @@ shares no code with helm-pin. HELM_PIN_TEST_CORPUS=FOLDER adds every chart under
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given, note
 
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.budget import examples_within, one_helm_each
+from tests.support.budget import examples_within
 from tests.support.chart_strategies import Made, charts
 from tests.support.promise import Promise
 from tests.support.workstation import Workstation
 
-CHARTS = Path(__file__).parents[1] / "charts"
-OURS = sorted(path.parent.name for path in CHARTS.glob("*/expect.yaml"))
 CORPUS = Path(os.environ.get("HELM_PIN_TEST_CORPUS") or "/nowhere")
 FOUND = sorted(
     str(path.parent.relative_to(CORPUS))
@@ -47,29 +43,15 @@ def promise(workstation: Workstation, content: AnyTag) -> Promise:
     return Promise(workstation, content)
 
 
-@pytest.mark.parametrize(("name", "helm_name"), one_helm_each(OURS, other=True), indirect=["helm_name"])
-def test_charts_of_the_tests(name: str, promise: Promise, tmp_path: Path) -> None:
-    expect = yaml.safe_load((CHARTS / name / "expect.yaml").read_text())
-    chart = tmp_path / "chart"
-    shutil.copytree(CHARTS / name, chart)
-    for packed in chart.glob("packed/*"):
-        promise.machine.helm("package", packed, "--destination", chart / "charts")
-    allowed = expect.get("allowed", [])
-    let_through = [f"--allow-unpinned={image}" for image in allowed]
-    status = expect["refused"].get("exit", 3) if "refused" in expect else 0
-    again = bool(expect.get("random"))
-    promise.holds(chart, expect.get("given", []), let_through, allowed=allowed, again=again, status=status)
-
-
 @given(made=charts())
-@examples_within(80, seconds=40)
+@examples_within(40, seconds=40, long=800)
 def test_charts_full_of_their_own_words(made: Made, promise: Promise) -> None:
     with tempfile.TemporaryDirectory() as folder:
         promise.holds(written(made, Path(folder)), may_refuse=[made.hashed] if made.hashed else [])
 
 
 @given(made=charts())
-@examples_within(40, seconds=20)
+@examples_within(20, seconds=20, long=400)
 def test_charts_whose_tags_are_one_image(made: Made, promise: Promise) -> None:
     promise.content.one_image = Everything()
     with tempfile.TemporaryDirectory() as folder:

@@ -24,11 +24,11 @@ def examples(count: int) -> int:
     return EXAMPLES or count
 
 
-def examples_within(count: int, seconds: float) -> Callable[[Callable[P, None]], Callable[P, None]]:
+def examples_within(count: int, seconds: float, *, long: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Settings of a property that runs programs: `count` examples, or as many as fit into the time; each on one of the Helms.
 
-    The same examples each time, so that a failure comes back. A long run has others, on both Helms, which are made smaller where
-    they fail; --hypothesis-seed N repeats one.
+    The same examples each time, so that a failure comes back. A long run has `long` others, on both Helms, which are made smaller
+    where they fail; --hypothesis-seed N repeats one.
     """
     factor = 10 if LONG else 1
     phases = [phase for phase in Phase if LONG or phase not in (Phase.shrink, Phase.explain)]
@@ -53,7 +53,7 @@ def examples_within(count: int, seconds: float) -> Callable[[Callable[P, None]],
                 raise
 
         limits = settings(
-            max_examples=count * factor,
+            max_examples=long if LONG else count,
             deadline=None,
             derandomize=not LONG,
             database=None,

@@ -100,9 +100,7 @@ class Twins:
 
     def stored(self, release: str) -> Stored:
         """A release's last revision, read from the cluster itself."""
-        query = f"labelSelector=owner%3Dhelm%2Cname%3D{release}"
-        found = self.cluster.api("GET", f"/api/v1/namespaces/{self.namespace}/secrets?{query}")["items"]
-        last = max(found, key=lambda item: int(item["metadata"]["labels"]["version"]))
+        last = max(self._revisions(release), key=lambda item: int(item["metadata"]["labels"]["version"]))
         data = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(last["data"]["release"]))))
         hooks = sorted(data.get("hooks") or [], key=lambda hook: (hook["path"], hook["name"]))
         text = data["manifest"] + "".join(f"\n---\n{hook['manifest']}" for hook in hooks)
@@ -110,6 +108,18 @@ class Twins:
         annotations = chart["metadata"].get("annotations") or {}
         status = data["info"]["status"]
         return Stored(data["version"], status, data.get("config") or {}, chart.get("values") or {}, text, annotations)
+
+    def status(self, release: str, revision: int) -> str:
+        """That of a revision, as helm has labelled it; '' when there is none."""
+        labels = (item["metadata"]["labels"] for item in self._revisions(release))
+        return next((str(each["status"]) for each in labels if each["version"] == str(revision)), "")
+
+    def _revisions(self, release: str) -> list[dict[str, Any]]:
+        query = f"labelSelector=owner%3Dhelm%2Cname%3D{release}"
+        found: list[dict[str, Any]] = self.cluster.api("GET", f"/api/v1/namespaces/{self.namespace}/secrets?{query}")[
+            "items"
+        ]
+        return found
 
     def images(self) -> list[str]:
         """What helm-pin's release runs."""

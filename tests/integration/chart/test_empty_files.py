@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,30 +12,51 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from scripts.devtools.binaries import binary
 
+HELMS = ["helm-old", "helm3", "helm4"]
 NOTHING = ["", "# a comment\n", "---\n", "~\n", "{}\n", "dependencies:\n", "--- # a\n...\n"]
 SOMETHING_ELSE = ["[]\n", "text\n", "3\n", "a: [\n"]
+NAMES = ["requirements.yaml", "Chart.lock", "requirements.lock", "values.yaml"]
 
 
-@pytest.mark.parametrize("name", ["requirements.yaml", "Chart.lock", "requirements.lock", "values.yaml"])
-@pytest.mark.parametrize("text", [*NOTHING, *SOMETHING_ELSE])
-@pytest.mark.parametrize("which", ["helm-old", "helm3", "helm4"])
-def test_helm_and_helm_pin_accept_the_same(which: str, name: str, text: str, tmp_path: Path) -> None:
-    chart = tmp_path / "chart"
-    for folder, own in ((chart, "dependencies: [{name: sub, version: 1.0.0}]\n"), (chart / "charts" / "sub", "")):
-        (folder / "templates").mkdir(parents=True)
-        (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: {folder.name}\nversion: 1.0.0\n{own}")
-        (folder / "templates" / "x.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
-    if name == "requirements.yaml":
+def made(folder: Path, names: Sequence[str], text: str) -> Path:
+    """A chart with a subchart, whose files of these names hold a text."""
+    chart = folder / "chart"
+    for path, own in ((chart, "dependencies: [{name: sub, version: 1.0.0}]\n"), (chart / "charts" / "sub", "")):
+        (path / "templates").mkdir(parents=True)
+        (path / "Chart.yaml").write_text(f"apiVersion: v2\nname: {path.name}\nversion: 1.0.0\n{own}")
+        (path / "templates" / "x.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
+    if "requirements.yaml" in names:
         (chart / "Chart.yaml").write_text("apiVersion: v1\nname: chart\nversion: 1.0.0\n")
-    (chart / name).write_text(text)
-    helm = Helm(str(binary(which)))
-    accepted = subprocess.run([helm.binary, "template", chart], capture_output=True).returncode == 0
-    assert accepted is (text in NOTHING)
-    try:
+    for name in names:
+        (chart / name).write_text(text)
+    return chart
+
+
+@pytest.mark.parametrize("names", [["requirements.yaml", "requirements.lock", "values.yaml"], ["Chart.lock"]])
+@pytest.mark.parametrize("text", NOTHING)
+def test_what_helm_takes_for_nothing_is_staged(text: str, names: Sequence[str], tmp_path: Path) -> None:
+    """By each Helm, and what is staged too."""
+    chart = made(tmp_path, names, text)
+    for helm in (Helm(str(binary(which))) for which in HELMS):
+        assert helm.run(["template", str(chart)])
         with stage(ChartSource(str(chart)), helm) as staged:
             staged.source_to_paths("chart/charts/sub/templates/x.yaml")
             assert helm.run(["template", str(staged.archive())])
-    except HelmFailed:
-        assert not accepted
-    else:
-        assert accepted
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", SOMETHING_ELSE)
+def test_what_helm_refuses_is_refused(text: str, name: str, tmp_path: Path) -> None:
+    """By each Helm; what could be staged, by helm when it renders."""
+    chart = made(tmp_path, [name], text)
+
+    def staged_and_rendered(helm: Helm) -> None:
+        with stage(ChartSource(str(chart)), helm) as staged:
+            staged.source_to_paths("chart/charts/sub/templates/x.yaml")
+            helm.run(["template", str(staged.archive())])
+
+    for helm in (Helm(str(binary(which))) for which in HELMS):
+        with pytest.raises(HelmFailed):
+            helm.run(["template", str(chart)])
+        with pytest.raises(HelmFailed):
+            staged_and_rendered(helm)

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
+from tests.support.budget import examples_within
 from tests.support.charts import MakeChart
 
 PROBE = """\
@@ -67,9 +68,22 @@ def same(helm: Helm, chart: Path) -> None:
         assert release(helm, staged.archive()) == release(helm, chart)
 
 
+@pytest.fixture(scope="module")
+def parents() -> dict[str, Path]:
+    """`parent` as each helm has made it."""
+    return {}
+
+
 @pytest.fixture
-def parent(make_chart: MakeChart) -> Path:
+def parent(helm: Helm, parents: dict[str, Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A chart with a packed dependency under two aliases, one in a directory that has a packed one, and odd files."""
+    if helm.binary not in parents:
+        parents[helm.binary] = new_parent(MakeChart(helm, tmp_path_factory.mktemp("made") / "charts"))
+    return Path(shutil.copytree(parents[helm.binary], tmp_path / "copied" / "parent", symlinks=True))
+
+
+def new_parent(make_chart: MakeChart) -> Path:
+    """A new one."""
     chart = make_chart(
         "parent",
         dependencies="[{name: packed, version: ^0.1.0, alias: one}, {name: packed, version: 0.1.0, alias: two},"
@@ -158,8 +172,7 @@ EDITED = [
 ]
 
 
-@pytest.mark.parametrize("path", EDITED)
-def test_a_changed_template_changes_nothing_else(helm: Helm, parent: Path, path: str) -> None:
+def test_a_changed_template_changes_nothing_else(helm: Helm, parent: Path) -> None:
     """In a directory, a packed dependency, and a dependency that is packed in one."""
 
     def rendered(chart: Chart) -> str:
@@ -167,11 +180,12 @@ def test_a_changed_template_changes_nothing_else(helm: Helm, parent: Path, path:
 
     with stage(ChartSource(str(parent)), helm) as staged:
         before, templates = rendered(staged), staged.template_files()
-        changed = staged.with_files({path: templates[path].replace("{{ .Values.service.type }}", "NodePort")})
-        after = rendered(changed)
-        assert after != before
-        assert after.replace("NodePort", "ClusterIP") == before
-        assert {p for p, text in changed.template_files().items() if text != templates[p]} == {path}
+        for path in EDITED:
+            changed = staged.with_files({path: templates[path].replace("{{ .Values.service.type }}", "NodePort")})
+            after = rendered(changed)
+            assert after != before, path
+            assert after.replace("NodePort", "ClusterIP") == before, path
+            assert {p for p, text in changed.template_files().items() if text != templates[p]} == {path}
         assert (staged.template_files(), rendered(staged)) == (templates, before), "the first chart was changed"
 
 
@@ -240,8 +254,8 @@ def loaded(helm: Helm, chart: Path, *, as_staged: bool) -> list[str] | str:
         return "the probe is left out"
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rules=st.lists(PATTERNS, max_size=3), paths=st.lists(PATHS, max_size=8))
+@examples_within(40, seconds=60, long=40)
 def test_helmignore_means_what_helm_means(helm: Helm, tmp_path: Path, rules: list[str], paths: list[str]) -> None:
     chart = tmp_path / "ignoring"
     shutil.rmtree(chart, ignore_errors=True)

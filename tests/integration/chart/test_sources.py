@@ -12,7 +12,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 
@@ -28,7 +30,16 @@ def same(helm: Helm, chart: str, *flags: str, version: str = "") -> None:
     with stage(ChartSource(chart, flags), helm) as staged:
         if version:
             assert staged.version == version
-        assert helm.run(["template", "x", str(staged.archive())]) == helm.run(["template", "x", chart, *flags])
+        assert rendered(helm.binary, staged.archive().read_bytes()) == helm.run(["template", "x", chart, *flags])
+
+
+@cache
+def rendered(helm: str, archive: bytes) -> str:
+    """What a helm makes of an archive."""
+    with NamedTemporaryFile(suffix=".tgz") as file:
+        file.write(archive)
+        file.flush()
+        return Helm(helm).run(["template", "x", file.name])
 
 
 def refused(helm: Helm, chart: str, *flags: str, why: str, helms_why: str = "") -> None:
@@ -87,15 +98,27 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.close()
 
 
+@pytest.fixture(scope="module")
+def repositories() -> dict[str, Path]:
+    """The folder of `repository` as each helm has made it."""
+    return {}
+
+
 @pytest.fixture
-def repository(helm: Helm, make_chart: MakeChart, tmp_path: Path) -> Path:
-    """A directory with the archives of `app`, versions 1.0.0, 1.1.0 and 2.0.0-rc.1, and an index."""
-    root, chart = tmp_path / "repository", make_chart("app")
-    for version in ("1.0.0", "1.1.0", "2.0.0-rc.1"):
-        (chart / "values.yaml").write_text((chart / "values.yaml").read_text() + f"# {version}\n")
-        make_chart.package(chart, root, version)
-    helm.run(["repo", "index", str(root)])
-    return root
+def repository(
+    helm: Helm, repositories: dict[str, Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A directory with the archives of `app`, versions 1.0.0, 1.1.0 and 2.0.0-rc.1, and an index; beside it, charts/app."""
+    if helm.binary not in repositories:
+        folder = repositories[helm.binary] = tmp_path_factory.mktemp("made")
+        make_chart = MakeChart(helm, folder / "charts")
+        root, chart = folder / "repository", make_chart("app")
+        for version in ("1.0.0", "1.1.0", "2.0.0-rc.1"):
+            (chart / "values.yaml").write_text((chart / "values.yaml").read_text() + f"# {version}\n")
+            make_chart.package(chart, root, version)
+        helm.run(["repo", "index", str(root)])
+    shutil.copytree(repositories[helm.binary], tmp_path, dirs_exist_ok=True)
+    return tmp_path / "repository"
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tests.support.asking import digest_of, error_of, keychain, said
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic
 from tests.support.token_server import ISSUER, SERVICE, TokenServer, serve
 
+USERS = {"alice": PASSWORD, "bob": "the pass of bob"}
 both_programs = pytest.mark.parametrize("guarded", ["registry", "docker-registry"], indirect=True)
 """CNCF distribution 3 and 2.8; without it, 3 alone."""
 WRONG = "wr0ng-passw0rd"
@@ -74,33 +75,45 @@ def _heads(server: Server) -> int:
     return server.log.read_text().count('"HEAD ')
 
 
-@pytest.fixture
-def tokens(tmp_path: Path) -> Iterator[TokenServer]:
+@pytest.fixture(scope="module")
+def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
     """A token server that knows alice and bob."""
-    with serve(TokenServer(tmp_path, {"alice": PASSWORD, "bob": "the pass of bob"})) as server:
+    with serve(TokenServer(tmp_path_factory.mktemp("tokens"), USERS)) as server:
         yield server
 
 
 @pytest.fixture
-def guarded(request: pytest.FixtureRequest, tmp_path: Path, tokens: TokenServer) -> Iterator[Server]:
+def tokens(token_server: TokenServer) -> TokenServer:
+    """The same as new: nobody has asked it."""
+    token_server.users, token_server.oauth, token_server.lifetime = dict(USERS), True, 300
+    token_server.requests.clear()
+    return token_server
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, token_server: TokenServer
+) -> Iterator[Server]:
     """public/app:v1, and alice/app:v1 for alice, by that server's tokens."""
     auth = {
         "token": {
-            "realm": tokens.realm,
+            "realm": token_server.realm,
             "service": SERVICE,
             "issuer": ISSUER,
-            "rootcertbundle": str(tokens.certificate),
+            "rootcertbundle": str(token_server.certificate),
         }
     }
     scopes = [f"repository:{name}:pull,push" for name in ("public/app", "public/other", "alice/app")]
-    program = getattr(request, "param", "registry")
-    filling = {"Authorization": f"Bearer {tokens.token('admin', scopes)}"}
-    with registry_servers.distribution(tmp_path / "registry", program, auth=auth, headers=filling) as served:
+    token_server.lifetime = 3600  # tests push to it later
+    filling = {"Authorization": f"Bearer {token_server.token('admin', scopes)}"}
+    folder, program = tmp_path_factory.mktemp("registry"), getattr(request, "param", "registry")
+    with registry_servers.distribution(folder, program, auth=auth, headers=filling) as served:
         for name in ("public/app", "public/other", "alice/app"):
             served.push_image(name, "v1")
         yield served
 
 
+@pytest.mark.usefixtures("tokens")
 class TestToken:
     @both_programs
     def test_anonymous(self, guarded: Server, tokens: TokenServer) -> None:

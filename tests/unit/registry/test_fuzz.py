@@ -1,6 +1,6 @@
 """Whatever is sent, the parsers accept or refuse it, in time, and in printable words.
 
-The inputs are mutations of real ones, from a fixed seed: 150,000, or a million with HELM_PIN_TEST_LONG=1. Hypothesis adds
+The inputs are mutations of real ones, from a fixed seed: 60,000, or a million with HELM_PIN_TEST_LONG=1. Hypothesis adds
 what nobody thought of, and shrinks.
 """
 
@@ -181,7 +181,7 @@ def test_references() -> None:
         "://",
         DIGEST,
     ]
-    feed(reads_reference, mutations(random.Random(51), REFERENCES, pieces), 500_000 if LONG else 50_000)
+    feed(reads_reference, mutations(random.Random(51), REFERENCES, pieces), 500_000 if LONG else 20_000)
 
 
 def test_challenges() -> None:
@@ -200,7 +200,7 @@ def test_challenges() -> None:
         "\x00",
         "é",
     ]
-    feed(reads_challenge, mutations(random.Random(52), CHALLENGES, pieces), 300_000 if LONG else 50_000)
+    feed(reads_challenge, mutations(random.Random(52), CHALLENGES, pieces), 300_000 if LONG else 20_000)
 
 
 def test_manifests() -> None:
@@ -225,17 +225,17 @@ def test_manifests() -> None:
     feed(
         lambda body: reads_manifest(body, rng.choice(TYPES)),
         mutations(rng, MANIFESTS, pieces),
-        250_000 if LONG else 50_000,
+        250_000 if LONG else 20_000,
     )
 
 
-@settings(max_examples=examples(1000 if LONG else 300), deadline=None)
+@settings(max_examples=examples(1000 if LONG else 100), deadline=None)
 @given(st.text(max_size=300))
 def test_any_reference(text: str) -> None:
     reads_reference(text)
 
 
-@settings(max_examples=examples(1000 if LONG else 300), deadline=None)
+@settings(max_examples=examples(1000 if LONG else 100), deadline=None)
 @given(
     st.one_of(
         st.text(max_size=300),
@@ -273,7 +273,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=examples(1000 if LONG else 300), deadline=None)
+@settings(max_examples=examples(1000 if LONG else 100), deadline=None)
 @given(
     st.one_of(st.binary(max_size=300), JSON.map(lambda document: json.dumps(document).encode())),
     st.sampled_from(TYPES) | st.text(max_size=40),
