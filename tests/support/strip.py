@@ -222,7 +222,7 @@ def _followers(
     """The references in a leaf that follow an image."""
     for token in _TOKEN.findall(after):
         name, _, digest = token.rpartition("@")
-        if digest in digests.values() and name not in before.split(f"{name}@"):
+        if digest in digests.values() and token not in before:
             kind, own = document.value("kind"), document.value("metadata", "name")
             yield Follower(name, digest, document.source, kind, own, ".".join(path))
 
