@@ -63,6 +63,8 @@ COUNTED = frozenset(
     {"test_life_crds", "test_life_upgrade", "test_lock", "test_main_job", "test_rollback", "test_verify"}
 )
 """Modules whose forked runs are counted: they go through every command."""
+OWN = f"testown-{os.getpid()}"
+"""The name of `own_cluster`."""
 _numbers = itertools.count(1)
 _machines: dict[str, Workstation] = {}
 """Those made so far: pytest sets a session's fixture up again whenever its parameter changes."""
@@ -165,11 +167,18 @@ def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield server
 
 
-@pytest.fixture(scope="session")
-def own_cluster() -> Iterator[Cluster]:
-    """As `cluster`, of this process alone."""
-    with cluster_for_tests("testown") as started:
-        yield started
+@pytest.fixture(scope="module")
+def own_cluster() -> Cluster:
+    """As `cluster`, of this process alone, until a test of another kind begins."""
+    end_what_killed_runs_left("testown")
+    return local.up(OWN)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A cluster that is up takes processor time, even if nobody uses it."""
+    if item.path.stem in OF_ALL_NAMESPACES and not (nextitem and nextitem.path.stem in OF_ALL_NAMESPACES):
+        local.down(OWN)
 
 
 @pytest.fixture(scope="module")
