@@ -7,7 +7,7 @@ import hashlib
 import os
 import subprocess
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -36,16 +36,29 @@ class File(NamedTuple):
 def committed(root: Path, parts: Sequence[str]) -> list[File]:
     """What the commit HEAD has of these files and folders: neither the work tree nor git's settings count. Raises PackageError."""
     listed = run(["git", "-C", root, "ls-tree", "-r", "-z", "--full-tree", "HEAD", "--", *parts]).decode()
-    files = []
+    found = []
     for line in listed.split("\0")[:-1]:
         about, _, name = line.partition("\t")
         mode, _, blob = about.split()
         if mode not in MODES:
             raise PackageError(f"{name} is not a plain file: git has it as {mode}")
-        files.append(File(name, run(["git", "-C", root, "cat-file", "blob", blob]), MODES[mode]))
+        found.append((name, mode, blob))
+    contents = blobs(root, [blob for _, _, blob in found])
+    files = [File(name, content, MODES[mode]) for (name, mode, _), content in zip(found, contents, strict=True)]
     if missing := set(parts) - {file.name.partition("/")[0] for file in files}:
         raise PackageError(f"the commit lacks {', '.join(sorted(missing))}")
     return files
+
+
+def blobs(root: Path, names: Sequence[str]) -> Iterator[bytes]:
+    """The content of each of these blobs, from one start of git. Raises PackageError."""
+    stream = BytesIO(run(["git", "-C", root, "cat-file", "--batch"], "".join(f"{name}\n" for name in names).encode()))
+    for name in names:
+        told, kind, *size = stream.readline().decode().split()
+        if (told, kind) != (name, "blob"):
+            raise PackageError(f"git has no content of {name}: {kind}")
+        yield stream.read(int(size[0]))
+        stream.read(1)  # the end of the line
 
 
 def commit_time(root: Path) -> int:

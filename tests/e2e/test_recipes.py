@@ -33,17 +33,18 @@ pytestmark = whichever_helm
 NAMESPACES = ("web", "staging", "prod")
 """Those of the documents."""
 CONTEXTS = ("staging-cluster", "staging", "prod")
-THRICE = ["helm pin upgrade --install web ./chart", *2 * ["helm pin upgrade web ./chart"]]
+PLAIN = "helm upgrade web ./chart"
+TWICE = ["helm pin upgrade --install web ./chart", "helm pin upgrade web ./chart"]
 BEFORE = {
-    ("README.md", "helm pin upgrade web ./chart"): THRICE,
+    ("README.md", "helm pin upgrade web ./chart"): ["helm upgrade --install web ./chart", PLAIN, TWICE[1]],
     ("README.md", "helm plugin install ./helm-pin"): [(UNINSTALL := 'rm "$(helm env HELM_PLUGINS)"/*')],
     ("README.md", "helm pin plan web ./chart"): ["helm uninstall web"],
-    ("README.md", "helm pin rollback web --verify"): ["helm pin upgrade web ./chart"],
+    ("README.md", "helm pin rollback web --verify"): [PLAIN],
     ("docs/quickstart.md", "helm plugin install ./helm-pin"): [UNINSTALL],
-    ("docs/quickstart.md", "helm pin history web"): THRICE,
+    ("docs/quickstart.md", "helm pin history web"): [PLAIN, TWICE[1], PLAIN],
     ("docs/ci.md", "helm pin lint charts/*"): ["mkdir -p charts && cp -R chart charts/web"],
-    ("docs/audit.md", "helm pin audit"): THRICE[:1],
-    ("docs/air-gap.md", "helm pin upgrade web ./chart --lock helm-pin.lock.yaml --locked"): THRICE[:1],
+    ("docs/audit.md", "helm pin audit"): TWICE[:1],
+    ("docs/air-gap.md", "helm pin upgrade web ./chart --lock helm-pin.lock.yaml --locked"): TWICE[:1],
     ("docs/settings.md", "HELM_PIN_MUTABLE=refuse helm pin config ./charts/web --mutable-tag 'v*'"): [
         "mkdir -p charts && cp -R chart charts/web",
         "echo 'allowed-registry: [registry.example, ghcr.io/team/*]' > .helm-pin.yaml",
@@ -52,7 +53,7 @@ BEFORE = {
         "helm pin template web ./chart -n web > rendered.yaml",
         "kubectl apply -n web -f rendered.yaml",
         "helm pin lock web ./chart",
-        *THRICE[:1],
+        *TWICE[:1],
     ],
     ("docs/upgrade.md", "helm upgrade dk ./dk --reuse-values --set image.tag=v2.0"): [
         "helm pin upgrade --install dk ./dk"
@@ -305,12 +306,12 @@ def test_json_is_as_documented(reader: Reader) -> None:
         printed = json.loads(done.stdout)
         assert [*json_examples.unlike(printed, json_examples.example(command.split(maxsplit=1)[0]))] == []
 
-    reader.prepare(THRICE[0])
+    reader.prepare(TWICE[0])
     images.push(reader.app.registry, f"{reader.unique}/web", "latest", "moved", ("linux/amd64", "linux/arm64"))
     check("lock web ./chart --no-cluster")
     check("outdated")
     check("audit --registry --describe --context staging --context prod")
-    reader.prepare(THRICE[1])
+    reader.prepare(TWICE[1])
     check("history web --describe")
     check("verify web --verbose --lock helm-pin.lock.yaml")
     check("keep web")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
+from helmpin import cli
+from helmpin.commands import plan as command
+from helmpin.errors import Refused
+from helmpin.plan.prepare import Prepared
+from helmpin.request import Request
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
@@ -93,23 +101,91 @@ def tried() -> set[Form]:
     return set()
 
 
+class Planned(NamedTuple):
+    """How `plan -o kustomize` and `plan -o values` end: 0, or the status of a refusal, and what they print."""
+
+    kustomize: Finished
+    values: Finished
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Without counting the branches that are taken (coverage), as in the processes that other tests start."""
+    coverage = sys.modules.get("coverage")
+    counting = coverage.Coverage.current() if coverage else None
+    if counting:
+        counting.stop()
+    try:
+        yield
+    finally:
+        if counting:
+            counting.start()
+
+
+@pytest.fixture
+def plan(
+    promise: Promise, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Planned]:
+    """`helm pin plan ARGS` in this process, as `helm pin` starts it, for both forms: one plan, printed as a values file too."""
+    for name in [name for name in os.environ if name.startswith(("HELM_", "DOCKER_", "KUBE"))]:
+        monkeypatch.delenv(name)
+    for name, value in promise.machine.env.items():
+        monkeypatch.setenv(name, value)
+    values: list[Finished] = []
+    prepare = command.prepare
+
+    def finished(status: int) -> Finished:
+        printed = capsys.readouterr()
+        return Finished(status, printed.out, printed.err)
+
+    @contextmanager
+    def noted(request: Request, *args: Any, **options: Any) -> Iterator[Prepared]:
+        with prepare(request, *args, **options) as prepared:
+            try:
+                command._print(request._replace(options={**request.options, "output": "values"}), prepared, None)
+                values.append(finished(0))
+            except Refused as refused:
+                values.append(finished(refused.exit_status))
+            yield prepared
+
+    def run(*args: object) -> Planned:
+        values.clear()
+        with uncounted():
+            kustomize = finished(cli.main(["plan", *map(str, args), "-o", "kustomize"]))
+        return Planned(kustomize, *(values or [kustomize]))
+
+    monkeypatch.setattr(command, "prepare", noted)
+    return run
+
+
 @whichever_helm
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: f"{chart.parent.name}-{chart.name}")
-def test_every_image_and_nothing_else(chart: Path, promise: Promise, tried: set[Form], tmp_path: Path) -> None:
-    """Of each form of manifest that the charts have."""
+def test_every_image_and_nothing_else(
+    chart: Path, promise: Promise, plan: Callable[..., Planned], tried: set[Form], tmp_path: Path
+) -> None:
+    """By a kustomization, for each form of manifest that the charts have; by a values file, for each chart."""
     given, flags, left = expected(chart)
     manifest = promise.machine.helm("template", "rel", chart, *given)
-    if (its := form(manifest)) in tried:
-        return
+    is_new = (its := form(manifest)) not in tried
     tried.add(its)
-    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "kustomize", *flags)
+    if not is_new and by_values_alone(chart):
+        return
+    planned = plan("rel", chart, "--no-cluster", *flags)
+    if is_new:
+        kustomization_pins(planned.kustomize, manifest, promise, left, tmp_path)
+    if not by_values_alone(chart):
+        values_pin(planned.values, manifest, promise, chart, tmp_path)
+
+
+def kustomization_pins(done: Finished, manifest: str, promise: Promise, left: set[str], folder: Path) -> None:
+    """Every image that does not stay, and it changes nothing else; or it is refused, and then nothing is printed."""
     if done.status in (3, 5):
         assert done.stdout == ""
         assert "cannot be pinned" in done.stderr
         return
     assert done.status == 0, done.stderr
-    before = kustomized(promise.machine, manifest, "", tmp_path / "plain")
-    after = kustomized(promise.machine, manifest, done.stdout, tmp_path / "pinned")
+    before = kustomized(promise.machine, manifest, "", folder / "plain")
+    after = kustomized(promise.machine, manifest, done.stdout, folder / "pinned")
     if before.status:  # an object that kustomize does not take, whatever its images
         assert after.status
         return
@@ -123,27 +199,22 @@ def test_every_image_and_nothing_else(chart: Path, promise: Promise, tried: set[
     assert [image for image in strip.images_of(after.stdout) if "@" not in image and image not in left] == []
 
 
-@whichever_helm
-@pytest.mark.parametrize(
-    "chart",
-    [chart for chart in CHARTS if not by_values_alone(chart)],
-    ids=lambda chart: f"{chart.parent.name}-{chart.name}",
-)
-def test_a_values_file_gives_plain_helm_every_image(chart: Path, promise: Promise, tmp_path: Path) -> None:
-    """Or it is refused, and then nothing is printed. It stands in for a --set of the same key, which would win over it."""
-    given, flags, left = expected(chart)
-    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "values", *flags)
+def values_pin(done: Finished, manifest: str, promise: Promise, chart: Path, folder: Path) -> None:
+    """Plain helm gets every image, or it is refused, and then nothing is printed.
+
+    A file stands in for a --set of the same key, which would win over it.
+    """
     if done.status in (3, 5):
         assert done.stdout == ""
         return
     assert done.status == 0, done.stderr
-    (tmp_path / "pins.yaml").write_text(done.stdout)
+    (folder / "pins.yaml").write_text(done.stdout)
+    given, _, left = expected(chart)
     if beats_file(chart):
-        given = []
-    pinned = promise.machine.helm("template", "rel", chart, *given, "-f", tmp_path / "pins.yaml")
+        given, manifest = [], promise.machine.helm("template", "rel", chart)
+    pinned = promise.machine.helm("template", "rel", chart, *given, "-f", folder / "pins.yaml")
     assert [image for image in strip.images_of(pinned) if "@" not in image and image not in left] == []
-    plain = promise.machine.helm("template", "rel", chart, *given)
-    assert len(strip.images_of(pinned)) == len(strip.images_of(plain))
+    assert len(strip.images_of(pinned)) == len(strip.images_of(manifest))
 
 
 def pod(*images: str, **more: str) -> str:
