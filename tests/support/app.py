@@ -73,8 +73,8 @@ class App(NamedTuple):
         return done.status, {check["check"]: check for check in json.loads(done.stdout)["checks"]}
 
     def statuses(self) -> list[str]:
-        """The status of each revision, as plain helm tells it."""
-        return [row["status"] for row in json.loads(self.machine.helm("history", "app", "-o", "json"))]
+        """The status of each revision, as it is stored."""
+        return kube.namespace(self.machine).statuses("app", self.machine.env.get("HELM_DRIVER", ""))
 
     def live(self) -> str:
         """The image of the live Deployment."""
@@ -89,7 +89,7 @@ class App(NamedTuple):
         """What the one running pod of a release prints: its letters, each once; '' when there is not one running pod alone."""
         running = [pod["metadata"] for pod in self.pods() if pod["status"]["phase"] == "Running"]
         names = [metadata["name"] for metadata in running if metadata["labels"].get("app") == name]
-        return "".join(sorted(set(self.machine.kubectl("logs", names[0]).split()))) if len(names) == 1 else ""
+        return "".join(sorted(set(kube.namespace(self.machine).log(names[0]).split()))) if len(names) == 1 else ""
 
     def rewrite(self, revision: int, change: Callable[[dict[str, Any]], object], name: str = "app") -> None:
         """Change a stored revision by hand, as somebody with access to helm's Secrets can."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.devtools.api import Cluster
+from scripts.devtools.api import Cluster, tls
+from scripts.devtools.processes import opener
 from tests.support.workstation import Workstation
 
 GROUPS = {
@@ -35,6 +38,24 @@ class Namespace(NamedTuple):
     def pods(self) -> list[dict[str, Any]]:
         """The pods that are not being deleted."""
         return [pod for pod in self.api("GET", "pods")["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+    def log(self, pod: str) -> str:
+        """What a pod's one container has printed; '' where nobody can tell yet."""
+        url = f"{self.cluster.server}/api/v1/namespaces/{self.name}/pods/{pod}/log"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.cluster.token}"})
+        try:
+            with opener(tls(Path(self.cluster.folder))).open(request, timeout=30) as response:
+                return str(response.read().decode())
+        except urllib.error.HTTPError:
+            return ""
+
+    def statuses(self, release: str, driver: str = "") -> list[str]:
+        """The status of each revision of a release, as helm stores them with that HELM_DRIVER."""
+        kind = "configmaps" if driver.startswith("configmap") else "secrets"
+        items = self.api("GET", f"{kind}?labelSelector=owner%3Dhelm%2Cname%3D{release}")["items"]
+        texts = [item["data"]["release"] for item in items]
+        stored = [unpacked(text if kind == "configmaps" else base64.b64decode(text)) for text in texts]
+        return [each["info"]["status"] for each in sorted(stored, key=lambda each: int(each["version"]))]
 
     def report(self, pod: dict[str, Any], image_id: str) -> None:
         """Write into a pod's status that its containers run this image, as a kubelet does and kwok does not."""
@@ -70,6 +91,11 @@ def namespace(machine: Workstation) -> Namespace:
     return Namespace(cluster, config["contexts"][0]["context"]["namespace"])
 
 
+def unpacked(release: str | bytes) -> Any:
+    """A revision as helm packs it."""
+    return json.loads(gzip.decompress(base64.b64decode(release)))
+
+
 class Revision(NamedTuple):
     """A revision as helm stores it, in its Secret: what somebody with access to it can do."""
 
@@ -85,7 +111,7 @@ class Revision(NamedTuple):
     def rewrite(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Change what is stored."""
         secret = self.place.api("GET", f"secrets/{self.secret}")
-        stored = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+        stored = unpacked(base64.b64decode(secret["data"]["release"]))
         change(stored)
         packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(stored).encode()))).decode()
         self.place.put(f"secrets/{self.secret}", {**secret, "data": {"release": packed}})
