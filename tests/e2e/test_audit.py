@@ -244,12 +244,12 @@ def test_bad_releases_among_others(app: App) -> None:
     alone = audited(app.machine)[1]["app"]
     for name in ("bad-yaml", "bad-record", "tampered"):
         app.deploy(name=name)
-    for name in ("undecodable", "huge", "odd"):
-        app.machine.helm("install", name, app.chart)
     template = app.chart / "templates" / "deployment.yaml"
     dates = "metadata:\n  annotations: {never: 0000-00-00, day: 2026-31-12}\n"
     template.write_text(template.read_text().replace("metadata:\n", dates, 1))
     app.machine.helm("install", "dates", app.chart)
+    first = kube.revision(app.machine, "app", 1)
+    undecodable, huge, odd = (first.copy(name) for name in ("undecodable", "huge", "odd"))
 
     def tamper(stored: dict[str, Any]) -> None:
         annotations = stored["chart"]["metadata"]["annotations"]
@@ -258,9 +258,9 @@ def test_bad_releases_among_others(app: App) -> None:
     app.rewrite(1, tamper, "tampered")
     app.rewrite(1, lambda stored: stored.update(manifest=stored["manifest"] + "\n---\nimage: [\n"), "bad-yaml")
     app.rewrite(1, lambda stored: stored["chart"]["metadata"]["annotations"].update({ANNOTATION: "{"}), "bad-record")
-    app.rewrite(1, lambda stored: stored.update(hooks=5), "odd")
-    app.rewrite(1, lambda stored: stored["chart"].update(values={"x": "x" * (64 << 20)}), "huge")
-    kube.revision(app.machine, "undecodable", 1).spoil()
+    odd.rewrite(lambda stored: stored.update(hooks=5))
+    huge.rewrite(lambda stored: stored["chart"].update(values={"x": "x" * (33 << 20)}))
+    undecodable.spoil()
 
     status, releases, data = audited(app.machine)
     assert status == 4  # the records that were tampered with

@@ -19,7 +19,6 @@ from tests.e2e.test_history import without_kubectl
 from tests.support import app as apps
 from tests.support import kube
 from tests.support.app import App, eventually
-from tests.support.budget import LONG
 from tests.support.custom import custom_kind
 from tests.support.race import AFTER_HELM, BEFORE_HELM, WHILE_CHECKING, Race
 from tests.support.twins import UNVALIDATED
@@ -89,11 +88,6 @@ def deploy(app: App, letters: str) -> list[str]:
     return digests
 
 
-def spared(app: App) -> App:
-    """Its helm-pin without the start of a helm and of Python, for what only leads to the rollback that a test is about."""
-    return app._replace(machine=app.machine._replace(is_forked=not LONG))
-
-
 def a_race(app: App, folder: Path) -> Race:
     (folder / "race").mkdir()
     return Race(app.machine, folder / "race", kube.namespace(app.machine).name)
@@ -102,7 +96,7 @@ def a_race(app: App, folder: Path) -> Race:
 class TestTarget:
     def test_by_its_number_or_the_one_before(self, app: App) -> None:
         """With proof and without, and quietly."""
-        a, b = deploy(spared(app), "AB")
+        a, b = deploy(app.spared(), "AB")
         app.machine.helm("upgrade", "app", app.chart, "--reset-values")
         done = app.rollback("3")
         assert done.status == 0, done.stderr
@@ -122,13 +116,13 @@ class TestTarget:
         assert "Revision 5: 1 image, set " in done.stderr  # before the rollback's 6: not the 1 before 2
         assert "verified in record, manifest, workloads" in done.stderr
         assert app.live() == app.image(a)
-        done = spared(app).rollback("0", "--verify", "--quiet")
+        done = app.spared().rollback("0", "--verify", "--quiet")
         assert (done.status, done.stderr) == (0, "")
         assert app.live() == app.image(b)
 
     def test_there_is_no_such_release(self, app: App) -> None:
         for proof in ([], ["--verify"]):
-            done = spared(app).rollback("1", *proof)
+            done = app.spared().rollback("1", *proof)
             assert done.status == 1
             assert "not found" in done.stderr
             assert "helm list --all-namespaces" in done.stderr
@@ -458,10 +452,10 @@ class TestReadBack:
         """A Job's template cannot be changed. What an object still has is another revision's, no webhook's doing."""
         (app.chart / "templates" / "job.yaml").write_text(JOB)
         a = app.push("A")
-        spared(app).deploy()
+        app.spared().deploy()
         app.machine.kubectl("delete", "job", "app")
         b = app.push("B")
-        spared(app).deploy()
+        app.spared().deploy()
         done = app.rollback("1", "--verify")
         assert done.status == 1, done.stderr
         assert "helm rollback failed; see its output above" in done.stderr
@@ -469,7 +463,7 @@ class TestReadBack:
         left = f"Job/app app has {app.image(b)}, the release says {app.image(a)}: as revision 2 (superseded) says"
         assert left in done.stderr
         assert "admission" not in done.stderr
-        status, checks = spared(app).verify()  # nothing is deployed now: it tells of the revision that failed
+        status, checks = app.spared().verify()  # nothing is deployed now: it tells of the revision that failed
         assert (status, checks["workloads"]["verdict"]) == (4, "failed")
         assert left in "\n".join(checks["workloads"]["details"])
 
@@ -490,7 +484,7 @@ class TestReadBack:
         assert app.live() == app.image(a)
 
     def test_a_rollback_whose_pods_do_not_start(self, app: App) -> None:
-        spared(app).deploy("--set", "nodeSelector.there=nowhere")
+        app.spared().deploy("--set", "nodeSelector.there=nowhere")
         done = app.rollback("1", "--verify", "--wait", "--timeout", "2s")
         assert done.status == 1, done.stderr
         assert "revision 2 is failed" in done.stderr

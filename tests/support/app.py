@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from scripts.devtools import images
 from tests.support import kube
+from tests.support.budget import LONG
 from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Finished, Workstation
 
@@ -46,6 +47,10 @@ class App(NamedTuple):
     repository: str
     chart: Path
 
+    def spared(self) -> App:
+        """The same without the start of a helm and of Python for helm-pin, for what only leads to what a test is about."""
+        return self._replace(machine=self.machine._replace(is_forked=not LONG))
+
     def push(self, letter: str, platforms: tuple[str, ...] = ()) -> str:
         """Move the tag to the image that prints a letter; its digest."""
         return images.push(self.registry, self.repository, "latest", letter, platforms)
@@ -74,7 +79,7 @@ class App(NamedTuple):
 
     def statuses(self) -> list[str]:
         """The status of each revision, as it is stored."""
-        return kube.namespace(self.machine).statuses("app", self.machine.env.get("HELM_DRIVER", ""))
+        return [status for _, status in kube.revisions(self.machine, "app")]
 
     def live(self) -> str:
         """The image of the live Deployment."""

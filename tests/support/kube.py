@@ -49,14 +49,6 @@ class Namespace(NamedTuple):
         except urllib.error.HTTPError:
             return ""
 
-    def statuses(self, release: str, driver: str = "") -> list[str]:
-        """The status of each revision of a release, as helm stores them with that HELM_DRIVER."""
-        kind = "configmaps" if driver.startswith("configmap") else "secrets"
-        items = self.api("GET", f"{kind}?labelSelector=owner%3Dhelm%2Cname%3D{release}")["items"]
-        texts = [item["data"]["release"] for item in items]
-        stored = [unpacked(text if kind == "configmaps" else base64.b64decode(text)) for text in texts]
-        return [each["info"]["status"] for each in sorted(stored, key=lambda each: int(each["version"]))]
-
     def report(self, pod: dict[str, Any], image_id: str) -> None:
         """Write into a pod's status that its containers run this image, as a kubelet does and kwok does not."""
         for statuses in ("initContainerStatuses", "containerStatuses"):
@@ -91,6 +83,15 @@ def namespace(machine: Workstation) -> Namespace:
     return Namespace(cluster, config["contexts"][0]["context"]["namespace"])
 
 
+def revisions(machine: Workstation, release: str) -> list[tuple[int, str]]:
+    """The revisions of a machine's release with their statuses, oldest first."""
+    kind = "configmaps" if machine.env.get("HELM_DRIVER", "").startswith("configmap") else "secrets"
+    items = namespace(machine).api("GET", f"{kind}?labelSelector=owner%3Dhelm%2Cname%3D{release}")["items"]
+    texts = [item["data"]["release"] for item in items]
+    stored = [unpacked(text if kind == "configmaps" else base64.b64decode(text)) for text in texts]
+    return sorted((each["version"], each["info"]["status"]) for each in stored)
+
+
 def unpacked(release: str | bytes) -> Any:
     """A revision as helm packs it."""
     return json.loads(gzip.decompress(base64.b64decode(release)))
@@ -115,6 +116,15 @@ class Revision(NamedTuple):
         change(stored)
         packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(stored).encode()))).decode()
         self.place.put(f"secrets/{self.secret}", {**secret, "data": {"release": packed}})
+
+    def copy(self, release: str) -> Revision:
+        """Store it for another release, which has no objects."""
+        made = self._replace(release=release)
+        secret = self.place.api("GET", f"secrets/{self.secret}")
+        labels = {**secret["metadata"]["labels"], "name": release}
+        self.place.api("POST", "secrets", {**secret, "metadata": {"name": made.secret, "labels": labels}})
+        made.rewrite(lambda stored: stored.update(name=release))
+        return made
 
     def spoil(self) -> None:
         """Put something else in its place."""
