@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -20,6 +19,7 @@ import pytest
 from helmpin.release import storage
 from helmpin.release.revision import checked_record
 from scripts.devtools.api import Cluster
+from tests.support import kube
 from tests.support.app import App, app, eventually
 from tests.support.interruptions import HelmProcess, running
 from tests.support.twins import UNVALIDATED
@@ -81,9 +81,8 @@ def shell(one: App, script: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def rows(one: App, name: str = "app") -> list[tuple[int, str]]:
-    """The revisions with their statuses, as helm tells them."""
-    told = json.loads(one.machine.helm("history", name, "-o", "json"))
-    return [(row["revision"], row["status"]) for row in told]
+    """The revisions with their statuses, as they are stored."""
+    return kube.revisions(one.machine, name)
 
 
 class TestStreams:
@@ -130,8 +129,9 @@ class TestStreams:
         assert pinned.stderr.splitlines()[-1] == by_helm.stderr.splitlines()[-1]
         assert [status for _, status in rows(one)][2:] == ["superseded", "deployed"]
 
+    @whichever_helm
     def test_bytes_come_through(self, one: App) -> None:
-        notes = b'caf\xe9 \xff\xfe\n{{ repeat 9000000 "x" }}\n'
+        notes = b'caf\xe9 \xff\xfe\n{{ repeat 1000000 "x" }}\n'
         (one.chart / "templates/NOTES.txt").write_bytes(notes)
         pinned = shell(one, '"$0" pin upgrade --install app "$1"')
         one.machine.helm("uninstall", "app")
@@ -141,10 +141,11 @@ class TestStreams:
         ]
         assert pinned.returncode == 0, pinned.stderr[-1000:]
         assert undated[0] == undated[1]
-        assert b"caf\xe9 \xff\xfe" in pinned.stdout and b"x" * 9_000_000 in pinned.stdout
+        assert b"caf\xe9 \xff\xfe" in pinned.stdout and b"x" * 1_000_000 in pinned.stdout
 
 
 class TestOtherPeople:
+    @whichever_helm
     @pytest.mark.parametrize(
         ("what", "told"),
         [
@@ -163,9 +164,9 @@ class TestOtherPeople:
         assert f"Error: {told.replace('NAME', name)}" in run.said
         assert "run it again\n" in run.said
         assert run.process.returncode == 1
-        left = json.loads(there.machine.helm("list", "--filter", f"^{name}$", "-o", "json"))
-        assert [row["revision"] for row in left] == (["2"] if what == "upgrade" else [])
+        assert [number for number, _ in rows(there, name)] == ([1, 2] if what == "upgrade" else [])
 
+    @whichever_helm
     def test_who_install_it_meanwhile(self, there: App) -> None:
         with planning(there, "upgrade", "--install", "new") as (run, go_on):
             there.machine.helm("install", "new", there.chart)
@@ -195,6 +196,7 @@ class TestOtherPeople:
         assert "why   revision 2 is" not in ended[1]
         assert rows(there, "same") == [(1, "superseded"), (2, "deployed")]
 
+    @whichever_helm
     def test_who_come_right_after(self, there: App, tmp_path: Path) -> None:
         """The revision of this command is read back, not the latest."""
         last, _ = rows(there)[-1]
@@ -203,6 +205,7 @@ class TestOtherPeople:
         assert f"Revision {last + 1}: 1 image pinned by digest" in done.stderr
         assert f"Note: revision {last + 3} (deployed) was made by somebody else since then." in done.stderr
 
+    @whichever_helm
     def test_after_whom_nothing_is_left_of_it(self, there: App, tmp_path: Path) -> None:
         last, _ = rows(there)[-1]
         other = f'"$REAL" upgrade app {there.chart} --history-max=1 >&2'
@@ -225,9 +228,7 @@ class TestWhatIsGone:
         gate.write_text(f"#!/bin/sh\n{lost}\n")
         gate.chmod(0o755)
         machine = there.machine.with_env(KUBECONFIG=str(kubeconfig), HELM_BIN=str(helm))
-        done = machine.run(
-            CHECKOUT / "bin/helm-pin", "upgrade", "app", there.chart, "--reuse-values", "--require", f"{gate} {{}}"
-        )
+        done = machine.forked("upgrade", "app", there.chart, "--reuse-values", "--require", f"{gate} {{}}")
         assert done.status == 1, done.stderr
         assert "cannot be pinned" not in done.stderr and "--allow-unpinned" not in done.stderr
         assert ("unreachable" if gone == "the API server" else "could not be started") in done.stderr
@@ -247,6 +248,11 @@ class TestWhatIsGone:
 
 class TestHelmFails:
     """The state and the way on, from what helm has stored."""
+
+    @pytest.fixture
+    @staticmethod
+    def there(there: App) -> App:
+        return there.spared()
 
     def upgrade(self, there: App) -> tuple[int, Finished]:
         """One that fails; the last revision before it, too."""
@@ -311,7 +317,10 @@ class TestHelmFails:
     def test_on_a_release_that_another_holds(self, there: App) -> None:
         plain(there, "held")
         there.rewrite(1, lambda stored: stored["info"].update(status="pending-upgrade"), "held")
-        there.machine.kubectl("label", "secret", "sh.helm.release.v1.held.v1", "status=pending-upgrade", "--overwrite")
+        place, secret = kube.namespace(there.machine), "secrets/sh.helm.release.v1.held.v1"
+        held = place.api("GET", secret)
+        held["metadata"]["labels"]["status"] = "pending-upgrade"
+        place.put(secret, held)
         for values in ([], ["--set=replicas=2"]):
             done = there.machine.pin("upgrade", "held", there.chart, *values)
             assert done.status == 1
@@ -388,7 +397,7 @@ def planning(one: App, *arguments: str) -> Iterator[tuple[HelmProcess, Callable[
 def then(one: App, folder: Path, what: str) -> Finished:
     """`helm pin upgrade app`, with something that happens right after helm has deployed."""
     machine = and_then(one, folder, what)
-    return machine.run(machine.helm_binary, "upgrade", "app", one.chart)
+    return machine.forked("upgrade", "app", one.chart)
 
 
 def and_then(one: App, folder: Path, what: str) -> Workstation:

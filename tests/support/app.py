@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from scripts.devtools import images
 from tests.support import kube
+from tests.support.budget import LONG
 from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Finished, Workstation
 
@@ -46,6 +47,10 @@ class App(NamedTuple):
     repository: str
     chart: Path
 
+    def spared(self) -> App:
+        """The same without the start of a helm and of Python for helm-pin, for what only leads to what a test is about."""
+        return self._replace(machine=self.machine._replace(is_forked=not LONG))
+
     def push(self, letter: str, platforms: tuple[str, ...] = ()) -> str:
         """Move the tag to the image that prints a letter; its digest."""
         return images.push(self.registry, self.repository, "latest", letter, platforms)
@@ -73,8 +78,8 @@ class App(NamedTuple):
         return done.status, {check["check"]: check for check in json.loads(done.stdout)["checks"]}
 
     def statuses(self) -> list[str]:
-        """The status of each revision, as plain helm tells it."""
-        return [row["status"] for row in json.loads(self.machine.helm("history", "app", "-o", "json"))]
+        """The status of each revision, as it is stored."""
+        return [status for _, status in kube.revisions(self.machine, "app")]
 
     def live(self) -> str:
         """The image of the live Deployment."""
@@ -89,7 +94,7 @@ class App(NamedTuple):
         """What the one running pod of a release prints: its letters, each once; '' when there is not one running pod alone."""
         running = [pod["metadata"] for pod in self.pods() if pod["status"]["phase"] == "Running"]
         names = [metadata["name"] for metadata in running if metadata["labels"].get("app") == name]
-        return "".join(sorted(set(self.machine.kubectl("logs", names[0]).split()))) if len(names) == 1 else ""
+        return "".join(sorted(set(kube.namespace(self.machine).log(names[0]).split()))) if len(names) == 1 else ""
 
     def rewrite(self, revision: int, change: Callable[[dict[str, Any]], object], name: str = "app") -> None:
         """Change a stored revision by hand, as somebody with access to helm's Secrets can."""

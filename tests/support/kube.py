@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.devtools.api import Cluster
+from scripts.devtools.api import Cluster, tls
+from scripts.devtools.processes import opener
 from tests.support.workstation import Workstation
 
 GROUPS = {
@@ -35,6 +38,16 @@ class Namespace(NamedTuple):
     def pods(self) -> list[dict[str, Any]]:
         """The pods that are not being deleted."""
         return [pod for pod in self.api("GET", "pods")["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+    def log(self, pod: str) -> str:
+        """What a pod's one container has printed; '' where nobody can tell yet."""
+        url = f"{self.cluster.server}/api/v1/namespaces/{self.name}/pods/{pod}/log"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.cluster.token}"})
+        try:
+            with opener(tls(Path(self.cluster.folder))).open(request, timeout=30) as response:
+                return str(response.read().decode())
+        except urllib.error.HTTPError:
+            return ""
 
     def report(self, pod: dict[str, Any], image_id: str) -> None:
         """Write into a pod's status that its containers run this image, as a kubelet does and kwok does not."""
@@ -70,6 +83,20 @@ def namespace(machine: Workstation) -> Namespace:
     return Namespace(cluster, config["contexts"][0]["context"]["namespace"])
 
 
+def revisions(machine: Workstation, release: str) -> list[tuple[int, str]]:
+    """The revisions of a machine's release with their statuses, oldest first."""
+    kind = "configmaps" if machine.env.get("HELM_DRIVER", "").startswith("configmap") else "secrets"
+    items = namespace(machine).api("GET", f"{kind}?labelSelector=owner%3Dhelm%2Cname%3D{release}")["items"]
+    texts = [item["data"]["release"] for item in items]
+    stored = [unpacked(text if kind == "configmaps" else base64.b64decode(text)) for text in texts]
+    return sorted((each["version"], each["info"]["status"]) for each in stored)
+
+
+def unpacked(release: str | bytes) -> Any:
+    """A revision as helm packs it."""
+    return json.loads(gzip.decompress(base64.b64decode(release)))
+
+
 class Revision(NamedTuple):
     """A revision as helm stores it, in its Secret: what somebody with access to it can do."""
 
@@ -85,10 +112,19 @@ class Revision(NamedTuple):
     def rewrite(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Change what is stored."""
         secret = self.place.api("GET", f"secrets/{self.secret}")
-        stored = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+        stored = unpacked(base64.b64decode(secret["data"]["release"]))
         change(stored)
         packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(stored).encode()))).decode()
         self.place.put(f"secrets/{self.secret}", {**secret, "data": {"release": packed}})
+
+    def copy(self, release: str) -> Revision:
+        """Store it for another release, which has no objects."""
+        made = self._replace(release=release)
+        secret = self.place.api("GET", f"secrets/{self.secret}")
+        labels = {**secret["metadata"]["labels"], "name": release}
+        self.place.api("POST", "secrets", {**secret, "metadata": {"name": made.secret, "labels": labels}})
+        made.rewrite(lambda stored: stored.update(name=release))
+        return made
 
     def spoil(self) -> None:
         """Put something else in its place."""
