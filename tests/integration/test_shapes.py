@@ -246,6 +246,15 @@ def test_refused(chart: Path, expect: Mapping[str, Any], machine: Machine, diges
     }
 
 
+@pytest.mark.parametrize(("chart", "homes"), one_helm_each(REFUSED[:1]), indirect=True)
+@pytest.mark.usefixtures("digests")
+def test_a_refused_plan_is_printed(chart: Path, expect: Mapping[str, Any], machine: Machine) -> None:
+    """It is the one that `test_refused` looks at, and ends as an upgrade would."""
+    args = ("rel", chart, *expect.get("flags", []))
+    status, out, _ = machine.pin("plan", *args, "-o", "json")
+    assert (status, json.loads(out)) == (expect["refused"].get("exit", 3), machine.refused(*args)[3])
+
+
 @pytest.mark.parametrize("chart", ["whole-reference"], indirect=True)
 def test_a_digest_that_is_there_already(chart: Path, machine: Machine, digests: Digests) -> None:
     """It is asked for, and left as it is."""
