@@ -86,7 +86,8 @@ def twins(in_cluster: Workstation, cluster: Cluster, unique: str, content: AnyTa
 
 def test_what_is_reused_through_a_life(twins: Twins, tmp_path: Path) -> None:
     """A neighbour of a value that was given, and files without values: helm looks at the merged values, not at whether there is a
-    flag. And a plan shows what an upgrade would reuse.
+    flag. Strings that look like something else (`"Y"`, a branch code, a commit), quoted by the user, and unquoted by tools that
+    write YAML for another YAML. And a plan shows what an upgrade would reuse.
     """
 
     def planned(*given: str) -> None:
@@ -94,23 +95,6 @@ def test_what_is_reused_through_a_life(twins: Twins, tmp_path: Path) -> None:
         twins.both("upgrade", *given)
         assert {image["image"] for image in plan["images"]} == {image.partition("@")[0] for image in twins.images()}
 
-    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
-    twins.both("upgrade", "--install", "--set", "image.tag=1.2.3,probe.path=/mine")
-    twins.both("upgrade", "--reuse-values", "--set", "image.pullPolicy=Always")
-    planned("--reuse-values", "--set", "probe.port=81")
-    twins.both("upgrade", "-f", tmp_path / "empty.yaml")
-    twins.both("upgrade", "--set", "")
-    planned()
-    assert twins.images()[0].startswith("example.com/team/app:1.2.3@")
-    planned("--set", "probe.port=1")
-    twins.both("upgrade", "--set", "image.tag=1.2.3")
-    (tmp_path / "empty.yaml").write_text("{}\n---\n")
-    planned("-f", str(tmp_path / "empty.yaml"), "--reset-values")
-    assert twins.images()[0].startswith("example.com/team/app:1.0.0@")
-
-
-def test_strings_that_look_like_something_else(twins: Twins, tmp_path: Path) -> None:
-    """`"Y"`, a branch code, a commit: quoted by the user, and unquoted by tools that write YAML for another YAML."""
     texts = [
         "Y",
         "n",
@@ -129,47 +113,23 @@ def test_strings_that_look_like_something_else(twins: Twins, tmp_path: Path) -> 
     ]
     given = {f"K{i}": text for i, text in enumerate([*texts, "#", "é🚀", "a\\b"])}
     odd = {"n": 1, "y": 2.5, "on": True, "1": 2**53, "08": 1e6, "": "x", "k": {"y": "Y"}, "list": [{"n": "n"}]}
-    mine = {"given": given, "odd": odd, "image": {"tag": "61e9"}, "list": texts}
+    mine = {"given": given, "odd": odd, "image": {"tag": "61e9"}, "list": texts, "probe": {"path": "/mine"}}
     (tmp_path / "mine.yaml").write_text(json.dumps(mine, ensure_ascii=False))
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
     twins.both("upgrade", "--install", "-f", tmp_path / "mine.yaml")
-    twins.both("upgrade", "--reuse-values")
+    twins.both("upgrade", "--reuse-values", "--set", "image.pullPolicy=Always")
     assert twins.images()[0].startswith("example.com/team/app:61e9@")
-    twins.both("upgrade", "--reuse-values", "--set", "image.tag=main")
+    planned("--reuse-values", "--set", "probe.port=81,image.tag=main")
+    twins.both("upgrade", "-f", tmp_path / "empty.yaml")
+    twins.both("upgrade", "--set", "")
+    planned()
     twins.both("upgrade", "--reset-then-reuse-values", "--set-string", "given.K1=yes")
-    twins.both("upgrade", "--reset-values")
-
-
-def test_installed_anew_after_an_uninstall_that_keeps_history(twins: Twins) -> None:
-    """Nothing is reused, and `.Release.IsInstall` is true."""
-    twins.both("upgrade", "--install", "--set", "image.tag=9.9.9,probe.path=/mine")
-    twins.both("uninstall", "--keep-history", chart=False, plain=True, compare=False)
-    twins.both("upgrade", "--install")
-    assert any(image.startswith("example.com/team/seed:latest@") for image in twins.images())
+    assert twins.images()[0].startswith("example.com/team/app:main@")
+    planned("--set", "probe.port=1")
+    twins.both("upgrade", "--set", "image.tag=1.2.3")
+    (tmp_path / "empty.yaml").write_text("{}\n---\n")
+    planned("-f", str(tmp_path / "empty.yaml"), "--reset-values")
     assert twins.images()[0].startswith("example.com/team/app:1.0.0@")
-
-
-@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
-def test_null_over_a_value_that_was_given(flag: str, twins: Twins) -> None:
-    """Helm's two ways of reusing differ in what a null means, the first time and the second."""
-    given = "probe.path=/mine,image.tag=7,own.image=example.com/team/other:7,list={a,b,c}"
-    twins.both("upgrade", "--install", "--set", given)
-    some, all_of_it = "probe.path=null,own.image=null,list=null", "probe=null,image.tag=null"
-    for null in (some, some, all_of_it):
-        twins.both("upgrade", flag, "--set", null, "--set", "own.tag=1.0.0,image.pullPolicy=Always")
-
-
-def test_plain_helm_in_between(twins: Twins) -> None:
-    """A digest of ours that plain helm kept is resolved anew."""
-    twins.both("upgrade", "--install")
-    twins.both("upgrade", "--reuse-values", "--set", "probe.port=1", plain=True)
-    assert "@sha256:" in twins.images()[0]
-    twins.content.build = "B"
-    twins.both("upgrade")
-    twins.both("upgrade", plain=True)
-    twins.content.build = "C"
-    twins.both("upgrade", "--reuse-values", "--set", "probe.port=2")
-    twins.both("upgrade", "--set", "image.tag=2", plain=True)
-    twins.both("upgrade")
 
 
 def test_a_default_that_changes_with_the_chart(twins: Twins) -> None:
@@ -200,7 +160,9 @@ template:
 
 
 def test_a_template_that_compares_the_tag(twins: Twins) -> None:
-    """The version that it saw once does not stay in the values when another tag is given, nor after a rollback."""
+    """The version that it saw once does not stay in the values when another tag is given, nor after a rollback. A release that is
+    installed anew, after an uninstall that keeps history, reuses nothing, and `.Release.IsInstall` is true.
+    """
     (twins.chart / "templates" / "versioned.yaml").write_text(VERSIONED)
     twins.both("upgrade", "--install", "--set", "image.tag=1.3.0")
     twins.both("upgrade", "--reuse-values", "--set", "image.tag=1.1.0")
@@ -213,6 +175,10 @@ def test_a_template_that_compares_the_tag(twins: Twins) -> None:
     twins.both("rollback", "1", chart=False, plain=True)
     twins.both("upgrade")
     assert twins.images()[0].startswith("example.com/team/app:1.3.0@")
+    twins.both("uninstall", "--keep-history", chart=False, plain=True, compare=False)
+    twins.both("upgrade", "--install")
+    assert any(image.startswith("example.com/team/seed:latest@") for image in twins.images())
+    assert twins.images()[0].startswith("example.com/team/app:1.0.0@")
 
 
 def test_an_image_that_is_let_through_later_leaves_the_revision_before_as_it_was(twins: Twins) -> None:
@@ -226,8 +192,13 @@ def test_an_image_that_is_let_through_later_leaves_the_revision_before_as_it_was
     twins.both("upgrade", "--reuse-values", "--set", "probe.port=81")
 
 
-LIST = {
-    "values.yaml": 'tools: [{image: "example.com/team/x:1"}, {image: "example.com/team/y:1"}]\n',
+LISTS = {
+    **CHART,
+    "values.yaml": CHART["values.yaml"]
+    + """\
+tools: [{image: "example.com/team/x:1"}, {image: "example.com/team/y:1"}]
+containers: [{name: all, image: "example.com/team/all:1"}]
+""",
     "templates/tools.yaml": """\
 apiVersion: v1
 kind: PodTemplate
@@ -238,55 +209,63 @@ template:
       {{- range $i, $tool := .Values.tools }}
       - {name: t{{ $i }}, image: {{ $tool.image }}, args: {{ toJson $tool.args }}}
       {{- end }}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}-whole}
+template: {spec: {containers: {{ toJson .Values.containers }} }}
 """,
 }
 
 
-@pytest.mark.parametrize(
-    ("given", "flags"),
-    [
-        ([], ["--reset-then-reuse-values", "--reuse-values"]),
-        (
-            ["--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]'],
-            ["--reuse-values", "--reset-then-reuse-values"],
-        ),
-    ],
-    ids=["the chart's", "the user's"],
-)
-def test_an_element_of_a_list_that_is_reused(given: list[str], flags: list[str], twins: Twins, tmp_path: Path) -> None:
-    twins.chart = written(tmp_path / "list", LIST)
-    twins.both("upgrade", "--install", *given)
-    twins.both("upgrade", flags[0], "--set", "tools[0].image=example.com/team/z:2")
-    twins.both("upgrade", flags[1], "--set", "tools[0].image=example.com/team/z:3")
-    twins.both("upgrade", flags[0])
+@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+def test_null_over_a_value_and_an_element_of_a_list(flag: str, twins: Twins) -> None:
+    """Helm's two ways of reusing differ in what a null means, the first time and the second. The list is the user's, or the
+    chart's.
+    """
+    written(twins.chart, LISTS)
+    other = {"--reuse-values": "--reset-then-reuse-values"}.get(flag, "--reuse-values")
+    tools = ["--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]'] if flag == "--reuse-values" else []
+    given = "probe.path=/mine,image.tag=7,own.image=example.com/team/other:7,list={a,b,c}"
+    twins.both("upgrade", "--install", "--set", given, *tools)
+    some, all_of_it = "probe.path=null,own.image=null,list=null", "probe=null,image.tag=null"
+    for null in (f"{some},tools[0].image=example.com/team/z:2", some, all_of_it):
+        twins.both("upgrade", flag, "--set", null, "--set", "own.tag=1.0.0,image.pullPolicy=Always")
+    twins.both("upgrade", other, "--set", "tools[0].image=example.com/team/z:3")
+    twins.both("upgrade", flag)
 
 
-def test_a_list_through_a_life(twins: Twins, tmp_path: Path) -> None:
-    """Upgrades, tags that move, a plain helm in between, a rollback to what it made, and one to the first."""
-    twins.chart = written(tmp_path / "list", LIST)
-    twins.both("upgrade", "--install", "--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]')
-    twins.content.build = "B"
-    twins.both("upgrade")
-    twins.both("upgrade", "--reuse-values", "--set", "other=1", plain=True)
-    twins.content.build = "C"
-    twins.both("upgrade", "--reset-then-reuse-values", "--set", "other=null")
-    twins.both("rollback", "3", chart=False, plain=True)
-    twins.both("upgrade")
-    twins.both("rollback", "1", chart=False, plain=True)
-    twins.both("upgrade", "--reuse-values", "--set-json", 'tools=[{"image":"c:1"}]')
-    twins.both("upgrade", "--reset-values")
-
-
-def test_a_secret_in_a_reused_list_is_on_no_command_line(twins: Twins, tmp_path: Path) -> None:
-    twins.chart = written(tmp_path / "list", LIST)
-    secret = 'tools=[{"image":"a:1","args":["s3cret"]},{"image":"b:1"}]'
-    twins.both("upgrade", "--install", "--set-json", secret, plain=True)
+def test_plain_helm_and_lists_through_a_life(twins: Twins) -> None:
+    """Tags that move, plain helm in between, a rollback to what it made, and one to what helm-pin made. A digest of ours that plain
+    helm kept is resolved anew; and a secret in a list is in no record, and on no command line.
+    """
+    written(twins.chart, LISTS)
+    tools = '[{"image":"a:1","args":["s3cret"]},{"image":"b:1"}]'
+    whole = '[{"name":"a","image":"example.com/team/web:latest","env":[{"name":"PASSWORD","value":"s3cret"}]}]'
+    twins.both("upgrade", "--install", "--set-json", f"tools={tools}", "--set-json", f"containers={whole}", plain=True)
     done = twins.pin("plan", OURS, twins.chart, "--reuse-values", "-o", "json")
     assert "s3cret" not in json.dumps(json.loads(done.stdout)["set"]), done.stderr
     debugged = twins.machine.run(twins.machine.helm_binary, "pin", "plan", OURS, twins.chart, "--debug")
     assert debugged.status == 0, debugged.stderr
     assert "s3cret" not in debugged.stderr
     twins.both("upgrade", "--reuse-values")
+    annotations = twins.stored(OURS).annotations
+    assert "helm-pin/digests" in annotations and "s3cret" not in json.dumps(annotations)
+
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=1,other=1", plain=True)
+    assert "@sha256:" in twins.images()[0]
+    twins.content.build = "B"
+    twins.both("upgrade")
+    twins.both("upgrade", plain=True)
+    twins.content.build = "C"
+    twins.both("upgrade", "--reset-then-reuse-values", "--set", "other=null")
+    twins.both("upgrade", "--set", "image.tag=2", plain=True)
+    twins.both("upgrade")
+    twins.both("rollback", "5", chart=False, plain=True)
+    twins.both("upgrade", "--reuse-values", "--set", "probe.port=2")
+    twins.both("rollback", "2", chart=False, plain=True)
+    twins.both("upgrade", "--reuse-values", "--set-json", 'tools=[{"image":"c:1"}]')
+    twins.both("upgrade", "--reset-values")
 
 
 def test_values_from_a_pipe_are_deployed(twins: Twins, tmp_path: Path) -> None:
@@ -302,20 +281,6 @@ def test_values_from_a_pipe_are_deployed(twins: Twins, tmp_path: Path) -> None:
     assert "s3cr3t" not in json.dumps(twins.stored("twin-pin").annotations)
 
 
-def test_a_secret_in_a_list_is_in_no_record(twins: Twins, tmp_path: Path) -> None:
-    (twins.chart / "templates/list.yaml").write_text(
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Release.Name }}-list}\n"
-        "spec: {containers: {{ toJson .Values.containers }} }\n"
-    )
-    rows = [{"name": "a", "image": "example.com/team/web:latest", "env": [{"name": "PASSWORD", "value": "hunter2"}]}]
-    (tmp_path / "secret.yaml").write_text(json.dumps({"containers": rows}))
-    twins.both("upgrade", "--install", "-f", tmp_path / "secret.yaml")
-    twins.both("upgrade", "--reuse-values", "--set", "probe.port=1")
-    metadata = twins.helm("get", "metadata", "twin-pin", "-o", "json").stdout
-    assert "helm-pin/digests" in metadata
-    assert "hunter2" not in metadata
-
-
 def test_a_list_of_a_great_size(twins: Twins, tmp_path: Path) -> None:
     """Helm keeps a release in one Secret, of one MiB at most."""
     (twins.chart / "templates/list.yaml").write_text(
@@ -326,7 +291,7 @@ def test_a_list_of_a_great_size(twins: Twins, tmp_path: Path) -> None:
     )
     tools = [{"name": f"tool{i}", "image": f"example.com/team/tool{i}:1.0", "payload": noise(i)} for i in range(7)]
     (tmp_path / "tools.yaml").write_text(json.dumps({"tools": tools}))
-    twins.both("upgrade", "--install", "-f", tmp_path / "tools.yaml")
+    twins.both("upgrade", "--install", "-f", tmp_path / "tools.yaml", plain=True)
     twins.both("upgrade", "--reuse-values", "--set", "probe.port=1")
 
 

@@ -102,6 +102,23 @@ class Machine(NamedTuple):
         manifest, plan, values = shown
         return Pinned(json.loads(plan), manifest, values)
 
+    def refused(self, *args: object) -> tuple[int, str, str, dict[str, Any]]:
+        """`helm pin template ARGS`, and what `helm pin plan -o json` would print of the same plan."""
+        plans: list[dict[str, Any]] = []
+
+        @contextmanager
+        def noted(*args: Any, **options: Any) -> Iterator[Prepared]:
+            with prepare(*args, **options) as prepared:
+                plans.append(show.describe(prepared.plan, reuse=prepared.reuse))
+                yield prepared
+
+        prepare = template.prepare
+        with self.patch.context() as patch:
+            patch.setattr(template, "prepare", noted)
+            status, out, err = self.pin("template", *args)
+        [plan] = plans
+        return status, out, err, plan
+
     def helm(self, *args: object) -> str:
         """`helm ARGS`, which must succeed; its standard output."""
         done = subprocess.run([self.helm_binary, *map(str, args)], capture_output=True, text=True)
@@ -201,6 +218,10 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
     by_set = machine.helm("template", "rel", chart, *given, *plan["set"])
     only_images_differ(plain, leaves(by_set), by_values, expect, all_pinned=len(by_values) == len(everything))
 
+    tree = simple_tree(plan["set"])
+    if tree is not None and not given:
+        assert yaml.safe_load(values_text) == tree
+        return
     values = tmp_path / "pins.yaml"
     values.write_text(values_text)
     by_file = machine.helm("template", "rel", chart, *given, "-f", values)
@@ -212,20 +233,26 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
 def test_refused(chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests) -> None:
     """What cannot be pinned stops the command with one message that names the image, who uses it, why, and the way out."""
     refused = expect["refused"]
-    status, out, err = machine.pin("template", "rel", chart, *expect.get("flags", []))
+    status, out, err, plan = machine.refused("rel", chart, *expect.get("flags", []))
     assert (status, out) == (refused.get("exit", 3), "")
     assert err.startswith(f"Error: {refused['image']} cannot be pinned\n")
     assert refused["says"] in err and refused["next"] in err.partition("\n  next  ")[2]
     assert re.search(r"used by \w+/\w+ container \w+, in [\w-]+/templates/\w+\.yaml", err)
     assert "Traceback" not in err
 
-    status, out, _ = machine.pin("plan", "rel", chart, "-o", "json", *expect.get("flags", []))
-    plan = json.loads(out)
-    assert status == refused.get("exit", 3)
     assert [i["image"] for i in plan["unpinned"]] == [refused["image"]]
     assert {i["image"]: i["digest"] for i in plan["images"] if i["pinned"]} == {
         image: digests[image] for image in expect["images"]
     }
+
+
+@pytest.mark.parametrize(("chart", "homes"), one_helm_each(REFUSED[:1]), indirect=True)
+@pytest.mark.usefixtures("digests")
+def test_a_refused_plan_is_printed(chart: Path, expect: Mapping[str, Any], machine: Machine) -> None:
+    """It is the one that `test_refused` looks at, and ends as an upgrade would."""
+    args = ("rel", chart, *expect.get("flags", []))
+    status, out, _ = machine.pin("plan", *args, "-o", "json")
+    assert (status, json.loads(out)) == (expect["refused"].get("exit", 3), machine.refused(*args)[3])
 
 
 @pytest.mark.parametrize("chart", ["whole-reference"], indirect=True)
@@ -246,6 +273,23 @@ def wanted_settings(expect: Mapping[str, Any], digests: Digests) -> list[str]:
         re.sub(r"<(\d+)>", lambda m: digests[order[int(m[1]) - 1]].partition(":")[2], text)
         for text in expect.get("set", [])
     ]
+
+
+def simple_tree(settings: list[str]) -> dict[str, Any] | None:
+    """What such a values file must hold, where every setting is a digest under plain keys of maps; None for any other."""
+    tree: dict[str, Any] = {}
+    for flag, setting in zip(settings[::2], settings[1::2], strict=True):
+        if flag not in ("--set", "--set-string") or not re.fullmatch(
+            r"[a-z][\w.-]*=[\w./:@-]*[0-9a-f]{64}", setting, re.IGNORECASE
+        ):
+            return None
+        path, _, value = setting.partition("=")
+        *parents, last = path.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    return tree
 
 
 def sorted_like(found: list[str], wanted: list[str]) -> list[str]:

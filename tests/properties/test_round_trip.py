@@ -23,7 +23,7 @@ from tests.support.any_tag import AnyTag, any_tag
 from tests.support.budget import examples_within
 from tests.support.promise import Promise, listed
 from tests.support.twins import written
-from tests.support.workstation import Finished, Workstation
+from tests.support.workstation import Finished, Workstation, whichever_helm
 
 TEMPLATE = """\
 {{- range $key, $group := .Values.groups }}
@@ -142,35 +142,47 @@ def promise(workstation: Workstation, content: AnyTag) -> Promise:
 def test_what_is_written_for_helm_comes_back(
     own: dict[str, Any], given_values: dict[str, Any], promise: Promise
 ) -> None:
-    with chart_of(own, given_values, promise) as (chart, flags, plain):
-        pinned = must(promise.pin("template", "rel", chart, *flags)).stdout
-        plan = promise.plan(chart, *flags)
-        found = strip.strip_and_compare(plain, pinned, promise.content.digest)
+    note(f"values.yaml: {text_of(own)}\nmine.yaml: {text_of(given_values)}")
+    with chart_of(own, given_values, promise) as (chart, flags, helms_own):
+        assume(helms_own.status == 0)  # what helm itself cannot read is no matter of this project
+        done, plan, values = promise.forms(chart, *flags)
+        pinned = must(done).stdout
+        found = strip.strip_and_compare(helms_own.stdout, pinned, promise.content.digest)
         if found.followed:
-            found = strip.strip_and_compare(plain, pinned, promise.content.digest, listed=listed(plan))
+            found = strip.strip_and_compare(helms_own.stdout, pinned, promise.content.digest, listed=listed(plan))
         assert found.problems == []
         same(promise.machine.helm("template", "rel", chart, *flags, *plan["set"]), pinned)
-        values = promise.pin("plan", "rel", chart, *flags, "--no-cluster", "-o", "values")
-        assert values.status in (0, 3), values.stderr
-        if values.status == 0:
+        if values is not None:
             pins = chart.parent / "pins.yaml"
-            pins.write_text(values.stdout)
+            pins.write_text(values)
             same(promise.machine.helm("template", "rel", chart, *flags, "-f", pins), pinned)
+
+
+@whichever_helm
+def test_what_plan_prints_is_of_the_plan_that_is_rendered(promise: Promise) -> None:
+    """The examples above take both from one run of helm-pin."""
+    own = {"groups": {"a,b": {"image": {"repository": "example.com/team/g", "tag": "08054"}, "extra": ["é"]}}}
+    for given_rows in ({}, {"rows": [{"image": "example.com/team/r:1"}]}):
+        with chart_of({**own, "rows": [], "raw": []}, given_rows, promise) as (chart, flags, _):
+            done, plan, values = promise.forms(chart, *flags)
+            assert must(promise.pin("template", "rel", chart, *flags)).stdout == done.stdout
+            assert promise.plan(chart, *flags) == plan
+            printed = promise.pin("plan", "rel", chart, *flags, "--no-cluster", "-o", "values")
+            assert (printed.status, printed.stdout) == ((3, "") if values is None else (0, values))
+            assert (values is None) is bool(given_rows)
 
 
 @contextmanager
 def chart_of(
     own: dict[str, Any], given_values: dict[str, Any], promise: Promise
-) -> Iterator[tuple[Path, list[str], str]]:
+) -> Iterator[tuple[Path, list[str], Finished]]:
     """A chart with these defaults, the flags that give the other values, and what helm makes of both."""
-    note(f"values.yaml: {text_of(own)}\nmine.yaml: {text_of(given_values)}")
     with tempfile.TemporaryDirectory() as folder:
         chart = written(Path(folder) / "chart", {"values.yaml": text_of(own), "templates/all.yaml": TEMPLATE})
         flags = ["-f", f"{folder}/mine.yaml"]
         Path(flags[1]).write_text(text_of(given_values))
         helms_own = promise.machine.run(promise.machine.helm_binary, "template", "rel", chart, *flags)
-        assume(helms_own.status == 0)  # what helm itself cannot read is no matter of this project
-        yield chart, flags, helms_own.stdout
+        yield chart, flags, helms_own
 
 
 def must(done: Finished) -> Finished:

@@ -1,7 +1,8 @@
 """Runs helm-pin in forks of a process that has imported it: that import takes most of what helm-pin computes for a small chart.
 
 tests/support/forked.py starts it with the plugin's own Python and a socket as its standard input. A request is three open files
-(the standard streams) and a JSON text of argv, env and cwd. The answer is the process id, and later the exit status.
+(the standard streams) and a JSON text of argv, env, cwd and main, the file to run. The answer is the process id, and later the exit
+status.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def become_helm_pin(request: dict[str, Any], streams: list[int]) -> None:
         os.environ.update(request["env"])
         sys.argv = [MAIN, *request["argv"]]
         sys._xoptions |= {"parent": str(os.getppid()), "interruptible": "1"}
-        runpy.run_path(MAIN, run_name="__main__")
+        runpy.run_path(request["main"], run_name="__main__")
     except BaseException:  # noqa: BLE001 - nothing may go on as the server
         traceback.print_exc()
     os._exit(70)

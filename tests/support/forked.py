@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
 
-from tests.support.fork_server import HOME, NUMBER, read
+from tests.support.fork_server import HOME, MAIN, NUMBER, read
 
 
 class ForkServer:
@@ -34,10 +34,11 @@ class ForkServer:
             self._process = subprocess.Popen(command, env=env, stdin=theirs)
 
     def run(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, timeout: float
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, timeout: float, main: str = MAIN
     ) -> tuple[int, bytes, bytes]:
-        """Exit status, standard output and standard error of a command line. Raises TimeoutError."""
-        request = json.dumps({"argv": argv, "env": dict(env), "cwd": os.fspath(cwd or Path.cwd())}).encode()
+        """Exit status, standard output and standard error of a command line. main: what starts helm-pin. Raises TimeoutError."""
+        asked = {"argv": argv, "env": dict(env), "cwd": os.fspath(cwd or Path.cwd()), "main": main}
+        request = json.dumps(asked).encode()
         with (
             self._one_at_a_time,
             Path(os.devnull).open("rb") as nothing,

@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support import strip
+from tests.support import all_forms, strip
 from tests.support.any_tag import AnyTag
 from tests.support.chart_strategies import RANDOM
 from tests.support.workstation import Finished, Workstation
+
+
+class Forms(NamedTuple):
+    """One plan, in each form."""
+
+    done: Finished
+    """`helm pin template`."""
+    plan: Any
+    """What `-o json` prints; None where there is no plan."""
+    values: str | None
+    """What `-o values` prints; None where that is refused."""
 
 
 class Promise:
@@ -26,6 +38,15 @@ class Promise:
     def pin(self, *args: object) -> Finished:
         """helm-pin, without the time that its start takes."""
         return self.machine.forked(*args)
+
+    def forms(self, chart: Path, *flags: str) -> Forms:
+        """`helm pin template` of a chart, and what `helm pin plan` would print of the same plan."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "forms.json"
+            machine = self.machine.with_env(ALL_FORMS=str(file))
+            done = machine.forked("template", "rel", chart, *flags, main=all_forms.__file__)
+            forms = json.loads(file.read_text()) if file.exists() else {"json": "null", "values": None}
+            return Forms(done, json.loads(forms["json"]), forms["values"])
 
     def holds(
         self,
@@ -44,11 +65,11 @@ class Promise:
         """
         plain = _stable(self.machine.helm("template", "rel", chart, *given))
         second = _stable(self.machine.helm("template", "rel", chart, *given)) if again else None
-        done = self.pin("template", "rel", chart, *given, *pin_flags)
+        done, plan, _ = self.forms(chart, *given, *pin_flags)
         if may_refuse and done.status == 3:
             assert done.stdout == ""
             assert any(f" {image}" in done.stderr for image in strip.images_of(plain)), done.stderr
-            unpinned = [image["image"] for image in self.plan(chart, *given, *pin_flags)["unpinned"]]
+            unpinned = [image["image"] for image in plan["unpinned"]]
             assert set(unpinned) <= set(may_refuse), f"{unpinned} are refused, though not to blame:\n{done.stderr}"
             return None
         if done.status:
@@ -56,7 +77,6 @@ class Promise:
         pinned = _stable(done.stdout)
         found = strip.strip_and_compare(plain, pinned, self.content.digest, again=second, allowed=allowed)
         if found.followed and not found.problems:
-            plan = self.plan(chart, *given, *pin_flags)
             found = strip.strip_and_compare(
                 plain, pinned, self.content.digest, again=second, allowed=allowed, listed=listed(plan)
             )

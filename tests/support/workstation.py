@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from scripts.devtools.binaries import tools
+from tests.support.fork_server import MAIN
 from tests.support.forked import fork_server
 
 CHECKOUT = Path(__file__).parents[2]
@@ -85,10 +86,10 @@ class Workstation(NamedTuple):
             return self.with_env(**_handed_on(self, cwd)).forked(*args, cwd=cwd)
         return self.run(self.helm_binary, "pin", *args, cwd=cwd)
 
-    def forked(self, *args: object, cwd: Path | None = None, timeout: float = 120) -> Finished:
+    def forked(self, *args: object, cwd: Path | None = None, timeout: float = 120, main: str = MAIN) -> Finished:
         """`helm pin ARGS` without the time that helm and Python's imports take, however it ends: see tests/support/forked.py."""
-        env = {"HELM_BIN": str(self.helm_binary), **self.env}
-        status, out, err = fork_server(is_counted=self.is_counted).run([str(arg) for arg in args], env, cwd, timeout)
+        env, argv = {"HELM_BIN": str(self.helm_binary), **self.env}, [str(arg) for arg in args]
+        status, out, err = fork_server(is_counted=self.is_counted).run(argv, env, cwd, timeout, main)
         return Finished(status, out.decode(), err.decode())
 
     def helm(self, *args: object) -> str:
