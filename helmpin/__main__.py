@@ -28,11 +28,11 @@ def main() -> "NoReturn":
         if "helmpin.lifeline" in sys.modules:
             sys.modules["helmpin.lifeline"].done()
     except SystemExit as error:
-        from helmpin.lifeline import Stopped, last_words
+        from helmpin.lifeline import Stopped, say_last_words
 
         if not isinstance(error, Stopped):
             raise
-        print(last_words(error), end="", file=sys.stderr)
+        say_last_words(error, sys.stderr.write)
         status = error.status
     atexit._run_exitfuncs()  # removes temporary files, which may hold a token
     sys.stdout.flush()

@@ -70,6 +70,7 @@ class Stopped(SystemExit):
 
 
 _one_at_a_time = allocate_lock()
+_last_words = allocate_lock()
 
 
 class _Interrupted(NamedTuple):
@@ -198,7 +199,7 @@ def _end_in(seconds: float, signum: int, listening: object) -> None:
         sleep(seconds)
         if _State.listening is listening:
             with suppress(OSError):
-                os.write(2, last_words(stopped).encode())
+                say_last_words(stopped, lambda words: os.write(2, words.encode()))
             os._exit(stopped.status)
 
     with suppress(RuntimeError):  # Python is ending, or there can be no more threads
@@ -239,17 +240,24 @@ def left() -> str:
     return _State.left if isinstance(_State.left, str) else _State.left()
 
 
-def last_words(stopped: Stopped) -> str:
-    """The message when helm-pin was stopped: the state, and why. Only once: '' after that."""
-    if _State.has_said:
-        return ""
-    _State.has_said = True
-    state = left()
-    if state:
-        from helmpin.output import mask_urls, printable
+def say_last_words(stopped: Stopped, write: Callable[[str], object]) -> None:
+    """Write the message when helm-pin was stopped: the state, and why. Once: whoever comes meanwhile waits until it is written,
+    since the process may end then. If the state is not found out within GRACE seconds, they write only why."""
+    error = f"Error: {stopped.why}\n"
+    if not _last_words.acquire(timeout=GRACE):
+        write(error)
+        return
+    try:
+        if not _State.has_said:
+            _State.has_said = True
+            state = left()
+            if state:
+                from helmpin.output import mask_urls, printable
 
-        state = printable(mask_urls(state))  # it may have what helm or an API server said
-    return (f"Stopped: {state}.\n" if state else "") + f"Error: {stopped.why}\n"
+                state = f"Stopped: {printable(mask_urls(state))}.\n"  # it may have what helm or an API server said
+            write(state + error)
+    finally:
+        _last_words.release()
 
 
 def hold(pid: int) -> None:

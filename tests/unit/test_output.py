@@ -139,7 +139,7 @@ def test_so_does_what_is_printed_when_helm_pin_ends_or_debugs(
     harmless(capsys.readouterr().err)
     stopped = (
         "import sys; from helmpin import lifeline; lifeline.if_stopped(lambda: sys.argv[1] + chr(0xDCFF));"
-        "print(lifeline.last_words(lifeline.Stopped(15)), end='')"
+        "lifeline.say_last_words(lifeline.Stopped(15), sys.stdout.write)"
     )
     done = subprocess.run([sys.executable, "-c", stopped, f"5 is failed: {HOSTILE}"], capture_output=True, text=True)
     assert done.stdout.startswith("Stopped: 5 is failed: web:latest") and "SIGTERM" in done.stdout, done.stderr
