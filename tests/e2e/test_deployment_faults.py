@@ -175,6 +175,24 @@ class TestOtherPeople:
         assert "Error: revision 1 was made by somebody else while this ran; nothing was deployed\n" in run.said
         assert rows(there, "new") == [(1, "deployed")]
 
+    def test_who_are_at_work_when_the_chart_is_rendered_again(self, there: App) -> None:
+        """No fault of the values, of which no others are tried: the operation may be over before the next render."""
+        plain(there, "busy")
+        stuck = ["upgrade", "busy", str(there.chart), "--set=nodeSelector.there=nowhere", "--wait"]
+        with (
+            planning(there, "upgrade", "busy", "--set=replicas=2", "--reuse-values", "--debug") as (run, go_on),
+            running(there.machine, there.chart.parent / "theirs", stuck) as theirs,
+        ):
+            eventually(lambda: rows(there, "busy")[-1] == (2, "pending-upgrade"))
+            go_on()
+            run.end()
+            theirs.process.kill()
+        assert run.process.returncode == 1
+        assert "another operation (install/upgrade/rollback) is in progress" in run.said
+        renders = [line for line in run.said.splitlines() if line.startswith("[helm-pin]") and "--dry-run=" in line]
+        assert len(renders) == 2, run.said
+        assert rows(there, "busy") == [(1, "deployed"), (2, "pending-upgrade")]
+
     def test_who_deploy_the_same_at_the_same_moment(self, there: App, tmp_path: Path) -> None:
         plain(there, "same")
         gate = tmp_path / "gate"

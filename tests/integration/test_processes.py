@@ -245,27 +245,17 @@ __main__.main()
         assert err == f"Stopped: nothing was changed.\nError: {why}\n"
         assert process.returncode == 128 + signum
 
-    def test_the_last_words_are_said_though_others_would_end_it_meanwhile(self) -> None:
-        """To find out the state takes longer than from one signal to the next."""
-        slow = "lambda: time.sleep(1) or 'nothing was changed'"
-        with python(self.CODE.replace('"nothing was changed"', slow), arguments=["60"]) as process:
+    @pytest.mark.parametrize(("seconds", "state"), [(1, "Stopped: nothing was changed.\n"), (100, "")])
+    def test_the_state_is_reported_if_it_is_found_out_in_time(self, seconds: int, state: str) -> None:
+        """It takes longer than from one signal to the next; a further signal does not end it while it is at it, but in the end."""
+        code = self.CODE.replace('"nothing was changed"', f"lambda: time.sleep({seconds}) or 'nothing was changed'")
+        with python(code, arguments=["60"]) as process:
             assert line(process) == "ready"
             for _ in range(5):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.1)
             out, err = process.communicate(timeout=10)
-        assert (out, err) == ("tidying\n", "Stopped: nothing was changed.\nError: interrupted\n")
-        assert process.returncode == 130
-
-    def test_no_state_that_cannot_be_found_out_keeps_it_from_ending(self) -> None:
-        hangs = "lambda: time.sleep(100) or 'nothing was changed'"
-        with python(self.CODE.replace('"nothing was changed"', hangs), arguments=["60"]) as process:
-            assert line(process) == "ready"
-            for _ in range(3):
-                process.send_signal(signal.SIGINT)
-                time.sleep(0.1)
-            out, err = process.communicate(timeout=10)
-        assert (out, err, process.returncode) == ("tidying\n", "Error: interrupted\n", 130)
+        assert (out, err, process.returncode) == ("tidying\n", f"{state}Error: interrupted\n", 130)
 
     def test_one_alone_ends_it_though_the_unwinding_hangs(self) -> None:
         with python(f"from helmpin import lifeline; lifeline.PATIENCE = 1.0\n{self.CODE}", arguments=["60"]) as process:
