@@ -38,8 +38,8 @@ class HelmFailed(HelmPinError):
 
 
 class HelmStopped(HelmFailed):
-    """Helm was killed, or another operation holds the release. That says nothing of the chart: the search does not try another
-    candidate after it."""
+    """Helm was killed, or another operation on the release is in progress. That says nothing about the chart, so the search does
+    not try another candidate after it. Exit status 1."""
 
 
 class OperationFailed(HelmPinError):

@@ -99,7 +99,7 @@ class Requester:
         return self._authenticated(method, _url(wanted), wanted, body, media_type)
 
     def authenticator_of(self, wanted: Wanted) -> Authenticator:
-        """Who knows the credentials for an endpoint."""
+        """What keeps the credentials for the endpoint of what is wanted."""
         return self._authenticator(self._as_known(wanted.endpoint).origin, wanted.endpoint.account)
 
     def _as_known(self, endpoint: Endpoint) -> Endpoint:

@@ -19,6 +19,7 @@ def aligned(render: Render, model: Render, sources: Collection[str]) -> Render:
 
 
 def by_source(render: Render) -> dict[str, list[Document]]:
+    """The documents of each source, in their order."""
     found: dict[str, list[Document]] = defaultdict(list)
     for document in render.documents:
         found[document.source].append(document)
