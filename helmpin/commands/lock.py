@@ -12,7 +12,9 @@ from helmpin.arguments import Given
 from helmpin.errors import UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file, reason, replace
 from helmpin.image.reference import Reference
-from helmpin.lock import Lock, LockChange, changes, edit, matches, parse_lock
+from helmpin.lock import Lock
+from helmpin.lock.edit import LockChange, changes, edit, matches
+from helmpin.lock.parse import parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
 from helmpin.request import Request

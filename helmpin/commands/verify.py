@@ -134,7 +134,7 @@ def _check_subject(request: Request) -> None:
 def _lock(request: Request) -> Lock | None:
     if not request.options["lock"]:
         return None
-    from helmpin.lock_source import LockReading
+    from helmpin.lock.source import LockReading
 
     return LockReading(request.settings._replace(lock=request.options["lock"], locked=False), request.helm).result()
 

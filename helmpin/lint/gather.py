@@ -15,7 +15,7 @@ from helmpin.lint.failure import failure_location
 from helmpin.lint.finding import Finding, Linted, Report
 from helmpin.lint.merge import merged
 from helmpin.lint.rendering import Inputs, Rendering
-from helmpin.lock_source import LockReading
+from helmpin.lock.source import LockReading
 from helmpin.private import Folder
 from helmpin.render.values import read_values
 from helmpin.request import Request

@@ -12,7 +12,7 @@ from helmpin.image.hints import allow_flag, number_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
-from helmpin.lock_source import resolve
+from helmpin.lock.source import resolve
 from helmpin.plan import platforms
 from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of

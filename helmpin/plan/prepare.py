@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from helmpin import env, output
 from helmpin.arguments import Given, is_on, words
 from helmpin.errors import HelmFailed, VerificationFailed
-from helmpin.lock_source import LockReading
+from helmpin.lock.source import LockReading
 from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import Begun, Reuse, Task, begin, render_plain
 from helmpin.private import Folder

@@ -8,13 +8,12 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from helmpin import lock_source
 from helmpin.cluster.pods import Pods, compare_pods
 from helmpin.cluster.workloads import Object, Seen, blame, compare_specs, name_of, slot_of
 from helmpin.image import find
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.kubectl import Kubectl
-from helmpin.lock import Lock
+from helmpin.lock import Lock, source
 from helmpin.output import count
 from helmpin.registry import Resolved
 from helmpin.release.record import Image, Record
@@ -83,7 +82,7 @@ def wanted(lock: Lock, registries: Registries | None) -> LockDigests:
     if registries is None:
         unsettled |= dict.fromkeys(lock.platforms, f"{lock.name} has digests of platforms, and no registry was asked")
         return LockDigests(lock.name, digests, unsettled)
-    for reference, answer in lock_source.resolve(lock, lock.platforms, *registries).items():
+    for reference, answer in source.resolve(lock, lock.platforms, *registries).items():
         if isinstance(answer, Resolved):
             digests[reference] = answer.digest
         else:

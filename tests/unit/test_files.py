@@ -13,7 +13,7 @@ from helmpin.commands import lock, verify
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.files import cannot_read, reason, replace, write_hint
 from helmpin.helm import Helm
-from helmpin.lock_source import read_file
+from helmpin.lock.source import read_file
 from helmpin.request import understand
 
 FORBIDDEN = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/home/me/.helm-pin.lock.yaml.29039")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
 from helmpin.files import cannot_read, check_is_file
 from helmpin.image.reference import Reference, split
-from helmpin.lock import DEFAULT_FILE, Lock, NotLocked, parse_lock, release_name
+from helmpin.lock import Lock, NotLocked
 from helmpin.next_command import helm_command
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from helmpin.release.record import Record
     from helmpin.release.revision import Revision
 
+DEFAULT_FILE = "helm-pin.lock.yaml"
 RELEASE = "release:"
 ANOTHER_SERVER = ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME")
 """What helm prefers over a context (pkg/cli/environment.go)."""
+_REVISION = re.compile(r"[1-9][0-9]{0,9}")
 
 
 class LockReading:
@@ -54,7 +57,25 @@ def read_file(name: str) -> Lock:
             raise cannot_read("the lock file", name, error) from None
         hint = f"{helm_command(f'pin lock RELEASE CHART --file {shlex.quote(name)}')} writes it"
         raise UsageError(f"there is no lock file {name}", hint=hint) from None
+    from helmpin.lock.parse import parse_lock
+
     return parse_lock(text, name)
+
+
+def release_name(text: str) -> tuple[str, str, str, int | None]:
+    """(context, namespace, release, revision) of `release:[CONTEXT/]NAMESPACE/NAME[@REVISION]`. The context may contain slashes, as
+    some clouds' contexts do. Raises UsageError."""
+    *context, namespace, last = text.removeprefix("release:").rsplit("/", 2) if text.count("/") else ("", "")
+    name, at, revision = last.partition("@")
+    is_wrong = bool(at) and not _REVISION.fullmatch(revision)
+    if not (namespace and name) or "" in context or is_wrong or name.startswith("-"):  # helm takes that for a flag
+        raise UsageError(
+            "a lock from a release is release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
+            where=f"--lock {text}",
+            why=f"{revision[:200]!a} is not the number of a revision" if is_wrong else "",
+            hint="for example release:staging/web, or release:staging-cluster/web/web@12",
+        )
+    return (context[0] if context else ""), namespace, name, int(revision) if at else None
 
 
 class _ReleaseLock:

@@ -1,0 +1,65 @@
+"""The lock: which digest each image reference means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from helmpin.image.reference import Reference
+
+
+class Lock(NamedTuple):
+    """The digest that each reference must get."""
+
+    digests: Mapping[Reference, str]
+    origin: str
+    """How the record names the origin of these digests: `lock`, or `release`."""
+    name: str
+    """For people: the file as it was named, or the release and its revision."""
+    platforms: Mapping[Reference, Mapping[str, str]] = {}
+    """For references of which only the digests of their platforms are known (Images.lock): those, by platform."""
+    conflicts: Mapping[Reference, str] = {}
+    """References that cannot be taken from here, and why."""
+    media_types: Mapping[Reference, str] = {}
+    """By reference, as far as they are known."""
+    only: bool = False
+    """Whether every digest has to come from here (--locked)."""
+    hint: Callable[[], str] | None = None
+    """Finds out how to add what is missing."""
+    is_ours: bool = True
+    """Whether it has helm-pin's own format, and can be written."""
+
+    def knows(self, reference: Reference) -> bool:
+        """Whether it says anything about a reference."""
+        return reference in self.digests or reference in self.platforms or reference in self.conflicts
+
+    def refusal(self, reference: Reference) -> NotLocked | None:
+        """Why the digest of a reference cannot be taken from here, where nothing else may be asked; None when it can."""
+        bare = reference._replace(digest=None)
+        if why := self.conflicts.get(bare):
+            return NotLocked(f"{self.name} has {why}", "write a lock file with the digest that you mean, and use that")
+        if not self.only:
+            return None
+        if reference.digest:
+            own = self.digests.get(bare, reference.digest)
+            why = f"the chart pins it to {reference.digest}, {self.name} has {own}"
+            return NotLocked(why, self._how_to_add()) if own != reference.digest else None
+        if several := self.platforms.get(reference):
+            why = f"{self.name} has a digest for each platform ({', '.join(several)}) and none for the whole image"
+            return NotLocked(why, "leave out --locked: then the registry is asked for the image of these platforms")
+        return None if reference in self.digests else NotLocked(f"not in {self.name}", self._how_to_add())
+
+    def _how_to_add(self) -> str:
+        return self.hint() if self.hint else ""
+
+    @property
+    def recorded(self) -> str:
+        """How the record names the lock: without a path of this machine."""
+        return self.name.rpartition("/")[2] if self.origin == "lock" else self.name
+
+
+class NotLocked(NamedTuple):
+    """Why a lock gives no digest for a reference that has to come from it."""
+
+    why: str
+    hint: str

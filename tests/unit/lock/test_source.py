@@ -1,0 +1,65 @@
+"""The release that --lock names, and what a lock refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from helmpin.errors import UsageError
+from helmpin.image.reference import Reference
+from helmpin.lock import Lock
+from helmpin.lock.source import release_name
+
+A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+NGINX, REDIS, APP = (Reference.parse(each) for each in ("nginx:1.27", "quay.io/t/redis:7", "registry.example:5000/app"))
+
+
+def test_releases() -> None:
+    assert release_name("release:staging/web") == ("", "staging", "web", None)
+    assert release_name("release:arn:aws:eks:eu:1:cluster/a/staging/web@12") == (
+        "arn:aws:eks:eu:1:cluster/a",
+        "staging",
+        "web",
+        12,
+    )
+    assert release_name("release:admin@cluster/staging/web") == ("admin@cluster", "staging", "web", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "release:web",
+        "release:/web",
+        "release:a/--kubeconfig=theirs",
+        "release:a/",
+        "release:a/b@",
+        "release:a/b@x",
+        "release:a/b@0",
+        "release:a/b@-1",
+        "release:a/b@\N{SUPERSCRIPT TWO}",
+        "release:a/b@\N{ARABIC-INDIC DIGIT TWO}",
+        f"release:a/b@{'9' * 5000}",
+        "release:/a/b",
+    ],
+)
+def test_no_release(text: str) -> None:
+    with pytest.raises(UsageError):
+        release_name(text)
+
+
+def test_what_a_lock_refuses() -> None:
+    lock = Lock(
+        {NGINX: A},
+        "lock",
+        "l",
+        {REDIS: {"linux/amd64": B, "linux/arm64": C}},
+        {APP: "two digests"},
+        hint=lambda: "add it",
+    )
+    other = Reference.parse("other:1")
+    assert [bool(lock.refusal(each)) for each in (NGINX, REDIS, APP, other)] == [False, False, True, False]
+    only = lock._replace(only=True)
+    assert [bool(only.refusal(each)) for each in (NGINX, REDIS, APP, other)] == [False, True, True, True]
+    assert only.refusal(other) == ("not in l", "add it")
+    assert only.refusal(other._replace(digest=A)) is None
+    assert only.refusal(NGINX._replace(digest=A)) is None
+    assert f"{B}, l has {A}" in only.refusal(NGINX._replace(digest=B)).why  # type: ignore[union-attr]
