@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from helmpin.audit.judge import Audit, Release
+from helmpin.audit.findings import Audit, Release
 
 
 class EnvironmentRow(NamedTuple):

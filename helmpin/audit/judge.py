@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
+from helmpin.audit.findings import (
+    DRIFT,
+    MIXED,
+    MOVED,
+    PINNED_ELSEWHERE,
+    UNKNOWN,
+    UNMANAGED,
+    UNPINNED,
+    Audit,
+    AuditFinding,
+    Mixed,
+    Release,
+)
 from helmpin.audit.gather import Snapshot
-from helmpin.cluster.pods import Pods, compare_pods, containers, reported
+from helmpin.audit.mixed import mixed_tags
+from helmpin.audit.registries import Answer, Question, ReleaseId, ask
+from helmpin.cluster.pods import Pods, compare_pods
 from helmpin.cluster.workloads import (
     RELEASE_NAME,
     RELEASE_NAMESPACE,
@@ -19,125 +32,23 @@ from helmpin.cluster.workloads import (
     slots,
 )
 from helmpin.errors import HelmPinError, VerificationFailed, why_invalid
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import split
 from helmpin.next_command import helm_command
-from helmpin.registry import details_of, resolve
-from helmpin.registry.details import Details
 from helmpin.release import record_checks
 from helmpin.release.record import Record
 from helmpin.release.revision import UNREADABLE, disagreements, images_of
 from helmpin.release.storage import RevisionInfo
-from helmpin.verify.checks import Registries, askable, missing_of, resolve_doubts
-from helmpin.verify.tags import Moved, moved, tags
-
-DRIFT, UNPINNED, UNMANAGED, MIXED, UNKNOWN = "drift", "unpinned", "unmanaged", "mixed", "unknown"
-MOVED = "moved"
-PINNED_ELSEWHERE = "pinned-elsewhere"
-KINDS = {
-    DRIFT: "record, manifest, live specs, pods or (with --registry) the registry do not agree",
-    UNPINNED: "an image has no digest",
-    UNMANAGED: "the release has no record: helm-pin did not deploy it",
-    PINNED_ELSEWHERE: "the release has no record, but every image of its manifest has a digest",
-    MIXED: "one tag runs as different digests on different pods",
-    MOVED: "a tag is another digest now than the release runs (with --registry)",
-    UNKNOWN: "something is unknown: pods that have not started, a node that reports no image, an object that cannot be read",
-}
-"""The kinds of finding, and what each means."""
-
-
-class AuditFinding(NamedTuple):
-    """A finding: one of KINDS, and a line for people that names the object."""
-
-    kind: str
-    text: str
-
-
-class Release(NamedTuple):
-    """One release of one context, judged."""
-
-    context: str
-    namespace: str
-    name: str
-    revision: int
-    """0 if its stored revisions could not be read."""
-    status: str
-    chart: str
-    updated: str
-    set_id: str
-    """'' if there is no usable record."""
-    images: dict[str, str]
-    """reference → digest, of the record; the image as written → its digest, or '', without one."""
-    containers: int
-    """Containers that report the recorded digest."""
-    findings: list[AuditFinding]
-    notes: tuple[str, ...]
-    moved: tuple[Moved, ...] | None = None
-    """The tags that have moved since; None if no registry was asked, or none answered."""
-    details: Mapping[str, Details] = MappingProxyType({})
-    """What each digest is, as far as that was requested and is known."""
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of its findings, in the order of KINDS."""
-        found = {finding.kind for finding in self.findings}
-        return [kind for kind in KINDS if kind in found]
-
-    @property
-    def pinned(self) -> int:
-        """How many of the images have a digest."""
-        return sum(bool(digest) for digest in self.images.values())
-
-
-class Mixed(NamedTuple):
-    """A tag that runs as several digests."""
-
-    image: str
-    """registry/repository:tag."""
-    pods: dict[str, list[str]]
-    """digest → namespace/name of the pods that run it."""
-
-
-class Audit(NamedTuple):
-    """One context, judged."""
-
-    context: str
-    releases: list[Release]
-    mixed: list[Mixed]
-    unread: tuple[str, ...]
-    unanswered: Mapping[str, str] = MappingProxyType({})
-    """The registries that did not answer everything, and why, in their words."""
+from helmpin.verify.checks import Registries, resolve_doubts
 
 
 def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, describe: bool = False) -> list[Audit]:
     """Judge what was read. registries: how to ask them, for all contexts at once; None not to ask. describe: whether to ask them,
     too, what each image is."""
-    drafts = [(snapshot, _mixed(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
+    drafts = [(snapshot, mixed_tags(snapshot.pods), _drafts(snapshot)) for snapshot in snapshots]
     every = [draft for _, _, some in drafts for draft in some]
     resolve_doubts([draft.seen for draft in every], registries)
-    answers = _at_registries(every, registries, describe=describe)
+    answers = ask([draft.question for draft in every], registries, describe=describe)
     return [_audit(snapshot, mixed, [(draft, answers[draft.id]) for draft in some]) for snapshot, mixed, some in drafts]
-
-
-class _ReleaseId(NamedTuple):
-    """A release of any cluster."""
-
-    context: str
-    namespace: str
-    name: str
-
-
-class _Answer(NamedTuple):
-    """What registries say about a release."""
-
-    gone: tuple[str, ...] = ()
-    moved: tuple[Moved, ...] | None = None
-    still_tagged: frozenset[str] = frozenset()
-    """The digests of moved tags that another tag holds."""
-    details: Mapping[str, Details] = MappingProxyType({})
-    unanswered: Mapping[str, str] = MappingProxyType({})
-    """The registries that did not answer, and why, in their words."""
-    silent: tuple[str, ...] = ()
-    """What is unknown because of that, a line each."""
 
 
 class _Draft:
@@ -146,10 +57,10 @@ class _Draft:
     def __init__(self, revision: RevisionInfo, snapshot: Snapshot, pods: Pods) -> None:
         self.revision = revision
         self.key = (revision.namespace, revision.stored.release)
-        self.id = _ReleaseId(snapshot.context, *self.key)
+        self.id = ReleaseId(snapshot.context, *self.key)
         self.record: Record | None = None
         self.pinned: Record | None = None
-        """What to ask registries for: the record, or without one the digests of the manifest."""
+        """As in a Question."""
         self.findings: list[AuditFinding] = []
         self.unreadable = ""
         """Why the audit of this release is not complete, for the list of what could not be read."""
@@ -161,6 +72,11 @@ class _Draft:
             self._look(snapshot, pods)
         except UNREADABLE as error:
             self._cannot_judge(f"its live objects cannot be judged: {why_invalid(error)}")
+
+    @property
+    def question(self) -> Question:
+        """What to ask registries about it."""
+        return Question(self.id, self.revision.stored, self.pinned, self.uses)
 
     def _judge_stored(self, unreadable: str) -> None:
         stored = self.revision.stored
@@ -227,7 +143,7 @@ def _drafts(snapshot: Snapshot) -> list[_Draft]:
     return [_Draft(revision, snapshot, pods) for revision in snapshot.deployed]
 
 
-def _audit(snapshot: Snapshot, mixed: list[Mixed], answered: Sequence[tuple[_Draft, _Answer]]) -> Audit:
+def _audit(snapshot: Snapshot, mixed: list[Mixed], answered: Sequence[tuple[_Draft, Answer]]) -> Audit:
     return Audit(
         context=snapshot.context,
         releases=[_finished(draft, snapshot, mixed, answer) for draft, answer in answered],
@@ -237,7 +153,7 @@ def _audit(snapshot: Snapshot, mixed: list[Mixed], answered: Sequence[tuple[_Dra
     )
 
 
-def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _Answer) -> Release:
+def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: Answer) -> Release:
     revision, record = draft.revision, draft.record
     findings = [*draft.findings, *(AuditFinding(DRIFT, line) for line in (*draft.seen.wrong, *answer.gone))]
     allowed = record.allowed if record else ()
@@ -282,88 +198,6 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: _An
 def _untagged(revision: RevisionInfo, context: str) -> str:
     keep = helm_command(f"pin keep {revision.stored.release}", namespace=revision.namespace, context=context)
     return f"; no tag is known to hold the recorded digest, {keep} gives it one"
-
-
-def _at_registries(drafts: list[_Draft], registries: Registries | None, *, describe: bool) -> dict[_ReleaseId, _Answer]:
-    """What the registries no longer have of each release, and which of its tags have moved; all are requested at once."""
-    if registries is None:
-        return {draft.id: _Answer() for draft in drafts}
-    asked = [
-        (d, askable(d.pinned, d.revision.stored, d.uses), tags(d.pinned, d.revision.stored, d.uses))
-        for d in drafts
-        if d.pinned
-    ]
-    references = [reference for _, pinned, _ in asked for reference in pinned]
-    answers = resolve([*references, *(tag.reference for _, _, named in asked for tag in named)], *registries)
-    still_tagged = _still_tagged({draft.id: moved(named, answers) for draft, _, named in asked}, registries)
-    about = details_of(references, *registries) if describe else {}
-    found = {draft.id: _Answer(moved=()) for draft in drafts}
-    for draft, pinned, named in asked:
-        missing = missing_of(pinned, answers)
-        gone = [f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone]
-        known = {r.digest or "": about[r] for r in pinned if r in about}
-        details = {digest: each for digest, each in known.items() if isinstance(each, Details)}
-        silent = missing_of([tag.reference for tag in named], answers).silent
-        undescribed = missing_of([r for r in pinned if r in about], about).silent
-        unanswered = {error.registry: error.reason for _, error in (*missing.silent, *silent, *undescribed)}
-        moves = tuple(moved(named, answers))
-        known_moves = moves if moves or not silent else None
-        without_digest = {reference.name for reference, _ in missing.silent}
-        found[draft.id] = _Answer(
-            gone=tuple(gone),
-            moved=known_moves,
-            still_tagged=still_tagged[draft.id],
-            details=details,
-            unanswered=unanswered,
-            silent=(
-                *(f"{r.name}@{r.digest}: {error}" for r, error in missing.silent),
-                *(f"whether {r} has moved is unknown: {error}" for r, error in silent if r.name not in without_digest),
-            ),
-        )
-    return found
-
-
-def _still_tagged(moves: Mapping[_ReleaseId, list[Moved]], registries: Registries) -> dict[_ReleaseId, frozenset[str]]:
-    """For each release, the recorded digests of moved tags that a tag of helm pin keep still holds."""
-    tags = {
-        (release, each.was): each.kept_by(release.name, release.namespace)
-        for release, some in moves.items()
-        for each in some
-    }
-    answers = resolve(tags.values(), *registries)
-    held = [(release, was) for (release, was), tag in tags.items() if getattr(answers[tag], "digest", "") == was]
-    return {release: frozenset(was for owner, was in held if owner == release) for release in moves}
-
-
-def _mixed(pods: list[Object]) -> list[Mixed]:
-    """The tags that run as more than one digest, on pods that have not ended."""
-    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for pod in pods:
-        if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in (
-            "Succeeded",
-            "Failed",
-        ):
-            continue
-        for container in containers(pod):
-            tagged = _tagged(container.image)
-            if tagged and container.image_id:
-                name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
-                # nodes report an image in different ways, but its digest in the pod's spec is always the same
-                found[tagged][split(container.image)[2] or reported(container.image_id)].add(name)
-    return [
-        Mixed(image, {digest: sorted(names) for digest, names in sorted(digests.items())})
-        for image, digests in sorted(found.items())
-        if len(digests) > 1
-    ]
-
-
-def _tagged(image: str) -> str:
-    """registry/repository:tag of an image, or '' when it has no tag."""
-    try:
-        reference = Reference.parse(image)
-    except InvalidReference:
-        return ""
-    return f"{reference.name}:{reference.tag}" if reference.tag else ""
 
 
 def without_records(snapshot: Snapshot) -> list[Release]:

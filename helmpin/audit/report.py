@@ -10,7 +10,7 @@ from typing import Any
 
 from helmpin import __version__
 from helmpin.audit.environments import EnvironmentRow, side_by_side
-from helmpin.audit.judge import KINDS, Audit, Release
+from helmpin.audit.findings import KINDS, Audit, Release
 from helmpin.output import printable
 from helmpin.verify.tags import Moved
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from helmpin import env, output, structured
 from helmpin.audit.deliver import deliver
 from helmpin.audit.environments import side_by_side
+from helmpin.audit.findings import KINDS, Audit
 from helmpin.audit.gather import Snapshot, gather
-from helmpin.audit.judge import KINDS, Audit, judge, without_records
+from helmpin.audit.judge import judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.image.listing import image_lines

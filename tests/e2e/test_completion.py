@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helmpin.audit.judge import KINDS
+from helmpin.audit.findings import KINDS
 from helmpin.command_table import COMMANDS
 from tests.support.workstation import Workstation, whichever_helm
 

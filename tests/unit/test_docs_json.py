@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helmpin.audit.judge import Audit, Mixed, Release
+from helmpin.audit.findings import Audit, Mixed, Release
 from helmpin.audit.report import as_data
 from helmpin.commands import history, keep, outdated
 from helmpin.commands.verify import checks_as_data

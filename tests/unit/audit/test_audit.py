@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from helmpin.audit.environments import chart_name, side_by_side
+from helmpin.audit.findings import Audit, AuditFinding, Release
 from helmpin.audit.gather import Snapshot, stored_objects
-from helmpin.audit.judge import Audit, AuditFinding, Release, judge
+from helmpin.audit.judge import judge
 from helmpin.audit.report import page, prometheus
 from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo
