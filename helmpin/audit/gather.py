@@ -14,7 +14,7 @@ from helmpin.kubectl import Kubectl, Objects, Resource
 from helmpin.next_command import helm_command
 from helmpin.release import storage
 from helmpin.release.storage import RevisionInfo
-from helmpin.verify.checks import RESOURCES
+from helmpin.verify.live import RESOURCES
 
 ReleaseKey = tuple[str, str]
 """A release: (namespace, name)."""

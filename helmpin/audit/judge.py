@@ -38,7 +38,8 @@ from helmpin.release import record_checks
 from helmpin.release.record import Record
 from helmpin.release.revision import UNREADABLE, disagreements, images_of
 from helmpin.release.storage import RevisionInfo
-from helmpin.verify.checks import Registries, resolve_doubts
+from helmpin.verify.doubts import resolve_doubts
+from helmpin.verify.registries import Registries
 
 
 def judge(snapshots: Iterable[Snapshot], registries: Registries | None, *, describe: bool = False) -> list[Audit]:

@@ -12,7 +12,7 @@ from helmpin.registry import RegistryError, details_of, resolve
 from helmpin.registry.details import Details
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision
-from helmpin.verify.checks import Missing, Registries, askable, missing_of
+from helmpin.verify.registries import Missing, Registries, askable, missing_of
 from helmpin.verify.tags import Moved, moved, tags
 
 

@@ -15,7 +15,7 @@ from helmpin.errors import HelmFailed, UsageError
 from helmpin.image.listing import image_lines
 from helmpin.kubectl import Kubectl
 from helmpin.request import Request, refuse_registry_flags
-from helmpin.verify.checks import Registries
+from helmpin.verify.registries import Registries
 
 DIFFERENT = "different"
 """--fail-on: a release is not the same in all the contexts."""

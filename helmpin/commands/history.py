@@ -59,7 +59,7 @@ def run(request: Request) -> int:
 def _details(request: Request, revisions: Sequence[RevisionInfo]) -> dict[tuple[str, str], Details | RegistryError]:
     """What each recorded image is, by (reference, digest), from registries that its revision itself names."""
     from helmpin.registry import details_of
-    from helmpin.verify.checks import askable
+    from helmpin.verify.registries import askable
 
     wanted: dict[tuple[str, str], Reference] = {}
     for revision in revisions:

@@ -12,7 +12,7 @@ from helmpin.registry import RegistryError, keep, prune
 from helmpin.release import record_checks, revisions
 from helmpin.release.storage import RevisionInfo
 from helmpin.request import Request
-from helmpin.verify.checks import askable
+from helmpin.verify.registries import askable
 from helmpin.verify.tags import keep_prefix, keep_tag
 
 SHOWN = ("image", "digest", "tag", "result", "why")

@@ -18,7 +18,8 @@ from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.request import Request, refuse_registry_flags
-from helmpin.verify import checks, restore
+from helmpin.verify import restore
+from helmpin.verify.live import live_check, pods_check, read_live
 
 HELM_TIMEOUT = "5m0s"
 """helm rollback's own default of --timeout."""
@@ -217,8 +218,8 @@ def _state(request: Request, before: Sequence[HistoryRow], number: int) -> tuple
         lines.append(made_by_somebody_else(theirs))
     try:
         now, kubectl = read_revision(request.helm, name, rows[-1].revision), Kubectl(request.helm)
-        live = checks.read_live(now, kubectl)
-        for check in (checks.live_check(live, kubectl), checks.pods_check(live, kubectl, None)):
+        live = read_live(now, kubectl)
+        for check in (live_check(live, kubectl), pods_check(live, kubectl, None)):
             lines += [f"{check.name}: {check.verdict}, {check.summary}", *(f"  {d}" for d in check.details[:10])]
     except HelmPinError as error:
         lines.append(f"what runs cannot be read: {error.what}: {error.why}")

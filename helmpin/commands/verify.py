@@ -23,9 +23,12 @@ from helmpin.release.reading import read_revision
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision
 from helmpin.request import Request, refuse_registry_flags
-from helmpin.verify import checks, given_manifest
-from helmpin.verify.checks import FAILED, OK, SKIPPED, UNKNOWN, Check, Registries
+from helmpin.verify import given_manifest
+from helmpin.verify.check import FAILED, OK, SKIPPED, UNKNOWN, Check
 from helmpin.verify.children import with_children
+from helmpin.verify.live import live_check, pods_check, read_live
+from helmpin.verify.registries import Registries, askable, registries_for, registry_check, registry_has
+from helmpin.verify.stored import manifest_check, pinned_check, record_check
 
 if TYPE_CHECKING:
     from helmpin.lock import Lock
@@ -211,26 +214,26 @@ def _lock_checks(request: Request, lock: Lock, kubectl: Kubectl, here: Populatio
         yield NOT_ASKED
     else:
         record = Record("", "", tuple(wanted.images()))
-        check = checks.registry_has(record.images, registries)
+        check = registry_has(record.images, registries)
         yield with_children(check, record, stored, registries, kubectl, request.settings.platforms)
     yield from by_lock.live_checks(wanted, here, kubectl, registries)
 
 
 def _registries(request: Request, stored: Revision, kubectl: Kubectl) -> Registries | None:
-    return None if request.options["no-registry"] else checks.registries(request.settings, stored, kubectl)
+    return None if request.options["no-registry"] else registries_for(request.settings, stored, kubectl)
 
 
 def _to_compare(stored: Revision) -> tuple[list[Check], Record | None, str]:
     """The checks that need only the record and the manifest; and the record to compare the rest with, or None and why."""
     if not stored.revision:
-        check, found = checks.pinned_check(stored)
+        check, found = pinned_check(stored)
         return [check], found, "the manifest does not have every digest"
-    first, record = checks.record_check(stored)
+    first, record = record_check(stored)
     if record is None:
         return [first, Check("manifest", SKIPPED, NO_RECORD)], None, NO_RECORD
     try:
         stored.objects()
-        return [first, checks.manifest_check(stored, record)], record, ""
+        return [first, manifest_check(stored, record)], record, ""
     except HelmFailed as error:
         failed = Check("manifest", FAILED, f"it cannot be read: {error.why}")
         return [first, failed], None, "the manifest cannot be read"
@@ -252,7 +255,7 @@ def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current
     if registries is None:
         yield NOT_ASKED
     else:
-        check = checks.registry_check(record, stored, registries)
+        check = registry_check(record, stored, registries)
         yield with_children(check, record, stored, registries, kubectl, request.settings.platforms)
     if not is_current:
         yield from _skipped(f"revision {stored.revision} is {stored.status}, not the deployed one", *LIVE)
@@ -263,20 +266,20 @@ def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current
         for name in LIVE:
             yield Check(name, UNKNOWN, "the live cluster is read with kubectl", unread=("there is no kubectl on PATH",))
     else:
-        live = checks.read_live(stored, kubectl)
-        yield checks.live_check(live, kubectl)
-        yield checks.pods_check(live, kubectl, registries)
+        live = read_live(stored, kubectl)
+        yield live_check(live, kubectl)
+        yield pods_check(live, kubectl, registries)
 
 
 def _details(request: Request, stored: Revision) -> dict[Reference, Details | RegistryError]:
     """What each image of the release is."""
     from helmpin.registry import details_of
 
-    record = checks.record_check(stored)[1]
+    record = record_check(stored)[1]
     if record is None:
         return {}
-    references = checks.askable(record, stored, [use.image for use in stored.uses()])
-    return details_of(references, *checks.registries(request.settings, stored, Kubectl(request.helm)))
+    references = askable(record, stored, [use.image for use in stored.uses()])
+    return details_of(references, *registries_for(request.settings, stored, Kubectl(request.helm)))
 
 
 def _skipped(why: str, *names: str) -> Iterator[Check]:
@@ -295,7 +298,7 @@ def _print(title: str, results: list[Check]) -> None:
 
 def _print_images(stored: Revision, results: list[Check]) -> None:
     """Print the images of the release, by digest, and each failed check on standard error."""
-    record = checks.record_check(stored)[1]
+    record = record_check(stored)[1]
     print_images((image.reference, image.digest) for image in (record.images if record else ()))
     for check in results:
         if check.verdict == FAILED:

@@ -18,7 +18,9 @@ from helmpin.output import count
 from helmpin.registry import Resolved
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision, of_manifest
-from helmpin.verify.checks import FAILED, OK, RESOURCES, UNKNOWN, Check, Registries, judged, judged_pods
+from helmpin.verify.check import FAILED, OK, UNKNOWN, Check
+from helmpin.verify.live import RESOURCES, judged, judged_pods
+from helmpin.verify.registries import Registries
 
 
 class LockDigests(NamedTuple):

@@ -15,7 +15,8 @@ from helmpin.registry import Described, RegistryError, describe, details_of, res
 from helmpin.registry.manifest import INDEXES
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision
-from helmpin.verify.checks import FAILED, UNKNOWN, Check, Registries, askable
+from helmpin.verify.check import FAILED, UNKNOWN, Check
+from helmpin.verify.registries import Registries, askable
 
 
 def with_children(

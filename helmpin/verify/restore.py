@@ -17,7 +17,10 @@ from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
-from helmpin.verify import checks, children
+from helmpin.verify import children
+from helmpin.verify.check import FAILED, OK, Check
+from helmpin.verify.live import live_check, pods_check, read_live
+from helmpin.verify.registries import Registries, askable, at_registry, refuse_missing, registries_for
 from helmpin.verify.wait import wait
 
 
@@ -33,11 +36,11 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
             why="--verify compares with the live cluster, which is read with kubectl, and there is none on PATH",
             hint="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
         )
-    registries = checks.registries(settings, target, kubectl)
+    registries = registries_for(settings, target, kubectl)
     references = _references(record, target)
-    (missing,) = checks.at_registry([references], registries)
+    (missing,) = at_registry([references], registries)
     if missing.gone or missing.silent:
-        checks.refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
+        refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
     if lines := children.gone(record, target, registries, kubectl):
         raise VerificationFailed(
             f"{output.count(len(lines), 'platform')} gone from the registry; nothing was changed",
@@ -46,7 +49,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
             hint=_way_out(target, kubectl, registries),
         )
     _ask_gate(target, references, record, settings)
-    live = checks.read_live(target, kubectl)
+    live = read_live(target, kubectl)
     if live.unread or live.unknown_kinds:
         raise HelmFailed(
             "the cluster does not show the objects that --verify compares; nothing was changed",
@@ -90,10 +93,10 @@ def checked(target: Revision) -> Record:
 
 
 def _references(record: Record, stored: Revision) -> list[Reference]:
-    return checks.askable(record, stored, [use.image for use in stored.uses()])
+    return askable(record, stored, [use.image for use in stored.uses()])
 
 
-def _way_out(target: Revision, kubectl: Kubectl, registries: checks.Registries) -> str:
+def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
     """The nearest earlier revision that can be restored, if there is one."""
     usable = []
     for revision in revisions.read_all(kubectl.helm, target.release, revisions.MOST).found:
@@ -101,7 +104,7 @@ def _way_out(target: Revision, kubectl: Kubectl, registries: checks.Registries) 
         if stored.revision < target.revision and stored.status in revisions.RAN:
             with suppress(HelmPinError):
                 usable.append((stored.revision, _references(checked_record(stored), stored)))
-    found = checks.at_registry([references for _, references in usable], registries)
+    found = at_registry([references for _, references in usable], registries)
     whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
     if not whole:
         return "push the image again, or deploy another version: no earlier revision can be restored"
@@ -128,40 +131,40 @@ def compare_with_cluster(
     revision explains the difference.
     """
     try:
-        results = [checks.live_check(checks.read_live(now, kubectl), kubectl)]
+        results = [live_check(read_live(now, kubectl), kubectl)]
         if deadline is not None:
-            registries, limit = checks.registries(settings, now, kubectl), deadline
-            results.append(wait(lambda: checks.pods_check(checks.read_live(now, kubectl), kubectl, registries), limit))
+            registries, limit = registries_for(settings, now, kubectl), deadline
+            results.append(wait(lambda: pods_check(read_live(now, kubectl), kubectl, registries), limit))
     except HelmFailed as error:
         raise not_verified(now.release, now.revision, error) from None
-    if any(check.verdict != checks.OK for check in results) and not later:
+    if any(check.verdict != OK for check in results) and not later:
         with suppress(HelmFailed):
             later = [row for row in revisions.history(kubectl.helm, now.release) if row.revision > now.revision]
     for check in results:
-        tell = output.inform if check.verdict == checks.OK else output.say
+        tell = output.inform if check.verdict == OK else output.say
         tell(f"{check.name}: {check.verdict}, {check.summary}")
         _refuse(check, now, later)
         for detail in check.details:
             if detail not in check.staying:  # reported while waiting
                 output.say(f"  {detail}")
-    return {check.name: check.matched for check in results if check.verdict == checks.OK}
+    return {check.name: check.matched for check in results if check.verdict == OK}
 
 
-def _refuse(check: checks.Check, now: Revision, later: Sequence[HistoryRow]) -> None:
+def _refuse(check: Check, now: Revision, later: Sequence[HistoryRow]) -> None:
     """Raise VerificationFailed or HelmFailed for a check that failed, could not be made, or was not ready in time."""
 
     def again() -> str:
         return f"{helm_command(f'pin verify {now.release}')} checks again"
 
     why = "\n".join((*check.details, *check.unread))
-    if (check.verdict == checks.FAILED or check.may_change) and later:
+    if (check.verdict == FAILED or check.may_change) and later:
         raise HelmFailed(
             f"Revision {now.revision} is deployed, verified in record and manifest; then {made_by_somebody_else(later)}",
             where=now.where,
             why=f"the {check.name} are not those of revision {now.revision} any more:\n{why}",
             hint=f"{helm_command(f'pin history {now.release}')} shows what changed; {again()}",
         )
-    if check.verdict == checks.FAILED:
+    if check.verdict == FAILED:
         what = f"Revision {now.revision} is deployed, but the {check.name} do not match it"
         raise VerificationFailed(what, where=now.where, why=why, hint=again())
     if check.unread:

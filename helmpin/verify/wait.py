@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from helmpin import output
-from helmpin.verify.checks import UNKNOWN, Check
+from helmpin.verify.check import UNKNOWN, Check
 
 PAUSE = 1.0
 """Seconds between two checks."""

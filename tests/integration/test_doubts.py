@@ -6,7 +6,8 @@ import pytest
 
 from helmpin.cluster.workloads import Doubt, Seen
 from helmpin.registry import RegistrySettings
-from helmpin.verify.checks import Registries, resolve_doubts
+from helmpin.verify.doubts import resolve_doubts
+from helmpin.verify.registries import Registries
 from tests.support.registry_servers import OCI_MANIFEST, Server, free_port
 
 ASK = Registries(RegistrySettings(timeout=5))

@@ -17,7 +17,7 @@ from helmpin.registry.details import Details
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo
-from helmpin.verify.checks import Check
+from helmpin.verify.check import Check
 from helmpin.verify.tags import Moved
 from tests.support import json_examples
 

@@ -11,7 +11,8 @@ from helmpin.lock import Lock
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import of_manifest
 from helmpin.verify.by_lock import LockDigests, Population, compare, lock_check, wanted
-from helmpin.verify.checks import FAILED, OK, UNKNOWN, pinned_check
+from helmpin.verify.check import FAILED, OK, UNKNOWN
+from helmpin.verify.stored import pinned_check
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 NGINX, REDIS = Reference.parse("nginx:1"), Reference.parse("quay.io/t/redis:7")

@@ -19,7 +19,8 @@ from helmpin.registry.types import Platform
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.verify import children
-from helmpin.verify.checks import FAILED, OK, UNKNOWN, Check, Registries
+from helmpin.verify.check import FAILED, OK, UNKNOWN, Check
+from helmpin.verify.registries import Registries
 
 INDEX, ARM, AMD, PLAIN = ("sha256:" + letter * 64 for letter in "0abf")
 OCI_INDEX = min(INDEXES)

@@ -20,8 +20,9 @@ from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo, Revisions
-from helmpin.verify import checks, restore
-from helmpin.verify.checks import FAILED, OK, UNKNOWN, Check, Live
+from helmpin.verify import registries, restore
+from helmpin.verify.check import FAILED, OK, UNKNOWN, Check
+from helmpin.verify.live import Live
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 KUBECTL = Kubectl(Helm("/never/run"))
@@ -74,10 +75,10 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
-    monkeypatch.setattr(checks, "resolve", made.resolve)
-    monkeypatch.setattr(checks, "read_live", made.read_live)
-    monkeypatch.setattr(checks, "live_check", lambda *_: made.checks[0])
-    monkeypatch.setattr(checks, "pods_check", lambda *_: made.checks[1])
+    monkeypatch.setattr(registries, "resolve", made.resolve)
+    monkeypatch.setattr(restore, "read_live", made.read_live)
+    monkeypatch.setattr(restore, "live_check", lambda *_: made.checks[0])
+    monkeypatch.setattr(restore, "pods_check", lambda *_: made.checks[1])
     monkeypatch.setattr(restore.children, "gone", lambda *_: made.children)
     monkeypatch.setattr(restore.revisions, "history", made.history)
     infos = lambda *_: Revisions([RevisionInfo(r, "default", "", "", "", "") for r in made.revisions])  # noqa: E731

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from helmpin.verify import wait as settle
-from helmpin.verify.checks import FAILED, OK, UNKNOWN, Check
+from helmpin.verify.check import FAILED, OK, UNKNOWN, Check
 
 STAYS = "Pod/db-0 is of an older revision: db:1; it is replaced only when it is deleted (updateStrategy OnDelete)"
 

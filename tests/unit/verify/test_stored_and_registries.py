@@ -11,8 +11,10 @@ from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
-from helmpin.verify import checks as verify
-from helmpin.verify.checks import FAILED, OK, SKIPPED, Missing, Registries, askable, manifest_check, record_check
+from helmpin.verify import registries
+from helmpin.verify.check import FAILED, OK, SKIPPED
+from helmpin.verify.registries import Missing, Registries, askable, at_registry, refuse_missing, registry_check
+from helmpin.verify.stored import manifest_check, record_check
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 POD = "---\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: IMAGE}]}\n"
@@ -50,15 +52,15 @@ class TestHostsThatNobodyNames:
             every.extend(references)
             return {r: Resolved(r.digest or A, "") for r in references}
 
-        monkeypatch.setattr(verify, "resolve", resolve)
+        monkeypatch.setattr(registries, "resolve", resolve)
         return every
 
     def test_are_not_asked(self, asked: list[Reference]) -> None:
         mine = stored(f"web:1@{A}", WEB, EVIL)
         record = mine.record()
         assert record
-        assert verify.registry_check(record, mine, Registries(RegistrySettings())).verdict == OK
-        verify.at_registry([askable(record, mine, [f"web:1@{A}"])], Registries(RegistrySettings()))
+        assert registry_check(record, mine, Registries(RegistrySettings())).verdict == OK
+        at_registry([askable(record, mine, [f"web:1@{A}"])], Registries(RegistrySettings()))
         assert {reference.registry for reference in asked} == {"docker.io"}
         lines = manifest_check(mine, record).details
         assert any("evil.example" in line for line in lines)
@@ -68,7 +70,7 @@ class TestHostsThatNobodyNames:
         mine = stored(f"web:1@{A}", WEB, EVIL)._replace(hooks=operator)
         record = mine.record()
         assert record
-        verify.registry_check(record, mine, Registries(RegistrySettings()))
+        registry_check(record, mine, Registries(RegistrySettings()))
         assert {reference.registry for reference in asked} == {"docker.io", "evil.example"}
         assert manifest_check(mine, record).verdict == OK
 
@@ -78,6 +80,6 @@ def test_what_registries_lack_stops_before_anything_is_touched() -> None:
     gone = RegistryError(reference, "not-found", "manifest unknown")
     silent = RegistryError(reference, "unreachable", "connection refused")
     with pytest.raises(VerificationFailed, match="1 recorded digest gone from the registry; nothing was changed"):
-        verify.refuse_missing(Missing([(reference, gone)], []), "release web", "")
+        refuse_missing(Missing([(reference, gone)], []), "release web", "")
     with pytest.raises(RegistryUnavailable, match="could not confirm the recorded digests; nothing was changed"):
-        verify.refuse_missing(Missing([], [(reference, silent)]), "release web", "")
+        refuse_missing(Missing([], [(reference, silent)]), "release web", "")
