@@ -24,6 +24,7 @@ from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.plan import render_failure
 from helmpin.plan.candidates import Candidate, candidates
+from helmpin.plan.group import Group
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison, Key
@@ -69,66 +70,6 @@ _State = tuple[tuple[tuple[int, ...], ...], int, int]
 """How many candidates each group has left, how many uses go to their templates, how many have failed. It only moves one way."""
 
 
-class _Group:
-    """Mutable. The uses of one image by the templates of one chart or subchart, and the candidates that are left for them."""
-
-    def __init__(self, image: str, digest: str, scope: tuple[str, ...], ranked: list[list[Candidate]]) -> None:
-        self.image, self.digest, self.scope = image, digest, scope
-        self.ranked = ranked
-        self.uses: list[ImageUse] = []
-        self.proven = False
-        """Whether a render showed that the current candidates pin every use."""
-
-    def current(self) -> list[Candidate]:
-        return [options[0] for options in self.ranked]
-
-    def settings(self) -> list[Setting]:
-        return [setting for candidate in self.current() for setting in candidate.settings]
-
-    def spare(self) -> list[Candidate]:
-        """The candidates for uses that the current ones do not pin, at other paths."""
-        used = {setting.path for setting in self.settings()}
-        return [c for options in self.ranked for c in options if c.is_spare and not used & {s.path for s in c.settings}]
-
-    def advance(self, banned: set[Candidate]) -> None:
-        """Drop the current candidates (or those in `banned`) for the next ones."""
-        self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
-
-    def drop_anchors(self, some: Collection[Candidate]) -> None:
-        """Drop all candidates at the anchors with these current ones, if other anchors are left."""
-        if left := [options for options in self.ranked if options[0] not in some]:
-            self._keep(left)
-
-    def fail(self, images: Iterable[str]) -> None:
-        """Drop the current candidates, which rendered these images. If the digest appeared, try the next form; if it did not,
-        skip every form at these paths. If it replaced a tag that must stay, skip whatever uses one of them."""
-        images = list(images)
-        appeared = any(self.digest.partition(":")[2] in image for image in images)
-        if appeared and not all(image == f"{split(self.image)[0]}@{self.digest}" for image in images):
-            self.advance(set())
-            return
-        if appeared:
-            self.leave_paths()
-            return
-        tried = [{setting.path for setting in candidate.settings} for candidate in self.current()]
-        self._keep(
-            [
-                [c for c in options if {s.path for s in c.settings} != paths]
-                for options, paths in zip(self.ranked, tried, strict=True)
-            ]
-        )
-
-    def leave_paths(self, some: Collection[ValuePath] = ()) -> None:
-        """Drop every candidate that uses a path of the current ones, or some of them: they pin the image but have side effects."""
-        used = {setting.path for setting in self.settings()}
-        used = used.intersection(some) or used
-        self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
-
-    def _keep(self, ranked: list[list[Candidate]]) -> None:
-        self.proven = False
-        self.ranked = [options for options in ranked if options]
-
-
 class _Contest(NamedTuple):
     """A path for which several values are wanted."""
 
@@ -152,7 +93,7 @@ class Search:
         """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
         by their whole path. reads_at_all: the same, with what the named templates read that it uses."""
         facts, self._reads, self._reads_at_all = list(facts), reads, reads_at_all
-        self._groups: dict[tuple[Any, ...], _Group] = {}
+        self._groups: dict[tuple[Any, ...], Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
         self._by_template: set[Key] = set()
         self._failed: dict[Key, str] = {}
@@ -172,7 +113,7 @@ class Search:
                 if split(use.image)[1] in (None, "latest") and not use.pull_policy:
                     # the tag must stay, but many templates drop it if there is a digest key
                     ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
-                group = self._groups[alike] = _Group(use.image, digest, scope, ranked)
+                group = self._groups[alike] = Group(use.image, digest, scope, ranked)
             group.uses.append(use)
         self.set_by = {
             group.image: _set_by(g for g in self._groups.values() if g.image == group.image)
@@ -233,7 +174,7 @@ class Search:
     def _uses(self) -> Iterable[ImageUse]:
         return (use for group in self._groups.values() for use in group.uses if use.key not in self._failed)
 
-    def _active(self) -> list[_Group]:
+    def _active(self) -> list[Group]:
         """The groups that values pin."""
         done = self._by_template | self._failed.keys()
         return [g for g in self._groups.values() if g.ranked and any(use.key not in done for use in g.uses)]
@@ -290,7 +231,7 @@ class Search:
 
     def _contested(self) -> dict[ValuePath, _Contest]:
         """The paths for which several values are wanted, and which may be set there."""
-        wanted: dict[ValuePath, dict[str, list[_Group]]] = defaultdict(lambda: defaultdict(list))
+        wanted: dict[ValuePath, dict[str, list[Group]]] = defaultdict(lambda: defaultdict(list))
         named: dict[ValuePath, set[str]] = defaultdict(set)
         for group in self._active():
             for candidate in group.current():
@@ -301,7 +242,7 @@ class Search:
         contested = {path: groups for path, groups in wanted.items() if len(groups) > 1}
         return {path: self._contest(path, groups, named[path]) for path, groups in contested.items()}
 
-    def _contest(self, path: ValuePath, groups: Mapping[str, list[_Group]], named: set[str]) -> _Contest:
+    def _contest(self, path: ValuePath, groups: Mapping[str, list[Group]], named: set[str]) -> _Contest:
         """What may be set at a path: what is wanted with an image name beside it; of that, what the only templates want that read
         the path or the map that it is in, if there are any. groups: by what they want."""
         reading = {
@@ -317,7 +258,7 @@ class Search:
 
     # -- what a render taught ----------------------------------------------------------------------------------------
 
-    def _carriers(self, difference: Difference) -> list[_Group]:
+    def _carriers(self, difference: Difference) -> list[Group]:
         """The groups whose digest appears in a difference. Preferred are those that values pin, since a value may reach more than
         its image; then those whose image appears with the digest; then those that are not proven."""
         after = str(difference.after)
@@ -328,7 +269,7 @@ class Search:
         likely = named or shown
         return [g for g in likely if not g.proven] or likely
 
-    def _suspects(self, source: str, before: Any = "") -> list[_Group]:
+    def _suspects(self, source: str, before: Any = "") -> list[Group]:
         """The groups that may have caused a difference without a digest in what a template prints. Those whose images it prints
         come before those of its chart, and proven ones come last. Among them, those are preferred whose tag stood there before, or
         whose values the template reads."""
@@ -340,13 +281,13 @@ class Search:
                 return tagged or [g for g in found if self._is_read(g, source)] or found
         return []
 
-    def _is_read(self, group: _Group, source: str) -> bool:
+    def _is_read(self, group: Group, source: str) -> bool:
         """Whether a template reads what a group sets, or the map that it is in."""
         return any(self._reads_path(group, setting.path, source) for setting in group.settings())
 
     def _reads_path(
         self,
-        group: _Group,
+        group: Group,
         path: ValuePath,
         source: str,
         reads: Callable[[str], Collection[ValuePath]] | None = None,
@@ -355,8 +296,8 @@ class Search:
         inner = path[depth:] if path[:depth] == group.scope else path
         return any(read in (inner, inner[:-1]) for read in (reads or self._reads)(source))
 
-    def _blame_collateral(self, result: Comparison) -> list[_Group]:
-        blamed: dict[int, tuple[_Group, str]] = {}
+    def _blame_collateral(self, result: Comparison) -> list[Group]:
+        blamed: dict[int, tuple[Group, str]] = {}
         guilty: dict[int, set[ValuePath]] = defaultdict(set)
         for difference in result.collateral:
             carriers = self._carriers(difference)
@@ -376,14 +317,14 @@ class Search:
                 group.leave_paths(guilty[id(group)])
         return [group for group, _ in blamed.values()]
 
-    def _guilty(self, group: _Group, difference: Difference) -> set[ValuePath]:
+    def _guilty(self, group: Group, difference: Difference) -> set[ValuePath]:
         """The paths of a group that may have caused a difference: those that end like the place of the difference, else those that
         the template reads, else all."""
         paths = {setting.path for setting in group.settings()}
         called = {path for path in paths if path[-2:] == difference.leaf[3][-2:]}
         return called or {path for path in paths if self._reads_path(group, path, difference.leaf[0])} or paths
 
-    def _blame_values(self, result: Comparison, blamed: Collection[_Group]) -> None:
+    def _blame_values(self, result: Comparison, blamed: Collection[Group]) -> None:
         """Drop the candidates that did not pin a use, except those of groups that are blamed already."""
         for group in self._active():
             if group in blamed:
@@ -398,9 +339,7 @@ class Search:
             else:
                 group.fail(result.images.get(use.key, "") for use in bad)
 
-    def _blame_templates(
-        self, attempt: Attempt, result: Comparison, blamed: Collection[_Group], before: _State
-    ) -> None:
+    def _blame_templates(self, attempt: Attempt, result: Comparison, blamed: Collection[Group], before: _State) -> None:
         """For each use that its template did not pin: drop the values that changed it there. If there are none, the use has failed.
 
         before: the state before this result. A use does not fail in the same step in which values were dropped: they may be why.
@@ -418,11 +357,11 @@ class Search:
             if not guilty and self._state() == before:
                 self._fail(use, f"its template gives {gives!r}")
 
-    def _part(self, group: _Group, bad: list[ImageUse]) -> None:
+    def _part(self, group: Group, bad: list[ImageUse]) -> None:
         """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try other values that hold
         the whole reference, one after another; without such values, their templates pin them."""
         if spare := group.spare():
-            apart = _Group(group.image, group.digest, group.scope, [spare])
+            apart = Group(group.image, group.digest, group.scope, [spare])
             apart.uses = bad
             group.uses = [use for use in group.uses if use not in bad]
             group.proven = True
@@ -460,7 +399,7 @@ def _stands_in(tag: str | None, text: str) -> bool:
     return tag is not None and tag in text and bool(re.search(rf"(?<![\w.]){re.escape(tag)}(?![\w.])", text))
 
 
-def _set_by(groups: Iterable[_Group]) -> tuple[str, ...]:
+def _set_by(groups: Iterable[Group]) -> tuple[str, ...]:
     named = [candidate for group in groups for candidate in group.current() if not candidate.by_tag_only]
     return tuple(sorted({dotted_key(setting.path) for candidate in named for setting in candidate.settings}))
 

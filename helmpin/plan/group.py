@@ -1,0 +1,74 @@
+"""The uses of one image that the same values may pin, and the candidates that are left for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from helmpin.chart.setargs import Setting, ValuePath
+from helmpin.image.manifest import ImageUse
+from helmpin.image.reference import split
+from helmpin.plan.candidates import Candidate
+
+
+class Group:
+    """Mutable. The uses of one image by the templates of one chart or subchart, and the candidates that are left for them."""
+
+    def __init__(self, image: str, digest: str, scope: tuple[str, ...], ranked: list[list[Candidate]]) -> None:
+        """scope: the names of the subcharts down to that of the templates. ranked: for each anchor in the values, its candidates,
+        best first."""
+        self.image, self.digest, self.scope = image, digest, scope
+        self.ranked = ranked
+        self.uses: list[ImageUse] = []
+        self.proven = False
+        """Whether a render showed that the current candidates pin every use."""
+
+    def current(self) -> list[Candidate]:
+        """The best candidate that is left at each anchor."""
+        return [options[0] for options in self.ranked]
+
+    def settings(self) -> list[Setting]:
+        """What the current candidates set."""
+        return [setting for candidate in self.current() for setting in candidate.settings]
+
+    def spare(self) -> list[Candidate]:
+        """The candidates for uses that the current ones do not pin, at other paths."""
+        used = {setting.path for setting in self.settings()}
+        return [c for options in self.ranked for c in options if c.is_spare and not used & {s.path for s in c.settings}]
+
+    def advance(self, banned: set[Candidate]) -> None:
+        """Drop the current candidates (or those in `banned`) for the next ones."""
+        self._keep([options[1:] if not banned or options[0] in banned else options for options in self.ranked])
+
+    def drop_anchors(self, some: Collection[Candidate]) -> None:
+        """Drop all candidates at the anchors with these current ones, if other anchors are left."""
+        if left := [options for options in self.ranked if options[0] not in some]:
+            self._keep(left)
+
+    def fail(self, images: Iterable[str]) -> None:
+        """Drop the current candidates, which rendered these images. If the digest appeared, try the next form; if it did not,
+        skip every form at these paths. If it replaced a tag that must stay, skip whatever uses one of them."""
+        images = list(images)
+        appeared = any(self.digest.partition(":")[2] in image for image in images)
+        if appeared and not all(image == f"{split(self.image)[0]}@{self.digest}" for image in images):
+            self.advance(set())
+            return
+        if appeared:
+            self.leave_paths()
+            return
+        tried = [{setting.path for setting in candidate.settings} for candidate in self.current()]
+        self._keep(
+            [
+                [c for c in options if {s.path for s in c.settings} != paths]
+                for options, paths in zip(self.ranked, tried, strict=True)
+            ]
+        )
+
+    def leave_paths(self, some: Collection[ValuePath] = ()) -> None:
+        """Drop every candidate that uses a path of the current ones, or some of them: they pin the image but have side effects."""
+        used = {setting.path for setting in self.settings()}
+        used = used.intersection(some) or used
+        self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
+
+    def _keep(self, ranked: list[list[Candidate]]) -> None:
+        self.proven = False
+        self.ranked = [options for options in ranked if options]
