@@ -123,11 +123,10 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     written(twins.chart, {"templates/job.yaml": JOB, "templates/own.yaml": own, "templates/other.yaml": other})
     with (twins.chart / "values.yaml").open("a") as values:
         values.write("init: example.com/team/init:main\n")
-    assert twins.pin("upgrade", "--install", OURS, twins.chart).status == 0
+    assert twins.pin("upgrade", "--install", OURS, twins.chart, UNVALIDATED).status == 0
     first, ran = twins.images(), live_image(twins, "job", f"{OURS}-own")
     twins.content.build = "B"
-    plan = json.loads(twins.pin("plan", OURS, twins.chart, "-o", "json").stdout)
-    done = twins.pin("upgrade", OURS, twins.chart)
+    done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED)
     assert done.status == 0, done.stderr
     job, live = live_image(twins, "job", f"{OURS}-init"), live_image(twins, "deployment", OURS)
     assert job in first and ran in first
@@ -135,7 +134,6 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     assert live_image(twins, "job", f"{OURS}-2") == live
     assert live_image(twins, "job", f"{OURS}-own") == ran
     assert sorted(set(twins.images())) == sorted({job, live, ran})
-    assert "Job" in json.dumps(plan)
     refused = twins.pin("plan", OURS, twins.chart, "-o", "values")
     assert (refused.status, refused.stdout) == (3, "")
     assert f"Job/{OURS}-init keeps the digest that it ran with" in refused.stderr
@@ -144,7 +142,7 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
         (twins.chart / f"templates/{template}.yaml").unlink()
     for upgrade, build in ((twins.helm, "B"), (twins.pin, "C")):
         twins.content.build = build
-        done = upgrade("upgrade", OURS, twins.chart, "--reuse-values")
+        done = upgrade("upgrade", OURS, twins.chart, UNVALIDATED, "--reuse-values")
         assert done.status == 0, done.stderr
         assert live_image(twins, "job", f"{OURS}-own") == ran
     assert twins.pin("plan", OURS, twins.chart, "-o", "values").status == 0
@@ -165,7 +163,7 @@ def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_p
     (twins.chart / "templates/job.yaml").write_text(JOB)
     assert twins.helm("upgrade", "--install", OURS, twins.chart, UNVALIDATED).status == 0
     for flags in ([], ["--dry-run=server"] if twins.machine.helm4 else ["--dry-run"]):
-        done = twins.pin("upgrade", OURS, twins.chart, *flags)
+        done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED, *flags)
         assert done.status == 3, done.stderr
         assert f"Job/{OURS}-init" in done.stderr
         assert "--allow-unpinned" in done.stderr
@@ -173,7 +171,8 @@ def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_p
     assert "@" not in live_image(twins, "deployment", OURS)
     locked = JOB[: JOB.index("image:")].replace("-init}", "-locked}") + "image: example.com/team/init:main}]\n"
     (twins.chart / "templates/locked.yaml").write_text(locked)
-    done = twins.pin("upgrade", OURS, twins.chart, "--allow-unpinned", "example.com/team/app:main")
+    allowed = ("--allow-unpinned", "example.com/team/app:main")
+    done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED, *allowed)
     assert done.status == 0, done.stderr
 
     (twins.chart / "templates/job.yaml").unlink()
@@ -186,13 +185,9 @@ def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_p
     assert f"Job/{OURS}-locked exists already and runs it at sha256:" in done.stderr and f"has {moved}" in done.stderr
     assert twins.revisions() == 2
 
-    loose = twins.pin("plan", OURS, twins.chart, "--lock", lock)
-    [line] = [line for line in loose.stderr.splitlines() if "stays at" in line]
-    assert loose.status == 0 and f"as Job/{OURS}-locked ran it; {lock} has {moved}" in line, loose.stderr
-
     [command] = re.findall("what the Job runs: helm pin (.*)", done.stderr)
     assert twins.machine.pin(*shlex.split(command)).status == 0
-    done = twins.pin("upgrade", OURS, twins.chart, "--lock", lock, "--locked")
+    done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED, "--lock", lock, "--locked")
     assert done.status == 0, done.stderr
     assert moved not in "".join(twins.images())
 
