@@ -82,42 +82,11 @@ def without_kubectl(machine: Workstation, folder: Path) -> Workstation:
     return machine.with_env(PATH=str(folder))
 
 
-def test_every_way_to_read_gives_the_same(
-    in_cluster: Workstation, chart: Path, push: Callable[[str], str], tmp_path: Path
-) -> None:
-    a = push("A")
-    upgrade(in_cluster, chart)
-    b = push("B")
-    upgrade(in_cluster, chart)
-    in_cluster.helm("upgrade", "web", chart, "--description", "by plain helm", "--set", "image=example.com/plain:1")
-    upgrade(in_cluster, chart, "--reset-values")
-
-    calls, counted = tmp_path / "calls", tmp_path / "counted" / "kubectl"
-    counted.parent.mkdir()
-    counted.write_text(f'#!/bin/sh\necho "$*" >> {calls}\nexec {shutil.which("kubectl")} "$@"\n')
-    counted.chmod(0o755)
-    rows = history(in_cluster.with_env(PATH=f"{counted.parent}:{os.environ['PATH']}"))
-    assert len(calls.read_text().splitlines()) == 1  # the API is asked once
-    assert [(row["revision"], row["record"], row["pinned"]) for row in rows] == [
-        (1, "ok", "1/1"),
-        (2, "ok", "1/1"),
-        (3, "none", "0/1"),
-        (4, "ok", "1/1"),
-    ]
-    assert [(change["from"], change["to"]) for change in rows[1]["changes"]] == [(a, b)]
-    assert rows[2]["description"] == "by plain helm"
-    alone = without_kubectl(in_cluster, tmp_path / "bin")
-    assert alone.run("sh", "-c", "command -v kubectl").status != 0
-    assert history(alone) == rows
-    assert history(in_cluster, "--max", "2") == rows[2:]
-    assert history(alone, "--max", "2") == rows[2:]
-
-
 def test_config_maps(in_cluster: Workstation, chart: Path, push: Callable[[str], str], tmp_path: Path) -> None:
     machine = in_cluster.with_env(HELM_DRIVER="configmap")
     digest = push("A")
     upgrade(machine, chart)
-    assert in_cluster.kubectl("get", "secrets", "-l", "owner=helm", "-o", "name") == ""
+    assert kube.namespace(machine).api("GET", "secrets?labelSelector=owner%3Dhelm")["items"] == []
     rows = history(machine)
     assert [row["images"][0]["digest"] for row in rows] == [digest]
     assert history(without_kubectl(machine, tmp_path / "bin")) == rows
@@ -129,9 +98,10 @@ def test_config_maps(in_cluster: Workstation, chart: Path, push: Callable[[str],
 
 
 class Deployed(NamedTuple):
-    """A release `web` that has two revisions, with A and B."""
+    """A release `web` whose first two revisions have A and B."""
 
     machine: Workstation
+    chart: Path
     a: str
     b: str
 
@@ -150,16 +120,39 @@ class Deployed(NamedTuple):
 def deployed(
     shared_in_cluster: Workstation, cluster: Cluster, shared_unique: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployed:
-    """For all tests of a class: each adds what revisions it will, and puts back what it spoils."""
+    """For all tests of a class: each puts back what it spoils."""
     folder = written(tmp_path_factory.mktemp("shared"), f"{cluster.registry}/{shared_unique}:latest")
     digests = []
     for build in "AB":
         digests.append(Server(cluster.registry).push_image(shared_unique, "latest", salt=f"{shared_unique} {build}")[0])
         upgrade(shared_in_cluster, folder)
-    return Deployed(shared_in_cluster, *digests)
+    return Deployed(shared_in_cluster, folder, *digests)
 
 
-class TestStoredOtherwise:
+class TestStored:
+    def test_every_way_to_read_gives_the_same(self, deployed: Deployed, tmp_path: Path) -> None:
+        machine, number = deployed.machine, deployed.latest.number + 1
+        machine.helm(
+            *("upgrade", "web", deployed.chart, UNVALIDATED),
+            *("--description", "by plain helm", "--set", "image=example.com/plain:1"),
+        )
+
+        calls, counted = tmp_path / "calls", tmp_path / "counted" / "kubectl"
+        counted.parent.mkdir()
+        counted.write_text(f'#!/bin/sh\necho "$*" >> {calls}\nexec {shutil.which("kubectl")} "$@"\n')
+        counted.chmod(0o755)
+        rows = history(machine.with_env(PATH=f"{counted.parent}:{os.environ['PATH']}"))
+        assert len(calls.read_text().splitlines()) == 1  # the API is asked once
+        shown = [(row["revision"], row["record"], row["pinned"]) for row in rows]
+        assert shown == [(1, "ok", "1/1"), (2, "ok", "1/1"), (number, "none", "0/1")]
+        assert [(change["from"], change["to"]) for change in rows[1]["changes"]] == [(deployed.a, deployed.b)]
+        assert rows[2]["description"] == "by plain helm"
+        alone = without_kubectl(machine, tmp_path / "bin")
+        assert alone.run("sh", "-c", "command -v kubectl").status != 0
+        assert history(alone) == rows
+        assert history(machine, "--max", "2") == rows[1:]
+        assert history(alone, "--max", "2") == rows[1:]
+
     def test_a_record_that_was_changed_by_hand(self, deployed: Deployed) -> None:
         first = kube.revision(deployed.machine, "web", 1)
         with first.put_back():
@@ -189,52 +182,55 @@ class TestStoredOtherwise:
     def test_the_latest_revision_cannot_be_read(self, deployed: Deployed) -> None:
         """helm passes over it as if it were not there, so what it shows says nothing of what is deployed."""
         machine, latest = deployed.machine, deployed.latest
-        latest.spoil()
-        before, delete = deployed.stored(), f"kubectl delete secret/{latest.secret}"
-        done = machine.pin("verify", "web")
-        assert done.status == 1, done.stdout + done.stderr
-        assert latest.secret in done.stdout and "latest     cannot tell" in done.stdout and delete in done.stderr
-        data = json.loads(machine.pin("verify", "web", "-o", "json").stdout)
-        assert data["verified"] is False
-        verdicts = {check["check"]: check["verdict"] for check in data["checks"]}
-        assert (verdicts["latest"], verdicts["workloads"], verdicts["pods"]) == ("cannot tell", "skipped", "skipped")
-        assert machine.pin("verify", "web", "-o", "images").status == 1
-        for more in (["--verify"], ["1", "--verify"], ["1", "--verify", "--dry-run"]):
-            refused = machine.pin("rollback", "web", *more)
-            assert refused.status == 1, refused.stderr
-            assert "the latest revision cannot be read; nothing was changed" in refused.stderr
-            assert latest.secret in refused.stderr and delete in refused.stderr
-        failed = machine.pin("rollback", "web", "1")
-        assert failed.status == 1 and delete in failed.stderr and "at admission" not in failed.stderr, failed.stderr
-        assert deployed.stored() == before
-        machine.kubectl("delete", f"secret/{latest.secret}")
-        succeeded(machine.pin("rollback", "web", "1", "--verify"))
-        shown = succeeded(machine.pin("verify", "web")).stdout
-        assert f"Release web, revision {latest.number} (deployed)" in shown
+        with latest.put_back():
+            latest.spoil()
+            before, delete = deployed.stored(), f"kubectl delete secret/{latest.secret}"
+            done = machine.pin("verify", "web", "-o", "json")
+            assert done.status == 1, done.stdout + done.stderr
+            assert latest.secret in done.stdout and delete in done.stderr
+            data = json.loads(done.stdout)
+            assert data["verified"] is False
+            verdicts = {check["check"]: check["verdict"] for check in data["checks"]}
+            assert [verdicts[check] for check in ("latest", "workloads", "pods")] == [
+                "cannot tell",
+                "skipped",
+                "skipped",
+            ]
+            assert machine.pin("verify", "web", "-o", "images").status == 1
+            for more in (["--verify"], ["1", "--verify", "--dry-run"]):
+                refused = machine.pin("rollback", "web", *more)
+                assert refused.status == 1, refused.stderr
+                assert "the latest revision cannot be read; nothing was changed" in refused.stderr
+                assert latest.secret in refused.stderr and delete in refused.stderr
+            failed = machine.pin("rollback", "web", "1")
+            assert failed.status == 1 and delete in failed.stderr and "at admission" not in failed.stderr, failed.stderr
+            assert deployed.stored() == before
+            latest.place.api("DELETE", f"secrets/{latest.secret}")
+            done = succeeded(machine.pin("rollback", "web", "1", "--verify"))
+            assert f"Revision {latest.number} restores set " in done.stderr
 
-    @pytest.mark.parametrize("part", ["chart", "info"])
-    def test_a_stored_revision_that_lacks_a_part(self, deployed: Deployed, part: str) -> None:
+    def test_a_stored_revision_that_lacks_a_part(self, deployed: Deployed) -> None:
         """helm does not reckon with it: what is wrong is said of the revision, and not of the connection."""
         machine, latest = deployed.machine, deployed.latest
-        latest.rewrite(lambda release: release.pop(part))
-        for command in (["verify", "web"], ["verify", "web", "--revision", str(latest.number)]):
+        for part in ("chart", "info"):
+            told = f"{latest.secret} is not a whole release: it has no {part}"
+            with latest.put_back():
+                latest.rewrite(lambda release, part=part: release.pop(part))
+                for command in (["verify", "web"], ["verify", "web", "--revision", str(latest.number)]):
+                    done = machine.pin(*command)
+                    assert done.status == 1, done.stdout + done.stderr
+                    assert told in done.stderr
+                    assert f"kubectl delete secret/{latest.secret}" in done.stderr and "cluster-info" not in done.stderr
+                done = machine.pin("rollback", "web", "1", "--verify", "--dry-run")
+                if done.status:
+                    assert told in done.stderr
+                    assert "goroutine" not in done.stderr
+
+    def test_no_stored_revision_can_be_read(self, deployed: Deployed) -> None:
+        machine, only = deployed.machine, kube.revision(deployed.machine, "web", 1).copy("alone")
+        only.spoil()
+        for command in (["verify", "alone"], ["rollback", "alone", "1", "--verify"]):
             done = machine.pin(*command)
-            assert done.status == 1, done.stdout + done.stderr
-            assert f"{latest.secret} is not a whole release: it has no {part}" in done.stderr
-            assert f"kubectl delete secret/{latest.secret}" in done.stderr and "cluster-info" not in done.stderr
-        done = machine.pin("rollback", "web", "1", "--verify", "--dry-run")
-        if done.status:
-            assert f"{latest.secret} is not a whole release: it has no {part}" in done.stderr
-            assert "goroutine" not in done.stderr
-        machine.kubectl("delete", f"secret/{latest.secret}")
-        succeeded(machine.pin("rollback", "web", "1", "--verify"))
-        succeeded(machine.pin("verify", "web"))
-
-
-def test_no_stored_revision_can_be_read(in_cluster: Workstation, chart: Path) -> None:
-    in_cluster.helm("install", "web", chart)
-    only = kube.revision(in_cluster, "web", 1)
-    only.spoil()
-    for command in (["verify", "web"], ["rollback", "web", "1", "--verify"]):
-        done = in_cluster.pin(*command)
-        assert done.status == 1 and only.secret in done.stderr and "there is no release" not in done.stderr, done.stderr
+            assert done.status == 1 and only.secret in done.stderr and "there is no release" not in done.stderr, (
+                done.stderr
+            )

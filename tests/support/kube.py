@@ -57,8 +57,8 @@ class Namespace(NamedTuple):
         self.put(f"pods/{pod['metadata']['name']}", pod, "/status")
 
     def put(self, path: str, what: dict[str, Any], part: str = "") -> None:
-        """Write an object, whatever it has become since it was read."""
-        metadata = {key: value for key, value in what["metadata"].items() if key != "resourceVersion"}
+        """Write an object, whatever it has become since it was read, or another of its name."""
+        metadata = {key: value for key, value in what["metadata"].items() if key not in ("resourceVersion", "uid")}
         self.api("PUT", path + part, {**what, "metadata": metadata})
 
     def allow(self, account: str, *rules: tuple[str, str, str]) -> None:

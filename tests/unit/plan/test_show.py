@@ -148,6 +148,10 @@ def test_the_check_names_what_would_change_and_where(tmp_path: Path) -> None:
     assert refused.value.where == ["nothing that is deployed"]
 
 
+def test_as_data_a_job_that_keeps_its_digest_is_named() -> None:
+    assert [show.image_data(each)["keptFor"] for each in (KEPT, IN_TEMPLATE)] == ["Job/migrate", None]
+
+
 # -- for other tools ----------------------------------------------------------------------------------------------------
 
 

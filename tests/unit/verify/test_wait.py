@@ -40,9 +40,13 @@ def test_until_the_verdict(verdict: str) -> None:
     assert (check.verdict, looks) == (verdict, 3)
 
 
-def test_until_the_deadline() -> None:
-    check, looks = waited(settling())
+def test_until_the_deadline(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each change is said once, for a log."""
+    later = settling()._replace(summary="2 points open")
+    check, looks = waited(settling(), settling(), later)
     assert check.may_change and looks > 3
+    told = [f"waiting for pods: {each.summary}; app has not started" for each in (settling(), later)]
+    assert capsys.readouterr().err.splitlines() == told
 
 
 def test_not_for_what_stays(capsys: pytest.CaptureFixture[str]) -> None:
