@@ -212,8 +212,8 @@ def test_null_over_a_value_and_an_element_of_a_list(flag: str, twins: Twins) -> 
     tools = ["--set-json", 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]'] if flag == "--reuse-values" else []
     given = "probe.path=/mine,image.tag=7,own.image=example.com/team/other:7,list={a,b,c}"
     twins.both("upgrade", "--install", "--set", given, *tools)
-    some, all_of_it = "probe.path=null,own.image=null,list=null", "probe=null,image.tag=null"
-    for null in (f"{some},tools[0].image=example.com/team/z:2", some, all_of_it):
+    keys = "image.tag=null,own.image=null,list=null"
+    for null in (f"{keys},probe.path=null,tools[0].image=example.com/team/z:2", f"{keys},probe=null"):
         twins.both("upgrade", flag, "--set", null, "--set", "own.tag=1.0.0,image.pullPolicy=Always")
     twins.both("upgrade", other, *(["--set", "tools[0].image=example.com/team/z:3"] if tools else []))
 
