@@ -11,7 +11,7 @@ import yaml
 
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation
+from tests.support.workstation import Workstation, whichever_helm
 
 CHART = Path(__file__).parents[1] / "cases" / "objects-in-any-order"
 
@@ -28,14 +28,15 @@ def by_name(manifest: str) -> dict[tuple[str, str], Any]:
     return {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(manifest)}
 
 
+@whichever_helm
 def test_objects_are_told_apart_by_their_names(workstation: Workstation, content: AnyTag) -> None:
     """Each gets its own digest by its own value, and nothing else changes."""
     promise = Promise(workstation, content)
     plain = by_name(workstation.helm("template", "rel", CHART))
     for _ in range(3):
-        plan = promise.plan(CHART)
+        done, plan, _ = promise.forms(CHART)
         assert {image["via"] for image in plan["images"]} == {"values"} and plan["renders"] <= 5
-        pinned = by_name(promise.pin("template", "rel", CHART).stdout)
+        pinned = by_name(done.stdout)
         digests = {image["image"]: image["digest"] for image in plan["images"]}
         for kind, name in pinned:
             spec = pinned[kind, name]["spec"]["template"]["spec"] if kind == "Deployment" else {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import copy
+import itertools
 import json
 import subprocess
 from collections.abc import Sequence
@@ -102,6 +104,8 @@ def test_any_key_and_any_text(chart: Path, pairs: list[tuple[list[str], str]]) -
     assert as_tree(found, there) == wanted
 
 
+WHOSE = ("chart's", "user's", "by file")
+"""Whose the lists are that are changed, or how."""
 TREES = st.recursive(
     st.one_of(SCALARS, st.just("image")),
     lambda below: st.one_of(st.lists(below, max_size=4), st.dictionaries(KEYS, below, max_size=4)),
@@ -116,26 +120,24 @@ def test_one_element_of_a_list(
 ) -> None:
     """A leaf in a list is changed, and nothing else, be the list the chart's (then it is given whole, by arguments or by a values
     file) or the user's (then by its index)."""
-    defaults = {f"case{i}": tree for i, tree in enumerate(trees)}
     own = tmp_path_factory.mktemp("lists") / "own.yaml"
-    own.write_text(yaml.safe_dump(defaults))
+    own.write_text(
+        yaml.safe_dump({whose: {f"case{i}": copy.deepcopy(tree) for i, tree in enumerate(trees)} for whose in WHOSE})
+    )
     before = read_back(chart, ["-f", str(own)])
-    texts = [path for path in paths(before) if len(path) > 1]
-    chosen = [data.draw(st.sampled_from(texts)) for _ in range(min(10, len(texts)))]
-    found = [
-        Setting(path, value) for path, value in dict.fromkeys((path, f"n{i},=\\{{") for i, path in enumerate(chosen))
-    ]
+    texts = [path for path in paths(before["chart's"]) if len(path) > 1]
+    chosen = dict.fromkeys(data.draw(st.sampled_from(texts)) for _ in range(min(10, len(texts))))
+    found = {whose: [Setting((whose, *path), f"n{i},=\\{{") for i, path in enumerate(chosen)] for whose in WHOSE}
     wanted = json.loads(json.dumps(before))
-    for path, value in found:
+    for path, value in itertools.chain(*found.values()):
         node: Any = wanted
         for part in path[:-1]:
             node = node[part]
         node[path[-1]] = value
-    assert read_back(chart, ["-f", str(own), *arguments(found, before)]) == wanted
-    assert read_back(chart, ["-f", str(own), *arguments(found, before, before)]) == wanted
     pins = own.with_name("pins.yaml")
-    pins.write_text(yaml.safe_dump(as_tree(found, before)))
-    assert read_back(chart, ["-f", str(own), "-f", str(pins)]) == wanted
+    pins.write_text(yaml.safe_dump(as_tree(found["by file"], before)))
+    words = [*arguments(found["chart's"], before), *arguments(found["user's"], before, before)]
+    assert read_back(chart, ["-f", str(own), "-f", str(pins), *words]) == wanted
 
 
 def test_a_list_longer_than_one_argument_may_be(chart: Path) -> None:
@@ -149,11 +151,13 @@ def test_a_list_longer_than_one_argument_may_be(chart: Path) -> None:
     assert read_back(chart, words) == wanted
 
 
-@pytest.mark.parametrize("key", ["{a", " {a", "{a}", "{"])
-def test_a_key_that_looks_like_json(chart: Path, key: str) -> None:
+def test_keys_that_look_like_json(chart: Path) -> None:
     """Helm 4 takes all of --set-json for JSON if it begins with a brace."""
-    assert read_back(chart, arguments([Setting((key, 0), "x")], {key: ["y"]})) == {key: ["x"]}
-    assert read_back(chart, arguments([Setting((key,), "x")], {key: "y"})) == {key: "x"}
+    keys = ["{a", " {a", "{a}", "{"]
+    lists = arguments([Setting((key, 0), "x") for key in keys], {key: ["y"] for key in keys})
+    assert read_back(chart, lists) == {key: ["x"] for key in keys}
+    texts = arguments([Setting((key,), "x") for key in keys], dict.fromkeys(keys, "y"))
+    assert read_back(chart, texts) == dict.fromkeys(keys, "x")
 
 
 def paths(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

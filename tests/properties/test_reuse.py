@@ -182,7 +182,7 @@ SET = [
     "sub.env.z=1e5",
     "rows[0].name=q,rows[0].image=example.com/team/q:1",
 ]
-REUSE = ["", "", "--reuse-values", "--reuse-values", "--reset-then-reuse-values", "--reset-values"]
+REUSE = [*["--reuse-values", "--reset-then-reuse-values"] * 3, "", "", "--reset-values"]
 
 
 @st.composite
@@ -203,7 +203,9 @@ others = st.one_of(
     st.tuples(st.just("move"), st.sampled_from("ABC")),
     st.tuples(st.just("defaults"), st.sampled_from(["1.0.0", "2.0.0"])),
 )
-stories = st.lists(st.one_of(upgrades(), upgrades(), upgrades(), others), min_size=2, max_size=6)
+stories = st.lists(
+    st.one_of(upgrades(), upgrades(), upgrades(), upgrades(), others), min_size=4, max_size=8, unique_by=str
+)
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +239,7 @@ def place(in_cluster: Workstation, cluster: Cluster, content: AnyTag, unique: st
 
 
 @given(story=stories)
-@examples_within(8, seconds=50, long=120)
+@examples_within(4, seconds=50, long=120)
 def test_reuse_is_helms(story: list[tuple[Any, ...]], place: Place) -> None:
     live(story, place.twins())
 
@@ -245,7 +247,7 @@ def test_reuse_is_helms(story: list[tuple[Any, ...]], place: Place) -> None:
 if LONG:
 
     @given(story=stories)
-    @examples_within(8, seconds=50, long=120)
+    @examples_within(4, seconds=50, long=120)
     def test_reuse_is_the_oldest_helms(story: list[tuple[Any, ...]], place: Place) -> None:
         place.machine = place.machine._replace(helm_binary=binary("helm-old"))
         live(story, place.twins())

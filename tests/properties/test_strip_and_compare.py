@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, note
+from hypothesis import strategies as st
 
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
@@ -39,21 +40,14 @@ def content() -> Iterator[AnyTag]:
 @pytest.fixture
 def promise(workstation: Workstation, content: AnyTag) -> Promise:
     """The promise, on Helm 3, then on Helm 4."""
-    content.one_image = set()
     return Promise(workstation, content)
 
 
-@given(made=charts())
-@examples_within(40, seconds=40, long=800)
-def test_charts_full_of_their_own_words(made: Made, promise: Promise) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        promise.holds(written(made, Path(folder)), may_refuse=[made.hashed] if made.hashed else [])
-
-
-@given(made=charts())
-@examples_within(20, seconds=20, long=400)
-def test_charts_whose_tags_are_one_image(made: Made, promise: Promise) -> None:
-    promise.content.one_image = Everything()
+@given(made=charts(), is_one_image=st.booleans())
+@examples_within(20, seconds=40, long=800)
+def test_charts_full_of_their_own_words(made: Made, is_one_image: bool, promise: Promise) -> None:
+    """Each tag of a repository is an image of its own, or all are one."""
+    promise.content.one_image = Everything() if is_one_image else set()
     with tempfile.TemporaryDirectory() as folder:
         promise.holds(written(made, Path(folder)), may_refuse=[made.hashed] if made.hashed else [])
 

@@ -207,17 +207,17 @@ HASH = '{{ include (print $.Template.BasePath "/f0.yaml") . | sha256sum | trunc 
 
 @st.composite
 def charts(draw: st.DrawFn) -> Made:
-    """A whole chart of one to four images, in one to three files, a subchart's perhaps."""
+    """A whole chart of two to five images, in as many files, a subchart's perhaps."""
     files: dict[str, str] = {"templates/_made.tpl": HELPER}
     values: dict[str, Any] = {"sub": {}}
     hashed_image = first_image = ""
     first_can_be_hashed = first_in_sub = False
-    for number in range(draw(st.integers(1, 3))):
+    for number in range(draw(st.integers(2, 5))):
         in_sub = draw(st.sampled_from([False, False, False, True]))
         shape = draw(st.sampled_from([shape for shape in SHAPES if not (in_sub and shape == "global")]))
         image = draw(images(number, shape))
         docs = []
-        for position in range(draw(st.integers(1, 2))):
+        for position in range(draw(st.integers(1, 3))):
             traps = draw(
                 st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(sorted(WORDS)), st.booleans()), max_size=4)
             )

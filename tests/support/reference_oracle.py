@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tests.support.go_program import go_program
@@ -21,32 +20,13 @@ class Parsed(NamedTuple):
     digest: str
 
 
-class Oracle:
-    """The running Go program."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def ask(self, texts: Iterable[str]) -> Iterator[tuple[Parsed, Parsed]]:
-        """(distribution's, go-containerregistry's) reading of each text."""
-        assert self._process.stdin and self._process.stdout
-        for text in texts:
-            self._process.stdin.write(json.dumps(text) + "\n")
-            self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline())
-            yield _parsed(answer["distribution"]), _parsed(answer["containerregistry"])
+def read_by_go(texts: Sequence[str]) -> list[tuple[Parsed, Parsed]]:
+    """(distribution's, go-containerregistry's) reading of each text. Builds the program if need be."""
+    asked = "".join(f"{json.dumps(text)}\n" for text in texts).encode()
+    printed = subprocess.run([go_program("goname")], input=asked, stdout=subprocess.PIPE, check=True).stdout
+    answers = [json.loads(line) for line in printed.splitlines()]
+    return [(_parsed(answer["distribution"]), _parsed(answer["containerregistry"])) for answer in answers]
 
 
 def _parsed(answer: dict[str, Any]) -> Parsed:
     return Parsed(answer.get("error", ""), answer["registry"], answer["repository"], answer["tag"], answer["digest"])
-
-
-@contextmanager
-def oracle() -> Iterator[Oracle]:
-    """Build the program if need be, and run it."""
-    with subprocess.Popen(
-        [go_program("goname")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
-        yield Oracle(process)
-        assert process.stdin
-        process.stdin.close()
