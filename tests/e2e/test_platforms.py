@@ -50,15 +50,15 @@ def arm(cluster: Cluster, unique: str) -> Iterator[str]:
     cluster.api("DELETE", f"/api/v1/nodes/arm-{unique}")
 
 
-def test_named(app: App, cluster: Cluster, unique: str, tmp_path: Path) -> None:
-    """A plan and a verification judge alike, and an image without an index has one platform."""
+def test_named_and_gone(app: App, cluster: Cluster, unique: str, tmp_path: Path) -> None:
+    """A plan and a verification judge alike, and an image without an index has one platform. An index can outlive what it lists.
+    What no node needs may be gone."""
     both = ("--platform", "linux/amd64,linux/arm64")
     by_env = app._replace(machine=app.machine.with_env(HELM_PIN_PLATFORM="linux/arm64"))
     for one, command in (
         (app, ("upgrade", "--install", "app", *both)),
         (app, ("lock", "--file", str(tmp_path / "lock.yaml"), *both)),
         (by_env, ("install", "app")),
-        (by_env, ("template",)),
     ):
         done = one.machine.pin(*command, app.chart)
         assert done.status == 3, done.stderr
@@ -74,22 +74,29 @@ def test_named(app: App, cluster: Cluster, unique: str, tmp_path: Path) -> None:
     assert checks["registry"]["details"][0] == lacks
     assert checks["registry"]["summary"] == "1 platform missing"
 
-    app.push("A", BOTH)
+    digest = app.push("A", BOTH)
     app.deploy("--platform", "linux/amd64", "--platform", "linux/arm64/v8")
     (tmp_path / ".helm-pin.yaml").write_text("platform: [linux/s390x]\n")
     done = app.machine.pin("plan", "app", app.chart, cwd=tmp_path)
     assert done.status == 3
     assert "it has no image for linux/s390x; it has linux/amd64, linux/arm64" in done.stderr
 
-
-def test_a_digest_of_the_charts_own_is_checked_too(
-    workstation: Workstation, registry: Server, unique: str, tmp_path: Path
-) -> None:
-    app = made(workstation, registry.host, unique, tmp_path)
-    digest = app.push("A")
-    done = app.machine.pin("plan", app.chart, "--set", f"image.tag=latest@{digest}", "--platform", "linux/arm64")
-    assert done.status == 3
-    assert "it has no image for linux/arm64" in done.stderr
+    app.push("B")
+    app.machine.helm("upgrade", "app", app.chart, "--reset-values", UNVALIDATED)
+    parts = {name: images.push_one(cluster.registry, unique, "part", "A", name)[0] for name in BOTH}
+    app.delete(parts["linux/arm64"])
+    assert app.verify("--revision", "2")[1]["registry"]["verdict"] == "ok"
+    status, checks = app.verify("--revision", "2", *both)
+    assert (status, checks["registry"]["verdict"]) == (4, "failed")
+    gone = f"{app.registry}/{app.repository}@{digest}: its image for linux/arm64 is gone ({parts['linux/arm64']})"
+    assert checks["registry"]["details"][0] == gone
+    app.delete(parts["linux/amd64"])
+    status, checks = app.verify("--revision", "2")
+    assert (status, checks["registry"]["summary"]) == (4, "1 platform gone")
+    refused = app.rollback("2", "--verify")
+    assert refused.status == 4
+    assert "1 platform gone from the registry; nothing was changed" in refused.stderr
+    assert len(app.statuses()) == 3
 
 
 def test_of_the_nodes_that_the_pods_may_run_on(app: App, arm: str) -> None:
@@ -104,32 +111,14 @@ def test_of_the_nodes_that_the_pods_may_run_on(app: App, arm: str) -> None:
     assert app.machine.pin("plan", "app", app.chart, "--platform", "nodes", "--reset-values").status == 0
 
 
-def test_usage(workstation: Workstation, registry: Server, unique: str, tmp_path: Path) -> None:
+def test_without_a_cluster(workstation: Workstation, registry: Server, unique: str, tmp_path: Path) -> None:
     app = made(workstation, registry.host, unique, tmp_path)
     for flags in (["--platform", "linux"], ["--platform", "linux/amd64,"], ["--platform", "nodes", "--locked"]):
         assert app.machine.pin("plan", app.chart, *flags).status == 2, flags
     nowhere = app.machine.with_env(KUBECONFIG="/nonexistent").pin("template", app.chart, "--platform", "nodes")
     assert nowhere.status == 1
     assert "the nodes of the cluster cannot be read" in nowhere.stderr
-
-
-def test_a_platform_that_is_gone(app: App, cluster: Cluster, unique: str) -> None:
-    """An index can outlive what it lists. What no node needs may be gone."""
-    digest = app.push("A", BOTH)
-    app.deploy()
-    app.push("B")
-    app.machine.helm("upgrade", "app", app.chart, "--reset-values", UNVALIDATED)
-    parts = {name: images.push_one(cluster.registry, unique, "part", "A", name)[0] for name in BOTH}
-    app.delete(parts["linux/arm64"])
-    assert app.verify("--revision", "1")[1]["registry"]["verdict"] == "ok"
-    status, checks = app.verify("--revision", "1", "--platform", "linux/amd64,linux/arm64")
-    assert (status, checks["registry"]["verdict"]) == (4, "failed")
-    gone = f"{app.registry}/{app.repository}@{digest}: its image for linux/arm64 is gone ({parts['linux/arm64']})"
-    assert checks["registry"]["details"][0] == gone
-    app.delete(parts["linux/amd64"])
-    status, checks = app.verify("--revision", "1")
-    assert (status, checks["registry"]["summary"]) == (4, "1 platform gone")
-    refused = app.rollback("1", "--verify")
-    assert refused.status == 4
-    assert "1 platform gone from the registry; nothing was changed" in refused.stderr
-    assert len(app.statuses()) == 2
+    of_its_own = f"image.tag=latest@{app.push('A')}"
+    done = app.machine.pin("plan", app.chart, "--set", of_its_own, "--platform", "linux/arm64")
+    assert done.status == 3
+    assert "it has no image for linux/arm64" in done.stderr

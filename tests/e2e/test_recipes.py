@@ -1,6 +1,7 @@
 """The commands of all documents, run as they stand there, on a real API server; and what the documents say that they print.
 
-tests/support/documents.py says which blocks are run, and how. Only the names of the namespaces are made those of the test.
+tests/support/documents.py says which blocks are run, and how. Only the names of the namespaces are made those of the test; and
+`helm pin` is started by helm where README.md has it, and where a shell has more to do than to start it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scripts.devtools.binaries import binary
 from scripts.devtools.cluster import Cluster
 from tests.conftest import own_namespace
 from tests.support import app as apps
-from tests.support import json_examples
+from tests.support import json_examples, kube
 from tests.support.app import App
 from tests.support.documents import Block, Step, alike, blocks, documents, steps
 from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
@@ -61,6 +62,10 @@ BEFORE = {
     ("docs/upgrade.md", "helm pin plan jb ./jb"): ["helm pin upgrade --install jb ./jb"],
 }
 """What is there before a command of a document: the release that it is about, say."""
+STARTED_BY_HELM = "README.md"
+"""The document whose commands are all started by helm."""
+SIMPLE = re.compile(r"helm pin [^*$|;&<`]+")
+"""A command that needs no shell but for `>`."""
 RECIPES, PROMOTION = CHECKOUT / "docs/gitops.md", CHECKOUT / "docs/promotion.md"
 IN_PODS = """\
       - name: web
@@ -155,7 +160,8 @@ class Reader(NamedTuple):
         """Run a command of a document, after what it needs."""
         for before in BEFORE.get((place.partition(":")[0], step.command.partition("  ")[0]), ()):
             self.prepare(before)
-        done = self.shell(step.command, step.status)
+        simple = SIMPLE.fullmatch(step.command) and step.printed is None and not place.startswith(STARTED_BY_HELM)
+        done = (self.pin if simple else self.shell)(step.command, step.status)
         if step.printed is not None:
             printed = re.sub(re.escape(f"{self.app.registry}/{self.unique}/"), "registry.example/", done)
             printed = printed.replace(str(self.folder), "/src/shop")
@@ -163,11 +169,23 @@ class Reader(NamedTuple):
 
     def prepare(self, line: str) -> None:
         """Run what a command needs, which no document shows: `helm pin` without the time that its start takes."""
-        if line.startswith("helm pin ") and ">" not in line:
-            done = self.machine.pin(*shlex.split(self.own(line))[2:], cwd=self.folder)
-            assert done.status == 0, f"{line}\nended with {done.status}:\n{done.stderr}"
-        else:
-            self.shell(line)
+        (self.pin if SIMPLE.fullmatch(line) else self.shell)(line)
+
+    def pin(self, line: str, status: int = 0) -> str:
+        """Run a simple command without the time that its start takes: of a namespace, helm tells its plugins in the environment."""
+        _, _, *words = shlex.split(self.own(line), comments=True)
+        machine, file = self.machine, ""
+        if ">" in words:
+            words, file = words[:-2], words[-1]
+        if machine.is_forked and "-n" in words:
+            at = words.index("-n")
+            machine = machine.with_env(HELM_NAMESPACE=words[at + 1])
+            del words[at : at + 2]
+        done = machine.pin(*words, cwd=self.folder)
+        assert done.status == status, f"{line}\nended with {done.status}:\n{done.stderr}{done.stdout}"
+        if file:
+            (self.folder / file).write_text(done.stdout)
+        return done.stdout
 
     def shell(self, line: str, status: int = 0) -> str:
         """Run a line, which must end with that exit status; what it prints."""
@@ -175,10 +193,10 @@ class Reader(NamedTuple):
         assert done.status == status, f"{line}\nended with {done.status}:\n{done.stdout}"
         return done.stdout
 
-    def live(self) -> str:
-        """The image that the Deployment of namespace web has."""
-        path = "jsonpath={.spec.template.spec.containers[0].image}"
-        return self.machine.kubectl("get", "deployment", "web", "-n", self.namespace("web"), "-o", path)
+    def live(self, namespace: str = "web") -> str:
+        """The image that the Deployment `web` has in a namespace of the documents."""
+        place = kube.namespace(self.machine)._replace(name=self.namespace(namespace))
+        return str(place.api("GET", "deployments/web")["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 @pytest.fixture
@@ -221,7 +239,19 @@ def section(name: str) -> list[Block]:
     return [block for block in blocks(RECIPES) if block.heading == name]
 
 
-@pytest.mark.parametrize("name", dict.fromkeys(block.heading for block in blocks(RECIPES) if block.is_run))
+def recipes() -> list[str]:
+    """Their headings; without one whose commands are all those of another, in the same order, which begins alike."""
+    names = dict.fromkeys(block.heading for block in blocks(RECIPES) if block.is_run)
+    found = {name: [step for block in section(name) if block.is_run for step in steps(block)] for name in names}
+
+    def goes_within(name: str, other: str) -> bool:
+        rest = iter(found[other])
+        return name != other and found[name][0] == found[other][0] and all(step in rest for step in found[name])
+
+    return [name for name in names if not any(goes_within(name, other) for other in names)]
+
+
+@pytest.mark.parametrize("name", recipes())
 def test_a_recipe(reader: Reader, name: str) -> None:
     digest = reader.app.push("A")
     found = section(name)
@@ -236,8 +266,7 @@ def test_a_recipe(reader: Reader, name: str) -> None:
         [path] = (text.strip("/") for text in manager["managerFilePatterns"])
         assert re.search(path, "deploy/helm-pin.lock.yaml")
         newer = reader.app.push("B")
-        done = reader.machine.run("sh", "-c", found[-1].text.splitlines()[0], cwd=reader.folder)
-        assert done.status == 4
+        reader.pin(found[-1].text.splitlines()[0], 4)
         lock.write_text(lock.read_text().replace(digest, newer))
         reader.follow(found[-1:])
     elif name == "helmfile":
@@ -263,11 +292,7 @@ def test_the_plugin_of_argo_cd(reader: Reader) -> None:
 
 def test_promotion(reader: Reader) -> None:
     reader.follow(blocks(PROMOTION))
-    path = "jsonpath={.spec.template.spec.containers[0].image}"
-    live = {
-        reader.machine.kubectl("get", "deployment", "web", "-n", reader.namespace(name), "-o", path)
-        for name in ("staging", "prod")
-    }
+    live = {reader.live(name) for name in ("staging", "prod")}
     assert len(live) == 1 and "@sha256:" in live.pop()
 
 

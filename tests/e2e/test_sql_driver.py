@@ -11,6 +11,7 @@ import pytest
 
 from scripts.devtools.api import Cluster
 from tests.support import app as apps
+from tests.support import kube
 from tests.support.postgres import postgres
 from tests.support.workstation import Workstation
 
@@ -45,4 +46,4 @@ def test_forward_and_back(
     status, checks = app.verify()
     assert status == 0
     assert [check["verdict"] for check in checks.values()] == ["ok", "ok", "ok", "ok", "cannot tell"]
-    assert json.loads(machine.kubectl("get", "secrets", "-o", "json"))["items"] == []  # nothing is in the API
+    assert kube.namespace(machine).api("GET", "secrets")["items"] == []  # nothing is in the API
