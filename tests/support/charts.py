@@ -11,12 +11,12 @@ from helmpin.helm import Helm
 
 
 @cache
-def _created(helm: str, name: str) -> dict[str, bytes]:
-    """The files that `helm create` makes."""
+def _created(helm: str, name: str) -> dict[str, bytes | None]:
+    """The files that `helm create` makes, and its folders, which have no content."""
     with TemporaryDirectory() as folder:
         subprocess.run([helm, "create", name], cwd=folder, check=True, capture_output=True)
-        files = [path for path in Path(folder).rglob("*") if path.is_file()]
-        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+        made = sorted(Path(folder).rglob("*"))
+        return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in made}
 
 
 class MakeChart:
@@ -29,8 +29,10 @@ class MakeChart:
     def __call__(self, name: str, **metadata: str) -> Path:
         """A chart directory; `metadata` goes to the end of its Chart.yaml."""
         for path, content in _created(self._helm.binary, name).items():
-            (self._directory / path).parent.mkdir(parents=True, exist_ok=True)
-            (self._directory / path).write_bytes(content)
+            if content is None:
+                (self._directory / path).mkdir(exist_ok=True)
+            else:
+                (self._directory / path).write_bytes(content)
         with (self._directory / name / "Chart.yaml").open("a") as file:
             file.writelines(f"{key}: {value}\n" for key, value in metadata.items())
         return self._directory / name
