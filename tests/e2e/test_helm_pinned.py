@@ -15,6 +15,7 @@ from helmpin.helm import parse_flags
 from scripts.devtools.binaries import binary
 from scripts.devtools.cluster import Cluster
 from tests.e2e.test_history import DEPLOYMENT
+from tests.support import kube
 from tests.support.registry_servers import Server
 from tests.support.workstation import CHECKOUT, Finished, Workstation, whichever_helm
 
@@ -22,10 +23,11 @@ PINNED = CHECKOUT / "bin" / "helm-pinned"
 RELEASES = ("api", "worker")
 NEXT = """\
 #!/bin/sh
-case "$*" in --help) exec "$REAL" --help ;; esac
+case "$*" in --help) exec cat "$HELP" ;; esac
 printf '%s\\n' "$@" > "$GIVEN"
+[ -z "$REAL" ] || exec "$REAL" "$@"
 """
-"""A helm that writes down what it is given, and asks the real one for its help."""
+"""A helm that has what the real one says of its flags, and writes down what it is given, for REAL to run, if that is set."""
 
 
 @pytest.fixture
@@ -35,13 +37,22 @@ def drop_in(workstation: Workstation) -> Workstation:
     return workstation._replace(helm_binary=PINNED, env={**workstation.env, "HELM_PIN_HELM": helm})
 
 
+@pytest.fixture(scope="module")
+def help_text(installed: Workstation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with what `helm --help` prints."""
+    path = tmp_path_factory.mktemp("help") / "text"
+    path.write_text(installed.helm("--help"))
+    return path
+
+
 @pytest.fixture
-def recorder(workstation: Workstation, tmp_path: Path) -> Workstation:
+def recorder(workstation: Workstation, help_text: Path, tmp_path: Path) -> Workstation:
     """The machine, on which helm-pinned's helm writes what it is given into the file `given`."""
     (next_helm := tmp_path / "next").write_text(NEXT)
     next_helm.chmod(0o755)
-    env = {"HELM_PIN_HELM": str(next_helm), "REAL": str(workstation.helm_binary), "GIVEN": str(tmp_path / "given")}
-    return workstation.with_env(**env)
+    return workstation.with_env(
+        HELM_PIN_HELM=str(next_helm), HELP=str(help_text), GIVEN=str(tmp_path / "given"), REAL=""
+    )
 
 
 class TestAlone:
@@ -84,21 +95,22 @@ class TestAlone:
         assert (tmp_path / "given").read_text().splitlines() == ["pin", "upgrade", *odd]
 
     def test_every_global_flag_with_a_value_is_known(
-        self, drop_in: Workstation, recorder: Workstation, tmp_path: Path
+        self, recorder: Workstation, help_text: Path, tmp_path: Path
     ) -> None:
         """By helm's own help, whatever its version; and helm hands them all on to `helm pin`."""
-        flags = [name for name, flag in parse_flags(drop_in.helm("--help")).items() if flag.takes_value]
+        flags = [name for name, flag in parse_flags(help_text.read_text()).items() if flag.takes_value]
         assert {"-n", "--namespace", "--kube-context", "--qps"} <= set(flags)
         # two spellings of one flag, each given
         valued = {flag: "always" if flag.startswith("--colo") else "3" for flag in flags}
         for flag, value in valued.items():
             recorder.run(PINNED, flag, value, "template", "--help")
             assert (tmp_path / "given").read_text().split() == ["pin", "template", flag, value, "--help"]
-        done = drop_in.run(PINNED, *itertools.chain.from_iterable(valued.items()), "template", "--help")
+        real = recorder.with_env(REAL=str(recorder.helm_binary))
+        done = real.run(PINNED, *itertools.chain.from_iterable(valued.items()), "template", "--help")
         assert "helm pin template" in done.stdout
 
     def test_what_is_not_pinned_is_helms(self, drop_in: Workstation, workstation: Workstation) -> None:
-        for words in (["version", "--short"], ["--help"], ["env"], ["plugin", "list"], ["nothing"]):
+        for words in (["version", "--short"], ["--help"], ["nothing"]):
             assert drop_in.run(PINNED, *words) == workstation.run(workstation.helm_binary, *words)
 
     def test_as_helm_on_path(self, workstation: Workstation, tmp_path: Path) -> None:
@@ -181,7 +193,7 @@ class Fleet(NamedTuple):
 
     def live(self) -> dict[str, str]:
         """The image of each live Deployment."""
-        items = json.loads(self.machine.kubectl("get", "deployments", "-o", "json"))["items"]
+        items = kube.namespace(self.machine).api("GET", "deployments")["items"]
         return {i["metadata"]["name"]: i["spec"]["template"]["spec"]["containers"][0]["image"] for i in items}
 
 
@@ -201,25 +213,30 @@ def fleet(in_cluster: Workstation, cluster: Cluster, unique: str, tmp_path: Path
     return Fleet(in_cluster, Server(cluster.registry), unique, tmp_path)
 
 
-def test_helmfile(fleet: Fleet) -> None:
-    """Apply asks for the differences first: helm-diff is given the pinned chart."""
+def test_helmfile_apply(fleet: Fleet) -> None:
+    """It asks for the differences first: helm-diff is given the pinned chart."""
     fleet = fleet.with_diff()
-    first = fleet.push("A")
-    templated = fleet.helmfile("template")
-    assert templated.status == 0, templated.stderr
-    assert all(image in templated.stdout for image in first.values())
+    images = fleet.push("A")
     applied = fleet.helmfile("apply")
     assert applied.status == 0, applied.stderr + applied.stdout
-    assert fleet.live() == first
+    assert fleet.live() == images
     given = (fleet.folder / "given").read_text().splitlines()
     assert sorted(line.split()[1] for line in given) == sorted(RELEASES)
     assert all(line.startswith("upgrade ") and ".tgz" in line for line in given)
-    for name in RELEASES:
-        assert fleet.machine.pin("verify", name).status == 0
-    second = fleet.push("B")
-    synced = fleet.helmfile("sync", "--selector", "name=api")
+    assert fleet.machine.pin("verify", RELEASES[1]).status == 0
+
+
+@whichever_helm
+def test_helmfile_template_sync_and_destroy(fleet: Fleet) -> None:
+    """Of the first release. helm-pinned hands their words on as it does those of the rest (TestAlone, test_helmfile_apply)."""
+    selector = ["--selector", f"name={RELEASES[0]}"]
+    image = fleet.push("A")[RELEASES[0]]
+    templated = fleet.helmfile("template", *selector)
+    assert templated.status == 0, templated.stderr
+    assert image in templated.stdout
+    synced = fleet.helmfile("sync", *selector)
     assert synced.status == 0, synced.stderr + synced.stdout
-    assert fleet.live() == {**first, "api": second["api"]}
-    destroyed = fleet.helmfile("destroy")
+    assert fleet.live() == {RELEASES[0]: image}
+    destroyed = fleet.helmfile("destroy", *selector)
     assert destroyed.status == 0, destroyed.stderr
     assert json.loads(fleet.machine.helm("list", "-o", "json")) == []

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from scripts.devtools.binaries import binary
 from tests.integration.test_lint import POD, make
 from tests.support.any_tag import any_tag
 from tests.support.json_examples import example
-from tests.support.workstation import CHECKOUT, Workstation, install
+from tests.support.workstation import CHECKOUT, Workstation, whichever_helm
 
 DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / "deploy").rglob("*.md")])
 
@@ -45,10 +46,16 @@ def test_commands_are_found() -> None:
     assert len(CASES) > 30
 
 
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where helm-pin keeps what helm has said of its flags."""
+    return tmp_path_factory.mktemp("cached")
+
+
 @pytest.mark.parametrize("line", CASES)
-def test_a_command_line_is_one(line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_command_line_is_one(line: str, cached: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HELM_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HELM_CACHE_HOME", str(cached))
     name, *words = take(shlex.split(line))[0]
     assert name in COMMANDS
     words = [word.replace("…", "x") for word in words]
@@ -72,6 +79,7 @@ def shape(node: Any) -> Any:
     return None
 
 
+@whichever_helm
 def test_json_is_as_documented(workstation: Workstation, tmp_path: Path) -> None:
     pod = POD % ("web", "team/web:{{ .Values.image.tag }}")
     chart = make(tmp_path / "charts/web", pod, values="# the tag\nimage:\n  tag: latest\n")
@@ -92,14 +100,14 @@ def test_json_is_as_documented(workstation: Workstation, tmp_path: Path) -> None
         assert shape(config) == shape(example("config"))
 
 
-@pytest.mark.parametrize("name", ["helm3", "helm4"])
-def test_the_way_out_of_two_plugins_of_one_name(name: str, tmp_path: Path) -> None:
+def test_the_way_out_of_two_plugins_of_one_name(workstation: Workstation, tmp_path: Path) -> None:
     """As docs/troubleshooting.md says: helm itself removes neither."""
-    machine = install(binary(name), tmp_path / "home")
+    shutil.copytree(workstation.env["HELM_DATA_HOME"], tmp_path / "data", symlinks=True)
+    machine = workstation.with_env(HELM_DATA_HOME=str(tmp_path / "data"))
     (tmp_path / "again").symlink_to(CHECKOUT)
     machine.helm("plugin", "install", tmp_path / "again")
     refused = machine.run(machine.helm_binary, "plugin", "uninstall", "pin")
     assert refused.status == 1
     assert 'two plugins claim the name "pin"' in refused.stderr.replace("\\", "")
     (Path(machine.helm("env", "HELM_PLUGINS").strip()) / "again").unlink()
-    assert machine.pin("--version").status == 0
+    assert machine.run(machine.helm_binary, "pin", "--version").status == 0

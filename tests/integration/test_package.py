@@ -20,17 +20,20 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import jsonschema
 import pytest
+import urllib3
 from referencing import Registry, Resource
 
 from helmpin import __version__
-from scripts.devtools.archive import PackageError, commit_time, committed
+from scripts.devtools.archive import PackageError, commit_time, committed, provenance
 from scripts.devtools.binaries import binary
+from tests.integration import test_install
 from tests.integration.test_install import run, succeed
 from tests.integration.test_lint import POD, make
 from tests.support.documents import blocks
@@ -233,22 +236,17 @@ def test_the_time_is_source_date_epoch_and_an_earlier_signature_goes(packages: P
     assert not signature.exists()
 
 
-@pytest.mark.parametrize("wrong", ["no such key", "no commit"])
-def test_nothing_is_made_of_what_is_wrong(wrong: str, packages: Packages, tmp_path: Path) -> None:
-    clone, env, words = tmp_path / "clone", {**os.environ, "GNUPGHOME": str(packages.keyring.parent)}, []
-    succeed(["git", "clone", "-q", packages.repository, clone])
-    if wrong == "no such key":
-        words, message = ["--key", "nobody"], "gpg exited with status 2"
-    else:
-        shutil.rmtree(clone / ".git")
-        message = "git exited with status 128"
-    done = run([sys.executable, clone / "scripts/package", "--to", tmp_path / "dist", *HERE, *words], env=env)
+def test_nothing_is_made_of_what_is_no_commit(packages: Packages, tmp_path: Path) -> None:
+    shutil.copytree(packages.repository / "scripts", tmp_path / "copy/scripts")
+    done = run([sys.executable, tmp_path / "copy/scripts/package", "--to", tmp_path / "dist", *HERE])
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith(f"scripts/package: error: {message}\n")
-    assert not list(tmp_path.glob("dist/**/*.prov"))
+    assert done.stderr.endswith("scripts/package: error: git exited with status 128\n")
+    assert not (tmp_path / "dist").exists()
 
 
-def test_what_is_no_plain_file_or_no_time(packages: Packages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_plain_file_no_time_or_no_key(
+    packages: Packages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asked of the functions; that nothing is made of what they refuse is seen above."""
     (tmp_path / "link.py").symlink_to("cli.py")
     (tmp_path / "one").touch()
@@ -260,6 +258,9 @@ def test_what_is_no_plain_file_or_no_time(packages: Packages, tmp_path: Path, mo
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     with pytest.raises(PackageError, match="SOURCE_DATE_EPOCH is not a number of seconds: yesterday"):
         commit_time(packages.repository)
+    monkeypatch.setenv("GNUPGHOME", str(packages.keyring.parent))
+    with pytest.raises(PackageError, match="gpg exited with status 2"):
+        provenance(b"name: pin\n", [], "nobody")
 
 
 @functools.cache
@@ -347,34 +348,40 @@ def install_in_helm_4(words: Sequence[object], env: dict[str, str]) -> None:
 
 @pytest.fixture
 def copying(home_of_helm_4: Path, env: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """An environment whose Python copies the plugin's, where it shall make one: of the same archive, or for another Helm 3."""
+    """An environment whose Python copies the plugin's, where it shall make one."""
     [made] = home_of_helm_4.glob("data/plugins/*/.venv")
-    python = tmp_path / "python"
-    python.write_text(
-        "#!/bin/sh\nfor last; do :; done\n"
-        f"case $last in */helmpin/install.py) cp -R '{made}' \"${{last%/helmpin/install.py}}\" ;; esac\n"
+    return {**env, "HELM_PIN_PYTHON": str(test_install.copying(made, tmp_path / "copying"))}
+
+
+def works_as_over_http(env: dict[str, str], home_of_helm_4: Path) -> None:
+    """Helm 4 starts the plugin, which holds the same files as the one that it has installed over HTTP."""
+    assert succeed([binary("helm4"), "pin", "--version"], env=env) == f"helm-pin {__version__}\n"
+    here, there = (
+        {
+            str(path.relative_to(metadata.parent)): (path.stat().st_mode, path.read_bytes())
+            for path in metadata.parent.rglob("*")
+            if path.is_file() and not {".venv", "__pycache__"} & set(path.relative_to(metadata.parent).parts)
+        }
+        for home in (Path(env["HELM_DATA_HOME"]), home_of_helm_4 / "data")
+        for metadata in home.glob("plugins/*/plugin.yaml")
     )
-    python.chmod(0o755)
-    return {**env, "HELM_PIN_PYTHON": str(python)}
+    assert here == there and "helmpin/cli.py" in here
 
 
 @pytest.mark.parametrize("name", ["helm-old", "helm3"])
-def test_helm_3_installs_the_archive_over_http(
-    name: str, packages: Packages, served: str, env: dict[str, str], copying: dict[str, str], tmp_path: Path
-) -> None:
-    assert packages.dist.exists()
-    env = env if name == "helm3" else copying
-    succeed([binary(name), "plugin", "install", f"{served}/offline/helm3/{NAME}"], env=env)
-    works(binary(name), env, tmp_path)
+def test_helm_3_installs_the_archive_over_http(name: str, served: str, copying: dict[str, str], tmp_path: Path) -> None:
+    """Helm 3 makes an environment in tests/integration/test_install.py."""
+    succeed([binary(name), "plugin", "install", f"{served}/offline/helm3/{NAME}"], env=copying)
+    works(binary(name), copying, tmp_path)
 
 
 def test_helm_4_verifies_the_archive_over_http(home_of_helm_4: Path, tmp_path: Path) -> None:
     works(binary("helm4"), environment(home_of_helm_4), tmp_path)
 
 
-def test_helm_4_verifies_the_file(packages: Packages, copying: dict[str, str], tmp_path: Path) -> None:
+def test_helm_4_verifies_the_file(packages: Packages, copying: dict[str, str], home_of_helm_4: Path) -> None:
     install_in_helm_4([packages.dist / "offline" / NAME, "--keyring", packages.keyring], copying)
-    works(binary("helm4"), copying, tmp_path)
+    works_as_over_http(copying, home_of_helm_4)
 
 
 @pytest.mark.parametrize("wrong", ["another key", "another byte", "no signature"])
@@ -395,7 +402,7 @@ def test_helm_4_refuses_what_it_cannot_verify(
 
 
 def test_helm_4_installs_from_a_registry(
-    packages: Packages, registry: Server, unique: str, copying: dict[str, str], tmp_path: Path
+    packages: Packages, registry: Server, unique: str, copying: dict[str, str], home_of_helm_4: Path
 ) -> None:
     """The artifact as helm's documentation describes it (pkg/registry/plugin.go): archive and provenance are layers with titles."""
     repository = f"{unique}/pin"
@@ -425,19 +432,29 @@ def test_helm_4_installs_from_a_registry(
     registry.push_manifest(repository, __version__, manifest, kind)
     source = f"oci://{registry.host}/{repository}:{__version__}"
     install_in_helm_4([source, "--plain-http", "--keyring", packages.keyring], copying)
-    works(binary("helm4"), copying, tmp_path)
+    works_as_over_http(copying, home_of_helm_4)
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`helm-pin` as pip installs it from the checkout into an environment of its own, as pipx and pre-commit do."""
+    """`helm-pin` as pip installs it from the checkout into an environment of its own, as pipx and pre-commit do: what it requires
+    comes from the environment of the tests."""
     folder = tmp_path_factory.mktemp("console")
     succeed([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
     source = folder / "source"  # building leaves things behind
     shutil.copytree(ROOT / "helmpin", source / "helmpin", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    succeed([sys.executable, "-m", "pip", "--python", folder / "venv/bin/python", "install", "--quiet", source])
+    pip = [sys.executable, "-m", "pip", "--python", folder / "venv/bin/python", "install", "--quiet"]
+    succeed([*pip, "--no-deps", "--no-compile", source])
+    [packages] = folder.glob("venv/lib/python*/site-packages")
+    (packages / "required.pth").write_text(f"{Path(urllib3.__file__).parents[1]}\n")
+    [installed] = distributions(name="helm-pin", path=[str(packages)])
+    needs = [
+        re.split(r"\W", each.lower().replace("-", "_"))[0] for each in installed.requires or () if "extra" not in each
+    ]
+    locked = re.findall(r"(?m)^(\S+)==", (ROOT / "requirements.txt").read_text())
+    assert sorted(needs) == sorted(name.replace("-", "_") for name in locked)
     return folder / "venv/bin/helm-pin"
 
 

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
+from scripts.devtools import vulnerabilities
 from scripts.devtools.vulnerabilities import FILES, LOCKED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,34 +48,37 @@ def osv(vulnerable: Collection[str], asked: set[tuple[str, str]], status: int = 
             thread.join()
 
 
-def check(url: str) -> subprocess.CompletedProcess[str]:
-    command = [ROOT / "scripts" / "vulnerabilities", "--service", "osv", "--osv-url", url]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_all_that_is_locked_is_asked_for() -> None:
-    """Those of other Pythons and platforms, too; and nothing is found."""
-    asked: set[tuple[str, str]] = set()
-    with osv((), asked) as url:
-        done = check(url)
-    assert (done.returncode, done.stdout) == (0, f"{len(PINS)} packages checked, 0 with a known vulnerability\n")
-    assert asked == PINS and {"pyyaml", "pytest", "pip-audit", "colorama"} <= {name for name, _ in asked}
-
-
 def test_known_vulnerabilities() -> None:
-    """Of what any of the files locks, and of each version that is locked."""
-    names = {"pyyaml", "pytest", "pip-audit", "hypothesis"}
-    with osv(names, set()) as url:
-        done = check(url)
+    """Of what any of the files locks, and of each version that is locked: those of other Pythons and platforms, too."""
+    names, asked = {"pyyaml", "pytest", "pip-audit", "hypothesis"}, set[tuple[str, str]]()
+    with osv(names, asked) as url:
+        command = [ROOT / "scripts" / "vulnerabilities", "--service", "osv", "--osv-url", url]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [f"{name} {version}: PYSEC-1" for name, version in PINS if name in names]
     summary = f"{len(PINS)} packages checked, {len(lines)} with a known vulnerability"
     assert {line.split()[0] for line in lines} == names
     assert done.returncode == 1 and sorted(done.stdout.splitlines()) == sorted([*lines, summary])
+    assert asked == PINS and {"pyyaml", "pytest", "pip-audit", "colorama"} <= {name for name, _ in asked}
 
 
-def test_no_answer_is_not_no_vulnerability() -> None:
+@pytest.fixture
+def one_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requirements that lock one package."""
+    (tmp_path / "requirements.txt").write_text("pyyaml==6.0.3 \\\n    --hash=sha256:0\n")
+    monkeypatch.setattr(vulnerabilities, "FILES", (tmp_path / "requirements.txt",))
+
+
+@pytest.mark.usefixtures("one_locked")
+def test_none_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    with osv((), set()) as url:
+        assert vulnerabilities.main(["--service", "osv", "--osv-url", url]) == 0
+    assert capsys.readouterr().out == "1 packages checked, 0 with a known vulnerability\n"
+
+
+@pytest.mark.usefixtures("one_locked")
+def test_no_answer_is_not_no_vulnerability(capsys: pytest.CaptureFixture[str]) -> None:
     with osv({"pyyaml"}, set(), status=503) as url:
-        broken = check(url)
-    gone = check(url)
-    for done in (broken, gone):
-        assert done.returncode == 3 and done.stdout.startswith("not checked: "), done
+        broken = vulnerabilities.main(["--service", "osv", "--osv-url", url]), capsys.readouterr().out
+    gone = vulnerabilities.main(["--service", "osv", "--osv-url", url]), capsys.readouterr().out
+    for status, out in (broken, gone):
+        assert status == 3 and out.startswith("not checked: "), out

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from helmpin.helm import Helm
 
 
+@cache
+def _created(helm: str, name: str) -> dict[str, bytes | None]:
+    """The files that `helm create` makes, and its folders, which have no content."""
+    with TemporaryDirectory() as folder:
+        subprocess.run([helm, "create", name], cwd=folder, check=True, capture_output=True)
+        made = sorted(Path(folder).rglob("*"))
+        return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in made}
+
+
 class MakeChart:
-    """Calls `helm create`; `package` packs with `helm package`."""
+    """Charts as `helm create` makes them; `package` packs with `helm package`."""
 
     def __init__(self, helm: Helm, directory: Path) -> None:
         self._helm, self._directory = helm, directory
@@ -17,7 +28,11 @@ class MakeChart:
 
     def __call__(self, name: str, **metadata: str) -> Path:
         """A chart directory; `metadata` goes to the end of its Chart.yaml."""
-        subprocess.run([self._helm.binary, "create", name], cwd=self._directory, check=True, capture_output=True)
+        for path, content in _created(self._helm.binary, name).items():
+            if content is None:
+                (self._directory / path).mkdir(exist_ok=True)
+            else:
+                (self._directory / path).write_bytes(content)
         with (self._directory / name / "Chart.yaml").open("a") as file:
             file.writelines(f"{key}: {value}\n" for key, value in metadata.items())
         return self._directory / name

@@ -6,11 +6,9 @@ import base64
 import http.server
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,8 +19,8 @@ import pytest
 from helmpin.chart.stage import KINDS, ChartSource, stage
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from scripts.devtools.binaries import binary
 from tests.support.charts import MakeChart
+from tests.support.registry_servers import Server as RegistryServer
 
 
 def same(helm: Helm, chart: str, *flags: str, version: str = "") -> None:
@@ -99,32 +97,32 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="module")
-def repositories() -> dict[str, Path]:
-    """The folder of `repository` as each helm has made it."""
-    return {}
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what a helm packs lies, to be copied: either helm reads what the other has packed."""
+    return tmp_path_factory.mktemp("made")
 
 
 @pytest.fixture
-def repository(
-    helm: Helm, repositories: dict[str, Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def repository(helm: Helm, made: Path, tmp_path: Path) -> Path:
     """A directory with the archives of `app`, versions 1.0.0, 1.1.0 and 2.0.0-rc.1, and an index; beside it, charts/app."""
-    if helm.binary not in repositories:
-        folder = repositories[helm.binary] = tmp_path_factory.mktemp("made")
+    folder = made / "of app"
+    if not folder.exists():
+        folder.mkdir()
         make_chart = MakeChart(helm, folder / "charts")
         root, chart = folder / "repository", make_chart("app")
         for version in ("1.0.0", "1.1.0", "2.0.0-rc.1"):
             (chart / "values.yaml").write_text((chart / "values.yaml").read_text() + f"# {version}\n")
             make_chart.package(chart, root, version)
         helm.run(["repo", "index", str(root)])
-    shutil.copytree(repositories[helm.binary], tmp_path, dirs_exist_ok=True)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     return tmp_path / "repository"
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1 and its key."""
-    paths = tmp_path / "cert.pem", tmp_path / "key.pem"
+    folder = tmp_path_factory.mktemp("certificate")
+    paths = folder / "cert.pem", folder / "key.pem"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
     make += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(paths[1]), "-out", str(paths[0])]
     subprocess.run(make, check=True, capture_output=True)
@@ -149,7 +147,7 @@ def test_local_paths(helm: Helm, repository: Path, monkeypatch: pytest.MonkeyPat
             "http://127.0.0.1:1",
             why='looks like "http://127.0.0.1:1" is not a valid chart repository',
         )
-    for nothing in ("./nothing", "/nothing/here", "../nothing"):
+    for nothing in ("./nothing", "/nothing/here"):
         refused(helm, nothing, why="not found")
     missing, helms_why = "there is no such file or directory", "non-absolute URLs should be in form of"
     refused(helm, "nothing", why=missing, helms_why=helms_why)
@@ -265,40 +263,15 @@ def test_repository_over_tls(
     refused(helm, "app", "--repo", mutual, "--ca-file", str(certificate[0]), why="cannot be reached")
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[str]:
-    """HOST:PORT of a registry on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = tmp_path / "registry.yaml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
-        f"http: {{addr: '{address}', secret: x}}\n"
-    )
-    process = subprocess.Popen(
-        [binary("registry"), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    host, port = address.split(":")
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                break
-        time.sleep(0.1)
-    yield address
-    process.terminate()
-    process.wait()
-
-
-def test_oci_registry(helm: Helm, repository: Path, registry: str) -> None:
+def test_oci_registry(helm: Helm, repository: Path, registry: RegistryServer, unique: str) -> None:
     for archive in sorted(repository.glob("*.tgz")):
-        helm.run(["push", str(archive), f"oci://{registry}/charts", "--plain-http"])
-    chart = f"oci://{registry}/charts/app"
+        helm.run(["push", str(archive), f"oci://{registry.host}/{unique}", "--plain-http"])
+    chart = f"oci://{registry.host}/{unique}/app"
     same(helm, chart, "--plain-http", version="1.1.0")
     same(helm, chart, "--plain-http", "--version", "1.0.0", version="1.0.0")
     same(helm, chart, "--plain-http", "--devel", version="2.0.0-rc.1")
     same(helm, f"{chart}:1.0.0", "--plain-http", version="1.0.0")
-    refused(helm, f"oci://{registry}/charts/none", "--plain-http", why="repository name not known to registry")
+    refused(helm, f"oci://{registry.host}/{unique}/none", "--plain-http", why="repository name not known to registry")
 
 
 @pytest.fixture(scope="module")
@@ -320,24 +293,23 @@ def keyring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False, capture_output=True)
 
 
-def test_provenance(
-    helm: Helm, make_chart: MakeChart, keyring: Path, tmp_path: Path, serve: Callable[..., Server]
-) -> None:
-    root, chart = tmp_path / "signed", make_chart("app")
-    helm.run(
-        [
-            "package",
-            str(chart),
-            "--destination",
-            str(root),
-            "--sign",
-            "--key",
-            "signer",
-            "--keyring",
-            str(keyring / "secring.gpg"),
-        ]
-    )
-    helm.run(["repo", "index", str(root)])
+@pytest.fixture
+def signed(helm: Helm, made: Path, keyring: Path, tmp_path: Path) -> Path:
+    """A directory with the signed archive of `app` and an index; beside it, charts/app, and another chart's archive in `plain`."""
+    folder = made / "signed"
+    if not folder.exists():
+        folder.mkdir()
+        make_chart = MakeChart(helm, folder / "charts")
+        sign = ["--sign", "--key", "signer", "--keyring", str(keyring / "secring.gpg")]
+        helm.run(["package", str(make_chart("app")), "--destination", str(folder / "signed"), *sign])
+        helm.run(["repo", "index", str(folder / "signed")])
+        make_chart.package(make_chart("other"), folder / "plain")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "signed"
+
+
+def test_provenance(helm: Helm, signed: Path, keyring: Path, tmp_path: Path, serve: Callable[..., Server]) -> None:
+    root, chart = signed, tmp_path / "charts/app"
     url, ring = serve(root).url, ("--verify", "--keyring", str(keyring / "pubring.gpg"))
     same(helm, "app", "--repo", url, *ring, version="0.1.0")
     same(helm, f"{root}/app-0.1.0.tgz", *ring, version="0.1.0")
@@ -348,7 +320,6 @@ def test_provenance(
     (tmp_path / "empty.gpg").touch()
     for place in (("app", "--repo", url), (f"{root}/app-0.1.0.tgz",)):
         refused(helm, *place, "--verify", f"--keyring={tmp_path}/empty.gpg", why="signature made by unknown entity")
-    make_chart.package(make_chart("other"), tmp_path / "plain")
     shutil.copy(tmp_path / "plain/other-0.1.0.tgz", root / "app-0.1.0.tgz")
     for place in (("app", "--repo", url), (f"{root}/app-0.1.0.tgz",)):
         refused(helm, *place, *ring, why="sha256 sum does not match for app-0.1.0.tgz")
