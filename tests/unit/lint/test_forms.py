@@ -106,6 +106,12 @@ def test_an_annotation_for_a_chart_that_failed() -> None:
     )
 
 
+def test_every_form_says_which_version_it_is_today() -> None:
+    found = report(finding(value="image.tag")._replace(version="1.2.3"))
+    (line,), (entry,) = forms.workflow_commands(found), forms.as_data(found)
+    assert read(line).data.endswith(": moves; today it is 1.2.3 (image.tag)") and entry["suggestion"] == "1.2.3"
+
+
 def test_an_annotation_names_the_rule() -> None:
     (line,) = forms.workflow_commands(report(finding()._replace(rule=REGISTRY)))
     assert read(line).properties["title"] == "registry not allowed"
