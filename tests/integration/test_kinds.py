@@ -28,7 +28,7 @@ import yaml
 
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.for_others import Form, all_pinned, form, kustomization_pins
+from tests.support.for_others import Kustomize, all_pinned
 from tests.support.promise import Planned, Promise
 from tests.support.workstation import Workstation, whichever_helm
 
@@ -53,13 +53,13 @@ def promise(workstation: Workstation, content: AnyTag) -> Promise:
 
 
 @pytest.fixture(scope="module")
-def tried() -> set[Form]:
-    """The forms of the manifests that a kustomization was made for."""
-    return set()
+def kustomize() -> Kustomize:
+    """kustomize, for all charts."""
+    return Kustomize()
 
 
 @pytest.mark.parametrize(("name", "case"), CASE.items(), ids=CASE)
-def test_kind(name: str, case: Mapping[str, Any], promise: Promise, tried: set[Form], tmp_path: Path) -> None:
+def test_kind(name: str, case: Mapping[str, Any], promise: Promise, kustomize: Kustomize, tmp_path: Path) -> None:
     promise.content.one_image = set(case.get("one_image", []))
     chart, given = CASES / name, case.get("given", [])
     let_through = [f"--allow-unpinned={image}" for image in case.get("refused", [])]
@@ -69,7 +69,7 @@ def test_kind(name: str, case: Mapping[str, Any], promise: Promise, tried: set[F
     may_refuse = case.get("may_refuse", [])
     planned = promise.planned(chart, given, let_through, again=case.get("random", False))
     found = promise.judged(planned, allowed=allowed, may_refuse=may_refuse)
-    others_pin(planned, promise, chart, given, allowed, tried, tmp_path)
+    others_pin(planned, promise, chart, given, allowed, kustomize, tmp_path)
     if found is None:
         stderr = planned.forms.done.stderr
         assert not case.get("says") or any(word in stderr for word in case["says"]), stderr
@@ -88,9 +88,9 @@ def test_kind(name: str, case: Mapping[str, Any], promise: Promise, tried: set[F
 
 @pytest.mark.parametrize("name", sorted({path.parent.name for path in CASES.glob("*/Chart.yaml")} - CASE.keys()))
 def test_what_others_make_of_the_chart_of_another_test(
-    name: str, promise: Promise, tried: set[Form], tmp_path: Path
+    name: str, promise: Promise, kustomize: Kustomize, tmp_path: Path
 ) -> None:
-    others_pin(promise.planned(CASES / name), promise, CASES / name, [], [], tried, tmp_path)
+    others_pin(promise.planned(CASES / name), promise, CASES / name, [], [], kustomize, tmp_path)
 
 
 def others_pin(
@@ -99,15 +99,12 @@ def others_pin(
     chart: Path,
     given: Sequence[str],
     left: Sequence[str],
-    tried: set[Form],
+    kustomize: Kustomize,
     folder: Path,
 ) -> None:
     """What is printed for other deployers pins every image that does not stay, and nothing else: a kustomization, for each form of
     manifest that the charts have, and a values file, for each chart. Or it is refused."""
-    is_new = (its := form(planned.plain)) not in tried
-    tried.add(its)
-    if is_new and planned.kustomization is not None:
-        kustomization_pins(planned.kustomization, planned.plain, promise.content.digest, left, folder)
+    kustomize.pins(planned.kustomization, planned.plain, promise.content.digest, left, folder)
     if planned.forms.values is not None:
         (folder / "pins.yaml").write_text(planned.forms.values)
         pinned = promise.machine.helm("template", "rel", chart, *given, "-f", folder / "pins.yaml")

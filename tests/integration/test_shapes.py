@@ -40,7 +40,7 @@ from scripts.devtools.binaries import binary
 from tests.support import strip
 from tests.support.all_forms import for_others
 from tests.support.budget import one_helm_each
-from tests.support.for_others import Form, all_pinned, form, kustomization_pins
+from tests.support.for_others import Kustomize, all_pinned
 from tests.support.promise import listed
 from tests.support.registry_servers import Server
 
@@ -194,14 +194,14 @@ def expect(chart: Path) -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def tried() -> set[Form]:
-    """The forms of the manifests that a kustomization was made for."""
-    return set()
+def kustomize() -> Kustomize:
+    """kustomize, for all charts."""
+    return Kustomize()
 
 
 @pytest.mark.parametrize(("chart", "homes"), one_helm_each(PINNABLE), indirect=True)
 def test_shape(
-    chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests, tried: set[Form], tmp_path: Path
+    chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests, kustomize: Kustomize, tmp_path: Path
 ) -> None:
     """Every image is pinned, in the way that is expected, and nothing else changes: no leaf, and no byte. So do a values file, and,
     for each form of manifest that the charts have, a kustomization, or they are refused."""
@@ -230,11 +230,8 @@ def test_shape(
         pinned = machine.pinned("rel", chart, *given)
     only_digests_differ(plain_text, pinned, {image: digests[image] for image in everything}, expect, again)
 
-    is_new = (its := form(plain_text)) not in tried
-    tried.add(its)
-    if is_new and kustomization is not None:
-        by_reference = {strip.parse_reference(image): digests[image] for image in everything}
-        kustomization_pins(kustomization, plain_text, lambda it: by_reference[it], allowed, tmp_path)
+    by_reference = {strip.parse_reference(image): digests[image] for image in everything}
+    kustomize.pins(kustomization, plain_text, lambda reference: by_reference[reference], allowed, tmp_path)
 
     if not plan["set"]:  # plain helm with no more arguments is `plain`
         if whole_values is not None:
