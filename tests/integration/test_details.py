@@ -110,10 +110,8 @@ def test_versions_that_have_the_digest_today(
     push(server, "latest", "1.27", "v1.27.3", version="1.27.3")
     assert "suggestion" not in image(machine, chart)
     assert image(machine, chart, "--suggest")["suggestion"] == "v1.27.3"
-    assert f"{server.host}/app   {server.host}/app:v1.27.3" in planned(machine, chart, "--suggest").stdout
     push(server, "latest", version="")  # it says nothing of itself, and no version has its digest
     assert image(machine, chart, "--suggest")["suggestion"] is None
-    assert "none was found among its tags" in planned(machine, chart, "--suggest").stdout
     push(server, "latest", "1.28.0-rc.1", "1.28.0", platforms=("linux/amd64",), version="")
     assert image(machine, chart, "--suggest")["suggestion"] == "1.28.0"
 
@@ -140,7 +138,6 @@ def test_lint_suggests(workstation: Workstation, server: Server, chart: Path, tm
     assert done.status == 3
     assert json.loads(done.stdout)[0]["suggestion"] == "1.27.3"
     assert [line for line in asked(server) if "helm-pin/" in line]
-    assert "no tag, so latest; today it is 1.27.3" in machine.pin("lint", chart, "--suggest").stdout
     refused = machine.pin("lint", chart, "--registry-timeout", "3s")
     assert (refused.status, "has no effect without --fix or --suggest" in refused.stderr) == (2, True)
     assert machine.pin("lint", chart, "--suggest", "--locked").status == 2

@@ -49,15 +49,8 @@ def test_values_are_merged_as_helm_merges_them(helm: Helm, tmp_path: Path) -> No
     for name, text in (("a", "x: {v: 1, z: [1, 2]}\nn: 08\n"), ("b", "x: {v: null, z: [3]}\n")):
         (tmp_path / name).write_text(text)
     arguments = [f"--values={tmp_path}/a", f"--values={tmp_path}/b", "--set", "x.w={p,q}", "--set-string", "s=1"]
-    assert MergedValues(helm, arguments).result() == {
-        "x": {"v": None, "z": [3], "w": ["p", "q"]},
-        "false": 8,
-        "s": "1",
-    }
-
-
-def test_the_result_is_kept_and_the_folder_is_gone(helm: Helm) -> None:
-    merged = MergedValues(helm, ["--set", "a=b"])
+    merged = MergedValues(helm, arguments)
+    assert merged.result() == {"x": {"v": None, "z": [3], "w": ["p", "q"]}, "false": 8, "s": "1"}
     assert merged.result() is merged.result()
 
 
@@ -66,7 +59,7 @@ def test_values_that_helm_refuses(helm: Helm) -> None:
         MergedValues(helm, ["--set-json", "a={"]).result()
 
 
-@pytest.mark.parametrize("name", ["values.yaml", "a,b.yaml", "{a}.yaml"])
+@pytest.mark.parametrize("name", ["a,b.yaml", "{a}.yaml"])
 def test_the_bytes_of_a_url(helm: Helm, server: str, tmp_path: Path, name: str) -> None:
     (tmp_path / "served" / name).write_bytes(BYTES)
     assert read_source(helm, f"{server}/{name}") == BYTES
@@ -89,33 +82,58 @@ FEW = settings(
 )
 
 
-def set_file(groups: list[tuple[bool, list[str]]]) -> str:
+Sources = tuple[list[tuple[bool, list[str]]], list[str]]
+"""Groups of names for a --set-file, lists or single ones, and names for a --values."""
+
+
+@pytest.fixture(scope="module")
+def generated() -> list[Sources]:
+    """Examples, with names of any kind."""
+    examples: list[Sources] = []
+
+    @given(
+        st.lists(st.tuples(st.booleans(), st.lists(NAMES, min_size=1, max_size=3)), min_size=1, max_size=4),
+        st.lists(NAMES, min_size=1, max_size=3),
+    )
+    @FEW
+    def generate(groups: list[tuple[bool, list[str]]], files: list[str]) -> None:
+        examples.append((groups, files))
+
+    generate()
+    return examples
+
+
+def set_file(number: int, groups: list[tuple[bool, list[str]]]) -> str:
     """The value of a --set-file that names these files, in lists or alone."""
     texts = []
     for i, (is_list, names) in enumerate(groups):
         escaped = ["".join("\\" + c if c in "\\,{}" else c for c in name) for name in names]
-        texts.append(f"k{i}={{{','.join(escaped)}}}" if is_list else f"k{i}={escaped[0]}")
+        texts.append(f"k{number}_{i}={{{','.join(escaped)}}}" if is_list else f"k{number}_{i}={escaped[0]}")
     return ",".join(texts)
 
 
-@given(
-    st.lists(st.tuples(st.booleans(), st.lists(NAMES, min_size=1, max_size=3)), min_size=1, max_size=4),
-    st.lists(NAMES, min_size=1, max_size=3),
-)
-@FEW
 def test_copies_mean_what_the_sources_mean(
-    helm: Helm, tmp_path_factory: pytest.TempPathFactory, groups: list[tuple[bool, list[str]]], files: list[str]
+    helm: Helm, tmp_path_factory: pytest.TempPathFactory, generated: list[Sources]
 ) -> None:
+    """Of all examples at once: each has flags of its own."""
     home = tmp_path_factory.mktemp("sources")
+    assert len(generated) == 6
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        for i, name in enumerate({*files, *(name for _, names in groups for name in names)}):
+        every = {
+            *(name for groups, files in generated for names in (files, *(each for _, each in groups)) for name in names)
+        }
+        for i, name in enumerate(sorted(every)):
             (home / name).write_text(f"v{i}: {i}\n")
-        quoted = ",".join('"' + name.replace('"', '""') + '"' for name in files)
-        flags = [
-            Given("--values", quoted, ("--values", quoted)),
-            Given("--set-file", set_file(groups), ("--set-file", set_file(groups))),
-        ]
+        flags = []
+        for number, (groups, files) in enumerate(generated):
+            quoted = ",".join('"' + name.replace('"', '""') + '"' for name in files)
+            contents = set_file(number, groups)
+            flags += [
+                Given("--values", quoted, ("--values", quoted)),
+                Given("--set-file", contents, ("--set-file", contents)),
+            ]
         plain = MergedValues(helm, [word for flag in flags for word in flag.words]).result()
         copies = read_values(flags, helm, tmp_path_factory.mktemp("a,{b}"))
+        assert len(plain) > len(generated)
         assert MergedValues(helm, copies.arguments).result() == plain

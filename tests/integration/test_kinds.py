@@ -19,7 +19,7 @@ random: the chart makes something at random
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ import yaml
 
 from tests.support import strip
 from tests.support.any_tag import AnyTag, any_tag
-from tests.support.promise import Promise
+from tests.support.for_others import Kustomize, all_pinned
+from tests.support.promise import Planned, Promise
 from tests.support.workstation import Workstation, whichever_helm
 
 pytestmark = whichever_helm
@@ -51,8 +52,14 @@ def promise(workstation: Workstation, content: AnyTag) -> Promise:
     return Promise(workstation, content)
 
 
+@pytest.fixture(scope="module")
+def kustomize() -> Kustomize:
+    """kustomize, for all charts."""
+    return Kustomize()
+
+
 @pytest.mark.parametrize(("name", "case"), CASE.items(), ids=CASE)
-def test_kind(name: str, case: Mapping[str, Any], promise: Promise) -> None:
+def test_kind(name: str, case: Mapping[str, Any], promise: Promise, kustomize: Kustomize, tmp_path: Path) -> None:
     promise.content.one_image = set(case.get("one_image", []))
     chart, given = CASES / name, case.get("given", [])
     let_through = [f"--allow-unpinned={image}" for image in case.get("refused", [])]
@@ -60,29 +67,55 @@ def test_kind(name: str, case: Mapping[str, Any], promise: Promise) -> None:
         refused(promise, chart, case)
     allowed = [*case.get("refused", []), *case.get("left", [])]
     may_refuse = case.get("may_refuse", [])
-    random = case.get("random", False)
-    found = promise.holds(chart, given, let_through, allowed=allowed, again=random, may_refuse=may_refuse)
+    planned = promise.planned(chart, given, let_through, again=case.get("random", False))
+    found = promise.judged(planned, allowed=allowed, may_refuse=may_refuse)
+    others_pin(planned, promise, chart, given, allowed, kustomize, tmp_path)
     if found is None:
-        stderr = promise.pin("template", "rel", chart, *given).stderr
+        stderr = planned.forms.done.stderr
         assert not case.get("says") or any(word in stderr for word in case["says"]), stderr
         return
     assert sorted(set(found.images) - set(case.get("left", []))) == sorted(case["pinned"])
     if "followers" in case:
         assert [follower.path for follower in found.followed] == case["followers"]
     if "written" in case:
-        pinned = promise.pin("template", "rel", chart, *given).stdout
+        pinned = planned.forms.done.stdout
         assert {image.partition("@")[0] for image in strip.images_of(pinned)} == set(case["written"])
     if "via" in case:
-        plan = promise.plan(chart, *given)
+        plan = planned.forms.plan
         assert {image["via"] for image in plan["images"]} == {case["via"]}
         assert plan["renders"] <= case.get("renders", 6)
 
 
+@pytest.mark.parametrize("name", sorted({path.parent.name for path in CASES.glob("*/Chart.yaml")} - CASE.keys()))
+def test_what_others_make_of_the_chart_of_another_test(
+    name: str, promise: Promise, kustomize: Kustomize, tmp_path: Path
+) -> None:
+    others_pin(promise.planned(CASES / name), promise, CASES / name, [], [], kustomize, tmp_path)
+
+
+def others_pin(
+    planned: Planned,
+    promise: Promise,
+    chart: Path,
+    given: Sequence[str],
+    left: Sequence[str],
+    kustomize: Kustomize,
+    folder: Path,
+) -> None:
+    """What is printed for other deployers pins every image that does not stay, and nothing else: a kustomization, for each form of
+    manifest that the charts have, and a values file, for each chart. Or it is refused."""
+    kustomize.pins(planned.kustomization, planned.plain, promise.content.digest, left, folder)
+    if planned.forms.values is not None:
+        (folder / "pins.yaml").write_text(planned.forms.values)
+        pinned = promise.machine.helm("template", "rel", chart, *given, "-f", folder / "pins.yaml")
+        all_pinned(pinned, left)
+        assert len(strip.images_of(pinned)) == len(strip.images_of(planned.plain))
+
+
 def refused(promise: Promise, chart: Path, case: Mapping[str, Any]) -> None:
     """Each of the images is refused, and the way out is said with the flag."""
-    done = promise.pin("template", "rel", chart)
-    assert (done.status, done.stdout) == (3, "")
-    plan = promise.plan(chart)
+    done, plan, values = promise.forms(chart)
+    assert (done.status, done.stdout, values) == (3, "", None)
     assert sorted({image["image"] for image in plan["unpinned"]}) == sorted(case["refused"])
     assert sorted(image["image"] for image in plan["images"] if image["pinned"]) == sorted(case["pinned"])
     for image in case["refused"]:

@@ -20,20 +20,18 @@ pytestmark = whichever_helm
 NAME, TAG = "{{ .Values.image.repository }}", "{{ .Values.image.tag }}"
 REF = f"{NAME}:{TAG}"
 STAY = {
-    "followed by -debug": f"{REF}-debug",
-    "preceded by my": f"my{REF}",
-    "another tag": f"{NAME}:9",
-    "the name": NAME,
-    "hashed": '{{ printf "%s:%s" .Values.image.repository .Values.image.tag | sha256sum }}',
+    "followed by -debug": [f"{REF}-debug"],
+    "another tag, and the name": [f"{NAME}:9", NAME],
+    "hashed": ['{{ printf "%s:%s" .Values.image.repository .Values.image.tag | sha256sum }}'],
 }
-MAY_FOLLOW = {"json": f'{{\\"image\\":\\"{REF}\\"}}', "in prose": f"run {REF}, then (or) {REF}; wait"}
+MAY_FOLLOW = [f'{{\\"image\\":\\"{REF}\\"}}', f"run {REF}, then (or) {REF}; wait"]
 POD = "spec: {containers: [{name: web, image: IMAGE MORE}]}"
+DATA = "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: TEXT}"
+CUSTOM = "\n---\napiVersion: x.io/v1\nkind: X\nmetadata: {name: x}\nspec: {image: TEXT}"
 PLACES = {
-    "env": POD.replace(" MORE", ", env: [{name: A, value: TEXT}]"),
     "argument": POD.replace(" MORE", ", args: [TEXT]"),
-    "data": POD.replace(" MORE", "") + "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: TEXT}",
-    "custom": POD.replace(" MORE", "")
-    + "\n---\napiVersion: x.io/v1\nkind: X\nmetadata: {name: x}\nspec: {image: TEXT}",
+    "data": POD.replace(" MORE", "") + DATA,
+    "custom": POD.replace(" MORE", "") + CUSTOM,
     "comment": POD.replace(" MORE", "") + "\n# TEXT",
 }
 
@@ -60,9 +58,15 @@ def chart(folder: Path, text: str, place: str, metadata: str = "labels: {}") -> 
     return written(folder / "chart", {"values.yaml": values, "templates/pod.yaml": pod})
 
 
-@pytest.mark.parametrize("text", STAY.values(), ids=STAY)
-def test_a_text_that_stays(text: str, promise: Promise, tmp_path: Path) -> None:
-    found = promise.holds(chart(tmp_path, text, PLACES["env"]))
+def variables(*texts: str) -> str:
+    """A pod whose container has these texts in its environment."""
+    env = ", ".join(f'{{name: A{n}, value: "{text}"}}' for n, text in enumerate(texts))
+    return POD.replace(" MORE", f", env: [{env}]")
+
+
+@pytest.mark.parametrize("texts", STAY.values(), ids=STAY)
+def test_a_text_that_stays(texts: list[str], promise: Promise, tmp_path: Path) -> None:
+    found = promise.holds(chart(tmp_path, "", variables(*texts)))
     assert found is not None and found.followed == []
 
 
@@ -72,22 +76,17 @@ def test_a_text_that_stays_elsewhere(place: str, text: str, promise: Promise, tm
     assert found is not None and found.followed == []
 
 
-@pytest.mark.parametrize("text", MAY_FOLLOW.values(), ids=MAY_FOLLOW)
-def test_a_text_that_may_follow(text: str, promise: Promise, tmp_path: Path) -> None:
-    assert promise.holds(chart(tmp_path, text, PLACES["env"]))
-
-
-@pytest.mark.parametrize("place", ["argument", "data", "custom"])
-def test_a_reference_that_may_follow_elsewhere(place: str, promise: Promise, tmp_path: Path) -> None:
-    assert promise.holds(chart(tmp_path, REF, PLACES[place]))
+def test_texts_that_may_follow(promise: Promise, tmp_path: Path) -> None:
+    """In any place."""
+    place = variables(*MAY_FOLLOW).replace(", env:", ", args: [TEXT], env:") + DATA + CUSTOM
+    assert promise.holds(chart(tmp_path, REF, place))
 
 
 def test_metadata_stays(promise: Promise, tmp_path: Path) -> None:
-    found = promise.holds(chart(tmp_path, REF, PLACES["env"].replace("TEXT", "x"), "annotations: {image: TEXT}"))
+    found = promise.holds(chart(tmp_path, REF, variables("x"), "annotations: {image: TEXT}"))
     assert found is not None and found.followed == []
 
 
-@pytest.mark.parametrize("text", [REF, f"{REF}-debug"])
-def test_a_comment_stays(text: str, promise: Promise, tmp_path: Path) -> None:
-    found = promise.holds(chart(tmp_path, text, PLACES["comment"]))
+def test_a_comment_stays(promise: Promise, tmp_path: Path) -> None:
+    found = promise.holds(chart(tmp_path, REF, PLACES["comment"]))
     assert found is not None and found.followed == []

@@ -17,9 +17,9 @@ from typing import IO, Any
 import pytest
 import yaml
 
+from scripts.devtools.binaries import binary
 from tests.support.any_tag import any_tag
 from tests.support.workstation import CHECKOUT, Finished, Workstation, environment, whichever_helm
-from tests.unit.lint.test_forms import read
 from tests.unit.test_output import harmless
 
 pytestmark = whichever_helm
@@ -30,15 +30,15 @@ Pin = Callable[..., Finished]
 
 
 @pytest.fixture(scope="module")
-def homes(installed: Workstation, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+def homes(helm_name: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The environment that a Helm gives helm-pin; temporary files go to a folder of their own."""
-    home = tmp_path_factory.mktemp(installed.helm_binary.name)
+    home = tmp_path_factory.mktemp(helm_name)
     own = {f"HELM_{kind}_HOME": str(home / kind) for kind in ("DATA", "CONFIG", "CACHE")}
     (home / "tmp").mkdir()
     return {
         **environment(),
         **own,
-        "HELM_BIN": str(installed.helm_binary),
+        "HELM_BIN": str(binary(helm_name)),
         "TMPDIR": str(home / "tmp"),
         "HOME": str(home),
     }
@@ -108,23 +108,19 @@ def test_a_folder_of_charts(pin: Pin, charts: Sequence[str]) -> None:
 
 
 def test_a_folder_of_charts_for_programs(pin: Pin, charts: Sequence[str]) -> None:
-    """In one form all that a folder may hold, in the others a chart of each kind that they tell of."""
-    failed = [f"{chart}/templates/0.yaml" for chart in FAILED]
-    shown = json.loads(pin("lint", *charts, "-o", "json").stdout)
+    """In other forms: tests/unit/lint/test_forms.py. With --no-fail the report is the same, and a chart that does not render still
+    fails."""
+    assert charts
+    strict, done = (pin("lint", "charts/needs", "charts/web", "-o", "json", *flags) for flags in ([], ["--no-fail"]))
+    shown = json.loads(strict.stdout)
     assert [(each["file"], each["rule"]) for each in shown] == [
-        *((file, "mutable-tag") for file in FOUND),
-        *((file, "not-linted") for file in failed),
+        (FOUND[-1], "mutable-tag"),
+        ("charts/needs/templates/0.yaml", "not-linted"),
     ]
-    assert len({frozenset(each) for each in shown}) == 1  # all have the same keys
-    few, told = [FAILED[-1], "charts/web"], [FOUND[-1], failed[-1]]
-    commands = [read(line) for line in pin("lint", *few, "-o", "github").stdout.splitlines()]
-    assert [command.properties["file"] for command in commands] == told
-    assert "give a tag" in commands[-1].data
-    (run,) = json.loads(pin("lint", *few, "-o", "sarif").stdout)["runs"]
-    assert [result["ruleId"] for result in run["results"]] == ["mutable-tag", "not-linted"]
-    assert len(run["invocations"][0]["toolExecutionNotifications"]) == 1
-    gitlab = json.loads(pin("lint", *few, "-o", "gitlab").stdout)
-    assert [issue["location"]["path"] for issue in gitlab] == told
+    assert shown[0].keys() == shown[1].keys() and "give a tag" in shown[1]["reason"]
+    assert (done.stdout, done.stderr) == (strict.stdout, strict.stderr)
+    assert (done.status, strict.status) == (1, 3)
+    assert pin("lint", "charts/web", "--no-fail").status == 0
 
 
 WHERE = [
@@ -171,18 +167,8 @@ def test_exit_status(names: Sequence[str], status: int, pin: Pin, charts: Sequen
     assert pin("lint", *(f"./charts/{name}" for name in names)).status == status
 
 
-def test_no_fail(pin: Pin, charts: Sequence[str]) -> None:
-    """The report is the same, and a chart that does not render still fails."""
-    assert charts
-    paths = ["charts/web", "charts/needs"]
-    done, strict = pin("lint", *paths, "--no-fail"), pin("lint", *paths)
-    assert (done.stdout, done.stderr) == (strict.stdout, strict.stderr)
-    assert (done.status, strict.status) == (1, 3)
-    assert pin("lint", paths[0], "--no-fail").status == 0
-
-
 def test_a_settings_file_stands_for_the_charts_below_it(pin: Pin, charts: Sequence[str], tmp_path: Path) -> None:
-    """pre-commit names it when it has changed."""
+    """pre-commit names it when it has changed. Which charts others stand for: tests/unit/lint/test_charts.py."""
     assert charts
     make(tmp_path / "charts/web/charts/sub", POD % ("sub", "team/sub:main"))
     make(tmp_path / ".git/hidden")
@@ -190,10 +176,12 @@ def test_a_settings_file_stands_for_the_charts_below_it(pin: Pin, charts: Sequen
         (tmp_path / name).write_text("{}\n")
     for name in ("broken", "invalid", "last", "needs"):
         shutil.rmtree(tmp_path / "charts" / name)
-    done, named = pin("lint", ".helm-pin.yaml"), pin("lint", "charts/pinned", "charts/web")
-    assert done.stdout == named.stdout and named.status == done.status == 3
-    one = pin("lint", "charts/web/.helm-pin.yaml", "charts/web/values.yaml")
-    assert one.stdout == named.stdout and "in 1 chart" in one.stderr
+    done = pin("lint", ".helm-pin.yaml", "charts/web/.helm-pin.yaml", "charts/web/values.yaml")
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == [
+        "charts/web/charts/sub/templates/0.yaml:4",
+        "charts/web/templates/0.yaml:4",
+    ]
+    assert done.status == 3 and "in 2 charts" in done.stderr
 
 
 def test_the_chart_in_the_working_directory(pin: Pin, tmp_path: Path) -> None:
@@ -205,20 +193,10 @@ def test_the_chart_in_the_working_directory(pin: Pin, tmp_path: Path) -> None:
     assert pin("lint").stdout == "templates/0.yaml:4: Pod/web: team/web:latest: tag latest moves by design\n"
 
 
-@pytest.mark.parametrize("form", ["text", "github", "junit"])
-def test_an_empty_image_is_called_so(form: str, pin: Pin, tmp_path: Path) -> None:
+def test_an_empty_image_is_called_so(pin: Pin, tmp_path: Path) -> None:
     make(tmp_path / "web", POD % ("web", '""'))
-    shown = pin("lint", "web", "-o", form).stdout
+    shown = pin("lint", "web", "-o", "junit").stdout
     assert "an empty image" in shown and "not an image reference" in shown
-
-
-def test_charts_that_fail_with_another_name(pin: Pin, tmp_path: Path) -> None:
-    make(tmp_path / "other")
-    named = {"1": "a" * 5000, "2": "../other/values.yaml", "3": "/etc/hostname", "4": "4/templates/none.yaml:7"}
-    for chart, name in named.items():
-        make(tmp_path / chart, f'{{{{ fail "cannot load {name}: {name}" }}}}')
-    failed = json.loads(pin("lint", *named, "-o", "json").stdout)
-    assert [(each["file"], each["line"]) for each in failed] == [(f"{chart}/templates/0.yaml", 1) for chart in named]
 
 
 def test_a_packed_chart(pin: Pin, charts: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
@@ -247,32 +225,35 @@ def found(done: Finished) -> list[str]:
     return [line["chart"] for line in json.loads(done.stdout) if line["image"] == "team/app:stable"]
 
 
-@pytest.mark.parametrize("flags", [["-f", "-"], ["--values=-"], ["-f", "-", "-f", "-"]])
-def test_standard_input_is_read_once(flags: Sequence[str], pin: Pin, two: Sequence[str]) -> None:
-    assert found(pin("lint", *two, "-o", "json", *flags, text=GIVEN)) == BOTH
+def test_standard_input_is_read_once(pin: Pin, two: Sequence[str]) -> None:
+    """For all charts, and also if it is given twice."""
+    assert found(pin("lint", *two, "-o", "json", "-f", "-", "--values=-", text=GIVEN)) == BOTH
 
 
-@pytest.mark.parametrize("flag", ["-", "/dev/stdin"])
-def test_standard_input_is_no_file(flag: str, pin: Pin, two: Sequence[str]) -> None:
+@pytest.mark.parametrize("form", ["text", "sarif"])
+def test_standard_input_is_no_file(form: str, pin: Pin, two: Sequence[str]) -> None:
     """People read its line; reports for programs name the template."""
-    text = pin("lint", "one", "-f", flag, text="# given\n" + GIVEN).stdout
-    assert text == "standard input:2: Pod/one: team/app:stable: tag stable moves by design (image)\n"
-    (run,) = json.loads(pin("lint", *two, "-o", "sarif", "-f", flag, text=GIVEN).stdout)["runs"]
-    at = [result["locations"][0]["physicalLocation"] for result in run["results"]]
-    assert [place["artifactLocation"]["uri"] for place in at] == [f"{name}/templates/0.yaml" for name in two]
-    assert [place["region"] for place in at] == [{"startLine": 4}, {"startLine": 4}]
+    flag = "-" if form == "text" else "/dev/stdin"
+    shown = pin("lint", two[0], "-o", form, "-f", flag, text="# given\n" + GIVEN).stdout
+    if form == "text":
+        assert shown == "standard input:2: Pod/one: team/app:stable: tag stable moves by design (image)\n"
+        return
+    (run,) = json.loads(shown)["runs"]
+    (at,) = (result["locations"][0]["physicalLocation"] for result in run["results"])
+    assert (at["artifactLocation"]["uri"], at["region"]) == ("one/templates/0.yaml", {"startLine": 4})
+    assert "at standard input:2" in run["results"][0]["message"]["text"]
 
 
-@pytest.mark.parametrize("flag", ["image=-", "other=/dev/null,image=-"])
-def test_standard_input_as_one_value(flag: str, pin: Pin, two: Sequence[str]) -> None:
-    assert found(pin("lint", *two, "-o", "json", "--set-file", flag, text="team/app:stable")) == BOTH
+def test_standard_input_as_one_value(pin: Pin, two: Sequence[str]) -> None:
+    flag = "other=/dev/null,image=-"
+    assert found(pin("lint", two[0], "-o", "json", "--set-file", flag, text="team/app:stable")) == two[:1]
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])
 def test_a_file_as_standard_input(path: str, pin: Pin, two: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "given.yaml").write_text(GIVEN)
     with (tmp_path / "given.yaml").open("rb") as file:
-        assert found(pin("lint", *two, "-o", "json", "-f", path, stdin=file)) == BOTH
+        assert found(pin("lint", two[0], "-o", "json", "-f", path, stdin=file)) == two[:1]
 
 
 def test_a_named_pipe_among_files(pin: Pin, two: Sequence[str], tmp_path: Path) -> None:
@@ -312,12 +293,8 @@ def test_fix_writes_nothing_before_a_flag_is_refused(flag: Sequence[str], pin: P
 
 
 def test_flags_that_shape_the_render_work(pin: Pin, two: Sequence[str]) -> None:
-    assert (
-        found(
-            pin("lint", *two, "-o", "json", "--set", "image=team/app:stable", "--kube-version", "1.30.0", "--no-hooks")
-        )
-        == BOTH
-    )
+    flags = ["--set", "image=team/app:stable", "--kube-version", "1.30.0", "--no-hooks"]
+    assert found(pin("lint", two[0], "-o", "json", *flags)) == two[:1]
 
 
 HOSTILE = r'"web:latest\n::stop-commands::x\n\e[31mred\u202e ##[add-mask]x"'
@@ -349,25 +326,26 @@ def test_what_is_no_image_of_a_chart(pin: Pin, tmp_path: Path) -> None:
 
 
 def test_a_tag_that_is_a_number(pin: Pin, tmp_path: Path) -> None:
-    for chart, tag in (("exponent", "1234e56"), ("date", "20261125094501")):
-        make(tmp_path / chart, POD % ("web", '"team/app:{{ .Values.tag }}"'), values=f"tag: {tag}\n")
-    make(tmp_path / "printf", POD % ("web", '{{ printf "team/app:%s" .Values.tag | quote }}'), values="tag: 1.10\n")
-    lines = pin("lint", "exponent", "date", "printf").stdout.splitlines()
+    tags = [("exponent", "1234e56"), ("date", "20261125094501"), ("minor", "1.10")]
+    pods = [POD % (name, f'"team/app:{{{{ .Values.{name} }}}}"') for name, _ in tags[:2]]
+    pods.append(POD % ("minor", '{{ printf "team/app:%s" .Values.minor | quote }}'))
+    make(tmp_path / "web", *pods, values="".join(f"{name}: {tag}\n" for name, tag in tags))
+    lines = pin("lint", "web").stdout.splitlines()
     assert ["the value is read as a number; quote it" in line for line in lines] == [True] * 3
 
 
 def test_what_is_no_reference(pin: Pin, tmp_path: Path) -> None:
     images = {
-        "example.com/:1.0": "there is no repository; the repository is empty: set the value that names it (image)",
-        "Web:1.0": "repository must be lowercase (image)",
-        "web:1.0:2": "tag cannot contain ':'; it has two tags, 1.0 and 2: take one out of the values (image)",
+        "example.com/:1.0": "there is no repository; the repository is empty: set the value that names it",
+        "Web:1.0": "repository must be lowercase",
+        "web:1.0:2": "tag cannot contain ':'; it has two tags, 1.0 and 2: take one out of the values",
     }
-    for number, image in enumerate(images):
-        make(tmp_path / f"{number}", POD % ("web", "{{ .Values.image | quote }}"), values=f"image: {image}")
-    done = pin("lint", *map(str, range(len(images))))
+    pods = [POD % (f"web-{n}", f"{{{{ .Values.image{n} | quote }}}}") for n in range(len(images))]
+    make(tmp_path / "web", *pods, values="".join(f"image{n}: {image}\n" for n, image in enumerate(images)))
+    done = pin("lint", "web")
     assert done.status == 3
-    for line, says in zip(done.stdout.splitlines(), images.values(), strict=True):
-        assert f"not an image reference: {says}" in line
+    for n, (line, says) in enumerate(zip(done.stdout.splitlines(), images.values(), strict=True)):
+        assert f"not an image reference: {says} (image{n})" in line
 
 
 WEB = """\
@@ -409,13 +387,25 @@ DB_HELPER = """\
 
 @pytest.fixture
 def web(tmp_path: Path) -> Path:
-    """A chart with values, hard-coded images, a subchart and ci values."""
+    """A chart with values, hard-coded images and a subchart."""
     chart = make(tmp_path / "web", WEB, values=WEB_VALUES)
     db = make(chart / "charts/db", DB, values="image:\n  repository: team/db\n  tag: '16'\n")
     (db / "templates/_helpers.tpl").write_text(DB_HELPER)
-    (chart / "ci").mkdir()
-    (chart / "ci/extra-values.yaml").write_text("# more\nextra: team/extra:main\n")
     return chart
+
+
+@pytest.fixture
+def web_with_ci(web: Path) -> Path:
+    """The same with ci values."""
+    (web / "ci").mkdir()
+    (web / "ci/extra-values.yaml").write_text("# more\nextra: team/extra:main\n")
+    return web
+
+
+@pytest.fixture
+def one_image(tmp_path: Path) -> Path:
+    """A chart of the first of its images alone."""
+    return make(tmp_path / "web", WEB.partition("    - name: whole")[0], values=WEB_VALUES)
 
 
 def places(done: Finished) -> dict[str, str]:
@@ -433,33 +423,24 @@ PLACES = {
 }
 
 
-def test_the_place_of_each_finding(pin: Pin, web: Path) -> None:
-    assert web.exists()
+def test_the_place_of_each_finding(pin: Pin, web_with_ci: Path) -> None:
+    assert web_with_ci.exists()
     assert places(pin("lint", "web", "-o", "json")) == PLACES
 
 
-@pytest.mark.parametrize("form", ["text", "sarif"])
-def test_paths_without_detours(form: str, pin: Pin, parts: Path) -> None:
+def test_paths_without_detours(pin: Pin, parts: Path) -> None:
     """The same report, fingerprints included, however a chart and a file are named."""
-    plain = pin("lint", "a", "up", "-f", "tag.yaml", "-o", form)
-    detours = pin("lint", "./a/", "a/../up", f"{parts}/a", "-f", "up/../tag.yaml", "-o", form)
-    assert (
-        plain.status == 3
-        and "tag.yaml" in plain.stdout
-        and (plain.stdout, plain.stderr)
-        == (
-            detours.stdout,
-            detours.stderr,
-        )
-    )
+    plain = pin("lint", "a", "-f", "tag.yaml", "-o", "sarif")
+    detours = pin("lint", "./a/", "up/../a", f"{parts}/a", "-f", "up/../tag.yaml", "-o", "sarif")
+    assert plain.status == 3 and "tag.yaml" in plain.stdout
+    assert (detours.stdout, detours.stderr) == (plain.stdout, plain.stderr)
 
 
 def test_paths_in_the_working_directory(pin: Pin, parts: Path) -> None:
     (parts / "linked").symlink_to(parts / "up/charts", target_is_directory=True)
     for path in (parts / "a").iterdir():
         path.rename(parts / path.name)
-    for name in (".", str(parts), "a/.."):
-        assert places(pin("lint", name, "-o", "json")) == {"team/a:latest": "values.yaml:3 image.tag"}
+    assert places(pin("lint", "a/..", "-o", "json")) == {"team/a:latest": "values.yaml:3 image.tag"}
     (shown,) = places(pin("lint", "linked/../charts/a", "-o", "json")).values()
     assert shown == "linked/../charts/a/values.yaml:3 image.tag"  # which is not charts/a
 
@@ -475,7 +456,7 @@ def test_fix_of_a_file_that_is_named_with_detours(pin: Pin, parts: Path) -> None
 def test_the_place_where_one_template_is_shown(pin: Pin, web: Path) -> None:
     assert web.exists()
     shown = places(pin("lint", "web", "-o", "json", "--show-only", "templates/0.yaml"))
-    assert shown == {image: place for image, place in PLACES.items() if image != "team/db:16"}
+    assert shown == {image: PLACES[image] for image in ("team/web:latest", "team/side:edge", "busybox")}
 
 
 def test_the_file_that_wins(pin: Pin, web: Path, tmp_path: Path) -> None:
@@ -500,7 +481,6 @@ def test_an_image_in_a_packed_subchart(pin: Pin, web: Path, homes: Mapping[str, 
     shutil.rmtree(web / "charts/db")
     packed = "web/charts/db-1.0.0.tgz"
     assert places(pin("lint", "web", "-o", "json"))["team/db:16"] == f"{packed}/values.yaml:3 db.image.tag"
-    assert f"::error file={packed},line=1," in pin("lint", "web", "-o", "github").stdout
 
 
 def test_a_chart_that_needs_its_ci_values(pin: Pin, tmp_path: Path) -> None:
@@ -511,9 +491,6 @@ def test_a_chart_that_needs_its_ci_values(pin: Pin, tmp_path: Path) -> None:
     done = pin("lint", "web")
     assert done.stdout.startswith("web/ci/b-values.yaml:1: Pod/web: team/a:main: ")
     assert "with ci/b-values.yaml" in done.stdout and "does not render with its defaults alone" in done.stderr
-    (chart / "ci/c-values.yaml").write_text("tag: [\n")
-    done = pin("lint", "web")
-    assert done.status == 1 and "  at    ci/c-values.yaml" in done.stderr
 
 
 def test_two_objects_of_one_template_with_one_value(pin: Pin, tmp_path: Path) -> None:
@@ -567,11 +544,11 @@ SECOND = [
 
 def test_the_line_of_the_second_image_of_a_template(pin: Pin, tmp_path: Path) -> None:
     head = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n"
-    for n, second in enumerate(SECOND):
-        make(tmp_path / f"{n}", f"{head}  - name: a\n    image: team/a:main\n  - name: b\n    {second}\n")
-    done = pin("lint", *map(str, range(len(SECOND))), "-o", "json")
+    pods = [f"{head}  - name: a\n    image: team/a:main\n  - name: b\n    {second}\n" for second in SECOND]
+    make(tmp_path / "web", *(pod.replace("name: web", f"name: web-{n}") for n, pod in enumerate(pods)))
+    done = pin("lint", "web", "-o", "json")
     found = [f"{each['file']}:{each['line']}" for each in json.loads(done.stdout) if each["image"] == "team/b:main"]
-    assert found == [f"{n}/templates/0.yaml:9" for n in range(len(SECOND))]
+    assert found == [f"web/templates/{n}.yaml:9" for n in range(len(SECOND))]
 
 
 BLOCKS = """\
@@ -618,15 +595,6 @@ def test_the_line_that_prints_a_text_which_no_file_gives(pin: Pin, tmp_path: Pat
     assert found == {"team/p:main": "web/templates/0.yaml:4", "team/q:main": "web/templates/0.yaml:6"}
 
 
-def test_the_version_of_a_block_of_text(pin: Pin, tmp_path: Path) -> None:
-    chart = make(tmp_path / "web", POD % ("p", "{{ .Values.image }}"), values="image: >\n  team/a:main\n")
-    with any_tag() as content:
-        content.one_image, content.tags = {"team/a"}, ["main", "1.2.3"]
-        done = pin("lint", "web", "--fix", "--suggest", "--registry-mirror", content.mirror)
-    assert done.status == 0, done.stderr
-    assert (chart / "values.yaml").read_text() == 'image: "team/a:1.2.3"\n'
-
-
 def test_the_lines_of_images_in_flow_style(pin: Pin, tmp_path: Path) -> None:
     pods = [POD % (f"p{n}", f'"team/{n}:{{{{ .Values.tag | default `main` }}}}"') for n in "ab"]
     make(tmp_path / "web", "---\n".join(pods))
@@ -650,39 +618,31 @@ def test_each_kind_of_finding_has_a_rule(pin: Pin, tmp_path: Path) -> None:
     broken = [result["ruleId"] for result in run["results"]]
     assert broken == ["registry-not-allowed", "not-in-lock", "not-in-lock", "not-a-reference"]
     assert [known[result["ruleIndex"]] for result in run["results"]] == broken
-    assert "title=registry not allowed::ghcr.io/team/b:1.2.3" in pin("lint", "web", "-o", "github", docker).stdout
     said = pin("lint", "web", docker, "--locked").stderr.splitlines()[-1]
     assert said.startswith("1 image from a registry that is not allowed, 2 images that the lock does not pin, 1 image ")
 
 
 def test_each_rule_that_an_image_breaks(pin: Pin, parts: Path) -> None:
-    """Also if something exempts from one of them; a version is for the tag."""
+    """A version is for the tag. Also if something exempts from one of them: tests/unit/lint/test_judge.py."""
     assert parts.exists()
-    elsewhere = ["--allowed-registry=ghcr.io", "-o", "json"]
-
-    def rules(*flags: str) -> list[str]:
-        return [each["rule"] for each in json.loads(pin("lint", "a", *elsewhere, *flags).stdout)]
-
-    assert rules("--allow-unpinned", "team/*") == ["registry-not-allowed"]
-    assert rules("--set", "image.tag=1.2.3") == ["registry-not-allowed"]
-    shown = json.loads(pin("lint", "a", *elsewhere).stdout)
+    with any_tag() as content:
+        content.one_image, content.tags = {"team/a"}, ["latest", "1.2.3"]
+        flags = ["--allowed-registry=ghcr.io", "--suggest", "--registry-mirror", content.mirror]
+        shown = json.loads(pin("lint", "a", "-o", "json", *flags).stdout)
     assert [each["rule"] for each in shown] == ["registry-not-allowed", "mutable-tag"]
     assert len({each["fingerprint"] for each in shown}) == 2
     assert {f"{each['file']}:{each['line']}" for each in shown} == {"a/values.yaml:3"}
-    with any_tag() as content:
-        content.one_image, content.tags = {"team/a"}, ["latest", "1.2.3"]
-        shown = json.loads(pin("lint", "a", *elsewhere, "--suggest", "--registry-mirror", content.mirror).stdout)
     assert [each.get("suggestion") for each in shown] == [None, "1.2.3"]
 
 
-def test_a_glob_that_matches_a_name_and_no_tag(pin: Pin, web: Path) -> None:
-    assert web.exists()
+def test_a_glob_that_matches_a_name_and_no_tag(pin: Pin, one_image: Path) -> None:
+    assert one_image.exists()
     said = pin("lint", "web", "--allow-unpinned", "team/web").stdout
     assert "tag latest moves by design (allow-unpinned team/web matches no tag: write team/web:*)" in said
 
 
-def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
-    assert web.exists()
+def test_an_exemption_ends(pin: Pin, one_image: Path, tmp_path: Path) -> None:
+    assert one_image.exists()
     entry = "allow-unpinned: [{image: 'team/*', reason: ours, until: %s}, busybox]\n"
     (tmp_path / ".helm-pin.yaml").write_text(entry % "2999-12-31")
     done = pin("lint", "web")
@@ -697,7 +657,7 @@ def test_an_exemption_ends(pin: Pin, web: Path, tmp_path: Path) -> None:
 NOTE = ".helm-pin.yaml sets allow-unpinned: team/web:*"
 
 
-@pytest.mark.parametrize("more", [[], ["two", "--fix"], ["two", "docs", "--quiet"]])
+@pytest.mark.parametrize("more", [["docs", "--quiet"], ["--fix"]])
 def test_what_a_settings_file_of_one_of_several_charts_makes_less_strict(
     more: Sequence[str], pin: Pin, two: Sequence[str], tmp_path: Path
 ) -> None:
@@ -710,39 +670,30 @@ def test_what_a_settings_file_of_one_of_several_charts_makes_less_strict(
     assert (done.status, done.stdout) == (0, "")
     assert [line for line in done.stderr.splitlines() if " sets allow-unpinned" in line] == [f"{tmp_path}/web/{NOTE}"]
     assert done.stderr.count("one/.helm-pin.yaml, key rules, entry 1") == 1
+    exempt = "Exempt: web/templates/0.yaml:4: team/web:latest, by allow-unpinned 'team/web:*'\n"
+    assert (exempt in done.stderr) is ("--quiet" not in more)
 
 
-@pytest.mark.parametrize("source", ["file", "flag"])
-def test_a_plain_glob_is_shown_where_it_is_used(source: str, pin: Pin, tmp_path: Path) -> None:
+def test_a_plain_glob_is_shown_where_it_is_used(pin: Pin, tmp_path: Path) -> None:
+    """To programs if they ask for it. In all forms: tests/unit/lint/test_forms.py."""
     make(tmp_path / "web", POD % ("web", "team/web:latest"))
-    (tmp_path / ".helm-pin.yaml").write_text("allow-unpinned: ['team/web:*']\n" if source == "file" else "{}\n")
-    flags = ["--allow-unpinned", "team/web:*"] if source == "flag" else []
+    flags = ["--allow-unpinned", "team/web:*"]
     done = pin("lint", "web", *flags)
     assert (done.status, done.stdout) == (0, "")
     assert "Exempt: web/templates/0.yaml:4: team/web:latest, by allow-unpinned 'team/web:*'\n" in done.stderr
     assert done.stderr.endswith("; 1 exempt\n")
-
-
-def test_a_plain_glob_is_shown_to_programs(pin: Pin, tmp_path: Path) -> None:
-    """In all forms: tests/unit/lint/test_forms.py."""
-    make(tmp_path / "web", POD % ("web", "team/web:latest"))
-    flags = ["--allow-unpinned", "team/web:*"]
-    (result,) = json.loads(pin("lint", "web", *flags, "-o", "sarif").stdout)["runs"][0]["results"]
-    assert result["suppressions"][0]["justification"] == "allow-unpinned 'team/web:*'"
     assert json.loads(pin("lint", "web", *flags, "-o", "json").stdout) == []
     done = pin("lint", "web", *flags, "-o", "json", "--show-exempt")
     (shown,) = json.loads(done.stdout)
     assert done.status == 0
     assert shown["exemption"] == {"image": "team/web:*", "reason": None, "until": None}
-    (shown,) = json.loads(pin("lint", "web", *flags, "-o", "gitlab", "--show-exempt").stdout)
-    assert shown["severity"] == "info" and "exempt by allow-unpinned 'team/web:*'" in shown["description"]
 
 
 @pytest.mark.parametrize("command", [["lint", "web"], ["plan", "--no-cluster", "./web"]])
-def test_an_exemption_is_shown_where_it_is_used(command: Sequence[str], pin: Pin, web: Path, tmp_path: Path) -> None:
+def test_an_exemption_is_shown_where_it_is_used(command: Sequence[str], pin: Pin, tmp_path: Path) -> None:
     entries = "".join(f"- {{image: '{i}', reason: ours, until: 2999-12-31}}\n" for i in ("team/web", "team/s*"))
     (tmp_path / ".helm-pin.yaml").write_text(f"allow-unpinned:\n{entries}")
-    (web / "templates/0.yaml").write_text(WEB)
+    make(tmp_path / "web", WEB, values=WEB_VALUES)
     with any_tag() as content:
         done = pin(*command, *(["--registry-mirror", content.mirror] if command[0] == "plan" else []))
     assert "team/s* (until 2999-12-31: ours)" in done.stderr and "team/web (until" not in done.stderr
@@ -776,12 +727,13 @@ def test_a_file_below_the_working_directory_stands_for_the_chart_above(
     assert done.returncode == 3 and "../values.yaml" in found and "../templates/0.yaml" in found
 
 
-def test_fix_changes_digests_alone(pin: Pin, web: Path) -> None:
+def test_fix_changes_digests_alone(pin: Pin, web_with_ci: Path) -> None:
+    web = web_with_ci
     with any_tag() as content:
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror, "-o", "json")
         digest = {name: content.digest(("docker.io", f"team/{name}", tag)) for name, tag in IMAGES.items()}
     assert list(places(done)) == ["busybox"], done.stderr
-    assert "Not fixed: busybox: no value carries its digest" in done.stderr
+    assert "Not fixed: busybox: no value carries its digest" in done.stderr and "Note:" not in done.stderr
     assert (web / "values.yaml").read_text() == WEB_VALUES.replace(
         "tag: latest", f'tag: "latest@{digest["web"]}"'
     ).replace("team/side:edge", f"team/side:edge@{digest['side']}")
@@ -825,19 +777,18 @@ runpy.run_path({str(CHECKOUT / "helmpin")!r}, run_name="__main__")
 """
 
 
-def test_fix_shows_its_progress_on_a_terminal(two: Sequence[str], tmp_path: Path, homes: Mapping[str, str]) -> None:
+def test_fix_shows_its_progress_on_a_terminal(tmp_path: Path, homes: Mapping[str, str]) -> None:
     """From the beginning, not after a second. Messages stand on lines of their own."""
-    for name in two:
-        (tmp_path / name / "templates/1.yaml").write_text(POD % ("hard", "team/hard:main"))
-        (tmp_path / name / "values.yaml").write_text("image: team/app:latest\n")
+    make(tmp_path / "one", POD % ("one", "{{ .Values.image }}"), values="image: team/app:latest\n")
+    make(tmp_path / "two", POD % ("two", "team/hard:main"))
     with any_tag() as content:
-        command = [sys.executable, "-c", AT_ONCE, "lint", *two, "--fix", "--registry-mirror", content.mirror]
+        command = [sys.executable, "-c", AT_ONCE, "lint", "one", "two", "--fix", "--registry-mirror", content.mirror]
         status, shown = on_a_terminal(command, tmp_path, homes)
     assert status == 3
     lines = [re.split(r"\r|\x1b\[K", line)[-1] for line in shown.replace("\r\n", "\n").split("\n")]
     assert "2 of 2 sets of values to pin" in shown and "2 of 2 renders checked" in shown
     says = "Not fixed: team/hard:main: no value carries its digest: it is hard-coded in a template"
-    assert lines[:3] == [says, "Fixed one/values.yaml", "Fixed two/values.yaml"], shown
+    assert lines[:2] == [says, "Fixed one/values.yaml"], shown
 
 
 def test_registries_are_for_fix(pin: Pin, web: Path) -> None:
@@ -845,29 +796,19 @@ def test_registries_are_for_fix(pin: Pin, web: Path) -> None:
     assert done.status == 2 and "has no effect without --fix" in done.stderr
 
 
-SLIM = '"team/web:{{ .Values.tag }}{{ if .Values.slim }}-slim{{ end }}{{ with .Values.digest }}@{{ . }}{{ end }}"'
+SLIM = '"team/web:{{ .Values.tag | trunc 9 }}{{ if .Values.slim }}-slim{{ end }}{{ with .Values.digest }}@{{ . }}{{ end }}"'
 
 
-@pytest.mark.parametrize(
-    ("image", "says"),
-    [
-        (SLIM, "web/values.yaml: tag: its image depends on other values: team/web:latest-slim would become "),
-        (
-            SLIM.replace("{{ .Values.tag }}", "{{ .Values.tag | trunc 9 }}"),
-            "web/values.yaml: digest: its image depends on",
-        ),
-    ],
-)
-def test_fix_writes_no_digest_that_would_serve_two_tags(image: str, says: str, pin: Pin, tmp_path: Path) -> None:
+def test_fix_writes_no_digest_that_would_serve_two_tags(pin: Pin, tmp_path: Path) -> None:
     """A template adds a suffix to the tag where another value says so, and one digest key serves both."""
     before = "repository: team/web\ntag: latest\nslim: false\ndigest: ''\n"
-    web = make(tmp_path / "web", POD % ("web", image), values=before)
+    web = make(tmp_path / "web", POD % ("web", SLIM), values=before)
     (web / "ci").mkdir()
     (web / "ci/extra-values.yaml").write_text("slim: true\n")
     with any_tag() as content:
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror)
     assert done.status == 3 and (web / "values.yaml").read_text() == before
-    assert f"Not fixed: {says}" in done.stderr
+    assert "Not fixed: web/values.yaml: digest: its image depends on other values, so that it would need" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system of its own")
@@ -921,10 +862,6 @@ def texts(folder: Path) -> dict[str, str]:
     ("args", "says"),
     [
         (["whole", "--set", "image=team/b:main"], "--set gives a part of it"),
-        (["up", "--set", "a.image.repository=team/b,a.image.tag=main"], "--set gives a part of it"),
-        (["a", "b", "-f", "tag.yaml"], "tag.yaml: image.tag: its image depends on other values"),
-        (["a", "--set", "image.tag=main", "--suggest"], "no value in a file sets its tag"),
-        (["b", "--set", "image.repository=team/a", "--suggest"], "--set gives a part of it"),
         (["a", "b", "-f", "tag.yaml", "--suggest"], "other values: team/b:main would become team/b:1.2.3"),
     ],
 )
@@ -944,14 +881,12 @@ def test_fix_writes_nothing_of_another_image(args: Sequence[str], says: str, pin
     [
         (["a", "-f", "repository.yaml"], {"repository.yaml": 'image: {tag: "latest@B", repository: team/b}\n'}),
         (
-            ["a", "b", "up"],
+            ["b", "up"],
             {
-                "a/values.yaml": TEAM_A.replace("latest", '"latest@A"'),
                 "b/values.yaml": TEAM_A.replace("/a", "/b").replace("latest", '"latest@B"'),
                 "up/values.yaml": 'a:\n  image:\n    repository: team/b\n    tag: "latest@B"\n',
             },
         ),
-        (["a", "-f", "a/values.yaml"], {"a/values.yaml": TEAM_A.replace("latest", '"latest@A"')}),
     ],
 )
 def test_fix_writes_where_the_image_is_given(
@@ -1004,8 +939,7 @@ def test_fix_of_a_subchart_whose_image_the_chart_above_changes(pin: Pin, parts: 
 def test_fix_says_once_that_a_chart_does_not_render(pin: Pin, tmp_path: Path) -> None:
     chart = make(tmp_path / "c", "{{ fail `no` }}")
     (chart / "ci").mkdir()
-    for n in range(3):
-        (chart / f"ci/{n}-values.yaml").write_text(f"n: {n}\n")
+    (chart / "ci/x-values.yaml").write_text("n: 1\n")
     with any_tag() as content:
         done = pin("lint", "c", "--fix", "--registry-mirror", content.mirror)
     assert done.status == 1 and done.stderr.count("Not fixed: c: ") == 1
@@ -1072,37 +1006,30 @@ def test_fix_pins_the_uses_of_an_image_that_values_reach(pin: Pin, parts: Path) 
     assert says in done.stderr
 
 
-@pytest.mark.parametrize("suggest", [[], ["--suggest"]])
-def test_fix_of_a_tag_from_a_merge(suggest: Sequence[str], pin: Pin, parts: Path) -> None:
+def test_fix_of_a_tag_from_a_merge(pin: Pin, parts: Path) -> None:
     values = "base: &base\n  repository: team/a\n  tag: main\nimage:\n  <<: *base\n  port: 80\n"
     (parts / "a/values.yaml").write_text(values)
     with any_tag() as content:
         content.one_image, content.tags = {"team/a"}, ["main", "1.2.3"]
-        done = pin("lint", "a", "--fix", *suggest, "--registry-mirror", content.mirror)
+        done = pin("lint", "a", "--fix", "--suggest", "--registry-mirror", content.mirror)
     assert done.status == 0 and done.stderr.startswith("Fixed a/values.yaml\n"), done.stderr
-    text = (parts / "a/values.yaml").read_text()
-    assert "<<: *base\n" in text and (not suggest or text == f"{values}  tag: 1.2.3\n")
+    assert (parts / "a/values.yaml").read_text() == f"{values}  tag: 1.2.3\n"
 
 
-@pytest.mark.parametrize(
-    ("tag", "is_noted", "suggest"), [("''", True, []), ("''", True, ["--suggest"]), ("'1.2'", False, [])]
-)
-def test_fix_of_a_tag_that_the_app_version_sets(
-    tag: str, is_noted: bool, suggest: Sequence[str], pin: Pin, tmp_path: Path
-) -> None:
+def test_fix_of_a_tag_that_the_app_version_sets(pin: Pin, tmp_path: Path) -> None:
+    """Which tags are noted: tests/unit/lint/test_digests.py and test_versions.py."""
     image = '"{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"'
-    chart = make(tmp_path / "web", POD % ("web", image), values=f"image:\n  repository: team/a\n  tag: {tag}\n")
+    chart = make(tmp_path / "web", POD % ("web", image), values="image:\n  repository: team/a\n  tag: ''\n")
     with (chart / "Chart.yaml").open("a") as file:
         file.write("appVersion: '1.2'\n")
     with any_tag() as content:
-        content.one_image, content.tags = {"team/a"}, ["1.2", "1.2.3"]
-        done = pin("lint", "web", "--fix", *suggest, "--registry-mirror", content.mirror)
+        done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror)
     assert done.status == 0, done.stderr
     note = (
         "Note: web/values.yaml: image.tag: a new appVersion of the chart, or what else sets the tag of team/a:1.2, "
         "does not change this image any more\n"
     )
-    assert (note in done.stderr) == is_noted == ("Note:" in done.stderr)
+    assert note in done.stderr
 
 
 def test_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
@@ -1153,47 +1080,43 @@ UNTAGGED_AT = {
 }
 
 
-@pytest.mark.parametrize("flags", [[], ["--suggest"]])
-def test_a_name_without_a_tag_whose_key_says_nothing_of_it(flags: Sequence[str], pin: Pin, tmp_path: Path) -> None:
+def test_a_name_without_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
     """It is found and fixed by what the renders show; a value that is the object's name too stays."""
     chart = make(tmp_path / "c", UNTAGGED_POD, values=UNTAGGED)
     assert places(pin("lint", "c", "-o", "json")) == UNTAGGED_AT
     names = ["busybox", "alpine", "nginx", "team/db", "team/part"]
     with any_tag() as content:
-        content.one_image = {name if "/" in name else f"library/{name}" for name in names}
-        content.tags = ["latest", "1.2.3"]
-        done = pin("lint", "c", "--fix", *flags, "-o", "json", "--registry-mirror", content.mirror)
+        done = pin("lint", "c", "--fix", "-o", "json", "--registry-mirror", content.mirror)
     assert list(places(done)) == ["redis"], done.stderr
     before, after = yaml.safe_load(UNTAGGED), yaml.safe_load((chart / "values.yaml").read_text())
     written = [after["foo"], after["images"][0], *after["map"].values(), after["part"]]
-    assert [re.sub(":1.2.3$|:latest@sha256:[0-9a-f]{64}$", "", each) for each in written] == names
-    assert all(":1.2.3" in each if flags else "@" in each for each in written)
+    assert [re.sub(":latest@sha256:[0-9a-f]{64}$", "", each) for each in written] == names
     assert (after["images"][1], after["name"]) == (before["images"][1], "redis")
 
 
-def test_suggest_says_that_a_registry_did_not_answer(pin: Pin, parts: Path) -> None:
-    done = pin("lint", "a", "--fix", "--suggest", "--registry-mirror", "*=http://127.0.0.1:1")
-    assert done.status == 3 and (parts / "a/values.yaml").read_text() == TEAM_A
+def test_suggest_says_once_that_a_registry_did_not_answer(pin: Pin, tmp_path: Path) -> None:
+    """Two containers read the value: two findings, and one thing to do."""
+    chart = make(tmp_path / "c", POD % ("one", PARTS), POD % ("two", PARTS), values=TEAM_A)
+    done = pin("lint", "c", "--fix", "--suggest", "--registry-mirror", "*=http://127.0.0.1:1")
+    assert done.status == 3 and (chart / "values.yaml").read_text() == TEAM_A
+    assert done.stdout.count("team/a:latest") == 2
     assert "no version with the digest" not in done.stderr
     (line,) = (
-        line for line in done.stderr.splitlines() if line.startswith("Not fixed: a/values.yaml:3: team/a:latest: ")
+        line for line in done.stderr.splitlines() if line.startswith("Not fixed: c/values.yaml:3: team/a:latest: ")
     )
     assert "127.0.0.1:1" in line
-
-
-def test_suggest_says_once_what_it_cannot_write(pin: Pin, tmp_path: Path) -> None:
-    """Two containers read the value: two findings, and one thing to do."""
-    make(tmp_path / "c", POD % ("one", PARTS), POD % ("two", PARTS), values=TEAM_A)
-    done = pin("lint", "c", "--fix", "--suggest", "--registry-mirror", "*=http://127.0.0.1:1")
-    assert done.status == 3 and done.stdout.count("team/a:latest") == 2
-    assert done.stderr.count("Not fixed: c/values.yaml:3: team/a:latest: ") == 1
 
 
 DOCUMENTS = "image: {repository: team/a, tag: %s}\nside: team/side:edge\n---\nimage: {repository: team/b, tag: %s}\n"
 
 
-@pytest.mark.parametrize(("given", "tags"), [((), ("latest", "1.2.3")), (("-f", "given.yaml"), ("latest", "latest"))])
-def test_values_in_several_documents(given: Sequence[str], tags: tuple[str, str], pin: Pin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "tags", "suggest"),
+    [((), ("latest", "1.2.3"), []), (("-f", "given.yaml"), ("latest", "latest"), ["--suggest"])],
+)
+def test_values_in_several_documents(
+    given: Sequence[str], tags: tuple[str, str], suggest: Sequence[str], pin: Pin, tmp_path: Path
+) -> None:
     """Helm 4 merges them, Helm 3 reads the first. What both might read is at no line of them, and no digest goes there."""
     pod = (POD % ("a", PARTS)).replace("}]}", "}, {name: side, image: {{ .Values.side }}}]}")
     chart = make(tmp_path / "c", pod, values=DOCUMENTS % tags)
@@ -1203,12 +1126,10 @@ def test_values_in_several_documents(given: Sequence[str], tags: tuple[str, str]
     before = texts(tmp_path)
     with any_tag() as content:
         content.one_image, content.tags = {"team/side"}, ["edge", "1.2.3"]
-        done = pin("lint", "c", *given, "-o", "json", "--fix", "--registry-mirror", content.mirror)
-        suggested = pin("lint", "c", *given, "-o", "json", "--fix", "--suggest", "--registry-mirror", content.mirror)
+        done = pin("lint", "c", *given, "-o", "json", "--fix", *suggest, "--registry-mirror", content.mirror)
     file = "given.yaml" if given else "c/values.yaml"
-    for shown in (done, suggested):
-        assert shown.status == 3 and texts(tmp_path) == before
-        where = places(shown)
-        assert where.pop("team/side:edge") == f"{file}:2 side"
-        assert set(where.values()) <= {"c/templates/0.yaml:4"}
-        assert f"Not fixed: {file}: side: it holds several YAML documents" in shown.stderr
+    assert done.status == 3 and texts(tmp_path) == before
+    where = places(done)
+    assert where.pop("team/side:edge") == f"{file}:2 side"
+    assert set(where.values()) <= {"c/templates/0.yaml:4"}
+    assert f"Not fixed: {file}: side: it holds several YAML documents" in done.stderr

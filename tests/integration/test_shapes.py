@@ -38,7 +38,9 @@ from helmpin.plan import show
 from helmpin.plan.prepare import Prepared
 from scripts.devtools.binaries import binary
 from tests.support import strip
+from tests.support.all_forms import for_others
 from tests.support.budget import one_helm_each
+from tests.support.for_others import Kustomize, all_pinned
 from tests.support.promise import listed
 from tests.support.registry_servers import Server
 
@@ -61,6 +63,10 @@ class Pinned(NamedTuple):
     manifest: str
     values: str
     """As `-o values --partial` prints it."""
+    whole_values: str | None
+    """As `-o values` prints it; None where that is refused."""
+    kustomization: str | None
+    """As `-o kustomize` prints it; None where that is refused."""
 
 
 class Machine(NamedTuple):
@@ -84,23 +90,25 @@ class Machine(NamedTuple):
 
     def pinned(self, *args: object) -> Pinned:
         """`helm pin template ARGS`, which must succeed, and what `helm pin plan` would print of the same plan."""
-        shown: list[str] = []
+        shown: list[Pinned] = []
 
         @contextmanager
         def noted(*args: Any, **options: Any) -> Iterator[Prepared]:
             with prepare(*args, **options) as prepared:
                 yield prepared
-                shown.append(self.capture.readouterr().out)
-                shown.append(json.dumps(show.describe(prepared.plan, reuse=prepared.reuse)))
+                manifest = self.capture.readouterr().out
+                plan = json.loads(json.dumps(show.describe(prepared.plan, reuse=prepared.reuse)))
                 show.print_for_others(prepared.plan, "values", partial=True, names=False, values_only=False)
-                shown.append(self.capture.readouterr().out)
+                values = self.capture.readouterr().out
+                whole, kustomization = (for_others(prepared.plan, form) for form in ("values", "kustomize"))
+                shown.append(Pinned(plan, manifest, values, whole, kustomization))
 
         prepare = template.prepare
         with self.patch.context() as patch:
             patch.setattr(template, "prepare", noted)
             self.must_pin("template", *args)
-        manifest, plan, values = shown
-        return Pinned(json.loads(plan), manifest, values)
+        (pinned,) = shown
+        return pinned
 
     def refused(self, *args: object) -> tuple[int, str, str, dict[str, Any]]:
         """`helm pin template ARGS`, and what `helm pin plan -o json` would print of the same plan."""
@@ -185,17 +193,27 @@ def expect(chart: Path) -> Mapping[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def kustomize() -> Kustomize:
+    """kustomize, for all charts."""
+    return Kustomize()
+
+
 @pytest.mark.parametrize(("chart", "homes"), one_helm_each(PINNABLE), indirect=True)
-def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests, tmp_path: Path) -> None:
-    """Every image is pinned, in the way that is expected, and nothing else changes: no leaf, and no byte."""
+def test_shape(
+    chart: Path, expect: Mapping[str, Any], machine: Machine, digests: Digests, kustomize: Kustomize, tmp_path: Path
+) -> None:
+    """Every image is pinned, in the way that is expected, and nothing else changes: no leaf, and no byte. So do a values file, and,
+    for each form of manifest that the charts have, a kustomization, or they are refused."""
     given, flags = expect.get("given", []), expect.get("flags", [])
     plain_text = machine.helm("template", "rel", chart, *given)
     again = machine.helm("template", "rel", chart, *given) if expect.get("random") else None
     pinned = machine.pinned("rel", chart, *given, *flags)
-    plan, text, values_text = pinned
+    plan, text, values_text, whole_values, kustomization = pinned
+    allowed = expect.get("allowed", [])
     plain = leaves(plain_text)
 
-    planned = {i["image"]: i for i in plan["images"] if i["image"] not in expect.get("allowed", [])}
+    planned = {i["image"]: i for i in plan["images"] if i["image"] not in allowed}
     assert {image: i["via"] for image, i in planned.items()} == expect["images"]
     assert {image: i["digest"] for image, i in planned.items()} == {image: digests[image] for image in planned}
     assert plan["set"][1::2] == sorted_like(plan["set"][1::2], wanted_settings(expect, digests))
@@ -212,11 +230,18 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
         pinned = machine.pinned("rel", chart, *given)
     only_digests_differ(plain_text, pinned, {image: digests[image] for image in everything}, expect, again)
 
-    if not plan["set"]:
-        return  # plain helm with no more arguments is `plain`
+    by_reference = {strip.parse_reference(image): digests[image] for image in everything}
+    kustomize.pins(kustomization, plain_text, lambda reference: by_reference[reference], allowed, tmp_path)
+
+    if not plan["set"]:  # plain helm with no more arguments is `plain`
+        if whole_values is not None:
+            all_pinned(plain_text, allowed)
+        return
     by_values = {image: digests[image] for image, via in everything.items() if via == "values"}
     by_set = machine.helm("template", "rel", chart, *given, *plan["set"])
-    only_images_differ(plain, leaves(by_set), by_values, expect, all_pinned=len(by_values) == len(everything))
+    are_all = len(by_values) == len(everything)
+    only_images_differ(plain, leaves(by_set), by_values, expect, all_pinned=are_all)
+    assert whole_values is None or (whole_values == values_text and are_all)
 
     tree = simple_tree(plan["set"])
     if tree is not None and not given:
@@ -227,6 +252,10 @@ def test_shape(chart: Path, expect: Mapping[str, Any], machine: Machine, digests
     by_file = machine.helm("template", "rel", chart, *given, "-f", values)
     same = without_random(leaves(by_file), expect) == without_random(leaves(by_set), expect)
     assert same is not expect.get("beats_file", False)
+    if not same and whole_values is not None:  # the file stands in for the flags that win over it
+        alone = machine.helm("template", "rel", chart, "-f", values)
+        all_pinned(alone, allowed)
+        assert len(strip.images_of(alone)) == len(strip.images_of(plain_text))
 
 
 @pytest.mark.parametrize(("chart", "homes"), one_helm_each(REFUSED), indirect=True)
@@ -348,8 +377,8 @@ def follows(before: str, after: str, digests: Digests, *, all_pinned: bool) -> N
     """A text that holds references holds the pinned ones instead, and is otherwise the same."""
     assert not all_pinned or after != before
     for image, digest in digests.items():
-        for form in at_digest(image, digest):
-            after = after.replace(form, image)
+        for written in at_digest(image, digest):
+            after = after.replace(written, image)
     assert after == before
 
 

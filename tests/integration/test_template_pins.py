@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -106,17 +107,32 @@ FILES = st.builds(
 HELPERS = f'{{{{ define "image" }}}}{WEB}{{{{ end }}}}'
 
 
-@given(texts=st.lists(FILES, min_size=10, max_size=10), data=st.data())
-@FEW
+@pytest.fixture(scope="module")
+def generated() -> tuple[dict[str, str], list[bool]]:
+    """Templates, and which of their images are chosen."""
+    texts: list[str] = []
+    chosen: list[bool] = []
+
+    @given(some=st.lists(FILES, min_size=10, max_size=10), choice=st.lists(st.booleans(), min_size=30, max_size=30))
+    @FEW
+    def generate(some: list[str], choice: list[bool]) -> None:
+        texts.extend(some)
+        chosen.extend(choice)
+
+    generate()
+    return {f"templates/{i}.yaml": text for i, text in enumerate(texts)}, chosen
+
+
 def test_the_chosen_places_and_nothing_else(
-    helm: Helm, tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject
+    helm: Helm, tmp_path: Path, generated: tuple[dict[str, str], list[bool]]
 ) -> None:
-    folder = tmp_path_factory.mktemp("chart")
-    files = {f"templates/{i}.yaml": text for i, text in enumerate(texts)}
-    files |= {"templates/_helpers.tpl": HELPERS, "values.yaml": f"image: {WEB}\n"}
-    plain = render(helm, folder, files)
-    chosen = [use for use in plain.images() if data.draw(st.booleans())]
-    pinned = render(helm, folder, with_pins(files, plain, chosen))
+    """In eighty templates at once."""
+    texts, choice = generated
+    files = {**texts, "templates/_helpers.tpl": HELPERS, "values.yaml": f"image: {WEB}\n"}
+    plain = render(helm, tmp_path, files)
+    chosen = [use for use, is_chosen in zip(plain.images(), cycle(choice), strict=False) if is_chosen]
+    assert len(texts) == 80 and len(chosen) > 50
+    pinned = render(helm, tmp_path, with_pins(files, plain, chosen))
 
     assert pinned.text.replace(f"@{DIGEST}", "") == plain.text
     assert pinned.text.count(DIGEST) == len(chosen)
@@ -163,23 +179,26 @@ def test_named_templates_win_and_lose_as_before(helm: Helm, tmp_path: Path) -> N
         assert pinned.text.replace(f"@{DIGEST}", "") == plain.text
 
 
-@pytest.mark.parametrize("now", [f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}", WEB])
-def test_what_values_may_make_of_it_is_pinned_too(helm: Helm, tmp_path: Path, now: str) -> None:
+FORMS = (f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}")
+
+
+def test_what_values_may_make_of_it_is_pinned_too(helm: Helm, tmp_path: Path) -> None:
     """A Job keeps its digest while the same value gives others a new one, with its tag or without."""
     beside = f"    - args: ['{WEB}']\n      image: side:1\n"
-    text = f"{POD}{beside}    - image: {{{{ .Values.image }}}}\n      name: {WEB}\n"
-    files = {"templates/a.yaml": text, "values.yaml": f"image: {WEB}\n"}
-    plain = render(helm, tmp_path, files)
-    _, use = plain.images()
-    pin = locate(use, by_order(plain.documents), f"{WEB}@{DIGEST}")
-    assert pin is not None
-    forms = (f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}")
-    changed = pinned_template("templates/a.yaml", text, [pin._replace(may_become=forms)])
-    pinned = render(
-        helm,
-        tmp_path,
-        {"templates/a.yaml": changed, PRINT_FILE: printer(must_find=True), "values.yaml": f"image: {now}\n"},
-    )
+    texts = {
+        f"templates/{key}.yaml": f"{POD}{beside}    - image: {{{{ .Values.{key} }}}}\n      name: {WEB}\n"
+        for key in "abc"
+    }
+    plain = render(helm, tmp_path, {**texts, "values.yaml": "".join(f"{key}: {WEB}\n" for key in "abc")})
+    changed = {}
+    for path, text in texts.items():
+        documents = [document for document in plain.documents if document.source == f"app/{path}"]
+        (use,) = (use for use in plain.images() if use.source == f"app/{path}" and use.image == WEB)
+        pin = locate(use, by_order(documents), f"{WEB}@{DIGEST}")
+        assert pin is not None
+        changed[path] = pinned_template(path, text, [pin._replace(may_become=FORMS)])
+    now = "".join(f"{key}: {image}\n" for key, image in zip("abc", (*FORMS, WEB), strict=True))
+    pinned = render(helm, tmp_path, {**changed, PRINT_FILE: printer(must_find=True), "values.yaml": now})
     assert pinned.text == plain.text.replace(f"- image: {WEB}", f"- image: {WEB}@{DIGEST}")
 
 
@@ -199,9 +218,8 @@ def test_a_chart_that_prints_its_documents_in_another_order_is_not_rendered(helm
     files = {"templates/a.yaml": KEYS, "values.yaml": values.format(0)}
     plain = render(helm, tmp_path, files)
     files = with_pins(files, plain, plain.images())
-    for first in (0, 3):
-        pinned = render(helm, tmp_path, {**files, "values.yaml": values.format(first)})
-        assert [use.image for use in pinned.images()][:2] == [f"example.com/{name}:1@{DIGEST}" for name in "ab"]
+    pinned = render(helm, tmp_path, {**files, "values.yaml": values.format(3)})
+    assert [use.image for use in pinned.images()][:2] == [f"example.com/{name}:1@{DIGEST}" for name in "ab"]
     for first in (1, 2):
         with pytest.raises(HelmFailed) as raised:
             render(helm, tmp_path, {**files, "values.yaml": values.format(first)})

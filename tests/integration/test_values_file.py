@@ -154,11 +154,6 @@ def test_a_tag_that_changes_more_is_not_made_up(promise: Promise, tmp_path: Path
     ("values", "images", "wanted"),
     [
         (
-            {"image": "example.com/team/side:1", "proxy": "example.com/team/side:1"},
-            ("{{ .Values.image }}", "{{ .Values.proxy }}"),
-            {"image", "proxy"},
-        ),
-        (
             {
                 "image": "example.com/team/side:1",
                 "label": "example.com/team/side:1",
@@ -177,7 +172,6 @@ def test_a_tag_that_changes_more_is_not_made_up(promise: Promise, tmp_path: Path
             ("{{ .Values.image }}", "{{ .Values.images.main }}"),
             {"image", "images"},
         ),
-        ({"proxy": "busybox"}, ("{{ .Values.proxy }}",), {"proxy"}),
         ({"images": {"m": "nginx"}, "name": "nginx"}, ("{{ .Values.images.m }}",), {"images"}),
         ({"proxy": "busybox", "image": "busybox"}, ("{{ .Values.image }}", "{{ .Values.proxy }}"), {"image", "proxy"}),
         (

@@ -1,7 +1,8 @@
 """helm pin template as `helm pin` starts it, which also writes down what helm pin plan would print of the same plan.
 
 tests/support/fork_server.py runs this file in place of helmpin/__main__.py. The file that ALL_FORMS names gets a JSON object:
-`json`, what `-o json` prints, and `values`, what `-o values` prints, or null where it would refuse; of a refused plan, too.
+`json`, what `-o json` prints, and `values` and `kustomize`, what these forms print, or null where they would refuse; of a refused
+plan, too.
 That `helm pin plan` prints the same, tests/properties/test_round_trip.py shows.
 """
 
@@ -20,6 +21,7 @@ from helmpin import structured
 from helmpin.commands import template
 from helmpin.errors import Refused
 from helmpin.plan import show
+from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import Prepared, prepare
 from tests.support.fork_server import MAIN
 
@@ -32,15 +34,20 @@ def noted(*args: Any, **options: Any) -> Iterator[Prepared]:
         plan = prepared.plan
         with redirect_stdout(io.StringIO()) as told:
             structured.show(show.describe(plan, reuse=prepared.reuse), "json")
-        try:
-            with redirect_stdout(io.StringIO()) as values:
-                plan.refuse_problems()
-                show.print_for_others(plan, "values", partial=False, names=False, values_only=False)
-            printed = values.getvalue()
-        except Refused:
-            printed = None
-        forms.write_text(json.dumps({"json": told.getvalue(), "values": printed}))
+        others = {form: for_others(plan, form) for form in ("values", "kustomize")}
+        forms.write_text(json.dumps({"json": told.getvalue(), **others}))
         yield prepared
+
+
+def for_others(plan: Plan, form: str) -> str | None:
+    """What a complete form prints; None where it would refuse."""
+    try:
+        with redirect_stdout(io.StringIO()) as printed:
+            plan.refuse_problems()
+            show.print_for_others(plan, form, partial=False, names=False, values_only=False)
+    except Refused:
+        return None
+    return printed.getvalue()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,17 @@ class Forms(NamedTuple):
     """What `-o values` prints; None where that is refused."""
 
 
+class Planned(NamedTuple):
+    """What a helm renders of a chart, and helm-pin's plan of it."""
+
+    plain: str
+    again: str | None
+    """A second render, where the chart makes something at random."""
+    forms: Forms
+    kustomization: str | None
+    """What `-o kustomize` prints; None where that is refused."""
+
+
 class Promise:
     """Renders charts with a helm and with helm-pin, and lets tests/support/strip.py judge."""
 
@@ -41,12 +52,24 @@ class Promise:
 
     def forms(self, chart: Path, *flags: str) -> Forms:
         """`helm pin template` of a chart, and what `helm pin plan` would print of the same plan."""
+        return self._all_forms(chart, *flags)[0]
+
+    def _all_forms(self, chart: Path, *flags: str) -> tuple[Forms, str | None]:
+        """Those, and a kustomization."""
         with TemporaryDirectory() as folder:
             file = Path(folder) / "forms.json"
             machine = self.machine.with_env(ALL_FORMS=str(file))
             done = machine.forked("template", "rel", chart, *flags, main=all_forms.__file__)
             forms = json.loads(file.read_text()) if file.exists() else {"json": "null", "values": None}
-            return Forms(done, json.loads(forms["json"]), forms["values"])
+            return Forms(done, json.loads(forms["json"]), forms["values"]), forms.get("kustomize")
+
+    def planned(
+        self, chart: Path, given: Sequence[str] = (), pin_flags: Sequence[str] = (), *, again: bool = False
+    ) -> Planned:
+        """What helm and helm-pin make of a chart. given: flags that plain helm gets too. again: it makes something at random."""
+        plain = self.machine.helm("template", "rel", chart, *given)
+        second = self.machine.helm("template", "rel", chart, *given) if again else None
+        return Planned(plain, second, *self._all_forms(chart, *given, *pin_flags))
 
     def holds(
         self,
@@ -63,9 +86,15 @@ class Promise:
         given: flags that plain helm gets too. allowed: images that may stay as they are. again: it makes something at random.
         may_refuse: images that may be refused, and are then to blame alone.
         """
-        plain = _stable(self.machine.helm("template", "rel", chart, *given))
-        second = _stable(self.machine.helm("template", "rel", chart, *given)) if again else None
-        done, plan, _ = self.forms(chart, *given, *pin_flags)
+        return self.judged(self.planned(chart, given, pin_flags, again=again), allowed=allowed, may_refuse=may_refuse)
+
+    def judged(
+        self, planned: Planned, *, allowed: Sequence[str] = (), may_refuse: Sequence[str] = ()
+    ) -> strip.Stripped | None:
+        """As `holds`, of what was rendered and planned before."""
+        plain = _stable(planned.plain)
+        second = planned.again if planned.again is None else _stable(planned.again)
+        done, plan, _ = planned.forms
         if may_refuse and done.status == 3:
             assert done.stdout == ""
             assert any(f" {image}" in done.stderr for image in strip.images_of(plain)), done.stderr

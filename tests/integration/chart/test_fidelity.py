@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,14 @@ def loaded(helm: Helm, chart: Path, *, as_staged: bool) -> list[str] | str:
         return "the probe is left out"
 
 
+def staged_files(helm: Helm, chart: Path) -> list[str]:
+    """As `files`, of what is staged, from the names in the archive."""
+    with stage(ChartSource(str(chart)), helm) as staged, tarfile.open(staged.archive()) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    names.remove("Chart.yaml")
+    return sorted(f"ignoring/{name}" if name.startswith("templates/") else name for name in names)
+
+
 @given(rules=st.lists(PATTERNS, max_size=3), paths=st.lists(PATHS, max_size=8))
 @examples_within(40, seconds=60, long=40)
 def test_helmignore_means_what_helm_means(helm: Helm, tmp_path: Path, rules: list[str], paths: list[str]) -> None:
@@ -270,23 +279,23 @@ def test_helmignore_means_what_helm_means(helm: Helm, tmp_path: Path, rules: lis
     (chart / ".helmignore").write_text("\n".join(rules))
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: ignoring\nversion: 1.0.0\n")
     (chart / "templates/probe.yaml").write_text(PROBE)
-    expected, found = loaded(helm, chart, as_staged=False), loaded(helm, chart, as_staged=True)
+    expected = loaded(helm, chart, as_staged=False)
     if isinstance(expected, str):
+        found = loaded(helm, chart, as_staged=True)
         assert isinstance(found, str)
         assert "Chart.yaml" in expected or found.partition(":")[0] in expected
     else:
-        assert found == expected
+        assert staged_files(helm, chart) == expected
 
 
-@pytest.mark.parametrize("size", [10, 200])
-def test_staging_is_quick(helm: Helm, make_chart: MakeChart, size: int) -> None:
+def test_staging_is_quick(helm: Helm, make_chart: MakeChart) -> None:
     chart = make_chart("many")
-    for i in range(size):
+    for i in range(200):
         (chart / f"templates/x{i}.yaml").write_text(f"# {i}\n" * 200)
     best = 9.0
     for _ in range(5):
         started = time.process_time()
         with stage(ChartSource(str(chart)), helm) as staged:
-            assert staged.archive().stat().st_size > size * 1000
+            assert staged.archive().stat().st_size > 200_000
         best = min(best, time.process_time() - started)
     assert best < 0.1

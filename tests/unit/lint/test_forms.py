@@ -106,6 +106,33 @@ def test_an_annotation_for_a_chart_that_failed() -> None:
     )
 
 
+def test_every_form_says_which_version_it_is_today() -> None:
+    found = report(finding(value="image.tag")._replace(version="1.2.3"))
+    (line,), (entry,) = forms.workflow_commands(found), forms.as_data(found)
+    assert read(line).data.endswith(": moves; today it is 1.2.3 (image.tag)") and entry["suggestion"] == "1.2.3"
+
+
+def test_an_annotation_names_the_rule() -> None:
+    (line,) = forms.workflow_commands(report(finding()._replace(rule=REGISTRY)))
+    assert read(line).properties["title"] == "registry not allowed"
+
+
+def test_every_form_has_what_was_found_and_then_what_failed() -> None:
+    failed = Linted("charts/no", error=HelmFailed("give a tag"), error_at=Location("charts/no/templates/0.yaml", 4))
+    both = Report((failed, Linted("charts/app", (finding(),))))
+    files, rules = ["charts/app/templates/x.yaml", "charts/no/templates/0.yaml"], ["mutable-tag", "not-linted"]
+    commands = list(map(read, forms.workflow_commands(both)))
+    assert [command.properties["file"] for command in commands] == files and "give a tag" in commands[1].data
+    (run,) = forms.sarif(both)["runs"]
+    assert [result["ruleId"] for result in run["results"]] == rules
+    assert [run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] for result in run["results"]] == rules
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) == 1
+    assert [issue["location"]["path"] for issue in forms.code_quality(both)] == files
+    found = forms.as_data(both)
+    assert [(each["file"], each["rule"]) for each in found] == list(zip(files, rules, strict=True))
+    assert found[0].keys() == found[1].keys()
+
+
 @settings(deadline=None)
 @given(TEXT, TEXT)
 def test_json_and_sarif_are_valid(image: str, file: str) -> None:

@@ -29,6 +29,7 @@ def found(image: str, inner: ValuePath, value: str = "", file: str = "v") -> Fin
         ("team/web:latest", "image:\n  tag: latest\n", TAG, TAG, "1.2.3"),
         ("team/web:latest", 'image:\r\n  tag: "latest"  # moves\r\n', TAG, TAG, "1.2.3"),
         ("team/web:latest", "image:\n  tag: |\n    latest\n", TAG, TAG, "1.2.3"),
+        ("team/web:latest", "image: >\n  team/web:latest\n", ("image",), ("image",), "team/web:1.2.3"),
         ("team/web:latest", "t: &t latest\nimage: {tag: *t}\n", TAG, TAG, "1.2.3"),
         ("team/web:1", "image: {tag: 1}\n", TAG, TAG, "1.2.3"),
         ("team/web:1.1", "image: {tag: 1.10}\n", TAG, TAG, "1.2.3"),
@@ -107,6 +108,16 @@ def test_a_value_of_a_subchart_that_the_chart_above_gives() -> None:
 @pytest.mark.parametrize("files", [[], [ValuesFile("v", "image: {tag: latest}\n", writable=False)]])
 def test_a_file_that_cannot_be_changed(files: list[ValuesFile]) -> None:
     with pytest.raises(CannotEdit, match=r"^its values are not in a file that can be changed$"):
+        version(found("team/web:latest", TAG), files)
+
+
+def test_a_part_that_a_flag_gives() -> None:
+    """The version is that of an image which the file alone does not have."""
+    files = [
+        ValuesFile("--set", '{"image": {"repository": "team/web"}}', writable=False),
+        ValuesFile("v", "image: {repository: team/other, tag: latest}\n"),
+    ]
+    with pytest.raises(CannotEdit, match=r"^--set gives a part of it, and --fix writes what files give$"):
         version(found("team/web:latest", TAG), files)
 
 

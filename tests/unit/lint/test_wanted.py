@@ -131,6 +131,18 @@ def test_what_a_flag_gives_is_not_written(given: str) -> None:
         placed([Setting(TAG, A)], IMAGE, files)
 
 
+@pytest.mark.parametrize(
+    ("given", "path", "own"),
+    [
+        ('{"image": "team/b:main"}', ("image",), ValuesFile("own", "image: example.com/team/web:latest\n")),
+        ('{"db": {"image": {"repository": "other", "tag": "main"}}}', ("db", *TAG), SUBCHART),
+    ],
+)
+def test_a_whole_image_that_a_flag_gives_is_not_written(given: str, path: ValuePath, own: ValuesFile) -> None:
+    with pytest.raises(CannotEdit, match=r"^--set gives a part of it"):
+        placed([Setting(path, A)], "team/b:main", [ValuesFile("--set", given, writable=False), own])
+
+
 def test_no_value_goes_to_a_file_that_cannot_be_written() -> None:
     packed = ValuesFile("packed", "image: {}\n", writable=False)
     assert place(("image", "digest"), packed, ValuesFile("own", ""), value=A) == ("own", ("image", "digest"))

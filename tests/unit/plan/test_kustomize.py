@@ -1,4 +1,4 @@
-"""A plan as the images of a kustomization. What kustomize itself makes of them: tests/integration/test_for_others.py."""
+"""A plan as the images of a kustomization. What kustomize itself makes of them: tests/integration/test_shapes.py."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ def pod(*images: str, kind: str = "Pod", annotations: dict[str, str] | None = No
     containers = [{"name": f"c{i}", "image": image} for i, image in enumerate(images)]
     metadata = {"name": "web", **({"annotations": annotations} if annotations else {})}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": {"containers": containers, **spec}}
+
+
+POLICY = {
+    **pod(kind="Policy", rules=[{"pattern": {"spec": {"containers": [{"image": "web:1"}]}}}]),
+    "apiVersion": "kyverno.io/v1",
+}
 
 
 def documents(*objects: dict[str, Any]) -> list[Document]:
@@ -101,6 +107,10 @@ def test_what_has_no_digest_gets_no_entry(change: dict[str, Any]) -> None:
         (
             [pod("web:1"), pod("web:7", kind="Other")],
             "kustomize would change web:7 at Other/web spec.containers.0.image",
+        ),
+        (
+            [pod("web:1"), POLICY],
+            "kustomize would change web:1 at Policy/web spec.rules.0.pattern.spec.containers.0.image",
         ),
     ],
 )

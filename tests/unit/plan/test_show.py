@@ -97,6 +97,7 @@ def test_the_plan_as_data_says_whether_its_set_arguments_are_all(tmp_path: Path)
 
 def test_a_cluster_that_was_not_asked_differs_from_one_that_has_no_release(tmp_path: Path) -> None:
     made = plan(tmp_path, image("a:1"))
+    assert "DEPLOYED" not in show.table(made, None, show.NOTHING, verbose=False)
     unasked, empty = show.describe(made), show.describe(made, Deployed(None, (Change("new"),), ()))
     assert not unasked["cluster"] and unasked["images"][0]["deployed"] is None
     assert empty["cluster"] and empty["deployedRevision"] is None
