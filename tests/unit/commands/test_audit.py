@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.audit.gather import Snapshot
+from helmpin.audit.judge import judge
 from helmpin.commands import audit
 from helmpin.errors import UsageError
 from helmpin.helm import Helm
@@ -42,6 +43,13 @@ def ended(monkeypatch: pytest.MonkeyPatch, made: Snapshot, *argv: str) -> int:
 )
 def test_what_fail_on_names(monkeypatch: pytest.MonkeyPatch, made: Snapshot, fail_on: str, status: int) -> None:
     assert ended(monkeypatch, made, "--fail-on", fail_on) == status
+
+
+@pytest.mark.parametrize(("fail_on", "status"), [("moved", 5), ("none", 0), ("unpinned", 4)])
+def test_a_registry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, fail_on: str, status: int) -> None:
+    audits = [each._replace(unanswered={"example.com": "refused"}) for each in judge([MIXED], None)]
+    monkeypatch.setattr(audit, "judge", lambda *_, **__: audits)
+    assert ended(monkeypatch, MIXED, "--fail-on", fail_on) == status
 
 
 def test_what_fail_on_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
