@@ -88,7 +88,7 @@ class TestApplied:
     def test_the_whole_cluster(
         self, audited: Workstation, cluster: Cluster, shared_unique: str, tmp_path: Path
     ) -> None:
-        audited.helm("install", "audit", CHART, *IMAGE, *GATEWAY)
+        audited.helm("install", "audit", CHART, *IMAGE, *TEXTFILE)
         try:
             assert all(may(cluster, shared_unique, "list", resource) for resource in LISTED)
             for verb in ("get", "watch", "create", "update", "patch", "delete"):
@@ -96,7 +96,6 @@ class TestApplied:
             for resource in ("configmaps", "serviceaccounts", "nodes", "roles.rbac.authorization.k8s.io"):
                 assert not may(cluster, shared_unique, "list", resource, shared_unique), resource
             assert not may(cluster, shared_unique, "create", "pods/exec", shared_unique)
-            audited.helm("upgrade", "audit", CHART, "--reset-values", *IMAGE, *TEXTFILE)
             self.run(audited, cluster, shared_unique, tmp_path, "all")
         finally:
             audited.helm("uninstall", "audit")  # what is in no namespace, too

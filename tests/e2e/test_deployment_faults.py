@@ -96,7 +96,6 @@ class TestStreams:
             ("2>&1 | true", False),
             (">/dev/full", False),
             (">&-", True),
-            ("2>&-", False),
             ("2>/dev/full", True),
             ("<&- >&- 2>&-", False),
         ],
@@ -106,7 +105,7 @@ class TestStreams:
             (one.chart / "templates/hook.yaml").write_text(HOOK)
         if not is_new:
             plain(one)
-        run = '"$0" {} upgrade --install {} "$1" ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
+        run = f'"$0" {{}} upgrade --install {{}} "$1" {UNVALIDATED} {how}; echo "${{{{PIPESTATUS[0]}}}}" >&2'
         by_helm = shell(one, run.format("", "plain"))
         pinned = shell(one, run.format("pin", "app"))
         assert pinned.stderr.splitlines()[-1] == by_helm.stderr.splitlines()[-1]
@@ -120,22 +119,22 @@ class TestStreams:
             assert f"Revision {len(stored)}: 1 image pinned by digest".encode() in pinned.stderr
 
     @whichever_helm
-    @pytest.mark.parametrize("how", ["| true", ">/dev/full"])
-    def test_end_with_a_rollback_too(self, one: App, how: str) -> None:
-        one.deploy()
+    def test_end_with_a_rollback_too(self, one: App) -> None:
+        one.spared().deploy()
         plain(one)
-        run = '"$0" {} rollback app 1 ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
-        pinned, by_helm = shell(one, run.format("pin")), shell(one, run.format(""))
-        assert pinned.stderr.splitlines()[-1] == by_helm.stderr.splitlines()[-1]
-        assert [status for _, status in rows(one)][2:] == ["superseded", "deployed"]
+        for how in ("| true", ">/dev/full"):
+            run = '"$0" {} rollback app 1 ' + how + '; echo "${{PIPESTATUS[0]}}" >&2'
+            pinned, by_helm = shell(one, run.format("pin")), shell(one, run.format(""))
+            assert pinned.stderr.splitlines()[-1] == by_helm.stderr.splitlines()[-1], how
+        assert [status for _, status in rows(one)][2:] == ["superseded"] * 3 + ["deployed"]
 
     @whichever_helm
     def test_bytes_come_through(self, one: App) -> None:
         notes = b'caf\xe9 \xff\xfe\n{{ repeat 1000000 "x" }}\n'
         (one.chart / "templates/NOTES.txt").write_bytes(notes)
-        pinned = shell(one, '"$0" pin upgrade --install app "$1"')
+        pinned = shell(one, f'"$0" pin upgrade --install app "$1" {UNVALIDATED}')
         one.machine.helm("uninstall", "app")
-        by_helm = shell(one, '"$0" upgrade --install app "$1"')
+        by_helm = shell(one, f'"$0" upgrade --install app "$1" {UNVALIDATED}')
         undated = [
             [line for line in done.stdout.splitlines() if b"DEPLOYED:" not in line] for done in (by_helm, pinned)
         ]
@@ -146,39 +145,35 @@ class TestStreams:
 
 class TestOtherPeople:
     @whichever_helm
-    @pytest.mark.parametrize(
-        ("what", "told"),
-        [
-            ("upgrade", "revision 2 was made by somebody else while this ran; nothing was deployed\n"),
-            ("uninstall", "release NAME was uninstalled by somebody else while this ran\n"),
-        ],
-        ids=["upgrade", "uninstall"],
-    )
-    def test_who_come_while_it_plans(self, there: App, what: str, told: str) -> None:
-        name = f"planned-{what}"
-        plain(there, name)
-        with planning(there, "upgrade", "--install", name, "--set=replicas=2") as (run, go_on):
-            there.machine.helm(what, name, *([there.chart] if what == "upgrade" else []))
+    def test_who_uninstall_it_while_it_plans(self, there: App) -> None:
+        plain(there, "planned")
+        with planning(there, "upgrade", "--install", "planned", "--set=replicas=2") as (run, go_on):
+            there.machine.helm("uninstall", "planned")
             go_on()
             run.end()
-        assert f"Error: {told.replace('NAME', name)}" in run.said
+        assert "Error: release planned was uninstalled by somebody else while this ran\n" in run.said
         assert "run it again\n" in run.said
         assert run.process.returncode == 1
-        assert [number for number, _ in rows(there, name)] == ([1, 2] if what == "upgrade" else [])
+        assert rows(there, "planned") == []
 
-    @whichever_helm
     def test_who_install_it_meanwhile(self, there: App) -> None:
         with planning(there, "upgrade", "--install", "new") as (run, go_on):
-            there.machine.helm("install", "new", there.chart)
+            there.machine.helm("install", "new", there.chart, UNVALIDATED)
             go_on()
             run.end()
         assert "Error: revision 1 was made by somebody else while this ran; nothing was deployed\n" in run.said
+        assert "run it again\n" in run.said
+        assert run.process.returncode == 1
         assert rows(there, "new") == [(1, "deployed")]
 
+    @whichever_helm
     def test_who_are_at_work_when_the_chart_is_rendered_again(self, there: App) -> None:
-        """No fault of the values, of which no others are tried: the operation may be over before the next render."""
+        """No fault of the values, of which no others are tried: the operation may be over before the next render.
+
+        What each Helm says of it: TestHelmFails.
+        """
         plain(there, "busy")
-        stuck = ["upgrade", "busy", str(there.chart), "--set=nodeSelector.there=nowhere", "--wait"]
+        stuck = ["upgrade", "busy", str(there.chart), UNVALIDATED, "--set=nodeSelector.there=nowhere", "--wait"]
         with (
             planning(there, "upgrade", "busy", "--set=replicas=2", "--reuse-values", "--debug") as (run, go_on),
             running(there.machine, there.chart.parent / "theirs", stuck) as theirs,
@@ -193,12 +188,14 @@ class TestOtherPeople:
         assert len(renders) == 2, run.said
         assert rows(there, "busy") == [(1, "deployed"), (2, "pending-upgrade")]
 
+    @whichever_helm
     def test_who_deploy_the_same_at_the_same_moment(self, there: App, tmp_path: Path) -> None:
         plain(there, "same")
         gate = tmp_path / "gate"
         gate.write_text(f"#!/bin/sh\n: >{tmp_path}/at.$$\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.02; done\n")
         gate.chmod(0o755)
-        upgrade = ["pin", "upgrade", "same", str(there.chart), "--set=replicas=2", "--require", f"{gate} {{}}"]
+        upgrade = ["pin", "upgrade", "same", str(there.chart), UNVALIDATED]
+        upgrade += ["--set=replicas=2", "--require", f"{gate} {{}}"]
         with (
             running(there.machine, tmp_path / "a", upgrade) as first,
             running(there.machine, tmp_path / "b", upgrade) as second,
@@ -218,7 +215,8 @@ class TestOtherPeople:
     def test_who_come_right_after(self, there: App, tmp_path: Path) -> None:
         """The revision of this command is read back, not the latest."""
         last, _ = rows(there)[-1]
-        done = then(there, tmp_path, f'"$REAL" upgrade app {there.chart} >&2; "$REAL" upgrade app {there.chart} >&2')
+        again = f'"$REAL" upgrade app {there.chart} {UNVALIDATED} >&2'
+        done = then(there, tmp_path, f"{again}; {again}")
         assert done.status == 0, done.stderr
         assert f"Revision {last + 1}: 1 image pinned by digest" in done.stderr
         assert f"Note: revision {last + 3} (deployed) was made by somebody else since then." in done.stderr
@@ -226,8 +224,8 @@ class TestOtherPeople:
     @whichever_helm
     def test_after_whom_nothing_is_left_of_it(self, there: App, tmp_path: Path) -> None:
         last, _ = rows(there)[-1]
-        other = f'"$REAL" upgrade app {there.chart} --history-max=1 >&2'
-        done = then(there, tmp_path, f"{other}; {other}")
+        again = f'"$REAL" upgrade app {there.chart} {UNVALIDATED} --history-max=1 >&2'
+        done = then(there, tmp_path, f"{again}; {again}")
         assert done.status == 4
         assert "the revision that this command made is not in the history of release app" in done.stderr
         assert f"the latest is revision {last + 3} (deployed), made by somebody else" in done.stderr
@@ -261,7 +259,7 @@ class TestWhatIsGone:
         assert f"Error: Revision {last + 1} is deployed, not verified: " in done.stderr
         assert "next  helm pin verify app does it later" in done.stderr
         assert rows(there)[-2:] == [(last, "superseded"), (last + 1, "deployed")]
-        assert there.machine.pin("verify", "app", "--no-registry").status in (0, 4)
+        assert there.spared().machine.pin("verify", "app", "--no-registry").status in (0, 4)
 
 
 class TestHelmFails:
@@ -275,7 +273,7 @@ class TestHelmFails:
     def upgrade(self, there: App) -> tuple[int, Finished]:
         """One that fails; the last revision before it, too."""
         last, _ = rows(there)[-1]
-        done = there.machine.pin("upgrade", "app", there.chart)
+        done = there.machine.pin("upgrade", "app", there.chart, UNVALIDATED)
         assert done.status == 1, done.stderr
         assert "Error: helm upgrade failed; see its output above" in done.stderr
         return last, done
@@ -340,7 +338,7 @@ class TestHelmFails:
         held["metadata"]["labels"]["status"] = "pending-upgrade"
         place.put(secret, held)
         for values in ([], ["--set=replicas=2"]):
-            done = there.machine.pin("upgrade", "held", there.chart, *values)
+            done = there.machine.pin("upgrade", "held", there.chart, UNVALIDATED, *values)
             assert done.status == 1
             assert "another operation (install/upgrade/rollback) is in progress" in done.stderr
             assert "if no other helm is at work on it, helm rollback held REVISION goes back to" in done.stderr
@@ -348,11 +346,11 @@ class TestHelmFails:
 
 @whichever_helm
 class TestSignals:
-    @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
     def test_while_it_reads_back(self, there: App, tmp_path: Path, signum: signal.Signals) -> None:
         last, _ = rows(there)[-1]
         machine = and_then(there, tmp_path, 'touch "$SLOW"')
-        with running(machine, tmp_path / "scratch", ["upgrade", "app", str(there.chart)]) as run:
+        with running(machine, tmp_path / "scratch", ["upgrade", "app", str(there.chart), UNVALIDATED]) as run:
             eventually((tmp_path / "slow").exists)
             eventually(lambda: any(" get " in member.command for member in run.members()))
             run.signal("helm-pin", signum)
@@ -365,7 +363,8 @@ class TestSignals:
 
     def test_a_second_one_kills_a_helm_that_does_not_end(self, there: App, tmp_path: Path) -> None:
         plain(there, "stuck")
-        arguments = ["pin", "upgrade", "stuck", str(there.chart), "--set=nodeSelector.there=nowhere", "--wait"]
+        arguments = ["pin", "upgrade", "stuck", str(there.chart), UNVALIDATED]
+        arguments += ["--set=nodeSelector.there=nowhere", "--wait"]
         with running(there.machine, tmp_path / "scratch", arguments) as run:
             inner = eventually_found(lambda: run.inner("upgrade"))
             eventually(lambda: rows(there, "stuck")[-1] == (2, "pending-upgrade"))
@@ -405,7 +404,7 @@ def planning(one: App, *arguments: str) -> Iterator[tuple[HelmProcess, Callable[
         more = "{{ with .Values.slow }}\napiVersion: v1\nkind: Pod\nmetadata: {name: more}\n"
         more += "spec: {containers: [{name: a, image: {{ . }}}]}\n{{ end }}"
         (one.chart / "templates/more.yaml").write_text(more)
-        slow = [f"--set=slow=127.0.0.1:{server.server_port}/x:1", "--registry-timeout=60s"]
+        slow = [f"--set=slow=127.0.0.1:{server.server_port}/x:1", "--registry-timeout=60s", UNVALIDATED]
         with running(one.machine, one.chart.parent / "scratch", ["pin", *arguments, str(one.chart), *slow]) as run:
             assert asked.wait(30)
             yield run, go_on.set
@@ -415,7 +414,7 @@ def planning(one: App, *arguments: str) -> Iterator[tuple[HelmProcess, Callable[
 def then(one: App, folder: Path, what: str) -> Finished:
     """`helm pin upgrade app`, with something that happens right after helm has deployed."""
     machine = and_then(one, folder, what)
-    return machine.forked("upgrade", "app", one.chart)
+    return machine.forked("upgrade", "app", one.chart, UNVALIDATED)
 
 
 def and_then(one: App, folder: Path, what: str) -> Workstation:

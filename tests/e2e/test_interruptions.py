@@ -19,6 +19,7 @@ from scripts.devtools import images
 from scripts.devtools.api import Cluster
 from tests.conftest import HELMS, own_namespace
 from tests.support.interruptions import CHART, Stage, eventually, running, silence
+from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Workstation
 
 ALL = bool(os.environ.get("HELM_PIN_TEST_LONG"))
@@ -62,6 +63,7 @@ def while_it_deploys() -> Iterator[Case]:
 SOME = {
     "helm3": [
         Case("upgrade", "asks-registry", signal.SIGTERM, "helm"),
+        Case("upgrade", "asks-registry", signal.SIGINT, "group"),
         Case("install", "renders", signal.SIGKILL, "helm-pin"),
         Case("upgrade", "waits", signal.SIGTERM, "helm-pin"),
         Case("upgrade", "runs-hook", signal.SIGKILL, "helm-pin"),
@@ -71,6 +73,7 @@ SOME = {
     ],
     "helm4": [
         Case("upgrade", "asks-registry", signal.SIGKILL, "helm"),
+        Case("upgrade", "asks-registry", signal.SIGTERM, "group"),
         Case("install", "renders", signal.SIGKILL, "group"),
         Case("upgrade", "waits", signal.SIGINT, "group"),
         Case("upgrade", "waits", signal.SIGHUP, "helm-pin"),
@@ -107,11 +110,11 @@ def stage(in_cluster: Workstation, cluster: Cluster, unique: str, chart: Path) -
 def test_before_it_deploys(stage: Stage, tmp_path: Path, case: Case) -> None:
     """Nothing is deployed: not then, and not later."""
     if case.command == "upgrade":
-        stage.must("upgrade", "--install", "web", str(stage.chart))
+        stage._replace(pin=False).must("upgrade", "--install", "web", str(stage.chart))
     before, scratch = stage.statuses(), tmp_path / "scratch"
     with silence() as (registry, asked):
         slow = [f"--set=other={registry}/x:1"] if case.stage == "asks-registry" else ["--set=rounds=1000000"]
-        with running(stage.machine, scratch, ["pin", case.command, "web", str(stage.chart), *slow]) as run:
+        with running(stage.machine, scratch, ["pin", case.command, "web", str(stage.chart), UNVALIDATED, *slow]) as run:
             if case.stage == "asks-registry":
                 connection = asked()
             else:
@@ -139,7 +142,7 @@ def test_while_it_deploys(stage: Stage, tmp_path: Path, case: Case) -> None:
         # SIGHUP kills helm at once, and helm-pin asks it to stop at the same time: it may just manage to say how it ended
         ends.append([status if "pending" not in status else "failed" for status in ends[0]])
     assert stage.statuses() in ends
-    assert stage.false_records() == []
+    assert stage.false_records(since=2 if case.command == "upgrade" and not case.atomic else 1) == []
     assert "Traceback" not in said
     if case.signum != signal.SIGKILL and case.target != "helm":
         number = {"install": 1, "upgrade": 2, "rollback": 3}[case.command]
@@ -148,10 +151,10 @@ def test_while_it_deploys(stage: Stage, tmp_path: Path, case: Case) -> None:
 
 
 def test_ctrl_c_where_helm_leads_the_terminal(stage: Stage) -> None:
-    """As by `ssh -t HOST helm …`: the helm that the user started dies of it at once, and the kernel then hangs up on the others."""
-    stage.must("upgrade", "--install", "web", str(stage.chart))
-    helm = str(stage.machine.helm_binary)
-    arguments = ["pin", "upgrade", "web", str(stage.chart), "--set=turn=2", "--set=hook=true", "--timeout=60s"]
+    """As by `ssh -t HOST helm …`: the helm that the user started dies of it at once, and the kernel then hangs up on the others.
+    The next upgrade goes on from there."""
+    install = ["upgrade", "--install", "web", str(stage.chart), UNVALIDATED]
+    helm, arguments = str(stage.machine.helm_binary), ["pin", *install, "--set=hook=true", "--timeout=60s"]
     leader, terminal = pty.fork()
     if not leader:
         os.execve(helm, [helm, *arguments], dict(stage.machine.env))
@@ -160,9 +163,11 @@ def test_ctrl_c_where_helm_leads_the_terminal(stage: Stage) -> None:
         time.sleep(0.5)
         os.write(terminal, b"\x03")
         os.waitpid(leader, 0)
-        eventually(lambda: stage.statuses()[-1] == "failed")
+        eventually(lambda: stage.statuses() == ["failed"])
     finally:
         os.close(terminal)
+    stage.must("upgrade", "--install", "web", str(stage.chart), "--reset-values")
+    assert stage.statuses() == ["superseded", "deployed"]
 
 
 def as_plain_helm(stage: Stage, case: Case, folder: Path, *, to_the_end: bool) -> list[str]:
@@ -188,9 +193,10 @@ def interrupt(stage: Stage, case: Case, scratch: Path, *, to_the_end: bool = Fal
         arguments = ["rollback", "web", "1", "--wait", "--timeout=60s"]
     else:
         if case.command == "upgrade":
-            stage.must("upgrade", "--install", "web", chart)
+            first = stage if case.atomic else stage._replace(pin=False)  # an atomic one goes back to it
+            first.must("upgrade", "--install", "web", chart)
         atomic = ["--rollback-on-failure" if stage.machine.helm4 else "--atomic"] if case.atomic else []
-        arguments = [case.command, "web", chart, *stuck, "--wait", "--timeout=60s", *atomic]
+        arguments = [case.command, "web", chart, UNVALIDATED, *stuck, "--wait", "--timeout=60s", *atomic]
     with running(stage.machine, scratch, [*stage.tool, *arguments]) as run:
         eventually(stage.has_hook if hook else lambda: stage.waits("2") and "pending" in stage.statuses()[-1])
         time.sleep(0.5)

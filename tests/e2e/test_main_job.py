@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from scripts.devtools.api import Cluster
+from tests.support import kube
 from tests.support.registry_servers import Server
+from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
 ANNOTATION = "helm-pin/digests"
@@ -138,15 +139,9 @@ class Shop(NamedTuple):
         images = {c["name"]: c["image"] for pod in pods for c in pod["containers"] + pod.get("initContainers", [])}
         return images, deployments[0]["spec"]["replicas"]
 
-    def record(self, revision: int) -> dict[str, str]:
-        """The digests that a revision's record holds, by the last part of the image's name."""
-        told = self.machine.helm("get", "metadata", "web", "--revision", str(revision), "-o", "json")
-        images = json.loads(json.loads(told)["annotations"][ANNOTATION])["images"]
-        return {image["reference"].rpartition("/")[2].removesuffix(":latest"): image["digest"] for image in images}
-
-    def history(self) -> list[dict[str, Any]]:
-        """What plain helm says of the revisions."""
-        return list(json.loads(self.machine.helm("history", "web", "-o", "json")))
+    def statuses(self) -> list[str]:
+        """The status of each revision."""
+        return [status for _, status in kube.revisions(self.machine, "web")]
 
     def is_untouched(self) -> bool:
         """Whether the namespace has nothing of a release: neither its objects nor helm's own, which may be ConfigMaps."""
@@ -201,22 +196,28 @@ ODD = {
 
 
 class Life(NamedTuple):
-    """Six revisions of one release, and what was live at each: its images, and its replicas."""
+    """Six revisions of one release, as helm has stored them, and what was live at each: its images, and its replicas."""
 
     shop: Shop
     digests: Mapping[str, Mapping[str, str]]
     """Those of each build."""
     live: Mapping[int, Mapping[str, str]]
     replicas: Mapping[int, int]
+    stored: Mapping[int, Any]
 
     def images(self, build: str) -> dict[str, str]:
         """What is live where all images are of one build."""
         return {name: self.shop.image(name, digest) for name, digest in self.digests[build].items()}
 
-    def odd(self, revision: int) -> Any:
-        """The values of every kind, as helm has them."""
-        told = self.shop.machine.helm("get", "values", "web", "--revision", revision, "-o", "json")
-        return json.loads(told)["odd"]
+    def record(self, revision: int) -> dict[str, str]:
+        """The digests that a revision's record holds."""
+        return digests_of(self.stored[revision]["chart"]["metadata"]["annotations"])
+
+
+def digests_of(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Those that the record holds, by the last part of the image's name."""
+    images = json.loads(annotations[ANNOTATION])["images"]
+    return {image["reference"].rpartition("/")[2].removesuffix(":latest"): image["digest"] for image in images}
 
 
 @pytest.fixture(scope="class")
@@ -237,19 +238,19 @@ def life(empty: Shop) -> Life:
     shop.deployed("--set", "replicas=2", "--set-json", f"odd={json.dumps(ODD)}")
     look()
     digests["B"] = {**digests["A"], "app": shop.push("app", "B")}
-    shop.deployed()
+    shop.deployed(UNVALIDATED)
     look()
     succeeded(machine.pin("rollback", "web", "1", "--verify"))
     look()
     digests["C"] = {name: shop.push(name, "C") for name in NAMES}
-    shop.deployed("--reset-then-reuse-values" if machine.helm4 else "--reuse-values")
+    shop.deployed("--reset-then-reuse-values" if machine.helm4 else "--reuse-values", UNVALIDATED)
     look()
     digests["D"] = {**digests["C"], "app": shop.push("app", "D")}
-    machine.helm("upgrade", "web", shop.chart, "--reset-values")
+    machine.helm("upgrade", "web", shop.chart, "--reset-values", UNVALIDATED)
     look()
-    shop.deployed("--reset-values")
+    shop.deployed("--reset-values", UNVALIDATED)
     look()
-    return Life(shop, digests, live, replicas)
+    return Life(shop, digests, live, replicas, kube.stored(machine, "web"))
 
 
 class TestMainJob:
@@ -258,10 +259,11 @@ class TestMainJob:
         assert a["app"] != b["app"]
         assert life.live[1] == life.live[3] == life.images("A")
         assert life.live[2] == life.images("B")
-        assert shop.record(1) == shop.record(3) == a
-        assert shop.record(2) == b
-        assert [entry["status"] for entry in shop.history()[:3]] == ["superseded"] * 3
-        manifest = shop.machine.helm("get", "manifest", "web", "--revision", "3")
+        told = shop.machine.helm("get", "metadata", "web", "--revision", "1", "-o", "json")
+        assert digests_of(json.loads(told)["annotations"]) == life.record(1) == life.record(3) == a
+        assert life.record(2) == b
+        assert [life.stored[number]["info"]["status"] for number in (1, 2, 3)] == ["superseded"] * 3
+        manifest = life.stored[3]["manifest"]
         assert shop.image("app", a["app"]) in manifest
         assert b["app"] not in manifest
 
@@ -269,7 +271,7 @@ class TestMainJob:
         machine = life.shop.machine
         told = succeeded(machine.pin("history", "web", "-o", "json"))
         entries = json.loads(told.stdout)
-        plain = life.shop.history()
+        plain = json.loads(machine.helm("history", "web", "-o", "json"))
         assert [entry["revision"] for entry in entries][:6] == [1, 2, 3, 4, 5, 6]
         for entry, helms in zip(entries, plain, strict=True):
             assert {"pinned", "images", "set", "changes"} <= entry.keys()
@@ -289,45 +291,47 @@ class TestMainJob:
         assert first["set"] in people and second["set"] in people
 
     def test_nothing_else_differs_from_plain_helm(self, life: Life) -> None:
-        for what, count in (("manifest", 3), ("hooks", 1)):
-            plain, pinned = (life.shop.machine.helm("get", what, "web", "--revision", number) for number in (5, 6))
-            assert pinned.count("@sha256:") == count
-            assert without_digests(pinned) == plain
+        plain, pinned = life.stored[5], life.stored[6]
+        assert pinned["manifest"].count("@sha256:") == 3
+        assert without_digests(pinned["manifest"]) == plain["manifest"]
+        (hook,), (plain_hook,) = pinned["hooks"], plain["hooks"]
+        assert hook["manifest"].count("@sha256:") == 1
+        assert without_digests(hook["manifest"]) == plain_hook["manifest"]
 
     def test_the_digest_of_an_earlier_revision_is_not_reused(self, life: Life) -> None:
         """A digest that helm-pin injected is not a value of the user's: it does not stick when the tag moves."""
         assert life.live[4] == life.images("C")
         assert life.replicas[1] == life.replicas[2] == life.replicas[4] == 2
         assert life.live[6] == life.images("D")
-        assert life.shop.record(6) == life.digests["D"]
+        assert life.record(6) == life.digests["D"]
         assert life.replicas[6] == 1
 
     def test_values_of_every_kind_stay(self, life: Life) -> None:
-        before = life.odd(1)
+        before = life.stored[1]["config"]["odd"]
         for revision in (2, 4):
-            assert life.odd(revision) == before
+            assert life.stored[revision]["config"]["odd"] == before
         assert before["numbers"] == ODD["numbers"] and before["text"] == ODD["text"]
 
     def test_a_target_whose_digest_is_gone(self, life: Life) -> None:
         shop, b = life.shop, life.digests["B"]["app"]
-        before, live = shop.history(), shop.live()
+        before, live = shop.statuses(), shop.live()
         shop.delete("app", b)
         refused = shop.machine.pin("rollback", "web", "2", "--verify")
         assert refused.status == 4, refused.stderr
         assert b in refused.stderr
-        assert shop.history() == before
+        assert shop.statuses() == before
         assert shop.live() == live
 
     def test_a_target_that_plain_helm_made(self, life: Life) -> None:
         shop = life.shop
-        before = shop.history()
+        before = shop.statuses()
         refused = shop.machine.pin("rollback", "web", "5", "--verify")
         assert refused.status == 4, refused.stderr
         assert "--allow-unverified" in refused.stderr
-        assert shop.history() == before
+        assert shop.statuses() == before
 
         succeeded(shop.machine.pin("rollback", "web", "5", "--verify", "--allow-unverified"))
-        assert [entry["status"] for entry in shop.history()] == ["superseded"] * 6 + ["deployed"]
+        assert shop.statuses() == ["superseded"] * 6 + ["deployed"]
         assert shop.live()[0]["app"] == shop.image("app")
 
 
@@ -358,24 +362,10 @@ class TestRefused:
 
 
 class TestInterrupted:
-    """Ctrl-C reaches the whole process group, as it does from a terminal; SIGTERM from a CI system does as well."""
-
-    @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-    def test_while_a_registry_is_asked(self, empty: Shop, tmp_path: Path, signum: signal.Signals) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, never answers
-            silent.settimeout(20)
-            image = f"127.0.0.1:{silent.getsockname()[1]}/slow:latest"
-            with upgrading(empty, tmp_path / "scratch", "--set", f"init={image}") as process:
-                connection, _ = silent.accept()
-                with connection:
-                    os.killpg(process.pid, signum)
-                    everything_ended(process)
-        assert process.returncode != 0
-        assert list((tmp_path / "scratch").iterdir()) == []
-        assert empty.is_untouched()
+    """Ctrl-C reaches the whole process group, as it does from a terminal. At other stages: test_interruptions.py."""
 
     def test_while_helm_waits_for_pods(self, shop: Shop, tmp_path: Path) -> None:
-        nowhere = ("--wait", "--timeout", "60s", "--set", "nodeSelector.there=nowhere")
+        nowhere = ("--wait", "--timeout", "60s", "--set", "nodeSelector.there=nowhere", UNVALIDATED)
         with upgrading(shop, tmp_path / "scratch", *nowhere) as process:
             eventually(lambda: bool(shop.objects("apis/apps/v1/deployments")))
             os.killpg(process.pid, signal.SIGINT)
@@ -383,8 +373,7 @@ class TestInterrupted:
         assert process.returncode != 0
         assert list((tmp_path / "scratch").iterdir()) == []
         # helm itself said that the revision failed; had it been killed, it would be pending for ever.
-        assert [entry["status"] for entry in shop.history()] == ["failed"]
-        shop.deployed()
+        assert shop.statuses() == ["failed"]
 
 
 @contextmanager

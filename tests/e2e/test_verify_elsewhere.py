@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from tests.e2e.test_history import DEPLOYMENT, history, succeeded
 from tests.support import kube
 from tests.support.app import eventually
 from tests.support.registry_servers import Server
+from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Workstation, whichever_helm
 
 pytestmark = whichever_helm
@@ -65,11 +67,27 @@ class Web(NamedTuple):
         eventually(lambda: told() == [("Running", self.image)])
         self.place.report(mine()[0], f"{self.repository}@{digest or self.digest}")
 
+    def change(self, path: str, how: Callable[[dict[str, Any]], object]) -> None:
+        """Change an object in place."""
+        what = self.place.api("GET", path)
+        how(what)
+        self.place.put(path, what)
+
     def written(self, name: str, *command: object) -> Path:
         """What a command of helm-pin prints, in a file."""
         file = self.chart.parent / name
         file.write_text(succeeded(self.machine.pin(*command)).stdout)
         return file
+
+
+def only_container(deployment: dict[str, Any]) -> dict[str, Any]:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = container
+    return found
+
+
+def labelled(name: str, value: str) -> Callable[[dict[str, Any]], object]:
+    return lambda what: what["metadata"].setdefault("labels", {}).update({name: value})
 
 
 def chart(machine: Workstation, registry: str, unique: str, folder: Path) -> Web:
@@ -117,17 +135,16 @@ def subjects(web: Web) -> dict[str, list[object]]:
 def test_plain_helm_with_the_values_file(web: Web) -> None:
     """And then helm-pin: what is compared with a manifest, with a record, and with locks."""
     values = web.written("pinned.yaml", "plan", "web", web.chart, "-o", "values")
-    web.machine.helm("upgrade", "--install", "web", web.chart, "-f", values)
+    web.machine.helm("upgrade", "--install", "web", web.chart, "-f", values, UNVALIDATED)
     web.runs()
     status, verdicts, data = web.verify("web", "--registry")
     expected = {"record": "skipped", **dict.fromkeys(("manifest", "registry", "workloads", "pods"), "ok")}
     assert (status, verdicts) == (0, expected), data
     assert data["checks"][0]["summary"] == "no record; digests taken from the manifest"
-    (row,) = history(web.machine)
-    assert (row["record"], row["pinned"], row["images"][0]["digest"]) == ("manifest", "1/1", web.digest)
-    assert f"{row['set']} (no record)" in succeeded(web.machine.pin("history", "web")).stdout
-    audited = json.loads(succeeded(web.machine.pin("audit", "-o", "json")).stdout)
-    assert audited["contexts"][0]["releases"][0]["kinds"] == ["pinned-elsewhere"]
+    assert data["verified"] is True
+    audited = json.loads(succeeded(web.machine.pin("audit", "-o", "json", "--registry")).stdout)
+    (release,) = audited["contexts"][0]["releases"]
+    assert (release["kinds"], release["containers"]) == (["pinned-elsewhere"], 1)
 
     # a digest edited by hand shows nothing of admission: only who has set the live image was seen
     manifest = web.written("web.yaml", "template", "web", web.chart)
@@ -138,62 +155,48 @@ def test_plain_helm_with_the_values_file(web: Web) -> None:
     assert "the manifest says" in str(data) and ": set by helm" in str(data)
     assert "admission" not in str(data)
 
-    succeeded(web.machine.pin("upgrade", "web", web.chart, "--reset-values"))
-    assert [(row["record"], row["set"]) for row in history(web.machine)] == [
-        ("manifest", row["set"]),
-        ("ok", row["set"]),
-    ]
+    succeeded(web.machine.pin("upgrade", "web", web.chart, UNVALIDATED, "--reset-values"))
+    first, second = history(web.machine)
+    assert (first["record"], first["pinned"], first["images"][0]["digest"]) == ("manifest", "1/1", web.digest)
+    assert (second["record"], second["set"]) == ("ok", first["set"])
+    assert f"{first['set']} (no record)" in succeeded(web.machine.pin("history", "web")).stdout
 
     # the lock of what runs elsewhere, and a lock beside a release
     lock = web.chart.parent / "lock.yaml"
-    succeeded(web.machine.pin("lock", web.chart, "--file", lock))
+    lock.write_text(f"version: 1\nimages:\n- image: {web.image}\n")
     assert web.verify("--lock", f"release:{web.place.name}/web")[0] == 0
     status, verdicts, data = web.verify("web", "--lock", lock)
     assert (status, verdicts["lock"]) == (0, "ok"), data
     lock.write_text(lock.read_text().replace(web.digest, f"sha256:{'e' * 64}"))
     status, verdicts, data = web.verify("web", "--lock", lock)
     assert (status, verdicts["lock"], verdicts["record"]) == (4, "failed", "ok"), data
-    lock.write_text("version: 1\nimages: []\n")
-    status, verdicts, data = web.verify("--manifest", manifest, "--lock", lock)
-    assert (status, verdicts["lock"], verdicts["manifest"]) == (4, "failed", "ok"), data
-
-    web.machine.kubectl("set", "image", "deployment/web", "app=busybox:1")
-    assert web.verify("web")[0] == 4
 
 
 class TestWithoutRelease:
-    def test_what_kubectl_applied(self, applied: Web, cluster: Cluster, shared_unique: str) -> None:
-        """And another image, another tag and another digest in its place."""
+    def test_what_kubectl_applied(self, applied: Web) -> None:
+        """And another image in its place."""
         applied.runs()
-        for name, flags in subjects(applied).items():
-            status, verdicts, data = applied.verify(*flags, "--registry")
+        for name in ("manifest", "lock"):
+            status, verdicts, data = applied.verify(*subjects(applied)[name], "--registry")
             assert (status, set(verdicts.values())) == (0, {"ok"}), (name, data)
             assert data["verified"] is True
         people = succeeded(applied.machine.pin("verify", *subjects(applied)["both"])).stdout
         assert "manifest " in people.splitlines()[0] and "lock.yaml" in people.splitlines()[0]
         assert "5 of 5 checks ok" in people
 
-        other, _ = Server(cluster.registry).push_image(shared_unique, "other", salt=shared_unique)
-        tag = f"{applied.repository}:latest"
+        applied.machine.kubectl("set", "image", "deployment/web", "app=busybox:1")
         try:
-            for image, names in {
-                "busybox:1": ["manifest", "lock", "both"],
-                tag: ["lock"],
-                f"{tag}@{other}": ["manifest"],
-            }.items():
-                applied.machine.kubectl("set", "image", "deployment/web", f"app={image}")
-                for name in names:
-                    status, verdicts, data = applied.verify(*subjects(applied)[name])
-                    assert (status, verdicts["workloads"]) == (4, "failed"), (name, image, data)
-                    assert image in str(data) and "set by kubectl-set" in str(data)
+            for name in ("manifest", "lock"):
+                status, verdicts, data = applied.verify(*subjects(applied)[name])
+                assert (status, verdicts["workloads"]) == (4, "failed"), (name, data)
+                assert "busybox:1" in str(data) and "set by kubectl-set" in str(data)
         finally:
-            applied.machine.kubectl("set", "image", "deployment/web", f"app={applied.image}")
+            applied.change("deployments/web", lambda web: only_container(web).update(image=applied.image))
 
     def test_a_pod_that_runs_another_image(self, applied: Web) -> None:
         applied.runs(f"sha256:{'f' * 64}")
-        for name in ("manifest", "lock"):
-            code, verdicts, data = applied.verify(*subjects(applied)[name])
-            assert (code, verdicts["workloads"], verdicts["pods"]) == (4, "ok", "failed"), data
+        code, verdicts, data = applied.verify(*subjects(applied)["lock"])
+        assert (code, verdicts["workloads"], verdicts["pods"]) == (4, "ok", "failed"), data
 
     def test_a_digest_that_is_gone_and_a_tag_that_moved(
         self, applied: Web, cluster: Cluster, shared_unique: str
@@ -202,15 +205,15 @@ class TestWithoutRelease:
         applied.runs()
         registry.push_image(shared_unique, "latest", salt=f"{shared_unique} moved")
         try:
-            status, verdicts, data = applied.verify(*subjects(applied)["lock"])
+            lock = subjects(applied)["lock"]
+            status, verdicts, data = applied.verify(*lock)
             assert (status, verdicts["registry"]) == (0, "ok")
             assert "moved since" in str(data)
             registry.request("DELETE", f"/v2/{shared_unique}/manifests/{applied.digest}")
-            for name in ("manifest", "lock"):
-                status, verdicts, data = applied.verify(*subjects(applied)[name])
-                assert (status, verdicts["registry"]) == (4, "failed"), data
-                status, verdicts, data = applied.verify(*subjects(applied)[name], "--no-registry")
-                assert (status, verdicts["registry"], verdicts["pods"]) == (0, "skipped", "ok"), data
+            status, verdicts, data = applied.verify(*lock)
+            assert (status, verdicts["registry"]) == (4, "failed"), data
+            status, verdicts, data = applied.verify(*lock, "--no-registry")
+            assert (status, verdicts["registry"], verdicts["pods"]) == (0, "skipped", "ok"), data
         finally:
             registry.push_index(shared_unique, "latest", PLATFORMS)
 
@@ -218,9 +221,14 @@ class TestWithoutRelease:
         """What has no digest fails, unless labels leave it out; what has one of its own cannot be judged."""
         lock = ["--lock", applied.chart.parent / "lock.yaml"]
         applied.runs()
-        applied.machine.kubectl("create", "deployment", "other", "--image=busybox:1")
+        other = applied.place.api("GET", "deployments/web")
+        only_container(other).update(name="busybox", image="busybox:1")
+        other["spec"]["selector"] = {"matchLabels": {"app": "other"}}
+        other["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+        metadata = {"name": "other", "labels": {"other": "one"}}
+        applied.place.api("POST", "deployments", {"metadata": metadata, "spec": other["spec"]})
         try:
-            applied.machine.kubectl("label", "deployment/web", "app.kubernetes.io/instance=web")
+            applied.change("deployments/web", labelled("app.kubernetes.io/instance", "web"))
             status, verdicts, data = applied.verify(*lock)
             assert (status, verdicts["workloads"]) == (4, "failed"), data
             assert "Deployment/other busybox has busybox:1, which is not in" in str(data)
@@ -229,15 +237,15 @@ class TestWithoutRelease:
                 dict.fromkeys(("registry", "workloads", "pods"), "ok"),
             )
             (pod,) = [pod for pod in applied.place.pods() if pod["metadata"]["name"].startswith("web-")]
-            applied.machine.kubectl("label", "pod", pod["metadata"]["name"], "only=pods")
+            applied.change(f"pods/{pod['metadata']['name']}", labelled("only", "pods"))
             status, _, data = applied.verify(*lock, "--selector=only=pods")
             assert status == 4
             assert "is chosen by only=pods: --selector chooses workloads" in str(data)
             assert "by their own labels, not by their pods' labels" in str(data)
-            applied.machine.kubectl("label", "deployment/other", "other=one")
             assert "that other=one chooses runs an image of" in str(applied.verify(*lock, "-l", "other=one")[2])
             assert applied.verify("--manifest", applied.chart.parent / "web.yaml")[0] == 0
-            applied.machine.kubectl("set", "image", "deployment/other", f"busybox=busybox@sha256:{'a' * 64}")
+            pinned = f"busybox@sha256:{'a' * 64}"
+            applied.change("deployments/other", lambda other: only_container(other).update(image=pinned))
             status, verdicts, data = applied.verify(*lock)
             assert (status, verdicts["workloads"]) == (0, "cannot tell"), data
         finally:
@@ -258,34 +266,14 @@ class TestWithoutRelease:
 
     def test_a_manifest_that_cannot_be_verified(self, applied: Web, tmp_path: Path) -> None:
         plain = tmp_path / "plain.yaml"
-        plain.write_text(applied.machine.helm("template", "web", applied.chart))
+        plain.write_text((applied.chart.parent / "web.yaml").read_text().replace(f"@{applied.digest}", ""))
         status, verdicts, data = applied.verify("--manifest", plain)
         assert (status, verdicts["manifest"], verdicts["pods"]) == (4, "failed", "skipped"), data
-        assert f"Deployment/web container app, in web/templates/deployment.yaml: {applied.repository}:latest" in str(
-            data
-        )
-        plain.write_text("a: [")
-        broken = applied.machine.pin("verify", "--manifest", plain)
-        assert broken.status == 2
-        assert f"{plain} is not YAML" in broken.stderr
+        told = f"Deployment/web container app, in web/templates/deployment.yaml: {applied.repository}:latest"
+        assert told in str(data)
 
     def test_from_standard_input(self, applied: Web) -> None:
         applied.runs()
         manifest, helm = applied.chart.parent / "web.yaml", applied.machine.helm_binary
         done = applied.machine.run("sh", "-c", f"'{helm}' pin verify --manifest - < '{manifest}'")
         assert done.status == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    "flags",
-    [
-        [],
-        ["web", "--manifest", "x.yaml"],
-        ["--manifest", "missing.yaml"],
-        ["--lock", "missing.yaml"],
-        ["--lock", "x", "--revision", "1"],
-        ["web", "-l", "a=b"],
-    ],
-)
-def test_usage(workstation: Workstation, flags: list[str]) -> None:
-    assert workstation.pin("verify", *flags).status == 2

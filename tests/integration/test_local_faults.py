@@ -75,12 +75,11 @@ class TestTheFlagCache:
         assert machine.pin("template", "x", chart).status == 0
         (cache,) = (tmp_path / "helm-pin").iterdir()
         whole = cache.read_text()
-        for content in ('{"template": 7}', '{"temp'):
-            cache.write_text(content)
-            done = machine.pin("template", "x", chart)
-            assert (done.status, done.stdout.count("@sha256:")) == (0, 1), done.stderr
-            assert json.loads(cache.read_text()) == json.loads(whole)
-            assert list((tmp_path / "helm-pin").iterdir()) == [cache]
+        cache.write_text('{"temp')
+        done = machine.pin("template", "x", chart)
+        assert (done.status, done.stdout.count("@sha256:")) == (0, 1), done.stderr
+        assert json.loads(cache.read_text()) == json.loads(whole)
+        assert list((tmp_path / "helm-pin").iterdir()) == [cache]
 
     def test_a_folder_that_cannot_be_made(self, workstation: Workstation, tmp_path: Path, values: str) -> None:
         chart = write_chart(tmp_path / "one", POD, values)

@@ -16,7 +16,7 @@ PLURAL = "proxies"
 TEMPLATE = """\
 apiVersion: GROUP/v1
 kind: Proxy
-metadata: {name: "gate-{{ .Release.Namespace }}"}
+metadata: {name: "NAME-{{ .Release.Namespace }}"}
 spec:
   template:
     spec:
@@ -30,15 +30,17 @@ class Kind(NamedTuple):
     cluster: Cluster
     group: str
     namespaced: bool
+    name: str
+    """With which the names of its objects begin."""
 
     @property
     def template(self) -> str:
         """A chart's template of one object, `gate-NAMESPACE`, with the image of tests.support.app."""
-        return TEMPLATE.replace("GROUP", self.group)
+        return TEMPLATE.replace("GROUP", self.group).replace("NAME", self.name)
 
     def run_pod(self, namespace: str) -> str:
         """Make a pod as the operator of the object would: from its template, and owned by it. Its name."""
-        name = f"gate-{namespace}"
+        name = f"{self.name}-{namespace}"
         place = f"namespaces/{namespace}/" if self.namespaced else ""
         owner = self.cluster.api("GET", f"/apis/{self.group}/v1/{place}{PLURAL}/{name}")
         about = {"apiVersion": owner["apiVersion"], "kind": "Proxy", "name": name, "uid": owner["metadata"]["uid"]}
@@ -49,7 +51,7 @@ class Kind(NamedTuple):
 
 
 @contextmanager
-def custom_kind(cluster: Cluster, unique: str, *, namespaced: bool = True) -> Iterator[Kind]:
+def custom_kind(cluster: Cluster, unique: str, *, namespaced: bool = True, name: str = "gate") -> Iterator[Kind]:
     """Define the kind, as an operator's chart does; it is gone at the end, and so are its objects."""
     group = f"{unique}.example.com"
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
@@ -70,7 +72,7 @@ def custom_kind(cluster: Cluster, unique: str, *, namespaced: bool = True) -> It
     cluster.api("POST", DEFINITIONS, definition)
     try:
         eventually(served)
-        yield Kind(cluster, group, namespaced)
+        yield Kind(cluster, group, namespaced, name)
     finally:
         with suppress(HTTPError):  # a test has deleted it
             cluster.api("DELETE", f"{DEFINITIONS}/{PLURAL}.{group}")

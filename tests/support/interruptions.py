@@ -196,11 +196,11 @@ class Stage(NamedTuple):
         """The status of each revision."""
         return [item["metadata"]["labels"]["status"] for item in self.secrets()]
 
-    def false_records(self) -> list[str]:
-        """Each revision whose record is missing or not that of its manifest."""
+    def false_records(self, since: int = 1) -> list[str]:
+        """Each revision, from one on, whose record is missing or not that of its manifest."""
         wrong = []
         items = [{**item, "kind": "Secret"} for item in self.secrets()]
-        for revision in storage.decoded(items).found:
+        for revision in (each for each in storage.decoded(items).found if each.stored.revision >= since):
             try:
                 checked_record(revision.stored)
             except VerificationFailed as error:

@@ -85,11 +85,16 @@ def namespace(machine: Workstation) -> Namespace:
 
 def revisions(machine: Workstation, release: str) -> list[tuple[int, str]]:
     """The revisions of a machine's release with their statuses, oldest first."""
+    return [(number, each["info"]["status"]) for number, each in stored(machine, release).items()]
+
+
+def stored(machine: Workstation, release: str) -> dict[int, Any]:
+    """The revisions of a machine's release, whole and by number, oldest first."""
     kind = "configmaps" if machine.env.get("HELM_DRIVER", "").startswith("configmap") else "secrets"
     items = namespace(machine).api("GET", f"{kind}?labelSelector=owner%3Dhelm%2Cname%3D{release}")["items"]
     texts = [item["data"]["release"] for item in items]
-    stored = [unpacked(text if kind == "configmaps" else base64.b64decode(text)) for text in texts]
-    return sorted((each["version"], each["info"]["status"]) for each in stored)
+    found = [unpacked(text if kind == "configmaps" else base64.b64decode(text)) for text in texts]
+    return {each["version"]: each for each in sorted(found, key=lambda each: int(each["version"]))}
 
 
 def unpacked(release: str | bytes) -> Any:

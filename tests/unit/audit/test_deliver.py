@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +20,16 @@ Received = list[tuple[str, Message]]
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, Received]]:
-    """An HTTP server that takes all, and what it was sent: the target and the headers of each request."""
+    """An HTTP server that takes all that is not bad, and what it was sent: the target and the headers of each request."""
     received: Received = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             received.append((self.path, self.headers))
-            self.send_response(200)
+            self.send_response(400 if "bad" in self.path else 200)
             self.end_headers()
+            self.wfile.write(b"text format parsing error\n" if "bad" in self.path else b"")
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -69,3 +71,30 @@ def test_a_url_that_is_none() -> None:
         deliver.deliver("text", "http://me:secret@[::1/job")
     assert error.value.why == "this is not a URL"
     assert "secret" not in f"{error.value}{error.value.where}"
+
+
+def test_what_the_server_says_of_one_that_it_does_not_accept(server: tuple[str, Received]) -> None:
+    with pytest.raises(OperationFailed, match="the report was not accepted") as error:
+        deliver.deliver("text", f"http://me:secret@{server[0]}/metrics/job/bad")
+    assert error.value.why == "HTTP 400: text format parsing error"
+    assert error.value.where == [f"http://{server[0]}/metrics/job/bad"]
+
+
+def test_nobody_is_there() -> None:
+    with pytest.raises(OperationFailed, match="the report cannot be sent") as error:
+        deliver.deliver("text", "http://me:secret@127.0.0.1:9/job")
+    assert error.value.why.startswith("Failed to establish a new connection: [Errno ")
+    assert "secret" not in error.value.message()
+
+
+def test_a_file(tmp_path: Path) -> None:
+    """It is there when it is whole, and nothing beside it."""
+    file = tmp_path / "helm-pin.prom"
+    file.write_text("before")
+    deliver.deliver("text", str(file))
+    assert [(path, path.read_text(), path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [
+        (file, "text", 0o644)
+    ]
+    with pytest.raises(OperationFailed, match="the report cannot be written") as error:
+        deliver.deliver("text", str(tmp_path / "nowhere" / "file"))
+    assert error.value.why == "No such file or directory"
