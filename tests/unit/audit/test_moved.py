@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from helmpin.audit.judge import Audit, Release
+from helmpin.audit.findings import Audit, Release
 from helmpin.audit.report import prometheus
 from helmpin.verify.tags import Moved
 
