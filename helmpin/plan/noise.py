@@ -50,7 +50,7 @@ class Noise:
         if isinstance(error, HelmStopped):  # another render may go well
             raise error
         renderer = self._rendered.renderer
-        if renderer.dry_run or renderer.post_renderer:
+        if renderer.asks_cluster or renderer.post_renderer:
             self.render_again()
 
     def _may_explain(self, found: Comparison) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.plan.rendered import Rendered
     from helmpin.render.helm_probe import MergedValues
-    from helmpin.render.renderer import Renderer
+    from helmpin.render.renderer import Needs, Renderer
 
 REUSE = "--reset-then-reuse-values"
 """What helm does by itself if the user gives no values."""
@@ -131,35 +131,47 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
 class Begun(NamedTuple):
     """A render by helm template, begun before it is known whether it will be used."""
 
+    needs: Needs
+    """What it knows."""
     probed: Chart
     renderer: Renderer
     process: HelmProcess
 
 
 def begin(task: Task, chart: Chart) -> Begun | None:
-    """Start `helm template`, which most commands need; None where only the dry run will do, since the chart asks the cluster.
-    Raises HelmFailed when helm cannot be started."""
-    from helmpin.render.probe import PROBE, PROBE_TEXT
-    from helmpin.render.renderer import asks_cluster, renderer_for
+    """Start `helm template`, which most commands need; None where only the dry run will do. Raises HelmFailed when helm cannot be
+    started."""
+    from helmpin.render.renderer import Needs, needs
 
-    if task.command != "template" and asks_cluster(chart, ()):
+    return _begin(task, chart, needs(chart, ()) if task.command != "template" else Needs.NOTHING)
+
+
+def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
+    from helmpin.render.nondeterminism import as_hook
+    from helmpin.render.probe import PROBE, PROBE_TEXT
+    from helmpin.render.renderer import Needs, renderer_for
+
+    asks_cluster = need is Needs.CLUSTER
+    if need is Needs.RELEASE or (asks_cluster and (task.command != "upgrade" or task.dry_run() != "server")):
         return None
-    renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also)
-    probed = chart.with_files({PROBE: PROBE_TEXT})
-    return Begun(probed, renderer, renderer.start(probed))
+    renderer = renderer_for(
+        task.helm, "template", task.release, task.flags, task.values, task.also, asks_cluster=asks_cluster
+    )
+    probed = chart.with_files({PROBE: as_hook(PROBE_TEXT) if asks_cluster else PROBE_TEXT})
+    return Begun(need, probed, renderer, renderer.start(probed))
 
 
 def render_plain(
     task: Task, chart: Chart, begun: Begun | None, reading: PreviousReading | None, merged: MergedValues | None
 ) -> tuple[Rendered, Reuse]:
-    """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, or if the chart may depend on
-    what only the running upgrade knows; else by helm template. Raises HelmFailed, Refused, and VerificationFailed if the digests in
-    reused values are not known.
+    """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, if the chart may depend on what
+    only the running upgrade knows, or if it asks the cluster and is installed; else by helm template. Raises HelmFailed, Refused,
+    and VerificationFailed if the digests in reused values are not known.
 
     begun: the render by helm template, if begin() started it. reading, merged: the release and the user's values, which helm is
     reading; None where there is none.
     """
-    from helmpin.render.renderer import asks_cluster
+    from helmpin.render.renderer import Needs, needs
 
     deploys = task.command != "template"
     reuse, reuses = Reuse(), False
@@ -168,19 +180,27 @@ def render_plain(
     if reading:
         reuse, reuses = _reuse(task, previous, given)
     config = previous.config if previous is not None and reuses else {}
-    if not deploys or not (reuses or asks_cluster(chart, [given, config])):
-        begun = begun or begin(task, chart)
-        assert begun is not None
-        try:
-            return _rendered(chart, begun.probed, begun.renderer, begun.process, given, given), reuse
-        except HelmFailed:
-            if not deploys:  # else the dry run may succeed
-                raise
-    if begun:
-        begun.process.stop(grace=0)
-    if previous is not None and not previous.installs_anew:  # else helm reads all revisions twice
+    need = Needs.NOTHING if not deploys or reuses else needs(chart, [given, config])
+    upgrades = previous is not None and not previous.installs_anew
+    if not deploys or not (reuses or (need and not upgrades)):
+        if begun is None or begun.needs < need:
+            _stop(begun)
+            begun = _begin(task, chart, need)
+        if begun:
+            try:
+                return _rendered(chart, begun.probed, begun.renderer, begun.process, given, given), reuse
+            except HelmFailed:
+                if not deploys:  # else the dry run may succeed
+                    raise
+    _stop(begun)
+    if upgrades:  # else helm reads all revisions twice
         task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])
     return _by_dry_run(task, chart, reuse, reuses, given), reuse
+
+
+def _stop(begun: Begun | None) -> None:
+    if begun:
+        begun.process.stop(grace=0)
 
 
 def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Mapping[str, Any]) -> Rendered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.arguments import Given, words
@@ -41,19 +42,39 @@ POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 """A possible action in a file of another format, whose quotes are not those of a template."""
 _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
-"""What only the running upgrade knows: the cluster, and the release except its name, namespace and service."""
+"""What `helm template` cannot know by itself: the cluster, and the release except its name, namespace and service."""
+_ASKS_RELEASE = re.compile(r"\bRelease\b(?!\.(?:Name|Namespace|Service|IsInstall|IsUpgrade)\b)")
+"""What no flag of `helm template` tells: the revision, or what can be any part of the release."""
 
 
-def asks_cluster(chart: Chart, values: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether the render may depend on what only the running upgrade knows. Values and files count if a template evaluates text
-    (`tpl`)."""
+class Needs(IntEnum):
+    """What a render needs to know beside the chart and the values."""
+
+    NOTHING = 0
+    CLUSTER = 1
+    """The cluster, or whether there is a release to upgrade."""
+    RELEASE = 2
+    """What only the running upgrade knows: the revision."""
+
+
+def needs(chart: Chart, values: Iterable[Mapping[str, Any]]) -> Needs:
+    """What the render of a chart may depend on. Values and files count if a template evaluates text (`tpl`)."""
     templates = chart.template_files()
-    if any(any_matches(text, _ASKS) for text in templates.values()):
-        return True
-    if not evaluates_text(templates):
-        return False
-    texts_of_values = (text for tree in values for text in texts(tree))
-    return any(map(_may_ask, chart.other_files())) or any(any_matches(text, _ASKS) for text in texts_of_values)
+    values = list(values)
+
+    def asks(pattern: re.Pattern[str]) -> bool:
+        if any(any_matches(text, pattern) for text in templates.values()):
+            return True
+        if not evaluates_text(templates):
+            return False
+        texts_of_values = (text for tree in values for text in texts(tree))
+        return any(_may_ask(text, pattern) for text in chart.other_files()) or any(
+            any_matches(text, pattern) for text in texts_of_values
+        )
+
+    if not asks(_ASKS):
+        return Needs.NOTHING
+    return Needs.RELEASE if asks(_ASKS_RELEASE) else Needs.CLUSTER
 
 
 def evaluates_text(templates: Mapping[str, str]) -> bool:
@@ -61,10 +82,10 @@ def evaluates_text(templates: Mapping[str, str]) -> bool:
     return any(re.search(r"\btpl\b", text) for text in templates.values())
 
 
-def _may_ask(text: str) -> bool:
-    """Whether a file that is not a template asks for it, in its text or in strings of its own format."""
-    return _ASKS.search(text) is not None and (
-        any_matches(text, _ASKS) or any(map(_ASKS.search, _ACTION.findall(text)))
+def _may_ask(text: str, pattern: re.Pattern[str]) -> bool:
+    """Whether a file that is not a template asks for something, in its text or in strings of its own format."""
+    return pattern.search(text) is not None and (
+        any_matches(text, pattern) or any(map(pattern.search, _ACTION.findall(text)))
     )
 
 
@@ -91,6 +112,8 @@ class Renderer(NamedTuple):
     """What comes before the user's values: a flag, and the file that takes helm-pin's digests out of the reused values."""
     dry_run: str
     """The kind of dry run, if Helm's own dry run renders; '' for `helm template`."""
+    asks_cluster: bool
+    """Whether Helm asks the cluster for its version, its APIs and objects."""
     also: ExtraImageRules
 
     def arguments(self, chart: Chart, extra: Sequence[str] = (), *, post_render: bool = True) -> list[str]:
@@ -138,22 +161,36 @@ def renderer_for(
     also: ExtraImageRules,
     *,
     dry_run: str = "",
+    asks_cluster: bool = False,
     reuse: Sequence[str] = (),
     more: Sequence[str] = (),
 ) -> Renderer:
-    """A renderer for a helm command (template, upgrade or install), with those of the user's flags that it accepts."""
+    """A renderer for a helm command (template, upgrade or install), with those of the user's flags that it accepts.
+
+    asks_cluster: whether `helm template` renders as an upgrade of that release does, with what the cluster answers; a dry run does
+    so anyway.
+    """
     known = helm.flags(command)
     kept = [flag for flag in flags if flag.name in known and flag.name not in NOT_RENDERED | POST_RENDERER]
     return Renderer(
         helm=helm,
         command=(command, *([release] if release else [])),
-        flags=(*words(kept), *more),
+        flags=(*words(kept), *more, *(_as_upgrade(helm) if asks_cluster else ())),
         post_renderer=tuple(words(flag for flag in flags if flag.name in POST_RENDERER)),
         values=values,
         reuse=tuple(reuse),
         dry_run=dry_run,
+        asks_cluster=asks_cluster or bool(dry_run),
         also=also,
     )
+
+
+def _as_upgrade(helm: Helm) -> list[str]:
+    """The flags that have `helm template` render as an upgrade does: with the cluster's version, APIs and objects. Helm 3 asks for
+    objects with the one flag, for the rest with the other (pkg/action/install.go, ClientOnly and interactWithRemote). Unlike a dry
+    run of the upgrade, it reads no revision of the release."""
+    validate = ["--validate"] if helm.version < (4,) else []
+    return ["--is-upgrade", *validate, "--dry-run=server", "--disable-openapi-validation"]
 
 
 def crd_apis(texts: Iterable[str]) -> list[str]:

@@ -69,7 +69,6 @@ def twins(in_cluster: Workstation, cluster: Cluster, unique: str, content: AnyTa
 
 
 CONDITIONS = {
-    "a second revision": "ne (int .Release.Revision) 1",
     "an upgrade": ".Release.IsUpgrade",
     "no install": "not .Release.IsInstall",
     "a kind that the cluster has": '.Capabilities.APIVersions.Has "apps/v1/Deployment"',
@@ -77,19 +76,22 @@ CONDITIONS = {
     "the cluster's version": 'semverCompare ">=1.37.0" .Capabilities.KubeVersion.Version',
     "an object that is there": 'lookup "v1" "Namespace" "" "default"',
     "its own object": 'lookup "apps/v1" "Deployment" .Release.Namespace .Release.Name',
+    "a third revision": "ge (int .Release.Revision) 3",
 }
 
 
 def test_images_that_only_the_cluster_brings_out(twins: Twins) -> None:
     """In a template, through a named template, in a value that `tpl` evaluates; and another image where the cluster lacks a kind:
-    helm template takes the branch of helm's built-in kinds, the upgrade that of the cluster's. That each condition alone makes
-    helm-pin ask the cluster, tests/unit/render/test_renderer.py shows.
+    helm template by itself takes the branch of helm's built-in kinds, the upgrade that of the cluster's. Installed, upgraded, and
+    upgraded once the chart asks for its revision, which no flag tells. That each condition alone makes helm-pin ask the cluster,
+    tests/unit/render/test_renderer.py shows.
     """
     texts = [
         f"{{{{- if {condition} }}}}\n{TEMPLATE.replace('extra', f'extra{n}')}{{{{- end }}}}\n"
         for n, condition in enumerate(CONDITIONS.values())
     ]
-    more = "---\n".join(texts)
+    *of_cluster, _ = texts
+    more = "---\n".join(of_cluster)
     has = '{{ if .Capabilities.APIVersions.Has "extensions/v1beta1" }}{{ $image = .Values.old }}{{ end }}'
     written(
         twins.chart,
@@ -103,14 +105,17 @@ def test_images_that_only_the_cluster_brings_out(twins: Twins) -> None:
         },
     )
     values = twins.chart.parent / "mine.yaml"
-    values.write_text(json.dumps({"extra": texts}))
+    values.write_text(json.dumps({"extra": of_cluster}))
     twins.both("upgrade", "--install", "-f", values)
-    twins.both("upgrade")
-    found = [image.partition("@")[0] for image in twins.images() if "@" in image]
-    for n, condition in enumerate(CONDITIONS):
-        for name in ("extra", "named"):
-            assert f"example.com/team/{name}{n}:main" in found, condition
-    assert "example.com/team/new:2.0.0" in found and "old:" not in "".join(twins.images())
+    for asked, command in ((of_cluster, "template"), (texts, "upgrade")):
+        values.write_text(json.dumps({"extra": asked}))
+        done = twins.both("upgrade", "-f", values, "--debug")
+        assert len(re.findall(rf"^\[helm-pin\].* {command} .*--dry-run=server", done.stderr, re.MULTILINE)) == 2
+        found = [image.partition("@")[0] for image in twins.images() if "@" in image]
+        for n, condition in list(enumerate(CONDITIONS))[: len(asked)]:
+            for name in ("extra", "named") if n < len(of_cluster) else ("extra",):
+                assert f"example.com/team/{name}{n}:main" in found, condition
+        assert "example.com/team/new:2.0.0" in found and "old:" not in "".join(twins.images())
 
 
 def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:

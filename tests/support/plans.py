@@ -53,7 +53,7 @@ class Renderer:
         self, says: Callable[[Ask], str], post_renderer: Sequence[str] = (), dry_run: str = "", also: Any = ALSO
     ) -> None:
         self._says, self._also = says, also
-        self.post_renderer, self.dry_run = tuple(post_renderer), dry_run
+        self.post_renderer, self.dry_run, self.asks_cluster = tuple(post_renderer), dry_run, bool(dry_run)
         self.helm = Helm("never-run")
         self.asked: list[Ask] = []
 

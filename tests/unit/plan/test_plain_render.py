@@ -1,19 +1,28 @@
-"""With which flags and files an upgrade reuses values; that Helm then reuses as without helm-pin is shown in tests/properties."""
+"""With which flags and files an upgrade reuses values, and which of helm's commands renders it.
+
+That Helm then reuses as without helm-pin is shown in tests/properties.
+"""
 
 from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import pytest
 
+from helmpin.arguments import Given
 from helmpin.chart.setargs import Setting
-from helmpin.plan.plain_render import REUSE, Reuse
+from helmpin.errors import HelmFailed
+from helmpin.helm import Flag
+from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.plan.plain_render import REUSE, Reuse, Task, begin, render_plain
 from helmpin.release.record import Undo
 from helmpin.release.reused_values import Previous
+from helmpin.render.values import ValuesInput
+from tests.support.plans import chart
 from tests.support.renders import digest
 
 A, B = digest("a"), digest("b")
@@ -107,3 +116,118 @@ def test_a_null_over_a_digest_stays_a_null(tmp_path: Path) -> None:
     assert flags == ["--reset-values"]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [{"image": {"tag": None}, "debug": True}]
+
+
+# -- which command renders ----------------------------------------------------------------------------------------------
+
+
+class Failing:
+    """A helm that notes what is started, read and stopped, and fails each time."""
+
+    version = (4, 0, 0)
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.read: list[str] = []
+        self.stopped: list[str] = []
+
+    def flags(self, _: str) -> dict[str, Flag]:
+        return {}
+
+    def start(self, args: Sequence[str]) -> FailingProcess:
+        asks = " asking the cluster" if "--is-upgrade" in args else ""
+        self.started.append("the dry run" if "--output=json" in args else f"helm {args[0]}{asks}")
+        return FailingProcess(self, self.started[-1])
+
+
+class FailingProcess(NamedTuple):
+    helm: Failing
+    name: str
+
+    def output(self) -> str:
+        self.helm.read.append(self.name)
+        raise HelmFailed("helm failed", why="as always")
+
+    def stop(self, grace: float = 2) -> None:
+        assert not grace
+        if self.name not in self.helm.read:
+            self.helm.stopped.append(self.name)
+
+
+class Read(NamedTuple):
+    """What helm has read already."""
+
+    what: Any
+
+    def result(self) -> Any:
+        return self.what
+
+
+def ran(
+    folder: Path,
+    text: str,
+    previous: Previous | None,
+    command: str = "upgrade",
+    flags: Sequence[Given] = (),
+    given: Mapping[str, Any] | None = None,
+) -> Failing:
+    """How helm was run for the plain render of a chart with this template."""
+    helm, made = Failing(), chart(folder, x=text)
+    task = Task(cast("Any", helm), command, "web", flags, flags, ValuesInput(()), ExtraImageRules(()), folder)
+    reading = None if command == "template" else cast("Any", Read(previous))
+    with pytest.raises(HelmFailed):
+        render_plain(task, made, begin(task, made), reading, cast("Any", Read(given or {})))
+    assert sorted(helm.started) == sorted({*helm.read, *helm.stopped}), "what is not read is stopped"
+    return helm
+
+
+TEMPLATE, AS_UPGRADE, DRY_RUN = "helm template", "helm template asking the cluster", "the dry run"
+DEPLOYED = Previous(3, 3, "deployed", {}, ())
+UNINSTALLED = DEPLOYED._replace(status="uninstalled")
+REUSED = DEPLOYED._replace(config={"debug": True})
+ASKS_NOTHING, ASKS_CLUSTER, ASKS_RELEASE = "{{ .Values.x }}", "{{ .Capabilities }}", "{{ .Release.Revision }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "previous", "by", "stopped"),
+    [
+        pytest.param(ASKS_NOTHING, DEPLOYED, TEMPLATE, [], id="the chart alone"),
+        pytest.param(ASKS_NOTHING, None, TEMPLATE, [], id="the chart alone, installed"),
+        pytest.param(ASKS_NOTHING, REUSED, DRY_RUN, [TEMPLATE], id="the chart and reused values"),
+        pytest.param(ASKS_CLUSTER, DEPLOYED, AS_UPGRADE, [], id="the cluster"),
+        pytest.param(ASKS_CLUSTER, None, DRY_RUN, [AS_UPGRADE], id="the cluster, installed"),
+        pytest.param(ASKS_CLUSTER, UNINSTALLED, DRY_RUN, [AS_UPGRADE], id="the cluster, installed anew"),
+        pytest.param(ASKS_CLUSTER, REUSED, DRY_RUN, [AS_UPGRADE], id="the cluster and reused values"),
+        pytest.param(ASKS_RELEASE, DEPLOYED, DRY_RUN, [], id="the revision"),
+    ],
+)
+def test_an_upgrade_is_rendered_by_what_knows_enough(
+    tmp_path: Path, text: str, previous: Previous | None, by: str, stopped: list[str]
+) -> None:
+    """If helm template fails, the dry run may go well."""
+    helm = ran(tmp_path, text, previous)
+    assert helm.read == ([by] if by == DRY_RUN else [by, DRY_RUN])
+    assert helm.stopped == stopped
+
+
+@pytest.mark.parametrize(
+    ("asked", "by", "stopped"),
+    [(ASKS_NOTHING, TEMPLATE, []), (ASKS_CLUSTER, AS_UPGRADE, [TEMPLATE]), (ASKS_RELEASE, DRY_RUN, [TEMPLATE])],
+)
+def test_what_a_value_asks_is_known_once_values_are_read(
+    tmp_path: Path, asked: str, by: str, stopped: list[str]
+) -> None:
+    helm = ran(tmp_path, "{{ tpl .Values.x . }}", DEPLOYED, given={"x": asked})
+    assert helm.read[0] == by
+    assert helm.stopped == stopped
+
+
+def test_other_commands_than_an_upgrade_are_not_rendered_as_one(tmp_path: Path) -> None:
+    assert ran(tmp_path, ASKS_RELEASE, None, "template").read == [TEMPLATE]
+    assert ran(tmp_path, ASKS_CLUSTER, None, "install").read == [DRY_RUN]
+
+
+def test_a_dry_run_without_the_cluster_stays_one(tmp_path: Path) -> None:
+    """helm upgrade --dry-run=client asks for the cluster's version, and not for its objects."""
+    flags = [Given("--dry-run", "client", ("--dry-run=client",))]
+    assert ran(tmp_path, ASKS_CLUSTER, DEPLOYED, flags=flags).started == [DRY_RUN]

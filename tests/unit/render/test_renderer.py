@@ -16,7 +16,7 @@ from helmpin.chart.tree import Tree
 from helmpin.errors import HelmStopped
 from helmpin.helm import Flag, Helm
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.renderer import Renderer, asks_cluster, crd_apis, renderer_for
+from helmpin.render.renderer import Needs, Renderer, crd_apis, needs, renderer_for
 from helmpin.render.values import ValuesInput
 from tests.support.renders import document, pod
 
@@ -31,20 +31,27 @@ def chart(folder: Path, **files: str | bytes) -> Chart:
     return Chart(Tree(data, Budget("app")), folder)
 
 
-ASKING = [
+ASKING_CLUSTER = [
     "{{ .Capabilities.KubeVersion }}",
     "{{ if .Capabilities.APIVersions.Has `x/v1` }}",
     '{{ lookup "v1" "Secret" "a" "b" }}',
     '{{ (lookup "v1" "Secret" "a" "b").data }}',
     '{{ getHostByName "x" }}',
-    "{{ .Release.Revision }}",
     "{{ if $.Release.IsInstall }}",
     "{{ $root.Release.IsUpgrade }}",
+    "{{- if\n  .Release.IsInstall\n-}}",
+]
+ASKING_RELEASE = [
+    "{{ .Release.Revision }}",
     "{{ toYaml .Release }}",
     "{{ with .Release }}{{ .Revision }}{{ end }}",
     '{{ index . "Release" "Revision" }}',
     '{{ printf "}}%v" .Release.Revision }}',
-    "{{- if\n  .Release.IsInstall\n-}}",
+    "{{ .Release.IsUpgrade }}{{ .Release.Revision }}",
+]
+ASKING = [
+    *(pytest.param(text, Needs.CLUSTER, id=text) for text in ASKING_CLUSTER),
+    *(pytest.param(text, Needs.RELEASE, id=text) for text in ASKING_RELEASE),
 ]
 NOT_ASKING = [
     "{{ .Release.Name }}-{{ .Release.Namespace }} {{ $.Release.Service }}",
@@ -55,41 +62,42 @@ NOT_ASKING = [
 ]
 
 
-@pytest.mark.parametrize("text", ASKING)
-def test_templates_that_ask(tmp_path: Path, text: str) -> None:
-    assert asks_cluster(chart(tmp_path, templates__x_yaml=text), [])
-    assert asks_cluster(chart(tmp_path, templates__NOTES_txt=text), [])
+@pytest.mark.parametrize(("text", "what"), ASKING)
+def test_templates_that_ask(tmp_path: Path, text: str, what: Needs) -> None:
+    assert needs(chart(tmp_path, templates__x_yaml=text), []) is what
+    assert needs(chart(tmp_path, templates__NOTES_txt=text, templates__x_yaml=ASKING_CLUSTER[0]), []) is what
 
 
 @pytest.mark.parametrize("text", NOT_ASKING)
 def test_templates_that_do_not_ask(tmp_path: Path, text: str) -> None:
-    assert not asks_cluster(chart(tmp_path, templates__x_yaml=text), [{"a": ASKING[0]}])
+    assert needs(chart(tmp_path, templates__x_yaml=text), [{"a": ASKING_CLUSTER[0]}]) is Needs.NOTHING
 
 
 def test_templates_of_dependencies_count_packed_or_not(tmp_path: Path) -> None:
-    assert asks_cluster(chart(tmp_path, charts__db__Chart_yaml=METADATA, charts__db__templates__x_yaml=ASKING[0]), [])
-    packed = b"".join(
-        pack({"Chart.yaml": File(METADATA.encode(), 0), "templates/x.yaml": File(ASKING[0].encode(), 0)}, 0)
-    )
-    assert asks_cluster(chart(tmp_path, charts__db_tgz=packed), [])
+    text = ASKING_RELEASE[0]
+    assert needs(chart(tmp_path, charts__db__Chart_yaml=METADATA, charts__db__templates__x_yaml=text), [])
+    packed = b"".join(pack({"Chart.yaml": File(METADATA.encode(), 0), "templates/x.yaml": File(text.encode(), 0)}, 0))
+    assert needs(chart(tmp_path, charts__db_tgz=packed), []) is Needs.RELEASE
 
 
 TPL = "{{ tpl .Values.x . }}"
 
 
-@pytest.mark.parametrize("text", ASKING)
+@pytest.mark.parametrize(("text", "what"), ASKING)
 @pytest.mark.parametrize("template", [TPL, "{{ .Values.x | toYaml }}"])
-def test_values_and_files_count_where_a_template_evaluates_them(tmp_path: Path, text: str, template: str) -> None:
-    evaluated = template == TPL
-    assert asks_cluster(chart(tmp_path, templates__x_yaml=template), [{}, {"a": ["x", {"b": text}]}]) is evaluated
-    assert asks_cluster(chart(tmp_path, templates__x_yaml=template, files__x_txt=text), []) is evaluated
-    assert asks_cluster(chart(tmp_path, templates__x_yaml=template, values_yaml=f"a: |\n  {text}"), []) is evaluated
-    assert not asks_cluster(chart(tmp_path, templates__x_yaml=template, crds__x_yaml=text), [])
+def test_values_and_files_count_where_a_template_evaluates_them(
+    tmp_path: Path, text: str, what: Needs, template: str
+) -> None:
+    found = what if template == TPL else Needs.NOTHING
+    assert needs(chart(tmp_path, templates__x_yaml=template), [{}, {"a": ["x", {"b": text}]}]) is found
+    assert needs(chart(tmp_path, templates__x_yaml=template, files__x_txt=text), []) is found
+    assert needs(chart(tmp_path, templates__x_yaml=template, values_yaml=f"a: |\n  {text}"), []) is found
+    assert needs(chart(tmp_path, templates__x_yaml=template, crds__x_yaml=text), []) is Needs.NOTHING
 
 
 @pytest.mark.parametrize("text", NOT_ASKING[:2] + ["Capabilities, lookup: no action"])
 def test_values_that_do_not_ask(tmp_path: Path, text: str) -> None:
-    assert not asks_cluster(chart(tmp_path, templates__x_yaml=TPL, values_yaml=text), [{"a": text}])
+    assert needs(chart(tmp_path, templates__x_yaml=TPL, values_yaml=text), [{"a": text}]) is Needs.NOTHING
 
 
 # -- arguments ----------------------------------------------------------------------------------------------------------
@@ -102,6 +110,7 @@ RENDERER = Renderer(
     values=ValuesInput(("--values=/copy", "--set=a=b")),
     reuse=("--reset-then-reuse-values", "--values=/restoring"),
     dry_run="",
+    asks_cluster=False,
     also=ExtraImageRules(()),
 )
 
@@ -175,8 +184,10 @@ def test_a_definition_that_is_half_there(spec: str) -> None:
 class Printing:
     """Notes how helm is started, and prints this, or fails with that."""
 
-    def __init__(self, text: str = "", why: str = "", flags: Sequence[str] = ()) -> None:
-        self._text, self._why, self._flags = text, why, flags
+    def __init__(
+        self, text: str = "", why: str = "", flags: Sequence[str] = (), version: tuple[int, int, int] = (4, 0, 0)
+    ) -> None:
+        self._text, self._why, self._flags, self.version = text, why, flags, version
         self.started: list[list[str]] = []
 
     def start(self, args: Sequence[str]) -> Printing:
@@ -261,6 +272,7 @@ def test_the_users_flags_that_count_for_a_render() -> None:
         values=values,
         reuse=(),
         dry_run="",
+        asks_cluster=False,
         also=also,
     )
     more = renderer_for(
@@ -275,4 +287,19 @@ def test_the_users_flags_that_count_for_a_render() -> None:
         more=["--kube-version"],
     )
     assert (more.command, more.dry_run, more.reuse) == (("upgrade",), "client", ("--reuse",))
-    assert more.flags == ("--include-crds", "--kube-version")
+    assert more.flags == ("--include-crds", "--kube-version") and more.asks_cluster
+
+
+@pytest.mark.parametrize(("version", "needed"), [((3, 17, 2), {"--validate"}), ((4, 0, 0), set())])
+def test_helm_template_renders_as_an_upgrade_with_what_the_cluster_answers(
+    version: tuple[int, int, int], needed: set[str]
+) -> None:
+    """Helm 4 takes no --validate beside --dry-run."""
+    helm, values, also = Printing(flags=["--include-crds"], version=version), ValuesInput(()), ExtraImageRules(())
+    flags = given_flags("--include-crds")
+    made = renderer_for(cast("Any", helm), "upgrade", "web", flags, values, also, asks_cluster=True)
+    assert set(made.flags) == {
+        *("--include-crds", "--is-upgrade", "--dry-run=server", "--disable-openapi-validation"),
+        *needed,
+    }
+    assert made.asks_cluster and not made.dry_run
