@@ -168,8 +168,8 @@ def render_plain(
     only the running upgrade knows, or if it asks the cluster and is installed; else by helm template. Raises HelmFailed, Refused,
     and VerificationFailed if the digests in reused values are not known.
 
-    begun: the render by helm template, if begin() started it. reading, merged: the release and the user's values, which helm is
-    reading; None where there is none.
+    begun: the render by helm template, if begin() started it; it is used if it knows what this one needs. reading, merged: the
+    release and the user's values, which helm is reading; None where there is none.
     """
     from helmpin.render.renderer import Needs, needs
 
@@ -183,7 +183,7 @@ def render_plain(
     need = Needs.NOTHING if not deploys or reuses else needs(chart, [given, config])
     upgrades = previous is not None and not previous.installs_anew
     if not deploys or not (reuses or (need and not upgrades)):
-        if begun is None or begun.needs < need:
+        if begun is None or begun.needs is not need:
             _stop(begun)
             begun = _begin(task, chart, need)
         if begun:

@@ -220,6 +220,10 @@ class TestDeployed:
         assert refused.status == 2
         assert "--check compares with a release in the cluster" in refused.stderr
         nowhere = app._replace(machine=app.machine.with_env(KUBECONFIG="/nonexistent"))
+        asking = (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: asking}\ndata: {v: '{{ .Capabilities.KubeVersion }}'}\n"
+        )
+        (app.chart / "templates/asking.yaml").write_text(asking)
         assert table(nowhere, "--check").status == 1
         status, found = plan(nowhere)
         assert (status, found["cluster"], found["images"][0]["deployed"]) == (0, False, None)

@@ -10,20 +10,7 @@ from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
 from helmpin.lock.edit import LockChange, changes, edit, matches
 from helmpin.lock.parse import parse_lock
-
-A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
-NGINX, REDIS, APP = (Reference.parse(each) for each in ("nginx:1.27", "quay.io/t/redis:7", "registry.example:5000/app"))
-TEXT = f"""\
-# our images
-version: 1
-# sorted
-images:  # one a line
-# waits for a fix
-- image: docker.io/library/nginx:1.27@{A}  # renovate
-- image: "quay.io/t/redis:7@{B}"
-
-# the end
-"""
+from tests.support.locks import APP, NGINX, REDIS, TEXT, A, B, C
 
 
 def test_edit_keeps_comments_and_sorts() -> None:

@@ -7,20 +7,7 @@ import pytest
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
 from helmpin.lock.parse import parse_lock
-
-A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
-NGINX, REDIS = (Reference.parse(each) for each in ("nginx:1.27", "quay.io/t/redis:7"))
-TEXT = f"""\
-# our images
-version: 1
-# sorted
-images:  # one a line
-# waits for a fix
-- image: docker.io/library/nginx:1.27@{A}  # renovate
-- image: "quay.io/t/redis:7@{B}"
-
-# the end
-"""
+from tests.support.locks import NGINX, REDIS, TEXT, A, B, C
 
 
 def test_reads_references_and_digests() -> None:

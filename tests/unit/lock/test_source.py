@@ -8,9 +8,7 @@ from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.lock.source import release_name
-
-A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
-NGINX, REDIS, APP = (Reference.parse(each) for each in ("nginx:1.27", "quay.io/t/redis:7", "registry.example:5000/app"))
+from tests.support.locks import APP, NGINX, REDIS, A, B, C
 
 
 def test_releases() -> None:

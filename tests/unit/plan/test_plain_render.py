@@ -170,13 +170,15 @@ def ran(
     command: str = "upgrade",
     flags: Sequence[Given] = (),
     given: Mapping[str, Any] | None = None,
+    then: str = "",
 ) -> Failing:
-    """How helm was run for the plain render of a chart with this template."""
+    """How helm was run for the plain render of a chart with this template. then: the command that it is rendered for in the end."""
     helm, made = Failing(), chart(folder, x=text)
     task = Task(cast("Any", helm), command, "web", flags, flags, ValuesInput(()), ExtraImageRules(()), folder)
-    reading = None if command == "template" else cast("Any", Read(previous))
+    begun, task = begin(task, made), task._replace(command=then or command)
+    reading = None if task.command == "template" else cast("Any", Read(previous))
     with pytest.raises(HelmFailed):
-        render_plain(task, made, begin(task, made), reading, cast("Any", Read(given or {})))
+        render_plain(task, made, begun, reading, cast("Any", Read(given or {})))
     assert sorted(helm.started) == sorted({*helm.read, *helm.stopped}), "what is not read is stopped"
     return helm
 
@@ -225,6 +227,12 @@ def test_what_a_value_asks_is_known_once_values_are_read(
 def test_other_commands_than_an_upgrade_are_not_rendered_as_one(tmp_path: Path) -> None:
     assert ran(tmp_path, ASKS_RELEASE, None, "template").read == [TEMPLATE]
     assert ran(tmp_path, ASKS_CLUSTER, None, "install").read == [DRY_RUN]
+
+
+def test_a_plan_that_turns_out_to_be_without_the_cluster_does_not_ask_it(tmp_path: Path) -> None:
+    """What was begun asks a cluster that does not answer."""
+    helm = ran(tmp_path, ASKS_CLUSTER, None, "upgrade", then="template")
+    assert (helm.read, helm.stopped) == ([TEMPLATE], [AS_UPGRADE])
 
 
 def test_a_dry_run_without_the_cluster_stays_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the checks of verify make of a stored revision, without a cluster."""
+"""What registries are asked about a stored revision, and what is said when they lack something."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from helmpin.registry import RegistryError, RegistrySettings, Resolved
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.verify import registries
-from helmpin.verify.check import FAILED, OK, SKIPPED
+from helmpin.verify.check import OK
 from helmpin.verify.registries import Missing, Registries, askable, at_registry, refuse_missing, registry_check
-from helmpin.verify.stored import manifest_check, record_check
+from helmpin.verify.stored import manifest_check
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 POD = "---\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: IMAGE}]}\n"
@@ -25,20 +25,6 @@ EVIL = Image("evil.example/web:1", "evil.example/web:1", B, "", "values")
 def stored(image: str, *images: Image) -> Revision:
     text = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", images).to_json() if images else ""
     return Revision("web", 1, "deployed", text, POD.replace("IMAGE", image), "")
-
-
-def test_without_a_record_the_manifest_is_taken_where_it_has_every_digest() -> None:
-    check, record = record_check(stored(f"web:1@{A}"))
-    assert (check.verdict, check.summary) == (SKIPPED, "no record; digests taken from the manifest")
-    assert record
-    check = manifest_check(stored(f"web:1@{A}"), record)
-    assert (check.verdict, check.summary) == (OK, "1 image use in manifest and hooks, by digest")
-
-
-@pytest.mark.parametrize("image", ["web:1", "[", ""])
-def test_without_a_record_it_fails_otherwise(image: str) -> None:
-    check, record = record_check(stored(image))
-    assert (check.verdict, record) == (FAILED, None)
 
 
 class TestHostsThatNobodyNames:
