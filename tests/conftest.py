@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import coverage
 import hypothesis
 import pytest
 
@@ -50,6 +51,10 @@ STARTED_BY_HELM = frozenset({"test_deployment_faults", "test_interruptions", "te
 """Modules whose `helm pin` is helm's own start of the plugin, unless any Helm will do; a long run starts all so."""
 OF_ALL_NAMESPACES = frozenset({"test_audit", "test_deploy_audit", "test_outdated", "test_recipes"})
 """Modules that look at all releases of a cluster."""
+ON_NODE = frozenset({"test_demo", "test_deploy_lock", "test_node"})
+"""Modules that run something on the real node."""
+OWN_CLUSTERS = {f"testown-{os.getpid()}": OF_ALL_NAMESPACES, f"testnode-{os.getpid()}": ON_NODE}
+"""The clusters that this process alone uses, each for some modules, which run one after the other."""
 WORKLOADS = (
     *("apis/apps/v1/deployments", "apis/apps/v1/statefulsets", "apis/apps/v1/daemonsets", "apis/apps/v1/replicasets"),
     *("apis/batch/v1/cronjobs", "apis/batch/v1/jobs", "api/v1/pods", "api/v1/services"),
@@ -57,14 +62,16 @@ WORKLOADS = (
 """What costs a cluster something as long as it is there: controllers look at it, and it takes room on the node."""
 FIRST = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 """The process that started those which run the tests."""
+SHARED = f"test-{FIRST}"
+"""The cluster of this test run, which its first process ends."""
 COUNTING = "COVERAGE_PROCESS_START" in os.environ
 """Whether scripts/test wants to print the branches that are taken."""
+COUNTER = coverage.Coverage.current() if COUNTING else None
+"""What counts in this process."""
 COUNTED = frozenset(
-    {"test_life_crds", "test_life_upgrade", "test_lock", "test_main_job", "test_rollback", "test_verify"}
+    {"test_life_crds", "test_life_upgrade", "test_deploy_lock", "test_main_job", "test_rollback", "test_verify"}
 )
-"""Modules whose forked runs are counted: they go through every command."""
-OWN = f"testown-{os.getpid()}"
-"""The name of `own_cluster`."""
+"""Modules whose forked runs are counted, on one Helm: they go through every command."""
 _numbers = itertools.count(1)
 _machines: dict[str, Workstation] = {}
 """Those made so far: pytest sets a session's fixture up again whenever its parameter changes."""
@@ -72,13 +79,13 @@ _machines: dict[str, Workstation] = {}
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Where tests run at once, those of a file stay together, and so do those that need a cluster for themselves."""
+    """Where tests run at once, those of a file stay together, and so do those of modules that share a cluster of their own."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "of all namespaces" if Path(file).stem in OF_ALL_NAMESPACES else file
+            return own_cluster_of(Path(file)) or file
 
     return ByFile(config, log)
 
@@ -121,6 +128,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in others]
 
 
+def pytest_collection_finish() -> None:
+    """What is run by importing is counted, and from here on what `pytest_runtest_call` says."""
+    if COUNTER:
+        COUNTER.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Count the branches that a unit test takes. The many examples of a property take the same ones, and would
+    take half as long again."""
+    is_property = isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.obj)
+    if COUNTER is None or is_property or "tests/unit/" not in item.nodeid:
+        return (yield)
+    COUNTER.start()
+    try:
+        return (yield)
+    finally:
+        COUNTER.stop()
+
+
 @pytest.fixture(scope="session")
 def helm_name(request: pytest.FixtureRequest) -> str:
     """Which Helm, as scripts.devtools.binaries names it."""
@@ -140,7 +167,8 @@ def as_started(installed: Workstation, node: pytest.Item | pytest.Collector) -> 
     module = node.path.stem
     is_any = node.get_closest_marker("whichever_helm") is not None
     return installed._replace(
-        is_forked=not LONG and (is_any or module not in STARTED_BY_HELM), is_counted=COUNTING and module in COUNTED
+        is_forked=not LONG and (is_any or module not in STARTED_BY_HELM),
+        is_counted=COUNTING and module in COUNTED and installed.helm_binary == binary(HELMS[-1]),
     )
 
 
@@ -167,35 +195,36 @@ def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield server
 
 
-@pytest.fixture(scope="module")
-def own_cluster() -> Cluster:
-    """As `cluster`, of this process alone, until a test of another kind begins."""
-    end_what_killed_runs_left("testown")
-    return local.up(OWN)
+def own_cluster_of(path: Path | None) -> str:
+    """The name of the cluster that a module has for itself, or ''."""
+    return next((name for name, modules in OWN_CLUSTERS.items() if path and path.stem in modules), "")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """A cluster that is up takes processor time, even if nobody uses it."""
-    if item.path.stem in OF_ALL_NAMESPACES and not (nextitem and nextitem.path.stem in OF_ALL_NAMESPACES):
-        local.down(OWN)
+    own = own_cluster_of(item.path)
+    if own and own != own_cluster_of(nextitem and nextitem.path):
+        local.down(own)
 
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """A control plane with kwok's node, for all that run tests, from when the first asks until the last test is done."""
     if request.path.stem in OF_ALL_NAMESPACES:
-        own: Cluster = request.getfixturevalue("own_cluster")
-        return own
-    return shared_cluster("test")
+        end_what_killed_runs_left("testown")
+        return local.up(own_cluster_of(request.path))
+    end_what_killed_runs_left("test")
+    return local.up(SHARED)
 
 
-@pytest.fixture(scope="session")
-def node_cluster() -> Cluster:
+@pytest.fixture(scope="module")
+def node_cluster(request: pytest.FixtureRequest) -> Cluster:
     """A control plane with one real node, which pulls images (scripts.devtools.images makes some) and runs them."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("a real node (kubelet, containerd, runc) needs Linux and root")
-    return shared_cluster("testnode", node=True)
+    end_what_killed_runs_left("testnode")
+    return local.up(own_cluster_of(request.path), node=True)
 
 
 def new_name() -> str:
@@ -255,12 +284,6 @@ def cluster_for_tests(kind: str, *, bare: bool = False) -> Iterator[Cluster]:
         local.down(name)
 
 
-def shared_cluster(kind: str, *, node: bool = False) -> Cluster:
-    """A cluster of this test run, which its first process ends."""
-    end_what_killed_runs_left(kind)
-    return local.up(f"{kind}-{FIRST}", node=node)
-
-
 def end_what_killed_runs_left(kind: str) -> None:
     """Nobody uses a cluster that is named for a process that is no more."""
     for left in local.names():
@@ -273,10 +296,8 @@ def end_what_killed_runs_left(kind: str) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
     """All tests are done."""
-    if os.getpid() == FIRST:
-        for kind in ("test", "testnode"):
-            if f"{kind}-{FIRST}" in local.names():
-                local.down(f"{kind}-{FIRST}")
+    if os.getpid() == FIRST and SHARED in local.names():
+        local.down(SHARED)
 
 
 @contextmanager
@@ -291,7 +312,7 @@ def own_namespace(machine: Workstation, cluster: Cluster, name: str, kubeconfig:
     try:
         yield machine.with_env(KUBECONFIG=str(kubeconfig))
     finally:
-        if cluster.name == f"test-{FIRST}":
+        if cluster.name == SHARED:
             for kind in WORKLOADS:
                 api, _, plural = kind.rpartition("/")
                 cluster.api("DELETE", f"/{api}/namespaces/{name}/{plural}?propagationPolicy=Background")

@@ -1,16 +1,22 @@
-"""The real node: it pulls what the registry has, runs it, and says so. The tests of verify and audit stand on that."""
+"""The real node: it pulls what the registry has, runs it, and says so. The tests of verify and audit stand on that.
+
+And what helm-pin is for, there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.devtools import images
 from scripts.devtools.api import Cluster
+from tests.support import app as apps
+from tests.support import kube
 from tests.support.app import eventually
 from tests.support.kube import Namespace
+from tests.support.workstation import Workstation, whichever_helm
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 
@@ -78,3 +84,49 @@ def test_a_digest_that_is_gone(place: Namespace, node_cluster: Cluster) -> None:
         return "".join(status["state"].get("waiting", {}).get("reason", "") for status in statuses)
 
     eventually(lambda: reason() in ("ErrImagePull", "ImagePullBackOff"))
+
+
+@whichever_helm
+def test_a_release_forward_and_back(on_node: Workstation, node_cluster: Cluster, unique: str, tmp_path: Path) -> None:
+    """What helm-pin is for, beside plain helm, by what the programs print."""
+    app, machine = apps.app(on_node, node_cluster.registry, unique, tmp_path), on_node
+    a = app.push("A", PLATFORMS)
+    app.deploy("--wait")
+    machine.helm("install", "plain", app.chart, "--wait")
+    b = app.push("B", PLATFORMS)
+    kube.namespace(machine).api("DELETE", "pods?gracePeriodSeconds=1")
+    eventually(lambda: (app.prints("app"), app.prints("plain")) == ("A", "B"))
+    assert "5 of 5 checks ok" in machine.pin("verify", "app").stdout
+
+    app.deploy("--wait")
+    eventually(lambda: app.prints("app") == "B")
+    done = app.rollback("1", "--verify", "--wait", "--timeout", "60s")
+    assert done.status == 0, done.stderr
+    assert "verified in record, manifest, workloads, pods" in done.stderr
+    eventually(lambda: app.prints("app") == "A")
+    assert app.live() == app.image(a)
+    assert "5 of 5 checks ok" in machine.pin("verify", "app").stdout
+
+    machine.kubectl("set", "image", "deployment/app", f"app={app.image(b)}")
+    told = f"Deployment/app app has {app.image(b)}, the release says {app.image(a)}: set by kubectl-set"
+    eventually(lambda: app.prints("app") == "B")
+    status, checks = app.verify()
+    assert (status, checks["workloads"]["verdict"], checks["pods"]["verdict"]) == (4, "failed", "failed")
+    assert told in str(checks["workloads"]["details"]) and b in str(checks["pods"]["details"])
+    audited = machine.pin("audit")
+    assert (audited.status, told in audited.stdout) == (4, True)
+
+    app.delete(a)
+    refused = app.rollback("1", "--verify", "--wait")
+    assert refused.status == 4, refused.stderr
+    assert "1 recorded digest gone from the registry; nothing was changed" in refused.stderr
+    assert app.live() == app.image(b)
+    eventually(lambda: app.prints("app") == "B")
+    assert app.statuses()[-1] == "deployed"
+
+    machine.helm("rollback", "app", "1", *(["--force-conflicts"] if machine.helm4 else []))
+    eventually(lambda: "ImagePullBackOff" in str(app.pods()))
+    status, checks = app.verify()
+    assert (status, checks["registry"]["verdict"]) == (4, "failed")
+    assert a in "".join(checks["registry"]["details"])
+    assert any("app has not started: " in line for line in checks["pods"]["details"])

@@ -27,7 +27,6 @@ from tests.support.webhook import image_changer
 from tests.support.workstation import Workstation, whichever_helm
 
 ANNOTATION = "helm-pin/digests"
-PLATFORMS = ("linux/amd64", "linux/arm64")
 DEPLOYMENTS = {"deployments": "/spec/template/spec"}
 PODS = {"pods": "/spec"}
 JOB = """\
@@ -72,12 +71,6 @@ class Deployed(NamedTuple):
     app: App
     digests: list[str]
     """Those of the first revisions."""
-
-
-@pytest.fixture
-def node_app(on_node: Workstation, node_cluster: Cluster, unique: str, tmp_path: Path) -> App:
-    """On a node that pulls and runs."""
-    return apps.app(on_node, node_cluster.registry, unique, tmp_path)
 
 
 def deploy(app: App, letters: str, *args: str) -> list[str]:
@@ -528,50 +521,3 @@ class TestPodsThatNoRolloutReplaces:
 
 def running(app: App) -> list[dict[str, Any]]:
     return [pod for pod in app.pods() if pod["status"].get("phase") == "Running"]
-
-
-@whichever_helm
-class TestOnNode:
-    def test_a_moved_tag_a_rollback_and_a_digest_that_is_gone(self, node_app: App) -> None:
-        """What helm-pin is for, beside plain helm, by what the programs print."""
-        app, machine = node_app, node_app.machine
-        a = app.push("A", PLATFORMS)
-        app.deploy("--wait")
-        machine.helm("install", "plain", app.chart, "--wait")
-        b = app.push("B", PLATFORMS)
-        kube.namespace(machine).api("DELETE", "pods?gracePeriodSeconds=1")
-        eventually(lambda: (app.prints("app"), app.prints("plain")) == ("A", "B"))
-        assert "5 of 5 checks ok" in machine.pin("verify", "app").stdout
-
-        app.deploy("--wait")
-        eventually(lambda: app.prints("app") == "B")
-        done = app.rollback("1", "--verify", "--wait", "--timeout", "60s")
-        assert done.status == 0, done.stderr
-        assert "verified in record, manifest, workloads, pods" in done.stderr
-        eventually(lambda: app.prints("app") == "A")
-        assert app.live() == app.image(a)
-        assert "5 of 5 checks ok" in machine.pin("verify", "app").stdout
-
-        machine.kubectl("set", "image", "deployment/app", f"app={app.image(b)}")
-        told = f"Deployment/app app has {app.image(b)}, the release says {app.image(a)}: set by kubectl-set"
-        eventually(lambda: app.prints("app") == "B")
-        status, checks = app.verify()
-        assert (status, checks["workloads"]["verdict"], checks["pods"]["verdict"]) == (4, "failed", "failed")
-        assert told in str(checks["workloads"]["details"]) and b in str(checks["pods"]["details"])
-        audited = machine.pin("audit")
-        assert (audited.status, told in audited.stdout) == (4, True)
-
-        app.delete(a)
-        refused = app.rollback("1", "--verify", "--wait")
-        assert refused.status == 4, refused.stderr
-        assert "1 recorded digest gone from the registry; nothing was changed" in refused.stderr
-        assert app.live() == app.image(b)
-        eventually(lambda: app.prints("app") == "B")
-        assert app.statuses()[-1] == "deployed"
-
-        machine.helm("rollback", "app", "1", *(["--force-conflicts"] if machine.helm4 else []))
-        eventually(lambda: "ImagePullBackOff" in str(app.pods()))
-        status, checks = app.verify()
-        assert (status, checks["registry"]["verdict"]) == (4, "failed")
-        assert a in "".join(checks["registry"]["details"])
-        assert any("app has not started: " in line for line in checks["pods"]["details"])
