@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import sys
+import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import coverage
 import hypothesis
 import pytest
 
@@ -66,8 +66,8 @@ SHARED = f"test-{FIRST}"
 """The cluster of this test run, which its first process ends."""
 COUNTING = "COVERAGE_PROCESS_START" in os.environ
 """Whether scripts/test wants to print the branches that are taken."""
-COUNTER = coverage.Coverage.current() if COUNTING else None
-"""What counts in this process."""
+COUNTERS = (sys.gettrace(), threading.gettrace())
+"""What counts in this process (coverage)."""
 COUNTED = frozenset(
     {"test_life_crds", "test_life_upgrade", "test_deploy_lock", "test_main_job", "test_rollback", "test_verify"}
 )
@@ -128,24 +128,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in others]
 
 
+def count(this: Any, threads: Any) -> None:
+    """Trace with these from here on."""
+    sys.settrace(this)
+    threading.settrace(threads)
+
+
 def pytest_collection_finish() -> None:
     """What is run by importing is counted, and from here on what `pytest_runtest_call` says."""
-    if COUNTER:
-        COUNTER.stop()
+    if COUNTING:
+        count(None, None)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Count the branches that a unit test takes. The many examples of a property take the same ones, and would
-    take half as long again."""
+    """Count the branches that a unit test takes. The many examples of a property take the same ones, and would take half as long
+    again."""
     is_property = isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.obj)
-    if COUNTER is None or is_property or "tests/unit/" not in item.nodeid:
+    if not COUNTING or is_property or "tests/unit/" not in item.nodeid:
         return (yield)
-    COUNTER.start()
+    count(*COUNTERS)
     try:
         return (yield)
     finally:
-        COUNTER.stop()
+        count(None, None)
 
 
 @pytest.fixture(scope="session")
@@ -214,6 +220,11 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     if request.path.stem in OF_ALL_NAMESPACES:
         end_what_killed_runs_left("testown")
         return local.up(own_cluster_of(request.path))
+    return shared_cluster()
+
+
+def shared_cluster() -> Cluster:
+    """The cluster of this test run, which its first process ends."""
     end_what_killed_runs_left("test")
     return local.up(SHARED)
 

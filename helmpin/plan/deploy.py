@@ -86,6 +86,10 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
 def _made(helm: Helm, plan: Plan, number: int) -> tuple[Revision, Revision]:
     """The revision with this plan's record, and the latest one. Raises HelmFailed, VerificationFailed."""
     text = plan.record.to_json()
+    with suppress(HelmFailed):  # removed by --history-max
+        stored = read_revision(helm, plan.release, number)  # to find the latest, helm reads them all
+        if stored.record_text == text and stored.status != "superseded":
+            return stored, stored
     latest = read_revision(helm, plan.release)
     if latest.record_text == text or latest.revision == number:
         return latest, latest

@@ -47,7 +47,7 @@ def shared_app(
 @pytest.fixture(scope="module")
 def production() -> Cluster:
     """A second control plane, which other tests use too."""
-    return shared_cluster("test")
+    return shared_cluster()
 
 
 @pytest.fixture

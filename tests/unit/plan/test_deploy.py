@@ -212,8 +212,7 @@ GONE = HelmFailed("there is no revision 5 of release web")
 @pytest.mark.parametrize(
     ("revisions", "own"),
     [
-        ({5: stored(), 6: stored(6, OTHER, "failed")}, 5),
-        ({5: stored(), 6: stored(6, None, "failed")}, 5),
+        ({5: stored(status="superseded"), 6: stored(6, OTHER), 7: stored(7, None, "failed")}, 5),
         ({5: GONE, 6: stored(6), 7: stored(7, OTHER, "failed")}, 6),
         ({5: stored(5, OTHER), 6: stored(6), 7: stored(7, OTHER, "failed")}, 6),
     ],
@@ -230,6 +229,12 @@ def test_the_revision_of_this_command_is_found_though_somebody_else_deployed_too
     said = capsys.readouterr().err
     assert f"Revision {own}: 1 image pinned" in said
     assert f"Note: revision {max(revisions)} (failed) was made by somebody else since then." in said
+
+
+def test_as_long_as_it_is_the_deployed_one_nobody_looks_for_a_later_one(tmp_path: Path, release: Release) -> None:
+    """To find the latest revision, helm reads them all."""
+    release({5: stored(), 6: HelmFailed("another revision was read")})
+    assert run(Helm(), prepared(planned(tmp_path))) == 0
 
 
 def test_the_latest_revision_may_have_a_greater_number_than_expected(
