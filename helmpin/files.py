@@ -57,6 +57,8 @@ def _hint(error: OSError | UnicodeDecodeError, do: str) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "save it as UTF-8, or name another file"
     if isinstance(error, FileNotFoundError):
+        if target := _missing_target(error.filename):
+            return f"it is a link to {target}, which is not there: put that there, or remove the link"
         return "check the path" if do == "read" else "make its folder first, or name another file"
     if isinstance(error, NotADirectoryError):
         return "check the path: a part of it is a file"
@@ -64,4 +66,11 @@ def _hint(error: OSError | UnicodeDecodeError, do: str) -> str:
         return "name a file, not a folder"
     if isinstance(error, PermissionError):
         return f"let this account {do} it" + (" and its folder" if do != "read" else "") + ", or name another file"
+    return ""
+
+
+def _missing_target(name: str | None) -> str:
+    """What a link points to; '' for what is no link."""
+    with suppress(OSError):
+        return os.readlink(name or "")  # noqa: PTH115 (pathlib takes long to import)
     return ""

@@ -10,6 +10,10 @@ from helmpin.image.reference import InvalidReference, Reference, split
 _PRINTED = (
     (r"%!.?\((?:u?int|float)[0-9]*=", "the value is read as a number; quote it"),
     (r"%!.?\(bool=", "the value is read as true or false; quote it"),
+    (
+        r"(?:^|[^\w])map\[",
+        "a whole map of values is printed: have the template read the keys in it, or set a text there",
+    ),
     (r"<nil>|<no value>|%!.?\(MISSING\)", "the value is null or missing; set it"),
 )
 """How Go's printf prints, for a string verb, what is not a string, and how `{{ }}` prints nil: anywhere in an image."""
@@ -34,9 +38,9 @@ def number_hint(image: str) -> str:
     return _first(_PRINTED, image) or (_first(_TAGS, image) if is_whole else "")
 
 
-def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
+def invalid_hint(image: str, empty: tuple[str, ...] = (), registries: tuple[str, ...] = ()) -> str:
     """What to do about a text that is not a valid reference; '' if the error itself says enough. empty: the paths of empty values
-    that may be its repository."""
+    that may be its repository. registries: of those that may be its registry."""
     name, tag, digest = split(image)
     if hint := _first(_PRINTED, image):
         return hint
@@ -44,14 +48,14 @@ def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
         return "it ends in a line break: write `|-` in place of `|` in the values, or trim it in the template ({{ … | trim }})"
     if image != image.strip():
         return "there are spaces around it: take them out of the value, or trim it in the template ({{ … | trim }})"
-    if hint := _empty_hint(name, empty):
+    if hint := _empty_hint(name, empty, registries):
         return hint
-    if digest is not None and _is_valid(image.partition("@")[0]):
+    if digest is not None and is_valid(image.partition("@")[0]):
         before = image.rpartition(":")[0]
-        if "@" in before and _is_valid(before):
+        if "@" in before and is_valid(before):
             return "a tag goes before the digest: leave one of them out, or write NAME:TAG@DIGEST"
         return "write a digest as sha256: and 64 hexadecimal digits in lower case, or leave it out with its @"
-    if digest is None and tag is not None and _is_valid(name):
+    if digest is None and tag is not None and is_valid(name):
         if not tag:
             return "the tag is empty: set the value that names it, or leave out the colon"
         if (first := split(name)[1]) == "sha256" and re.fullmatch("[0-9a-f]{64}", tag):
@@ -62,12 +66,12 @@ def invalid_hint(image: str, empty: tuple[str, ...] = ()) -> str:
     return ""
 
 
-def _empty_hint(name: str, empty: tuple[str, ...]) -> str:
-    """What to do about a name of which a part is empty; '' if none is. empty: as for invalid_hint()."""
+def _empty_hint(name: str, empty: tuple[str, ...], registries: tuple[str, ...]) -> str:
+    """What to do about a name of which a part is empty; '' if none is. empty, registries: as for invalid_hint()."""
     if not name or name.endswith("/"):
         return f"the repository is empty: set {' or '.join(empty) or 'the value that names it'}"
     if name.startswith("/"):
-        return "nothing stands before its first slash: set the value that names the registry"
+        return f"nothing stands before its first slash: set {' or '.join(registries) or 'the value that names the registry'}"
     if "//" in name and "://" not in name:
         return "nothing stands between two of its slashes: set the value that belongs there, or take one slash out"
     return ""
@@ -80,7 +84,8 @@ def allow_flag(image: str) -> str:
     return f"--allow-unpinned {shlex.quote(glob)}"
 
 
-def _is_valid(text: str) -> bool:
+def is_valid(text: str) -> bool:
+    """Whether a text is a reference."""
     try:
         Reference.parse(text)
     except InvalidReference:

@@ -8,7 +8,7 @@ apiVersion, kind, apiGroup, metadata, names, hosts, or parts of images (reposito
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.find import ObjectPath
-from helmpin.image.reference import InvalidReference, Reference
+from helmpin.image.reference import InvalidReference, Reference, split
 
 OPERATORS = "operators"
 """The pattern that stands for the rules in operators.yaml."""
@@ -85,13 +85,13 @@ class ExtraImageRules:
 
     def images(self, item: Any) -> Iterator[OutsideImage]:
         """The images of one object outside its pod specs, whether a pattern matches or not; a policy has none."""
-        kind = str(item.get("kind")) if isinstance(item, dict) else ""
+        kind, is_custom = (str(item.get("kind")), _is_custom(item)) if isinstance(item, dict) else ("", False)
         runs = {found.path for found in find.images(item)}
         for path, place, text in _leaves(item, (), kind):
             if path in runs:
                 continue
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
-            found = found or list(_certain(text))
+            found = found or list(_certain(text)) or _by_key(_key(path, place, text), text, is_custom=is_custom)
             here = [p for p in self.patterns if _is_at(p, place, text)]
             if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
                 image = text.rpartition("=")[2]
@@ -153,6 +153,19 @@ def _is_image_key(key: str) -> bool:
     while words and words[-1] in ("name", "ref", "reference", "url"):
         words.pop()
     return key.startswith("RELATED_IMAGE_") or (bool(words) and words[-1].endswith(("image", "images")))
+
+
+def _is_custom(item: Mapping[str, Any]) -> bool:
+    """Whether an object's API group is none of Kubernetes' own: those have no dot, or end in .k8s.io."""
+    group = str(item.get("apiVersion", "")).rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def _by_key(key: str, text: str, *, is_custom: bool) -> list[tuple[str, int]]:
+    """The reference that a text is by its key, if it has a tag or a digest: one without a host is certain nowhere else."""
+    is_told = key.startswith("RELATED_IMAGE_") or (is_custom and key.lower() not in _NO_IMAGE and _is_image_key(key))
+    _, tag, digest = split(text)
+    return [(text, 0)] if is_told and (tag or digest) and _is_reference(text) else []
 
 
 def _certain(text: str) -> Iterator[tuple[str, int]]:

@@ -16,6 +16,7 @@ from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TAG_KEY, TemplateScan, last_key
 from helmpin.plan.value_index import NAME_KEY, ValueIndex, is_template, text_of
 
+_TAGS_KEY = re.compile(r"(tag|version)s?$", re.IGNORECASE)
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _STEM = re.compile(
     r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
@@ -314,9 +315,14 @@ def _by_tag(sought: _Sought) -> Iterator[Candidate]:
     if not sought.tag:
         return
     named = set(re.split(r"[^a-z0-9]+", split(sought.image)[0].lower()))
-    paths = [p for p in sought.values.at(sought.tag) if TAG_KEY.search(last_key(p)) and sought.sees(p)]
+    paths = [p for p in sought.values.at(sought.tag) if _names_tag(p) and sought.sees(p)]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
         yield sought.tagged(path, by_tag_only=True)
+
+
+def _names_tag(path: ValuePath) -> bool:
+    """Whether a key says that its text is a tag, or the map that it stands in does (`imageTags`, `versions`)."""
+    return bool(TAG_KEY.search(last_key(path)) or _TAGS_KEY.search(last_key(path[:-1])))
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from helmpin import policy
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.config.settings import Settings
-from helmpin.image.hints import allow_flag, filled_in, invalid_hint
+from helmpin.image.hints import allow_flag, filled_in, invalid_hint, is_valid
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
 from helmpin.render.diff import Follower, Key
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 _REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(?:tag|version)$", re.IGNORECASE)
+_REGISTRY_KEY = re.compile(r"(?:registry|hub|host)$", re.IGNORECASE)
 
 
 ProblemKind = Literal["registry", "gate", "refused", "allowed"]
@@ -103,8 +103,8 @@ def references_of(
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                holding = " or ".join(islice(_holding(split(image)[0], values), 3)) or "the values that set it"
-                hint = invalid_hint(image, tuple(_empty_repositories(image, values))) or f"correct {holding}"
+                empty, registries = tuple(_empty_repositories(image, values)), tuple(_empty_registries(values))
+                hint = invalid_hint(image, empty, registries) or f"correct {_at_fault(image, values)}"
                 problems[image] = Problem(
                     f"not an image reference: {error}", "refused", f"{hint}; or let it through: {allow_flag(image)}"
                 )
@@ -127,14 +127,39 @@ def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterat
             yield from _empty_repositories(image, value, (*path, i))
 
 
-def _holding(name: str, values: Any, path: ValuePath = ()) -> Iterator[str]:
-    """The paths of the values that hold the name of an image, or its first or last parts."""
-    children = values.items() if isinstance(values, Mapping) else enumerate(values) if isinstance(values, list) else ()
-    for key, value in children:
-        yield from _holding(name, value, (*path, key))
-        held = split(value)[0] if isinstance(value, str) else ""
-        if held and (f"/{name}".endswith(f"/{held}") or ("/" in held and f"{name}/".startswith(f"{held}/"))):
-            yield dotted_key((*path, key))
+def _empty_registries(values: Any) -> Iterator[str]:
+    """The paths of empty values that may be meant for a registry."""
+    return (dotted_key(path) for path, text in _texts(values) if not text and _REGISTRY_KEY.search(str(path[-1])))
+
+
+def _at_fault(image: str, values: Any) -> str:
+    """What to correct in an image that is no reference, for people: the values that hold its tag, if its name alone would be one,
+    else those that hold its name, or its first or last parts."""
+    name, tag, _ = split(image)
+    if tag and is_valid(name):
+        held = [path for path, text in _texts(values) if text == tag]
+        otherwise = "the value, or the appVersion of the chart, that gives its tag"
+    else:
+        held = [path for path, text in _texts(values) if _holds(name, text, path)]
+        otherwise = "the values that set it"
+    return " or ".join(dotted_key(path) for path in held[:3]) or otherwise
+
+
+def _holds(name: str, text: str, path: ValuePath) -> bool:
+    """Whether a value holds the name of an image, or its first or last parts. A single word does under the key of an image."""
+    part = split(text)[0]
+    if "/" not in part and not any(map(_REPOSITORY_KEY.search, map(str, path[-2:]))):
+        return False
+    return bool(part) and (f"/{name}".endswith(f"/{part}") or ("/" in part and f"{name}/".startswith(f"{part}/")))
+
+
+def _texts(values: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, str]]:
+    """The leaves of the values as texts."""
+    if isinstance(values, (Mapping, list)):
+        for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
+            yield from _texts(value, (*path, key))
+    elif path:
+        yield path, "" if values is None else str(values)
 
 
 class Decided(NamedTuple):

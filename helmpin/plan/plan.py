@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from helmpin.render.output import Render
 
 
+_LET_THROUGH = "let it through: "
+"""What begins the end of a hint: the flag that does it."""
 _EMPTY = "an empty image"
 """In place of the name that it does not have."""
 
@@ -89,6 +91,7 @@ class Plan(NamedTuple):
             lines += [f"    used by {use.place()}" for use in i.uses[:3]]
             lines += [f"    and {len(i.uses) - 3} more"] if len(i.uses) > 3 else []
             hints += [i.problem.hint] if i.problem.hint else []
+        hints = _shared(hints)
         if not shows_tries and any(i.notes and i.problem and i.problem.kind == "refused" for i in bad):
             hints.append("helm pin plan -v, with the same arguments, shows what was tried")
         by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
@@ -130,6 +133,21 @@ class Plan(NamedTuple):
             tags = [key for key, value in above.items() if str(value) == tag] if isinstance(above, dict) else []
             found += [(*path[:-1], key) for key in tags] if held in (None, "") and tags else [path]
         return sorted(set(map(dotted_key, found))) or image.values or image.set_by
+
+
+def _shared(hints: Sequence[str]) -> list[str]:
+    """Hints that differ only in the images that they let through, as one."""
+    flags: dict[str, dict[str, None]] = {}
+    for hint in hints:
+        before, let, flag = hint.rpartition(_LET_THROUGH)
+        alone = not let or "\n" in flag
+        flags.setdefault(hint if alone else before, {})["" if alone else flag] = None
+    return [
+        before
+        if "" in each
+        else before + _LET_THROUGH.replace(" it ", " them " if len(each) > 1 else " it ") + " ".join(each)
+        for before, each in flags.items()
+    ]
 
 
 def _list_path(setting: Setting) -> ValuePath:

@@ -11,7 +11,7 @@ import pytest
 from helmpin import cli, config
 from helmpin.commands import lock, verify
 from helmpin.errors import HelmPinError, UsageError
-from helmpin.files import cannot_read, reason, replace, write_hint
+from helmpin.files import cannot_read, read_hint, reason, replace, write_hint
 from helmpin.helm import Helm
 from helmpin.lock.source import read_file
 from helmpin.request import understand
@@ -26,6 +26,15 @@ def test_what_the_system_says() -> None:
     assert reason(FORBIDDEN) == "Permission denied"
     assert write_hint(FORBIDDEN) == "let this account write to it and its folder, or name another file"
     assert write_hint(FileNotFoundError(errno.ENOENT, "No such file or directory")).startswith("make its folder first")
+
+
+def test_a_link_to_nothing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE").symlink_to("../LICENSE")
+    with pytest.raises(FileNotFoundError) as failed:
+        (tmp_path / "LICENSE").read_bytes()
+    assert read_hint(failed.value).startswith("it is a link to ../LICENSE, which is not there")
+    failed.value.filename = str(tmp_path / "none")
+    assert read_hint(failed.value) == "check the path"
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "bytes"])

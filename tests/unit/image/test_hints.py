@@ -86,6 +86,8 @@ def test_not_filled_in(image: str) -> None:
         (" app:1.0", "there are spaces around it"),
         ("app:%!s(float64=1.5)", "the value is read as a number; quote it"),
         ("<nil>:1.0", "the value is null or missing; set it"),
+        ("map[repository:app tag:1]:1", "a whole map of values is printed"),
+        ("docker.io/map[repository:app]", "a whole map of values is printed"),
         (":<nil>", "the value is null or missing; set it"),
         ("app:1e+06", "the value is read as a number; quote it"),
         ("app:", "the tag is empty: set the value that names it"),

@@ -109,7 +109,19 @@ def test_a_wide_pattern_takes_only_what_is_an_image_by_its_key(pattern: str) -> 
     ],
 )
 def test_a_pattern_takes_what_its_last_part_names(pattern: str, taken: set[str]) -> None:
-    assert set(found(CUSTOM, pattern)) == taken
+    assert {image for image, is_asked in found(CUSTOM, pattern).items() if is_asked} == taken
+
+
+def test_a_custom_resource_says_by_its_keys_what_is_an_image() -> None:
+    """Where it has a tag: `t/image` alone may be anything."""
+    assert found(CUSTOM) == {"base:1": False, "t/two:2": False, "t/side:1": False}
+
+
+@pytest.mark.parametrize("version", ["v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", ""])
+def test_under_kubernetes_own_kinds_only_a_host_or_the_lifecycle_convention_is_certain(version: str) -> None:
+    item = {"apiVersion": version, "kind": "ConfigMap", "data": {"RELATED_IMAGE_X": "t/x:1", "SIDE_IMAGE": "t/y:1"}}
+    assert found(item) == {"t/x:1": False}
+    assert found(item, "operators") == {"t/x:1": True, "t/y:1": True}
 
 
 def test_patterns_that_match_nothing() -> None:

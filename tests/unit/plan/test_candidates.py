@@ -382,7 +382,7 @@ def test_what_is_read_beside_the_name_destroys_nothing() -> None:
     line = '{{ printf "%s:%s" "t/web" .Values.a.b.tag }}'
     assert ranked("t/web:1", {"a": "text"}, line) == []
     assert ranked("t/web:1", {"a": {"b": None}}, line) == [[{"a.b.tag": f"1@{DIGEST}"}]]
-    assert ranked("t/web:1", {"a": {"b": {"tag": {"x": 1}}}}, line) == []
+    assert ranked("t/web:1", {"a": {"b": {"tag": {"x": 2}}}}, line) == []
     assert ranked("t/web:1", {"a": {"b": {"tag": "another"}}}, line) == []
 
 
@@ -395,6 +395,12 @@ def test_a_tag_alone_is_a_last_resort_and_says_so() -> None:
         (True, ("x", "tag")),
     ]
     assert ranked("t/web", {"web": {"tag": "latest"}}) == []
+
+
+@pytest.mark.parametrize("key", ["tags", "imageTags", "versions", "tag"])
+def test_a_map_of_tags(key: str) -> None:
+    assert ranked("t/web:1.7", {key: {"frontend": "1.7"}}) == [[{f"{key}.frontend": f"1.7@{DIGEST}"}]]
+    assert ranked("t/web:1.7", {"ports": {"frontend": "1.7"}}) == []
 
 
 def test_a_map_for_an_image_that_does_not_name_it() -> None:

@@ -286,4 +286,4 @@ def test_the_table_beside_what_is_deployed(tmp_path: Path) -> None:
 
 
 def test_a_chart_without_images(tmp_path: Path) -> None:
-    assert summary(plan(tmp_path)) == "The chart uses no images." == summary(plan(tmp_path), [])
+    assert summary(plan(tmp_path)) == "No pod of the chart has an image." == summary(plan(tmp_path), [])

@@ -99,6 +99,12 @@ def test_an_empty_repository_is_named(image: str, values: dict[str, Any], named:
     )
 
 
+def test_an_empty_registry_is_named() -> None:
+    values = {"registry": "", "global": {"imageRegistry": None}, "image": {"registry": "quay.io"}, "other": ""}
+    _, problems = references_of([use("/app:1")], SETTINGS, values)
+    assert "before its first slash: set registry or global.imageRegistry; or let" in problems["/app:1"].hint
+
+
 @pytest.mark.parametrize(
     ("image", "values", "named"),
     [
@@ -107,7 +113,10 @@ def test_an_empty_repository_is_named(image: str, values: dict[str, Any], named:
             {"app": {"image": {"repository": "ghcr.io/Team/app", "tag": "1.0"}}},
             "app.image.repository",
         ),
-        ("ghcr.io/Team/app:1.0", {"registry": "ghcr.io/Team", "name": "app"}, "registry or name"),
+        ("ghcr.io/Team/app:1.0", {"registry": "ghcr.io/Team", "name": "app"}, "registry"),
+        ("ghcr.io/Team/app:1.0", {"image": {"name": "app"}, "selector": {"app": "app"}}, "image.name"),
+        ("app:[[ v ]]", {"app": {"release": "[[ v ]]"}, "image": {"name": "app"}}, "app.release"),
+        ("app:[[ v ]]", {"name": "app"}, "the value, or the appVersion of the chart, that gives its tag"),
         ("app/Team:1.0", {"images": ["app/Team:1.0", "app2"]}, "images[0]"),
         ("ghcr.io/Team/app:1.0", {"host": "ghcr.io", "of": "Team"}, "the values that set it"),
     ],

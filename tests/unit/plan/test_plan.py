@@ -61,6 +61,17 @@ def test_a_registry_is_named_by_the_exit_status_though_not_alone_to_blame(tmp_pa
     assert refused.value.hint == "check the tag\nset its digest", "each way out once"
 
 
+def test_images_of_one_kind_share_their_way_out(tmp_path: Path) -> None:
+    bad = [Problem("it is odd", "refused", f"correct it; or let it through: --allow-unpinned {name}") for name in "ab"]
+    bad.append(Problem("it is gone", "refused", "push it; or let it through: --allow-unpinned c\nquote it"))
+    with pytest.raises(Refused) as refused:
+        plan(tmp_path, *(image(f"{n}:1", problem) for n, problem in enumerate(bad))).refuse_problems()
+    assert refused.value.hint == (
+        "correct it; or let them through: --allow-unpinned a --allow-unpinned b\n"
+        "push it; or let it through: --allow-unpinned c\nquote it"
+    )
+
+
 def test_mutable_tags(tmp_path: Path) -> None:
     moving = image("a:latest", mutable="tag latest moves", values=("image.tag",))
     literal = image("b:main", REGISTRY, mutable="tag main moves")
