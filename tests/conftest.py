@@ -142,10 +142,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Count the branches that a unit test takes. The many examples of a property take the same ones, and would take half as long
-    again."""
+    """Count the branches that a test takes in this process. The many examples of a property take the same ones, and would take
+    half as long again."""
     is_property = isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.obj)
-    if not COUNTING or is_property or "tests/unit/" not in item.nodeid:
+    if not COUNTING or is_property:
         return (yield)
     count(*COUNTERS)
     try:
