@@ -6,16 +6,33 @@ from typing import Any
 
 from helmpin.command_table import COMMANDS, Option
 from helmpin.config.file import NAMED_ONLY
+from helmpin.config.rules import DAY
+from helmpin.image.platforms import NODES, PLATFORM
 
-_GLOBS = {"type": "array", "items": {"type": "string"}}
-_TEXTS = {"oneOf": [{"type": "string"}, _GLOBS]}
+_PLATFORM = rf"\s*({NODES}|{PLATFORM})\s*"
+_PATTERNS = {
+    "platform": f"^{_PLATFORM}(,{_PLATFORM})*$",
+    "registry-mirror": "^[^/=]+=(?!.*[@ ?#]).+$",
+    "registry-plain-http": "^[^/]+$",
+}
+"""The form of each text of a list."""
+_CERT_AND_KEY = ("registry-client-cert", "registry-client-key")
+_DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$|^[0-9]+(\.[0-9]+)?$"
+
+
+def _texts(pattern: str = "") -> dict[str, Any]:
+    """A text, or a list of texts, all of one form."""
+    text = {"type": "string", **({"pattern": pattern} if pattern else {})}
+    return {"oneOf": [text, {"type": "array", "items": text}]}
+
+
 _EXEMPTION = {
     "type": "object",
     "description": "images that may stay without a digest, for a reason and until the end of a day (UTC)",
     "properties": {
         "image": {"type": "string", "pattern": "\\S"},
         "reason": {"type": "string", "pattern": "\\S"},
-        "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+        "until": {"type": "string", "pattern": f"^{DAY}$", "format": "date"},
     },
     "required": ["image", "reason", "until"],
     "additionalProperties": False,
@@ -28,8 +45,8 @@ _RULES = {
         "properties": {
             "match": {"type": "string", "minLength": 1, "description": "a glob for a registry, or registry/repository"},
             "mutable": {"enum": ["pin", "refuse"]},
-            "mutable-tag": {**_TEXTS, "description": "tags that are mutable here too"},
-            "fixed-tag": {**_TEXTS, "description": "tags that are not mutable here"},
+            "mutable-tag": {**_texts(), "description": "tags that are mutable here too"},
+            "fixed-tag": {**_texts(), "description": "tags that are not mutable here"},
         },
         "required": ["match"],
         "additionalProperties": False,
@@ -46,6 +63,7 @@ def schema() -> dict[str, Any]:
         "title": ".helm-pin.yaml",
         "type": ["object", "null"],
         "properties": {**properties, "rules": _RULES},
+        "dependentRequired": {one: [other] for one, other in (_CERT_AND_KEY, _CERT_AND_KEY[::-1])},
         "additionalProperties": False,
     }
 
@@ -59,11 +77,11 @@ def _property(option: Option) -> dict[str, Any]:
         item = {"oneOf": [{"type": "string"}, _EXEMPTION]}
         return {"description": about, "oneOf": [{"type": "string"}, {"type": "array", "items": item}]}
     if option.kind == "list":
-        return {"description": about, **_TEXTS}
+        return {"description": about, **_texts(_PATTERNS.get(name, ""))}
     if option.kind == "switch":
         return {"description": about, "type": "boolean"}
     if option.choices:
         return {"description": about, "enum": list(option.choices)}
     if name == "registry-timeout":
-        return {"description": about, "type": ["string", "number"], "minLength": 1, "exclusiveMinimum": 0}
+        return {"description": about, "type": ["string", "number"], "pattern": _DURATION, "exclusiveMinimum": 0}
     return {"description": about, "type": "string", "minLength": 1}

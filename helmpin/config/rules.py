@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from helmpin.config.settings import Exemption, ImageRule
 from helmpin.config.sources import RULES, Sources
 from helmpin.errors import UsageError
 
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 RULE_KEYS = frozenset({"match", "mutable", "mutable-tag", "fixed-tag"})
 
 
@@ -32,7 +34,7 @@ def _exemption(item: Mapping[str, Any], where: str) -> Exemption:
     from datetime import date
 
     try:
-        if len(item["until"]) != len("YYYY-MM-DD"):
+        if not re.fullmatch(DAY, item["until"]):  # ends are compared as texts, and Python reads other forms too
             raise ValueError
         date.fromisoformat(item["until"])
     except ValueError:

@@ -113,10 +113,10 @@ def switch(value: Any, where: str) -> bool:
 def seconds(text: str, where: str) -> float:
     """A duration as Go writes it (`30s`, `1m30s`, `500ms`), or a plain number of seconds. Raises UsageError."""
     units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", text)
     if parts and "".join(n + u for n, u in parts) == text:
         duration = sum(float(number) * units[unit] for number, unit in parts)
-    elif re.fullmatch(r"\d+(\.\d+)?", text):
+    elif re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         duration = float(text)
     else:
         raise UsageError(f"not a duration: {text!r}", where=where, hint="write it as 30s, 1m30s or 500ms")

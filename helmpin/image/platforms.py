@@ -8,14 +8,15 @@ from collections.abc import Iterable
 
 NODES = "nodes"
 """Stands for the platforms of the cluster's nodes (--platform)."""
-_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9_.]+)?")
+PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9_.]+)?"
+"""The form of a platform."""
 _NORMAL = {"aarch64": "arm64", "x86_64": "amd64", "armhf": "arm", "i386": "386"}
 """Architectures by other names (containerd, platforms/database.go)."""
 
 
 def valid_platform(text: str) -> bool:
     """Whether the text is os/architecture, or os/architecture/variant."""
-    return bool(_PLATFORM.fullmatch(text))
+    return bool(re.fullmatch(PLATFORM, text))
 
 
 def runs(wanted: str, has: str) -> bool:

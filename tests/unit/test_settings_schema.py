@@ -79,3 +79,59 @@ def _is_read(text: str, folder: Path) -> bool:
 def test_it_takes_what_is_read(text: str, tmp_path: Path) -> None:
     loaded: Any = yaml.safe_load(text)
     assert VALIDATOR.is_valid(loaded) is _is_read(text, tmp_path) is (text in GOOD)
+
+
+TEXTS = [
+    "",
+    " ",
+    "x",
+    "a b",
+    "*",
+    "/",
+    "a/b",
+    "a/b/c",
+    "a/b_c",
+    "linux/amd64, nodes",
+    "linux/amd64,",
+    "nodes",
+    "30s",
+    "1m30s",
+    "500ms",
+]
+TEXTS += [
+    "1.5h",
+    "30 s",
+    "s",
+    "0.5",
+    "1e3",
+    "٣s",
+    "a=b",
+    "a=",
+    "=b",
+    "a/b=c",
+    "*=https://mirror.example",
+    "docker.io=origin",
+    "host:5000",
+]
+TEXTS += ["a=https://me@b", "a=b?c", "a=b#c", "a=b c", "http://host"]
+
+
+@pytest.mark.parametrize("name", ["platform", "registry-mirror", "registry-plain-http", "registry-timeout"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_it_takes_the_texts_that_are_read(name: str, text: str, tmp_path: Path) -> None:
+    for value in [text, [text]] if name != "registry-timeout" else [text]:
+        assert VALIDATOR.is_valid({name: value}) == _is_read(json.dumps({name: value}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "day", ["2027-W01-1", "20270101xx", "2027-1-1", "27-01-01", "2027-01-01 ", "٢٠٢٧-01-01", "2027-01-01T00"]
+)
+def test_a_day_has_one_form(day: str, tmp_path: Path) -> None:
+    """Python reads others, and an end that is no such text would never come."""
+    text = json.dumps({"allow-unpinned": [{"image": "a", "reason": "b", "until": day}]})
+    assert not VALIDATOR.is_valid(json.loads(text)) and not _is_read(text, tmp_path)
+
+
+def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
+    for one in ("registry-client-cert", "registry-client-key"):
+        assert not VALIDATOR.is_valid({one: "a.pem"}) and not _is_read(json.dumps({one: "a.pem"}), tmp_path)
