@@ -150,8 +150,8 @@ class Chart:
         return {path: self._text(path).removeprefix("\ufeff") for path in self._tree.in_all_charts("templates/")}
 
     def other_files(self) -> Iterator[str]:
-        """The text of every other file that templates can read, of the chart and its dependencies."""
-        templates = {*self._tree.in_all_charts("templates/"), *self._tree.in_all_charts("crds/")}
+        """The text of every other file that templates can read (`.Files`, crds/ too), of the chart and its dependencies."""
+        templates = {*self._tree.in_all_charts("templates/")}
         for path in dict.fromkeys(self._tree.in_all_charts("")):
             if path not in templates and not path.endswith((".tgz", ".prov")):
                 yield self._text(path)

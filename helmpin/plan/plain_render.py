@@ -55,9 +55,11 @@ class Task(NamedTuple):
     folder: Path
 
     def dry_run(self) -> str:
-        """The kind of dry run that sees what the command will see."""
-        given = last(self.flags, "--dry-run") if is_on(self.flags, "--dry-run") else None
-        return given if given in ("client", "server") else "server"
+        """The kind of dry run that sees what the command will see: a deployment sees the cluster, and a dry run of which nothing is
+        said does not (pkg/cmd/install.go, --dry-run)."""
+        given = [flag for flag in self.flags if flag.name == "--dry-run"]
+        none = not given or last(given, "--dry-run") in ("none", "false")
+        return "server" if none or last(given, "--dry-run") == "server" else "client"
 
 
 class Reuse(NamedTuple):
@@ -82,7 +84,8 @@ class Reuse(NamedTuple):
         settings: what is set after the values; with them, Helm needs a flag for the reuse that it would do by itself.
         """
         if self.previous is None:
-            return [self.flag] if self.flag else [], None
+            flag = REUSE if self.implied and settings else self.flag
+            return [flag] if flag else [], None
         paths = {setting.path for setting in settings}
         nulls = nulls_a_digest(self.previous, self.given)
         restored = None

@@ -84,8 +84,10 @@ def evaluates_text(templates: Mapping[str, str]) -> bool:
 
 def _may_ask(text: str, pattern: re.Pattern[str]) -> bool:
     """Whether a file that is not a template asks for something, in its text or in strings of its own format."""
-    return pattern.search(text) is not None and (
-        any_matches(text, pattern) or any(map(pattern.search, _ACTION.findall(text)))
+    return (
+        "{{" in text
+        and pattern.search(text) is not None
+        and (any_matches(text, pattern) or any(map(pattern.search, _ACTION.findall(text))))
     )
 
 

@@ -218,6 +218,15 @@ def test_null_over_a_value_and_an_element_of_a_list(flag: str, twins: Twins) -> 
     twins.both("upgrade", other, *(["--set", "tools[0].image=example.com/team/z:3"] if tools else []))
 
 
+def test_what_plain_helm_was_given_and_nothing_shows_is_reused(twins: Twins) -> None:
+    """Values that are the defaults, until a later version of the chart has others: a render shows no difference without them."""
+    twins.both("install", "--set", "probe.port=80,unread=1", plain=True)
+    twins.both("upgrade")
+    assert "@sha256:" in twins.stored(OURS).config["image"]["tag"]
+    written(twins.chart, {"values.yaml": CHART["values.yaml"].replace("port: 80", "port: 8080")})
+    twins.both("upgrade")
+
+
 def test_plain_helm_and_lists_through_a_life(twins: Twins) -> None:
     """Tags that move, plain helm in between, a rollback to what it made, and one to what helm-pin made. A digest of ours that plain
     helm kept is resolved anew; and a secret in a list is in no record, and on no command line.

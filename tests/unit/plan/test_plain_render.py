@@ -68,6 +68,21 @@ def test_with_settings_helm_must_be_told_to_reuse(tmp_path: Path) -> None:
     """It reuses by itself only where nothing is set."""
     assert reuse(tmp_path, "", {"debug": True}).for_settings([set_tag()]) == ([REUSE], None)
     assert reuse(tmp_path, "--reuse-values", {"debug": True}).for_settings([set_tag()]) == (["--reuse-values"], None)
+    assert Reuse(implied=True).for_settings([set_tag()]) == ([REUSE], None)
+    assert Reuse(implied=True).for_settings() == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [((), "server"), (("client",), "client"), (("server",), "server"), (("none",), "server"), (("false",), "server")]
+    + [((None,), "client"), (("true",), "client"), (("client", "server"), "server"), (("server", None), "client")],
+)
+def test_a_dry_run_of_which_nothing_is_said_is_the_clients(
+    tmp_path: Path, given: tuple[str | None, ...], kind: str
+) -> None:
+    flags = [Given("--dry-run", value, ()) for value in given]
+    task = Task(cast("Any", None), "upgrade", "web", flags, flags, ValuesInput(()), ExtraImageRules(()), tmp_path)
+    assert task.dry_run() == kind
 
 
 def test_a_digest_that_is_set_anew_needs_no_file(tmp_path: Path) -> None:

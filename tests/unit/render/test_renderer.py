@@ -92,7 +92,7 @@ def test_values_and_files_count_where_a_template_evaluates_them(
     assert needs(chart(tmp_path, templates__x_yaml=template), [{}, {"a": ["x", {"b": text}]}]) is found
     assert needs(chart(tmp_path, templates__x_yaml=template, files__x_txt=text), []) is found
     assert needs(chart(tmp_path, templates__x_yaml=template, values_yaml=f"a: |\n  {text}"), []) is found
-    assert needs(chart(tmp_path, templates__x_yaml=template, crds__x_yaml=text), []) is Needs.NOTHING
+    assert needs(chart(tmp_path, templates__x_yaml=template, crds__x_yaml=text), []) is found  # .Files has it
 
 
 @pytest.mark.parametrize("text", NOT_ASKING[:2] + ["Capabilities, lookup: no action"])
