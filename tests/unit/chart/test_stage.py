@@ -64,7 +64,9 @@ def test_files_by_what_they_are(tmp_path: Path) -> None:
     assert made.crd_files() == {"crds/x.yaml": "kind: CustomResourceDefinition\n", f"{db}crds/db.json": "{}"}
     others = list(made.other_files())
     crds = made.crd_files().values()
-    assert sorted(others) == sorted([METADATA, "a: b\n", "{{ now }}", "name: db\nversion: 2.0.0\n", "db's", *crds])
+    assert sorted(others) == sorted(
+        [METADATA, "a: b\n", "{{ now }}", "name: db\nversion: 2.0.0\n", "db's", "read me", *crds]
+    )
 
 
 def test_changes_give_another_chart(tmp_path: Path) -> None:
