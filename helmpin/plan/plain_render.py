@@ -198,6 +198,8 @@ def render_plain(
     _stop(begun)
     if upgrades:  # else helm reads all revisions twice
         task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])
+    elif need and _brings_apis(task, chart):
+        return _rendered_before_crds(task, chart, given), reuse
     return _by_dry_run(task, chart, reuse, reuses, given), reuse
 
 
@@ -233,7 +235,7 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Map
     except HelmFailed as error:
         if reuses or not (chart.crd_files() and re.search(r"no matches for kind|ensure CRDs are installed", error.why)):
             raise
-        return _rendered_before_crds(task, chart, probed, given)
+        return _rendered_before_crds(task, chart, given)
     kept = found.origin.config or {}
     if reuse.previous:
         found = found._replace(given=kept)  # lists are changed by index: see changes_a_reused_list
@@ -265,17 +267,33 @@ def _rendered(
     )
 
 
-def _rendered_before_crds(task: Task, chart: Chart, probed: Chart, given: Mapping[str, Any]) -> Rendered:
-    """The plain render if the chart's own CRDs are not in the cluster yet, so that a dry run rejects its objects: by helm template,
-    with the cluster's version and APIs and those of the CRDs."""
+def _brings_apis(task: Task, chart: Chart) -> bool:
+    """Whether Helm, before it renders what it installs, installs CRDs whose APIs the cluster lacks, which no dry run does. False
+    for a chart that also looks objects up: only the dry run sees those."""
     from helmpin.render.helm_probe import capabilities
+    from helmpin.render.renderer import crd_apis
+
+    crds = chart.crd_files().values()
+    deploys = task.dry_run() == "server" and not is_on(task.flags, "--dry-run")
+    if not crds or not deploys or is_on(task.flags, "--skip-crds"):
+        return False
+    if any("lookup" in text for text in chart.template_files().values()):
+        return False
+    return not set(crd_apis(crds)).issubset(capabilities(task.helm)[1])
+
+
+def _rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) -> Rendered:
+    """The plain render if the chart's own CRDs are not in the cluster yet: by helm template, with the cluster's version and APIs
+    and those of the CRDs."""
+    from helmpin.render.helm_probe import capabilities
+    from helmpin.render.probe import PROBE, PROBE_TEXT
     from helmpin.render.renderer import crd_apis, renderer_for
 
     version, apis = capabilities(task.helm)
     known = [*apis, *crd_apis(chart.crd_files().values())]
     more = ["--kube-version", version, "--api-versions", ",".join(known)]
     renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
-    rendered = _rendered(chart, probed, renderer, None, given, given)
+    rendered = _rendered(chart, chart.with_files({PROBE: PROBE_TEXT}), renderer, None, given, given)
     assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
     _refuse_assumed_apis(rendered, assumed)
     return rendered

@@ -69,10 +69,14 @@ def test_images_that_depend_on_an_api_that_helm_alone_has(
     assert cluster.api("GET", f"/api/v1/namespaces/{unique}/secrets")["items"] == []
 
 
+@pytest.mark.parametrize("has_object", [True, False])
 def test_images_that_depend_on_apis_of_the_cluster_and_of_the_charts_own_crds(
-    machine: Workstation, unique: str, tmp_path: Path
+    machine: Workstation, unique: str, tmp_path: Path, has_object: bool
 ) -> None:
+    """Without an object of that kind, a dry run succeeds, and shows another image than helm deploys."""
     own = chart(tmp_path, unique, "apps/v1", f"{unique}.example.com/v1")
+    if not has_object:
+        (own / "templates/thing.yaml").unlink()
     done = machine.pin("upgrade", "--install", "web", own, UNVALIDATED)
     assert done.status == 0, done.stderr
     assert "image: 'example.com/team/old:1@sha256:" in machine.helm("get", "manifest", "web")

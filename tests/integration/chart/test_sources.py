@@ -188,7 +188,9 @@ def test_what_is_not_a_chart(helm: Helm, tmp_path: Path) -> None:
     assert "(**) syntax is not supported: correct the pattern" in refusal(folder / "shop")
     (folder / "shop" / ".helmignore").write_text("pipe\n")
     (folder / "shop" / "link").symlink_to("nowhere")
-    assert refusal(folder / "shop").endswith("No such file or directory: check the path")
+    assert refusal(folder / "shop").endswith(
+        "it is a link to nowhere, which is not there: put that there, or remove the link"
+    )
 
 
 def test_repository_by_name(helm: Helm, repository: Path, serve: Callable[..., Server]) -> None:
