@@ -20,7 +20,7 @@ _PRINTED = (
 _EXPONENT = ((r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),)
 _TAGS = (
     *_EXPONENT,
-    (r"(?:^|:)[0-9]+(?:\.[0-9]+)?$", "if the value has no quotes, it is read as a number; quote it"),
+    (r"(?:^|:)(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?$", "if the value has no quotes, it is read as a number; quote it"),
     (r"(?:^|:)(?:true|false)$", "the value is read as true or false; quote it"),
 )
 """How `{{ }}` prints numbers and booleans: at the end of an image, or alone."""

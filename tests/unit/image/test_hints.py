@@ -43,7 +43,7 @@ def test_nothing(image: str) -> None:
 @pytest.mark.parametrize(
     "image",
     ["", "app", "app:latest", "app:1.2.3", "app:v83", "app:1e10", "app:83-alpine", "app83", "app:1.2.3e+1", "app:e+10"]
-    + ["app:truely", "nil", "app@sha256:" + "1" * 64, "team/app:1.25-rc1"],
+    + ["app:1.0", "app:1.10", "app:007", "app:truely", "nil", "app@sha256:" + "1" * 64, "team/app:1.25-rc1"],
 )
 def test_no_hint(image: str) -> None:
     assert number_hint(image) == ""
