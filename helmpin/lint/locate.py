@@ -107,13 +107,18 @@ def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
             yield anchor.path
         parent = lookup(index.tree, anchor.path[:-1])
         for name, held in parent.items() if isinstance(parent, dict) else ():
-            if TAG_KEY.search(name) and not isinstance(held, (dict, list, bool)):
+            if _names_tag(name) and not isinstance(held, (dict, list, bool)):
                 beside.append((*anchor.path[:-1], name))
     yield from sorted(beside, key=lambda path: text_of(lookup(index.tree, path)) != tag)
     if tag:
         for path in index.at(tag):
-            if TAG_KEY.search(last_key(path)) and (path[: len(scope)] == scope or path[0] == "global"):
+            if _names_tag(last_key(path)) and (path[: len(scope)] == scope or path[0] == "global"):
                 yield path
+
+
+def _names_tag(key: str) -> bool:
+    """Whether a key may be that of a tag. One of a version that the chart compares must keep its form, so it gets no mark."""
+    return bool(TAG_KEY.search(key)) and key not in ("apiVersion", "kubeVersion")
 
 
 def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[ValuesFile]) -> Location | None:

@@ -19,7 +19,7 @@ from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import Span, span
 
-IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:""")
+IMAGE_LINE = re.compile(r"""(?:image|reference)["']?[ \t]*:(?!=)""")
 _MARK = re.compile(r"hp(\d+)x")
 _COMMENT = re.compile(r" # helm-pin:(\d+):(\d+)")
 
@@ -85,12 +85,15 @@ def _texts(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, str]]:
 def _commented(text: str, place: int) -> Iterator[str]:
     """The lines of a template, with a comment at the end of each `image:` line. Where that is inside an action, or after one that
     trims what follows, the comment stands at the end of the next line where it can."""
-    closed = [(action.start, action.end, action.trims_right) for action in actions(text)]
+    found = list(actions(text))
+    closed = [(action.start, action.end, action.trims_right) for action in found]
+    silent = [(action.start, action.end) for action in found if not action.code]
     start = due = 0
     for number, line in enumerate(text.split("\n"), 1):
         shown = line.rstrip()
         end = start + len(shown)
-        due = number if IMAGE_LINE.search(line) else due
+        if any(not any(a <= start + at.start() < b for a, b in silent) for at in IMAGE_LINE.finditer(line)):
+            due = number
         if due and not any(a < end < b or (end == b and trims) for a, b, trims in closed):
             yield f"{shown} # helm-pin:{place}:{due}{line[len(shown) :]}"
             due = 0

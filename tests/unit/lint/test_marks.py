@@ -45,6 +45,10 @@ def copies(
         ("image: {{ printf\n  .x -}}\ny: 1\n", "image: {{ printf\n  .x -}}\ny: 1 # helm-pin:0:1\n"),
         ("image: >-\n  web\n", "image: >- # helm-pin:0:1\n  web\n"),
         ("image: {{ a -}}\nimage: b\n", "image: {{ a -}}\nimage: b # helm-pin:0:2\n"),
+        ("{{ $image := .x }}\nimage: b\n", "{{ $image := .x }}\nimage: b # helm-pin:0:2\n"),
+        ("{{/* image: a */}}\nimage: b\n", "{{/* image: a */}}\nimage: b # helm-pin:0:2\n"),
+        ("{{- /*\nimage: a\n*/}}\nimage: b\n", "{{- /*\nimage: a\n*/}}\nimage: b # helm-pin:0:4\n"),
+        ('{{ printf "image: %s" .x }}\n', '{{ printf "image: %s" .x }} # helm-pin:0:1\n'),
     ],
 )
 def test_each_image_line_of_a_template_has_a_comment(template: str, commented: str, tmp_path: Path) -> None:
