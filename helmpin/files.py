@@ -58,7 +58,7 @@ def _hint(error: OSError | UnicodeDecodeError, do: str) -> str:
         return "save it as UTF-8, or name another file"
     if isinstance(error, FileNotFoundError):
         if target := _missing_target(error.filename):
-            return f"it is a link to {target}, which is not there: put that there, or remove the link"
+            return f"it is a link to {target}, which does not exist: create that, or remove the link"
         return "check the path" if do == "read" else "make its folder first, or name another file"
     if isinstance(error, NotADirectoryError):
         return "check the path: a part of it is a file"

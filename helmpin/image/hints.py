@@ -12,7 +12,7 @@ _PRINTED = (
     (r"%!.?\(bool=", "the value is read as true or false; quote it"),
     (
         r"(?:^|[^\w])map\[",
-        "a whole map of values is printed: have the template read the keys in it, or set a text there",
+        "the template prints a whole map of values: have it print a key of the map, or set a string instead",
     ),
     (r"<nil>|<no value>|%!.?\(MISSING\)", "the value is null or missing; set it"),
 )

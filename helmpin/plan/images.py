@@ -14,6 +14,7 @@ from helmpin.config.settings import Settings
 from helmpin.image.hints import allow_flag, filled_in, invalid_hint, is_valid
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
+from helmpin.plan.value_index import leaves, text_of
 from helmpin.render.diff import Follower, Key
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _TAG_KEY = re.compile(r"(?:tag|version)$", re.IGNORECASE)
-_REGISTRY_KEY = re.compile(r"(?:registry|hub|host)$", re.IGNORECASE)
+_REGISTRY_KEY = re.compile(r"(?:registry|hub)$", re.IGNORECASE)
 
 
 ProblemKind = Literal["registry", "gate", "refused", "allowed"]
@@ -153,13 +154,9 @@ def _holds(name: str, text: str, path: ValuePath) -> bool:
     return bool(part) and (f"/{name}".endswith(f"/{part}") or ("/" in part and f"{name}/".startswith(f"{part}/")))
 
 
-def _texts(values: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, str]]:
-    """The leaves of the values as texts."""
-    if isinstance(values, (Mapping, list)):
-        for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
-            yield from _texts(value, (*path, key))
-    elif path:
-        yield path, "" if values is None else str(values)
+def _texts(values: Any) -> Iterator[tuple[ValuePath, str]]:
+    """The values as templates print them, with their paths."""
+    return ((path, text_of(value)) for path, value in leaves(values))
 
 
 class Decided(NamedTuple):

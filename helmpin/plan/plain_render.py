@@ -55,8 +55,8 @@ class Task(NamedTuple):
     folder: Path
 
     def dry_run(self) -> str:
-        """The kind of dry run that sees what the command will see: a deployment sees the cluster, and a dry run of which nothing is
-        said does not (pkg/cmd/install.go, --dry-run)."""
+        """The kind of dry run that sees what the command sees: `server` for a deployment; a bare --dry-run is the client's
+        (pkg/cmd/install.go)."""
         given = [flag for flag in self.flags if flag.name == "--dry-run"]
         none = not given or last(given, "--dry-run") in ("none", "false")
         return "server" if none or last(given, "--dry-run") == "server" else "client"

@@ -28,7 +28,7 @@ class ValueIndex:
         self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
         self._templates: list[tuple[ValuePath, list[str]]] = []
-        for path, value in _leaves(tree, ()):
+        for path, value in leaves(tree):
             if reaches(path):
                 self._by_text[text_of(value)].append(path)
                 if is_template(value) and (fixed := _fixed_parts(value)):
@@ -126,12 +126,13 @@ def _maps(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Mapping[str, 
             yield from _maps(child, (*path, key))
 
 
-def _leaves(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Any]]:
+def leaves(node: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:
+    """Each value that is no map and no list, with its path."""
     if isinstance(node, dict):
         for key, child in node.items():
-            yield from _leaves(child, (*path, key))
+            yield from leaves(child, (*path, key))
     elif isinstance(node, list):
         for i, child in enumerate(node):
-            yield from _leaves(child, (*path, i))
+            yield from leaves(child, (*path, i))
     else:
         yield path, node

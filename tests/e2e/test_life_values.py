@@ -225,6 +225,10 @@ def test_what_plain_helm_was_given_and_nothing_shows_is_reused(twins: Twins) -> 
     assert "@sha256:" in twins.stored(OURS).config["image"]["tag"]
     written(twins.chart, {"values.yaml": CHART["values.yaml"].replace("port: 80", "port: 8080")})
     twins.both("upgrade")
+    twins.both("upgrade", "--set", "probe.path=/healthz", plain=True)
+    twins.both("upgrade")
+    twins.both("rollback", "1", chart=False, plain=True)
+    twins.both("upgrade")
 
 
 def test_plain_helm_and_lists_through_a_life(twins: Twins) -> None:

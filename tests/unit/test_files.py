@@ -32,7 +32,7 @@ def test_a_link_to_nothing_says_so(tmp_path: Path) -> None:
     (tmp_path / "LICENSE").symlink_to("../LICENSE")
     with pytest.raises(FileNotFoundError) as failed:
         (tmp_path / "LICENSE").read_bytes()
-    assert read_hint(failed.value).startswith("it is a link to ../LICENSE, which is not there")
+    assert read_hint(failed.value).startswith("it is a link to ../LICENSE, which does not exist")
     failed.value.filename = str(tmp_path / "none")
     assert read_hint(failed.value) == "check the path"
 

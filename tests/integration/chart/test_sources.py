@@ -189,7 +189,7 @@ def test_what_is_not_a_chart(helm: Helm, tmp_path: Path) -> None:
     (folder / "shop" / ".helmignore").write_text("pipe\n")
     (folder / "shop" / "link").symlink_to("nowhere")
     assert refusal(folder / "shop").endswith(
-        "it is a link to nowhere, which is not there: put that there, or remove the link"
+        "it is a link to nowhere, which does not exist: create that, or remove the link"
     )
 
 
