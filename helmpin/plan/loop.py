@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from helmpin import __version__
-from helmpin.chart.setargs import Setting, lookup
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
@@ -28,6 +28,7 @@ from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import NOTHING, Attempt, Search
 from helmpin.plan.template_hints import TemplateHints
+from helmpin.plan.value_index import leaves
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
@@ -83,6 +84,8 @@ def make_plan(
     if values_only and tried.attempt.by_template:
         tried = _by_values(tried, composer, noise, outcomes)
     followers = tried.found.followers if tried.found else ()
+    if tried.found:
+        check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
     record, images = outcomes.record(tried.attempt, followers), outcomes.images(tried.attempt, followers)
     nothing_pinned = known.wanted.keys() <= tried.attempt.failed.keys()
     if known.wanted and nothing_pinned:
@@ -195,6 +198,30 @@ def _by_values(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outco
         if search.result is attempt:
             tried = _Tried(attempt, render, found)
     return tried
+
+
+def check_values_stay(
+    plain: Mapping[str, Any] | None, pinned: Mapping[str, Any] | None, settings: Iterable[Setting]
+) -> None:
+    """Raise HelmFailed if the release would lose values that it would keep without the pins, which a manifest need not show.
+
+    plain, pinned: the values that the release would keep without and with the pins; None where helm was not asked.
+    """
+    if plain is None or pinned is None:
+        return
+    paths = [setting.path for setting in settings]
+
+    def is_set(path: ValuePath) -> bool:
+        return any(path[: len(each)] == each[: len(path)] for each in paths)
+
+    lost = [path for path, value in leaves(plain) if lookup(pinned, path) != value and not is_set(path)]
+    if lost:
+        raise HelmFailed(
+            "the pins would change other values of the release; nothing was deployed",
+            where=[dotted_key(path) for path in lost[:5]],
+            why="helm would not keep these values as it does without the pins",
+            hint="this is a defect of helm-pin: report it; --reuse-values or a values file says which values to keep",
+        )
 
 
 def _recorded(image: ImagePlan, reference: Reference) -> Image:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Settings
-from helmpin.errors import Refused, RegistryUnavailable
+from helmpin.errors import HelmFailed, Refused, RegistryUnavailable
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
-from helmpin.plan.loop import make_plan
+from helmpin.plan.loop import check_values_stay, make_plan
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, parse
@@ -70,6 +71,28 @@ def test_images_of_one_kind_share_their_way_out(tmp_path: Path) -> None:
         "correct it; or let them through: --allow-unpinned a --allow-unpinned b\n"
         "push it; or let it through: --allow-unpinned c\nquote it"
     )
+
+
+@pytest.mark.parametrize(
+    ("pinned", "lost"),
+    [
+        ({"a": 1, "image": {"tag": "1@x"}, "l": [{"i": "x"}], "new": 1}, []),
+        ({"image": {"tag": "1@x"}, "l": [{"i": "x"}]}, ["a"]),
+        ({"a": 2, "image": {"tag": "1@x", "pull": 0}, "l": []}, ["a"]),
+        ({"image": {"tag": "1@x"}}, ["a"]),
+        (None, []),
+    ],
+)
+def test_no_value_of_the_user_is_lost(pinned: dict[str, Any] | None, lost: list[str]) -> None:
+    plain = {"a": 1, "image": {"tag": "1"}, "l": [{"i": "y"}]}
+    settings = [Setting(("image", "tag"), "1@x"), Setting(("l", 0, "i"), "x")]
+    check_values_stay(None, pinned, settings)
+    if not lost:
+        check_values_stay(plain, pinned, settings)
+        return
+    with pytest.raises(HelmFailed) as failed:
+        check_values_stay(plain, pinned, settings)
+    assert failed.value.where == lost
 
 
 def test_mutable_tags(tmp_path: Path) -> None:
