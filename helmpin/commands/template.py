@@ -10,14 +10,17 @@ from helmpin.request import Request
 
 PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})
 """helm template's flags about what is printed, not what is rendered."""
+CHECKS = frozenset({"--validate", "--dry-run"})
+"""helm template's flags that have it ask the cluster."""
 
 
 def run(request: Request) -> int:
     """Print the pinned manifest."""
     *release, chart = request.positionals
     printing = words(f for f in request.flags if f.name in PRINTS)
-    request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS])
-    with prepare(request, release[0] if release else "", chart, command="template") as prepared:
+    checks = words(f for f in request.flags if f.name in CHECKS)
+    request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS | CHECKS])
+    with prepare(request, release[0] if release else "", chart, command="template", checks=checks) as prepared:
         plan = prepared.plan
         if request.settings.mutable == "refuse":
             plan.refuse_mutable()

@@ -190,7 +190,7 @@ class Composer:
 
     def explain(self, attempt: Attempt, found: Comparison) -> dict[Key, Problem]:
         """Why template pins failed, as far as the comparison does not say: the post-renderer changes or removes a digest, or the
-        template prints its images in another order. Raises HelmFailed."""
+        template prints its images in another order."""
         renderer = self._rendered.renderer
         failing = [key for key in found.failing if key in attempt.by_template]
         if failing and not renderer.post_renderer:
@@ -198,7 +198,10 @@ class Composer:
             return {key: _reordered(self._uses[key]) for key in moved}
         if not failing:
             return {}
-        images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
+        try:
+            images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
+        except HelmFailed:  # helm deploys only what the post-renderer makes of it
+            return {}
         explained = {}
         for key in failing:
             origin = self._origins[key]

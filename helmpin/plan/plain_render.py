@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.plan.rendered import Rendered
     from helmpin.render.helm_probe import MergedValues
+    from helmpin.render.output import Render
     from helmpin.render.renderer import Needs, Renderer
 
 REUSE = "--reset-then-reuse-values"
 """What helm does by itself if the user gives no values."""
+_LACKS_KIND = re.compile(r"no matches for kind|ensure CRDs are installed")
 
 
 class Task(NamedTuple):
@@ -53,6 +55,8 @@ class Task(NamedTuple):
     values: ValuesInput
     also: ExtraImageRules
     folder: Path
+    checks: tuple[str, ...] = ()
+    """helm template's flags with which it asks the cluster, if the user runs that command."""
 
     def dry_run(self) -> str:
         """The kind of dry run that sees what the command sees: `server` for a deployment; a bare --dry-run is the client's
@@ -158,9 +162,17 @@ def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
     if need is Needs.RELEASE or (asks_cluster and (task.command != "upgrade" or task.dry_run() != "server")):
         return None
     renderer = renderer_for(
-        task.helm, "template", task.release, task.flags, task.values, task.also, asks_cluster=asks_cluster
+        task.helm,
+        "template",
+        task.release,
+        task.flags,
+        task.values,
+        task.also,
+        asks_cluster=asks_cluster,
+        more=task.checks,
     )
-    probed = chart.with_files({PROBE: as_hook(PROBE_TEXT) if asks_cluster else PROBE_TEXT})
+    renderer = renderer._replace(asks_cluster=asks_cluster or bool(task.checks))
+    probed = chart.with_files({PROBE: as_hook(PROBE_TEXT) if renderer.asks_cluster else PROBE_TEXT})
     return Begun(need, probed, renderer, renderer.start(probed))
 
 
@@ -199,7 +211,9 @@ def render_plain(
     if upgrades:  # else helm reads all revisions twice
         task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])
     elif need and _brings_apis(task, chart):
-        return _rendered_before_crds(task, chart, given), reuse
+        if not any("lookup" in text for text in chart.template_files().values()):
+            return _rendered_before_crds(task, chart, given), reuse
+        _refuse_own_apis(task, chart)
     return _by_dry_run(task, chart, reuse, reuses, given), reuse
 
 
@@ -233,7 +247,7 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Map
     try:
         found = _rendered(chart, probed, live_renderer(), None, given, {})
     except HelmFailed as error:
-        if reuses or not (chart.crd_files() and re.search(r"no matches for kind|ensure CRDs are installed", error.why)):
+        if reuses or not (chart.crd_files() and _LACKS_KIND.search(error.why)):
             raise
         return _rendered_before_crds(task, chart, given)
     kept = found.origin.config or {}
@@ -252,7 +266,12 @@ def _rendered(
 ) -> Rendered:
     from helmpin.plan.rendered import Rendered
 
-    origin = renderer.render(probed, post_render=False, begun=begun)
+    try:
+        origin = renderer.render(probed, post_render=False, begun=begun)
+    except HelmFailed as error:
+        if not (renderer.post_renderer and renderer.asks_cluster and _LACKS_KIND.search(error.why)):
+            raise
+        origin = renderer.render(probed)  # the post-renderer may take out what the cluster lacks
     if origin.values is None:
         raise HelmFailed("cannot read the chart's values", why="the chart dropped or renamed helm-pin's ConfigMap")
     plain = renderer.render(chart) if renderer.post_renderer else origin
@@ -268,16 +287,13 @@ def _rendered(
 
 
 def _brings_apis(task: Task, chart: Chart) -> bool:
-    """Whether Helm, before it renders what it installs, installs CRDs whose APIs the cluster lacks, which no dry run does. False
-    for a chart that also looks objects up: only the dry run sees those."""
+    """Whether Helm, before it renders what it installs, installs CRDs whose APIs the cluster lacks, which no dry run does."""
     from helmpin.render.helm_probe import capabilities
     from helmpin.render.renderer import crd_apis
 
     crds = chart.crd_files().values()
     deploys = task.dry_run() == "server" and not is_on(task.flags, "--dry-run")
     if not crds or not deploys or is_on(task.flags, "--skip-crds"):
-        return False
-    if any("lookup" in text for text in chart.template_files().values()):
         return False
     return not set(crd_apis(crds)).issubset(capabilities(task.helm)[1])
 
@@ -287,16 +303,34 @@ def _rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) ->
     and those of the CRDs."""
     from helmpin.render.helm_probe import capabilities
     from helmpin.render.probe import PROBE, PROBE_TEXT
-    from helmpin.render.renderer import crd_apis, renderer_for
+    from helmpin.render.renderer import crd_apis
 
     version, apis = capabilities(task.helm)
     known = [*apis, *crd_apis(chart.crd_files().values())]
-    more = ["--kube-version", version, "--api-versions", ",".join(known)]
-    renderer = renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
+    renderer = _renderer_with(task, version, known)
     rendered = _rendered(chart, chart.with_files({PROBE: PROBE_TEXT}), renderer, None, given, given)
     assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
     _refuse_assumed_apis(rendered, assumed)
     return rendered
+
+
+def _renderer_with(task: Task, version: str, apis: Sequence[str]) -> Renderer:
+    """A renderer by helm template with a version of Kubernetes, and with these APIs beside those that helm assumes."""
+    from helmpin.render.renderer import renderer_for
+
+    more = ["--kube-version", version, "--api-versions", ",".join(apis)]
+    return renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
+
+
+def _refuse_own_apis(task: Task, chart: Chart) -> None:
+    """Raise Refused if the images of a chart that looks objects up depend on the APIs of its own CRDs: no render knows both the
+    objects and these APIs."""
+    from helmpin.render.helm_probe import capabilities
+    from helmpin.render.renderer import crd_apis
+
+    version, apis = capabilities(task.helm)
+    brought = crd_apis(chart.crd_files().values())
+    _refuse_other_images(*(_renderer_with(task, version, some).render(chart) for some in (apis, [*apis, *brought])))
 
 
 def _refuse_assumed_apis(rendered: Rendered, assumed: Collection[str]) -> None:
@@ -309,8 +343,12 @@ def _refuse_assumed_apis(rendered: Rendered, assumed: Collection[str]) -> None:
     }
     if not changed:
         return
-    without = rendered.renderer.render(rendered.chart.with_files(changed))
-    images = [{(use.source, use.image) for use in render.images()} for render in (rendered.plain, without)]
+    _refuse_other_images(rendered.plain, rendered.renderer.render(rendered.chart.with_files(changed)))
+
+
+def _refuse_other_images(*renders: Render) -> None:
+    """Raise Refused if two renders, with and without some APIs, have other images."""
+    images = [{(use.source, use.image) for use in render.images()} for render in renders]
     if images[0] != images[1]:
         raise Refused(
             "what the chart runs depends on APIs that this cluster lacks, and cannot be rendered before its CRDs are installed",

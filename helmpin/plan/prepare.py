@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import partial
@@ -72,13 +72,15 @@ def prepare(
     needs_cluster: bool = True,
     lock: Lock | None = None,
     values_only: bool = False,
+    checks: Sequence[str] = (),
     check: Callable[[Previous | None], None] | None = None,
 ) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them. The staged chart exists until the end of the block.
 
     command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
     not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
-    values_only: whether to look further for values where a template would do. check: called before a registry is asked; raises
+    values_only: whether to look further for values where a template would do. checks: helm template's flags with which it asks the
+    cluster. check: called before a registry is asked; raises
     HelmFailed if the command cannot deploy this release.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
@@ -86,7 +88,7 @@ def prepare(
     if not release:
         _check_is_no_release(chart, asked.flags)
     with ExitStack() as stack:
-        task, staged, begun, reading, merged, locked = _start(asked, release, chart, command, stack)
+        task, staged, begun, reading, merged, locked = _start(asked, release, chart, command, checks, stack)
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.image.manifest import unmatched
         from helmpin.plan.loop import make_plan
@@ -139,7 +141,7 @@ class _Started(NamedTuple):
     locked: LockReading
 
 
-def _start(asked: Asked, release: str, chart: str, command: str, stack: ExitStack) -> _Started:
+def _start(asked: Asked, release: str, chart: str, command: str, checks: Sequence[str], stack: ExitStack) -> _Started:
     """Start each helm as soon as it can run, and import what the next one needs meanwhile. stack: ends what is started."""
     helm = asked.helm
     folder = stack.enter_context(Folder())
@@ -169,6 +171,7 @@ def _start(asked: Asked, release: str, chart: str, command: str, stack: ExitStac
         values=values,
         also=ExtraImageRules(asked.settings.also),
         folder=folder,
+        checks=tuple(checks),
     )
     begun = begin(task, staged)
     if begun:

@@ -1,4 +1,4 @@
-"""A first install of a chart whose own CRDs are not there yet: no dry run takes its objects."""
+"""Charts with objects of kinds that the cluster does not have yet: no dry run takes them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.devtools.api import Cluster
+from tests.support import post_renderer
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.twins import UNVALIDATED, written
 from tests.support.workstation import Workstation, whichever_helm
@@ -80,3 +81,73 @@ def test_images_that_depend_on_apis_of_the_cluster_and_of_the_charts_own_crds(
     done = machine.pin("upgrade", "--install", "web", own, UNVALIDATED)
     assert done.status == 0, done.stderr
     assert "image: 'example.com/team/old:1@sha256:" in machine.helm("get", "manifest", "web")
+
+
+LOOKS_UP = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: seen}
+data: {seen: {{ lookup "v1" "Secret" "" "" | len | quote }}}
+"""
+
+
+@pytest.mark.parametrize("depends", [True, False])
+def test_a_chart_with_crds_of_its_own_that_looks_objects_up(
+    machine: Workstation, cluster: Cluster, unique: str, tmp_path: Path, depends: bool
+) -> None:
+    """No render knows both the cluster's objects and the APIs that are to be installed: nothing is deployed if the images depend on
+    those."""
+    own = chart(tmp_path, unique, "apps/v1", f"{unique}.example.com/v1" if depends else "v1")
+    (own / "templates/thing.yaml").unlink()
+    (own / "templates/seen.yaml").write_text(LOOKS_UP)
+    done = machine.pin("upgrade", "--install", "web", own, UNVALIDATED)
+    if depends:
+        assert done.status == 3 and "helm show crds" in done.stderr, done.stderr
+        assert cluster.api("GET", f"/api/v1/namespaces/{unique}/secrets")["items"] == []
+    else:
+        assert done.status == 0, done.stderr
+        assert "image: 'example.com/team/old:1@sha256:" in machine.helm("get", "manifest", "web")
+
+
+@whichever_helm
+def test_a_kind_that_a_post_renderer_replaces(machine: Workstation, tmp_path: Path) -> None:
+    files = {
+        "values.yaml": "tag: '1'\n",
+        "templates/pod.yaml": """\
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {nodeName: nowhere, containers: [{name: a, image: "example.com/team/app:{{ .Values.tag }}"}]}
+""",
+        "templates/absent.yaml": "apiVersion: absent.example.com/v1\nkind: Absent\nmetadata: {name: a}\n",
+    }
+    own = written(tmp_path / "chart", files)
+    script = "sed -e 's#absent.example.com/v1#v1#' -e 's#kind: Absent#kind: ConfigMap#'"
+    machine, flags = post_renderer.through(machine, tmp_path, script)
+    for command in (["install"], ["upgrade", "--reuse-values"], ["upgrade", "--set=tag=2"], ["upgrade"]):
+        done = machine.pin(command[0], "web", own, *command[1:], *flags, UNVALIDATED)
+        assert done.status == 0, done.stderr
+        tag = "2" if "--set=tag=2" in command or command == ["upgrade"] else "1"
+        assert f'image: "example.com/team/app:{tag}@sha256:' in machine.helm("get", "manifest", "web"), command
+
+
+ASKING = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {containers: [{name: a, image: 'example.com/team/{{ if lookup "v1" "Namespace" "" "default" }}new{{ else }}old{{ end }}:1'}]}
+"""
+
+
+@whichever_helm
+def test_template_asks_the_cluster_where_helm_template_does(machine: Workstation, tmp_path: Path) -> None:
+    own = written(tmp_path / "chart", {"templates/pod.yaml": ASKING})
+    for flags, name in (([], "old"), (["--dry-run=client"], "old"), (["--dry-run=server"], "new")):
+        assert f"image: 'example.com/team/{name}:1'" in machine.helm("template", "web", own, *flags)
+        done = machine.pin("template", "web", own, *flags)
+        assert done.status == 0 and f"image: 'example.com/team/{name}:1@sha256:" in done.stdout, done.stderr
+    absent = "apiVersion: absent.example.com/v1\nkind: Absent\nmetadata: {name: a}\n"
+    (own / "templates/absent.yaml").write_text(absent)
+    assert machine.pin("template", "web", own).status == 0
+    done = machine.pin("template", "web", own, "--validate")
+    assert done.status == 1 and 'no matches for kind "Absent"' in done.stderr and not done.stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import strip
+from tests.support import post_renderer, strip
 from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
 from tests.support.workstation import Workstation, whichever_helm
@@ -71,20 +71,9 @@ class Rendered:
             (self.chart / name).write_text(text)
 
     def through(self, script: str) -> list[str]:
-        """The flags that have helm use a script: as it is with Helm 3, as a plugin with Helm 4."""
-        plugin = self.folder / "plugins/mine"
-        plugin.mkdir(parents=True)
-        run = plugin / "run.sh"
-        run.write_text(f"#!/bin/sh\n{script}")
-        run.chmod(0o755)
-        if not self.promise.machine.helm4:
-            return ["--post-renderer", str(run)]
-        (plugin / "plugin.yaml").write_text(
-            "name: mine\ntype: postrenderer/v1\napiVersion: v1\nversion: 0.1.0\nruntime: subprocess\n"
-            'runtimeConfig: {platformCommand: [{command: "$HELM_PLUGIN_DIR/run.sh"}]}\n'
-        )
-        self.promise.machine = self.promise.machine.with_env(HELM_PLUGINS=str(self.folder / "plugins"))
-        return ["--post-renderer", "mine"]
+        """The flags that have helm use a script."""
+        self.promise.machine, flags = post_renderer.through(self.promise.machine, self.folder, script)
+        return flags
 
 
 @pytest.fixture
