@@ -24,7 +24,9 @@ _STEM = re.compile(
 
 
 BESIDE = 2
-"""How many sibling paths to try; each wrong guess costs one render."""
+"""How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""
+ON_LINES = 20
+"""How many to try that are read on the same line: perhaps one for each template that prints the image."""
 
 
 class Candidate(NamedTuple):
@@ -268,14 +270,17 @@ def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
     """Candidates at values that the templates read beside the image's name: a tag, a digest, or a whole reference. named: the
     paths that hold the name."""
     near = {sought.chain(path) for path in named if sought.sees(path)}
-    chains = sought.scan.beside(near, dict.fromkeys([*_suffixes(split(sought.image)[0]), *_suffixes(sought.image)]))
-    found = (
-        list(_carried(sought, path, alone=sought.scan.stands_alone(chain)))
-        for chain in chains
-        if (path := chain if chain[0] == "global" else (*sought.scope, *chain)) not in named
-    )
-    for some in islice(filter(None, found), BESIDE):
-        yield from (candidate._replace(is_spare=True) for candidate in some)
+    names = dict.fromkeys([*_suffixes(split(sought.image)[0]), *_suffixes(sought.image)])
+    on_lines, in_templates = sought.scan.beside([*near, *names])
+    further = [chain for chain in in_templates if chain not in on_lines]
+    for chains, most in ((on_lines, ON_LINES), (further, BESIDE)):
+        found = (
+            list(_carried(sought, path, alone=sought.scan.stands_alone(chain)))
+            for chain in chains
+            if (path := chain if chain[0] == "global" else (*sought.scope, *chain)) not in named
+        )
+        for some in islice(filter(None, found), most):
+            yield from (candidate._replace(is_spare=True) for candidate in some)
 
 
 def _carried(sought: _Sought, path: ValuePath, *, alone: bool) -> Iterator[Candidate]:

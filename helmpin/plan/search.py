@@ -358,14 +358,19 @@ class Search:
                 self._fail(use, f"its template gives {gives!r}")
 
     def _part(self, group: Group, bad: list[ImageUse]) -> None:
-        """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try other values that hold
-        the whole reference, one after another; without such values, their templates pin them."""
-        if spare := group.spare():
-            apart = Group(group.image, group.digest, group.scope, [spare])
-            apart.uses = bad
+        """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try the spare candidates,
+        first those that their own template reads; without any, their templates pin them."""
+        spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)
+        for use in bad if spare else ():
+            read = sorted(spare, key=lambda c: not any(self._reads_path(group, s.path, use.source) for s in c.settings))
+            apart[tuple(read)].append(use)
+        for candidates_left, uses in apart.items():
+            split_off = Group(group.image, group.digest, group.scope, [list(candidates_left)])
+            split_off.uses = uses
+            self._groups["apart", len(self._groups)] = split_off
+        if apart:
             group.uses = [use for use in group.uses if use not in bad]
             group.proven = True
-            self._groups["apart", len(self._groups)] = apart
         else:
             for use in bad:
                 self._to_template(use)

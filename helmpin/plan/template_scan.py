@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
@@ -27,11 +27,15 @@ class _Fragments:
         if "Values." in text:
             self._texts.append((text, pieces))
 
+    def chains(self, words: Collection[ValuePath | str]) -> list[ValuePath]:
+        """The values that the same pieces read."""
+        return list(dict.fromkeys(chain for piece in self.having(words) for chain in chains(piece)))
+
     def having(self, words: Iterable[ValuePath | str]) -> list[str]:
         """The pieces that read one of these values or hold one of these literals, in order."""
         found = {}
         for word in words:
-            shown = f'"{word}"' if isinstance(word, str) else f".Values.{'.'.join(map(str, word))}"
+            shown = word if isinstance(word, str) else f".Values.{'.'.join(map(str, word))}"
             for number, (text, pieces) in enumerate(self._texts):
                 if shown in text:  # most templates have none of the words
                     for place, piece in enumerate(pieces):
@@ -41,8 +45,9 @@ class _Fragments:
 
 
 def _has(piece: str, word: ValuePath | str) -> bool:
-    if isinstance(word, str):
-        return word in re.findall(r'"([^"\s]+)"', piece)
+    if isinstance(word, str):  # a literal, or written before the tag: team/web:{{ .Values.tag }}
+        quoted = f'"{word}"' in piece and word in re.findall(r'"([^"\s]+)"', piece)
+        return quoted or bool(re.search(rf"(?:(?<=}}}}/)|(?<![\w./-])){re.escape(word)}[:@]\{{\{{", piece))
     return any(chain == word for chain in chains(piece))
 
 
@@ -95,14 +100,10 @@ class TemplateScan:
         """The keys of maps for images: those from which a tag is read."""
         return sorted(key for key, read in self._after.items() if "image" in key.lower() and "tag" in read)
 
-    def beside(self, paths: Iterable[ValuePath], names: Iterable[str]) -> list[ValuePath]:
-        """The values that are read beside one of `paths`, or beside one of `names` as a literal: on the same line, then in the same
+    def beside(self, words: Collection[ValuePath | str]) -> tuple[list[ValuePath], list[ValuePath]]:
+        """The values that are read beside one of `words` (a value, or text of the template): on the same line, and in the same
         named template."""
-        words: list[ValuePath | str] = [*paths, *names]
-        found = [
-            chain for pieces in (self._lines, self._named) for piece in pieces.having(words) for chain in chains(piece)
-        ]
-        return list(dict.fromkeys(found))
+        return self._lines.chains(words), self._named.chains(words)
 
     def stands_alone(self, chain: ValuePath) -> bool:
         """Whether a line reads this value with no colon after it, as it would a whole reference."""

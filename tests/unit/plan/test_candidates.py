@@ -145,6 +145,17 @@ def test_several_values_beside_one_name_may_each_pin_some_uses() -> None:
     assert [(c.settings[0].path, c.is_spare) for c in found] == [(("a", "imageTag"), True), (("b", "imageTag"), True)]
 
 
+def test_of_what_is_read_on_the_same_line_each_may_be_that_of_a_template() -> None:
+    template = "".join(f"image: t/box:{{{{ .Values.{at}.tag }}}}\n" for at in "abcde")
+    found = candidates("t/box:1", DIGEST, (), ValueIndex({}), TemplateScan([template]))[0]
+    assert [c.settings[0].path for c in found if c.is_spare] == [(at, "tag") for at in "abcde"]
+
+
+@pytest.mark.parametrize("written", ["x/t/web:", "my-t/web:", "t/web-1:", "t/web:1-"])
+def test_another_name_that_ends_or_begins_alike(written: str) -> None:
+    assert ranked("t/web:1", {"appTag": ""}, f"image: {written}{{{{ .Values.appTag }}}}") == []
+
+
 def test_every_key_of_one_image() -> None:
     values = {name: {"image": {"repository": "t/app", "tag": "1"}} for name in ("web", "worker")}
     assert first("t/app:1", values) == [{"web.image.tag": f"1@{DIGEST}"}, {"worker.image.tag": f"1@{DIGEST}"}]
@@ -363,6 +374,9 @@ def test_a_list_that_helm_reuses_is_not_set_and_one_that_the_user_gives_is() -> 
         ('{{ printf "%s:%s" "web" .Values.appTag }}', {"appTag": ""}, {"appTag": f"1@{DIGEST}"}),
         ('{{ printf "%s@%s" "t/web" .Values.appDigest }}', {}, {"appDigest": DIGEST}),
         ('{{ default "t/web" .Values.theImage }}', {}, {"theImage": f"t/web:1@{DIGEST}"}),
+        ("image: t/web:{{ .Values.appTag }}", {"appTag": ""}, {"appTag": f"1@{DIGEST}"}),
+        ("image: '{{ .Values.registry }}/t/web:{{ .Values.appTag }}'", {"appTag": ""}, {"appTag": f"1@{DIGEST}"}),
+        ("image: t/web@{{ .Values.appDigest }}", {}, {"appDigest": DIGEST}),
         ('{{ printf "%s:%s" "t/web" .Values.global.v }}', {"global": {"v": "1"}}, {"global.v": f"1@{DIGEST}"}),
     ],
 )

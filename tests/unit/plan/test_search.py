@@ -71,6 +71,25 @@ def walk(found: Search, images: Iterable[str], each: ImageUse = WEB) -> list[dic
     return tried
 
 
+def test_templates_with_a_tag_each_are_pinned_at_the_second_attempt() -> None:
+    """The first attempt shows that they read different values; what each reads is then tried for it."""
+    uses = {at: use("t/web:1", source=f"app/templates/{at}.yaml") for at in "abcd"}
+    template = "".join(f"image: t/web:{{{{ .Values.{at}.tag }}}}\n" for at in uses)
+    found = Search(
+        map(facts, uses.values()),
+        ValueIndex({at: {"tag": ""} for at in uses}),
+        lambda _: TemplateScan([template]),
+        lambda source: {(source[-6], "tag")},
+    )
+    wanted = dict.fromkeys(uses.values(), A)
+    for tried in ("a", "abcd"):
+        attempt = found.next()
+        assert shown(attempt) == {f"{at}.tag": f"1@{A}" for at in tried} and attempt is not None
+        images = {each: f"t/web:1@{A}" if at in tried else "t/web:1" for at, each in uses.items()}
+        found.learn(attempt, compared(images, wanted))
+    assert found.result is attempt and not attempt.by_template
+
+
 # -- one image ----------------------------------------------------------------------------------------------------------
 
 

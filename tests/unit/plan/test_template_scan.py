@@ -65,23 +65,22 @@ def test_lists_count_by_their_last_key() -> None:
 
 def test_beside_a_path_or_a_name_on_one_line() -> None:
     text = '{{ .Values.repo }}:{{ .Values.rel }}\n{{ printf "%s:%s" "t/web" .Values.appTag }}\n{{ .Values.far }}\n'
-    assert scan(text).beside([("repo",)], []) == [("repo",), ("rel",)]
-    assert scan(text).beside([], ["t/web"]) == [("appTag",)]
-    assert scan(text).beside([("repo",)], ["t/web"]) == [("repo",), ("rel",), ("appTag",)]
-    assert scan(text).beside([("unknown",)], ["other"]) == []
+    assert scan(text).beside([("repo",)]) == ([("repo",), ("rel",)], [])
+    assert scan(text).beside(["t/web"]) == ([("appTag",)], [])
+    assert scan(text).beside([("repo",), "t/web"]) == ([("repo",), ("rel",), ("appTag",)], [])
+    assert scan(text).beside([("unknown",), "other"]) == ([], [])
 
 
-def test_beside_in_one_named_template_after_those_on_a_line() -> None:
+def test_beside_in_one_named_template() -> None:
     text = '{{ define "a" }}\n{{ .Values.repo }}\n{{ .Values.rel }}\n{{ end }}{{- define "b" }}\n{{ .Values.far }}\n{{ end }}'
-    assert scan(text, "{{ .Values.repo }}{{ .Values.near }}").beside([("repo",)], []) == [
-        ("repo",),
-        ("near",),
-        ("rel",),
-    ]
+    assert scan(text, "{{ .Values.repo }}{{ .Values.near }}").beside([("repo",)]) == (
+        [("repo",), ("near",)],
+        [("repo",), ("rel",)],
+    )
 
 
 def test_a_word_in_a_sentence_is_no_name() -> None:
-    assert scan('# "t/web" is the name\nimage: t/web {{ .Values.x }}').beside([], ["t/web"]) == []
+    assert scan('# "t/web" is the name\nimage: t/web {{ .Values.x }}').beside(["t/web"]) == ([], [])
 
 
 @pytest.mark.parametrize(
