@@ -32,12 +32,13 @@ user names the file."""
 
 def find(chart: str, folder: Path | None = None) -> Path | None:
     """The settings file that counts for a chart if nobody names one: the nearest from the chart's folder up to the root of its
-    repository, else from the working directory up. Outside of a repository, a folder's parents are not searched."""
+    repository (of what the path names, then of what its links lead to), else from the working directory up. Outside of a
+    repository, a folder's parents are not searched."""
     here = folder or _here()
     starts = [here]
     if chart and os.path.exists(here / chart):  # noqa: PTH110 (Path has errors for a name that is too long, or not permitted)
         path = here / chart
-        starts.insert(0, path if path.is_dir() else path.parent)
+        starts = [path if path.is_dir() else path.parent for path in (path, path.resolve())] + starts
     for start in starts:
         for place in _up(here / start):
             if os.path.lexists(place / FILE):

@@ -13,11 +13,12 @@ from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.lint.finding import Location, inside
-from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Shown, marked_copies
+from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copies
 from helmpin.lint.values_files import ValuesFile
 from helmpin.plan.candidates import anchors, holding, in_scope
 from helmpin.plan.template_scan import TAG_KEY, last_key
 from helmpin.plan.value_index import ValueIndex, scope_of, text_of
+from helmpin.render.actions import actions
 from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import span
@@ -45,14 +46,20 @@ def locate(
     on top of all others. name: the chart as the user named it, which precedes the paths of its files.
     """
     index = ValueIndex(_trimmed(values)) if values is not None else None
-    paths = {use.key: list(_may_set(use, index)) if index else [] for use in uses}
+    paths = {use.key: list(_may_set(use, index, files)) if index else [] for use in uses}
     likely = list(dict.fromkeys(path for each in paths.values() for path in each))
     others = [path for use in uses for path in _other_values(use, index)] if index else []
     known = values or {}
     shown = _shown(marked_copies(chart, known, [dict.fromkeys([*likely, *others]), likely]), render)
 
-    def likely_line(use: ImageUse) -> Location:
-        return _likely_line(use, chart, shown.taken(use.source) if shown else (), name)
+    def template_line(use: ImageUse, place: Place, line: int) -> Location:
+        if not (place and isinstance(place, str)):
+            return _likely_line(use, chart, shown.taken(use.source) if shown else (), name)
+        texts = chart.template_files()
+        if use.image not in texts[place].split("\n")[line - 1]:  # perhaps that of a helper, which is given the image
+            with suppress(Refused):
+                place, line = _given_to_helper(use, chart, texts) or (place, line)
+        return Location(inside(name, place), line)
 
     unreal = [file.name for file in files if not file.is_file]
     found: dict[Key, Location] = {}
@@ -63,7 +70,7 @@ def locate(
         if at is None and not isinstance(place, str):
             at = _line_of_value(place, line, known, files)
         if at is None or at.file in unreal:
-            there = Location(inside(name, place), line) if place and isinstance(place, str) else likely_line(use)
+            there = template_line(use, place, line)
             at = at._replace(instead=(there.file, there.line)) if at else there
         found[use.key] = at
     return found
@@ -86,9 +93,9 @@ def _trimmed(node: Any) -> Any:
     return node.strip() if isinstance(node, str) else node
 
 
-def _may_set(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
+def _may_set(use: ImageUse, index: ValueIndex, files: Sequence[ValuesFile]) -> Iterator[ValuePath]:
     """The values whose keys say that they may set the tag of an image, most likely first."""
-    found = dict.fromkeys(_likely(use, index))
+    found = dict.fromkeys(_likely(use, index, files))
     yield from list(found)[:MOST_PATHS]
 
 
@@ -97,7 +104,7 @@ def _other_values(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
     yield from holding(use.image, scope_of(use.source), index)[:MOST_PATHS]
 
 
-def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
+def _likely(use: ImageUse, index: ValueIndex, files: Sequence[ValuesFile]) -> Iterator[ValuePath]:
     scope = scope_of(use.source)
     tag = split(use.image)[1] or ""
     near = in_scope(list(anchors(use.image, index)), scope, index)
@@ -109,6 +116,7 @@ def _likely(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
         for name, held in parent.items() if isinstance(parent, dict) else ():
             if _names_tag(name) and not isinstance(held, (dict, list, bool)):
                 beside.append((*anchor.path[:-1], name))
+        beside += _empty_tags(anchor.path, files)
     yield from sorted(beside, key=lambda path: text_of(lookup(index.tree, path)) != tag)
     if tag:
         for path in index.at(tag):
@@ -143,6 +151,13 @@ def value_location(path: ValuePath, values: Mapping[str, Any], files: Iterable[V
     return None
 
 
+def _empty_tags(path: ValuePath, files: Iterable[ValuesFile]) -> Iterator[ValuePath]:
+    """The tag keys without a value that files have beside the one at a path."""
+    for file in files:
+        if (inner := file.inner(path)) and (empty := empty_tag_beside(file, inner)):
+            yield (*path[: len(path) - len(inner)], *empty)
+
+
 def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
     """The path of a tag key without a value, beside a value in a file: helm's computed values do not contain it."""
     beside = file.held(inner[:-1]) if _IMAGE_KEY.search(last_key(inner)) else None
@@ -164,14 +179,29 @@ def _line_of_value(
     return Location(at.file, at.line + line if is_literal else at.line, value=at.value)
 
 
+def _given_to_helper(use: ImageUse, chart: Chart, texts: Mapping[str, str]) -> tuple[str, int] | None:
+    """The template of a use and its line, if an action there has the image as a text."""
+    path = _template(use, chart)
+    text, literal = texts.get(path, ""), f'"{use.image}"'
+    starts = (action.start + action.code.index(literal) for action in actions(text) if literal in action.code)
+    return next(((path, text.count("\n", 0, start) + 1) for start in starts), None)
+
+
+def _template(use: ImageUse, chart: Chart) -> str:
+    """The path of the template or CRD that a use is printed by; '' if it is not known. Raises Refused for another chart's."""
+    return next(iter(chart.source_to_paths(use.source)), "") if use.source else ""
+
+
 def _likely_line(use: ImageUse, chart: Chart, taken: Collection[object], name: str) -> Location:
     """Where a use may be printed that has no comment: an `image:` line that no other use has, else what prints the lines of a value
     or a file, else the first `image:` line. taken: (template, line) of the other uses."""
     try:
-        path = next(iter(chart.source_to_paths(use.source)), "") if use.source else ""
+        path = _template(use, chart)
     except Refused:
         return Location(inside(name, use.source.partition("/")[2]))
     text = {**chart.template_files(), **chart.crd_files()}.get(path, "")
+    if given := _given_to_helper(use, chart, {path: text}):
+        return Location(inside(name, path), given[1])
     numbered = list(enumerate(text.split("\n"), 1))
     found = [number for number, line in numbered if IMAGE_LINE.search(line)]
     free = [number for number in found if (path, number) not in taken]

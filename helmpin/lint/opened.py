@@ -49,7 +49,7 @@ class Opened(NamedTuple):
         given += [read(str(ci))] if ci else []
         own = own_values_files(self.target.chart, self.staged)
         if not any(not file.prefix for file in own):
-            own.insert(0, ValuesFile(inside(self.target.chart, "values.yaml"), ""))
+            own.insert(0, ValuesFile(inside(self.target.chart, "values.yaml"), "", own=True))
         return [self.by_flags, *given, *(file for file in own if file.writable)]
 
 

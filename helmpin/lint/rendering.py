@@ -83,12 +83,12 @@ class Rendering(NamedTuple):
         return self._render(self.staged.with_files({PROBE: PROBE_TEXT}), shown)
 
     def _marked(self, chart: Chart, values: Mapping[str, Any]) -> Render:
-        """A render with these values over those of all files."""
+        """A render with these values over those of all files, which a schema may refuse."""
         if not values:
             return self._render(chart)
         with Folder() as folder:
             write(folder / "marks.json", for_helm(values))
-            return self._render(chart, (values_flag(folder / "marks.json"),))
+            return self._render(chart, (values_flag(folder / "marks.json"), "--skip-schema-validation"))
 
     def _render(self, chart: Chart, more: Sequence[str] = ()) -> Render:
         request, values = self.inputs.request, self.inputs.values

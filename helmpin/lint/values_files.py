@@ -27,6 +27,8 @@ class ValuesFile(NamedTuple):
     """Whether it is a file that can be changed."""
     is_file: bool = True
     """Whether it is one at all, perhaps in an archive: not standard input, a pipe or a URL."""
+    own: bool = False
+    """Whether it is a values.yaml of the chart or a subchart."""
 
     def inner(self, path: ValuePath) -> ValuePath | None:
         """The path of a value within this file; None if it cannot be there. Globals can be in any chart's file."""
@@ -89,6 +91,6 @@ def own_values_files(chart: str, staged: Chart) -> list[ValuesFile]:
     """The values files of a chart and its subcharts; those that win come first. chart: as the user names it."""
     is_folder = Path(chart.strip()).is_dir()
     return [
-        ValuesFile(inside(chart, path), text, prefix, writable=is_folder and ".tgz/" not in path)
+        ValuesFile(inside(chart, path), text, prefix, writable=is_folder and ".tgz/" not in path, own=True)
         for path, prefix, text in staged.values_files()
     ]

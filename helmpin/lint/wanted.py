@@ -33,11 +33,12 @@ class Wanted(NamedTuple):
 
 def placed(settings: Sequence[Setting], image: str, files: Sequence[ValuesFile]) -> Wanted:
     """The file for values that belong together: the first one that gives one of them, or another part of the image beside them;
-    else the one that has most of the path to them. files: those that win come first. Raises CannotEdit if a flag gives them."""
+    else the one that has most of the path to them, or the chart's own if that does not decide. files: those that win come first.
+    Raises CannotEdit if a flag gives them."""
     path = settings[0].path
     file = next((file for file in files if _gives(file, settings[0], image)), None)
     if file is None:
-        file = max((file for file in files if file.writable), key=lambda file: _depth(file, path))
+        file = max((file for file in files if file.writable), key=lambda file: (_depth(file, path), file.own))
     if not file.writable:
         raise CannotEdit(f"{file.name} gives a part of it, and --fix writes what files give")
     return Wanted(file, tuple(Setting(file.inner(path) or path, value) for path, value in settings))

@@ -447,6 +447,20 @@ def test_where_a_file_is_found(tmp_path: Path) -> None:
     assert find("", chart) == chart / ".helm-pin.yaml"
 
 
+def test_a_chart_behind_a_link_has_the_file_of_its_own_repository(tmp_path: Path) -> None:
+    repository, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
+    (repository / ".git").mkdir(parents=True)
+    (repository / "charts/web").mkdir(parents=True)
+    (repository / ".helm-pin.yaml").touch()
+    elsewhere.mkdir()
+    (elsewhere / "web").symlink_to(repository / "charts/web")
+    assert find("web", elsewhere) == repository / ".helm-pin.yaml"
+    (elsewhere / ".helm-pin.yaml").touch()
+    assert find("web", elsewhere) == repository / ".helm-pin.yaml"
+    (elsewhere / ".git").mkdir()  # now the link stands in a repository too, which has a file
+    assert find("web", elsewhere) == elsewhere / ".helm-pin.yaml"
+
+
 def test_parents_are_not_searched_outside_of_a_repository(tmp_path: Path) -> None:
     """Anybody could have put a file there: /tmp is everybody's."""
     (tmp_path / ".helm-pin.yaml").touch()

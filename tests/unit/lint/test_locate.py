@@ -179,6 +179,17 @@ def test_the_value_whose_mark_shows(tmp_path: Path) -> None:
     assert places(tmp_path, uses(WEB), printing("<image.repository>:<image.tag>")) == [SET]
 
 
+def test_a_tag_key_without_a_value(tmp_path: Path) -> None:
+    """Helm 4 leaves it out of the computed values."""
+    files = [
+        ValuesFile("given", "db: {image: {tag: }}\n"),
+        ValuesFile("own", "image:\n  repository: team/web\n  tag:\n"),
+    ]
+    computed = {"image": {"repository": "team/web"}}
+    at = places(tmp_path, uses(WEB), printing("team/web:hp0x"), files, computed)
+    assert at == [("own", 3, "image.tag")]
+
+
 def test_a_value_that_only_looks_so(tmp_path: Path) -> None:
     """Its mark does not show, so the line of the template is the place."""
     assert places(tmp_path, uses(WEB), printing(WEB, after="# helm-pin:0:5")) == [LINE]
@@ -359,12 +370,24 @@ def test_a_text_that_no_file_gives(tmp_path: Path) -> None:
         (f"{HEAD}  {{{{ toYaml .Values.containers }}}}\n", [5, 5]),
         (f'{HEAD}  {{{{ .Files.Get "x" }}}}\n', [5, 5]),
         ("{{ include `x` . }}\n", [1, 1]),
+        (f'{HEAD}  {{{{- /* "a:latest" */}}}}\n  {{{{- include "x" (dict\n "i" "a:latest") }}}}\n', [7, 1]),
     ],
 )
 def test_images_without_a_comment(template: str, lines: list[int], tmp_path: Path) -> None:
     found = uses("a:latest", "b:latest")
     at = places(tmp_path, found, printing("a:latest", "b:latest"), [], {}, template)
     assert at == [("app/templates/pod.yaml", line, "") for line in lines]
+
+
+@pytest.mark.parametrize(("given", "line"), [(WEB, 4), ("team/db:latest", 5)])
+def test_an_image_that_a_helper_is_given(given: str, line: int, tmp_path: Path) -> None:
+    template = (
+        "{{ define `x` }}\n{{ end }}\nkind: Pod\n"
+        f'{{{{ include "x" (dict "image" "{given}") }}}}\n'
+        "image: {{ .image }}\n"
+    )
+    at = places(tmp_path, uses(WEB), printing(WEB, after="# helm-pin:0:5"), [], {}, template)
+    assert at == [("app/templates/pod.yaml", line, "")]
 
 
 def test_a_line_that_another_image_has_is_not_free(tmp_path: Path) -> None:

@@ -108,6 +108,15 @@ def test_what_no_file_gives_goes_where_most_of_its_path_is(
     assert place(path, ValuesFile("own", own), ValuesFile("sub", sub, ("db",)), value=A) == file
 
 
+@pytest.mark.parametrize(
+    ("given", "file"), [("image:\n  pullPolicy: Always\n", "own"), ("image:\n  sub:\n    y: 1\n", "given")]
+)
+def test_what_no_file_gives_goes_to_the_charts_own_if_that_does_not_decide(given: str, file: str) -> None:
+    own = ValuesFile("own", "image:\n  name: x\n", own=True)
+    path = ("image", "sub", "tag")
+    assert place(path, ValuesFile("given", given), own) == (file, path)
+
+
 def test_a_global_value_of_a_subchart() -> None:
     path = ("global", "tag")
     assert place(path, ValuesFile("own", "x: 1\n"), ValuesFile("sub", "global: {tag: latest}\n", ("db",))) == (
