@@ -49,6 +49,10 @@ def run(request: Request) -> int:
                 f"The values of revision {previous.revision} are left out: helm reuses none if a file gives values. To keep them, "
                 f"give {REUSE} both here and to helm."
             )
+        if previous and previous.status.startswith("pending-"):
+            output.say(
+                f"Revision {previous.last} is {previous.status}: helm upgrades the release when that has ended or is rolled back."
+            )
         _print(request, prepared, deployed)
         _refuse(request, plan)
         if check and deployed:

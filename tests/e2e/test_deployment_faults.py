@@ -187,6 +187,8 @@ class TestOtherPeople:
         renders = [line for line in run.said.splitlines() if line.startswith("[helm-pin]") and "--dry-run=" in line]
         assert len(renders) == 2, run.said
         assert rows(there, "busy") == [(1, "deployed"), (2, "pending-upgrade")]
+        told = there.machine.pin("plan", "busy", there.chart, "--set=replicas=2").stderr
+        assert "Revision 2 is pending-upgrade" in told, told
 
     @whichever_helm
     def test_who_deploy_the_same_at_the_same_moment(self, there: App, tmp_path: Path) -> None:
