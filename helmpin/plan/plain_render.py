@@ -155,7 +155,7 @@ def begin(task: Task, chart: Chart) -> Begun | None:
 
 def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
     from helmpin.render.nondeterminism import as_hook
-    from helmpin.render.probe import PROBE, PROBE_TEXT
+    from helmpin.render.probe import PROBE, PROBE_TEXT, hiding
     from helmpin.render.renderer import Needs, renderer_for
 
     asks_cluster = need is Needs.CLUSTER
@@ -172,7 +172,10 @@ def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
         more=task.checks,
     )
     renderer = renderer._replace(asks_cluster=asks_cluster or bool(task.checks))
-    probed = chart.with_files({PROBE: as_hook(PROBE_TEXT) if renderer.asks_cluster else PROBE_TEXT})
+    probe = as_hook(PROBE_TEXT) if renderer.asks_cluster else PROBE_TEXT
+    if task.command != "template":  # no template names these, and one may reach them still: toYaml ., range $
+        probe = hiding(("Revision",) if asks_cluster else ("Revision", "IsInstall", "IsUpgrade")) + probe
+    probed = chart.with_files({PROBE: probe})
     return Begun(need, probed, renderer, renderer.start(probed))
 
 
@@ -180,12 +183,13 @@ def render_plain(
     task: Task, chart: Chart, begun: Begun | None, reading: PreviousReading | None, merged: MergedValues | None
 ) -> tuple[Rendered, Reuse]:
     """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, if the chart may depend on what
-    only the running upgrade knows, or if it asks the cluster and is installed; else by helm template. Raises HelmFailed, Refused,
-    and VerificationFailed if the digests in reused values are not known.
+    only the running upgrade knows or prints it, or if it asks the cluster and is installed; else by helm template. Raises
+    HelmFailed, Refused, and VerificationFailed if the digests in reused values are not known.
 
     begun: the render by helm template, if begin() started it; it is used if it knows what this one needs. reading, merged: the
     release and the user's values, which helm is reading; None where there is none.
     """
+    from helmpin.render.probe import UNKNOWN
     from helmpin.render.renderer import Needs, needs
 
     deploys = task.command != "template"
@@ -203,10 +207,13 @@ def render_plain(
             begun = _begin(task, chart, need)
         if begun:
             try:
-                return _rendered(chart, begun.probed, begun.renderer, begun.process, given, given), reuse
+                rendered = _rendered(chart, begun.probed, begun.renderer, begun.process, given, given)
             except HelmFailed:
                 if not deploys:  # else the dry run may succeed
                     raise
+            else:
+                if not deploys or UNKNOWN not in rendered.origin.text:
+                    return rendered, reuse
     _stop(begun)
     if upgrades:  # else helm reads all revisions twice
         task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])

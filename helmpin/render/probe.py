@@ -1,4 +1,9 @@
-"""The extra template with which Helm prints the values of a render; output.py reads it."""
+"""The extra template with which Helm prints the values of a render; output.py reads it. In front of others, it also shows whether
+they print what this render does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
 """The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it
@@ -11,3 +16,11 @@ metadata:
 data:
   values: {{ dict "values" .Values | toJson | toJson }}
 """
+UNKNOWN = "helm-pin-unknown"
+"""What stands for a part of the release that the render does not know, so that what prints it shows."""
+
+
+def hiding(keys: Iterable[str]) -> str:
+    """What hides these parts of `.Release` from all templates that Helm runs later, when it stands in a probe. They share the map
+    (pkg/engine/engine.go, recAllTpls)."""
+    return "".join(f'{{{{- $_ := set .Release "{key}" "{UNKNOWN}" -}}}}\n' for key in keys)

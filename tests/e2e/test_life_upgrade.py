@@ -39,7 +39,7 @@ kind: PodTemplate
 metadata: {name: "{{ .Release.Name }}-extra"}
 template:
   spec:
-    containers: [{name: extra, image: "example.com/team/extra:main"}]
+    containers: [{name: extra, image: example.com/team/extra:main}]
 """
 JOB = """\
 apiVersion: batch/v1
@@ -292,3 +292,31 @@ def test_odd_templates_through_a_life(twins: Twins) -> None:
         assert "defect" not in done.stderr and "internal error" not in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
         assert OURS in done.stdout or "1.0.0" in done.stdout
+
+
+OF_THE_WHOLE = {
+    "printed": '{{ toYaml (pick . (print "Rel" "ease")) | nindent 4 }}',
+    "listed": '{{ range $key, $part := . }}{{ if eq $key (print "Rel" "ease") }}{{ $part.Revision }}{{ end }}{{ end }}',
+    "by a name that is made": '{{ (index $ (print "Rel" "ease")).Revision }}',
+    "by another name": '{{ $all := . }}{{ get (get $all (print "Rel" "ease")) "Revision" }}',
+    "in text that is made": '{{ tpl (print "{{ .Rel" "ease.Revision }}") . }}',
+}
+SHOWN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-shown}\ndata:\n  shown: |\n    "
+
+
+@pytest.mark.parametrize("text", OF_THE_WHOLE.values(), ids=OF_THE_WHOLE.keys())
+def test_the_revision_by_way_of_the_whole_context(twins: Twins, text: str) -> None:
+    """No template names it. Where a text or a tag shows it, helm-pin plans with the right one."""
+    tagged = TEMPLATE.replace("extra:main", "extra:t" + ("" if "toYaml" in text else text))
+    written(twins.chart, {**CHART, "templates/shown.yaml": SHOWN + text, "templates/tagged.yaml": tagged})
+    for _ in range(3):
+        twins.both("upgrade", "--install")
+
+
+def test_an_image_that_an_unseen_question_decides_on_is_refused(twins: Twins) -> None:
+    """Nothing shows what the answer depends on, but that it is another one without helm-pin's."""
+    asking = TEMPLATE.replace("extra:main", 'extra:t{{ if (index . (print "Rel" "ease")).IsUpgrade }}upgraded{{ end }}')
+    written(twins.chart, {**CHART, "templates/tagged.yaml": asking})
+    done = twins.pin("upgrade", OURS, twins.chart, "--install")
+    assert done.status == 3 and "nothing was deployed" in done.stderr, done.stderr
+    assert twins.pin("history", OURS).status == 1
