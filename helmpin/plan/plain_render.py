@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin.arguments import Given, is_on, last
-from helmpin.errors import HelmFailed, Refused
+from helmpin.arguments import is_on
+from helmpin.errors import HelmFailed
 from helmpin.output import for_helm
 from helmpin.private import write
 from helmpin.release.reused_values import (
@@ -31,39 +30,14 @@ from helmpin.render.values import ValuesInput, values_flag
 if TYPE_CHECKING:
     from helmpin.chart.setargs import Setting
     from helmpin.chart.stage import Chart
-    from helmpin.helm import Helm, HelmProcess
-    from helmpin.image.outside_pods import ExtraImageRules
+    from helmpin.helm import HelmProcess
     from helmpin.plan.rendered import Rendered
+    from helmpin.plan.task import Task
     from helmpin.render.helm_probe import MergedValues
-    from helmpin.render.output import Render
     from helmpin.render.renderer import Needs, Renderer
 
 REUSE = "--reset-then-reuse-values"
 """What helm does by itself if the user gives no values."""
-_LACKS_KIND = re.compile(r"no matches for kind|ensure CRDs are installed")
-
-
-class Task(NamedTuple):
-    """What to render, and how."""
-
-    helm: Helm
-    command: str
-    release: str
-    all_flags: Sequence[Given]
-    flags: Sequence[Given]
-    """Without those about the chart's source and the values."""
-    values: ValuesInput
-    also: ExtraImageRules
-    folder: Path
-    checks: tuple[str, ...] = ()
-    """helm template's flags with which it asks the cluster, if the user runs that command."""
-
-    def dry_run(self) -> str:
-        """The kind of dry run that sees what the command sees: `server` for a deployment; a bare --dry-run is the client's
-        (pkg/cmd/install.go)."""
-        given = [flag for flag in self.flags if flag.name == "--dry-run"]
-        none = not given or last(given, "--dry-run") in ("none", "false")
-        return "server" if none or last(given, "--dry-run") == "server" else "client"
 
 
 class Reuse(NamedTuple):
@@ -189,6 +163,7 @@ def render_plain(
     begun: the render by helm template, if begin() started it; it is used if it knows what this one needs. reading, merged: the
     release and the user's values, which helm is reading; None where there is none.
     """
+    from helmpin.plan.rendered import rendered
     from helmpin.render.probe import UNKNOWN
     from helmpin.render.renderer import Needs, needs
 
@@ -207,20 +182,21 @@ def render_plain(
             begun = _begin(task, chart, need)
         if begun:
             try:
-                rendered = _rendered(chart, begun.probed, begun.renderer, begun.process, given, given)
+                found = rendered(chart, begun.probed, begun.renderer, begun.process, given, given)
             except HelmFailed:
                 if not deploys:  # else the dry run may succeed
                     raise
             else:
-                if not deploys or UNKNOWN not in rendered.origin.text:
-                    return rendered, reuse
+                if not deploys or UNKNOWN not in found.origin.text:
+                    return found, reuse
     _stop(begun)
     if upgrades:  # else helm reads all revisions twice
         task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])
-    elif need and _brings_apis(task, chart):
-        if not any("lookup" in text for text in chart.template_files().values()):
-            return _rendered_before_crds(task, chart, given), reuse
-        _refuse_own_apis(task, chart)
+    elif need:
+        from helmpin.plan.own_crds import rendered_instead_of_a_dry_run
+
+        if instead := rendered_instead_of_a_dry_run(task, chart, given):
+            return instead, reuse
     return _by_dry_run(task, chart, reuse, reuses, given), reuse
 
 
@@ -230,6 +206,7 @@ def _stop(begun: Begun | None) -> None:
 
 
 def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Mapping[str, Any]) -> Rendered:
+    from helmpin.plan.rendered import LACKS_KIND, rendered
     from helmpin.render.nondeterminism import as_hook
     from helmpin.render.probe import PROBE, PROBE_TEXT
     from helmpin.render.renderer import renderer_for
@@ -252,113 +229,14 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Map
         )
 
     try:
-        found = _rendered(chart, probed, live_renderer(), None, given, {})
+        found = rendered(chart, probed, live_renderer(), None, given, {})
     except HelmFailed as error:
-        if reuses or not (chart.crd_files() and _LACKS_KIND.search(error.why)):
+        if reuses or not (chart.crd_files() and LACKS_KIND.search(error.why)):
             raise
-        return _rendered_before_crds(task, chart, given)
+        from helmpin.plan.own_crds import rendered_before_crds
+
+        return rendered_before_crds(task, chart, given)
     kept = found.origin.config or {}
     if reuse.previous:
         found = found._replace(given=kept)  # lists are changed by index: see changes_a_reused_list
     return found._replace(pinning=live_renderer, kept=kept)
-
-
-def _rendered(
-    chart: Chart,
-    probed: Chart,
-    renderer: Renderer,
-    begun: HelmProcess | None,
-    given: Mapping[str, Any],
-    kept: Mapping[str, Any],
-) -> Rendered:
-    from helmpin.plan.rendered import Rendered
-
-    try:
-        origin = renderer.render(probed, post_render=False, begun=begun)
-    except HelmFailed as error:
-        if not (renderer.post_renderer and renderer.asks_cluster and _LACKS_KIND.search(error.why)):
-            raise
-        origin = renderer.render(probed)  # the post-renderer may take out what the cluster lacks
-    if origin.values is None:
-        raise HelmFailed("cannot read the chart's values", why="the chart dropped or renamed helm-pin's ConfigMap")
-    plain = renderer.render(chart) if renderer.post_renderer else origin
-    return Rendered(
-        chart=chart,
-        plain=plain,
-        origin=origin,
-        renderer=renderer,
-        pinning=lambda _: renderer,
-        given=given,
-        kept=kept,
-    )
-
-
-def _brings_apis(task: Task, chart: Chart) -> bool:
-    """Whether Helm, before it renders what it installs, installs CRDs whose APIs the cluster lacks, which no dry run does."""
-    from helmpin.render.helm_probe import capabilities
-    from helmpin.render.renderer import crd_apis
-
-    crds = chart.crd_files().values()
-    deploys = task.dry_run() == "server" and not is_on(task.flags, "--dry-run")
-    if not crds or not deploys or is_on(task.flags, "--skip-crds"):
-        return False
-    return not set(crd_apis(crds)).issubset(capabilities(task.helm)[1])
-
-
-def _rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) -> Rendered:
-    """The plain render if the chart's own CRDs are not in the cluster yet: by helm template, with the cluster's version and APIs
-    and those of the CRDs."""
-    from helmpin.render.helm_probe import capabilities
-    from helmpin.render.probe import PROBE, PROBE_TEXT
-    from helmpin.render.renderer import crd_apis
-
-    version, apis = capabilities(task.helm)
-    known = [*apis, *crd_apis(chart.crd_files().values())]
-    renderer = _renderer_with(task, version, known)
-    rendered = _rendered(chart, chart.with_files({PROBE: PROBE_TEXT}), renderer, None, given, given)
-    assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
-    _refuse_assumed_apis(rendered, assumed)
-    return rendered
-
-
-def _renderer_with(task: Task, version: str, apis: Sequence[str]) -> Renderer:
-    """A renderer by helm template with a version of Kubernetes, and with these APIs beside those that helm assumes."""
-    from helmpin.render.renderer import renderer_for
-
-    more = ["--kube-version", version, "--api-versions", ",".join(apis)]
-    return renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
-
-
-def _refuse_own_apis(task: Task, chart: Chart) -> None:
-    """Raise Refused if the images of a chart that looks objects up depend on the APIs of its own CRDs: no render knows both the
-    objects and these APIs."""
-    from helmpin.render.helm_probe import capabilities
-    from helmpin.render.renderer import crd_apis
-
-    version, apis = capabilities(task.helm)
-    brought = crd_apis(chart.crd_files().values())
-    _refuse_other_images(*(_renderer_with(task, version, some).render(chart) for some in (apis, [*apis, *brought])))
-
-
-def _refuse_assumed_apis(rendered: Rendered, assumed: Collection[str]) -> None:
-    """Raise Refused if the images depend on APIs that helm template assumes and the cluster does not have. No flag removes an API,
-    so the chart is rendered once more with templates that ask for another one instead."""
-    asked = re.compile("|".join(f'"{re.escape(api)}"' for api in sorted(assumed)) or r"(?!)")
-    texts = rendered.chart.template_files()
-    changed: dict[str, str | None] = {
-        path: asked.sub('"none.invalid/v0"', text) for path, text in texts.items() if asked.search(text)
-    }
-    if not changed:
-        return
-    _refuse_other_images(rendered.plain, rendered.renderer.render(rendered.chart.with_files(changed)))
-
-
-def _refuse_other_images(*renders: Render) -> None:
-    """Raise Refused if two renders, with and without some APIs, have other images."""
-    images = [{(use.source, use.image) for use in render.images()} for render in renders]
-    if images[0] != images[1]:
-        raise Refused(
-            "what the chart runs depends on APIs that this cluster lacks, and cannot be rendered before its CRDs are installed",
-            why="\n".join(sorted(f"{image}, in {source}" for source, image in images[0] ^ images[1])),
-            hint="install the CRDs first: helm show crds CHART | kubectl apply --server-side -f -, then run it again",
-        )

@@ -15,7 +15,8 @@ from helmpin.arguments import Given, is_on, words
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.lock.source import LockReading
 from helmpin.next_command import helm_command
-from helmpin.plan.plain_render import Begun, Reuse, Task, begin, render_plain
+from helmpin.plan.plain_render import Begun, Reuse, begin, render_plain
+from helmpin.plan.task import Task
 from helmpin.private import Folder
 from helmpin.release.reused_values import Previous, PreviousReading
 from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, read_values

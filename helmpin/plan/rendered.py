@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from helmpin.errors import HelmFailed
 
 if TYPE_CHECKING:
     from helmpin.chart.setargs import Setting
     from helmpin.chart.stage import Chart
+    from helmpin.helm import HelmProcess
     from helmpin.render.output import Render
     from helmpin.render.renderer import Renderer
+
+LACKS_KIND = re.compile(r"no matches for kind|ensure CRDs are installed")
+"""What helm says of an object whose kind the cluster does not have."""
 
 
 class Rendered(NamedTuple):
@@ -29,3 +36,35 @@ class Rendered(NamedTuple):
     """The values that the user gives now."""
     kept: Mapping[str, Any]
     """The user's values that the release will keep: `given`, and the reused ones."""
+
+
+def rendered(
+    chart: Chart,
+    probed: Chart,
+    renderer: Renderer,
+    begun: HelmProcess | None,
+    given: Mapping[str, Any],
+    kept: Mapping[str, Any],
+) -> Rendered:
+    """Render a chart, with its post-renderer if there is one. Raises HelmFailed.
+
+    probed: the chart with the probe. begun: its render, if it has been started. given, kept: as Rendered has them.
+    """
+    try:
+        origin = renderer.render(probed, post_render=False, begun=begun)
+    except HelmFailed as error:
+        if not (renderer.post_renderer and renderer.asks_cluster and LACKS_KIND.search(error.why)):
+            raise
+        origin = renderer.render(probed)  # the post-renderer may take out what the cluster lacks
+    if origin.values is None:
+        raise HelmFailed("cannot read the chart's values", why="the chart dropped or renamed helm-pin's ConfigMap")
+    plain = renderer.render(chart) if renderer.post_renderer else origin
+    return Rendered(
+        chart=chart,
+        plain=plain,
+        origin=origin,
+        renderer=renderer,
+        pinning=lambda _: renderer,
+        given=given,
+        kept=kept,
+    )

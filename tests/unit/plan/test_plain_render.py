@@ -18,7 +18,8 @@ from helmpin.chart.setargs import Setting
 from helmpin.errors import HelmFailed
 from helmpin.helm import Flag
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.plan.plain_render import REUSE, Reuse, Task, begin, render_plain
+from helmpin.plan.plain_render import REUSE, Reuse, begin, render_plain
+from helmpin.plan.task import Task
 from helmpin.release.record import Undo
 from helmpin.release.reused_values import Previous
 from helmpin.render.values import ValuesInput

@@ -1,0 +1,100 @@
+"""A first installation of a chart with CRDs of its own. Helm installs these before it renders, and no dry run does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from helmpin.arguments import is_on
+from helmpin.errors import Refused
+from helmpin.plan.rendered import Rendered, rendered
+
+if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
+    from helmpin.plan.task import Task
+    from helmpin.render.output import Render
+    from helmpin.render.renderer import Renderer
+
+
+def rendered_instead_of_a_dry_run(task: Task, chart: Chart, given: Mapping[str, Any]) -> Rendered | None:
+    """The plain render of a chart whose CRDs bring APIs that the cluster lacks. None where a dry run is to render it: because there
+    are no such APIs, or because the chart looks objects up too, which only a dry run does. Raises HelmFailed, and Refused if the
+    images depend on APIs that the render does not know."""
+    if not _brings_apis(task, chart):
+        return None
+    if not any("lookup" in text for text in chart.template_files().values()):
+        return rendered_before_crds(task, chart, given)
+    _refuse_own_apis(task, chart)
+    return None
+
+
+def _brings_apis(task: Task, chart: Chart) -> bool:
+    """Whether Helm, before it renders what it installs, installs CRDs whose APIs the cluster lacks, which no dry run does."""
+    from helmpin.render.helm_probe import capabilities
+    from helmpin.render.renderer import crd_apis
+
+    crds = chart.crd_files().values()
+    deploys = task.dry_run() == "server" and not is_on(task.flags, "--dry-run")
+    if not crds or not deploys or is_on(task.flags, "--skip-crds"):
+        return False
+    return not set(crd_apis(crds)).issubset(capabilities(task.helm)[1])
+
+
+def rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) -> Rendered:
+    """The plain render if the chart's own CRDs are not in the cluster yet: by helm template, with the cluster's version and APIs
+    and those of the CRDs. Raises HelmFailed, and Refused if the images depend on APIs that only helm template has."""
+    from helmpin.render.helm_probe import capabilities
+    from helmpin.render.probe import PROBE, PROBE_TEXT
+    from helmpin.render.renderer import crd_apis
+
+    version, apis = capabilities(task.helm)
+    known = [*apis, *crd_apis(chart.crd_files().values())]
+    renderer = _renderer_with(task, version, known)
+    found = rendered(chart, chart.with_files({PROBE: PROBE_TEXT}), renderer, None, given, given)
+    assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
+    _refuse_assumed_apis(found, assumed)
+    return found
+
+
+def _renderer_with(task: Task, version: str, apis: Sequence[str]) -> Renderer:
+    """A renderer by helm template with a version of Kubernetes, and with these APIs beside those that helm assumes."""
+    from helmpin.render.renderer import renderer_for
+
+    more = ["--kube-version", version, "--api-versions", ",".join(apis)]
+    return renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
+
+
+def _refuse_own_apis(task: Task, chart: Chart) -> None:
+    """Raise Refused if the images of a chart that looks objects up depend on the APIs of its own CRDs: no render knows both the
+    objects and these APIs."""
+    from helmpin.render.helm_probe import capabilities
+    from helmpin.render.renderer import crd_apis
+
+    version, apis = capabilities(task.helm)
+    brought = crd_apis(chart.crd_files().values())
+    _refuse_other_images(*(_renderer_with(task, version, some).render(chart) for some in (apis, [*apis, *brought])))
+
+
+def _refuse_assumed_apis(found: Rendered, assumed: Collection[str]) -> None:
+    """Raise Refused if the images depend on APIs that helm template assumes and the cluster does not have. No flag removes an API,
+    so the chart is rendered once more with templates that ask for another one instead."""
+    asked = re.compile("|".join(f'"{re.escape(api)}"' for api in sorted(assumed)) or r"(?!)")
+    texts = found.chart.template_files()
+    changed: dict[str, str | None] = {
+        path: asked.sub('"none.invalid/v0"', text) for path, text in texts.items() if asked.search(text)
+    }
+    if not changed:
+        return
+    _refuse_other_images(found.plain, found.renderer.render(found.chart.with_files(changed)))
+
+
+def _refuse_other_images(*renders: Render) -> None:
+    """Raise Refused if two renders, with and without some APIs, have other images."""
+    images = [{(use.source, use.image) for use in render.images()} for render in renders]
+    if images[0] != images[1]:
+        raise Refused(
+            "what the chart runs depends on APIs that this cluster lacks, and cannot be rendered before its CRDs are installed",
+            why="\n".join(sorted(f"{image}, in {source}" for source, image in images[0] ^ images[1])),
+            hint="install the CRDs first: helm show crds CHART | kubectl apply --server-side -f -, then run it again",
+        )
