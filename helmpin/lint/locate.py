@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from typing import Any
 
-from helmpin.chart.setargs import ValuePath, dotted_key, lookup
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
@@ -15,6 +15,7 @@ from helmpin.image.reference import split
 from helmpin.lint.finding import Location, inside
 from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copies
 from helmpin.lint.values_files import ValuesFile
+from helmpin.plan import render_failure
 from helmpin.plan.candidates import anchors, holding, in_scope
 from helmpin.plan.template_scan import TAG_KEY, last_key
 from helmpin.plan.value_index import ValueIndex, scope_of, text_of
@@ -50,7 +51,8 @@ def locate(
     likely = list(dict.fromkeys(path for each in paths.values() for path in each))
     others = [path for use in uses for path in _other_values(use, index)] if index else []
     known = values or {}
-    shown = _shown(marked_copies(chart, known, [dict.fromkeys([*likely, *others]), likely]), render)
+    copies = marked_copies(chart, known, [dict.fromkeys([*likely, *others]), likely])
+    shown = _shown(copies, render, known, {scope_of(use.source) for use in uses})
 
     def template_line(use: ImageUse, place: Place, line: int) -> Location:
         if not (place and isinstance(place, str)):
@@ -76,12 +78,32 @@ def locate(
     return found
 
 
-def _shown(copies: Iterable[MarkedCopy], render: Callable[[Chart, Mapping[str, Any]], Render]) -> Shown | None:
-    """What the first of several copies shows with which the chart renders."""
-    for copy in copies:
-        with suppress(HelmFailed):
-            return Shown(copy, render(copy.chart, copy.values))
+def _shown(
+    copies: Iterable[MarkedCopy],
+    render: Callable[[Chart, Mapping[str, Any]], Render],
+    values: Mapping[str, Any],
+    scopes: Collection[tuple[str, ...]],
+) -> Shown | None:
+    """What the first of several copies shows with which the chart renders: it is rendered as long as Helm's message blames marks,
+    without these. scopes: of the charts that have images."""
+    for whole in copies:
+        copy, left = whole, list(whole.paths)
+        while True:
+            try:
+                return Shown(copy, render(copy.chart, copy.values))
+            except HelmFailed as error:
+                blamed = _blamed(error.why, left, scopes)
+            if not blamed or blamed == left:
+                break
+            copy, left = copy.without(blamed, values), [path for path in left if path not in blamed]
     return None
+
+
+def _blamed(why: str, paths: Iterable[ValuePath], scopes: Collection[tuple[str, ...]]) -> list[ValuePath]:
+    """The marked values that a message names, or else those of the subcharts whose templates it names."""
+    named = [path for path in paths if render_failure.names_value(why, Setting(path, ""), scopes)]
+    failing = [scope for scope in render_failure.scopes_of(why) if scope]
+    return named or [path for path in paths if any(path[: len(scope)] == scope for scope in failing)]
 
 
 def _trimmed(node: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, as_tree, lookup
@@ -38,6 +39,13 @@ class MarkedCopy(NamedTuple):
     """The values that have a mark, by its number."""
     places: tuple[Place, ...]
     """By the number in the comments."""
+
+    def without(self, some: Iterable[ValuePath], values: Mapping[str, Any]) -> MarkedCopy:
+        """The same without the marks of some values. values: helm's computed ones."""
+        unmarked = deepcopy(dict(self.values))
+        for path in some:
+            lookup(unmarked, path[:-1])[path[-1]] = lookup(values, path)
+        return self._replace(values=unmarked)
 
 
 def marked_copies(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -226,6 +227,29 @@ def test_a_chart_that_renders_only_with_few_marks(tmp_path: Path) -> None:
     values = {**VALUES, "other": "latest"}
     assert places(tmp_path, uses(WEB), say, values=values) == [SET]
     assert tried == [["image", "other"], ["image"]]
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "template: app/charts/db/templates/x.yaml:1:2: executing: no version",
+        "template: app/templates/x.yaml:1:2: at <semver .Values.db.image.tag>: no version",
+        "values don't meet the specifications of the schema(s) in the following chart(s):\ndb:\n- image.tag: Must be 1",
+    ],
+)
+def test_a_chart_that_renders_only_without_the_marks_that_helm_names(why: str, tmp_path: Path) -> None:
+    """Those of others still show."""
+
+    def say(made: Chart, values: Mapping[str, Any]) -> Render:
+        if "hp" in str(lookup(values, ("db", "image", "tag"))):
+            raise HelmFailed("failed", why=why)
+        return printing("<image.repository>:<image.tag>")(made, values)
+
+    unread = {"repository": "team/web", "tag": "latest"}
+    (use,) = uses(WEB)
+    both = [use, use._replace(source="app/charts/db/templates/x.yaml", order=1)]
+    files = [ValuesFile("app/values.yaml", f"{OWN}a: {json.dumps(unread)}\ndb: {json.dumps({'image': unread})}\n")]
+    assert places(tmp_path, both, say, files, {"a": unread, **VALUES, "db": {"image": unread}})[0] == SET
 
 
 def test_a_chart_that_does_not_render_again(tmp_path: Path) -> None:
