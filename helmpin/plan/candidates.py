@@ -150,7 +150,8 @@ def _spare(sought: _Sought, weak: list[Anchor]) -> Iterator[Candidate]:
         yield sought.whole(path, is_spare=True)
     last = split(sought.image)[0].rpartition("/")[2]
     for path in filter(sought.sees, sought.values.at("")):  # overrides.web: ""
-        if last in sought.chain(path)[-2:] and sought.scan.is_image(sought.chain(path)):
+        named = last in sought.chain(path)[-2:] and not TAG_KEY.search(last_key(path))
+        if named and sought.scan.is_image(sought.chain(path)):
             yield sought.whole(path, is_spare=True)
 
 
