@@ -161,8 +161,7 @@ class Composer:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
         if self.random_sources:
-            text = nondeterminism.template(self.random_sources, hook=renderer.asks_cluster)
-            chart = chart.with_files({nondeterminism.TEMPLATE: text})
+            chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self.random_sources)})
         self.renders += 1
         return renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
 

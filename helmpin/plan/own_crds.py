@@ -45,13 +45,13 @@ def rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) -> 
     """The plain render if the chart's own CRDs are not in the cluster yet: by helm template, with the cluster's version and APIs
     and those of the CRDs. Raises HelmFailed, and Refused if the images depend on APIs that only helm template has."""
     from helmpin.render.helm_probe import capabilities
-    from helmpin.render.probe import PROBE, PROBE_TEXT
+    from helmpin.render.probe import HOOK_TEXT, PROBE
     from helmpin.render.renderer import crd_apis
 
     version, apis = capabilities(task.helm)
     known = [*apis, *crd_apis(chart.crd_files().values())]
     renderer = _renderer_with(task, version, known)
-    found = rendered(chart, chart.with_files({PROBE: PROBE_TEXT}), renderer, None, given, given)
+    found = rendered(chart, chart.with_files({PROBE: HOOK_TEXT}), renderer, None, given, given)
     assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
     _refuse_assumed_apis(found, assumed)
     return found

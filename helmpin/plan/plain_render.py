@@ -128,8 +128,7 @@ def begin(task: Task, chart: Chart) -> Begun | None:
 
 
 def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
-    from helmpin.render.nondeterminism import as_hook
-    from helmpin.render.probe import PROBE, PROBE_TEXT, hiding
+    from helmpin.render.probe import HOOK_TEXT, PROBE, hiding
     from helmpin.render.renderer import Needs, renderer_for
 
     asks_cluster = need is Needs.CLUSTER
@@ -146,7 +145,7 @@ def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
         more=task.checks,
     )
     renderer = renderer._replace(asks_cluster=asks_cluster or bool(task.checks))
-    probe = as_hook(PROBE_TEXT) if renderer.asks_cluster else PROBE_TEXT
+    probe = HOOK_TEXT
     if task.command != "template":  # no template names these, and one may reach them still: toYaml ., range $
         probe = hiding(("Revision",) if asks_cluster else ("Revision", "IsInstall", "IsUpgrade")) + probe
     probed = chart.with_files({PROBE: probe})
@@ -207,13 +206,12 @@ def _stop(begun: Begun | None) -> None:
 
 def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Mapping[str, Any]) -> Rendered:
     from helmpin.plan.rendered import LACKS_KIND, rendered
-    from helmpin.render.nondeterminism import as_hook
-    from helmpin.render.probe import PROBE, PROBE_TEXT
+    from helmpin.render.probe import HOOK_TEXT, PROBE
     from helmpin.render.renderer import renderer_for
 
     if reuse.defaults:
         chart = chart.with_files({"values.yaml": reuse.defaults})
-    probed = chart.with_files({PROBE: as_hook(PROBE_TEXT)})
+    probed = chart.with_files({PROBE: HOOK_TEXT})
 
     def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
         before, whole = reuse.for_settings(settings)

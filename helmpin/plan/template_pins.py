@@ -231,7 +231,13 @@ def printer(*, must_find: bool) -> str:
     return _PRINTER.replace("GUARD\n", f"{_GUARD}\n" if must_find else "")
 
 
-_TRIMS = {(True, True): "{{- /* */ -}}", (True, False): "{{- /* */}}", (False, True): "{{/* */ -}}", (False, False): ""}
+_TRIMS = {
+    (True, True): "{{- /* */ -}}",
+    (True, False): "{{- /* */}}",
+    (False, True): "{{/* */ -}}",
+    (False, False): "{{/* */}}",  # what its neighbours trim still ends there
+}
+"""What stands for a named template that is taken out, by the sides that it trims."""
 
 
 def split_defines(text: str) -> tuple[str, list[str]]:

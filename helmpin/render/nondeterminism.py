@@ -94,8 +94,8 @@ def used(text: str) -> set[str]:
     return {name for uses in _USED for name in uses.findall(text)}
 
 
-def template(sources: Iterable[str], *, hook: bool = False) -> str:
-    """The second pass over `sources` (as helm prints them after `# Source:`). hook: whether to make it a hook, see as_hook().
+def template(sources: Iterable[str]) -> str:
+    """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
 
     What a template prints for a missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
     """
@@ -110,19 +110,14 @@ def template(sources: Iterable[str], *, hook: bool = False) -> str:
             f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
         )
         lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy | replace "<no value>" "") -}}}}')
-    return "\n".join([*lines, as_hook(_PRINTED) if hook else _PRINTED])
-
-
-def as_hook(text: str) -> str:
-    """A probe for Helm's dry run, as a hook: Helm looks up every other object in the cluster (pkg/action/validate.go,
-    existingResourceConflict), which the account may not be allowed to do."""
-    return text.replace("metadata:\n", "metadata:\n  annotations: {helm.sh/hook: test}\n", 1)
+    return "\n".join([*lines, _PRINTED])
 
 
 _PRINTED = """
 apiVersion: v1
 kind: ConfigMap
 metadata:
+  annotations: {helm.sh/hook: test}
   name: helm-pin-second-pass
 data:
   values: {{ $second | toJson | toJson }}

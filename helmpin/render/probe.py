@@ -16,6 +16,9 @@ metadata:
 data:
   values: {{ dict "values" .Values | toJson | toJson }}
 """
+HOOK_TEXT = PROBE_TEXT.replace("metadata:\n", "metadata:\n  annotations: {helm.sh/hook: test}\n")
+"""The same as a hook. Beside other objects it changes how Helm 4 prints the last of these (pkg/cmd/template.go), and a dry run
+looks each up in the cluster (pkg/action/validate.go, existingResourceConflict), which the account may not be allowed to do."""
 UNKNOWN = "helm-pin-unknown"
 """What stands for a part of the release that the render does not know, so that what prints it shows."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import cycle
@@ -177,6 +178,18 @@ def test_named_templates_win_and_lose_as_before(helm: Helm, tmp_path: Path) -> N
     for use in plain.images():
         pinned = render(helm, tmp_path, with_pins(files, plain, [use]))
         assert pinned.text.replace(f"@{DIGEST}", "") == plain.text
+
+
+def test_white_space_around_named_templates_is_trimmed_as_before(helm: Helm, tmp_path: Path) -> None:
+    """A named template that is taken out parts what the actions beside it trim."""
+    beside = ["", " ", "\n# ", "x", "{{ $x }}", "{{- $x }}", "{{ $x -}}", "{{- $x -}}"]
+    defines = [f"{{{{{left} define `NAME` }}}}D{{{{ end {right}}}}}" for left in ("", "-") for right in ("", "-")]
+    parts = enumerate(itertools.product(beside, beside, defines, beside))
+    lines = ["".join(["# ", *line]).replace("NAME", str(number)) + "\n" for number, line in parts]
+    text = "{{ $x := 1 }}" + "".join(lines) + f"#\n{POD}    - image: {WEB}\n"
+    plain = render(helm, tmp_path, {"templates/a.yaml": text})
+    pinned = render(helm, tmp_path, with_pins({"templates/a.yaml": text}, plain, plain.images()))
+    assert pinned.text.replace(f"@{DIGEST}", "") == plain.text
 
 
 FORMS = (f"{WEB}@sha256:{'b' * 64}", f"example.com/team/web@sha256:{'b' * 64}")
