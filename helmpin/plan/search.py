@@ -348,6 +348,8 @@ class Search:
             gives = result.images.get(use.key, "")
             own = next(group.digest for group in self._groups.values() if use in group.uses)
             guilty = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
+            if not guilty and gives == use.image:  # values print other uses of it just as they do another image
+                guilty = [g for g in self._active() if g.image == use.image and g.digest == own]
             unpinned = own not in gives and gives != use.image
             if not guilty and unpinned and self._state() == before:
                 guilty = self._suspects(use.source)  # values changed what the template writes

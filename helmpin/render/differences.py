@@ -12,7 +12,11 @@ from helmpin.image.manifest import Document, identity
 
 Leaf = tuple[str, int, int, tuple[Any, ...]]
 """(source, order, object, path) of one scalar in a render."""
-PINNED = re.compile(r"(?<![\w./:@-])([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w./:@-])", re.ASCII)
+PINNED = re.compile(
+    r"(?<![\w./:@*+%~^$-])([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w./:@*+%~^$?#!\[{(-])",
+    re.ASCII,
+)
+"""A reference with its digest that is a whole word: not a part of a pattern, a version or an address."""
 _ALIAS = r"\*[^\s,\]}]+"
 _ABSENT = object()
 

@@ -108,7 +108,10 @@ def with_value(text: str, image: str = WEB) -> str:
     return pod(image, extra=ENV.format(text))
 
 
-@pytest.mark.parametrize("text", ["{}", "--image={}", "see {}, please", "a {} b {}", "[{}]", '"{}"', "x={},y"])
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "--image={}", "see {}, please", "a {} b {}", "[{}]", '"{}"', "x={},y", "({})", "<{}>;", "{}|", "{{}}"],
+)
 def test_a_whole_reference_follows_its_image(text: str) -> None:
     before, after = (with_value(text.replace("{}", image), image) for image in (WEB, f"{WEB}@{DIGEST}"))
     found = compared(before, after)
@@ -163,6 +166,31 @@ def test_only_the_same_normalised_reference_with_a_tag_follows(image: str, refer
 )
 def test_what_follows_in_part_does_not_follow(before: str, after: str) -> None:
     found = compared(with_value(before), with_value(after, f"{WEB}@{DIGEST}"))
+    assert found.followers == () and len(found.collateral) == 1
+
+
+PARTS = [
+    "{}*",
+    "{}+b5",
+    "{}%2Fx",
+    "{}~1",
+    "{}?a=b",
+    "{}#a",
+    "{}[0-9]",
+    "{}{a,b}",
+    "{}$x",
+    "*{}",
+    "^{}$",
+    "~{}",
+    "%2F{}",
+]
+
+
+@pytest.mark.parametrize("text", PARTS)
+def test_a_reference_in_a_pattern_a_version_or_an_address_does_not_follow(text: str) -> None:
+    found = compared(
+        with_value(text.replace("{}", WEB)), with_value(text.replace("{}", f"{WEB}@{DIGEST}"), f"{WEB}@{DIGEST}")
+    )
     assert found.followers == () and len(found.collateral) == 1
 
 
