@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from helmpin import output
-from helmpin.chart.setargs import Setting, dotted_key
+from helmpin.chart.setargs import Setting, dotted_key, lookup
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit
 from helmpin.lint.finding import named
@@ -26,7 +27,8 @@ def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[str], None])
             except CannotEdit as why_not:
                 say(output.one_line(f"{named(image.image)}: {why_not}"))
                 continue
-            is_held = _is_held(image.image, plan.rendered.origin.values)
+            values = plan.rendered.origin.values or {}
+            is_held = _is_held(image.image, values) and not _sets_a_tag(image.image, settings, values)
             yield wanted if is_held else wanted._replace(note=note_on_tag(image.image))
 
 
@@ -62,6 +64,12 @@ def _is_held(image: str, values: object) -> bool:
     return not tag or any(
         text == tag or text.endswith(f":{tag}") or (len(text) > 1 and text in tag) for text in _leaves(values)
     )
+
+
+def _sets_a_tag(image: str, settings: Sequence[Setting], values: Mapping[str, Any]) -> bool:
+    """Whether the tag of an image is set where no value set one."""
+    tag = split(image)[1]
+    return any(s.value.startswith(f"{tag}@") and not text_of(lookup(values, s.path)) for s in settings)
 
 
 def _leaves(node: object) -> Iterator[str]:
