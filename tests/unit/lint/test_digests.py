@@ -103,7 +103,8 @@ def test_a_value_that_a_flag_gives_is_named_and_the_others_are_written(tmp_path:
     other = Setting(("other", "tag"), f"latest@{A}")
     files = (ValuesFile("--set", '{"image": {"tag": "latest"}}', writable=False), OWN)
     plan = image(values=("image.tag", "other.tag"))
-    assert wanted(tmp_path, plan, settings=(TAG, other), files=files) == (
+    values = {**VALUES, "other": {"tag": "latest"}}
+    assert wanted(tmp_path, plan, settings=(TAG, other), files=files, values=values) == (
         [("own", ["other.tag"], "")],
         [f"{WEB}: --set gives a part of it, and --fix writes what files give"],
     )
