@@ -79,6 +79,7 @@ def run(argv: list[str]) -> int:
     """Find the command, split its arguments, and run it. Raises HelmPinError."""
     from helmpin import global_flags
 
+    global_flags.check_none_is_lost(lifeline.command_line_of_parent())
     argv, variables = global_flags.take(argv)
     env.change(variables)
     if not argv or argv[0] in ("-h", "--help", "help"):

@@ -8,6 +8,7 @@ flag must not look like one of these.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from helmpin.errors import UsageError
 
@@ -73,6 +74,24 @@ def take(argv: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
         else:
             rest.append(word)
     return rest, environ
+
+
+def check_none_is_lost(command_line: Sequence[str]) -> None:
+    """Raise UsageError if Helm has left out words: it hands a plugin neither an empty word nor the one after it, unless they belong
+    to a flag of its own.
+
+    command_line: that of the helm which started helm-pin; empty if it is not known.
+    """
+    words = list(command_line)
+    ours = words[words.index("pin") :] if "pin" in words else []
+    for before, word in pairwise(ours):
+        if not word and before not in VALUES:
+            raise UsageError(
+                "there is an empty word ('') on the command line",
+                where=f"after {before}" if before else "",
+                why="helm hands neither it nor the word after it to a plugin, so another command would run than you wrote",
+                hint="leave it out, or write an empty value as --flag=; in a script, a variable may be empty that must not be",
+            )
 
 
 def _is_true(name: str, value: str) -> bool:

@@ -224,6 +224,15 @@ def watch_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def command_line_of_parent() -> list[str]:
+    """The words with which the process that started helm-pin was started; none where they cannot be read: there is no /proc."""
+    try:
+        words = Path(f"/proc/{sys._xoptions.get('parent')}/cmdline").read_bytes()
+        return os.fsdecode(words).split("\0")[:-1]
+    except OSError:
+        return []
+
+
 def orphaned() -> bool:
     """Whether the process that started helm-pin is gone."""
     return bool(_State.parent) and os.getppid() != _State.parent

@@ -94,6 +94,14 @@ class TestAlone:
         recorder.run(PINNED, "upgrade", *odd)
         assert (tmp_path / "given").read_text().splitlines() == ["pin", "upgrade", *odd]
 
+    @whichever_helm
+    def test_an_empty_value_stays_with_its_flag(self, recorder: Workstation, tmp_path: Path) -> None:
+        """helm hands no empty word to a plugin."""
+        words = ["-n", "", "upgrade", "web", "--description", "", "-f", "", "--set=", "", "--", "--x", "a"]
+        recorder.run(PINNED, *words)
+        given = ["pin", "upgrade", "-n=", "web", "--description=", "-f=", "--set=", "", "--", "--x", "a"]
+        assert (tmp_path / "given").read_text().splitlines() == given
+
     def test_every_global_flag_with_a_value_is_known(
         self, recorder: Workstation, help_text: Path, tmp_path: Path
     ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from helmpin import env, output
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
-from helmpin.global_flags import take
+from helmpin.global_flags import check_none_is_lost, take
 from helmpin.helm import Helm
 from helmpin.request import understand
 
@@ -198,3 +198,28 @@ def test_quiet_is_silent_about_what_went_well(monkeypatch: pytest.MonkeyPatch) -
     output.inform("2 charts")
     output.say("Error: one chart")
     assert terminal.getvalue() == "Error: one chart\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["rollback web  1", "rollback  web 1", "upgrade web chart --description  --install", "lint a "]
+)
+def test_a_word_that_helm_leaves_out_is_an_error(words: str) -> None:
+    """Two spaces stand for an empty word between them."""
+    with pytest.raises(UsageError, match=r"^there is an empty word \(''\) on the command line$"):
+        check_none_is_lost(["/bin/helm", "pin", *words.split(" ")])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "pin rollback web 1",
+        "-n  pin rollback web",
+        "pin rollback web -n ",
+        "pin template --description= x",
+        "list ",
+        "",
+    ],
+)
+def test_no_word_is_lost(words: str) -> None:
+    check_none_is_lost(["/bin/helm", *words.split(" ")])
+    check_none_is_lost([])
