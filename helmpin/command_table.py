@@ -241,8 +241,8 @@ COMMANDS: dict[str, Command] = {
         "Five checks, one verdict each: the record, the stored manifest, the registry, the live workloads, the pods.\n"
         "A release without a record is verified against its own manifest if every image there has a digest. Where there is no\n"
         "release (Argo CD, kubectl apply), --manifest FILE names the objects, or --lock FILE alone the digests of all that runs\n"
-        "in the namespace. The exit status is 4 if a check failed, and 1 if the cluster did not show something. A registry that\n"
-        "does not answer is reported, but is not a failure. -o images prints the images, one name:tag@digest per line.",
+        "in the namespace. The exit status is 4 if a check failed, and 1 if the cluster could not be read. A registry that does\n"
+        "not answer is reported, but is not a failure. -o images prints the images, one name:tag@digest per line.",
         (),
         (
             Option("--revision", "value", "the revision to verify (default: the deployed one)", "N"),

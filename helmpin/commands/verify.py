@@ -45,7 +45,7 @@ MARKS = {OK: "32", FAILED: "31"}
 
 def run(request: Request) -> int:
     """Print each check with its verdict. Returns 4 if one failed, else 5 if --registry was given and a registry did not answer,
-    else 1 if the cluster did not show something."""
+    else 1 if something could not be read in the cluster."""
     _check_registry_flags(request)
     _check_subject(request)
     lock = _lock(request)

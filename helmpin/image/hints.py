@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Collection
 
 from helmpin.image.reference import InvalidReference, Reference, split
 
@@ -18,11 +19,7 @@ _PRINTED = (
 )
 """How Go's printf prints, for a string verb, what is not a string, and how `{{ }}` prints nil: anywhere in an image."""
 _EXPONENT = ((r"(?:^|:)[0-9](?:\.[0-9]+)?e[-+][0-9]{2,3}$", "the value is read as a number; quote it"),)
-_TAGS = (
-    *_EXPONENT,
-    (r"(?:^|:)(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?$", "if the value has no quotes, it is read as a number; quote it"),
-    (r"(?:^|:)(?:true|false)$", "the value is read as true or false; quote it"),
-)
+_TAGS = (*_EXPONENT, (r"(?:^|:)(?:true|false)$", "the value is read as true or false; quote it"))
 """How `{{ }}` prints numbers and booleans: at the end of an image, or alone."""
 _FILLED_IN = (
     (r"\{\{.*\}\}", "Argo Workflows fills in a parameter"),
@@ -31,11 +28,15 @@ _FILLED_IN = (
 )
 
 
-def number_hint(image: str) -> str:
-    """What to do about a rendered image that looks like a number, a boolean or nil printed by Go; '' otherwise."""
-    name, _, digest = split(image)
-    is_whole = bool(name) and not name.endswith("/") and digest is None and image == image.strip()
-    return _first(_PRINTED, image) or (_first(_TAGS, image) if is_whole else "")
+def number_hint(image: str, numbers: Collection[str] = ()) -> str:
+    """What to do about a rendered image that looks like a number, a boolean or nil printed by Go; '' otherwise. numbers: as which
+    the numbers among the values print."""
+    name, tag, digest = split(image)
+    if hint := _first(_PRINTED, image):
+        return hint
+    if not name or name.endswith("/") or digest is not None or image != image.strip():
+        return ""
+    return _first(_TAGS, image) or ("the value is read as a number; quote it" if (tag or image) in numbers else "")
 
 
 def invalid_hint(image: str, empty: tuple[str, ...] = (), registries: tuple[str, ...] = ()) -> str:

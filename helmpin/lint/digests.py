@@ -67,9 +67,10 @@ def _is_held(image: str, values: object) -> bool:
 
 
 def _sets_a_tag(image: str, settings: Sequence[Setting], values: Mapping[str, Any]) -> bool:
-    """Whether the tag of an image is set where no value set one."""
-    tag = split(image)[1]
-    return any(s.value.startswith(f"{tag}@") and not text_of(lookup(values, s.path)) for s in settings)
+    """Whether settings that belong together set the tag of an image, which none of their values held."""
+    tag = split(image)[1] or ""
+    held = any(tag in text_of(lookup(values, setting.path)) for setting in settings)
+    return not held and any(f"{tag}@" in setting.value for setting in settings)
 
 
 def _leaves(node: object) -> Iterator[str]:

@@ -19,7 +19,7 @@ from helmpin.plan.value_index import NAME_KEY, ValueIndex, is_template, text_of
 _TAGS_KEY = re.compile(r"(tag|version)s?$", re.IGNORECASE)
 _STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
 _STEM = re.compile(
-    r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|[-_.])", re.IGNORECASE
+    r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|hash|[-_.])", re.IGNORECASE
 )
 
 
@@ -83,7 +83,7 @@ class _Sought(NamedTuple):
 
     def whole(self, path: ValuePath, *, is_spare: bool = False) -> Candidate:
         """The candidate to pin the whole reference that stands at a path, or to put it there."""
-        held = text_of(lookup(self.values.tree, path)) or self.image
+        held = text_of(lookup(self.values.tree, path)).strip() or self.image
         return Candidate("reference", (Setting(path, pinned_form(held, self.digest)),), is_spare=is_spare)
 
 

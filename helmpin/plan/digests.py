@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from helmpin import gate
 from helmpin.config.settings import Settings
@@ -18,6 +18,7 @@ from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of
 from helmpin.plan.jobs import KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
+from helmpin.plan.value_index import leaves, text_of
 from helmpin.registry import RegistryError, Resolved
 from helmpin.render.diff import Key
 
@@ -89,15 +90,18 @@ def _resolve(
             # the chart itself pins it: the digest is known, and runtimes check it
             resolved[image] = Resolved(reference.digest, "")
         elif isinstance(answer, RegistryError):
-            problems[image] = _unresolved(image, answer, by_image[image])
+            problems[image] = _unresolved(image, answer, by_image[image], rendered.origin.values or {})
         else:
             resolved[image] = answer
     return resolved
 
 
-def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse]) -> Problem:
-    """The problem of an image that was not resolved, with a hint that fits its uses."""
-    hint = "\n".join(filter(None, (error.hint, number_hint(image) if error.kind == "not-found" else "")))
+def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse], values: Mapping[str, Any]) -> Problem:
+    """The problem of an image that was not resolved, with a hint that fits its uses. values: helm's computed ones."""
+    hint = error.hint
+    if error.kind == "not-found":
+        numbers = {text_of(value) for _, value in leaves(values) if isinstance(value, (int, float))}
+        hint = "\n".join(filter(None, (hint, number_hint(image, numbers))))
     if all("test" in use.hook for use in uses):
         hint = f"only a test hook uses it; if you do not run that, let it through: {allow_flag(image)}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):

@@ -388,8 +388,9 @@ class Search:
             near = [g for g in active if g.scope in scopes]
             named = [g for g in near if any(use.source in why for use in g.uses)] or near
         for group in named or active:
-            self._note(group.uses, f"{_names(group.current())}: the chart refuses it: {reason}")
-            group.advance(set())
+            blamed = {c for c in group.current() if any(render_failure.names_value(why, s, charts) for s in c.settings)}
+            self._note(group.uses, f"{_names(blamed or group.current())}: the chart refuses it: {reason}")
+            group.advance(blamed)
         if not active:
             left = list(self._uses())
             for use in [use for use in left if use.source and use.source in why] or left:

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
+from helmpin.render.actions import actions
 
-DIGEST_KEY = re.compile(r"(digest|sha_?256|sha)$", re.IGNORECASE)
+DIGEST_KEY = re.compile(r"(digest|sha_?256|sha|hash)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
 TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
@@ -82,7 +83,7 @@ class TemplateScan:
         # ((.image).tag), which works without the map, too
         for match in re.finditer(r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text):
             self._after[match[1]].add(match[2])
-        for match in re.finditer(r"\.(tag|digest|sha256|sha)\b", text):
+        for match in re.finditer(r"\.(tag|digest|sha256|sha|hash)\b", text):
             if not re.match(r"[\w)\]]", text[match.start() - 1 : match.start()]):  # as a lookbehind it is slow
                 self._after[""].add(match[1])
 
@@ -137,9 +138,9 @@ def chains(text: str) -> Iterator[tuple[str, ...]]:
 
 def is_written(image: str, template: str) -> bool:
     """Whether an `image:` line of the template holds this image literally, so that no value can change it."""
-    return image in template and bool(
-        re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template)
-    )
+    if image not in template or any(f'"{image}"' in action.code for action in actions(template)):
+        return False  # it may be the default of a value
+    return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
 
 
 def is_literal(image: str, templates: Iterable[str]) -> bool:

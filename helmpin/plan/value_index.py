@@ -30,7 +30,7 @@ class ValueIndex:
         self._templates: list[tuple[ValuePath, list[str]]] = []
         for path, value in leaves(tree):
             if reaches(path):
-                self._by_text[text_of(value)].append(path)
+                self._by_text[text_of(value).strip()].append(path)
                 if is_template(value) and (fixed := _fixed_parts(value)):
                     self._templates.append((path, fixed))
         self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
@@ -72,7 +72,8 @@ class ValueIndex:
         return [(path, beside) for _, path, beside in sorted(found, key=lambda each: each[0])]
 
     def at(self, text: str) -> list[ValuePath]:
-        """The paths of the leaves that print as `text`, or may do so, because they are templates for `tpl`."""
+        """The paths of the leaves that print as `text`, if with white space around it, or may do so, because they are templates for
+        `tpl`."""
         found = self._by_text.get(text, [])
         return [*found, *(path for path, fixed in self._templates if _may_print(fixed, text))]
 

@@ -166,11 +166,9 @@ def _next_step(
         return f"helm ended before it had finished; {back}"
     if before.status.startswith("pending-"):
         return f"revision {before.revision} is {before.status}: if no other helm is at work on it, {back}"
-    if not rows and not before.revision:
+    if not rows:
         return _too_long(helm, arguments) or "correct what helm reports above, and run it again"
-    return (
-        "" if rows else _too_long(helm, arguments)
-    ) or f"see its revisions with {helm_command(f'history {release}')}"
+    return f"see its revisions with {helm_command(f'history {release}')}"
 
 
 def _too_long(helm: Helm, arguments: Sequence[str]) -> str:

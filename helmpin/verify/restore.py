@@ -85,7 +85,7 @@ def checked(target: Revision) -> Record:
     except VerificationFailed as error:
         history = helm_command(f"pin history {target.release}")
         hint = (
-            f"roll back to a revision that {history} shows with a digest set, or add --allow-unverified to continue "
+            f"roll back to another revision that {history} shows with a digest set, or add --allow-unverified to continue "
             "without proof"
         )
         what = f"{error.what}; nothing was changed"

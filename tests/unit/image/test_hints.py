@@ -24,8 +24,9 @@ def test_a_number(name: str, tag: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("tag", ["83", "1.1", "20261125", "0", "1.25"])
-def test_perhaps_a_number(name: str, tag: str) -> None:
-    assert number_hint(f"{name}:{tag}") == "if the value has no quotes, it is read as a number; quote it"
+def test_a_number_that_a_value_is(name: str, tag: str) -> None:
+    assert number_hint(f"{name}:{tag}", {tag, "7"}) == "the value is read as a number; quote it"
+    assert number_hint(f"{name}:{tag}", {"7"}) == number_hint(f"{name}:{tag}") == ""
 
 
 @pytest.mark.parametrize("image", ["app:true", "app:false", "app:%!s(bool=true)"])

@@ -93,7 +93,8 @@ def test_what_is_emptied_beside_a_reference_belongs_to_it(tmp_path: Path) -> Non
     )
     plan = image(values=("a.image", "b.image"))
     files = (ValuesFile("own", "a: {image: team/web, tag: latest}\nb: {image: team/web:latest}\n"),)
-    assert wanted(tmp_path, plan, settings=settings, files=files, values={"tag": "latest"}) == (
+    values = {"a": {"image": "team/web", "tag": "latest"}, "b": {"image": WEB}}
+    assert wanted(tmp_path, plan, settings=settings, files=files, values=values) == (
         [("own", ["a.image", "a.tag"], ""), ("own", ["b.image"], "")],
         [],
     )

@@ -153,9 +153,9 @@ def test_a_tag_that_looks_like_a_number_is_explained_where_it_is_not_there(
     monkeypatch.setattr(
         under_test, "resolve", lambda _, wanted, *__: {r: RegistryError(r, kind, "no", "try again") for r in wanted}
     )
-    monkeypatch.setattr(under_test, "number_hint", lambda text: f"quote {text}")
+    monkeypatch.setattr(under_test, "number_hint", lambda text, numbers: f"quote {text} {numbers}")
     hint = planned(pod(WEB), {}, only=False).problems[WEB].hint
-    assert hint == ("try again\nquote " + WEB if advised else "try again")
+    assert hint == (f"try again\nquote {WEB} set()" if advised else "try again")
 
 
 def test_the_gate_is_asked_for_nothing_else(tmp_path: Path) -> None:

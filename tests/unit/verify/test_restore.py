@@ -114,7 +114,7 @@ def test_without_a_record(world: World) -> None:
     assert error.what == "the revision has no digest record; nothing was changed"
     assert (error.where, error.why) == (["release web, revision 3"], "helm-pin did not deploy it")
     assert error.hint == (
-        "roll back to a revision that helm pin history web shows with a digest set, or add --allow-unverified to continue "
+        "roll back to another revision that helm pin history web shows with a digest set, or add --allow-unverified to continue "
         "without proof"
     )
 
