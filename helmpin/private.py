@@ -117,6 +117,7 @@ def _make_in(place: Path) -> Path | None:
     """A new folder, made and locked; None when another run swept it in between. Raises OSError."""
     folder = place.absolute() / f"{PREFIX}{os.urandom(8).hex()}"
     _made[folder] = -1  # before it is made, so that no signal finds it unregistered
+    lifeline.remove_if_killed(folder)
     try:
         folder.mkdir(mode=0o700)
         _made[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -128,7 +129,6 @@ def _make_in(place: Path) -> Path | None:
     if not folder.exists():
         _remove(folder)
         return None
-    lifeline.remove_if_killed(folder)
     return folder
 
 

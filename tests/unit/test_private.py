@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from helmpin import lifeline
+from helmpin.private import Folder
 from tests.support.workstation import CHECKOUT
 
 FULL = """\
@@ -40,3 +44,14 @@ def test_a_folder_goes_even_where_no_more_files_can_be_opened(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.iterdir()) == []
     assert Path("/etc").is_dir()
+
+
+def test_a_folder_is_known_to_what_removes_it_before_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed in between leaves nothing."""
+    told: list[bool] = []
+    monkeypatch.setattr(lifeline, "remove_if_killed", lambda folder: told.append(folder.exists()))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with Folder() as folder:
+        assert told == [False] and folder.exists()
