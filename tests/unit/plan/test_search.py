@@ -608,6 +608,15 @@ def test_a_global_is_read_by_its_own_path() -> None:
     assert shown(found.next()) == {"image.tag": f"1@{A}"}
 
 
+def test_a_value_that_helm_names_is_dropped_alone() -> None:
+    """The other values of the same image are not to blame."""
+    found = search([facts(WEB)], {**TAGGED, "backup": {"image": {"repository": "t/web", "tag": "1"}}})
+    attempt = found.next()
+    assert shown(attempt).keys() == {"image.tag", "backup.image.tag"} and attempt is not None
+    found.learn(attempt, TEMPLATE.format(".Values.image.tag"))
+    assert shown(found.next()) == {"backup.image.tag": f"1@{A}"}
+
+
 def test_a_chart_that_refuses_a_pinned_template_fails_that_templates_images() -> None:
     other = use("t/other:1", source="app/templates/other.yaml")
     found = search([facts(WEB, literal=True), facts(other, B, literal=True)], {})
