@@ -132,11 +132,6 @@ def _with_configs(described: Described, answers: Sequence[Described | RegistryEr
     return described._replace(platforms=platforms)
 
 
-def width(jobs: int, most: int) -> int:
-    """How many of a host's jobs run at once: ten, or half of them if that is more, but never more than `most`."""
-    return min(jobs, most, max(10, -(-jobs // 2)))
-
-
 def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadline: float) -> dict[J, R]:
     """Run every job of every host concurrently; no host waits for another. most: the most threads for one host.
 
@@ -146,7 +141,7 @@ def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadl
     results: dict[J, R] = {}
     errors: list[BaseException] = []
     changed = threading.Condition()
-    widths = [width(len(jobs), most) for jobs in hosts.values()]
+    widths = [min(len(jobs), most) for jobs in hosts.values()]
     share = min(1.0, MAX_THREADS / max(sum(widths), 1))
     busy = [max(1, int(wide * share)) for wide in widths]
     running = sum(busy)

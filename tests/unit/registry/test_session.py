@@ -12,13 +12,6 @@ from helmpin.registry import session
 from helmpin.registry.singleflight import SingleFlight
 
 
-@pytest.mark.parametrize(
-    ("jobs", "width"), [(1, 1), (10, 10), (11, 10), (20, 10), (50, 25), (127, 64), (500, 64), (10_000, 64)]
-)
-def test_width(jobs: int, width: int) -> None:
-    assert session.width(jobs, 64) == width
-
-
 def test_no_thread_for_each_job() -> None:
     lock, running, most = threading.Lock(), 0, 0
     threads = set()
