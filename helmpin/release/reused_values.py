@@ -274,15 +274,17 @@ def _leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 
 
 def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:
-    """A revision's computed values, with the chart's defaults, without helm-pin's digests."""
+    """A revision's computed values, with the chart's defaults, without helm-pin's digests. A map that is empty then stays: it may
+    be the chart's, whose templates read in it."""
     out = copy.deepcopy(dict(values))
     for entry in undo:
-        _restore(out, entry, keep=True)
+        _restore(out, entry, keep=True, prunes=False)
     return out
 
 
-def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
-    """Restore what stood at a path. With keep=False, or if nothing stood there, remove it, and the maps that helm-pin created."""
+def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool, prunes: bool = True) -> None:
+    """Restore what stood at a path. With keep=False, or if nothing stood there, remove it; with `prunes`, also the maps that
+    helm-pin created."""
     path = entry.path
     inside = next((i for i, part in enumerate(path) if isinstance(part, int)), 0)
     if not keep and entry.user_depth < inside:
@@ -298,6 +300,6 @@ def _restore(tree: dict[str, Any], entry: Undo, *, keep: bool) -> None:
         return
     if isinstance(trail[-1], dict):
         trail[-1].pop(path[-1], None)
-    for i in range(len(trail) - 1, entry.user_depth, -1):
+    for i in range(len(trail) - 1, entry.user_depth, -1) if prunes else ():
         if trail[i] == {} and isinstance(trail[i - 1], dict):
             del trail[i - 1][path[i - 1]]

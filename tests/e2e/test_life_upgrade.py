@@ -320,3 +320,15 @@ def test_an_image_that_an_unseen_question_decides_on_is_refused(twins: Twins) ->
     done = twins.pin("upgrade", OURS, twins.chart, "--install")
     assert done.status == 3 and "nothing was deployed" in done.stderr, done.stderr
     assert twins.pin("history", OURS).status == 1
+
+
+def test_a_value_in_an_empty_map_of_the_chart(twins: Twins) -> None:
+    """Without the digest the map is empty again, not gone: the template reads in it."""
+    reading = TEMPLATE.replace(
+        "example.com/team/extra:main", '{{ default "example.com/team/extra:main" .Values.plugins.image }}'
+    )
+    written(twins.chart, {"values.yaml": CHART["values.yaml"] + "plugins: {}\n", "templates/pod.yaml": reading})
+    for step in (["--install"], ["--reuse-values", "--set=other=1"], ["--reuse-values", "--set=other=2"]):
+        done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED, *step)
+        assert done.status == 0 and "plugins.image" in done.stdout + done.stderr, done.stderr
+        assert twins.helm("upgrade", OURS, twins.chart, UNVALIDATED).status == 0

@@ -227,6 +227,12 @@ def test_computed_values_have_the_defaults_again() -> None:
     assert values["image"]["digest"] == A, "what was read was changed"
 
 
+def test_a_map_that_is_empty_without_the_digest_stays() -> None:
+    """It may be the chart's, and its templates fail without it."""
+    entries = [Undo(("plugins", "image"), None, False, 0)]
+    assert without_digests({"plugins": {"image": f"a:1@{A}"}}, entries) == {"plugins": {}}
+
+
 def test_what_is_not_there_any_more_is_passed() -> None:
     entries = [Undo(("image", "tag"), "1", False), Undo(("pods", 0, "image"), "1", False), Undo(("gone",), None, False)]
     assert without_digests({"image": "text", "pods": None}, entries) == {"image": "text", "pods": None}
