@@ -63,6 +63,7 @@ class Renderer:
         extra: Sequence[str] = (),
         *,
         post_render: bool = True,
+        begun: None = None,  # noqa: ARG002 (nothing is started here)
         meanwhile: Callable[[], object] | None = None,
     ) -> Render:
         """As the renderer of helmpin has it."""
