@@ -27,14 +27,15 @@ _MOST_BYTES = 1 << 20
 """How much of the end of its output is read."""
 _WORD = r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+"""
 """One word of a command, as a shell reads it."""
-_NAME = r"[\w.-]*(?:password|passwd|passphrase|secret|token|creds|credential|api_?-?key)[\w.-]*"
-_FLAG = rf"(?is)(-{_NAME}|--?pass)(?:=.*)?"
-"""A flag whose value is secret."""
-_NAMED = rf"(?is)((?:{_NAME}|--?pass)=|(?:{_NAME}|(?:proxy-)?authorization|cookie):\s*).*"
-"""A variable, a flag or a header with its value in the same word."""
-_USER = r"-u|--user|--username|--proxy-user"
-"""A flag whose value is a user, or a user and a password."""
-"""They are compiled only when they are needed, because every command imports this module."""
+_SHOWN = frozenset(
+    [
+        *("--certificate-identity", "--certificate-identity-regexp"),
+        *("--certificate-oidc-issuer", "--certificate-oidc-issuer-regexp"),
+        *("--severity", "--exit-code", "--scanners", "--pkg-types", "--fail-on", "--platform", "--type"),
+        *("--format", "--output", "--timeout"),
+    ]
+)
+"""Flags of cosign, trivy and grype whose values are never secret, and say what a command demands."""
 _ANY_STATUS = tuple(range(-64, 256))
 
 
@@ -46,35 +47,47 @@ class Gate(NamedTuple):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The commands for the record and for messages: logins in URLs, and the values of flags, variables and headers for
-        passwords and tokens, are masked."""
+        """The commands for the record and for messages, without what may be a secret (`_masked`)."""
         return tuple(map(_masked, self.commands))
 
 
 def _masked(command: str) -> str:
-    """A command as typed, but for its secrets."""
-    from helmpin.output import mask_urls
+    """A command as typed, with *** for whatever may be a secret. Shown are the program and its subcommands, the names of flags and
+    variables, files that exist, and the values of the flags in _SHOWN."""
+    before: str | None = None  # the last flag; None until there is one
 
-    hide = ""
+    def shown(match: re.Match[str]) -> str:
+        nonlocal before
+        word, flag = "".join(shlex.split(match[0])), before
+        name, equals, value = word.partition("=")
+        if re.fullmatch(r"--[\w-]+|-\w", name):
+            before = "" if equals else name
+            return match[0] if not equals or name in _SHOWN or _is_harmless(value) else f"{name}={_hidden(value)}"
+        if re.match(r"-\w", word):  # a short flag with its value, or several flags
+            before = word[:2]
+            return f"{word[:2]}***"
+        before = before and ""
+        is_subcommand = flag is None and re.fullmatch(r"[a-z][a-z-]*", word)
+        is_program = match.start() == 0 and not equals
+        if is_program or is_subcommand or flag in _SHOWN or _is_harmless(word):
+            return match[0]
+        return f"{name}=***" if equals and re.fullmatch(r"\w+", name) else _hidden(word)
 
-    def masked(match: re.Match[str]) -> str:
-        nonlocal hide
-        word, hidden = "".join(shlex.split(match[0])), hide
-        hide = ""
-        if hidden == "all" or (hidden == "login" and ":" in word):
-            return "***"
-        if re.fullmatch(_USER, word):
-            hide = "login"
-        elif flag := re.fullmatch(_FLAG, word):
-            hide = "all" if flag[0] == flag[1] else ""
-            return flag[1] if hide else f"{flag[1]}=***"
-        elif named := re.fullmatch(_NAMED, word):
-            return f"{named[1]}***" if re.fullmatch(_WORD, named[1]) else f"'{named[1]}***'"
-        elif re.search(r"\s", word) and _masked(word) != word:
-            return "'***'"  # the text of a script: where a secret in it ends is up to the shell
-        return mask_urls(match[0])
+    return re.sub(_WORD, shown, command)
 
-    return re.sub(_WORD, masked, command)
+
+def _is_harmless(word: str) -> bool:
+    """Whether a word is the image, a file, or no more than a sign."""
+    return word == PLACE or not re.search(r"[^\W_]", word) or os.path.exists(word)  # noqa: PTH110 (Path has errors for long words)
+
+
+def _hidden(word: str) -> str:
+    """*** for a word, or for what is around the image in it; a scheme before it stays."""
+    start, place, end = word.partition(PLACE)
+    if not place:
+        return "***"
+    scheme = re.fullmatch(r"[a-z-]+:(?://)?", start)
+    return f"{start if not start or scheme else '***'}{PLACE}{end and '***'}"
 
 
 def check(commands: Sequence[str], where: str) -> None:
