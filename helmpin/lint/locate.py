@@ -129,7 +129,7 @@ def _other_values(use: ImageUse, index: ValueIndex) -> Iterator[ValuePath]:
 def _likely(use: ImageUse, index: ValueIndex, files: Sequence[ValuesFile]) -> Iterator[ValuePath]:
     scope = scope_of(use.source)
     tag = split(use.image)[1] or ""
-    near = in_scope(list(anchors(use.image, index)), scope, index)
+    near = in_scope(list(anchors(use.image, index)), scope)
     beside: list[ValuePath] = []
     for anchor in near:
         if anchor.whole and (tag or _IMAGE_KEY.search(last_key(anchor.path))):

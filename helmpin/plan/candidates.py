@@ -115,7 +115,7 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     what else may pin it: first the keys that the values have and those that templates read beside the name, then maps without a
     name, anchors that match less, and texts that need not be an image.
     """
-    found = in_scope(list(anchors(sought.image, sought.values)), sought.scope, sought.values)
+    found = in_scope(list(anchors(sought.image, sought.values)), sought.scope)
     by_anchor = {anchor: list(_ranked(sought, anchor)) for anchor in dict.fromkeys(found)}
     by_anchor = {anchor: options for anchor, options in by_anchor.items() if options}
     strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
@@ -164,7 +164,7 @@ def _bare(sought: _Sought) -> list[ValuePath]:
     """The leaves in scope that hold the name of an image without a tag as a bare word."""
     name = split(sought.image)[0].rpartition("/")[2]
     found = [] if sought.tag else [Anchor(path, True) for path in sought.values.at(name)]
-    return [anchor.path for anchor in in_scope(found, sought.scope, sought.values)]
+    return [anchor.path for anchor in in_scope(found, sought.scope)]
 
 
 def _is_strong(anchor: Anchor) -> bool:
@@ -192,9 +192,8 @@ def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:
                 yield Anchor(path, not tag)
 
 
-def in_scope(found: list[Anchor], scope: tuple[str, ...], values: ValueIndex) -> list[Anchor]:
+def in_scope(found: list[Anchor], scope: tuple[str, ...]) -> list[Anchor]:
     """The anchors that the templates of `scope` can read: the innermost chart's own, else an outer chart's, else any."""
-    found = [a for a in found if not _copied_global(a.path, values)]
     for depth in range(len(scope), 0, -1):
         if near := [a for a in found if a.path[:depth] == scope[:depth]]:
             return near
@@ -403,11 +402,3 @@ def _suffixes(name: str) -> Iterator[str]:
     while "/" in name:
         name = name.split("/", 1)[1]
         yield name
-
-
-def _copied_global(path: ValuePath, values: ValueIndex) -> bool:
-    """Whether `path` is helm's copy of a global in a subchart. The global itself is set instead."""
-    if "global" not in path[1:]:
-        return False
-    i = path.index("global", 1)
-    return lookup(values.tree, path[i:]) is not None

@@ -16,7 +16,7 @@ NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 
 
 class ValueIndex:
-    """Helm's computed values, indexed by value."""
+    """Helm's computed values, indexed by value. Its copies of globals in subcharts are left out: the global itself is set."""
 
     def __init__(
         self,
@@ -29,12 +29,14 @@ class ValueIndex:
         self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
         self._templates: list[tuple[ValuePath, list[str]]] = []
         for path, value in leaves(tree):
-            if reaches(path):
+            if reaches(path) and not _is_copied_global(path, tree):
                 self._by_text[text_of(value).strip()].append(path)
                 if is_template(value) and (fixed := _fixed_parts(value)):
                     self._templates.append((path, fixed))
         self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
         for turn, (path, beside) in enumerate(_maps(tree, ())):
+            if _is_copied_global(path, tree):
+                continue
             self._by_key[last_key(path).lower()].append((turn, path, beside))
         self.unnamed = [
             (path, beside)
@@ -72,7 +74,7 @@ class ValueIndex:
         return [(path, beside) for _, path, beside in sorted(found, key=lambda each: each[0])]
 
     def at(self, text: str) -> list[ValuePath]:
-        """The paths of the leaves that print as `text`, if with white space around it, or may do so, because they are templates for
+        """The paths of the leaves that print `text`, white space around it aside, or may print it because they are templates for
         `tpl`."""
         found = self._by_text.get(text, [])
         return [*found, *(path for path, fixed in self._templates if _may_print(fixed, text))]
@@ -125,6 +127,11 @@ def _maps(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Mapping[str, 
         yield path, node
         for key, child in node.items():
             yield from _maps(child, (*path, key))
+
+
+def _is_copied_global(path: ValuePath, tree: Mapping[str, Any]) -> bool:
+    """Whether a value is helm's copy of a global in a subchart."""
+    return "global" in path[1:] and lookup(tree, path[path.index("global", 1) :]) is not None
 
 
 def leaves(node: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:

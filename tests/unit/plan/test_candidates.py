@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, lookup, reaches
-from helmpin.plan.candidates import Anchor, anchors, candidates, holding, in_scope
+from helmpin.plan.candidates import Anchor, anchors, by_any_key, candidates, holding, in_scope
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, text_of
 
@@ -440,9 +440,8 @@ def test_anchors() -> None:
 
 def test_in_scope_takes_the_innermost_charts_own() -> None:
     outer, inner, far = (Anchor(path, True) for path in (("image",), ("a", "b", "image"), ("z", "image")))
-    values = ValueIndex({})
-    assert in_scope([outer, inner, far], ("a", "b"), values) == [inner]
-    assert in_scope([outer, far], ("a", "b"), values) == [outer, far]
+    assert in_scope([outer, inner, far], ("a", "b")) == [inner]
+    assert in_scope([outer, far], ("a", "b")) == [outer, far]
 
 
 KEYS = st.sampled_from(["image", "repository", "tag", "digest", "name", "web", "global", "", "sha", "registry"])
@@ -530,3 +529,14 @@ def test_a_map_with_values_of_the_user_is_never_set_whole() -> None:
         deep = {f"l{n}": deep}
     assert ranked("t/web:1", {**deep, "other": "x"}, given={"other": "x"}) != []
     assert ranked("t/web:1", deep, given=deep) == []
+
+
+@pytest.mark.parametrize("key", ["images", "tags"])
+def test_a_list_in_helms_copy_of_a_global_is_never_set(key: str) -> None:
+    """It would be written whole, with values of the user that nothing in `given` shows there."""
+    own = {key: [{"tag": "1.2.3", "password": "secret"}]}
+    index = ValueIndex({"global": own, "sub": {"global": own}}, given={"global": own}, kept={"global": own})
+    image, scope = "quay.io/team/app:1.2.3", ("sub",)
+    found = [c for some in candidates(image, DIGEST, scope, index, TemplateScan(()), set()) for c in some]
+    found += by_any_key(image, DIGEST, scope, index)
+    assert {setting.path for c in found for setting in c.settings} <= {("global", key, 0, "tag")}
