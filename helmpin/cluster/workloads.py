@@ -180,12 +180,12 @@ def _within(fields: Any, path: Iterable[str]) -> Any:
 
 def _owns(fields: Any, slot: Slot) -> bool:
     """Whether managed fields hold an image (structured-merge-diff, `f:` fields and `k:` list keys)."""
-    *path, name = slot
-    for part in path:
-        fields = fields.get(f"f:{part}")
+    for part in slot:
+        field = fields.get(f"f:{part}")
+        if field == {}:
+            return True  # the whole of it is one value, as in custom resources
+        named = (key for key in fields if key.startswith("k:") and json.loads(key[2:]) == {"name": part})
+        fields = fields.get(next(named, None)) if field is None else field
         if not isinstance(fields, dict):
             return False
-        if not fields:
-            return True  # the whole of it is one value, as in custom resources
-    key = next((key for key in fields if key.startswith("k:") and json.loads(key[2:]) == {"name": name}), None)
-    return key is not None and "f:image" in fields[key]
+    return "f:image" in fields

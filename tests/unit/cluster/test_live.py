@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -110,6 +111,30 @@ class TestSpecs:
         who = ", ".join(f"{m} at {t}" if t else m for m, t in entries)
         assert found.wrong[0].endswith(f": set by {who}" if who else ": who set it is not known")
         assert found.at_admission == []
+
+    @pytest.mark.parametrize(
+        ("spec", "fields"),
+        [
+            ({"template": {"container": {"image": APP}}}, {"f:template": {"f:container": {"f:image": {}}}}),
+            ({"template": {"container": {"image": APP}}}, {"f:template": {"f:container": {}}}),
+            ({"template": {"container": {"image": APP}}}, {"f:template": {}}),
+            ({"templates": [{"name": "x", "container": {"image": APP}}]}, {"f:templates": {}}),
+            (
+                {"templates": [{"name": "x", "container": {"image": APP}}]},
+                {"f:templates": {'k:{"name":"x"}': {"f:container": {"f:image": {}}}}},
+            ),
+        ],
+    )
+    def test_who_set_a_single_container(self, spec: Any, fields: Any) -> None:
+        """As that of an Argo Sensor: it stands in no list."""
+        stored = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Sensor", "metadata": {"name": "web"}, "spec": spec}
+        now: Object = json.loads(json.dumps(stored).replace(APP, "busybox"))
+        now["metadata"]["managedFields"] = [{"manager": "kubectl-edit", "fieldsV1": {"f:spec": fields}}]
+        found = compare_specs([(stored, now)])
+        assert found.wrong[0].endswith(": set by kubectl-edit")
+        assert found.at_admission == []
+        now["metadata"]["managedFields"][0]["fieldsV1"] = {"f:spec": {"f:other": {}}}
+        assert not compare_specs([(stored, now)]).wrong[0].endswith(": set by kubectl-edit")
 
     def test_who_copies_a_whole_object_does_not_make_it(self) -> None:
         now = workload(app="mirror/app")
