@@ -29,6 +29,8 @@ def without(name: str) -> str:
         ("{{ index @ $key }}", ".Chart.Annotations"),
         ('{{ "}}" }}{{ printf "}}%s" (toJson @) }}', ".Chart.Annotations"),
         ("{{ toJson (merge @ .Values.annotations) }}", ".Chart.Annotations"),
+        ("""{{ if eq $c '"' }}{{ toJson @ }}{{ end }}""", ".Chart.Annotations"),
+        ("""{{ if eq $c '"' (toJson @) "x" }}""", ".Chart.Annotations"),
     ],
 )
 def test_all_annotations(text: str, name: str) -> None:
@@ -44,6 +46,9 @@ def test_all_annotations(text: str, name: str) -> None:
         "{{ .Chart.AnnotationsOfMine }}",
         "{{ .MyChart.Annotations }}",
         "# all of .Chart.Annotations",
+        '{{ fail "no key x in .Chart.Annotations" }}',
+        '{{ tpl "{{ toYaml .Chart.Annotations }}" . }}',
+        "{{ tpl `{{ toYaml .Chart.Annotations }}` . }}",
         "{{ .Chart.Name }}",
     ],
 )
@@ -69,6 +74,7 @@ def test_only_the_templates_that_print_them_are_changed() -> None:
         ("{{- $ | toJson | sha256sum }}", True),
         ('{{ printf "%v" $ | len }}', True),
         ("{{ (. | toJson) | sha256sum }}", True),
+        ('{{ tpl "{{ toYaml .Chart.Annotations }}" . }}', True),
         ('{{ include "chart.name" . }}', False),
         ('{{ include "chart.name" . | quote }}', False),
         ("{{ toYaml .Values | quote }}", False),
