@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -75,9 +76,5 @@ def _by_name(release: Release) -> object:
 
 
 def chart_name(release: Release) -> str:
-    """The chart's name without its version (`web` of `web-1.2.3-beta.1`)."""
-    parts = release.chart.split("-")
-    for i in range(1, len(parts)):
-        if parts[i][:1].isdigit() and "." in parts[i]:
-            return "-".join(parts[:i])
-    return release.chart
+    """The chart's name without its version (`web` of `web-1.2.3-beta.1` and of `web-v1.2.3`)."""
+    return re.split(r"-v?\d+\.", release.chart, maxsplit=1)[0]

@@ -7,25 +7,27 @@ from collections.abc import Callable, Sequence
 from helmpin import env, output, structured
 from helmpin.audit.deliver import deliver
 from helmpin.audit.environments import side_by_side
-from helmpin.audit.findings import KINDS, Audit
+from helmpin.audit.findings import DRIFT, KINDS, MIXED, Audit
 from helmpin.audit.gather import Snapshot, gather
 from helmpin.audit.judge import judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.global_flags import take
 from helmpin.image.listing import image_lines
 from helmpin.kubectl import Kubectl
+from helmpin.lifeline import command_line_of_parent
 from helmpin.request import Request, refuse_registry_flags
 from helmpin.verify.registries import Registries
 
 DIFFERENT = "different"
 """--fail-on: a release is not the same in all the contexts."""
-COLOURS = {"ok": "32", "drift": "31"}
+COLOURS = {"ok": "32", DRIFT: "31"}
 
 
 def run(request: Request) -> int:
     """Print the audit. Returns 4 if something that --fail-on names was found, else 1 if something could not be read, else 5 if a
     registry did not answer."""
-    fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {"drift"}
+    fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {DRIFT}
     known = (*KINDS, DIFFERENT, "none")
     if unknown := sorted(fail_on - set(known)):
         raise UsageError(f"--fail-on does not know {unknown[0]!r}", hint=f"one of {', '.join(known)}")
@@ -96,7 +98,10 @@ def _gathered(request: Request) -> list[Snapshot]:
 
 
 def _namespace_given(request: Request) -> bool:
-    """Whether the user named a namespace: helm always exports one, by default that of the current context."""
+    """Whether the user named a namespace: helm always exports one, by default that of the current context. If that one was named,
+    only helm's command line shows it."""
+    if "HELM_NAMESPACE" in take(command_line_of_parent())[1]:
+        return True
     try:
         return env.given_namespace() != Kubectl(request.helm).own_namespace()
     except HelmFailed:  # no current context
@@ -105,7 +110,7 @@ def _namespace_given(request: Request) -> bool:
 
 def _found(audits: Sequence[Audit]) -> set[str]:
     kinds = {kind for audit in audits for release in audit.releases for kind in release.kinds}
-    kinds |= {"mixed" for audit in audits if audit.mixed}
+    kinds |= {MIXED for audit in audits if audit.mixed}
     return kinds | {DIFFERENT for row in side_by_side(list(audits)) if not row.same}
 
 

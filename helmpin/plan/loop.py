@@ -251,17 +251,19 @@ def _check_still_renders(rendered: Rendered, noise: Noise, random: Collection[st
     """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster, helm or a
     template is to blame, not the images. random: the sources that may list a map in any order."""
     again = noise.render_again()
-    changed = {*again.images()} ^ {*rendered.plain.images()}
+    changed = {(use.key, use.image) for use in again.images()} ^ {
+        (use.key, use.image) for use in rendered.plain.images()
+    }
     if not changed:
         return
-    unsorted = sorted({use.source for use in changed} & {*random})
+    unsorted = sorted({key[0] for key, _ in changed} & {*random})
     raise HelmFailed(
         "the chart renders other images than a moment ago; nothing was deployed",
         where=unsorted,
-        why=f"first {_images(rendered.plain)};\nthen {_images(again)}",
+        why=f"the first render had {_images(rendered.plain)}\nthe next had {_images(again)}",
         hint="have the template sort what it lists with keys or values (sortAlpha)"
         if unsorted
-        else "run it again when the cluster, the chart and helm stay as they are",
+        else "run it again; if it repeats, fix the values that the chart derives from the cluster or the time",
     )
 
 

@@ -377,6 +377,12 @@ def test_two_clusters_side_by_side(
     assert re.search(rf'<tr class="differs"[^>]*>.*{a}', opened)
     assert f"{app.image()} {images.HERE} · " in browser.words(opened)
 
+    elsewhere = json.loads(its.read_text())
+    elsewhere["contexts"][0]["context"]["namespace"] = "default"
+    its.write_text(json.dumps(elsewhere))
+    _, _, data = audited(both, "--context", staging, "--context", live, "-n", unique)  # the current context's own, too
+    assert [len(context["releases"]) for context in data["contexts"]] == [2, 2]
+
     gone = both.pin("audit", "--context", staging, "--context", "nowhere", "-o", "json")
     assert gone.status == 1
     assert "Not read in nowhere: " in gone.stderr and "nowhere" in gone.stderr.partition("nowhere: ")[2]

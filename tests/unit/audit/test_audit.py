@@ -85,6 +85,8 @@ class TestSideBySide:
         ("kube-prometheus-stack-1.2.3-beta.1", "kube-prometheus-stack"),
         ("s3-proxy-0.1.0+build-2", "s3-proxy"),
         ("log4j-2-exporter-1.0.0", "log4j-2-exporter"),
+        ("cert-manager-v1.13.3", "cert-manager"),
+        ("app-v2-1.0.0", "app-v2"),
         ("plain", "plain"),
     ],
 )

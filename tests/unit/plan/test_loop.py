@@ -364,10 +364,21 @@ def test_where_nothing_can_be_pinned_the_plain_chart_is_rendered_once_more(tmp_p
     assert renderer.asked[-1].chart.annotations == {} and plan.renders == 1 + len(renderer.asked)
     with pytest.raises(HelmFailed, match="renders other images than a moment ago") as failed:
         made(tmp_path, lambda ask: lost if ask.chart.annotations else pod(SIDE) * 2, plain=lost, values={})
-    assert failed.value.why == f"first {WEB};\nthen {SIDE}"
+    assert failed.value.why == f"the first render had {WEB}\nthe next had {SIDE}"
     with pytest.raises(HelmFailed, match="renders other images") as failed:
         made(tmp_path, lambda ask: lost if ask.chart.annotations else "", plain=lost, values={})
-    assert failed.value.why.endswith("then none")
+    assert failed.value.why.endswith("the next had none")
+
+
+def test_a_random_name_is_no_other_image(tmp_path: Path) -> None:
+    """What cannot be pinned is refused, whatever its object is called in the next render."""
+    names = iter(range(99))
+
+    def says(_: Ask) -> str:
+        return pod(WEB, source="app/templates/none.yaml").replace("name: web,", f"name: web-{next(names)},")
+
+    plan, _ = made(tmp_path, says, plain=pod(WEB, source="app/templates/none.yaml"), values={})
+    assert plan.images[0].problem and plan.images[0].problem.kind == "refused"
 
 
 def test_a_search_that_comes_to_no_end_leaves_every_image_out(tmp_path: Path) -> None:
