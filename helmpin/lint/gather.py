@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from helmpin import output
 from helmpin.arguments import is_on, words
 from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
-from helmpin.errors import HelmFailed, HelmPinError, UsageError
+from helmpin.errors import HelmFailed, HelmPinError, HelmStopped, UsageError
 from helmpin.lint.chart_settings import with_settings_of
 from helmpin.lint.charts import NotAChart, Skipped, check_is_chart, ci_values, set_name
 from helmpin.lint.failure import failure_location
@@ -100,6 +100,8 @@ def _lint_staged(chart: str, staged: Chart, inputs: Inputs) -> Linted:
     for ci in (None, *ci_values(chart)):
         try:
             sets[set_name(ci)] = Rendering(chart, staged, inputs, ci).findings()
+        except HelmStopped:
+            raise
         except HelmFailed as error:
             sets[set_name(ci)] = error
     return merged(chart, sets)

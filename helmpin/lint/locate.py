@@ -9,7 +9,7 @@ from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.chart.stage import Chart
-from helmpin.errors import HelmFailed, Refused
+from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.lint.finding import Location, inside
@@ -91,6 +91,8 @@ def _shown(
         while True:
             try:
                 return Shown(copy, render(copy.chart, copy.values))
+            except HelmStopped:
+                raise
             except HelmFailed as error:
                 blamed = _blamed(error.why, left, scopes)
             if not blamed or blamed == left:

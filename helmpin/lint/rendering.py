@@ -99,4 +99,4 @@ class Rendering(NamedTuple):
             given = [*ci, *values.arguments, *more]
             return parse(request.helm.run(["template", "lint", str(chart.archive()), *given, *rest]))
         except HelmFailed as error:
-            raise HelmFailed(error.what, why=values.in_users_words(error.why)) from None
+            raise values.in_users_words(error) from None

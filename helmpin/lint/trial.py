@@ -71,6 +71,8 @@ class Trials:
             return
         try:
             after = self._images(usage, read)
+        except HelmStopped:
+            raise
         except HelmFailed as error:
             yield Wrong(usage.name, "", output.one_line(error.why or error.what))
             return

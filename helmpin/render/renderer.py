@@ -147,8 +147,7 @@ class Renderer(NamedTuple):
                 meanwhile()
             text = running.output()
         except HelmFailed as error:
-            why = self.values.in_users_words(error.why)
-            raise type(error)(error.what, where=error.where, why=why, hint=error.hint) from None
+            raise self.values.in_users_words(error) from None
         from helmpin.render.output import parse, parse_release
 
         return parse_release(text, self.also) if self.dry_run else parse(text, self.also)

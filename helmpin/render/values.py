@@ -35,11 +35,12 @@ class ValuesInput(NamedTuple):
     originals: tuple[tuple[str, str], ...] = ()
     """(copy, source as the user named it)."""
 
-    def in_users_words(self, text: str) -> str:
-        """A message of helm, with the user's names in place of the copies."""
+    def in_users_words(self, error: HelmFailed) -> HelmFailed:
+        """A failure of helm, with the user's names in place of the copies."""
+        why = error.why
         for copy, source in self.originals:
-            text = text.replace(copy, source)
-        return text
+            why = why.replace(copy, source)
+        return type(error)(error.what, where=error.where, why=why, hint=error.hint)
 
 
 def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput:

@@ -13,7 +13,7 @@ import pytest
 from helmpin import kube_yaml
 from helmpin.chart.setargs import ValuePath, dotted_key, lookup
 from helmpin.chart.stage import Chart
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.image.manifest import ImageUse
 from helmpin.lint.finding import Location
 from helmpin.lint.locate import MOST_PATHS, empty_tag_beside, locate, value_location
@@ -258,6 +258,14 @@ def test_a_chart_that_does_not_render_again(tmp_path: Path) -> None:
 
     assert places(tmp_path, uses(WEB), say) == [SET]
     assert places(tmp_path, uses(WEB), say, values=None) == [LINE]
+
+
+def test_a_helm_that_was_stopped_says_nothing_about_a_mark(tmp_path: Path) -> None:
+    def say(_: Chart, __: Mapping[str, Any]) -> Render:
+        raise HelmStopped("helm template failed", why="helm was killed by SIGKILL")
+
+    with pytest.raises(HelmStopped):
+        places(tmp_path, uses(WEB), say)
 
 
 def test_white_space_around_a_value(tmp_path: Path) -> None:

@@ -97,8 +97,11 @@ def test_a_chart_that_does_not_render_as_it_is_shows_nothing(usage: Usage) -> No
     assert len(renders.asked) == 1
 
 
-def test_a_helm_that_was_stopped_is_no_chart_that_does_not_render(usage: Usage) -> None:
-    def images(*_: object) -> Images:
+@pytest.mark.parametrize("renders_before", [False, True])
+def test_a_helm_that_was_stopped_is_no_chart_that_does_not_render(usage: Usage, renders_before: bool) -> None:
+    def images(_: Usage, texts: Mapping[Path, str]) -> Images:
+        if renders_before and not texts:
+            return {("web",): "web:latest"}
         raise HelmStopped("helm template failed", why="helm was killed by SIGKILL")
 
     with pytest.raises(HelmStopped):

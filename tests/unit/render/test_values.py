@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helmpin.arguments import Given
-from helmpin.errors import HelmFailed, UsageError
+from helmpin.errors import HelmFailed, HelmStopped, UsageError
 from helmpin.helm import Helm
 from helmpin.render.values import ValuesInput, read_values
 from tests.support.budget import examples
@@ -226,7 +226,11 @@ def test_helms_words_name_the_users_own_sources(tmp_path: Path, folder: Path) ->
         (tmp_path / f"v{i}").touch()
     found = read(values(*(f"{tmp_path}/v{i}" for i in range(12))), folder)
     copy = found.originals[11][0]
-    assert found.in_users_words(f"failed to parse {copy}: no") == f"failed to parse {tmp_path}/v11: no"
+    error = found.in_users_words(
+        HelmStopped("helm failed", where="x", why=f"failed to parse {copy}: no", hint="correct it")
+    )
+    assert (type(error), error.what, error.where, error.hint) == (HelmStopped, "helm failed", ["x"], "correct it")
+    assert error.why == f"failed to parse {tmp_path}/v11: no"
 
 
 def test_a_source_with_a_scheme_that_is_a_file_is_a_file(
