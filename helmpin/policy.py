@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -27,7 +28,12 @@ def mutable_reason(image: str, settings: Settings) -> str | None:
     return mutable.reason(tag, digest, globs)
 
 
-def is_refused(image: str, settings: Settings) -> bool:
+def is_allowed(image: str, globs: Iterable[str]) -> bool:
+    """Whether --allow-unpinned allows an image without a digest: a glob matches it as written."""
+    return any(fnmatchcase(image, glob) for glob in globs)
+
+
+def refuses_mutable(image: str, settings: Settings) -> bool:
     """Whether a mutable tag of this image is refused, not pinned."""
     rule = _rule(image, settings)
     return (rule.mutable if rule and rule.mutable else settings.mutable) == "refuse"

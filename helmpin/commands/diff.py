@@ -27,9 +27,7 @@ def run(request: Request) -> int:
     command = "upgrade" if _asks_cluster(flags) else "template"
     with prepare(request._replace(flags=flags), release, chart, command=command) as prepared:
         plan = prepared.plan
-        if request.settings.mutable == "refuse":
-            plan.refuse_mutable()
-        plan.refuse_problems()
+        plan.refuse(mutable=request.settings.refuses_mutable)
         say_lock(plan)
         arguments = [release, str(plan.chart.archive()), *prepared.arguments, *_colour()]
         return request.helm.show(["diff", "upgrade", *arguments])

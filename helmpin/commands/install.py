@@ -30,5 +30,5 @@ def run(request: Request) -> int:
             )
 
     with prepare(request._replace(flags=flags), release, chart, command="install", check=check) as prepared:
-        refuse_mutable = request.settings.mutable == "refuse"
+        refuse_mutable = request.settings.refuses_mutable
         return deploy(request.helm, prepared, refuse_mutable=refuse_mutable, baseline=baseline)

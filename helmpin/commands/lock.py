@@ -64,9 +64,7 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
     ) as prepared:
         plan = prepared.plan
         outcome = "" if request.options["check"] else f"; {lock.name} was not written"
-        if request.settings.mutable == "refuse":
-            plan.refuse_mutable(outcome=outcome)
-        plan.refuse_problems(outcome=outcome)
+        plan.refuse(mutable=request.settings.refuses_mutable, outcome=outcome)
         return _digests(plan), _needless(plan)
 
 
@@ -80,7 +78,7 @@ def _digests(plan: Plan) -> dict[Reference, str]:
 def _needless(plan: Plan) -> str:
     """Why the chart has no image to lock, for people."""
     pinned = sum(image.via == "chart" for image in plan.images)
-    exempt = sum(image.problem is not None and image.problem.kind == "allowed" for image in plan.images)
+    exempt = sum(image.is_let_through for image in plan.images)
     counted = [f"{output.count(pinned, 'image')} pinned by the chart itself"] if pinned else []
     counted += [f"{output.count(exempt, 'image')} exempt (allow-unpinned)"] if exempt else []
     return ", ".join(counted) or "the chart uses no images"

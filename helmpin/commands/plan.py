@@ -129,6 +129,5 @@ def _more(request: Request, plan: Plan) -> show.More:
 
 
 def _refuse(request: Request, plan: Plan) -> None:
-    if request.settings.mutable == "refuse":
-        plan.refuse_mutable()
-    plan.refuse_problems(shows_tries=request.options["verbose"] and request.options["output"] not in FOR_OTHERS)
+    shows_tries = request.options["verbose"] and request.options["output"] not in FOR_OTHERS
+    plan.refuse(mutable=request.settings.refuses_mutable, shows_tries=shows_tries)

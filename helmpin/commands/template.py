@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from helmpin.arguments import words
+from helmpin.plan.outputs import manifest
 from helmpin.plan.prepare import prepare, say_outside
 from helmpin.request import Request
 
@@ -22,11 +23,9 @@ def run(request: Request) -> int:
     request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS | CHECKS])
     with prepare(request, release[0] if release else "", chart, command="template", checks=checks) as prepared:
         plan = prepared.plan
-        if request.settings.mutable == "refuse":
-            plan.refuse_mutable()
-        plan.refuse_problems()
+        plan.refuse(mutable=request.settings.refuses_mutable)
         say_outside(plan)
         probed = plan.render.values is not None  # a chart without images was rendered only once, with the probe
-        text = plan.print_with(printing) if printing or probed else plan.render.text
+        text = manifest(plan, printing) if printing or probed else plan.render.text
         sys.stdout.write(text)
     return 0

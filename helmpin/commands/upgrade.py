@@ -32,4 +32,4 @@ def run(request: Request) -> int:
             )
 
     with prepare(request, release, chart, command="upgrade", check=check) as prepared:
-        return deploy(request.helm, prepared, refuse_mutable=request.settings.mutable == "refuse")
+        return deploy(request.helm, prepared, refuse_mutable=request.settings.refuses_mutable)

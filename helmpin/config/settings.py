@@ -74,6 +74,11 @@ class Settings(NamedTuple):
     file: str = ""
     """The settings file; '' if there is none."""
 
+    @property
+    def refuses_mutable(self) -> bool:
+        """Whether a mutable tag is an error."""
+        return self.mutable == "refuse"
+
 
 def _today() -> str:
     from datetime import datetime, timezone

@@ -78,6 +78,15 @@ def _empty_hint(name: str, empty: tuple[str, ...], registries: tuple[str, ...]) 
     return ""
 
 
+LET_THROUGH = "let it through: "
+"""What begins the last part of a hint: the flag that allows the image. The same hint about several images names all their flags."""
+
+
+def let_through(image: str) -> str:
+    """The last part of a hint: how to allow an image without a digest."""
+    return LET_THROUGH + allow_flag(image)
+
+
 def allow_flag(image: str) -> str:
     """The flag that allows an image without a digest, quoted for a shell. Its value is a glob, so `?` can stand for what cannot be
     typed."""

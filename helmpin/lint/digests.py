@@ -36,7 +36,7 @@ def _to_fix(plan: Plan, say: Callable[[str], None]) -> list[ImagePlan]:
     """The images that can move and that values pin, if only in some places. Reports why the others, and places, are left out."""
     moving = [image for image in plan.images if image.mutable]
     for image in moving:
-        if image.problem and image.problem.kind != "allowed":
+        if image.problem and not image.is_let_through:
             say(f"{output.one_line(named(image.image))}: {image.problem.text}")
         elif not image.problem and not image.by_values_alone:
             where = " everywhere" if image.values else ""

@@ -12,7 +12,6 @@ from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint.finding import Exempt
 from helmpin.lint.rules import MUTABLE_TAG, NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY, Rule
 from helmpin.lock import Lock
-from helmpin.plan.images import is_allowed
 
 
 class Broken(NamedTuple):
@@ -52,19 +51,19 @@ def _trouble(image: str, settings: Settings, lock: Lock | None) -> tuple[Rule, s
 def _exemption(image: str, settings: Settings) -> Exempt | None:
     """What exempts an image, if anything does."""
     for each in settings.exemptions:
-        if is_allowed(image, [each.image]) and not each.is_over():
+        if policy.is_allowed(image, [each.image]) and not each.is_over():
             return Exempt(each.image, each.shown, each.reason, each.until)
-    glob = next((glob for glob in settings.allow_unpinned if is_allowed(image, [glob])), "")
+    glob = next((glob for glob in settings.allow_unpinned if policy.is_allowed(image, [glob])), "")
     return Exempt(glob, f"allow-unpinned {glob!r}") if glob else None
 
 
 def _no_exemption(image: str, settings: Settings) -> str:
     """Why an exemption that seems to be meant for an image does not apply, after the reason; '' if none seems to be."""
-    if over := next((each for each in settings.exemptions if is_allowed(image, [each.image])), None):
+    if over := next((each for each in settings.exemptions if policy.is_allowed(image, [each.image])), None):
         return f" (its exemption ended on {over.until}: {over.reason})"
     globs = [("the exemption of", each.image) for each in settings.exemptions]
     globs += [("allow-unpinned", glob) for glob in settings.allow_unpinned]
     for name, glob in globs:
-        if is_allowed(split(image)[0], [glob]):
+        if policy.is_allowed(split(image)[0], [glob]):
             return f" ({name} {glob} matches no tag: write {glob}:*)"
     return ""

@@ -11,7 +11,7 @@ from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
 from helmpin.helm import hide_secrets
-from helmpin.image.hints import allow_flag
+from helmpin.image.hints import let_through
 from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
@@ -81,7 +81,7 @@ class Composer:
             key: Problem(
                 "the post-renderer prints it, so no value and no template reaches it",
                 "refused",
-                f"write its digest in the post-renderer, or let it through: {allow_flag(self._uses[key].image)}",
+                f"write its digest in the post-renderer, or {let_through(self._uses[key].image)}",
             )
             for key in wanted
             if key not in origins
@@ -253,5 +253,5 @@ def _reordered(use: ImageUse) -> Problem:
     return Problem(
         f"{use.source} lists a map in any order (keys, values), so its images stand in other places at each render",
         "refused",
-        f"have the template sort what it lists (sortAlpha), or let the image through: {allow_flag(use.image)}",
+        f"have the template sort what it lists (sortAlpha), or {let_through(use.image)}",
     )

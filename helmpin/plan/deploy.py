@@ -39,9 +39,7 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     planned.
     """
     plan, deploys = prepared.plan, not is_dry_run(prepared.flags)
-    if refuse_mutable:
-        plan.refuse_mutable(outcome="; nothing was deployed")
-    plan.refuse_problems(outcome="; nothing was deployed")
+    plan.refuse(mutable=refuse_mutable, outcome="; nothing was deployed")
     output.inform(summary(plan))
     say_outside(plan)
     before = baseline.latest() if baseline else _row(prepared.previous)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from helmpin import gate
 from helmpin.config.settings import Settings
-from helmpin.image.hints import allow_flag, number_hint
+from helmpin.image.hints import let_through, number_hint
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
@@ -103,11 +103,10 @@ def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse], valu
         numbers = {text_of(value) for _, value in leaves(values) if isinstance(value, (int, float))}
         hint = "\n".join(filter(None, (hint, number_hint(image, numbers))))
     if all("test" in use.hook for use in uses):
-        hint = f"only a test hook uses it; if you do not run that, let it through: {allow_flag(image)}\n{hint}"
+        hint = f"only a test hook uses it; if you do not run that, {let_through(image)}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):
         hint = (
-            f"its pull policy is Never, so it was loaded into the nodes and cannot run by digest; let it through: "
-            f"{allow_flag(image)}"
+            f"its pull policy is Never, so it was loaded into the nodes and cannot run by digest; {let_through(image)}"
         )
     return Problem(str(error), "registry", hint)
 

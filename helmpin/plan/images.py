@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from helmpin import policy
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.config.settings import Settings
-from helmpin.image.hints import allow_flag, filled_in, invalid_hint, is_valid
+from helmpin.image.hints import filled_in, invalid_hint, is_valid, let_through
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
 from helmpin.plan.value_index import leaves, text_of
@@ -65,18 +64,18 @@ class ImagePlan(NamedTuple):
     """The Job that keeps this digest, because its pod template cannot change."""
     source: str = ""
     """Where the digest came from, if not from the registry: `lock` or `release`."""
-    is_refused: bool = True
-    """Whether --mutable refuse refuses a mutable tag of it; false if a rule says to pin it."""
+    must_be_fixed: bool = True
+    """Whether a mutable tag of it is refused; a rule may differ from the setting for all."""
+
+    @property
+    def is_let_through(self) -> bool:
+        """Whether it has no digest and may be deployed nevertheless."""
+        return self.problem is not None and self.problem.kind == "allowed"
 
     @property
     def pinned(self) -> str:
         """The reference as it will be deployed. (The chart's template may leave the tag out.)"""
         return self.image if self.via == "chart" else pinned_form(self.image, self.digest)
-
-
-def is_allowed(image: str, globs: Sequence[str]) -> bool:
-    """Whether --allow-unpinned allows an image without a digest: a glob matches it as written."""
-    return any(fnmatchcase(image, glob) for glob in globs)
 
 
 def references_of(
@@ -88,18 +87,18 @@ def references_of(
     for image in dict.fromkeys(use.image for use in uses):
         filled = filled_in(image)
         refusal = None if filled else policy.registry_refusal(image, settings)
-        may_be_unpinned = is_allowed(image, settings.allow_unpinned)
+        may_be_unpinned = policy.is_allowed(image, settings.allow_unpinned)
         refusal = refusal or (None if may_be_unpinned else policy.refusal_by_rule(image, settings))
         if refusal:
             problems[image] = Problem(refusal.text, "refused", refusal.hint)
         elif may_be_unpinned:
             exemptions = (
-                each for each in settings.exemptions if not each.is_over() and is_allowed(image, [each.image])
+                each for each in settings.exemptions if not each.is_over() and policy.is_allowed(image, [each.image])
             )
             by = next((f"the exemption of {each.shown}" for each in exemptions), "--allow-unpinned")
             problems[image] = Problem(f"allowed by {by}", "allowed")
         elif filled:
-            problems[image] = Problem(f"placeholder: {filled}", "refused", f"let it through: {allow_flag(image)}")
+            problems[image] = Problem(f"placeholder: {filled}", "refused", let_through(image))
         else:
             try:
                 references[image] = Reference.parse(image)
@@ -107,7 +106,7 @@ def references_of(
                 empty, registries = tuple(_empty_repositories(image, values)), tuple(_empty_registries(values))
                 hint = invalid_hint(image, empty, registries) or f"correct {_at_fault(image, values)}"
                 problems[image] = Problem(
-                    f"not an image reference: {error}", "refused", f"{hint}; or let it through: {allow_flag(image)}"
+                    f"not an image reference: {error}", "refused", f"{hint}; or {let_through(image)}"
                 )
     return references, problems
 
@@ -219,7 +218,7 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
         ),
         by_values_alone=via == "chart" or (via == "values" and not by_template),
         kept_for=kept_for,
-        is_refused=policy.is_refused(image, settings) or settings.mutable != "refuse",
+        must_be_fixed=policy.refuses_mutable(image, settings),
     )
 
 
@@ -232,6 +231,5 @@ def _failure(uses: Iterable[ImageUse], decided: Decided) -> Problem | None:
     return next((decided.explained[use.key] for use in failed if use.key in decided.explained), None) or Problem(
         f"cannot be pinned without changing something else: {why}",
         "refused",
-        "write its digest where your values or the chart hold the image, or let it through: "
-        + allow_flag(failed[0].image),
+        f"write its digest where your values or the chart hold the image, or {let_through(failed[0].image)}",
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import lookup
-from helmpin.image.hints import allow_flag
+from helmpin.image.hints import let_through
 from helmpin.image.manifest import Document, ImageUse, identity, read
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.next_command import kubectl_command
@@ -88,8 +88,7 @@ class KeptJobs:
                 problems[use.image] = Problem(
                     f"{name} exists already and runs it by tag; the pod template of a Job cannot change",
                     "refused",
-                    f"delete the Job so that it is created again ({delete}), rename it, "
-                    f"or let the image through: {allow_flag(use.image)}",
+                    f"delete the Job so that it is created again ({delete}), rename it, or {let_through(use.image)}",
                 )
             elif locked and locked.digests.get(use.image, digest) != digest:
                 problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)

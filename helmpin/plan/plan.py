@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree, dotted_key, lookup
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
+from helmpin.image.hints import LET_THROUGH
 from helmpin.image.reference import split
-from helmpin.plan import names
 from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from helmpin.render.output import Render
 
 
-_LET_THROUGH = "let it through: "
-"""What begins the end of a hint: the flag that does it."""
 _EMPTY = "an empty image"
 """In place of the name that it does not have."""
 
@@ -42,26 +40,9 @@ class Plan(NamedTuple):
     record: Record
     rendered: Rendered
 
-    def print_with(self, flags: Sequence[str]) -> str:
-        """What helm template prints for the pinned chart with these additional flags."""
-        renderer = self.rendered.pinning(self.settings)
-        return renderer.render(self.chart, [*self.set_arguments, *flags]).text
-
     def beyond_values(self) -> list[ImagePlan]:
         """The pinned images for which --set arguments or a values file are not enough."""
         return [image for image in self.images if not image.problem and not image.by_values_alone]
-
-    def values_file(self, *, named: bool = False) -> dict[str, Any]:
-        """The values that pin, as a tree for `helm upgrade -f`. named: with registry, repository and tag beside each digest."""
-        values = self.rendered.origin.values or {}
-        settings = [*self._names(values), *self.settings] if named else self.settings
-        return as_tree(settings, values)
-
-    def _names(self, values: Mapping[str, Any]) -> list[Setting]:
-        tags = names.missing_tags(self.settings, values, self.images)
-        if tags and self.print_with(arguments(tags, values)) != self.render.text:
-            tags = []
-        return [*(Setting(*name) for name in names.beside(self.settings, values)), *tags]
 
     def why_template(self, image: ImagePlan) -> str:
         """Why the template pins an image, if no value was tried before."""
@@ -78,10 +59,17 @@ class Plan(NamedTuple):
         names = {dotted_key(path) for path in in_lists}
         return [i for i in self.images if not i.problem and any(v.partition("[")[0] in names for v in i.values)]
 
+    def refuse(self, *, mutable: bool, outcome: str = "", shows_tries: bool = False) -> None:
+        """Raise Refused or RegistryUnavailable for the images that must not be deployed. mutable: whether mutable tags are
+        refused. The rest as below."""
+        if mutable:
+            self.refuse_mutable(outcome=outcome)
+        self.refuse_problems(outcome=outcome, shows_tries=shows_tries)
+
     def refuse_problems(self, *, outcome: str = "", shows_tries: bool = False) -> None:
         """Raise for the images that cannot be pinned: RegistryUnavailable if a registry failed for one, else Refused.
         outcome: added to the first line, such as `; nothing was deployed`. shows_tries: whether the output shows what was tried."""
-        bad = [i for i in self.images if i.problem and i.problem.kind != "allowed"]
+        bad = [i for i in self.images if i.problem and not i.is_let_through]
         if not bad:
             return
         lines, hints = [], []
@@ -106,9 +94,7 @@ class Plan(NamedTuple):
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""
-        moving = [
-            i for i in self.images if i.mutable and i.is_refused and not (i.problem and i.problem.kind == "allowed")
-        ]
+        moving = [i for i in self.images if i.mutable and i.must_be_fixed and not i.is_let_through]
         if not moving:
             return
         lines = []
@@ -139,13 +125,13 @@ def _shared(hints: Sequence[str]) -> list[str]:
     """Hints that differ only in the images that they let through, as one."""
     flags: dict[str, dict[str, None]] = {}
     for hint in hints:
-        before, let, flag = hint.rpartition(_LET_THROUGH)
+        before, let, flag = hint.rpartition(LET_THROUGH)
         alone = not let or "\n" in flag
         flags.setdefault(hint if alone else before, {})["" if alone else flag] = None
     return [
         before
         if "" in each
-        else before + _LET_THROUGH.replace(" it ", " them " if len(each) > 1 else " it ") + " ".join(each)
+        else before + LET_THROUGH.replace(" it ", " them " if len(each) > 1 else " it ") + " ".join(each)
         for before, each in flags.items()
     ]
 

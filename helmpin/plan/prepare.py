@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -209,9 +208,11 @@ def _check_is_no_release(chart: str, flags: Collection[Given]) -> None:
 
 def _say_exemptions(plan: Plan, settings: Settings) -> None:
     """Report the exemptions that an image needs."""
-    exempt = [image.image for image in plan.images if image.problem and image.problem.kind == "allowed"]
+    from helmpin.policy import is_allowed
+
+    exempt = [image.image for image in plan.images if image.is_let_through]
     for each in settings.exemptions:
-        if not each.is_over() and any(fnmatchcase(image, each.image) for image in exempt):
+        if not each.is_over() and any(is_allowed(image, [each.image]) for image in exempt):
             output.say(f"{each.where}: exempt {each.shown}")
 
 

@@ -13,6 +13,7 @@ from helmpin.image.reference import split
 from helmpin.plan.deploy import summary
 from helmpin.plan.deployed import MOVED, SAME, Change, Deployed
 from helmpin.plan.images import ImagePlan
+from helmpin.plan.outputs import values_file
 from helmpin.plan.plan import Plan
 from helmpin.registry import RegistryError
 from helmpin.registry.details import Details, as_data
@@ -184,7 +185,7 @@ def print_for_others(plan: Plan, form: str, *, partial: bool, names: bool, value
             partial=partial,
             hint=_what_may_help(plan, values_only=values_only),
         )
-        print(structured.as_yaml(plan.values_file(named=names)))
+        print(structured.as_yaml(values_file(plan, named=names)))
 
 
 def _what_may_help(plan: Plan, *, values_only: bool) -> str:

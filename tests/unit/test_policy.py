@@ -62,7 +62,7 @@ def test_the_first_rule_that_matches_is_the_only_one(tmp_path: Path) -> None:
 
 def test_what_is_refused(tmp_path: Path) -> None:
     strict = settings(tmp_path, "refuse")
-    assert [policy.is_refused(image, strict) for image in ("nginx:1", "quay.io/a:1", "ghcr.io/a:1")] == [
+    assert [policy.refuses_mutable(image, strict) for image in ("nginx:1", "quay.io/a:1", "ghcr.io/a:1")] == [
         True,
         False,
         True,

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from helmpin import policy
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Exemption, ImageRule, Settings
 from helmpin.image.reference import Reference
 from helmpin.plan.digests import ResolvedImages
-from helmpin.plan.images import Decided, ImagePlan, Problem, is_allowed, plan_images, references_of
+from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images, references_of
 from helmpin.plan.search import Attempt
 from helmpin.registry import RegistrySettings, Resolved
 from helmpin.render.diff import Follower
@@ -66,15 +67,15 @@ def test_a_rule_refuses_a_mutable_tag_unless_the_image_is_let_through() -> None:
 
 @pytest.mark.parametrize(
     ("mutable", "rule", "refused"),
-    [("refuse", "", True), ("refuse", "pin", False), ("pin", "", True), ("pin", "refuse", True)],
+    [("refuse", "", True), ("refuse", "pin", False), ("pin", "", False), ("pin", "refuse", True)],
 )
-def test_whether_a_mutable_tag_is_refused_where_that_is_asked(mutable: str, rule: str, refused: bool) -> None:
-    """--mutable refuse on the command line counts for all but what a rule of the settings says to pin."""
+def test_whether_a_mutable_tag_is_refused(mutable: str, rule: str, refused: bool) -> None:
+    """The setting for all counts for what no rule names."""
     rules = (ImageRule("docker.io", rule, (), (), "rule 1"),) if rule else ()
     (plan,) = plans(
         [use("web:latest")], by_values(use("web:latest")), settings=SETTINGS._replace(mutable=mutable, rules=rules)
     )
-    assert plan.is_refused is refused
+    assert plan.must_be_fixed is refused
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_an_exemption_is_named_and_one_that_is_over_is_none() -> None:
     [((), False), (("*:1.2.3",), True), ((WEB,), True), (("EXAMPLE.com/*",), False), (("web",), False)],
 )
 def test_is_allowed(globs: tuple[str, ...], allowed: bool) -> None:
-    assert is_allowed(WEB, globs) is allowed
+    assert policy.is_allowed(WEB, globs) is allowed
 
 
 # -- plans --------------------------------------------------------------------------------------------------------------

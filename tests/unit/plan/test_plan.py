@@ -14,9 +14,11 @@ from helmpin.errors import HelmFailed, Refused, RegistryUnavailable
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.loop import check_values_stay, make_plan
+from helmpin.plan.outputs import manifest, values_file
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, parse
+from helmpin.render.output import parse as parse_render
 from tests.support.plans import A, Ask, Renderer, chart, image, plan, rendered
 from tests.support.renders import POD, document, pod
 
@@ -196,7 +198,7 @@ def test_a_values_file_has_the_charts_lists_whole(tmp_path: Path) -> None:
     values = {"pods": [{"image": "a:1", "n": 1}], "x": "y"}
     settings = (Setting(("pods", 0, "image"), f"a:1@{A}"), Setting(("image", "tag"), f"1@{A}"))
     made = plan(tmp_path, settings=settings, values=values)
-    assert made.values_file() == {"pods": [{"image": f"a:1@{A}", "n": 1}], "image": {"tag": f"1@{A}"}}
+    assert values_file(made) == {"pods": [{"image": f"a:1@{A}", "n": 1}], "image": {"tag": f"1@{A}"}}
 
 
 NAMED = {"image": {"repository": "a", "digest": ""}}
@@ -216,23 +218,32 @@ def test_a_values_file_names_what_a_digest_is_of_unless_that_changes_anything(
     named = image("a:1.2", values=("image.digest",))
     made = plan(tmp_path, named, settings=BY_DIGEST, values=NAMED, renderer=Renderer(says))
     made = made._replace(set_arguments=["--set-string", f"image.digest={A}"])
-    assert made.values_file(named=True) == {
+    assert values_file(made, named=True) == {
         "image": {"repository": "a", "digest": A, **({"tag": "1.2"} if tag else {})}
     }
-    assert made.values_file() == {"image": {"digest": A}}
+    assert values_file(made) == {"image": {"digest": A}}
 
 
 def test_a_tag_that_stands_beside_a_digest_is_named_without_a_render(tmp_path: Path) -> None:
     values = {"image": {"repository": "a", "tag": "1.2", "digest": ""}}
     made = plan(tmp_path, image("a:1.2", values=("image.digest",)), settings=BY_DIGEST, values=values)
-    assert made.values_file(named=True) == {"image": {"repository": "a", "tag": "1.2", "digest": A}}
+    assert values_file(made, named=True) == {"image": {"repository": "a", "tag": "1.2", "digest": A}}
 
 
-def test_the_manifest_is_printed_with_what_was_asked_for_besides(tmp_path: Path) -> None:
+def test_a_part_of_the_manifest_is_printed_by_helm(tmp_path: Path) -> None:
     renderer = Renderer(lambda _: "kind: ConfigMap\n")
     made = plan(tmp_path, settings=BY_DIGEST, renderer=renderer)._replace(set_arguments=["--set-string", "a=b"])
-    assert made.print_with(["--show-only", "x=y"]) == "kind: ConfigMap\n"
+    assert manifest(made, ["--show-only", "x=y"]) == "kind: ConfigMap\n"
     assert renderer.asked[-1].chart is made.chart and renderer.asked[-1].set == {"a": "b", "x": "y"}
+
+
+def test_no_image_is_printed_that_was_not_compared(tmp_path: Path) -> None:
+    """The cluster may have changed since."""
+    renderer = Renderer(lambda _: pod(f"a:1@{A}") + pod("b:1"))
+    made = plan(tmp_path, renderer=renderer)._replace(render=parse_render(pod(f"a:1@{A}") + pod(f"b:1@{A}")))
+    with pytest.raises(HelmFailed, match="renders other images than a moment ago; nothing was printed") as failed:
+        manifest(made, [])
+    assert failed.value.why == "now it has b:1"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""What a plan gives to others with one more render: a part of the manifest, or values with names beside their digests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from helmpin.chart.setargs import Setting, arguments, as_tree
+from helmpin.errors import HelmFailed
+from helmpin.plan import names
+from helmpin.plan.plan import Plan
+from helmpin.render.output import Render
+
+
+def manifest(plan: Plan, flags: Sequence[str]) -> str:
+    """The pinned manifest, or the part of it that helm template prints with these flags.
+
+    Raises HelmFailed, also if it has an image that the compared render does not have: the cluster may have changed since.
+    """
+    printed = _rendered(plan, flags)
+    compared = {use.image for use in plan.render.images()}
+    allowed = {use.key for image in plan.images if image.is_let_through for use in image.uses}
+    if others := dict.fromkeys(u.image for u in printed.images() if u.image not in compared and u.key not in allowed):
+        raise HelmFailed(
+            "the chart renders other images than a moment ago; nothing was printed",
+            why=f"now it has {', '.join(others)}",
+            hint="run it again; if it repeats, fix the values that the chart derives from the cluster or the time",
+        )
+    return printed.text
+
+
+def values_file(plan: Plan, *, named: bool = False) -> dict[str, Any]:
+    """The values that pin, as a tree for `helm upgrade -f`. named: with registry, repository and tag beside each digest. Raises
+    HelmFailed."""
+    values = plan.rendered.origin.values or {}
+    settings = [*_names(plan, values), *plan.settings] if named else plan.settings
+    return as_tree(settings, values)
+
+
+def _names(plan: Plan, values: Mapping[str, Any]) -> list[Setting]:
+    tags = names.missing_tags(plan.settings, values, plan.images)
+    if tags and _rendered(plan, arguments(tags, values)).text != plan.render.text:
+        tags = []
+    return [*(Setting(*name) for name in names.beside(plan.settings, values)), *tags]
+
+
+def _rendered(plan: Plan, more: Sequence[str]) -> Render:
+    """The pinned chart, rendered with these arguments after all others."""
+    return plan.rendered.pinning(plan.settings).render(plan.chart, [*plan.set_arguments, *more])
