@@ -5,29 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from helmpin.errors import OperationFailed, UsageError
+from helmpin.errors import UsageError
 
 
 def cannot_read(what: str, name: str, error: OSError | UnicodeDecodeError) -> UsageError:
     """The error for a file that cannot be read. what: what it should be, for people. name: as the user named it."""
     return UsageError(f"cannot read {what}", where=name, why=reason(error), hint=read_hint(error))
-
-
-def replace(what: str, name: str, text: str) -> None:
-    """Write a file anew, whole or not at all; of a link, its target. Raises OperationFailed. what, name: as above."""
-    from pathlib import Path
-
-    path = Path(name).resolve()
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_bytes(text.encode())
-        with suppress(FileNotFoundError):
-            scratch.chmod(path.stat().st_mode & 0o777)
-        scratch.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise OperationFailed(f"cannot write {what}", where=name, why=reason(error), hint=write_hint(error)) from None
 
 
 def check_is_file(what: str, name: str) -> None:

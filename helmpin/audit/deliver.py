@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from helmpin.env import ENVIRON
 from helmpin.errors import OperationFailed
+from helmpin.save import save
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -27,23 +25,7 @@ def deliver(text: str, to: str) -> None:
     if to.startswith(("http://", "https://")):
         _put(text, to)
     else:
-        _replace(text, Path(to))
-
-
-def _replace(text: str, path: Path) -> None:
-    try:
-        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(scratch).chmod(0o644)  # read by another program
-            Path(scratch).replace(path)
-        except BaseException:
-            Path(scratch).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise OperationFailed("the report cannot be written", where=str(path), why=why, hint=INSTEAD) from None
+        save("the report", {to: text}, mode=0o644)  # another program reads it
 
 
 def _put(text: str, url: str) -> None:

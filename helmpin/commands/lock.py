@@ -10,7 +10,7 @@ from typing import Any
 from helmpin import output, structured
 from helmpin.arguments import Given
 from helmpin.errors import UsageError, VerificationFailed
-from helmpin.files import cannot_read, check_is_file, reason, replace
+from helmpin.files import cannot_read, check_is_file, reason
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.lock.edit import LockChange, changes, edit, matches
@@ -18,6 +18,7 @@ from helmpin.lock.parse import parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
 from helmpin.request import Request
+from helmpin.save import save
 
 
 def run(request: Request) -> int:
@@ -40,7 +41,7 @@ def run(request: Request) -> int:
     todo = changes(old.digests, wanted, keep=request.options["keep"])
     new = edit(text, todo, name)
     if not check and new != text:
-        replace("the lock file", name, new)
+        save("the lock file", {name: new})
     _show(request.options["output"], name, todo, needless)
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:

@@ -21,13 +21,13 @@ from helmpin.lint.edit import CannotEdit
 from helmpin.lint.finding import Finding, Linted
 from helmpin.lint.opened import Opened, Target, opened
 from helmpin.lint.rules import REGISTRY
-from helmpin.lint.save import replace
 from helmpin.lint.trial import Pins, Trials, rendered_images
 from helmpin.lint.usage import usages
 from helmpin.lint.versions import check_has_version, version
 from helmpin.lint.wanted import Wanted
 from helmpin.plan.prepare import prepare
 from helmpin.render.values import values_flag
+from helmpin.save import save
 
 
 def fix(targets: Sequence[Target]) -> None:
@@ -127,7 +127,7 @@ def _write(wanted: Iterable[Wanted], pins: Pins, charts: Sequence[Opened], stack
     kept = accepted(left, trials.wrong, _say_not_fixed)
     texts = texts_with(kept, _say_not_fixed)
     changed = {file.name: texts[path] for path, file in files.items() if path in texts and texts[path] != file.text}
-    replace(changed)
+    save("values", changed)
     _tell(changed, kept)
 
 

@@ -28,11 +28,12 @@ from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import NOTHING, Attempt, Search
 from helmpin.plan.template_hints import TemplateHints
-from helmpin.plan.value_index import leaves
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
+
+_ABSENT = object()
 
 
 def make_plan(
@@ -203,7 +204,7 @@ def _by_values(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outco
 def check_values_stay(
     plain: Mapping[str, Any] | None, pinned: Mapping[str, Any] | None, settings: Iterable[Setting]
 ) -> None:
-    """Raise HelmFailed if the release would lose values that it would keep without the pins, which a manifest need not show.
+    """Raise HelmFailed if the release would keep other values than without the pins, which a manifest need not show.
 
     plain, pinned: the values that the release would keep without and with the pins; None where helm was not asked.
     """
@@ -214,14 +215,27 @@ def check_values_stay(
     def is_set(path: ValuePath) -> bool:
         return any(path[: len(each)] == each[: len(path)] for each in paths)
 
-    lost = [path for path, value in leaves(plain) if lookup(pinned, path) != value and not is_set(path)]
-    if lost:
+    lists = [path[:i] for path in paths for i, part in enumerate(path) if isinstance(part, int)]
+    before, after = ({path: value for path, value in _ends(tree) if not is_set(path)} for tree in (plain, pinned))
+    changed = [path for path, value in before.items() if after.get(path, _ABSENT) != value]
+    gained = after.keys() - before.keys()  # of a list of the chart with a pin in it, the release keeps all
+    changed += [path for path in after if path in gained and not any(path[: len(whole)] == whole for whole in lists)]
+    if changed:
         raise HelmFailed(
             "the pins would change other values of the release; nothing was deployed",
-            where=[dotted_key(path) for path in lost[:5]],
+            where=[dotted_key(path) for path in changed[:5]],
             why="helm would not keep these values as it does without the pins",
             hint="this is a defect of helm-pin: report it; --reuse-values or a values file says which values to keep",
         )
+
+
+def _ends(node: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:
+    """The leaves of a tree of values, to which its empty maps and lists count, by their paths."""
+    if isinstance(node, (dict, list)) and node:
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _ends(child, (*path, key))
+    elif path:
+        yield path, node
 
 
 def _recorded(image: ImagePlan, reference: Reference) -> Image:

@@ -11,10 +11,11 @@ import pytest
 from helmpin import cli, config
 from helmpin.commands import lock, verify
 from helmpin.errors import HelmPinError, UsageError
-from helmpin.files import cannot_read, read_hint, reason, replace, write_hint
+from helmpin.files import cannot_read, read_hint, reason, write_hint
 from helmpin.helm import Helm
 from helmpin.lock.source import read_file
 from helmpin.request import understand
+from helmpin.save import save
 
 FORBIDDEN = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/home/me/.helm-pin.lock.yaml.29039")
 
@@ -79,7 +80,7 @@ def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
     for name, why in (("none/lock.yaml", "No such file or directory"), ("file/lock.yaml", "Not a directory")):
         (tmp_path / "file").touch()
         with pytest.raises(HelmPinError) as caught:
-            replace("the lock file", str(tmp_path / name), "text")
+            save("the lock file", {str(tmp_path / name): "text"})
         assert (caught.value.where, caught.value.why) == ([str(tmp_path / name)], why)
         assert caught.value.exit_status == 1
 

@@ -95,6 +95,6 @@ def test_a_file(tmp_path: Path) -> None:
     assert [(path, path.read_text(), path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [
         (file, "text", 0o644)
     ]
-    with pytest.raises(OperationFailed, match="the report cannot be written") as error:
+    with pytest.raises(OperationFailed, match="cannot write the report") as error:
         deliver.deliver("text", str(tmp_path / "nowhere" / "file"))
     assert error.value.why == "No such file or directory"

@@ -76,25 +76,37 @@ def test_images_of_one_kind_share_their_way_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pinned", "lost"),
+    ("pinned", "changed"),
     [
-        ({"a": 1, "image": {"tag": "1@x"}, "l": [{"i": "x"}], "new": 1}, []),
-        ({"image": {"tag": "1@x"}, "l": [{"i": "x"}]}, ["a"]),
-        ({"a": 2, "image": {"tag": "1@x", "pull": 0}, "l": []}, ["a"]),
-        ({"image": {"tag": "1@x"}}, ["a"]),
-        (None, []),
+        ({}, []),
+        ({"a": 2}, ["a"]),
+        ({"a": None}, ["a"]),
+        ({"new": 1}, ["new"]),
+        ({"none": 1}, ["none"]),
+        ({"map": {"x": None}}, ["map", "map.x"]),
+        ({"image": {"tag": "1@x", "pull": 0}}, ["image.pull"]),
+        ({"image": {"tag": "1@x", "pull": {}}}, ["image.pull"]),
+        ({"l": []}, []),
+        ({"l": [{"i": "x", "n": 1}, {}]}, []),
     ],
 )
-def test_no_value_of_the_user_is_lost(pinned: dict[str, Any] | None, lost: list[str]) -> None:
-    plain = {"a": 1, "image": {"tag": "1"}, "l": [{"i": "y"}]}
+@pytest.mark.parametrize("without", ["", "a", "none", "map", "image", "l"])
+def test_no_value_of_the_user_changes(pinned: dict[str, Any], changed: list[str], without: str) -> None:
+    plain = {"a": 1, "image": {"tag": "1"}, "l": [{"i": "y"}], "none": None, "map": {}}
     settings = [Setting(("image", "tag"), "1@x"), Setting(("l", 0, "i"), "x")]
-    check_values_stay(None, pinned, settings)
-    if not lost:
-        check_values_stay(plain, pinned, settings)
+    kept = {**plain, "image": {"tag": "1@x"}, "l": [{"i": "x"}], **pinned}
+    check_values_stay(None, kept, settings)
+    if without in ("", *pinned):
+        without = ""
+    else:
+        del kept[without]
+    lost = [without] if without in ("a", "none", "map") else []
+    if not lost + changed:
+        check_values_stay(plain, kept, settings)
         return
     with pytest.raises(HelmFailed) as failed:
-        check_values_stay(plain, pinned, settings)
-    assert failed.value.where == lost
+        check_values_stay(plain, kept, settings)
+    assert sorted(failed.value.where) == sorted(lost + changed)
 
 
 def test_mutable_tags(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files that --fix replaces: whole, all or none, and with what belongs to them."""
+"""Files of the user that are replaced: whole, all or none, and with what belongs to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helmpin.errors import OperationFailed
-from helmpin.lint.save import replace
+from helmpin.save import save
 
 
 def names(folder: Path) -> list[str]:
@@ -20,7 +20,7 @@ def test_mode_and_links_stay(tmp_path: Path) -> None:
     (real := tmp_path / "real.yaml").write_text("a: 1\n")
     real.chmod(0o640)
     (link := tmp_path / "link.yaml").symlink_to(real)
-    replace({str(link): "a: 2\udcff\n"})
+    save("values", {str(link): "a: 2\udcff\n"})
     assert link.is_symlink() and real.read_bytes() == b"a: 2\xff\n"
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert names(tmp_path) == ["link.yaml", "real.yaml"]
@@ -30,20 +30,20 @@ def test_mode_and_links_stay(tmp_path: Path) -> None:
 def test_the_owner_stays(tmp_path: Path) -> None:
     (path := tmp_path / "values.yaml").write_text("a: 1\n")
     os.chown(path, 1234, 5678)
-    replace({str(path): "a: 2\n"})
+    save("values", {str(path): "a: 2\n"})
     assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678)
 
 
 def test_a_new_file_is_as_others(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
-    replace({str(tmp_path / "values.yaml"): "a: 1\n"})
+    save("values", {str(tmp_path / "values.yaml"): "a: 1\n"})
     assert (tmp_path / "values.yaml").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 def test_a_file_that_cannot_be_written_leaves_all_as_they_were(tmp_path: Path) -> None:
     (first := tmp_path / "first.yaml").write_text("a: 1\n")
     with pytest.raises(OperationFailed) as failed:
-        replace({str(first): "a: 2\n", str(tmp_path / "away/values.yaml"): "b: 2\n"})
+        save("values", {str(first): "a: 2\n", str(tmp_path / "away/values.yaml"): "b: 2\n"})
     assert failed.value.where == [str(tmp_path / "away/values.yaml")] and "no file was changed" in failed.value.why
     assert first.read_text() == "a: 1\n" and names(tmp_path) == ["first.yaml"]
 
@@ -55,7 +55,7 @@ def test_a_file_that_may_not_be_written_stays(tmp_path: Path, monkeypatch: pytes
     if os.geteuid() == 0:
         monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OperationFailed) as failed:
-        replace({str(path): "a: 2\n"})
+        save("values", {str(path): "a: 2\n"})
     assert failed.value.why.startswith("Permission denied") and path.read_text() == "a: 1\n"
 
 
@@ -64,6 +64,6 @@ def test_what_was_written_is_said(tmp_path: Path) -> None:
     (first := tmp_path / "first.yaml").write_text("a: 1\n")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OperationFailed) as failed:
-        replace({str(first): "a: 2\n", str(tmp_path / "folder"): "b: 2\n"})
+        save("values", {str(first): "a: 2\n", str(tmp_path / "folder"): "b: 2\n"})
     assert f"written before: {first}" in failed.value.why
     assert first.read_text() == "a: 2\n" and names(tmp_path) == ["first.yaml", "folder"]

@@ -13,10 +13,11 @@ from helmpin.errors import OperationFailed
 from helmpin.files import reason, write_hint
 
 
-def replace(texts: Mapping[str, str]) -> None:
+def save(what: str, texts: Mapping[str, str], *, mode: int | None = None) -> None:
     """Give files these texts. Each is written beside its file first, and all are renamed when all are written: so a full disk
     changes none. A file keeps its mode, its owner where the system allows that, and the symbolic links to it.
 
+    what: what they are, for people. texts: by the name that the user gave. mode: that of every file, whatever it was before.
     Raises OperationFailed, which names the files that were replaced before one could not be.
     """
     scratches: dict[str, Path] = {}
@@ -25,10 +26,8 @@ def replace(texts: Mapping[str, str]) -> None:
     try:
         for name, text in texts.items():
             path = Path(name).resolve()
-            if path.exists() and not os.access(path, os.W_OK):
-                raise PermissionError(
-                    errno.EACCES, os.strerror(errno.EACCES)
-                )  # a rename needs the folder's permission alone
+            if path.exists() and not os.access(path, os.W_OK):  # a rename needs the folder's permission alone
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             scratches[name] = Path(scratch)
             with os.fdopen(descriptor, "wb") as file:
@@ -36,12 +35,15 @@ def replace(texts: Mapping[str, str]) -> None:
                 file.flush()
                 os.fsync(file.fileno())  # some file systems notice only then that they are full
             _like(path, scratches[name])
+            if mode is not None:
+                scratches[name].chmod(mode)
         for name, written in scratches.items():
             written.replace(Path(name).resolve())
             done.append(name)
     except OSError as error:
-        why = reason(error) + (f"\nwritten before: {', '.join(done)}" if done else "\nno file was changed")
-        raise OperationFailed("cannot write values", where=name, why=why, hint=write_hint(error)) from None
+        others = f"\nwritten before: {', '.join(done)}" if done else "\nno file was changed" if len(texts) > 1 else ""
+        hint = write_hint(error)
+        raise OperationFailed(f"cannot write {what}", where=name, why=reason(error) + others, hint=hint) from None
     finally:
         for written in scratches.values():
             with suppress(OSError):
