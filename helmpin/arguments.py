@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from helmpin.errors import UsageError
 from helmpin.global_flags import no_value
 from helmpin.helm import Flag
+
+
+def whole_number(text: str, least: int = 1) -> int | None:
+    """A number of at most ten digits, as revisions have them; None for any other text, and for a smaller number."""
+    number = int(text) if re.fullmatch("0*[0-9]{1,10}", text) else -1
+    return number if number >= least else None
 
 
 class Given(NamedTuple):

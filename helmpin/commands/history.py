@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from helmpin import output
+from helmpin.arguments import whole_number
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.image.listing import print_images
 from helmpin.image.reference import Reference, split
@@ -28,9 +29,9 @@ DESCRIPTION = 60
 def run(request: Request) -> int:
     """Print the history."""
     most = request.options["max"]
-    if most is not None and not (most.isascii() and most.isdigit() and int(most)):
+    wanted = HELM_MAX if most is None else whole_number(most)
+    if wanted is None:
         raise UsageError("--max takes a number of revisions", why=f"got {most!r}")
-    wanted = int(most or HELM_MAX)
     # one more, to show what changed in the first
     read = read_all(request.helm, request.positionals[0], wanted + 1)
     form = request.options["output"]

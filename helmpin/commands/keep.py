@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from helmpin import output, structured
+from helmpin.arguments import whole_number
 from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, keep, prune
@@ -35,10 +36,11 @@ class KeepRow(NamedTuple):
 def run(request: Request) -> int:
     """Tag the digests and print what was done. Raises RegistryUnavailable if a registry refused."""
     most = request.options["revisions"]
-    if most is not None and not (most.isascii() and most.isdigit() and int(most)):
+    wanted = None if most is None else whole_number(most)
+    if most is not None and wanted is None:
         raise UsageError("--revisions takes a number of revisions", why=f"got {most!r}")
     read = revisions.read_all(request.helm, request.positionals[0], revisions.MOST)
-    found = revisions.last_needed(read.found, int(most)) if most else read.found
+    found = revisions.last_needed(read.found, wanted) if wanted else read.found
     tags, unread = _tags(found)
     unread += read.unread
     if unread and request.options["prune"]:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from helmpin import lifeline, output
-from helmpin.arguments import Given, is_on, last, words
-from helmpin.config.sources import seconds
+from helmpin.arguments import Given, is_on, last, whole_number, words
+from helmpin.config.sources import go_seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
@@ -37,7 +37,7 @@ def run(request: Request) -> int:
         refuse_registry_flags(request, "without --verify")
         return _roll_back(request)
     name = request.positionals[0]
-    timeout = seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
+    timeout = go_seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
     kubectl = Kubectl(request.helm)
     lifeline.if_stopped("nothing was changed")
     before = revisions.history(request.helm, name)
@@ -133,11 +133,12 @@ def _say_what_was_restored(request: Request, before: Sequence[HistoryRow], numbe
 def _names_revision(request: Request) -> bool:
     """Whether the command line names the revision. None, or 0, stands for the one before the last (pkg/action/rollback.go)."""
     name, *rest = request.positionals
-    if rest and not (rest[0].isascii() and rest[0].isdigit()):
+    number = whole_number(rest[0], 0) if rest else 0
+    if number is None:
         raise UsageError(
             "REVISION is a number", why=f"it is {rest[0]!r}", hint=f"{helm_command(f'pin history {name}')} lists them"
         )
-    return bool(rest) and int(rest[0]) > 0
+    return number > 0
 
 
 def _target(request: Request, rows: Sequence[HistoryRow]) -> int:

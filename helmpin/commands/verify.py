@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helmpin import output
+from helmpin.arguments import whole_number
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.files import cannot_read
 from helmpin.helm import Helm
@@ -162,13 +163,14 @@ def _stored(request: Request) -> tuple[Revision, HistoryRow | None, list[Damaged
     name, revision = request.positionals[0], request.options["revision"]
     if revision is None:
         return _current(request.helm, name)
-    if not (revision.isascii() and revision.isdigit() and int(revision)):
+    number = whole_number(revision)
+    if number is None:
         raise UsageError(
             "--revision takes the number of a revision",
             why=f"got {revision!r}",
             hint=f"{helm_command(f'pin history {name}')} lists the revisions",
         )
-    return read_revision(request.helm, name, int(revision)), None, []
+    return read_revision(request.helm, name, number), None, []
 
 
 def _current(helm: Helm, name: str) -> tuple[Revision, HistoryRow, list[Damaged]]:

@@ -110,6 +110,16 @@ def switch(value: Any, where: str) -> bool:
     raise UsageError(f"expected true or false, got {value!r}", where=where)
 
 
+def go_seconds(text: str, where: str) -> float:
+    """What helm reads as a duration (Go, time.ParseDuration), in seconds; nothing is too long. Raises UsageError."""
+    units = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+    number = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
+    if not re.fullmatch(rf"[+-]?(?:0|(?:{number}(?:{'|'.join(units)}))+)", text):
+        raise UsageError(f"not a duration: {text!r}", where=where, hint="write it as 30s, 1m30s or 500ms")
+    parts = re.findall(rf"({number})({'|'.join(units)})", text)
+    return sum(float(count) * units[unit] for count, unit in parts) * (-1 if text.startswith("-") else 1)
+
+
 def seconds(text: str, where: str) -> float:
     """A duration as Go writes it (`30s`, `1m30s`, `500ms`), or a plain number of seconds. Raises UsageError."""
     units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helmpin.arguments import whole_number
 from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
 from helmpin.files import cannot_read, check_is_file
@@ -28,7 +28,6 @@ DEFAULT_FILE = "helm-pin.lock.yaml"
 RELEASE = "release:"
 ANOTHER_SERVER = ("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME")
 """What helm prefers over a context (pkg/cli/environment.go)."""
-_REVISION = re.compile(r"[1-9][0-9]{0,9}")
 
 
 class LockReading:
@@ -67,7 +66,7 @@ def release_name(text: str) -> tuple[str, str, str, int | None]:
     some clouds' contexts do. Raises UsageError."""
     *context, namespace, last = text.removeprefix("release:").rsplit("/", 2) if text.count("/") else ("", "")
     name, at, revision = last.partition("@")
-    is_wrong = bool(at) and not _REVISION.fullmatch(revision)
+    is_wrong = bool(at) and whole_number(revision) is None
     if not (namespace and name) or "" in context or is_wrong or name.startswith("-"):  # helm takes that for a flag
         raise UsageError(
             "a lock from a release is release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",

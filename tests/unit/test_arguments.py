@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.arguments import is_on, last, split, words
+from helmpin.arguments import is_on, last, split, whole_number, words
 from helmpin.errors import UsageError
 from helmpin.helm import Flag
 
@@ -149,3 +149,21 @@ def test_whatever_the_order_and_the_form(pieces: list[tuple[str, str, str | None
     assert positionals == [value for form, _, value in pieces if form == "positional"]
     assert [(flag.name, flag.value) for flag in found] == expected
     assert split(words(found), FLAGS) == ([], found)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "number"),
+    [
+        ("1", 1, 1),
+        ("0", 0, 0),
+        ("0", 1, None),
+        ("007", 1, 7),
+        ("-1", 0, None),
+        ("x", 1, None),
+        ("", 0, None),
+        ("1.0", 1, None),
+    ]
+    + [("٣", 1, None), ("9" * 10, 1, int("9" * 10)), ("9" * 5000, 1, None)],
+)
+def test_whole_numbers(text: str, least: int, number: int | None) -> None:
+    assert whole_number(text, least) == number

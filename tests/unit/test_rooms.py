@@ -30,7 +30,7 @@ ROOMS = [
         "timeline",
         "password",
     },
-    {"private", "prefetch", "gate"},
+    {"private", "prefetch", "gate", "save"},
     {"image"},
     {"registry"},
     {"config", "policy"},

@@ -15,7 +15,7 @@ from helmpin.config import in_force, read
 from helmpin.config.file import find
 from helmpin.config.registry import MAX_PASSWORD
 from helmpin.config.settings import Settings
-from helmpin.config.sources import LISTS, NAMES, NEVER_IN_FILE, seconds
+from helmpin.config.sources import LISTS, NAMES, NEVER_IN_FILE, go_seconds, seconds
 from helmpin.errors import UsageError
 from helmpin.registry.types import Credential
 
@@ -381,6 +381,31 @@ def test_an_empty_file(tmp_path: Path) -> None:
 )
 def test_seconds(text: str, value: float) -> None:
     assert seconds(text, "x") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("48h", 172800),
+        ("0s", 0),
+        ("0", 0),
+        ("100us", 1e-4),
+        ("1.5h", 5400),
+        (".5m", 30),
+        ("1h2m3.5s", 3723.5),
+        ("-2s", -2),
+        ("2ns", 2e-9),
+    ],
+)
+def test_helms_durations(text: str, value: float) -> None:
+    """As Go reads them, however long."""
+    assert go_seconds(text, "--timeout") == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "300", "5 s", "s", ".s", "1d", "1h 2m", "--1s", "1e3s"])
+def test_what_helm_does_not_read_as_a_duration(text: str) -> None:
+    with pytest.raises(UsageError, match="not a duration"):
+        go_seconds(text, "--timeout")
 
 
 @pytest.mark.parametrize(
