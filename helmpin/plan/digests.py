@@ -120,11 +120,11 @@ def _ask_gate(
     problems: Mapping[str, Problem],
 ) -> dict[str, Problem]:
     """The problem of each image that a required command does not agree to, at each digest that it will have."""
-    asked: dict[str, str] = {}
+    asked: dict[str, list[str]] = defaultdict(list)  # one image may be spelt in several ways
     for use in uses if settings.gate.commands else ():
         if use.image in resolved and use.image not in problems:
             digest = by_jobs.get(use.key) or resolved[use.image].digest
-            asked[str(references[use.image]._replace(digest=digest))] = use.image
+            asked[str(references[use.image]._replace(digest=digest))].append(use.image)
     refused = gate.ask(settings.gate, asked)
-    hint = "correct what the command reports, have the image signed or rebuilt, or deploy another one"
-    return {asked[pinned]: Problem(why, "gate", hint) for pinned, why in refused.items()}
+    hint = "fix what the command reports, sign or rebuild the image, or deploy another one"
+    return {image: Problem(why, "gate", hint) for pinned, why in refused.items() for image in asked[pinned]}

@@ -158,6 +158,13 @@ def test_a_tag_that_looks_like_a_number_is_explained_where_it_is_not_there(
     assert hint == (f"try again\nquote {WEB} set()" if advised else "try again")
 
 
+def test_the_gate_refuses_every_spelling_of_an_image() -> None:
+    spelt = ["nginx:1.25", "docker.io/library/nginx:1.25", "docker.io/nginx:1.25"]
+    gate = Gate((f"{shlex.quote(sys.executable)} -c 'raise SystemExit(1)' {{}}",))
+    found = planned("".join(map(pod, spelt)), dict.fromkeys(spelt, A), settings=SETTINGS._replace(gate=gate))
+    assert {image: problem.kind for image, problem in found.problems.items()} == dict.fromkeys(spelt, "gate")
+
+
 def test_the_gate_is_asked_for_nothing_else(tmp_path: Path) -> None:
     """Not for what has a problem, nor for an image without its digest."""
     source, asked = "app/templates/job.yaml", tmp_path / "asked"
