@@ -48,20 +48,29 @@ def unforeseen(error: Exception) -> tuple[str, int]:
         wrong = OperationFailed("a file or folder cannot be used", where=at, why=error.strerror or str(error))
         return wrong.message(), wrong.exit_status
     if isinstance(error, RecursionError):
-        return "the chart, its values or a response is nested too deeply", 1
-    from helmpin.output import mask_urls, printable
+        what, hint = (
+            "the chart, its values or a response is nested too deeply",
+            "--debug shows which program printed it",
+        )
+        return OperationFailed(what, hint=hint).message(), 1
+    state = _state()
+    defect = OperationFailed(
+        f"internal error: {type(error).__name__}: {error}" + (f"; {state}" if state else ""),
+        hint="run it again with --debug and report the output",
+    )
+    return defect.message(), 1
 
-    return (
-        printable(mask_urls(f"internal error: {type(error).__name__}: {error}\n"))
-        + "  next  run it again with --debug and report the output; helm history shows whether the cluster was changed"
-    ), 1
+
+def _state() -> str:
+    """What is left of a deployment, if that can be found out; '' if nothing is being deployed."""
+    with suppress(Exception):
+        return lifeline.left()
+    return "helm history shows whether the cluster was changed"
 
 
 def _too_few_files(error: OSError) -> OperationFailed:
-    error.with_traceback(None)  # a traceback keeps files open
-    state = ""
-    with suppress(Exception):  # finding it out may open another file
-        state = lifeline.left()
+    error.with_traceback(None)  # a traceback keeps files open, and finding out the state may open another
+    state = _state()
     limit = f"this process may have {os.sysconf('SC_OPEN_MAX')} open at once (ulimit -n)"
     return OperationFailed(
         "too many open files" + (f"; {state}" if state else ""),

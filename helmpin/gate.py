@@ -106,7 +106,11 @@ def check(commands: Sequence[str], where: str) -> None:
                 hint=hint,
             )
         if shutil.which(words[0]) is None:
-            raise UsageError(f"a required command cannot be run: no program {_masked(words[0])} on PATH", where=where)
+            raise UsageError(
+                f"a required command cannot be run: no program {_masked(words[0])} on PATH",
+                where=where,
+                hint="install it, or write its path; aliases and functions of a shell do not count",
+            )
 
 
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:

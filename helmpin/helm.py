@@ -189,7 +189,11 @@ class Helm:
         """(major, minor, patch) of this helm; a helm built by `go install` has no patch version, which counts as 0."""
         match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", self._cached_help("version"))
         if not match:
-            raise HelmFailed(f"cannot read the version of {self.binary}", why=self._cached_help("version"))
+            raise HelmFailed(
+                f"cannot read the version of {self.binary}",
+                why=self._cached_help("version"),
+                hint="HELM_BIN may be a wrapper: have it print its own words to standard error",
+            )
         return (int(match[1]), int(match[2]), int(match[3] or 0))
 
     def flags(self, command: str) -> dict[str, Flag]:

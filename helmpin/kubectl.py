@@ -205,7 +205,8 @@ class _Run:
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise
-            raise HelmFailed("cannot start kubectl", why=error.strerror or str(error)) from None
+            hint = f"check that {whole[0]} is a program for this machine, and may be run"
+            raise HelmFailed("cannot start kubectl", why=error.strerror or str(error), hint=hint) from None
 
     def ended(self) -> tuple[int, bytes, tuple[str, ...]]:
         """Wait; return the exit status, standard output, and the reasons if it failed, one line each."""

@@ -25,7 +25,7 @@ def run(request: Request) -> int:
     """Write the lock file, or with --check compare it."""
     name, check, globs = (request.options[option] for option in ("file", "check", "update"))
     if check and globs:
-        raise UsageError("--check changes nothing, so it takes no --update")
+        raise UsageError("--check changes nothing, so it takes no --update", hint="leave one out")
     check_is_file("a lock", name)
     text = _read(name, needed=check)
     old = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)

@@ -69,7 +69,9 @@ def _command(request: Request, release: Sequence[str]) -> str:
     if release and not request.options["no-cluster"]:
         return "upgrade"
     if request.options["check"]:
-        raise UsageError("--check compares with a release in the cluster", hint="name it, without --no-cluster")
+        raise UsageError(
+            "--check compares with a release in the cluster", hint="name the release, and leave out --no-cluster"
+        )
     if release:
         output.say("Planned without the cluster, as a new release (--no-cluster).")
     return "template"

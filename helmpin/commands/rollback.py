@@ -169,13 +169,13 @@ def _refuse_what_never_ran(request: Request, rows: Sequence[HistoryRow], number:
         output.say(f"Note: {why}.")
     elif why:
         ran = revisions.last_that_ran(rows)
-        back, all_the_same = (helm_command(f"pin rollback {name} {each} --verify") for each in (ran, number))
+        back, anyway = (helm_command(f"pin rollback {name} {each} --verify") for each in (ran, number))
         instead = f"{back} goes back to the last revision that ran; " if ran else ""
         raise VerificationFailed(
             "the revision before the last never ran; nothing was changed",
             where=f"release {name}, revision {number}",
             why=why,
-            hint=f"{instead}{all_the_same} goes to revision {number} all the same",
+            hint=f"{instead}{anyway} goes to revision {number} anyway",
         )
 
 

@@ -130,7 +130,7 @@ def _check_subject(request: Request) -> None:
             hint="leave one out: a release is compared with its own manifest",
         )
     if request.options["revision"] is not None and not given:
-        raise UsageError("--revision takes a RELEASE")
+        raise UsageError("--revision requires a RELEASE", hint="helm pin verify RELEASE --revision N")
     if request.options["selector"] and (given or manifest):
         raise UsageError("--selector is for --lock alone", why="otherwise the objects are those of the manifest")
 

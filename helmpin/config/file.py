@@ -116,7 +116,7 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
         raise UsageError(error.what, where=error.where, why=error.why) from None
     loaded = {} if loaded is None else loaded
     if not isinstance(loaded, dict):
-        raise UsageError(f"{FILE} is not a mapping", where=str(path))
+        raise UsageError(f"{FILE} is not a mapping", where=str(path), hint="write lines of `name: value`")
     unknown = sorted(str(name) for name in loaded if name not in NAMES)
     login = [name for name in unknown if name in (LOGIN, LOGIN_STDIN, "registry-password")]
     if login:

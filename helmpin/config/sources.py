@@ -96,7 +96,7 @@ def misspelt(environ: Mapping[str, str]) -> list[str]:
 
     suffixes = [name.removeprefix(variable("")) for name in sorted(known)]
     meant = {name: get_close_matches(name.removeprefix(variable("")), suffixes, 1, 0.8) for name in sorted(own)}
-    return [f"{name} is no setting; did you mean {variable(close[0])}?" for name, close in meant.items() if close]
+    return [f"{name} is not a setting; did you mean {variable(close[0])}?" for name, close in meant.items() if close]
 
 
 def switch(value: Any, where: str) -> bool:

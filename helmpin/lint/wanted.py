@@ -64,4 +64,4 @@ def _depth(file: ValuesFile, path: ValuePath) -> int:
 
 def note_on_tag(image: str) -> str:
     """What else changes where a value now sets the tag of an image that the chart sets by itself."""
-    return f"a new appVersion of the chart, or what else sets the tag of {image}, does not change this image any more"
+    return f"from now on this value sets the tag of {image}, not the chart's appVersion or what else set it before"

@@ -57,7 +57,11 @@ def rendered(
             raise
         origin = renderer.render(probed)  # the post-renderer may take out what the cluster lacks
     if origin.values is None:
-        raise HelmFailed("cannot read the chart's values", why="the chart dropped or renamed helm-pin's ConfigMap")
+        raise HelmFailed(
+            "cannot read the chart's values",
+            why="the chart or the post-renderer dropped or renamed the ConfigMap with which helm-pin reads them",
+            hint="let objects that it does not know pass unchanged",
+        )
     plain = renderer.render(chart) if renderer.post_renderer else origin
     return Rendered(
         chart=chart,

@@ -44,7 +44,7 @@ def read_source(helm: Helm, source: str) -> bytes:
     with _one_template(text) as chart:
         shown = parse(helm.run(["template", "probe", chart, f"--set-file=content={escaped}"])).values
     if not shown:
-        raise HelmFailed("values cannot be read", where=source, why="helm printed no content")
+        raise HelmFailed("values cannot be read", where=source, why="helm printed no content", hint="check the source")
     return base64.b64decode(shown["content"])
 
 

@@ -70,11 +70,11 @@ def _ask_gate(target: Revision, references: Sequence[Reference], record: Record,
             f"{output.count(len(refused), 'image')} refused by a required command; nothing was changed",
             where=target.where,
             why="\n".join(f"{image}: {why}" for image, why in refused.items()),
-            hint="correct what the command reports, or roll back to a revision whose images it agrees to",
+            hint="fix what the command reports, or roll back to a revision whose images it agrees to",
         )
     if forgotten := [command for command in record.required if command not in settings.gate.shown]:
         output.say(
-            f"Not asked again, though it was when revision {target.revision} was deployed: {'; '.join(forgotten)}."
+            f"Not run now, although revision {target.revision} was deployed with it: --require {'; --require '.join(forgotten)}"
         )
 
 

@@ -82,7 +82,7 @@ def test_nothing_is_deployed_before_all_agree_and_a_rollback_asks_again(
     (tmp_path / "asked").write_text("")
     done = app.rollback("1", "--verify", "--require", command)
     assert done.status == 0, done.stderr
-    assert "Not asked again, though it was when revision 1 was deployed: test -n {}." in done.stderr
+    assert "Not run now, although revision 1 was deployed with it: --require test -n {}" in done.stderr
     assert (tmp_path / "asked").read_text() == f"{app.image(first)}\n"
     assert app.live() == app.image(first)
     assert record(app, 3)["required"] == [command, "test -n {}"]

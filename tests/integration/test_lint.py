@@ -1026,8 +1026,8 @@ def test_fix_of_a_tag_that_the_app_version_sets(pin: Pin, tmp_path: Path) -> Non
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror)
     assert done.status == 0, done.stderr
     note = (
-        "Note: web/values.yaml: image.tag: a new appVersion of the chart, or what else sets the tag of team/a:1.2, "
-        "does not change this image any more\n"
+        "Note: web/values.yaml: image.tag: from now on this value sets the tag of team/a:1.2, not the chart's appVersion or "
+        "what else set it before\n"
     )
     assert note in done.stderr
 

@@ -86,7 +86,7 @@ def test_the_one_before_never_ran(named: list[str]) -> None:
     assert error.why == "revision 3 is failed: it never deployed successfully"
     assert error.hint == (
         "helm pin rollback web 1 --verify goes back to the last revision that ran; helm pin rollback web 3 --verify goes to "
-        "revision 3 all the same"
+        "revision 3 anyway"
     )
 
 

@@ -17,7 +17,7 @@ from helmpin.request import understand
         (["web", "--manifest", "x.yaml"], "a RELEASE and --manifest exclude each other"),
         (["--manifest", "missing.yaml"], "cannot read the manifest"),
         (["--lock", "missing.yaml"], "there is no lock file missing.yaml"),
-        (["--lock", "x", "--revision", "1"], "--revision takes a RELEASE"),
+        (["--lock", "x", "--revision", "1"], "--revision requires a RELEASE"),
         (["web", "-l", "a=b"], "--selector is for --lock alone"),
         (["web", "--registry", "--no-registry"], "--registry and --no-registry exclude each other"),
         (["web", "-v", "--no-registry"], "--verbose asks registries, and --no-registry does not"),

@@ -557,7 +557,7 @@ def test_rules_that_let_more_through_are_noted(tmp_path: Path) -> None:
     ],
 )
 def test_a_variable_that_is_nearly_a_setting_is_named(name: str, meant: str) -> None:
-    assert read({}, {name: "x"}).notes == (f"{name} is no setting; did you mean {meant}?",)
+    assert read({}, {name: "x"}).notes == (f"{name} is not a setting; did you mean {meant}?",)
 
 
 @pytest.mark.parametrize(

@@ -131,5 +131,5 @@ def test_a_value_that_a_flag_gives_is_named_and_the_others_are_written(tmp_path:
 def test_a_tag_that_no_value_holds_is_noted(name: str, values: Any, is_noted: bool, tmp_path: Path) -> None:
     """It comes from appVersion or from the template, which change nothing any more."""
     ((_, _, note),), _ = wanted(tmp_path, image(name), values=values)
-    noted = f"a new appVersion of the chart, or what else sets the tag of {name}, does not change this image any more"
+    noted = f"from now on this value sets the tag of {name}, not the chart's appVersion or what else set it before"
     assert note == (noted if is_noted else "")

@@ -12,9 +12,7 @@ from helmpin.lint.versions import check_has_version, version
 from tests.support.findings import finding
 
 TAG = ("image", "tag")
-NOTE = (
-    "a new appVersion of the chart, or what else sets the tag of team/web:latest, does not change this image any more"
-)
+NOTE = "from now on this value sets the tag of team/web:latest, not the chart's appVersion or what else set it before"
 
 
 def found(image: str, inner: ValuePath, value: str = "", file: str = "v") -> Finding:

@@ -174,7 +174,7 @@ def test_a_command_that_is_not_required_any_more(world: World, capsys: pytest.Ca
     del world
     target = stored(3, A, required=("true {}", "cosign verify {}"))
     preflight(target, SETTINGS._replace(gate=Gate(("true {}",))))
-    told = "Not asked again, though it was when revision 3 was deployed: cosign verify {}.\n"
+    told = "Not run now, although revision 3 was deployed with it: --require cosign verify {}\n"
     assert capsys.readouterr().err == told
 
 
