@@ -94,6 +94,11 @@ def words(given: Iterable[Given]) -> list[str]:
     return [word for flag in given for word in flag.words]
 
 
+def with_switch(given: Sequence[Given], name: str) -> list[Given]:
+    """The flags with the switch `name` among them."""
+    return [*given] if any(flag.name == name for flag in given) else [*given, Given(name, None, (name,))]
+
+
 def is_on(given: Iterable[Given], name: str) -> bool:
     """Whether the switch `name` is on: bare, or with a true value. The last one counts, as in pflag."""
     on = False

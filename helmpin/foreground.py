@@ -112,7 +112,7 @@ class _Signals:
             killer.start()
 
     def _ask(self) -> None:
-        # helm ends in order for SIGINT and SIGTERM alone (pkg/cmd/upgrade.go), and takes no notice of a second one
+        # helm shuts down cleanly for SIGINT and SIGTERM alone (pkg/cmd/upgrade.go), and takes no notice of a second one
         self._process.send_signal(signal.SIGINT if self.first == signal.SIGINT else signal.SIGTERM)  # type: ignore[union-attr]
         self._say("Stopping: waiting for helm to finish what it has begun. Interrupt again to kill it.")
 

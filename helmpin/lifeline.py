@@ -28,9 +28,9 @@ NUDGE = signal.SIGALRM
 EVERY = 0.1
 """Seconds between two looks at the parent."""
 GRACE = 2.0
-"""Seconds that a program, and helm-pin itself, has to end in order before a further signal ends it."""
+"""Seconds that a program, and helm-pin itself, has to shut down cleanly before a further signal ends it."""
 PATIENCE = 10.0
-"""Seconds that helm-pin has to end in order after a first signal."""
+"""Seconds that helm-pin has to shut down cleanly after a first signal."""
 _PAUSE, _LOOKS = 0.005, 1000
 """Seconds between two looks at what a signal has interrupted, and how many looks there are at most."""
 _STILL = 3
@@ -111,8 +111,8 @@ def accept(signum: int) -> bool:
 
 
 def listen() -> None:
-    """Have the first signal that ends a program unwind this one in order, in PATIENCE seconds at the latest; a further one ends it
-    in GRACE seconds. Signals that are ignored stay so (nohup, jobs in the background)."""
+    """Have the first signal that ends a program shut this one down cleanly, in PATIENCE seconds at the latest; a further one ends
+    it in GRACE seconds. Signals that are ignored stay so (nohup, jobs in the background)."""
     _State.ending = _State.has_said = False
     _State.listening = listening = object()
     looks = iter(range(_LOOKS))
@@ -271,21 +271,21 @@ def say_last_words(stopped: Stopped, write: Callable[[str], object]) -> None:
 
 def hold(pid: int) -> None:
     """End this process when helm-pin is killed; a negative number is a process group."""
-    _tell(f"+{pid}")
+    _send_to_guard(f"+{pid}")
 
 
 def release(pid: int) -> None:
     """This process has ended."""
-    _tell(f"-{pid}")
+    _send_to_guard(f"-{pid}")
 
 
 def remove_if_killed(folder: Path) -> None:
     """Remove this folder when helm-pin is killed."""
     if "\n" not in str(folder):
-        _tell(str(folder))
+        _send_to_guard(str(folder))
 
 
-def _tell(line: str) -> None:
+def _send_to_guard(line: str) -> None:
     with _one_at_a_time:
         if _State.guard is None:
             _start_guard()
@@ -316,7 +316,7 @@ def _start_guard() -> None:
     _State.guard = here
 
     def dismiss() -> None:
-        _tell(".")
+        _send_to_guard(".")
         os.waitpid(guard, 0)
 
     atexit.register(dismiss)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from helmpin import env
+from helmpin.arguments import Given, is_on, words
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree
 from helmpin.errors import HelmFailed
@@ -41,6 +42,7 @@ SOURCE_FLAGS = frozenset(
     }
 )
 """helm's flags that say where a chart comes from: only staging needs them (addChartPathOptionsFlags, and --devel)."""
+DEPENDENCY_UPDATE = "--dependency-update"
 
 
 KINDS = "a chart is a folder, an archive, REPOSITORY/NAME of a repository that helm knows, or a URL"
@@ -68,6 +70,13 @@ class ChartSource(NamedTuple):
     chart: str
     flags: tuple[str, ...] = ()
     dependency_update: bool = False
+
+    @classmethod
+    def of(cls, chart: str, given: Iterable[Given]) -> ChartSource:
+        """The source of a chart that was named with these flags, among others."""
+        given = list(given)
+        flags = tuple(words(flag for flag in given if flag.name in SOURCE_FLAGS))
+        return cls(chart, flags, is_on(given, DEPENDENCY_UPDATE))
 
     def __repr__(self) -> str:
         return f"ChartSource({self.chart!r})"  # the flags may hold a password

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helmpin import env
-from helmpin.arguments import Given, is_on, last, words
+from helmpin.arguments import Given, is_on, last, with_switch, words
 from helmpin.errors import UsageError
 from helmpin.plan.prepare import prepare, say_lock
 from helmpin.request import Request, refuse_registry_flags
@@ -23,7 +23,7 @@ def run(request: Request) -> int:
     release, chart = rest
     flags = request.flags
     if is_on(flags, "--allow-unreleased"):  # helm-diff's other name of helm's flag
-        flags = [*flags, Given("--install", None, ("--install",))]
+        flags = with_switch(flags, "--install")
     command = "upgrade" if _asks_cluster(flags) else "template"
     with prepare(request._replace(flags=flags), release, chart, command=command) as prepared:
         plan = prepared.plan

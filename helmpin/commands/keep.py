@@ -86,7 +86,7 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str
             continue
         if record is None:
             output.say(f"Left out: revision {stored.revision} has no digest record.")
-        for reference in askable(record, stored, [use.image for use in stored.uses()]) if record else ():
+        for reference in askable(record, stored) if record else ():
             digest = reference.digest or ""
             tags[reference._replace(tag=None)] = keep_tag(stored.release, revision.namespace, digest)
     return tags, unread

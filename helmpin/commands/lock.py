@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from helmpin import output, structured
-from helmpin.arguments import Given
+from helmpin.arguments import with_switch
 from helmpin.errors import UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file, reason
 from helmpin.image.reference import Reference
@@ -58,8 +58,8 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
     be complete."""
     *release, chart = request.positionals
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
-    if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
-        request = request._replace(flags=[*request.flags, Given("--install", None, ("--install",))])
+    if command == "upgrade":
+        request = request._replace(flags=with_switch(request.flags, "--install"))
     with prepare(
         request, release[0] if release else "", chart, command=command, needs_cluster=False, lock=lock
     ) as prepared:

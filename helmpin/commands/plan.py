@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from helmpin import output, structured
-from helmpin.arguments import Given
+from helmpin.arguments import with_switch
 from helmpin.errors import UsageError
 from helmpin.plan.plain_render import REUSE
 from helmpin.plan.prepare import Prepared, prepare, say_lock
@@ -33,11 +33,11 @@ def run(request: Request) -> int:
         from helmpin.plan.deployed import DeployedReading
 
         reading = DeployedReading(request.helm, release[0])
-    if command == "upgrade" and not any(flag.name == "--install" for flag in request.flags):
-        request = request._replace(flags=[*request.flags, Given("--install", None, ("--install",))])
+    if command == "upgrade":
+        request = request._replace(flags=with_switch(request.flags, "--install"))
     leaves_out = command == "upgrade" and form in ("values", "kustomize") and not _gives_values(request)
     if leaves_out:
-        request = request._replace(flags=[*request.flags, Given("--reset-values", None, ("--reset-values",))])
+        request = request._replace(flags=with_switch(request.flags, "--reset-values"))
     options = {"needs_cluster": check, "values_only": request.options["values-only"]}
     with prepare(request, release[0] if release else "", chart, command=command, **options) as prepared:
         plan, previous = prepared.plan, prepared.previous

@@ -280,7 +280,7 @@ def _details(request: Request, stored: Revision) -> dict[Reference, Details | Re
     record = record_check(stored)[1]
     if record is None:
         return {}
-    references = askable(record, stored, [use.image for use in stored.uses()])
+    references = askable(record, stored)
     return details_of(references, *registries_for(request.settings, stored, Kubectl(request.helm)))
 
 

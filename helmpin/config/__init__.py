@@ -64,7 +64,7 @@ def in_force(
     folder: Path | None = None,
     chart: str = "",
 ) -> list[tuple[str, Any, str]]:
-    """Every setting: its name, its value, and where that comes from, which is `default` if no source gives it. None is a password.
+    """Every setting except passwords: its name, its value, and where that comes from, which is `default` if no source gives it.
     Nothing is checked: that is for `read`."""
     sources = _sources(options, environ, folder, chart)
     names = [name for name in sorted(NAMES | {"lock", "locked", LOGIN}) if name in options or name == RULES]

@@ -128,14 +128,14 @@ def _write(wanted: Iterable[Wanted], pins: Pins, charts: Sequence[Opened], stack
     texts = texts_with(kept, _say_not_fixed)
     changed = {file.name: texts[path] for path, file in files.items() if path in texts and texts[path] != file.text}
     save("values", changed)
-    _tell(changed, kept)
+    _report_changes(changed, kept)
 
 
 def _say_not_fixed(text: str) -> None:
     output.say(output.one_line(f"Not fixed: {text}"))
 
 
-def _tell(changed: Mapping[str, str], kept: Iterable[Wanted]) -> None:
+def _report_changes(changed: Mapping[str, str], kept: Iterable[Wanted]) -> None:
     """Report which files were changed, and what the user should know of the values in them."""
     for name in changed:
         output.inform(output.one_line(f"Fixed {name}"))

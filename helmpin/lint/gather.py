@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from helmpin import output
-from helmpin.arguments import is_on, words
-from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
+from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.errors import HelmFailed, HelmPinError, HelmStopped, UsageError
 from helmpin.lint.chart_settings import with_settings_of
 from helmpin.lint.charts import NotAChart, Skipped, check_is_chart, ci_values, set_name
@@ -50,13 +49,13 @@ def _at_once(charts: Sequence[str], inputs: Inputs) -> Iterator[Linted]:
 
         try:
             for linted in executor.map(one, charts):
-                _tell(linted, progress)
+                _report_chart(linted, progress)
                 yield linted
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _tell(linted: Linted, progress: output.Progress) -> None:
+def _report_chart(linted: Linted, progress: output.Progress) -> None:
     """Report how one chart was linted, without its findings."""
     chart = output.one_line(linted.chart)
     if linted.skipped or linted.notes or linted.error:
@@ -75,9 +74,7 @@ def _lint(chart: str, inputs: Inputs) -> Linted:
     try:
         if not any(flag.name == "--repo" for flag in request.flags):
             check_is_chart(chart)
-        flags = tuple(words(flag for flag in request.flags if flag.name in SOURCE_FLAGS))
-        source = ChartSource(chart, flags, is_on(request.flags, "--dependency-update"))
-        with stage(source, request.helm) as staged:
+        with stage(ChartSource.of(chart, request.flags), request.helm) as staged:
             if staged.metadata.get("type") == "library":
                 raise Skipped("a library chart renders nothing by itself")
             own = inputs._replace(request=with_settings_of(chart, request))

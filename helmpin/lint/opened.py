@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin import output
-from helmpin.arguments import Given, is_on, words
-from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
+from helmpin.arguments import Given, words
+from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.lint.finding import inside
 from helmpin.lint.values_files import ValuesFile, own_values_files, read
@@ -65,8 +65,7 @@ def opened(targets: Sequence[Target], stack: ExitStack) -> list[Opened]:
     for target in targets:
         chart, request, _ = target
         if (Path(chart.strip()) / "Chart.yaml").exists():
-            source_flags = tuple(words(f for f in request.flags if f.name in SOURCE_FLAGS))
-            source = ChartSource(chart, source_flags, is_on(request.flags, "--dependency-update"))
+            source = ChartSource.of(chart, request.flags)
             try:
                 found.append(Opened(target, stack.enter_context(stage(source, request.helm)), by_flags))
             except HelmPinError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from helmpin.arguments import words
-from helmpin.chart.stage import SOURCE_FLAGS, Chart
+from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.lint.finding import Finding, Location
 from helmpin.lint.judge import judge
@@ -20,7 +20,7 @@ from helmpin.render.diff import Key
 from helmpin.render.output import Render, parse
 from helmpin.render.probe import PROBE, PROBE_TEXT
 from helmpin.render.renderer import POST_RENDERER
-from helmpin.render.values import VALUE_FLAGS, ValuesInput, values_flag
+from helmpin.render.values import ValuesInput, other_flags, values_flag
 from helmpin.request import Request
 
 
@@ -92,8 +92,7 @@ class Rendering(NamedTuple):
 
     def _render(self, chart: Chart, more: Sequence[str] = ()) -> Render:
         request, values = self.inputs.request, self.inputs.values
-        used = SOURCE_FLAGS | VALUE_FLAGS | {"--dependency-update"}
-        rest = words(flag for flag in request.flags if flag.name not in used)
+        rest = words(other_flags(request.flags))
         ci = [values_flag(self.ci.absolute())] if self.ci else []
         try:
             given = [*ci, *values.arguments, *more]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helmpin.arguments import Given, words
-from helmpin.chart.stage import SOURCE_FLAGS, Chart, ChartSource, stage
+from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.lint.opened import Opened
-from helmpin.render.values import VALUE_FLAGS, sources
+from helmpin.render.values import VALUE_FLAGS, other_flags, sources
 
 GivenValues = tuple[Path | tuple[str, ...], ...]
 """Values files (resolved paths), and the words of other flags for values."""
@@ -41,8 +41,7 @@ def usages(opened: Sequence[Opened], files: Collection[Path], stack: ExitStack) 
         folder = Path(chart.strip())
         own = {(folder / path).resolve(): path for path, _, _ in one.staged.values_files() if ".tgz/" not in path}
         own[(folder / "values.yaml").resolve()] = "values.yaml"
-        used = SOURCE_FLAGS | VALUE_FLAGS | {"--dependency-update"}
-        flags = tuple(words(flag for flag in request.flags if flag.name not in used))
+        flags = tuple(words(other_flags(request.flags)))
         for ci in (None, *cis):
             for given in given_values(request.flags, ci):
                 name = " with ".join([chart, *([", ".join(map(_named, given))] if given else [])])

@@ -34,7 +34,7 @@ def parse_lock(text: str, name: str) -> Lock:
     raise UsageError(
         f"{name} is not a valid lock file",
         why=why,
-        hint="correct it, or delete it and write it anew with helm pin lock",
+        hint="correct it, or delete it and write it again with helm pin lock",
     )
 
 
@@ -110,7 +110,7 @@ def _images_lock(content: Mapping[str, Any], name: str) -> Lock:
     several = {reference: each for reference, each in found.items() if len(each) > 1}
 
     def hint() -> str:
-        return "write it anew (helm dt images lock), or use a lock file of helm pin lock"
+        return "regenerate it (helm dt images lock), or use a lock file of helm pin lock"
 
     return Lock(alone, "lock", name, several, hint=hint, is_ours=False)
 

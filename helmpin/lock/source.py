@@ -211,7 +211,7 @@ def _of_platforms(
         missing = {name: digest for name, digest in lock.platforms[reference].items() if digest not in held}
         why = f"the registry's {answer.digest} does not hold {', '.join(f'{d} ({n})' for n, d in missing.items())}"
         found[reference] = (
-            NotLocked(f"{why}, which {lock.name} has: the tag has moved", "write the lock anew")
+            NotLocked(f"{why}, which {lock.name} has: the tag has moved", "write the lock again")
             if missing
             else Resolved(answer.digest, answer.media_type)
         )

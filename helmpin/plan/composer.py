@@ -142,8 +142,8 @@ class Composer:
         return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
 
     def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:
-        """The forms that values may give the image, if any use of it is pinned by values: they may reach this one, too. A template
-        pin must recognise them, since it counts the places of the plain render; what stands there already is no such form."""
+        """What values may turn this image into, where another use of it is pinned by values. The template pin must count these
+        forms as the image. Forms that the plain render already has are left out."""
         name = split(origin.image)[0]
         digests = {
             self._wanted[key]

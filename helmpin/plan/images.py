@@ -133,8 +133,8 @@ def _empty_registries(values: Any) -> Iterator[str]:
 
 
 def _at_fault(image: str, values: Any) -> str:
-    """What to correct in an image that is no reference, for people: the values that hold its tag, if its name alone would be one,
-    else those that hold its name, or its first or last parts."""
+    """What to correct in an invalid image, for people: the values with its tag if the name alone is valid, else those with its name
+    or a part of it."""
     name, tag, _ = split(image)
     if tag and is_valid(name):
         held = [path for path, text in _texts(values) if text == tag]

@@ -1,6 +1,7 @@
 """The loop that finds how to pin: it composes a chart, renders it and compares.
 
-The chart that the last comparison accepted is the chart that is deployed.
+The chart that the last comparison accepted is the chart that is deployed, with guards that print nothing, and the followers in the
+record.
 """
 
 from __future__ import annotations

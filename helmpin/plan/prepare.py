@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from helmpin import env, output
-from helmpin.arguments import Given, is_on, words
+from helmpin.arguments import Given, words
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.lock.source import LockReading
 from helmpin.next_command import helm_command
@@ -18,7 +18,7 @@ from helmpin.plan.plain_render import Begun, Reuse, begin, render_plain
 from helmpin.plan.task import Task
 from helmpin.private import Folder
 from helmpin.release.reused_values import Previous, PreviousReading
-from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS, read_values
+from helmpin.render.values import REUSE_FLAGS, other_flags, read_values
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from helmpin.render.helm_probe import MergedValues
 
 
-class Asked(Protocol):
+class PlanRequest(Protocol):
     """The part of a Request that is used here."""
 
     @property
@@ -64,7 +64,7 @@ class Prepared(NamedTuple):
 
 @contextmanager
 def prepare(
-    asked: Asked,
+    asked: PlanRequest,
     release: str,
     chart: str,
     *,
@@ -80,8 +80,7 @@ def prepare(
     command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
     not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
     values_only: whether to look further for values where a template would do. checks: helm template's flags with which it asks the
-    cluster. check: called before a registry is asked; raises
-    HelmFailed if the command cannot deploy this release.
+    cluster. check: called before a registry is asked; raises HelmFailed if the command cannot deploy this release.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     settings = asked.settings
@@ -141,7 +140,9 @@ class _Started(NamedTuple):
     locked: LockReading
 
 
-def _start(asked: Asked, release: str, chart: str, command: str, checks: Sequence[str], stack: ExitStack) -> _Started:
+def _start(
+    asked: PlanRequest, release: str, chart: str, command: str, checks: Sequence[str], stack: ExitStack
+) -> _Started:
     """Start each helm as soon as it can run, and import what the next one needs meanwhile. stack: ends what is started."""
     helm = asked.helm
     folder = stack.enter_context(Folder())
@@ -151,17 +152,11 @@ def _start(asked: Asked, release: str, chart: str, command: str, checks: Sequenc
     from helmpin.render.helm_probe import MergedValues
 
     merged = MergedValues(helm, values.arguments) if values.arguments else None
-    from helmpin.chart.stage import SOURCE_FLAGS, ChartSource, stage
+    from helmpin.chart.stage import ChartSource, stage
     from helmpin.image.outside_pods import ExtraImageRules
 
-    source = ChartSource(
-        chart,
-        tuple(words(f for f in asked.flags if f.name in SOURCE_FLAGS)),
-        is_on(asked.flags, "--dependency-update"),
-    )
-    used = SOURCE_FLAGS | VALUE_FLAGS | REUSE_FLAGS | {"--dependency-update"}
-    flags = [flag for flag in asked.flags if flag.name not in used]
-    staged = stack.enter_context(stage(source, helm))
+    flags = [flag for flag in other_flags(asked.flags) if flag.name not in REUSE_FLAGS]
+    staged = stack.enter_context(stage(ChartSource.of(chart, asked.flags), helm))
     task = Task(
         helm=helm,
         command=command,
@@ -224,7 +219,7 @@ def _say_unlike_lock(plan: Plan, lock: Lock) -> None:
             output.say(f"{image.image} stays at {image.digest}, as {image.kept_for} ran it; {lock.name} has {locked}.")
 
 
-def _locking(asked: Asked, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
+def _locking(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:
     """The command that writes a lock file for this chart. Flags that must not be printed, such as --set, are left out, and a remark
     after the command says so."""
     from helmpin.helm import hide_secrets

@@ -52,8 +52,8 @@ def _is_in_schema_error(why: str, setting: Setting, scopes: Collection[tuple[str
 
 
 def _under(chart: str, parts: list[str], scopes: Collection[tuple[str, ...]]) -> list[str]:
-    """A path as the chart of this name, or alias, has it; nothing if it is not among its values. What is no subchart with images is
-    the chart itself, or a subchart whose values some path names."""
+    """The path inside the chart of this name or alias; [] if the chart is another one. An unknown name is taken for the chart
+    itself."""
     if chart in parts:
         return parts[parts.index(chart) + 1 :]
     return [] if any(scope and scope[-1] == chart for scope in scopes) else parts

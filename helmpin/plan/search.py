@@ -243,8 +243,8 @@ class Search:
         return {path: self._contest(path, groups, named[path]) for path, groups in contested.items()}
 
     def _contest(self, path: ValuePath, groups: Mapping[str, list[Group]], named: set[str]) -> _Contest:
-        """What may be set at a path: what is wanted with an image name beside it; of that, what the only templates want that read
-        the path or the map that it is in, if there are any. groups: by what they want."""
+        """The values that may be set at a path: those with an image name beside them; if there are several, only those wanted by
+        templates that read the path or its map. groups: by what they want."""
         reading = {
             value
             for value in (named if len(named) > 1 else ())

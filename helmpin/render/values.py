@@ -6,7 +6,7 @@ import csv
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 VALUE_FLAGS = frozenset({"--values", "--set", "--set-string", "--set-json", "--set-file", "--set-literal"})
 REUSE_FLAGS = frozenset({"--reuse-values", "--reset-then-reuse-values", "--reset-values"})
+
+
+def other_flags(flags: Iterable[Given]) -> list[Given]:
+    """The flags that are neither about the chart's source nor about values."""
+    from helmpin.chart.stage import DEPENDENCY_UPDATE, SOURCE_FLAGS
+
+    return [flag for flag in flags if flag.name not in SOURCE_FLAGS | VALUE_FLAGS | {DEPENDENCY_UPDATE}]
+
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 """The start of a source that helm may pass to a getter (pkg/cli/values, readFile): a URL, or one for a plugin."""
 

@@ -52,7 +52,7 @@ def gone(
     platforms: those to check; if empty, those of the nodes, as far as this account may list them. Raises HelmFailed.
     """
     media_types = {image.digest: image.media_type for image in record.images}
-    indexes = [r for r in _references(record, stored) if media_types.get(r.digest or "", "") in {*INDEXES, ""}]
+    indexes = [r for r in askable(record, stored) if media_types.get(r.digest or "", "") in {*INDEXES, ""}]
     if not indexes:
         return []
     try:
@@ -64,16 +64,12 @@ def gone(
     return _gone(indexes, needed, registries)
 
 
-def _references(record: Record, stored: Revision) -> list[Reference]:
-    return askable(record, stored, [use.image for use in stored.uses()])
-
-
 def _lacks(
     record: Record, stored: Revision, registries: Registries, kubectl: Kubectl, platforms: Collection[str]
 ) -> tuple[list[str], list[str]]:
     """The platforms for which an image, with or without an index, was never built; and what registries did not answer. In a plan,
     plan/platforms.py finds the same. Raises HelmFailed."""
-    needed, references = _needed(stored, kubectl, platforms), _references(record, stored)
+    needed, references = _needed(stored, kubectl, platforms), askable(record, stored)
     named = {platform for platform in platforms if platform != NODES}
     lines, silent = [], []
     for reference, answer in details_of(references, *registries).items():

@@ -54,7 +54,7 @@ class Missing(NamedTuple):
 def registry_check(record: Record, stored: Revision, registries: Registries) -> Check:
     """registry_has() for the recorded images, at registries that the revision itself names. Raises HelmFailed if the manifest
     cannot be read."""
-    return registry_has(_askable(record, stored, [use.image for use in stored.uses()]), registries)
+    return registry_has(_askable(record, stored), registries)
 
 
 def registry_has(images: Iterable[Image], registries: Registries) -> Check:
@@ -87,13 +87,14 @@ def registry_has(images: Iterable[Image], registries: Registries) -> Check:
     return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tuple(moved))
 
 
-def askable(record: Record, stored: Revision, images: Iterable[str]) -> list[Reference]:
+def askable(record: Record, stored: Revision, images: Iterable[str] | None = None) -> list[Reference]:
     """The recorded images, by digest, at registries that the revision's own images name. A forged record must not send requests
-    elsewhere."""
+    elsewhere. images: those of the revision, if they have been read. Raises HelmFailed if they cannot be."""
     return [_pinned(image) for image in _askable(record, stored, images)]
 
 
-def _askable(record: Record, stored: Revision, images: Iterable[str]) -> list[Image]:
+def _askable(record: Record, stored: Revision, images: Iterable[str] | None = None) -> list[Image]:
+    images = (use.image for use in stored.uses()) if images is None else images
     named = record_checks.hosts(images, stored.manifest + stored.hooks)
     return [image for image in record.images if Reference.parse(image.reference).registry in named]
 

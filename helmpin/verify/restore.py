@@ -37,7 +37,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
             hint="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
         )
     registries = registries_for(settings, target, kubectl)
-    references = _references(record, target)
+    references = askable(record, target)
     (missing,) = at_registry([references], registries)
     if missing.gone or missing.silent:
         refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
@@ -92,10 +92,6 @@ def checked(target: Revision) -> Record:
         raise VerificationFailed(what, where=error.where, why=error.why, hint=hint) from None
 
 
-def _references(record: Record, stored: Revision) -> list[Reference]:
-    return askable(record, stored, [use.image for use in stored.uses()])
-
-
 def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
     """The nearest earlier revision that can be restored, if there is one."""
     usable = []
@@ -103,7 +99,7 @@ def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
         stored = revision.stored
         if stored.revision < target.revision and stored.status in revisions.RAN:
             with suppress(HelmPinError):
-                usable.append((stored.revision, _references(checked_record(stored), stored)))
+                usable.append((stored.revision, askable(checked_record(stored), stored)))
     found = at_registry([references for _, references in usable], registries)
     whole = [number for (number, _), missing in zip(usable, found, strict=True) if not (missing.gone or missing.silent)]
     if not whole:

@@ -21,8 +21,8 @@ MAIN_JOB = "tests/e2e/test_main_job.py"
 DESCRIPTION = """The main job with every version of what helm-pin meets, and a table of the results.
 
 Each row changes one thing: the helm, the API server, the Python, or where helm stores releases. It runs
-tests/e2e/test_main_job.py (driver sql: test_sql_driver.py), in a copy of the checkout. For every week, with
---strict, not for every change: it builds what the tests do not need, another API server among it.
+tests/e2e/test_main_job.py (driver sql: test_sql_driver.py), in a copy of the checkout. Meant to run weekly
+with --strict, not on every change: it builds what the tests do not need, such as a second API server.
 
 Exit status: 0 all that could be tried passed, 1 a row failed, 2 there is no such row.
 """

@@ -23,7 +23,7 @@ from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, Image, Undo, parse
 from helmpin.render import nondeterminism
 from tests.support.plans import Ask, Renderer, chart, never, rendered
-from tests.support.renders import POD, digest, document, pod
+from tests.support.renders import digest, document, pod
 
 A, B, C = digest("a"), digest("b"), digest("c")
 WEB, SIDE = "example.com/web:1", "example.com/side:2"
@@ -562,4 +562,4 @@ def test_a_job_whose_template_would_change_more_is_refused(tmp_path: Path) -> No
     )
     (image,) = plan.images
     assert image.problem is not None and "changes more of its pod template" in image.problem.text
-    assert image.uses[0].source == IN_JOB != POD
+    assert image.uses[0].source == IN_JOB
