@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from helmpin import env
 from helmpin.arguments import Given, is_on, words
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
-from helmpin.chart.tree import Tree
+from helmpin.chart.tree import Tree, scalar
 from helmpin.errors import HelmFailed
 from helmpin.files import read_hint, reason
 from helmpin.private import Folder, write
@@ -98,23 +98,23 @@ class Chart:
     @property
     def name(self) -> str:
         """The chart's name."""
-        return _scalar(self.metadata.get("name"))
+        return scalar(self.metadata.get("name"))
 
     @property
     def version(self) -> str:
         """The chart's version."""
-        return _scalar(self.metadata.get("version"))
+        return scalar(self.metadata.get("version"))
 
     @property
     def app_version(self) -> str:
         """The version of the application that the chart installs; '' when Chart.yaml has none."""
-        return _scalar(self.metadata.get("appVersion"))
+        return scalar(self.metadata.get("appVersion"))
 
     @property
     def annotations(self) -> dict[str, str]:
         """The chart's annotations."""
         annotations = self.metadata.get("annotations")
-        return {str(k): _scalar(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
+        return {str(k): scalar(v) for k, v in annotations.items()} if isinstance(annotations, dict) else {}
 
     def archive(self) -> Path:
         """The path of the chart as a .tgz file, which is what helm gets. It is written at the first call."""
@@ -307,8 +307,3 @@ def _last(flags: Sequence[str], name: str) -> str | None:
 def _switch(flags: Sequence[str], name: str) -> bool:
     given = [flag for flag in flags if flag.partition("=")[0] == name]
     return bool(given) and given[-1].partition("=")[2].lower() not in ("false", "f", "0")
-
-
-def _scalar(value: object) -> str:
-    """A scalar of Chart.yaml as helm reads it into a string."""
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

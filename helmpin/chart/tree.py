@@ -102,7 +102,7 @@ class Tree:
     def missing_dependencies(self) -> list[str]:
         """The names of the dependencies that the chart lists and lacks (pkg/action, CheckDependencies)."""
         present = {self._name(chart) for chart in self.subcharts()}
-        return [name for name in (str(d.get("name")) for d in self._dependencies("")) if name not in present]
+        return [name for name in (scalar(d.get("name")) for d in self._dependencies("")) if name not in present]
 
     def source_to_paths(self, source: str) -> list[str]:
         """The possible paths of the template that helm calls `source` (`chart/charts/ALIAS/templates/x.yaml`): more than one if the
@@ -128,7 +128,7 @@ class Tree:
         those of outer charts first."""
         if f"{parent}values.yaml" in self:
             yield f"{parent}values.yaml", prefix
-        names = [str(d.get("alias") or d.get("name")) for d in self._dependencies(parent)]
+        names = [_called(dependency) for dependency in self._dependencies(parent)]
         names += [self._name(chart) for chart in self.subcharts(parent)]
         for name in dict.fromkeys(names):
             for chart in self._children(parent, name):
@@ -141,13 +141,13 @@ class Tree:
         dependencies = self._dependencies(parent)
         locked = self._locked(parent)
         for i, dependency in enumerate(dependencies):
-            if (dependency.get("alias") or dependency.get("name")) == called:
-                same = [chart for chart in charts if self._name(chart) == dependency.get("name")]
+            if _called(dependency) == called:
+                same = [chart for chart in charts if self._name(chart) == scalar(dependency.get("name"))]
                 # two versions of one chart: where Chart.yaml has a range, the lock has the version
                 versions = [dependency.get("version"), *(locked[i : i + 1] if len(locked) == len(dependencies) else [])]
                 exact = [chart for chart in same if self.metadata(chart).get("version") in versions]
                 found.update(dict.fromkeys(exact or same))
-        if not found or called not in [dependency.get("name") for dependency in dependencies]:
+        if not found or called not in [scalar(dependency.get("name")) for dependency in dependencies]:
             # a chart that no dependency lists is loaded too, even if another one has its name as an alias
             found.update(dict.fromkeys(chart for chart in charts if self._name(chart) == called))
         return list(found)
@@ -160,7 +160,7 @@ class Tree:
         return [_as_fields(item).get("version") for item in items if isinstance(item, dict)]
 
     def _name(self, chart: str) -> str:
-        return str(self.metadata(chart).get("name"))
+        return scalar(self.metadata(chart).get("name"))
 
     def _dependencies(self, chart: str) -> list[Mapping[str, Any]]:
         listed = self.metadata(chart).get("dependencies")
@@ -194,6 +194,16 @@ class Tree:
         if path not in self._packed:
             self._packed[path] = Tree(unpack(self.files[path].data, self._budget, path), self._budget)
         return self._packed[path]
+
+
+def scalar(value: object) -> str:
+    """A scalar of Chart.yaml as helm reads it into a string: `alias: y` is `true`."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _called(dependency: Mapping[str, Any]) -> str:
+    """The name under which a dependency's values and templates are."""
+    return scalar(dependency.get("alias")) or scalar(dependency.get("name"))
 
 
 def _as_fields(mapping: Mapping[str, Any]) -> dict[str, Any]:

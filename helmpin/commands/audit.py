@@ -124,7 +124,7 @@ def _table(audits: Sequence[Audit]) -> str:
             moved = () if not asked else ("-" if r.moved is None else str(len(r.moved)),)
             rows.append((*([audit.context] if several else []), *row, *moved, verdict(r)))
     headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "PINNED", "SET", *(("MOVED",) if asked else ()), "VERDICT")
-    nothing = "No releases were found." if any(audit.unread for audit in audits) else "No releases."
+    nothing = "No release could be read." if any(audit.unread for audit in audits) else "No releases."
     lines = [output.table(("CONTEXT", *headers) if several else headers, rows) if rows else nothing]
     for audit in audits:
         for r in audit.releases:

@@ -26,7 +26,9 @@ def run(request: Request) -> int:
                 "cannot reuse a name that is still in use; nothing was deployed",
                 where=f"release {release}",
                 why=f"revision {before.revision} is {before.status}",
-                hint="choose another name, or use helm pin upgrade to deploy another revision",
+                hint="add --replace, use helm pin upgrade --install, or choose another name"
+                if before.status == "uninstalled"
+                else "choose another name, or use helm pin upgrade to deploy another revision",
             )
 
     with prepare(request._replace(flags=flags), release, chart, command="install", check=check) as prepared:

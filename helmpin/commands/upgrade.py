@@ -22,14 +22,22 @@ def run(request: Request) -> int:
     lifeline.if_stopped("nothing was deployed")
 
     def check(previous: Previous | None) -> None:
-        if previous is None and not is_on(request.flags, "--install"):
-            raise HelmFailed(
-                f"{release!r} has no deployed releases; nothing was deployed",
-                where=f"release {release}",
-                why="helm upgrade needs a release, and there is none of this name in the namespace",
-                hint="add --install for a new release, or check the name and the namespace: "
-                + helm_command("list --all-namespaces", namespace=None),
+        if is_on(request.flags, "--install") or not (previous is None or previous.installs_anew):
+            return
+        lists = helm_command("list --all-namespaces", namespace=None)
+        why, hint = (
+            (
+                f"it was uninstalled, and its history kept: revision {previous.last} is uninstalled",
+                f"add --install to install it again, or go back to a revision: {helm_command(f'pin history {release}')}",
             )
+            if previous
+            else (
+                "helm upgrade needs a release, and there is none of this name in the namespace",
+                f"add --install for a new release, or check the name and the namespace: {lists}",
+            )
+        )
+        what = f"{release!r} has no deployed releases; nothing was deployed"
+        raise HelmFailed(what, where=f"release {release}", why=why, hint=hint)
 
     with prepare(request, release, chart, command="upgrade", check=check) as prepared:
         return deploy(request.helm, prepared, refuse_mutable=request.settings.refuses_mutable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,7 +173,8 @@ def resolve(
         return {**registry.resolve(wanted, settings, keychain)}
     found: dict[Reference, Resolved | RegistryError | NotLocked] = {}
     for reference in wanted:
-        if refusal := lock.refusal(reference):
+        refusal = lock.refusal(reference)
+        if refusal and not _is_for_another_use(lock, reference, wanted):
             found[reference] = _of_chart(lock, reference, refusal)
         elif reference.digest and lock.only:
             found[reference] = Resolved(reference.digest, "")
@@ -181,6 +182,12 @@ def resolve(
             found[reference] = Resolved(digest, lock.media_types.get(reference, ""))
     found |= _of_platforms(lock, [r for r in wanted if r not in found and r in lock.platforms], settings, keychain)
     return {**registry.resolve([r for r in wanted if r not in found], settings, keychain), **found}
+
+
+def _is_for_another_use(lock: Lock, reference: Reference, wanted: Collection[Reference]) -> bool:
+    """Whether the chart itself pins an image, and the lock has its tag for another use of it, which the chart does not pin."""
+    bare = reference._replace(digest=None)
+    return reference.digest is not None and bare in wanted and bare in lock.digests and bare not in lock.conflicts
 
 
 def _of_chart(lock: Lock, reference: Reference, refusal: NotLocked) -> NotLocked:

@@ -73,7 +73,7 @@ class DeployedReading:
     ) -> Deployed:
         """The planned images beside the deployed revision. previous: the release that was planned for. also: the images outside
         pod specs that are planned. Raises HelmFailed."""
-        if previous is None or previous.installs_anew:
+        if previous is None or previous.installs_anew or not previous.has_run:
             return Deployed(None, *compared(DeployedImages(), images))
         stored = self._stored(previous.revision)
         return Deployed(stored.revision, *compared(_before(stored, also), images))

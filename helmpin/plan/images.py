@@ -105,9 +105,8 @@ def references_of(
             except InvalidReference as error:
                 empty, registries = tuple(_empty_repositories(image, values)), tuple(_empty_registries(values))
                 hint = invalid_hint(image, empty, registries) or f"correct {_at_fault(image, values)}"
-                problems[image] = Problem(
-                    f"not an image reference: {error}", "refused", f"{hint}; or {let_through(image)}"
-                )
+                hint += f"; or {let_through(image)}" if image else ""  # no flag can name an empty one
+                problems[image] = Problem(f"not an image reference: {error}", "refused", hint)
     return references, problems
 
 

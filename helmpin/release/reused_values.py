@@ -16,7 +16,7 @@ from helmpin.chart.setargs import lookup
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.release.record import ANNOTATION, Record, Undo
-from helmpin.release.revision import Revision
+from helmpin.release.revision import RAN, Revision
 
 _ASKED = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
@@ -55,6 +55,11 @@ class Previous(NamedTuple):
     def installs_anew(self) -> bool:
         """Whether `helm upgrade --install` installs: the release was uninstalled with --keep-history."""
         return self.status == "uninstalled"
+
+    @property
+    def has_run(self) -> bool:
+        """Whether `revision` was ever deployed: not if every revision has failed, or is pending."""
+        return self.revision != self.last or self.status in RAN
 
 
 class PreviousReading:

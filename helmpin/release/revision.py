@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from helmpin.image.manifest import Document, ImageUse
     from helmpin.image.outside_pods import ExtraImageRules
 
+RAN = ("deployed", "superseded", "uninstalled")
+"""The statuses of revisions whose deployment succeeded, as that of one which was uninstalled mostly did: helm does not store it."""
 LARGEST = 32 << 20
 """The largest release, in bytes: more than forty times what a Secret can hold compressed (1 MiB, base64 twice). A small forged
 Secret must not exhaust the memory of its readers."""

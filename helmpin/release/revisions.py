@@ -12,6 +12,7 @@ from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import storage
+from helmpin.release.revision import RAN
 from helmpin.release.storage import RevisionInfo, Revisions
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ MOST = 256
 """How many revisions to read: as many as helm history shows."""
 AT_ONCE = 4
 """helm processes at a time."""
-RAN = ("deployed", "superseded")
-"""The statuses of revisions whose deployment succeeded."""
 
 
 def history(helm: Helm, release: str) -> list[HistoryRow]:

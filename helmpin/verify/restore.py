@@ -15,7 +15,7 @@ from helmpin.next_command import helm_command
 from helmpin.release import revisions
 from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Record
-from helmpin.release.revision import Revision, checked_record
+from helmpin.release.revision import RAN, Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.verify import children
 from helmpin.verify.check import FAILED, OK, Check
@@ -97,7 +97,7 @@ def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
     usable = []
     for revision in revisions.read_all(kubectl.helm, target.release, revisions.MOST).found:
         stored = revision.stored
-        if stored.revision < target.revision and stored.status in revisions.RAN:
+        if stored.revision < target.revision and stored.status in RAN:
             with suppress(HelmPinError):
                 usable.append((stored.revision, askable(checked_record(stored), stored)))
     found = at_registry([references for _, references in usable], registries)

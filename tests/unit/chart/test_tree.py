@@ -54,6 +54,14 @@ def test_keys_in_another_case() -> None:
     assert both.source_to_paths("top/charts/two/templates/x.yaml") == BOTH[1:]
 
 
+@pytest.mark.parametrize(
+    ("alias", "called"), [("y", "true"), ("no", "false"), ("12", "12"), ('"y"', "y"), ("''", "sub"), ("~", "sub")]
+)
+def test_an_alias_is_what_helm_reads_into_a_string(alias: str, called: str) -> None:
+    found = tree(chart("top", more=f"dependencies: [{{name: sub, version: 1.0.0, alias: {alias}}}]\n"), packed("sub"))
+    assert found.source_to_paths(f"top/charts/{called}/templates/x.yaml") == ["charts/sub-1.0.0.tgz/templates/x.yaml"]
+
+
 @pytest.mark.parametrize("source", ["top/charts/none/templates/x.yaml", "top/templates/none.yaml", "top", ""])
 def test_what_is_nowhere_is_refused(source: str) -> None:
     with pytest.raises(Refused) as error:

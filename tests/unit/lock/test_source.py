@@ -6,8 +6,9 @@ import pytest
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
-from helmpin.lock import Lock
-from helmpin.lock.source import release_name
+from helmpin.lock import Lock, NotLocked
+from helmpin.lock.source import release_name, resolve
+from helmpin.registry import RegistrySettings, Resolved
 from tests.support.locks import APP, NGINX, REDIS, A, B, C
 
 
@@ -61,3 +62,11 @@ def test_what_a_lock_refuses() -> None:
     assert only.refusal(other._replace(digest=A)) is None
     assert only.refusal(NGINX._replace(digest=A)) is None
     assert f"{B}, l has {A}" in only.refusal(NGINX._replace(digest=B)).why  # type: ignore[union-attr]
+
+
+def test_a_line_may_be_for_another_use_than_the_one_that_the_chart_pins() -> None:
+    lock, own = Lock({NGINX: A}, "lock", "l", only=True), NGINX._replace(digest=B)
+    alone = resolve(lock, [own], RegistrySettings(), None)
+    assert isinstance(alone[own], NotLocked) and "the chart pins the image, so it needs no line" in alone[own].hint
+    both = resolve(lock, [own, NGINX], RegistrySettings(), None)
+    assert both == {own: Resolved(B, ""), NGINX: Resolved(A, "")}

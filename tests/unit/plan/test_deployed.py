@@ -336,7 +336,15 @@ class TestReading:
         monkeypatch.setattr(under_test, "Reading", Reading)
         return DeployedReading(cast("Any", None), "web"), asked
 
-    @pytest.mark.parametrize("previous", [None, PREVIOUS._replace(status="uninstalled")])
+    @pytest.mark.parametrize(
+        "previous",
+        [
+            None,
+            PREVIOUS._replace(status="uninstalled"),
+            PREVIOUS._replace(last=1, revision=1, status="failed"),
+            PREVIOUS._replace(last=1, revision=1, status="pending-install"),
+        ],
+    )
     def test_nothing_is_deployed(self, monkeypatch: pytest.MonkeyPatch, previous: Previous | None) -> None:
         reading, asked = self.reading(monkeypatch, {})
         assert reading.result(previous, [image(WEB, A)]) == Deployed(None, (Change("new"),), ())

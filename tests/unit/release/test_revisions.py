@@ -31,6 +31,7 @@ OURS = ("Rollback to 1", ('Rollback "web" failed',))
         ([FAILED, FOUR], None),
         ([ONE], None),
         ([ONE, TWO, FAILED._replace(status="pending-upgrade"), FOUR], 2),
+        ([ONE, TWO._replace(status="uninstalled"), FOUR], 2),
     ],
 )
 def test_the_last_that_ran(rows: list[HistoryRow], ran: int | None) -> None:
@@ -47,6 +48,7 @@ def test_the_last_that_ran(rows: list[HistoryRow], ran: int | None) -> None:
         ("superseded superseded failed deployed", 1, 2),
         ("superseded deployed pending-upgrade", 1, 2),
         ("superseded superseded superseded uninstalled", 1, 3),
+        ("superseded superseded uninstalled deployed", 1, 3),
         ("failed deployed", 1, 2),
         ("failed failed", 1, 1),
         ("deployed", 5, 1),
@@ -64,6 +66,7 @@ def test_a_revision_that_never_ran() -> None:
     rows = [ONE, TWO, FAILED, FOUR]
     assert never_ran(rows, 3) == "revision 3 is failed: it never deployed successfully"
     assert [never_ran(rows, number) for number in (1, 2, 4, 9)] == [""] * 4
+    assert never_ran([ONE, TWO._replace(status="uninstalled")], 2) == ""
 
 
 class TestMoved:
