@@ -11,7 +11,7 @@ from helmpin.arguments import whole_number
 from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
 from helmpin.files import cannot_read, check_is_file
-from helmpin.image.reference import Reference, split
+from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
 from helmpin.next_command import helm_command
 
@@ -131,9 +131,7 @@ class _ReleaseLock:
 
 def of_release(record: Record, stored: Revision, name: str) -> Lock:
     """The record of a release as a lock. A Job that keeps an older digest than the rest of the release does not count."""
-    kinds: dict[str | None, set[str]] = {}
-    for use in stored.uses():
-        kinds.setdefault(split(use.image)[2], set()).add(use.kind)
+    of_jobs = stored.digests_of_jobs()
     found: dict[Reference, dict[str, str]] = {}
     for image in record.images:
         found.setdefault(Reference.parse(image.reference), {})[image.digest] = image.media_type
@@ -141,7 +139,7 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
     media_types: dict[Reference, str] = {}
     conflicts: dict[Reference, str] = {}
     for reference, several in found.items():
-        likely = {digest: kind for digest, kind in several.items() if kinds.get(digest) != {"Job"}} or several
+        likely = {digest: kind for digest, kind in several.items() if digest not in of_jobs} or several
         if len(likely) > 1:
             conflicts[reference] = f"several digests for it: {', '.join(sorted(likely))}"
         elif reference.tag:

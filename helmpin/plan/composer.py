@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
 from helmpin.plan.images import Problem
+from helmpin.plan.jobs import JobFollower
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_hints import TemplateHints, chart_folder
@@ -40,11 +41,12 @@ class Composer:
         uses: Sequence[ImageUse],
         wanted: Mapping[Key, str],
         origins: Mapping[Key, ImageUse],
-        fixed: Collection[Key],
+        fixed: Mapping[Key, Sequence[JobFollower]],
         hints: TemplateHints | None = None,
     ) -> None:
         """base: the chart that the attempts change. fixed: uses that the template must pin, because they keep a digest while other
-        uses of the same values get a new one. hints: for the templates of `base`, if they are known already."""
+        uses of the same values get a new one, each with the other places to pin with it. hints: for the templates of `base`, if
+        they are known already."""
         self._fixed = fixed
         self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
         self._uses = {use.key: use for use in uses if use.key in wanted}
@@ -65,6 +67,14 @@ class Composer:
                 pinned = pinned_form(origin.image, wanted[key])
                 self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
             same[leaf] += 1
+        self._beside: dict[Key, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
+        """For each fixed use, the places to pin with it."""
+        for key, followers in fixed.items():
+            if key not in origins or origins[key].key != key:  # a post-renderer may have moved it
+                continue
+            for place, nth, digest in followers:
+                pin = template_pins.locate(place, orders[place.source], pinned_form(place.image, digest), nth)
+                self._beside[key] += [(place, pin)] if pin else []
         self._values = rendered.origin.values or {}
         random = self._random_paths()
         self._may_vary = bool(random)
@@ -127,11 +137,12 @@ class Composer:
         in another place."""
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
-            pin = self._pins[key]
-            assert pin is not None
-            pin = pin._replace(may_become=self._forms_by_values(attempt, self._origins[key]))
-            for path in self._paths(pin.source):
-                by_path[path].append(pin)
+            own = self._pins[key]
+            assert own is not None
+            for use, pin in [(self._origins[key], own), *self._beside.get(key, ())]:
+                pin = pin._replace(may_become=self._forms_by_values(attempt, use))  # noqa: PLW2901
+                for path in self._paths(pin.source):
+                    by_path[path].append(pin)
         files: dict[str, str | None] = {}
         for path, pins in by_path.items():
             if path in self._templates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin import gate
@@ -16,7 +17,7 @@ from helmpin.lock.source import resolve
 from helmpin.plan import platforms
 from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of
-from helmpin.plan.jobs import KeptJobs, Locked
+from helmpin.plan.jobs import JobFollower, KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.value_index import leaves, text_of
 from helmpin.registry import RegistryError, Resolved
@@ -34,6 +35,8 @@ class ResolvedImages(NamedTuple):
     """The Job of each use that keeps the digest it ran with."""
     problems: Mapping[str, Problem]
     """Why an image is not to be pinned."""
+    job_followers: Mapping[Key, Sequence[JobFollower]] = MappingProxyType({})
+    """For each of these uses, what follows it in its Job."""
 
 
 def digests_of(
@@ -64,7 +67,14 @@ def digests_of(
         for use in uses
         if use.image in digests and use.image not in problems
     }
-    return ResolvedImages(references=references, resolved=resolved, wanted=wanted, jobs=by_jobs.jobs, problems=problems)
+    return ResolvedImages(
+        references=references,
+        resolved=resolved,
+        wanted=wanted,
+        jobs=by_jobs.jobs,
+        problems=problems,
+        job_followers=by_jobs.followers,
+    )
 
 
 def _resolve(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import lookup
@@ -18,9 +20,11 @@ from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.next_command import kubectl_command
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.render.diff import Key
+from helmpin.render.differences import PINNED
 from helmpin.render.output import Render
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
+Path = tuple[Any, ...]
 
 
 class UpgradedRevision(NamedTuple):
@@ -40,6 +44,18 @@ class JobDigests(NamedTuple):
     """The Job of each of these uses: `Job/migrate`."""
     problems: Mapping[str, Problem]
     """The images that cannot be pinned because of a Job."""
+    followers: Mapping[Key, Sequence[JobFollower]] = MappingProxyType({})
+    """For each of these uses, the other places in the pod template of its Job with a reference at its digest."""
+
+
+class JobFollower(NamedTuple):
+    """A place in the pod template of an existing Job that repeats a reference, as an argument or a variable may."""
+
+    place: ImageUse
+    """Its leaf, with the reference in place of the image."""
+    nth: int
+    """Its number among equal references in the leaf."""
+    digest: str
 
 
 class Locked(NamedTuple):
@@ -75,6 +91,7 @@ class KeptJobs:
         wanted: dict[Key, str] = {}
         jobs: dict[Key, str] = {}
         problems: dict[str, Problem] = {}
+        followers: dict[Key, Sequence[JobFollower]] = {}
         for use in mine:
             new = _object(self._plain, use)
             old = stored.get(_who(new))
@@ -94,7 +111,9 @@ class KeptJobs:
                 problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"
-        return JobDigests(wanted, jobs, problems)
+                images = {each.path for each in mine if each.key[:3] == use.key[:3]}
+                followers[use.key] = [*_followers(use, images, _template(new), _template(old))]
+        return JobDigests(wanted, jobs, problems, followers)
 
     def checked(self, images: list[ImagePlan], pinned: Render) -> list[ImagePlan]:
         """The plans of the images, with a problem for those in a Job whose pod template would change."""
@@ -170,6 +189,25 @@ def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
             return (_normalised(new), digest) in recorded
         return _DIGEST.sub("", old) in (new, f"{new}:latest")
     return type(new) is type(old) and bool(new == old)  # in Python 1 == True
+
+
+def _followers(
+    use: ImageUse, images: Collection[Path], new: Any, old: Any, path: Path = ("spec", "template")
+) -> Iterator[JobFollower]:
+    """The places in two pod templates, alike but for digests, where the old one has digests. use: one of the Job. images: the
+    places of its images, which are left out."""
+    if isinstance(new, dict):
+        for key in [key for key in new if key in old]:
+            yield from _followers(use, images, new[key], old[key], (*path, key))
+    elif isinstance(new, list):
+        for i, pair in enumerate(zip(new, old, strict=True)):
+            yield from _followers(use, images, *pair, (*path, i))
+    elif isinstance(new, str) and isinstance(old, str) and new != old and path not in images:
+        seen: Counter[str] = Counter()
+        for match in PINNED.finditer(old):
+            reference, digest = match[1], match[2]
+            yield JobFollower(use._replace(image=reference, path=path, container=""), seen[reference], digest)
+            seen[reference] += 1
 
 
 def _normalised(image: str) -> str:

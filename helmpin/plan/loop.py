@@ -21,7 +21,7 @@ from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import ResolvedImages, digests_of
 from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images
-from helmpin.plan.jobs import KeptJobs
+from helmpin.plan.jobs import JobFollower, KeptJobs
 from helmpin.plan.noise import Noise
 from helmpin.plan.origins import origins_of
 from helmpin.plan.plan import Plan
@@ -67,7 +67,7 @@ def make_plan(
         uses,
         known.wanted,
         origins_of(rendered, uses),
-        _apart(known, uses),
+        _kept_apart(known, uses),
         hints if base is rendered.chart else None,
     )
     search = composer.search()
@@ -253,13 +253,17 @@ def _recorded(image: ImagePlan, reference: Reference) -> Image:
     )
 
 
-def _apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> set[Key]:
-    """The uses that keep a Job's digest while another use of the image gets another one."""
+def _kept_apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> dict[Key, Sequence[JobFollower]]:
+    """The uses that keep a Job's digest while another use of the image gets another one, each with what follows it in the Job."""
     digests: dict[str, set[str]] = defaultdict(set)
     for use in uses:
         if use.key in known.wanted:
             digests[use.image].add(known.wanted[use.key])
-    return {use.key for use in uses if use.key in known.jobs and len(digests[use.image]) > 1}
+    return {
+        use.key: known.job_followers.get(use.key, ())
+        for use in uses
+        if use.key in known.jobs and len(digests[use.image]) > 1
+    }
 
 
 def _check_still_renders(rendered: Rendered, noise: Noise, random: Collection[str]) -> None:

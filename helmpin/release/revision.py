@@ -96,6 +96,13 @@ class Revision(NamedTuple):
             documents = (*read(self.manifest), *read(self.hooks))
             return [item for document in documents if "@sha" in document.text for item in document.objects()]
 
+    def digests_of_jobs(self) -> set[str]:
+        """The digests that only Jobs have: they may be older than what the rest of the release runs. Raises HelmFailed."""
+        kinds: dict[str, set[str]] = {}
+        for use in self.uses():
+            kinds.setdefault(split(use.image)[2] or "", set()).add(use.kind)
+        return {digest for digest, some in kinds.items() if some == {"Job"}}
+
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
         if self.problem:

@@ -39,7 +39,7 @@ class Tag(NamedTuple):
     reference: Reference
     """Without a digest."""
     digests: tuple[str, ...]
-    """What was recorded for it: several if a Job keeps the digest that it ran with."""
+    """What was recorded for it: several if a Job keeps the digest that it ran with, which comes last."""
     since: str
     """When the digest was resolved, RFC 3339; '' if unknown."""
 
@@ -75,8 +75,13 @@ def tags(record: Record, stored: Revision, images: Iterable[str]) -> list[Tag]:
     for image in record.images:
         if split(image.reference)[1] and (image.via != "chart" or not record.created):
             digests[image.reference][image.digest] = "" if image.source else record.created
+    old = stored.digests_of_jobs() if any(len(several) > 1 for several in digests.values()) else set()
     found = [(Reference.parse(name), recorded) for name, recorded in sorted(digests.items())]
-    return [Tag(ref, tuple(recorded), min(recorded.values())) for ref, recorded in found if ref.registry in named]
+    return [
+        Tag(ref, tuple(sorted(recorded, key=lambda digest: digest in old)), min(recorded.values()))
+        for ref, recorded in found
+        if ref.registry in named
+    ]
 
 
 def moved(tags: Iterable[Tag], answers: Mapping[Reference, object]) -> list[Moved]:

@@ -123,9 +123,12 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     with a value of its own survives plain helm: its digest is in the values that plain helm reuses, not in a template that plain
     helm does not have.
     """
+    whole = "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+    follows = f', args: [--image={whole}], env: [{{name: IMAGE, value: "{whole}"}}]}}]'
+    job = JOB.replace("}]\n", f"{follows}\n")
     own = JOB[: JOB.index("image:")].replace("-init}", "-own}") + "image: {{ .Values.init }}}]\n"
     other = JOB.replace("-init}", "-{{ .Release.Revision }}}")
-    written(twins.chart, {"templates/job.yaml": JOB, "templates/own.yaml": own, "templates/other.yaml": other})
+    written(twins.chart, {"templates/job.yaml": job, "templates/own.yaml": own, "templates/other.yaml": other})
     with (twins.chart / "values.yaml").open("a") as values:
         values.write("init: example.com/team/init:main\n")
     assert twins.pin("upgrade", "--install", OURS, twins.chart, UNVALIDATED).status == 0
@@ -134,10 +137,14 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED)
     assert done.status == 0, done.stderr
     job, live = live_image(twins, "job", f"{OURS}-init"), live_image(twins, "deployment", OURS)
-    assert job in first and ran in first
+    assert job in first and ran in first and job != live
     assert live == f"example.com/team/app:main@{twins.content.digest(('example.com', 'team/app', 'main'))}"
     assert live_image(twins, "job", f"{OURS}-2") == live
     assert live_image(twins, "job", f"{OURS}-own") == ran
+    stored = twins.machine.helm("get", "manifest", OURS)
+    assert (stored.count(f"--image={job}]"), stored.count(f'value: "{job}"')) == (1, 1)
+    checks = twins.pin("verify", OURS, "-o", "json", "--no-registry").stdout
+    assert {c["check"]: c["verdict"] for c in json.loads(checks)["checks"]}["record"] == "ok", checks
     assert sorted(set(twins.images())) == sorted({job, live, ran})
     refused = twins.pin("plan", OURS, twins.chart, "-o", "values")
     assert (refused.status, refused.stdout) == (3, "")

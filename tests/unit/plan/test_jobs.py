@@ -63,6 +63,21 @@ def test_a_job_that_plain_helm_would_not_change_keeps_its_digest(plain: str, sto
     assert list(found.jobs.values()) == ["Job/migrate"]
 
 
+def test_what_follows_the_image_of_a_job_keeps_its_digest_too() -> None:
+    """Whichever reference it is, and however often it stands in one text."""
+    more = ", args: [--a, '{0} x {0}', {1}], env: [{{name: I, value: '{0}'}}, {{name: J, value: z}}]"
+    side = "example.com/side:2"
+    plain = job(WEB, more=more.format(WEB, side), side=side)
+    stored = job(f"{WEB}@{OLD}", more=more.format(f"{WEB}@{OLD}", f"{side}@{NEW}"), side=f"{side}@{NEW}")
+    for followers in kept(plain, stored).followers.values():
+        assert [(place.path[4:], place.image, nth, digest) for place, nth, digest in followers] == [
+            ((0, "args", 1), WEB, 0, OLD),
+            ((0, "args", 1), WEB, 1, OLD),
+            ((0, "args", 2), side, 0, NEW),
+            ((0, "env", 0, "value"), WEB, 0, OLD),
+        ]
+
+
 @pytest.mark.parametrize(
     "stored",
     [

@@ -9,6 +9,7 @@ from helmpin.registry import RegistryError, Resolved
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.verify.tags import Moved, Tag, keep_prefix, keep_tag, moved, tags
+from tests.support.renders import document, pod
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 WEB = Reference.parse("quay.io/t/web:main")
@@ -31,6 +32,18 @@ def test_the_tags_of_a_record() -> None:
     assert named(image(), image(B)) == [Tag(WEB, (A, B), WHEN)]
     assert named(image(source="lock")) == [Tag(WEB, (A,), "")]
     assert named(image(reference="quay.io/t/web")) == []
+
+
+@pytest.mark.parametrize(("of_job", "order"), [(A, (B, A)), (B, (A, B))])
+def test_what_only_a_job_keeps_comes_last(of_job: str, order: tuple[str, str]) -> None:
+    job = document(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\n"
+        f"spec: {{template: {{spec: {{containers: [{{name: a, image: '{WEB}@{of_job}'}}]}}}}}}\n"
+    )
+    manifest = job + pod(f"{WEB}@{A if of_job == B else B}")
+    stored = Revision("app", 1, "deployed", "", manifest, "")
+    (found,) = tags(Record("", WHEN, (image(), image(B))), stored, [f"{WEB}@{A}", f"{WEB}@{B}"])
+    assert found.digests == order
 
 
 def test_what_the_chart_pins_counts_only_without_a_record() -> None:
