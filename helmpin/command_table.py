@@ -68,15 +68,7 @@ REQUIRE_OPTIONS = (
         in_file=False,
     ),
 )
-PIN_OPTIONS = (
-    Option(
-        "--mutable",
-        "value",
-        "what to do with mutable tags: pin them, or refuse (exit 3)",
-        "pin|refuse",
-        choices=("pin", "refuse"),
-        setting=True,
-    ),
+_WHICH_IMAGES = (
     Option(
         "--mutable-tag",
         "list",
@@ -92,6 +84,17 @@ PIN_OPTIONS = (
         "GLOB",
         setting=True,
     ),
+)
+PIN_OPTIONS = (
+    Option(
+        "--mutable",
+        "value",
+        "what to do with mutable tags: pin them, or refuse (exit 3)",
+        "pin|refuse",
+        choices=("pin", "refuse"),
+        setting=True,
+    ),
+    *_WHICH_IMAGES,
     Option(
         "--also",
         "list",
@@ -501,7 +504,7 @@ COMMANDS: dict[str, Command] = {
                 "switch",
                 "with -o json and gitlab, list exempt findings too, and what exempts them; the other forms always do",
             ),
-            *PIN_OPTIONS[1:4],
+            *_WHICH_IMAGES,
             *LOCK_OPTIONS,
             *_ANY_NAMESPACE,
         ),

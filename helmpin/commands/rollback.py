@@ -55,7 +55,7 @@ def run(request: Request) -> int:
     revisions.refuse_moved(name, before[-1], History(request.helm, name, 1).latest())
     deadline = time.monotonic() + timeout
     _helm(request, before, number)
-    if is_dry_run(request.flags):
+    if rolls_back_nothing(request.flags):
         output.inform("Dry run: nothing was changed.")
         return 0
     now, later = _read_back(request, before, number)
@@ -103,7 +103,7 @@ def _roll_back(request: Request) -> int:
         back = helm_command(f"pin rollback {name} {ran}")
         output.say(f"Note: {why}" + (f"; the last that ran is {ran}: {back}" if ran else "") + ".")
     _helm(request, before, number)
-    if not is_dry_run(request.flags):
+    if not rolls_back_nothing(request.flags):
         _say_what_was_restored(request, before, number)
     return 0
 
@@ -259,7 +259,7 @@ def _read_back(request: Request, before: Sequence[HistoryRow], number: int) -> t
     )
 
 
-def is_dry_run(flags: Sequence[Given]) -> bool:
+def rolls_back_nothing(flags: Sequence[Given]) -> bool:
     """Whether helm changes nothing. --dry-run of `helm rollback` is a switch in Helm 3; in Helm 4 it takes none, client or
     server."""
     return is_on(flags, "--dry-run") and last(flags, "--dry-run") != "none"

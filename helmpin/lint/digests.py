@@ -15,7 +15,7 @@ from helmpin.lint.wanted import Wanted, note_on_tag, placed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.template_scan import is_literal
-from helmpin.plan.value_index import text_of
+from helmpin.plan.value_index import leaves, text_of
 
 
 def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[str], None]) -> Iterator[Wanted]:
@@ -62,7 +62,8 @@ def _is_held(image: str, values: object) -> bool:
     """Whether a value holds the tag of an image, or a part of it; also if there is no tag."""
     tag = split(image)[1] or ""
     return not tag or any(
-        text == tag or text.endswith(f":{tag}") or (len(text) > 1 and text in tag) for text in _leaves(values)
+        text == tag or text.endswith(f":{tag}") or (len(text) > 1 and text in tag)
+        for text in (text_of(value) for _, value in leaves(values))
     )
 
 
@@ -71,12 +72,3 @@ def _sets_a_tag(image: str, settings: Sequence[Setting], values: Mapping[str, An
     tag = split(image)[1] or ""
     held = any(tag in text_of(lookup(values, setting.path)) for setting in settings)
     return not held and any(f"{tag}@" in setting.value for setting in settings)
-
-
-def _leaves(node: object) -> Iterator[str]:
-    """The texts of all values."""
-    if isinstance(node, (dict, list)):
-        for value in node.values() if isinstance(node, dict) else node:
-            yield from _leaves(value)
-    else:
-        yield text_of(node)

@@ -13,6 +13,7 @@ import yaml
 from helmpin import kube_yaml
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmFailed
+from helmpin.plan.value_keys import PART_KEY
 from helmpin.yaml_position import child, compose, index, span
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@-]*")
@@ -21,8 +22,6 @@ _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 _MERGE = "tag:yaml.org,2002:merge"
 _MERGED = re.compile(r"[ \t]*:[ \t]*(?:\*[^\s,\[\]{}]+|\[[^\n\[\]]*\])[ \t]*(?:#.*)?$", re.MULTILINE)
 """What follows the key of a merge that ends on its line."""
-BESIDE = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
-"""Keys that hold a part of an image."""
 
 
 class CannotEdit(Exception):
@@ -206,7 +205,7 @@ def _inserted(text: str, node: yaml.MappingNode, rest: ValuePath, value: str, qu
     column = int(node.value[0][0].start_mark.column)
     block = _block(rest, value, column)
     lines = [
-        (bool(BESIDE.search(str(k.value))), i, index(v.end_mark))
+        (bool(PART_KEY.search(str(k.value))), i, index(v.end_mark))
         for i, (k, v) in enumerate(node.value)
         if isinstance(v, yaml.ScalarNode)
         and k.start_mark.line == v.start_mark.line == v.end_mark.line

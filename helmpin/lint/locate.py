@@ -17,14 +17,13 @@ from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copi
 from helmpin.lint.values_files import ValuesFile
 from helmpin.plan import render_failure
 from helmpin.plan.candidates import anchors, holding, in_scope
-from helmpin.plan.template_scan import TAG_KEY, last_key
 from helmpin.plan.value_index import ValueIndex, scope_of, text_of
+from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.render.actions import actions
 from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import span
 
-_IMAGE_KEY = re.compile(r"(image|repository|repo)$", re.IGNORECASE)
 _PRINTS = re.compile(r"\b(?:tpl|toYaml)\b|\.Files\b")
 """What prints lines that stand elsewhere."""
 _LITERAL = re.compile(r"(?:[&!]\S*\s+)*\|")
@@ -134,7 +133,7 @@ def _likely(use: ImageUse, index: ValueIndex, files: Sequence[ValuesFile]) -> It
     near = in_scope(list(anchors(use.image, index)), scope)
     beside: list[ValuePath] = []
     for anchor in near:
-        if anchor.whole and (tag or _IMAGE_KEY.search(last_key(anchor.path))):
+        if anchor.whole and (tag or REPOSITORY_KEY.search(last_key(anchor.path))):
             yield anchor.path
         parent = lookup(index.tree, anchor.path[:-1])
         for name, held in parent.items() if isinstance(parent, dict) else ():
@@ -184,7 +183,7 @@ def _empty_tags(path: ValuePath, files: Iterable[ValuesFile]) -> Iterator[ValueP
 
 def empty_tag_beside(file: ValuesFile, inner: ValuePath) -> ValuePath | None:
     """The path of a tag key without a value, beside a value in a file: helm's computed values do not contain it."""
-    beside = file.held(inner[:-1]) if _IMAGE_KEY.search(last_key(inner)) else None
+    beside = file.held(inner[:-1]) if REPOSITORY_KEY.search(last_key(inner)) else None
     empty = [name for name, value in beside.items() if value is None] if isinstance(beside, dict) else []
     return next(((*inner[:-1], name) for name in empty if TAG_KEY.search(name)), None)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
-from helmpin.lint.edit import BESIDE, CannotEdit, depth_of
+from helmpin.lint.edit import CannotEdit, depth_of
 from helmpin.lint.values_files import ValuesFile
 from helmpin.plan.value_index import text_of
+from helmpin.plan.value_keys import PART_KEY
 from helmpin.yaml_position import span
 
 
@@ -52,7 +53,7 @@ def _gives(file: ValuesFile, setting: Setting, image: str) -> bool:
     if span(file.text, inner) or file.is_unclear(inner):
         return True
     beside = file.held(inner[:-1])
-    parts = [value for key, value in beside.items() if BESIDE.search(str(key))] if isinstance(beside, dict) else []
+    parts = [value for key, value in beside.items() if PART_KEY.search(str(key))] if isinstance(beside, dict) else []
     texts = [text_of(part) for part in parts if isinstance(part, (str, int, float))]
     return any(text and text in image and text not in setting.value for text in texts)
 

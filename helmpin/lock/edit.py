@@ -63,7 +63,7 @@ def edit(text: str, edits: Iterable[LockChange], name: str) -> str:
             image = entry.image if same else str(change.reference._replace(digest=change.now))
             entries[change.reference] = entry._replace(image=image)
         elif change.reference in entries:
-            tail = [*_apart(entries.pop(change.reference).above), *tail]
+            tail = [*_detached_comments(entries.pop(change.reference).above), *tail]
     start = _START.match(head[-1])
     assert start is not None
     head[-1] = (
@@ -141,7 +141,7 @@ def _reads_alike(text: str, entries: Mapping[Reference, _Entry], name: str) -> b
     return found == dict(parse_lock(text, name).digests)
 
 
-def _apart(above: list[str]) -> list[str]:
+def _detached_comments(above: list[str]) -> list[str]:
     """The comments above a line that a blank line separates from it."""
     last = max((i for i, line in enumerate(above) if not line.strip()), default=-1)
     return above[: last + 1] if any(line.strip() for line in above[: last + 1]) else []

@@ -13,15 +13,9 @@ from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
-from helmpin.plan.template_scan import DIGEST_KEY, IMAGE_KEY, TAG_KEY, TemplateScan, last_key
-from helmpin.plan.value_index import NAME_KEY, ValueIndex, is_template, text_of
-
-_TAGS_KEY = re.compile(r"(tag|version)s?$", re.IGNORECASE)
-_STRONG_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
-_STEM = re.compile(
-    r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|hash|[-_.])", re.IGNORECASE
-)
-
+from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.value_index import ValueIndex, is_template, text_of
+from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 
 BESIDE = 2
 """How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""
@@ -169,7 +163,7 @@ def _bare(sought: _Sought) -> list[ValuePath]:
 
 def _is_strong(anchor: Anchor) -> bool:
     """Whether the key, or that of its map, says that it holds an image."""
-    return bool(_STRONG_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
+    return bool(REPOSITORY_KEY.search(last_key(anchor.path)) or IMAGE_KEY.search(last_key(anchor.path[:-1])))
 
 
 def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
@@ -207,21 +201,21 @@ class _Map:
         self._tree, tag = sought.values.tree, sought.tag
         self.parent = anchor.path[:-1]
         beside = lookup(self._tree, self.parent)
-        key, stem = anchor.path[-1], _stem(anchor.path[-1])
-        mine = {k: v for k, v in beside.items() if k != key and _stem(k) == stem} if isinstance(beside, dict) else {}
+        key, own = anchor.path[-1], stem(anchor.path[-1])
+        mine = {k: v for k, v in beside.items() if k != key and stem(k) == own} if isinstance(beside, dict) else {}
         tagged = {k: v for k, v in mine.items() if TAG_KEY.search(k) and _scalar(v)}
         self.digest_keys = [k for k, v in mine.items() if DIGEST_KEY.search(k) and not isinstance(v, (dict, list))]
         self.tag_keys = sorted(
             (k for k, v in tagged.items() if _may_hold(v, tag)),
             key=lambda k: (text_of(tagged[k]) != tag, "tag" not in k.lower()),
         )
-        if tag and not stem and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
+        if tag and not own and isinstance(beside, dict):  # tagForArm, if the whole map is about one image
             more = (k for k, v in beside.items() if k not in mine and text_of(v) == tag)
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
         self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
         read = sought.scan.after(self.parent) if _is_strong(anchor) else []
-        self.read = [k for k in read if _stem(k) == stem and k not in mine]
+        self.read = [k for k in read if stem(k) == own and k not in mine]
         """Keys that the templates read, although the values do not have them."""
 
     def tags(self, key: str, tag: str) -> list[str]:
@@ -327,7 +321,7 @@ def _by_tag(sought: _Sought) -> Iterator[Candidate]:
 
 def _names_tag(path: ValuePath) -> bool:
     """Whether a key says that its text is a tag, or the map that it stands in does (`imageTags`, `versions`)."""
-    return bool(TAG_KEY.search(last_key(path)) or _TAGS_KEY.search(last_key(path[:-1])))
+    return bool(TAG_KEY.search(last_key(path)) or TAGS_KEY.search(last_key(path[:-1])))
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:
@@ -390,10 +384,6 @@ def _may_hold(value: Any, tag: str) -> bool:
         return bool(tag)
     text = text_of(value)
     return not text or (bool(tag) and (tag.startswith(text) or tag.endswith(text)))
-
-
-def _stem(key: str | int) -> str:
-    return _STEM.sub("", str(key)).lower()
 
 
 def _suffixes(name: str) -> Iterator[str]:

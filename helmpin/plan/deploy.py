@@ -10,9 +10,9 @@ from helmpin import lifeline, output
 from helmpin.arguments import Given, last
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm
-from helmpin.image.reference import split
 from helmpin.next_command import helm_command
 from helmpin.plan.prepare import Prepared, say_outside
+from helmpin.plan.table import summary
 from helmpin.release import outcome
 from helmpin.release.outcome import Baseline, HistoryRow
 from helmpin.release.reading import read_revision
@@ -26,7 +26,7 @@ GUARD = "templates/helm-pin/revision.yaml"
 """The template that checks the revision that the plan was made for."""
 
 
-def is_dry_run(flags: Sequence[Given]) -> bool:
+def deploys_nothing(flags: Sequence[Given]) -> bool:
     """Whether helm deploys nothing."""
     return any(flag.name == "--dry-run" for flag in flags) and last(flags, "--dry-run") not in ("none", "false")
 
@@ -38,7 +38,7 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     runs, HelmFailed if the release has moved meanwhile or helm fails, and VerificationFailed if the stored release is not what was
     planned.
     """
-    plan, deploys = prepared.plan, not is_dry_run(prepared.flags)
+    plan, deploys = prepared.plan, not deploys_nothing(prepared.flags)
     plan.refuse(mutable=refuse_mutable, outcome="; nothing was deployed")
     output.inform(summary(plan))
     say_outside(plan)
@@ -101,23 +101,3 @@ def _made(helm: Helm, plan: Plan, number: int) -> tuple[Revision, Revision]:
         why=f"the latest is revision {latest.revision} ({latest.status}), made by somebody else",
         hint=f"{helm_command(f'pin history {plan.release}')} shows the revisions",
     )
-
-
-def summary(plan: Plan, deployed: Sequence[str] | None = None) -> str:
-    """The table of images, for people. deployed: how each compares with what is deployed."""
-    rows = []
-    for n, i in enumerate(plan.images):
-        name, tag, _ = split(i.image)
-        how = (
-            i.problem.text.splitlines()[0]
-            if i.problem
-            else f"{i.strategy}: {', '.join(i.values)}"
-            if i.values
-            else i.strategy
-        )
-        kept = f"; kept for {i.kept_for}, whose pod template cannot change" if i.kept_for else ""
-        beside = () if deployed is None else (deployed[n],)
-        tag = tag or ("-" if i.via == "chart" or i.reference is None else "(latest)")
-        rows.append((name, tag, output.short(i.digest) or "-", *beside, how + kept))
-    headers = ("IMAGE", "TAG", "DIGEST", *(() if deployed is None else ("DEPLOYED",)), "HOW")
-    return output.table(headers, rows) if rows else "No pod of the chart has an image."

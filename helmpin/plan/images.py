@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from helmpin import policy
-from helmpin.chart.setargs import Setting, ValuePath, dotted_key
+from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.config.settings import Settings
-from helmpin.image.hints import filled_in, invalid_hint, is_valid, let_through
+from helmpin.image.hints import filled_in, let_through
 from helmpin.image.manifest import ImageUse
-from helmpin.image.reference import InvalidReference, Reference, pinned_form, split, valid_digest
-from helmpin.plan.value_index import leaves, text_of
+from helmpin.image.reference import InvalidReference, Reference, pinned_form, valid_digest
+from helmpin.plan.value_hints import hint_on_values
 from helmpin.render.diff import Follower, Key
 
 if TYPE_CHECKING:
     from helmpin.plan.digests import ResolvedImages
     from helmpin.plan.search import Attempt
-
-_REPOSITORY_KEY = re.compile(r"(?:repository|repo|image|image_?name|img)$", re.IGNORECASE)
-_TAG_KEY = re.compile(r"(?:tag|version)$", re.IGNORECASE)
-_REGISTRY_KEY = re.compile(r"(?:registry|hub)$", re.IGNORECASE)
-
 
 ProblemKind = Literal["registry", "gate", "refused", "allowed"]
 """registry: it gave no digest. gate: a required command does not agree. refused: helm-pin cannot or must not pin it. allowed: it
@@ -103,58 +97,10 @@ def references_of(
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                empty, registries = tuple(_empty_repositories(image, values)), tuple(_empty_registries(values))
-                hint = invalid_hint(image, empty, registries) or f"correct {_at_fault(image, values)}"
+                hint = hint_on_values(image, values)
                 hint += f"; or {let_through(image)}" if image else ""  # no flag can name an empty one
                 problems[image] = Problem(f"not an image reference: {error}", "refused", hint)
     return references, problems
-
-
-def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterator[str]:
-    """The paths of empty values that may be meant for the repository of an image: those beside its tag, if it has one."""
-    if isinstance(values, Mapping):
-        tag = split(image)[1]
-        texts = {str(key): "" if value is None else str(value) for key, value in values.items()}
-        tagged = tag is not None and tag in [text for key, text in texts.items() if _TAG_KEY.search(key)]
-        beside = tagged or tag is None or (bool(tag) and tag in texts.values())
-        for key, value in values.items():
-            if value in ("", None) and ((beside and _REPOSITORY_KEY.search(str(key))) or (tagged and key == "name")):
-                yield dotted_key((*path, key))
-            yield from _empty_repositories(image, value, (*path, key))
-    elif isinstance(values, list):
-        for i, value in enumerate(values):
-            yield from _empty_repositories(image, value, (*path, i))
-
-
-def _empty_registries(values: Any) -> Iterator[str]:
-    """The paths of empty values that may be meant for a registry."""
-    return (dotted_key(path) for path, text in _texts(values) if not text and _REGISTRY_KEY.search(str(path[-1])))
-
-
-def _at_fault(image: str, values: Any) -> str:
-    """What to correct in an invalid image, for people: the values with its tag if the name alone is valid, else those with its name
-    or a part of it."""
-    name, tag, _ = split(image)
-    if tag and is_valid(name):
-        held = [path for path, text in _texts(values) if text == tag]
-        otherwise = "the value, or the appVersion of the chart, that gives its tag"
-    else:
-        held = [path for path, text in _texts(values) if _holds(name, text, path)]
-        otherwise = "the values that set it"
-    return " or ".join(dotted_key(path) for path in held[:3]) or otherwise
-
-
-def _holds(name: str, text: str, path: ValuePath) -> bool:
-    """Whether a value holds the name of an image, or its first or last parts. A single word does under the key of an image."""
-    part = split(text)[0]
-    if "/" not in part and not any(map(_REPOSITORY_KEY.search, map(str, path[-2:]))):
-        return False
-    return bool(part) and (f"/{name}".endswith(f"/{part}") or ("/" in part and f"{name}/".startswith(f"{part}/")))
-
-
-def _texts(values: Any) -> Iterator[tuple[ValuePath, str]]:
-    """The values as templates print them, with their paths."""
-    return ((path, text_of(value)) for path, value in leaves(values))
 
 
 class Decided(NamedTuple):

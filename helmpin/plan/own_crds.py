@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from helmpin.arguments import is_on
 from helmpin.errors import Refused
-from helmpin.plan.rendered import Rendered, rendered
+from helmpin.plan.rendered import Rendered, render_with_probe
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -51,7 +51,7 @@ def rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) -> 
     version, apis = capabilities(task.helm)
     known = [*apis, *crd_apis(chart.crd_files().values())]
     renderer = _renderer_with(task, version, known)
-    found = rendered(chart, chart.with_files({PROBE: HOOK_TEXT}), renderer, None, given, given)
+    found = render_with_probe(chart, chart.with_files({PROBE: HOOK_TEXT}), renderer, None, given, given)
     assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
     _refuse_assumed_apis(found, assumed)
     return found

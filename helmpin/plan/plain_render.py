@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from helmpin.render.renderer import Needs, Renderer
 
 REUSE = "--reset-then-reuse-values"
-"""What helm does by itself if the user gives no values."""
+"""The flag for what helm does by itself if no values are given."""
 
 
 class Reuse(NamedTuple):
@@ -73,12 +73,12 @@ class Reuse(NamedTuple):
             whole = coalesced(self.given, config_without_digests(self.previous))
             merged = with_nulls(whole, self.given)
             if nulls or comes_back(self.previous, merged, paths):
-                return ["--reset-values"], ValuesInput((self._file(whole),))
-            return [REUSE], ValuesInput((self._file(merged),))
+                return ["--reset-values"], ValuesInput((self._values_flag_for(whole),))
+            return [REUSE], ValuesInput((self._values_flag_for(merged),))
         flag = REUSE if self.implied and (settings or restored) else self.flag
-        return [*([flag] if flag else []), *([self._file(restored)] if restored else [])], None
+        return [*([flag] if flag else []), *([self._values_flag_for(restored)] if restored else [])], None
 
-    def _file(self, values: Mapping[str, Any]) -> str:
+    def _values_flag_for(self, values: Mapping[str, Any]) -> str:
         from hashlib import sha256
 
         text = for_helm(values)
@@ -109,7 +109,7 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
     return reuse, True
 
 
-class Begun(NamedTuple):
+class EarlyRender(NamedTuple):
     """A render by helm template, begun before it is known whether it will be used."""
 
     needs: Needs
@@ -119,15 +119,15 @@ class Begun(NamedTuple):
     process: HelmProcess
 
 
-def begin(task: Task, chart: Chart) -> Begun | None:
+def start_early(task: Task, chart: Chart) -> EarlyRender | None:
     """Start `helm template`, which most commands need; None where only the dry run will do. Raises HelmFailed when helm cannot be
     started."""
     from helmpin.render.renderer import Needs, needs
 
-    return _begin(task, chart, needs(chart, ()) if task.command != "template" else Needs.NOTHING)
+    return _start_early(task, chart, needs(chart, ()) if task.command != "template" else Needs.NOTHING)
 
 
-def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
+def _start_early(task: Task, chart: Chart, need: Needs) -> EarlyRender | None:
     from helmpin.render.probe import HOOK_TEXT, PROBE, hiding
     from helmpin.render.renderer import Needs, renderer_for
 
@@ -149,20 +149,20 @@ def _begin(task: Task, chart: Chart, need: Needs) -> Begun | None:
     if task.command != "template":  # no template names these, and one may reach them still: toYaml ., range $
         probe = hiding(("Revision",) if asks_cluster else ("Revision", "IsInstall", "IsUpgrade")) + probe
     probed = chart.with_files({PROBE: probe})
-    return Begun(need, probed, renderer, renderer.start(probed))
+    return EarlyRender(need, probed, renderer, renderer.start(probed))
 
 
 def render_plain(
-    task: Task, chart: Chart, begun: Begun | None, reading: PreviousReading | None, merged: MergedValues | None
+    task: Task, chart: Chart, early: EarlyRender | None, reading: PreviousReading | None, merged: MergedValues | None
 ) -> tuple[Rendered, Reuse]:
     """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, if the chart may depend on what
     only the running upgrade knows or prints it, or if it asks the cluster and is installed; else by helm template. Raises
     HelmFailed, Refused, and VerificationFailed if the digests in reused values are not known.
 
-    begun: the render by helm template, if begin() started it; it is used if it knows what this one needs. reading, merged: the
-    release and the user's values, which helm is reading; None where there is none.
+    early: the render by helm template, if start_early() started it; it is used if it knows what this one needs. reading, merged:
+    the release and the user's values, which helm is reading; None where there is none.
     """
-    from helmpin.plan.rendered import rendered
+    from helmpin.plan.rendered import render_with_probe
     from helmpin.render.probe import UNKNOWN
     from helmpin.render.renderer import Needs, needs
 
@@ -176,19 +176,19 @@ def render_plain(
     need = Needs.NOTHING if not deploys or reuses else needs(chart, [given, config])
     upgrades = previous is not None and not previous.installs_anew
     if not deploys or not (reuses or (need and not upgrades)):
-        if begun is None or begun.needs is not need:
-            _stop(begun)
-            begun = _begin(task, chart, need)
-        if begun:
+        if early is None or early.needs is not need:
+            _stop(early)
+            early = _start_early(task, chart, need)
+        if early:
             try:
-                found = rendered(chart, begun.probed, begun.renderer, begun.process, given, given)
+                found = render_with_probe(chart, early.probed, early.renderer, early.process, given, given)
             except HelmFailed:
                 if not deploys:  # else the dry run may succeed
                     raise
             else:
                 if not deploys or UNKNOWN not in found.origin.text:
                     return found, reuse
-    _stop(begun)
+    _stop(early)
     if upgrades:  # else helm reads all revisions twice
         task = task._replace(flags=[flag for flag in task.flags if flag.name != "--install"])
     elif need:
@@ -199,13 +199,13 @@ def render_plain(
     return _by_dry_run(task, chart, reuse, reuses, given), reuse
 
 
-def _stop(begun: Begun | None) -> None:
-    if begun:
-        begun.process.stop(grace=0)
+def _stop(early: EarlyRender | None) -> None:
+    if early:
+        early.process.stop(grace=0)
 
 
 def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Mapping[str, Any]) -> Rendered:
-    from helmpin.plan.rendered import LACKS_KIND, rendered
+    from helmpin.plan.rendered import LACKS_KIND, render_with_probe
     from helmpin.render.probe import HOOK_TEXT, PROBE
     from helmpin.render.renderer import renderer_for
 
@@ -227,7 +227,7 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Map
         )
 
     try:
-        found = rendered(chart, probed, live_renderer(), None, given, {})
+        found = render_with_probe(chart, probed, live_renderer(), None, given, {})
     except HelmFailed as error:
         if reuses or not (chart.crd_files() and LACKS_KIND.search(error.why)):
             raise

@@ -14,7 +14,7 @@ from helmpin.arguments import Given, words
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.lock.source import LockReading
 from helmpin.next_command import helm_command
-from helmpin.plan.plain_render import Begun, Reuse, begin, render_plain
+from helmpin.plan.plain_render import EarlyRender, Reuse, render_plain, start_early
 from helmpin.plan.task import Task
 from helmpin.private import Folder
 from helmpin.release.reused_values import Previous, PreviousReading
@@ -87,7 +87,8 @@ def prepare(
     if not release:
         _check_is_no_release(chart, asked.flags)
     with ExitStack() as stack:
-        task, staged, begun, reading, merged, locked = _start(asked, release, chart, command, checks, stack)
+        started = _start(asked, release, chart, command, checks, stack)
+        task, staged, reading = started.task, started.staged, started.reading
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.image.manifest import unmatched
         from helmpin.plan.loop import make_plan
@@ -99,13 +100,13 @@ def prepare(
         hints = TemplateHints(staged.template_files())
         if reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
-        rendered, reuse = render_plain(task, staged, begun, reading, merged)
+        rendered, reuse = render_plain(task, staged, started.early, reading, started.merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
             output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
         previous = reading.result() if reading else None
         if check:
             check(previous)
-        taken = None if lock else locked.result()
+        taken = None if lock else started.locked.result()
         lock, relock = lock or taken, None
         if lock and not lock.hint:
             locking = partial(_locking, asked, release, chart, lock.name)
@@ -134,7 +135,7 @@ class _Started(NamedTuple):
 
     task: Task
     staged: Chart
-    begun: Begun | None
+    early: EarlyRender | None
     reading: PreviousReading | None
     merged: MergedValues | None
     locked: LockReading
@@ -168,10 +169,10 @@ def _start(
         folder=folder,
         checks=tuple(checks),
     )
-    begun = begin(task, staged)
-    if begun:
-        stack.callback(begun.process.stop, grace=0)
-    return _Started(task=task, staged=staged, begun=begun, reading=reading, merged=merged, locked=locked)
+    early = start_early(task, staged)
+    if early:
+        stack.callback(early.process.stop, grace=0)
+    return _Started(task=task, staged=staged, early=early, reading=reading, merged=merged, locked=locked)
 
 
 def _prepared(task: Task, plan: Plan, reuse: Reuse, previous: Previous | None) -> Prepared:

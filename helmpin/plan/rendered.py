@@ -38,7 +38,7 @@ class Rendered(NamedTuple):
     """The user's values that the release will keep: `given`, and the reused ones."""
 
 
-def rendered(
+def render_with_probe(
     chart: Chart,
     probed: Chart,
     renderer: Renderer,

@@ -335,7 +335,7 @@ class Search:
                 continue
             self._note(bad, f"{_names(group.current())}: gives {result.images.get(bad[0].key)!r}")
             if any(use.key not in result.failing for use in group.uses):
-                self._part(group, bad)
+                self._split_off(group, bad)
             else:
                 group.fail(result.images.get(use.key, "") for use in bad)
 
@@ -359,7 +359,7 @@ class Search:
             if not guilty and self._state() == before:
                 self._fail(use, f"its template gives {gives!r}")
 
-    def _part(self, group: Group, bad: list[ImageUse]) -> None:
+    def _split_off(self, group: Group, bad: list[ImageUse]) -> None:
         """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try the spare candidates,
         first those that their own template reads; without any, their templates pin them."""
         spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)

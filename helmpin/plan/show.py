@@ -10,11 +10,11 @@ from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
 from helmpin.image.listing import print_images
 from helmpin.image.reference import split
-from helmpin.plan.deploy import summary
 from helmpin.plan.deployed import MOVED, SAME, Change, Deployed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.outputs import values_file
 from helmpin.plan.plan import Plan
+from helmpin.plan.table import summary
 from helmpin.registry import RegistryError
 from helmpin.registry.details import Details, as_data
 from helmpin.registry.details import lines as lines_of

@@ -8,11 +8,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
+from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, last_key
 from helmpin.render.actions import actions
 
-DIGEST_KEY = re.compile(r"(digest|sha_?256|sha|hash)$", re.IGNORECASE)
-IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
-TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
 
@@ -147,7 +145,3 @@ def is_literal(image: str, templates: Iterable[str]) -> bool:
     """Whether one of the templates holds this image literally: anywhere if it has a tag, else in an `image:` line."""
     has_tag = bool(split(image)[1])
     return any(image in text if has_tag else is_written(image, text) for text in templates)
-
-
-def last_key(path: ValuePath) -> str:
-    return next((part for part in reversed(path) if isinstance(part, str)), "")

@@ -9,10 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
-from helmpin.plan.template_scan import last_key
-
-NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
-"""The keys that may hold the name of an image."""
+from helmpin.plan.value_keys import NAME_KEY, last_key
 
 
 class ValueIndex:

@@ -137,9 +137,8 @@ def prune(
     repositories = {reference.name: reference for reference in kept}
     failed: dict[Reference, RegistryError | None] = {}
     left: list[Reference] = []
-    before = prefix[
-        :-1
-    ]  # registries list what comes after a text in alphabetical order: no tag with the prefix comes before this
+    # registries list what comes after a text in alphabetical order: no tag with the prefix comes before this
+    before = prefix[:-1]
     with Session(settings) as session:
         for reference, found in session.tags(repositories.values(), before).items():
             if isinstance(found, RegistryError):

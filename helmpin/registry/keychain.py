@@ -114,9 +114,8 @@ class ConfigFile:
 
 def default_keychain(settings: RegistrySettings, environ: Mapping[str, str] = ENVIRON) -> Keychain:
     """The keychain of this user on this machine; see the module for the order."""
-    patience = min(
-        credential_helpers.TIMEOUT, settings.timeout / 2
-    )  # leaves time to continue without a helper that hangs
+    # half of the time is left to continue without a helper that hangs
+    patience = min(credential_helpers.TIMEOUT, settings.timeout / 2)
     files = [ConfigFile(path, patience=patience) for path in dict.fromkeys(_files(environ))]
     if environ.get("DOCKER_AUTH_CONFIG"):
         files.insert(0, ConfigFile("DOCKER_AUTH_CONFIG", environ["DOCKER_AUTH_CONFIG"], patience))

@@ -60,7 +60,7 @@ def _load_meanwhile() -> None:
     import importlib
     import threading
 
-    for name in ("helmpin.render.output", "hashlib"):
+    for name in ("helmpin.image.manifest", "hashlib"):
         # not daemons: importing C extensions while the interpreter shuts down can crash it
         threading.Thread(target=importlib.import_module, args=(name,)).start()
 

@@ -13,19 +13,17 @@ from collections.abc import Iterable, Mapping
 from helmpin.render.actions import actions, any_matches
 
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
-_RANDOM = re.compile(
-    r"\b(rand(AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)|gen(PrivateKey|CA|SelfSignedCert|SignedCert)\w*"
-    r"|uuidv4|now|htpasswd|bcrypt|encryptAES|shuffle)\b"
-)
+_FUNCTIONS = {
+    "rand": "(?:AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)",
+    "gen": r"(?:PrivateKey|CA|SelfSignedCert|SignedCert)\w*",
+    **dict.fromkeys(("uuidv4", "now", "htpasswd", "bcrypt", "encryptAES", "shuffle"), ""),
+}
+"""sprig's random functions: the start of the name, which is searched for first, and the rest."""
+_RANDOM = re.compile(rf"\b(?:{'|'.join(map(''.join, _FUNCTIONS.items()))})\b")
 _IN_ANY_ORDER = re.compile(r"(?<![\w.$])(?:keys|values)\b(?!.*\bsortAlpha\b)", re.DOTALL)
 """What lists a map in Go's random order and leaves it so (sprig, dict.go)."""
 _MAY_CALL = {
-    word: re.compile(rf"{word}{rest}(?=[\s)|}}])")
-    for word, rest in {
-        "rand": "(?:AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)",
-        "gen": r"(?:PrivateKey|CA|SelfSignedCert|SignedCert)\w*",
-        **dict.fromkeys(("uuidv4", "now", "htpasswd", "bcrypt", "encryptAES", "shuffle", "keys", "values"), ""),
-    }.items()
+    word: re.compile(rf"{word}{rest}(?=[\s)|}}])") for word, rest in {**_FUNCTIONS, "keys": "", "values": ""}.items()
 }
 """A first look that finds too much: plain text and comments count. Python's re is four times as fast with expressions that begin
 with letters."""

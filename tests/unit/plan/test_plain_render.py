@@ -18,7 +18,7 @@ from helmpin.chart.setargs import Setting
 from helmpin.errors import HelmFailed
 from helmpin.helm import Flag
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.plan.plain_render import REUSE, Reuse, begin, render_plain
+from helmpin.plan.plain_render import REUSE, Reuse, render_plain, start_early
 from helmpin.plan.task import Task
 from helmpin.release.record import Undo
 from helmpin.release.reused_values import Previous
@@ -191,10 +191,10 @@ def ran(
     """How helm was run for the plain render of a chart with this template. then: the command that it is rendered for in the end."""
     helm, made = Failing(), chart(folder, x=text)
     task = Task(cast("Any", helm), command, "web", flags, flags, ValuesInput(()), ExtraImageRules(()), folder)
-    begun, task = begin(task, made), task._replace(command=then or command)
+    early, task = start_early(task, made), task._replace(command=then or command)
     reading = None if task.command == "template" else cast("Any", Read(previous))
     with pytest.raises(HelmFailed):
-        render_plain(task, made, begun, reading, cast("Any", Read(given or {})))
+        render_plain(task, made, early, reading, cast("Any", Read(given or {})))
     assert sorted(helm.started) == sorted({*helm.read, *helm.stopped}), "what is not read is stopped"
     return helm
 
@@ -246,7 +246,7 @@ def test_other_commands_than_an_upgrade_are_not_rendered_as_one(tmp_path: Path) 
 
 
 def test_a_plan_that_turns_out_to_be_without_the_cluster_does_not_ask_it(tmp_path: Path) -> None:
-    """What was begun asks a cluster that does not answer."""
+    """What was early asks a cluster that does not answer."""
     helm = ran(tmp_path, ASKS_CLUSTER, None, "upgrade", then="template")
     assert (helm.read, helm.stopped) == ([TEMPLATE], [AS_UPGRADE])
 

@@ -136,7 +136,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(stage, "stage", made.stage)
     monkeypatch.setattr(loop, "make_plan", made.make_plan)
     monkeypatch.setattr(registry, "warm_up", made.warmed.append)
-    monkeypatch.setattr(prepare, "begin", lambda *_: None)
+    monkeypatch.setattr(prepare, "start_early", lambda *_: None)
     monkeypatch.setattr(prepare, "render_plain", lambda *_: (rendered, Reuse()))
     (tmp_path / "lock.yaml").write_text(f"version: 1\nimages:\n- image: {WEB}@{B}\n")
     return made

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from helmpin.errors import HelmFailed
-from helmpin.plan.rendered import Rendered, rendered
+from helmpin.plan.rendered import Rendered, render_with_probe
 from helmpin.render.probe import HOOK_TEXT, PROBE
 from tests.support.plans import Ask, Renderer, chart
 from tests.support.renders import pod, probe
@@ -21,7 +21,9 @@ THROUGH = ["--post-renderer", "./edit"]
 def made(folder: Path, renderer: Renderer) -> Rendered:
     """The render of a chart without templates of its own."""
     plain = chart(folder)
-    return rendered(plain, plain.with_files({PROBE: HOOK_TEXT}), cast("Any", renderer), None, {"a": 1}, {"a": 2})
+    return render_with_probe(
+        plain, plain.with_files({PROBE: HOOK_TEXT}), cast("Any", renderer), None, {"a": 1}, {"a": 2}
+    )
 
 
 def says(ask: Ask) -> str:

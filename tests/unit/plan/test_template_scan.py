@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.plan.template_scan import TemplateScan, is_literal, is_written, last_key
+from helmpin.plan.template_scan import TemplateScan, is_literal, is_written
+from helmpin.plan.value_keys import last_key
 
 HEX = "c" * 64
 DIGEST = f"sha256:{HEX}"

@@ -15,7 +15,7 @@ from helmpin.arguments import Given
 from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.foreground import Ended
 from helmpin.helm_failure import IN_PROGRESS, helm_failed
-from helmpin.plan.deploy import is_dry_run
+from helmpin.plan.deploy import deploys_nothing
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import Revision
@@ -69,7 +69,7 @@ def test_how_a_release_moved(now: HistoryRow, told: str) -> None:
 )
 def test_what_a_dry_run_is(values: list[str | None], is_one: bool) -> None:
     flags = [Given("--dry-run", value, ()) for value in values]
-    assert is_dry_run([Given("--wait", None, ()), *flags]) is is_one
+    assert deploys_nothing([Given("--wait", None, ()), *flags]) is is_one
 
 
 # -- what is read of the history ----------------------------------------------------------------------------------------

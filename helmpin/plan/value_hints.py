@@ -1,0 +1,65 @@
+"""Which values to correct where a chart renders a text that is no image reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from helmpin.chart.setargs import ValuePath, dotted_key
+from helmpin.image.hints import invalid_hint, is_valid
+from helmpin.image.reference import split
+from helmpin.plan.value_index import leaves, text_of
+from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY
+
+
+def hint_on_values(image: str, values: Any) -> str:
+    """What to do about a text that is not a valid reference. values: all of the chart's, as helm has merged them."""
+    empty, registries = tuple(_empty_repositories(image, values)), tuple(_empty_registries(values))
+    return invalid_hint(image, empty, registries) or f"correct {_at_fault(image, values)}"
+
+
+def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterator[str]:
+    """The paths of empty values that may be meant for the repository of an image: those beside its tag, if it has one."""
+    if isinstance(values, Mapping):
+        tag = split(image)[1]
+        texts = {str(key): "" if value is None else str(value) for key, value in values.items()}
+        tagged = tag is not None and tag in [text for key, text in texts.items() if TAG_KEY.search(key)]
+        beside = tagged or tag is None or (bool(tag) and tag in texts.values())
+        for key, value in values.items():
+            if value in ("", None) and ((beside and REPOSITORY_KEY.search(str(key))) or (tagged and key == "name")):
+                yield dotted_key((*path, key))
+            yield from _empty_repositories(image, value, (*path, key))
+    elif isinstance(values, list):
+        for i, value in enumerate(values):
+            yield from _empty_repositories(image, value, (*path, i))
+
+
+def _empty_registries(values: Any) -> Iterator[str]:
+    """The paths of empty values that may be meant for a registry."""
+    return (dotted_key(path) for path, text in _texts(values) if not text and REGISTRY_KEY.search(str(path[-1])))
+
+
+def _at_fault(image: str, values: Any) -> str:
+    """What to correct in an invalid image, for people: the values with its tag if the name alone is valid, else those with its name
+    or a part of it."""
+    name, tag, _ = split(image)
+    if tag and is_valid(name):
+        held = [path for path, text in _texts(values) if text == tag]
+        otherwise = "the value, or the appVersion of the chart, that gives its tag"
+    else:
+        held = [path for path, text in _texts(values) if _holds(name, text, path)]
+        otherwise = "the values that set it"
+    return " or ".join(dotted_key(path) for path in held[:3]) or otherwise
+
+
+def _holds(name: str, text: str, path: ValuePath) -> bool:
+    """Whether a value holds the name of an image, or its first or last parts. A single word does under the key of an image."""
+    part = split(text)[0]
+    if "/" not in part and not any(map(REPOSITORY_KEY.search, map(str, path[-2:]))):
+        return False
+    return bool(part) and (f"/{name}".endswith(f"/{part}") or ("/" in part and f"{name}/".startswith(f"{part}/")))
+
+
+def _texts(values: Any) -> Iterator[tuple[ValuePath, str]]:
+    """The values as templates print them, with their paths."""
+    return ((path, text_of(value)) for path, value in leaves(values))

@@ -1,0 +1,33 @@
+"""The keys under which charts keep the parts of an image, by the end of their names."""
+
+from __future__ import annotations
+
+import re
+
+from helmpin.chart.setargs import ValuePath
+
+TAG_KEY = re.compile(r"(tag|version)$", re.IGNORECASE)
+TAGS_KEY = re.compile(r"(tag|version)s?$", re.IGNORECASE)
+"""A tag, or a map of tags."""
+DIGEST_KEY = re.compile(r"(digest|sha_?256|sha|hash)$", re.IGNORECASE)
+IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
+REPOSITORY_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
+"""A key that says so itself that it holds the name of an image."""
+NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
+"""The keys that may hold the name of an image."""
+REGISTRY_KEY = re.compile(r"(registry|hub)$", re.IGNORECASE)
+PART_KEY = re.compile(r"(tag|version|repository|image|digest|name|registry)$", re.IGNORECASE)
+"""A key that holds a part of an image."""
+_STEM = re.compile(
+    r"(image|img|docker|container|repository|repo|name|path|tag|version|digest|sha_?256|sha|hash|[-_.])", re.IGNORECASE
+)
+
+
+def stem(key: str | int) -> str:
+    """What is left of a key, in lower case, without the words for parts of an image: keys with one stem belong together."""
+    return _STEM.sub("", str(key)).lower()
+
+
+def last_key(path: ValuePath) -> str:
+    """The last key of a path, whatever its indexes; '' if it has none."""
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
