@@ -146,10 +146,11 @@ PRINT_FILE = "templates/helm-pin/pins.yaml"
 """The file of printer(), which the pinned templates of a chart and its dependencies share."""
 _PRINTER = (
     (
-        "{{- define NAME -}}"
+        "{{- define @NAME@ -}}"
         r"""
 {{- $text := .text -}}
 {{- $forms := default dict .forms -}}
+{{- /* the pins of this file, if helm renders the file itself */ -}}
 {{- $mine := dict -}}
 {{- if kindIs "map" .at -}}
 {{- $template := index .at "Template" -}}
@@ -159,15 +160,17 @@ _PRINTER = (
 {{- end -}}
 {{- if $mine -}}
 {{- $text = replace "<no value>" "" $text -}}
+{{- /* every place where a word to pin may stand, in whatever form */ -}}
 {{- $words := list -}}
 {{- range $places := $mine -}}
 {{- range $word, $_ := $places }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
 {{- end -}}
 {{- range $word, $_ := $forms }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
-{{- $search := printf `\*?CHARACTERS*(?:%s)CHARACTERS*` (join "|" $words) -}}
+{{- $search := printf `\*?@CHARACTERS@*(?:%s)@CHARACTERS@*` (join "|" $words) -}}
 {{- $turns := dict -}}
 {{- $left := 0 -}}
 {{- range $places := $mine }}{{ range $turn := $places }}{{ $left = add $left (len $turn) }}{{ end }}{{ end -}}
+{{- /* each document, by its kind, its hook's events, and its number among those */ -}}
 {{- $documents := list -}}
 {{- range $document := regexSplit "(?m)^---" $text -1 -}}
 {{- if regexMatch `(?m)^[ \t]*[^#\s]` $document -}}
@@ -184,6 +187,7 @@ _PRINTER = (
 {{- $_ := set $turns $group (add1 $turn) -}}
 {{- with index $mine (printf "%s %d" $group $turn) -}}
 {{- $places := . -}}
+{{- /* its words again, those at the places to pin with their digests */ -}}
 {{- $between := regexSplit $search $document -1 -}}
 {{- $parts := list (first $between) -}}
 {{- $seen := dict -}}
@@ -206,14 +210,14 @@ _PRINTER = (
 {{- $documents = append $documents $document -}}
 {{- end -}}
 {{- $text = join "---" $documents -}}
-GUARD
+@GUARD@
 {{- end -}}
 {{- $text -}}
 {{- end -}}
 """
     )
-    .replace("NAME", json.dumps(_PRINT))
-    .replace("CHARACTERS", _CHARACTERS)
+    .replace("@NAME@", json.dumps(_PRINT))
+    .replace("@CHARACTERS@", _CHARACTERS)
 )
 UNLIKE_BEFORE = (
     "helm-pin: this template prints its images in other places than a moment ago, so nothing is deployed; "
@@ -228,7 +232,7 @@ def printer(*, must_find: bool) -> str:
     must_find: whether helm fails where the text lacks a place to pin. The chart to deploy must: its render is one more, and a chart
     may print its documents in another order each time. In the renders before, the comparison says more about what is wrong.
     """
-    return _PRINTER.replace("GUARD\n", f"{_GUARD}\n" if must_find else "")
+    return _PRINTER.replace("@GUARD@\n", f"{_GUARD}\n" if must_find else "")
 
 
 _TRIMS = {
