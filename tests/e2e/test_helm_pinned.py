@@ -135,7 +135,10 @@ class TestAlone:
         assert "helm pin upgrade" in machine.run("sh", "-c", "helm upgrade --help").stdout
         alone = workstation.with_env(PATH=os.pathsep.join([*map(str, folders[:2]), "/usr/bin", "/bin"]))
         done = alone.run(folders[0] / "helm", "version")
-        assert (done.status, done.stderr.splitlines()[0]) == (2, "Error: there is no helm on PATH besides helm-pinned")
+        assert (done.status, done.stderr.splitlines()[0]) == (
+            2,
+            "Error: there is no helm on PATH other than helm-pinned",
+        )
 
     @whichever_helm
     @pytest.mark.parametrize("wrong", [str(PINNED), "/nowhere/helm", str(CHECKOUT)])

@@ -26,6 +26,14 @@ def test_what_changes() -> None:
     assert changes({}, {WEB: {A, B}}) == [{"reference": WEB, "from": None, "to": each} for each in (A, B)]
 
 
+def test_what_changes_beside_a_job_that_keeps_its_digest() -> None:
+    """The rest has moved to another digest, or is back at that of the Job: nothing was added or removed."""
+    tag = f"{WEB}:1"
+    assert changes({tag: {A}}, {tag: {A, B}}) == [{"reference": tag, "from": A, "to": B}]
+    assert changes({tag: {A, B}}, {tag: {A}}) == [{"reference": tag, "from": B, "to": A}]
+    assert changes({tag: {A, B}}, {tag: {A, C}}) == [{"reference": tag, "from": B, "to": C}]
+
+
 def test_another_tag() -> None:
     one, two = f"{WEB}:1", f"{WEB}:2"
     assert changes({one: {A}}, {two: {A}}) == [{"reference": two, "from": A, "to": A, "was": one}]
