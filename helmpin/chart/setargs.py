@@ -109,8 +109,8 @@ def writable(path: ValuePath, given: Mapping[str, Any]) -> int:
     return min(len(path), MAX_LEVELS)
 
 
-def as_tree(settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as a tree of values, for a values file; lists are whole, as helm replaces them."""
+def as_tree(settings: Iterable[tuple[ValuePath, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with their paths (settings, for example) as a tree, for a values file; lists are whole, as helm replaces them."""
     tree: dict[str, Any] = {}
     for path, value in settings:
         node: Any = tree

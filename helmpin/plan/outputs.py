@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from helmpin.chart.setargs import Setting, arguments, as_tree
+from helmpin.chart.setargs import ValuePath, arguments, as_tree
 from helmpin.errors import HelmFailed
 from helmpin.plan import names
 from helmpin.plan.plan import Plan
@@ -33,15 +33,14 @@ def values_file(plan: Plan, *, named: bool = False) -> dict[str, Any]:
     """The values that pin, as a tree for `helm upgrade -f`. named: with registry, repository and tag beside each digest. Raises
     HelmFailed."""
     values = plan.rendered.origin.values or {}
-    settings = [*_names(plan, values), *plan.settings] if named else plan.settings
-    return as_tree(settings, values)
+    return as_tree([*(_names(plan, values) if named else ()), *plan.settings], values)
 
 
-def _names(plan: Plan, values: Mapping[str, Any]) -> list[Setting]:
+def _names(plan: Plan, values: Mapping[str, Any]) -> list[tuple[ValuePath, Any]]:
     tags = names.missing_tags(plan.settings, values, plan.images)
     if tags and _rendered(plan, arguments(tags, values)).text != plan.render.text:
         tags = []
-    return [*(Setting(*name) for name in names.beside(plan.settings, values)), *tags]
+    return [*names.beside(plan.settings, values), *tags]
 
 
 def _rendered(plan: Plan, more: Sequence[str]) -> Render:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting
 from helmpin.plan.candidates import Candidate, by_any_key, candidates
@@ -20,6 +22,13 @@ MOST_TRIALS = 30
 """The most renders."""
 
 
+class _Trial(NamedTuple):
+    """Candidates to try together for some uses of one image."""
+
+    uses: frozenset[Key]
+    candidates: tuple[Candidate, ...]
+
+
 class ValuesSearch:
     """Mutable; it does no I/O. `next` gives an attempt for one image, `learn` takes its result."""
 
@@ -28,48 +37,50 @@ class ValuesSearch:
     ) -> None:
         """result: that of the first search. scan: as for Search."""
         self.result = result
-        self._trials = self._all([fact for fact in facts if fact.use.key in result.by_template], values, scan)
+        self._pending = _trials([fact for fact in facts if fact.use.key in result.by_template], values, scan)
+        self._trying: _Trial | None = None
+        """What `next` gave last, if it was a trial."""
+        self._reduced: Attempt | None = None
+        """The same for those uses alone that it pinned, if it changed nothing else."""
         self._left = MOST_TRIALS
-        self._unread: frozenset[Key] = frozenset()
-        """The uses that the last attempt did not pin, if it changed nothing else."""
 
     def next(self) -> Attempt | None:
         """What to try next; None when nothing is left."""
         if not self._left:
             return None
         self._left -= 1
-        return next(self._trials, None)
+        attempt, self._reduced, self._trying = self._reduced, None, None
+        while attempt is None and (trial := next(self._pending, None)):
+            left = trial.uses & self.result.by_template  # values may pin the others now
+            if left and (attempt := _with(self.result, left, trial.candidates)):
+                self._trying = _Trial(left, trial.candidates)
+        return attempt
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
-        self._unread = frozenset()
-        if not isinstance(result, str) and not result.collateral:
-            self._unread = result.failing
-            self.result = self.result if result.failing else attempt
+        if isinstance(result, str) or result.collateral:
+            return
+        if not result.failing:
+            self.result = attempt
+        elif self._trying and len(self._trying.candidates) == 1 and result.failing < self._trying.uses:
+            self._reduced = attempt._replace(
+                by_template=attempt.by_template | result.failing,
+                strategies={key: how for key, how in attempt.strategies.items() if key not in result.failing},
+            )
 
-    def _all(self, facts: list[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> Iterator[Attempt]:
-        groups: dict[tuple[str, str, str, tuple[str, ...]], list[Facts]] = defaultdict(list)
-        for fact in facts:
-            groups[fact.use.image, fact.origin.image, fact.digest, scope_of(fact.origin.source)].append(fact)
-        for (_, image, digest, scope), alike in groups.items():
-            names = {name.lower() for f in alike for name in (f.origin.container, f.origin.name) if name}
-            ranked = candidates(image, digest, scope, values, scan(alike[0].origin.source), names)
-            keys = {fact.use.key for fact in alike}
-            known = {candidate.settings for options in ranked for candidate in options}
-            others = [(c,) for c in by_any_key(image, digest, scope, values) if c.settings not in known]
-            for tried in [*_combinations(ranked), *others]:
-                left = keys & self.result.by_template
-                if not left:
-                    break  # values pin it now
-                if (attempt := _with(self.result, left, tried)) is None:
-                    continue
-                yield attempt
-                read = left - self._unread
-                if self._unread and read and self._unread <= left and len(tried) == 1:
-                    yield attempt._replace(
-                        by_template=attempt.by_template | self._unread,
-                        strategies={key: how for key, how in attempt.strategies.items() if key not in self._unread},
-                    )
+
+def _trials(facts: list[Facts], values: ValueIndex, scan: Callable[[str], TemplateScan]) -> Iterator[_Trial]:
+    """Everything that may pin the uses of each image."""
+    groups: dict[tuple[str, str, str, tuple[str, ...]], list[Facts]] = defaultdict(list)
+    for fact in facts:
+        groups[fact.use.image, fact.origin.image, fact.digest, scope_of(fact.origin.source)].append(fact)
+    for (_, image, digest, scope), alike in groups.items():
+        names = {name.lower() for f in alike for name in (f.origin.container, f.origin.name) if name}
+        ranked = candidates(image, digest, scope, values, scan(alike[0].origin.source), names)
+        known = {candidate.settings for options in ranked for candidate in options}
+        others = [(c,) for c in by_any_key(image, digest, scope, values) if c.settings not in known]
+        uses = frozenset(fact.use.key for fact in alike)
+        yield from (_Trial(uses, together) for together in [*_combinations(ranked), *others])
 
 
 def _combinations(ranked: list[list[Candidate]]) -> Iterator[tuple[Candidate, ...]]:
@@ -81,7 +92,7 @@ def _combinations(ranked: list[list[Candidate]]) -> Iterator[tuple[Candidate, ..
     yield from dict.fromkeys([*together, *alone])
 
 
-def _with(result: Attempt, keys: set[Key], tried: tuple[Candidate, ...]) -> Attempt | None:
+def _with(result: Attempt, keys: AbstractSet[Key], tried: tuple[Candidate, ...]) -> Attempt | None:
     """The result with these uses pinned by these candidates; None if one path would need two values."""
     settings: dict[Setting, None] = dict.fromkeys(setting for candidate in tried for setting in candidate.settings)
     texts = {setting.path: setting.value for setting in (*result.settings, *settings)}

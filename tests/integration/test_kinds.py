@@ -87,7 +87,7 @@ def test_kind(name: str, case: Mapping[str, Any], promise: Promise, kustomize: K
 
 
 @pytest.mark.parametrize("name", sorted({path.parent.name for path in CASES.glob("*/Chart.yaml")} - CASE.keys()))
-def test_what_others_make_of_the_chart_of_another_test(
+def test_outputs_for_other_deployers_pin_every_case_chart(
     name: str, promise: Promise, kustomize: Kustomize, tmp_path: Path
 ) -> None:
     others_pin(promise.planned(CASES / name), promise, CASES / name, [], [], kustomize, tmp_path)

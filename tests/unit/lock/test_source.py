@@ -40,7 +40,7 @@ def test_releases() -> None:
         "release:/a/b",
     ],
 )
-def test_no_release(text: str) -> None:
+def test_names_of_releases_that_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         release_name(text)
 

@@ -114,7 +114,7 @@ def test_keys_that_only_the_template_reads() -> None:
     assert {"image.digest": DIGEST} in both
 
 
-def test_keys_that_the_values_have_come_before_what_is_read_beside_and_that_before_keys_that_are_only_read() -> None:
+def test_order_of_candidate_keys() -> None:
     template = "{{ .Values.image.repository }}:{{ .Values.appTag }}\n{{ with .Values.image }}{{ .tag }}{{ end }}"
     tags = [{"image.tag": f"1@{DIGEST}"}, {"appTag": f"1@{DIGEST}"}]
     for image, wanted in (({"repository": "t/web", "tag": "1"}, tags), ({"repository": "t/web"}, tags[::-1])):

@@ -58,7 +58,9 @@ CASES: dict[str, tuple[Mapping[str, set[str]], str, Change]] = {
 
 
 @pytest.mark.parametrize(("before", "name", "change"), CASES.values(), ids=CASES)
-def test_an_image(before: Mapping[str, set[str]], name: str, change: Change) -> None:
+def test_how_one_image_compares_with_what_is_deployed(
+    before: Mapping[str, set[str]], name: str, change: Change
+) -> None:
     assert compared(DeployedImages(before), [image(name, A)])[0] == (change,)
 
 

@@ -70,7 +70,7 @@ def test_a_revision_that_never_ran() -> None:
 
 
 class TestMoved:
-    def test_it_has_not(self) -> None:
+    def test_the_same_revision_is_accepted(self) -> None:
         refuse_moved("web", TWO, TWO)
 
     @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ class TestMoved:
             (NO_RELEASE, "release web was uninstalled by somebody else while this ran; nothing was changed"),
         ],
     )
-    def test_it_has(self, now: HistoryRow, what: str) -> None:
+    def test_another_revision_is_refused(self, now: HistoryRow, what: str) -> None:
         with pytest.raises(HelmFailed) as caught:
             refuse_moved("web", TWO, now)
         assert caught.value.what.startswith(what)
