@@ -22,9 +22,10 @@ from helmpin.plan.plain_render import REUSE, Reuse, render_plain, start_early
 from helmpin.plan.task import Task
 from helmpin.release.record import Undo
 from helmpin.release.reused_values import Previous
+from helmpin.render.probe import PROBE, UNKNOWN
 from helmpin.render.values import ValuesInput
 from tests.support.plans import chart
-from tests.support.renders import digest
+from tests.support.renders import digest, pod, probe
 
 A, B = digest("a"), digest("b")
 PINNED = f"1@{A}"
@@ -138,11 +139,12 @@ def test_a_null_over_a_digest_stays_a_null(tmp_path: Path) -> None:
 
 
 class Failing:
-    """A helm that notes what is started, read and stopped, and fails each time."""
+    """A helm that notes what is started, read and stopped, and fails each time, unless a template renders to `prints`."""
 
     version = (4, 0, 0)
 
-    def __init__(self) -> None:
+    def __init__(self, prints: str = "") -> None:
+        self.prints = prints
         self.started: list[str] = []
         self.read: list[str] = []
         self.stopped: list[str] = []
@@ -162,6 +164,8 @@ class FailingProcess(NamedTuple):
 
     def output(self) -> str:
         self.helm.read.append(self.name)
+        if self.helm.prints and "template" in self.name:
+            return self.helm.prints
         raise HelmFailed("helm failed", why="as always")
 
     def stop(self, grace: float = 2) -> None:
@@ -187,9 +191,11 @@ def ran(
     flags: Sequence[Given] = (),
     given: Mapping[str, Any] | None = None,
     then: str = "",
+    prints: str = "",
 ) -> Failing:
-    """How helm was run for the plain render of a chart with this template. then: the command that it is rendered for in the end."""
-    helm, made = Failing(), chart(folder, x=text)
+    """How helm was run for the plain render of a chart with this template. then: the command that it is rendered for in the end.
+    prints: what `helm template` makes of it, which is not enough."""
+    helm, made = Failing(prints), chart(folder, x=text)
     task = Task(cast("Any", helm), command, "web", flags, flags, ValuesInput(()), ExtraImageRules(()), folder)
     early, task = start_early(task, made), task._replace(command=then or command)
     reading = None if task.command == "template" else cast("Any", Read(previous))
@@ -238,6 +244,15 @@ def test_what_a_value_asks_is_known_once_values_are_read(
     helm = ran(tmp_path, "{{ tpl .Values.x . }}", DEPLOYED, given={"x": asked})
     assert helm.read[0] == by
     assert helm.stopped == stopped
+
+
+@pytest.mark.parametrize(("text", "by"), [(ASKS_NOTHING, TEMPLATE), (ASKS_CLUSTER, AS_UPGRADE)])
+def test_what_prints_a_part_of_the_release_that_is_not_known_is_rendered_by_the_dry_run(
+    tmp_path: Path, text: str, by: str
+) -> None:
+    """Whatever way to it the template has found."""
+    prints = probe(PROBE, {"values": {}}) + pod(f"web:{UNKNOWN}")
+    assert ran(tmp_path, text, DEPLOYED, prints=prints).read == [by, DRY_RUN]
 
 
 def test_other_commands_than_an_upgrade_are_not_rendered_as_one(tmp_path: Path) -> None:

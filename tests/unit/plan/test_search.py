@@ -90,6 +90,23 @@ def test_templates_with_a_tag_each_are_pinned_at_the_second_attempt() -> None:
     assert found.result is attempt and not attempt.by_template
 
 
+@pytest.mark.parametrize("reader", ["web", "db", "both", "none"])
+def test_a_tag_that_two_images_want_goes_to_the_one_whose_template_reads_it(reader: str) -> None:
+    """Both names stand beside it. If that does not decide, no value is set, for none can hold two digests."""
+    web, db = (use(f"t/{name}:1", source=f"app/templates/{name}.yaml") for name in ("web", "db"))
+    reads = {web.source: ("web", "both"), db.source: ("db", "both")}
+    found = Search(
+        [facts(web, A), facts(db, B)],
+        ValueIndex({"image": "t/web", "repository": "t/db", "tag": "1"}),
+        lambda _: TemplateScan([""]),
+        reads_at_all=lambda source: [("tag",)] if reader in reads[source] else [],
+    )
+    wins = {"web": A, "db": B}.get(reader)
+    attempt = found.next()
+    assert attempt is not None
+    assert {dotted_key(s.path): s.value for s in attempt.settings}.get("tag") == (f"1@{wins}" if wins else None)
+
+
 # -- one image ----------------------------------------------------------------------------------------------------------
 
 
