@@ -528,6 +528,27 @@ def test_a_job_that_keeps_another_digest_is_pinned_by_its_template(tmp_path: Pat
     assert {image.digest for image in plan.record.images} == {A, C}
 
 
+def test_what_follows_the_image_of_a_job_is_pinned_by_its_template_too(tmp_path: Path) -> None:
+    job = JOB.replace("image: '%s'", "image: '%s', args: ['--image=%s']")
+
+    def says(ask: Ask) -> str:
+        file = ask.files["templates/job.yaml"]
+        tag = ask.set.get("image.tag", "1")
+        own, follower = (f"{WEB}@{C}" if f"`{n}` `@{C}`" in file else f"example.com/web:{tag}" for n in (0, 1))
+        return by_tag(ask) + document(job % (own, follower), IN_JOB)
+
+    plan, _ = made(
+        tmp_path,
+        says,
+        plain=PLAIN + document(job % (WEB, WEB), IN_JOB),
+        files={FILE: READS, "templates/job.yaml": READS},
+        stored=document(job % (f"{WEB}@{C}", f"{WEB}@{C}"), IN_JOB),
+        only=False,
+    )
+    assert [(image.digest, image.problem) for image in plan.images] == [(A, None), (C, None)]
+    assert f"'--image={WEB}@{C}'" in plan.render.text
+
+
 def test_a_job_alone_with_its_image_may_keep_its_digest_by_a_value(tmp_path: Path) -> None:
     def says(ask: Ask) -> str:
         return document(JOB % f"example.com/web:{ask.set.get('image.tag', '1')}", IN_JOB)
