@@ -56,10 +56,6 @@ _FETCH_HINTS = (
     (r"non-absolute URLs should be in form", "name a directory, an archive, REPO/CHART or oci://…, or add --repo URL"),
     (r"^repo \S+ not found", "add the repository: helm repo add NAME URL; helm repo list shows those that there are"),
     (
-        r"no cached repo found|chart \S+ (?:matching|version) .*not found",
-        "helm repo update reads what the repositories have",
-    ),
-    (
         r"(?i)\b40[13]\b|unauthorized|forbidden|denied",
         "log in (helm registry login HOST, or --username and --password), or check the name",
     ),
@@ -70,6 +66,13 @@ _FETCH_HINTS = (
     ),
 )
 """The same for the commands that fetch a chart: about names and networks."""
+_ADDED_HINTS = (
+    (
+        r"no cached repo found|chart \S+ (?:matching|version) .*not found",
+        "helm repo update reads what the repositories have",
+    ),
+)
+"""The same for charts in repositories that were added, whose indexes helm keeps."""
 _FETCHING = ("pull", "show", "dependency")
 
 
@@ -81,5 +84,6 @@ def _advice(args: Sequence[str], why: str) -> str:
         )
     if re.search(r"cluster unreachable|server API group list|context .* does not exist", why):
         return advice(why, env.namespace())
-    hints = (*_HINTS, *_FETCH_HINTS) if args[0] in _FETCHING else _HINTS
+    added = () if any(arg.partition("=")[0] == "--repo" for arg in args) else _ADDED_HINTS
+    hints = (*_HINTS, *added, *_FETCH_HINTS) if args[0] in _FETCHING else _HINTS
     return next((hint for message, hint in hints if re.search(message, why, re.MULTILINE)), "")

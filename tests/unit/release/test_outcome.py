@@ -279,6 +279,14 @@ def test_a_helm_that_prints_nothing() -> None:
     assert helm_failed(["get"], 3, "").why == "helm exited with status 3 and printed nothing"
 
 
+@pytest.mark.parametrize(
+    ("flags", "hint"), [([], "helm repo update"), (["--repo=https://x"], "check the chart's name")]
+)
+def test_only_the_indexes_of_added_repositories_can_be_stale(flags: list[str], hint: str) -> None:
+    why = 'chart "web" version "99" not found in https://charts.example.com repository\n'
+    assert helm_failed(["pull", *flags, "web"], 1, f"Error: {why}").hint.startswith(hint)
+
+
 def test_a_helm_that_a_signal_killed() -> None:
     assert helm_failed(["template"], -9, "").why.startswith(
         "helm was killed by SIGKILL (out of memory, or over a limit"
