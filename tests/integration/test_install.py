@@ -136,7 +136,7 @@ def test_from_git_and_update(name: str, env: dict[str, str], ready: Path, progra
         succeed([*git, *command])
     bare = tmp_path / "helm-pin.git"
     succeed(["git", "clone", "-q", "--bare", upstream, bare])
-    url, unverified = "https://github.com/helm-pin/helm-pin", ["--verify=false"] if name == "helm4" else []
+    url, unverified = "https://github.com/example/example", ["--verify=false"] if name == "helm4" else []
     # helm tells that it is git by the host's name
     (tmp_path / "gitconfig").write_text(f'[url "file://{bare}"]\n\tinsteadOf = {url}\n')
     env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
