@@ -21,7 +21,9 @@ from scripts.devtools import cluster as local
 from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary, cache, locked
 from scripts.devtools.processes import birth
+from tests.support.any_tag import AnyTag, any_tag
 from tests.support.budget import EXAMPLES, LONG, examples
+from tests.support.promise import Promise
 from tests.support.registry_servers import HTPASSWD, PASSWORD, USER, Server, basic, distribution
 from tests.support.workstation import Workstation, install
 
@@ -199,6 +201,20 @@ def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     auth = {"htpasswd": {"realm": "private", "path": str(folder / "htpasswd")}}
     with distribution(folder, auth=auth, headers={"Authorization": basic(USER, PASSWORD)}) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def content() -> Iterator[AnyTag]:
+    """What every registry holds."""
+    with any_tag() as started:
+        yield started
+
+
+@pytest.fixture
+def promise(workstation: Workstation, content: AnyTag) -> Promise:
+    """The promise, on a Helm, with registries that hold every image."""
+    content.one_image, content.missing = set(), set()
+    return Promise(workstation, content)
 
 
 def own_cluster_of(path: Path | None) -> str:

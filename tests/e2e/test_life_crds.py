@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.devtools.api import Cluster
 from tests.support import post_renderer
-from tests.support.any_tag import AnyTag, any_tag
+from tests.support.any_tag import AnyTag
 from tests.support.twins import UNVALIDATED, written
 from tests.support.workstation import Workstation, whichever_helm
 
@@ -32,13 +31,6 @@ spec:
   {{- $apis := .Capabilities.APIVersions }}
   containers: [{name: a, image: 'example.com/team/{{ if and ($apis.Has "ASKED") ($apis.Has "ALSO") }}old{{ else }}new{{ end }}:1'}]
 """
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
 
 
 @pytest.fixture

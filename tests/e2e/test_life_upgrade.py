@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.devtools.api import Cluster
 from tests.support import kube
-from tests.support.any_tag import AnyTag, any_tag
+from tests.support.any_tag import AnyTag
 from tests.support.twins import OURS, PLAIN, UNVALIDATED, Twins, written
 from tests.support.workstation import Workstation, whichever_helm
 
@@ -52,13 +51,6 @@ spec:
       restartPolicy: Never
       containers: [{name: init, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]
 """
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
 
 
 @pytest.fixture

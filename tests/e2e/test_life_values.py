@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.devtools.api import Cluster
-from tests.support.any_tag import AnyTag, any_tag
+from tests.support.any_tag import AnyTag
 from tests.support.twins import OURS, PLAIN, UNVALIDATED, Twins, written
 from tests.support.workstation import Workstation, whichever_helm
 
@@ -59,13 +58,6 @@ template: {spec: {containers: [{name: seed, image: "example.com/team/seed:latest
 {{- end }}
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
 
 
 @pytest.fixture

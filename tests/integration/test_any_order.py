@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from tests.support.any_tag import AnyTag, any_tag
+from tests.support.any_tag import AnyTag
 from tests.support.promise import Promise
 from tests.support.workstation import Workstation, whichever_helm
 
 CHART = Path(__file__).parents[1] / "cases" / "objects-in-any-order"
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
 
 
 def by_name(manifest: str) -> dict[tuple[str, str], Any]:

@@ -5,31 +5,16 @@ What they make of it, for every chart of the tests: test_shapes.py and test_kind
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import yaml
 
-from tests.support.any_tag import AnyTag, any_tag
+from tests.support.any_tag import AnyTag
 from tests.support.promise import Promise
 from tests.support.twins import written
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import whichever_helm
 
 pytestmark = whichever_helm
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """A helm and helm-pin."""
-    return Promise(workstation, content)
 
 
 def pod(*images: str) -> str:

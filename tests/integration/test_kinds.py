@@ -19,7 +19,7 @@ random: the chart makes something at random
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +27,14 @@ import pytest
 import yaml
 
 from tests.support import strip
-from tests.support.any_tag import AnyTag, any_tag
 from tests.support.for_others import Kustomize, all_pinned
 from tests.support.promise import Planned, Promise
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import whichever_helm
 
 pytestmark = whichever_helm
 
 CASES = Path(__file__).parents[1] / "cases"
 CASE = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(CASES.glob("*/case.yaml"))}
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3 or Helm 4."""
-    content.one_image = set()
-    return Promise(workstation, content)
 
 
 @pytest.fixture(scope="module")

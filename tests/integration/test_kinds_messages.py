@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import whichever_helm
 
 pytestmark = whichever_helm
 
@@ -24,20 +22,6 @@ kind: Pod
 metadata: {name: {{ .Release.Name }}, annotations: {ANNOTATIONS}}
 spec: {containers: [{name: web, image: IMAGE, MORE}]}
 """
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3 or Helm 4."""
-    content.missing = set()
-    return Promise(workstation, content)
 
 
 def chart(folder: Path, image: str, *, values: str = "{}", annotations: str = "", more: str = "tty: false") -> Path:

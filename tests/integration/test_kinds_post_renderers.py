@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import post_renderer, strip
-from tests.support.any_tag import AnyTag, any_tag
+from tests.support.any_tag import AnyTag
 from tests.support.promise import Promise
 from tests.support.workstation import Workstation, whichever_helm
 
@@ -46,13 +45,6 @@ cat > "$folder/all.yaml"
 printf 'resources: [all.yaml]\\nnamePrefix: prod-\\nlabels: [{pairs: {team: blue}}]\\n%s\\n' "MORE" > "$folder/kustomization.yaml"
 kubectl kustomize "$folder"
 """
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
 
 
 class Rendered:

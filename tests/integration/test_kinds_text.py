@@ -5,15 +5,13 @@ Which is which, tests/unit/render/test_texts.py has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
 from tests.support.twins import written
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import whichever_helm
 
 pytestmark = whichever_helm
 
@@ -34,19 +32,6 @@ PLACES = {
     "custom": POD.replace(" MORE", "") + CUSTOM,
     "comment": POD.replace(" MORE", "") + "\n# TEXT",
 }
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3, then on Helm 4."""
-    return Promise(workstation, content)
 
 
 def chart(folder: Path, text: str, place: str, metadata: str = "labels: {}") -> Path:

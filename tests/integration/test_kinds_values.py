@@ -14,27 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.support import strip
-from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import whichever_helm
 
 CASES = Path(__file__).parents[1] / "cases"
 CHART = CASES / "values-from-anywhere"
 LIST = CASES / "containers-from-values"
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3, then on Helm 4."""
-    content.missing = set()
-    return Promise(workstation, content)
 
 
 SOURCES = {

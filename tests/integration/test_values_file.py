@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,11 @@ import pytest
 import yaml
 
 from tests.support import strip
-from tests.support.any_tag import AnyTag, any_tag
 from tests.support.promise import Promise
 from tests.support.twins import written
-from tests.support.workstation import Workstation, whichever_helm
+from tests.support.workstation import whichever_helm
 
 pytestmark = whichever_helm
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """Helm 3 or Helm 4, and helm-pin."""
-    return Promise(workstation, content)
 
 
 def values_file(promise: Promise, chart: Path, *flags: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Digests apart. With HELM_PIN_TEST_LONG=1 on the oldest Helm that is supported, t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from scripts.devtools.api import Cluster
 from scripts.devtools.binaries import binary
-from tests.support.any_tag import AnyTag, any_tag
+from tests.support.any_tag import AnyTag
 from tests.support.budget import LONG, examples_within
 from tests.support.twins import PLAIN, Twins, written
 from tests.support.workstation import Workstation
@@ -206,13 +206,6 @@ others = st.one_of(
 stories = st.lists(
     st.one_of(upgrades(), upgrades(), upgrades(), upgrades(), others), min_size=4, max_size=8, unique_by=str
 )
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
 
 
 class Place:

@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 
 from tests.properties.test_reuse import OTHERS, ZOO
 from tests.support import strip
-from tests.support.any_tag import AnyTag, any_tag
 from tests.support.budget import examples_within
 from tests.support.promise import Promise, listed
 from tests.support.twins import written
-from tests.support.workstation import Finished, Workstation, whichever_helm
+from tests.support.workstation import Finished, whichever_helm
 
 TEMPLATE = """\
 {{- range $key, $group := .Values.groups }}
@@ -122,19 +121,6 @@ defaults = st.fixed_dictionaries(
     {"groups": groups, "rows": rows, "raw": raw}, optional={"more": nested, "y": nested, "08": nested}
 )
 mine = st.fixed_dictionaries({}, optional={"groups": groups, "rows": rows, "raw": raw, "more": nested, "y": nested})
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3, then on Helm 4."""
-    return Promise(workstation, content)
 
 
 @given(own=defaults, given_values=mine)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,9 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from tests.support import strip
-from tests.support.any_tag import AnyTag, any_tag
 from tests.support.budget import examples_within
 from tests.support.chart_strategies import Made, charts
 from tests.support.promise import Promise
-from tests.support.workstation import Workstation
 
 CORPUS = Path(os.environ.get("HELM_PIN_TEST_CORPUS") or "/nowhere")
 FOUND = sorted(
@@ -28,19 +25,6 @@ FOUND = sorted(
     for path in CORPUS.rglob("Chart.yaml")
     if not (path.parents[2] / "Chart.yaml").exists()  # a subchart is rendered with its parent
 )
-
-
-@pytest.fixture(scope="module")
-def content() -> Iterator[AnyTag]:
-    """What every registry holds."""
-    with any_tag() as started:
-        yield started
-
-
-@pytest.fixture
-def promise(workstation: Workstation, content: AnyTag) -> Promise:
-    """The promise, on Helm 3, then on Helm 4."""
-    return Promise(workstation, content)
 
 
 @given(made=charts(), is_one_image=st.booleans())
