@@ -22,7 +22,7 @@ def mutable_reason(image: str, settings: Settings) -> str | None:
     """Why an image's tag is mutable, for people; None if it is not."""
     _, tag, digest = split(image)
     rule = _rule(image, settings)
-    if rule and tag and not digest and any(fnmatchcase(tag, glob) for glob in rule.fixed_tags):
+    if rule and tag and not digest and _any_matches(tag, rule.fixed_tags) and not _any_matches(tag, rule.never_fixed):
         return None
     globs = (*(rule.mutable_tags if rule else ()), *settings.mutable_tags)
     return mutable.reason(tag, digest, globs)
@@ -30,7 +30,7 @@ def mutable_reason(image: str, settings: Settings) -> str | None:
 
 def is_allowed(image: str, globs: Iterable[str]) -> bool:
     """Whether --allow-unpinned allows an image without a digest: a glob matches it as written."""
-    return any(fnmatchcase(image, glob) for glob in globs)
+    return _any_matches(image, globs)
 
 
 def refuses_mutable(image: str, settings: Settings) -> bool:
@@ -77,3 +77,7 @@ def _name(image: str) -> str:
 def _matches(name: str, glob: str) -> bool:
     """Whether a glob matches a registry and all that is in it (`ghcr.io`), or a repository (`ghcr.io/team/*`)."""
     return fnmatchcase(name, glob) or fnmatchcase(name.partition("/")[0], glob)
+
+
+def _any_matches(text: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(text, glob) for glob in globs)

@@ -43,13 +43,18 @@ def _exemption(item: Mapping[str, Any], where: str) -> Exemption:
 
 
 def rules_of(sources: Sources) -> tuple[ImageRule, ...]:
-    """The rules of the file. Raises UsageError."""
+    """The rules of the file, as far as no flag or variable beats them. Raises UsageError."""
     value, where = sources(RULES)
     if value is None:
         return ()
     if not isinstance(value, list):
         raise UsageError(f"expected a list of rules, got {value!r}", where=where)
-    return tuple(_rule(item, f"{where}, entry {n}") for n, item in enumerate(value, 1))
+    rules = [_rule(item, f"{where}, entry {n}") for n, item in enumerate(value, 1)]
+    if sources.beats_file("mutable"):
+        rules = [rule._replace(mutable="") for rule in rules]
+    if sources.beats_file("mutable-tag"):
+        rules = [rule._replace(never_fixed=sources.texts("mutable-tag")) for rule in rules]
+    return tuple(rules)
 
 
 def _rule(item: Any, where: str) -> ImageRule:

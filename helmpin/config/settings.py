@@ -42,6 +42,8 @@ class ImageRule(NamedTuple):
     """Globs of tags that are not mutable here."""
     where: str
     """The file, and which entry of it."""
+    never_fixed: tuple[str, ...] = ()
+    """Globs of tags that are mutable although they are among fixed_tags: a flag or a variable says so."""
 
 
 class Settings(NamedTuple):

@@ -66,10 +66,14 @@ class Sources(NamedTuple):
         given, from_environ = self.options.get(name), variable(name)
         if given not in (None, ()):
             return SettingValue(given, f"--{name}")
-        if self.environ.get(from_environ):
-            text = self.environ[from_environ]
+        text = self.environ.get(from_environ, "")
+        if text.split() if name in LISTS else text:
             return SettingValue(tuple(text.split()) if name in LISTS else text, from_environ)
         return SettingValue(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
+
+    def beats_file(self, name: str) -> bool:
+        """Whether a flag or a variable gives a setting, so that what the file says of it does not count."""
+        return self(name).where in (f"--{name}", variable(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The value of a list setting; a single string counts as a list of one. Raises UsageError."""

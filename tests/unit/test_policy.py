@@ -87,3 +87,38 @@ def test_allowed_registries(image: str, allowed: bool, tmp_path: Path) -> None:
     assert (refusal is None) is allowed
     if refusal:
         assert "settings.yaml, key allowed-registry: docker.io, ghcr.io/team/*" in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("flag", "refused"),
+    [({}, [True, False, True]), ({"mutable": "refuse"}, [True] * 3), ({"mutable": "pin"}, [False] * 3)],
+)
+@pytest.mark.parametrize("by", ["flag", "variable"])
+def test_a_flag_beats_the_rules_of_a_file(tmp_path: Path, flag: dict[str, str], refused: list[bool], by: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(FILE % "refuse")
+    environ = {f"HELM_PIN_{name.upper()}": value for name, value in flag.items()} if by == "variable" else {}
+    found = read({"config": str(path), **({} if environ else flag)}, environ, tmp_path)
+    assert [policy.refuses_mutable(image, found) for image in ("nginx:1", "quay.io/a:1", "ghcr.io/a:1")] == refused
+    assert policy.refusal_by_rule("ghcr.io/a:main", found) is None
+    assert any(note.endswith("for quay.io/*, pin") for note in found.notes) == (not flag)
+
+
+@pytest.mark.parametrize("environ", [{}, {"HELM_PIN_MUTABLE_TAG": "1.25"}, {"HELM_PIN_MUTABLE_TAG": " "}])
+def test_a_flag_beats_the_fixed_tags_of_a_file(tmp_path: Path, environ: dict[str, str]) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(FILE % "refuse")
+    given = {"config": str(path)}
+    moves = [
+        bool(policy.mutable_reason("nginx:1.25", read(options, environ, tmp_path)))
+        for options in (given, {**given, "mutable-tag": ("1.*",)}, {**given, "mutable-tag": ("2.*",)})
+    ]
+    assert moves == [environ.get("HELM_PIN_MUTABLE_TAG") == "1.25", True, False]
+
+
+@pytest.mark.parametrize("blank", [" ", "\n\t "])
+def test_a_list_of_blanks_is_none(tmp_path: Path, blank: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("allowed-registry: [reg.example]\n")
+    found = read({"config": str(path)}, {"HELM_PIN_ALLOWED_REGISTRY": blank}, tmp_path)
+    assert found.allowed_registries == ("reg.example",)
