@@ -17,13 +17,19 @@ class EnvironmentRow(NamedTuple):
     chart: str
     """The chart's name, without its version."""
     sides: tuple[Release | None, ...]
-    """By context; None if the release is not there."""
+    """By context; None if the release is not there, or was not read there."""
+    unread: tuple[bool, ...]
+    """By context, whether something could not be read there."""
 
     @property
-    def same(self) -> bool:
-        """Whether every context has it with the same images, all by digest, at the same digests."""
+    def same(self) -> bool | None:
+        """Whether every context has it with the same images, all by digest, at the same digests; None if that cannot be told,
+        because a context was not read. A digest that only a Job keeps does not count."""
         images = [side.images for side in self.sides if side]
-        return None not in self.sides and all(i == images[0] and all(i.values()) for i in images)
+        missing = [unread for side, unread in zip(self.sides, self.unread, strict=True) if side is None]
+        if not all(missing) or any(i != images[0] or not all(i.values()) for i in images):
+            return False
+        return None if missing else True
 
     @property
     def differing(self) -> dict[str, tuple[str | None, ...]]:
@@ -49,9 +55,14 @@ def side_by_side(audits: list[Audit]) -> list[EnvironmentRow]:
         names = {release.name for release in group.values()}
         chart = chart_name(next(iter(group.values())))
         rows.append(
-            EnvironmentRow(names.pop() if len(names) == 1 else chart, chart, tuple(map(group.get, range(len(audits)))))
+            EnvironmentRow(
+                name=names.pop() if len(names) == 1 else chart,
+                chart=chart,
+                sides=tuple(map(group.get, range(len(audits)))),
+                unread=tuple(bool(audit.unread) for audit in audits),
+            )
         )
-    return sorted(rows, key=lambda row: (row.same, row.name))
+    return sorted(rows, key=lambda row: (row.same is True, row.name))
 
 
 def _joined(groups: list[dict[int, Release]], key: Callable[[Release], object]) -> list[dict[int, Release]]:

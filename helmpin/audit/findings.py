@@ -54,6 +54,13 @@ class Release(NamedTuple):
     """The tags that have moved since; None if no registry was asked, or none answered."""
     details: Mapping[str, Details] = MappingProxyType({})
     """What each digest is, as far as that was requested and is known."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """Further (reference, digest): a Job keeps the digest that it ran with, while the rest of the release has another one."""
+
+    @property
+    def digests(self) -> list[tuple[str, str]]:
+        """Every (reference, digest); '' without a digest."""
+        return [*self.images.items(), *self.kept]
 
     @property
     def kinds(self) -> list[str]:
@@ -64,7 +71,7 @@ class Release(NamedTuple):
     @property
     def pinned(self) -> int:
         """How many of the images have a digest."""
-        return sum(bool(digest) for digest in self.images.values())
+        return sum(bool(digest) for _, digest in self.digests)
 
 
 class Mixed(NamedTuple):

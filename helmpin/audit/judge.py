@@ -175,6 +175,7 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: Ans
     unknown = (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent, *answer.silent)
     findings += [AuditFinding(UNKNOWN, line) for line in unknown]
     latest = snapshot.revisions[draft.key][-1]
+    images, kept = _images(record, revision) if record else ({}, ())
     later = f"revision {latest.stored.revision}, {latest.status}, came after the deployed one"
     return Release(
         context=snapshot.context,
@@ -185,7 +186,7 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: Ans
         chart=revision.chart,
         updated=revision.updated,
         set_id=record.set_id if record else "",
-        images={i.reference: i.digest for i in record.images} | dict.fromkeys(unpinned, "")
+        images=images | dict.fromkeys(unpinned, "")
         if record
         else {image: split(image)[2] or "" for image in sorted(draft.uses)},
         containers=draft.seen.right,
@@ -193,7 +194,16 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: Ans
         notes=(*([later] if latest is not revision else []), *draft.seen.notes),
         moved=answer.moved,
         details=answer.details,
+        kept=kept,
     )
+
+
+def _images(record: Record, revision: RevisionInfo) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """The digest of each recorded reference, and further ones that only Jobs keep."""
+    pairs = sorted({(image.reference, image.digest) for image in record.images})
+    old = revision.stored.digests_of_jobs() if len(dict(pairs)) < len(pairs) else set()
+    images = dict(sorted(pairs, key=lambda pair: pair[1] not in old))
+    return dict(sorted(images.items())), tuple(pair for pair in pairs if images[pair[0]] != pair[1])
 
 
 def _untagged(revision: RevisionInfo, context: str) -> str:

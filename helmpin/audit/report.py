@@ -44,11 +44,12 @@ def _release(r: Release) -> dict[str, Any]:
         "updated": r.updated,
         "chart": r.chart,
         "set": r.set_id or None,
-        "pinned": f"{r.pinned}/{len(r.images)}",
+        "pinned": f"{r.pinned}/{len(r.digests)}",
         "verdict": verdict(r),
         "kinds": r.kinds,
         "containers": r.containers,
         "images": {reference: digest or None for reference, digest in r.images.items()},
+        **({"kept": [{"reference": reference, "digest": digest} for reference, digest in r.kept]} if r.kept else {}),
         "findings": [{"kind": f.kind, "text": f.text} for f in r.findings],
         "notes": list(r.notes),
         **({"details": {digest: known.as_data() for digest, known in r.details.items()}} if r.details else {}),
@@ -90,7 +91,7 @@ def prometheus(audits: Sequence[Audit]) -> str:
     contexts = {audit.context: _text({"context": audit.context}) for audit in audits}
     metrics: list[tuple[str, str, list[tuple[str, int]]]] = [
         ("release_info", "A deployed release, its chart, revision and digest set.", info),
-        ("release_images", "Images of the release.", [(_labels(r), len(r.images)) for r in every]),
+        ("release_images", "Images of the release.", [(_labels(r), len(r.digests)) for r in every]),
         ("release_images_pinned", "Images of the release that have a digest.", [(_labels(r), r.pinned) for r in every]),
         *([("release_images_moved", "Images whose tag is another digest now.", moved)] if moved else []),
         ("release_findings", f"What the audit found: {', '.join(KINDS)}.", found),

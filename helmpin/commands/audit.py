@@ -21,16 +21,14 @@ from helmpin.verify.registries import Registries
 
 DIFFERENT = "different"
 """--fail-on: a release is not the same in all the contexts."""
+SAME = {True: "same", False: "differs", None: "cannot tell"}
 COLOURS = {"ok": "32", DRIFT: "31"}
 
 
 def run(request: Request) -> int:
     """Print the audit. Returns 4 if something that --fail-on names was found, else 1 if something could not be read, else 5 if a
     registry did not answer."""
-    fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {DRIFT}
-    known = (*KINDS, DIFFERENT, "none")
-    if unknown := sorted(fail_on - set(known)):
-        raise UsageError(f"--fail-on does not know {unknown[0]!r}", hint=f"one of {', '.join(known)}")
+    fail_on = _fail_on(request)
     if not request.options["registry"]:
         if request.options["describe"]:
             raise UsageError("--describe requires --registry", hint="add --registry, or leave it out")
@@ -52,7 +50,7 @@ def run(request: Request) -> int:
         "html": lambda: page(audits),
         "json": lambda: output.as_json(as_data(audits)),
         "yaml": lambda: structured.as_yaml(as_data(audits)),
-        "images": lambda: "\n".join(image_lines(i for a in audits for r in a.releases for i in r.images.items())),
+        "images": lambda: "\n".join(image_lines(i for a in audits for r in a.releases for i in r.digests)),
     }
     text = forms[request.options["output"]]()
     if request.options["to"]:
@@ -79,6 +77,21 @@ def run(request: Request) -> int:
         output.say(f"The audit is not complete{f' in {places}' if places else ''}: {why}.")
         return 1
     return 5 if unanswered and "none" not in fail_on else 0
+
+
+def _fail_on(request: Request) -> set[str]:
+    """What makes the exit status 4. Raises UsageError for what is unknown, or could not be found with the other flags."""
+    fail_on = {kind for given in request.options["fail-on"] for kind in given.split(",")} or {DRIFT}
+    known = (*KINDS, DIFFERENT, "none")
+    if unknown := sorted(fail_on - set(known)):
+        raise UsageError(f"--fail-on does not know {unknown[0]!r}", hint=f"one of {', '.join(known)}")
+    if "moved" in fail_on and not request.options["registry"]:
+        raise UsageError("--fail-on moved requires --registry", hint="add --registry, or leave moved out")
+    if DIFFERENT in fail_on and len(set(request.options["context"])) < 2:
+        raise UsageError(
+            f"--fail-on {DIFFERENT} requires two contexts", hint="add --context, once for each, or leave it out"
+        )
+    return fail_on
 
 
 def _gathered(request: Request) -> list[Snapshot]:
@@ -111,7 +124,7 @@ def _namespace_given(request: Request) -> bool:
 def _found(audits: Sequence[Audit]) -> set[str]:
     kinds = {kind for audit in audits for release in audit.releases for kind in release.kinds}
     kinds |= {MIXED for audit in audits if audit.mixed}
-    return kinds | {DIFFERENT for row in side_by_side(list(audits)) if not row.same}
+    return kinds | {DIFFERENT for row in side_by_side(list(audits)) if row.same is False}
 
 
 def _table(audits: Sequence[Audit]) -> str:
@@ -120,7 +133,14 @@ def _table(audits: Sequence[Audit]) -> str:
     rows = []
     for audit in audits:
         for r in audit.releases:
-            row = (r.namespace, r.name, str(r.revision or "?"), r.chart, f"{r.pinned}/{len(r.images)}", r.set_id or "-")
+            row = (
+                r.namespace,
+                r.name,
+                str(r.revision or "?"),
+                r.chart,
+                f"{r.pinned}/{len(r.digests)}",
+                r.set_id or "-",
+            )
             moved = () if not asked else ("-" if r.moved is None else str(len(r.moved)),)
             rows.append((*([audit.context] if several else []), *row, *moved, verdict(r)))
     headers = ("NAMESPACE", "RELEASE", "REVISION", "CHART", "PINNED", "SET", *(("MOVED",) if asked else ()), "VERDICT")
@@ -143,10 +163,10 @@ def _comparison(audits: Sequence[Audit]) -> list[str]:
         return []
     headers = ("RELEASE", "CHART", *(audit.context for audit in audits), "")
     sets = [[(side.set_id or "no record") if side else "-" for side in row.sides] for row in rows]
-    cells = [(row.name, row.chart, *s, "same" if row.same else "differs") for row, s in zip(rows, sets, strict=True)]
+    cells = [(row.name, row.chart, *s, SAME[row.same]) for row, s in zip(rows, sets, strict=True)]
     lines = ["", output.table(headers, cells)]
     for row in rows:
-        if not row.same and None not in row.sides:
+        if row.same is False and None not in row.sides:
             lines += [
                 output.printable(f"  {row.name}: {image}: {' | '.join(map(_short, d))}")
                 for image, d in row.differing.items()

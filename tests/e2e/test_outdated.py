@@ -125,7 +125,8 @@ class TestMoved:
         assert text.startswith(
             f"{app.image()} has moved since {created(app)}: it is {second} now; no tag is known to hold"
         )
-        assert audited(app, "--fail-on", "moved")["moved"] is None
+        assert audited(app)["moved"] is None
+        assert app.machine.pin("audit", "--fail-on", "moved").status == 2
         shown = app.machine.pin("audit", "--registry")
         assert shown.status == 0
         assert re.search(r"SET +MOVED +VERDICT\n(.*\n)*.* app .* 1 +moved", shown.stdout)

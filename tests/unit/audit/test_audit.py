@@ -11,10 +11,12 @@ from helmpin.audit.findings import Audit, AuditFinding, Release
 from helmpin.audit.gather import Snapshot, stored_objects
 from helmpin.audit.judge import judge
 from helmpin.audit.report import page, prometheus
+from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
+APP = "example.com/app:1"
 
 
 def release(name: str = "shop", namespace: str = "prod", chart: str = "shop-1.0.0", **images: str) -> Release:
@@ -71,6 +73,14 @@ class TestSideBySide:
         (row,) = side_by_side(audits([release(app=A)], [], [release(namespace="other", app=A)]))
         assert [bool(side) for side in row.sides] == [True, False, True]
         assert not row.same
+
+    def test_what_was_not_read_is_not_different(self) -> None:
+        """Unless those that were read differ already."""
+        mine, dead = audits([release(app=A)], []), Audit("dead", [], [], ("the connection was refused",))
+        assert [row.same for row in side_by_side([*mine[:1], dead])] == [None]
+        assert [row.same for row in side_by_side([*mine, dead])] == [False]
+        assert [row.same for row in side_by_side([*audits([release(app=A)], [release(app=B)]), dead])] == [False]
+        assert [row.same for row in side_by_side([*audits([release(app="")]), dead])] == [False]
 
     def test_what_differs_comes_first(self) -> None:
         left = [release("a", app=A), release("b", app=A)]
@@ -161,7 +171,32 @@ def judged(made: Snapshot) -> tuple[Audit, Release]:
     return audit, audit.releases[0]
 
 
+JOB = """\
+---
+# Source: web/templates/job.yaml
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec: {template: {spec: {containers: [{name: app, image: "example.com/app:1@%s"}]}}}
+"""
+
+
 class TestJudge:
+    @pytest.mark.parametrize(("of_job", "rest"), [(A, B), (B, A)])
+    def test_a_digest_that_a_job_keeps_stands_beside_the_one_that_the_rest_has(self, of_job: str, rest: str) -> None:
+        """It is printed and counted, and makes no difference between contexts."""
+        record = Record("x", "2026-01-02T03:04:05Z", tuple(Image(APP, APP, each, "", "values") for each in (A, B)))
+        manifest = POD.replace(APP, f"{APP}@{rest}") + JOB % of_job
+        made = snapshot([], manifest)
+        key, (revision,) = ("prod", "web"), made.deployed
+        mine = revision._replace(stored=revision.stored._replace(record_text=record.to_json()))
+        made = made._replace(deployed=[mine], revisions={key: [mine]})
+        _, found = judged(made)
+        assert (found.images, found.kept) == ({APP: rest}, ((APP, of_job),))
+        assert found.digests == [(APP, rest), (APP, of_job)] and found.pinned == 2
+        (row,) = side_by_side(audits([found], [release("web", chart="web-1.0.0")._replace(images={APP: rest})]))
+        assert row.same
+
     def test_a_release_without_record(self) -> None:
         _, found = judged(snapshot([pod(f"example.com/app@{A}")]))
         assert found.kinds == ["unpinned", "unmanaged"]

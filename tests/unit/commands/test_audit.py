@@ -35,7 +35,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, made: Snapshot, *argv: str) -> int:
         (MIXED, "mixed", 4),
         (MIXED, "none", 0),
         (snapshot([]), "drift", 4),
-        (snapshot([]), "pinned-elsewhere,moved", 0),
+        (snapshot([]), "pinned-elsewhere,mixed", 0),
         (UNREAD, "drift", 1),
         (UNREAD, "unpinned", 4),
         (UNREAD, "none", 0),
@@ -49,7 +49,19 @@ def test_what_fail_on_names(monkeypatch: pytest.MonkeyPatch, made: Snapshot, fai
 def test_a_registry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, fail_on: str, status: int) -> None:
     audits = [each._replace(unanswered={"example.com": "refused"}) for each in judge([MIXED], None)]
     monkeypatch.setattr(audit, "judge", lambda *_, **__: audits)
-    assert ended(monkeypatch, MIXED, "--fail-on", fail_on) == status
+    assert ended(monkeypatch, MIXED, "--registry", "--fail-on", fail_on) == status
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "says"),
+    [
+        ("drift,moved", "--fail-on moved requires --registry"),
+        ("different", "--fail-on different requires two contexts"),
+    ],
+)
+def test_what_could_not_be_found_is_no_gate(monkeypatch: pytest.MonkeyPatch, fail_on: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        ended(monkeypatch, MIXED, "--fail-on", fail_on)
 
 
 def test_what_fail_on_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
