@@ -24,8 +24,6 @@ class Option(NamedTuple):
     """Whether .helm-pin.yaml may set it."""
     words: tuple[str, ...] = ()
     """The values that a shell offers, although others are valid too."""
-    once: bool = False
-    """Whether two different values are an error: the flag names a file or release to compare with, and none may be ignored."""
 
 
 class Command(NamedTuple):
@@ -116,7 +114,6 @@ LOCK_OPTIONS = (
         "FILE|release:…",
         setting=True,
         in_file=False,
-        once=True,
     ),
     Option(
         "--locked",
@@ -254,14 +251,12 @@ COMMANDS: dict[str, Command] = {
                 "value",
                 "verify the objects of this manifest, as they were applied; `-` reads it",
                 "FILE",
-                once=True,
             ),
             Option(
                 "--lock",
                 "value",
                 "compare with the digests of this lock file, or of a release: release:[CONTEXT/]NAMESPACE/NAME[@REVISION]",
                 "FILE|release:…",
-                once=True,
             ),
             Option(
                 "--selector",
@@ -404,7 +399,6 @@ COMMANDS: dict[str, Command] = {
                 "the lock file (default helm-pin.lock.yaml)",
                 "FILE",
                 default="helm-pin.lock.yaml",
-                once=True,
             ),
             Option(
                 "--update",

@@ -147,7 +147,7 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
                 )
             if option.choices and g.value not in option.choices:
                 raise UsageError(f"{option.name} must be one of {', '.join(option.choices)}", why=f"got {g.value!r}")
-        if option.once and len({g.value for g in mine}) > 1:
+        if option.kind == "value" and len({g.value for g in mine}) > 1:
             both = " and ".join(dict.fromkeys(g.value or "" for g in mine))
             raise UsageError(f"{option.name} is given twice", why=f"got {both}", hint="leave one out")
         if option.kind == "switch":

@@ -170,7 +170,8 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: Ans
         if any(mine & set(some) for some in m.pods.values())
     ]
     for each in answer.moved or ():
-        untagged = "" if each.was in answer.still_tagged else _untagged(revision, snapshot.context)
+        is_gone = any(each.was in line for line in answer.gone)  # then nothing can be tagged
+        untagged = "" if is_gone or each.was in answer.still_tagged else _untagged(revision, snapshot.context)
         findings.append(AuditFinding(MOVED, each.text + untagged))
     unknown = (*draft.seen.settling, *draft.seen.staying, *draft.seen.silent, *answer.silent)
     findings += [AuditFinding(UNKNOWN, line) for line in unknown]

@@ -51,6 +51,7 @@ def read(
         rules=rules_of(sources),
         allowed_registries=sources.texts("allowed-registry"),
         allowed_registries_from=sources("allowed-registry").where,
+        allow_unpinned_from=sources("allow-unpinned").where,
         file=str(sources.path) if sources.exists else "",
         platforms=_platforms(sources),
         gate=_gate(sources),

@@ -29,8 +29,8 @@ def allowed_unpinned(sources: Sources) -> tuple[tuple[str, ...], tuple[Exemption
 def _exemption(item: Mapping[str, Any], where: str) -> Exemption:
     names = ("image", "reason", "until")
     if set(item) != set(names) or not all(isinstance(item[name], str) and item[name].strip() for name in names):
-        hint = "for example {image: 'team/app:*', reason: built on each node, until: 2027-01-31}"
-        raise UsageError("an exemption needs an image, a reason and an end", where=where, hint=hint)
+        hint = "for example {image: 'team/app:*', reason: built on each node, until: 2027-01-31}; quote `y` and plain numbers"
+        raise UsageError("an exemption needs an image, a reason and an end, each a string", where=where, hint=hint)
     from datetime import date
 
     try:

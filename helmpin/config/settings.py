@@ -73,6 +73,8 @@ class Settings(NamedTuple):
     allowed_registries: tuple[str, ...] = ()
     """Globs of registries and repositories; none for all."""
     allowed_registries_from: str = ""
+    allow_unpinned_from: str = "--allow-unpinned"
+    """The flag, the variable, or the file and its key."""
     file: str = ""
     """The settings file; '' if there is none."""
 

@@ -20,6 +20,8 @@ class Lock(NamedTuple):
     """For references of which only the digests of their platforms are known (Images.lock): those, by platform."""
     conflicts: Mapping[Reference, str] = {}
     """References that cannot be taken from here, and why."""
+    kept: Mapping[Reference, frozenset[str]] = {}
+    """Further digests of a reference: the Jobs of the release that it was read from keep those that they ran with."""
     media_types: Mapping[Reference, str] = {}
     """By reference, as far as they are known."""
     only: bool = False

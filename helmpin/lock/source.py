@@ -130,7 +130,7 @@ class _ReleaseLock:
 
 
 def of_release(record: Record, stored: Revision, name: str) -> Lock:
-    """The record of a release as a lock. A Job that keeps an older digest than the rest of the release does not count."""
+    """The record of a release as a lock. A digest that only a Job keeps does not count as the release's, but is known."""
     of_jobs = stored.digests_of_jobs()
     found: dict[Reference, dict[str, str]] = {}
     for image in record.images:
@@ -138,12 +138,15 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
     digests: dict[Reference, str] = {}
     media_types: dict[Reference, str] = {}
     conflicts: dict[Reference, str] = {}
+    kept: dict[Reference, frozenset[str]] = {}
     for reference, several in found.items():
         likely = {digest: kind for digest, kind in several.items() if digest not in of_jobs} or several
         if len(likely) > 1:
             conflicts[reference] = f"several digests for it: {', '.join(sorted(likely))}"
         elif reference.tag:
             [(digests[reference], media_types[reference])] = likely.items()
+            if older := several.keys() - likely.keys():
+                kept[reference] = frozenset(older)
 
     def hint() -> str:
         return "deploy it there first, or take the digests from a lock file (helm pin lock) that has it"
@@ -154,6 +157,7 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
         name=name,
         platforms={},
         conflicts=conflicts,
+        kept=kept,
         media_types=media_types,
         hint=hint,
     )

@@ -58,7 +58,10 @@ def digests_of(
     resolved = _resolve(rendered, uses, references, problems, settings, lock)
     problems.update(platforms.problems(rendered, resolved, references, settings))
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}
-    locked = Locked(digests, lock.name, relock) if lock and lock.only else None
+    locked = None
+    if lock and lock.only:
+        kept = {image: lock.kept.get(references[image], frozenset()) for image in digests}
+        locked = Locked(digests, lock.name, kept, relock)
     by_jobs = kept_jobs.digests([use for use in uses if use.image in digests], locked)
     problems.update(by_jobs.problems)
     problems.update(_ask_gate(settings, uses, references, resolved, by_jobs.wanted, problems))

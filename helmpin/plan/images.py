@@ -89,7 +89,7 @@ def references_of(
             exemptions = (
                 each for each in settings.exemptions if not each.is_over() and policy.is_allowed(image, [each.image])
             )
-            by = next((f"the exemption of {each.shown}" for each in exemptions), "--allow-unpinned")
+            by = next((f"the exemption of {each.shown}" for each in exemptions), settings.allow_unpinned_from)
             problems[image] = Problem(f"allowed by {by}", "allowed")
         elif filled:
             problems[image] = Problem(f"placeholder: {filled}", "refused", let_through(image))

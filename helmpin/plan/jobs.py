@@ -65,6 +65,8 @@ class Locked(NamedTuple):
     """By image, as written."""
     name: str
     """The lock, for people."""
+    kept: Mapping[str, Collection[str]] = MappingProxyType({})
+    """By image, further digests that a Job may keep."""
     relock: Callable[[], str] | None = None
     """Finds out how to put what a Job runs into the lock; None if helm-pin cannot write this lock."""
 
@@ -107,7 +109,7 @@ class KeptJobs:
                     "refused",
                     f"delete the Job so that it is created again ({delete}), rename it, or {let_through(use.image)}",
                 )
-            elif locked and locked.digests.get(use.image, digest) != digest:
+            elif locked and digest not in (locked.digests.get(use.image, digest), *locked.kept.get(use.image, ())):
                 problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"

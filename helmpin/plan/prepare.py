@@ -127,6 +127,7 @@ def prepare(
         _say_exemptions(plan, settings)
         if taken:
             _say_unlike_lock(plan, taken)
+            _say_kept_there(plan, taken)
         yield _prepared(task, plan, reuse, previous)
 
 
@@ -218,6 +219,14 @@ def _say_unlike_lock(plan: Plan, lock: Lock) -> None:
         locked = lock.digests.get(image.reference) if image.reference and image.kept_for else None
         if locked and image.digest != locked and not image.problem:
             output.say(f"{image.image} stays at {image.digest}, as {image.kept_for} ran it; {lock.name} has {locked}.")
+
+
+def _say_kept_there(plan: Plan, lock: Lock) -> None:
+    """Report the images of which a Job of the lock's release keeps another digest than the one that they get here."""
+    for image in plan.images:
+        older = sorted(lock.kept.get(image.reference, ())) if image.reference and image.source else []
+        if older and image.digest not in older:
+            output.say(f"{image.image} gets {image.digest}; in {lock.name} a Job keeps {', '.join(older)}.")
 
 
 def _locking(asked: PlanRequest, release: str, chart: str, file: str, *more: str, asks_cluster: bool) -> str:

@@ -160,7 +160,8 @@ def _proxy(url: str) -> tuple[str, str]:
             raise ValueError
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        why = "the proxy in the environment is not a valid HTTP proxy URL"
+        is_socks = url.lower().startswith("socks")
+        why = f"the proxy in the environment is {'a SOCKS proxy' if is_socks else 'not a valid HTTP proxy URL'}"
         hint = "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or exclude the registry with NO_PROXY"
         raise Failure("unreachable", why, hint, down=True) from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -282,8 +283,7 @@ def _failure(error: Exception, host: str) -> Failure:
         why = f"connection to {host} timed out after {CONNECT_TIMEOUT:g} s"
         return Failure("timeout", why, _REACH, down=True)
     if isinstance(error, exceptions.NewConnectionError):
-        cause = error.__cause__ or error.__context__ or error
-        why = f"cannot connect to {host}: {_reason(cause)}"
+        why = f"cannot connect to {host}: {_reason(error)}"
         return Failure("unreachable", why, _REACH, retryable=True, down=True)
     if isinstance(error, (exceptions.ReadTimeoutError, TimeoutError)):
         return Failure("timeout", f"no response from {host} in time", MORE_TIME, retryable=True)
@@ -317,6 +317,8 @@ def _tls_failure(error: BaseException, host: str) -> Failure:
 
 def _reason(error: BaseException | None) -> str:
     """An exception in words from a closed list: its own text could repeat what a server sent."""
+    if isinstance(error, exceptions.NewConnectionError):
+        error = error.__cause__ or error.__context__ or error
     if isinstance(error, exceptions.IncompleteRead) or type(error).__name__ == "IncompleteRead":
         return "the response was cut off"
     refused = re.match(r"Tunnel connection failed: (\d{3})\b", str(error)) if isinstance(error, OSError) else None

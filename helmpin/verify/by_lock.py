@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -30,6 +31,8 @@ class LockDigests(NamedTuple):
     digests: Mapping[Reference, str]
     unsettled: Mapping[Reference, str]
     """References for which it does not give exactly one digest, and why."""
+    kept: Mapping[Reference, frozenset[str]] = MappingProxyType({})
+    """Further digests of a reference, which Jobs may keep."""
 
     def images(self) -> list[Image]:
         """The digests, as images to ask registries for."""
@@ -83,13 +86,13 @@ def wanted(lock: Lock, registries: Registries | None) -> LockDigests:
     unsettled = {reference: f"{lock.name} has {why}" for reference, why in lock.conflicts.items()}
     if registries is None:
         unsettled |= dict.fromkeys(lock.platforms, f"{lock.name} has digests of platforms, and no registry was asked")
-        return LockDigests(lock.name, digests, unsettled)
+        return LockDigests(lock.name, digests, unsettled, lock.kept)
     for reference, answer in source.resolve(lock, lock.platforms, *registries).items():
         if isinstance(answer, Resolved):
             digests[reference] = answer.digest
         else:
             unsettled[reference] = getattr(answer, "why", "") or str(answer)
-    return LockDigests(lock.name, digests, unsettled)
+    return LockDigests(lock.name, digests, unsettled, lock.kept)
 
 
 def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool) -> Check:
@@ -108,7 +111,7 @@ def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool) -> Check
         used = used or reference is not None
         if reference is not None and reference in lock.unsettled:
             unknown.append(f"{image.reference}: {lock.unsettled[reference]}")
-        elif reference is not None and lock.digests[reference] != image.digest:
+        elif reference is not None and image.digest not in {lock.digests[reference], *lock.kept.get(reference, ())}:
             wrong.append(f"{image.reference} has {image.digest}, {lock.name} has {lock.digests[reference]}")
         elif reference is None and image.via != "chart":
             wrong.append(f"{image.reference} is not in {lock.name}")
@@ -178,7 +181,9 @@ def compare(lock: LockDigests, here: Population) -> tuple[Seen, list[tuple[Objec
             if reference is not None:
                 used.add(reference)
             if reference is not None and reference in lock.digests:
-                _replace(should, path, f"{image.partition('@')[0]}@{lock.digests[reference]}")
+                own = split(image)[2]
+                keeps = now.get("kind") == "Job" and own in lock.kept.get(reference, ())
+                _replace(should, path, f"{image.partition('@')[0]}@{own if keeps else lock.digests[reference]}")
             elif reference is not None:
                 known = False
                 seen.silent.append(f"{place}: {lock.unsettled[reference]}")

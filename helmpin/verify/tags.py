@@ -59,7 +59,7 @@ class Moved(NamedTuple):
         """For people: `quay.io/team/app:main has moved since …: it is sha256:… now`."""
         since = f" since {self.since}" if self.since else " since"
         if not self.now:
-            return f"{self.reference} is gone{f' since {self.since}' if self.since else ''}"
+            return f"{self.reference} is gone" + (f"; it was there at {self.since}" if self.since else "")
         return f"{self.reference} has moved{since}: it is {self.now} now"
 
     def kept_by(self, release: str, namespace: str) -> Reference:

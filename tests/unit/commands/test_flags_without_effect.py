@@ -94,6 +94,13 @@ def test_one_file_to_judge_by(command: str, flag: str, monkeypatch: pytest.Monke
     assert understand(command, ["web", flag, "a", flag, "a"], NOT_THERE).options[flag.removeprefix("--")] == "a"
 
 
+def test_no_value_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one could open a gate that a wrapper has closed."""
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})
+    with pytest.raises(UsageError, match="--mutable is given twice"):
+        understand("plan", ["web", "./chart", "--mutable", "refuse", "--mutable=pin"], NOT_THERE)
+
+
 def test_pull_secrets_are_of_one_namespace() -> None:
     with pytest.raises(UsageError, match="unknown flag: --pull-secrets"):
         understand("audit", ["--registry", "--pull-secrets"], NOT_THERE)

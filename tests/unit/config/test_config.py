@@ -73,7 +73,8 @@ def test_every_list_from_everywhere(tmp_path: Path, name: str) -> None:
     one = {"registry-plain-http": "a", "platform": "a/b"}.get(name, "a=http://b")
     from_flag = settings(tmp_path, {name: (one,)})
     assert from_flag != settings(tmp_path)
-    without_sources = {"notes": (), "file": "", "allowed_registries_from": from_flag.allowed_registries_from}
+    origins = {name: getattr(from_flag, name) for name in ("allowed_registries_from", "allow_unpinned_from")}
+    without_sources = {"notes": (), "file": "", **origins}
     assert settings(tmp_path, environ={variable: one})._replace(**without_sources) == from_flag
     assert settings(tmp_path, file=f"{name}: [{one}]")._replace(**without_sources) == from_flag
     assert settings(tmp_path, file=f"{name}: {one}")._replace(**without_sources) == from_flag

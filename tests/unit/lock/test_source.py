@@ -7,9 +7,12 @@ import pytest
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
-from helmpin.lock.source import release_name, resolve
+from helmpin.lock.source import of_release, release_name, resolve
 from helmpin.registry import RegistrySettings, Resolved
+from helmpin.release.record import Image, Record
+from helmpin.release.revision import Revision
 from tests.support.locks import APP, NGINX, REDIS, A, B, C
+from tests.support.renders import document, pod
 
 
 def test_releases() -> None:
@@ -70,3 +73,15 @@ def test_a_line_may_be_for_another_use_than_the_one_that_the_chart_pins() -> Non
     assert isinstance(alone[own], NotLocked) and "the chart pins the image, so it needs no line" in alone[own].hint
     both = resolve(lock, [own, NGINX], RegistrySettings(), None)
     assert both == {own: Resolved(B, ""), NGINX: Resolved(A, "")}
+
+
+def test_what_only_a_job_of_a_release_keeps_is_known_and_not_taken() -> None:
+    name = str(NGINX)
+    job = document(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\n"
+        f"spec: {{template: {{spec: {{containers: [{{name: a, image: '{name}@{A}'}}]}}}}}}\n"
+    )
+    record = Record("", "", tuple(Image(name, name, digest, "", "values") for digest in (A, B)))
+    stored = Revision("web", 1, "deployed", "", job + pod(f"{name}@{B}"), "")
+    lock = of_release(record, stored, "release:shop/web@1")
+    assert (lock.digests, lock.kept, lock.conflicts) == ({NGINX: B}, {NGINX: frozenset({A})}, {})

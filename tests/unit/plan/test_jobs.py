@@ -189,7 +189,7 @@ def test_the_command_to_delete_it_is_of_one_word() -> None:
 @pytest.mark.parametrize(("locked", "refused"), [({WEB: NEW}, True), ({WEB: OLD}, False), ({}, False)])
 def test_where_every_digest_comes_from_a_lock_a_job_keeps_no_other(locked: dict[str, str], refused: bool) -> None:
     [use] = parse(job(WEB)).images()
-    found = jobs(job(WEB), job(f"{WEB}@{OLD}")).digests([use], Locked(locked, "l.yaml", lambda: "write l.yaml"))
+    found = jobs(job(WEB), job(f"{WEB}@{OLD}")).digests([use], Locked(locked, "l.yaml", relock=lambda: "write l.yaml"))
     assert list(found.wanted.values()) == ([] if refused else [OLD])
     assert list(found.problems) == ([WEB] if refused else [])
     if refused:
@@ -197,6 +197,13 @@ def test_where_every_digest_comes_from_a_lock_a_job_keeps_no_other(locked: dict[
         assert "(kubectl delete job migrate)" in problem.hint
         assert f"Job/migrate exists already and runs it at {OLD}, l.yaml has {NEW}" in problem.text
         assert "kubectl delete job migrate" in problem.hint and "write l.yaml" in problem.hint
+
+
+def test_a_job_may_keep_what_the_release_of_the_lock_keeps() -> None:
+    [use] = parse(job(WEB)).images()
+    locked = Locked({WEB: NEW}, "release:shop/web", {WEB: {OLD}})
+    found = jobs(job(WEB), job(f"{WEB}@{OLD}")).digests([use], locked)
+    assert (list(found.wanted.values()), found.problems) == ([OLD], {})
 
 
 def plan_of(use: ImageUse) -> ImagePlan:

@@ -136,3 +136,15 @@ def test_a_manifest_and_its_hooks() -> None:
 @pytest.mark.parametrize("text", ["", "kind: ConfigMap\n", "a: [\nimage: x"])
 def test_a_manifest_without_images(text: str) -> None:
     assert pinned_check(of_manifest("web.yaml", text))[0].verdict == FAILED
+
+
+def test_a_job_has_what_the_release_of_the_lock_keeps() -> None:
+    """So a release is as it is itself. Nothing but a Job may run it."""
+    kept = LOCK._replace(kept={NGINX: frozenset({B})})
+    record = Record("", "", (recorded("nginx:1", A, "values"), recorded("nginx:1", B, "values")))
+    assert [lock_check(lock, record, is_recorded=True).verdict for lock in (LOCK, kept)] == [FAILED, OK]
+    for kind, wrong in (("Job", 0), ("Pod", 1)):
+        population = here(f"nginx:1@{B}")
+        for item in population.tops:
+            item["kind"] = kind
+        assert len(compare(kept, population)[0].wrong) == wrong
