@@ -15,7 +15,7 @@ from helmpin.registry.details import Details
 from helmpin.registry.endpoints import Endpoint, endpoints, origin
 from helmpin.registry.errors import Failure, RegistryError
 from helmpin.registry.keychain import Keychain
-from helmpin.registry.manifest import Manifest
+from helmpin.registry.manifest import IndexedManifest, Manifest
 from helmpin.registry.requester import Requester, Wanted
 from helmpin.registry.transport import Answer, Transport
 from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved
@@ -26,6 +26,8 @@ PAGE = 1000
 UNKNOWN = "unknown/unknown"
 """The platform of attestations in an index."""
 R = TypeVar("R")
+MOST_NESTED, MOST_INDEXES = 2, 16
+"""How many levels of indexes within an index are read, and how many of each."""
 
 
 class Client:
@@ -45,7 +47,7 @@ class Client:
             resolved, document = self._read(self._requester.ask("GET", wanted), wanted)
             if document.config:
                 return Described(*resolved, (Platform("", resolved.digest, document.config),))
-            children = [child for child in document.children if child.platform != UNKNOWN]
+            children = self._images(document, wanted)
             return Described(*resolved, tuple(Platform(child.platform, child.digest, None) for child in children))
 
         return self._first(reference, ask)
@@ -56,7 +58,7 @@ class Client:
         def ask(wanted: Wanted) -> Details:
             answer = self._requester.ask("GET", wanted)
             document = self._read(answer, wanted)[1]
-            bodies, children = [answer.body], [child for child in document.children if child.platform != UNKNOWN]
+            bodies, children = [answer.body], self._images(document, wanted)
             if children:
                 names = [child.platform for child in children]
                 chosen = children[names.index(details.PREFERRED) if details.PREFERRED in names else 0]
@@ -69,6 +71,18 @@ class Client:
             return details.described([json.loads(body) for body in bodies], config, platforms)
 
         return self._first(reference, ask)
+
+    def _images(self, document: Manifest, wanted: Wanted, depth: int = MOST_NESTED) -> list[IndexedManifest]:
+        """The images of an index, and of the indexes in it, which OCI allows (image-index.md, manifests). Raises Failure."""
+        found: list[IndexedManifest] = []
+        indexes = [child for child in document.children if child.is_index][: MOST_INDEXES if depth else 0]
+        for child in document.children:
+            if child in indexes:
+                inner = wanted._replace(reference=child.digest)
+                found += self._images(self._read(self._requester.ask("GET", inner), inner)[1], inner, depth - 1)
+            elif child.platform != UNKNOWN:
+                found.append(child)
+        return found
 
     def _blob(self, wanted: Wanted, digest: str) -> Any:
         """A configuration, or {} for one that is not JSON. Raises Failure."""

@@ -39,6 +39,8 @@ class IndexedManifest(NamedTuple):
     platform: str
     """os/architecture[/variant], or '' if the index does not state it."""
     digest: str
+    is_index: bool = False
+    """Whether it is an index again, by its media type in this one."""
 
 
 class Manifest(NamedTuple):
@@ -123,7 +125,8 @@ def _child(item: Any) -> IndexedManifest:
     digest = _digest(item, "manifests")
     platform = item.get("platform")
     parts = [platform.get(key) for key in ("os", "architecture", "variant")] if isinstance(platform, dict) else []
-    return IndexedManifest("/".join(part for part in parts if isinstance(part, str) and part), digest)
+    stated = "/".join(part for part in parts if isinstance(part, str) and part)
+    return IndexedManifest(stated, digest, str(item.get("mediaType")) in INDEXES)
 
 
 def _digest(descriptor: Any, name: str) -> str:

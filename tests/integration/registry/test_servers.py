@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from helmpin.image.reference import Reference
-from helmpin.registry import Described, RegistryError, RegistrySettings, describe, resolve
+from helmpin.registry import Described, RegistryError, RegistrySettings, describe, details_of, resolve
+from helmpin.registry.details import Details
 from tests.support import registry_servers
 from tests.support.asking import NOTHING, digest_of, error_of
 from tests.support.registry_servers import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Server
@@ -58,6 +59,26 @@ def test_index(served: Server) -> None:
 
         assert quick == (digest, media_type, tuple((name, one, None) for name, (one, _) in built.items()))
         assert whole == (digest, media_type, tuple((name, one, config) for name, (one, config) in built.items()))
+
+
+def test_an_index_within_an_index(served: Server) -> None:
+    """OCI allows it, and runtimes follow it."""
+    inner, built = served.push_index("team/nested", "inner", PLATFORMS)
+    other, _ = served.push_image("team/nested", "other", platform="linux/s390x")
+    own = {"mediaType": OCI_MANIFEST, "size": 1, "digest": other, "platform": {"os": "linux", "architecture": "s390x"}}
+    children = [own, {"mediaType": OCI_INDEX, "size": 1, "digest": inner}]
+    outer = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children}
+    digest = served.push_manifest("team/nested", "outer", outer, OCI_INDEX)
+    reference = Reference.parse(f"{served.host}/team/nested:outer")
+
+    found = describe([reference], SETTINGS, NOTHING)[reference]
+    assert isinstance(found, Described) and found.digest == digest
+    assert [(platform.platform, platform.manifest_digest) for platform in found.platforms] == [
+        ("linux/s390x", other),
+        *((name, one) for name, (one, _) in built.items()),
+    ]
+    about = details_of([reference], SETTINGS, NOTHING)[reference]
+    assert isinstance(about, Details) and about.platforms == ("linux/s390x", *built)
 
 
 def test_what_is_not_there(served: Server) -> None:

@@ -81,6 +81,11 @@ def test_refused(document: Any, served: str, reason: str) -> None:
     assert caught.value.hint
 
 
+def test_an_index_within_an_index() -> None:
+    children: list[Any] = [{"digest": A, "mediaType": kind} for kind in (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, ["x"])]
+    assert [child.is_index for child in read({"manifests": children}, OCI_INDEX).children] == [True, True, False, False]
+
+
 def test_a_platform_that_is_junk_is_no_platform() -> None:
     children: list[Any] = [{"digest": A, "platform": junk} for junk in (7, [], {"os": 7, "architecture": None}, None)]
     assert read({"manifests": children}, OCI_INDEX).children == (IndexedManifest("", A),) * 4
