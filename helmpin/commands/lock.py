@@ -9,7 +9,7 @@ from typing import Any
 
 from helmpin import output, structured
 from helmpin.arguments import with_switch
-from helmpin.errors import UsageError, VerificationFailed
+from helmpin.errors import OperationFailed, UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file, reason
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
@@ -41,7 +41,7 @@ def run(request: Request) -> int:
     todo = changes(old.digests, wanted, keep=request.options["keep"])
     new = edit(text, todo, name)
     if not check and new != text:
-        save("the lock file", {name: new})
+        _write(name, text, new)
     _show(request.options["output"], name, todo, needless)
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:
@@ -105,6 +105,14 @@ def _read(name: str, *, needed: bool) -> str:
         raise UsageError("cannot read the lock file", where=name, why=reason(error), hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise cannot_read("the lock file", name, error) from None
+
+
+def _write(name: str, before: str, text: str) -> None:
+    """Write the lock, unless it has changed since it was read: two commands at once would lose lines."""
+    if _read(name, needed=False) != before:
+        what = "the lock file was changed by somebody else while this ran; it was not written"
+        raise OperationFailed(what, where=name, hint="run it again")
+    save("the lock file", {name: text})
 
 
 def _show(form: str, name: str, todo: Sequence[LockChange], needless: str) -> None:
