@@ -87,6 +87,9 @@ class Client:
     def _blob(self, wanted: Wanted, digest: str) -> Any:
         """A configuration, or {} for one that is not JSON. Raises Failure."""
         answer = self._requester.ask("GET", wanted._replace(reference=digest, what=f"blobs/{digest}"))
+        if answer.status == 404:
+            why = f"the configuration of the image, {digest}, not found in {wanted.repository} ({http_errors.describe(answer)})"
+            raise Failure("not-found", why, "a part of the image is lost: push it again", status=404)
         if answer.status != 200:
             raise self._refusal(answer, wanted._replace(reference=digest))
         if _hash(answer.body, digest.partition(":")[0]) != digest:

@@ -59,9 +59,10 @@ def describe(answer: Answer) -> str:
 
 def hint(failure: Failure, account: str, reference: Reference) -> str:
     """What the user can try. account: the server to log in to."""
+    secrets = "" if "Secret/" in failure.reason else " or use --pull-secrets"  # it is in use
     login = "docker login" if account == DOCKER_HUB else f"docker login {account}"
     return failure.hint or {
-        "unauthorized": f"run `{login}` or use --pull-secrets; also check that the repository exists",
+        "unauthorized": f"run `{login}`{secrets}; also check that the repository exists",
         "forbidden": f"request pull access to {reference.repository}, or run `{login}` as a user who has it",
         "not-found": f"check the name and tag: {reference}",
         "rate-limited": f"wait, run `{login}` for a higher limit, or use --registry-mirror {reference.registry}=URL",
