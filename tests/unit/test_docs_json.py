@@ -56,7 +56,7 @@ def revisions() -> list[RevisionInfo]:
 
 def audited() -> dict[str, Any]:
     release = Release("", "prod", "shop", 1, "deployed", "shop-1", "", "abc", {WEB: DIGEST}, 0, [], (), (MOVED,))
-    audit = Audit("", [release._replace(details={DIGEST: Details()}, kept=((WEB, DIGEST),))], [Mixed(WEB, {})], ())
+    audit = Audit("", [release._replace(details={DIGEST: Details()})], [Mixed(WEB, {})], ())
     return as_data([audit])
 
 
