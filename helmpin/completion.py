@@ -68,7 +68,7 @@ ask() {
 
 case "$command $before" in
   'audit --context') ask --kube-context "$word"; exit ;;
-  'verify --revision') ask rollback "$@" "$word"; exit ;;
+  'verify --revision') if [ $# -gt 0 ]; then ask rollback "$@" "$word"; else echo :4; fi; exit ;; # of the release
 ANSWERS
 esac
 case $before in GLOBAL) ask "$before" "$word"; exit ;; esac

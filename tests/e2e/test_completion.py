@@ -51,6 +51,7 @@ class TestOfARelease:
     def test_revisions(self, released: Workstation) -> None:
         assert offered(released, "diff", "rollback", "web", "") == ["1", "2"]
         assert offered(released, "verify", "web", "--revision", "") == ["1", "2"]
+        assert offered(released, "verify", "--revision", "") == []  # of which release is not known yet
 
     def test_contexts_and_namespaces(self, released: Workstation, shared_unique: str) -> None:
         contexts = [each["name"] for each in json.loads(Path(released.env["KUBECONFIG"]).read_text())["contexts"]]
