@@ -161,7 +161,8 @@ def _proxy(url: str) -> tuple[str, str]:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         is_socks = url.lower().startswith("socks")
-        why = f"the proxy in the environment is {'a SOCKS proxy' if is_socks else 'not a valid HTTP proxy URL'}"
+        kind = "a SOCKS proxy, which helm-pin cannot use" if is_socks else "not a valid HTTP proxy URL"
+        why = f"the proxy in the environment is {kind}"
         hint = "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or exclude the registry with NO_PROXY"
         raise Failure("unreachable", why, hint, down=True) from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
