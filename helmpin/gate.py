@@ -66,7 +66,7 @@ def _masked(command: str) -> str:
         if re.match(r"-\w", word):  # a short flag with its value, or several flags
             before = word[:2]
             return f"{word[:2]}***"
-        before = before and ""
+        before = None if before is None else ""  # its value, if it is one, is this word
         is_subcommand = flag is None and re.fullmatch(r"[a-z][a-z-]*", word)
         is_program = match.start() == 0 and not equals
         if is_program or is_subcommand or flag in _SHOWN or _is_harmless(word):

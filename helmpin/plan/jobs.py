@@ -76,10 +76,14 @@ class KeptJobs:
     them, and checked() looks at those that it found."""
 
     def __init__(
-        self, plain: Render, before: Callable[[], UpgradedRevision], is_live: Callable[[dict[str, Any]], bool]
+        self,
+        plain: Render,
+        before: Callable[[], UpgradedRevision],
+        live: Callable[[dict[str, Any]], dict[str, Any] | None],
     ) -> None:
-        """before: reads the revision that is upgraded. is_live: tells whether one of its objects exists in the cluster."""
-        self._plain, self._before, self._is_live = plain, before, is_live
+        """before: reads the revision that is upgraded. live: gives the object in the cluster for one of its objects, the latter
+        itself where the cluster does not tell, and None if it does not exist."""
+        self._plain, self._before, self._live = plain, before, live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     def digests(self, uses: Sequence[ImageUse], locked: Locked | None = None) -> JobDigests:
@@ -97,8 +101,12 @@ class KeptJobs:
         for use in mine:
             new = _object(self._plain, use)
             old = stored.get(_who(new))
-            if old is None or not _is_same(_template(new), _template(old), before.digests) or not self._is_live(old):
+            if old is None or not _is_same(_template(new), _template(old), before.digests):
                 continue
+            if (live := self._live(old)) is None:
+                continue
+            # a revision that failed may have made it again, at another digest
+            old = {**old, "spec": {**old["spec"], "template": _as_live(_template(old), _template(live))}}
             self._found[use.source, use.order, use.nth] = old
             digest = split(str(lookup(old, use.path)))[2]
             if digest is None:
@@ -191,6 +199,16 @@ def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
             return (_normalised(new), digest) in recorded
         return _DIGEST.sub("", old) in (new, f"{new}:latest")
     return type(new) is type(old) and bool(new == old)  # in Python 1 == True
+
+
+def _as_live(old: Any, live: Any) -> Any:
+    """A pod template with the digests of the live one. What else differs stays: the API server adds defaults."""
+    if isinstance(old, dict) and isinstance(live, dict):
+        return {key: _as_live(value, live.get(key)) for key, value in old.items()}
+    if isinstance(old, list) and isinstance(live, list):
+        return [_as_live(*pair) for pair in zip(old, live, strict=False)] + old[len(live) :]
+    is_same = isinstance(old, str) and isinstance(live, str) and _DIGEST.sub("", old) == _DIGEST.sub("", live)
+    return live if is_same else old
 
 
 def _followers(

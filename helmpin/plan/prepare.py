@@ -276,16 +276,16 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Kep
         images = record.images if record else ()
         return UpgradedRevision(stored.manifest, frozenset((image.reference, image.digest) for image in images))
 
-    def is_live(item: dict[str, Any]) -> bool:
+    def live(item: dict[str, Any]) -> dict[str, Any] | None:
         from helmpin.kubectl import Kubectl
 
         if not Kubectl.available():
-            return True
+            return item
         kubectl = Kubectl(task.helm)
         answer = kubectl.get_these([item], str(item["metadata"].get("namespace") or kubectl.namespace))
-        return bool(answer.items) or bool(answer.errors)
+        return next(iter(answer.items), item if answer.errors else None)
 
-    return KeptJobs(rendered.plain, before, is_live)
+    return KeptJobs(rendered.plain, before, live)
 
 
 def say_outside(plan: Plan) -> None:

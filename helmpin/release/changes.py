@@ -60,9 +60,8 @@ def _changes(before: Digests, after: Digests, old: list[str], new: list[str]) ->
         sides = before.get(was, set()), after.get(now, set())
         stays = sides[0] & sides[1] if was == now else set()
         gone, come = (sorted(side - stays) for side in sides)
-        if (
-            len(stays) == 1 and len(gone) + len(come) == 1 and split(now)[1]
-        ):  # a Job keeps the one; the rest had, or gets, another
+        # a Job keeps the one that stays; the rest had, or gets, another
+        if len(stays) == 1 and len(gone) + len(come) == 1 and split(now)[1]:
             gone, come = gone or [*stays], come or [*stays]
         for digest, other in zip_longest(gone, come):
             change = {"reference": now if other else was, "from": digest, "to": other}

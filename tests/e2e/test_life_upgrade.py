@@ -142,6 +142,11 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     assert (refused.status, refused.stdout) == (3, "")
     assert f"Job/{OURS}-init keeps the digest that it ran with" in refused.stderr
 
+    made_again(twins, f"{OURS}-init", job, live)
+    done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED)
+    assert done.status == 0, done.stderr
+    assert live_image(twins, "job", f"{OURS}-init") == live
+
     for template in ("job", "other"):
         (twins.chart / f"templates/{template}.yaml").unlink()
     for upgrade, build in ((twins.helm, "B"), (twins.pin, "C")):
@@ -150,6 +155,16 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
         assert done.status == 0, done.stderr
         assert live_image(twins, "job", f"{OURS}-own") == ran
     assert twins.pin("plan", OURS, twins.chart, "-o", "values").status == 0
+
+
+def made_again(twins: Twins, name: str, image: str, other: str) -> None:
+    """Make a Job again with another image, as a revision that failed afterwards may have done."""
+    place = f"/apis/batch/v1/namespaces/{twins.namespace}/jobs"
+    old = json.loads(json.dumps(twins.cluster.api("GET", f"{place}/{name}")).replace(image, other))
+    old["metadata"] = {key: old["metadata"][key] for key in ("name", "annotations", "labels") if key in old["metadata"]}
+    del old["spec"]["selector"], old["spec"]["template"]["metadata"]["labels"]  # the API server gives it its own
+    twins.cluster.api("DELETE", f"{place}/{name}?propagationPolicy=Background")
+    twins.cluster.api("POST", place, {key: old[key] for key in ("apiVersion", "kind", "metadata", "spec")})
 
 
 def live_image(twins: Twins, kind: str, name: str) -> str:

@@ -42,7 +42,7 @@ def planned(
 ) -> ResolvedImages:
     """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live."""
     chart = rendered(text)
-    jobs = KeptJobs(chart.plain, lambda: UpgradedRevision(stored, frozenset()), lambda _: True)
+    jobs = KeptJobs(chart.plain, lambda: UpgradedRevision(stored, frozenset()), lambda item: item)
     found = Lock(
         {Reference.parse(name): value for name, value in lock.items()}, "lock", "helm-pin.lock.yaml", only=only
     )
@@ -184,7 +184,7 @@ def test_the_value_that_is_empty_is_named_from_the_charts_values() -> None:
     chart = rendered(pod("':1.0'"))
     values = {"web": {"image": {"repository": "", "tag": "1.0"}}}
     chart = chart._replace(origin=chart.origin._replace(values=values))
-    jobs = KeptJobs(chart.plain, UpgradedRevision, lambda _: True)
+    jobs = KeptJobs(chart.plain, UpgradedRevision, lambda item: item)
     found = digests_of(chart, chart.plain.images(), SETTINGS, jobs, Lock({}, "lock", "x", only=True))
     assert "set web.image.repository" in found.problems[":1.0"].hint
 

@@ -24,7 +24,9 @@ def job(image: str, *, name: str = "migrate", more: str = "", metadata: str = ""
 
 
 def jobs(plain: str, stored: str, *, live: bool = True, references: tuple[tuple[str, str], ...] = ()) -> KeptJobs:
-    return KeptJobs(parse(plain), lambda: UpgradedRevision(stored, frozenset(references)), lambda _: live)
+    return KeptJobs(
+        parse(plain), lambda: UpgradedRevision(stored, frozenset(references)), lambda item: item if live else None
+    )
 
 
 def kept(plain: str, stored: str, **more: Any) -> JobDigests:
@@ -61,6 +63,32 @@ def test_a_job_that_plain_helm_would_not_change_keeps_its_digest(plain: str, sto
     found = kept(plain, stored)
     assert list(found.wanted.values()) == [OLD]
     assert list(found.jobs.values()) == ["Job/migrate"]
+
+
+@pytest.mark.parametrize(("now", "digest"), [(f"{WEB}@{NEW}", NEW), (f"{WEB}@{OLD}", OLD), ("other:1", OLD)])
+def test_the_digest_is_that_of_the_live_job(now: str, digest: str) -> None:
+    """A revision that failed may have made it again. The API server adds fields, and a webhook containers."""
+    more = ", args: ['--image=%s']"
+    (document_,) = parse(job(now, more=more % now + ", tty: false", side="proxy:1")).documents
+    (live,) = document_.objects()
+    plain, stored = job(WEB, more=more % WEB), job(f"{WEB}@{OLD}", more=more % f"{WEB}@{OLD}")
+    found = KeptJobs(parse(plain), lambda: UpgradedRevision(stored, frozenset()), lambda _: live)
+    made = found.digests(parse(plain).images())
+    assert list(made.wanted.values()) == [digest]
+    ((follower,),) = made.followers.values()
+    assert follower.digest == digest
+    (use,) = parse(plain).images()
+    planned = [plan_of(use)]
+    pinned = parse(job(f"{WEB}@{digest}", more=more % f"{WEB}@{digest}"))
+    assert found.checked(planned, pinned) == planned
+
+
+def test_a_live_job_that_runs_by_tag_is_refused() -> None:
+    """Whatever the stored revision says: its pod template cannot change."""
+    (live,) = parse(job(WEB)).documents[0].objects()
+    stored = job(f"{WEB}@{OLD}")
+    made = KeptJobs(parse(job(WEB)), lambda: UpgradedRevision(stored, frozenset()), lambda _: live)
+    assert "runs it by tag" in made.digests(parse(job(WEB)).images()).problems[WEB].text
 
 
 def test_what_follows_the_image_of_a_job_keeps_its_digest_too() -> None:
@@ -122,7 +150,7 @@ def test_what_is_stored_is_read_only_where_there_is_a_job() -> None:
         raise AssertionError("nothing has to be read")
 
     plain = parse(document(f"kind: Pod\nspec: {{containers: [{{image: '{WEB}'}}]}}\n"))
-    assert KeptJobs(plain, read, lambda _: True).digests(plain.images()) == JobDigests({}, {}, {})
+    assert KeptJobs(plain, read, lambda item: item).digests(plain.images()) == JobDigests({}, {}, {})
 
 
 def test_each_container_keeps_its_own() -> None:

@@ -292,7 +292,7 @@ def test_lists_of_the_users_own(tmp_path: Path) -> None:
 
 
 def no_jobs(found: Rendered) -> KeptJobs:
-    return KeptJobs(found.plain, UpgradedRevision, lambda _: True)
+    return KeptJobs(found.plain, UpgradedRevision, lambda item: item)
 
 
 def test_a_chart_without_images_has_an_empty_record(tmp_path: Path) -> None:
