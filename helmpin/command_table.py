@@ -209,8 +209,9 @@ COMMANDS: dict[str, Command] = {
     "rollback": Command(
         "RELEASE [REVISION] [flags]",
         "roll back; with --verify check that the restored revision has its recorded digests",
-        "With --verify the target is checked first: its record, its manifest, and that the registry still has every digest.\n"
-        "Then helm rollback runs with your flags, and the new revision and the cluster are read back and compared.",
+        "With --verify the target is checked first: its record, its manifest, that the registry still has every digest, and that\n"
+        "nothing in the cluster stands in its way. Then helm rollback runs with your flags, and the new revision and the\n"
+        "cluster are read back and compared.",
         ("rollback",),
         (
             Option("--verify", "switch", "check before, read back after; refuse what cannot be verified"),

@@ -65,6 +65,36 @@ def _is_about(error: str, item: Object, all_items: list[Object]) -> bool:
 
 def live_check(live: Live, kubectl: Kubectl) -> Check:
     """Whether the live workload specs use the images of the stored manifest."""
+    seen = _compared(live, kubectl)
+    seen.notes += suspects(kubectl, seen.at_admission)
+    return judged("workloads", seen, live.unread, "live object", "as in the manifest")
+
+
+class OtherJob(NamedTuple):
+    """A Job whose live images are not those of the stored one."""
+
+    namespace: str
+    """Its own; '' for the release's."""
+    name: str
+    differences: tuple[str, ...]
+    """For people, one for each image."""
+
+
+def other_jobs(live: Live, kubectl: Kubectl) -> list[OtherJob]:
+    """The Jobs that cannot become what is stored: the pod template of a Job is immutable (batch/v1, JobSpec). Those whose images
+    only admission has changed are left out, since it changes them again in what helm sends."""
+    found = []
+    for stored, now in live.pairs:
+        group, kind, namespace, name = identity(stored, "")
+        if (group, kind) == ("batch", "Job") and now is not None:
+            seen = _compared(live._replace(pairs=[(stored, now)]), kubectl)
+            if seen.wrong and not seen.at_admission:
+                found.append(OtherJob(namespace, name, tuple(seen.wrong)))
+    return found
+
+
+def _compared(live: Live, kubectl: Kubectl) -> Seen:
+    """Live objects beside the stored ones. Where admission may have changed them, other revisions of the release are read."""
     seen = compare_specs(live.pairs, owner=live.stored.owner)
     if seen.at_admission and live.stored.revision:
         read = revisions.read_all(kubectl.helm, live.stored.release, revisions.MOST)
@@ -72,8 +102,7 @@ def live_check(live: Live, kubectl: Kubectl) -> Check:
         if read.unread:
             others[""] = "of a revision that cannot be read, or changed at admission"
         seen = compare_specs(live.pairs, others)
-    seen.notes += suspects(kubectl, seen.at_admission)
-    return judged("workloads", seen, live.unread, "live object", "as in the manifest")
+    return seen
 
 
 def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> Check:

@@ -3,6 +3,7 @@ after."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -11,7 +12,7 @@ from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, HelmPinError, Refused, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
-from helmpin.next_command import helm_command
+from helmpin.next_command import helm_command, kubectl_command
 from helmpin.release import revisions
 from helmpin.release.outcome import HistoryRow
 from helmpin.release.record import Record
@@ -19,7 +20,7 @@ from helmpin.release.revision import RAN, Revision, checked_record
 from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.verify import children
 from helmpin.verify.check import FAILED, OK, Check
-from helmpin.verify.live import live_check, pods_check, read_live
+from helmpin.verify.live import OtherJob, live_check, other_jobs, pods_check, read_live
 from helmpin.verify.registries import Registries, askable, at_registry, refuse_missing, registries_for
 from helmpin.verify.wait import wait
 
@@ -59,7 +60,22 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
             if live.unread
             else "install these CustomResourceDefinitions first; without them helm's rollback fails part-way",
         )
+    _refuse_other_jobs(other_jobs(live, kubectl), target)
     return record
+
+
+def _refuse_other_jobs(jobs: Sequence[OtherJob], target: Revision) -> None:
+    """Raise HelmFailed if there are Jobs that helm cannot change back."""
+    if not jobs:
+        return
+    delete = "; ".join(kubectl_command(f"delete job {shlex.quote(job.name)}", namespace=job.namespace) for job in jobs)
+    raise HelmFailed(
+        f"{output.count(len(jobs), 'Job')} in the way: helm cannot change the pod template of a Job, and its rollback would fail "
+        "part-way; nothing was changed",
+        where=target.where,
+        why="\n".join(line for job in jobs for line in job.differences),
+        hint=f"{delete}; the rollback creates what it deletes, and the Job runs again",
+    )
 
 
 def _ask_gate(target: Revision, references: Sequence[Reference], record: Record, settings: Settings) -> None:

@@ -147,6 +147,16 @@ def test_a_plain_job_keeps_the_digest_that_it_ran_with(twins: Twins) -> None:
     assert done.status == 0, done.stderr
     assert live_image(twins, "job", f"{OURS}-init") == live
 
+    assert twins.helm("rollback", OURS, "1").status != 0, "helm can change a Job now"
+    refused = twins.pin("rollback", OURS, "1", "--verify")
+    assert (refused.status, twins.revisions()) == (1, 4), refused.stderr
+    assert f"Job/{OURS}-init init has {live}, the release says {job}" in refused.stderr
+    [delete] = re.findall(r"kubectl (delete job .*?);", refused.stderr)
+    twins.machine.kubectl(*shlex.split(delete))
+    done = twins.pin("rollback", OURS, "1", "--verify")
+    assert done.status == 0, done.stderr
+    assert live_image(twins, "job", f"{OURS}-init") == job
+
     for template in ("job", "other"):
         (twins.chart / f"templates/{template}.yaml").unlink()
     for upgrade, build in ((twins.helm, "B"), (twins.pin, "C")):

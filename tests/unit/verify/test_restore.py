@@ -195,6 +195,43 @@ def test_a_cluster_that_does_not_show_all(
     assert error.hint.startswith(hint)
 
 
+def a_job(digest: str, kind: str = "Job", setter: str = "") -> dict[str, Any]:
+    """setter: the field manager that has made it; none is known where it is empty."""
+    fields = {"f:metadata": {"f:annotations": {"f:meta.helm.sh/release-name": {}}}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": kind,
+        "metadata": {"name": "migrate", "managedFields": [{"manager": setter, "fieldsV1": fields}] if setter else []},
+        "spec": {"template": {"spec": {"containers": [{"name": "main", "image": f"web:1@{digest}"}]}}},
+    }
+
+
+def test_a_job_that_cannot_become_what_it_was(world: World) -> None:
+    world.live = world.live._replace(pairs=[(a_job(A), a_job(B))])
+    error = refused(HelmFailed, stored(3, A))
+    assert error.why == f"Job/migrate main has web:1@{B}, the release says web:1@{A}: changed by hand, or at admission"
+    assert error.hint.startswith("kubectl delete job migrate; ")
+
+
+@pytest.mark.parametrize(
+    ("target", "live"),
+    [
+        (a_job(A), a_job(A)),
+        (a_job(A), None),
+        (a_job(A, "CronJob"), a_job(B, "CronJob")),
+        (
+            a_job(A) | {"apiVersion": "batch.volcano.sh/v1alpha1"},
+            a_job(B) | {"apiVersion": "batch.volcano.sh/v1alpha1"},
+        ),
+        (a_job(A), a_job(B, setter="helm")),
+    ],
+    ids=["as it was", "gone", "a CronJob", "another group's", "changed at admission alone"],
+)
+def test_what_helm_can_change(world: World, target: dict[str, Any], live: dict[str, Any] | None) -> None:
+    world.live = world.live._replace(pairs=[(target, live)])
+    assert preflight(stored(3, A))
+
+
 # -- afterwards -----------------------------------------------------------------------------------------------------------
 
 
