@@ -1,4 +1,4 @@
-"""Composing and rendering the chart of each attempt, and finding out what a post-renderer does to it."""
+"""Composing and rendering the chart of each attempt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from typing import Any
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
-from helmpin.helm import hide_secrets
-from helmpin.image.hints import let_through
 from helmpin.image.manifest import Document, ImageUse
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
-from helmpin.plan.images import Problem
 from helmpin.plan.jobs import JobFollower
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
@@ -25,7 +22,7 @@ from helmpin.plan.value_index import ValueIndex
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
-from helmpin.render.diff import Comparison, Key, is_pin
+from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
 from helmpin.timeline import step
@@ -87,16 +84,6 @@ class Composer:
         """The sources that make something random or list a map in any order; those of the second pass."""
         self.renders = 0
         """How many renders it has made."""
-        self.unreachable: Mapping[Key, Problem] = {
-            key: Problem(
-                "the post-renderer prints it, so no value and no template reaches it",
-                "refused",
-                f"write its digest in the post-renderer, or {let_through(self._uses[key].image)}",
-            )
-            for key in wanted
-            if key not in origins
-        }
-        """The uses that only the post-renderer prints, with why they cannot be pinned."""
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
@@ -176,6 +163,12 @@ class Composer:
         self.renders += 1
         return renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
 
+    def render_before_post_renderer(self, attempt: Attempt) -> Render:
+        """What the post-renderer gets, with an empty record. Raises HelmFailed."""
+        renderer = self._rendered.pinning(attempt.settings)
+        self.renders += 1
+        return renderer.render(self.chart(attempt, Record("", "", ())), self.arguments(attempt), post_render=False)
+
     def _read_ahead(self) -> None:
         """Parse what the report will need. Parsed documents stay cached, and most are the same in the pinned render."""
         with suppress(HelmFailed):  # a document is not valid YAML: the report says so
@@ -195,45 +188,6 @@ class Composer:
         if failed:
             self.random_sources = set()
         return failed
-
-    # -- post-renderers ----------------------------------------------------------------------------------------------
-
-    def explain(self, attempt: Attempt, found: Comparison) -> dict[Key, Problem]:
-        """Why template pins failed, as far as the comparison does not say: the post-renderer changes or removes a digest, or the
-        template prints its images in another order."""
-        renderer = self._rendered.renderer
-        failing = [key for key in found.failing if key in attempt.by_template]
-        if failing and not renderer.post_renderer:
-            moved = [key for key in failing if self._is_elsewhere(self._uses[key], found.images.get(key, ""))]
-            return {key: _reordered(self._uses[key]) for key in moved}
-        if not failing:
-            return {}
-        try:
-            images = {use.key: use.image for use in self._before_post_renderer(attempt).images()}
-        except HelmFailed:  # helm deploys only what the post-renderer makes of it
-            return {}
-        explained = {}
-        for key in failing:
-            origin = self._origins[key]
-            if is_pin(origin, images.get(origin.key, ""), self._wanted[key]):
-                does = "changes" if split(found.images.get(key, ""))[2] else "removes"
-                explained[key] = Problem(
-                    f"the post-renderer ({' '.join(hide_secrets(renderer.post_renderer))}) {does} its digest: "
-                    f"it prints {found.images.get(key)!r}",
-                    "refused",
-                    "have the post-renderer keep digests as they are, or leave it out",
-                )
-        return explained
-
-    def _is_elsewhere(self, use: ImageUse, now: str) -> bool:
-        """Whether the template of a use may print its images in any order, and printed another one in its place."""
-        return use.source in self.random_sources and split(now)[0] != split(use.image)[0]
-
-    def _before_post_renderer(self, attempt: Attempt) -> Render:
-        empty = Record("", "", ())
-        renderer = self._rendered.pinning(attempt.settings)
-        self.renders += 1
-        return renderer.render(self.chart(attempt, empty), self.arguments(attempt), post_render=False)
 
     # -- the chart's files -------------------------------------------------------------------------------------------
 
@@ -257,12 +211,3 @@ class Composer:
     def _reads_at_all(self, source: str) -> set[ValuePath]:
         """The same, with what the named templates read that it uses."""
         return {chain for path in self._paths(source) for chain in self._hints.reads(path)}
-
-
-def _reordered(use: ImageUse) -> Problem:
-    """The problem of a use whose template prints its images in another order at each render."""
-    return Problem(
-        f"{use.source} lists a map in any order (keys, values), so its images stand in other places at each render",
-        "refused",
-        f"have the template sort what it lists (sortAlpha), or {let_through(use.image)}",
-    )

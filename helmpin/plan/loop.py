@@ -20,6 +20,7 @@ from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import ResolvedImages, digests_of
+from helmpin.plan.explain import Explainer
 from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images
 from helmpin.plan.jobs import JobFollower, KeptJobs
 from helmpin.plan.noise import Noise
@@ -61,14 +62,22 @@ def make_plan(
     known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
     annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
     base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
+    origins = origins_of(rendered, uses)
     composer = Composer(
         rendered,
         base,
         uses,
         known.wanted,
-        origins_of(rendered, uses),
+        origins,
         _kept_apart(known, uses),
         hints if base is rendered.chart else None,
+    )
+    explainer = Explainer(
+        composer=composer,
+        uses={use.key: use for use in uses if use.key in known.wanted},
+        origins=origins,
+        wanted=known.wanted,
+        post_renderer=rendered.renderer.post_renderer,
     )
     search = composer.search()
     outcomes = _Outcomes(
@@ -78,11 +87,11 @@ def make_plan(
         uses=uses,
         known=known,
         set_by=search.set_by,
-        explained=composer.unreachable,
+        explained=explainer.unreachable(),
         created=datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z"),
     )
     noise = Noise(rendered, known.wanted.values(), composer.random_sources)
-    tried, outcomes = _searched(composer, search, noise, outcomes)
+    tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
     if values_only and tried.attempt.by_template:
         tried = _by_values(tried, composer, noise, outcomes)
     followers = tried.found.followers if tried.found else ()
@@ -161,7 +170,9 @@ class _Outcomes(NamedTuple):
         )
 
 
-def _searched(composer: Composer, search: Search, noise: Noise, outcomes: _Outcomes) -> tuple[_Tried, _Outcomes]:
+def _searched(
+    composer: Composer, search: Search, noise: Noise, explainer: Explainer, outcomes: _Outcomes
+) -> tuple[_Tried, _Outcomes]:
     """What the search ends with, and the outcomes with all that was learnt about them."""
     rendered, wanted = outcomes.rendered, outcomes.known.wanted
     tried = _Tried(NOTHING, rendered.plain, None)
@@ -179,7 +190,7 @@ def _searched(composer: Composer, search: Search, noise: Noise, outcomes: _Outco
         _refuse_exposed_record(rendered, render)
         found = noise.compared(render, left)
         tried = _Tried(attempt, render, found)
-        outcomes = outcomes._replace(explained={**outcomes.explained, **composer.explain(attempt, found)})
+        outcomes = outcomes._replace(explained={**outcomes.explained, **explainer.failed_pins(attempt, found)})
         search.learn(attempt, found)
     return (tried if search.result else _Tried(search.unsettled(), tried.render, None)), outcomes
 

@@ -13,6 +13,7 @@ from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.plan import template_pins
 from helmpin.plan.composer import Composer
+from helmpin.plan.explain import Explainer
 from helmpin.plan.origins import origins_of
 from helmpin.plan.search import Attempt
 from helmpin.release.record import ANNOTATION, Record
@@ -55,6 +56,8 @@ class Made:
         self.composer = Composer(
             self.rendered, base, self.uses, self.wanted, origins, {self.uses[n].key: () for n in fixed}
         )
+        uses = {use.key: use for use in self.uses}
+        self.explainer = Explainer(self.composer, uses, origins, self.wanted, self.renderer.post_renderer)
 
     def first(self) -> Attempt:
         """What is tried first."""
@@ -212,7 +215,6 @@ def test_a_reference_beside_one_that_is_not_pinned_is_counted_all_the_same(tmp_p
     origins = origins_of(made.rendered, made.uses)
     composer = Composer(made.rendered, made.rendered.chart, made.uses, {last.key: A}, origins, {})
     assert f"(dict `1` `@{A}`)" in composer.chart(by_template(last), RECORD).template_files()[FILE]
-    assert list(composer.unreachable) == []
 
 
 # -- whose templates are read -------------------------------------------------------------------------------------------
@@ -316,7 +318,7 @@ def test_what_only_the_post_renderer_prints_cannot_be_pinned_and_that_is_said(tm
     text = pod("t/web:1")
     renderer = Renderer(lambda _: text, SED)
     made = Made(tmp_path, text + pod("t/side:2"), {FILE: READS}, renderer=renderer, printed=text, values=VALUES)
-    ((key, problem),) = made.composer.unreachable.items()
+    ((key, problem),) = made.explainer.unreachable().items()
     assert key == made.uses[1].key
     assert "post-renderer prints it" in problem.text and problem.kind == "refused"
     assert "--allow-unpinned t/side:2" in problem.hint
@@ -333,7 +335,7 @@ def test_a_post_renderer_that_takes_a_digest_away_is_named(tmp_path: Path, gives
     attempt = made.first()
     found = made.compared(attempt)
     assert found.failing == {made.uses[0].key}
-    ((key, problem),) = made.composer.explain(attempt, found).items()
+    ((key, problem),) = made.explainer.failed_pins(attempt, found).items()
     assert key == made.uses[0].key and made.composer.renders == 2
     assert f"the post-renderer (--post-renderer ./strip) {does} its digest: it prints '{gives}'" in problem.text
     assert problem.kind == "refused" and problem.hint
@@ -343,7 +345,7 @@ def test_a_template_that_did_not_pin_is_not_the_post_renderers_fault(tmp_path: P
     for renderer in (Renderer(lambda _: pod("t/web:1"), SED), Renderer(lambda _: pod("t/web:1"))):
         made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=renderer)
         attempt = made.first()
-        assert made.composer.explain(attempt, made.compared(attempt)) == {}
+        assert made.explainer.failed_pins(attempt, made.compared(attempt)) == {}
 
 
 @pytest.mark.parametrize("post_renderer", [(), SED])
@@ -365,7 +367,7 @@ def test_a_template_that_prints_its_images_in_another_order_is_named(tmp_path: P
     for text, named in ((RANDOM.replace("randAlpha 5", "keys .Values.m"), True), (LITERAL, False)):
         made = Made(tmp_path, pod("t/web:1"), {FILE: text}, renderer=Renderer(lambda _: swapped))
         found = made.compared(by_template(*made.uses))
-        explained = made.composer.explain(by_template(*made.uses), found)
+        explained = made.explainer.failed_pins(by_template(*made.uses), found)
         assert ["lists a map in any order" in problem.text for problem in explained.values()] == [True] * named
         assert all(
             "sortAlpha" in problem.hint and "--allow-unpinned t/web:1" in problem.hint for problem in explained.values()
@@ -380,5 +382,5 @@ def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame
     for made in (by_values, literal):
         attempt = made.first()
         found = made.compared(attempt)
-        assert made.composer.explain(attempt, found) == {}
+        assert made.explainer.failed_pins(attempt, found) == {}
         assert found.failing and len(made.renderer.asked) == made.composer.renders == 1

@@ -1,0 +1,83 @@
+"""Why images could not be pinned, as far as no comparison says: the post-renderer prints, changes or removes them, or the template
+prints them in another order at each render."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from helmpin.errors import HelmFailed
+from helmpin.helm import hide_secrets
+from helmpin.image.hints import let_through
+from helmpin.image.manifest import ImageUse
+from helmpin.image.reference import split
+from helmpin.plan.composer import Composer
+from helmpin.plan.images import Problem
+from helmpin.plan.search import Attempt
+from helmpin.render.diff import Comparison, Key, is_pin
+
+
+class Explainer(NamedTuple):
+    """Explains what the attempts of one plan could not pin."""
+
+    composer: Composer
+    uses: Mapping[Key, ImageUse]
+    """Those to pin."""
+    origins: Mapping[Key, ImageUse]
+    """By the key of a use, the use that the post-renderer made it of."""
+    wanted: Mapping[Key, str]
+    """The digest of each use."""
+    post_renderer: tuple[str, ...]
+    """The user's, as flags of helm."""
+
+    def unreachable(self) -> dict[Key, Problem]:
+        """The problems of the uses that only the post-renderer prints."""
+        return {
+            key: Problem(
+                "the post-renderer prints it, so no value and no template reaches it",
+                "refused",
+                f"write its digest in the post-renderer, or {let_through(use.image)}",
+            )
+            for key, use in self.uses.items()
+            if key not in self.origins
+        }
+
+    def failed_pins(self, attempt: Attempt, found: Comparison) -> dict[Key, Problem]:
+        """The problems of template pins that failed, as far as they are explained here."""
+        failing = [key for key in found.failing if key in attempt.by_template]
+        if failing and self.post_renderer:
+            return self._post_rendered(attempt, failing, found.images)
+        return {
+            key: _reordered(self.uses[key]) for key in failing if self._is_elsewhere(key, found.images.get(key, ""))
+        }
+
+    def _post_rendered(self, attempt: Attempt, failing: list[Key], printed: Mapping[Key, str]) -> dict[Key, Problem]:
+        try:
+            images = {use.key: use.image for use in self.composer.render_before_post_renderer(attempt).images()}
+        except HelmFailed:  # helm deploys only what the post-renderer makes of it
+            return {}
+        explained = {}
+        for key in failing:
+            origin = self.origins[key]
+            if is_pin(origin, images.get(origin.key, ""), self.wanted[key]):
+                does = "changes" if split(printed.get(key, ""))[2] else "removes"
+                explained[key] = Problem(
+                    f"the post-renderer ({' '.join(hide_secrets(self.post_renderer))}) {does} its digest: "
+                    f"it prints {printed.get(key)!r}",
+                    "refused",
+                    "have the post-renderer keep digests as they are, or leave it out",
+                )
+        return explained
+
+    def _is_elsewhere(self, key: Key, now: str) -> bool:
+        """Whether the template of a use may print its images in any order, and printed another one in its place."""
+        use = self.uses[key]
+        return use.source in self.composer.random_sources and split(now)[0] != split(use.image)[0]
+
+
+def _reordered(use: ImageUse) -> Problem:
+    return Problem(
+        f"{use.source} lists a map in any order (keys, values), so its images stand in other places at each render",
+        "refused",
+        f"have the template sort what it lists (sortAlpha), or {let_through(use.image)}",
+    )
