@@ -2,21 +2,25 @@
 
 Helm itself reuses the values (pkg/action/upgrade.go, reuseValues). Digests of an earlier upgrade among them would stay for ever.
 Most are set anew. For the others, a values file restores what the user had given. If that is not enough, Helm gets all values,
-merged as it would merge them. A digest that somebody else has replaced is left alone.
+merged as it would merge them. A digest that somebody else has given is left alone.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.chart.setargs import lookup
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.release.record import ANNOTATION, Record, Undo
 from helmpin.release.revision import RAN, Revision
+
+if TYPE_CHECKING:
+    from helmpin.release.storage import RevisionInfo
 
 _ASKED = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
@@ -32,6 +36,8 @@ _ASKED = (
 )
 """Revision, status, record and values as JSON, in one helm run. `helm get all --template` has only Go's own functions
 (text/template, Functions), so strings are printed in hexadecimal."""
+_ROLLBACK = re.compile(r"Rollback to (\d+)")
+"""helm's description of a revision that `helm rollback` made (pkg/action/rollback.go)."""
 MOST = 256
 """How many earlier revisions to search for the record of a digest that plain helm has kept."""
 
@@ -93,36 +99,49 @@ class PreviousReading:
         if status != "deployed" and (deployed := self._last_deployed()) not in (None, last):
             revision, _, record, config = json.loads(self._start(deployed).output())
         values = _decoded(config) or {}
-        text = _decoded(record)
-        bad_record, records = None, []
+        bad_record: VerificationFailed | None = None
+        undo: Iterable[Undo] = ()
         try:
-            if text:
-                stored = Revision(
-                    release=self._release, revision=revision, status=status, record_text=text, manifest="", hooks=""
-                )
-                records = [_record(stored)]
+            if text := _decoded(record):
+                undo = self._undo(revision, text)
             elif _holds_digest(values):
-                records = self._earlier_records(revision)
+                undo = self._kept_undo(revision, values)
         except VerificationFailed as error:
             bad_record = error
-        undo = {entry.path: entry for record in records for entry in record.undo if is_there(entry, record, values)}
-        return Previous(
-            last=last, revision=revision, status=status, config=values, undo=tuple(undo.values()), bad_record=bad_record
-        )
+        undo = tuple(entry for entry in undo if lookup(values, entry.path) is not None)
+        return Previous(last=last, revision=revision, status=status, config=values, undo=undo, bad_record=bad_record)
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
         return max((int(row["revision"]) for row in rows if row.get("status") == "deployed"), default=None)
 
-    def _earlier_records(self, revision: int) -> list[Record]:
-        """The records of the revisions before this one, oldest first."""
+    def _kept_undo(self, revision: int, values: Mapping[str, Any]) -> Iterable[Undo]:
+        """For a revision that plain helm has made: what undoes the digests in its values that helm-pin put there earlier."""
         from helmpin.release import revisions
 
-        stored = [r.stored for r in revisions.read_all(self._helm, self._release, MOST).found]
-        earlier = sorted(
-            (one for one in stored if one.record_text and one.revision < revision), key=lambda s: s.revision
-        )
-        return [_record(one) for one in earlier]
+        found = {info.stored.revision: info for info in revisions.read_all(self._helm, self._release, MOST).found}
+        source = found.get(revision)
+        while source and not source.stored.record_text:
+            source = found.get(_source_of(source, found))
+        if source is None:
+            return ()
+        origin = source.stored
+        config = _decoded(json.loads(self._start(origin.revision).output())[3])
+        return still_there(self._undo(origin.revision, origin.record_text), config or {}, values)
+
+    def _undo(self, revision: int, text: str) -> tuple[Undo, ...]:
+        """Those of a record. Raises VerificationFailed."""
+        name, status = self._release, ""
+        return _record(Revision(name, revision, status, record_text=text, manifest="", hooks="")).undo
+
+
+def _source_of(info: RevisionInfo, found: Mapping[int, RevisionInfo]) -> int:
+    """The revision whose values plain helm has reused, or copied, for this one; 0 if there is none."""
+    if copied := _ROLLBACK.fullmatch(info.description):
+        return int(copied[1])
+    before = [number for number in found if number < info.stored.revision]
+    ran = [number for number in before if found[number].status in RAN]
+    return max(ran or before, default=0)
 
 
 def _record(stored: Revision) -> Record:
@@ -159,14 +178,23 @@ def _holds_digest(node: Any) -> bool:
     )
 
 
-def is_there(entry: Undo, record: Record, values: Mapping[str, Any]) -> bool:
-    """Whether what helm-pin put at a path is still in the values."""
-    held = lookup(values, entry.path)
-    if held == "":
-        return bool(entry.was)  # a tag that was emptied beside its digest
-    # version 0.1.0 recorded lists whole
-    text = held if isinstance(held, str) else json.dumps(held) if isinstance(entry.was, (list, dict)) else ""
-    return any(image.digest.partition(":")[2] in text for image in record.images)
+def still_there(undo: Iterable[Undo], then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Undo]:
+    """What undoes the digests that are still in the values of a later revision as helm-pin has set them. What somebody has replaced
+    since is left alone; of a list, the elements that are the same count, wherever they stand by now.
+
+    then, now: the user's values of the revision that `undo` belongs to, and of the later one.
+    """
+    for entry in undo:
+        depth = next((i for i, part in enumerate(entry.path) if isinstance(part, int)), len(entry.path))
+        outer, inner = entry.path[:depth], entry.path[depth:]
+        was, held = lookup(then, outer), lookup(now, outer)
+        if was is not None and was == held:
+            yield entry
+        elif inner and isinstance(was, list) and isinstance(held, list):
+            same = lookup(was, inner[:1])
+            for i in [i for i, element in enumerate(held) if element == same]:
+                path = (*outer, i, *inner[1:])
+                yield Undo(path, entry.was, entry.was is not None, max(entry.user_depth, len(path) - 1))
 
 
 def restoring(previous: Previous, renewed: Iterable[tuple[str | int, ...]] = ()) -> dict[str, Any] | None:

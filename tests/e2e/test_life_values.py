@@ -63,7 +63,7 @@ template: {spec: {containers: [{name: seed, image: "example.com/team/seed:latest
 @pytest.fixture
 def twins(in_cluster: Workstation, cluster: Cluster, unique: str, content: AnyTag, tmp_path: Path) -> Twins:
     """Helm 3, then Helm 4, and two releases of one chart."""
-    content.build = "A"
+    content.build, content.one_image = "A", set()
     return Twins(in_cluster, cluster, unique, content, written(tmp_path / "chart", CHART))
 
 
@@ -250,6 +250,77 @@ def test_plain_helm_and_lists_through_a_life(twins: Twins) -> None:
     twins.both("upgrade", "--reuse-values", "--set", "probe.port=2")
     twins.both("rollback", "2", chart=False, plain=True)
     twins.both("upgrade", "--reuse-values", "--set-json", 'tools=[{"image":"c:1"}]')
+
+
+READ_BACK = """\
+image: {repository: example.com/team/app, tag: main}
+stable: example.com/team/web:1
+canary: example.com/team/web:2
+rows: [{name: a, image: "example.com/team/a:1"}, {name: b, image: "example.com/team/b:1"}]
+"""
+PODS = """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}}
+template:
+  spec:
+    containers:
+      - {name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}
+      - {name: stable, image: "{{ .Values.stable }}"}
+      - {name: canary, image: "{{ .Values.canary }}"}
+      {{- range .Values.rows }}
+      - {name: {{ .name }}, image: "{{ .image }}"}
+      {{- end }}
+"""
+
+
+@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+def test_what_plain_helm_was_given_of_our_digests(flag: str, twins: Twins, tmp_path: Path) -> None:
+    """People read values back, change them and give them to plain helm: one image is promoted to where another stood, a list gets
+    an element in front, a tag is kept at the digest that it had. Those are their values from then on; what is as helm-pin has set
+    it, is set anew.
+    """
+    twins.chart = written(tmp_path / "read-back", {"values.yaml": READ_BACK, "templates/pods.yaml": PODS})
+    twins.both("upgrade", "--install")
+
+    def given(ours: dict[str, object], plain: dict[str, object]) -> None:
+        """Plain helm gets values in both, and helm-pin upgrades what it has made."""
+        for release, values in ((OURS, ours), (PLAIN, plain)):
+            (tmp_path / "v.json").write_text(json.dumps(values))
+            assert twins.helm("upgrade", release, twins.chart, UNVALIDATED, "-f", tmp_path / "v.json").status == 0
+        twins.both("upgrade", flag)
+
+    held = twins.stored(OURS).config
+    mine, (a, b) = {"name": "mine", "image": "example.com/team/mine:1"}, held["rows"]
+    assert a["image"].startswith("example.com/team/a:1@") and held["canary"].startswith("example.com/team/web:2@")
+    plain_a, plain_b = ({**row, "image": row["image"].partition("@")[0]} for row in (a, b))
+    given({**held, "rows": [mine, a, b]}, {"rows": [mine, plain_a, plain_b]})
+
+    held, plain = twins.stored(OURS).config, twins.stored(PLAIN).config
+    given({**held, "stable": held["canary"]}, {**plain, "stable": held["canary"]})
+    assert twins.stored(OURS).config["stable"] == held["canary"]
+
+    frozen = twins.stored(OURS).config["image"]["tag"]
+    twins.both("upgrade", flag, "--set", f"image.tag={frozen}")
+    twins.both("upgrade", "--reuse-values", "--set", "other=1", plain=True, compare=False)
+    twins.content.build = "B"
+    twins.both("upgrade", flag)
+    assert twins.stored(OURS).config["image"]["tag"] == frozen
+
+
+def test_the_tag_of_a_failed_upgrade_does_not_come_into_force(twins: Twins, tmp_path: Path) -> None:
+    """Although the digest, which plain helm keeps, is that of both tags."""
+    bad = "{{ if .Values.bad }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: NOT A NAME}\n{{ end }}\n"
+    twins.chart = written(
+        tmp_path / "failing", {"values.yaml": READ_BACK, "templates/pods.yaml": PODS, "templates/x.yaml": bad}
+    )
+    twins.content.one_image = {"team/app"}
+    twins.both("upgrade", "--install", "--set", "image.tag=1")
+    for upgrade, release in ((twins.helm, PLAIN), (twins.pin, OURS)):
+        assert upgrade("upgrade", release, twins.chart, UNVALIDATED, "--set", "image.tag=2,bad=true").status == 1
+    twins.both("upgrade", "--reuse-values", "--set", "x=1", plain=True, compare=False)
+    twins.both("upgrade", "--reuse-values")
+    assert twins.stored(OURS).config["image"]["tag"].startswith("1@")
 
 
 def test_values_from_a_pipe_are_deployed(twins: Twins, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import lookup
-from helmpin.release.record import Image, Record, Undo
+from helmpin.release.record import Undo
 from helmpin.release.reused_values import (
     Previous,
     changes_a_reused_list,
@@ -19,9 +19,9 @@ from helmpin.release.reused_values import (
     comes_back,
     config_without_digests,
     holds_list,
-    is_there,
     nulls_a_digest,
     restoring,
+    still_there,
     with_nulls,
     without_digests,
 )
@@ -182,39 +182,84 @@ def test_a_list_that_was_recorded_whole(supplied: bool, after: dict[str, Any]) -
     assert reused(previous(config, Undo(("pods",), OLD, supplied))) == after
 
 
-def record(*digests: str) -> Record:
-    images = tuple(Image(f"docker.io/library/x{i}:1", f"x{i}:1", at, "", "values") for i, at in enumerate(digests))
-    return Record("helm-pin 0.1.0", "", images)
+# -- of a revision that plain helm has made ------------------------------------------------------------------------------
+
+ROWS = [{"name": "a", "image": f"a:1@{A}"}, {"name": "b", "image": f"b:1@{B}", "digest": ""}]
+ROW_UNDO = [Undo(("rows", 0, "image"), "a:1", False, 0), Undo(("rows", 1, "image"), "b:1", False, 0)]
+"""Of a list of the chart, which was given whole."""
+
+
+def after_plain_helm(then: Mapping[str, Any], now: Mapping[str, Any], *undo: Undo) -> dict[str, Any]:
+    """The values that are reused, without helm-pin's digests."""
+    return config_without_digests(previous(now, *still_there(undo, then, now)))
 
 
 @pytest.mark.parametrize(
-    ("entry", "held", "there"),
+    ("held", "after"),
     [
-        (TAG, f"1@{A}", True),
-        (TAG, A, True),
-        (TAG, A[7:], True),
-        (TAG, f"1@{B}", False),
-        (TAG, "1", False),
-        (TAG, None, False),
-        (TAG, 1, False),
-        (TAG, ["x", A], False),
-        (TAG, "", True),
-        (Undo(("image", "tag"), None, False, 1), "", False),
-        (Undo(("image", "tag"), "", False, 1), "", False),
-        (Undo(("image", "tag"), OLD, True), [{"image": f"a:1@{A}"}], True),
-        (Undo(("image", "tag"), OLD, True), [{"image": "a:2"}], False),
-        (Undo(("image", "tag"), OLD, True), [], False),
-        (Undo(("image", "tag"), OLD, True), f"a:1@{A}", True),
+        (f"1@{A}", "1"),
+        (f"1@{B}", f"1@{B}"),
+        (f"2@{A}", f"2@{A}"),
+        (A, A),
+        ("2", "2"),
+        ("", ""),
+        (1, 1),
+        (["x", A], ["x", A]),
     ],
 )
-def test_what_somebody_has_replaced_since_is_left_alone(entry: Undo, held: Any, there: bool) -> None:
-    assert is_there(entry, record(A), {"image": {"tag": held}}) is there
+def test_what_somebody_has_given_since_is_left_alone(held: Any, after: Any) -> None:
+    now = {"image": {"tag": held}, "x": 1}
+    assert after_plain_helm({"image": {"tag": f"1@{A}"}}, now, TAG) == {"image": {"tag": after}, "x": 1}
 
 
-def test_what_is_not_there_is_not_there() -> None:
-    assert not is_there(TAG, record(A), {})
-    assert not is_there(TAG, record(A), {"image": "text"})
-    assert not is_there(TAG, record(), {"image": {"tag": A}})
+@pytest.mark.parametrize("now", [{}, {"image": "text"}, {"image": None}, {"image": {"tag": None}}])
+def test_what_is_not_there_any_more_is_left_alone(now: dict[str, Any]) -> None:
+    assert after_plain_helm({"image": {"tag": f"1@{A}"}}, now, TAG) == now
+
+
+def test_a_tag_that_was_emptied_beside_its_digest() -> None:
+    then = {"image": {"tag": "", "digest": A}}
+    undo = (TAG, Undo(("image", "digest"), None, False, 1))
+    assert after_plain_helm(then, then, *undo) == {"image": {"tag": "1"}}
+    assert after_plain_helm(then, {"image": {"tag": "2", "digest": A}}, *undo) == {"image": {"tag": "2"}}
+
+
+def test_a_list_of_the_chart_that_is_as_it_was_goes() -> None:
+    assert after_plain_helm({"rows": ROWS}, {"rows": copy.deepcopy(ROWS), "x": 1}, *ROW_UNDO) == {"x": 1}
+
+
+MINE = {"name": "mine", "image": "mine:1"}
+
+
+@pytest.mark.parametrize(
+    ("held", "after"),
+    [
+        ([*ROWS, MINE], ["a:1", "b:1", "mine:1"]),
+        ([MINE, *ROWS], ["mine:1", "a:1", "b:1"]),
+        ([ROWS[1], ROWS[0]], ["b:1", "a:1"]),
+        ([ROWS[1]], ["b:1"]),
+        ([{**ROWS[0], "image": ROWS[1]["image"]}, ROWS[1]], [f"b:1@{B}", "b:1"]),
+        ([{**ROWS[0], "image": "a:2"}, {**ROWS[1], "args": []}], ["a:2", f"b:1@{B}"]),
+        ([], []),
+    ],
+)
+def test_of_a_list_that_somebody_has_changed_the_same_elements_count(held: list[Any], after: list[str]) -> None:
+    now = copy.deepcopy({"rows": held})
+    rows = after_plain_helm({"rows": ROWS}, now, *ROW_UNDO)["rows"]
+    assert rows == [{**row, "image": image} for row, image in zip(held, after, strict=True)]
+
+
+def test_a_key_that_was_added_to_an_element_goes_wherever_that_stands() -> None:
+    then = {"rows": [{"repository": "a", "digest": A}]}
+    now = {"rows": [MINE, *then["rows"]]}
+    entry = Undo(("rows", 0, "digest"), None, False, 2)
+    assert after_plain_helm(then, now, entry) == {"rows": [MINE, {"repository": "a"}]}
+
+
+def test_a_list_that_was_recorded_whole_and_changed_since() -> None:
+    then, entry = {"pods": [{"image": f"a:1@{A}"}]}, Undo(("pods",), OLD, True)
+    assert after_plain_helm(then, then, entry) == {"pods": OLD}
+    assert after_plain_helm(then, {"pods": [MINE]}, entry) == {"pods": [MINE]}
 
 
 # -- computed values ----------------------------------------------------------------------------------------------------
