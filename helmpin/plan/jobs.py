@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -28,11 +28,11 @@ Path = tuple[Any, ...]
 
 
 class UpgradedRevision(NamedTuple):
-    """The revision that is upgraded."""
+    """The revision that is upgraded, and later ones that failed: they may have made Jobs."""
 
-    manifest: str = ""
+    manifests: Sequence[str] = ()
     digests: frozenset[tuple[str, str]] = frozenset()
-    """(reference, digest) of each image in its record."""
+    """(reference, digest) of each image in their records."""
 
 
 class JobDigests(NamedTuple):
@@ -93,15 +93,18 @@ class KeptJobs:
         if not mine:
             return JobDigests({}, {}, {})
         before = self._before()
-        stored = {_who(item): item for item in _jobs(read(before.manifest))}
+        stored: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        for manifest in before.manifests:
+            for item in _jobs(read(manifest)):
+                stored[_who(item)].append(item)
         wanted: dict[Key, str] = {}
         jobs: dict[Key, str] = {}
         problems: dict[str, Problem] = {}
         followers: dict[Key, Sequence[JobFollower]] = {}
         for use in mine:
             new = _object(self._plain, use)
-            old = stored.get(_who(new))
-            if old is None or not _is_same(_template(new), _template(old), before.digests):
+            same = (old for old in stored[_who(new)] if _is_same(_template(new), _template(old), before.digests))
+            if (old := next(same, None)) is None:
                 continue
             if (live := self._live(old)) is None:
                 continue

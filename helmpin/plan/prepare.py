@@ -269,12 +269,18 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Kep
 
         if previous is None or previous.installs_anew:
             return UpgradedRevision()
-        stored = read_revision(task.helm, task.release, previous.revision)
-        record = None
-        with suppress(VerificationFailed):  # without a usable record, it is unknown which tags ran
-            record = stored.record()
-        images = record.images if record else ()
-        return UpgradedRevision(stored.manifest, frozenset((image.reference, image.digest) for image in images))
+        stored = [read_revision(task.helm, task.release, previous.revision)]
+        if previous.last != previous.revision:
+            from helmpin.release import revisions
+
+            later = revisions.read_all(task.helm, task.release, previous.last - previous.revision).found
+            stored += [info.stored for info in later if info.stored.revision > previous.revision]
+        digests = set()
+        for one in stored:
+            with suppress(VerificationFailed):  # without a usable record, it is unknown which tags ran
+                record = one.record()
+                digests |= {(image.reference, image.digest) for image in (record.images if record else ())}
+        return UpgradedRevision([one.manifest for one in stored], frozenset(digests))
 
     def live(item: dict[str, Any]) -> dict[str, Any] | None:
         from helmpin.kubectl import Kubectl

@@ -185,6 +185,21 @@ def live_image(twins: Twins, kind: str, name: str) -> str:
     return str(container["image"])
 
 
+def test_a_job_that_a_failed_upgrade_has_made_keeps_its_digest(twins: Twins) -> None:
+    """The deployed revision has no such Job, and the tag has moved when the upgrade is tried again."""
+    bad = "{{ if .Values.bad }}\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: NOT A NAME}\n{{ end }}\n"
+    also = f"{{{{ if .Values.job }}}}\n{JOB}{{{{ end }}}}\n"
+    written(twins.chart, {"templates/app.yaml": APP, "templates/job.yaml": also, "templates/zz-bad.yaml": bad})
+    twins.both("upgrade", "--install")
+    for upgrade, release in ((twins.helm, PLAIN), (twins.pin, OURS)):
+        flags = ("--set", "job=true,bad=true", UNVALIDATED)
+        assert upgrade("upgrade", release, twins.chart, *flags).status == 1
+    ran = live_image(twins, "job", f"{OURS}-init")
+    twins.content.build = "B"
+    twins.both("upgrade", "--set", "job=true", compare=False)
+    assert live_image(twins, "job", f"{OURS}-init") == ran != live_image(twins, "deployment", OURS)
+
+
 def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_path: Path) -> None:
     """Its pod template is immutable, so that helm would fail half way: one without a digest, and one that would keep another than
     the lock has. --locked deploys what the lock has and nothing else; the advised command has the lock hold what the Job runs.

@@ -42,7 +42,7 @@ def planned(
 ) -> ResolvedImages:
     """The digests for a render. stored: the manifest that is deployed, whose Jobs are all live."""
     chart = rendered(text)
-    jobs = KeptJobs(chart.plain, lambda: UpgradedRevision(stored, frozenset()), lambda item: item)
+    jobs = KeptJobs(chart.plain, lambda: UpgradedRevision([stored], frozenset()), lambda item: item)
     found = Lock(
         {Reference.parse(name): value for name, value in lock.items()}, "lock", "helm-pin.lock.yaml", only=only
     )

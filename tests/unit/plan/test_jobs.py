@@ -25,7 +25,7 @@ def job(image: str, *, name: str = "migrate", more: str = "", metadata: str = ""
 
 def jobs(plain: str, stored: str, *, live: bool = True, references: tuple[tuple[str, str], ...] = ()) -> KeptJobs:
     return KeptJobs(
-        parse(plain), lambda: UpgradedRevision(stored, frozenset(references)), lambda item: item if live else None
+        parse(plain), lambda: UpgradedRevision([stored], frozenset(references)), lambda item: item if live else None
     )
 
 
@@ -72,7 +72,7 @@ def test_the_digest_is_that_of_the_live_job(now: str, digest: str) -> None:
     (document_,) = parse(job(now, more=more % now + ", tty: false", side="proxy:1")).documents
     (live,) = document_.objects()
     plain, stored = job(WEB, more=more % WEB), job(f"{WEB}@{OLD}", more=more % f"{WEB}@{OLD}")
-    found = KeptJobs(parse(plain), lambda: UpgradedRevision(stored, frozenset()), lambda _: live)
+    found = KeptJobs(parse(plain), lambda: UpgradedRevision([stored], frozenset()), lambda _: live)
     made = found.digests(parse(plain).images())
     assert list(made.wanted.values()) == [digest]
     ((follower,),) = made.followers.values()
@@ -83,11 +83,19 @@ def test_the_digest_is_that_of_the_live_job(now: str, digest: str) -> None:
     assert found.checked(planned, pinned) == planned
 
 
+@pytest.mark.parametrize("deployed", ["", job("other:1"), job(WEB.replace(":1", ":2"))])
+def test_a_job_that_a_failed_revision_has_made_is_kept_too(deployed: str) -> None:
+    """The deployed revision has none, or another one."""
+    plain, failed = job(WEB), [job(f"{WEB}@{OLD}"), job(f"other:1@{NEW}")]
+    made = KeptJobs(parse(plain), lambda: UpgradedRevision([deployed, *failed]), lambda item: item)
+    assert list(made.digests(parse(plain).images()).wanted.values()) == [OLD]
+
+
 def test_a_live_job_that_runs_by_tag_is_refused() -> None:
     """Whatever the stored revision says: its pod template cannot change."""
     (live,) = parse(job(WEB)).documents[0].objects()
     stored = job(f"{WEB}@{OLD}")
-    made = KeptJobs(parse(job(WEB)), lambda: UpgradedRevision(stored, frozenset()), lambda _: live)
+    made = KeptJobs(parse(job(WEB)), lambda: UpgradedRevision([stored], frozenset()), lambda _: live)
     assert "runs it by tag" in made.digests(parse(job(WEB)).images()).problems[WEB].text
 
 

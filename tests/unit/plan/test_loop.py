@@ -55,7 +55,7 @@ def made(
     digests = {Reference.parse(name): value for name, value in (lock or {WEB: A, SIDE: B}).items()}
     locked = Lock(digests, "lock", "some/where/lock.yaml", only=only)
     by_values = {"values_only": True} if values_only else {}
-    jobs = KeptJobs(found.plain, lambda: UpgradedRevision(stored, frozenset()), lambda item: item)
+    jobs = KeptJobs(found.plain, lambda: UpgradedRevision([stored], frozenset()), lambda item: item)
     return make_plan(found, settings, "web", jobs, locked, **by_values), by
 
 
