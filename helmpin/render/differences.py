@@ -18,11 +18,19 @@ PINNED = re.compile(
 )
 """A reference with its digest that is a whole word: not a part of a pattern, a version or an address."""
 _ALIAS = r"\*[^\s,\]}]+"
-_ABSENT = object()
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return ""
+
+
+ABSENT = _Absent()
+"""What stands where there is no leaf. A leaf may be null."""
 
 
 class Difference(NamedTuple):
-    """A leaf that a pin changed although it must not. before or after is None if the leaf is absent."""
+    """A leaf that a pin changed although it must not. before or after may be ABSENT."""
 
     leaf: Leaf
     before: Any
@@ -44,11 +52,10 @@ def differences(a: Document | None, b: Document | None) -> Iterator[tuple[Differ
     """Each leaf that differs, with the object of `a` that it belongs to."""
     document = a or b
     assert document is not None
-    pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=_ABSENT)
+    pairs = zip_longest(a.objects() if a else [], b.objects() if b else [], fillvalue=ABSENT)
     is_secret = any(_has_secret(each) for each in (a, b) if each)
     for index, (x, y) in enumerate(pairs):
-        for path, left, right in _walk(x, y, ()):
-            before, after = (None if value is _ABSENT else value for value in (left, right))
+        for path, before, after in _walk(x, y, ()):
             yield Difference((document.source, document.order, index, path), before, after, is_secret), x
 
 
@@ -59,9 +66,9 @@ def _has_secret(document: Document) -> bool:
 def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
     if isinstance(a, dict) and isinstance(b, dict):
         for key in [*a, *(k for k in b if k not in a)]:
-            yield from _walk(a.get(key, _ABSENT), b.get(key, _ABSENT), (*path, key))
+            yield from _walk(a.get(key, ABSENT), b.get(key, ABSENT), (*path, key))
     elif isinstance(a, list) and isinstance(b, list):
-        for i, (x, y) in enumerate(zip_longest(a, b, fillvalue=_ABSENT)):
+        for i, (x, y) in enumerate(zip_longest(a, b, fillvalue=ABSENT)):
             yield from _walk(x, y, (*path, i))
     elif type(a) is not type(b) or a != b:
         yield path, a, b
@@ -92,8 +99,10 @@ def text_differences(a: Document, b: Document, changed: list[Difference]) -> Ite
     ):
         return  # the usual case, found without compiling an expression
     known = re.compile("|".join(_whole(text) for text in sorted(befores, key=len, reverse=True)) or r"(?!)")
-    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines())):
-        if old != new and not (old is not None and new is not None and _may_be(known, befores, new).fullmatch(old)):
+    for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines(), fillvalue=ABSENT)):
+        if old == new:
+            continue
+        if not (isinstance(old, str) and isinstance(new, str) and _may_be(known, befores, new).fullmatch(old)):
             yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new, _has_secret(a))
 
 
@@ -138,7 +147,7 @@ def _changed_words(before: Any, after: Any) -> tuple[str, str]:
 
 
 def _kind(value: Any) -> str:
-    kinds = {dict: "a map", list: "a list", str: "a text", type(None): "nothing"}
+    kinds = {dict: "a map", list: "a list", str: "a text", type(None): "null", _Absent: "nothing"}
     return kinds.get(type(value)) or _short(value)
 
 

@@ -10,11 +10,20 @@ from typing import Any
 
 from helmpin.image.manifest import group_by_turn, split_documents
 from helmpin.render.alignment import by_source, in_order_of
-from helmpin.render.differences import Difference, Leaf, common_start, differences, text_differences
+from helmpin.render.differences import ABSENT, Difference, Leaf, common_start, differences, text_differences
 from helmpin.render.output import Render
 
 DAY = 86400
 """Seconds."""
+GROWTH = 48
+"""From how many more characters on a random text is taken to hold a digest, however it is encoded: 64 hexadecimal digits come, and
+a tag may go. Keys and certificates vary by a few."""
+_TIME = re.compile(
+    r"(?<!\d)(?:(?P<epoch>\d{10})(?:\d{3}){0,3}"
+    r"|(?P<year>\d{4})(?:-\d\d-\d\d(?:[T _]\d\d[:-]?\d\d(?:[:-]?\d\d)?)?|\d{4}[T_.-]?\d{6})"
+    r"|[0-2]\d:[0-5]\d:[0-5]\d)(?:[.,]\d+)?(?!\d)|m=[+-]\d+\.\d+"
+)
+"""Seconds (or smaller units) since 1970, a date, with or without a time of day, a time of day, and Go's monotonic clock."""
 
 
 class Randomness:
@@ -27,16 +36,25 @@ class Randomness:
         self._second: dict[Leaf, Any] | None = None
 
     def unexcused(self, differences: Iterable[Difference]) -> list[Difference]:
-        """The differences that are not only random."""
-        return [difference for difference in differences if not self._excuses(difference)]
+        """The differences of an object that are not only random."""
+        differences = list(differences)
+        excused = [difference for difference in differences if self._excuses(difference)]
+        if sum(map(self._growth, excused)) >= GROWTH:  # in another order, texts grow and shrink alike
+            excused = [difference for difference in excused if self._growth(difference) < GROWTH]
+        return [difference for difference in differences if not any(difference is each for each in excused)]
+
+    def _growth(self, difference: Difference) -> int:
+        """How many characters longer a random text has become than each plain one that is known."""
+        plain = (difference.before, self._noise.get(difference.leaf, ABSENT))
+        return len(str(difference.after)) - max(len(str(value)) for value in plain)
 
     def _excuses(self, difference: Difference) -> bool:
         """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
         leaf, before, after, _ = difference
-        shown = [v is not None and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
+        shown = [v is not ABSENT and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
         if shown[1] and not shown[0]:
             return False
-        if _is_time(before) and _is_time(after) and _shape(before) == _shape(after):
+        if type(before) is type(after) and _without_time(before) == _without_time(after):
             return True
         if self._second is None:
             self._second = _second_pass(self._pinned)
@@ -53,8 +71,8 @@ class Randomness:
         """
         if not differences or any(d.leaf[0] not in (self._pinned.second_pass or {}) for d in differences):
             return False
-        befores = [part for d in differences if d.before is not None for part in (*_keys(d), d.before)]
-        afters = [part for d in differences if d.after is not None for part in (*_keys(d), d.after)]
+        befores = [part for d in differences if d.before is not ABSENT for part in (*_keys(d), d.before)]
+        afters = [part for d in differences if d.after is not ABSENT for part in (*_keys(d), d.after)]
         return not self._shows_digest((*befores, *afters)) and _words(befores) == _words(afters)
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
@@ -108,14 +126,13 @@ def _fixed_parts(texts: list[str]) -> tuple[str, str]:
     return re.sub(r"[A-Za-z0-9+/=.]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=.]*", "", end)
 
 
-def _shape(text: Any) -> str:
-    return re.sub(r"\d+(\.\d+)?", "0", str(text))  # a fraction has as many digits as it needs
+def _without_time(value: Any) -> str:
+    """A value as a text, without what may be the current time."""
+    now = time.time()
 
+    def masked(match: re.Match[str]) -> str:
+        epoch, year = match["epoch"], match["year"]
+        is_now = abs(int(epoch) - now) < DAY if epoch else not year or int(year) == time.gmtime(now).tm_year
+        return "\0" if is_now else match[0]
 
-def _is_time(value: Any) -> bool:
-    """Whether a value may be the current time: seconds (or smaller units) since 1970, a text with the year, or a time of day."""
-    text, now = str(value), time.time()
-    epoch = re.fullmatch(r"(\d{10})(\d{3}){0,3}", text)
-    if epoch is not None and abs(int(epoch[1]) - now) < DAY:
-        return True
-    return str(time.gmtime(now).tm_year) in text or re.search(r"(?<!\d)[0-2]\d:[0-5]\d:[0-5]\d", text) is not None
+    return _TIME.sub(masked, str(value))
