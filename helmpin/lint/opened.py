@@ -15,7 +15,7 @@ from helmpin.lint.finding import inside
 from helmpin.lint.values_files import ValuesFile, own_values_files, read
 from helmpin.output import for_helm
 from helmpin.render.helm_probe import MergedValues
-from helmpin.render.values import VALUE_FLAGS, sources
+from helmpin.render.values import VALUE_FLAGS, ValuesInput, sources
 
 if TYPE_CHECKING:
     from helmpin.request import Request
@@ -78,7 +78,7 @@ def opened(targets: Sequence[Target], stack: ExitStack) -> list[Opened]:
 def _set(request: Request) -> Mapping[str, object]:
     """The values that --set and similar flags give, as Helm reads them. Raises HelmFailed."""
     flags = words(flag for flag in request.flags if flag.name in VALUE_FLAGS - {"--values"})
-    return MergedValues(request.helm, flags).result() if flags else {}
+    return MergedValues(request.helm, ValuesInput(tuple(flags))).result() if flags else {}
 
 
 def _sources(flags: Iterable[Given]) -> list[str]:

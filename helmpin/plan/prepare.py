@@ -153,7 +153,7 @@ def _start(
     reading = PreviousReading(helm, release) if command == "upgrade" else None
     from helmpin.render.helm_probe import MergedValues
 
-    merged = MergedValues(helm, values.arguments) if values.arguments else None
+    merged = MergedValues(helm, values) if values.arguments else None
     from helmpin.chart.stage import ChartSource, stage
     from helmpin.image.outside_pods import ExtraImageRules
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.private import Folder, write
 from helmpin.render.probe import PROBE, PROBE_TEXT
 
+if TYPE_CHECKING:
+    from helmpin.render.values import ValuesInput
+
 
 class MergedValues:
     """The user's value flags, merged by helm. The constructor starts helm; `result()` waits for it."""
 
-    def __init__(self, helm: Helm, arguments: Sequence[str]) -> None:
-        self._folder = Folder()
+    def __init__(self, helm: Helm, given: ValuesInput) -> None:
+        self._folder, self._given = Folder(), given
         self._running: HelmProcess = helm.start(
-            ["template", "probe", _chart(self._folder.path, PROBE_TEXT), *arguments]
+            ["template", "probe", _chart(self._folder.path, PROBE_TEXT), *given.arguments]
         )
         self._values: Mapping[str, Any] | None = None
 
@@ -30,7 +33,10 @@ class MergedValues:
             from helmpin.render.output import parse
 
             with self._folder:
-                self._values = parse(self._running.output()).values or {}
+                try:
+                    self._values = parse(self._running.output()).values or {}
+                except HelmFailed as error:
+                    raise self._given.in_users_words(error) from None
         return self._values
 
 

@@ -12,7 +12,7 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.actions import any_matches
+from helmpin.render.actions import actions, any_matches
 from helmpin.render.values import ValuesInput
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ NOT_RENDERED = frozenset(
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 """A possible action in a file of another format, whose quotes are not those of a template."""
+_STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
+"""A string of a template."""
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
+"""A comment of a values file."""
+_LOOKS_FOR = re.compile(r'\bcontains\s+["`]\{\{["`]')
 _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
 """What `helm template` cannot know by itself: the cluster, and the release except its name, namespace and service."""
 _ASKS_RELEASE = re.compile(r"\bRelease\b(?!\.(?:Name|Namespace|Service|IsInstall|IsUpgrade)\b)")
@@ -67,10 +72,11 @@ def needs(chart: Chart, values: Iterable[Mapping[str, Any]]) -> Needs:
             return True
         if not evaluates_text(templates):
             return False
-        texts_of_values = (text for tree in values for text in texts(tree))
-        return any(_may_ask(text, pattern) for text in chart.other_files()) or any(
-            any_matches(text, pattern) for text in texts_of_values
-        )
+        given = [text for tree in values for text in texts(tree)]
+        if any(_may_ask(text, pattern) for text in (*given, *chart.other_files())):
+            return True
+        defaults = (_COMMENT.sub("", text) for _, _, text in chart.values_files())
+        return any(map(pattern.search, (*given, *defaults))) and _makes_actions(templates)
 
     if not asks(_ASKS):
         return Needs.NOTHING
@@ -82,8 +88,18 @@ def evaluates_text(templates: Mapping[str, str]) -> bool:
     return any(re.search(r"\btpl\b", text) for text in templates.values())
 
 
+def _makes_actions(templates: Mapping[str, str]) -> bool:
+    """Whether a template may make actions of text without braces: one of its strings has them, `printf "{{ %s }}" .Values.when`.
+    To look for braces makes none."""
+    return any(
+        any("{{" in string for string in _STRING.findall(_LOOKS_FOR.sub("", action.code)))
+        for text in templates.values()
+        for action in actions(text)
+    )
+
+
 def _may_ask(text: str, pattern: re.Pattern[str]) -> bool:
-    """Whether a file that is not a template asks for something, in its text or in strings of its own format."""
+    """Whether a text that is not a template asks for something, as a whole or in strings of its own format."""
     return (
         "{{" in text
         and pattern.search(text) is not None

@@ -53,20 +53,25 @@ class ValuesInput(NamedTuple):
 
 
 def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput:
-    """Read every source that the value flags name, once and in order, into files in `folder`.
+    """Read every source that the value flags name, once, into files in `folder`: those of --values first, as helm does
+    (pkg/cli/values, MergeValues), so that standard input goes to the flag that gets it from helm.
 
     Files, pipes and standard input are read here. A source with a scheme is read by helm, with its getters and plugins. The bytes
     stay the same. Raises HelmFailed for a source that cannot be read, and UsageError for a flag that helm cannot parse.
     """
     reader = _Reader(helm, folder)
+    flags = [flag for flag in flags if flag.name in VALUE_FLAGS]
+    files = {
+        nth: [values_flag(reader.copy(source)) for source in sources(flag)]
+        for nth, flag in enumerate(flags)
+        if flag.name == "--values"
+    }
     arguments: list[str] = []
-    for flag in flags:
-        if flag.name == "--values":
-            arguments += [values_flag(reader.copy(source)) for source in sources(flag)]
-        elif flag.name == "--set-file":
+    for nth, flag in enumerate(flags):
+        if flag.name == "--set-file":
             arguments.append("--set-file=" + "".join(_with_copies(flag.value or "", reader)))
-        elif flag.name in VALUE_FLAGS:
-            arguments += flag.words
+        else:
+            arguments += files.get(nth, flag.words)
     return ValuesInput(tuple(arguments), tuple(reader.originals))
 
 

@@ -16,7 +16,7 @@ from helmpin.arguments import Given
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.render.helm_probe import MergedValues, read_source
-from helmpin.render.values import read_values
+from helmpin.render.values import ValuesInput, read_values
 from scripts.devtools.binaries import binary
 
 BYTES = bytes(range(256)) + "é🚀\r\n---\n{{ .Values }}\n".encode()
@@ -49,14 +49,14 @@ def test_values_are_merged_as_helm_merges_them(helm: Helm, tmp_path: Path) -> No
     for name, text in (("a", "x: {v: 1, z: [1, 2]}\nn: 08\n"), ("b", "x: {v: null, z: [3]}\n")):
         (tmp_path / name).write_text(text)
     arguments = [f"--values={tmp_path}/a", f"--values={tmp_path}/b", "--set", "x.w={p,q}", "--set-string", "s=1"]
-    merged = MergedValues(helm, arguments)
+    merged = MergedValues(helm, ValuesInput(tuple(arguments)))
     assert merged.result() == {"x": {"v": None, "z": [3], "w": ["p", "q"]}, "false": 8, "s": "1"}
     assert merged.result() is merged.result()
 
 
 def test_values_that_helm_refuses(helm: Helm) -> None:
     with pytest.raises(HelmFailed, match="helm template failed"):
-        MergedValues(helm, ["--set-json", "a={"]).result()
+        MergedValues(helm, ValuesInput(("--set-json", "a={"))).result()
 
 
 @pytest.mark.parametrize("name", ["a,b.yaml", "{a}.yaml"])
@@ -133,7 +133,7 @@ def test_copies_mean_what_the_sources_mean(
                 Given("--values", quoted, ("--values", quoted)),
                 Given("--set-file", contents, ("--set-file", contents)),
             ]
-        plain = MergedValues(helm, [word for flag in flags for word in flag.words]).result()
+        plain = MergedValues(helm, ValuesInput(tuple(word for flag in flags for word in flag.words))).result()
         copies = read_values(flags, helm, tmp_path_factory.mktemp("a,{b}"))
         assert len(plain) > len(generated)
-        assert MergedValues(helm, copies.arguments).result() == plain
+        assert MergedValues(helm, copies).result() == plain

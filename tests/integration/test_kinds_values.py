@@ -33,6 +33,7 @@ SOURCES = {
     "/proc/self/fd": "cat $values | $helm template rel $chart --values=/proc/self/fd/0",
     "another descriptor": "$helm template rel $chart -f /dev/fd/7 7< $values",
     "a file's content from standard input": "echo two | $helm template rel $chart -f $values --set-file token=-",
+    "values and a file's content from standard input": "$helm template rel $chart --set-file token=- -f - < $values",
     "a file's content from /dev/stdin": "printf two | $helm template rel $chart -f $values --set-file=token=/dev/stdin",
     "two files' contents": "$helm template rel $chart -f $values --set-file token=<(printf two),other=<(printf 3)",
     "a chart that is a pipe's neighbour": "cd $chart; cat $values | $helm template rel . -f -",
@@ -62,6 +63,16 @@ def test_each_source_is_read_as_helm_reads_it(script: str, promise: Promise, tmp
     assert pinned.status == 0, pinned.stderr
     found = strip.strip_and_compare(plain.stdout, pinned.stdout, promise.content.digest)
     assert (found.problems, found.images) == ([], ["example.com/team/web:2.0.0"])
+
+
+@whichever_helm
+@pytest.mark.parametrize("command", ["template", "plan", "lint"])
+def test_a_file_that_is_no_values_is_named_as_the_user_named_it(command: str, promise: Promise, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [\n")
+    release = [] if command == "lint" else ["rel"]
+    done = promise.machine.pin(command, *release, CHART, "-f", bad)
+    assert done.status == 1 and str(bad) in done.stderr and "helm-pin-run" not in done.stderr
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.render.helm_probe import MergedValues, capabilities, read_source
 from helmpin.render.probe import PROBE
+from helmpin.render.values import ValuesInput
 from tests.support.renders import probe
 
 
@@ -58,7 +59,7 @@ class Asked:
 
 def test_merged_values_are_read_once_and_leave_nothing() -> None:
     asked = Asked({"a": None})
-    merged = MergedValues(asked.helm, ["--set", "a=null"])
+    merged = MergedValues(asked.helm, ValuesInput(("--set", "a=null")))
     assert asked.left() == asked.folders and asked.flags == [["--set", "a=null"]]
     assert merged.result() == {"a": None} and merged.result() is merged.result()
     assert asked.left() == [] and len(asked.folders) == 1
@@ -66,7 +67,7 @@ def test_merged_values_are_read_once_and_leave_nothing() -> None:
 
 def test_values_that_helm_did_not_print_are_none() -> None:
     asked = Asked()
-    merged = MergedValues(asked.helm, [])
+    merged = MergedValues(asked.helm, ValuesInput())
     assert merged.result() == {} and merged.result() is merged.result()
 
 

@@ -100,6 +100,39 @@ def test_values_that_do_not_ask(tmp_path: Path, text: str) -> None:
     assert needs(chart(tmp_path, templates__x_yaml=TPL, values_yaml=text), [{"a": text}]) is Needs.NOTHING
 
 
+BARE = [
+    (".Release.IsUpgrade", Needs.CLUSTER),
+    ("gt (int .Release.Revision) 1", Needs.RELEASE),
+    ('.Capabilities.APIVersions.Has "x/v1"', Needs.CLUSTER),
+    ("when", Needs.NOTHING),
+]
+"""Conditions whose braces the template adds."""
+
+
+@pytest.mark.parametrize(("text", "what"), BARE)
+@pytest.mark.parametrize(
+    ("template", "makes_actions"),
+    [
+        ('{{ tpl (printf "{{ %s }}" .Values.when) . }}', True),
+        ('{{ tpl (cat "{{" .Values.when "}}") . }}', True),
+        ("{{ tpl (print `x{{ if ` .Values.when ` }}y{{ end }}`) $ }}", True),
+        ('{{ if contains "{{" (toJson .Values.x) }}{{ tpl .Values.x . }}{{ end }}', False),
+        ('{{ printf "{{ %s }}" .Values.when }}', False),
+        ("{{ tpl .Values.when . }}", False),
+    ],
+)
+def test_conditions_without_braces_count_where_a_template_adds_them(
+    tmp_path: Path, text: str, what: Needs, template: str, makes_actions: bool
+) -> None:
+    found = what if makes_actions else Needs.NOTHING
+    assert needs(chart(tmp_path, templates__x_yaml=template), [{"when": text, "x": "y"}]) is found
+    assert needs(chart(tmp_path, templates__x_yaml=template, values_yaml=f"# of\nwhen: '{text}'\n"), []) is found
+    assert (
+        needs(chart(tmp_path, templates__x_yaml=template, values_yaml=f"# {text}\nx: y # {text}\n"), [])
+        is Needs.NOTHING
+    )
+
+
 # -- arguments ----------------------------------------------------------------------------------------------------------
 
 RENDERER = Renderer(
