@@ -217,6 +217,11 @@ class Client:
             source = f"{expected} was requested" if by_digest else f"the registry reported {expected}"
             hint = "do not use it: the registry, or something in between, alters what it serves"
             raise Failure("bad-answer", f"the manifest hashes to {digest}, but {source}", hint)
+        if not by_digest and not digest.startswith("sha256:"):
+            hint = "push the image again so that the registry has it by sha256, which every node can pull"
+            raise Failure(
+                "bad-answer", f"the registry has {wanted.reference} at {digest}, not at a sha256 digest", hint
+            )
         document = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
         return Resolved(digest, document.media_type), document
 
@@ -241,7 +246,9 @@ def _resolved_by_head(answer: Answer, reference: str) -> Resolved | None:
     if valid_digest(reference):
         certain = digest == reference
     else:
-        certain = kind in manifest.INDEXES or "Docker-RateLimit-Source" in answer.headers
+        certain = digest.startswith("sha256:") and (
+            kind in manifest.INDEXES or "Docker-RateLimit-Source" in answer.headers
+        )
     return Resolved(digest, kind) if certain else None
 
 

@@ -65,10 +65,12 @@ def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:
     """
     try:
         release = json.loads(text)
-        manifest = str(release["manifest"])
+        manifest = str(release.get("manifest", ""))  # helm leaves an empty one out
+        if "name" not in release:
+            raise ValueError("it has no name")
         hooks = [(str(hook["path"]), str(hook["manifest"])) for hook in release.get("hooks") or []]
         config = release.get("config") or {}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HelmFailed("helm's dry run printed no release", why=f"{type(error).__name__}: {error}") from None
     joined = "".join(f"---\n# Source: {path}\n{body}\n" for path, body in hooks)
     if manifest and not manifest.endswith("\n"):

@@ -236,6 +236,14 @@ def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_p
     assert moved not in "".join(twins.images())
 
 
+def test_a_chart_that_renders_nothing(twins: Twins) -> None:
+    written(twins.chart, {"templates/app.yaml": f"{{{{ if .Values.on }}}}\n{APP}{{{{ end }}}}\n"})
+    twins.both("upgrade", "--install", "--set", "x=1")
+    for flags in (["--reuse-values"], [], ["--reuse-values", "--set", "on=true"], ["--set", "on=null"]):
+        twins.both("upgrade", *flags)
+        assert twins.pin("plan", OURS, twins.chart, "--reuse-values").status == 0
+
+
 def test_installed_as_helm_installs(twins: Twins) -> None:
     """The default pull policy stays: Kubernetes takes Always for `latest` and for no tag. And images outside pods are counted."""
     images = ["example.com/team/tool", "example.com/team/tool:latest", "example.com/team/tool:1", "busybox"]

@@ -103,7 +103,7 @@ class Twins:
         last = max(self._revisions(release), key=lambda item: int(item["metadata"]["labels"]["version"]))
         data = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(last["data"]["release"]))))
         hooks = sorted(data.get("hooks") or [], key=lambda hook: (hook["path"], hook["name"]))
-        text = data["manifest"] + "".join(f"\n---\n{hook['manifest']}" for hook in hooks)
+        text = data.get("manifest", "") + "".join(f"\n---\n{hook['manifest']}" for hook in hooks)
         chart = data["chart"]
         annotations = chart["metadata"].get("annotations") or {}
         status = data["info"]["status"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import itertools
 import json
 import socket
@@ -323,6 +324,14 @@ class TestBody:
             "bad-answer",
             "unreachable",
         )
+
+    @pytest.mark.parametrize("body", [MANIFEST, b"{}"])
+    def test_a_digest_of_another_algorithm(self, body: bytes) -> None:
+        """Whether or not it is that of the manifest."""
+        stated = f"sha512:{hashlib.sha512(body).hexdigest()}"
+        error = fails(lambda request, _: once(request, body=MANIFEST, Docker_Content_Digest=stated))
+        assert error.kind == "bad-answer" and stated in error.reason
+        assert ("not at a sha256 digest" in error.reason) is (body == MANIFEST)
 
     def test_json_that_is_cut_off(self) -> None:
         error = fails(lambda request, _: once(request, body=MANIFEST[:-30]))

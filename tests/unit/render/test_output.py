@@ -145,6 +145,7 @@ def test_a_release_of_hooks_alone_and_one_of_nothing() -> None:
     assert [d.source for d in parse_release(dry_run(hooks=[{"path": A, "manifest": "kind: Job\n"}])).documents] == [A]
     render = parse_release(dry_run())
     assert (render.documents, render.config) == ([], {})
+    assert parse_release('{"name": "web", "config": {"a": 1}}').config == {"a": 1}, "helm leaves an empty manifest out"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,9 @@ def test_the_probe_in_a_release() -> None:
     assert (render.values, [d.source for d in render.documents]) == ({"a": 1}, [A])
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "not JSON", '{"manifest": "", "hooks": [1]}', "{"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", "not JSON", '{"name": "web", "hooks": [1]}', '{"manifest": ""}', "{"]
+)
 def test_what_is_no_release(text: str) -> None:
     with pytest.raises(HelmFailed, match="dry run"):
         parse_release(text)

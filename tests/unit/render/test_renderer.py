@@ -257,7 +257,7 @@ def test_a_render_is_what_helm_prints(tmp_path: Path, post_render: bool) -> None
 
 
 def test_a_dry_run_prints_a_release(tmp_path: Path) -> None:
-    helm = Printing(json.dumps({"manifest": TEXT, "config": {"a": 1}}))
+    helm = Printing(json.dumps({"name": "web", "manifest": TEXT, "config": {"a": 1}}))
     found = printing(helm, dry_run="server", also=ExtraImageRules(("Fleet/*",))).render(chart(tmp_path))
     assert [use.image for use in found.images()] == ["web:1", "example.com/a:1"] and found.config == {"a": 1}
 
