@@ -163,7 +163,7 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
         return ()
     found = []
     for index, item in enumerate(document.objects()):
-        kind, name, hook = identity(item)[0], _name(document, index, item), _hook(item)
+        kind, name, hook = identity(item)[0], _name(document, index, item), hook_of(item)
         for image, path in find.images(item):
             use = ImageUse(
                 image=image,
@@ -197,7 +197,7 @@ def outside(document: Document, also: ExtraImageRules) -> tuple[tuple[ImageUse, 
                 name=name,
                 path=image.path,
                 container="",
-                hook=_hook(item),
+                hook=hook_of(item),
                 elsewhere=image.place,
             )
             found.append((use, bool(image.by)))
@@ -251,7 +251,8 @@ def _annotations(item: Any) -> dict[Any, Any]:
     return annotations if isinstance(annotations, dict) else {}
 
 
-def _hook(item: Any) -> str:
+def hook_of(item: Any) -> str:
+    """The hook events of an object, as they are written; '' if it is no hook."""
     return str(_annotations(item).get("helm.sh/hook", ""))
 
 

@@ -3,7 +3,7 @@
 Allowed are:
 - a container image that becomes itself at its digest;
 - a *follower*: a whole reference with a tag, of an image that the chart runs, that gets that image's digest outside names, labels,
-  selectors and annotations;
+  selectors and annotations, in an object that can change;
 - a pod template's own `checksum/…` annotation;
 - what a chart makes at random, if its fixed part stays and no digest shows in it (randomness.py).
 """
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.image.find import CONTAINER_LISTS
-from helmpin.image.manifest import ImageUse, identity
+from helmpin.image.manifest import ImageUse, hook_of, identity
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.render.alignment import aligned
 from helmpin.render.differences import PINNED, Difference, Leaf, differences, dotted, text_differences
@@ -123,7 +123,7 @@ def compare(
             if (within := parts.get(leaf)) and isinstance(before, str) and _replaced(before, within, images) == after:
                 continue
             references = follow(leaf[3], before, after)
-            if references:
+            if references and not _cannot_change(item):
                 followers.append(Follower(leaf, *identity(item), references))
             elif not _is_checksum(item, leaf[3], after):
                 others.append(difference)
@@ -212,6 +212,15 @@ def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
         found[length] = (match[1], match[2])
         kept = match.end()
     return "".join([*pieces, text[kept:]]), found
+
+
+def _cannot_change(item: Any) -> bool:
+    """Whether the API server refuses another text in an object: in a ConfigMap or Secret that is immutable, and in a Pod, of which
+    only the images may change (core/v1). Helm deletes and creates hooks. A Job that exists is left as it is (plan/jobs.py)."""
+    kind = item.get("kind")
+    if str(item.get("apiVersion")) != "v1" or hook_of(item):
+        return False
+    return kind == "Pod" or (kind in ("ConfigMap", "Secret") and item.get("immutable") is True)
 
 
 def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:

@@ -236,6 +236,32 @@ def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_p
     assert moved not in "".join(twins.images())
 
 
+FIXED = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}-fixed}
+immutable: true
+data: {image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: {{ .Release.Name }}-bare}
+spec:
+  containers:
+    - name: bare
+      image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
+      env: [{name: IMAGE, value: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]
+"""
+
+
+def test_what_the_api_server_does_not_let_change_follows_no_image(twins: Twins) -> None:
+    """Or an upgrade after the tag has moved would fail half way."""
+    written(twins.chart, {"templates/fixed.yaml": FIXED})
+    for build in "AB":
+        twins.content.build = build
+        twins.both("upgrade", "--install")
+
+
 def test_a_chart_that_renders_nothing(twins: Twins) -> None:
     written(twins.chart, {"templates/app.yaml": f"{{{{ if .Values.on }}}}\n{APP}{{{{ end }}}}\n"})
     twins.both("upgrade", "--install", "--set", "x=1")

@@ -102,11 +102,11 @@ def test_one_digest_under_two_tags() -> None:
 
 # -- followers ----------------------------------------------------------------------------------------------------------
 
-ENV = "      env: [{{name: SELF, value: '{}'}}]\n"
-
 
 def with_value(text: str, image: str = WEB) -> str:
-    return pod(image, extra=ENV.format(text))
+    container = f"{{name: web, image: {image}, env: [{{name: SELF, value: '{text}'}}]}}"
+    spec = f"{{template: {{spec: {{containers: [{container}]}}}}}}"
+    return document(f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec: {spec}\n", POD)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_whole_reference_follows_its_image(text: str) -> None:
     assert (found.collateral, found.failing) == ([], frozenset())
     (follower,) = found.followers
     assert [str(reference) for reference in follower.references] == [f"{WEB}@{DIGEST}"]
-    assert follower.place() == "Pod/web spec.containers.0.env.0.value"
+    assert follower.place() == "Deployment/web spec.template.spec.containers.0.env.0.value"
 
 
 @pytest.mark.parametrize(
@@ -226,6 +226,28 @@ def test_leaves_follow_and_keys_do_not(item: str) -> None:
     is_leaf = not item.startswith("'")
     assert len(found.followers) == is_leaf
     assert (found.collateral == []) is is_leaf
+
+
+@pytest.mark.parametrize(
+    ("item", "follows"),
+    [
+        ("apiVersion: v1\nkind: ConfigMap\ndata: {x: 'IMAGE'}\n", True),
+        ("apiVersion: v1\nkind: ConfigMap\nimmutable: false\ndata: {x: 'IMAGE'}\n", True),
+        ("apiVersion: v1\nkind: ConfigMap\nimmutable: true\ndata: {x: 'IMAGE'}\n", False),
+        ("apiVersion: v1\nkind: Secret\nimmutable: true\nstringData: {x: 'IMAGE'}\n", False),
+        ("apiVersion: v1\nkind: Pod\nspec: {containers: [{args: ['IMAGE']}]}\n", False),
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: {annotations: {helm.sh/hook: test}}\nspec: {containers: [{args: ['IMAGE']}]}\n",
+            True,
+        ),
+        ("apiVersion: example.com/v1\nkind: Pod\nspec: {containers: [{args: ['IMAGE']}]}\n", True),
+        ("apiVersion: apps/v1\nkind: Deployment\nimmutable: true\nspec: {x: 'IMAGE'}\n", True),
+    ],
+)
+def test_nothing_follows_where_the_api_server_refuses_a_change(item: str, follows: bool) -> None:
+    before, after = (pod(image) + document(item.replace("IMAGE", image), "f") for image in (WEB, f"{WEB}@{DIGEST}"))
+    found = compared(before, after)
+    assert (len(found.followers), len(found.collateral)) == ((1, 0) if follows else (0, 1))
 
 
 def test_followers_name_their_object_in_a_list() -> None:

@@ -46,7 +46,12 @@ FOLLOW: dict[str, Text] = {
     "in prose": lambda name, tag: f"run {name}:{tag}, then (or) {name}:{tag}; wait",
     "a word beside it": lambda name, tag: f"{name}:{tag} app {name}:{tag}",
 }
-POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: web, image: IMAGE MORE}]}\n"
+POD = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {template: {spec: {containers: [{name: web, image: IMAGE MORE}]}}}
+"""
 PLACES = {
     "env": POD.replace(" MORE", ", env: [{name: A, value: TEXT}]"),
     "argument": POD.replace(" MORE", ", args: [TEXT]"),
