@@ -39,12 +39,12 @@ class Difference(NamedTuple):
     """Whether it is in a document with a Secret."""
 
     def __str__(self) -> str:
-        """For people, so without what may be a secret: of two texts only the words that differ, of a Secret only the place."""
+        """For people, so without what may be a secret: of two texts only what differs, of a Secret only the place."""
         source, _, _, path = self.leaf
         where = f"{source + ': ' if source else ''}{dotted(path)}"
         if self.is_secret:
             return f"{where} would change"
-        before, after = _changed_words(self.before, self.after)
+        before, after = _changed_parts(self.before, self.after)
         return f"{where}: {before} would become {after}"
 
 
@@ -134,16 +134,16 @@ def dotted(path: Iterable[Any]) -> str:
     return ".".join(map(str, path))
 
 
-def _changed_words(before: Any, after: Any) -> tuple[str, str]:
-    """Two values for people. Of two texts, the words that differ stand for the whole: a password may be beside them. For the same
-    reason a text without a counterpart is not shown, nor is a map or a list."""
+def _changed_parts(before: Any, after: Any) -> tuple[str, str]:
+    """Two values for people. Of two texts, the characters that differ stand for the whole: a password may be right beside them. For
+    the same reason a text without a counterpart is not shown, nor is a map or a list."""
     if not (isinstance(before, str) and isinstance(after, str)):
         return _kind(before), _kind(after)
-    start = re.sub(r"[\w.-]*\Z", "", common_start([before, after]))
-    ends = [text[len(start) :] for text in (before, after)]
-    end = re.sub(r"\A[\w.-]*", "", common_start([text[::-1] for text in ends])[::-1])
-    words = [text[: len(text) - len(end)] for text in ends]
-    return tuple(_short(f"{'…' if start else ''}{word}{'…' if end else ''}") for word in words)  # type: ignore[return-value]
+    start = len(common_start([before, after]))
+    end = len(common_start([before[start:][::-1], after[start:][::-1]]))
+    one, other = (text[start : len(text) - end] for text in (before, after))
+    left, right = "…" if start else "", "…" if end else ""
+    return tuple(_short(f"{left}{part}{right}" if part else left or right) for part in (one, other))  # type: ignore[return-value]
 
 
 def _kind(value: Any) -> str:

@@ -312,7 +312,7 @@ def test_a_record_that_shows_only_in_a_hash_is_to_blame(tmp_path: Path, plain: s
     files = {FILE: READS, "templates/all.yaml": "name: {{ toJson .Chart | sha256sum }}\n"}
     with pytest.raises(Refused, match="prints helm-pin's record") as refused:
         made(tmp_path, says, plain=plain + document(HASHED.format("0")), lock={WEB: A}, files=files)
-    assert "or a hash of it: app/templates/pod.yaml: metadata.name: 'all-0' would become 'all-1'" in refused.value.why
+    assert "or a hash of it: app/templates/pod.yaml: metadata.name: '…0' would become '…1'" in refused.value.why
     assert (WEB in refused.value.why) is bool(plain)
 
 
