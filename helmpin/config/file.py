@@ -73,9 +73,9 @@ def settings_file(
     path = Path(given)
     if not os.path.isfile(path):  # noqa: PTH113
         where = "--config" if options.get("config") else CONFIG
-        raise UsageError(
-            f"no such settings file: {given}", where=where, hint=f"name a file, or `{NO_FILE}` to read none"
-        )
+        is_there = os.path.exists(path)  # noqa: PTH110
+        what = f"not a regular file: {given}" if is_there else f"no such settings file: {given}"
+        raise UsageError(what, where=where, hint=f"name a file, or `{NO_FILE}` to read none")
     return path, True
 
 

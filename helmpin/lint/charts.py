@@ -66,6 +66,8 @@ def check_is_chart(chart: str) -> None:
         with path.open("rb") as file:
             if file.read(2) != b"\x1f\x8b":  # gzip (RFC 1952)
                 raise NotAChart("it is not a chart")
+    elif path.exists() and not path.is_file() and path.parts[:2] != ("/", "dev"):  # <(…) is in /dev/fd
+        raise NotAChart("it is no file")
 
 
 def ci_values(chart: str) -> list[Path]:

@@ -107,6 +107,7 @@ def test_no_file_at_all(tmp_path: Path) -> None:
         tmp_path, {"config": "none"}
     )
     assert "no such settings file" in refusal(tmp_path, {"config": str(tmp_path / "missing.yaml")}).what
+    assert "not a regular file" in refusal(tmp_path, {"config": str(tmp_path)}).what
 
 
 def test_registry_settings(tmp_path: Path) -> None:
