@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from helmpin.config.settings import ImageRule, Settings
 from helmpin.image import mutable
+from helmpin.image.hints import EMPTY
 from helmpin.image.reference import InvalidReference, Reference, split
 
 
@@ -29,8 +30,8 @@ def mutable_reason(image: str, settings: Settings) -> str | None:
 
 
 def is_allowed(image: str, globs: Iterable[str]) -> bool:
-    """Whether --allow-unpinned allows an image without a digest: a glob matches it as written."""
-    return _any_matches(image, globs)
+    """Whether --allow-unpinned allows an image without a digest: a glob matches it as written, or EMPTY an empty one."""
+    return _any_matches(image or EMPTY, globs)
 
 
 def refuses_mutable(image: str, settings: Settings) -> bool:

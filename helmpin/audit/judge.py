@@ -32,6 +32,7 @@ from helmpin.cluster.workloads import (
     slots,
 )
 from helmpin.errors import HelmPinError, VerificationFailed, why_invalid
+from helmpin.image.hints import named
 from helmpin.image.reference import split
 from helmpin.next_command import helm_command
 from helmpin.release import record_checks
@@ -160,7 +161,7 @@ def _finished(draft: _Draft, snapshot: Snapshot, mixed: list[Mixed], answer: Ans
     allowed = record.allowed if record else ()
     unpinned = sorted(image for image in draft.uses if split(image)[2] is None)
     findings += [
-        AuditFinding(UNPINNED, f"{image} has no digest" + (" (allowed)" if image in allowed else ""))
+        AuditFinding(UNPINNED, f"{named(image)} has no digest" + (" (allowed)" if image in allowed else ""))
         for image in unpinned
     ]
     mine = {f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}" for pod in draft.pods}
@@ -224,7 +225,9 @@ def without_records(snapshot: Snapshot) -> list[Release]:
         images = {image: split(image)[2] or "" for item in items for image in slots(item).values()}
         charts = {(item["metadata"].get("labels") or {}).get("helm.sh/chart", "") for item in items} - {""}
         findings = [AuditFinding(UNKNOWN, "its stored revisions cannot be listed: only live objects were looked at")]
-        findings += [AuditFinding(UNPINNED, f"{image} has no digest") for image, digest in images.items() if not digest]
+        findings += [
+            AuditFinding(UNPINNED, f"{named(image)} has no digest") for image, digest in images.items() if not digest
+        ]
         chart = min(charts, default="")
         out.append(
             Release(

@@ -78,6 +78,15 @@ def _empty_hint(name: str, empty: tuple[str, ...], registries: tuple[str, ...]) 
     return ""
 
 
+EMPTY = '""'
+"""What --allow-unpinned calls an empty image, which OpenShift, for one, fills in by a trigger."""
+
+
+def named(image: str) -> str:
+    """An image for people: in quotes if white space around it would not be seen."""
+    return (f'"{image}"' if image != image.strip() else image) or "an empty image"
+
+
 LET_THROUGH = "let it through: "
 """What begins the last part of a hint: the flag that allows the image. The same hint about several images names all their flags."""
 
@@ -90,7 +99,7 @@ def let_through(image: str) -> str:
 def allow_flag(image: str) -> str:
     """The flag that allows an image without a digest, quoted for a shell. Its value is a glob, so `?` can stand for what cannot be
     typed."""
-    glob = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", re.sub(r"([*?[])", r"[\1]", image))
+    glob = re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", re.sub(r"([*?[])", r"[\1]", image or EMPTY))
     return f"--allow-unpinned {shlex.quote(glob)}"
 
 

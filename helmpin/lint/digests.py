@@ -7,9 +7,9 @@ from typing import Any
 
 from helmpin import output
 from helmpin.chart.setargs import Setting, dotted_key, lookup
+from helmpin.image.hints import named
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit
-from helmpin.lint.finding import named
 from helmpin.lint.values_files import ValuesFile
 from helmpin.lint.wanted import Wanted, note_on_tag, placed
 from helmpin.plan.images import ImagePlan

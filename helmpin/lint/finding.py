@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmPinError
+from helmpin.image.hints import named
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.lint.rules import MUTABLE_TAG, NOT_LINTED, Rule
@@ -47,11 +48,6 @@ class Location(NamedTuple):
     """The value's path in that file."""
     instead: tuple[str, int] | None = None
     """The template and line that print the value, if `file` is no file: standard input, a pipe, a URL."""
-
-
-def named(image: str) -> str:
-    """An image, for people."""
-    return image or "an empty image"
 
 
 class Exempt(NamedTuple):

@@ -97,8 +97,7 @@ def references_of(
             try:
                 references[image] = Reference.parse(image)
             except InvalidReference as error:
-                hint = hint_on_values(image, values)
-                hint += f"; or {let_through(image)}" if image else ""  # no flag can name an empty one
+                hint = f"{hint_on_values(image, values)}; or {let_through(image)}"
                 problems[image] = Problem(f"not an image reference: {error}", "refused", hint)
     return references, problems
 

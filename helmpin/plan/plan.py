@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
-from helmpin.image.hints import LET_THROUGH
+from helmpin.image.hints import LET_THROUGH, named
 from helmpin.image.reference import split
 from helmpin.plan.template_scan import is_literal
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from helmpin.release.record import Record
     from helmpin.render.diff import Follower
     from helmpin.render.output import Render
-
-
-_EMPTY = "an empty image"
-"""In place of the name that it does not have."""
 
 
 class Plan(NamedTuple):
@@ -75,7 +71,7 @@ class Plan(NamedTuple):
         lines, hints = [], []
         for i in bad:
             assert i.problem is not None
-            lines.append(f"{i.image or _EMPTY}: {i.problem.text}")
+            lines.append(f"{named(i.image)}: {i.problem.text}")
             lines += [f"    used by {use.place()}" for use in i.uses[:3]]
             lines += [f"    and {len(i.uses) - 3} more"] if len(i.uses) > 3 else []
             hints += [i.problem.hint] if i.problem.hint else []
@@ -84,7 +80,7 @@ class Plan(NamedTuple):
             hints.append("helm pin plan -v, with the same arguments, shows what was tried")
         by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
         error: type[HelmPinError] = RegistryUnavailable if by_registry else Refused
-        count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else bad[0].image or _EMPTY
+        count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else named(bad[0].image)
         how = (
             "refused by a required command"
             if {i.problem.kind for i in bad if i.problem} == {"gate"}

@@ -43,8 +43,9 @@ def _at_fault(image: str, values: Any) -> str:
     """What to correct in an invalid image, for people: the values with its tag if the name alone is valid, else those with its name
     or a part of it."""
     name, tag, _ = split(image)
-    if tag and is_valid(name):
-        held = [path for path, text in _texts(values) if text == tag]
+    after_name = image[len(name) + 1 :]  # a tag that begins with an @ is a part of it
+    if after_name and is_valid(name):
+        held = [path for path, text in _texts(values) if text and text in (tag, after_name)]
         otherwise = "the value, or the appVersion of the chart, that gives its tag"
     else:
         held = [path for path, text in _texts(values) if _holds(name, text, path)]

@@ -3,7 +3,7 @@
 Allowed are:
 - a container image that becomes itself at its digest;
 - a *follower*: a whole reference with a tag, of an image that the chart runs, that gets that image's digest outside names, labels,
-  selectors and annotations, in an object that can change;
+  selectors and annotations, and not in an immutable ConfigMap or Secret;
 - a pod template's own `checksum/…` annotation;
 - what a chart makes at random, if its fixed part stays and no digest shows in it (randomness.py).
 """
@@ -123,7 +123,7 @@ def compare(
             if (within := parts.get(leaf)) and isinstance(before, str) and _replaced(before, within, images) == after:
                 continue
             references = follow(leaf[3], before, after)
-            if references and not _cannot_change(item):
+            if references and not _is_immutable(item):
                 followers.append(Follower(leaf, *identity(item), references))
             elif not _is_checksum(item, leaf[3], after):
                 others.append(difference)
@@ -214,13 +214,9 @@ def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
     return "".join([*pieces, text[kept:]]), found
 
 
-def _cannot_change(item: Any) -> bool:
-    """Whether the API server refuses another text in an object: in a ConfigMap or Secret that is immutable, and in a Pod, of which
-    only the images may change (core/v1). Helm deletes and creates hooks. A Job that exists is left as it is (plan/jobs.py)."""
-    kind = item.get("kind")
-    if str(item.get("apiVersion")) != "v1" or hook_of(item):
-        return False
-    return kind == "Pod" or (kind in ("ConfigMap", "Secret") and item.get("immutable") is True)
+def _is_immutable(item: Any) -> bool:
+    """Whether the API server refuses another text in a ConfigMap or Secret (core/v1, `immutable`). Helm makes hooks anew."""
+    return item.get("kind") in ("ConfigMap", "Secret") and item.get("immutable") is True and not hook_of(item)
 
 
 def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:

@@ -242,19 +242,10 @@ kind: ConfigMap
 metadata: {name: {{ .Release.Name }}-fixed}
 immutable: true
 data: {image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: {{ .Release.Name }}-bare}
-spec:
-  containers:
-    - name: bare
-      image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
-      env: [{name: IMAGE, value: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]
 """
 
 
-def test_what_the_api_server_does_not_let_change_follows_no_image(twins: Twins) -> None:
+def test_nothing_follows_in_an_immutable_config_map(twins: Twins) -> None:
     """Or an upgrade after the tag has moved would fail half way."""
     written(twins.chart, {"templates/fixed.yaml": FIXED})
     for build in "AB":

@@ -389,19 +389,23 @@ class TestReadBack:
         assert checks["workloads"]["details"][0] == f"Proxy/gate-{unique} is not in the cluster"
 
     def test_a_rollback_that_fails(self, app: App) -> None:
-        """Half way: a Job's template cannot be changed. What an object still has is another revision's, no webhook's doing. And
-        where pods do not start."""
+        """Half way: a Job's template cannot be changed, which --verify sees before. What an object still has is another revision's,
+        no webhook's doing. And where pods do not start."""
         (app.chart / "templates" / "job.yaml").write_text(JOB)
         job, place = "/apis/batch/v1/namespaces/{}/jobs/app?propagationPolicy=Background", kube.namespace(app.machine)
         (a,) = deploy(app.spared(), "A", "--set", "nodeSelector.there=nowhere")
         place.cluster.api("DELETE", job.format(place.name))
         app.machine.helm("upgrade", "app", app.chart, UNVALIDATED, "--set", "image.tag=other")
-        done = app.rollback("1", "--verify")
+        left = f"Job/app app has {app.registry}/{app.repository}:other, the release says {app.image(a)}: as revision 2"
+        with untouched(app):
+            done = app.spared().rollback("1", "--verify")
+        assert done.status == 1 and "kubectl delete job app" in done.stderr, done.stderr
+        assert f"{left} (deployed) says" in done.stderr
+        done = app.rollback("1")
         assert done.status == 1, done.stderr
         assert "helm rollback failed; see its output above" in done.stderr
         assert "revision 3 is failed" in done.stderr
-        other = f"{app.registry}/{app.repository}:other"
-        left = f"Job/app app has {other}, the release says {app.image(a)}: as revision 2 (superseded) says"
+        left += " (superseded) says"
         assert left in done.stderr
         assert "admission" not in done.stderr
         status, checks = app.spared().verify()  # nothing is deployed now: it tells of the revision that failed

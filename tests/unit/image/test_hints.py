@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from helmpin.image.hints import allow_flag, filled_in, invalid_hint, number_hint
+from helmpin import policy
+from helmpin.image.hints import EMPTY, allow_flag, filled_in, invalid_hint, named, number_hint
 
 NAMES = ["app", "example.com:5000/team/app"]
 
@@ -116,3 +117,9 @@ def test_the_flag_that_lets_an_image_through_is_for_a_shell(image: str) -> None:
     flag, glob = shlex.split(allow_flag(image))
     assert flag == "--allow-unpinned" and fnmatchcase(image, glob) and glob.isprintable()
     assert "\n" not in allow_flag(image)
+
+
+def test_an_image_that_cannot_be_seen_is_named_and_let_through() -> None:
+    assert [named(image) for image in ("web:1", "", " ", "web:1\n")] == ["web:1", "an empty image", '" "', '"web:1\n"']
+    assert shlex.split(allow_flag("")) == ["--allow-unpinned", EMPTY]
+    assert policy.is_allowed("", [EMPTY]) and not policy.is_allowed("web:1", [EMPTY])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from helmpin import output
 from helmpin.config.settings import Exemption
 from helmpin.errors import HelmFailed
+from helmpin.image.hints import named
 from helmpin.image.manifest import ImageUse
 from helmpin.lint import forms
 from helmpin.lint.finding import Exempt, Finding, Linted, Location, Report
@@ -92,7 +93,7 @@ def test_an_annotation_says_what_was_found(image: str, source: str) -> None:
     assume(".tgz/" not in source)
     (line,) = forms.workflow_commands(report(finding(image, file=source, value="image.tag")))
     command = read(line)
-    assert command.data == f"{image or 'an empty image'} in Pod/web, container c: moves (image.tag)"
+    assert command.data == f"{named(image)} in Pod/web, container c: moves (image.tag)"
     place = {"file": f"charts/app/{source}", "line": "7", "col": "3"}
     assert command.properties == {**place, "title": "mutable image tag"}
 
