@@ -109,7 +109,9 @@ def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Se
     if kind in REPLICATED:
         wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else _spec(now).get("replicas", 1)
         if isinstance(wants, int) and current < wants:
-            seen.settling.append(f"{name_of(now)} wants {wants} pods and has {current}")
+            paused = not current and kind == "Deployment" and _spec(now).get("paused")  # it makes no first pod then
+            line = f"{name_of(now)} wants {wants} pods and has {current}"
+            (seen.staying if paused else seen.settling).append(line + ("; the Deployment is paused" if paused else ""))
     elif not current and kind == "Job" and not (_spec(now).get("suspend") or _has_finished(status)):
         seen.settling.append(f"{name_of(now)} has no pod yet")
     elif not current:

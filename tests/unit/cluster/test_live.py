@@ -390,6 +390,11 @@ class TestPodsThatNoRolloutReplaces:
         found = seen(replica_set(app="old"), pod(app="old", ids=(C, B)), live=now)
         assert (found.wrong, found.settling, len(found.staying)) == ([], [], 1)
         assert found.staying[0].endswith("; the Deployment is paused")
+        found = seen(live=now)
+        assert (found.settling, found.staying) == (
+            [],
+            ["Deployment/web wants 1 pods and has 0; the Deployment is paused"],
+        )
         assert seen(replica_set(), pod(), live=now).right == 2
 
 
