@@ -97,9 +97,9 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
                 "Incomplete: no flag makes helm reuse the values without earlier digests; helm pin upgrade does it."
             )
         if beyond := plan.beyond_values():
-            output.say(
-                f"Incomplete: no value carries {', '.join(i.image for i in beyond)}; helm pin upgrade pins them."
-            )
+            is_refused = any(image.problem and not image.is_let_through for image in plan.images)
+            way = "" if is_refused else "; helm pin upgrade pins them"
+            output.say(f"Incomplete: no value carries {', '.join(image.image for image in beyond)}{way}.")
 
 
 def _gives_values(request: Request) -> bool:
