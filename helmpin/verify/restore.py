@@ -74,7 +74,7 @@ def _refuse_other_jobs(jobs: Sequence[OtherJob], target: Revision) -> None:
         "part-way; nothing was changed",
         where=target.where,
         why="\n".join(line for job in jobs for line in job.differences),
-        hint=f"{delete}; the rollback creates what it deletes, and the Job runs again",
+        hint=f"{delete}; then roll back, which creates what was deleted, and runs it again",
     )
 
 
