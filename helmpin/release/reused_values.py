@@ -137,9 +137,10 @@ class PreviousReading:
 
 def _source_of(info: RevisionInfo, found: Mapping[int, RevisionInfo]) -> int:
     """The revision whose values plain helm has reused, or copied, for this one; 0 if there is none."""
-    if copied := _ROLLBACK.fullmatch(info.description):
+    copied, now = _ROLLBACK.fullmatch(info.description), info.stored.revision
+    if copied and int(copied[1]) < now:  # anybody may write a description
         return int(copied[1])
-    before = [number for number in found if number < info.stored.revision]
+    before = [number for number in found if number < now]
     ran = [number for number in before if found[number].status in RAN]
     return max(ran or before, default=0)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from helmpin.chart.setargs import lookup
-from helmpin.release.record import Undo
+from helmpin.helm import Helm
+from helmpin.release import revisions
+from helmpin.release.record import Record, Undo
 from helmpin.release.reused_values import (
     Previous,
+    PreviousReading,
     changes_a_reused_list,
     coalesced,
     comes_back,
@@ -25,6 +29,8 @@ from helmpin.release.reused_values import (
     with_nulls,
     without_digests,
 )
+from helmpin.release.revision import Revision
+from helmpin.release.storage import RevisionInfo, Revisions
 from tests.support.renders import digest
 
 A, B = digest("a"), digest("b")
@@ -260,6 +266,99 @@ def test_a_list_that_was_recorded_whole_and_changed_since() -> None:
     then, entry = {"pods": [{"image": f"a:1@{A}"}]}, Undo(("pods",), OLD, True)
     assert after_plain_helm(then, then, entry) == {"pods": OLD}
     assert after_plain_helm(then, {"pods": [MINE]}, entry) == {"pods": [MINE]}
+
+
+# -- which revision the values come from ---------------------------------------------------------------------------------
+
+
+def encoded(value: Any) -> Any:
+    """As the template that helm is given prints it."""
+    if isinstance(value, str):
+        return value.encode().hex()
+    if isinstance(value, list):
+        return [*map(encoded, value), None]
+    if isinstance(value, dict):
+        return {"map": [*([encoded(key), encoded(each)] for key, each in value.items()), None]}
+    return value
+
+
+class Printed(NamedTuple):
+    text: str
+
+    def output(self) -> str:
+        return self.text
+
+
+class Stored(NamedTuple):
+    """A revision: the tag among its values, and what its record says was there before ('' for no record)."""
+
+    tag: str
+    was: str = ""
+    status: str = "superseded"
+    description: str = "Upgrade complete"
+
+    @property
+    def record(self) -> str:
+        undo = (Undo(("image", "tag"), self.was, True, 1),)
+        return Record("helm-pin 1", "2026-01-02T03:04:05Z", (), undo).to_json() if self.was else ""
+
+
+class Releases:
+    """Helm, of one release. The revisions are numbered from 1; None for one that is not kept any more."""
+
+    def __init__(self, stored: Sequence[Stored | None]) -> None:
+        self.stored = {number: each for number, each in enumerate(stored, 1) if each}
+
+    def start(self, args: Sequence[str]) -> Printed:
+        number = int(args[args.index("--revision") + 1]) if "--revision" in args else max(self.stored)
+        one = self.stored[number]
+        config = encoded({"image": {"tag": one.tag}})
+        return Printed(json.dumps([number, one.status, encoded(one.record), config]))
+
+    def run(self, _: Sequence[str]) -> str:
+        return json.dumps([{"revision": number, "status": one.status} for number, one in self.stored.items()])
+
+    def read_all(self, *_: object) -> Revisions:
+        return Revisions(
+            [
+                RevisionInfo(Revision("web", number, one.status, one.record, "", ""), "", "", "", "", one.description)
+                for number, one in self.stored.items()
+            ]
+        )
+
+
+PINNED, NEWER = f"main@{A}", f"main@{B}"
+LAST = Stored(PINNED, status="deployed")
+"""What plain helm has made, with a digest among its values."""
+
+
+@pytest.mark.parametrize(
+    ("stored", "was"),
+    [
+        ([Stored(PINNED, "main"), LAST], "main"),
+        ([Stored(PINNED, "main"), Stored(PINNED), Stored(PINNED), LAST], "main"),
+        ([Stored(PINNED, "main"), Stored(PINNED, "other", "failed"), LAST], "main"),
+        ([Stored(PINNED, "main", "uninstalled"), LAST], "main"),
+        ([Stored(PINNED, "main", "failed"), Stored(PINNED, status="failed")], "main"),
+        ([Stored(PINNED, "main"), Stored(NEWER, "main"), LAST], ""),
+        (
+            [Stored(PINNED, "main"), Stored(PINNED), Stored(NEWER, "x"), LAST._replace(description="Rollback to 2")],
+            "main",
+        ),
+        ([Stored(PINNED, "main"), Stored(NEWER, "x"), LAST._replace(description="Rollback to 3")], ""),
+        ([Stored(PINNED, "main"), LAST._replace(description="Rollback to 7")], "main"),
+        ([None, LAST], ""),
+        ([LAST], ""),
+        ([Stored(PINNED, "main", "deployed")], "main"),
+        ([Stored(PINNED, "main", "deployed"), Stored(NEWER, "x", "failed")], "main"),
+    ],
+)
+def test_whose_a_digest_is(stored: list[Stored | None], was: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    releases = Releases(stored)
+    monkeypatch.setattr(revisions, "read_all", releases.read_all)
+    found = PreviousReading(cast("Helm", releases), "web").result()
+    assert found is not None and found.config == {"image": {"tag": PINNED}}
+    assert [entry.was for entry in found.undo] == ([was] if was else [])
 
 
 # -- computed values ----------------------------------------------------------------------------------------------------
