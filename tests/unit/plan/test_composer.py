@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from helmpin.chart.setargs import dotted_key
+from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.plan import template_pins
@@ -339,6 +340,17 @@ def test_a_post_renderer_that_takes_a_digest_away_is_named(tmp_path: Path, gives
     assert key == made.uses[0].key and made.composer.renders == 2
     assert f"the post-renderer (--post-renderer ./strip) {does} its digest: it prints '{gives}'" in problem.text
     assert problem.kind == "refused" and problem.hint
+
+
+def test_where_helm_prints_nothing_before_the_post_renderer_nothing_is_explained(tmp_path: Path) -> None:
+    def says(ask: Ask) -> str:
+        if not ask.post_render and f"@{A}" in ask.files[FILE]:
+            raise HelmFailed("helm template failed", why="no kind")
+        return pod("t/web:1")
+
+    made = Made(tmp_path, pod("t/web:1"), {FILE: LITERAL}, renderer=Renderer(says, SED))
+    attempt = made.first()
+    assert made.explainer.failed_pins(attempt, made.compared(attempt)) == {}
 
 
 def test_a_template_that_did_not_pin_is_not_the_post_renderers_fault(tmp_path: Path) -> None:
