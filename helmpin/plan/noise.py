@@ -8,7 +8,7 @@ from typing import Any
 from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.plan.rendered import Rendered
 from helmpin.render.diff import Comparison, Key, compare, noise
-from helmpin.render.differences import Leaf
+from helmpin.render.differences import Leaf, readable
 from helmpin.render.output import Render
 
 MOST_RENDERS = 3
@@ -56,7 +56,7 @@ class Noise:
     def _may_explain(self, found: Comparison) -> bool:
         """Whether another plain render may explain a difference: the first, if any shows no digest; a further one, if all may be
         random. Otherwise the pins are rejected in any case."""
-        may_be = [not any(digest in str(each.after) for digest in self._digests) for each in found.collateral]
+        may_be = [not any(digest in readable(each.after) for digest in self._digests) for each in found.collateral]
         if self.renders == 0:
             return any(may_be)
         return (

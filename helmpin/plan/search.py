@@ -28,7 +28,7 @@ from helmpin.plan.group import Group
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison, Key
-from helmpin.render.differences import Difference
+from helmpin.render.differences import Difference, readable
 from helmpin.timeline import step
 
 MOST_ATTEMPTS = 5
@@ -261,7 +261,7 @@ class Search:
     def _carriers(self, difference: Difference) -> list[Group]:
         """The groups whose digest appears in a difference. Preferred are those that values pin, since a value may reach more than
         its image; then those whose image appears with the digest; then those that are not proven."""
-        after = str(difference.after)
+        after = readable(difference.after)
         shown = [g for g in self._groups.values() if g.digest[7:19] in after]
         active = self._active()
         shown = [g for g in shown if g in active] or shown

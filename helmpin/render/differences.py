@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
@@ -17,6 +18,7 @@ PINNED = re.compile(
     re.ASCII,
 )
 """A reference with its digest that is a whole word: not a part of a pattern, a version or an address."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _ALIAS = r"\*[^\s,\]}]+"
 
 
@@ -127,6 +129,17 @@ def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) 
         ]
         at = match.end()
     return re.compile("".join([*parts, re.escape(line[at:])]))
+
+
+def readable(value: Any) -> str:
+    """A value as a text, with what it encodes if it is base64 (RFC 4648), as the data of a Secret is."""
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) % 4 or not _BASE64.fullmatch(text):
+        return text
+    try:
+        return f"{text}\n{b64decode(text, validate=True).decode(errors='replace')}"
+    except ValueError:
+        return text
 
 
 def dotted(path: Iterable[Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from helmpin.image.manifest import group_by_turn, split_documents
 from helmpin.render.alignment import by_source, in_order_of
-from helmpin.render.differences import ABSENT, Difference, Leaf, common_start, differences, text_differences
+from helmpin.render.differences import ABSENT, Difference, Leaf, common_start, differences, readable, text_differences
 from helmpin.render.output import Render
 
 DAY = 86400
@@ -76,7 +76,7 @@ class Randomness:
         return not self._shows_digest((*befores, *afters)) and _words(befores) == _words(afters)
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
-        texts = [value if isinstance(value, str) else repr(value) for value in values]
+        texts = list(map(readable, values))
         return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -417,6 +418,15 @@ def test_an_effect_with_a_digest_is_rather_that_of_the_values_that_carry_it() ->
     found = search([facts(WEB, literal=True), facts(SIDE, A)], BOTH)
     after = after_one(found, {WEB: f"t/web:1@{A}", SIDE: f"t/side:2@{A}"}, {WEB: A, SIDE: A}, f"x@{A}")
     assert after.by_template == {WEB.key, SIDE.key} and not after.failed
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_the_values_whose_digest_a_secret_holds_give_way_alone(encoded: bool) -> None:
+    shown = f"images: [t/side:2@{B}]"
+    found = search([facts(WEB), facts(SIDE, B)], BOTH)
+    effect = b64encode(shown.encode()).decode() if encoded else shown
+    after = after_one(found, RIGHT, {WEB: A, SIDE: B}, effect)
+    assert SIDE.key in after.notes and WEB.key not in after.notes
 
 
 def test_an_effect_of_values_fails_no_use_that_the_template_pins() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from typing import Any
+
 import pytest
 
-from helmpin.render.differences import dotted
+from helmpin.render.differences import dotted, readable
 from tests.support.comparisons import DIGEST, WEB, changes, compared, pinned
 from tests.support.renders import POD, document, pod
 
@@ -127,3 +130,21 @@ def test_documents_that_come_or_go_are_not_shown() -> None:
 
 def test_dotted() -> None:
     assert dotted(("spec", "containers", 0, "image")) == "spec.containers.0.image"
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        (b64encode(b"password: x, image: y").decode(), "password: x, image: y"),
+        (b64encode(b"\xff" * 20).decode(), "\ufffd"),
+        ("example.com/web", ""),
+        ("c2hvcnQ=", ""),
+        ("A" * 17, ""),
+        (7, ""),
+        (["QUFBQUFBQUFBQUFBQUFBQQ=="], ""),
+    ],
+)
+def test_what_a_text_encodes_is_readable_too(value: Any, encoded: str) -> None:
+    text = value if isinstance(value, str) else repr(value)
+    shown = readable(value)
+    assert shown == text if not encoded else shown.startswith(f"{text}\n") and encoded in shown
