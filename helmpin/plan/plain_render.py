@@ -16,12 +16,14 @@ from helmpin.release.reused_values import (
     Previous,
     PreviousReading,
     changes_a_reused_list,
+    chart_defaults,
     coalesced,
     comes_back,
     config_without_digests,
     holds_list,
     nulls_a_digest,
     restoring,
+    with_defaults,
     with_nulls,
     without_digests,
 )
@@ -103,7 +105,10 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
     if flag == "--reuse-values":
         at = ["--all", "--revision", str(previous.revision), "--output=json"]
         values = json.loads(task.helm.run(["get", "values", task.release, *at])) or {}
-        defaults, flag = for_helm(without_digests(values, previous.undo)), REUSE
+        undo = previous.undo
+        if previous.is_undo_of_earlier:
+            undo = tuple(with_defaults(previous, chart_defaults(task.helm, task.release, previous.revision)))
+        defaults, flag = for_helm(without_digests(values, undo)), REUSE
     folder = task.folder
     reuse = Reuse(flag=flag, previous=previous, folder=folder, given=given, defaults=defaults, implied=implied)
     return reuse, True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +21,7 @@ from helmpin.release.revision import RAN, Revision
 if TYPE_CHECKING:
     from helmpin.release.storage import RevisionInfo
 
-_ASKED = (
+_VALUE = (
     '{{ define "value" }}{{ $type := printf "%T" . -}}'
     '{{ if eq $type "string" }}"{{ printf "%x" . }}"'
     '{{ else if eq $type "map[string]interface {}" -}}'
@@ -30,14 +29,18 @@ _ASKED = (
     '{{ else if eq $type "[]interface {}" }}[{{ range . }}{{ template "value" . }}, {{ end }}null]'
     '{{ else if eq $type "<nil>" }}null'
     "{{ else }}{{ . }}{{ end }}{{ end -}}"
+)
+"""A named template that prints a value as JSON. `helm get all --template` has only Go's own functions (text/template, Functions),
+so strings are printed in hexadecimal."""
+_ASKED = (
+    f"{_VALUE}"
     '[{{ .Release.Version }}, "{{ .Release.Info.Status }}", '
     f'{{{{ template "value" index .Release.Chart.Metadata.Annotations "{ANNOTATION}" }}}}, '
     '{{ if .Release.Config }}{{ template "value" .Release.Config }}{{ else }}null{{ end }}]'
 )
-"""Revision, status, record and values as JSON, in one helm run. `helm get all --template` has only Go's own functions
-(text/template, Functions), so strings are printed in hexadecimal."""
-_ROLLBACK = re.compile(r"Rollback to (\d+)")
-"""helm's description of a revision that `helm rollback` made (pkg/action/rollback.go)."""
+"""Revision, status, record and values as JSON, in one helm run."""
+_ASKED_DEFAULTS = f'{_VALUE}{{{{ template "value" .Release.Chart.Values }}}}'
+"""The default values of the stored chart. Helm stores it without its dependencies."""
 MOST = 256
 """How many earlier revisions to search for the record of a digest that plain helm has kept."""
 
@@ -54,6 +57,8 @@ class Previous(NamedTuple):
     config: Mapping[str, Any]
     undo: tuple[Undo, ...]
     """For each digest that helm-pin put into `config`: what stood there before."""
+    is_undo_of_earlier: bool = False
+    """Whether an earlier revision has that record: plain helm has made `revision`, with another version of the chart perhaps."""
     bad_record: VerificationFailed | None = None
     """Why these digests cannot be known. It does not matter if no values are reused."""
 
@@ -101,15 +106,24 @@ class PreviousReading:
         values = _decoded(config) or {}
         bad_record: VerificationFailed | None = None
         undo: Iterable[Undo] = ()
+        text = _decoded(record)
         try:
-            if text := _decoded(record):
+            if text:
                 undo = self._undo(revision, text)
             elif _holds_digest(values):
                 undo = self._kept_undo(revision, values)
         except VerificationFailed as error:
             bad_record = error
         undo = tuple(entry for entry in undo if lookup(values, entry.path) is not None)
-        return Previous(last=last, revision=revision, status=status, config=values, undo=undo, bad_record=bad_record)
+        return Previous(
+            last=last,
+            revision=revision,
+            status=status,
+            config=values,
+            undo=undo,
+            is_undo_of_earlier=not text,
+            bad_record=bad_record,
+        )
 
     def _last_deployed(self) -> int | None:
         rows = json.loads(self._helm.run(["history", self._release, "-o", "json"]))
@@ -137,12 +151,12 @@ class PreviousReading:
 
 def _source_of(info: RevisionInfo, found: Mapping[int, RevisionInfo]) -> int:
     """The revision whose values plain helm has reused, or copied, for this one; 0 if there is none."""
-    copied, now = _ROLLBACK.fullmatch(info.description), info.stored.revision
-    if copied and int(copied[1]) < now:  # anybody may write a description
-        return int(copied[1])
-    before = [number for number in found if number < now]
+    before = [number for number in found if number < info.stored.revision]
+    copied = [
+        number for number in before if found[number].stored.manifest == info.stored.manifest
+    ]  # as a rollback does
     ran = [number for number in before if found[number].status in RAN]
-    return max(ran or before, default=0)
+    return max(copied or ran or before, default=0)
 
 
 def _record(stored: Revision) -> Record:
@@ -305,6 +319,23 @@ def _leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
         return
     for key, child in node.items():
         yield from _leaves(child, (*path, key))
+
+
+def chart_defaults(helm: Helm, release: str, revision: int) -> dict[str, Any]:
+    """The default values of a stored revision's chart. Raises HelmFailed."""
+    at = ["--revision", str(revision), "--template", _ASKED_DEFAULTS]
+    return _decoded(json.loads(helm.run(["get", "all", release, *at]))) or {}
+
+
+def with_defaults(previous: Previous, defaults: Mapping[str, Any]) -> Iterator[Undo]:
+    """The same where plain helm has brought another version of the chart: its own default stands where the user's values had
+    nothing. With --reuse-values, helm makes all earlier values the chart's, ours included (pkg/action/upgrade.go, reuseValues)."""
+    for entry in previous.undo:
+        inside = next((i for i, part in enumerate(entry.path) if isinstance(part, int)), len(entry.path))
+        path = entry.path[:inside] if entry.user_depth < inside else entry.path  # a list of the chart was given whole
+        default = lookup(defaults, path)
+        is_ours = default is not None and default == lookup(previous.config, path)
+        yield entry if entry.supplied or is_ours else Undo(path, default, False, entry.user_depth)
 
 
 def without_digests(values: Mapping[str, Any], undo: Iterable[Undo]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def text_differences(a: Document, b: Document, changed: list[Difference]) -> Ite
             return
     befores: dict[str, set[str]] = defaultdict(set)
     for before, after in ((_written(c.before), _written(c.after)) for c in changed):
-        if not before or not after or after not in b.text:
+        if not before or not after or before not in a.text or after not in b.text:
             return  # a leaf that was added, removed, or is folded, escaped or on several lines
         befores[after].update((before, after))
         for match in PINNED.finditer(after):

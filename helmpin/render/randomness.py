@@ -52,7 +52,7 @@ class Randomness:
         """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
         leaf, before, after, _ = difference
         shown = [v is not ABSENT and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
-        if shown[1] and not shown[0]:
+        if (shown[1] and not shown[0]) or _is_cut(before, after):
             return False
         if type(before) is type(after) and _without_time(before) == _without_time(after):
             return True
@@ -77,7 +77,13 @@ class Randomness:
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
         texts = list(map(readable, values))
-        return any("sha256" in text or text.endswith("@") or any(h in text for h in self._hex) for text in texts)
+        return any("sha256" in text or any(h in text for h in self._hex) for text in texts)
+
+
+def _is_cut(before: Any, after: Any) -> bool:
+    """Whether a text ends with the @ before a digest that the chart has cut off."""
+    word = re.search(r"([\w.-]+)@\Z", str(after))
+    return word is not None and str(before).endswith(word[1])
 
 
 def _second_pass(render: Render) -> dict[Leaf, Any]:

@@ -308,6 +308,47 @@ def test_what_plain_helm_was_given_of_our_digests(flag: str, twins: Twins, tmp_p
     assert twins.stored(OURS).config["image"]["tag"] == frozen
 
 
+DEFAULTS = {
+    "values.yaml": "image: {repository: example.com/team/app, tag: '1'}\nrows: [{name: a, image: 'example.com/team/a:1'}]\n"
+    "sub: {image: {tag: '1'}}\n",
+    "templates/pods.yaml": """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}}
+template:
+  spec:
+    containers:
+      - {name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"}
+      {{- range .Values.rows }}
+      - {name: {{ .name }}, image: "{{ .image }}"}
+      {{- end }}
+""",
+    "charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+    "charts/sub/values.yaml": "image: {repository: example.com/team/sub, tag: '0'}\n",
+    "charts/sub/templates/sub.yaml": """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}-sub}
+template: {spec: {containers: [{name: sub, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}]}}
+""",
+}
+NEW_DEFAULTS = {
+    "values.yaml": "image: {repository: example.com/team/app, tag: '3'}\nsub: {image: {tag: '3'}}\n"
+    "rows: [{name: a, image: 'example.com/team/a:2'}, {name: c, image: 'example.com/team/c:2'}]\n",
+}
+
+
+@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+def test_the_defaults_of_a_chart_that_plain_helm_has_brought(flag: str, twins: Twins, tmp_path: Path) -> None:
+    """They count for helm from then on, and not those of the chart whose digests helm-pin had set."""
+    twins.chart = written(tmp_path / "defaults", DEFAULTS)
+    twins.both("upgrade", "--install", "--set", "mine=1")
+    written(twins.chart, NEW_DEFAULTS)
+    twins.both("upgrade", plain=True, compare=False)
+    twins.both("upgrade", flag)
+    assert "example.com/team/c:2@" in "".join(twins.images())
+
+
 def test_the_tag_of_a_failed_upgrade_does_not_come_into_force(twins: Twins, tmp_path: Path) -> None:
     """Although the digest, which plain helm keeps, is that of both tags."""
     bad = "{{ if .Values.bad }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: NOT A NAME}\n{{ end }}\n"

@@ -26,6 +26,7 @@ from helmpin.release.reused_values import (
     nulls_a_digest,
     restoring,
     still_there,
+    with_defaults,
     with_nulls,
     without_digests,
 )
@@ -295,7 +296,8 @@ class Stored(NamedTuple):
     tag: str
     was: str = ""
     status: str = "superseded"
-    description: str = "Upgrade complete"
+    manifest: str = ""
+    """'' for one that no other revision has."""
 
     @property
     def record(self) -> str:
@@ -321,7 +323,9 @@ class Releases:
     def read_all(self, *_: object) -> Revisions:
         return Revisions(
             [
-                RevisionInfo(Revision("web", number, one.status, one.record, "", ""), "", "", "", "", one.description)
+                RevisionInfo(
+                    Revision("web", number, one.status, one.record, one.manifest or str(number), ""), "", "", "", "", ""
+                )
                 for number, one in self.stored.items()
             ]
         )
@@ -342,11 +346,11 @@ LAST = Stored(PINNED, status="deployed")
         ([Stored(PINNED, "main", "failed"), Stored(PINNED, status="failed")], "main"),
         ([Stored(PINNED, "main"), Stored(NEWER, "main"), LAST], ""),
         (
-            [Stored(PINNED, "main"), Stored(PINNED), Stored(NEWER, "x"), LAST._replace(description="Rollback to 2")],
+            [Stored(PINNED, "main"), Stored(PINNED), Stored(NEWER, "x"), LAST._replace(manifest="2")],
             "main",
         ),
-        ([Stored(PINNED, "main"), Stored(NEWER, "x"), LAST._replace(description="Rollback to 3")], ""),
-        ([Stored(PINNED, "main"), LAST._replace(description="Rollback to 7")], "main"),
+        ([Stored(PINNED, "main"), Stored(NEWER, "x"), LAST._replace(manifest="1")], "main"),
+        ([Stored(PINNED, "main"), Stored(PINNED, manifest="1"), LAST._replace(manifest="1")], "main"),
         ([None, LAST], ""),
         ([LAST], ""),
         ([Stored(PINNED, "main", "deployed")], "main"),
@@ -359,6 +363,30 @@ def test_whose_a_digest_is(stored: list[Stored | None], was: str, monkeypatch: p
     found = PreviousReading(cast("Helm", releases), "web").result()
     assert found is not None and found.config == {"image": {"tag": PINNED}}
     assert [entry.was for entry in found.undo] == ([was] if was else [])
+    assert found.is_undo_of_earlier is not bool(releases.stored[found.revision].was)
+
+
+@pytest.mark.parametrize(
+    ("entry", "now"),
+    [
+        (TAG, TAG),
+        (DEFAULT, Undo(("image", "tag"), "3", False, 0)),
+        (Undo(("image", "digest"), "", False, 0), Undo(("image", "digest"), None, False, 0)),
+        (Undo(("rows", 0, "image"), "a:1", False, 0), Undo(("rows",), [1, 2], False, 0)),
+        (Undo(("rows", 0, "digest"), None, False, 2), Undo(("rows", 0, "digest"), None, False, 2)),
+        (Undo(("rows", 0, "image"), "a:1", True, 2), Undo(("rows", 0, "image"), "a:1", True, 2)),
+    ],
+)
+def test_the_defaults_of_another_version_of_the_chart(entry: Undo, now: Undo) -> None:
+    config = {"image": {"tag": PINNED}, "rows": [{"image": f"a:1@{A}"}]}
+    assert [*with_defaults(previous(config, entry), {"image": {"tag": "3"}, "rows": [1, 2]})] == [now]
+
+
+def test_defaults_that_hold_our_digests_are_none() -> None:
+    """As --reuse-values of plain helm makes them."""
+    config = {"image": {"tag": PINNED}, "rows": [{"image": f"a:1@{A}"}]}
+    undo = (DEFAULT, Undo(("rows", 0, "image"), "a:1", False, 0))
+    assert tuple(with_defaults(previous(config, *undo), copy.deepcopy(config))) == undo
 
 
 # -- computed values ----------------------------------------------------------------------------------------------------

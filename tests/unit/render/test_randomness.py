@@ -78,6 +78,25 @@ def test_no_digest_is_excused(after: str) -> None:
     assert len(random("k3yA", after, other="q9xC")) == 1
 
 
+def test_a_text_that_ends_with_an_at_sign_by_chance_is_random() -> None:
+    assert random("'k3y1'", "'p2z@'", second="'q9x3'") == []
+    assert len(random("k3y-1.2", "p2z-1.2@", second="q9x-1.2@")) == 1, "a digest was cut off there"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "second"),
+    [
+        ('"k3\\\\yA"', "p%2zB", "q9~xC"),
+        ("p%2zB", '"k3\\"yA"', "q9~xC"),
+        ("025056", "31847", "11847"),
+        ("31847", "025056", "11847"),
+    ],
+)
+def test_a_random_text_that_is_written_otherwise_than_it_reads(before: str, after: str, second: str) -> None:
+    """Escaped, or an octal number: it stands nowhere in the document."""
+    assert random(before, after, second=second) == []
+
+
 @pytest.mark.parametrize("more", [64, 72, 96])
 def test_a_random_text_that_has_grown_as_by_a_digest_holds_one(more: int) -> None:
     """However it is encoded: in base64, encrypted, in another order."""
