@@ -344,4 +344,9 @@ def own_namespace(machine: Workstation, cluster: Cluster, name: str, kubeconfig:
                 api, _, plural = kind.rpartition("/")
                 cluster.api("DELETE", f"/{api}/namespaces/{name}/{plural}?propagationPolicy=Background")
         else:
+            for kind in (
+                "secrets",
+                "configmaps",
+            ):  # the namespace goes after a while, and the next test may list all releases
+                cluster.api("DELETE", f"/api/v1/namespaces/{name}/{kind}?labelSelector=owner%3Dhelm")
             cluster.api("DELETE", f"/api/v1/namespaces/{name}")
