@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,6 +42,9 @@ _ASKED = (
 """Revision, status, record and values as JSON, in one helm run."""
 _ASKED_DEFAULTS = f'{_VALUE}{{{{ template "value" .Release.Chart.Values }}}}'
 """The default values of the stored chart. Helm stores it without its dependencies."""
+_ROLLBACK = re.compile(r"Rollback to (\d+)")
+_UPGRADED = ("Upgrade ", "Install ", "Preparing ", "Release ")
+"""helm's descriptions of a rollback, and the beginnings of the others, unless --description gives one (pkg/action)."""
 MOST = 256
 """How many earlier revisions to search for the record of a digest that plain helm has kept."""
 
@@ -150,12 +154,13 @@ class PreviousReading:
 
 
 def _source_of(info: RevisionInfo, found: Mapping[int, RevisionInfo]) -> int:
-    """The revision whose values plain helm has reused, or copied, for this one; 0 if there is none."""
+    """The revision whose values plain helm has reused for this one, or copied in a rollback, with the manifest; 0 if none."""
     before = [number for number in found if number < info.stored.revision]
-    copied = [
-        number for number in before if found[number].stored.manifest == info.stored.manifest
-    ]  # as a rollback does
+    if (rollback := _ROLLBACK.fullmatch(info.description)) and int(rollback[1]) in before:
+        return int(rollback[1])
     ran = [number for number in before if found[number].status in RAN]
+    own_words = not info.description.startswith(_UPGRADED)
+    copied = [number for number in before if own_words and found[number].stored.manifest == info.stored.manifest]
     return max(copied or ran or before, default=0)
 
 

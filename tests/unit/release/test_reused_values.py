@@ -298,6 +298,7 @@ class Stored(NamedTuple):
     status: str = "superseded"
     manifest: str = ""
     """'' for one that no other revision has."""
+    description: str = "by hand"
 
     @property
     def record(self) -> str:
@@ -324,7 +325,12 @@ class Releases:
         return Revisions(
             [
                 RevisionInfo(
-                    Revision("web", number, one.status, one.record, one.manifest or str(number), ""), "", "", "", "", ""
+                    Revision("web", number, one.status, one.record, one.manifest or str(number), ""),
+                    "",
+                    "",
+                    "",
+                    "",
+                    one.description,
                 )
                 for number, one in self.stored.items()
             ]
@@ -351,6 +357,12 @@ LAST = Stored(PINNED, status="deployed")
         ),
         ([Stored(PINNED, "main"), Stored(NEWER, "x"), LAST._replace(manifest="1")], "main"),
         ([Stored(PINNED, "main"), Stored(PINNED, manifest="1"), LAST._replace(manifest="1")], "main"),
+        (
+            [Stored(PINNED, "x"), Stored(PINNED, "main"), LAST._replace(manifest="1", description="Upgrade complete")],
+            "main",
+        ),
+        ([Stored(PINNED, "main"), Stored(NEWER, "x"), LAST._replace(description="Rollback to 1")], "main"),
+        ([Stored(PINNED, "main"), LAST._replace(description="Rollback to 7")], "main"),
         ([None, LAST], ""),
         ([LAST], ""),
         ([Stored(PINNED, "main", "deployed")], "main"),
