@@ -266,8 +266,12 @@ template:
   spec:
     containers:
       - {name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"}
-      - {name: stable, image: "{{ .Values.stable }}"}
-      - {name: canary, image: "{{ .Values.canary }}"}
+      {{- with .Values.stable }}
+      - {name: stable, image: "{{ . }}"}
+      {{- end }}
+      {{- with .Values.canary }}
+      - {name: canary, image: "{{ . }}"}
+      {{- end }}
       {{- range .Values.rows }}
       - {name: {{ .name }}, image: "{{ .image }}"}
       {{- end }}
@@ -311,18 +315,7 @@ def test_what_plain_helm_was_given_of_our_digests(flag: str, twins: Twins, tmp_p
 DEFAULTS = {
     "values.yaml": "image: {repository: example.com/team/app, tag: '1'}\nrows: [{name: a, image: 'example.com/team/a:1'}]\n"
     "sub: {image: {tag: '1'}}\n",
-    "templates/pods.yaml": """\
-apiVersion: v1
-kind: PodTemplate
-metadata: {name: {{ .Release.Name }}}
-template:
-  spec:
-    containers:
-      - {name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"}
-      {{- range .Values.rows }}
-      - {name: {{ .name }}, image: "{{ .image }}"}
-      {{- end }}
-""",
+    "templates/pods.yaml": PODS,
     "charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
     "charts/sub/values.yaml": "image: {repository: example.com/team/sub, tag: '0'}\n",
     "charts/sub/templates/sub.yaml": """\

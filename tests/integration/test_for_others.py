@@ -48,6 +48,18 @@ def test_nothing_is_printed_before_a_refusal(promise: Promise, content: AnyTag, 
     assert "auto" in let.stderr
 
 
+def test_settings_alone_are_said_to_be_incomplete(promise: Promise, tmp_path: Path) -> None:
+    """Where no value carries an image: an upgrade pins it in the template, or refuses it."""
+    said = "Incomplete: no value carries example.com/a/b:1"
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": pod("example.com/a/b:1")})
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "json")
+    assert f"{said}; helm pin upgrade pins them.\n" in done.stderr
+    written(chart, {"templates/pod.yaml": pod("example.com/a/b:1", "auto")})
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "json")
+    assert done.status == 3
+    assert f"{said}.\n" in done.stderr
+
+
 def test_images_a_line_each(promise: Promise, content: AnyTag, tmp_path: Path) -> None:
     """Sorted and once, whatever the values reach, as every tool reads them."""
     digest = content.digest(("docker.io", "library/nginx", "latest"))
