@@ -19,12 +19,22 @@ class _Fragments:
     """Pieces of templates that read values, found by what they read and by the literals that they hold. Mutable."""
 
     def __init__(self) -> None:
-        self._texts: list[tuple[str, list[str]]] = []
+        self._pieces: list[str] = []
+        self._reading: dict[ValuePath, list[int]] = defaultdict(list)
+        """By each value: the indexes of the pieces that read it."""
+        self._texts: list[tuple[str, range]] = []
+        """Each template, with the indexes of its pieces."""
 
-    def add(self, text: str, pieces: list[str]) -> None:
+    def add(self, text: str, pieces: Iterable[str]) -> None:
         """Add the pieces of a template."""
-        if "Values." in text:
-            self._texts.append((text, pieces))
+        first = len(self._pieces)
+        self._pieces += [piece for piece in pieces if "Values." in piece]
+        own = range(first, len(self._pieces))
+        for number in own:
+            for chain in set(chains(self._pieces[number])):
+                self._reading[chain].append(number)
+        if own:
+            self._texts.append((text, own))
 
     def chains(self, words: Collection[ValuePath | str]) -> list[ValuePath]:
         """The values that the same pieces read."""
@@ -32,22 +42,22 @@ class _Fragments:
 
     def having(self, words: Iterable[ValuePath | str]) -> list[str]:
         """The pieces that read one of these values or hold one of these literals, in order."""
-        found = {}
+        found = set[int]()
         for word in words:
-            shown = word if isinstance(word, str) else f".Values.{'.'.join(map(str, word))}"
-            for number, (text, pieces) in enumerate(self._texts):
-                if shown in text:  # most templates have none of the words
-                    for place, piece in enumerate(pieces):
-                        if shown in piece and "Values." in piece and _has(piece, word):
-                            found[number, place] = piece
-        return [found[place] for place in sorted(found)]
+            if isinstance(word, str):
+                own = (number for text, numbers in self._texts if word in text for number in numbers)
+                found.update(number for number in own if _holds(self._pieces[number], word))
+            else:
+                found.update(self._reading.get(word, ()))
+        return [self._pieces[number] for number in sorted(found)]
 
 
-def _has(piece: str, word: ValuePath | str) -> bool:
-    if isinstance(word, str):  # a literal, or written before the tag: team/web:{{ .Values.tag }}
-        quoted = f'"{word}"' in piece and word in re.findall(r'"([^"\s]+)"', piece)
-        return quoted or bool(re.search(rf"(?:(?<=}}}}/)|(?<![\w./-])){re.escape(word)}[:@]\{{\{{", piece))
-    return any(chain == word for chain in chains(piece))
+def _holds(piece: str, word: str) -> bool:
+    """Whether a piece of a template has a word as a string, or writes it before a tag: team/web:{{ .Values.tag }}"""
+    if word not in piece:
+        return False
+    quoted = f'"{word}"' in piece and word in re.findall(r'"([^"\s]+)"', piece)
+    return quoted or bool(re.search(rf"(?:(?<=}}}}/)|(?<![\w./-])){re.escape(word)}[:@]\{{\{{", piece))
 
 
 class TemplateScan:
