@@ -99,13 +99,22 @@ def with_switch(given: Sequence[Given], name: str) -> list[Given]:
     return [*given] if any(flag.name == name for flag in given) else [*given, Given(name, None, (name,))]
 
 
+TRUE, FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+"""What pflag takes for the value of a switch (Go, strconv.ParseBool)."""
+
+
 def is_on(given: Iterable[Given], name: str) -> bool:
-    """Whether the switch `name` is on: bare, or with a true value. The last one counts, as in pflag."""
+    """Whether the switch `name` is on: bare, or with another value than a false one. The last one counts, as in pflag."""
     on = False
     for flag in given:
         if flag.name == name:
-            on = flag.value is None or flag.value.lower() not in ("false", "f", "0")
+            on = flag.value not in FALSE
     return on
+
+
+def is_dry_run(given: Sequence[Given]) -> bool:
+    """Whether helm is asked for a dry run: it is a switch of Helm 3's rollback, and elsewhere takes none, client or server."""
+    return is_on(given, "--dry-run") and last(given, "--dry-run") != "none"
 
 
 def last(given: Iterable[Given], name: str) -> str | None:

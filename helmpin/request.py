@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import config, env
-from helmpin.arguments import Given, is_on, split
+from helmpin.arguments import FALSE, TRUE, Given, is_dry_run, is_on, split
 from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
 from helmpin.config.sources import LOGIN_STDIN
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
@@ -145,6 +145,10 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
                 raise UsageError(
                     f"the {option.metavar or 'value'} of {option.name} is empty", hint="leave the flag out, or name one"
                 )
+            if option.kind == "switch" and g.value not in (None, *TRUE, *FALSE):
+                raise UsageError(
+                    f"{option.name} must be true or false", why=f"got {g.value!r}", hint="the flag alone means true"
+                )
             if option.choices and g.value not in option.choices:
                 raise UsageError(f"{option.name} must be one of {', '.join(option.choices)}", why=f"got {g.value!r}")
         if option.kind == "value" and len({g.value for g in mine}) > 1:
@@ -172,6 +176,14 @@ def refuse_registry_flags(request: Request, when: str) -> None:
             f"{given[0]} has no effect {when}",
             why=f"helm pin {request.command} asks no registry then",
             hint=f"leave out {', '.join(given)}",
+        )
+
+
+def refuse_dry_run(request: Request, hint: str) -> None:
+    """Raise UsageError for --dry-run on a command line that writes a file nevertheless. hint: what to do instead."""
+    if is_dry_run(request.flags):
+        raise UsageError(
+            "--dry-run does not keep this command from writing", why="helm's dry run writes no file of yours", hint=hint
         )
 
 

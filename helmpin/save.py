@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -48,6 +49,17 @@ def save(what: str, texts: Mapping[str, str], *, mode: int | None = None) -> Non
         for written in scratches.values():
             with suppress(OSError):
                 written.unlink(missing_ok=True)
+
+
+def is_stream(name: str) -> bool:
+    """Whether a name stands for a device, a pipe or a descriptor of a process, which must not be replaced by a file."""
+    if os.path.abspath(name).startswith(("/dev/", "/proc/")):  # noqa: PTH100 (a link in there may name a file)
+        return True
+    try:
+        mode = Path(name).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _like(path: Path, scratch: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from helmpin.env import ENVIRON
 from helmpin.errors import OperationFailed
-from helmpin.save import save
+from helmpin.files import reason, write_hint
+from helmpin.save import is_stream, save
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -20,10 +22,17 @@ INSTEAD = "give --to a place that accepts it, or leave it out: then the report i
 
 
 def deliver(text: str, to: str) -> None:
-    """Write a report to a file, which is replaced atomically, or PUT it to an http(s) URL, as a Pushgateway expects
-    (github.com/prometheus/pushgateway, README, API). Raises OperationFailed if that fails."""
+    """Write a report to a file, which is replaced atomically, to a device or a pipe, or PUT it to an http(s) URL, as a Pushgateway
+    expects (github.com/prometheus/pushgateway, README, API). Raises OperationFailed if that fails."""
     if to.startswith(("http://", "https://")):
         _put(text, to)
+    elif is_stream(to):
+        try:
+            Path(to).write_text(text, encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise OperationFailed(
+                "cannot write the report", where=to, why=reason(error), hint=write_hint(error)
+            ) from None
     else:
         save("the report", {to: text}, mode=0o644)  # another program reads it
 

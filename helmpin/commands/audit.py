@@ -12,6 +12,7 @@ from helmpin.audit.gather import Snapshot, gather
 from helmpin.audit.judge import judge, without_records
 from helmpin.audit.report import as_data, page, prometheus, verdict
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.files import check_is_file
 from helmpin.global_flags import take
 from helmpin.image.listing import image_lines
 from helmpin.kubectl import Kubectl
@@ -29,6 +30,7 @@ def run(request: Request) -> int:
     """Print the audit. Returns 4 if something that --fail-on names was found, else 1 if something could not be read, else 5 if a
     registry did not answer."""
     fail_on = _fail_on(request)
+    check_is_file("a report", request.options["to"] or "")
     if not request.options["registry"]:
         if request.options["describe"]:
             raise UsageError("--describe requires --registry", hint="add --registry, or leave it out")

@@ -10,7 +10,7 @@ from helmpin.lint.charts import chart_here, charts_of, ci_values
 from helmpin.lint.finding import Report
 from helmpin.lint.gather import gather
 from helmpin.lint.show import show
-from helmpin.request import Request, refuse_registry_flags
+from helmpin.request import Request, refuse_dry_run, refuse_registry_flags
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -60,6 +60,8 @@ def _refuse_flags(request: Request) -> None:
     """Raise UsageError for flags that do nothing, or that contradict one another."""
     if useless := next((flag.name for flag in request.flags if flag.name in WITHOUT_EFFECT), None):
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
+    if request.options["fix"]:
+        refuse_dry_run(request, "leave out --fix: then lint reports, and writes nothing")
     if request.options["suggest"] and request.settings.locked:
         raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from helmpin import output, structured
 from helmpin.arguments import with_switch
-from helmpin.errors import OperationFailed, UsageError, VerificationFailed
+from helmpin.errors import OperationFailed, RegistryUnavailable, UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file, reason
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
@@ -17,8 +17,9 @@ from helmpin.lock.edit import LockChange, changes, edit, matches
 from helmpin.lock.parse import parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare
-from helmpin.request import Request
-from helmpin.save import save
+from helmpin.registry import RegistryError, resolve
+from helmpin.request import Request, refuse_dry_run
+from helmpin.save import is_stream, save
 
 
 def run(request: Request) -> int:
@@ -27,6 +28,12 @@ def run(request: Request) -> int:
     if check and globs:
         raise UsageError("--check changes nothing, so it takes no --update", hint="leave one out")
     check_is_file("a lock", name)
+    if not check:
+        refuse_dry_run(request, "--check compares and writes nothing; helm pin plan shows the digests")
+    if is_stream(name) and not check:
+        raise UsageError(
+            "a lock that is written cannot be a device or a pipe", where=name, hint="name a file; --check writes none"
+        )
     text = _read(name, needed=check)
     old = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)
     if not old.is_ours:
@@ -38,11 +45,14 @@ def run(request: Request) -> int:
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
     wanted, needless = _resolve(request, old._replace(digests=kept))
     _check_globs(globs, {*old.digests, *wanted})
+    if request.options["keep"]:
+        wanted |= _resolve_others(renewed - wanted.keys(), request)
     todo = changes(old.digests, wanted, keep=request.options["keep"])
     new = edit(text, todo, name)
     if not check and new != text:
         _write(name, text, new)
-    _show(request.options["output"], name, todo, needless)
+    gone = _gone([change for change in todo if change.kind == "moved"], request) if check else frozenset()
+    _show(request.options["output"], name, todo, gone, needless)
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:
         raise VerificationFailed(
@@ -67,6 +77,28 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
         outcome = "" if request.options["check"] else f"; {lock.name} was not written"
         plan.refuse(mutable=request.settings.refuses_mutable, outcome=outcome)
         return _digests(plan), _needless(plan)
+
+
+def _resolve_others(references: Iterable[Reference], request: Request) -> dict[Reference, str]:
+    """The digest of each image in the file that this chart does not use. Raises RegistryUnavailable."""
+    answers = resolve(references, request.settings.registry)
+    failed = {ref: answer for ref, answer in answers.items() if isinstance(answer, RegistryError)}
+    if failed:
+        images = output.count(len(failed), "image")
+        raise RegistryUnavailable(
+            f"{images} that this chart does not use cannot be resolved; {request.options['file']} was not written",
+            why="\n".join(f"{reference}: {answer}" for reference, answer in failed.items()),
+            hint="remove the line if no release needs the image; or leave out --keep, or name others with --update",
+        )
+    return {ref: answer.digest for ref, answer in answers.items() if not isinstance(answer, RegistryError)}
+
+
+def _gone(moved: Iterable[LockChange], request: Request) -> frozenset[Reference]:
+    """The images of which the registry does not have the digest in the file, so that nobody can pull it."""
+    held = {change.reference: change.reference._replace(digest=change.was) for change in moved}
+    answers = resolve(held.values(), request.settings.registry)
+    refusals = {ref: answer for ref in held if isinstance(answer := answers[held[ref]], RegistryError)}
+    return frozenset(ref for ref, refusal in refusals.items() if refusal.kind == "not-found")
 
 
 def _digests(plan: Plan) -> dict[Reference, str]:
@@ -115,28 +147,32 @@ def _write(name: str, before: str, text: str) -> None:
     save("the lock file", {name: text})
 
 
-def _show(form: str, name: str, todo: Sequence[LockChange], needless: str) -> None:
+def _show(form: str, name: str, todo: Sequence[LockChange], gone: Collection[Reference], needless: str) -> None:
     if form == "table":
-        rows = [(str(c.reference), output.short(c.now or c.was), _what(c)) for c in todo]
+        rows = [(str(c.reference), output.short(c.now or c.was), _what(c, gone)) for c in todo]
         output.write(
             output.table(("IMAGE", "DIGEST", "CHANGE"), rows) if rows else f"There is nothing to lock: {needless}."
         )
     elif form == "markdown":
         output.write(_markdown(name, todo))
     else:
-        structured.show({"file": name, "images": [_as_data(change) for change in todo]}, form)
+        structured.show({"file": name, "images": [_as_data(change, gone) for change in todo]}, form)
 
 
-def _what(change: LockChange) -> str:
-    return f"moved from {output.short(change.was)}" if change.kind == "moved" else change.kind
+def _what(change: LockChange, gone: Collection[Reference]) -> str:
+    """For people."""
+    if change.kind != "moved":
+        return change.kind
+    return f"moved from {output.short(change.was)}" + (", which the registry lacks" if change.reference in gone else "")
 
 
-def _as_data(change: LockChange) -> Mapping[str, Any]:
+def _as_data(change: LockChange, gone: Collection[Reference]) -> Mapping[str, Any]:
     return {
         "reference": str(change.reference),
         "digest": change.now or None,
         "was": change.was or None,
         "change": change.kind,
+        "gone": change.reference in gone,
     }
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from helmpin import lifeline, output
-from helmpin.arguments import Given, is_on, last, whole_number, words
+from helmpin.arguments import Given, is_dry_run, is_on, last, whole_number, words
 from helmpin.config.sources import go_seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
@@ -55,7 +55,7 @@ def run(request: Request) -> int:
     revisions.refuse_moved(name, before[-1], History(request.helm, name, 1).latest())
     deadline = time.monotonic() + timeout
     _helm(request, before, number)
-    if rolls_back_nothing(request.flags):
+    if is_dry_run(request.flags):
         output.inform("Dry run: nothing was changed.")
         return 0
     now, later = _read_back(request, before, number)
@@ -103,7 +103,7 @@ def _roll_back(request: Request) -> int:
         back = helm_command(f"pin rollback {name} {ran}")
         output.say(f"Note: {why}" + (f"; the last that ran is {ran}: {back}" if ran else "") + ".")
     _helm(request, before, number)
-    if not rolls_back_nothing(request.flags):
+    if not is_dry_run(request.flags):
         _say_what_was_restored(request, before, number)
     return 0
 
@@ -257,12 +257,6 @@ def _read_back(request: Request, before: Sequence[HistoryRow], number: int) -> t
         why="somebody else has deployed since",
         hint=f"{helm_command(f'pin history {name}')} shows the revisions, {check()} checks what is deployed",
     )
-
-
-def rolls_back_nothing(flags: Sequence[Given]) -> bool:
-    """Whether helm changes nothing. --dry-run of `helm rollback` is a switch in Helm 3; in Helm 4 it takes none, client or
-    server."""
-    return is_on(flags, "--dry-run") and last(flags, "--dry-run") != "none"
 
 
 def _waits(flags: Sequence[Given]) -> bool:

@@ -435,6 +435,16 @@ class TestForms:
         assert (releases["app"]["revision"], releases["app"]["kinds"]) == (0, ["unknown"])
         assert "only live objects were looked at" in findings(releases["app"], "unknown")
 
+    def test_to_what_is_no_file(self, sample: App, tmp_path: Path) -> None:
+        """A pipe or a device gets the report, and stays what it is."""
+        os.mkfifo(tmp_path / "pipe")
+        command = f"{sample.machine.helm_binary} pin audit -o json --fail-on none --to"
+        done = sample.machine.run("bash", "-c", f"cat {tmp_path}/pipe & {command} {tmp_path}/pipe; wait")
+        piped = sample.machine.run("bash", "-c", f"{command} /dev/stdout | cat")
+        assert [json.loads(each.stdout)["contexts"][0]["unread"] for each in (done, piped)] == [[], []]
+        assert (tmp_path / "pipe").is_fifo()
+        assert sample.machine.pin("audit", "--to", "-").status == 2
+
     def test_prometheus(self, sample: App, shared_unique: str, tmp_path: Path) -> None:
         file = tmp_path / "helm-pin.prom"
         done = sample.machine.pin("audit", "-o", "prometheus", "--to", file, "--fail-on", "none")

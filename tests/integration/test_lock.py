@@ -167,6 +167,22 @@ def test_a_chart_that_changes(locked: Shop) -> None:
     assert shop.pin("lock", "--no-cluster", "--check").status == 4
     shop.lock("--keep")
     assert shop.file.read_text() == with_extra
+
+    moved = shop.push("B", {"extra": "1.0.0"})["extra"]
+    assert "moved from" in shop.pin("lock", "--no-cluster", "--check", "--keep").stdout
+    assert shop.lock("--keep", "--update", "*/extra")["extra"]["digest"] == moved
+    invented = shop.file.read_text().replace(moved, f"sha256:{'f' * 64}")
+    shop.file.write_text(invented)
+    checked = shop.pin("lock", "--no-cluster", "--check", "--keep")
+    assert checked.status == 4 and checked.stdout.count("moved from sha256:ffffffffffff, which the registry lacks") == 1
+    shop.file.write_text(invented.replace("extra:1.0.0", "extra:none"))
+    for args in (["--check"], ["--update", "*/extra:none"]):
+        done = shop.pin("lock", "--no-cluster", "--keep", *args)
+        assert done.status == 5 and "1 image that this chart does not use cannot be resolved" in done.stderr, (
+            done.stderr
+        )
+    shop.file.write_text(with_extra)
+
     assert shop.lock()["extra"]["change"] == "removed"
     assert shop.file.read_text() == before
 

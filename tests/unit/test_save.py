@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helmpin.errors import OperationFailed
-from helmpin.save import save
+from helmpin.save import is_stream, save
 
 
 def names(folder: Path) -> list[str]:
@@ -67,3 +67,13 @@ def test_what_was_written_is_said(tmp_path: Path) -> None:
         save("values", {str(first): "a: 2\n", str(tmp_path / "folder"): "b: 2\n"})
     assert f"written before: {first}" in failed.value.why
     assert first.read_text() == "a: 2\n" and names(tmp_path) == ["first.yaml", "folder"]
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """A device, a pipe, a descriptor of this process, whatever links to them."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    (tmp_path / "file").touch()
+    streams = [tmp_path / "pipe", tmp_path / "link", "/dev/null", "/dev/stdout", "/dev/../dev/fd/1", "/proc/self/fd/1"]
+    assert all(is_stream(str(each)) for each in streams)
+    assert not any(is_stream(str(each)) for each in (tmp_path / "file", tmp_path / "none", tmp_path))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from helmpin.command_table import COMMANDS
-from helmpin.commands import audit, diff, lint, rollback, verify
+from helmpin.commands import audit, diff, lint, lock, rollback, verify
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Flag, Helm
 from helmpin.help_text import command_help
@@ -113,3 +115,29 @@ def test_settings_of_the_environment_are_for_all_commands(monkeypatch: pytest.Mo
     assert request.settings.registry.mirrors == (("docker.io", "https://mirror.example"),)
     with pytest.raises(HelmFailed, match="could not be started"):  # it went on as far as that
         verify.run(understand("verify", ["web", "--no-registry"], NOT_THERE))
+
+
+@pytest.mark.parametrize("value", ["no", "off", "maybe", "", "FaLsE"])
+def test_a_switch_with_another_value_than_pflag_takes(value: str) -> None:
+    """It must not count as on: --fix and --prune write and delete."""
+    with pytest.raises(UsageError, match="--prune must be true or false"):
+        understand("keep", ["web", f"--prune={value}"], NOT_THERE)
+    assert not understand("keep", ["web", "--prune=F"], NOT_THERE).options["prune"]
+
+
+def test_a_dry_run_of_what_writes_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Helm, "flags", lambda *_: {"--dry-run": Flag("--dry-run", False)})
+    monkeypatch.chdir(tmp_path)
+    for flag in ("--dry-run", "--dry-run=server"):
+        for run, argv in ((lock.run, ["lock", "./chart"]), (lint.run, ["lint", "--fix", "./chart"])):
+            with pytest.raises(UsageError, match="--dry-run does not keep this command from writing"):
+                run(understand(argv[0], [*argv[1:], flag], NOT_THERE))
+    with pytest.raises(HelmFailed):  # the chart is not there
+        lock.run(understand("lock", ["./chart", "--no-cluster", "--dry-run=none"], NOT_THERE))
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "-"])
+def test_a_lock_is_a_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})
+    with pytest.raises(UsageError, match="a lock"):
+        lock.run(understand("lock", ["./chart", "--file", name], NOT_THERE))
