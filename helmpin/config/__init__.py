@@ -14,7 +14,19 @@ from helmpin.config.file import load, settings_file
 from helmpin.config.registry import registry_settings
 from helmpin.config.rules import allowances, allowed_unpinned, ended, rules_of
 from helmpin.config.settings import Settings
-from helmpin.config.sources import DEFAULT, DEFAULTS, LOGIN, NAMES, RULES, Sources, misspelt, seconds, switch
+from helmpin.config.sources import (
+    DEFAULT,
+    DEFAULTS,
+    LOGIN,
+    NAMES,
+    NEVER_IN_FILE,
+    RULES,
+    SWITCHES,
+    Sources,
+    misspelt,
+    seconds,
+    switch,
+)
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
 from helmpin.gate import Gate
@@ -65,11 +77,16 @@ def in_force(
     folder: Path | None = None,
     chart: str = "",
 ) -> list[tuple[str, Any, str]]:
-    """Every setting except passwords: its name, its value, and where that comes from, which is `default` if no source gives it.
-    Nothing is checked: that is for `read`."""
+    """Every setting except passwords: its name, its value, and where that comes from, which is `default` if no source gives it. Of
+    the required commands, whatever may be a secret is masked. Raises UsageError; most values are checked by `read` alone."""
     sources = _sources(options, environ, folder, chart)
-    names = [name for name in sorted(NAMES | {"lock", "locked", LOGIN}) if name in options or name == RULES]
-    given = [(name, *sources(name)) for name in names]
+    known = NAMES | NEVER_IN_FILE.keys() | {LOGIN}
+    given = [(name, *sources(name)) for name in sorted(known) if name in options or name == RULES]
+    for at, (name, value, where) in enumerate(given):
+        if name in SWITCHES | {"locked"} and value is not None:
+            given[at] = (name, switch(value, where), where)
+        elif name == "require":
+            given[at] = (name, _gate(sources).shown, where)
     return [
         (name, DEFAULTS.get(name, value), DEFAULT) if value in (None, ()) else (name, value, where)
         for name, value, where in given

@@ -33,7 +33,13 @@ NEVER_IN_FILE = {
 """The settings that no file may have, and why: a file may have come with the charts."""
 DEFAULT = "default"
 """Where a setting comes from that no source gives."""
-DEFAULTS = {"mutable": "pin", "registry-timeout": "30s", "locked": False, **dict.fromkeys(SWITCHES, False)}
+DEFAULTS = {
+    "mutable": "pin",
+    "registry-timeout": "30s",
+    "require-timeout": "1m",
+    "locked": False,
+    **dict.fromkeys(SWITCHES, False),
+}
 """What holds then, where that is not nothing."""
 LOGIN, LOGIN_STDIN = "registry-username", "registry-password-stdin"
 LONGEST = 24 * 3600.0

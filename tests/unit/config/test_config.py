@@ -518,9 +518,20 @@ def test_what_is_in_force_and_from_where(tmp_path: Path) -> None:
     assert settings(tmp_path, {"config": "none"}).file == ""
 
 
+def test_a_gate_in_force_is_shown_without_its_secrets(tmp_path: Path) -> None:
+    options = dict.fromkeys(["require", "require-timeout", "locked"])
+    environ = {"HELM_PIN_REQUIRE": "true {}\nfalse --token s3cr3t {}", "HELM_PIN_LOCKED": "yes"}
+    assert in_force(options, environ, tmp_path)[:3] == [
+        ("locked", True, "HELM_PIN_LOCKED"),
+        ("require", ("true {}", "false --token *** {}"), "HELM_PIN_REQUIRE"),
+        ("require-timeout", "1m", "default"),
+    ]
+
+
 def test_the_defaults_are_those_of_a_run_without_settings(tmp_path: Path) -> None:
-    found = {name: value for name, value, _ in in_force(dict.fromkeys([*NAMES, "lock", "locked"]), {}, tmp_path)}
+    found = {name: value for name, value, _ in in_force(dict.fromkeys([*NAMES, *NEVER_IN_FILE]), {}, tmp_path)}
     run = settings(tmp_path)
+    assert seconds(found.pop("require-timeout"), "") == run.gate.seconds
     assert found.pop("mutable") == run.mutable
     assert seconds(found.pop("registry-timeout"), "") == run.registry.timeout
     assert found.pop("pull-secrets") is run.pull_secrets
