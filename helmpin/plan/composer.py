@@ -17,7 +17,7 @@ from helmpin.plan.jobs import JobFollower
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_hints import TemplateHints, chart_folder
-from helmpin.plan.template_scan import TemplateScan, chains, is_written
+from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
 from helmpin.plan.value_index import ValueIndex
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
@@ -204,9 +204,10 @@ class Composer:
         path = next(iter(self._paths(source)), "")
         return self._hints.scan(chart_folder(path))
 
-    def _reads(self, source: str) -> set[ValuePath]:
-        """The values that a template reads by their whole path."""
-        return {chain for path in self._paths(source) for chain in chains(self._templates.get(path, ""))}
+    def _reads(self, source: str, word: str = "") -> set[ValuePath]:
+        """The values that a template reads by their whole path, on the lines that have a word."""
+        lines = (line for path in self._paths(source) for line in self._templates.get(path, "").splitlines())
+        return {chain for line in lines if has_word(line, word) for chain in chains(line)}
 
     def _reads_at_all(self, source: str) -> set[ValuePath]:
         """The same, with what the named templates read that it uses."""

@@ -69,6 +69,10 @@ class Group:
         used = used.intersection(some) or used
         self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
 
+    def restore(self, ranked: list[list[Candidate]]) -> None:
+        """Try these candidates again."""
+        self._keep(ranked)
+
     def _keep(self, ranked: list[list[Candidate]]) -> None:
         self.proven = False
         self.ranked = [options for options in ranked if options]

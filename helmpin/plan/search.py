@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.image.manifest import ImageUse
-from helmpin.image.reference import split
+from helmpin.image.reference import pinned_form, split
 from helmpin.plan import render_failure
 from helmpin.plan.candidates import Candidate, candidates
 from helmpin.plan.group import Group
+from helmpin.plan.suspicions import Suspicion, Suspicions
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison, Key
-from helmpin.render.differences import Difference, readable
+from helmpin.render.differences import Difference, Leaf, readable
 from helmpin.timeline import step
 
 MOST_ATTEMPTS = 5
@@ -79,6 +80,18 @@ class _Contest(NamedTuple):
     """Whether that was decided by what templates read."""
 
 
+class _Blame(NamedTuple):
+    """A group that may have caused differences. Its sets grow."""
+
+    group: Group
+    why: str
+    """The first difference."""
+    paths: set[ValuePath]
+    """Those of its paths that may have."""
+    doubtful: set[Leaf]
+    """The differences that another group, or its other paths, may have caused."""
+
+
 class Search:
     """One search. Mutable; it does no I/O."""
 
@@ -87,12 +100,14 @@ class Search:
         facts: Iterable[Facts],
         values: ValueIndex,
         scan: Callable[[str], TemplateScan],
-        reads: Callable[[str], Collection[ValuePath]] = lambda _: (),
+        reads: Callable[[str, str], Collection[ValuePath]] = lambda *_: (),
         reads_at_all: Callable[[str], Collection[ValuePath]] = lambda _: (),
     ) -> None:
         """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
-        by their whole path. reads_at_all: the same, with what the named templates read that it uses."""
+        by their whole path on lines with a word (on any line: ''). reads_at_all: those that it reads at all, also in the named
+        templates that it uses."""
         facts, self._reads, self._reads_at_all = list(facts), reads, reads_at_all
+        self._suspicions = Suspicions()
         self._groups: dict[tuple[Any, ...], Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
         self._by_template: set[Key] = set()
@@ -249,7 +264,7 @@ class Search:
             value
             for value in (named if len(named) > 1 else ())
             for group in groups[value]
-            if any(self._reads_path(group, path, use.source, self._reads_at_all) for use in group.uses)
+            if any(_is_read(group, path, self._reads_at_all(use.source)) for use in group.uses)
         }
         return _Contest(reading, by_reading=True) if len(reading) == 1 else _Contest(named, by_reading=False)
 
@@ -259,12 +274,15 @@ class Search:
     # -- what a render taught ----------------------------------------------------------------------------------------
 
     def _carriers(self, difference: Difference) -> list[Group]:
-        """The groups whose digest appears in a difference. Preferred are those that values pin, since a value may reach more than
-        its image; then those whose image appears with the digest; then those that are not proven."""
+        """The groups whose digest appears in a difference, first where it does more than follow their own reference. Preferred are
+        those that values pin, since a value may reach more than its image; then those whose image appears with the digest; then
+        those that are not proven."""
         after = readable(difference.after)
         shown = [g for g in self._groups.values() if g.digest[7:19] in after]
         active = self._active()
         shown = [g for g in shown if g in active] or shown
+        others = _without_references(after, shown)
+        shown = [g for g in shown if g.digest[7:19] in others] or shown
         named = [g for g in shown if f"{split(g.image)[0]}:{split(g.image)[1] or 'latest'}@" in after]
         likely = named or shown
         return [g for g in likely if not g.proven] or likely
@@ -278,51 +296,83 @@ class Search:
             near = [g for g in some if g.scope == scope_of(source)]
             if found := [g for g in near if any(use.source == source for use in g.uses)] or near or some:
                 tagged = [g for g in found if _stands_in(split(g.image)[1], str(before))]
-                return tagged or [g for g in found if self._is_read(g, source)] or found
+                return tagged or [g for g in found if self._paths_read(g, source)] or found
         return []
 
-    def _is_read(self, group: Group, source: str) -> bool:
-        """Whether a template reads what a group sets, or the map that it is in."""
-        return any(self._reads_path(group, setting.path, source) for setting in group.settings())
+    def _suspects_of(self, difference: Difference) -> list[Group]:
+        """The same for one difference: first those whose values are read on a line of the template that prints it, then those that
+        are not cleared of it."""
+        leaf, words = difference.leaf, _words(difference)
+        reading = [g for g in self._active() if any(self._paths_read(g, leaf[0], word) for word in words)]
+        found = reading or self._suspects(leaf[0], difference.before)
+        cleared = [g for g in found if self._suspicions.are_cleared(_paths(g), leaf)]
+        if len(cleared) < len(found):
+            return [g for g in found if g not in cleared]
+        others = [g for g in self._active() if not self._suspicions.are_cleared(_paths(g), leaf)]
+        return [g for g in others if self._paths_read(g, leaf[0])] or others or found
 
-    def _reads_path(
-        self,
-        group: Group,
-        path: ValuePath,
-        source: str,
-        reads: Callable[[str], Collection[ValuePath]] | None = None,
-    ) -> bool:
-        depth = len(group.scope)
-        inner = path[depth:] if path[:depth] == group.scope else path
-        return any(read in (inner, inner[:-1]) for read in (reads or self._reads)(source))
+    def _paths_read(self, group: Group, source: str, word: str = "") -> set[ValuePath]:
+        """The paths that a group sets and that a template reads, or their map, on lines with a word."""
+        read = self._reads(source, word)
+        return {path for path in _paths(group) if _is_read(group, path, read)}
 
     def _blame_collateral(self, result: Comparison) -> list[Group]:
-        blamed: dict[int, tuple[Group, str]] = {}
-        guilty: dict[int, set[ValuePath]] = defaultdict(set)
+        restored = self._drop_suspicions(result)
+        blames: dict[int, _Blame] = {}
         for difference in result.collateral:
             carriers = self._carriers(difference)
             by_values = [group for group in carriers if group in self._active()]
-            for group in by_values or ([] if carriers else self._suspects(difference.leaf[0], difference.before)):
-                blamed.setdefault(id(group), (group, str(difference)))
-                guilty[id(group)] |= self._guilty(group, difference)
+            for group in by_values or ([] if carriers else self._suspects_of(difference)):
+                blame = blames.setdefault(id(group), _Blame(group, str(difference), set(), set()))
+                guilty = self._guilty(group, difference)
+                blame.paths.update(guilty)
+                if not carriers or guilty not in (_paths(group), self._shown(group, difference)):
+                    blame.doubtful.add(difference.leaf)
             if carriers and not by_values:
                 for group in carriers:
                     for use in [use for use in group.uses if use.key in self._by_template]:
                         self._fail(use, f"pinning it in the template changes something else: {difference}")
-        for group, why in blamed.values():
-            self._note(group.uses, f"{_names(group.current())}: {why}")
-            if any(use.key in result.failing for use in group.uses):
+        for group, why, paths, doubtful in blames.values():
+            note = f"{_names(group.current())}: {why}"
+            self._note(group.uses, note)
+            if group not in restored and any(use.key in result.failing for use in group.uses):
                 group.fail(result.images.get(use.key, "") for use in group.uses)
-            else:
-                group.leave_paths(guilty[id(group)])
-        return [group for group, _ in blamed.values()]
+                continue
+            if doubtful:
+                self._suspicions.add(Suspicion(group, group.ranked, frozenset(paths), frozenset(doubtful), note))
+            group.leave_paths(paths)
+        return [*restored, *(blame.group for blame in blames.values())]
+
+    def _drop_suspicions(self, result: Comparison) -> list[Group]:
+        """Give groups back what they have lost because of differences that are still there. Returns these groups: the result does
+        not show what it pins."""
+        unfounded = self._suspicions.unfounded({each.leaf for each in result.collateral})
+        for group, ranked, _, _, note in unfounded:
+            group.restore(ranked)
+            for use in group.uses:
+                self._by_template.discard(use.key)
+                self._notes[use.key] = [each for each in self._notes[use.key] if each != note]
+        return [each.group for each in unfounded]
+
+    def _shown(self, group: Group, difference: Difference) -> set[ValuePath]:
+        """The paths of a group whose value shows in a difference: elsewhere than in references, which may follow, or else there."""
+        after = readable(difference.after)
+        for text in (_without_references(after, self._active()), after):
+            if found := {setting.path for setting in group.settings() if setting.value in text}:
+                return found
+        return set()
 
     def _guilty(self, group: Group, difference: Difference) -> set[ValuePath]:
-        """The paths of a group that may have caused a difference: those that end like the place of the difference, else those that
-        the template reads, else all."""
-        paths = {setting.path for setting in group.settings()}
-        called = {path for path in paths if path[-2:] == difference.leaf[3][-2:]}
-        return called or {path for path in paths if self._reads_path(group, path, difference.leaf[0])} or paths
+        """The paths of a group that may have caused a difference: as far as that tells them apart, those whose value shows there,
+        that end like its place, that the template reads on a line that prints it, or that it reads at all."""
+        found, leaf = _paths(group), difference.leaf
+        for some in (
+            self._shown(group, difference),
+            {path for path in found if path[-2:] == leaf[3][-2:]},
+            *(self._paths_read(group, leaf[0], word) for word in (*_words(difference), "")),
+        ):
+            found = found & some or found
+        return self._suspicions.without_cleared(found, leaf)
 
     def _blame_values(self, result: Comparison, blamed: Collection[Group]) -> None:
         """Drop the candidates that did not pin a use, except those of groups that are blamed already."""
@@ -364,15 +414,16 @@ class Search:
         first those that their own template reads; without any, their templates pin them."""
         spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)
         for use in bad if spare else ():
-            read = sorted(spare, key=lambda c: not any(self._reads_path(group, s.path, use.source) for s in c.settings))
+            own = self._reads(use.source, "")
+            read = sorted(spare, key=lambda c: not any(_is_read(group, s.path, own) for s in c.settings))
             apart[tuple(read)].append(use)
         for candidates_left, uses in apart.items():
             split_off = Group(group.image, group.digest, group.scope, [list(candidates_left)])
             split_off.uses = uses
             self._groups["apart", len(self._groups)] = split_off
+        group.proven = True
         if apart:
             group.uses = [use for use in group.uses if use not in bad]
-            group.proven = True
         else:
             for use in bad:
                 self._to_template(use)
@@ -400,6 +451,35 @@ class Search:
         for use in uses:
             if text not in self._notes[use.key]:
                 self._notes[use.key].append(text)
+
+
+def _without_references(text: str, groups: Iterable[Group]) -> str:
+    """A text without the whole references of these groups' images, with their digests."""
+    for group in groups:
+        text = text.replace(pinned_form(group.image, group.digest), "")
+    return text
+
+
+def _paths(group: Group) -> set[ValuePath]:
+    """The paths that a group sets."""
+    return {setting.path for setting in group.settings()}
+
+
+def _is_read(group: Group, path: ValuePath, read: Collection[ValuePath]) -> bool:
+    """Whether a path that a group sets, or the map that it is in, is among those that a template of its chart reads."""
+    depth = len(group.scope)
+    inner = path[depth:] if path[:depth] == group.scope else path
+    return inner in read or inner[:-1] in read
+
+
+def _words(difference: Difference) -> list[str]:
+    """What the lines of a template have that print a difference: the key, or in a longer text the first word of each line that
+    differs."""
+    before, after = str(difference.before), str(difference.after)
+    if "\n" not in after:
+        return [next((part for part in reversed(difference.leaf[3]) if isinstance(part, str)), "")]
+    changed = [line for line in after.splitlines() if line not in before.splitlines()]
+    return list(dict.fromkeys(word[0] for line in changed if (word := re.search(r"[A-Za-z][\w.-]*", line))))
 
 
 def _stands_in(tag: str | None, text: str) -> bool:

@@ -144,6 +144,11 @@ def chains(text: str) -> Iterator[tuple[str, ...]]:
     return (tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
 
 
+def has_word(line: str, word: str) -> bool:
+    """Whether a line of a template has a word, such as a key that it prints."""
+    return word in line and bool(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line))
+
+
 def is_written(image: str, template: str) -> bool:
     """Whether an `image:` line of the template holds this image literally, so that no value can change it."""
     if image not in template or any(f'"{image}"' in action.code for action in actions(template)):

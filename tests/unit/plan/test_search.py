@@ -80,7 +80,7 @@ def test_templates_with_a_tag_each_are_pinned_at_the_second_attempt() -> None:
         map(facts, uses.values()),
         ValueIndex({at: {"tag": ""} for at in uses}),
         lambda _: TemplateScan([template]),
-        lambda source: {(source[-6], "tag")},
+        lambda source, _: {(source[-6], "tag")},
     )
     wanted = dict.fromkeys(uses.values(), A)
     for tried in ("a", "abcd"):
@@ -854,7 +854,7 @@ def test_an_effect_without_a_digest_is_rather_that_of_the_tag_or_the_values_ther
     before: str, reads: list[tuple[str, ...]], left: set[str]
 ) -> None:
     some = [facts(WEB), facts(DB, B)]
-    found = Search(some, ValueIndex(TWO), lambda _: TemplateScan([""]), lambda _: reads)
+    found = Search(some, ValueIndex(TWO), lambda _: TemplateScan([""]), lambda *_: reads)
     attempt = found.next()
     assert attempt is not None
     pinned = {WEB: pinned_form("t/web:1", A), DB: pinned_form("t/db:2", B)}
@@ -874,7 +874,7 @@ def test_of_several_values_those_that_show_are_left(
     place: tuple[str, ...], reads: list[tuple[str, ...]], left: set[str]
 ) -> None:
     values = {name: {"repository": "t/web", "tag": "1"} for name in ("web", "check")}
-    found = Search([facts(WEB)], ValueIndex(values), lambda _: TemplateScan([""]), lambda _: reads)
+    found = Search([facts(WEB)], ValueIndex(values), lambda _: TemplateScan([""]), lambda *_: reads)
     assert shown(found.next()).keys() == {"web.tag", "check.tag"}
     effect = Difference((POD, 0, 0, place), "1", f"1@{A}")
     found.learn(Attempt((), frozenset(), {}, {}, {}), compared({WEB: pinned_form("t/web:1", A)}, {WEB: A}, [effect]))

@@ -1,0 +1,57 @@
+"""Candidates that were dropped because of differences that they need not have caused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from helmpin.chart.setargs import ValuePath
+from helmpin.plan.candidates import Candidate
+from helmpin.plan.group import Group
+from helmpin.render.differences import Leaf
+
+
+class Suspicion(NamedTuple):
+    """What a group lost, and why."""
+
+    group: Group
+    ranked: list[list[Candidate]]
+    """Its candidates before."""
+    paths: frozenset[ValuePath]
+    """The paths that it lost."""
+    leaves: frozenset[Leaf]
+    """Where the differences were."""
+    note: str
+
+
+class Suspicions:
+    """What the last render led to. If all of the differences are still there in the next one, the candidates that were dropped for
+    them did not cause them, or not alone. Mutable."""
+
+    def __init__(self) -> None:
+        self._last: list[Suspicion] = []
+        self._cleared: dict[Leaf, set[ValuePath]] = defaultdict(set)
+
+    def unfounded(self, leaves: Collection[Leaf]) -> list[Suspicion]:
+        """The suspicions that a render with differences at these leaves does not bear out. They are forgotten, and so are the
+        others."""
+        found = [each for each in self._last if each.leaves <= set(leaves)]
+        for each in found:
+            for leaf in each.leaves:
+                self._cleared[leaf] |= each.paths
+        self._last = []
+        return found
+
+    def without_cleared(self, paths: Collection[ValuePath], leaf: Leaf) -> set[ValuePath]:
+        """The paths that may still have caused a difference at a leaf; all of them if none is left."""
+        return {*paths} - self._cleared[leaf] or {*paths}
+
+    def add(self, suspicion: Suspicion) -> None:
+        """Remember a suspicion, unless the same was unfounded before: nothing is cleared twice."""
+        if any(suspicion.paths - self._cleared[leaf] for leaf in suspicion.leaves):
+            self._last.append(suspicion)
+
+    def are_cleared(self, paths: Iterable[ValuePath], leaf: Leaf) -> bool:
+        """Whether none of these paths caused a difference at a leaf alone."""
+        return {*paths} <= self._cleared[leaf]
