@@ -265,11 +265,13 @@ def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
     paths that hold the name."""
     near = {sought.chain(path) for path in named if sought.sees(path)}
     names = dict.fromkeys([*_suffixes(split(sought.image)[0]), *_suffixes(sought.image)])
+    starts = [sought.tag[: separator.end()] for separator in re.finditer("[-._]|^v", sought.tag)]
+    names |= dict.fromkeys(f"{name}:{start}" for name in _suffixes(split(sought.image)[0]) for start in starts)
     on_lines, in_templates = sought.scan.beside([*near, *names])
     further = [chain for chain in in_templates if chain not in on_lines]
     for chains, most in ((on_lines, ON_LINES), (further, BESIDE)):
         found = (
-            list(_carried(sought, path, alone=sought.scan.stands_alone(chain)))
+            list(_carried(sought, path, chain))
             for chain in chains
             if (path := chain if chain[0] == "global" else (*sought.scope, *chain)) not in named
         )
@@ -277,11 +279,9 @@ def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
             yield from (candidate._replace(is_spare=True) for candidate in some)
 
 
-def _carried(sought: _Sought, path: ValuePath, *, alone: bool) -> Iterator[Candidate]:
-    """Candidates at a path whose key says what it holds, and that is empty or holds the image's tag.
-
-    alone: whether it may hold a whole reference, because a template reads it alone.
-    """
+def _carried(sought: _Sought, path: ValuePath, chain: ValuePath) -> Iterator[Candidate]:
+    """Candidates at a path that is empty or holds the image's tag: its key says what it holds, or an `image:` line prints it alone.
+    chain: the path as templates read it."""
     key, held = last_key(path), lookup(sought.values.tree, path)
     if not _is_place(path, sought.values) or isinstance(held, (dict, list, bool)):
         return
@@ -289,12 +289,12 @@ def _carried(sought: _Sought, path: ValuePath, *, alone: bool) -> Iterator[Candi
         yield sought.tagged(path)
     elif text_of(held):
         return
+    elif sought.scan.is_whole_image(chain) or (IMAGE_KEY.search(key) and sought.scan.stands_alone(chain)):
+        yield sought.whole(path)
     elif DIGEST_KEY.search(key):
         yield from sought.digests(path)
     elif TAG_KEY.search(key):
         yield from (sought.tagged(path, tag) for tag in _forms(sought.tag or "latest"))
-    elif IMAGE_KEY.search(key) and alone:
-        yield sought.whole(path)
 
 
 def _has(values: ValueIndex, path: ValuePath) -> bool:

@@ -53,11 +53,14 @@ class _Fragments:
 
 
 def _holds(piece: str, word: str) -> bool:
-    """Whether a piece of a template has a word as a string, or writes it before a tag: team/web:{{ .Values.tag }}"""
+    """Whether a piece of a template has a name or a reference as a string, or the name before a tag, or with the start of one:
+    "%s/web:%s", team/web:{{ .Values.tag }}, team/web:v{{ .Values.version }}."""
     if word not in piece:
         return False
-    quoted = f'"{word}"' in piece and word in re.findall(r'"([^"\s]+)"', piece)
-    return quoted or bool(re.search(rf"(?:(?<=}}}}/)|(?<![\w./-])){re.escape(word)}[:@]\{{\{{", piece))
+    name = re.escape(word)
+    quoted = (re.fullmatch(rf"(?:%[sv]/)*{name}(?:[:@]\S*)?", text) for text in re.findall(r'"([^"\s]+)"', piece))
+    end = "" if ":" in word.rpartition("/")[2] else "[:@]"
+    return any(quoted) or bool(re.search(rf"(?:(?<=}}}}/)|(?<![\w./-])){name}{end}\{{\{{", piece))
 
 
 class TemplateScan:
@@ -123,6 +126,14 @@ class TemplateScan:
         """Whether an `image:` line ends with this value."""
         read = re.escape(f".Values.{'.'.join(map(str, chain))}")
         shape = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
+        return any(map(shape.search, self._lines.having([chain])))
+
+    def is_whole_image(self, chain: ValuePath) -> bool:
+        """Whether an `image:` line prints this value, with no part of a reference around it."""
+        read = re.escape(f".Values.{'.'.join(map(str, chain))}")
+        shape = re.compile(
+            rf"""image["']?:(?:.*[^\w./:@-])?\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}(?![\w./:@-])""", re.IGNORECASE
+        )
         return any(map(shape.search, self._lines.having([chain])))
 
     def may_be_whole(self, chain: ValuePath) -> bool:
