@@ -377,6 +377,15 @@ def test_a_list_that_helm_reuses_is_not_set_and_one_that_the_user_gives_is() -> 
         ("image: t/web:{{ .Values.appTag }}", {"appTag": ""}, {"appTag": f"1@{DIGEST}"}),
         ("image: '{{ .Values.registry }}/t/web:{{ .Values.appTag }}'", {"appTag": ""}, {"appTag": f"1@{DIGEST}"}),
         ("image: t/web@{{ .Values.appDigest }}", {}, {"appDigest": DIGEST}),
+        ('{{ default (printf "t/web:%s" .Chart.AppVersion) .Values.theImage }}', {}, {"theImage": f"t/web:1@{DIGEST}"}),
+        ('{{ default (printf "%s/web:1" .Values.org) .Values.theImage }}', {}, {"theImage": f"t/web:1@{DIGEST}"}),
+        ('image: {{ .Values.reference | default "t/web:1" }}', {}, {"reference": f"t/web:1@{DIGEST}"}),
+        ('image: {{ .Values.nameAndTag | default "t/web:1" }}', {}, {"nameAndTag": f"t/web:1@{DIGEST}"}),
+        (
+            'image: "{{ .Values.full }}{{ if not .Values.full }}t/web:{{ .Values.v }}{{ end }}"',
+            {},
+            {"full": f"t/web:1@{DIGEST}"},
+        ),
         ('{{ printf "%s:%s" "t/web" .Values.global.v }}', {"global": {"v": "1"}}, {"global.v": f"1@{DIGEST}"}),
     ],
 )
@@ -540,3 +549,9 @@ def test_a_list_in_helms_copy_of_a_global_is_never_set(key: str) -> None:
     found = [c for some in candidates(image, DIGEST, scope, index, TemplateScan(()), set()) for c in some]
     found += by_any_key(image, DIGEST, scope, index)
     assert {setting.path for c in found for setting in c.settings} <= {("global", key, 0, "tag")}
+
+
+def test_a_tag_that_the_template_begins() -> None:
+    template = "image: {{ if .Values.full }}{{ .Values.full }}{{ else }}{{ .Values.org }}/web:web-{{ .Chart.Version }}{{ end }}"
+    assert ranked("t/web:web-1", {"org": "t"}, template)[0] == [{"full": f"t/web:web-1@{DIGEST}"}]
+    assert ranked("t/web:1", {"org": "t"}, template) == []

@@ -879,3 +879,33 @@ def test_of_several_values_those_that_show_are_left(
     effect = Difference((POD, 0, 0, place), "1", f"1@{A}")
     found.learn(Attempt((), frozenset(), {}, {}, {}), compared({WEB: pinned_form("t/web:1", A)}, {WEB: A}, [effect]))
     assert shown(found.next()).keys() == left
+
+
+def test_of_two_values_that_a_template_reads_the_one_is_dropped_that_shows() -> None:
+    """What follows a reference whole is no fault: with the digest of another image in one text, it is not blamed."""
+    values = {"test": {"image": "t/web:1"}, "fix": {"repository": "t/web", "tag": "1"}}
+    reads = [("test", "image"), ("fix", "tag")]
+    found = Search([facts(WEB)], ValueIndex(values), lambda _: TemplateScan([""]), lambda *_: reads)
+    attempt = found.next()
+    assert attempt is not None and shown(attempt).keys() == {"test.image", "fix.tag"}
+    effect = difference(f"image: t/web:1@{A}\ntag: 1@{A}\n", before="image: t/web:1\ntag: 1\n")
+    found.learn(attempt, compared({WEB: pinned_form("t/web:1", A)}, {WEB: A}, [effect]))
+    assert shown(found.next()).keys() == {"test.image"}
+
+
+@pytest.mark.parametrize("guilty", ["db", "both"])
+def test_values_are_tried_again_if_what_they_were_dropped_for_is_still_there(guilty: str) -> None:
+    """Once, so that two that cause the same difference are both left to their templates in the end."""
+    some = [facts(WEB), facts(DB, B)]
+    found = Search(some, ValueIndex(TWO), lambda _: TemplateScan([""]), lambda *_: [("image",)])
+    pinned = {WEB: pinned_form("t/web:1", A), DB: pinned_form("t/db:2", B)}
+    effect = compared(pinned, {WEB: A, DB: B}, [difference("other", before="yes")])
+    tried = []
+    while attempt := found.next():
+        tried.append(set(shown(attempt)))
+        is_wrong = "db.image" in tried[-1] or (guilty == "both" and tried[-1])
+        found.learn(attempt, effect if is_wrong else compared(pinned, {WEB: A, DB: B}))
+    assert tried[:3] == [{"image.tag", "db.image"}, {"db.image"}, {"image.tag"}]
+    assert tried[-1] == ({"image.tag"} if guilty == "db" else set())
+    assert found.result is not None and not found.result.failed
+    assert not any("yes" in note for note in found.result.notes.get(WEB.key, ())) or guilty == "both"

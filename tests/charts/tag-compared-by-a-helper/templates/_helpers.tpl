@@ -1,0 +1,4 @@
+{{- define "old" -}}
+{{- $web := .Values.web -}}
+{{ eq $web.tag "1.0" }}
+{{- end -}}
