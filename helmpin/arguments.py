@@ -112,9 +112,13 @@ def is_on(given: Iterable[Given], name: str) -> bool:
     return on
 
 
-def is_dry_run(given: Sequence[Given]) -> bool:
-    """Whether helm is asked for a dry run: it is a switch of Helm 3's rollback, and elsewhere takes none, client or server."""
-    return is_on(given, "--dry-run") and last(given, "--dry-run") != "none"
+def dry_run(given: Iterable[Given]) -> str:
+    """The kind of dry run that helm is asked for: `none`, `client` or `server`. The bare flag is the client's (pkg/cmd/install.go);
+    in Helm 3's rollback it is a switch."""
+    values = [flag.value for flag in given if flag.name == "--dry-run"]
+    if not values or values[-1] in ("none", *FALSE):
+        return "none"
+    return "server" if values[-1] == "server" else "client"
 
 
 def last(given: Iterable[Given], name: str) -> str | None:

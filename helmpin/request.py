@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import config, env
-from helmpin.arguments import FALSE, TRUE, Given, is_dry_run, is_on, split
+from helmpin.arguments import FALSE, TRUE, Given, dry_run, is_on, split
 from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
 from helmpin.config.sources import LOGIN_STDIN
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
@@ -181,7 +181,7 @@ def refuse_registry_flags(request: Request, when: str) -> None:
 
 def refuse_dry_run(request: Request, hint: str) -> None:
     """Raise UsageError for --dry-run on a command line that writes a file nevertheless. hint: what to do instead."""
-    if is_dry_run(request.flags):
+    if dry_run(request.flags) != "none":
         raise UsageError(
             "--dry-run does not keep this command from writing", why="helm's dry run writes no file of yours", hint=hint
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helmpin import env
-from helmpin.arguments import Given, is_on, last, with_switch, words
+from helmpin.arguments import Given, dry_run, is_on, with_switch, words
 from helmpin.errors import UsageError
 from helmpin.plan.prepare import prepare, say_lock
 from helmpin.request import Request, refuse_registry_flags
@@ -39,5 +39,5 @@ def _colour() -> list[str]:
 
 
 def _asks_cluster(flags: list[Given]) -> bool:
-    """Whether helm-diff asks the cluster: not with --dry-run, unless that is `server` (or false)."""
-    return not is_on(flags, "--dry-run") or last(flags, "--dry-run") in ("server", "none")
+    """Whether helm-diff asks the cluster."""
+    return dry_run(flags) != "client"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from helmpin import lifeline
-from helmpin.arguments import is_on
+from helmpin.arguments import dry_run, is_on
 from helmpin.errors import HelmFailed
-from helmpin.plan.deploy import deploy, deploys_nothing
+from helmpin.plan.deploy import deploy
 from helmpin.plan.prepare import prepare
 from helmpin.release.outcome import NO_RELEASE, Baseline
 from helmpin.release.release_name import name_release
@@ -16,7 +16,7 @@ def run(request: Request) -> int:
     """Install the release with every image by digest."""
     lifeline.if_stopped("nothing was deployed")
     release, chart, flags = name_release(request.positionals, request.flags, request.helm)
-    baseline = None if deploys_nothing(flags) else Baseline(request.helm, release)
+    baseline = None if dry_run(flags) != "none" else Baseline(request.helm, release)
 
     def check(_: object) -> None:
         before = baseline.latest() if baseline else NO_RELEASE

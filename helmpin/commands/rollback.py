@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from helmpin import lifeline, output
-from helmpin.arguments import Given, is_dry_run, is_on, last, whole_number, words
+from helmpin.arguments import Given, dry_run, is_on, last, whole_number, words
 from helmpin.config.sources import go_seconds
 from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
@@ -55,7 +55,7 @@ def run(request: Request) -> int:
     revisions.refuse_moved(name, before[-1], History(request.helm, name, 1).latest())
     deadline = time.monotonic() + timeout
     _helm(request, before, number)
-    if is_dry_run(request.flags):
+    if dry_run(request.flags) != "none":
         output.inform("Dry run: nothing was changed.")
         return 0
     now, later = _read_back(request, before, number)
@@ -103,7 +103,7 @@ def _roll_back(request: Request) -> int:
         back = helm_command(f"pin rollback {name} {ran}")
         output.say(f"Note: {why}" + (f"; the last that ran is {ran}: {back}" if ran else "") + ".")
     _helm(request, before, number)
-    if not is_dry_run(request.flags):
+    if dry_run(request.flags) == "none":
         _say_what_was_restored(request, before, number)
     return 0
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from helmpin import lifeline, output
-from helmpin.arguments import Given, last
+from helmpin.arguments import dry_run
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm
 from helmpin.next_command import helm_command
@@ -26,11 +25,6 @@ GUARD = "templates/helm-pin/revision.yaml"
 """The template that checks the revision that the plan was made for."""
 
 
-def deploys_nothing(flags: Sequence[Given]) -> bool:
-    """Whether helm deploys nothing."""
-    return any(flag.name == "--dry-run" for flag in flags) and last(flags, "--dry-run") not in ("none", "false")
-
-
 def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Baseline | None = None) -> int:
     """Run `helm upgrade` or `helm install` with the chart of the plan and the digests, then read the release back.
 
@@ -38,7 +32,7 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     runs, HelmFailed if the release has moved meanwhile or helm fails, and VerificationFailed if the stored release is not what was
     planned.
     """
-    plan, deploys = prepared.plan, not deploys_nothing(prepared.flags)
+    plan, deploys = prepared.plan, dry_run(prepared.flags) == "none"
     plan.refuse(mutable=refuse_mutable, outcome="; nothing was deployed")
     output.inform(summary(plan))
     say_outside(plan)

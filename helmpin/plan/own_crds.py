@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from helmpin.arguments import is_on
+from helmpin.arguments import dry_run, is_on
 from helmpin.errors import Refused
 from helmpin.plan.rendered import Rendered, render_with_probe
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from helmpin.plan.task import Task
     from helmpin.render.output import Render
     from helmpin.render.renderer import Renderer
+
+API_VERSIONS = 500
+"""How many APIs one argument names: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
 
 def rendered_instead_of_a_dry_run(task: Task, chart: Chart, given: Mapping[str, Any]) -> Rendered | None:
@@ -35,7 +38,7 @@ def _brings_apis(task: Task, chart: Chart) -> bool:
     from helmpin.render.renderer import crd_apis
 
     crds = chart.crd_files().values()
-    deploys = task.dry_run() == "server" and not is_on(task.flags, "--dry-run")
+    deploys = dry_run(task.flags) == "none"
     if not crds or not deploys or is_on(task.flags, "--skip-crds"):
         return False
     return not set(crd_apis(crds)).issubset(capabilities(task.helm)[1])
@@ -61,7 +64,8 @@ def _renderer_with(task: Task, version: str, apis: Sequence[str]) -> Renderer:
     """A renderer by helm template with a version of Kubernetes, and with these APIs beside those that helm assumes."""
     from helmpin.render.renderer import renderer_for
 
-    more = ["--kube-version", version, "--api-versions", ",".join(apis)]
+    many = [apis[start : start + API_VERSIONS] for start in range(0, len(apis), API_VERSIONS)]
+    more = ["--kube-version", version, *(word for some in many for word in ("--api-versions", ",".join(some)))]
     return renderer_for(task.helm, "template", task.release, task.flags, task.values, task.also, more=more)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin.arguments import Given, last
+from helmpin.arguments import Given, dry_run
 
 if TYPE_CHECKING:
     from helmpin.helm import Helm
@@ -30,8 +30,5 @@ class Task(NamedTuple):
     """helm template's flags with which it asks the cluster, if the user runs that command."""
 
     def dry_run(self) -> str:
-        """The kind of dry run that sees what the command sees: `server` for a deployment; a bare --dry-run is the client's
-        (pkg/cmd/install.go)."""
-        given = [flag for flag in self.flags if flag.name == "--dry-run"]
-        none = not given or last(given, "--dry-run") in ("none", "false")
-        return "server" if none or last(given, "--dry-run") == "server" else "client"
+        """The kind of dry run that sees what the command sees: `server` for a deployment."""
+        return "client" if dry_run(self.flags) == "client" else "server"

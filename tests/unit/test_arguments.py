@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.arguments import is_on, last, split, whole_number, words
+from helmpin.arguments import Given, dry_run, is_on, last, split, whole_number, words
 from helmpin.errors import UsageError
 from helmpin.helm import Flag
 
@@ -167,3 +167,21 @@ def test_whatever_the_order_and_the_form(pieces: list[tuple[str, str, str | None
 )
 def test_whole_numbers(text: str, least: int, number: int | None) -> None:
     assert whole_number(text, least) == number
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([], "none"),
+        ([None], "client"),
+        (["client"], "client"),
+        (["true"], "client"),
+        (["server"], "server"),
+        (["none"], "none"),
+        (["False"], "none"),
+        (["server", "none"], "none"),
+    ],
+)
+def test_what_a_dry_run_is(values: list[str | None], kind: str) -> None:
+    flags = [Given("--dry-run", value, ()) for value in values]
+    assert dry_run([Given("--wait", None, ()), *flags]) == kind

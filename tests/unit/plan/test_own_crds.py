@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from helmpin.arguments import Given
+from helmpin.chart.setargs import LONGEST
 from helmpin.errors import Refused
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.plan.own_crds import rendered_before_crds, rendered_instead_of_a_dry_run
@@ -52,9 +53,11 @@ class Asked:
         return VERSION, [CORE, ASSUMED] if built_in else [CORE]
 
     def _renderer_for(self, *_: object, more: Sequence[str]) -> Renderer:
-        assert list(more[:2]) == ["--kube-version", VERSION] and more[2] == "--api-versions"
-        self.apis.append(more[3].split(","))
-        return Renderer(lambda ask: self.says(ask, more[3].split(",")) + probe(PROBE, {"values": {}}))
+        assert list(more[:2]) == ["--kube-version", VERSION] and {*more[2::2]} == {"--api-versions"}
+        assert all(len(word) < LONGEST for word in more)
+        apis = ",".join(more[3::2]).split(",")
+        self.apis.append(apis)
+        return Renderer(lambda ask: self.says(ask, apis) + probe(PROBE, {"values": {}}))
 
     def task(self, *flags: Given) -> Task:
         nothing = cast("Any", None)
@@ -82,6 +85,20 @@ def test_the_render_knows_the_apis_of_the_cluster_and_of_the_crds(
     asked = Asked(monkeypatch, tmp_path, by_own_api)
     assert images(asked.render(ASKS_OWN % f'"{OWN}"')) == ["example.com/web:1"]
     assert asked.apis == [[CORE, OWN, f"{OWN}/Widget"]]
+
+
+def test_a_cluster_with_more_apis_than_fit_in_one_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(monkeypatch, tmp_path, by_own_api)
+    many = [f"group-{n}.provider.example.com/v1beta1/AQuiteLongNameOfAKind" for n in range(3000)]
+    monkeypatch.setattr(helm_probe, "capabilities", lambda *_, **__: (VERSION, many))
+    assert images(asked.render(ASKS_OWN % f'"{OWN}"')) == ["example.com/web:1"]
+    assert len(asked.apis[0]) > 3000
+
+
+def test_a_dry_run_that_is_none_deploys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(monkeypatch, tmp_path, by_own_api)
+    found = asked.render(ASKS_OWN % f'"{OWN}"', Given("--dry-run", "none", ()))
+    assert images(found) == ["example.com/web:1"]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from helmpin import lifeline
-from helmpin.arguments import Given
 from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.foreground import Ended
 from helmpin.helm_failure import IN_PROGRESS, helm_failed
-from helmpin.plan.deploy import deploys_nothing
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import Revision
@@ -54,22 +52,6 @@ def test_the_guard_expects_the_next_revision(before: HistoryRow, command: str, r
 )
 def test_how_a_release_moved(now: HistoryRow, told: str) -> None:
     assert moved("web", FOUR, now) == told
-
-
-@pytest.mark.parametrize(
-    ("values", "is_one"),
-    [
-        ([], False),
-        ([None], True),
-        (["client"], True),
-        (["server"], True),
-        (["none"], False),
-        (["server", "none"], False),
-    ],
-)
-def test_what_a_dry_run_is(values: list[str | None], is_one: bool) -> None:
-    flags = [Given("--dry-run", value, ()) for value in values]
-    assert deploys_nothing([Given("--wait", None, ()), *flags]) is is_one
 
 
 # -- what is read of the history ----------------------------------------------------------------------------------------
