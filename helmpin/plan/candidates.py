@@ -270,11 +270,10 @@ def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
     on_lines, in_templates = sought.scan.beside([*near, *names])
     further = [chain for chain in in_templates if chain not in on_lines]
     for chains, most in ((on_lines, ON_LINES), (further, BESIDE)):
-        found = (
-            list(_carried(sought, path, chain))
-            for chain in chains
-            if (path := chain if chain[0] == "global" else (*sought.scope, *chain)) not in named
-        )
+        places = {chain: chain if chain[0] == "global" else (*sought.scope, *chain) for chain in chains}
+        tree = sought.values.tree
+        first = sorted(places, key=lambda chain: text_of(lookup(tree, places[chain])) != sought.tag)
+        found = (list(_carried(sought, places[chain], chain)) for chain in first if places[chain] not in named)
         for some in islice(filter(None, found), most):
             yield from (candidate._replace(is_spare=True) for candidate in some)
 

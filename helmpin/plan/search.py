@@ -25,11 +25,11 @@ from helmpin.image.reference import pinned_form, split
 from helmpin.plan import render_failure
 from helmpin.plan.candidates import Candidate, candidates
 from helmpin.plan.group import Group
-from helmpin.plan.suspicions import Suspicion, Suspicions
+from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison, Key
-from helmpin.render.differences import Difference, Leaf, readable
+from helmpin.render.differences import Difference, readable
 from helmpin.timeline import step
 
 MOST_ATTEMPTS = 5
@@ -88,8 +88,8 @@ class _Blame(NamedTuple):
     """The first difference."""
     paths: set[ValuePath]
     """Those of its paths that may have."""
-    doubtful: set[Leaf]
-    """The differences that another group, or its other paths, may have caused."""
+    doubtful: set[Effect]
+    """The differences that show no digest, so that another group may have caused them."""
 
 
 class Search:
@@ -324,10 +324,9 @@ class Search:
             by_values = [group for group in carriers if group in self._active()]
             for group in by_values or ([] if carriers else self._suspects_of(difference)):
                 blame = blames.setdefault(id(group), _Blame(group, str(difference), set(), set()))
-                guilty = self._guilty(group, difference)
-                blame.paths.update(guilty)
-                if not carriers or guilty not in (_paths(group), self._shown(group, difference)):
-                    blame.doubtful.add(difference.leaf)
+                blame.paths.update(self._guilty(group, difference))
+                if not carriers:
+                    blame.doubtful.add(_effect(difference))
             if carriers and not by_values:
                 for group in carriers:
                     for use in [use for use in group.uses if use.key in self._by_template]:
@@ -345,8 +344,9 @@ class Search:
 
     def _drop_suspicions(self, result: Comparison) -> list[Group]:
         """Give groups back what they have lost because of differences that are still there. Returns these groups: the result does
-        not show what it pins."""
-        unfounded = self._suspicions.unfounded({each.leaf for each in result.collateral})
+        not show what they pin."""
+        effects = {_effect(each) for each in result.collateral}
+        unfounded = self._suspicions.unfounded(effects, self._active())
         for group, ranked, _, _, note in unfounded:
             group.restore(ranked)
             for use in group.uses:
@@ -470,6 +470,10 @@ def _is_read(group: Group, path: ValuePath, read: Collection[ValuePath]) -> bool
     depth = len(group.scope)
     inner = path[depth:] if path[:depth] == group.scope else path
     return inner in read or inner[:-1] in read
+
+
+def _effect(difference: Difference) -> Effect:
+    return difference.leaf, str(difference.after)
 
 
 def _words(difference: Difference) -> list[str]:

@@ -11,6 +11,9 @@ from helmpin.plan.candidates import Candidate
 from helmpin.plan.group import Group
 from helmpin.render.differences import Leaf
 
+Effect = tuple[Leaf, str]
+"""A difference: where it is, and the text that stands there instead."""
+
 
 class Suspicion(NamedTuple):
     """What a group lost, and why."""
@@ -20,25 +23,25 @@ class Suspicion(NamedTuple):
     """Its candidates before."""
     paths: frozenset[ValuePath]
     """The paths that it lost."""
-    leaves: frozenset[Leaf]
-    """Where the differences were."""
+    effects: frozenset[Effect]
+    """The differences."""
     note: str
 
 
 class Suspicions:
-    """What the last render led to. If all of the differences are still there in the next one, the candidates that were dropped for
-    them did not cause them, or not alone. Mutable."""
+    """What the last render led to. If all of the differences are still there in the next one, the values that were dropped for them
+    did not cause them, or not alone. Mutable."""
 
     def __init__(self) -> None:
         self._last: list[Suspicion] = []
         self._cleared: dict[Leaf, set[ValuePath]] = defaultdict(set)
 
-    def unfounded(self, leaves: Collection[Leaf]) -> list[Suspicion]:
-        """The suspicions that a render with differences at these leaves does not bear out. They are forgotten, and so are the
-        others."""
-        found = [each for each in self._last if each.leaves <= set(leaves)]
+    def unfounded(self, effects: Collection[Effect], active: Collection[Group]) -> list[Suspicion]:
+        """The suspicions that a render with these differences does not bear out. They are forgotten, and so are the others. active:
+        the groups whose values that render had, which may have caused the differences in another way."""
+        found = [each for each in self._last if each.effects <= set(effects) and each.group not in active]
         for each in found:
-            for leaf in each.leaves:
+            for leaf, _ in each.effects:
                 self._cleared[leaf] |= each.paths
         self._last = []
         return found
@@ -49,7 +52,7 @@ class Suspicions:
 
     def add(self, suspicion: Suspicion) -> None:
         """Remember a suspicion, unless the same was unfounded before: nothing is cleared twice."""
-        if any(suspicion.paths - self._cleared[leaf] for leaf in suspicion.leaves):
+        if any(suspicion.paths - self._cleared[leaf] for leaf, _ in suspicion.effects):
             self._last.append(suspicion)
 
     def are_cleared(self, paths: Iterable[ValuePath], leaf: Leaf) -> bool:
