@@ -106,11 +106,6 @@ class Chart:
         return scalar(self.metadata.get("version"))
 
     @property
-    def app_version(self) -> str:
-        """The version of the application that the chart installs; '' when Chart.yaml has none."""
-        return scalar(self.metadata.get("appVersion"))
-
-    @property
     def annotations(self) -> dict[str, str]:
         """The chart's annotations."""
         annotations = self.metadata.get("annotations")

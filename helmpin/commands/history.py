@@ -17,11 +17,9 @@ from helmpin.release import record_checks
 from helmpin.release.changes import UNPINNED, Digests, changes, digests
 from helmpin.release.revision import disagreements
 from helmpin.release.revisions import read_all
-from helmpin.release.storage import RevisionInfo
+from helmpin.release.storage import MOST, RevisionInfo
 from helmpin.request import Request, refuse_registry_flags
 
-HELM_MAX = 256
-"""helm history's own default of --max."""
 DESCRIPTION = 60
 """The most characters of a description in the table: helm puts whole error messages there. -o json has all of it."""
 
@@ -29,7 +27,7 @@ DESCRIPTION = 60
 def run(request: Request) -> int:
     """Print the history."""
     most = request.options["max"]
-    wanted = HELM_MAX if most is None else whole_number(most)
+    wanted = MOST if most is None else whole_number(most)
     if wanted is None:
         raise UsageError("--max takes a number of revisions", why=f"got {most!r}")
     # one more, to show what changed in the first

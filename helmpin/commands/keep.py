@@ -39,7 +39,7 @@ def run(request: Request) -> int:
     wanted = None if most is None else whole_number(most)
     if most is not None and wanted is None:
         raise UsageError("--revisions takes a number of revisions", why=f"got {most!r}")
-    read = revisions.read_all(request.helm, request.positionals[0], revisions.MOST)
+    read = revisions.read_all(request.helm, request.positionals[0])
     found = revisions.last_needed(read.found, wanted) if wanted else read.found
     tags, unread = _tags(found)
     unread += read.unread

@@ -50,7 +50,7 @@ def _revisions(request: Request) -> tuple[list[RevisionInfo], tuple[str, ...]]:
         return deployed(request.helm, everywhere=request.options["all-namespaces"])
     if request.options["all-namespaces"]:
         raise UsageError("RELEASE and --all-namespaces exclude each other", hint="leave one out")
-    read = revisions.read_all(request.helm, request.positionals[0], revisions.MOST)
+    read = revisions.read_all(request.helm, request.positionals[0])
     chosen = current(sorted([*read.found, *read.unreadable], key=lambda r: r.stored.revision))
     return ([chosen] if chosen else []), read.unread
 

@@ -234,7 +234,7 @@ def check_values_stay(
     changed += [path for path in after if path in gained and not any(path[: len(whole)] == whole for whole in lists)]
     if changed:
         raise HelmFailed(
-            "the pins would change other values of the release; nothing was deployed",
+            "the pins would change other values of the release",
             where=[dotted_key(path) for path in changed[:5]],
             why="helm would not keep these values as it does without the pins",
             hint="this is a defect of helm-pin: report it; --reuse-values or a values file says which values to keep",
@@ -288,7 +288,7 @@ def _check_still_renders(rendered: Rendered, noise: Noise, random: Collection[st
         return
     unsorted = sorted({key[0] for key, _ in changed} & {*random})
     raise HelmFailed(
-        "the chart renders other images than a moment ago; nothing was deployed",
+        "the chart's images changed between two renders",
         where=unsorted,
         why=f"the first render had {_images(rendered.plain)}\nthe next had {_images(again)}",
         hint="have the template sort what it lists with keys or values (sortAlpha)"

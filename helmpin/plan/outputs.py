@@ -22,7 +22,7 @@ def manifest(plan: Plan, flags: Sequence[str]) -> str:
     allowed = {use.key for image in plan.images if image.is_let_through for use in image.uses}
     if others := dict.fromkeys(u.image for u in printed.images() if u.image not in compared and u.key not in allowed):
         raise HelmFailed(
-            "the chart renders other images than a moment ago; nothing was printed",
+            "the chart's images changed between two renders; nothing was printed",
             why=f"now it has {', '.join(others)}",
             hint="run it again; if it repeats, fix the values that the chart derives from the cluster or the time",
         )

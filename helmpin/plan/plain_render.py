@@ -180,7 +180,8 @@ def render_plain(
     config = previous.config if previous is not None and reuses else {}
     need = Needs.NOTHING if not deploys or reuses else needs(chart, [given, config])
     upgrades = previous is not None and not previous.installs_anew
-    if not deploys or not (reuses or (need and not upgrades)):
+    by_template = not deploys or (not reuses and (upgrades or need is Needs.NOTHING))
+    if by_template:
         if early is None or early.needs is not need:
             _stop(early)
             early = _start_early(task, chart, need)

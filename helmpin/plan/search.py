@@ -75,7 +75,7 @@ class _Contest(NamedTuple):
     """A path for which several values are wanted."""
 
     winners: set[str]
-    """Those that may be set there; none of them if there are several."""
+    """The one that may be set there; if there are several, none may."""
     by_reading: bool
     """Whether that was decided by what templates read."""
 
@@ -338,7 +338,10 @@ class Search:
                 group.fail(result.images.get(use.key, "") for use in group.uses)
                 continue
             if doubtful:
-                self._suspicions.add(Suspicion(group, group.ranked, frozenset(paths), frozenset(doubtful), note))
+                suspicion = Suspicion(
+                    group=group, ranked=group.ranked, paths=frozenset(paths), effects=frozenset(doubtful), note=note
+                )
+                self._suspicions.add(suspicion)
             group.leave_paths(paths)
         return [*restored, *(blame.group for blame in blames.values())]
 

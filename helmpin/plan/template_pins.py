@@ -220,7 +220,7 @@ _PRINTER = (
     .replace("@CHARACTERS@", _CHARACTERS)
 )
 UNLIKE_BEFORE = (
-    "helm-pin: this template prints its images in other places than a moment ago, so nothing is deployed; "
+    "helm-pin: this template's images changed places between two renders, so nothing is deployed; "
     "if it lists a map with keys or values, have it sort them (sortAlpha)"
 )
 _GUARD = f"{{{{- if $left }}}}{{{{ fail `{UNLIKE_BEFORE}` }}}}{{{{ end -}}}}"

@@ -45,8 +45,6 @@ _ASKED_DEFAULTS = f'{_VALUE}{{{{ template "value" .Release.Chart.Values }}}}'
 _ROLLBACK = re.compile(r"Rollback to (\d+)")
 _UPGRADED = ("Upgrade ", "Install ", "Preparing ", "Release ")
 """helm's descriptions of a rollback, and the beginnings of the others, unless --description gives one (pkg/action)."""
-MOST = 256
-"""How many earlier revisions to search for the record of a digest that plain helm has kept."""
 
 
 class Previous(NamedTuple):
@@ -137,7 +135,7 @@ class PreviousReading:
         """For a revision that plain helm has made: what undoes the digests in its values that helm-pin put there earlier."""
         from helmpin.release import revisions
 
-        found = {info.stored.revision: info for info in revisions.read_all(self._helm, self._release, MOST).found}
+        found = {info.stored.revision: info for info in revisions.read_all(self._helm, self._release).found}
         source = found.get(revision)
         while source and not source.stored.record_text:
             source = found.get(_source_of(source, found))

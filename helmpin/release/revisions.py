@@ -13,13 +13,11 @@ from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import storage
 from helmpin.release.revision import RAN
-from helmpin.release.storage import RevisionInfo, Revisions
+from helmpin.release.storage import MOST, RevisionInfo, Revisions
 
 if TYPE_CHECKING:
     from helmpin.release.outcome import HistoryRow
 
-MOST = 256
-"""How many revisions to read: as many as helm history shows."""
 AT_ONCE = 4
 """helm processes at a time."""
 
@@ -39,7 +37,7 @@ def history(helm: Helm, release: str) -> list[HistoryRow]:
     return sorted(rows)
 
 
-def read_all(helm: Helm, release: str, most: int) -> Revisions:
+def read_all(helm: Helm, release: str, most: int = MOST) -> Revisions:
     """The latest `most` revisions of a release, oldest first. One API request reads them all; with another storage driver, without
     kubectl, or if that request is refused, helm reads each, several at a time. Raises HelmFailed with helm's message."""
     kind = storage.stored_as()

@@ -23,8 +23,8 @@ from helmpin.release.revision import LARGEST, UNREADABLE, Revision
 
 GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
-_AT_MOST = 256
-"""How many revisions a request can exclude by number: as many as helm history shows."""
+MOST = 256
+"""How many revisions are read at most: as many as helm history shows."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 """What helm, and the name of the object that stores a release, allow. The name stands in commands that messages advise, and whoever
 can write a Secret must not have others paste a command of theirs."""
@@ -70,7 +70,7 @@ def hidden(kubectl: Kubectl, release: str, latest: int) -> list[Damaged]:
     """What is stored of a release after `latest`, the last revision that helm shows: helm silently skips what it cannot read.
     Nothing if releases are not in the API, or if there is no kubectl."""
     # without those that helm may have read, so that usually nothing is left to be sent
-    older = ",".join(str(number) for number in range(max(1, latest - _AT_MOST + 1), latest + 1))
+    older = ",".join(str(number) for number in range(max(1, latest - MOST + 1), latest + 1))
     return [
         Damaged(name, problem)
         if problem

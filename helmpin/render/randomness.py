@@ -16,8 +16,8 @@ from helmpin.render.output import Render
 DAY = 86400
 """Seconds."""
 GROWTH = 48
-"""From how many more characters on a random text is taken to hold a digest, however it is encoded: 64 hexadecimal digits come, and
-a tag may go. Keys and certificates vary by a few."""
+"""A random text that has grown by this many characters is taken to hold a digest, however it is encoded: 64 hexadecimal digits
+come, and a tag may go. Keys and certificates vary by a few."""
 _TIME = re.compile(
     r"(?<!\d)(?:(?P<epoch>\d{10})(?:\d{3}){0,3}"
     r"|(?P<year>\d{4})(?:-\d\d-\d\d(?:[T _]\d\d[:-]?\d\d(?:[:-]?\d\d)?)?|\d{4}[T_.-]?\d{6})"
@@ -38,10 +38,12 @@ class Randomness:
     def unexcused(self, differences: Iterable[Difference]) -> list[Difference]:
         """The differences of an object that are not only random."""
         differences = list(differences)
-        excused = [difference for difference in differences if self._excuses(difference)]
-        if sum(map(self._growth, excused)) >= GROWTH:  # in another order, texts grow and shrink alike
-            excused = [difference for difference in excused if self._growth(difference) < GROWTH]
-        return [difference for difference in differences if not any(difference is each for each in excused)]
+        are_random = [self._excuses(difference) for difference in differences]
+        growth = [self._growth(difference) for difference in differences]
+        if sum(more for more, is_random in zip(growth, are_random, strict=True) if is_random) >= GROWTH:
+            # not in another order, where texts grow and shrink alike
+            are_random = [is_random and more < GROWTH for more, is_random in zip(growth, are_random, strict=True)]
+        return [difference for difference, is_random in zip(differences, are_random, strict=True) if not is_random]
 
     def _growth(self, difference: Difference) -> int:
         """How many characters longer a random text has become than each plain one that is known."""

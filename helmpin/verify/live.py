@@ -97,7 +97,7 @@ def _compared(live: Live, kubectl: Kubectl) -> Seen:
     """Live objects beside the stored ones. Where admission may have changed them, other revisions of the release are read."""
     seen = compare_specs(live.pairs, owner=live.stored.owner)
     if seen.at_admission and live.stored.revision:
-        read = revisions.read_all(kubectl.helm, live.stored.release, revisions.MOST)
+        read = revisions.read_all(kubectl.helm, live.stored.release)
         others = images_of(r.stored for r in read.found if r.stored.revision != live.stored.revision)
         if read.unread:
             others[""] = "of a revision that cannot be read, or changed at admission"

@@ -111,7 +111,7 @@ def checked(target: Revision) -> Record:
 def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
     """The nearest earlier revision that can be restored, if there is one."""
     usable = []
-    for revision in revisions.read_all(kubectl.helm, target.release, revisions.MOST).found:
+    for revision in revisions.read_all(kubectl.helm, target.release).found:
         stored = revision.stored
         if stored.revision < target.revision and stored.status in RAN:
             with suppress(HelmPinError):

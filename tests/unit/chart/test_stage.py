@@ -46,9 +46,9 @@ def names(made: Chart) -> list[str]:
 
 def test_what_a_chart_says_of_itself(tmp_path: Path) -> None:
     made = chart(tmp_path)
-    assert (made.name, made.version, made.app_version, made.annotations) == ("app", "1.0.0", "7", {})
+    assert (made.name, made.version, made.annotations) == ("app", "1.0.0", {})
     bare = chart(tmp_path, Chart_yaml="annotations: {a: true, b: 1.10, c: }\n")
-    assert (bare.name, bare.version, bare.app_version) == ("", "", "")
+    assert (bare.name, bare.version) == ("", "")
     assert bare.annotations == {"a": "true", "b": "1.1", "c": ""}
     assert chart(tmp_path, Chart_yaml="annotations: text\n").annotations == {}
 

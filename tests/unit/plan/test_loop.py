@@ -362,10 +362,10 @@ def test_where_nothing_can_be_pinned_the_plain_chart_is_rendered_once_more(tmp_p
     plan, renderer = made(tmp_path, lambda _: lost, plain=lost, values={})
     assert plan.images[0].problem is not None and plan.record.images == ()
     assert renderer.asked[-1].chart.annotations == {} and plan.renders == 1 + len(renderer.asked)
-    with pytest.raises(HelmFailed, match="renders other images than a moment ago") as failed:
+    with pytest.raises(HelmFailed, match="images changed between two renders") as failed:
         made(tmp_path, lambda ask: lost if ask.chart.annotations else pod(SIDE) * 2, plain=lost, values={})
     assert failed.value.why == f"the first render had {WEB}\nthe next had {SIDE}"
-    with pytest.raises(HelmFailed, match="renders other images") as failed:
+    with pytest.raises(HelmFailed, match="images changed between") as failed:
         made(tmp_path, lambda ask: lost if ask.chart.annotations else "", plain=lost, values={})
     assert failed.value.why.endswith("the next had none")
 
