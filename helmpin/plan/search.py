@@ -1,14 +1,15 @@
 """The search for values that pin every image and change nothing else: what to try next, given what the renders showed.
 
-It renders nothing itself. `next` gives an attempt, `learn` takes its result. An image moves in one direction only: from one
-candidate for its values to the next, from the last one to its template, and from there to the images that are left out, so that the
-others can still be pinned. Each render that shows a fault moves some image on, so the search ends. What moves an image on:
+It renders nothing itself. `next` gives an attempt, `learn` takes its result. An image moves on from one candidate for its values to
+the next, from the last one to its template, and from there to the images that are left out, so that the others can still be pinned.
+Each render that shows a fault moves some image on, and none comes back twice (suspicions.py), so the search ends. What moves it:
 
 - It is not pinned in the render: its candidate failed. If only some of its uses are not pinned, these are split off, and try other
   values that hold the whole reference.
-- Something else changed and shows its digest: its candidate has a side effect.
-- Something else changed and shows no digest. The blame goes to the images that the same template prints, or else to those of its
-  chart; of these, to the ones whose tag stood there or whose values the template reads, if there are any.
+- Something else changed and shows its digest: its candidate has a side effect. Of several values, those go that show there.
+- Something else changed and shows no digest. The blame goes to the images whose values the template reads on a line that prints it,
+  or else to those that the same template prints, or else to those of its chart; of these, to the ones whose tag stood there or
+  whose values the template reads, if there are any. If it is still there without them, they get their values back.
 - Helm does not render: the images whose values the message names, or else whose template it names, or else all.
 """
 
