@@ -131,9 +131,9 @@ class TemplateScan:
     def is_whole_image(self, chain: ValuePath) -> bool:
         """Whether an `image:` line prints this value, with no part of a reference around it."""
         read = re.escape(f".Values.{'.'.join(map(str, chain))}")
-        shape = re.compile(
-            rf"""image["']?:(?:.*[^\w./:@-])?\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}(?![\w./:@-])""", re.IGNORECASE
-        )
+        control = r"\{\{-?\s*(?:if|with|else|end)\b[^}]*\}\}"
+        before, after = rf"(?:.*(?:[^\w./:@}}-]|{control}))?", rf"(?:(?={control})|(?![\w./:@{{-]))"
+        shape = re.compile(rf"""image["']?:{before}\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}{after}""", re.IGNORECASE)
         return any(map(shape.search, self._lines.having([chain])))
 
     def may_be_whole(self, chain: ValuePath) -> bool:

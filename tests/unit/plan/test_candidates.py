@@ -551,6 +551,13 @@ def test_a_list_in_helms_copy_of_a_global_is_never_set(key: str) -> None:
     assert {setting.path for c in found for setting in c.settings} <= {("global", key, 0, "tag")}
 
 
+@pytest.mark.parametrize("line", ["{{ .Values.org }}{{ .Values.name }}", "{{ .Values.name }}{{ .Values.org }}"])
+def test_what_another_value_is_joined_to_is_no_reference(line: str) -> None:
+    values = {"org": "", "name": "t/web", "tag": "1"}
+    wanted = [{"tag": f"1@{DIGEST}"}]
+    assert ranked("t/web:1", values, f"image: {line}:{{{{ .Values.tag }}}}")[0] == wanted
+
+
 def test_a_tag_that_the_template_begins() -> None:
     template = "image: {{ if .Values.full }}{{ .Values.full }}{{ else }}{{ .Values.org }}/web:web-{{ .Chart.Version }}{{ end }}"
     assert ranked("t/web:web-1", {"org": "t"}, template)[0] == [{"full": f"t/web:web-1@{DIGEST}"}]
