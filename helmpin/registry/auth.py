@@ -60,6 +60,11 @@ class Token:
         self.made = time.monotonic()
         self.good_until = self.made + max(lifetime * 0.9, 1.0)
 
+    @property
+    def scope(self) -> str:
+        """What it was requested for."""
+        return self.key[2]
+
     def valid(self) -> bool:
         """Whether it has not expired."""
         return time.monotonic() < self.good_until
@@ -122,12 +127,11 @@ class Authenticator:
 
         since: when the image was first requested, on time.monotonic().
         """
-        before = self._scope(repository)
-        self._scopes[repository] = received.parameters.get("scope") or before
+        self._scopes[repository] = received.parameters.get("scope") or self._scope(repository)
         cursor = self._cursor(repository)
         if not sent.header and (received.scheme == "bearer" or cursor.current().basic):
             return True
-        if self._scope(repository) != before:
+        if sent.token and sent.token.scope != self._scope(repository):
             return True
         if sent.token and sent.token.made < since:  # it may have been revoked
             self._tokens.drop(sent.token.key, sent.token)

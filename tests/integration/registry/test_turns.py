@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from helmpin.registry.session import Session
 from helmpin.registry.types import Credential
 from tests.support.asking import NOTHING, error_of, keychain
 from tests.support.hostile import Request, response, serve
-from tests.support.registry_servers import OCI_INDEX
+from tests.support.registry_servers import OCI_INDEX, sha256
 
 DIGEST = "sha256:" + "0a" * 32
 QUICK = RegistrySettings(timeout=10)
@@ -102,6 +103,34 @@ def test_the_scope_that_the_registry_wants_is_asked_for() -> None:
         "repository%3Ateam%2Fapp%3Apull",
         "repository%3Ateam%2Fapp%3Apull&scope=repository%3Abase%2Fapp%3Apull",
     ]
+
+
+def test_requests_that_learn_at_the_same_time_that_their_scope_is_too_narrow() -> None:
+    """Each is sent again with the wider one, whichever of them was the first to hear of it."""
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode()
+    bodies = {sha256(body + b" " * number): body + b" " * number for number in range(4)}
+    all_sent = threading.Barrier(len(bodies))
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        if request.target.startswith("/token"):
+            return token("may-push" if "push" in request.target else "may-pull")
+        shown, what = request.headers.get("authorization", ""), request.target.rpartition("/")[2]
+        if request.method == "PUT" and shown == "Bearer may-push":
+            return response("201 Created")
+        if request.method == "PUT" and shown:
+            all_sent.wait(5)
+        if request.method == "PUT" or not shown:
+            actions = "pull,push" if request.method == "PUT" else "pull"
+            return bearer(request, scope=f"repository:team/app:{actions}")
+        if what not in bodies:
+            return response("404 Not Found", method=request.method)
+        return response("200 OK", bodies[what], request.method, Content_Type=OCI_INDEX)
+
+    with serve(answer) as server:
+        settings = QUICK._replace(credentials=((server.host, Credential("me", "pass word", source="a test")),))
+        with Session(settings) as session:
+            tags = {Reference.parse(f"{server.host}/team/app@{each}"): f"keep-{each[7:23]}" for each in bodies}
+            assert session.keep(tags) == dict.fromkeys(tags, True)
 
 
 def test_a_scope_that_is_another_each_time_comes_to_an_end() -> None:
