@@ -6,7 +6,7 @@ warm_up().
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -128,8 +128,8 @@ def prune(
 ) -> dict[Reference, RegistryError | None]:
     """Remove the tags that begin with `prefix` from the repositories of `kept`, but for the tags that it has.
 
-    Returns for each tag to be removed why it could not be, or None. A repository whose tags cannot be listed has one of its
-    references in `kept` in their place.
+    Returns for each tag to be removed why it could not be, or None. A repository whose tags cannot all be listed has one of its
+    references in `kept`, for those that are not.
     """
     from helmpin.registry.session import Session
 
@@ -140,13 +140,22 @@ def prune(
     # registries list what comes after a text in alphabetical order: no tag with the prefix comes before this
     before = prefix[:-1]
     with Session(settings) as session:
-        for reference, found in session.tags(repositories.values(), before).items():
+        for reference, found in session.tags_after(repositories.values(), before).items():
             if isinstance(found, RegistryError):
                 failed[reference] = found
                 continue
-            others = [tag for tag in found if tag.startswith(prefix) and (reference.name, tag) not in wanted]
+            if not (found.complete or _all_seen(found.tags, prefix)):
+                why = f"only {len(found.tags)} of its tags could be listed"
+                hint = f"look for further tags that begin with {prefix}, and delete them with the registry's own means"
+                failed[reference] = RegistryError(reference, "bad-answer", why, hint)
+            others = [tag for tag in found.tags if tag.startswith(prefix) and (reference.name, tag) not in wanted]
             left += [reference._replace(tag=tag, digest=None) for tag in others]
         return {**failed, **session.untag(left)}
+
+
+def _all_seen(tags: Sequence[str], prefix: str) -> bool:
+    """Whether the first tags of a list in alphabetical order go beyond all that begin with the prefix."""
+    return tags == sorted(tags) and tags[-1:] > [prefix] and not tags[-1].startswith(prefix)
 
 
 def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:

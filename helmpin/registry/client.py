@@ -18,7 +18,7 @@ from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import IndexedManifest, Manifest
 from helmpin.registry.requester import Requester, Wanted
 from helmpin.registry.transport import Answer, Transport
-from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved
+from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved, TagList
 
 MAX_PAGES = 3
 PAGE = 1000
@@ -113,25 +113,31 @@ class Client:
 
         return self._first(reference, ask)
 
-    def tags(self, reference: Reference, after: str = "") -> list[str]:
-        """The tags of a reference's repository, up to MAX_PAGES pages. after: skip the tags up to this text in alphabetical order,
-        if the registry supports that. Raises RegistryError."""
+    def tags(self, reference: Reference) -> TagList:
+        """The tags of a reference's repository, up to MAX_PAGES pages. Raises RegistryError."""
+        return self._first(reference, self._tags)
 
-        def ask(wanted: Wanted) -> list[str]:
-            found: list[str] = []
-            for _ in range(MAX_PAGES):
-                begin = found[-1] if found else after
-                last = f"&last={quote(begin)}" if begin else ""
-                answer = self._requester.ask("GET", wanted._replace(what=f"tags/list?n={PAGE}{last}"))
-                if answer.status != 200:
-                    raise self._refusal(answer, wanted)
-                page = manifest.read_tags(answer.body)
-                found += page
-                if not page or 'rel="next"' not in answer.headers.get("Link", ""):
-                    break
-            return found
+    def tags_after(self, reference: Reference, after: str) -> TagList:
+        """The same at the registry itself, without the tags up to a text in alphabetical order if the registry supports that."""
+        return self._first(reference, lambda wanted: self._tags(wanted, after), [origin(reference, self._settings)])
 
-        return self._first(reference, ask)
+    def _tags(self, wanted: Wanted, after: str = "") -> TagList:
+        last = f"&last={quote(after)}" if after else ""
+        page = wanted._replace(what=f"tags/list?n={PAGE}{last}")
+        found: list[str] = []
+        for _ in range(MAX_PAGES):
+            answer = self._requester.ask("GET", page)
+            if answer.status != 200:
+                raise self._refusal(answer, wanted)
+            found += manifest.read_tags(answer.body)
+            try:
+                following = self._requester.next_page(answer, page)
+            except Failure:  # what is there cannot be read
+                break
+            if following is None:
+                return TagList(found, complete=True)
+            page = following
+        return TagList(found, complete=False)
 
     def keep(self, reference: Reference, tag: str) -> bool:
         """Give a digest another tag, at the registry itself: its manifest is read and written again, no blobs (OCI distribution

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 from helmpin.registry import http_errors, manifest
 from helmpin.registry.auth import Authenticator
@@ -27,6 +28,9 @@ MAX_LIMITED = 10
 MAX_REDIRECTS = 5
 MAX_REFUSALS = 8
 RETRIED = frozenset({429, 500, 502, 503, 504})
+_LINK = re.compile(r"<([^>]*)>([^<]*)")
+"""A link of a Link header: its target and its parameters (RFC 8288, 3)."""
+_NEXT = re.compile(r';\s*rel\s*=\s*("([^"]*\s)?next[\s"]|next\s*([;,]|$))', re.IGNORECASE)
 
 
 class _Host:
@@ -64,6 +68,8 @@ class Wanted(NamedTuple):
     """When it was first requested, on time.monotonic()."""
     what: str = ""
     """What to request of the repository, if it is not that manifest: `blobs/DIGEST`, `tags/list?…`."""
+    address: str = ""
+    """Its URL, if the server itself has named one."""
 
 
 class Requester:
@@ -98,6 +104,24 @@ class Requester:
         wanted = wanted._replace(endpoint=self._as_known(wanted.endpoint))
         return self._authenticated(method, _url(wanted), wanted, body, media_type)
 
+    def next_page(self, answer: Answer, wanted: Wanted) -> Wanted | None:
+        """The page after the one that was wanted, as its answer names it (OCI distribution specification, "Listing Tags"); None if
+        that was the last. Raises Failure if it is at another server."""
+        links = _LINK.findall(answer.headers.get("Link", ""))
+        target = next((target for target, parameters in links if _NEXT.search(parameters)), None)
+        if target is None:
+            return None
+        page = _url(wanted._replace(endpoint=self._as_known(wanted.endpoint)))
+        with suppress(ValueError):  # check_target reports it
+            target = urljoin(page, target)
+        address = check_target(target, page, self._settings, "the next page of tags")
+        if _server(address) != _server(page):
+            raise Failure("bad-answer", f"the next page of tags is at another server: {_server(address)}")
+        namespace = wanted.endpoint.namespace  # which a mirror may leave out of what it sends
+        if namespace and "ns" not in parse_qs(urlsplit(address).query):
+            address += f"{'&' if '?' in address else '?'}ns={namespace}"
+        return wanted._replace(address=address)
+
     def authenticator_of(self, wanted: Wanted) -> Authenticator:
         """What keeps the credentials for the endpoint of what is wanted."""
         return self._authenticator(self._as_known(wanted.endpoint).origin, wanted.endpoint.account)
@@ -131,7 +155,7 @@ class Requester:
     def _authenticated(
         self, method: str, url: str, wanted: Wanted, body: bytes | None = None, media_type: str = ""
     ) -> Answer:
-        server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        server = _server(url)
         own = server == wanted.endpoint.origin
         authenticator = self._authenticator(server, wanted.endpoint.account if own else None)
         for _ in range(MAX_REFUSALS):
@@ -218,8 +242,12 @@ class Requester:
             return self._hosts.setdefault(name, _Host(self._settings.max_per_host))
 
 
+def _server(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
+
+
 def _url(wanted: Wanted) -> str:
-    return wanted.endpoint.url(wanted.repository, wanted.what or f"manifests/{wanted.reference}")
+    return wanted.address or wanted.endpoint.url(wanted.repository, wanted.what or f"manifests/{wanted.reference}")
 
 
 def pauses() -> Iterator[float]:

@@ -17,7 +17,7 @@ from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.keychain import Keychain, default_keychain
 from helmpin.registry.transport import MORE_TIME, Transport
-from helmpin.registry.types import Described, RegistrySettings, Resolved
+from helmpin.registry.types import Described, RegistrySettings, Resolved, TagList
 from helmpin.timeline import step
 
 J = TypeVar("J", bound=Hashable)
@@ -70,9 +70,9 @@ class Session:
         """See helmpin.registry.keep."""
         return self._all(tags, lambda reference: self._client.keep(reference, tags[reference]))
 
-    def tags(self, references: Iterable[Reference], after: str) -> dict[Reference, list[str] | RegistryError]:
+    def tags_after(self, references: Iterable[Reference], after: str) -> dict[Reference, TagList | RegistryError]:
         """The tags of each reference's repository that come after a text, as far as a few requests show them."""
-        return self._all(references, lambda reference: self._client.tags(reference, after))
+        return self._all(references, lambda reference: self._client.tags_after(reference, after))
 
     def untag(self, references: Iterable[Reference]) -> dict[Reference, RegistryError | None]:
         """Remove these tags."""

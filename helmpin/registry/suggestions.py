@@ -10,7 +10,7 @@ from typing import Protocol
 from helmpin.image import mutable
 from helmpin.image.reference import Reference, valid_tag
 from helmpin.registry.errors import RegistryError
-from helmpin.registry.types import Resolved
+from helmpin.registry.types import Resolved, TagList
 
 MAX_CANDIDATES = 12
 """The most tags to try. With the requests that confirm the right one (2), the pages of tags (3) and the image's details (3), an
@@ -23,7 +23,7 @@ class Registry(Protocol):
 
     def resolve(self, reference: Reference, /) -> Resolved: ...
     def seems(self, reference: Reference, /) -> str: ...
-    def tags(self, reference: Reference, /) -> list[str]: ...
+    def tags(self, reference: Reference, /) -> TagList: ...
 
 
 def find(registry: Registry, reference: Reference, versions: Sequence[str]) -> str:
@@ -44,7 +44,7 @@ def find(registry: Registry, reference: Reference, versions: Sequence[str]) -> s
 def _candidates(registry: Registry, reference: Reference, likely: Sequence[str]) -> Iterator[str]:
     """The likely tags, then all others; the registry is asked for its tags only when they are needed."""
     yield from likely
-    yield from (tag for tag in newest(registry.tags(reference), reference.tag or "") if tag not in likely)
+    yield from (tag for tag in newest(registry.tags(reference).tags, reference.tag or "") if tag not in likely)
 
 
 def stated(versions: Iterable[str], tag: str) -> list[str]:

@@ -82,6 +82,14 @@ class Resolved(NamedTuple):
     media_type: str
 
 
+class TagList(NamedTuple):
+    """The tags of a repository."""
+
+    tags: list[str]
+    complete: bool
+    """Whether these are all: False if the registry has further pages."""
+
+
 class Platform(NamedTuple):
     """One platform's image behind a reference."""
 

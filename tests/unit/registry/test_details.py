@@ -12,7 +12,7 @@ from helmpin.registry import details
 from helmpin.registry.details import Details, described
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.suggestions import MAX_CANDIDATES, find, newest, stated, suffix
-from helmpin.registry.types import Resolved
+from helmpin.registry.types import Resolved, TagList
 
 OCI = "org.opencontainers.image."
 HUGE = '{"created": "", "version": "", "revision": "", "source": "", "platforms": [], "size": 1e999}'
@@ -106,9 +106,9 @@ class Tags:
         self.asked += 2
         return Resolved(self.digests[reference.tag or ""], "")
 
-    def tags(self, _: Reference, /) -> list[str]:
+    def tags(self, _: Reference, /) -> TagList:
         self.asked += 3
-        return list(self.digests)
+        return TagList(list(self.digests), complete=True)
 
 
 IMAGE = Reference.parse(f"quay.io/team/app:latest@{A}")
