@@ -11,7 +11,7 @@ from helmpin.image.platforms import NODES, lacking, runs
 from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.output import count
-from helmpin.registry import Described, RegistryError, describe, details_of, resolve
+from helmpin.registry import RegistryError, describe, details_of, resolve
 from helmpin.registry.manifest import INDEXES
 from helmpin.release.record import Record
 from helmpin.release.revision import Revision
@@ -27,40 +27,41 @@ def with_children(
     kubectl: Kubectl,
     platforms: Collection[str] = (),
 ) -> Check:
-    """The check of the registry; failed if a platform's manifest is gone that a node would pull (see gone()), or was never built.
+    """The check of the registry; failed if a platform's manifest is gone that a node would pull (see gone()), or was never built;
+    unknown if a registry does not answer for one.
 
     platforms: those that every image must have, NODES for those of the nodes that its pods may run on. Raises HelmFailed.
     """
     if check.verdict == FAILED:
         return check
-    lines = gone(record, stored, registries, kubectl, platforms)
+    lines, unanswered = gone(record, stored, registries, kubectl, platforms)
     lacks, silent = _lacks(record, stored, registries, kubectl, platforms) if platforms else ([], [])
+    silent += [f"{reference.name}@{reference.digest}: {error}" for reference, error in unanswered]
+    check = check._replace(unread=tuple(dict.fromkeys((*check.unread, *silent))))
     if lacks or lines:
         summary = f"{count(len(lacks) + len(lines), 'platform')} {'missing' if lacks else 'gone'}"
         return check._replace(verdict=FAILED, summary=summary, details=(*lacks, *lines, *check.details))
-    if silent:
-        unread = (*check.unread, *silent)
-        return check._replace(verdict=UNKNOWN, summary="a registry did not answer", unread=unread)
-    return check
+    return check._replace(verdict=UNKNOWN, summary="a registry did not answer") if silent else check
 
 
 def gone(
     record: Record, stored: Revision, registries: Registries, kubectl: Kubectl, platforms: Collection[str] = ()
-) -> list[str]:
-    """The manifests of recorded indexes that a node would pull and that are gone from the registries, one line each.
+) -> tuple[list[str], list[tuple[Reference, RegistryError]]]:
+    """The manifests of recorded indexes that a node would pull and that are gone from the registries, one line each; and what
+    registries did not answer, by index or manifest.
 
     platforms: those to check; if empty, those of the nodes, as far as this account may list them. Raises HelmFailed.
     """
     media_types = {image.digest: image.media_type for image in record.images}
     indexes = [r for r in askable(record, stored) if media_types.get(r.digest or "", "") in {*INDEXES, ""}]
     if not indexes:
-        return []
+        return [], []
     try:
         needed = _needed(stored, kubectl, platforms)
     except HelmFailed:
         if platforms:
             raise
-        return []
+        return [], []
     return _gone(indexes, needed, registries)
 
 
@@ -93,19 +94,26 @@ def _needed(stored: Revision, kubectl: Kubectl, platforms: Collection[str]) -> d
     return needed
 
 
-def _gone(indexes: Collection[Reference], needed: Mapping[str, set[str]], registries: Registries) -> list[str]:
-    """What the registries no longer have, one line each; without what they do not answer, which the registry check reports."""
+def _gone(
+    indexes: Collection[Reference], needed: Mapping[str, set[str]], registries: Registries
+) -> tuple[list[str], list[tuple[Reference, RegistryError]]]:
     children: dict[Reference, tuple[Reference, str]] = {}
     lines = []
+    silent = []
     for reference, answer in describe(indexes, *registries).items():
-        if not isinstance(answer, Described) or answer.media_type not in INDEXES:
+        if isinstance(answer, RegistryError):
+            silent.append((reference, answer))
+            continue
+        if answer.media_type not in INDEXES:
             continue
         for platform in sorted(needed.get(reference.digest or "", ())):
             found = [each for each in answer.platforms if not each.platform or runs(platform, each.platform)]
             for each in found[:1]:
                 children[reference._replace(tag=None, digest=each.manifest_digest)] = (reference, platform)
     for child, error in resolve(children, *registries).items():
+        reference, platform = children[child]
         if isinstance(error, RegistryError) and error.kind == "not-found":
-            reference, platform = children[child]
             lines.append(f"{reference.name}@{reference.digest}: its image for {platform} is gone ({child.digest})")
-    return lines
+        elif isinstance(error, RegistryError):
+            silent.append((child, error))
+    return lines, silent

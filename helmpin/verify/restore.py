@@ -21,7 +21,7 @@ from helmpin.release.revisions import made_by_somebody_else, not_verified
 from helmpin.verify import children
 from helmpin.verify.check import FAILED, OK, Check
 from helmpin.verify.live import OtherJob, live_check, other_jobs, pods_check, read_live
-from helmpin.verify.registries import Registries, askable, at_registry, refuse_missing, registries_for
+from helmpin.verify.registries import Missing, Registries, askable, at_registry, refuse_missing, registries_for
 from helmpin.verify.wait import wait
 
 
@@ -42,13 +42,15 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
     (missing,) = at_registry([references], registries)
     if missing.gone or missing.silent:
         refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
-    if lines := children.gone(record, target, registries, kubectl):
+    lines, silent = children.gone(record, target, registries, kubectl)
+    if lines:
         raise VerificationFailed(
             f"{output.count(len(lines), 'platform')} gone from the registry; nothing was changed",
             where=target.where,
             why="\n".join(lines),
             hint=_way_out(target, kubectl, registries),
         )
+    refuse_missing(Missing(gone=[], silent=silent), target.where, "")
     _ask_gate(target, references, record, settings)
     live = read_live(target, kubectl)
     if live.unread or live.unknown_kinds:

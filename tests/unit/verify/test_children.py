@@ -90,7 +90,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def gone(revision: tuple[Record, Revision], *platforms: str) -> list[str]:
-    return children.gone(*revision, REGISTRIES, KUBECTL, platforms)
+    """What is gone, where all is answered."""
+    lines, silent = children.gone(*revision, REGISTRIES, KUBECTL, platforms)
+    assert silent == []
+    return lines
 
 
 def line(platform: str, digest: str) -> str:
@@ -111,11 +114,18 @@ def test_not_those_of_nodes_that_the_pods_do_not_run_on(world: World) -> None:
     assert world.asked == [f"docker.io/library/web@{ARM}"]
 
 
-@pytest.mark.parametrize(("kind", "lines"), [("not-found", [line("linux/amd64", AMD)]), ("unreachable", [])])
-def test_only_what_the_registry_denies_is_gone(world: World, kind: str, lines: list[str]) -> None:
-    """What it does not answer, the check of the registry reports."""
-    world.errors = {AMD: kind}
-    assert gone(stored()) == lines
+def test_only_what_the_registry_denies_is_gone(world: World) -> None:
+    world.errors = {AMD: "rate-limited", ARM: "not-found"}
+    lines, silent = children.gone(*stored(), REGISTRIES, KUBECTL)
+    assert lines == [line("linux/arm64", ARM)]
+    assert [(reference.digest, error.kind) for reference, error in silent] == [(AMD, "rate-limited")]
+
+
+def test_an_index_that_cannot_be_read_is_unanswered(world: World) -> None:
+    """HEAD has answered for it and GET does not: a registry may limit what counts as a pull."""
+    world.answer = RegistryError(WEB, "rate-limited", "why")
+    lines, silent = children.gone(*stored(), REGISTRIES, KUBECTL)
+    assert (lines, [error for _, error in silent], world.asked) == ([], [world.answer], [])
 
 
 def test_platforms_that_are_named_count_instead_of_the_nodes(world: World) -> None:
@@ -145,8 +155,6 @@ def test_what_is_no_index_has_no_children(world: World) -> None:
     assert gone(stored(media_type=MANIFEST), NODES) == []
     world.nodes, world.answer = [node("linux/amd64")], Described(INDEX, MANIFEST, CHILDREN)
     assert gone(stored(media_type="")) == []
-    world.answer = RegistryError(WEB, "unreachable", "why")
-    assert gone(stored()) == []
 
 
 def test_the_first_that_runs_there_is_pulled(world: World) -> None:
@@ -212,6 +220,23 @@ def test_both_are_counted(world: World) -> None:
     world.details, world.errors = Details(platforms=("linux/amd64",)), {AMD: "not-found"}
     found = checked(stored(), NODES)
     assert found.summary == "2 platforms missing" and len(found.details) == 3
+
+
+def test_what_a_registry_does_not_answer_is_not_there_for_certain(world: World) -> None:
+    world.errors = {AMD: "rate-limited"}
+    unread = ("one did not answer", f"docker.io/library/web@{AMD}: docker.io: why")
+    unknown = CHECK._replace(verdict=UNKNOWN, summary="a registry did not answer", unread=unread)
+    assert checked(stored()) == unknown
+    world.answer = RegistryError(WEB, "rate-limited", "why")
+    unread = ("one did not answer", f"docker.io/library/web@{INDEX}: docker.io: why")
+    assert checked(stored()) == unknown._replace(unread=unread)
+    assert checked(stored(), check=unknown._replace(unread=unread)).unread == unread, "named once"
+
+
+def test_what_is_gone_decides_where_something_else_is_not_answered(world: World) -> None:
+    world.errors = {AMD: "rate-limited", ARM: "not-found"}
+    found = checked(stored())
+    assert (found.verdict, found.summary, len(found.unread)) == (FAILED, "1 platform gone", 2)
 
 
 def test_platforms_that_a_registry_does_not_tell(world: World) -> None:

@@ -46,6 +46,7 @@ class World:
         self.errors: dict[str, str] = {}
         """By digest, the kind of the registry's error."""
         self.children: list[str] = []
+        self.silent: list[tuple[Reference, RegistryError]] = []
         self.live = Live(stored(3, A), [])
         self.revisions: list[Revision] = []
         self.rows: list[HistoryRow] = []
@@ -79,7 +80,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(restore, "read_live", made.read_live)
     monkeypatch.setattr(restore, "live_check", lambda *_: made.checks[0])
     monkeypatch.setattr(restore, "pods_check", lambda *_: made.checks[1])
-    monkeypatch.setattr(restore.children, "gone", lambda *_: made.children)
+    monkeypatch.setattr(restore.children, "gone", lambda *_: (made.children, made.silent))
     monkeypatch.setattr(restore.revisions, "history", made.history)
     infos = lambda *_: Revisions([RevisionInfo(r, "default", "", "", "", "") for r in made.revisions])  # noqa: E731
     monkeypatch.setattr(restore.revisions, "read_all", infos)
@@ -161,6 +162,14 @@ def test_a_platform_that_is_gone(world: World) -> None:
     assert error.what == "1 platform gone from the registry; nothing was changed"
     assert (error.where, error.why) == (["release web, revision 3"], world.children[0])
     assert error.hint.startswith("helm pin rollback web 1 --verify")
+
+
+def test_a_platform_for_which_the_registry_does_not_answer(world: World) -> None:
+    child = Reference.parse(f"web@{B}")
+    world.silent = [(child, RegistryError(child, "rate-limited", "rate limited (HTTP 429)", "wait"))]
+    error = refused(RegistryUnavailable, stored(3, A))
+    assert error.what == "the registry could not confirm the recorded digests; nothing was changed"
+    assert (error.why, error.hint) == (f"docker.io/library/web@{B}: docker.io: rate limited (HTTP 429)", "wait")
 
 
 def test_a_required_command_that_does_not_agree(world: World) -> None:
