@@ -26,6 +26,14 @@ def runs(wanted: str, has: str) -> bool:
     return (system, architecture) == other[:2] and other[2] <= variant
 
 
+def best(wanted: str, has: Iterable[str]) -> str | None:
+    """The platform of the image that a container runtime takes for `wanted`: the latest variant that runs there, and '' only where
+    nothing else does (containerd, images/handlers.go, LimitManifests). None if nothing runs there."""
+    there = list(has)
+    fitting = [each for each in there if runs(wanted, each)] or [each for each in there if not each]
+    return max(fitting, key=lambda each: _parts(each)[2], default=None)
+
+
 def _parts(platform: str) -> tuple[str, str, int]:
     system, architecture, variant, *_ = [*platform.split("/"), "", ""]
     architecture = _NORMAL.get(architecture, architecture)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from helmpin.cluster.nodes import platforms_needed, read_nodes
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import read
-from helmpin.image.platforms import NODES, lacking, runs
+from helmpin.image.platforms import NODES, best, lacking
 from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl
 from helmpin.output import count
@@ -107,8 +107,8 @@ def _gone(
         if answer.media_type not in INDEXES:
             continue
         for platform in sorted(needed.get(reference.digest or "", ())):
-            found = [each for each in answer.platforms if not each.platform or runs(platform, each.platform)]
-            for each in found[:1]:
+            pulled = best(platform, [each.platform for each in answer.platforms])
+            for each in [each for each in answer.platforms if each.platform == pulled][:1]:
                 children[reference._replace(tag=None, digest=each.manifest_digest)] = (reference, platform)
     for child, error in resolve(children, *registries).items():
         reference, platform = children[child]

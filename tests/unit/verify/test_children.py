@@ -157,12 +157,27 @@ def test_what_is_no_index_has_no_children(world: World) -> None:
     assert gone(stored(media_type="")) == []
 
 
-def test_the_first_that_runs_there_is_pulled(world: World) -> None:
-    """A manifest whose platform the index does not state may be for any."""
-    world.nodes = [node("linux/amd64")]
-    world.answer = Described(INDEX, OCI_INDEX, (Platform("linux/arm64", ARM, ""), Platform("", PLAIN, ""), *CHILDREN))
-    world.errors = {PLAIN: "not-found", AMD: "not-found", ARM: "not-found"}
-    assert gone(stored()) == [line("linux/amd64", PLAIN)]
+@pytest.mark.parametrize(
+    ("platform", "built", "pulled"),
+    [
+        ("linux/arm", ["linux/arm/v5", "linux/arm/v7", "linux/arm/v6"], 1),
+        ("linux/arm", ["linux/arm/v5", "linux/arm/v8", "linux/arm/v6"], 2),
+        ("linux/amd64", ["linux/amd64/v3", "linux/amd64", "linux/amd64/v2"], 1),
+        ("linux/amd64", ["linux/arm64", "linux/amd64", "linux/amd64"], 1),
+        ("linux/amd64", ["", "linux/arm64", "linux/amd64"], 2),
+        ("linux/amd64", ["linux/arm64", "", ""], 1),
+    ],
+    ids=["the latest variant", "not too late", "the default", "the first of equals", "the stated", "the first of any"],
+)
+def test_the_best_match_is_pulled(world: World, platform: str, built: list[str], pulled: int) -> None:
+    """As containerd chooses. A manifest whose platform the index does not state may be for any, but comes last."""
+    world.nodes = [node(platform)]
+    digests = (PLAIN, AMD, ARM)
+    world.answer = Described(
+        INDEX, OCI_INDEX, tuple(Platform(each, digest, "") for each, digest in zip(built, digests, strict=True))
+    )
+    world.errors = dict.fromkeys(digests, "not-found")
+    assert gone(stored()) == [line(platform, digests[pulled])]
 
 
 # -- the check ------------------------------------------------------------------------------------------------------------
