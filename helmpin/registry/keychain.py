@@ -55,7 +55,8 @@ class Chain:
 class Entries:
     """Credentials by registry, or registry and path prefix, with globs in each part of the host, as in Kubernetes.
 
-    kubernetes.io/docs/concepts/containers/images, "Interpretation of config.json"; pkg/credentialprovider/keyring.go.
+    kubernetes.io/docs/concepts/containers/images, "Interpretation of config.json"; pkg/credentialprovider/keyring.go. A prefix is
+    of whole parts, as in Podman (containers-auth.json(5)): the login of `quay.io/acme` is not for `quay.io/acme-corp`.
     """
 
     def __init__(self, entries: Iterable[tuple[str, Credential]]) -> None:
@@ -65,9 +66,9 @@ class Entries:
 
     def find(self, registry: str, repository: str) -> Iterator[Credential]:
         """See Keychain."""
-        host, path = registry.lower(), f"/{repository}"
+        host, path = registry.lower(), f"/{repository}/"
         for glob, prefix, credential in self._entries:
-            if path.startswith(prefix) and _host_matches(glob, host):
+            if path.startswith(f"{prefix}/") and _host_matches(glob, host):
                 yield credential
 
 
@@ -198,11 +199,11 @@ def _key(text: str) -> tuple[str, str]:
     """(host and port, path prefix) of a key such as `https://index.docker.io/v1/`, `ghcr.io/acme` or
     `*.example.com:5000`."""
     host, slash, path = text.partition("://")[2 if "://" in text else 0].partition("/")
-    path = slash + path
+    path = (slash + path).rstrip("/")
     if path.startswith(("/v1/", "/v2/")) or path in ("/v1", "/v2"):
         path = path[3:]
     host = host.lower()
-    return DOCKER_HUB if host in _HUB_NAMES else host, "" if path == "/" else path
+    return DOCKER_HUB if host in _HUB_NAMES else host, path
 
 
 def _rank(host: str, path: str) -> tuple[bool, int, int]:
