@@ -109,7 +109,9 @@ class Transport:
             with suppress(OSError, ValueError):
                 if connection.sock is not None:
                     socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
-        for manager in self._managers.values():
+        with self._lock:  # a thread may just make one
+            managers = list(self._managers.values())
+        for manager in managers:
             manager.clear()
 
     def _manager(self, scheme: str, host: str) -> urllib3.PoolManager:
