@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import socket
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, describe, resolve
 from helmpin.registry.keychain import ConfigFile
 from helmpin.registry.requester import MAX_TRIES
+from helmpin.registry.session import Session
 from tests.support import registry_servers
 from tests.support.asking import NOTHING, digest_of, error_of, keychain, said
 from tests.support.hostile import Hostile, Request, reset, response, serve
@@ -214,6 +216,29 @@ class TestStatus:
         begun = time.monotonic()
         error = fails(lambda *_: response("429 Too Many Requests", Retry_After="3600"))
         assert time.monotonic() - begun < 1 and "3600 s" in error.reason
+
+    @pytest.mark.parametrize(("status", "all_wait"), [("429 Too Many Requests", True), ("503 Busy", False)])
+    def test_whom_retry_after_delays(self, status: str, all_wait: bool) -> None:
+        """A limit is that of the host; other images may well be served while one is not."""
+        refused, first = threading.Event(), [True]
+
+        def answer(request: Request, peer: socket.socket) -> bytes:
+            if first and first.pop():
+                peer.sendall(response(status, method=request.method, Retry_After="1"))
+                time.sleep(0.1)  # until it has been read
+                refused.set()
+                return b""
+            return good(request)
+
+        with serve(answer) as hostile, Session(QUICK, NOTHING) as session:
+            one, two = (Reference.parse(f"{hostile.host}/team/app:{tag}") for tag in ("one", "two"))
+            asking = threading.Thread(target=session.resolve, args=([one],))
+            asking.start()
+            assert refused.wait(3)
+            begun = time.monotonic()
+            assert not isinstance(session.resolve([two])[two], RegistryError)
+            assert (time.monotonic() - begun > 0.5) is all_wait
+            asking.join()
 
     def test_5xx_then_success(self) -> None:
         with serve(answering(response("500 Oh"), response("502 Bad Gateway"), response("503 Busy"))) as hostile:
