@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -46,7 +47,7 @@ def _put(text: str, url: str) -> None:
         where = re.sub(r"//.*@", "//***@", url)
         raise OperationFailed("the report cannot be sent", where=where, why="this is not a URL", hint=INSTEAD) from None
     shown = parsed._replace(auth=None).url
-    headers = urllib3.make_headers(basic_auth=unquote(parsed.auth)) if parsed.auth else {}
+    headers = {"Authorization": _basic(parsed.auth)} if parsed.auth else {}
     once: dict[str, Any] = {"timeout": SECONDS, "retries": False, "redirect": False}
     try:
         answer = _pool(parsed).request("PUT", shown, body=text.encode(), headers=headers, **once)
@@ -70,5 +71,10 @@ def _pool(url: Url) -> PoolManager:
     if not proxy:
         return urllib3.PoolManager()
     parsed = urllib3.util.parse_url(proxy)
-    headers = urllib3.make_headers(proxy_basic_auth=unquote(parsed.auth)) if parsed.auth else None
+    headers = {"Proxy-Authorization": _basic(parsed.auth)} if parsed.auth else None
     return urllib3.ProxyManager(parsed._replace(auth=None).url, proxy_headers=headers)
+
+
+def _basic(login: str) -> str:
+    """The header for a URL's user:password, in UTF-8 (RFC 7617, 2.1), which urllib3 does not write."""
+    return f"Basic {b64encode(unquote(login).encode()).decode()}"

@@ -9,6 +9,7 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -44,19 +45,24 @@ def basic(login: str) -> str:
     return "Basic " + base64.b64encode(login.encode()).decode()
 
 
-def test_a_login_in_the_url_is_sent_as_it_is_meant(server: tuple[str, Received]) -> None:
-    host, received = server
-    deliver.deliver("text", f"http://me:p%40ss@{host}/job")
-    assert [(path, headers["Authorization"]) for path, headers in received] == [("/job", basic("me:p@ss"))]
+LOGINS = pytest.mark.parametrize("login", ["me:p%40ss", "me:p%E2%82%AC", "me:p€", "m%C3%A9:a:b", "me"])
 
 
-def test_a_login_of_the_proxy(server: tuple[str, Received], monkeypatch: pytest.MonkeyPatch) -> None:
+@LOGINS
+def test_a_login_in_the_url_is_sent_as_it_is_meant(server: tuple[str, Received], login: str) -> None:
     host, received = server
-    monkeypatch.setattr(deliver, "ENVIRON", {"HTTP_PROXY": f"http://me:p%40ss@{host}"})
+    deliver.deliver("text", f"http://{login}@{host}/job")
+    assert [(path, headers["Authorization"]) for path, headers in received] == [("/job", basic(unquote(login)))]
+
+
+@LOGINS
+def test_a_login_of_the_proxy(server: tuple[str, Received], login: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, received = server
+    monkeypatch.setattr(deliver, "ENVIRON", {"HTTP_PROXY": f"http://{login}@{host}"})
     deliver.deliver("text", "http://push.example.com/job")
     (target, headers) = received[0]
     assert target == "http://push.example.com/job"
-    assert headers["Proxy-Authorization"] == basic("me:p@ss")
+    assert headers["Proxy-Authorization"] == basic(unquote(login))
 
 
 @pytest.mark.parametrize("proxy", ["http://[::1", "socks5://127.0.0.1:1"])
