@@ -29,8 +29,8 @@ class KeepRow(NamedTuple):
     tag: str
     result: str
     why: str = ""
-    gone: bool = False
-    """Whether the registry no longer has the digest, so that nobody can tag it."""
+    error: RegistryError | None = None
+    """That of the registry, if it failed."""
 
 
 def run(request: Request) -> int:
@@ -66,11 +66,15 @@ def run(request: Request) -> int:
 
 
 def _hints(failed: Sequence[KeepRow]) -> Iterator[str]:
-    if gone := [row for row in failed if row.gone]:
+    """What can be done about each kind of failure."""
+    if gone := [row for row in failed if row.error and row.error.kind == "not-found"]:
         digests = ", ".join(dict.fromkeys(f"{row.image}@{row.digest}" for row in gone))
         yield f"no rollback can run what is gone ({digests}): push the same image again, or leave its revisions alone"
-    if len(gone) < len(failed):
+    others = [row.error for row in failed if row.error and row not in gone]
+    refused = [error for error in others if error.kind == "unauthorized" or error.status == 403]
+    if refused:
         yield "log in with an account that may push to these repositories"
+    yield from dict.fromkeys(error.hint for error in others if error.hint and error not in refused)
 
 
 def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str]]:
@@ -99,7 +103,7 @@ def _kept(tags: Mapping[Reference, str], answers: Mapping[Reference, bool | Regi
         if isinstance(answer, RegistryError):
             gone = answer.kind == "not-found"
             why = f"{digest} is gone from the registry: {answer.reason}" if gone else str(answer)
-            rows.append(KeepRow(image=reference.name, digest=digest, tag=tag, result=FAILED, why=why, gone=gone))
+            rows.append(KeepRow(image=reference.name, digest=digest, tag=tag, result=FAILED, why=why, error=answer))
         else:
             rows.append(KeepRow(image=reference.name, digest=digest, tag=tag, result=KEPT if answer else ALREADY))
     return rows
@@ -111,7 +115,7 @@ def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[KeepRow]
         gone = error is None or error.kind == "not-found"
         tag = reference.tag or "its tags"
         result, why = (REMOVED, "") if gone else (FAILED, str(error))
-        rows.append(KeepRow(image=reference.name, digest="", tag=tag, result=result, why=why))
+        rows.append(KeepRow(image=reference.name, digest="", tag=tag, result=result, why=why, error=error))
     return rows
 
 

@@ -1,0 +1,79 @@
+"""What helm pin keep advises where a registry did not take a tag: that depends on what it said."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+import helmpin.helm
+from helmpin.commands import keep
+from helmpin.errors import RegistryUnavailable
+from helmpin.release import revisions
+from helmpin.release.record import Image, Record
+from helmpin.release.revision import Revision
+from helmpin.release.storage import RevisionInfo, Revisions
+from helmpin.request import understand
+from tests.support.hostile import Request, response, serve
+from tests.support.registry_servers import OCI_INDEX, sha256
+
+BODY = b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
+LOG_IN = "log in with an account that may push to these repositories"
+
+
+@pytest.fixture(autouse=True)
+def no_helm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helmpin.helm.Helm, "flags", lambda *_: {})
+    monkeypatch.setattr("helmpin.registry.requester.pauses", lambda: iter([0.01] * 99))
+
+
+def advice(monkeypatch: pytest.MonkeyPatch, host: str, *args: str) -> str:
+    """The hint for a release with one image at that registry."""
+    image = f"{host}/team/app:1"
+    record = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (Image(image, image, sha256(BODY), OCI_INDEX, "values"),))
+    pod = (
+        f"---\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, image: '{image}@{sha256(BODY)}'}}]}}\n"
+    )
+    info = RevisionInfo(Revision("web", 1, "deployed", record.to_json(), pod, ""), "shop", "", "", "", "")
+    monkeypatch.setattr(revisions, "read_all", lambda *_: Revisions([info]))
+    with pytest.raises(RegistryUnavailable, match=r"1 of [12] tags could not be written") as caught:
+        keep.run(understand("keep", ["web", *args], helmpin.helm.Helm("/never/run")))
+    return caught.value.hint
+
+
+def answering(**statuses: str) -> Any:
+    """A registry with BODY, which answers these methods otherwise."""
+
+    def answer(request: Request, _: socket.socket) -> bytes:
+        if request.method in statuses:
+            return response(statuses[request.method], b"{}", request.method)
+        if "/tags/list" in request.target:
+            return response("200 OK", b'{"tags": ["keep-web_shop_0"]}')
+        if request.method == "HEAD":
+            return response("404 Not Found", method="HEAD")
+        return response("201 Created" if request.method == "PUT" else "200 OK", BODY, Content_Type=OCI_INDEX)
+
+    return answer
+
+
+def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert advice(monkeypatch, "registry.invalid") == "check the registry's name, and this machine's DNS"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "flags", "hint"),
+    [
+        ({"PUT": "401 No"}, (), LOG_IN),
+        ({"PUT": "403 Forbidden"}, (), LOG_IN),
+        ({"PUT": "500 Oh"}, (), "try again later"),
+        ({"GET": "404 Not Found"}, (), "no rollback can run what is gone"),
+        ({"DELETE": "405 Method Not Allowed"}, ("--prune",), "delete it with the registry's own means"),
+        ({"DELETE": "403 Forbidden"}, ("--prune",), LOG_IN),
+    ],
+)
+def test_what_the_registry_answers(
+    monkeypatch: pytest.MonkeyPatch, statuses: dict[str, str], flags: tuple[str, ...], hint: str
+) -> None:
+    with serve(answering(**statuses)) as server:
+        assert advice(monkeypatch, server.host, *flags).startswith(hint)
