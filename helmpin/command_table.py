@@ -447,7 +447,9 @@ COMMANDS: dict[str, Command] = {
         "tag what rollbacks need, so that registries keep it",
         "Gives the recorded digests of the release's revisions a tag of their own (keep-RELEASE_NAMESPACE_…), where the login may\n"
         "push: registries that delete untagged images then keep them when their tags move. Manifests are read and written again,\n"
-        "no layers. --prune removes the tags that no kept revision needs. The exit status is 5 if a registry refused.",
+        "no layers. --prune removes the tags that no kept revision needs, in the repositories that the revisions use; nothing if\n"
+        "a record cannot be read. It looks at one cluster: do not prune where several push to the same repositories for a release\n"
+        "of the same name and namespace. The exit status is 5 if a registry refused, or has more tags than could be listed.",
         (),
         (
             Option(
