@@ -97,7 +97,7 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
                 "Incomplete: no flag makes helm reuse the values without earlier digests; helm pin upgrade does it."
             )
         if beyond := plan.beyond_values():
-            is_refused = any(image.problem and not image.is_let_through for image in plan.images)
+            is_refused = any(image.why_unpinned and not image.is_let_through for image in plan.images)
             way = "" if is_refused else "; helm pin upgrade pins them"
             output.say(f"Incomplete: no value carries {', '.join(image.image for image in beyond)}{way}.")
 

@@ -67,6 +67,18 @@ class ImagePlan(NamedTuple):
         return self.problem is not None and self.problem.kind == "allowed"
 
     @property
+    def is_refused_as_mutable(self) -> bool:
+        """Whether its mutable tag must not be deployed."""
+        return bool(self.mutable) and self.must_be_fixed and not self.is_let_through
+
+    @property
+    def why_unpinned(self) -> Problem | None:
+        """Why it is not pinned: its mutable tag is refused, or it has another problem."""
+        if self.is_refused_as_mutable:
+            return Problem(f"{self.mutable}, and mutable tags are refused", "refused")
+        return self.problem
+
+    @property
     def pinned(self) -> str:
         """The reference as it will be deployed. (The chart's template may leave the tag out.)"""
         return self.image if self.via == "chart" else pinned_form(self.image, self.digest)

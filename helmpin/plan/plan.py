@@ -90,7 +90,7 @@ class Plan(NamedTuple):
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""
-        moving = [i for i in self.images if i.mutable and i.must_be_fixed and not i.is_let_through]
+        moving = [i for i in self.images if i.is_refused_as_mutable]
         if not moving:
             return
         lines = []

@@ -71,7 +71,7 @@ def describe(
         "namespace": plan.namespace,
         "chart": {"name": plan.chart.name, "version": plan.chart.version},
         "set": [*([reuse] if reuse else []), *plan.set_arguments],
-        "complete": reuse is not None and not plan.beyond_values() and not any(i.problem for i in plan.images),
+        "complete": reuse is not None and not plan.beyond_values() and not any(i.why_unpinned for i in plan.images),
         "renders": plan.renders,
         "cluster": deployed is not None,
         "deployedRevision": deployed.revision if deployed else None,
@@ -97,7 +97,7 @@ def describe(
             for u in plan.render.elsewhere()
         ],
         "unpinned": [
-            {"image": i.image, "reason": i.problem.text, "kind": i.problem.kind} for i in plan.images if i.problem
+            {"image": i.image, "reason": why.text, "kind": why.kind} for i in plan.images if (why := i.why_unpinned)
         ],
     }
 
@@ -123,7 +123,7 @@ def image_data(image: ImagePlan) -> dict[str, Any]:
         "reference": str(image.reference) if image.reference else None,
         "image": image.image,
         "digest": image.digest or None,
-        "pinned": None if image.problem else image.pinned,
+        "pinned": None if image.why_unpinned else image.pinned,
         "mutable": bool(image.mutable),
         "reason": image.mutable or (image.problem.text if image.problem else None),
         "via": image.via or None,

@@ -95,6 +95,16 @@ def test_the_plan_as_data_says_whether_its_set_arguments_are_all(tmp_path: Path)
     assert not show.describe(plan(tmp_path, IN_TEMPLATE._replace(by_values_alone=False)))["complete"]
 
 
+@pytest.mark.parametrize("problem", [None, MISSING])
+def test_an_image_whose_mutable_tag_is_refused_is_not_pinned_in_data(tmp_path: Path, problem: Problem | None) -> None:
+    data = show.describe(plan(tmp_path, image("a:latest", problem, mutable="tag latest moves by design")))
+    why = "tag latest moves by design, and mutable tags are refused"
+    assert not data["complete"] and data["images"][0]["pinned"] is None
+    assert data["unpinned"] == [{"image": "a:latest", "reason": why, "kind": "refused"}]
+    pinned = image("a:latest", mutable="tag latest moves by design", must_be_fixed=False)
+    assert show.describe(plan(tmp_path, pinned))["complete"]
+
+
 def test_a_cluster_that_was_not_asked_differs_from_one_that_has_no_release(tmp_path: Path) -> None:
     made = plan(tmp_path, image("a:1"))
     assert "DEPLOYED" not in show.table(made, None, show.NOTHING, verbose=False)
@@ -112,7 +122,7 @@ def test_a_deployed_image_without_a_digest_has_none_in_data(tmp_path: Path) -> N
 
 
 def test_an_image_as_data() -> None:
-    found = show.image_data(image("quay.io/t/a:1", mutable="tag 1 moves", values=("a.tag",)))
+    found = show.image_data(image("quay.io/t/a:1", mutable="tag 1 moves", values=("a.tag",), must_be_fixed=False))
     assert found["reference"] == "quay.io/t/a:1" and found["mutable"] and found["reason"] == "tag 1 moves"
     assert found["pinned"] == f"quay.io/t/a:1@{A}" and found["values"] == ["a.tag"] and found["keptFor"] is None
     assert [(use["kind"], use["name"], use["container"]) for use in found["uses"]] == [("Pod", "p0", "c")]
