@@ -54,7 +54,7 @@ def digests_of(
     uses: those of the plain render. lock: where digests come from before the registry is asked. relock: finds out how the lock gets
     the digest of a Job. Raises HelmPinError.
     """
-    references, problems = references_of(uses, settings, rendered.origin.values or {})
+    references, problems = references_of(uses, settings, rendered.origin.values or {}, lock)
     resolved = _resolve(rendered, uses, references, problems, settings, lock)
     problems.update(platforms.problems(rendered, resolved, references, settings))
     digests = {image: answer.digest for image, answer in resolved.items() if references[image].digest is None}

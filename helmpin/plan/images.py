@@ -16,6 +16,7 @@ from helmpin.plan.value_hints import hint_on_values
 from helmpin.render.diff import Follower, Key
 
 if TYPE_CHECKING:
+    from helmpin.lock import Lock
     from helmpin.plan.digests import ResolvedImages
     from helmpin.plan.search import Attempt
 
@@ -59,7 +60,7 @@ class ImagePlan(NamedTuple):
     source: str = ""
     """Where the digest came from, if not from the registry: `lock` or `release`."""
     must_be_fixed: bool = True
-    """Whether a mutable tag of it is refused; a rule may differ from the setting for all."""
+    """Whether a mutable tag of it is refused: not if a lock has its digest; a rule may differ from the setting for all."""
 
     @property
     def is_let_through(self) -> bool:
@@ -85,16 +86,21 @@ class ImagePlan(NamedTuple):
 
 
 def references_of(
-    uses: Iterable[ImageUse], settings: Settings, values: Mapping[str, Any] = MappingProxyType({})
+    uses: Iterable[ImageUse],
+    settings: Settings,
+    values: Mapping[str, Any] = MappingProxyType({}),
+    lock: Lock | None = None,
 ) -> tuple[dict[str, Reference], dict[str, Problem]]:
-    """The reference of each image, and the problem of each that is invalid or may stay unpinned. values: all of the chart's."""
+    """The reference of each image, and the problem of each that is refused, invalid or may stay unpinned. values: all of the
+    chart's. lock: no rule refuses the tag of what it has."""
     references: dict[str, Reference] = {}
     problems: dict[str, Problem] = {}
     for image in dict.fromkeys(use.image for use in uses):
         filled = filled_in(image)
         refusal = None if filled else policy.registry_refusal(image, settings)
         may_be_unpinned = policy.is_allowed(image, settings.allow_unpinned)
-        refusal = refusal or (None if may_be_unpinned else policy.refusal_by_rule(image, settings))
+        if not (refusal or may_be_unpinned or _is_locked(image, lock)):
+            refusal = policy.refusal_by_rule(image, settings)
         if refusal:
             problems[image] = Problem(refusal.text, "refused", refusal.hint)
         elif may_be_unpinned:
@@ -114,6 +120,14 @@ def references_of(
     return references, problems
 
 
+def _is_locked(image: str, lock: Lock | None) -> bool:
+    """Whether the lock says which digest an image gets: then its tag cannot move."""
+    try:
+        return lock is not None and lock.knows(Reference.parse(image))
+    except InvalidReference:
+        return False
+
+
 class Decided(NamedTuple):
     """What was decided about the uses of images."""
 
@@ -123,6 +137,7 @@ class Decided(NamedTuple):
     set_by: Mapping[str, tuple[str, ...]]
     """The value paths that set each image."""
     followers: Sequence[Follower] = ()
+    lock: Lock | None = None
     explained: Mapping[Key, Problem] = MappingProxyType({})
     """Why uses failed, if the search cannot know."""
 
@@ -174,7 +189,7 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
         ),
         by_values_alone=via == "chart" or (via == "values" and not by_template),
         kept_for=kept_for,
-        must_be_fixed=policy.refuses_mutable(image, settings),
+        must_be_fixed=policy.refuses_mutable(image, settings) and not _is_locked(image, decided.lock),
     )
 
 

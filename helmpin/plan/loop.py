@@ -145,6 +145,7 @@ class _Outcomes(NamedTuple):
             known=self.known,
             attempt=attempt,
             settings=self.settings,
+            lock=self.lock,
             set_by=self.set_by,
             followers=followers,
             explained=self.explained,

@@ -206,7 +206,7 @@ def test_what_lock_refuses(locked: Shop) -> None:
         (["--update", "*", "--check"], 2, "--check changes nothing"),
         (["--set", "image.tag=gone"], 5, "helm-pin.lock.yaml was not written"),
         (["--set", "sidecar=auto"], 3, "helm-pin.lock.yaml was not written"),
-        (["--mutable", "refuse"], 3, "mutable tag"),
+        (["--update", "*", "--mutable", "refuse"], 3, "mutable tag"),
         (["--file", "none/there.yaml"], 1, "cannot write the lock file"),
         (["--file", "none/there.yaml", "--check"], 2, "cannot read the lock file"),
     ]:
@@ -265,6 +265,21 @@ def test_what_the_lock_lacks_comes_from_the_registry_unless_locked(locked: Shop)
     assert "--no-cluster" in command.split()
     assert shop.machine.pin(*command.split(), cwd=shop.folder).status == 0
     assert shop.pin("template", "--locked").status == 0
+
+
+def test_no_mutable_tag_is_refused_whose_digest_is_in_the_lock(locked: Shop) -> None:
+    """As lint has it: what the lock says cannot move."""
+    shop = locked
+    assert shop.pin("template", "--mutable", "refuse").status == 3
+    settings = shop.folder / "settings.yaml"
+    flags = ["--config", str(settings)]
+    for text in ("mutable: refuse\n", "rules:\n- match: '*'\n  mutable: refuse\n"):
+        settings.write_text(text)
+        assert shop.machine.pin("lint", "app", "--locked", *flags, cwd=shop.folder).status == 0
+        assert shop.pin("template", "--locked", *flags).status == 0
+        assert shop.pin("lock", "--no-cluster", *flags).status == 0
+    refused = shop.pin("template", "--locked", "--mutable", "refuse", "--set", "image.tag=edge")
+    assert refused.status == 3 and "app:edge: tag edge moves by design" in refused.stderr
 
 
 def test_the_advised_command_has_the_flags_that_matter_and_names_those_that_it_must_not_show(shop: Shop) -> None:

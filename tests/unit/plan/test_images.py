@@ -10,6 +10,7 @@ from helmpin import policy
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Exemption, ImageRule, Settings
 from helmpin.image.reference import Reference
+from helmpin.lock import Lock
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images, references_of
 from helmpin.plan.search import Attempt
@@ -63,6 +64,19 @@ def test_a_rule_refuses_a_mutable_tag_unless_the_image_is_let_through() -> None:
     assert list(problems) == ["web:latest"] and "rule 1 of policy.yaml refuses it" in problems["web:latest"].text
     _, problems = references_of([use("web:latest")], settings._replace(allow_unpinned=("web:*",)))
     assert problems["web:latest"].kind == "allowed"
+
+
+def test_no_mutable_tag_is_refused_whose_digest_is_in_the_lock() -> None:
+    web = use("web:latest")
+    lock = Lock({Reference.parse("web:latest"): A}, "lock", "q.lock")
+    settings = SETTINGS._replace(rules=(ImageRule("docker.io", "refuse", (), (), "rule 1"),))
+    assert not references_of([web, use("not an image")], settings, lock=lock)[1].keys() - {"not an image"}
+    assert list(references_of([use("web:main")], settings, lock=lock)[1]) == ["web:main"]
+    strict = SETTINGS._replace(mutable="refuse")
+    assert [plans([web], by_values(web), settings=strict, lock=each)[0].must_be_fixed for each in (lock, None)] == [
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
