@@ -11,7 +11,7 @@ from helmpin import output
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
 from helmpin.image.reference import split
-from helmpin.release.changes import Digests, digests, named
+from helmpin.release.changes import UNPINNED, Digests, digests, named
 from helmpin.release.reading import Reading
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from helmpin.release.revision import Revision
     from helmpin.render.diff import Key
 
-SAME, NEW, MOVED, REMOVED = "same", "new", "moved", "removed"
+SAME, NEW, MOVED, REMOVED, UNKNOWN = "same", "new", "moved", "removed", "unknown"
 
 
 class Change(NamedTuple):
     """How an image differs from the deployed revision."""
 
     kind: str
-    """SAME, NEW, MOVED or REMOVED."""
+    """SAME, NEW, MOVED or REMOVED; UNKNOWN for an image that is deployed but has no digest in the plan."""
     reference: str = ""
     """The deployed reference, with its tag; '' for NEW."""
     digest: str = ""
@@ -121,7 +121,8 @@ def compared(before: DeployedImages, images: Sequence[ImagePlan]) -> tuple[tuple
             change = _moved(origins[0], now)
         else:
             change = Change(NEW)
-        found.append(change)
+        is_unknown = image.problem and not image.is_let_through and now[1] == UNPINNED and change.kind != NEW
+        found.append(change._replace(kind=UNKNOWN) if is_unknown else change)
         same = {_recorded(each, before.digests) for each in old if _is_same(each, now)}
         accounted |= {now, *own, *same, (change.reference, change.digest)}
     gone = [each for each in deployed if each not in accounted and not any(_is_same(each, now) for now in planned)]

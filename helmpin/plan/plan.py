@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.hints import LET_THROUGH, named
-from helmpin.image.reference import split
+from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
+    from helmpin.image.manifest import ImageUse
     from helmpin.plan.images import ImagePlan
     from helmpin.plan.rendered import Rendered
     from helmpin.release.record import Record
@@ -54,6 +55,11 @@ class Plan(NamedTuple):
         }
         names = {dotted_key(path) for path in in_lists}
         return [i for i in self.images if not i.problem and any(v.partition("[")[0] in names for v in i.values)]
+
+    def outside(self) -> list[ImageUse]:
+        """The images outside pod specs that --also may pin: not those that cannot be pinned in a pod spec either."""
+        unpinned = {_reference(image.image) for image in self.images if image.problem}
+        return [use for use in self.render.elsewhere() if _reference(use.image) not in unpinned]
 
     def refuse(self, *, mutable: bool, outcome: str = "", shows_tries: bool = False) -> None:
         """Raise Refused or RegistryUnavailable for the images that must not be deployed. mutable: whether mutable tags are
@@ -115,6 +121,14 @@ class Plan(NamedTuple):
             tags = [key for key, value in above.items() if str(value) == tag] if isinstance(above, dict) else []
             found += [(*path[:-1], key) for key in tags] if held in (None, "") and tags else [path]
         return sorted(set(map(dotted_key, found))) or image.values or image.set_by
+
+
+def _reference(image: str) -> Reference | str:
+    """An image, however it is spelt."""
+    try:
+        return Reference.parse(image)
+    except InvalidReference:
+        return image
 
 
 def _shared(hints: Sequence[str]) -> list[str]:

@@ -296,10 +296,10 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Kep
 
 def say_outside(plan: Plan) -> None:
     """Report how many images are outside pod specs, and how many references follow the pinned images."""
-    outside = {use.image for use in plan.render.elsewhere()}
+    outside = {use.image for use in plan.outside()}
     if outside:
-        images = output.count(len(outside), "image")
-        output.inform(f"{images} outside pod specs not pinned; helm pin plan lists them, --also pins them.")
+        images, verb = output.count(len(outside), "image"), "is" if len(outside) == 1 else "are"
+        output.inform(f"{images} outside pod specs {verb} not pinned; helm pin plan lists them, --also pins them.")
     if plan.followers:
         places = output.count(len(plan.followers), "other place")
         output.inform(f"{places} with the same references got the same digests; helm pin plan lists them.")

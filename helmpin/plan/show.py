@@ -10,7 +10,7 @@ from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
 from helmpin.image.listing import print_images
 from helmpin.image.reference import split
-from helmpin.plan.deployed import MOVED, SAME, Change, Deployed
+from helmpin.plan.deployed import MOVED, SAME, UNKNOWN, Change, Deployed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.outputs import values_file
 from helmpin.plan.plan import Plan
@@ -40,7 +40,7 @@ def table(plan: Plan, deployed: Deployed | None, more: More, *, verbose: bool) -
     if deployed and deployed.removed:
         gone = [f"  {change.reference}   {output.short(change.digest)}" for change in deployed.removed]
         blocks.append("\n".join([f"In revision {deployed.revision}, and not in the chart any more:", *gone]))
-    if outside := plan.render.elsewhere():
+    if outside := plan.outside():
         lines = dict.fromkeys(f"  {use.image}   {use.place()}" for use in outside)
         blocks.append("\n".join(["Outside pod specs, not pinned (--also PATTERN pins them):", *lines]))
     if plan.followers:
@@ -240,7 +240,7 @@ def refuse_changes(plan: Plan, deployed: Deployed) -> None:
 
 
 def _short(change: Change) -> str:
-    """For people: `same`, `new`, or what is deployed."""
+    """For people: `same`, `new`, what is deployed, or `-`."""
     if change.kind != MOVED:
-        return change.kind
+        return "-" if change.kind == UNKNOWN else change.kind
     return f"moved from {f'{change.was}@' if change.was else ''}{output.short(change.digest)}"

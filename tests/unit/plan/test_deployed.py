@@ -78,6 +78,15 @@ def test_an_image_that_is_refused_at_the_digest_that_is_deployed(kind: str) -> N
     assert (changes, removed) == ((Change("same", WEB, A),), ())
 
 
+@pytest.mark.parametrize("deployed", [A, UNPINNED])
+def test_it_is_unknown_how_an_image_without_a_digest_differs(deployed: str) -> None:
+    lost = image(WEB, "", Problem("no such tag", "registry"))
+    changes, removed = compared(DeployedImages({WEB: {deployed}}), [lost])
+    assert (changes, removed) == ((Change("unknown", WEB, deployed),), ())
+    assert Deployed(1, changes, removed).differing == 1
+    assert compared(DeployedImages(), [lost])[0] == (Change("new"),)
+
+
 def test_an_image_that_was_let_through() -> None:
     let = image(WEB, "", Problem("allowed", "allowed"))
     assert compared(DeployedImages({WEB: {UNPINNED}}), [let])[0] == (Change("same", WEB, UNPINNED),)

@@ -39,6 +39,7 @@ class Planned(NamedTuple):
     followers: tuple[Follower, ...] = ()
     images: tuple[ImagePlan, ...] = ()
     record: Record = Record("", "", ())
+    outside = Plan.outside
 
 
 def outside(*images: str) -> Render:
@@ -52,8 +53,8 @@ FOLLOWER = Follower(("x", 0, 0, ("data", "image")), "ConfigMap", "x", ())
     ("plan", "said"),
     [
         (Planned(outside()), []),
-        (Planned(outside("example.com/a:1", "example.com/a:1")), ["1 image outside pod specs not pinned"]),
-        (Planned(outside("example.com/a:1", "example.com/b:1")), ["2 images outside pod specs not pinned"]),
+        (Planned(outside("example.com/a:1", "example.com/a:1")), ["1 image outside pod specs is not pinned"]),
+        (Planned(outside("example.com/a:1", "example.com/b:1")), ["2 images outside pod specs are not pinned"]),
         (Planned(outside(), (FOLLOWER,)), ["1 other place with the same references got the same digests"]),
         (
             Planned(outside("example.com/a:1"), (FOLLOWER, FOLLOWER)),

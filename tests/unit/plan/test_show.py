@@ -61,6 +61,21 @@ def test_images_outside_pod_specs_are_listed_once_a_place(tmp_path: Path) -> Non
     assert shown.count("quay.io/t/w:1") == 1
 
 
+def test_what_cannot_be_pinned_in_a_pod_spec_is_not_advised_to_be_pinned_elsewhere(tmp_path: Path) -> None:
+    text = document("{apiVersion: v1, kind: Widget, metadata: {name: w}, spec: {image: 'docker.io/library/a:1'}}")
+    for problem, listed in ((MISSING, False), (None, True)):
+        made = plan(tmp_path, image("a:1", problem))._replace(render=output.parse(text, None))
+        shown = show.table(made, None, show.NOTHING, verbose=False)
+        assert ("Outside pod specs" in shown) is listed
+        assert [each["image"] for each in show.describe(made)["elsewhere"]] == ["docker.io/library/a:1"]
+
+
+def test_the_digest_of_an_image_without_one_is_not_said_to_move(tmp_path: Path) -> None:
+    deployed = Deployed(1, (Change("unknown", "a:1", B),), ())
+    table = show.table(plan(tmp_path, image("a:1", MISSING)), deployed, show.NOTHING, verbose=False).splitlines()
+    assert table[1][table[0].index("DEPLOYED") :].split()[0] == "-"
+
+
 def test_versions_are_listed_if_they_were_asked_for(tmp_path: Path) -> None:
     made = plan(tmp_path, image("a:1"), image("b:1"), image("c:1"))
     more = show.More(versions={"a:1": "1.2.3", "b:1": "", "c:1": SILENT})
