@@ -57,11 +57,14 @@ def _charts_below(name: str) -> list[str]:
 
 
 def check_is_chart(chart: str) -> None:
-    """Raise NotAChart for a local file or folder that is not a chart: `charts/*` may match some."""
+    """Raise NotAChart for a local file or folder that is not a chart: `charts/*` may match some. A file with an archive's name is
+    meant as a chart, whatever it holds."""
     path = Path(chart.strip())
     if path.is_dir():
         if not (path / "Chart.yaml").exists():
             raise NotAChart("there is no Chart.yaml in it")
+    elif path.name.endswith((".tgz", ".tar.gz")) and path.is_file():
+        return
     elif path.is_file() and os.access(path, os.R_OK):
         with path.open("rb") as file:
             if file.read(2) != b"\x1f\x8b":  # gzip (RFC 1952)
