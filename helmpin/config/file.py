@@ -38,7 +38,7 @@ def find(chart: str, folder: Path | None = None) -> Path | None:
     starts = [here]
     if chart and os.path.exists(here / chart):  # noqa: PTH110 (Path has errors for a name that is too long, or not permitted)
         path = here / chart
-        starts = [path if path.is_dir() else path.parent for path in (path, path.resolve())] + starts
+        starts = [path if os.path.isdir(path) else path.parent for path in (path, path.resolve())] + starts  # noqa: PTH112
     for start in starts:
         for place in _up(here / start):
             if os.path.lexists(place / FILE):
@@ -50,15 +50,16 @@ def _up(folder: Path) -> list[Path]:
     """A folder and its parents up to the root of its repository; the folder alone if it is in none."""
     folder = Path(os.path.normpath(folder))
     places = [folder, *folder.parents]
-    root = next((i for i, place in enumerate(places) if (place / ".git").exists()), 0)
+    root = next((i for i, place in enumerate(places) if os.path.exists(place / ".git")), 0)  # noqa: PTH110 (Path has errors)
     return places[: root + 1]
 
 
 def _here() -> Path:
     try:
-        return Path.cwd()
+        here = Path.cwd()
     except FileNotFoundError:  # it was removed, and the file with it
         return Path("/")
+    return here if os.path.exists(here) else Path()  # noqa: PTH110 (a parent that may not be searched hides its full path)
 
 
 def settings_file(

@@ -495,6 +495,23 @@ def test_parents_are_not_searched_outside_of_a_repository(tmp_path: Path) -> Non
     assert find("chart", tmp_path / "a") is None
 
 
+def test_parents_that_may_not_be_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for `sudo -u ci` in a folder of root's: the working directory itself can be read."""
+    (tmp_path / "closed/x/charts").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "closed/x")
+    was = os.geteuid()
+    Path("../../closed").chmod(0o700 if was == 0 else 0)
+    try:
+        os.seteuid(65534 if was == 0 else was)
+        assert find("charts", None) is None and read({}, {}).file == ""
+        assert find("charts", Path.cwd()) is None
+    finally:
+        os.seteuid(was)
+        tmp_path.joinpath("closed").chmod(0o700)
+    Path(".helm-pin.yaml").touch()
+    assert find("charts") is not None
+
+
 def test_a_worktree_is_a_repository(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / ".git").write_text("gitdir: /elsewhere\n")
