@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import math
 import os
 import posixpath
 import re
@@ -26,6 +25,8 @@ from helmpin.files import read_hint, reason
 MAX_BYTES = 100 * 1024 * 1024
 """The size up to which helm decompresses a chart (MaxDecompressedChartSize); here it includes all packed dependencies."""
 MAX_FILES = 20_000
+LATEST = 1 << 63
+"""The first time, in seconds since 1970, that Go cannot count."""
 
 
 class File(NamedTuple):
@@ -69,8 +70,8 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
                     raise _refuse(name, f"{member.name!r} is a device, a pipe or a sparse file, not a plain one")
                 if member.size < 0:
                     raise _refuse(name, f"{member.name!r} has a negative size")
-                if not math.isfinite(member.mtime):
-                    raise _refuse(name, f"{member.name!r} has no time that is a number")
+                if not abs(member.mtime) < LATEST:  # also of nan
+                    raise _refuse(name, f"{member.name!r} has no valid time")
                 path = _path(member.name, name)
                 budget.spend(member.size if member.isreg() else 0)
                 content = tar.extractfile(member) if member.isreg() else None
