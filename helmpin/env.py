@@ -30,9 +30,14 @@ def take_password() -> str:
     return os.environ.pop(PASSWORD, "")
 
 
+def is_on(name: str, environ: Mapping[str, str] = ENVIRON) -> bool:
+    """Whether a variable of helm's is true, in the spellings that helm accepts (Go's strconv.ParseBool)."""
+    return environ.get(name, "") in ("1", "t", "T", "true", "TRUE", "True")
+
+
 def debugging(environ: Mapping[str, str] = ENVIRON) -> bool:
-    """Whether --debug was given, in the spellings of true that helm accepts (Go's strconv.ParseBool)."""
-    return environ.get("HELM_DEBUG", "") in ("1", "t", "T", "true", "TRUE", "True")
+    """Whether --debug was given."""
+    return is_on("HELM_DEBUG", environ)
 
 
 def helm() -> str:

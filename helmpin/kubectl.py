@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from helmpin import prefetch
-from helmpin.env import ENVIRON
+from helmpin.env import ENVIRON, is_on
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.private import Folder, write
@@ -66,7 +66,7 @@ class Kubectl:
         if context:
             self._flags.append(f"--context={context}")
         self._flags += [f"--as-group={group}" for group in environ.get("HELM_KUBEASGROUPS", "").split(",") if group]
-        if environ.get("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", "").lower() == "true":
+        if is_on("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", environ):
             self._flags.append("--insecure-skip-tls-verify")
         self.namespace = namespace or environ.get("HELM_NAMESPACE") or "default"
         self._token: Folder | None = None

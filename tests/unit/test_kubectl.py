@@ -69,6 +69,15 @@ def test_what_helm_was_told(record: Path) -> None:
     assert call == f"{expected} --namespace=shop --output=json"
 
 
+@pytest.mark.parametrize(
+    ("value", "skips"),
+    [("1", True), ("t", True), ("TRUE", True), ("True", True), ("0", False), ("TrUe", False), ("yes", False)],
+)
+def test_certificates_go_unchecked_where_helm_does_not_check_them(record: Path, value: str, skips: bool) -> None:
+    kubectl(HELM_KUBEINSECURE_SKIP_TLS_VERIFY=value).get(["pods"])
+    assert ("--insecure-skip-tls-verify" in calls(record)[0]) is skips
+
+
 def test_a_name_is_never_a_flag(record: Path) -> None:
     """A chart names its pull Secrets: as a flag, `--server=…` would send the user's token to its author."""
     kubectl(HELM_NAMESPACE="shop").items(["get", "secrets", "--ignore-not-found"], ["--server=https://evil", "pull"])
