@@ -125,6 +125,8 @@ def as_tree(settings: Iterable[tuple[ValuePath, Any]], values: Mapping[str, Any]
 def lookup(node: Any, path: ValuePath) -> Any:
     """The value at `path`; None where there is none."""
     for part in path:
+        if isinstance(node, str):
+            return None
         try:
             node = node[part]
         except (KeyError, IndexError, TypeError):

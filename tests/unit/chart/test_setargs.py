@@ -271,3 +271,7 @@ def test_as_tree_twice_in_one_list() -> None:
 )
 def test_lookup(path: ValuePath, found: Any) -> None:
     assert lookup(LIST, path) == found
+
+
+def test_a_letter_of_a_string_is_no_value() -> None:
+    assert lookup({"a": "xyz"}, ("a", 1)) is None
