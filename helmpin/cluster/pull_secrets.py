@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from helmpin.errors import UsageError
+from helmpin.errors import HelmFailed
 from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import Document
 from helmpin.kubectl import Kubectl
@@ -38,7 +38,7 @@ class _Rendered(NamedTuple):
 
 def keychain(documents: Iterable[Document], kubectl: Kubectl, settings: RegistrySettings) -> Keychain:
     """This machine's credentials, then the pull Secrets of the render's pods: those in the render itself, and the cluster's. Raises
-    HelmFailed, or UsageError for a malformed Secret."""
+    HelmFailed, also for a malformed Secret."""
     rendered = _rendered(documents)
     names = rendered.names | _of_accounts(kubectl, rendered.accounts)
     names = names.union(*(rendered.of_accounts.get(account, ()) for account in rendered.accounts))
@@ -49,7 +49,7 @@ def keychain(documents: Iterable[Document], kubectl: Kubectl, settings: Registry
     try:
         return Chain(default_keychain(settings), pull_secrets(found))
     except Failure as error:
-        raise UsageError("a pull Secret cannot be used", why=error.reason, hint=error.hint) from None
+        raise HelmFailed("a pull Secret cannot be used", why=error.reason, hint=error.hint) from None
 
 
 def _rendered(documents: Iterable[Document]) -> _Rendered:
@@ -106,7 +106,7 @@ def _pod_specs(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def _documents(secret: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The docker configurations in a Secret. Raises UsageError when one is not valid."""
+    """The docker configurations in a Secret. Raises HelmFailed when one is not valid."""
     data, plain = _mapping(secret, "data"), _mapping(secret, "stringData")
     for key in _KEYS:
         if key in data or key in plain:
@@ -115,7 +115,7 @@ def _documents(secret: dict[str, Any]) -> Iterator[dict[str, Any]]:
             except (binascii.Error, ValueError, TypeError, RecursionError):
                 loaded = None
             if not isinstance(loaded, dict):
-                raise UsageError(
+                raise HelmFailed(
                     "a pull Secret cannot be used",
                     where=f"Secret/{_name(secret)}",
                     why="it does not hold a docker configuration",

@@ -32,7 +32,7 @@ class Registries(NamedTuple):
 def registries_for(settings: Settings, stored: Revision, kubectl: Kubectl) -> Registries:
     """How to ask the registries of a stored revision: with --pull-secrets, with the credentials of its pods.
 
-    Raises HelmFailed and UsageError.
+    Raises HelmFailed.
     """
     if not settings.pull_secrets:
         return Registries(settings.registry)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helmpin.cluster import pull_secrets as pullsecrets
-from helmpin.errors import UsageError
+from helmpin.errors import HelmFailed
 from helmpin.image.manifest import read
 from helmpin.registry.types import RegistrySettings
 
@@ -66,7 +66,7 @@ def test_a_pods_own_secrets_and_those_of_its_service_account(monkeypatch: pytest
 def test_a_secret_that_holds_no_configuration_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster = Cluster({"mine": {".dockerconfigjson": "bm90IEpTT04="}})
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(HelmFailed) as caught:
         pullsecrets.keychain(read(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
     assert caught.value.where == ["Secret/mine"]
 
