@@ -218,10 +218,12 @@ def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partia
     if partial:
         output.say(f"Incomplete: {what} does not carry {', '.join(missing)}.")
         return
+    kept = any(image.kept_for and image.image in missing for image in plan.images)  # a manifest would change the Job
+    manifest = "" if kept else ", or print the manifest with helm pin template"
     raise Refused(
         f"{len(missing)} of {len(plan.images)} images cannot be pinned by {what}",
         why="\n".join(f"{image}: {why}" for image, why in missing.items()),
-        hint=f"{hint}deploy with helm pin upgrade, or print the manifest with helm pin template; --partial prints what it can",
+        hint=f"{hint}deploy with helm pin upgrade{manifest}; --partial prints what it can",
     )
 
 

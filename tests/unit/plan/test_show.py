@@ -195,7 +195,14 @@ def test_a_values_file_that_cannot_carry_every_image_is_refused(
     assert refused.value.hint.startswith("try --values-only, which searches further for values; or deploy with ")
     with pytest.raises(Refused) as refused:
         show.print_for_others(made, "values", partial=False, names=False, values_only=True)
-    assert refused.value.hint.startswith("deploy with "), "it was tried"
+    assert refused.value.hint.startswith("deploy with helm pin upgrade; "), (
+        "it was tried, and a manifest changes the Job"
+    )
+    with pytest.raises(Refused, match="1 of 2") as refused:
+        show.print_for_others(
+            plan(tmp_path, image("a:1"), in_template), "values", partial=False, names=False, values_only=True
+        )
+    assert "or print the manifest with helm pin template" in refused.value.hint
     assert not capsys.readouterr().out
 
 
