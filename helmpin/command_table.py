@@ -51,8 +51,8 @@ REQUIRE_OPTIONS = (
     Option(
         "--require",
         "list",
-        "a command that must agree (exit 0) to each image, with {} for the image: 'cosign verify --key k.pub {}' (repeatable; one "
-        "per line in the environment)",
+        "a command that must succeed (exit 0) for each image, with {} for the image: 'cosign verify --key k.pub {}' (repeatable; "
+        "one per line in the environment)",
         "COMMAND",
         setting=True,
         in_file=False,

@@ -1,4 +1,4 @@
-"""A gate (--require): commands of the user that must agree to each image, by digest, before anything is changed."""
+"""A gate (--require): commands of the user that must succeed for each image, by digest, before anything is changed."""
 
 from __future__ import annotations
 
@@ -106,15 +106,22 @@ def check(commands: Sequence[str], where: str) -> None:
                 hint=hint,
             )
         if shutil.which(words[0]) is None:
+            name = _masked(words[0])
+            on_path = "/" not in words[0]
             raise UsageError(
-                f"a required command cannot be run: no program {_masked(words[0])} on PATH",
+                "a required command cannot be run",
                 where=where,
-                hint="install it, or write its path; aliases and functions of a shell do not count",
+                why=f"there is no program {name} on PATH"
+                if on_path
+                else f"there is no program that can be run at {name}",
+                hint="install it, or write its path; aliases and functions of a shell do not count"
+                if on_path
+                else "write its path from / or from the working directory, and make it executable",
             )
 
 
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
-    """Why each image is refused that a command does not agree to, by image as given. All commands run for all images, in parallel
+    """Why each image is refused that a command rejects, by image as given. All commands run for all images, in parallel
     and without a shell. If a command prints the same for several images, only the first one shows it."""
     jobs = [(image, n) for image in dict.fromkeys(images) for n in range(len(gate.commands))]
     if not jobs:
@@ -135,10 +142,11 @@ def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
         if refusal:
             lines = [f"    | {line}" for line in refusal.lines]
             answer = number, "\n".join([refusal.why, *refusal.lines]).replace(image, PLACE)
+            why = f"`{gate.shown[number].replace(PLACE, image)}` {refusal.why}"
             if answer in printed:
-                why = f"`{gate.shown[number]}` {refusal.why}{', in the same words' if lines else ''}"
+                why += ", in the same words" if lines else ""
             else:
-                why = "\n".join([f"`{gate.shown[number].replace(PLACE, image)}` {refusal.why}", *lines])
+                why = "\n".join([why, *lines])
             printed.add(answer)
             found[image] = f"{found[image]}\n{why}" if image in found else why
     return found
@@ -161,7 +169,7 @@ def _ask(gate: Gate, number: int, image: str, running: _Running) -> _Refusal | N
     if status == 0:
         return None
     late = f"did not answer within {gate.seconds:g} s (--require-timeout gives it longer)"
-    refused = f"does not agree (exit status {status})" if (status or 0) > 0 else ending(status or 0)
+    refused = f"rejected the image (exit status {status})" if (status or 0) > 0 else ending(status or 0)
     why = late if status is None else refused
     return _Refusal(why, _lines(out.decode(errors="replace")))
 

@@ -64,7 +64,7 @@ class Settings(NamedTuple):
     notes: tuple[str, ...] = ()
     """What the settings file makes less strict, one line each, to be reported."""
     gate: Gate = Gate()
-    """The commands that must agree to each image."""
+    """The commands that must succeed for each image."""
     platforms: tuple[str, ...] = ()
     """The platforms that every image must have: os/architecture[/variant], or `nodes` for those of the cluster's nodes."""
     exemptions: tuple[Exemption, ...] = ()

@@ -132,7 +132,7 @@ def _ask_gate(
     by_jobs: Mapping[Key, str],
     problems: Mapping[str, Problem],
 ) -> dict[str, Problem]:
-    """The problem of each image that a required command does not agree to, at each digest that it will have."""
+    """The problem of each image that a required command rejects, at each digest that it will have."""
     asked: dict[str, list[str]] = defaultdict(list)  # one image may be spelt in several ways
     for use in uses if settings.gate.commands else ():
         if use.image in resolved and use.image not in problems:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from helmpin.plan.search import Attempt
 
 ProblemKind = Literal["registry", "gate", "refused", "allowed"]
-"""registry: it gave no digest. gate: a required command does not agree. refused: helm-pin cannot or must not pin it. allowed: it
+"""registry: it gave no digest. gate: a required command rejected it. refused: helm-pin cannot or must not pin it. allowed: it
 may stay without a digest."""
 
 

@@ -62,7 +62,7 @@ class Record(NamedTuple):
     lock: str = ""
     """The lock that gave digests: a file's name, or `release:…`."""
     required: tuple[str, ...] = ()
-    """The commands (--require) that agreed to each image."""
+    """The commands (--require) that succeeded for each image."""
 
     @property
     def set_id(self) -> str:

@@ -55,7 +55,9 @@ def test_nothing_is_deployed_before_all_agree_and_a_rollback_asks_again(
         assert refused.status == 3, refused.stderr
         asked = command.replace("{}", app.image(first))
         assert f"Error: {app.image()} refused by a required command" in refused.stderr
-        assert f"{app.image()}: `{asked}` does not agree (exit status 1)\n            | not signed\n" in refused.stderr
+        assert (
+            f"{app.image()}: `{asked}` rejected the image (exit status 1)\n            | not signed\n" in refused.stderr
+        )
     assert kube.revisions(app.machine, "app") == []
     known.write_text(f"{app.image(first)}\n")
     app.deploy("--require", command, "--require", "test -n {}")
@@ -73,7 +75,7 @@ def test_nothing_is_deployed_before_all_agree_and_a_rollback_asks_again(
     refused = app.rollback("1", "--verify", "--require", command)
     assert refused.status == 3
     assert "1 image refused by a required command; nothing was changed" in refused.stderr
-    assert f"{app.image(first)}: `{command.replace('{}', app.image(first))}` does not agree" in refused.stderr
+    assert f"{app.image(first)}: `{command.replace('{}', app.image(first))}` rejected the image" in refused.stderr
     assert len(app.statuses()) == 2
     known.write_text(f"{app.image(first)}\n")
     alone = app.rollback("1", "--require", command)
