@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from helmpin.cluster.pods import Pods, compare_pods
 from helmpin.cluster.workloads import Object, Seen, blame, compare_specs, name_of, slot_of
+from helmpin.errors import UsageError
 from helmpin.image import find
 from helmpin.image.reference import InvalidReference, Reference, split
-from helmpin.kubectl import Kubectl
+from helmpin.kubectl import Kubectl, Objects
 from helmpin.lock import Lock, source
 from helmpin.output import count
 from helmpin.registry import Resolved
@@ -130,7 +131,8 @@ def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool) -> Check
 
 
 def population(kubectl: Kubectl, selector: str = "") -> Population:
-    """What kubectl's namespace runs. selector: a label selector for the objects to compare, on their own labels."""
+    """What kubectl's namespace runs. selector: a label selector for the objects to compare, on their own labels. Raises UsageError
+    if it is not one."""
     every = kubectl.lists(RESOURCES.values(), kubectl.namespace)
     everything = [item for answer in every.values() for item in answer.items]
     known = {item["metadata"]["uid"] for item in everything}
@@ -138,6 +140,7 @@ def population(kubectl: Kubectl, selector: str = "") -> Population:
     if selector:
         query = f"labelSelector={quote(selector, safe='')}"
         some = kubectl.lists([f"{resource}?{query}" for resource in RESOURCES.values()], kubectl.namespace)
+        _check_selector(selector, list(every.values()), list(some.values()))
         chosen = {item["metadata"]["uid"] for answer in some.values() for item in answer.items}
         answers += some.values()
     tops = [item for item in everything if item["metadata"]["uid"] in chosen and not _owners(item) & known]
@@ -145,6 +148,18 @@ def population(kubectl: Kubectl, selector: str = "") -> Population:
     return Population(
         namespace=kubectl.namespace, tops=tops, everything=everything, unread=tuple(unread), selector=selector
     )
+
+
+def _check_selector(selector: str, every: Sequence[Objects], some: Sequence[Objects]) -> None:
+    """Raise UsageError if the API finds fault with a request for some objects, and not with the same one for all."""
+    for whole, chosen in zip(every, some, strict=True):
+        if not whole.errors and (why := next((e for e in chosen.errors if "(BadRequest)" in e), "")):
+            raise UsageError(
+                "--selector takes a label selector",
+                where=f"--selector {selector}",
+                why=why,
+                hint="for example -l app=web or -l 'app in (web, api)'",
+            )
 
 
 def _owners(item: Object) -> set[Any]:

@@ -236,6 +236,8 @@ class TestWithoutRelease:
                 0,
                 dict.fromkeys(("registry", "workloads", "pods"), "ok"),
             )
+            wrong = applied.machine.pin("verify", *lock, "-l", "bad selector!!")
+            assert wrong.status == 2 and "--selector takes a label selector" in wrong.stderr, wrong.stderr
             (pod,) = [pod for pod in applied.place.pods() if pod["metadata"]["name"].startswith("web-")]
             applied.change(f"pods/{pod['metadata']['name']}", labelled("only", "pods"))
             status, _, data = applied.verify(*lock, "--selector=only=pods")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import pytest
 
+from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
+from helmpin.kubectl import Objects
 from helmpin.lock import Lock
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import of_manifest
-from helmpin.verify.by_lock import LockDigests, Population, compare, lock_check, wanted
+from helmpin.verify.by_lock import LockDigests, Population, compare, lock_check, population, wanted
 from helmpin.verify.check import FAILED, OK, UNKNOWN
 from helmpin.verify.stored import pinned_check
 
@@ -52,6 +55,28 @@ def test_one_live_image(image: str, wrong: str, silent: str) -> None:
     seen, _ = compare(LOCK, here(image, f"nginx:1@{A}"))
     assert [wrong in line for line in seen.wrong] == ([True] if wrong else [])
     assert [silent in line for line in seen.silent] == ([True] if silent else [])
+
+
+class Api:
+    """Answers every request for all objects, and those with a selector with an error."""
+
+    namespace = "prod"
+
+    def __init__(self, chosen: str, every: str = "") -> None:
+        self._chosen, self._every = chosen, every
+
+    def lists(self, resources: Iterable[str], _: str) -> dict[str, Objects]:
+        answers = {resource: self._chosen if "?" in resource else self._every for resource in resources}
+        return {resource: Objects([], (error,) if error else ()) for resource, error in answers.items()}
+
+
+def test_a_selector_that_is_none_is_a_matter_of_usage() -> None:
+    bad, forbidden = "(BadRequest): unable to parse requirement", "(Forbidden): not yours"
+    with pytest.raises(UsageError, match="label selector") as refused:
+        population(cast("Any", Api(bad)), "bad selector!!")
+    assert (refused.value.where, refused.value.why) == (["--selector bad selector!!"], bad)
+    assert population(cast("Any", Api(forbidden)), "a=b").unread == (forbidden,)
+    assert population(cast("Any", Api(bad, every=bad)), "a=b").unread == (bad,), "not for the selector's sake"
 
 
 def test_a_lock_that_nothing_runs() -> None:
