@@ -40,17 +40,25 @@ class MergedValues:
         return self._values
 
 
-def read_source(helm: Helm, source: str) -> bytes:
-    """The bytes that helm reads from a URL or through a plugin's getter. Raises HelmFailed."""
+def read_source(helm: Helm, source: str, where: str = "") -> bytes:
+    """The bytes that helm reads from a URL or through a plugin's getter. where: how the user named it. Raises HelmFailed."""
     from helmpin.render.output import parse
 
     text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "content" (b64enc .Values.content))')
     escaped = source.replace("\\", "\\\\").replace(",", "\\,")
     escaped = f"\\{escaped}" if escaped.startswith("{") else escaped
     with _one_template(text) as chart:
-        shown = parse(helm.run(["template", "probe", chart, f"--set-file=content={escaped}"])).values
+        try:
+            shown = parse(helm.run(["template", "probe", chart, f"--set-file=content={escaped}"])).values
+        except HelmFailed as error:
+            _, is_ours, why = error.why.partition("failed parsing --set-file data: ")
+            if not is_ours:
+                raise
+            hint = "check the address, the network and the proxy"
+            raise HelmFailed("values cannot be read", where=where or source, why=why, hint=hint) from None
     if not shown:
-        raise HelmFailed("values cannot be read", where=source, why="helm printed no content", hint="check the source")
+        why, hint = "helm printed no content", "check the source"
+        raise HelmFailed("values cannot be read", where=where or source, why=why, hint=hint)
     return base64.b64decode(shown["content"])
 
 

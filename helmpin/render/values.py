@@ -62,7 +62,7 @@ def read_values(flags: Sequence[Given], helm: Helm, folder: Path) -> ValuesInput
     reader = _Reader(helm, folder)
     flags = [flag for flag in flags if flag.name in VALUE_FLAGS]
     files = {
-        nth: [values_flag(reader.copy(source)) for source in sources(flag)]
+        nth: [values_flag(reader.copy(source, "-f")) for source in sources(flag)]
         for nth, flag in enumerate(flags)
         if flag.name == "--values"
     }
@@ -96,27 +96,27 @@ class _Reader:
         self._helm, self._folder = helm, folder
         self.originals: list[tuple[str, str]] = []
 
-    def copy(self, source: str) -> str:
-        """The path of the copy of a source."""
-        data = self._bytes(source)
+    def copy(self, source: str, flag: str) -> str:
+        """The path of the copy of a source. flag: the one that names it."""
+        data = self._bytes(source, f"{flag} {source}")
         path = self._folder / f"values-{len(self.originals) + 1}.yaml"
         write(path, data)
         self.originals.append((str(path), source))
         return str(path)
 
-    def _bytes(self, source: str) -> bytes:
+    def _bytes(self, source: str, where: str) -> bytes:
         if source.strip() == "-":
             return sys.stdin.buffer.read()
         # Path.exists() has errors for a name that is too long, as a getter's may be
         if _SCHEME.match(source) and not os.path.exists(source):  # noqa: PTH110
             from helmpin.render.helm_probe import read_source
 
-            return read_source(self._helm, source)
+            return read_source(self._helm, source, where)
         try:
             return Path(source).read_bytes()
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
-            raise HelmFailed("values cannot be read", where=source, why=why or "", hint="check the path") from None
+            raise HelmFailed("values cannot be read", where=where, why=why or "", hint="check the path") from None
 
 
 def _with_copies(text: str, reader: _Reader) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _with_copies(text: str, reader: _Reader) -> Iterator[str]:
             assert source is not None
             at = source.end()
             if source[0]:
-                copy = reader.copy(re.sub(r"\\(.)", r"\1", source[0], flags=re.DOTALL))
+                copy = reader.copy(re.sub(r"\\(.)", r"\1", source[0], flags=re.DOTALL), "--set-file")
                 yield re.sub(r"([\\,{}])", r"\\\1", copy)
             end = text[at : at + 1]
             at += 1

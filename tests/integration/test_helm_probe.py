@@ -67,8 +67,9 @@ def test_the_bytes_of_a_url(helm: Helm, server: str, tmp_path: Path, name: str) 
 
 def test_a_url_that_is_not_there_is_helms_failure(helm: Helm, server: str) -> None:
     with pytest.raises(HelmFailed) as failed:
-        read_source(helm, f"{server}/none.yaml")
-    assert "404" in failed.value.why
+        read_source(helm, f"{server}/none.yaml", f"-f {server}/none.yaml")
+    assert failed.value.where == [f"-f {server}/none.yaml"]
+    assert "404" in failed.value.why and "--set-file" not in failed.value.message()
 
 
 NAMES = st.text('ab,=}{\\." ', min_size=1, max_size=4).map(lambda name: f"f{name}")

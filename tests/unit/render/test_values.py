@@ -142,7 +142,7 @@ def test_a_source_that_cannot_be_read(name: str, tmp_path: Path, folder: Path, m
     monkeypatch.chdir(tmp_path)
     with pytest.raises(HelmFailed) as failed:
         read(values(name), folder)
-    assert failed.value.where == [name] and failed.value.why
+    assert failed.value.where == [f"-f {name}"] and failed.value.why
 
 
 @pytest.mark.parametrize("name", ["a,b", 'a"b', "{a}", "a\\b", " ", "a=b"])
@@ -259,7 +259,7 @@ def test_why_a_file_cannot_be_read_is_said_in_words(tmp_path: Path, folder: Path
     source = str(tmp_path / name)
     with pytest.raises(HelmFailed, match="values cannot be read") as failed:
         read(set_file(f"a={source}"), folder)
-    assert failed.value.why == (why or "Is a directory")
+    assert failed.value.why == (why or "Is a directory") and failed.value.where == [f"--set-file {source}"]
 
 
 def test_lists_of_files_one_after_the_other(tmp_path: Path, folder: Path) -> None:
