@@ -7,7 +7,6 @@ from typing import Any
 
 from helmpin import output
 from helmpin.chart.setargs import Setting, dotted_key, lookup
-from helmpin.image.hints import named
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit
 from helmpin.lint.values_files import ValuesFile
@@ -18,29 +17,29 @@ from helmpin.plan.template_scan import is_literal
 from helmpin.plan.value_index import leaves, text_of
 
 
-def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[str], None]) -> Iterator[Wanted]:
-    """What pins the images that can move. files: those that win come first. say: reports what is left out, and why."""
+def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[ImagePlan, str], None]) -> Iterator[Wanted]:
+    """What pins the images that can move. files: those that win come first. say: reports which is left out, and why."""
     for image in _to_fix(plan, say):
         for settings in _bundles(image, plan.settings):
             try:
                 wanted = placed(settings, image.image, files)
             except CannotEdit as why_not:
-                say(output.one_line(f"{named(image.image)}: {why_not}"))
+                say(image, output.one_line(str(why_not)))
                 continue
             values = plan.rendered.origin.values or {}
             is_held = _is_held(image.image, values) and not _sets_a_tag(image.image, settings, values)
             yield wanted if is_held else wanted._replace(note=note_on_tag(image.image))
 
 
-def _to_fix(plan: Plan, say: Callable[[str], None]) -> list[ImagePlan]:
+def _to_fix(plan: Plan, say: Callable[[ImagePlan, str], None]) -> list[ImagePlan]:
     """The images that can move and that values pin, if only in some places. Reports why the others, and places, are left out."""
     moving = [image for image in plan.images if image.mutable]
     for image in moving:
         if image.problem and not image.is_let_through:
-            say(f"{output.one_line(named(image.image))}: {image.problem.text}")
+            say(image, image.problem.text)
         elif not image.problem and not image.by_values_alone:
             where = " everywhere" if image.values else ""
-            say(output.one_line(f"{image.image}: no value carries its digest{where}: {_why(image, plan)}"))
+            say(image, output.one_line(f"no value carries its digest{where}: {_why(image, plan)}"))
     return [image for image in moving if image.values and not image.problem]
 
 

@@ -1,4 +1,4 @@
-"""Where the reason stands why a chart could not be linted."""
+"""The file and line that explain why a chart could not be linted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _places(message: str, staged: Chart) -> Iterator[tuple[str, int]]:
     templates = staged.template_files()
     for word in _WORD.findall(message):
         source, _, rest = word.partition(":")
-        if "/templates/" in source and (path := _path(source, staged, templates)):
+        if "/templates/" in source and (path := template_path(source, staged, templates)):
             digits = rest.partition(":")[0]
             yield path, int(digits) if digits.isdecimal() and len(digits) < 10 else 0
 
@@ -50,7 +50,7 @@ def _is_in(folder: Path, name: str) -> bool:
     return is_below and os.path.isfile(folder / name)  # noqa: PTH113  Path has errors for a name that is too long
 
 
-def _path(source: str, staged: Chart, templates: Collection[str]) -> str:
+def template_path(source: str, staged: Chart, templates: Collection[str]) -> str:
     """The path in a chart of what helm names; '' if there is none."""
     try:
         known = staged.source_to_paths(source)

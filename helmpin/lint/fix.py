@@ -14,17 +14,20 @@ from pathlib import Path
 from helmpin import output
 from helmpin.arguments import Given
 from helmpin.errors import HelmPinError, UsageError
+from helmpin.image.hints import named
 from helmpin.lint.accept import accepted, agreed, texts_with
 from helmpin.lint.charts import set_name
 from helmpin.lint.digests import digests
 from helmpin.lint.edit import CannotEdit
-from helmpin.lint.finding import Finding, Linted
-from helmpin.lint.opened import Opened, Target, opened
+from helmpin.lint.failure import template_path
+from helmpin.lint.finding import Finding, Linted, inside
+from helmpin.lint.opened import Opened, Target, opened, why_not_fixed
 from helmpin.lint.rules import REGISTRY
 from helmpin.lint.trial import Pins, Trials, rendered_images
 from helmpin.lint.usage import usages
 from helmpin.lint.versions import check_has_version, version
 from helmpin.lint.wanted import Wanted
+from helmpin.plan.images import ImagePlan
 from helmpin.plan.prepare import prepare
 from helmpin.render.values import values_flag
 from helmpin.save import save
@@ -99,10 +102,17 @@ def _digests(one: Opened, ci: Path | None, pins: Pins, say: _Misses) -> Iterator
     except UsageError:
         raise
     except HelmPinError as error:
-        say(f"{output.one_line(one.target.chart)}: {error.message()}")
+        say(f"{output.one_line(one.target.chart)}: {why_not_fixed(error)}")
         return
     pins.update({image.image: image.digest for image in plan.images if image.digest and not image.problem})
-    yield from digests(plan, one.files(ci), say)
+    templates = one.staged.template_files()
+
+    def left_out(image: ImagePlan, why: str) -> None:
+        path = template_path(image.uses[0].source, one.staged, templates)
+        place = inside(one.target.chart, path) if path else one.target.chart
+        say(f"{output.one_line(f'{place}: {named(image.image)}')}: {why}")
+
+    yield from digests(plan, one.files(ci), left_out)
 
 
 def _versions(finding: Finding, one: Opened | None) -> Iterator[Wanted]:

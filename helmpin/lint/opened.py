@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from helmpin import output
 from helmpin.arguments import Given, words
 from helmpin.chart.stage import Chart, ChartSource, stage
-from helmpin.errors import HelmPinError, UsageError
+from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.lint.finding import inside
 from helmpin.lint.values_files import ValuesFile, own_values_files, read
 from helmpin.output import for_helm
@@ -69,10 +69,15 @@ def opened(targets: Sequence[Target], stack: ExitStack) -> list[Opened]:
             try:
                 found.append(Opened(target, stack.enter_context(stage(source, request.helm)), by_flags))
             except HelmPinError as error:
-                output.say(f"Not fixed: {output.one_line(chart)}: {error.message()}")
+                output.say(f"Not fixed: {output.one_line(chart)}: {why_not_fixed(error)}")
         elif Path(chart).is_file() and chart.endswith(".tgz"):
             output.say(f"Not fixed: {output.one_line(chart)}: it is packed")
     return found
+
+
+def why_not_fixed(error: HelmPinError) -> str:
+    """Why a chart is not fixed. What helm says of it is left to lint, which comes to it too."""
+    return output.one_line(error.what) if isinstance(error, HelmFailed) else error.message()
 
 
 def _set(request: Request) -> Mapping[str, object]:

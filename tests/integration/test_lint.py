@@ -734,7 +734,10 @@ def test_fix_changes_digests_alone(pin: Pin, web_with_ci: Path) -> None:
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror, "-o", "json")
         digest = {name: content.digest(("docker.io", f"team/{name}", tag)) for name, tag in IMAGES.items()}
     assert list(places(done)) == ["busybox"], done.stderr
-    assert "Not fixed: busybox: no value carries its digest" in done.stderr and "Note:" not in done.stderr
+    assert (
+        "Not fixed: web/templates/0.yaml: busybox: no value carries its digest" in done.stderr
+        and "Note:" not in done.stderr
+    )
     assert (web / "values.yaml").read_text() == WEB_VALUES.replace(
         "tag: latest", f'tag: "latest@{digest["web"]}"'
     ).replace("team/side:edge", f"team/side:edge@{digest['side']}")
@@ -751,7 +754,7 @@ IMAGES = {"web": "latest", "side": "edge", "db": "16", "extra": "main"}
 def test_fix_that_cannot_reach_a_registry(pin: Pin, parts: Path) -> None:
     done = pin("lint", "a", "--fix", "--registry-mirror", "*=http://127.0.0.1:1")
     assert done.status == 3 and (parts / "a/values.yaml").read_text() == TEAM_A
-    assert "Not fixed: team/a:latest: " in done.stderr
+    assert "Not fixed: a/templates/0.yaml: team/a:latest: " in done.stderr
 
 
 def on_a_terminal(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
@@ -788,7 +791,9 @@ def test_fix_shows_its_progress_on_a_terminal(tmp_path: Path, homes: Mapping[str
     assert status == 3
     lines = [re.split(r"\r|\x1b\[K", line)[-1] for line in shown.replace("\r\n", "\n").split("\n")]
     assert "2 of 2 sets of values to pin" in shown and "2 of 2 renders checked" in shown
-    says = "Not fixed: team/hard:main: no value carries its digest: it is hard-coded in a template"
+    says = (
+        "Not fixed: two/templates/0.yaml: team/hard:main: no value carries its digest: it is hard-coded in a template"
+    )
     assert lines[:2] == [says, "Fixed one/values.yaml"], shown
 
 
@@ -944,6 +949,16 @@ def test_fix_says_once_that_a_chart_does_not_render(pin: Pin, tmp_path: Path) ->
     with any_tag() as content:
         done = pin("lint", "c", "--fix", "--registry-mirror", content.mirror)
     assert done.status == 1 and done.stderr.count("Not fixed: c: ") == 1
+    assert done.stderr.count("execution error at") == 1, done.stderr
+
+
+def test_fix_names_each_chart_with_an_image_that_it_cannot_fix(pin: Pin, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        make(tmp_path / name, POD % (name, "team/hard:main"))
+    with any_tag() as content:
+        done = pin("lint", "one", "two", "--fix", "--registry-mirror", content.mirror)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("Not fixed: ")]
+    assert [line.split()[2] for line in lines] == ["one/templates/0.yaml:", "two/templates/0.yaml:"], done.stderr
 
 
 def test_two_containers_with_one_image(pin: Pin, tmp_path: Path) -> None:
@@ -990,7 +1005,7 @@ def test_fix_says_why_no_value_carries_a_digest(pin: Pin, tmp_path: Path) -> Non
         "team/f:edge: no value carries its digest: tag@digest at tag: c/templates/1.yaml: data.tag: '…' would become",
         "team/h:main: no value carries its digest: it is hard-coded in a template",
     ):
-        assert f"Not fixed: {why}" in done.stderr
+        assert re.search(rf"^Not fixed: c/templates/\d\.yaml: {re.escape(why)}", done.stderr, re.MULTILINE), done.stderr
 
 
 def test_fix_pins_the_uses_of_an_image_that_values_reach(pin: Pin, parts: Path) -> None:
@@ -1003,7 +1018,7 @@ def test_fix_pins_the_uses_of_an_image_that_values_reach(pin: Pin, parts: Path) 
         digest = content.digest(("docker.io", "team/a", "latest"))
     assert (parts / "a/values.yaml").read_text() == TEAM_A.replace("latest", f'"latest@{digest}"'), done.stderr
     assert [each["container"] for each in json.loads(done.stdout)] == ["d", "c"]
-    says = "Not fixed: team/a:latest: no value carries its digest everywhere: it is hard-coded in a template"
+    says = "Not fixed: a/templates/0.yaml: team/a:latest: no value carries its digest everywhere: it is hard-coded in a template"
     assert says in done.stderr
 
 

@@ -37,7 +37,7 @@ def wanted(
     plan = plans.plan(folder, *images, settings=settings)
     made = plans.rendered(plans.chart(folder, web=template), "", values=values)
     said: list[str] = []
-    found = digests(plan._replace(rendered=made), files, said.append)
+    found = digests(plan._replace(rendered=made), files, lambda image, why: said.append(f"{image.image}: {why}"))
     return [(w.file.name, [dotted_key(s.path) for s in w.settings], w.note) for w in found], said
 
 
