@@ -314,8 +314,8 @@ COMMANDS: dict[str, Command] = {
         "[RELEASE] [flags]",
         "show which tags have moved since a release was deployed",
         "Asks registries once for each tag that the deployed releases of the namespace (of all, with -A) were deployed from, and\n"
-        "shows those that are another digest now: what the next upgrade would bring. The exit status is 0 whether there are any\n"
-        "or not (helm pin audit --registry --fail-on moved is for pipelines), 1 if a release could not be read, and 5 if a\n"
+        "shows those that point to another digest now: what the next upgrade would bring. The exit status is 0 whether there are\n"
+        "any or not (helm pin audit --registry --fail-on moved is for pipelines), 1 if a release could not be read, and 5 if a\n"
         "registry did not answer.",
         (),
         (

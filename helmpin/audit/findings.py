@@ -18,7 +18,7 @@ KINDS = {
     UNMANAGED: "the release has no record: helm-pin did not deploy it",
     PINNED_ELSEWHERE: "the release has no record, but every image of its manifest has a digest",
     MIXED: "one tag runs as different digests on different pods",
-    MOVED: "a tag is another digest now than the release runs (with --registry)",
+    MOVED: "the tag points to another digest than the release runs (with --registry)",
     UNKNOWN: "something is unknown: pods that have not started, a node that reports no image, an object that cannot be read",
 }
 """The kinds of finding, and what each means."""

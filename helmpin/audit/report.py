@@ -93,7 +93,7 @@ def prometheus(audits: Sequence[Audit]) -> str:
         ("release_info", "A deployed release, its chart, revision and digest set.", info),
         ("release_images", "Images of the release.", [(_labels(r), len(r.digests)) for r in every]),
         ("release_images_pinned", "Images of the release that have a digest.", [(_labels(r), r.pinned) for r in every]),
-        *([("release_images_moved", "Images whose tag is another digest now.", moved)] if moved else []),
+        *([("release_images_moved", "Images whose tag points to another digest now.", moved)] if moved else []),
         ("release_findings", f"What the audit found: {', '.join(KINDS)}.", found),
         ("audit_releases", "Releases that were audited.", [(contexts[a.context], len(a.releases)) for a in audits]),
         ("audit_unread", "Things that could not be read, and registries that did not answer.", unread),

@@ -129,7 +129,7 @@ def load(path: Path, *, named: bool) -> Mapping[str, Any]:
         )
     if not named and (trust := sorted(NAMED_ONLY & loaded.keys())):
         raise UsageError(
-            f"{', '.join(trust)} is not allowed in a {FILE} that was merely found",
+            f"{', '.join(trust)} is allowed only in a settings file that you name (--config)",
             where=str(path),
             why="it decides who is asked for digests, and as whom; the file may have come with somebody else's charts",
             hint=f"if you trust the file, name it with --config {shlex.quote(str(path))} or {CONFIG}; or set "

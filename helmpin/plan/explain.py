@@ -1,5 +1,5 @@
-"""Why images could not be pinned, as far as no comparison says: the post-renderer prints, changes or removes them, or the template
-prints them in another order at each render."""
+"""Why images could not be pinned, in the cases that comparing renders cannot explain: the post-renderer prints, changes or removes
+them, or the template prints them in another order at each render."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def made_by_somebody_else(rows: Sequence[HistoryRow]) -> str:
 def never_ran(rows: Sequence[HistoryRow], number: int) -> str:
     """Why a revision never ran, in one line, from its status; '' if it ran."""
     status = next((row.status for row in rows if row.revision == number), RAN[0])
-    return "" if status in RAN else f"revision {number} is {status}: it never deployed successfully"
+    return "" if status in RAN else f"revision {number} has status {status}: it never deployed successfully"
 
 
 def last_that_ran(rows: Sequence[HistoryRow]) -> int | None:

@@ -68,7 +68,7 @@ def registry_has(images: Iterable[Image], registries: Registries) -> Check:
     for image in images:
         now = answers.get(by_tag[image.reference]) if image.reference in by_tag else None
         if now is not None and not isinstance(now, RegistryError) and now.digest != image.digest:
-            moved.append(f"{image.reference} has moved since: it is {now.digest} now")
+            moved.append(f"{image.reference} has moved since: it points to {now.digest} now")
     gone = [f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone]
     silent = tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
     if gone:
@@ -119,8 +119,9 @@ def missing_of(pinned: list[Reference], answers: Mapping[Reference, object]) -> 
 def refuse_missing(missing: Missing, where: str, hint: str) -> None:
     """Raise VerificationFailed for digests that are gone, RegistryUnavailable for registries that could not answer."""
     if missing.gone:
+        verb = "is" if len(missing.gone) == 1 else "are"
         raise VerificationFailed(
-            f"{count(len(missing.gone), 'recorded digest')} gone from the registry; nothing was changed",
+            f"{count(len(missing.gone), 'recorded digest')} {verb} gone from the registry; nothing was changed",
             where=where,
             why="\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone),
             hint=hint,

@@ -44,8 +44,9 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
         refuse_missing(missing, target.where, _way_out(target, kubectl, registries) if missing.gone else "")
     lines, silent = children.gone(record, target, registries, kubectl)
     if lines:
+        platforms = output.count(len(lines), "platform")
         raise VerificationFailed(
-            f"{output.count(len(lines), 'platform')} gone from the registry; nothing was changed",
+            f"{platforms} {'is' if len(lines) == 1 else 'are'} gone from the registry; nothing was changed",
             where=target.where,
             why="\n".join(lines),
             hint=_way_out(target, kubectl, registries),

@@ -56,11 +56,11 @@ class Moved(NamedTuple):
 
     @property
     def text(self) -> str:
-        """For people: `quay.io/team/app:main has moved since …: it is sha256:… now`."""
+        """For people: `quay.io/team/app:main has moved since …: it points to sha256:… now`."""
         since = f" since {self.since}" if self.since else " since"
         if not self.now:
             return f"{self.reference} is gone" + (f"; it was there at {self.since}" if self.since else "")
-        return f"{self.reference} has moved{since}: it is {self.now} now"
+        return f"{self.reference} has moved{since}: it points to {self.now} now"
 
     def kept_by(self, release: str, namespace: str) -> Reference:
         """The tag that keeps the recorded digest, if there is one."""

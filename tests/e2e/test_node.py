@@ -119,7 +119,7 @@ def test_a_release_forward_and_back(on_node: Workstation, node_cluster: Cluster,
     app.delete(a)
     refused = app.rollback("1", "--verify", "--wait")
     assert refused.status == 4, refused.stderr
-    assert "1 recorded digest gone from the registry; nothing was changed" in refused.stderr
+    assert "1 recorded digest is gone from the registry; nothing was changed" in refused.stderr
     assert app.live() == app.image(b)
     eventually(lambda: app.prints("app") == "B")
     assert app.statuses()[-1] == "deployed"

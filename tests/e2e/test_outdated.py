@@ -123,7 +123,7 @@ class TestMoved:
         assert release["moved"] == [{"reference": app.image(), "from": first, "to": second, "since": created(app)}]
         (text,) = [f["text"] for f in release["findings"] if f["kind"] == "moved"]
         assert text.startswith(
-            f"{app.image()} has moved since {created(app)}: it is {second} now; no tag is known to hold"
+            f"{app.image()} has moved since {created(app)}: it points to {second} now; no tag is known to hold"
         )
         assert audited(app)["moved"] is None
         assert app.machine.pin("audit", "--fail-on", "moved").status == 2

@@ -95,7 +95,7 @@ def test_named_and_gone(app: App, cluster: Cluster, unique: str, tmp_path: Path)
     assert (status, checks["registry"]["summary"]) == (4, "1 platform gone")
     refused = app.rollback("2", "--verify")
     assert refused.status == 4
-    assert "1 platform gone from the registry; nothing was changed" in refused.stderr
+    assert "1 platform is gone from the registry; nothing was changed" in refused.stderr
     assert len(app.statuses()) == 3
 
 

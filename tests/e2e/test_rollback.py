@@ -156,11 +156,13 @@ class TestOneRelease:
             assert f"helm pin rollback app {ran} --verify goes back to the last revision that ran" in done.stderr
             done = app.rollback(str(ran + 1), "--verify", "--dry-run")  # named, it is gone back to
             assert done.status == 0, done.stderr
-            assert f"Note: revision {ran + 1} is failed: it never deployed successfully.\n" in done.stderr
+            assert f"Note: revision {ran + 1} has status failed: it never deployed successfully.\n" in done.stderr
         done = app.rollback()  # without proof it is said before
         assert done.status == 0, done.stderr
         assert app.statuses()[ran - 1 :] == ["superseded", "failed", "failed", "deployed"]
-        told = f"Note: revision {ran + 1} is failed: it never deployed successfully; the last that ran is {ran}: "
+        told = (
+            f"Note: revision {ran + 1} has status failed: it never deployed successfully; the last that ran is {ran}: "
+        )
         assert told in done.stderr
         assert done.stderr.index("Note: ") < done.stderr.index("has the digests of set")
         assert "Registry and cluster were not checked" in done.stderr

@@ -131,5 +131,5 @@ def test_what_is_in_force(repository: Repository) -> None:
 def test_a_found_file_does_not_say_who_is_asked(repository: Repository) -> None:
     (repository.root / ".helm-pin.yaml").write_text("registry-mirror: ['*=http://127.0.0.1:1']\n")
     done = repository.plan("web")
-    assert done.status == 2 and "merely found" in done.stderr
+    assert done.status == 2 and "allowed only in a settings file that you name (--config)" in done.stderr
     assert f"--config {repository.root / '.helm-pin.yaml'} or HELM_PIN_CONFIG" in done.stderr

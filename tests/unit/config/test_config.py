@@ -229,7 +229,7 @@ def test_client_certificates(tmp_path: Path) -> None:
 def test_a_found_file_does_not_log_the_user_in(tmp_path: Path, name: str) -> None:
     """The chart's author would see the user's certificate at a registry of their own."""
     error = refusal(tmp_path, file=f"{name}: /home/me/admin.pem", found=True)
-    assert f"{name} is not allowed in a .helm-pin.yaml that was merely found" in error.what
+    assert f"{name} is allowed only in a settings file that you name (--config)" in error.what
 
 
 @pytest.mark.parametrize("name", ["registry-ca-file", "registry-client-cert", "registry-client-key"])

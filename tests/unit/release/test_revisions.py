@@ -64,7 +64,7 @@ def test_what_a_rollback_needs(statuses: str, most: int, first: int) -> None:
 
 def test_a_revision_that_never_ran() -> None:
     rows = [ONE, TWO, FAILED, FOUR]
-    assert never_ran(rows, 3) == "revision 3 is failed: it never deployed successfully"
+    assert never_ran(rows, 3) == "revision 3 has status failed: it never deployed successfully"
     assert [never_ran(rows, number) for number in (1, 2, 4, 9)] == [""] * 4
     assert never_ran([ONE, TWO._replace(status="uninstalled")], 2) == ""
 

@@ -141,7 +141,7 @@ def test_a_digest_that_is_gone(world: World) -> None:
         stored(9, B, "deployed"),
     ]
     error = refused(VerificationFailed, stored(7, A))
-    assert error.what.startswith("1 recorded digest gone from the registry")
+    assert error.what.startswith("1 recorded digest is gone from the registry")
     assert error.hint == "helm pin rollback web 2 --verify: revision 2 can be restored"
 
 
@@ -159,7 +159,7 @@ def test_a_registry_that_does_not_answer(world: World) -> None:
 def test_a_platform_that_is_gone(world: World) -> None:
     world.children, world.revisions = ["web: its image for linux/arm64 is gone"], [stored(1, B)]
     error = refused(VerificationFailed, stored(3, A))
-    assert error.what == "1 platform gone from the registry; nothing was changed"
+    assert error.what == "1 platform is gone from the registry; nothing was changed"
     assert (error.where, error.why) == (["release web, revision 3"], world.children[0])
     assert error.hint.startswith("helm pin rollback web 1 --verify")
 

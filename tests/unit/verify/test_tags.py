@@ -72,8 +72,8 @@ def test_moved(answer: object, found: list[Moved]) -> None:
 
 
 def test_for_people() -> None:
-    assert Moved(str(WEB), A, C, WHEN).text == f"{WEB} has moved since {WHEN}: it is {C} now"
-    assert Moved(str(WEB), A, C, "").text == f"{WEB} has moved since: it is {C} now"
+    assert Moved(str(WEB), A, C, WHEN).text == f"{WEB} has moved since {WHEN}: it points to {C} now"
+    assert Moved(str(WEB), A, C, "").text == f"{WEB} has moved since: it points to {C} now"
     assert Moved(str(WEB), A, "", "").text == f"{WEB} is gone"
 
 
