@@ -56,7 +56,9 @@ class Lock(NamedTuple):
 
     @property
     def recorded(self) -> str:
-        """How the record names the lock: without a path of this machine."""
+        """How the record names the lock: without a path of this machine. A pipe has no name of its own."""
+        if self.origin == "lock" and self.name.startswith(("/dev/", "/proc/")):
+            return "the lock"
         return self.name.rpartition("/")[2] if self.origin == "lock" else self.name
 
 

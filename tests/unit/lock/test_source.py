@@ -85,3 +85,17 @@ def test_what_only_a_job_of_a_release_keeps_is_known_and_not_taken() -> None:
     stored = Revision("web", 1, "deployed", "", job + pod(f"{name}@{B}"), "")
     lock = of_release(record, stored, "release:shop/web@1")
     assert (lock.digests, lock.kept, lock.conflicts) == ({NGINX: B}, {NGINX: frozenset({A})}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "origin", "recorded"),
+    [
+        ("locks/web.yaml", "lock", "web.yaml"),
+        ("/dev/fd/63", "lock", "the lock"),
+        ("/dev/stdin", "lock", "the lock"),
+        ("/proc/self/fd/11", "lock", "the lock"),
+        ("release:prod/web@3", "release", "release:prod/web@3"),
+    ],
+)
+def test_how_the_record_names_a_lock(name: str, origin: str, recorded: str) -> None:
+    assert Lock({}, origin, name).recorded == recorded
