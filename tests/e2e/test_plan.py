@@ -124,6 +124,16 @@ class TestDeployed:
             f"an upgrade would change 1 image\n  at    revision 1 of release app\n  why   {app.image()}" in shown.stderr
         )
 
+    def test_an_image_that_gets_no_digest(self, app: App) -> None:
+        """Nobody knows whether it would change."""
+        dead = ("--registry-mirror", "*=http://127.0.0.1:1")
+        status, found = plan(app, *dead)
+        assert status == 5 and found["images"][0]["digest"] is None
+        assert found["images"][0]["deployed"]["change"] == "unknown" and found["removed"] == []
+        shown = table(app, *dead, "--check")
+        rows = shown.stdout.splitlines()
+        assert shown.status == 5 and rows[1][rows[0].index("DEPLOYED") :].split()[0] == "-", shown.stdout
+
     def test_another_tag(self, app: App) -> None:
         first = app.push("A")
         apps.images.push(app.registry, app.repository, "1.0.0", "B")
