@@ -45,7 +45,7 @@ BEFORE = {
     ("docs/quickstart.md", "helm pin history web"): [PLAIN, TWICE[1], PLAIN],
     ("docs/ci.md", "helm pin lint charts/*"): ["mkdir -p charts && cp -R chart charts/web"],
     ("docs/audit.md", "helm pin audit"): TWICE[:1],
-    ("docs/air-gap.md", "helm pin upgrade web ./chart --lock helm-pin.lock.yaml --locked"): TWICE[:1],
+    ("docs/air-gap.md", "helm pin upgrade --install web ./chart --lock helm-pin.lock.yaml --locked"): TWICE[:1],
     ("docs/settings.md", "HELM_PIN_MUTABLE=refuse helm pin config ./charts/web --mutable-tag 'v*'"): [
         "mkdir -p charts && cp -R chart charts/web",
         "echo 'allowed-registry: [registry.example, ghcr.io/team/*]' > .helm-pin.yaml",

@@ -152,7 +152,7 @@ class TestOneRelease:
             done = app.rollback("--verify")
             assert done.status == 4, done.stderr
             assert "the revision before the last never ran; nothing was changed" in done.stderr
-            assert f"revision {ran + 1} is failed" in done.stderr
+            assert f"revision {ran + 1} has status failed" in done.stderr
             assert f"helm pin rollback app {ran} --verify goes back to the last revision that ran" in done.stderr
             done = app.rollback(str(ran + 1), "--verify", "--dry-run")  # named, it is gone back to
             assert done.status == 0, done.stderr
