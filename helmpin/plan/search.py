@@ -89,8 +89,10 @@ class _Blame(NamedTuple):
     """The first difference."""
     paths: set[ValuePath]
     """Those of its paths that may have."""
+    certain: set[Effect]
+    """The differences that show its digest."""
     doubtful: set[Effect]
-    """The differences that show no digest, so that another group may have caused them."""
+    """Those that show no digest, so that another group may have caused them."""
 
 
 class Search:
@@ -301,16 +303,18 @@ class Search:
         return []
 
     def _suspects_of(self, difference: Difference) -> list[Group]:
-        """The same for one difference: first those whose values are read on a line of the template that prints it, then those that
-        are not cleared of it."""
+        """The same for one difference. Before all others come those whose values are read on a line of the template that prints it;
+        after all others, those that are cleared of it."""
         leaf, words = difference.leaf, _words(difference)
-        reading = [g for g in self._active() if any(self._paths_read(g, leaf[0], word) for word in words)]
-        found = reading or self._suspects(leaf[0], difference.before)
-        cleared = [g for g in found if self._suspicions.are_cleared(_paths(g), leaf)]
-        if len(cleared) < len(found):
-            return [g for g in found if g not in cleared]
-        others = [g for g in self._active() if not self._suspicions.are_cleared(_paths(g), leaf)]
-        return [g for g in others if self._paths_read(g, leaf[0])] or others or found
+        suspects = self._suspects(leaf[0], difference.before)
+        left = [g for g in self._active() if not self._suspicions.are_cleared(_paths(g), leaf)]
+        return (
+            [g for g in left if any(self._paths_read(g, leaf[0], word) for word in words)]
+            or [g for g in suspects if g in left]
+            or [g for g in left if self._paths_read(g, leaf[0])]
+            or left
+            or suspects
+        )
 
     def _paths_read(self, group: Group, source: str, word: str = "") -> set[ValuePath]:
         """The paths that a group sets and that a template reads, or their map, on lines with a word."""
@@ -324,21 +328,22 @@ class Search:
             carriers = self._carriers(difference)
             by_values = [group for group in carriers if group in self._active()]
             for group in by_values or ([] if carriers else self._suspects_of(difference)):
-                blame = blames.setdefault(id(group), _Blame(group, str(difference), set(), set()))
+                blame = blames.setdefault(
+                    id(group), _Blame(group=group, why=str(difference), paths=set(), certain=set(), doubtful=set())
+                )
                 blame.paths.update(self._guilty(group, difference))
-                if not carriers:
-                    blame.doubtful.add(_effect(difference))
+                (blame.certain if carriers else blame.doubtful).add(_effect(difference))
             if carriers and not by_values:
                 for group in carriers:
                     for use in [use for use in group.uses if use.key in self._by_template]:
                         self._fail(use, f"pinning it in the template changes something else: {difference}")
-        for group, why, paths, doubtful in blames.values():
+        for group, why, paths, certain, doubtful in blames.values():
             note = f"{_names(group.current())}: {why}"
             self._note(group.uses, note)
             if group not in restored and any(use.key in result.failing for use in group.uses):
                 group.fail(result.images.get(use.key, "") for use in group.uses)
                 continue
-            if doubtful:
+            if not certain:
                 suspicion = Suspicion(
                     group=group, ranked=group.ranked, paths=frozenset(paths), effects=frozenset(doubtful), note=note
                 )
