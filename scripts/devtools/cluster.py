@@ -111,7 +111,10 @@ def start(name: str, node: bool, bare: bool, parts: dict[str, Path]) -> Cluster:
         + [f"--cert-dir={folder}/certs", f"--token-auth-file={folder}/tokens.csv", "--authorization-mode=RBAC"]
         + ["--service-cluster-ip-range=10.96.0.0/16", f"--service-account-issuer={server}", "--allow-privileged"]
         + [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"]
-        + (real.api_server_flags(folder) if node else []),
+        + [
+            "--enable-priority-and-fairness=false"
+        ]  # with one user there is nothing to be fair about, and it is never idle
+        + (real.api_server_flags(folder) if node else ["--endpoint-reconciler-type=none"]),
     )
     kubeconfig = folder / "kubeconfig"
     authority = folder / AUTHORITY
