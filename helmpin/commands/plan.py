@@ -66,6 +66,11 @@ def _command(request: Request, release: Sequence[str]) -> str:
     """The helm command to plan for. Raises UsageError."""
     if request.options["suggest"] and request.settings.locked:
         raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
+    for name, forms in (("names", ("values",)), ("partial", ("values", "kustomize"))):
+        if request.options[name] and request.options["output"] not in forms:
+            raise UsageError(
+                f"--{name} has no effect without -o {' or '.join(forms)}", hint="leave it out, or add that"
+            )
     if release and not request.options["no-cluster"]:
         return "upgrade"
     if request.options["check"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helmpin.command_table import COMMANDS
-from helmpin.commands import audit, diff, lint, lock, rollback, verify
+from helmpin.commands import audit, diff, lint, lock, plan, rollback, verify
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.helm import Flag, Helm
 from helmpin.help_text import command_help
@@ -73,6 +73,15 @@ def test_flags_of_lint(argv: list[str], what: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Helm, "flags", lambda *_: {name: Flag(name, False) for name in ("--wait", "--generate-name")})
     with pytest.raises(UsageError, match=f"^{what}$"):
         lint.run(understand("lint", ["chart", *argv], NOT_THERE))
+
+
+@pytest.mark.parametrize(
+    "argv", [["--names"], ["--partial", "-o", "json"], ["--names", "-o", "kustomize"], ["--partial", "-o", "images"]]
+)
+def test_flags_of_what_plan_prints_for_others(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Helm, "flags", lambda *_: {})
+    with pytest.raises(UsageError, match=f"^{argv[0]} has no effect without -o values"):
+        plan.run(understand("plan", ["./chart", *argv], NOT_THERE))
 
 
 def test_platforms_are_asked_of_registries(monkeypatch: pytest.MonkeyPatch) -> None:
