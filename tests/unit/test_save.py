@@ -76,4 +76,5 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     streams = [tmp_path / "pipe", tmp_path / "link", "/dev/null", "/dev/stdout", "/dev/../dev/fd/1", "/proc/self/fd/1"]
     assert all(is_stream(str(each)) for each in streams)
-    assert not any(is_stream(str(each)) for each in (tmp_path / "file", tmp_path / "none", tmp_path))
+    files = [tmp_path / "file", tmp_path / "none", tmp_path, "/dev/shm/none"]
+    assert not any(is_stream(str(each)) for each in files)
