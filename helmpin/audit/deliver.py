@@ -25,7 +25,7 @@ INSTEAD = "give --to a place that accepts it, or leave it out: then the report i
 def deliver(text: str, to: str) -> None:
     """Write a report to a file, which is replaced atomically, to a device or a pipe, or PUT it to an http(s) URL, as a Pushgateway
     expects (github.com/prometheus/pushgateway, README, API). Raises OperationFailed if that fails."""
-    if to.startswith(("http://", "https://")):
+    if to.lower().startswith(("http://", "https://")):
         _put(text, to)
     elif is_stream(to):
         try:

@@ -55,9 +55,10 @@ def run(request: Request) -> int:
     _show(request.options["output"], name, todo, gone, needless)
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:
+        does = "adds" if request.options["keep"] else "adds and removes"
         raise VerificationFailed(
             f"{name} does not match the chart and the registry: {_count(todo)}",
-            hint="helm pin lock with the same arguments adds and removes images; --update GLOB takes the current digests",
+            hint=f"helm pin lock with the same arguments {does} images; --update GLOB takes the current digests",
         )
     output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
     return 0
@@ -84,11 +85,13 @@ def _resolve_others(references: Iterable[Reference], request: Request) -> dict[R
     answers = resolve(references, request.settings.registry)
     failed = {ref: answer for ref, answer in answers.items() if isinstance(answer, RegistryError)}
     if failed:
-        images = output.count(len(failed), "image")
+        images, check = output.count(len(failed), "image"), request.options["check"]
+        outcome = "" if check else f"; {request.options['file']} was not written"
         raise RegistryUnavailable(
-            f"{images} that this chart does not use cannot be resolved; {request.options['file']} was not written",
+            f"{images} that this chart does not use cannot be resolved{outcome}",
             why="\n".join(f"{reference}: {answer}" for reference, answer in failed.items()),
-            hint="remove the line if no release needs the image; or leave out --keep, or name others with --update",
+            hint="remove the line if no release needs the image, or "
+            + ("leave out --keep" if check else "name others with --update"),
         )
     return {ref: answer.digest for ref, answer in answers.items() if not isinstance(answer, RegistryError)}
 

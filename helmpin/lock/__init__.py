@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from helmpin.image.reference import Reference
 
+PIPED = "the lock"
+"""The name of a lock that was read from a pipe, which has none of its own."""
+
 
 class Lock(NamedTuple):
     """The digest that each reference must get."""
@@ -56,9 +59,7 @@ class Lock(NamedTuple):
 
     @property
     def recorded(self) -> str:
-        """How the record names the lock: without a path of this machine. A pipe has no name of its own."""
-        if self.origin == "lock" and self.name.startswith(("/dev/", "/proc/")):
-            return "the lock"
+        """How the record names the lock: without a path of this machine."""
         return self.name.rpartition("/")[2] if self.origin == "lock" else self.name
 
 

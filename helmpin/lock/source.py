@@ -12,7 +12,7 @@ from helmpin.env import ENVIRON
 from helmpin.errors import Refused, UsageError
 from helmpin.files import cannot_read, check_is_file
 from helmpin.image.reference import Reference
-from helmpin.lock import Lock, NotLocked
+from helmpin.lock import PIPED, Lock, NotLocked
 from helmpin.next_command import helm_command
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def read_file(name: str) -> Lock:
         raise UsageError(f"there is no lock file {name}", hint=hint) from None
     from helmpin.lock.parse import parse_lock
 
-    return parse_lock(text, name)
+    lock = parse_lock(text, name)
+    return lock._replace(name=PIPED) if name.startswith(("/dev/", "/proc/")) else lock
 
 
 def release_name(text: str) -> tuple[str, str, str, int | None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from helmpin import env, output
 from helmpin.arguments import Given, words
 from helmpin.errors import HelmFailed, VerificationFailed
+from helmpin.lock import PIPED
 from helmpin.lock.source import LockReading
 from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import EarlyRender, Reuse, render_plain, start_early
@@ -109,7 +110,7 @@ def prepare(
         taken = None if lock else started.locked.result()
         lock, relock = lock or taken, None
         if lock and not lock.hint:
-            locking = partial(_locking, asked, release, chart, lock.name)
+            locking = partial(_locking, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
             lock = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
             relock = partial(_relocking, locking)
         kept_jobs = _kept_jobs(task, rendered, previous)

@@ -255,7 +255,7 @@ class Search:
             for candidate in group.current():
                 for setting in candidate.settings:
                     wanted[setting.path][setting.value].append(group)
-                    if not candidate.by_tag_only:
+                    if not (candidate.by_tag_only or candidate.is_spare):
                         named[setting.path].add(setting.value)
         contested = {path: groups for path, groups in wanted.items() if len(groups) > 1}
         return {path: self._contest(path, groups, named[path]) for path, groups in contested.items()}
@@ -293,13 +293,19 @@ class Search:
     def _suspects(self, source: str, before: Any = "") -> list[Group]:
         """The groups that may have caused a difference without a digest in what a template prints. Those whose images it prints
         come before those of its chart, and proven ones come last. Among them, those are preferred whose tag stood there before, or
-        whose values the template reads."""
+        whose values the template reads, itself or in the named templates that it uses."""
         active = self._active()
         for some in ([g for g in active if not g.proven], active):
             near = [g for g in some if g.scope == scope_of(source)]
             if found := [g for g in near if any(use.source == source for use in g.uses)] or near or some:
                 tagged = [g for g in found if _stands_in(split(g.image)[1], str(before))]
-                return tagged or [g for g in found if self._paths_read(g, source)] or found
+                at_all = self._reads_at_all(source)
+                return (
+                    tagged
+                    or [g for g in found if self._paths_read(g, source)]
+                    or [g for g in found if any(_is_read(g, path, at_all) for path in _paths(g))]
+                    or found
+                )
         return []
 
     def _suspects_of(self, difference: Difference) -> list[Group]:

@@ -1,0 +1,3 @@
+{{- define "size" -}}
+{{ if gt (len .Values.job.tag) 10 }}long{{ else }}short{{ end }}
+{{- end -}}
