@@ -57,9 +57,10 @@ def read_file(name: str) -> Lock:
         hint = f"{helm_command(f'pin lock RELEASE CHART --file {shlex.quote(name)}')} writes it"
         raise UsageError(f"there is no lock file {name}", hint=hint) from None
     from helmpin.lock.parse import parse_lock
+    from helmpin.save import is_stream
 
     lock = parse_lock(text, name)
-    return lock._replace(name=PIPED) if name.startswith(("/dev/", "/proc/")) else lock
+    return lock._replace(name=PIPED) if is_stream(name) else lock
 
 
 def release_name(text: str) -> tuple[str, str, str, int | None]:

@@ -107,3 +107,4 @@ def test_a_lock_from_a_pipe_has_no_name_of_its_own(tmp_path: Path) -> None:
         file.seek(0)
         piped = read_file(f"/dev/fd/{file.fileno()}")
     assert (piped.name, piped.recorded) == ("the lock", "the lock")
+    assert read_file(str(tmp_path / "a.lock")).recorded == "a.lock"
