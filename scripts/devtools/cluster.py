@@ -10,6 +10,7 @@ import json
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -174,7 +175,7 @@ def down(name: str = NAME, *, keep_logs: bool = False) -> list[str]:
     if not folder.exists():
         return []
     ended = real.stop(folder) if (folder / "node").exists() else []
-    ended += Servers(folder).stop()
+    ended += Servers(folder).stop(by=signal.SIGKILL)  # what they would keep in order is removed
     for path in folder.iterdir():
         if not (keep_logs and path.suffix == ".log"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

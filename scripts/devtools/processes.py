@@ -87,12 +87,12 @@ class Servers:
                 raise Unavailable(f"{name} {how}; the end of {self.log(name)}:\n{tail}")
             time.sleep(0.1)
 
-    def stop(self, *names: str) -> list[str]:
+    def stop(self, *names: str, by: signal.Signals = signal.SIGTERM) -> list[str]:
         """End these servers, or all, the last started first; the names of those that ran."""
         ended = []
         for name in names or reversed(list(self._known)):
             if pid := self.pid(name):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, by)
                 ended.append(name)
                 deadline = time.monotonic() + 10
                 while self.pid(name) and time.monotonic() < deadline:
