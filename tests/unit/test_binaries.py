@@ -17,7 +17,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HELM_PIN_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
-    monkeypatch.setattr(binaries, "_jobs", {})
+    monkeypatch.setattr(binaries, "jobs", {})
     return tmp_path
 
 
@@ -55,14 +55,14 @@ def test_a_program_is_announced_made_and_done(
     monkeypatch.setitem(RECIPES, "made", Recipe("made-1", "20 s", build))
     assert binary("made") == bare / "bin/made-1"
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["to", "made-1", "about", "made-1"]
-    assert binaries._jobs == {}
+    assert binaries.jobs == {}
 
 
 def test_while_it_runs_the_time_left_is_said(
     bare: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(binaries, "EVERY", 0.05)
-    binaries._jobs["x"] = Job(600, in_turn=True)
+    binaries.jobs["x"] = Job(600, in_turn=True)
     binaries.run([sys.executable, "-c", "import time; time.sleep(1)"], bare)
     assert "s; about 10 min left" in capsys.readouterr().err
 
