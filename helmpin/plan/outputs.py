@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from helmpin.chart.setargs import ValuePath, arguments, as_tree
+from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree
 from helmpin.errors import HelmFailed
 from helmpin.plan import names
 from helmpin.plan.plan import Plan
@@ -30,17 +30,18 @@ def manifest(plan: Plan, flags: Sequence[str]) -> str:
 
 
 def values_file(plan: Plan, *, named: bool = False) -> dict[str, Any]:
-    """The values that pin, as a tree for `helm upgrade -f`. named: with registry, repository and tag beside each digest. Raises
-    HelmFailed."""
-    values = plan.rendered.origin.values or {}
-    return as_tree([*(_names(plan, values) if named else ()), *plan.settings], values)
+    """The values that pin, as a tree for `helm upgrade -f`, without the lists of the user's own values, which may hold secrets.
+    named: with registry, repository and tag beside each digest. Raises HelmFailed."""
+    values, left_out = plan.rendered.origin.values or {}, plan.in_lists_of_the_user()
+    settings = [setting for setting in plan.settings if setting not in left_out]
+    return as_tree([*(_names(plan, settings, values) if named else ()), *settings], values)
 
 
-def _names(plan: Plan, values: Mapping[str, Any]) -> list[tuple[ValuePath, Any]]:
-    tags = names.missing_tags(plan.settings, values, plan.images)
+def _names(plan: Plan, settings: Sequence[Setting], values: Mapping[str, Any]) -> list[tuple[ValuePath, Any]]:
+    tags = names.missing_tags(settings, values, plan.images)
     if tags and _rendered(plan, arguments(tags, values)).text != plan.render.text:
         tags = []
-    return [*names.beside(plan.settings, values), *tags]
+    return [*names.beside(settings, values), *tags]
 
 
 def _rendered(plan: Plan, more: Sequence[str]) -> Render:

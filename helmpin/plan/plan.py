@@ -48,13 +48,14 @@ class Plan(NamedTuple):
         texts = self.rendered.chart.template_files().values()
         return "hard-coded in the template" if is_literal(image.image, texts) else "no value is known to hold it"
 
+    def in_lists_of_the_user(self) -> list[Setting]:
+        """The settings for a list of the user's values, which a values file could only repeat whole."""
+        return [each for each in self.settings if isinstance(lookup(self.rendered.given, _list_path(each)), list)]
+
     def lists_of_the_user(self) -> list[ImagePlan]:
-        """The images in a list of the user's values, which a values file could only repeat whole."""
-        in_lists = {
-            key for key in map(_list_path, self.settings) if key and isinstance(lookup(self.rendered.given, key), list)
-        }
-        names = {dotted_key(path) for path in in_lists}
-        return [i for i in self.images if not i.problem and any(v.partition("[")[0] in names for v in i.values)]
+        """The images that such settings pin."""
+        names = {dotted_key(setting.path) for setting in self.in_lists_of_the_user()}
+        return [image for image in self.images if not image.problem and names & {*image.values}]
 
     def outside(self) -> list[ImageUse]:
         """The images outside pod specs that --also may pin: not those that cannot be pinned in a pod spec either."""

@@ -70,6 +70,25 @@ def test_a_list_of_the_users_own_is_refused_with_advice_that_helps(promise: Prom
     assert "next  write the digests into your own lists; or deploy with helm pin upgrade" in done.stderr
 
 
+@pytest.mark.parametrize("more", [(), ("--names",)])
+def test_a_part_leaves_out_lists_of_the_users_own_with_what_is_secret_in_them(
+    promise: Promise, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    files = {
+        "templates/pod.yaml": pod("example.com/b:{{ .Values.tag }}") + "  {{- toYaml .Values.extra | nindent 2 }}\n",
+        "values.yaml": "tag: '1'\nextra: []\n",
+    }
+    chart = written(tmp_path / "chart", files)
+    env = [{"name": "PASSWORD", "value": "hidden"}, {"name": "TOKEN", "value": "from a file"}]
+    mine = {"extra": [{"name": "side", "image": "example.com/a:1", "env": env}]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    given = ("-f", tmp_path / "mine.yaml", "--set", "extra[0].env[0].value=given")
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-o", "values", "--partial", *more, *given)
+    assert done.status == 0, done.stderr
+    assert yaml.safe_load(done.stdout) == {"tag": f"1@{promise.content.digest(('example.com', 'b', '1'))}"}
+    assert "Incomplete: a values file does not carry example.com/a:1." in done.stderr
+
+
 def test_what_no_value_reaches_is_refused_still(promise: Promise, tmp_path: Path) -> None:
     files = {
         "templates/pod.yaml": pod("example.com/team/web:1", "{{ .Values.image }}"),

@@ -286,6 +286,7 @@ def test_lists_of_the_users_own(tmp_path: Path) -> None:
     ]
     made = plan(tmp_path, *images, settings=settings, given={"own": {"pods": [{}, {}]}, "pods": "text"})
     assert made.lists_of_the_user() == [images[1]]
+    assert made.in_lists_of_the_user() == [settings[1]]
 
 
 # -- a chart without anything to pin ------------------------------------------------------------------------------------
