@@ -104,7 +104,8 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
         if beyond := plan.beyond_values():
             is_refused = any(image.why_unpinned and not image.is_let_through for image in plan.images)
             way = "" if is_refused else "; helm pin upgrade pins them"
-            output.say(f"Incomplete: no value carries {', '.join(image.image for image in beyond)}{way}.")
+            images = show.listed_beyond(plan, [image.image for image in beyond])
+            output.say(f"Incomplete: no value carries {images}{way}.")
 
 
 def _gives_values(request: Request) -> bool:

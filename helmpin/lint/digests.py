@@ -47,7 +47,11 @@ def _why(image: ImagePlan, plan: Plan) -> str:
     """Why no value can carry the digest of an image."""
     if is_literal(image.image, plan.rendered.chart.template_files().values()):
         return "it is hard-coded in a template"
-    return "; ".join(note.partition("\n")[0] for note in image.notes) or "no value holds its tag or its repository"
+    if image.notes:
+        return "; ".join(note.partition("\n")[0] for note in image.notes)
+    texts = (text_of(value) for _, value in leaves(plan.rendered.origin.values or {}))
+    in_text = any(image.image in text for text in texts)
+    return "a value holds it in a longer text" if in_text else "no value holds its tag or its repository"
 
 
 def _bundles(image: ImagePlan, settings: Sequence[Setting]) -> list[tuple[Setting, ...]]:

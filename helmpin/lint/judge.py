@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from helmpin import policy
 from helmpin.config.settings import Settings
-from helmpin.image.hints import filled_in, invalid_hint
+from helmpin.image.hints import filled_in
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.lint.finding import Exempt
 from helmpin.lint.rules import MUTABLE_TAG, NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY, Rule
 from helmpin.lock import Lock
+from helmpin.plan.value_hints import hint_on_empty_values
 
 
 class Broken(NamedTuple):
@@ -22,24 +24,26 @@ class Broken(NamedTuple):
     exemption: Exempt | None = None
 
 
-def judge(image: str, settings: Settings, lock: Lock | None) -> Iterator[Broken]:
-    """Each rule that an image breaks. No exemption counts for its registry."""
+def judge(
+    image: str, settings: Settings, lock: Lock | None, values: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Broken]:
+    """Each rule that an image breaks. No exemption counts for its registry. values: the chart's, which a reason may name."""
     if not filled_in(image) and (refusal := policy.registry_refusal(image, settings)):
         yield Broken(REGISTRY, refusal.text)
-    rule, why = _trouble(image, settings, lock)
+    rule, why = _trouble(image, settings, lock, values)
     if why:
         exemption = _exemption(image, settings)
         yield Broken(rule, why if exemption else why + _no_exemption(image, settings), exemption)
 
 
-def _trouble(image: str, settings: Settings, lock: Lock | None) -> tuple[Rule, str]:
+def _trouble(image: str, settings: Settings, lock: Lock | None, values: Mapping[str, Any]) -> tuple[Rule, str]:
     """Which rule an image breaks, wherever it comes from, and why; '' if it breaks none."""
     if why := filled_in(image):
         return NOT_A_REFERENCE, f"not an image yet: {why}"
     try:
         reference = Reference.parse(image)
     except InvalidReference as error:
-        hint = invalid_hint(image)
+        hint = hint_on_empty_values(image, values)
         return NOT_A_REFERENCE, f"not an image reference: {error}" + (f"; {hint}" if hint else "")
     if lock and (refusal := lock.refusal(reference)):
         return NOT_IN_LOCK, refusal.why

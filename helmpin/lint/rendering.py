@@ -47,7 +47,8 @@ class Rendering(NamedTuple):
         """The image uses that break a rule, exempt or not. Raises HelmFailed if the chart does not render."""
         render = self._with_values()
         settings, lock = self.inputs.request.settings, self.inputs.lock
-        found = [(use, broken) for use in render.images() for broken in judge(use.image, settings, lock)]
+        values = render.values or {}
+        found = [(use, broken) for use in render.images() for broken in judge(use.image, settings, lock, values)]
         if not found:
             return []
         names: dict[Key, str] = {}

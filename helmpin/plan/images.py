@@ -54,7 +54,7 @@ class ImagePlan(NamedTuple):
     """The value paths that set the image, even if they cannot carry a digest."""
     followers: tuple[Follower, ...]
     by_values_alone: bool
-    """Whether --set arguments alone pin every use of it."""
+    """Whether --set arguments alone pin every use of it; if not, `values` may pin some."""
     kept_for: str = ""
     """The Job that keeps this digest, because its pod template cannot change."""
     source: str = ""

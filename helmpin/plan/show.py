@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -175,17 +175,27 @@ def print_for_others(plan: Plan, form: str, *, partial: bool, names: bool, value
         from helmpin.plan import kustomize
 
         entries, refused = kustomize.entries(plan.images, plan.rendered.plain.documents)
-        _check_complete(refused, plan, "a kustomization", partial=partial)
+        _check_complete(refused, plan, "a kustomization", ", ".join(refused), partial=partial)
         print(structured.as_yaml({"images": [entry.as_data() for entry in entries]}))
     else:
+        beyond = _beyond_values(plan)
         _check_complete(
-            _beyond_values(plan),
+            beyond,
             plan,
             "a values file",
+            listed_beyond(plan, beyond),
             partial=partial,
             hint=_what_may_help(plan, values_only=values_only),
         )
         print(structured.as_yaml(values_file(plan, named=names)))
+
+
+def listed_beyond(plan: Plan, missing: Collection[str]) -> str:
+    """Images that values do not pin, for people: first those that they pin nowhere."""
+    somewhere = {image.image for image in plan.beyond_values() if image.values} & {*missing}
+    nowhere = ", ".join(image for image in missing if image not in somewhere)
+    rest = ", ".join(image for image in missing if image in somewhere)
+    return f"{nowhere}{', nor ' if nowhere else ''}{rest} everywhere" if rest else nowhere
 
 
 def _what_may_help(plan: Plan, *, values_only: bool) -> str:
@@ -208,15 +218,18 @@ def _beyond_values(plan: Plan) -> dict[str, str]:
 def _why_beyond(image: ImagePlan) -> str:
     if image.kept_for:
         return f"{image.kept_for} keeps the digest that it ran with, which helm pin upgrade writes into its template"
-    return "the template writes it, and no value carries its digest"
+    return f"the template writes it, and no value carries its digest{' everywhere' if image.values else ''}"
 
 
-def _check_complete(missing: Mapping[str, str], plan: Plan, what: str, *, partial: bool, hint: str = "") -> None:
-    """Raise Refused if an output cannot hold every image, unless --partial was given. hint: what else may help."""
+def _check_complete(
+    missing: Mapping[str, str], plan: Plan, what: str, listed: str, *, partial: bool, hint: str = ""
+) -> None:
+    """Raise Refused if an output cannot hold every image, unless --partial was given. listed: the missing ones, for people. hint:
+    what else may help."""
     if not missing:
         return
     if partial:
-        output.say(f"Incomplete: {what} does not carry {', '.join(missing)}.")
+        output.say(f"Incomplete: {what} does not carry {listed}.")
         return
     kept = any(image.kept_for and image.image in missing for image in plan.images)  # a manifest would change the Job
     manifest = "" if kept else ", or print the manifest with helm pin template"

@@ -14,8 +14,12 @@ from helmpin.plan.value_keys import REGISTRY_KEY, REPOSITORY_KEY, TAG_KEY
 
 def hint_on_values(image: str, values: Any) -> str:
     """What to do about a text that is not a valid reference. values: all of the chart's, as helm has merged them."""
-    empty, registries = tuple(_empty_repositories(image, values)), tuple(_empty_registries(values))
-    return invalid_hint(image, empty, registries) or f"correct {_at_fault(image, values)}"
+    return hint_on_empty_values(image, values) or f"correct {_at_fault(image, values)}"
+
+
+def hint_on_empty_values(image: str, values: Any) -> str:
+    """The same, if the text itself shows it: with the values to set where a part of it is empty; else ''."""
+    return invalid_hint(image, tuple(_empty_repositories(image, values)), tuple(_empty_registries(values)))
 
 
 def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterator[str]:

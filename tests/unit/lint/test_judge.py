@@ -21,6 +21,12 @@ def exemption(image: str, *, is_over: bool = False) -> Exemption:
     return Exemption(image=image, reason="the vendor's", until="2001-01-01" if is_over else "2999-12-31", where="x")
 
 
+def test_the_value_that_is_empty_is_named() -> None:
+    values = {"w": {"repository": "", "tag": "1.2.3"}, "db": {"repository": "t/db", "tag": "1"}}
+    (found,) = judge(":1.2.3", SETTINGS, None, values)
+    assert found.why.endswith("the repository is empty: set w.repository")
+
+
 def judged(image: str, settings: Settings = SETTINGS, lock: Lock | None = None) -> list[tuple[str, str, str]]:
     """The rule, why, and what exempts it."""
     found = judge(image, settings, lock)

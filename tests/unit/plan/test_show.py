@@ -221,6 +221,27 @@ def test_a_part_is_printed_on_request_and_says_what_it_lacks(
     assert f"1@{A}" in printed.out and "Incomplete: a values file does not carry b:1." in printed.err
 
 
+@pytest.mark.parametrize(
+    ("nowhere", "somewhere", "listed"),
+    [
+        (("b:1",), (), "b:1"),
+        ((), ("c:1", "d:1"), "c:1, d:1 everywhere"),
+        (("a:1", "b:1"), ("c:1",), "a:1, b:1, nor c:1 everywhere"),
+    ],
+)
+def test_images_that_values_pin_in_some_places_are_told_from_the_others(
+    tmp_path: Path, nowhere: tuple[str, ...], somewhere: tuple[str, ...], listed: str
+) -> None:
+    images = [image(each)._replace(by_values_alone=False) for each in nowhere]
+    images += [image(each, values=("x.tag",))._replace(by_values_alone=False) for each in somewhere]
+    made = plan(tmp_path, *images)
+    assert show.listed_beyond(made, [*somewhere, *nowhere]) == listed
+    with pytest.raises(Refused) as refused:
+        show.print_for_others(made, "values", partial=False, names=False, values_only=False)
+    ends = [line.endswith(" everywhere") for line in refused.value.why.splitlines()]
+    assert ends == [*(False for _ in nowhere), *(True for _ in somewhere)]
+
+
 def test_a_list_of_images_leaves_out_those_without_a_digest_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
