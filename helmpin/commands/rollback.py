@@ -83,7 +83,7 @@ def _preflight(request: Request, target: Revision, kubectl: Kubectl) -> Record |
             output.say(f"Warning: {error.what}: {error.why}")
             return None
     record = restore.preflight(target, kubectl, request.settings)
-    images = output.count(len(record.images), "image")
+    images = output.count(record.size, "image")
     output.inform(f"Revision {target.revision}: {images}, set {record.set_id}; the registry has every digest.")
     return record
 

@@ -67,7 +67,7 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
     except HelmFailed as error:
         raise HelmFailed(f"{deployed}: {error.what}", where=error.where, why=error.why, hint=later()) from None
     record = checked_record(stored, plan.record)
-    images = output.count(len(record.images), "image")
+    images = output.count(record.size, "image")
     output.inform(
         f"Revision {stored.revision}: {images} pinned by digest (set {record.set_id}), confirmed by reading the release back."
     )

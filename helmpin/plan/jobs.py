@@ -28,9 +28,10 @@ Path = tuple[Any, ...]
 
 
 class UpgradedRevision(NamedTuple):
-    """The revision that is upgraded, and later ones that failed: they may have made Jobs."""
+    """The revision that is upgraded, and later ones that failed: they may have made Jobs, or not got so far."""
 
     manifests: Sequence[str] = ()
+    """First that of the revision that is upgraded."""
     digests: frozenset[tuple[str, str]] = frozenset()
     """(reference, digest) of each image in their records."""
 
@@ -93,21 +94,24 @@ class KeptJobs:
         if not mine:
             return JobDigests({}, {}, {})
         before = self._before()
-        stored: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-        for manifest in before.manifests:
+        stored: dict[tuple[str, str], list[tuple[dict[str, Any], bool]]] = defaultdict(list)
+        for number, manifest in enumerate(before.manifests):
             for item in _jobs(read(manifest)):
-                stored[_who(item)].append(item)
+                stored[_who(item)].append((item, number > 0))
         wanted: dict[Key, str] = {}
         jobs: dict[Key, str] = {}
         problems: dict[str, Problem] = {}
         followers: dict[Key, Sequence[JobFollower]] = {}
         for use in mine:
             new = _object(self._plain, use)
-            same = (old for old in stored[_who(new)] if _is_same(_template(new), _template(old), before.digests))
-            if (old := next(same, None)) is None:
+            same = (
+                found for found in stored[_who(new)] if _is_same(_template(new), _template(found[0]), before.digests)
+            )
+            old, has_failed = next(same, ({}, False))
+            if not old or (live := self._live(old)) is None:
                 continue
-            if (live := self._live(old)) is None:
-                continue
+            if has_failed and not _runs(lookup(live, use.path), lookup(old, use.path), use.image, before.digests):
+                continue  # that revision has not made the Job: the API server refused its new pod template
             # a revision that failed may have made it again, at another digest
             old = {**old, "spec": {**old["spec"], "template": _as_live(_template(old), _template(live))}}
             self._found[use.source, use.order, use.nth] = old
@@ -202,6 +206,13 @@ def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
             return (_normalised(new), digest) in recorded
         return _DIGEST.sub("", old) in (new, f"{new}:latest")
     return type(new) is type(old) and bool(new == old)  # in Python 1 == True
+
+
+def _runs(live: Any, old: Any, image: str, recorded: frozenset[tuple[str, str]]) -> bool:
+    """Whether a live container runs what a revision wanted, `old`, at whatever digest: it has the same tag or, where the chart
+    leaves the tag out, a digest that is recorded for the image."""
+    (_, tag, digest), wanted = split(str(live)), split(str(old))[1]
+    return (_normalised(image), digest) in recorded if tag is None and wanted is None else tag == wanted
 
 
 def _as_live(old: Any, live: Any) -> Any:

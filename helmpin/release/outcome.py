@@ -161,7 +161,7 @@ def _next_step(
     if "conflict with" in descriptions and "--force-conflicts" in helm.flags(command):
         return "another field manager owns fields that helm must set; add --force-conflicts to take them over"
     if "field is immutable" in descriptions:
-        return "delete the immutable object, or let its image through: --allow-unpinned IMAGE"
+        return "delete the immutable object; or, if only a digest changes in it, let the image through: --allow-unpinned IMAGE:TAG"
     if rows and rows[-1].status.startswith("pending-"):
         return f"helm ended before it had finished; {back}"
     if before.status.startswith("pending-"):

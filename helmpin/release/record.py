@@ -69,8 +69,15 @@ class Record(NamedTuple):
         """First 12 hex digits of the SHA-256 over the sorted `reference@digest` lines: same images, same set."""
         import hashlib
 
-        lines = sorted({f"{image.reference}@{image.digest}" for image in self.images})
-        return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()[:12]
+        return hashlib.sha256("".join(f"{line}\n" for line in sorted(self._set())).encode()).hexdigest()[:12]
+
+    @property
+    def size(self) -> int:
+        """How many images are in that set: one that values pin in one place and its template in another counts once."""
+        return len(self._set())
+
+    def _set(self) -> set[str]:
+        return {f"{image.reference}@{image.digest}" for image in self.images}
 
     def to_json(self) -> str:
         """The annotation's text: compact, sorted, stable."""

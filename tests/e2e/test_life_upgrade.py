@@ -200,6 +200,25 @@ def test_a_job_that_a_failed_upgrade_has_made_keeps_its_digest(twins: Twins) -> 
     assert live_image(twins, "job", f"{OURS}-init") == ran != live_image(twins, "deployment", OURS)
 
 
+def test_a_job_that_a_failed_upgrade_could_not_change_keeps_nothing_of_it(twins: Twins) -> None:
+    """The API server has refused the Job's new tag, and the tag has moved when the upgrade is tried again."""
+    job = JOB[: JOB.index("image:")] + 'image: "example.com/team/init:{{ .Values.tag }}"}]\n'
+    written(twins.chart, {"templates/app.yaml": APP, "templates/job.yaml": job})
+    assert twins.pin("upgrade", "--install", OURS, twins.chart, "--set", "tag=main").status == 0
+    ran = live_image(twins, "job", f"{OURS}-init")
+    flags = ("--set", "tag=v2", UNVALIDATED)
+    assert twins.pin("upgrade", OURS, twins.chart, *flags).status == 1
+    twins.content.build = "B"
+    plan = twins.pin("plan", OURS, twins.chart, *flags)
+    assert (
+        "kept for" not in plan.stdout and twins.content.digest(("example.com", "team/init", "v2"))[:19] in plan.stdout
+    )
+    assert "only a digest changes" in twins.pin("upgrade", OURS, twins.chart, *flags).stderr
+    again = twins.pin("upgrade", OURS, twins.chart, "--set", "tag=main")
+    assert again.status == 0, again.stderr
+    assert live_image(twins, "job", f"{OURS}-init") == ran
+
+
 def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_path: Path) -> None:
     """Its pod template is immutable, so that helm would fail half way: one without a digest, and one that would keep another than
     the lock has. --locked deploys what the lock has and nothing else; the advised command has the lock hold what the Job runs.

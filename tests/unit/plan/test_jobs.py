@@ -41,6 +41,37 @@ def digests(plain: str, stored: str, **more: Any) -> list[str]:
     return list(found.wanted.values())
 
 
+@pytest.mark.parametrize(
+    ("now", "keeps"),
+    [
+        (f"{WEB}@{OLD}", OLD),
+        (f"{WEB}@{NEW}", NEW),
+        (f"mirror.example.com/web:1@{NEW}", OLD),
+        (f"example.com/web:0@{OLD}", ""),
+        (f"example.com/web@{OLD}", ""),
+    ],
+)
+def test_a_revision_that_failed_counts_only_if_it_has_made_the_job(now: str, keeps: str) -> None:
+    """The API server may have refused to change the one that is there."""
+    failed, deployed = job(f"{WEB}@{OLD}"), job(f"example.com/web:0@{OLD}")
+    ((document_,), (use,)) = (parse(job(now)).documents, parse(job(WEB)).images())
+    revisions = UpgradedRevision([deployed, failed])
+    found = KeptJobs(parse(job(WEB)), lambda: revisions, lambda _: document_.objects()[0]).digests([use])
+    assert list(found.wanted.values()) == ([keeps] if keeps else [])
+
+
+@pytest.mark.parametrize(("now", "keeps"), [(NEW, NEW), (OLD, "")])
+def test_where_the_chart_leaves_the_tag_out_the_records_tell(now: str, keeps: str) -> None:
+    (document_,) = parse(job(f"example.com/web@{now}")).documents
+    (use,) = parse(job(WEB)).images()
+    revisions = UpgradedRevision(
+        [job(f"example.com/web@{OLD}", more=", args: [x]"), job(f"example.com/web@{NEW}")],
+        frozenset({(WEB, NEW), ("example.com/web:0", OLD)}),
+    )
+    found = KeptJobs(parse(job(WEB)), lambda: revisions, lambda _: document_.objects()[0]).digests([use])
+    assert list(found.wanted.values()) == ([keeps] if keeps else [])
+
+
 # -- what is kept -------------------------------------------------------------------------------------------------------
 
 

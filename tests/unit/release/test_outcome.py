@@ -159,7 +159,7 @@ def failed(rows: Any, before: HistoryRow = FOUR, status: int = 1, **more: Any) -
             [THREE, FOUR, HistoryRow(5, "failed", "Job web: field is immutable")],
             FOUR,
             "revision 5 is failed",
-            "delete the immutable object, or let its image through: --allow-unpinned IMAGE",
+            "delete the immutable object; or, if only a digest changes in it, let the image through: --allow-unpinned IMAGE:TAG",
         ),
     ],
 )

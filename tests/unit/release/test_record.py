@@ -81,6 +81,12 @@ RECORDS = st.builds(
 )
 
 
+def test_an_image_with_one_digest_counts_once_however_it_is_pinned() -> None:
+    image = Image("team/web:1", "team/web:1", A, "", "values", ("tag",))
+    record = Record("", "", (image, image._replace(via="template", values=()), image._replace(digest=B)))
+    assert record.size == 2
+
+
 @given(RECORDS)
 def test_every_record_reads_back(record: Record) -> None:
     assert parse(record.to_json(), "x") == record
