@@ -211,8 +211,8 @@ def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
 def _runs(live: Any, old: Any, image: str, recorded: frozenset[tuple[str, str]]) -> bool:
     """Whether a live container runs what a revision wanted, `old`, at whatever digest: it has the same tag or, where the chart
     leaves the tag out, a digest that is recorded for the image."""
-    (_, tag, digest), wanted = split(str(live)), split(str(old))[1]
-    return (_normalised(image), digest) in recorded if tag is None and wanted is None else tag == wanted
+    _, tag, digest = split(str(live))
+    return (_normalised(image), digest) in recorded if tag is None else tag == split(str(old))[1]
 
 
 def _as_live(old: Any, live: Any) -> Any:

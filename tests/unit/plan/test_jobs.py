@@ -96,7 +96,7 @@ def test_a_job_that_plain_helm_would_not_change_keeps_its_digest(plain: str, sto
     assert list(found.jobs.values()) == ["Job/migrate"]
 
 
-@pytest.mark.parametrize(("now", "digest"), [(f"{WEB}@{NEW}", NEW), (f"{WEB}@{OLD}", OLD), ("other:1", OLD)])
+@pytest.mark.parametrize(("now", "digest"), [(f"{WEB}@{NEW}", NEW), (f"{WEB}@{OLD}", OLD), ("other:2", OLD)])
 def test_the_digest_is_that_of_the_live_job(now: str, digest: str) -> None:
     """A revision that failed may have made it again. The API server adds fields, and a webhook containers."""
     more = ", args: ['--image=%s']"
