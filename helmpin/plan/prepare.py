@@ -126,6 +126,7 @@ def prepare(
             relock=relock,
         )
         _say_exemptions(plan, settings)
+        _say_globs_without_tags(plan, settings)
         if taken:
             _say_unlike_lock(plan, taken)
             _say_kept_there(plan, taken)
@@ -212,6 +213,18 @@ def _say_exemptions(plan: Plan, settings: Settings) -> None:
     for each in settings.exemptions:
         if not each.is_over() and any(is_allowed(image, [each.image]) for image in exempt):
             output.say(f"{each.where}: exempt {each.shown}")
+
+
+def _say_globs_without_tags(plan: Plan, settings: Settings) -> None:
+    """Report what was meant to let an image through, and does not because it leaves out the tag."""
+    from helmpin.image.reference import split
+    from helmpin.policy import is_allowed
+
+    images = [image.image for image in plan.images]
+    for glob in settings.allow_unpinned:
+        matches = any(is_allowed(image, [glob]) for image in images)
+        if not matches and any(is_allowed(split(image)[0], [glob]) for image in images):
+            output.say(f"allow-unpinned {glob} matches no tag: write {glob}:*")
 
 
 def _say_unlike_lock(plan: Plan, lock: Lock) -> None:

@@ -237,6 +237,25 @@ class TestExemptions:
         bench.prepared()
         assert [line.split()[3] for line in said(capsys)] == ["example.com/*", "*:1"]
 
+    @pytest.mark.parametrize(
+        ("glob", "is_said"),
+        [
+            ("example.com/web", True),
+            ("*/web", True),
+            ("example.com/web:*", False),
+            ("example.com/*", False),
+            ("example.com/other", False),
+            ("example.com/untagged", False),
+        ],
+    )
+    def test_a_glob_that_leaves_out_the_tag_is_said(
+        self, bench: Bench, glob: str, is_said: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bench.images = (image("example.com/untagged"), image(WEB))
+        bench.settings = bench.settings._replace(allow_unpinned=(glob,))
+        bench.prepared()
+        assert said(capsys) == ([f"allow-unpinned {glob} matches no tag: write {glob}:*"] if is_said else [])
+
 
 class TestALock:
     """It says B; a Job that runs A keeps it."""
