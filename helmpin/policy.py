@@ -34,6 +34,17 @@ def is_allowed(image: str, globs: Iterable[str]) -> bool:
     return _any_matches(image or EMPTY, globs)
 
 
+def left_out_tag(image: str, settings: Settings) -> str:
+    """Which exemption or glob seems to be meant for an image that none lets through, and leaves out its tag; '' if none does."""
+    name, _, digest = split(image)
+    globs = [("the exemption of", each.image) for each in settings.exemptions]
+    globs += [("allow-unpinned", glob) for glob in settings.allow_unpinned]
+    for what, glob in globs:
+        if not digest and is_allowed(name, [glob]) and not is_allowed(image, [glob]):
+            return f"{what} {glob} matches no tag: write {glob}:*"
+    return ""
+
+
 def refuses_mutable(image: str, settings: Settings) -> bool:
     """Whether a mutable tag of this image is refused, not pinned."""
     rule = _rule(image, settings)

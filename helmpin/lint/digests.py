@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -50,7 +51,8 @@ def _why(image: ImagePlan, plan: Plan) -> str:
     if image.notes:
         return "; ".join(note.partition("\n")[0] for note in image.notes)
     texts = (text_of(value) for _, value in leaves(plan.rendered.origin.values or {}))
-    in_text = any(image.image in text for text in texts)
+    own = re.compile(rf"(?<![\w./-]){re.escape(image.image)}(?![\w./:@-])")
+    in_text = any(text != image.image and own.search(text) for text in texts)
     return "a value holds it in a longer text" if in_text else "no value holds its tag or its repository"
 
 

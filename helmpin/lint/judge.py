@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from helmpin import policy
 from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import InvalidReference, Reference
 from helmpin.lint.finding import Exempt
 from helmpin.lint.rules import MUTABLE_TAG, NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY, Rule
 from helmpin.lock import Lock
@@ -65,9 +65,5 @@ def _no_exemption(image: str, settings: Settings) -> str:
     """Why an exemption that seems to be meant for an image does not apply, after the reason; '' if none seems to be."""
     if over := next((each for each in settings.exemptions if policy.is_allowed(image, [each.image])), None):
         return f" (its exemption ended on {over.until}: {over.reason})"
-    globs = [("the exemption of", each.image) for each in settings.exemptions]
-    globs += [("allow-unpinned", glob) for glob in settings.allow_unpinned]
-    for name, glob in globs:
-        if policy.is_allowed(split(image)[0], [glob]):
-            return f" ({name} {glob} matches no tag: write {glob}:*)"
-    return ""
+    why = policy.left_out_tag(image, settings)
+    return f" ({why})" if why else ""

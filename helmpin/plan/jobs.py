@@ -110,7 +110,8 @@ class KeptJobs:
             old, has_failed = next(same, ({}, False))
             if not old or (live := self._live(old)) is None:
                 continue
-            if has_failed and not _runs(lookup(live, use.path), lookup(old, use.path), use.image, before.digests):
+            own = [each for each in mine if each.key[:3] == use.key[:3]]
+            if has_failed and not all(_runs(live, old, each, before.digests) for each in own):
                 continue  # that revision has not made the Job: the API server refused its new pod template
             # a revision that failed may have made it again, at another digest
             old = {**old, "spec": {**old["spec"], "template": _as_live(_template(old), _template(live))}}
@@ -128,7 +129,7 @@ class KeptJobs:
                 problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"
-                images = {each.path for each in mine if each.key[:3] == use.key[:3]}
+                images = {each.path for each in own}
                 followers[use.key] = [*_followers(use, images, _template(new), _template(old))]
         return JobDigests(wanted, jobs, problems, followers)
 
@@ -208,11 +209,11 @@ def _is_same(new: Any, old: Any, recorded: frozenset[tuple[str, str]]) -> bool:
     return type(new) is type(old) and bool(new == old)  # in Python 1 == True
 
 
-def _runs(live: Any, old: Any, image: str, recorded: frozenset[tuple[str, str]]) -> bool:
-    """Whether a live container runs what a revision wanted, `old`, at whatever digest: it has the same tag or, where the chart
-    leaves the tag out, a digest that is recorded for the image."""
-    _, tag, digest = split(str(live))
-    return (_normalised(image), digest) in recorded if tag is None else tag == split(str(old))[1]
+def _runs(live: Any, old: Any, use: ImageUse, recorded: frozenset[tuple[str, str]]) -> bool:
+    """Whether a container of a live Job runs what a revision wanted, `old`, at whatever digest: it has the same tag or, where the
+    chart leaves the tag out, a digest that is recorded for the image."""
+    _, tag, digest = split(str(lookup(live, use.path)))
+    return (_normalised(use.image), digest) in recorded if tag is None else tag == split(str(lookup(old, use.path)))[1]
 
 
 def _as_live(old: Any, live: Any) -> Any:

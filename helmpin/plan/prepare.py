@@ -126,7 +126,7 @@ def prepare(
             relock=relock,
         )
         _say_exemptions(plan, settings)
-        _say_globs_without_tags(plan, settings)
+        _say_left_out_tags(plan, settings)
         if taken:
             _say_unlike_lock(plan, taken)
             _say_kept_there(plan, taken)
@@ -215,16 +215,14 @@ def _say_exemptions(plan: Plan, settings: Settings) -> None:
             output.say(f"{each.where}: exempt {each.shown}")
 
 
-def _say_globs_without_tags(plan: Plan, settings: Settings) -> None:
-    """Report what was meant to let an image through, and does not because it leaves out the tag."""
-    from helmpin.image.reference import split
-    from helmpin.policy import is_allowed
+def _say_left_out_tags(plan: Plan, settings: Settings) -> None:
+    """Report what seems to be meant to let an image through, and leaves out its tag."""
+    from helmpin.policy import is_allowed, left_out_tag
 
-    images = [image.image for image in plan.images]
-    for glob in settings.allow_unpinned:
-        matches = any(is_allowed(image, [glob]) for image in images)
-        if not matches and any(is_allowed(split(image)[0], [glob]) for image in images):
-            output.say(f"allow-unpinned {glob} matches no tag: write {glob}:*")
+    images = [image.image for image in plan.images if not is_allowed(image.image, settings.allow_unpinned)]
+    for why in dict.fromkeys(left_out_tag(image, settings) for image in images):
+        if why:
+            output.say(why)
 
 
 def _say_unlike_lock(plan: Plan, lock: Lock) -> None:

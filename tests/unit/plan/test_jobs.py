@@ -60,6 +60,18 @@ def test_a_revision_that_failed_counts_only_if_it_has_made_the_job(now: str, kee
     assert list(found.wanted.values()) == ([keeps] if keeps else [])
 
 
+def test_a_revision_that_failed_counts_for_all_containers_of_a_job_or_for_none() -> None:
+    side = "example.com/side:1"
+    new, failed = (job(WEB, side=side), job(f"{WEB}@{OLD}", side=f"{side}@{OLD}"))
+    deployed = job(f"example.com/web:0@{OLD}", side=f"{side}@{OLD}")
+    (live,) = parse(deployed).documents[0].objects()
+    revisions, uses = UpgradedRevision([deployed, failed]), parse(new).images()
+    assert len(uses) == 2
+    assert KeptJobs(parse(new), lambda: revisions, lambda _: live).digests(uses).wanted == {}
+    (made,) = parse(failed).documents[0].objects()
+    assert len(KeptJobs(parse(new), lambda: revisions, lambda _: made).digests(uses).wanted) == 2
+
+
 @pytest.mark.parametrize(("now", "keeps"), [(NEW, NEW), (OLD, "")])
 def test_where_the_chart_leaves_the_tag_out_the_records_tell(now: str, keeps: str) -> None:
     (document_,) = parse(job(f"example.com/web@{now}")).documents

@@ -246,12 +246,13 @@ class TestExemptions:
             ("example.com/*", False),
             ("example.com/other", False),
             ("example.com/untagged", False),
+            ("example.com/pinned", False),
         ],
     )
     def test_a_glob_that_leaves_out_the_tag_is_said(
         self, bench: Bench, glob: str, is_said: bool, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        bench.images = (image("example.com/untagged"), image(WEB))
+        bench.images = (image("example.com/untagged"), image(WEB), image(f"example.com/pinned:1@{A}"))
         bench.settings = bench.settings._replace(allow_unpinned=(glob,))
         bench.prepared()
         assert said(capsys) == ([f"allow-unpinned {glob} matches no tag: write {glob}:*"] if is_said else [])
