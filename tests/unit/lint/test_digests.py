@@ -76,11 +76,20 @@ def test_an_image_that_no_value_pins(changes: dict[str, Any], template: str, sai
     assert wanted(tmp_path, plan, template=template) == ([], [f"{WEB}: {said}"])
 
 
-def test_an_image_in_a_longer_text_of_a_value(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "is_in_it"),
+    [
+        ("kind: Pod\nspec:\n  containers:\n  - image: team/web:latest\n", True),
+        (WEB, False),
+        (f"see other/{WEB}", False),
+        (f"see {WEB}-slim", False),
+    ],
+)
+def test_an_image_in_a_longer_text_of_a_value(text: str, is_in_it: bool, tmp_path: Path) -> None:
     plan = image(values=(), via="template", by_values_alone=False)
-    text = "kind: Pod\nspec:\n  containers:\n  - image: team/web:latest\n"
-    said = f"{WEB}: no value carries its digest: a value holds it in a longer text"
-    assert wanted(tmp_path, plan, template="{{ tpl .Values.pod . }}", values={"pod": text}) == ([], [said])
+    why = "a value holds it in a longer text" if is_in_it else "no value holds its tag or its repository"
+    said = [f"{WEB}: no value carries its digest: {why}"]
+    assert wanted(tmp_path, plan, template="{{ tpl .Values.pod . }}", values={"pod": text}) == ([], said)
 
 
 def test_an_image_that_values_pin_in_some_places(tmp_path: Path) -> None:
