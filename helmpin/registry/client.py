@@ -35,6 +35,8 @@ class Client:
 
     def __init__(self, settings: RegistrySettings, keychain: Keychain, transport: Transport) -> None:
         self._settings, self._requester = settings, Requester(settings, keychain, transport)
+        self._asked_by_get: set[str] = set()
+        """The hosts where GET had to confirm what HEAD gave for a tag. Mutable: all threads add to it."""
 
     def resolve(self, reference: Reference) -> Resolved:
         """The digest of a reference, from HEAD, or computed from GET if HEAD is not enough. Raises RegistryError."""
@@ -187,21 +189,32 @@ class Client:
 
     def _resolve(self, wanted: Wanted) -> Resolved:
         """HEAD is trusted only if its answer is complete. Otherwise GET decides: many servers answer HEAD with an error,
-        or with another manifest than GET, and only a GET response has a body with the reason for a refusal."""
+        or with another manifest than GET, and only a GET response has a body with the reason for a refusal. A server where GET
+        had to decide for one tag is not asked by HEAD for the next: that would cost each of its tags two requests."""
+        is_tag, host = not valid_digest(wanted.reference), wanted.endpoint.host
+        if not (is_tag and host in self._asked_by_get):
+            resolved = self._resolve_by_head(wanted)
+            if resolved:
+                return resolved
+        resolved = self._read(self._requester.ask("GET", wanted), wanted)[0]
+        if is_tag:
+            self._asked_by_get.add(host)
+        return resolved
+
+    def _resolve_by_head(self, wanted: Wanted) -> Resolved | None:
+        """The digest from HEAD; None if GET has to decide. Raises Failure."""
         try:
             answer = self._requester.ask("HEAD", wanted)
         except Failure as failure:
             if failure.kind != "bad-answer":  # a redirect that cannot be followed
                 raise
-            answer = self._requester.ask("GET", wanted)
-        if answer.method == "HEAD":
-            resolved = _resolved_by_head(answer, wanted.reference)
-            if resolved:
-                return resolved
-            if self._must_stop(answer, wanted):
-                raise self._refusal(answer, wanted)
-            answer = self._requester.ask("GET", wanted)
-        return self._read(answer, wanted)[0]
+            return None
+        if answer.method == "GET":  # a retry
+            return self._read(answer, wanted)[0]
+        resolved = _resolved_by_head(answer, wanted.reference)
+        if not resolved and self._must_stop(answer, wanted):
+            raise self._refusal(answer, wanted)
+        return resolved
 
     def _must_stop(self, answer: Answer, wanted: Wanted) -> bool:
         """Whether another request would do harm: exhaust a limit further, or send a rejected password again."""

@@ -143,7 +143,7 @@ def test_many_images_where_head_never_works() -> None:
         begun = time.monotonic()
         answers = resolve(wanted, RegistrySettings(), NOTHING)
         took = time.monotonic() - begun
-        assert len(server.requests) == 200
+        assert [request.method for request in server.requests].count("GET") == 100
     assert set(answers.values()) == {Resolved(DIGEST, OCI_INDEX)}
     assert took < 5
 
@@ -166,6 +166,25 @@ class TestOnePlatform:
         with serve(lambda request, _: self.one(request)) as server:
             assert digest_of(f"{server.host}/team/app:v1", QUICK) == sha256(ONE)
             assert [request.method for request in server.requests] == ["HEAD", "GET"]
+
+    def test_the_next_tags_are_asked_by_get_at_once(self) -> None:
+        """HEAD would cost each of them a second request. A digest needs no GET, wherever it is."""
+        with serve(lambda request, _: self.one(request)) as server:
+            names = [f"app{number}:v1" for number in range(4)] + [f"app@{sha256(ONE)}"]
+            wanted = [Reference.parse(f"{server.host}/team/{name}") for name in names]
+            answers = resolve(wanted, RegistrySettings(max_per_host=1), NOTHING)
+            assert [request.method for request in server.requests] == ["HEAD", *["GET"] * 4, "HEAD"]
+        assert {answer.digest for answer in answers.values() if isinstance(answer, Resolved)} == {sha256(ONE)}
+
+    def test_one_tag_that_is_missing_says_nothing_of_the_others(self) -> None:
+        def answer(request: Request, _: socket.socket) -> bytes:
+            return response("404 No", method=request.method) if "/none/" in request.target else index(request)
+
+        with serve(answer) as server:
+            wanted = [Reference.parse(f"{server.host}/{name}:v1") for name in ("none", "team/app", "team/web")]
+            answers = resolve(wanted, RegistrySettings(max_per_host=1), NOTHING)
+            assert [request.method for request in server.requests if "/team/" in request.target] == ["HEAD"] * 2
+        assert [isinstance(answer, Resolved) for answer in answers.values()] == [False, True, True]
 
     def test_by_its_digest_it_can_be_nothing_else(self) -> None:
         with serve(lambda request, _: self.one(request)) as server:
