@@ -36,7 +36,7 @@ class Client:
     def __init__(self, settings: RegistrySettings, keychain: Keychain, transport: Transport) -> None:
         self._settings, self._requester = settings, Requester(settings, keychain, transport)
         self._asked_by_get: set[str] = set()
-        """The hosts where GET had to confirm what HEAD gave for a tag. Mutable: all threads add to it."""
+        """The hosts where HEAD was not enough. Mutable: all threads add to it."""
 
     def resolve(self, reference: Reference) -> Resolved:
         """The digest of a reference, from HEAD, or computed from GET if HEAD is not enough. Raises RegistryError."""
@@ -190,31 +190,30 @@ class Client:
     def _resolve(self, wanted: Wanted) -> Resolved:
         """HEAD is trusted only if its answer is complete. Otherwise GET decides: many servers answer HEAD with an error,
         or with another manifest than GET, and only a GET response has a body with the reason for a refusal. A server where GET
-        had to decide for one tag is not asked by HEAD for the next: that would cost each of its tags two requests."""
-        is_tag, host = not valid_digest(wanted.reference), wanted.endpoint.host
-        if not (is_tag and host in self._asked_by_get):
-            resolved = self._resolve_by_head(wanted)
+        had to decide once is asked for the next tag by GET at once, unless it counts that as a pull."""
+        by_head = valid_digest(wanted.reference) or wanted.endpoint.host not in self._asked_by_get
+        answer = self._head(wanted) if by_head else None
+        if answer and answer.method == "HEAD":
+            resolved = _resolved_by_head(answer, wanted.reference)
             if resolved:
                 return resolved
-        resolved = self._read(self._requester.ask("GET", wanted), wanted)[0]
-        if is_tag:
-            self._asked_by_get.add(host)
+            if self._must_stop(answer, wanted):
+                raise self._refusal(answer, wanted)
+            answer = None
+        answer = answer or self._requester.ask("GET", wanted)
+        resolved = self._read(answer, wanted)[0]
+        if not _counts_pulls(answer):
+            self._asked_by_get.add(wanted.endpoint.host)
         return resolved
 
-    def _resolve_by_head(self, wanted: Wanted) -> Resolved | None:
-        """The digest from HEAD; None if GET has to decide. Raises Failure."""
+    def _head(self, wanted: Wanted) -> Answer | None:
+        """The answer to HEAD, or to the GET that a retry made of it; None for a bad redirect. Raises Failure."""
         try:
-            answer = self._requester.ask("HEAD", wanted)
+            return self._requester.ask("HEAD", wanted)
         except Failure as failure:
-            if failure.kind != "bad-answer":  # a redirect that cannot be followed
+            if failure.kind != "bad-answer":
                 raise
             return None
-        if answer.method == "GET":  # a retry
-            return self._read(answer, wanted)[0]
-        resolved = _resolved_by_head(answer, wanted.reference)
-        if not resolved and self._must_stop(answer, wanted):
-            raise self._refusal(answer, wanted)
-        return resolved
 
     def _must_stop(self, answer: Answer, wanted: Wanted) -> bool:
         """Whether another request would do harm: exhaust a limit further, or send a rejected password again."""
@@ -255,8 +254,7 @@ def _resolved_by_head(answer: Answer, reference: str) -> Resolved | None:
     """The digest in a response to HEAD for a tag or digest; None if it is not certain.
 
     Some servers handle HEAD as if it had no Accept header: they return the manifest of one platform where GET returns the
-    index of all. So GET confirms a tag's single-platform manifest, unless that counts as a pull. Docker Hub, which honors
-    Accept, has a header that says so.
+    index of all. So GET confirms a tag's single-platform manifest, unless that counts as a pull: Docker Hub honors Accept.
     """
     kind = manifest.media_type(answer.headers.get("Content-Type", ""))
     digest = answer.headers.get("Docker-Content-Digest", "")
@@ -265,10 +263,13 @@ def _resolved_by_head(answer: Answer, reference: str) -> Resolved | None:
     if valid_digest(reference):
         certain = digest == reference
     else:
-        certain = digest.startswith("sha256:") and (
-            kind in manifest.INDEXES or "Docker-RateLimit-Source" in answer.headers
-        )
+        certain = digest.startswith("sha256:") and (kind in manifest.INDEXES or _counts_pulls(answer))
     return Resolved(digest, kind) if certain else None
+
+
+def _counts_pulls(answer: Answer) -> bool:
+    """Whether the server counts a GET as a pull, and limits them: the header of Docker Hub."""
+    return "Docker-RateLimit-Source" in answer.headers
 
 
 def _hash(body: bytes, algorithm: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,28 @@ class TestOnePlatform:
             assert [request.method for request in server.requests if "/team/" in request.target] == ["HEAD"] * 2
         assert [isinstance(answer, Resolved) for answer in answers.values()] == [False, True, True]
 
+    @pytest.mark.parametrize(
+        "order", list(itertools.permutations(["index", "one", "lies", "none", "no-head"])), ids="-".join
+    )
+    def test_a_tag_has_the_digest_that_it_has_alone(self, order: Sequence[str]) -> None:
+        """Whatever was asked before it at the same server."""
+
+        def answer(request: Request, _: socket.socket) -> bytes:
+            kind, is_head = request.target.split("/")[2], request.method == "HEAD"
+            if kind == "none" or (kind == "no-head" and is_head):
+                return response("404 Not Found", method=request.method)
+            return self.one(request) if kind == "one" or (kind == "lies" and is_head) else index(request)
+
+        with serve(answer) as server:
+            wanted = [Reference.parse(f"{server.host}/{kind}:v1") for kind in order]
+            answers = resolve(wanted, RegistrySettings(max_per_host=1), NOTHING)
+            alone = {wish: resolve([wish], QUICK, NOTHING)[wish] for wish in wanted}
+        found = {wish: str(answer) for wish, answer in answers.items()}
+        assert found == {wish: str(answer) for wish, answer in alone.items()}
+        digests = {"index": DIGEST, "one": sha256(ONE), "lies": DIGEST, "no-head": DIGEST}
+        for kind, answer in zip(order, answers.values(), strict=True):
+            assert getattr(answer, "digest", None) == digests.get(kind)
+
     def test_by_its_digest_it_can_be_nothing_else(self) -> None:
         with serve(lambda request, _: self.one(request)) as server:
             assert digest_of(f"{server.host}/team/app@{sha256(ONE)}", QUICK) == sha256(ONE)
@@ -200,6 +223,19 @@ class TestOnePlatform:
         with serve(lambda request, _: self.one(request, **limits)) as server:
             assert digest_of(f"{server.host}/team/app:v1", QUICK) == sha256(ONE)
             assert [request.method for request in server.requests] == ["HEAD"]
+
+    def test_docker_hub_is_asked_by_head_after_a_get_too(self) -> None:
+        """One HEAD that fails makes no pulls of the tags that follow."""
+
+        def answer(request: Request, _: socket.socket) -> bytes:
+            if "/first/" in request.target and request.method == "HEAD":
+                return response("503 Busy", method="HEAD")
+            return self.one(request, Docker_RateLimit_Source="192.0.2.7")
+
+        with serve(answer) as server:
+            wanted = [Reference.parse(f"{server.host}/{name}:v1") for name in ("first", "second", "third")]
+            resolve(wanted, RegistrySettings(max_per_host=1), NOTHING)
+            assert [request.method for request in server.requests] == ["HEAD", "GET", "HEAD", "HEAD"]
 
 
 @pytest.mark.parametrize("known", ["application/json", "*/*"])
