@@ -35,8 +35,6 @@ class Client:
 
     def __init__(self, settings: RegistrySettings, keychain: Keychain, transport: Transport) -> None:
         self._settings, self._requester = settings, Requester(settings, keychain, transport)
-        self._asked_by_get: set[str] = set()
-        """The hosts where HEAD was not enough. Mutable: all threads add to it."""
 
     def resolve(self, reference: Reference) -> Resolved:
         """The digest of a reference, from HEAD, or computed from GET if HEAD is not enough. Raises RegistryError."""
@@ -189,31 +187,22 @@ class Client:
 
     def _resolve(self, wanted: Wanted) -> Resolved:
         """HEAD is trusted only if its answer is complete. Otherwise GET decides: many servers answer HEAD with an error,
-        or with another manifest than GET, and only a GET response has a body with the reason for a refusal. A server where GET
-        had to decide once is asked for the next tag by GET at once, unless it counts that as a pull."""
-        by_head = valid_digest(wanted.reference) or wanted.endpoint.host not in self._asked_by_get
-        answer = self._head(wanted) if by_head else None
-        if answer and answer.method == "HEAD":
+        or with another manifest than GET, and only a GET response has a body with the reason for a refusal. Nothing is learnt
+        from one tag for the next: a GET may count as a pull, or be limited, where the first answer does not show it."""
+        try:
+            answer = self._requester.ask("HEAD", wanted)
+        except Failure as failure:
+            if failure.kind != "bad-answer":  # a redirect that cannot be followed
+                raise
+            answer = self._requester.ask("GET", wanted)
+        if answer.method == "HEAD":
             resolved = _resolved_by_head(answer, wanted.reference)
             if resolved:
                 return resolved
             if self._must_stop(answer, wanted):
                 raise self._refusal(answer, wanted)
-            answer = None
-        answer = answer or self._requester.ask("GET", wanted)
-        resolved = self._read(answer, wanted)[0]
-        if not _counts_pulls(answer):
-            self._asked_by_get.add(wanted.endpoint.host)
-        return resolved
-
-    def _head(self, wanted: Wanted) -> Answer | None:
-        """The answer to HEAD, or to the GET that a retry made of it; None for a bad redirect. Raises Failure."""
-        try:
-            return self._requester.ask("HEAD", wanted)
-        except Failure as failure:
-            if failure.kind != "bad-answer":
-                raise
-            return None
+            answer = self._requester.ask("GET", wanted)
+        return self._read(answer, wanted)[0]
 
     def _must_stop(self, answer: Answer, wanted: Wanted) -> bool:
         """Whether another request would do harm: exhaust a limit further, or send a rejected password again."""
@@ -254,7 +243,8 @@ def _resolved_by_head(answer: Answer, reference: str) -> Resolved | None:
     """The digest in a response to HEAD for a tag or digest; None if it is not certain.
 
     Some servers handle HEAD as if it had no Accept header: they return the manifest of one platform where GET returns the
-    index of all. So GET confirms a tag's single-platform manifest, unless that counts as a pull: Docker Hub honors Accept.
+    index of all. So GET confirms a tag's single-platform manifest, unless that counts as a pull. Docker Hub, which honors
+    Accept, has a header that says so.
     """
     kind = manifest.media_type(answer.headers.get("Content-Type", ""))
     digest = answer.headers.get("Docker-Content-Digest", "")
@@ -263,13 +253,10 @@ def _resolved_by_head(answer: Answer, reference: str) -> Resolved | None:
     if valid_digest(reference):
         certain = digest == reference
     else:
-        certain = digest.startswith("sha256:") and (kind in manifest.INDEXES or _counts_pulls(answer))
+        certain = digest.startswith("sha256:") and (
+            kind in manifest.INDEXES or "Docker-RateLimit-Source" in answer.headers
+        )
     return Resolved(digest, kind) if certain else None
-
-
-def _counts_pulls(answer: Answer) -> bool:
-    """Whether the server counts a GET as a pull, and limits them: the header of Docker Hub."""
-    return "Docker-RateLimit-Source" in answer.headers
 
 
 def _hash(body: bytes, algorithm: str) -> str:

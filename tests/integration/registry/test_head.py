@@ -144,7 +144,7 @@ def test_many_images_where_head_never_works() -> None:
         begun = time.monotonic()
         answers = resolve(wanted, RegistrySettings(), NOTHING)
         took = time.monotonic() - begun
-        assert [request.method for request in server.requests].count("GET") == 100
+        assert len(server.requests) == 200
     assert set(answers.values()) == {Resolved(DIGEST, OCI_INDEX)}
     assert took < 5
 
@@ -168,14 +168,16 @@ class TestOnePlatform:
             assert digest_of(f"{server.host}/team/app:v1", QUICK) == sha256(ONE)
             assert [request.method for request in server.requests] == ["HEAD", "GET"]
 
-    def test_the_next_tags_are_asked_by_get_at_once(self) -> None:
-        """HEAD would cost each of them a second request. A digest needs no GET, wherever it is."""
-        with serve(lambda request, _: self.one(request)) as server:
-            names = [f"app{number}:v1" for number in range(4)] + [f"app@{sha256(ONE)}"]
-            wanted = [Reference.parse(f"{server.host}/team/{name}") for name in names]
-            answers = resolve(wanted, RegistrySettings(max_per_host=1), NOTHING)
-            assert [request.method for request in server.requests] == ["HEAD", *["GET"] * 4, "HEAD"]
-        assert {answer.digest for answer in answers.values() if isinstance(answer, Resolved)} == {sha256(ONE)}
+    def test_nothing_follows_from_it_for_the_next_tag(self) -> None:
+        """A GET may count as a pull, or be limited, where this answer does not show it: so each tag is asked by HEAD first."""
+
+        def answer(request: Request, _: socket.socket) -> bytes:
+            return self.one(request) if "/one/" in request.target else index(request)
+
+        with serve(answer) as server:
+            wanted = [Reference.parse(f"{server.host}/{name}:v1") for name in ("one", "team/app", "team/web")]
+            resolve(wanted, RegistrySettings(max_per_host=1), NOTHING)
+            assert [request.method for request in server.requests] == ["HEAD", "GET", "HEAD", "HEAD"]
 
     def test_one_tag_that_is_missing_says_nothing_of_the_others(self) -> None:
         def answer(request: Request, _: socket.socket) -> bytes:
