@@ -78,7 +78,9 @@ class _Sought(NamedTuple):
     def whole(self, path: ValuePath, *, is_spare: bool = False) -> Candidate:
         """The candidate to pin the whole reference that stands at a path, or to put it there."""
         held = text_of(lookup(self.values.tree, path)).strip() or self.image
-        return Candidate("reference", (Setting(path, pinned_form(held, self.digest)),), is_spare=is_spare)
+        # what a template prints has the tag, wherever in it that is
+        pinned = f"{held}@{self.digest}" if self.tag and is_template(held) else pinned_form(held, self.digest)
+        return Candidate("reference", (Setting(path, pinned),), is_spare=is_spare)
 
 
 def candidates(

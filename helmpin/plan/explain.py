@@ -3,7 +3,7 @@ them, or the template prints them in another order at each render."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from helmpin.errors import HelmFailed
@@ -29,6 +29,8 @@ class Explainer(NamedTuple):
     """The digest of each use."""
     post_renderer: tuple[str, ...]
     """The user's, as flags of helm."""
+    names: Collection[str]
+    """Those of all images of the plain render, without tags."""
 
     def unreachable(self) -> dict[Key, Problem]:
         """The problems of the uses that only the post-renderer prints."""
@@ -71,8 +73,8 @@ class Explainer(NamedTuple):
 
     def _is_elsewhere(self, key: Key, now: str) -> bool:
         """Whether the template of a use may print its images in any order, and printed another one in its place."""
-        use = self.uses[key]
-        return use.source in self.composer.random_sources and split(now)[0] != split(use.image)[0]
+        use, name = self.uses[key], split(now)[0]
+        return use.source in self.composer.random_sources and name in self.names and name != split(use.image)[0]
 
 
 def _reordered(use: ImageUse) -> Problem:

@@ -16,7 +16,7 @@ from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse
-from helmpin.image.reference import Reference
+from helmpin.image.reference import Reference, split
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import ResolvedImages, digests_of
@@ -78,6 +78,7 @@ def make_plan(
         origins=origins,
         wanted=known.wanted,
         post_renderer=rendered.renderer.post_renderer,
+        names={split(use.image)[0] for use in uses},
     )
     search = composer.search()
     outcomes = _Outcomes(

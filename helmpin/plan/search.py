@@ -411,10 +411,13 @@ class Search:
         """
         for use in [use for use in self._uses() if use.key in result.failing and use.key in attempt.by_template]:
             gives = result.images.get(use.key, "")
-            own = next(group.digest for group in self._groups.values() if use in group.uses)
-            guilty = [g for g in self._active() if g.digest in gives and g not in blamed and use not in g.uses]
+            mine = next(group for group in self._groups.values() if use in group.uses)
+            own = mine.digest
+            guilty = [g for g in self._active() if g.digest in gives and g not in blamed and g is not mine]
             if not guilty and gives == use.image:  # values print other uses of it just as they do another image
                 guilty = [g for g in self._active() if g.image == use.image and g.digest == own]
+            if not guilty and own in gives and mine not in blamed and mine in self._active():
+                guilty = [mine]  # values that pin its other uses reach this one too, in another form
             unpinned = own not in gives and gives != use.image
             if not guilty and unpinned and self._state() == before:
                 guilty = self._suspects(use.source)  # values changed what the template writes

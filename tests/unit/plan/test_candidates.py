@@ -137,6 +137,23 @@ def test_a_name_that_may_be_a_whole_reference(question: str, takes_it: bool) -> 
     assert found == [{"image.name": f"r.io/t/web:1@{DIGEST}"} if takes_it else {"global.tag": f"1@{DIGEST}"}]
 
 
+@pytest.mark.parametrize(
+    ("held", "image", "wanted"),
+    [
+        ("{{ .Values.image.tag }}-slim", "t/web:1-slim", f"{{{{ .Values.image.tag }}}}-slim@{DIGEST}"),
+        (
+            "{{ .Values.host }}/web:{{ .Values.v }}",
+            "t/web:1",
+            f"{{{{ .Values.host }}}}/web:{{{{ .Values.v }}}}@{DIGEST}",
+        ),
+        ("{{ .Values.host }}/web", "t/web", f"{{{{ .Values.host }}}}/web:latest@{DIGEST}"),
+    ],
+)
+def test_what_a_value_that_is_a_template_prints_gets_the_digest_at_its_end(held: str, image: str, wanted: str) -> None:
+    """The tag is in it already, if the image has one: wherever that stands."""
+    assert {"sidecar.image": wanted} in first(image, {"sidecar": {"image": held}})
+
+
 def test_several_values_beside_one_name_may_each_pin_some_uses() -> None:
     template = "".join(
         f'{{{{ .Values.{at}.image | default "t/box" }}}}:{{{{ .Values.{at}.imageTag }}}}\n' for at in "ab"

@@ -12,6 +12,7 @@ from helmpin.chart.setargs import dotted_key
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.image.reference import split
 from helmpin.plan import template_pins
 from helmpin.plan.composer import Composer
 from helmpin.plan.explain import Explainer
@@ -58,7 +59,14 @@ class Made:
             self.rendered, base, self.uses, self.wanted, origins, {self.uses[n].key: () for n in fixed}
         )
         uses = {use.key: use for use in self.uses}
-        self.explainer = Explainer(self.composer, uses, origins, self.wanted, self.renderer.post_renderer)
+        self.explainer = Explainer(
+            composer=self.composer,
+            uses=uses,
+            origins=origins,
+            wanted=self.wanted,
+            post_renderer=self.renderer.post_renderer,
+            names={split(use.image)[0] for use in self.uses},
+        )
 
     def first(self) -> Attempt:
         """What is tried first."""
@@ -374,16 +382,26 @@ def test_what_is_deployed_must_find_its_places_if_a_template_may_vary(
     assert made.files(made.first())[template_pins.PRINT_FILE] == template_pins.printer(must_find=False)
 
 
-def test_a_template_that_prints_its_images_in_another_order_is_named(tmp_path: Path) -> None:
-    swapped = pod("t/side:2")
-    for text, named in ((RANDOM.replace("randAlpha 5", "keys .Values.m"), True), (LITERAL, False)):
-        made = Made(tmp_path, pod("t/web:1"), {FILE: text}, renderer=Renderer(lambda _: swapped))
-        found = made.compared(by_template(*made.uses))
-        explained = made.explainer.failed_pins(by_template(*made.uses), found)
-        assert ["lists a map in any order" in problem.text for problem in explained.values()] == [True] * named
-        assert all(
-            "sortAlpha" in problem.hint and "--allow-unpinned t/web:1" in problem.hint for problem in explained.values()
-        )
+@pytest.mark.parametrize(
+    ("text", "printed", "named"),
+    [
+        (RANDOM.replace("randAlpha 5", "keys .Values.m"), "t/side:2", True),
+        (RANDOM.replace("randAlpha 5", "keys .Values.m"), f"t/web:1:latest@{A}", False),
+        (RANDOM.replace("randAlpha 5", "keys .Values.m"), "t/another:2", False),
+        (LITERAL, "t/side:2", False),
+    ],
+)
+def test_a_template_that_prints_its_images_in_another_order_is_named(
+    tmp_path: Path, text: str, printed: str, named: bool
+) -> None:
+    side = "    - name: side\n      image: t/side:2\n"
+    made = Made(
+        tmp_path, pod("t/web:1", extra=side), {FILE: text}, renderer=Renderer(lambda _: pod(printed, extra=side))
+    )
+    found = made.compared(by_template(*made.uses))
+    explained = made.explainer.failed_pins(by_template(*made.uses[:1]), found)
+    assert ["lists a map in any order" in problem.text for problem in explained.values()] == [True] * named
+    assert all("sortAlpha" in each.hint and "--allow-unpinned t/web:1" in each.hint for each in explained.values())
 
 
 def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame(tmp_path: Path) -> None:

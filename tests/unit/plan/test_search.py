@@ -334,6 +334,20 @@ def test_values_that_are_right_for_some_uses_leave_the_others_to_their_templates
     assert after.strategies.keys() == {WEB.key} and shown(after) == {"image.tag": f"1@{A}"}
 
 
+def test_values_of_an_image_that_reach_what_its_template_pins_give_way() -> None:
+    """One value pins the first use, and comes out in another form where the template pins the second."""
+    other = use("t/web:1", nth=1)
+    found, wanted = search([facts(WEB), facts(other)], TAGGED), {WEB: A, other: A}
+    wrong = {WEB: f"t/web:1@{A}", other: f"t/web:1-x:latest@{A}"}
+    for _ in range(2):
+        attempt = found.next()
+        assert attempt is not None
+        found.learn(attempt, compared(wrong, wanted))
+    assert attempt.by_template == {other.key}
+    after = found.next()
+    assert after is not None and after.by_template == {WEB.key, other.key} and not after.failed
+
+
 def test_a_template_pin_that_changes_something_else_fails_its_image_alone() -> None:
     found = search([facts(WEB, literal=True), facts(SIDE, B)], BOTH)
     attempt = found.next()
