@@ -47,9 +47,8 @@ class _Host:
         """Requests that got a server error at every attempt."""
 
     def quiet_for(self) -> float:
-        """Seconds to wait before the next request, randomized so that waiting threads do not all resume at once."""
-        left = self.quiet_until - time.monotonic()
-        return left * random.uniform(1.0, 1.5) if left > 0 else 0.0
+        """Seconds to wait before the next request."""
+        return spread(self.quiet_until - time.monotonic())
 
     @property
     def tries(self) -> int:
@@ -248,6 +247,12 @@ def _server(url: str) -> str:
 
 def _url(wanted: Wanted) -> str:
     return wanted.address or wanted.endpoint.url(wanted.repository, wanted.what or f"manifests/{wanted.reference}")
+
+
+def spread(seconds: float) -> float:
+    """A time to wait, randomized so that waiting threads do not all resume at once. It grows by up to a half, by a second at most:
+    a Retry-After before the deadline must not become one after it."""
+    return seconds + random.uniform(0.0, min(seconds / 2, 1.0)) if seconds > 0 else 0.0
 
 
 def pauses() -> Iterator[float]:
