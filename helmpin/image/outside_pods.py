@@ -23,13 +23,14 @@ OPERATORS = "operators"
 """The pattern that stands for the rules in operators.yaml."""
 _DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_TAINT = r":(?:NoSchedule|PreferNoSchedule|NoExecute)"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|localhost)(?::[0-9]+)?"
 _CERTAIN = re.compile(
     rf"(?![a-z0-9.-]*kubernetes\.io/)"
-    rf"({_HOST}/[a-z0-9._/-]+(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])"
+    rf"({_HOST}/[a-z0-9._/-]+(?!{_TAINT}(?![\w.-]))(?:{_TAG}{_DIGEST}|@sha256:[0-9a-f]{{64}}))(?![\w/:@-])"
 )
 """A word that begins with what can hardly be anything but a reference: it has a host, and a tag or a digest. kubernetes.io is for
-labels and taints (`node.kubernetes.io/not-ready:NoExecute`); Kubernetes' images are at registry.k8s.io."""
+labels; Kubernetes' images are at registry.k8s.io. What ends with the effect of a taint is one (`nvidia.com/gpu:NoSchedule`)."""
 _IN_WORD = re.compile(r"[\w./:@-]")
 """A character of a word that may contain a reference. Words with a slash are few, and quickly found."""
 _NO_WORD = re.compile(r"[^\w./:@-]|\Z")

@@ -119,13 +119,14 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     exact = [anchor for anchor in strong if _holds_tag(sought, anchor)]
     unnamed = [] if exact else list(_unnamed(sought))
     beside = list(_beside(sought, [anchor.path for anchor in found]))
-    spare = list(_spare(sought, weak))
+    spare, by_tag = list(_spare(sought, weak)), list(_by_tag(sought))
     if not strong:
-        return [[*spare, *beside, *_by_tag(sought), *unnamed]]
+        return [_distinct([*spare, *beside, *by_tag, *unnamed])]
     first, *others = exact or strong
     known = [each for each in by_anchor[first] if all(_has(sought.values, setting.path) for setting in each.settings)]
     less = [each for anchor in strong if exact and anchor not in exact for each in by_anchor[anchor]]
-    options = [*_distinct([*known, *beside, *by_anchor[first], *unnamed]), *less, *spare]
+    elsewhere = [candidate for candidate in by_tag if not _is_named(sought, candidate.settings[0].path)]
+    options = _distinct([*known, *beside, *by_anchor[first], *unnamed, *less, *spare, *elsewhere])
     return [options, *(by_anchor[anchor] for anchor in others)]
 
 
@@ -216,7 +217,7 @@ class _Map:
             self.tag_keys += [k for k in more if k.lower().startswith("tag")]
         self.is_another = not tag and any(map(text_of, tagged.values()))
         """Whether this is not the wanted image, which has no tag: a tag is set here."""
-        read = sought.scan.after(self.parent) if _is_strong(anchor) else []
+        read = sought.scan.after(self.parent, key) if _is_strong(anchor) else []
         self.read = [k for k in read if stem(k) == own and k not in mine]
         """Keys that the templates read, although the values do not have them."""
 
@@ -317,7 +318,15 @@ def _by_tag(sought: _Sought) -> Iterator[Candidate]:
     named = set(re.split(r"[^a-z0-9]+", split(sought.image)[0].lower()))
     paths = [p for p in sought.values.at(sought.tag) if _names_tag(p) and sought.sees(p)]
     for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
-        yield sought.tagged(path, by_tag_only=True)
+        yield sought.tagged(path, by_tag_only=True, is_spare=True)
+
+
+def _is_named(sought: _Sought, path: ValuePath) -> bool:
+    """Whether a key beside a path names an image, so that the tag there is that image's."""
+    beside = lookup(sought.values.tree, path[:-1])
+    return isinstance(beside, dict) and any(
+        REPOSITORY_KEY.search(key) and text_of(held) for key, held in beside.items()
+    )
 
 
 def _names_tag(path: ValuePath) -> bool:

@@ -69,6 +69,13 @@ class Group:
         used = used.intersection(some) or used
         self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
 
+    def leave_map(self, above: ValuePath) -> None:
+        """Drop every candidate that sets a path under another."""
+        inside = {
+            c for options in self.ranked for c in options if any(s.path[: len(above)] == above for s in c.settings)
+        }
+        self._keep([[c for c in options if c not in inside] for options in self.ranked])
+
     def restore(self, ranked: list[list[Candidate]]) -> None:
         """Try these candidates again."""
         self._keep(ranked)

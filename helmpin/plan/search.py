@@ -9,7 +9,8 @@ Each render that shows a fault moves some image on, and none comes back twice (s
 - Something else changed and shows its digest: its candidate has a side effect. Of several values, those go that show there.
 - Something else changed and shows no digest. The blame goes to the images whose values the template reads on a line that prints it,
   or else to those that the same template prints, or else to those of its chart; of these, to the ones whose tag stood there or
-  whose values the template reads, if there are any. If it is still there without them, they get their values back.
+  whose values the template reads, if there are any. If it is still there without them, they get their values back; if it is still
+  there with other values of the same subchart, no image is pinned by values of that subchart.
 - Helm does not render: the images whose values the message names, or else whose template it names, or else all.
 """
 
@@ -111,6 +112,8 @@ class Search:
         templates that it uses."""
         facts, self._reads, self._reads_at_all = list(facts), reads, reads_at_all
         self._suspicions = Suspicions()
+        self._unexplained: frozenset[Effect] = frozenset()
+        """The differences of the last render that show no digest."""
         self._groups: dict[tuple[Any, ...], Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
         self._by_template: set[Key] = set()
@@ -329,10 +332,13 @@ class Search:
 
     def _blame_collateral(self, result: Comparison) -> list[Group]:
         restored = self._drop_suspicions(result)
+        left = self._leave_subcharts(result) if not restored else {}
         blames: dict[int, _Blame] = {}
         for difference in result.collateral:
             carriers = self._carriers(difference)
             by_values = [group for group in carriers if group in self._active()]
+            if not carriers and scope_of(difference.leaf[0]) in left:
+                continue
             for group in by_values or ([] if carriers else self._suspects_of(difference)):
                 blame = blames.setdefault(
                     id(group), _Blame(group=group, why=str(difference), paths=set(), certain=set(), doubtful=set())
@@ -344,18 +350,20 @@ class Search:
                     for use in [use for use in group.uses if use.key in self._by_template]:
                         self._fail(use, f"pinning it in the template changes something else: {difference}")
         for group, why, paths, certain, doubtful in blames.values():
-            note = f"{_names(group.current())}: {why}"
-            self._note(group.uses, note)
-            if group not in restored and any(use.key in result.failing for use in group.uses):
+            fails = group not in restored and any(use.key in result.failing for use in group.uses)
+            if fails or certain:
+                self._note(group.uses, f"{_names(group.current())}: {why}")
+            else:
+                self._suspect(group, paths, doubtful, why)
+            if fails:
                 group.fail(result.images.get(use.key, "") for use in group.uses)
-                continue
-            if not certain:
-                suspicion = Suspicion(
-                    group=group, ranked=group.ranked, paths=frozenset(paths), effects=frozenset(doubtful), note=note
-                )
-                self._suspicions.add(suspicion)
-            group.leave_paths(paths)
-        return [*restored, *(blame.group for blame in blames.values())]
+            else:
+                group.leave_paths(paths)
+        return [
+            *restored,
+            *(group for groups in left.values() for group in groups),
+            *(blame.group for blame in blames.values()),
+        ]
 
     def _drop_suspicions(self, result: Comparison) -> list[Group]:
         """Give groups back what they have lost because of differences that are still there. Returns these groups: the result does
@@ -368,6 +376,31 @@ class Search:
                 self._by_template.discard(use.key)
                 self._notes[use.key] = [each for each in self._notes[use.key] if each != note]
         return [each.group for each in unfounded]
+
+    def _leave_subcharts(self, result: Comparison) -> dict[tuple[str, ...], list[Group]]:
+        """Leave all values of each subchart that prints the same difference as in the last render, although other values are set
+        now: to set any may be the cause. Helm 4 then renders the defaults that are null. Returns the groups that had values there,
+        by the subchart."""
+        unexplained = {_effect(each): str(each) for each in result.collateral if not self._carriers(each)}
+        stay = [effect for effect in unexplained if effect in self._unexplained]
+        self._unexplained = frozenset(unexplained)
+        left: dict[tuple[str, ...], list[Group]] = {}
+        for scope in {scope_of(leaf[0]) for leaf, _ in stay} - {()}:
+            effects = [effect for effect in stay if scope_of(effect[0][0]) == scope]
+            for group in self._active():
+                if paths := {path for path in _paths(group) if path[: len(scope)] == scope}:
+                    self._suspect(group, paths, effects, unexplained[effects[0]])
+                    group.leave_map(scope)
+                    left.setdefault(scope, []).append(group)
+        return left
+
+    def _suspect(self, group: Group, paths: Collection[ValuePath], effects: Collection[Effect], why: str) -> None:
+        """Note that a group loses paths because of differences that show no digest."""
+        note = f"{_names(group.current())}: {why}"
+        self._note(group.uses, note)
+        self._suspicions.add(
+            Suspicion(group=group, ranked=group.ranked, paths=frozenset(paths), effects=frozenset(effects), note=note)
+        )
 
     def _shown(self, group: Group, difference: Difference) -> set[ValuePath]:
         """The paths of a group whose value shows in a difference: elsewhere than in references, which may follow, or else there."""

@@ -98,14 +98,16 @@ class TemplateScan:
             if not re.match(r"[\w)\]]", text[match.start() - 1 : match.start()]):  # as a lookbehind it is slow
                 self._after[""].add(match[1])
 
-    def after(self, path: ValuePath) -> list[str]:
+    def after(self, path: ValuePath, beside: str | int = "") -> list[str]:
         """The keys read of the map at `path`, most likely first: by its whole path, after its last key, alone (inside `with`, or
-        through a variable), and the tags and digests that a helper reads of its arguments."""
+        through a variable), the tags and digests that a helper reads of its arguments, and all that it reads of an argument of
+        which it reads the key `beside`, too."""
         key = last_key(path)
         whole = {chain[-1] for chain in self._chains if len(chain) > 2 and path[1 - len(chain) :] == chain[:-1]}
         known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
         given = [keys for name, keys in self._after.items() if name not in known and not IMAGE_KEY.search(name)]
-        tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given)]
+        alike = [keys for keys in given if beside in keys]
+        tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given), *alike]
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
 
     def image_maps(self) -> list[str]:

@@ -106,6 +106,7 @@ def compare(
     follow = _Following((use.image, wanted[use.key]) for use in uses.values())
     random = Randomness(pinned, wanted.values(), noise)
     followers: list[Follower] = []
+    found: dict[str, list[Difference]] = defaultdict(list)
     left: dict[str, list[Difference]] = defaultdict(list)
     old = {(d.source, d.order): d for d in plain.documents}
     new = {(d.source, d.order): d for d in pinned.documents}
@@ -127,11 +128,14 @@ def compare(
                 followers.append(Follower(leaf, *identity(item), references))
             elif not _is_checksum(item, leaf[3], after):
                 others.append(difference)
+        found[key[0]] += others
         others = random.unexcused(others)
         if a is not None and b is not None and not others:
             others = random.unexcused(text_differences(a, b, changed))
         left[key[0]] += others
-    collateral = [difference for some in left.values() if not random.only_reorders(some) for difference in some]
+    # of two that changed places, one may be excused already
+    ordered = {source for some in (found, left) for source in some if random.only_reorders(some[source])}
+    collateral = [each for source, some in left.items() if source not in ordered for each in some]
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)
 

@@ -164,6 +164,8 @@ def test_what_a_container_runs_is_not_elsewhere() -> None:
         ("example.com/a", []),
         ("example.com:443", []),
         ("a/b:1", []),
+        ("example.com/gpu:NoSchedule, example.com/gpu:PreferNoSchedule, example.com/gpu:NoExecute", []),
+        ("example.com/gpu:NoScheduler", ["example.com/gpu:NoScheduler"]),
     ],
 )
 def test_what_looks_like_a_reference(text: str, wanted: list[str]) -> None:

@@ -222,16 +222,17 @@ def test_maps_without_a_name_are_a_charts_own() -> None:
 
 def test_a_tag_is_shared_with_the_maps_inside_its_own() -> None:
     values = {"a": {"tag": "1"}, "b": {"image": {"repository": "t/web"}, "tag": "1", "count": 1, "empty": ""}}
-    assert ranked("t/web:1", values) == [[{"b.tag": f"1@{DIGEST}"}]]
+    assert ranked("t/web:1", values) == [[{"b.tag": f"1@{DIGEST}"}, {"a.tag": f"1@{DIGEST}"}]]
 
 
 def test_a_global_tag_is_shared_with_every_map_and_nearer_ones_come_first() -> None:
     values = {"x": {"tag": "1"}, "global": {"tag": "1"}, "b": {"image": {"repository": "t/web"}}}
-    assert ranked("t/web:1", values) == [[{"global.tag": f"1@{DIGEST}"}]]
+    x, shared = {"x.tag": f"1@{DIGEST}"}, {"global.tag": f"1@{DIGEST}"}
+    assert ranked("t/web:1", values) == [[shared, x]]
     near = {**values, "b": {"tag": "1", **values["b"]}}
-    assert ranked("t/web:1", near) == [[{"b.tag": f"1@{DIGEST}"}, {"global.tag": f"1@{DIGEST}"}]]
+    assert ranked("t/web:1", near) == [[{"b.tag": f"1@{DIGEST}"}, shared, x]]
     outer = {"global": {"tag": "1"}, "tag": "1", "b": near["b"]}
-    assert ranked("t/web:1", outer) == [[{"b.tag": f"1@{DIGEST}"}, {"tag": f"1@{DIGEST}"}]], "two at most"
+    assert ranked("t/web:1", outer) == [[{"b.tag": f"1@{DIGEST}"}, {"tag": f"1@{DIGEST}"}, shared]]
 
 
 def test_a_shared_tag_yields_to_an_image_that_is_named_beside_it() -> None:
@@ -310,6 +311,27 @@ def test_a_key_that_is_read_of_the_map_for_another_image_is_not_this_ones() -> N
 def test_a_name_in_a_map_for_an_image_comes_before_one_elsewhere() -> None:
     values = {"app": {"name": "t/web", "tag": "1"}, "webImage": {"name": "t/web", "tag": "1"}}
     assert first("t/web:1", values) == [{"webImage.tag": f"1@{DIGEST}"}]
+
+
+def test_a_tag_elsewhere_is_for_uses_that_the_named_one_does_not_pin_unless_it_is_that_of_another_image() -> None:
+    values = {
+        "image": {"repository": "t/web", "tag": "1"},
+        "a": {"image": {"tag": "1"}},
+        "b": {"image": {"tag": "1", "repository": "t/other"}},
+    }
+    [options] = candidates("t/web:1", DIGEST, (), ValueIndex(values), NO_SCAN)
+    assert [(each.settings[0].path, each.is_spare) for each in options] == [
+        (("image", "tag"), False),
+        (("a", "image", "tag"), True),
+    ]
+
+
+def test_a_key_that_a_helper_reads_of_an_argument_that_has_the_name_too() -> None:
+    values = {"web": {"imageName": "t/web"}, "other": {"size": "1"}}
+    template = (
+        '{{ define "x" }}{{ .config.imageName }}:{{ .config.imageTag }}{{ .config.size }}{{ .rest.extraTag }}{{ end }}'
+    )
+    assert ranked("t/web:1", values, template) == [[{"web.imageTag": f"1@{DIGEST}"}]]
 
 
 def test_where_no_leaf_names_the_image_two_tags_are_tried_those_first_whose_path_says_its_name() -> None:

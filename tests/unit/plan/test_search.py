@@ -923,3 +923,53 @@ def test_values_are_tried_again_if_what_they_were_dropped_for_is_still_there(gui
     assert tried[-1] == ({"image.tag"} if guilty == "db" else set())
     assert found.result is not None and not found.result.failed
     assert not any("yes" in note for note in found.result.notes.get(WEB.key, ())) or guilty == "both"
+
+
+def test_a_tag_in_two_maps_without_a_name_is_set_in_the_second_for_what_the_first_does_not_pin() -> None:
+    other = use("t/web:1", nth=1)
+    found = search([facts(WEB), facts(other)], {"a": {"image": {"tag": "1"}}, "b": {"image": {"tag": "1"}}})
+    reads, tried = {WEB: "a.image.tag", other: "b.image.tag"}, []
+    while attempt := found.next():
+        tried.append(set(shown(attempt)))
+        images = {each: pinned_form("t/web:1", A) if key in tried[-1] else "t/web:1" for each, key in reads.items()}
+        found.learn(attempt, compared(images, {WEB: A, other: A}))
+    assert tried == [{"a.image.tag"}, {"a.image.tag", "b.image.tag"}]
+    assert found.result and not found.result.by_template
+
+
+@pytest.mark.parametrize("outer", [{}, {"client": {"repository": "t/db", "tag": "1"}}])
+def test_a_subchart_that_prints_more_whatever_is_set_there_is_left_as_it_is(outer: dict[str, Any]) -> None:
+    """As Helm 4 does, which then renders the defaults that are null. The values of the chart above that stand there go, too."""
+    db, top = use("t/db:1", source="app/charts/db/templates/pod.yaml"), use("t/db:1", nth=1)
+    values = {"image": {"repository": "t/web", "tag": "1"}, **outer}
+    values["db"] = {"image": {"repository": "t/db", "tag": "1", "digest": ""}, "size": None}
+    some = [facts(WEB), facts(db, B), facts(top, B)] if outer else [facts(WEB), facts(db, B)]
+    found = search(some, values)
+    images = {WEB: pinned_form("t/web:1", A), db: pinned_form("t/db:1", B)} | (
+        {top: pinned_form("t/db:1", B)} if outer else {}
+    )
+    wanted, tried = {WEB: A, db: B} | ({top: B} if outer else {}), list[set[str]]()
+    while attempt := found.next():
+        tried.append(set(shown(attempt)))
+        effect = [difference("size: null", source="app/charts/db/templates/x.yaml", before="")]
+        found.learn(
+            attempt, compared(images, wanted, effect if any(key.startswith("db.") for key in tried[-1]) else [])
+        )
+    assert len(tried) == 3 and tried[-1] == {"image.tag", *(["client.tag"] if outer else [])}
+    assert found.result and found.result.by_template == {db.key} and not found.result.failed
+
+
+def test_what_a_subchart_prints_whatever_is_set_there_or_not_takes_no_values_from_it() -> None:
+    """Once they were left in vain they are set again."""
+    db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
+    values = {
+        "image": {"repository": "t/web", "tag": "1"},
+        "db": {"image": {"repository": "t/db", "tag": "1", "digest": ""}},
+    }
+    found = search([facts(WEB), facts(db, B)], values)
+    images, wanted = {WEB: pinned_form("t/web:1", A), db: pinned_form("t/db:1", B)}, {WEB: A, db: B}
+    while attempt := found.next():
+        effect = [difference("other", source="app/charts/db/templates/x.yaml", before="")]
+        found.learn(attempt, compared(images, wanted, effect if "image.tag" in shown(attempt) else []))
+    assert found.result and found.result.by_template == {WEB.key} and not found.result.failed
+    assert set(shown(found.result)) & {"db.image.tag", "db.image.digest"}

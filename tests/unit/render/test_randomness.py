@@ -157,6 +157,15 @@ def test_what_lists_a_map_in_any_order_may_change_the_order() -> None:
     assert len(listed(*other)) == 3, "no template lists a map in any order"
 
 
+def test_another_order_is_one_whatever_part_of_it_the_second_evaluation_shows() -> None:
+    plain, pins, second = (
+        document(f"kind: ConfigMap\ndata: {{list: [{', '.join(order)}]}}\n", "s") for order in ("wxz", "xzw", "xwz")
+    )
+    varied = parse(pins)._replace(second_pass={"s": parse(second).documents[0].text})
+    assert compare(parse(plain), varied, {}).collateral == []
+    assert compare(parse(plain.replace("w", "q")), varied, {}).collateral, "another word"
+
+
 @pytest.mark.parametrize("extra", ["-tag", "x", "-", f"-{DIGEST}", "_"])
 def test_another_order_with_other_words_is_a_change(extra: str) -> None:
     other = KEYS[::-1]
