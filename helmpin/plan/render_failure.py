@@ -20,6 +20,11 @@ def names_value(why: str, setting: Setting, charts: Collection[tuple[str, ...]])
     return _is_in_schema_error(why, setting, charts) or _is_in_template_error(why, setting, scopes_of(why)[0])
 
 
+def refuses_version(why: str) -> bool:
+    """Whether a template failed because a text is no semantic version: a tag with a digest is none (sprig, semver.go)."""
+    return "error calling semver" in why
+
+
 def reason(why: str) -> str:
     """The reason in helm's message: its last line, without helm's advice. It begins with the place and ends with the error."""
     said = [line for line in why.splitlines() if line.strip() and not line.startswith("Use --debug flag")] or [

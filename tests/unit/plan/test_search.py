@@ -601,6 +601,11 @@ def test_what_a_template_error_shows_is_to_blame(read: str, images: set[str]) ->
     assert blamed(TEMPLATE.format(read)) == images
 
 
+def test_what_is_no_version_is_a_tag_and_no_reference() -> None:
+    whole = {**BOTH, "side": {"image": "t/side:2"}}
+    assert blamed(TEMPLATE.format("$version") + " semverCompare: invalid semantic version", whole) == {"web"}
+
+
 def test_a_subcharts_error_is_that_of_its_own_values() -> None:
     db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
     values = {**TAGGED, "db": {"image": {"repository": "t/db", "tag": "1"}}}
