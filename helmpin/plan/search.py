@@ -302,11 +302,10 @@ class Search:
             near = [g for g in some if g.scope == scope_of(source)]
             if found := [g for g in near if any(use.source == source for use in g.uses)] or near or some:
                 tagged = [g for g in found if _stands_in(split(g.image)[1], str(before))]
-                at_all = self._reads_at_all(source)
                 return (
                     tagged
                     or [g for g in found if self._paths_read(g, source)]
-                    or [g for g in found if any(_is_read(g, path, at_all) for path in _paths(g))]
+                    or [g for g in found if self._paths_at_all(g, source)]
                     or found
                 )
         return []
@@ -328,6 +327,11 @@ class Search:
     def _paths_read(self, group: Group, source: str, word: str = "") -> set[ValuePath]:
         """The paths that a group sets and that a template reads, or their map, on lines with a word."""
         read = self._reads(source, word)
+        return {path for path in _paths(group) if _is_read(group, path, read)}
+
+    def _paths_at_all(self, group: Group, source: str) -> set[ValuePath]:
+        """The paths that a group sets and that a template reads, or their map, itself or in the named templates that it uses."""
+        read = self._reads_at_all(source)
         return {path for path in _paths(group) if _is_read(group, path, read)}
 
     def _blame_collateral(self, result: Comparison) -> list[Group]:
@@ -423,42 +427,72 @@ class Search:
         return self._suspicions.without_cleared(found, leaf)
 
     def _blame_values(self, result: Comparison, blamed: Collection[Group]) -> None:
-        """Drop the candidates that did not pin a use, except those of groups that are blamed already."""
-        for group in self._active():
-            if group in blamed:
+        """Drop the candidates that did not pin a use, except those of groups that are blamed already. Where another image's value
+        came out instead, that one is dropped: it reaches more than its own image."""
+        tried = [group for group in self._active() if group not in blamed]
+        bad = {
+            id(group): [use for use in group.uses if use.key in result.failing and use.key not in self._by_template]
+            for group in tried
+        }
+        reached: dict[int, list[ImageUse]] = {}
+        for group in tried:
+            others = [use for other in tried if other.digest != group.digest for use in bad[id(other)]]
+            if found := [use for use in others if group.digest in result.images.get(use.key, "")]:
+                reached[id(group)] = found
+                self._note(group.uses, f"{_names(group.current())}: gives {result.images[found[0].key]!r} elsewhere")
+                group.leave_paths({path for use in found for path in self._paths_at_all(group, use.source)})
+        explained = {use.key for uses in reached.values() for use in uses}
+        for group in tried:
+            own = [use for use in bad[id(group)] if use.key not in explained]
+            group.proven = not bad[id(group)] and id(group) not in reached
+            if not own or id(group) in reached:
                 continue
-            bad = [use for use in group.uses if use.key in result.failing and use.key not in self._by_template]
-            group.proven = not bad
-            if not bad:
-                continue
-            self._note(bad, f"{_names(group.current())}: gives {result.images.get(bad[0].key)!r}")
+            self._note(own, f"{_names(group.current())}: gives {result.images.get(own[0].key)!r}")
             if any(use.key not in result.failing for use in group.uses):
-                self._split_off(group, bad)
+                self._split_off(group, own)
             else:
-                group.fail(result.images.get(use.key, "") for use in bad)
+                group.fail(result.images.get(use.key, "") for use in own)
 
     def _blame_templates(self, attempt: Attempt, result: Comparison, blamed: Collection[Group], before: _State) -> None:
         """For each use that its template did not pin: drop the values that changed it there. If there are none, the use has failed.
 
         before: the state before this result. A use does not fail in the same step in which values were dropped: they may be why.
         """
-        for use in [use for use in self._uses() if use.key in result.failing and use.key in attempt.by_template]:
+        bad = [use for use in self._uses() if use.key in result.failing and use.key in attempt.by_template]
+        reaching = [(use, self._reaching(use, result.images.get(use.key, ""), blamed)) for use in bad]
+        leaving: dict[int, tuple[Group, set[ValuePath], str]] = {}
+        for use, guilty in reaching:
+            for group, paths in guilty:  # values that pin it as well, with another result
+                leaving.setdefault(id(group), (group, set(), result.images.get(use.key, "")))[1].update(paths)
+        for group, paths, gives in leaving.values():
+            self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
+            group.leave_paths(paths)
+        for use in [use for use, guilty in reaching if not guilty]:
             gives = result.images.get(use.key, "")
-            mine = next(group for group in self._groups.values() if use in group.uses)
-            own = mine.digest
-            guilty = [g for g in self._active() if g.digest in gives and g not in blamed and g is not mine]
-            if not guilty and gives == use.image:  # values print other uses of it just as they do another image
-                guilty = [g for g in self._active() if g.image == use.image and g.digest == own]
-            if not guilty and own in gives and mine not in blamed and mine in self._active():
-                guilty = [mine]  # values that pin its other uses reach this one too, in another form
-            unpinned = own not in gives and gives != use.image
-            if not guilty and unpinned and self._state() == before:
-                guilty = self._suspects(use.source)  # values changed what the template writes
-            for group in guilty:  # values that pin it as well, with another result
-                self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
-                group.leave_paths()
-            if not guilty and self._state() == before:
+            if self._state() != before:
+                continue
+            is_unpinned = self._group_of(use).digest not in gives and gives != use.image
+            if suspects := self._suspects(use.source) if is_unpinned else []:  # values changed what the template writes
+                for group in suspects:
+                    self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
+                    group.leave_paths()
+            else:
                 self._fail(use, f"its template gives {gives!r}")
+
+    def _reaching(self, use: ImageUse, gives: str, blamed: Collection[Group]) -> list[tuple[Group, set[ValuePath]]]:
+        """The groups whose values reach a use that its template pins, with the paths that this template reads, as far as these are
+        known: those of other images, or else those that pin the image's other uses."""
+        mine, active = self._group_of(use), [group for group in self._active() if group not in blamed]
+        found = [group for group in active if group.digest in gives and group is not mine]
+        if not found and gives == use.image:  # values print other uses of it just as they do another image
+            found = [group for group in active if group.image == use.image and group.digest == mine.digest]
+        if not found and mine.digest in gives and mine in active:  # in another form
+            found = [mine]
+        reading = [(group, self._paths_at_all(group, use.source)) for group in found]
+        return [each for each in reading if each[1]] or reading
+
+    def _group_of(self, use: ImageUse) -> Group:
+        return next(group for group in self._groups.values() if use in group.uses)
 
     def _split_off(self, group: Group, bad: list[ImageUse]) -> None:
         """Split off the uses in `bad`, which do not read the values that pin the rest of the group: they try the spare candidates,

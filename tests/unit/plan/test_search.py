@@ -308,6 +308,18 @@ def test_a_comparison_that_one_template_fails_fails_its_images_alone(literal: bo
     assert after is not None and len(after.failed) == 3
 
 
+def test_a_value_that_comes_out_at_another_image_gives_way_and_not_that_images_own() -> None:
+    found = both()
+    first = found.next()
+    assert first is not None and shown(first).keys() == {"image.tag", "side.version"}
+    found.learn(first, compared({**RIGHT, SIDE: f"t/side:1@{A}"}, WANTED))
+    second = found.next()
+    assert second is not None and shown(second).keys() == {"side.version"} and second.by_template == {WEB.key}
+    found.learn(second, compared(RIGHT, WANTED))
+    assert found.result is second
+    assert found.result.notes == {WEB.key: (f"tag@digest at image.tag: gives 't/side:1@{A}' elsewhere",)}
+
+
 def test_one_digest_under_two_names_is_told_by_the_name() -> None:
     short, long = use("t/web:1.4"), use("t/web:1.4.2", nth=1)
     values = {
