@@ -87,14 +87,14 @@ class Requester:
     def ask(self, method: str, wanted: Wanted) -> Answer:
         """Request what is wanted, over TLS if a loopback server turns out to use it. Raises Failure."""
         known = self._as_known(wanted.endpoint)
-        guessed = known.scheme == "http" and is_loopback(known.host) and known.host not in self._settings.plain_http
+        guessed = self._is_guess(known.scheme, known.host)
         try:
             answer = self._follow(method, wanted)
         except Failure as failure:
-            if not (guessed and failure.retryable and not failure.down and self._speaks_tls(wanted.endpoint)):
+            if not (guessed and failure.retryable and not failure.down and self._speaks_tls(known.host)):
                 raise
         else:
-            if not (guessed and answer.status == 400 and self._speaks_tls(wanted.endpoint)):
+            if not (guessed and answer.status == 400 and self._speaks_tls(known.host)):
                 return answer
         return self._follow(method, wanted)
 
@@ -129,10 +129,14 @@ class Requester:
         """An endpoint with the scheme that its server turned out to use."""
         return endpoint._replace(scheme="https") if self._host(endpoint.host).tls else endpoint
 
-    def _speaks_tls(self, endpoint: Endpoint) -> bool:
+    def _is_guess(self, scheme: str, host: str) -> bool:
+        """Whether plain HTTP is only the default for a server: nobody has said that it uses it."""
+        return scheme == "http" and is_loopback(host) and host not in self._settings.plain_http
+
+    def _speaks_tls(self, name: str) -> bool:
         timeout = max(0.1, min(0.5, self._transport.remaining()))
-        host = self._host(endpoint.host)
-        host.tls = self._tls_probes.get(endpoint.host, lambda: speaks_tls(endpoint.host, timeout))
+        host = self._host(name)
+        host.tls = self._tls_probes.get(name, lambda: speaks_tls(name, timeout))
         return host.tls
 
     def _follow(self, method: str, wanted: Wanted) -> Answer:
@@ -200,7 +204,8 @@ class Requester:
 
         A HEAD that fails is retried as GET, so that a server where HEAD never works costs a single pause.
         """
-        host = self._host(urlsplit(url).netloc)
+        scheme, name, *_ = urlsplit(url)
+        host = self._host(name)
         for attempt, pause in enumerate(pauses(), start=1):
             if host.down:
                 raise host.down
@@ -210,7 +215,10 @@ class Requester:
                     answer = self._transport.exchange(method, url, headers, body)
             except Failure as failure:
                 tries = MAX_TIMEOUTS if failure.kind == "timeout" else host.tries
-                if failure.retryable and attempt < tries and pause < self._transport.remaining():
+                again = failure.retryable and attempt < tries and pause < self._transport.remaining()
+                # a TLS server that hangs up on plain HTTP does so each time; ask() begins anew, over TLS
+                hung_up = failure.kind == "unreachable" and not failure.down and self._is_guess(scheme, name)
+                if again and not (hung_up and self._speaks_tls(name)):
                     self._wait(pause)
                     method = "GET" if method == "HEAD" else method
                     continue

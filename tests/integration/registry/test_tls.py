@@ -187,6 +187,13 @@ class TestPlainHttp:
     def test_loopback_with_tls_is_found_out(self, served: Server, authority: Authority, name: str) -> None:
         assert digest_of(_at(served, name), RegistrySettings(ca_file=str(authority.file)))
 
+    def test_loopback_that_hangs_up_on_plain_http_is_found_out_at_once(self, authority: Authority) -> None:
+        """Without the tries that a connection that breaks gets, and the second that their pauses take."""
+        with serve(lambda *_: response("404 No"), certificate=authority.sign("own", "127.0.0.1")) as server:
+            error = error_of(f"{server.host}/team/app:v1", RegistrySettings(ca_file=str(authority.file)))
+            assert server.connections == 3, "by plain HTTP, to find out, by TLS"
+        assert error.kind == "not-found"
+
     def test_loopback_with_tls_that_is_not_trusted(self, served: Server) -> None:
         error = error_of(_at(served, "127.0.0.1"))
         assert error.kind == "unreachable" and "not trusted" in error.reason
