@@ -17,7 +17,7 @@ from helmpin.registry.errors import Failure, RegistryError
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import IndexedManifest, Manifest
 from helmpin.registry.requester import Requester, Wanted
-from helmpin.registry.transport import Answer, Transport
+from helmpin.registry.transport import MORE_TIME, Answer, Transport
 from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved, TagList
 
 MAX_PAGES = 3
@@ -161,6 +161,17 @@ class Client:
         """Remove a tag, and nothing but the tag (end-9). Raises RegistryError."""
         self._first(reference, lambda wanted: self._write("DELETE", wanted), [origin(reference, self._settings)])
 
+    def late(self, reference: Reference) -> RegistryError:
+        """The error for a reference that has no answer at the deadline: what a server refused last, rather than that time is up.
+        Waits for nothing."""
+        for endpoint in endpoints(reference, self._settings):
+            answer = self._requester.refused(Wanted(endpoint, reference.repository, reference.identifier, 0.0))
+            if answer:
+                failure = http_errors.refusal(answer, reference.repository, reference.identifier, "")
+                return self._error(reference, [(endpoint, failure)])
+        why = f"no response for {reference.repository} within {self._settings.timeout:g} s"
+        return RegistryError(reference, "timeout", why, MORE_TIME)
+
     def _write(self, method: str, wanted: Wanted, body: bytes | None = None, media_type: str = "") -> Answer:
         answer = self._requester.write(method, wanted, body, media_type)
         if answer.status not in (200, 201, 202, 204):
@@ -178,12 +189,16 @@ class Client:
             try:
                 return ask(Wanted(endpoint, reference.repository, reference.identifier, time.monotonic()))
             except Failure as failure:
-                failure.redact(self._requester.secrets)
                 failures.append((endpoint, failure))
+        raise self._error(reference, failures)
+
+    def _error(self, reference: Reference, failures: Sequence[tuple[Endpoint, Failure]]) -> RegistryError:
+        for _, failure in failures:
+            failure.redact(self._requester.secrets)
         endpoint, last = failures[-1]
         reasons = [f"mirror {e.host}: {f.reason}" if e.namespace else f.reason for e, f in failures]
         hint = http_errors.hint(last, endpoint.account, reference)
-        raise RegistryError(reference, last.kind, "; ".join(reasons), hint, last.status)
+        return RegistryError(reference, last.kind, "; ".join(reasons), hint, last.status)
 
     def _resolve(self, wanted: Wanted) -> Resolved:
         """HEAD is trusted only if its answer is complete. Otherwise GET decides: many servers answer HEAD with an error,

@@ -40,6 +40,8 @@ class _Host:
         self.slots = threading.BoundedSemaphore(limit)
         self.down: Failure | None = None
         self.quiet_until = 0.0
+        self.limited: Answer | None = None
+        """The last 429, until the pause that it asks for is over and something else is answered."""
         self.answered = False
         self.tls = False
         """Whether a loopback server, where plain HTTP is the default, turned out to use TLS."""
@@ -81,6 +83,8 @@ class Requester:
         self._authenticators: dict[tuple[str, str | None], Authenticator] = {}
         self._tls_probes: SingleFlight[bool] = SingleFlight()
         self._pings: SingleFlight[bool] = SingleFlight()
+        self._refused: dict[str, Answer] = {}
+        """For each URL, the last answer that asked for another attempt: 429 or 5xx."""
         self.secrets: set[str] = set()
         """Passwords and tokens in use, which no message may show."""
 
@@ -124,6 +128,11 @@ class Requester:
     def authenticator_of(self, wanted: Wanted) -> Authenticator:
         """What keeps the credentials for the endpoint of what is wanted."""
         return self._authenticator(self._as_known(wanted.endpoint).origin, wanted.endpoint.account)
+
+    def refused(self, wanted: Wanted) -> Answer | None:
+        """The last answer to a request for this manifest, if it was 429 or 5xx; else the 429 for which it waits, if it does."""
+        endpoint = self._as_known(wanted.endpoint)
+        return self._refused.get(_url(wanted._replace(endpoint=endpoint))) or self._host(endpoint.host).limited
 
     def _as_known(self, endpoint: Endpoint) -> Endpoint:
         """An endpoint with the scheme that its server turned out to use."""
@@ -200,16 +209,29 @@ class Requester:
             return found
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
-        """Send a request, with retries. Raises Failure; returns the last response if it still is 429 or 5xx.
+        """Send a request, with retries. Raises Failure; returns the last response if it still is 429 or 5xx, also when no time is
+        left for another one: that says more than a timeout.
 
         A HEAD that fails is retried as GET, so that a server where HEAD never works costs a single pause.
         """
+        try:
+            return self._retried(method, url, headers, body)
+        except Failure as failure:
+            refused = self._refused.get(url)
+            if failure.kind != "timeout" or refused is None:
+                raise
+            return refused
+
+    def _retried(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
         scheme, name, *_ = urlsplit(url)
         host = self._host(name)
         for attempt, pause in enumerate(pauses(), start=1):
             if host.down:
                 raise host.down
-            self._wait(host.quiet_for())
+            quiet = host.quiet_for()
+            if host.limited and quiet >= self._transport.remaining():
+                return host.limited._replace(method=method)
+            self._wait(quiet)
             try:
                 with host.slots:
                     answer = self._transport.exchange(method, url, headers, body)
@@ -227,8 +249,14 @@ class Requester:
                 raise
             if answer.status not in RETRIED:
                 host.answered = True
+                if time.monotonic() >= host.quiet_until:
+                    host.limited = None
+                self._refused.pop(url, None)
                 return answer
+            self._refused[url] = answer
             limited = answer.status == 429
+            if limited:
+                host.limited = answer
             wait = max(pause, http_errors.retry_after(answer))
             if attempt >= (MAX_LIMITED if limited else host.tries) or wait >= self._transport.remaining():
                 host.broken += not limited

@@ -16,7 +16,7 @@ from helmpin.registry.details import Details
 from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.keychain import Keychain, default_keychain
-from helmpin.registry.transport import MORE_TIME, Transport
+from helmpin.registry.transport import Transport
 from helmpin.registry.types import Described, RegistrySettings, Resolved, TagList
 from helmpin.timeline import step
 
@@ -106,15 +106,9 @@ class Session:
         result: dict[Reference, Any] = {}
         for reference in wanted:
             first = firsts[reference.name, reference.identifier]
-            answer = found[first] if first in found else _late(first, self._settings.timeout)
+            answer = found[first] if first in found else self._client.late(first)
             result[reference] = answer.about(reference) if isinstance(answer, RegistryError) else answer
         return result
-
-
-def _late(reference: Reference, timeout: float) -> RegistryError:
-    return RegistryError(
-        reference, "timeout", f"no response for {reference.repository} within {timeout:g} s", MORE_TIME
-    )
 
 
 def _images(reference: Reference, answer: Described | RegistryError) -> list[Reference]:

@@ -217,6 +217,33 @@ class TestStatus:
         error = fails(lambda *_: response("429 Too Many Requests", Retry_After="3600"))
         assert time.monotonic() - begun < 1 and "3600 s" in error.reason
 
+    def test_a_limit_is_the_reason_until_the_time_is_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also for those that wait for their turn, those that have waited too long for the next try, and those still asked."""
+        monkeypatch.setattr("helmpin.registry.requester.pauses", lambda: itertools.repeat(0.3))
+        monkeypatch.setattr("helmpin.registry.requester.MAX_LIMITED", 1000)
+        begun = time.monotonic()
+
+        def answer(request: Request, _: socket.socket) -> bytes:
+            if time.monotonic() - begun > 0.8:
+                time.sleep(1)
+            return response("429 Too Many Requests", method=request.method)
+
+        with serve(answer) as hostile:
+            wanted = [Reference.parse(f"{hostile.host}/team/app{i}:v1") for i in range(40)]
+            answers = resolve(wanted, RegistrySettings(timeout=1, max_per_host=8), NOTHING)
+        reasons = {answer.reason for answer in answers.values() if isinstance(answer, RegistryError)}
+        assert len(answers) == 40 and reasons == {"rate limited (HTTP 429)"}
+
+    def test_a_server_error_is_the_reason_when_the_next_try_hangs(self) -> None:
+        def answer(request: Request, _: socket.socket) -> bytes:
+            if len(hostile.requests) > 1:
+                time.sleep(1)
+            return response("503 Busy", method=request.method)
+
+        with serve(answer) as hostile:
+            error = error_of(f"{hostile.host}/team/app:v1", RegistrySettings(timeout=1))
+        assert (error.kind, error.status) == ("unreachable", 503)
+
     @pytest.mark.parametrize(("status", "all_wait"), [("429 Too Many Requests", True), ("503 Busy", False)])
     def test_whom_retry_after_delays(self, status: str, all_wait: bool) -> None:
         """A limit is that of the host; other images may well be served while one is not."""
