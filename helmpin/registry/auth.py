@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from helmpin.registry import challenge, http_errors
 from helmpin.registry.challenge import Challenge
 from helmpin.registry.endpoints import check_target
-from helmpin.registry.errors import Failure, Kind
+from helmpin.registry.errors import Failure, Kind, failing_at
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.singleflight import SingleFlight
 from helmpin.registry.transport import Answer
@@ -30,7 +30,7 @@ ANONYMOUS = Credential()
 
 
 class Send(Protocol):
-    """Sends a request to a token server, with the usual retries."""
+    """Sends a request to a token server, with the usual retries and redirects."""
 
     def __call__(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer: ...
 
@@ -203,7 +203,7 @@ class Authenticator:
             answer = self._send(
                 "POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
             )
-        if answer is None or answer.status in (404, 405):  # not every token server supports OAuth2
+        if answer is None or answer.status in (301, 302, 303, 404, 405):  # not every token server supports OAuth2
             sent = credential._replace(
                 username=credential.username or "<token>", password=credential.password or credential.identity_token
             )
@@ -212,17 +212,20 @@ class Authenticator:
             answer = self._send("GET", _with_query(realm, query + scopes + account), headers)
         stated = http_errors.describe(answer)
         if answer.status in (400, 401, 403):
-            what = f"the credentials from {credential.source}" if credential else "an anonymous request"
-            raise _TokenDenied(
-                Failure("unauthorized", f"token server {host} rejected {what} ({stated})", status=answer.status)
-            )
+            shown = credential and not answer.redirected
+            what = f"the credentials from {credential.source}" if shown else "an anonymous request"
+            why = f"token server {host} rejected {what} ({stated})"
+            hint = "check the address of the token server in the registry's settings: a redirect takes no credentials along"
+            lost = credential and not shown
+            raise _TokenDenied(Failure("unauthorized", why, hint if lost else "", status=answer.status))
         if answer.status != 200:
             kind: Kind = (
                 "rate-limited" if answer.status == 429 else "unreachable" if answer.status >= 500 else "bad-answer"
             )
             why = f"token server {host} responded with {stated}"
             raise Failure(kind, why, "try again later", status=answer.status)
-        token = _parse_token(key, answer.body, host)
+        with failing_at(answer.redirected and f"redirected to {answer.redirected}"):
+            token = _parse_token(key, answer.body, host)
         if len(token.text) >= SHORTEST_SECRET:
             self._hide(token.text)
         return token

@@ -13,7 +13,7 @@ from helmpin.image.reference import Reference, valid_digest
 from helmpin.registry import details, http_errors, manifest
 from helmpin.registry.details import Details
 from helmpin.registry.endpoints import Endpoint, endpoints, origin
-from helmpin.registry.errors import Failure, RegistryError
+from helmpin.registry.errors import Failure, RegistryError, failing_at
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.manifest import IndexedManifest, Manifest
 from helmpin.registry.requester import Requester, Wanted
@@ -230,28 +230,32 @@ class Client:
         """A manifest and its digest, computed from the bytes rather than trusted."""
         if answer.status != 200:
             raise self._refusal(answer, wanted)
-        manifest.check_type(answer.headers.get("Content-Type", ""))
-        stated = answer.headers.get("Docker-Content-Digest", "")
-        by_digest = valid_digest(wanted.reference)
-        expected = wanted.reference if by_digest else stated if valid_digest(stated) else ""
-        digest = _hash(answer.body, expected.partition(":")[0] or "sha256")
-        if expected and digest != expected:
-            source = f"{expected} was requested" if by_digest else f"the registry reported {expected}"
-            hint = "do not use it: the registry, or something in between, alters what it serves"
-            raise Failure("bad-answer", f"the manifest hashes to {digest}, but {source}", hint)
-        if not by_digest and not digest.startswith("sha256:"):
-            hint = "push the image again so that the registry has it by sha256, which every node can pull"
-            raise Failure(
-                "bad-answer", f"the registry has {wanted.reference} at {digest}, not at a sha256 digest", hint
-            )
-        document = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
-        return Resolved(digest, document.media_type), document
+        with failing_at(answer.redirected and f"redirected to {answer.redirected}"):
+            return _checked(answer, wanted.reference)
 
     def _refusal(self, answer: Answer, wanted: Wanted) -> Failure:
         authenticator = self._requester.authenticator_of(wanted)
         sources = authenticator.sources(wanted.repository)
         failure = http_errors.refusal(answer, wanted.repository, wanted.reference, sources)
         return authenticator.explain(wanted.repository, failure)
+
+
+def _checked(answer: Answer, reference: str) -> tuple[Resolved, Manifest]:
+    """The manifest in a response to GET for a tag or digest, and its digest. Raises Failure if it is not what was requested."""
+    manifest.check_type(answer.headers.get("Content-Type", ""))
+    stated = answer.headers.get("Docker-Content-Digest", "")
+    by_digest = valid_digest(reference)
+    expected = reference if by_digest else stated if valid_digest(stated) else ""
+    digest = _hash(answer.body, expected.partition(":")[0] or "sha256")
+    if expected and digest != expected:
+        source = f"{expected} was requested" if by_digest else f"the registry reported {expected}"
+        hint = "do not use it: the registry, or something in between, alters what it serves"
+        raise Failure("bad-answer", f"the manifest hashes to {digest}, but {source}", hint)
+    if not by_digest and not digest.startswith("sha256:"):
+        hint = "push the image again so that the registry has it by sha256, which every node can pull"
+        raise Failure("bad-answer", f"the registry has {reference} at {digest}, not at a sha256 digest", hint)
+    document = manifest.read(answer.body, answer.headers.get("Content-Type", ""))
+    return Resolved(digest, document.media_type), document
 
 
 def _resolved_by_head(answer: Answer, reference: str) -> Resolved | None:

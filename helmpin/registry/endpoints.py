@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -104,7 +105,9 @@ def check_target(url: str, source: str, settings: RegistrySettings, role: str) -
     except ValueError:
         usable = False
     if not usable or printable(url) != url or " " in url:
-        raise Failure("bad-answer", f"{role} {printable(url)!r} is not a valid server URL")
+        # without what may be secret: a login, or the query, which may hold a signature
+        shown = re.sub(r"//[^/]*@", "//***@", re.split(r"[?#]", printable(url))[0])
+        raise Failure("bad-answer", f"{role} {shown!r} is not a valid server URL")
     if (parts.scheme, parts.netloc) != (sender.scheme, sender.netloc):
         if is_inside(parts.netloc) and not is_loopback(sender.netloc):
             raise Failure("bad-answer", f"{role} {parts.netloc} is a loopback or link-local address")

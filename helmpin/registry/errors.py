@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Literal
 
@@ -39,11 +40,27 @@ class Failure(Exception):
         self.retryable = retryable
         self.down = down
 
+    def at(self, where: str) -> Failure:
+        """The same failure, with the place that it concerns before the reason: `token server auth.example`."""
+        reason = f"{where}: {self.reason}"
+        return Failure(self.kind, reason, self.hint, status=self.status, retryable=self.retryable, down=self.down)
+
     def redact(self, secrets: Iterable[str]) -> None:
         """Remove secrets, in place: a failure that holds a server's own words may be kept and raised again."""
         secrets = list(secrets)
         self.reason, self.hint = redact(self.reason, secrets), redact(self.hint, secrets)
         self.args = (self.reason,)
+
+
+@contextmanager
+def failing_at(where: str) -> Iterator[None]:
+    """Say where a Failure of this block happened. where: '' for the server that a message names anyway."""
+    try:
+        yield
+    except Failure as failure:
+        if not where:
+            raise
+        raise failure.at(where) from None
 
 
 class RegistryError(Exception):

@@ -30,6 +30,10 @@ def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Fa
             "check which server answers at this address: it may be a proxy or single sign-on in front of the registry"
         )
         return Failure("unauthorized", why, hint, status=status)
+    if status == 401 and answer.redirected:
+        why = f"authentication required for {repository}, and a redirect takes no credentials along ({stated})"
+        hint = "check where the registry keeps its images: the server that it redirects to must accept what the redirect says"
+        return Failure("unauthorized", why, hint, status=status)
     if status == 401:
         why = (
             f"the credentials from {sources} were rejected for {repository}"
@@ -52,9 +56,10 @@ def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Fa
 
 
 def describe(answer: Answer) -> str:
-    """A response's status, with the registry's own message."""
+    """A response's status, with the registry's own message, and who sent it if a redirect led elsewhere."""
     _, message = error_document(answer.body)
-    return f"HTTP {answer.status}: {message}" if message else f"HTTP {answer.status}"
+    sender = f"redirected to {answer.redirected}: " if answer.redirected else ""
+    return f"{sender}HTTP {answer.status}" + (f": {message}" if message else "")
 
 
 def hint(failure: Failure, account: str, reference: Reference) -> str:

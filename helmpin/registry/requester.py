@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from helmpin.registry import http_errors, manifest
 from helmpin.registry.auth import Authenticator
 from helmpin.registry.endpoints import Endpoint, check_target, is_loopback
-from helmpin.registry.errors import Failure
+from helmpin.registry.errors import Failure, failing_at
 from helmpin.registry.keychain import Keychain
 from helmpin.registry.singleflight import SingleFlight
 from helmpin.registry.transport import Answer, Transport, speaks_tls
@@ -27,6 +27,7 @@ MAX_LIMITED = 10
 """Attempts that get 429."""
 MAX_REDIRECTS = 5
 MAX_REFUSALS = 8
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRIED = frozenset({429, 500, 502, 503, 504})
 _LINK = re.compile(r"<([^>]*)>([^<]*)")
 """A link of a Link header: its target and its parameters (RFC 8288, 3)."""
@@ -153,16 +154,48 @@ class Requester:
         wanted = wanted._replace(endpoint=self._as_known(wanted.endpoint))
         url = _url(wanted)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._authenticated(method, url, wanted)
-            method = answer.method
-            target = answer.headers.get("Location")
-            if answer.status not in (301, 302, 303, 307, 308) or not target:
-                return answer
-            with suppress(ValueError):  # check_target reports it
-                target = urljoin(url, target)
-            url = check_target(target, url, self._settings, "the redirect target")
-        why = f"more than {MAX_REDIRECTS} redirects"
-        raise Failure("bad-answer", why, "check which server answers at this address: it may be a proxy")
+            elsewhere = "" if _server(url) == wanted.endpoint.origin else urlsplit(url).netloc
+            with failing_at(elsewhere and f"redirected to {elsewhere}"):
+                answer = self._authenticated(method, url, wanted)
+                target = self._target(answer, url)
+            if target is None:
+                return answer._replace(redirected=elsewhere)
+            method, url = answer.method, target
+        raise _too_many(url)
+
+    def ask_token_server(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+        """Send a request to a token server, following redirects as Docker and containerd do (Go's net/http). Raises Failure.
+
+        Another server than the one at `url` gets no credentials: neither Authorization nor a body. A POST is not turned into a
+        GET: that would lose what its body says, so the redirect (301 to 303) itself is returned.
+        """
+        first = url
+        with failing_at(f"token server {urlsplit(first).netloc}"):
+            for _ in range(MAX_REDIRECTS + 1):
+                elsewhere = "" if _server(url) == _server(first) else urlsplit(url).netloc
+                if elsewhere:
+                    headers = {name: value for name, value in headers.items() if name != "Authorization"}
+                with failing_at(elsewhere and f"redirected to {elsewhere}"):
+                    answer = self._send(method, url, headers, body)
+                    target = None if body and answer.status in (301, 302, 303) else self._target(answer, url)
+                if target is None:
+                    return answer._replace(redirected=elsewhere)
+                if body and _server(target) != _server(first):
+                    why = (
+                        f"it redirects a login to another server, {urlsplit(target).netloc}, which gets no credentials"
+                    )
+                    raise Failure("bad-answer", why, "check the address of the token server in the registry's settings")
+                url = target
+            raise _too_many(url)
+
+    def _target(self, answer: Answer, url: str) -> str | None:
+        """Where a response to a request for `url` redirects to; None if it does not. Raises Failure if that must not be asked."""
+        target = answer.headers.get("Location")
+        if answer.status not in REDIRECTS or not target:
+            return None
+        with suppress(ValueError):  # check_target reports it
+            target = urljoin(url, target)
+        return check_target(target, url, self._settings, "the redirect target")
 
     def _authenticated(
         self, method: str, url: str, wanted: Wanted, body: bytes | None = None, media_type: str = ""
@@ -204,7 +237,8 @@ class Requester:
             found = self._authenticators.get((server, account))
             if found is None:
                 keychain = self._keychain if account else None
-                found = Authenticator(server, account or "", keychain, self._send, self._settings, self.secrets.add)
+                ask, hide = self.ask_token_server, self.secrets.add
+                found = Authenticator(server, account or "", keychain, ask, self._settings, hide)
                 self._authenticators[server, account] = found
             return found
 
@@ -275,6 +309,11 @@ class Requester:
     def _host(self, name: str) -> _Host:
         with self._lock:
             return self._hosts.setdefault(name, _Host(self._settings.max_per_host))
+
+
+def _too_many(url: str) -> Failure:
+    why = f"more than {MAX_REDIRECTS} redirects, the last to {urlsplit(url).netloc}"
+    return Failure("bad-answer", why, "check which server answers at this address: it may be a proxy")
 
 
 def _server(url: str) -> str:

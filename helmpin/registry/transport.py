@@ -49,6 +49,8 @@ class Answer(NamedTuple):
     body: bytes
     method: str
     """The method of the request."""
+    redirected: str = ""
+    """The host that sent it, if a redirect led to another server."""
 
     def __repr__(self) -> str:  # the body may be a token
         return f"Answer({self.status}, {len(self.body)} bytes)"

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 import tracemalloc
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -466,6 +467,19 @@ class TestRedirects:
     def test_to_what_is_no_url(self, target: str) -> None:
         assert fails(lambda *_: response("302 Found", Location=target)).kind == "bad-answer"
 
+    @pytest.mark.parametrize(
+        ("there", "why"),
+        [
+            (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "forbidden (redirected to HOST: HTTP 403)"),
+            (response("200 OK", b"<html>", Content_Type="text/html"), "redirected to HOST: "),
+            (b"", "redirected to HOST: connection to HOST failed"),
+        ],
+    )
+    def test_where_to_is_said_without_what_is_signed(self, there: bytes, why: str) -> None:
+        with serve(lambda *_: there or None) as elsewhere:
+            error = fails(lambda *_: response("307 Go", Location=f"http://{elsewhere.host}/x?sig={TOKEN}"))
+        assert why.replace("HOST", elsewhere.host) in error.reason and TOKEN not in said(error)
+
     def test_no_credentials_arrive_at_another_host(self, tmp_path: Path) -> None:
         with serve(lambda request, _: good(request)) as thief:
 
@@ -496,6 +510,7 @@ class TestRedirects:
                 logins = {hostile.host: ("alice", SECRET), thief.host: ("alice", SECRET)}
                 error = error_of(f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, logins))
         assert error.kind == "unauthorized" and SECRET not in said(error)
+        assert f"a redirect takes no credentials along (redirected to {thief.host}: HTTP 401)" in error.reason
         assert thief.requests and _seen(thief) == []
 
     def test_no_token_arrives_at_another_host(self, tmp_path: Path) -> None:
@@ -529,6 +544,9 @@ def _seen(hostile: Hostile) -> list[Request]:
 
 def _token_server(body: bytes = json.dumps({"token": TOKEN}).encode(), status: str = "200 OK"):  # type: ignore[no-untyped-def]
     return serve(lambda *_: response(status, body))
+
+
+LOGINS: list[dict[str, str]] = [{"auth": registry_servers.basic("alice", SECRET)[6:]}, {"identitytoken": SECRET}]
 
 
 class TestChallenges:
@@ -574,18 +592,68 @@ class TestChallenges:
         assert (error.kind, error.status) == ("unauthorized", 401)
         assert "team/app" in error.reason and "WWW-Authenticate" in error.reason and "login" not in error.hint
 
-    @pytest.mark.parametrize("entry", [{"auth": "YWxpY2U6czNjcjN0LXBhc3N3MHJk"}, {"identitytoken": SECRET}])
+    @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 Other", "307 Go", "308 Go"])
+    @pytest.mark.parametrize("entry", LOGINS)
+    def test_a_token_server_that_redirects_to_itself_gets_the_login_again(
+        self, entry: dict[str, str], status: str
+    ) -> None:
+        """Where it asks for a GET instead of a POST, the login comes by GET from the start."""
+
+        def issue(request: Request, _: socket.socket) -> bytes:
+            if not request.target.startswith("/new"):
+                return response(status, Location="/new?signed=here")
+            shown = b64decode(request.headers.get("authorization", "").removeprefix("Basic ")) + request.body
+            right = SECRET.encode() in shown
+            return response("200 OK" if right else "401 No", json.dumps({"token": TOKEN}).encode())
+
+        def answer(request: Request, _: socket.socket) -> bytes:
+            if request.headers.get("authorization") == f"Bearer {TOKEN}":
+                return good(request)
+            return response("401 No", WWW_Authenticate=f'Bearer realm="http://{tokens.host}/token"')
+
+        with serve(issue) as tokens, serve(answer) as server:
+            config = ConfigFile("test", json.dumps({"auths": {server.host: entry}}))
+            assert digest_of(f"{server.host}/team/app:v1", QUICK, config) == DIGEST
+
+    @pytest.mark.parametrize("entry", LOGINS)
     def test_a_token_server_that_redirects_leads_no_credentials_away(self, entry: dict[str, str]) -> None:
         with (
-            serve(lambda *_: response("200 OK", json.dumps({"token": TOKEN}).encode())) as thief,
-            serve(lambda *_: response("307 Go", Location=f"http://{thief.host}/token")) as tokens,
+            serve(lambda *_: response("401 No")) as thief,
+            serve(lambda *_: response("307 Go", Location=f"http://{thief.host}/token?sig={TOKEN}")) as tokens,
         ):
             challenge = f'Bearer realm="http://{tokens.host}/token"'
             with serve(lambda *_: response("401 No", WWW_Authenticate=challenge)) as hostile:
                 config = json.dumps({"auths": {hostile.host: entry}})
                 error = error_of(f"{hostile.host}/team/app:v1", QUICK, ConfigFile("test", config))
-            assert tokens.requests and thief.requests == []
-        assert error.kind == "bad-answer" and tokens.host in error.reason and SECRET not in said(error)
+            assert not [r for r in thief.requests if "authorization" in r.headers or r.body]
+            assert len(thief.requests) == ("auth" in entry), "what is in a body goes nowhere"
+        assert f"token server {tokens.host}" in error.reason and thief.host in error.reason
+        assert "redirect" in error.hint or "token server" in error.hint
+        assert SECRET not in said(error) and TOKEN not in said(error)
+
+    @pytest.mark.parametrize(
+        ("target", "why"),
+        [
+            ("http://192.0.2.1/token", "the redirect target http://192.0.2.1 is unencrypted"),
+            ("/token?again", "more than 5 redirects"),
+            (
+                f"ftp://me:{SECRET}@127.0.0.1/x?sig={TOKEN}",
+                "the redirect target 'ftp://***@127.0.0.1/x' is not a valid",
+            ),
+        ],
+    )
+    def test_a_token_server_that_redirects_astray(self, target: str, why: str) -> None:
+        with serve(lambda *_: response("302 Found", Location=target)) as tokens:
+            challenge = f'Bearer realm="http://{tokens.host}/token"'
+            error = fails(lambda *_: response("401 No", WWW_Authenticate=challenge))
+        assert error.kind == "bad-answer" and error.reason.startswith(f"token server {tokens.host}: {why}")
+        assert SECRET not in said(error) and TOKEN not in said(error)
+
+    def test_a_token_server_that_is_down_is_called_one(self) -> None:
+        down = f"127.0.0.1:{registry_servers.free_port()}"
+        challenge = f'Bearer realm="http://{down}/token"'
+        error = fails(lambda *_: response("401 No", WWW_Authenticate=challenge))
+        assert error.reason.startswith(f"token server {down}: cannot connect to {down}")
 
     def test_a_token_server_in_the_clear_gets_nothing(self, tmp_path: Path) -> None:
         """Nothing is asked at http://elsewhere, whose address no packet reaches anyway (RFC 5737)."""
