@@ -89,7 +89,14 @@ class Authenticator:
         self._scopes: dict[str, str] = {}
         self._cursors: SingleFlight[CredentialCursor] = SingleFlight()
         self._tokens: SingleFlight[Token] = SingleFlight()
-        self._first_uses: SingleFlight[None] = SingleFlight()
+        self._first_uses: SingleFlight[bool] = SingleFlight()
+        """For each header of Basic, whether the first request with it was rejected (401)."""
+        self._logins: SingleFlight[Answer | None] = SingleFlight()
+        """For each of those that were, the answer that says that the password is wrong; None if it is not known to be."""
+        self._first_tokens: SingleFlight[_TokenKey | None] = SingleFlight()
+        """For each credential, what the first token with it was requested for, if it was rejected (401)."""
+        self._token_logins: SingleFlight[Failure | None] = SingleFlight()
+        """For each of those that were, why the password is wrong; None if it is not known to be."""
 
     @property
     def required(self) -> bool:
@@ -115,6 +122,37 @@ class Authenticator:
                     continue
                 raise self.explain(repository, denied.failure) from None
             return SentAuth(f"Bearer {token.text}", credential, token)
+
+    def attempt(
+        self, method: str, sent: SentAuth, request: Callable[[], Answer], login: Callable[[], Answer]
+    ) -> Answer:
+        """The answer to a request with `sent`. By Basic, one request tries a password while the others wait: a wrong one is not
+        sent for every repository, and locks no account. Raises what `request` raises.
+
+        login: sends `sent` as docker login does (OCI distribution specification, end-1). A 401 for a repository may mean that the
+        password is wrong, or only that its user may not pull; the answer to a login tells which. It is asked for only before a
+        password that was rejected once is sent for something else, and if it is a 401, that gets it instead.
+        """
+        if sent.token or not sent.header or sent.header != sent.credential.basic:
+            return request()
+        own: list[Answer | Failure] = []
+
+        def first() -> bool:
+            try:
+                own.append(answer := request())
+                return answer.status == 401
+            except Failure as failure:
+                own.append(failure)
+                return False
+
+        suspect = self._first_uses.get(sent.header, first)
+        mine = own[0] if own else None
+        if isinstance(mine, Failure):
+            raise mine
+        if mine:
+            return mine
+        rejection = self._logins.get(sent.header, lambda: _rejection(login)) if suspect else None
+        return rejection._replace(method=method) if rejection else request()
 
     def remember_challenge(self, answer: Answer) -> Challenge | None:
         """The challenge of a 401, remembered for further requests; None if it has none that can be answered."""
@@ -171,19 +209,34 @@ class Authenticator:
         service = current.parameters.get("service", "")
         key = (current.parameters["realm"], service, self._scope(repository), credential)
         if credential:
-            self._first_uses.get(credential, lambda: self._use_first(key))
+            same = credential._replace(source="")
+            rejected = self._first_tokens.get(same, lambda: self._use_first(key))
+            if rejected and rejected != key and (why := self._token_logins.get(same, lambda: self._log_in(key))):
+                raise _TokenDenied(why)
         return self._tokens.get(key, lambda: self._fetch(key), Token.valid)
 
-    def _use_first(self, key: _TokenKey) -> None:
-        """Fetch the first token with a credential while other threads wait: a wrong password is sent once, not for every
-        repository, and locks no account. Raises _TokenDenied if it is wrong (401)."""
+    def _use_first(self, key: _TokenKey) -> _TokenKey | None:
+        """Fetch the first token with a credential while other threads wait: a wrong password is not sent for every repository, and
+        locks no account. Returns the key if it was rejected (401)."""
         try:
             self._tokens.get(key, lambda: self._fetch(key), Token.valid)
         except _TokenDenied as denied:
-            if denied.failure.status == 401:
-                raise
+            return key if denied.failure.status == 401 else None
         except Failure:
             pass  # concerns this scope alone
+        return None
+
+    def _log_in(self, key: _TokenKey) -> Failure | None:
+        """Why a credential is wrong: rejected (401) also without a scope, which is how docker login asks. None if it is not
+        known to be: if it was rejected only with a scope, its user may lack that permission."""
+        realm, service, _, credential = key
+        try:
+            self._fetch((realm, service, "", credential))
+        except _TokenDenied as denied:
+            return denied.failure if denied.failure.status == 401 else None
+        except Failure:
+            pass
+        return None
 
     def _fetch(self, key: _TokenKey) -> Token:
         realm, service, scope, credential = key
@@ -267,6 +320,16 @@ class CredentialCursor:
                     self._hide(secret)
                 return found
         return self.tried[-1] if self.tried else ANONYMOUS
+
+
+def _rejection(login: Callable[[], Answer]) -> Answer | None:
+    """The answer to a login, if it says that the password is wrong: 401, and it is Basic that is wanted."""
+    try:
+        answer = login()
+    except Failure:
+        return None
+    wanted = challenge.choose(challenge.parse(answer.challenges))
+    return answer if answer.status == 401 and wanted and wanted.scheme == "basic" else None
 
 
 def _parse_token(key: _TokenKey, body: bytes, host: str) -> Token:

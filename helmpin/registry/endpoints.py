@@ -36,6 +36,11 @@ class Endpoint(NamedTuple):
         """scheme://host, to which credentials and connections belong."""
         return f"{self.scheme}://{self.host}"
 
+    @property
+    def root(self) -> str:
+        """The URL where a login is checked (OCI distribution specification, end-1)."""
+        return f"{self.origin}{f'{self.path}/'.partition('/v2/')[0]}/v2/"
+
     def url(self, repository: str, what: str) -> str:
         """The URL of something in a repository: `manifests/TAG`, `blobs/DIGEST`, `tags/list?n=…` (OCI distribution
         specification)."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -208,7 +209,9 @@ class Requester:
             sent = authenticator.authorize(wanted.repository)
             headers = {"Accept": manifest.ACCEPT, **({"Authorization": sent.header} if sent.header else {})}
             headers |= {"Content-Type": media_type} if media_type else {}
-            answer = self._send(method, url, headers, body)
+            request = partial(self._send, method, url, headers, body)
+            login = partial(self._send, "GET", wanted.endpoint.root, {"Authorization": sent.header})
+            answer = authenticator.attempt(method, sent, request, login)
             method = answer.method
             challenge = authenticator.remember_challenge(answer) if answer.status == 401 else None
             if challenge:

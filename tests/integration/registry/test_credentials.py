@@ -145,11 +145,15 @@ class TestToken:
         assert WRONG not in said(error)
 
     def test_a_wrong_password_is_shown_once(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
-        """However many images there are: some servers lock an account after a few wrong ones."""
+        """However many images there are: some servers lock an account after a few wrong ones. Then it is checked by a login,
+        without a repository; nor does it matter that a second file holds the same one."""
         wanted = [Reference.parse(f"{guarded.host}/alice/app{i}:v1") for i in range(40)]
-        answers = resolve(wanted, RegistrySettings(), keychain(tmp_path, {guarded.host: ("alice", WRONG)}))
+        secret = {"auths": {guarded.host: {"username": "alice", "password": WRONG}}}
+        chain = Chain(keychain(tmp_path, {guarded.host: ("alice", WRONG)}), pull_secrets([("Secret pull", secret)]))
+        answers = resolve(wanted, RegistrySettings(), chain)
         assert {answer.kind for answer in answers.values() if isinstance(answer, RegistryError)} == {"unauthorized"}
-        assert [user for _, user, _ in tokens.requests].count("alice") == 1
+        shown = [scope for _, user, scope in tokens.requests if user == "alice"]
+        assert len(shown) == 2 and shown[0] and not shown[1]
 
     def test_somebody_else(self, guarded: Server, tokens: TokenServer, tmp_path: Path) -> None:
         error = error_of(

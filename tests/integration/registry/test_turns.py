@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
-from helmpin.registry.keychain import Entries
+from helmpin.registry.keychain import Chain, Entries
 from helmpin.registry.session import Session
 from helmpin.registry.types import Credential
 from tests.support.asking import NOTHING, error_of, keychain
 from tests.support.hostile import Request, response, serve
-from tests.support.registry_servers import OCI_INDEX, sha256
+from tests.support.registry_servers import OCI_INDEX, basic, sha256
 
 DIGEST = "sha256:" + "0a" * 32
 QUICK = RegistrySettings(timeout=10)
@@ -227,3 +230,65 @@ def test_a_token_of_one_letter_garbles_no_message() -> None:
     with serve(answer) as hostile:
         error = error_of(f"{hostile.host}/team/app:1", QUICK)
     assert "team/app" in error.reason and "***" not in error.reason
+
+
+class TestPasswords:
+    """A 401 says that the password is wrong, or that its user may not pull this image. Some registries lock an account after a few
+    wrong passwords."""
+
+    WANTED = tuple(f"team/app{number}" for number in range(30))
+
+    def asked(
+        self, allowed: Callable[[Request], bool], *passwords: str, by_token: bool = False
+    ) -> tuple[int, Counter[str]]:
+        """How many images were resolved, and how often each target was requested with a login. allowed: whether a request with the
+        first password is in order."""
+
+        def answer(request: Request, _: socket.socket) -> bytes:
+            shown = request.headers.get("authorization", "")
+            logins[request.target] += shown.startswith("Basic")
+            good = shown == basic("me", "right") and allowed(request)
+            if request.target.startswith("/token"):
+                return token("a-token") if good else response("401 No")
+            if shown == "Bearer a-token" or (good and not by_token):
+                return found(request)
+            return bearer(request) if by_token else response("401 No", method=request.method, WWW_Authenticate="Basic")
+
+        logins: Counter[str] = Counter()
+        with serve(answer) as server:
+            keys = Chain(
+                *(
+                    Entries([(server.host, Credential("me", each, source=f"file {i}"))])
+                    for i, each in enumerate(passwords)
+                )
+            )
+            answers = resolve([Reference.parse(f"{server.host}/{name}:1") for name in self.WANTED], QUICK, keys)
+        return sum(isinstance(each, Resolved) for each in answers.values()), +logins
+
+    @pytest.mark.parametrize("passwords", [["wrong"], ["wrong", "wrong"]])
+    def test_a_wrong_one_is_sent_for_one_image_and_as_a_login(self, passwords: list[str]) -> None:
+        resolved, logins = self.asked(lambda _: True, *passwords)
+        assert resolved == 0 and logins.pop("/v2/") == 1 and list(logins.values()) == [1]
+
+    def test_the_next_one_is_tried_after_a_wrong_one(self) -> None:
+        resolved, logins = self.asked(lambda _: True, "wrong", "right")
+        assert resolved == len(self.WANTED) and logins.total() == len(self.WANTED) + 2
+
+    @pytest.mark.parametrize("by_token", [False, True])
+    def test_a_right_one_costs_no_further_request(self, by_token: bool) -> None:
+        resolved, logins = self.asked(lambda _: True, "right", by_token=by_token)
+        assert resolved == len(self.WANTED) and logins.total() == len(self.WANTED)
+
+    @pytest.mark.parametrize("by_token", [False, True])
+    def test_a_right_one_is_right_wherever_its_user_may_not_pull(self, by_token: bool) -> None:
+        """Also if that is the image for which it is tried first."""
+        refused: set[str] = set()
+
+        def allowed(request: Request) -> bool:
+            name = re.search("team/app[0-9]+", unquote(request.target))
+            if name and not refused:
+                refused.add(name[0])
+            return not name or name[0] not in refused
+
+        resolved, _ = self.asked(allowed, "right", by_token=by_token)
+        assert resolved == len(self.WANTED) - 1
