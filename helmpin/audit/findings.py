@@ -90,5 +90,5 @@ class Audit(NamedTuple):
     releases: list[Release]
     mixed: list[Mixed]
     unread: tuple[str, ...]
-    unanswered: Mapping[str, str] = MappingProxyType({})
-    """The registries that did not answer everything, and why, in their words."""
+    unanswered: tuple[tuple[str, str], ...] = ()
+    """(registry, why) of those that did not answer everything, in their words: several if they gave several reasons."""

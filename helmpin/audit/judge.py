@@ -151,7 +151,7 @@ def _audit(snapshot: Snapshot, mixed: list[Mixed], answered: Sequence[tuple[_Dra
         releases=[_finished(draft, snapshot, mixed, answer) for draft, answer in answered],
         mixed=mixed,
         unread=(*snapshot.unread, *(draft.unreadable for draft, _ in answered if draft.unreadable)),
-        unanswered={registry: why for _, answer in answered for registry, why in answer.unanswered.items()},
+        unanswered=tuple(dict.fromkeys(each for _, answer in answered for each in answer.unanswered)),
     )
 
 

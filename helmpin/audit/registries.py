@@ -43,8 +43,8 @@ class Answer(NamedTuple):
     still_tagged: frozenset[str] = frozenset()
     """The digests of moved tags that another tag holds."""
     details: Mapping[str, Details] = MappingProxyType({})
-    unanswered: Mapping[str, str] = MappingProxyType({})
-    """The registries that did not answer, and why, in their words."""
+    unanswered: tuple[tuple[str, str], ...] = ()
+    """(registry, why) of those that did not answer everything, in their words: several if they gave several reasons."""
     silent: tuple[str, ...] = ()
     """What is unknown because of that, a line each."""
 
@@ -87,7 +87,7 @@ def _answer(
     return Answer(
         gone=tuple(f"{r.name}@{r.digest} is gone from the registry: {e.reason}" for r, e in missing.gone),
         details={r.digest or "": each for r, each in about.items() if isinstance(each, Details)},
-        unanswered={error.registry: error.reason for _, error in unanswered},
+        unanswered=tuple(dict.fromkeys((error.registry, error.reason) for _, error in unanswered)),
         silent=(
             *(f"{r.name}@{r.digest}: {error}" for r, error in missing.silent),
             *(f"whether {r} has moved is unknown: {e}" for r, e in silent_tags if r.name not in without_digest),

@@ -31,7 +31,7 @@ def _context(audit: Audit) -> dict[str, Any]:
         "releases": [_release(r) for r in audit.releases],
         "mixed": [{"image": m.image, "pods": m.pods} for m in audit.mixed],
         "unread": list(audit.unread),
-        "unanswered": [f"{registry}: {why}" for registry, why in audit.unanswered.items()],
+        "unanswered": [f"{registry}: {why}" for registry, why in audit.unanswered],
     }
 
 
@@ -87,7 +87,9 @@ def prometheus(audits: Sequence[Audit]) -> str:
     info = [(_labels(r, chart=r.chart, revision=str(r.revision), set=r.set_id), 1) for r in every]
     found = [(_labels(r, kind=k), sum(f.kind == k for f in r.findings)) for r in every for k in KINDS]
     moved = [(_labels(r), len(r.moved)) for r in every if r.moved is not None]
-    unread = [(_text({"context": a.context}), len(a.unread) + len(a.unanswered)) for a in audits]
+    unread = [
+        (_text({"context": a.context}), len(a.unread) + len({registry for registry, _ in a.unanswered})) for a in audits
+    ]
     contexts = {audit.context: _text({"context": audit.context}) for audit in audits}
     metrics: list[tuple[str, str, list[tuple[str, int]]]] = [
         ("release_info", "A deployed release, its chart, revision and digest set.", info),

@@ -62,9 +62,10 @@ def run(request: Request) -> int:
     for audit in audits:
         for line in audit.unread:
             output.say(f"Not read{f' in {audit.context}' if audit.context else ''}: {line}")
-    unanswered = {registry: why for audit in audits for registry, why in audit.unanswered.items()}
-    for registry, why in unanswered.items():
-        output.say(f"No answer from {registry}: {why}; its digests and tags are not known.")
+    unanswered = dict.fromkeys(each for audit in audits for each in audit.unanswered)
+    for registry in dict.fromkeys(registry for registry, _ in unanswered):
+        reasons = "; ".join(why for each, why in unanswered if each == registry)
+        output.say(f"No answer from {registry}: {reasons}; not all of its digests and tags are known.")
     if fail_on & _found(audits):
         return 4
     unread = {audit.context: audit.unread for audit in audits if audit.unread}

@@ -11,7 +11,7 @@ from helmpin.image.manifest import read
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
 from helmpin.output import count
-from helmpin.registry import RegistryError, RegistrySettings, resolve
+from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
 from helmpin.release import record_checks
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
@@ -58,33 +58,39 @@ def registry_check(record: Record, stored: Revision, registries: Registries) -> 
 
 
 def registry_has(images: Iterable[Image], registries: Registries) -> Check:
-    """Whether the registries still have every digest. A tag that has moved is reported, but is not a failure."""
+    """Whether the registries still have every digest. A tag that has moved, or of which that is unknown, is reported, but is not a
+    failure."""
     images = list(images)
     by_tag = {i.reference: Reference.parse(i.reference) for i in images if i.via != "chart"}
     pinned = [_pinned(image) for image in images]
     answers = resolve([*pinned, *by_tag.values()], *registries)
     missing = missing_of(pinned, answers)
-    moved = []
-    for image in images:
+    moved, unknown = [], []
+    for image, reference in zip(images, pinned, strict=True):
         now = answers.get(by_tag[image.reference]) if image.reference in by_tag else None
-        if now is not None and not isinstance(now, RegistryError) and now.digest != image.digest:
+        if isinstance(now, Resolved) and now.digest != image.digest:
             moved.append(f"{image.reference} has moved since: it points to {now.digest} now")
+        elif isinstance(now, RegistryError) and isinstance(answers[reference], Resolved):
+            if now.kind == "not-found":
+                moved.append(f"{image.reference} is gone, but not its digest")
+            else:
+                unknown.append(f"whether {image.reference} has moved is unknown: {now}")
     gone = [f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone]
     silent = tuple(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent)
+    tags = (*moved, *unknown)
     if gone:
         return Check(
             name="registry",
             verdict=FAILED,
             summary=f"{count(len(gone), 'digest')} gone",
-            details=(*gone, *moved),
+            details=(*gone, *tags),
             unread=silent,
         )
     if silent:
-        return Check(
-            name="registry", verdict=UNKNOWN, summary="a registry did not answer", details=tuple(moved), unread=silent
-        )
+        return Check(name="registry", verdict=UNKNOWN, summary="a registry did not answer", details=tags, unread=silent)
     note = f"; {count(len(moved), 'tag')} moved since" if moved else ""
-    return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tuple(moved))
+    note += f"; {count(len(unknown), 'tag')} unknown" if unknown else ""
+    return Check("registry", OK, f"has {count(len(set(pinned)), 'digest')}{note}", tags)
 
 
 def askable(record: Record, stored: Revision, images: Iterable[str] | None = None) -> list[Reference]:

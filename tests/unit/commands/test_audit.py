@@ -47,7 +47,7 @@ def test_what_fail_on_names(monkeypatch: pytest.MonkeyPatch, made: Snapshot, fai
 
 @pytest.mark.parametrize(("fail_on", "status"), [("moved", 5), ("none", 0), ("unpinned", 4)])
 def test_a_registry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, fail_on: str, status: int) -> None:
-    audits = [each._replace(unanswered={"example.com": "refused"}) for each in judge([MIXED], None)]
+    audits = [each._replace(unanswered=(("example.com", "refused"),)) for each in judge([MIXED], None)]
     monkeypatch.setattr(audit, "judge", lambda *_, **__: audits)
     assert ended(monkeypatch, MIXED, "--registry", "--fail-on", fail_on) == status
 

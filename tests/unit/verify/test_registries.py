@@ -9,11 +9,20 @@ import pytest
 from helmpin.errors import RegistryUnavailable, VerificationFailed
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, RegistrySettings, Resolved
+from helmpin.registry.errors import Kind
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import Revision
 from helmpin.verify import registries
 from helmpin.verify.check import OK
-from helmpin.verify.registries import Missing, Registries, askable, at_registry, refuse_missing, registry_check
+from helmpin.verify.registries import (
+    Missing,
+    Registries,
+    askable,
+    at_registry,
+    refuse_missing,
+    registry_check,
+    registry_has,
+)
 from helmpin.verify.stored import manifest_check
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
@@ -69,3 +78,22 @@ def test_what_registries_lack_stops_before_anything_is_touched() -> None:
         refuse_missing(Missing([(reference, gone)], []), "release web", "")
     with pytest.raises(RegistryUnavailable, match="could not confirm the recorded digests; nothing was changed"):
         refuse_missing(Missing([], [(reference, silent)]), "release web", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "note"),
+    [
+        ("rate-limited", "whether docker.io/library/web:1 has moved is unknown: docker.io: why", "1 tag unknown"),
+        ("not-found", "docker.io/library/web:1 is gone, but not its digest", "1 tag moved since"),
+    ],
+)
+def test_a_tag_that_cannot_be_looked_up_is_reported_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, line: str, note: str
+) -> None:
+    def resolve(references: Any, *_: Any) -> dict[Reference, Resolved | RegistryError]:
+        return {r: Resolved(r.digest, "") if r.digest else RegistryError(r, kind, "why") for r in references}
+
+    monkeypatch.setattr(registries, "resolve", resolve)
+    check = registry_has([WEB], Registries(RegistrySettings()))
+    assert (check.verdict, check.details, check.unread) == (OK, (line,), ())
+    assert check.summary == f"has 1 digest; {note}"
