@@ -171,8 +171,7 @@ def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
 
     From the environment, by the rules of Helm and kubectl (Go's golang.org/x/net/http/httpproxy).
     """
-    name = "HTTPS_PROXY" if scheme == "https" else "HTTP_PROXY"
-    proxy = environ.get(name) or environ.get(name.lower())
+    proxy = environ.get(proxy_variable(scheme, environ))
     if (
         not proxy
         or is_loopback(host)
@@ -180,6 +179,12 @@ def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
     ):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def proxy_variable(scheme: str, environ: Mapping[str, str]) -> str:
+    """The variable that names the proxy for a scheme, whichever of its two names is set."""
+    name = "HTTPS_PROXY" if scheme == "https" else "HTTP_PROXY"
+    return name if environ.get(name) else name.lower()
 
 
 def _excluded(scheme: str, host: str, no_proxy: str) -> bool:

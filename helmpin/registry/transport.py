@@ -26,7 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from helmpin import __version__
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
-from helmpin.registry.endpoints import proxy_for
+from helmpin.registry.endpoints import proxy_for, proxy_variable
 from helmpin.registry.errors import Failure, printable
 from helmpin.registry.types import Credential, RegistrySettings
 
@@ -129,7 +129,7 @@ class Transport:
         if scheme == "https":
             options["ssl_context"] = tls_context(self._settings)
         if proxy:
-            bare, login = _proxy(proxy)
+            bare, login = _proxy(proxy, proxy_variable(scheme, self._environ))
             headers = {"Proxy-Authorization": login} if login else None
             manager: urllib3.PoolManager = urllib3.ProxyManager(bare, proxy_headers=headers, **options)
         else:
@@ -156,20 +156,22 @@ class Transport:
         return Pool
 
 
-def _proxy(url: str) -> tuple[str, str]:
-    """A proxy's URL without its login, and the login as a Proxy-Authorization header. Raises Failure."""
+def _proxy(url: str, variable: str) -> tuple[str, str]:
+    """A proxy's URL without its login, and the login as a Proxy-Authorization header. variable: where the URL is from. Raises
+    Failure, without the URL: it may hold a password."""
     try:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        host = parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not re.fullmatch(r"[\w.:%-]+", host, re.ASCII):
             raise ValueError
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         is_socks = url.lower().startswith("socks")
-        kind = "a SOCKS proxy, which helm-pin cannot use" if is_socks else "not a valid HTTP proxy URL"
-        why = f"the proxy in the environment is {kind}"
-        hint = "set HTTPS_PROXY or HTTP_PROXY to http://HOST:PORT, or exclude the registry with NO_PROXY"
+        kind = "names a SOCKS proxy, which helm-pin cannot use" if is_socks else "is not the URL of an HTTP proxy"
+        why = f"the environment variable {variable} {kind}"
+        hint = f"set {variable} to http://HOST:PORT, or exclude the registry with NO_PROXY"
         raise Failure("unreachable", why, hint, down=True) from None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{host}]" if ":" in host else host
     login = Credential(username=unquote(parts.username or ""), password=unquote(parts.password or ""))
     return f"{parts.scheme}://{host}{port}", login.basic
 

@@ -126,12 +126,17 @@ def test_one_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.reason.endswith("cannot use the proxy for registry.example: connection refused")
 
 
-@pytest.mark.parametrize("url", ["socks5://127.0.0.1:1", "http://[::1", "http://127.0.0.1:port"])
-def test_one_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", url)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
+@pytest.mark.parametrize(
+    "url", ["socks5://127.0.0.1:1", "http://[::1", "http://127.0.0.1:port", "foo:bar", "http://a b:1"]
+)
+def test_one_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, variable: str, url: str) -> None:
+    """It is the variable that is wrong, and not the registry."""
+    monkeypatch.setenv(variable, url)
     error = error_of("registry.example/team/app:v1", RegistrySettings(timeout=5))
-    assert error.kind == "unreachable" and "proxy" in error.reason
-    assert ("a SOCKS proxy, which helm-pin cannot use" in error.reason) == url.startswith("socks")
+    socks = url.startswith("socks")
+    what = "names a SOCKS proxy, which helm-pin cannot use" if socks else "is not the URL of an HTTP proxy"
+    assert error.reason == f"the environment variable {variable} {what}" and f"set {variable} to" in error.hint
 
 
 def test_no_proxy(encrypted: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, name_here: Named) -> None:
