@@ -14,7 +14,7 @@ from helmpin.registry import details, http_errors, manifest
 from helmpin.registry.details import Details
 from helmpin.registry.endpoints import Endpoint, endpoints, origin
 from helmpin.registry.errors import Failure, RegistryError, failing_at
-from helmpin.registry.keychain import Keychain
+from helmpin.registry.keychain import Entries, Keychain
 from helmpin.registry.manifest import IndexedManifest, Manifest
 from helmpin.registry.requester import Requester, Wanted
 from helmpin.registry.transport import MORE_TIME, Answer, Transport
@@ -198,7 +198,16 @@ class Client:
         endpoint, last = failures[-1]
         reasons = [f"mirror {e.host}: {f.reason}" if e.namespace else f.reason for e, f in failures]
         hint = http_errors.hint(last, endpoint.account, reference)
+        if last.kind == "unauthorized":
+            hint += self._unused_login(endpoint.account, reference.repository)
         return RegistryError(reference, last.kind, "; ".join(reasons), hint, last.status)
+
+    def _unused_login(self, account: str, repository: str) -> str:
+        """What a hint says of a login in the settings that is for another host or path; '' if there is none."""
+        given = self._settings.credentials
+        if not given or any(Entries(given).find(account, repository)):
+            return ""
+        return "".join(f"; the login of {login.source} is for {key} alone" for key, login in given)
 
     def _resolve(self, wanted: Wanted) -> Resolved:
         """HEAD is trusted only if its answer is complete. Otherwise GET decides: many servers answer HEAD with an error,

@@ -48,6 +48,16 @@ class TestBasic:
         assert (error.kind, error.status) == ("unauthorized", 401)
         assert "no credentials found" in error.reason and f"docker login {protected.host}" in error.hint
 
+    @pytest.mark.parametrize("key", ["ghcr.oi", "HOST/elsewhere"])
+    def test_one_for_somewhere_else_is_named(self, protected: Server, key: str) -> None:
+        """A login with a typing error is no error where nothing needs it, and explains what needs one."""
+        key = key.replace("HOST", protected.host)
+        login = (key, Credential(USER, WRONG, source="--registry-username"))
+        error = error_of(f"{protected.host}/team/app:v1", RegistrySettings(credentials=(login,)))
+        assert error.hint.endswith(f"; the login of --registry-username is for {key} alone") and WRONG not in said(
+            error
+        )
+
     def test_wrong(self, protected: Server, tmp_path: Path) -> None:
         error = error_of(f"{protected.host}/team/app:v1", keychain=keychain(tmp_path, {protected.host: (USER, WRONG)}))
         assert (error.kind, error.status) == ("unauthorized", 401)
