@@ -17,6 +17,8 @@ from helmpin.verify.registries import askable
 from helmpin.verify.tags import keep_prefix, keep_tag
 
 SHOWN = ("image", "digest", "tag", "result", "why")
+ALL = "its tags"
+"""In place of a tag: all those of a repository that could not be listed."""
 KEPT, ALREADY, REMOVED, FAILED = "kept", "already kept", "removed", "failed"
 
 
@@ -57,8 +59,11 @@ def run(request: Request) -> int:
     for line in unread:
         output.say(f"Not read: {line}")
     if failed := [row for row in rows if row.result == FAILED]:
+        lost = [row for row in failed if row.tag != ALL]
         raise RegistryUnavailable(
-            f"{len(failed)} of {len(rows)} tags could not be written",
+            f"{len(lost)} of {sum(row.tag != ALL for row in rows)} tags could not be written"
+            if lost
+            else "not all tags could be listed",
             why="\n".join(f"{row.image}:{row.tag}: {row.why}" for row in failed),
             hint="\n".join(_hints(failed)),
         )
@@ -113,7 +118,7 @@ def _removed(answers: Mapping[Reference, RegistryError | None]) -> list[KeepRow]
     rows = []
     for reference, error in answers.items():
         gone = error is None or error.kind == "not-found"
-        tag = reference.tag or "its tags"
+        tag = reference.tag or ALL
         result, why = (REMOVED, "") if gone else (FAILED, str(error))
         rows.append(KeepRow(image=reference.name, digest="", tag=tag, result=result, why=why, error=error))
     return rows

@@ -142,7 +142,8 @@ def prune(
     with Session(settings) as session:
         for reference, found in session.tags_after(repositories.values(), before).items():
             if isinstance(found, RegistryError):
-                failed[reference] = found
+                if found.kind != "not-found":  # without a repository there are no tags
+                    failed[reference] = found
                 continue
             if not (found.complete or _all_seen(found.tags, prefix)):
                 why = f"only {len(found.tags)} of its tags could be listed"

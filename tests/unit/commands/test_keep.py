@@ -28,8 +28,10 @@ def no_helm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("helmpin.registry.requester.pauses", lambda: iter([0.01] * 99))
 
 
-def advice(monkeypatch: pytest.MonkeyPatch, host: str, *args: str) -> str:
-    """The hint for a release with one image at that registry."""
+def advice(
+    monkeypatch: pytest.MonkeyPatch, host: str, *args: str, what: str = r"1 of [12] tags could not be written"
+) -> str:
+    """The hint for a release with one image at that registry. what: the first line of the error."""
     image = f"{host}/team/app:1"
     record = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (Image(image, image, sha256(BODY), OCI_INDEX, "values"),))
     pod = (
@@ -37,7 +39,7 @@ def advice(monkeypatch: pytest.MonkeyPatch, host: str, *args: str) -> str:
     )
     info = RevisionInfo(Revision("web", 1, "deployed", record.to_json(), pod, ""), "shop", "", "", "", "")
     monkeypatch.setattr(revisions, "read_all", lambda *_: Revisions([info]))
-    with pytest.raises(RegistryUnavailable, match=r"1 of [12] tags could not be written") as caught:
+    with pytest.raises(RegistryUnavailable, match=what) as caught:
         keep.run(understand("keep", ["web", *args], helmpin.helm.Helm("/never/run")))
     return caught.value.hint
 
@@ -46,6 +48,8 @@ def answering(**statuses: str) -> Any:
     """A registry with BODY, which answers these methods otherwise."""
 
     def answer(request: Request, _: socket.socket) -> bytes:
+        if "list" in statuses and "/tags/list" in request.target:
+            return response(statuses["list"], b"{}")
         if request.method in statuses:
             return response(statuses[request.method], b"{}", request.method)
         if "/tags/list" in request.target:
@@ -77,3 +81,20 @@ def test_what_the_registry_answers(
 ) -> None:
     with serve(answering(**statuses)) as server:
         assert advice(monkeypatch, server.host, *flags).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "what"),
+    [
+        ({"list": "403 Forbidden"}, "^not all tags could be listed$"),
+        ({"list": "403 Forbidden", "PUT": "403 Forbidden"}, "^1 of 1 tags could not be written$"),
+        ({"list": "404 Not Found", "GET": "404 Not Found"}, "^1 of 1 tags could not be written$"),
+    ],
+)
+def test_a_list_that_cannot_be_read_counts_as_no_tag(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], statuses: dict[str, str], what: str
+) -> None:
+    """Nor are tags removed from a repository that is not there."""
+    with serve(answering(**statuses)) as server:
+        advice(monkeypatch, server.host, "--prune", what=what)
+    assert "removed" not in capsys.readouterr().out
