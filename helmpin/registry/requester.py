@@ -257,7 +257,7 @@ class Requester:
             refused = self._refused.get(url)
             if failure.kind != "timeout" or refused is None:
                 raise
-            return refused
+            return refused._replace(method="GET" if method == "HEAD" else method)
 
     def _retried(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
         scheme, name, *_ = urlsplit(url)
@@ -265,9 +265,9 @@ class Requester:
         for attempt, pause in enumerate(pauses(), start=1):
             if host.down:
                 raise host.down
-            quiet = host.quiet_for()
-            if host.limited and quiet >= self._transport.remaining():
-                return host.limited._replace(method=method)
+            quiet, refused = host.quiet_for(), host.limited
+            if refused and quiet >= self._transport.remaining():
+                return refused._replace(method=method)
             self._wait(quiet)
             try:
                 with host.slots:

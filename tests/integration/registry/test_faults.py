@@ -218,14 +218,17 @@ class TestStatus:
         error = fails(lambda *_: response("429 Too Many Requests", Retry_After="3600"))
         assert time.monotonic() - begun < 1 and "3600 s" in error.reason
 
-    def test_a_limit_is_the_reason_until_the_time_is_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("hangs_from", [0.5, 0.8])
+    def test_a_limit_is_the_reason_until_the_time_is_up(
+        self, monkeypatch: pytest.MonkeyPatch, hangs_from: float
+    ) -> None:
         """Also for those that wait for their turn, those that have waited too long for the next try, and those still asked."""
         monkeypatch.setattr("helmpin.registry.requester.pauses", lambda: itertools.repeat(0.3))
         monkeypatch.setattr("helmpin.registry.requester.MAX_LIMITED", 1000)
         begun = time.monotonic()
 
         def answer(request: Request, _: socket.socket) -> bytes:
-            if time.monotonic() - begun > 0.8:
+            if time.monotonic() - begun > hangs_from:
                 time.sleep(1)
             return response("429 Too Many Requests", method=request.method)
 
@@ -235,14 +238,22 @@ class TestStatus:
         reasons = {answer.reason for answer in answers.values() if isinstance(answer, RegistryError)}
         assert len(answers) == 40 and reasons == {"rate limited (HTTP 429)"}
 
+    def test_nobody_waits_for_a_try_that_comes_too_late(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The time that a server asks for is stretched, perhaps past the deadline."""
+        monkeypatch.setattr("helmpin.registry.requester.spread", lambda seconds: seconds * 2)
+        begun = time.monotonic()
+        error = fails(lambda *_: response("429 Too Many Requests", Retry_After="1"), RegistrySettings(timeout=1.5))
+        assert time.monotonic() - begun < 1 and error.reason == "rate limited (HTTP 429); retry after 1 s"
+
     def test_a_server_error_is_the_reason_when_the_next_try_hangs(self) -> None:
         def answer(request: Request, _: socket.socket) -> bytes:
             if len(hostile.requests) > 1:
-                time.sleep(1)
+                hostile.stopping.wait(5)
             return response("503 Busy", method=request.method)
 
         with serve(answer) as hostile:
-            error = error_of(f"{hostile.host}/team/app:v1", RegistrySettings(timeout=1))
+            error = error_of(f"{hostile.host}/team/app:v1", RegistrySettings(timeout=2))
+            assert len(hostile.requests) == 2
         assert (error.kind, error.status) == ("unreachable", 503)
 
     @pytest.mark.parametrize(("status", "all_wait"), [("429 Too Many Requests", True), ("503 Busy", False)])
