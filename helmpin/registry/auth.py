@@ -89,10 +89,8 @@ class Authenticator:
         self._scopes: dict[str, str] = {}
         self._cursors: SingleFlight[CredentialCursor] = SingleFlight()
         self._tokens: SingleFlight[Token] = SingleFlight()
-        self._first_uses: SingleFlight[bool] = SingleFlight()
-        """For each header of Basic, whether the first request with it was rejected (401)."""
         self._logins: SingleFlight[Answer | None] = SingleFlight()
-        """For each of those that were, the answer that says that the password is wrong; None if it is not known to be."""
+        """For each header of Basic, the answer that says that the password is wrong; None if it is not known to be."""
         self._first_tokens: SingleFlight[_TokenKey | None] = SingleFlight()
         """For each credential, what the first token with it was requested for, if it was rejected (401)."""
         self._token_logins: SingleFlight[Failure | None] = SingleFlight()
@@ -126,32 +124,15 @@ class Authenticator:
     def attempt(
         self, method: str, sent: SentAuth, request: Callable[[], Answer], login: Callable[[], Answer]
     ) -> Answer:
-        """The answer to a request with `sent`. By Basic, one request tries a password while the others wait: a wrong one is not
-        sent for every repository, and locks no account. Raises what `request` raises.
+        """The answer to a request with `sent`. A password goes out in a login first, while other threads wait: a wrong one is sent
+        once, not for every repository, and locks no account. A login is fast, where a manifest may come from another registry. If
+        it is a 401, the request gets it instead; if it does not tell, the request does. Raises what `request` raises.
 
-        login: sends `sent` as docker login does (OCI distribution specification, end-1). A 401 for a repository may mean that the
-        password is wrong, or only that its user may not pull; the answer to a login tells which. It is asked for only before a
-        password that was rejected once is sent for something else, and if it is a 401, that gets it instead.
+        login: sends `sent` as docker login does (OCI distribution specification, end-1).
         """
         if sent.token or not sent.header or sent.header != sent.credential.basic:
             return request()
-        own: list[Answer | Failure] = []
-
-        def first() -> bool:
-            try:
-                own.append(answer := request())
-                return answer.status == 401
-            except Failure as failure:
-                own.append(failure)
-                return False
-
-        suspect = self._first_uses.get(sent.header, first)
-        mine = own[0] if own else None
-        if isinstance(mine, Failure):
-            raise mine
-        if mine:
-            return mine
-        rejection = self._logins.get(sent.header, lambda: _rejection(login)) if suspect else None
+        rejection = self._logins.get(sent.header, lambda: _rejection(login))
         return rejection._replace(method=method) if rejection else request()
 
     def remember_challenge(self, answer: Answer) -> Challenge | None:
