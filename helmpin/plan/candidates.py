@@ -285,7 +285,7 @@ def _carried(sought: _Sought, path: ValuePath, chain: ValuePath) -> Iterator[Can
     """Candidates at a path that is empty or holds the image's tag: its key says what it holds, or an `image:` line prints it alone.
     chain: the path as templates read it."""
     key, held = last_key(path), lookup(sought.values.tree, path)
-    if not _is_place(path, sought.values) or isinstance(held, (dict, list, bool)):
+    if not is_place(path, sought.values) or isinstance(held, (dict, list, bool)):
         return
     if sought.tag and text_of(held) == sought.tag:
         yield sought.tagged(path)
@@ -305,7 +305,7 @@ def _has(values: ValueIndex, path: ValuePath) -> bool:
     return not isinstance(beside, dict) or path[-1] in beside
 
 
-def _is_place(path: ValuePath, values: ValueIndex) -> bool:
+def is_place(path: ValuePath, values: ValueIndex) -> bool:
     """Whether every parent of `path` is a map or absent, so that setting it destroys nothing."""
     outer = (lookup(values.tree, path[:i]) for i in range(1, len(path)))
     return reaches(path) and all(isinstance(node, dict) or node is None for node in outer)

@@ -18,7 +18,9 @@ from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
+from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex
+from helmpin.plan.value_probe import Probed, ValueProbe
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
@@ -88,6 +90,19 @@ class Composer:
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
         return Search(self._facts(), self._value_index(), self._scan, self._reads, self._reads_at_all)
+
+    def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
+        """The probe for values that pin what only templates pin in an attempt. tried: what was tried in vain."""
+        probed = [
+            Probed(
+                fact=fact,
+                reads=self._reads_at_all(fact.origin.source),
+                keys=self._hints.keys(chart_folder(next(iter(self._paths(fact.origin.source)), ""))),
+            )
+            for fact in self._facts()
+            if fact.use.key in attempt.by_template and not fact.is_literal
+        ]
+        return ValueProbe(attempt, probed, self._value_index(), tried)
 
     def values_search(self, attempt: Attempt) -> ValuesSearch:
         """The search for values that pin what only templates pin in an attempt."""

@@ -46,10 +46,11 @@ class Group:
 
     def fail(self, images: Iterable[str]) -> None:
         """Drop the current candidates, which rendered these images. If the digest appeared, try the next form; if it did not,
-        skip every form at these paths. If it replaced a tag that must stay, skip whatever uses one of them."""
-        images = list(images)
+        skip every form at these paths. If it replaced a tag that must stay, or came out at another name, skip whatever uses one of
+        them."""
+        images, name = list(images), split(self.image)[0]
         appeared = any(self.digest.partition(":")[2] in image for image in images)
-        if appeared and not all(image == f"{split(self.image)[0]}@{self.digest}" for image in images):
+        if appeared and any(image.startswith(name) and image != f"{name}@{self.digest}" for image in images):
             self.advance(set())
             return
         if appeared:

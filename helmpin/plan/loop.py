@@ -30,6 +30,8 @@ from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import NOTHING, Attempt, Search
 from helmpin.plan.template_hints import TemplateHints
+from helmpin.plan.value_probe import ValueProbe
+from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, Key, compare
 from helmpin.render.output import Render
@@ -93,8 +95,10 @@ def make_plan(
     )
     noise = Noise(rendered, known.wanted.values(), composer.random_sources)
     tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
+    if tried.found and tried.attempt.by_template:
+        tried = _by_values(tried, composer.probe(tried.attempt, search.tried), composer, noise, outcomes)
     if values_only and tried.attempt.by_template:
-        tried = _by_values(tried, composer, noise, outcomes)
+        tried = _by_values(tried, composer.values_search(tried.attempt), composer, noise, outcomes)
     followers = tried.found.followers if tried.found else ()
     if tried.found:
         check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
@@ -197,9 +201,10 @@ def _searched(
     return (tried if search.result else _Tried(search.unsettled(), tried.render, None)), outcomes
 
 
-def _by_values(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes) -> _Tried:
-    """The same with values in place of template pins, as far as they can be found."""
-    search = composer.values_search(tried.attempt)
+def _by_values(
+    tried: _Tried, search: ValueProbe | ValuesSearch, composer: Composer, noise: Noise, outcomes: _Outcomes
+) -> _Tried:
+    """The same with values in place of template pins, as far as a search finds them."""
     wanted = {key: digest for key, digest in outcomes.known.wanted.items() if key not in tried.attempt.failed}
     while attempt := search.next():
         try:

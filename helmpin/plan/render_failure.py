@@ -65,11 +65,14 @@ def _under(chart: str, parts: list[str], scopes: Collection[tuple[str, ...]]) ->
 
 
 def _is_in_template_error(why: str, setting: Setting, scope: tuple[str, ...]) -> bool:
-    """Whether a template error shows the setting: `at <semverCompare ">=1.2" .Values.image.tag>: error calling …`.
+    """Whether a template error shows the setting (`at <semverCompare ">=1.2" .Values.image.tag>: error calling …`), or the chart's
+    own words do (`execution error at (…): image.tag is no longer supported`).
 
     scope: that of the template that failed, which helm names first. What it includes is executed with its values.
     """
     if setting.path[: len(scope)] != scope and setting.path[0] != "global":
         return False
     chain = setting.path if setting.path[0] == "global" else setting.path[len(scope) :]
-    return bool(re.search(rf"\.Values\.{re.escape('.'.join(map(str, chain)))}(?![\w.])", why))
+    path = rf"{re.escape('.'.join(map(str, chain)))}(?!\w|\.\w)"
+    words = why.partition("execution error at ")[2] if len(chain) > 1 else ""
+    return bool(re.search(rf"\.Values\.{path}", why) or re.search(rf"(?<![\w.]){path}", words))

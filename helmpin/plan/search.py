@@ -29,6 +29,7 @@ from helmpin.plan.candidates import Candidate, candidates
 from helmpin.plan.group import Group
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
 from helmpin.plan.template_scan import TemplateScan
+from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, scope_of
 from helmpin.render.diff import Comparison, Key
 from helmpin.render.differences import Difference, readable
@@ -120,6 +121,7 @@ class Search:
         self._failed: dict[Key, str] = {}
         self._notes: dict[Key, list[str]] = defaultdict(list)
         self._attempts = self._repairs = 0
+        self.tried = Tried()
         self.result: Attempt | None = None
         """The successful attempt; None while there is none."""
         for use, origin, digest, is_literal, _ in facts:
@@ -163,12 +165,15 @@ class Search:
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
+        settings = {key: some for key, (_, some) in attempt.strategies.items()}
         if isinstance(result, str):
+            self.tried.add(settings)
             self._blame_failure(result)
             return
         if not result.failing and not result.collateral:
             self.result = attempt
             return
+        self.tried.add(settings, result.failing)
         before = self._state()
         blamed = self._blame_collateral(result)
         self._blame_values(result, blamed)
@@ -242,6 +247,8 @@ class Search:
                 banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
                 if banned:
                     self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
+                    contended = [setting for candidate in banned for setting in candidate.settings]
+                    self.tried.add({use.key: contended for use in group.uses})
                     unread = {
                         c
                         for c in banned

@@ -3,6 +3,7 @@ first one."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,6 +11,9 @@ from functools import cached_property
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.render.nondeterminism import defined, may_be_random, used
+
+_OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
+"""What templates get from helm besides values and subcharts (helm.sh/docs/chart_template_guide/builtin_objects)."""
 
 
 def chart_folder(path: str) -> str:
@@ -40,6 +44,12 @@ class TemplateHints:
             ]
             self._scans[folder] = TemplateScan(own, library)
         return self._scans[folder]
+
+    def keys(self, folder: str) -> set[str]:
+        """The keys that the templates of the chart in a folder, and those of its subcharts, read, but not of helm's own objects."""
+        texts = (text for name, text in self.files.items() if name.startswith(folder))
+        read = {chain for text in texts for chain in re.findall(r"((?:\.[A-Za-z_]\w*)+)", text)}
+        return {parts[-1] for chain in read if _OWN_OBJECTS.isdisjoint(parts := chain.split("."))}
 
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""

@@ -71,7 +71,11 @@ def test_what_was_rendered_tells_what_is_tried_next(group: Group, image: str, le
 
 def test_another_form_at_the_same_paths_is_tried_only_where_the_digest_appeared() -> None:
     again = candidate("digest key without algorithm", "image.digest")
-    for image, left in ((f"t/web:1@x{A}", [[again, TAG]]), ("t/web:1", [[TAG]])):
+    for image, left in (
+        (f"t/web:1@x{A}", [[again, TAG]]),
+        ("t/web:1", [[TAG]]),
+        (f"web:1@{A}", [[TAG]]),  # at another name, whatever its form
+    ):
         group = Group("t/web:1", A, (), [[KEY, again, TAG]])
         group.fail([image])
         assert group.ranked == left

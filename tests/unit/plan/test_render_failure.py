@@ -8,6 +8,7 @@ from helmpin.chart.setargs import Setting
 from helmpin.plan.render_failure import names_value, reason, scopes_of
 
 ADVICE = "Use --debug flag to render out invalid YAML"
+SAID = "execution error at (app/charts/db/templates/x.yaml:1:3): `image.tag` is no longer supported"
 FAILED = 'template: app/charts/db/templates/x.yaml:3:4: at <semverCompare ">=1.2" .Values.image.tag>: error calling it'
 
 
@@ -42,6 +43,10 @@ def test_the_charts_of_the_templates() -> None:
         (FAILED, "db.image", False),
         (FAILED.replace(".image.tag>", ".image.tags>"), "db.image.tag", False),
         (FAILED.replace("image.tag", "global.tag"), "global.tag", True),
+        (SAID, "db.image.tag", True),
+        (SAID, "image.tag", False),
+        (SAID, "db.image.tags", False),
+        (SAID.replace("image.tag", "tag"), "db.tag", False),
         ("app:\n- image.tag: Does not match pattern", "image.tag", True),
         ("app:\n- at '/image/tag': does not match pattern", "image.tag", True),
         ("app:\n- at '/image/tag': does not match pattern", "image.tags", False),

@@ -697,7 +697,7 @@ def test_what_is_not_settled_by_then_is_left_to_the_template() -> None:
     for _ in range(MOST_ATTEMPTS - 1):
         attempt = found.next()
         assert attempt is not None and attempt.settings
-        found.learn(attempt, compared({WEB: f"{A[7:]}wrong"}, {WEB: A}))
+        found.learn(attempt, compared({WEB: f"t/web:1@{A}wrong"}, {WEB: A}))
     attempt = found.next()
     assert attempt is not None and not attempt.settings and attempt.by_template == {WEB.key}
     assert "no render left" in attempt.notes[WEB.key][-1]

@@ -34,3 +34,10 @@ def test_a_library_counts_where_the_own_templates_show_no_digest() -> None:
 def test_templates_are_read_once() -> None:
     hints = TemplateHints(FILES)
     assert hints.scan("charts/db/") is hints.scan("charts/db/")
+
+
+def test_the_keys_that_are_read_but_not_of_helms_own_objects() -> None:
+    text = "{{ .Values.a.b }}{{ .override }}{{ $x.tag }}{{ .Chart.AppVersion }}{{ .Capabilities.KubeVersion.Minor }}"
+    hints = TemplateHints({"templates/a.yaml": text, "charts/db/templates/b.yaml": "{{ .ref }}"})
+    assert hints.keys("") == {"b", "override", "tag", "ref"}
+    assert hints.keys("charts/db/") == {"ref"}

@@ -1,0 +1,3 @@
+{{- define "image" -}}
+{{- if .unifiedRepoTag }}{{ .unifiedRepoTag }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
+{{- end -}}

@@ -1,0 +1,22 @@
+"""What a search has tried in vain."""
+
+from __future__ import annotations
+
+from helmpin.chart.setargs import Setting
+from helmpin.plan.tried import Tried
+
+WEB, DB = ("app/templates/pod.yaml", 0, 0, ("image",)), ("app/templates/db.yaml", 0, 0, ("image",))
+TAG = Setting(("image", "tag"), "1@x")
+
+
+def test_what_did_not_pin_a_use_may_in_another_form() -> None:
+    tried = Tried()
+    tried.add({WEB: [TAG]}, failing=[WEB])
+    assert not tried.allows(WEB, TAG) and tried.allows(WEB, TAG._replace(value="v1@x")) and tried.allows(DB, TAG)
+
+
+def test_what_pinned_a_use_and_did_harm_does_in_every_form() -> None:
+    tried = Tried()
+    tried.add({WEB: [TAG], DB: [TAG]}, failing=[DB])
+    assert not tried.allows(WEB, TAG._replace(value="v1@x")) and tried.allows(WEB, Setting(("tag",), "1@x"))
+    assert tried.allows(DB, TAG._replace(value="v1@x"))

@@ -1,0 +1,227 @@
+"""The probe for values that reach the end of an image: what gets a mark, and what is made of it. Nothing is rendered: a function
+stands for the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import pytest
+
+from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
+from helmpin.image.manifest import ImageUse
+from helmpin.plan.search import Attempt, Facts
+from helmpin.plan.tried import Tried
+from helmpin.plan.value_index import ValueIndex
+from helmpin.plan.value_probe import MOST_MARKS, Probed, ValueProbe
+from helmpin.render.diff import Comparison
+from helmpin.render.differences import Difference
+from tests.support.renders import digest
+
+A, B = map(digest, "ab")
+POD = "app/templates/pod.yaml"
+Values = Mapping[str, Any]
+
+
+def use(image: str, *, nth: int = 0, source: str = POD) -> ImageUse:
+    return ImageUse(image, source, 0, 0, "Pod", "x", ("spec", "containers", nth, "image"), f"c{nth}")
+
+
+def probe(
+    values: Values,
+    *uses: ImageUse,
+    reads: Collection[ValuePath] = (),
+    keys: Collection[str] = (),
+    tried: Tried | None = None,
+    settings: tuple[Setting, ...] = (),
+) -> ValueProbe:
+    """After a search that left these uses to the template: the first gets the digest A, the second B."""
+    facts = [
+        Facts(use=each, origin=each, digest=d, is_literal=False, in_template=True)
+        for each, d in zip(uses, (A, B), strict=False)
+    ]
+    result = Attempt(settings, frozenset(each.key for each in uses), {}, {}, {})
+    probed = [Probed(fact=fact, reads=reads, keys=keys) for fact in facts]
+    return ValueProbe(result, probed, ValueIndex(values), tried or Tried())
+
+
+def marked(attempt: Attempt | None) -> list[str]:
+    return [] if attempt is None else sorted(dotted_key(setting.path) for setting in attempt.settings)
+
+
+def run(
+    found: ValueProbe, values: Values, chart: Callable[[Callable[[str], str]], list[str] | str], *uses: ImageUse
+) -> tuple[Attempt, int]:
+    """The result, and the number of renders. chart: its images, or helm's message, given what to read values with."""
+    renders = 0
+    while attempt := found.next():
+        renders += 1
+        set_here = {dotted_key(setting.path): setting.value for setting in attempt.settings}
+
+        def read(path: str, given: Mapping[str, str] = set_here) -> str:
+            held = lookup(values, tuple(path.split(".")))
+            return given.get(path, "" if held is None else str(held))
+
+        images = chart(read)
+        if isinstance(images, str):
+            found.learn(attempt, images)
+            continue
+        got = {each.key: image for each, image in zip(uses, images, strict=True)}
+        for key in attempt.by_template:
+            got[key] = "by its template"
+        left = [
+            e for e, d in zip(uses, (A, B), strict=False) if e.key not in attempt.by_template and d not in got[e.key]
+        ]
+        found.learn(attempt, Comparison(got, frozenset(each.key for each in left), (), []))
+    return found.result, renders
+
+
+def pins(values: Values, image: str, gives: Callable[[Callable[[str], str]], str], **more: Any) -> dict[str, str]:
+    """What is set for one image of a chart, which gives this image."""
+    one = use(image)
+    result, _ = run(probe(values, one, **more), values, lambda read: [gives(read)], one)
+    assert bool(result.settings) is not bool(result.by_template)
+    return {dotted_key(setting.path): setting.value for setting in result.settings}
+
+
+def test_the_end_of_a_tag() -> None:
+    values = {"grav": "1.7.41", "name": "web"}
+    assert pins(values, "t/web:version-1.7.41", lambda read: f"t/{read('name')}:version-{read('grav')}") == {
+        "grav": f"1.7.41@{A}"
+    }
+    assert pins({"end": "-slim"}, "t/web:1-slim", lambda read: f"t/web:1{read('end')}") == {"end": f"-slim@{A}"}
+    assert pins({"suffix": ""}, "t/web:1", lambda read: f"t/web:1{read('suffix')}") == {"suffix": f"@{A}"}
+
+
+def test_a_whole_reference_without_a_tag() -> None:
+    values = {"kaniko": {"Image": "t/web", "ImageTag": "3"}}
+    assert pins(values, "t/web", lambda read: read("kaniko.Image")) == {"kaniko.Image": f"t/web:latest@{A}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "gives", "value"),
+    [
+        ("web.tag", "t/web:{}", "1"),
+        ("web.tag", "t/web:v{}", None),
+        ("web.imageOverride", "{}", "t/web:1"),
+        ("web.imageOverride", "t/{}", "web:1"),
+        ("web.override", "t/web:{}", "1"),
+        ("web.override", "t/other:{}", None),
+        ("web.tag", "t/web:{}-slim", None),
+        ("web.size", "t/web:{}", None),
+        ("web.nameOverride", "{}", None),
+    ],
+)
+def test_what_is_missing_takes_what_stands_before_it_into_account(path: str, gives: str, value: str | None) -> None:
+    """If the key may take a tag or a reference, and nothing follows it."""
+    found = pins(
+        {},
+        "t/web:1",
+        lambda read: gives.format(read(path)) if read(path) else "t/web:1",
+        reads=[tuple(path.split("."))],
+    )
+    assert found == ({path: f"{value}@{A}"} if value else {})
+
+
+def test_what_helpers_read_beside_a_name() -> None:
+    values = {"image": {"repository": "t/web", "tag": "1"}}
+    tried = Tried()
+    tried.add({use("t/web:1").key: [Setting(("image", "tag"), f"1@{A}")]})
+    keys = ["repository", "tag", "version", "unifiedRepoTag", "exporterImageTag"]
+    found = probe(values, use("t/web:1"), keys=keys, tried=tried)
+    assert marked(found.next()) == ["image.unifiedRepoTag"]
+
+
+def test_what_gets_no_mark() -> None:
+    values = {
+        "tag": "{{ .x }}1.2",
+        "replicas": 1.2,
+        "port": "2",
+        "other": {"repository": "t/other", "tag": "1.2", "imageTag": ""},
+        "apiVersion": "",
+        "db": {"tag": ""},
+    }
+    reads = [("db", "tag", "deep"), ("global", "tag")]
+    assert probe(values, use("t/web:1.2"), reads=reads).next() == Attempt(
+        settings=(Setting(("db", "tag"), "1.2-mark0z"),), by_template=frozenset(), strategies={}, failed={}, notes={}
+    )
+    sub = use("t/web:1.2", source="app/charts/db/templates/pod.yaml")
+    assert marked(probe({"tag": "1.2", "db": {"tag": "1.2"}, "global": {"tag": "1.2"}}, sub).next()) == [
+        "db.tag",
+        "global.tag",
+    ]
+    assert len(marked(probe({f"k{i}": {"tag": ""} for i in range(99)}, use("t/web:1")).next())) == MOST_MARKS
+
+
+def test_if_the_chart_does_not_render_with_all_it_is_asked_about_values_that_hold_something() -> None:
+    values = {"version": "", "commit": "abc"}
+    web = use("t/web:abc")
+    found = probe(values, web)
+    result, renders = run(found, values, lambda read: "no" if read("version") else [f"t/web:{read('commit')}"], web)
+    assert result.settings == (Setting(("commit",), f"abc@{A}"),) and renders == 3
+    _, renders = run(probe(values, web), values, lambda _: "no", web)
+    assert renders == 2
+
+
+def test_each_use_gets_its_own_value() -> None:
+    values = {"a": {"imageOverride": None}, "b": {"imageOverride": None}}
+    one, other = use("t/web:1"), use("t/web:1", nth=1)
+    found = probe(values, one, other)
+    result, renders = run(
+        found,
+        values,
+        lambda read: [read("a.imageOverride") or "t/web:1", read("b.imageOverride") or "t/web:1"],
+        one,
+        other,
+    )
+    assert {dotted_key(path): value for path, value in result.settings} == {
+        "a.imageOverride": f"t/web:1@{A}",
+        "b.imageOverride": f"t/web:1@{B}",
+    }
+    assert renders == 2 and result.strategies[one.key] == (
+        "reference",
+        (Setting(("a", "imageOverride"), f"t/web:1@{A}"),),
+    )
+
+
+@pytest.mark.parametrize("settings", [(), (Setting(("commit",), f"abc@{B}"),)])
+def test_no_value_carries_two_digests(settings: tuple[Setting, ...]) -> None:
+    one, other = use("t/web:abc"), use("t/db:abc", nth=1)
+    uses = [one] if settings else [one, other]
+    found = probe({"commit": "abc"}, *uses, settings=settings)
+    result, _ = run(
+        found, {"commit": "abc"}, lambda read: [f"t/web:{read('commit')}", f"t/db:{read('commit')}"][: len(uses)], *uses
+    )
+    assert result.settings == settings and len(result.by_template) == len(uses)
+
+
+def test_what_is_wrong_is_left_out_and_the_rest_kept() -> None:
+    one, other = use("t/web:abc"), use("t/db:def", nth=1)
+    values = {"web": "abc", "db": "def"}
+
+    def after_marks() -> ValueProbe:
+        found = probe(values, one, other)
+        marks = found.next()
+        assert marks is not None
+        value = {dotted_key(path): value for path, value in marks.settings}
+        found.learn(
+            marks, Comparison({one.key: f"t/web:{value['web']}", other.key: f"t/db:{value['db']}"}, frozenset(), (), [])
+        )
+        return found
+
+    harm = Difference((POD, 0, 0, ("metadata", "name")), "x", f"1-{A[7:30]}")
+    for wrong in (Comparison({}, frozenset([one.key]), (), []), Comparison({}, frozenset(), (), [harm])):
+        found = after_marks()
+        both = found.next()
+        assert both is not None and marked(both) == ["db", "web"]
+        found.learn(both, wrong)
+        rest = found.next()
+        assert rest is not None and marked(rest) == ["db"] and rest.by_template == {one.key}
+        found.learn(rest, Comparison({}, frozenset(), (), []))
+        assert found.result is rest and found.next() is None
+    for lost in ("no", Comparison({}, frozenset(), (), [harm._replace(after="y")])):
+        found = after_marks()
+        both = found.next()
+        assert both is not None
+        found.learn(both, lost)
+        assert found.next() is None and found.result.by_template == {one.key, other.key}
