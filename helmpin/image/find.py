@@ -33,6 +33,9 @@ class Fields(NamedTuple):
 _POD = Fields()
 _ARGO = Fields(lists=("sidecars",), single=("container", "script"), free_form=("plugin",))
 _TEKTON = Fields(lists=("steps", "sidecars"), single=("stepTemplate",))
+_ADDITIONAL = Fields(lists=("additionalContainers",))
+_SIDECARS = Fields(lists=("sidecars",))
+_SIDECAR_CONTAINERS = Fields(lists=("sidecarContainers",))
 KINDS: dict[str, dict[str, Fields]] = {
     "argoproj.io": {
         **dict.fromkeys(["Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"], _ARGO),
@@ -44,8 +47,26 @@ KINDS: dict[str, dict[str, Fields]] = {
     },
     "shipwright.io": dict.fromkeys(["BuildStrategy", "ClusterBuildStrategy"], Fields(lists=("steps", "buildSteps"))),
     "numaflow.numaproj.io": dict.fromkeys(["Pipeline", "MonoVertex"], Fields(("sidecars",), ("container",))),
-    "sparkoperator.k8s.io": dict.fromkeys(["SparkApplication", "ScheduledSparkApplication"], Fields(("sidecars",))),
+    "sparkoperator.k8s.io": dict.fromkeys(["SparkApplication", "ScheduledSparkApplication"], _SIDECARS),
     "chaos-mesh.org": dict.fromkeys(["Workflow", "Schedule"], Fields(single=("container",))),
+    "opentelemetry.io": {"OpenTelemetryCollector": _ADDITIONAL},
+    "dragonflydb.io": {"Dragonfly": _ADDITIONAL},
+    "pingcap.com": {"TidbCluster": _ADDITIONAL},
+    "k8s.mariadb.com": dict.fromkeys(["MariaDB", "MaxScale"], _SIDECAR_CONTAINERS),
+    "actions.summerwind.dev": dict.fromkeys(
+        ["Runner", "RunnerDeployment", "RunnerReplicaSet", "RunnerSet"], _SIDECAR_CONTAINERS
+    ),
+    "solr.apache.org": {"SolrCloud": _SIDECAR_CONTAINERS},
+    "acid.zalan.do": {"postgresql": _SIDECARS},
+    "pxc.percona.com": {"PerconaXtraDBCluster": _SIDECARS},
+    "psmdb.percona.com": {"PerconaServerMongoDB": _SIDECARS},
+    "ps.percona.com": {"PerconaServerMySQL": _SIDECARS},
+    "pgv2.percona.com": {"PerconaPGCluster": _SIDECARS},
+    "redis.redis.opstreelabs.in": dict.fromkeys(
+        ["Redis", "RedisCluster", "RedisReplication", "RedisSentinel"], Fields(("sidecars",), ("initContainer",))
+    ),
+    "vault.banzaicloud.com": {"Vault": Fields(lists=("vaultContainers", "vaultInitContainers"))},
+    "apps.emqx.io": {"EMQX": Fields(lists=("extraContainers",))},
 }
 """Where kinds have containers, by API group, from the types of each project's API."""
 POLICY_GROUPS = ("kyverno.io", "gatekeeper.sh", "policy.sigstore.dev", "admissionregistration.k8s.io")

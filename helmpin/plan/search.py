@@ -400,7 +400,8 @@ class Search:
             effects = [effect for effect in stay if scope_of(effect[0][0]) == scope]
             for group in self._active():
                 if paths := {path for path in _paths(group) if path[: len(scope)] == scope}:
-                    self._suspect(group, paths, effects, unexplained[effects[0]])
+                    why = f"{unexplained[effects[0]]}, whatever is set for {dotted_key(scope)}"
+                    self._suspect(group, paths, effects, why)
                     group.leave_map(scope)
                     left.setdefault(scope, []).append(group)
         return left

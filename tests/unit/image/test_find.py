@@ -171,6 +171,23 @@ SPARK = "{apiVersion: sparkoperator.k8s.io/v1beta2"
             ["x:1"],
         ),
         ("{apiVersion: argoproj.io/v1alpha1, kind: Sensor, spec: {template: {container: {image: x:1}}}}", ["x:1"]),
+        (
+            "{apiVersion: opentelemetry.io/v1beta1, kind: OpenTelemetryCollector, spec: {additionalContainers: [{image: x:1}]}}",
+            ["x:1"],
+        ),
+        ("{apiVersion: k8s.mariadb.com/v1alpha1, kind: MariaDB, spec: {sidecarContainers: [{image: x:1}]}}", ["x:1"]),
+        (
+            "{apiVersion: acid.zalan.do/v1, kind: postgresql, spec: {dockerImage: y:1, sidecars: [{image: x:1}]}}",
+            ["x:1"],
+        ),
+        (
+            "{apiVersion: psmdb.percona.com/v1, kind: PerconaServerMongoDB, spec: {replsets: [{sidecars: [{image: x:1}]}]}}",
+            ["x:1"],
+        ),
+        (
+            "{apiVersion: redis.redis.opstreelabs.in/v1beta2, kind: RedisCluster, spec: {initContainer: {image: x:1}}}",
+            ["x:1"],
+        ),
     ],
 )
 def test_others_with_containers_of_their_own(text: str, wanted: list[str]) -> None:
