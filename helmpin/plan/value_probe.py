@@ -160,8 +160,7 @@ def _holding(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]
         for path in values.at(end):
             held = lookup(values.tree, path)
             if (isinstance(held, str) or TAG_KEY.search(last_key(path))) and not is_template(held):
-                text = text_of(held).strip()
-                yield path, text if split(each.image)[1] else _tagged(text)
+                yield path, text_of(held).strip()
 
 
 def _ends(image: str) -> Iterator[str]:

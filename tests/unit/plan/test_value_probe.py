@@ -123,6 +123,18 @@ def test_what_is_missing_takes_what_stands_before_it_into_account(path: str, giv
     assert found == ({path: f"{value}@{A}"} if value else {})
 
 
+def test_a_mark_stands_behind_a_text_that_may_stand_there() -> None:
+    """A chart may check it: a tag, or a reference where the key says so; and nothing that is added to a tag."""
+    paths = [("imageOverride",), ("tagOverride",), ("image", "tag"), ("suffix",), ("ref",)]
+    marks = probe({}, use("t/web:1-ab"), reads=paths).next()
+    assert marks is not None
+    texts = {dotted_key(path): value.rpartition("-")[0] for path, value in marks.settings}
+    whole, tag = "t/web:1-ab", "1-ab"
+    assert texts == {"imageOverride": whole, "tagOverride": tag, "image.tag": tag, "suffix": "", "ref": whole}
+    marks = probe({"end": "ab", "one": "b"}, use("t/web:1-ab"), reads=[("image", "a", "b")]).next()
+    assert marked(marks) == ["end"], "one character is no end, and a map takes no text"
+
+
 def test_what_helpers_read_beside_a_name() -> None:
     values = {"image": {"repository": "t/web", "tag": "1"}}
     tried = Tried()
@@ -225,3 +237,21 @@ def test_what_is_wrong_is_left_out_and_the_rest_kept() -> None:
         assert both is not None
         found.learn(both, lost)
         assert found.next() is None and found.result.by_template == {one.key, other.key}
+
+
+def test_it_ends_after_a_few_renders() -> None:
+    uses = [use("t/web:abc"), use("t/db:def", nth=1)]
+    found = probe({"web": "abc", "db": "def"}, *uses)
+    wrong = [Comparison({}, frozenset([each.key]), (), []) for each in uses]
+    marks = found.next()
+    assert marks is not None
+    value = {dotted_key(path): value for path, value in marks.settings}
+    found.learn(
+        marks,
+        Comparison({uses[0].key: f"t/web:{value['web']}", uses[1].key: f"t/db:{value['db']}"}, frozenset(), (), []),
+    )
+    for number, result in enumerate(wrong, start=1):
+        attempt = found.next()
+        assert attempt is not None and len(attempt.settings) == 3 - number
+        found.learn(attempt, result)
+    assert found.next() is None and not found.result.settings
