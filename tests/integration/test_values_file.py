@@ -195,10 +195,12 @@ def test_a_reference_under_a_key_that_does_not_say_so(
     assert values_file(promise, chart, *extra).keys() == wanted
 
 
-def test_a_bare_word_that_a_template_does_not_print_as_an_image_is_tried_last(promise: Promise, tmp_path: Path) -> None:
+def test_a_bare_word_that_no_template_shows_to_be_an_image_is_found_by_its_mark(
+    promise: Promise, tmp_path: Path
+) -> None:
     text = "{{ with .Values.proxy }}\n" + pod("{{ . }}") + "{{ end }}\n"
     files = {"templates/pod.yaml": text, "values.yaml": "other: busybox\nproxy: busybox\n"}
     chart = written(tmp_path / "chart", files)
     shown = promise.pin("plan", "rel", chart, "--no-cluster", "-v")
-    assert "hard-coded" not in shown.stdout and "no value is known to hold it" in shown.stdout
-    assert values_file(promise, chart, "--values-only").keys() == {"proxy"}
+    assert "reference: proxy" in shown.stdout and "\n4 renders\n" in shown.stdout
+    assert values_file(promise, chart).keys() == values_file(promise, chart, "--values-only").keys() == {"proxy"}
