@@ -344,7 +344,7 @@ class Search:
     def _blame_collateral(self, result: Comparison) -> list[Group]:
         restored = self._drop_suspicions(result)
         left = self._leave_subcharts(result) if not restored else {}
-        blames: dict[int, _Blame] = {}
+        blames: dict[Group, _Blame] = {}
         for difference in result.collateral:
             carriers = self._carriers(difference)
             by_values = [group for group in carriers if group in self._active()]
@@ -352,7 +352,7 @@ class Search:
                 continue
             for group in by_values or ([] if carriers else self._suspects_of(difference)):
                 blame = blames.setdefault(
-                    id(group), _Blame(group=group, why=str(difference), paths=set(), certain=set(), doubtful=set())
+                    group, _Blame(group=group, why=str(difference), paths=set(), certain=set(), doubtful=set())
                 )
                 blame.paths.update(self._guilty(group, difference))
                 (blame.certain if carriers else blame.doubtful).add(_effect(difference))
@@ -439,21 +439,21 @@ class Search:
         came out instead, that one is dropped: it reaches more than its own image."""
         tried = [group for group in self._active() if group not in blamed]
         bad = {
-            id(group): [use for use in group.uses if use.key in result.failing and use.key not in self._by_template]
+            group: [use for use in group.uses if use.key in result.failing and use.key not in self._by_template]
             for group in tried
         }
-        reached: dict[int, list[ImageUse]] = {}
+        reached: dict[Group, list[ImageUse]] = {}
         for group in tried:
-            others = [use for other in tried if other.digest != group.digest for use in bad[id(other)]]
+            others = [use for other in tried if other.digest != group.digest for use in bad[other]]
             if found := [use for use in others if group.digest in result.images.get(use.key, "")]:
-                reached[id(group)] = found
+                reached[group] = found
                 self._note(group.uses, f"{_names(group.current())}: gives {result.images[found[0].key]!r} elsewhere")
                 group.leave_paths({path for use in found for path in self._paths_at_all(group, use.source)})
         explained = {use.key for uses in reached.values() for use in uses}
-        for group in tried:
-            own = [use for use in bad[id(group)] if use.key not in explained]
-            group.proven = not bad[id(group)] and id(group) not in reached
-            if not own or id(group) in reached:
+        for group in [group for group in tried if group not in reached]:
+            group.proven = not bad[group]
+            own = [use for use in bad[group] if use.key not in explained]
+            if not own:
                 continue
             self._note(own, f"{_names(group.current())}: gives {result.images.get(own[0].key)!r}")
             if any(use.key not in result.failing for use in group.uses):
@@ -468,17 +468,17 @@ class Search:
         """
         bad = [use for use in self._uses() if use.key in result.failing and use.key in attempt.by_template]
         reaching = [(use, self._reaching(use, result.images.get(use.key, ""), blamed)) for use in bad]
-        leaving: dict[int, tuple[Group, set[ValuePath], str]] = {}
+        leaving: dict[Group, tuple[set[ValuePath], str]] = {}
         for use, guilty in reaching:
             for group, paths in guilty:  # values that pin it as well, with another result
-                leaving.setdefault(id(group), (group, set(), result.images.get(use.key, "")))[1].update(paths)
-        for group, paths, gives in leaving.values():
+                leaving.setdefault(group, (set(), result.images.get(use.key, "")))[0].update(paths)
+        for group, (paths, gives) in leaving.items():
             self._note(group.uses, f"{_names(group.current())}: gives {gives!r} elsewhere")
             group.leave_paths(paths)
         for use in [use for use, guilty in reaching if not guilty]:
-            gives = result.images.get(use.key, "")
             if self._state() != before:
-                continue
+                return
+            gives = result.images.get(use.key, "")
             is_unpinned = self._group_of(use).digest not in gives and gives != use.image
             if suspects := self._suspects(use.source) if is_unpinned else []:  # values changed what the template writes
                 for group in suspects:
