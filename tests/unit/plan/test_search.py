@@ -990,3 +990,42 @@ def test_what_a_subchart_prints_whatever_is_set_there_or_not_takes_no_values_fro
         found.learn(attempt, compared(images, wanted, effect if "image.tag" in shown(attempt) else []))
     assert found.result and found.result.by_template == {WEB.key} and not found.result.failed
     assert set(shown(found.result)) & {"db.image.tag", "db.image.digest"}
+
+
+def test_values_that_reach_what_the_template_pins_give_way_only_if_it_reads_them() -> None:
+    """Another group has the same digest, and its values elsewhere."""
+    inner = use("t/side:2", source="app/charts/db/templates/pod.yaml")
+    side = {"side": {"repository": "t/side", "version": "2"}}
+    found = Search(
+        [facts(WEB, literal=True), facts(SIDE, B), facts(inner, B)],
+        ValueIndex({**side, "db": side}),
+        lambda _: TemplateScan([""]),
+        reads_at_all=lambda source: {("side", "version")} if source == POD else (),
+    )
+    first = found.next()
+    assert first is not None and shown(first).keys() == {"side.version", "db.side.version"}
+    right = {SIDE: pinned_form("t/side:2", B), inner: pinned_form("t/side:2", B)}
+    found.learn(first, compared({**right, WEB: f"t/web:1@{B}"}, {WEB: A, SIDE: B, inner: B}))
+    second = found.next()
+    assert second is not None and shown(second).keys() == {"db.side.version"} and WEB.key in second.by_template
+
+
+def test_what_was_in_vain_is_known_afterwards() -> None:
+    """Refused, without effect, with an effect elsewhere, or wanted by two images."""
+
+    def left(found: Search, each: ImageUse, path: str, text: str) -> bool:
+        return found.tried.allows(each.key, Setting(tuple(path.split(".")), text))
+
+    for result, form in (
+        ("no", False),
+        (compared({WEB: "t/web:1"}, {WEB: A}), True),
+        (compared({WEB: pinned_form("t/web:1", A)}, {WEB: A}, [difference("y")]), False),
+    ):
+        found = search([facts(WEB)], TAGGED)
+        attempt = found.next()
+        assert attempt is not None
+        found.learn(attempt, result)
+        assert not left(found, WEB, "image.tag", f"1@{A}") and left(found, WEB, "image.tag", f"v1@{A}") is form
+    two = [facts(WEB), facts(use("t/db:1", nth=1), B)]
+    found = search(two, {"tag": "1"})
+    assert found.next() is not None and not left(found, WEB, "tag", "x")
