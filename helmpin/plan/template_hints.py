@@ -12,6 +12,7 @@ from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.render.nondeterminism import defined, may_be_random, used
 
+_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
 """What templates get from helm besides values and subcharts (helm.sh/docs/chart_template_guide/builtin_objects)."""
 
@@ -53,7 +54,7 @@ class TemplateHints:
 
     def reads(self, path: str) -> set[ValuePath]:
         """The values that a template file reads by their whole path, itself or in the named templates that it uses."""
-        text = self.files.get(path, "")
+        text = _COMMENT.sub("", self.files.get(path, ""))
         found: set[ValuePath] = set(chains(text))
         seen, left = set[str](), used(text)
         while left:
@@ -68,6 +69,6 @@ class TemplateHints:
         """The bodies of the named templates, by name."""
         bodies: dict[str, list[str]] = defaultdict(list)
         for text in self.files.values():
-            for name, body in defined(text):
+            for name, body in defined(_COMMENT.sub("", text)):
                 bodies[name].append(body)
         return bodies

@@ -32,8 +32,8 @@ INSTEAD = frozenset({"custom", "full", "override", "overwrite", "ref", "referenc
 SUFFIX_KEY = re.compile(r"(suffix|variant|flavou?r)$", re.IGNORECASE)
 """The keys that may add something to a tag."""
 OPEN_KEY = re.compile(
-    r"(?<!name)(?<!namespace)(?<!host)(?<!api)(?<!kube)"
-    r"(tag|ver|version|label|commit|revision|build|number|image|ref|reference|override|overwrite|suffix|variant|flavou?r)$",
+    r"(?:.*(?:tag|image)|(?:.*(?:image|tag|docker|app|git|build|release))?[_-]?"
+    r"(?:ver|version|label|commit|revision|ref|reference|build|number|override|overwrite|suffix|variant|flavou?r))",
     re.IGNORECASE,
 )
 """The keys that may take a tag or a reference where the values have none."""
@@ -188,7 +188,9 @@ def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
     ]
     for path in dict.fromkeys(paths):
         key = last_key(path)
-        if OPEN_KEY.search(key) and lookup(values.tree, path) in (None, "") and is_place(path, values):
+        if SUFFIX_KEY.match(key) and path[:-1] not in named:  # of anything
+            continue
+        if OPEN_KEY.fullmatch(key) and lookup(values.tree, path) in (None, "") and is_place(path, values):
             is_whole = re.search("image|ref|over", key, re.IGNORECASE) and not re.search(
                 "tag|version", key, re.IGNORECASE
             )

@@ -41,3 +41,9 @@ def test_the_keys_that_are_read_but_not_of_helms_own_objects() -> None:
     hints = TemplateHints({"templates/a.yaml": text, "charts/db/templates/b.yaml": "{{ .ref }}"})
     assert hints.keys("") == {"b", "override", "tag", "ref"}
     assert hints.keys("charts/db/") == {"ref"}
+
+
+def test_a_comment_reads_nothing() -> None:
+    body = '{{/* .Values.path */}}{{ define "x" }}{{ .Values.tag }}{{- /*\n.Values.no */ -}}{{ end }}{{/* .Values.next */}}'
+    hints = TemplateHints({"templates/_h.tpl": body, "templates/a.yaml": '{{ include "x" . }}{{/* .Values.none */}}'})
+    assert hints.reads("templates/a.yaml") == {("tag",)}

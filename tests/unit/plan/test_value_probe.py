@@ -90,7 +90,9 @@ def test_the_end_of_a_tag() -> None:
         "grav": f"1.7.41@{A}"
     }
     assert pins({"end": "-slim"}, "t/web:1-slim", lambda read: f"t/web:1{read('end')}") == {"end": f"-slim@{A}"}
-    assert pins({"suffix": ""}, "t/web:1", lambda read: f"t/web:1{read('suffix')}") == {"suffix": f"@{A}"}
+    values = {"image": {"name": "t/web", "suffix": ""}, "ldap": {"suffix": ""}}
+    assert pins(values, "t/web:1", lambda read: f"t/web:1{read('image.suffix')}") == {"image.suffix": f"@{A}"}
+    assert marked(probe(values, use("t/web:1")).next()) == ["image.suffix"]
 
 
 def test_a_whole_reference_without_a_tag() -> None:
@@ -125,12 +127,20 @@ def test_what_is_missing_takes_what_stands_before_it_into_account(path: str, giv
 
 def test_a_mark_stands_behind_a_text_that_may_stand_there() -> None:
     """A chart may check it: a tag, or a reference where the key says so; and nothing that is added to a tag."""
-    paths = [("imageOverride",), ("tagOverride",), ("image", "tag"), ("suffix",), ("ref",)]
+    paths = [
+        ("imageOverride",),
+        ("tagOverride",),
+        ("image", "tag"),
+        ("tagSuffix",),
+        ("ref",),
+        ("kubeVersionOverride",),
+        ("server",),
+    ]
     marks = probe({}, use("t/web:1-ab"), reads=paths).next()
     assert marks is not None
     texts = {dotted_key(path): value.rpartition("-")[0] for path, value in marks.settings}
     whole, tag = "t/web:1-ab", "1-ab"
-    assert texts == {"imageOverride": whole, "tagOverride": tag, "image.tag": tag, "suffix": "", "ref": whole}
+    assert texts == {"imageOverride": whole, "tagOverride": tag, "image.tag": tag, "tagSuffix": "", "ref": whole}
     marks = probe({"end": "ab", "one": "b"}, use("t/web:1-ab"), reads=[("image", "a", "b")]).next()
     assert marked(marks) == ["end"], "one character is no end, and a map takes no text"
 
