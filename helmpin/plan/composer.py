@@ -84,6 +84,10 @@ class Composer:
             if random and source and not is_post_rendered and not random.isdisjoint(self._paths(source))
         }
         """The sources that make something random or list a map in any order; those of the second pass."""
+        unordered = self._hints.in_any_order if self.random_sources else frozenset()
+        if random != self._hints.random:  # what tpl evaluates counts
+            unordered |= nondeterminism.may_be_in_any_order(self._templates, tpl=True)
+        self._in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
         self.renders = 0
         """How many renders it has made."""
 
@@ -176,7 +180,8 @@ class Composer:
         if self.random_sources:
             chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self.random_sources)})
         self.renders += 1
-        return renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
+        render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
+        return render._replace(in_any_order=self._in_any_order)
 
     def render_before_post_renderer(self, attempt: Attempt) -> Render:
         """What the post-renderer gets, with an empty record. Raises HelmFailed."""

@@ -8,7 +8,7 @@ first (pkg/engine/engine.go, sortTemplates), so the second pass comes before all
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from helmpin.render.actions import actions, any_matches
 
@@ -40,34 +40,48 @@ def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
 
     tpl: whether what `tpl` evaluates may do so, too.
     """
+    return _calling(files, lambda text: is_random(text) or (tpl and any_matches(text, _EVALUATES)))
 
-    def calls_random(text: str) -> bool:
-        return is_random(text) or (tpl and any_matches(text, _EVALUATES))
 
-    calling = {path for path, text in files.items() if calls_random(text)}
+def may_be_in_any_order(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
+    """Those of may_be_random() that may list a map in any order."""
+    return _calling(files, lambda text: _lists_in_any_order(text) or (tpl and any_matches(text, _EVALUATES)))
+
+
+def _calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
+    """The files that call something, themselves or by a named template."""
+    calling = {path for path, text in files.items() if calls(text)}
     if not calling:
         return set()
     uses: dict[str, set[str]] = {}
-    random: set[str] = set()
+    found: set[str] = set()
     for path, text in files.items():
         for name, body in defined(text):
             uses.setdefault(name, set()).update(used(body))
-            if path in calling and calls_random(body):
-                random.add(name)
-    while more := {name for name, used in uses.items() if name not in random and used & random}:
-        random |= more
-    return {path for path, text in files.items() if path in calling or (random and random & used(text))}
+            if path in calling and calls(body):
+                found.add(name)
+    while more := {name for name, used in uses.items() if name not in found and used & found}:
+        found |= more
+    return {path for path, text in files.items() if path in calling or (found and found & used(text))}
 
 
 def is_random(text: str) -> bool:
     """Whether an action of a template calls a random function, or lists a map in any order. Its strings do not, unless `tpl`
     evaluates one."""
+    return _calls(text, _RANDOM, _IN_ANY_ORDER)
+
+
+def _lists_in_any_order(text: str) -> bool:
+    return _calls(text, _IN_ANY_ORDER)
+
+
+def _calls(text: str, *calls: re.Pattern[str]) -> bool:
     if not _may_call(text):
         return False
     return any(
-        calls.search(action.code) and (_EVALUATES.search(action.code) or calls.search(_STRING.sub('""', action.code)))
+        each.search(action.code) and (_EVALUATES.search(action.code) or each.search(_STRING.sub('""', action.code)))
         for action in actions(text)
-        for calls in (_RANDOM, _IN_ANY_ORDER)
+        for each in calls
     )
 
 

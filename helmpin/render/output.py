@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from helmpin.errors import HelmFailed
@@ -26,6 +26,8 @@ class Render(NamedTuple):
     """Helm's computed values; None unless the probe was in the chart."""
     second_pass: Mapping[str, str] | None = None
     """The second evaluation of templates that may be random, by source (see nondeterminism.py)."""
+    in_any_order: Collection[str] = ()
+    """The sources that may list a map in any order."""
     also: ExtraImageRules | None = None
     """The images outside pod specs that count as image uses."""
     config: Mapping[str, Any] | None = None

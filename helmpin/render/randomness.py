@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -65,14 +65,21 @@ class Randomness:
         )
 
     def only_reorders(self, differences: Collection[Difference]) -> bool:
-        """Whether the differences of a template only show words in another order, without a digest, and it may list a map in any
-        order.
+        """Whether the differences of a template only show what a list or a text holds in another order, without a digest, and the
+        template may list a map in any order.
 
         Two evaluations seldom prove that order random: Go starts a small map at its first entry in seven of eight cases
         (internal/runtime/maps, Iter), and --set makes another entry the first.
         """
-        if not differences or any(d.leaf[0] not in (self._pinned.second_pass or {}) for d in differences):
+        if not differences or any(d.leaf[0] not in self._pinned.in_any_order for d in differences):
             return False
+        places: dict[Leaf, list[Difference]] = defaultdict(list)
+        for difference in differences:
+            places[_list_of(difference)].append(difference)
+        return all(map(self._is_another_order, places.values()))
+
+    def _is_another_order(self, differences: Iterable[Difference]) -> bool:
+        differences = list(differences)
         befores = [part for d in differences if d.before is not ABSENT for part in (*_keys(d), d.before)]
         afters = [part for d in differences if d.after is not ABSENT for part in (*_keys(d), d.after)]
         return not self._shows_digest((*befores, *afters)) and _words(befores) == _words(afters)
@@ -116,6 +123,18 @@ def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:
     start, end = _fixed_parts([*samples])
     marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (*samples, other)]
     return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
+
+
+def _list_of(difference: Difference) -> Leaf:
+    """The outermost list that a difference is in, or the map that a key came to or went from, or the lines where no leaf stands, or
+    else the leaf itself."""
+    source, order, nth, path = difference.leaf
+    index = next((i for i, part in enumerate(path) if isinstance(part, int)), None)
+    if nth < 0:  # a line
+        return source, order, nth, ()
+    if index is not None:
+        return source, order, nth, path[:index]
+    return source, order, nth, path[:-1] if ABSENT in (difference.before, difference.after) else path
 
 
 def _keys(difference: Difference) -> Iterator[str]:
