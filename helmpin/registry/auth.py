@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
@@ -89,8 +90,11 @@ class Authenticator:
         self._scopes: dict[str, str] = {}
         self._cursors: SingleFlight[CredentialCursor] = SingleFlight()
         self._tokens: SingleFlight[Token] = SingleFlight()
+        self._lock = threading.Lock()
+        self._first_uses: dict[str, _FirstUse] = {}
+        """For each header of Basic, the first request with it."""
         self._logins: SingleFlight[Answer | None] = SingleFlight()
-        """For each header of Basic, the answer that says that the password is wrong; None if it is not known to be."""
+        """For each of those that were rejected, the answer that says that the password is wrong; None if it is not known to be."""
         self._first_tokens: SingleFlight[_TokenKey | None] = SingleFlight()
         """For each credential, what the first token with it was requested for, if it was rejected (401)."""
         self._token_logins: SingleFlight[Failure | None] = SingleFlight()
@@ -124,15 +128,25 @@ class Authenticator:
     def attempt(
         self, method: str, sent: SentAuth, request: Callable[[], Answer], login: Callable[[], Answer]
     ) -> Answer:
-        """The answer to a request with `sent`. A password goes out in a login first, while other threads wait: a wrong one is sent
-        once, not for every repository, and locks no account. A login is fast, where a manifest may come from another registry. If
-        it is a 401, the request gets it instead; if it does not tell, the request does. Raises what `request` raises.
+        """The answer to a request with `sent`. By Basic, one request tries a password while the others wait for a short time: a
+        wrong one is not sent for every repository, and locks no account. Raises what `request` raises.
 
-        login: sends `sent` as docker login does (OCI distribution specification, end-1).
+        login: sends `sent` as docker login does (OCI distribution specification, end-1). A 401 for a repository may mean that the
+        password is wrong, or only that its user may not pull; the answer to a login tells which. It is asked for only before a
+        password that was rejected once is sent for something else, and if it is a 401, that gets it instead.
         """
         if sent.token or not sent.header or sent.header != sent.credential.basic:
             return request()
-        rejection = self._logins.get(sent.header, lambda: _rejection(login))
+        with self._lock:
+            is_first = sent.header not in self._first_uses
+            first = self._first_uses.setdefault(sent.header, _FirstUse())
+        if is_first:
+            with first:
+                answer = request()
+                first.rejected = answer.status == 401
+                return answer
+        first.over.wait(self._settings.timeout / 10)  # a registry may fetch that image from another one first
+        rejection = self._logins.get(sent.header, lambda: _rejection(login)) if first.rejected else None
         return rejection._replace(method=method) if rejection else request()
 
     def remember_challenge(self, answer: Answer) -> Challenge | None:
@@ -301,6 +315,21 @@ class CredentialCursor:
                     self._hide(secret)
                 return found
         return self.tried[-1] if self.tried else ANONYMOUS
+
+
+class _FirstUse:
+    """The first request with a password. Mutable."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.rejected = False
+        """Whether its answer was 401."""
+
+    def __enter__(self) -> _FirstUse:  # noqa: PYI034  typing.Self came with Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
 
 
 def _rejection(login: Callable[[], Answer]) -> Answer | None:

@@ -254,7 +254,7 @@ class Requester:
         try:
             return self._retried(method, url, headers, body)
         except Failure as failure:
-            refused = self._refused.get(url)
+            refused = self._refused.get(url) or self._host(urlsplit(url).netloc).limited
             if failure.kind != "timeout" or refused is None:
                 raise
             return refused._replace(method="GET" if method == "HEAD" else method)

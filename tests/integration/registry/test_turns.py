@@ -213,9 +213,7 @@ class TestOneThatHidesFromStrangers:
             wanted = [Reference.parse(f"{server.host}/team/app{i}:v1") for i in range(30)]
             answers = resolve(wanted, QUICK, keychain(tmp_path, logins))
             assert not [error for error in answers.values() if isinstance(error, RegistryError)]
-            roots = [request for request in server.requests if request.target == "/v2/"]
-            assert len([request for request in roots if "authorization" not in request.headers]) == 1
-            assert len(roots) == (2 if scheme == "basic" else 1), "a login"
+            assert [request.target for request in server.requests].count("/v2/") == 1
 
     @pytest.mark.parametrize("root", ["200 OK", "401 No", "500 Oh"])
     def test_what_is_missing_stays_missing(self, root: str, tmp_path: Path) -> None:
@@ -273,18 +271,19 @@ class TestPasswords:
         return sum(isinstance(each, Resolved) for each in answers.values()), +logins
 
     @pytest.mark.parametrize("passwords", [["wrong"], ["wrong", "wrong"]])
-    def test_a_wrong_one_is_sent_once(self, passwords: list[str]) -> None:
+    def test_a_wrong_one_is_sent_for_one_image_and_as_a_login(self, passwords: list[str]) -> None:
         resolved, logins = self.asked(lambda _: True, *passwords)
-        assert resolved == 0 and logins == {"/v2/": 1}
+        assert resolved == 0 and logins.pop("/v2/") == 1 and list(logins.values()) == [1]
 
     def test_the_next_one_is_tried_after_a_wrong_one(self) -> None:
         resolved, logins = self.asked(lambda _: True, "wrong", "right")
-        assert resolved == len(self.WANTED) and logins.total() == len(self.WANTED) + 2 and logins["/v2/"] == 2
+        assert resolved == len(self.WANTED) and logins.total() == len(self.WANTED) + 2
 
-    @pytest.mark.parametrize(("by_token", "further"), [(False, 1), (True, 0)])
-    def test_a_right_one_costs_a_login_at_most(self, by_token: bool, further: int) -> None:
-        resolved, logins = self.asked(lambda _: True, "right", by_token=by_token)
-        assert resolved == len(self.WANTED) and logins.total() == len(self.WANTED) + further
+    @pytest.mark.parametrize("by_token", [False, True])
+    def test_a_right_one_costs_no_further_request(self, by_token: bool) -> None:
+        """Nor does it depend on an answer to a login, which some servers refuse to everybody."""
+        resolved, logins = self.asked(lambda request: request.target != "/v2/", "right", by_token=by_token)
+        assert resolved == len(self.WANTED) and logins.total() == len(self.WANTED)
 
     def test_an_image_that_takes_long_holds_up_no_other(self) -> None:
         """As where a registry fetches it from another one first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.render.nondeterminism import may_be_random, template
+from helmpin.render.nondeterminism import may_be_in_any_order, may_be_random, template
 from helmpin.render.probe import HOOK_TEXT
 
 
@@ -102,3 +102,17 @@ def test_only_the_named_templates_that_are_random_count() -> None:
 def test_it_is_a_hook_beside_which_helm_prints_all_objects_as_without_it() -> None:
     for text in (template(["app/templates/a.yaml"]), HOOK_TEXT):
         assert text.count("metadata:\n  annotations: {helm.sh/hook: test}\n  name: helm-pin-") == 1
+
+
+def test_what_is_random_need_not_be_in_any_order() -> None:
+    files = {
+        "_h.tpl": '{{ define "keys" }}{{ keys .Values }}{{ end }}',
+        "a": "{{ uuidv4 }}",
+        "b": '{{ include "keys" . }}',
+        "c": "{{ tpl .Values.x . }}",
+    }
+    assert may_be_in_any_order(files) == {"_h.tpl", "b"} and may_be_in_any_order(files, tpl=True) == {
+        "_h.tpl",
+        "b",
+        "c",
+    }
