@@ -91,8 +91,9 @@ class ValueProbe:
             }
             for places in (_holding, _empty)
         )
-        self._probes = [_marks(some, values) for some in ({**empty, **holding}, holding if empty else {})]
-        """The marks of each render to try: all, and if the chart does not render with them, those at values that hold something."""
+        self._probes = [_marks(some, values) for some in ({**holding, **empty}, holding if empty else {})]
+        """The marks of each render to try: all, and if the chart does not render with them, or shows none, those at values that
+        hold something."""
         self._pins: dict[Key, Setting] = {}
         """What to set for each use, as far as a render has shown it."""
         self._proofs = MOST_PROOFS
@@ -100,6 +101,7 @@ class ValueProbe:
     def next(self) -> Attempt | None:
         """What to try next; None when nothing is left."""
         if self._pins:
+            self._probes = []
             self._proofs -= 1
             return _with(self.result, self._pins) if self._proofs >= 0 else None
         self._probes = [marks for marks in self._probes if marks]
@@ -112,11 +114,9 @@ class ValueProbe:
         """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
         if self._pins:
             self._prove(attempt, result)
-        elif isinstance(result, str):
-            del self._probes[0]
-        else:
-            self._pins = self._reached(result, self._probes[0])
-            self._probes = []
+            return
+        marks = self._probes.pop(0)
+        self._pins = {} if isinstance(result, str) else self._reached(result, marks)
 
     def _reached(self, result: Comparison, marks: list[_Mark]) -> dict[Key, Setting]:
         """What to set for each use that has a mark at its end."""

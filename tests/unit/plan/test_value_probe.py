@@ -185,6 +185,21 @@ def test_if_the_chart_does_not_render_with_all_it_is_asked_about_values_that_hol
     assert renders == 2
 
 
+def test_a_mark_that_hides_the_others_is_left_out() -> None:
+    values = {"image": "", "commit": "abc"}
+    web = use("t/web:abc")
+    result, renders = run(
+        probe(values, web), values, lambda read: ["" if read("image") else f"t/web:{read('commit')}"], web
+    )
+    assert result.settings == (Setting(("commit",), f"abc@{A}"),) and renders == 3
+
+
+def test_values_that_hold_something_get_their_marks_first() -> None:
+    values = {**{f"k{i}": {"tag": ""} for i in range(99)}, "commit": "abc"}
+    marks = probe(values, use("t/web:abc")).next()
+    assert "commit" in marked(marks) and len(marked(marks)) == MOST_MARKS
+
+
 def test_each_use_gets_its_own_value() -> None:
     values = {"a": {"imageOverride": None}, "b": {"imageOverride": None}}
     one, other = use("t/web:1"), use("t/web:1", nth=1)
