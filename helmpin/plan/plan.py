@@ -46,7 +46,11 @@ class Plan(NamedTuple):
         if image.kept_for:
             return f"{image.kept_for} keeps this digest, which its template writes"
         texts = self.rendered.chart.template_files().values()
-        return "hard-coded in the template" if is_literal(image.image, texts) else "no value is known to hold it"
+        return (
+            "hard-coded in the template"
+            if is_literal(image.image, texts)
+            else "no value is known that can carry its digest"
+        )
 
     def in_lists_of_the_user(self) -> list[Setting]:
         """The settings for a list of the user's values, which a values file could only repeat whole."""

@@ -264,8 +264,8 @@ def test_no_image_is_printed_that_was_not_compared(tmp_path: Path) -> None:
         ("image: a:1\n", image("a:1"), "hard-coded in the template"),
         ("args: [run, a:1]\n", image("a:1"), "hard-coded in the template"),
         ("image: a\n", image("a"), "hard-coded in the template"),
-        ("args: [run, a]\n", image("a"), "no value is known to hold it"),
-        ("image: {{ .Values.image }}\n", image("a:1"), "no value is known to hold it"),
+        ("args: [run, a]\n", image("a"), "no value is known that can carry its digest"),
+        ("image: {{ .Values.image }}\n", image("a:1"), "no value is known that can carry its digest"),
         ("image: a:1\n", image("a:1", kept_for="Job/x"), "Job/x keeps this digest, which its template writes"),
     ],
 )
