@@ -122,6 +122,7 @@ class Search:
         self._notes: dict[Key, list[str]] = defaultdict(list)
         self._attempts = self._repairs = 0
         self.tried = Tried()
+        """What it has tried in vain."""
         self.result: Attempt | None = None
         """The successful attempt; None while there is none."""
         for use, origin, digest, is_literal, _ in facts:
@@ -500,6 +501,7 @@ class Search:
         return [each for each in reading if each[1]] or reading
 
     def _group_of(self, use: ImageUse) -> Group:
+        """The group that a use belongs to now."""
         return next(group for group in self._groups.values() if use in group.uses)
 
     def _split_off(self, group: Group, bad: list[ImageUse]) -> None:

@@ -46,7 +46,7 @@ class Probed(NamedTuple):
     reads: Collection[ValuePath]
     """The values that its template reads by their whole path, itself or in the named templates that it uses."""
     keys: Collection[str]
-    """The keys that the templates of its chart read of anything."""
+    """The keys that the templates of its chart read, of whatever map."""
 
     @property
     def image(self) -> str:
@@ -188,7 +188,7 @@ def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
     ]
     for path in dict.fromkeys(paths):
         key = last_key(path)
-        if SUFFIX_KEY.match(key) and path[:-1] not in named:  # of anything
+        if SUFFIX_KEY.match(key) and path[:-1] not in named:  # a suffix of something else
             continue
         if OPEN_KEY.fullmatch(key) and lookup(values.tree, path) in (None, "") and is_place(path, values):
             is_whole = re.search("image|ref|over", key, re.IGNORECASE) and not re.search(
