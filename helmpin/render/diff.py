@@ -133,8 +133,9 @@ def compare(
         if a is not None and b is not None and not others:
             others = random.unexcused(text_differences(a, b, changed))
         left[key[0]] += others
-    # of two that changed places, one may be excused already
-    ordered = {source for some in (found, left) for source in some if random.only_reorders(some[source])}
+    at_digests = (use.key for use in pinned.images() if split(use.image)[2] in wanted.values())
+    judged = frozenset((*uses, *at_digests))
+    ordered = {source for source, some in left.items() if random.only_reorders(found[source], some, plain, judged)}
     collateral = [each for source, some in left.items() if source not in ordered for each in some]
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)

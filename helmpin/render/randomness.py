@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from helmpin.image.manifest import group_by_turn, split_documents
+from helmpin.render import another_order
 from helmpin.render.alignment import by_source, in_order_of
 from helmpin.render.differences import ABSENT, Difference, Leaf, common_start, differences, readable, text_differences
 from helmpin.render.output import Render
@@ -64,25 +65,36 @@ class Randomness:
             leaf in self._noise and self._noise[leaf] != before and _is_alike((before, self._noise[leaf]), after)
         )
 
-    def only_reorders(self, differences: Collection[Difference]) -> bool:
-        """Whether the differences of a template only show what a list or a text holds in another order, without a digest, and the
-        template may list a map in any order.
+    def only_reorders(
+        self, found: Iterable[Difference], left: Collection[Difference], plain: Render, images: frozenset[Leaf]
+    ) -> bool:
+        """Whether what is left of the differences that were found in a template only shows what a list or a text holds in another
+        order, without a digest, and the template may list a map in any order.
+
+        images: the leaves that hold images, which are judged otherwise.
 
         Two evaluations seldom prove that order random: Go starts a small map at its first entry in seven of eight cases
         (internal/runtime/maps, Iter), and --set makes another entry the first.
         """
-        if not differences or any(d.leaf[0] not in self._pinned.in_any_order for d in differences):
+        if not left or any(difference.leaf[0] not in self._pinned.in_any_order for difference in left):
             return False
-        places: dict[Leaf, list[Difference]] = defaultdict(list)
-        for difference in differences:
-            places[_list_of(difference)].append(difference)
-        return all(map(self._is_another_order, places.values()))
+        excused = {d.leaf for d in found} - {d.leaf for d in left}
+        before, after = _by_place(found), _by_place(left)
+        return all(  # of two that changed places, one may be excused already
+            self._is_another_order(place, before.get(place, []), plain, images)
+            or self._is_another_order(place, some, plain, images | excused)
+            for place, some in after.items()
+        )
 
-    def _is_another_order(self, differences: Iterable[Difference]) -> bool:
-        differences = list(differences)
+    def _is_another_order(
+        self, place: Leaf, differences: list[Difference], plain: Render, varies: frozenset[Leaf]
+    ) -> bool:
         befores = [part for d in differences if d.before is not ABSENT for part in (*_keys(d), d.before)]
         afters = [part for d in differences if d.after is not ABSENT for part in (*_keys(d), d.after)]
-        return not self._shows_digest((*befores, *afters)) and _words(befores) == _words(afters)
+        if not differences or self._shows_digest((*befores, *afters)) or _words(befores) != _words(afters):
+            return False
+        is_line = place[2] < 0
+        return is_line or _form_at(place, plain, varies) == _form_at(place, self._pinned, varies)
 
     def _shows_digest(self, values: tuple[Any, ...]) -> bool:
         texts = list(map(readable, values))
@@ -125,6 +137,13 @@ def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:
     return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
 
 
+def _by_place(differences: Iterable[Difference]) -> dict[Leaf, list[Difference]]:
+    found: dict[Leaf, list[Difference]] = defaultdict(list)
+    for difference in differences:
+        found[_list_of(difference)].append(difference)
+    return found
+
+
 def _list_of(difference: Difference) -> Leaf:
     """The outermost list that a difference is in, or the map that a key came to or went from, or the lines where no leaf stands, or
     else the leaf itself."""
@@ -135,6 +154,17 @@ def _list_of(difference: Difference) -> Leaf:
     if index is not None:
         return source, order, nth, path[:index]
     return source, order, nth, path[:-1] if ABSENT in (difference.before, difference.after) else path
+
+
+def _form_at(place: Leaf, render: Render, varies: frozenset[Leaf]) -> Hashable:
+    """The form of what stands at a place of a render, whatever the order."""
+    source, order, nth, path = place
+    objects = next((d.objects() for d in render.documents if (d.source, d.order) == (source, order)), [])
+    value: Any = dict(enumerate(objects))
+    for part in (nth, *path):
+        held = part in value if isinstance(value, dict) else isinstance(value, list) and part < len(value)
+        value = value[part] if held else ABSENT
+    return another_order.form(value, path, lambda at: (source, order, nth, at) in varies)
 
 
 def _keys(difference: Difference) -> Iterator[str]:

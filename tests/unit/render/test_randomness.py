@@ -175,7 +175,7 @@ SWAPPED = "kind: Pod\nspec: {{hostNetwork: {0}, hostPID: {1}, list: [{{env: [{2}
         (("false", "true", "x", "z", "b"), True, 2),
         (("true", "false", "z", "x", "b"), True, 0),
         (("true", "false", "z", "x", "b"), False, 2),
-        (("true", "false", "b", "z", "x"), True, 0),
+        (("true", "false", "b", "z", "x"), True, 2),
     ],
 )
 def test_only_what_a_list_holds_may_change_places(words: tuple[str, ...], listed: bool, changed: int) -> None:

@@ -1,0 +1,73 @@
+"""Whether two values hold the same in another order, as a template prints them that lists a map as it comes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable
+from itertools import pairwise
+from typing import Any
+
+from helmpin.render.differences import PINNED
+
+Path = tuple[Any, ...]
+_BETWEEN = (r"[,;]", r"\s+(?=-)", r"\s+", r"[|&]", r"[/+]", r"-", r"[._]")
+"""What separates the items of a list in a line: the first of them that stands in it."""
+_QUOTES = re.compile(r"""["'\[\](){}]+""")
+_SECTION = re.compile(r"\[[^\[\]]*\]")
+_LATEST = re.compile(r":latest(?![\w.-])")
+"""What a pin adds to an image without a tag."""
+_ANY = object()
+
+
+def form(value: Any, path: Path, varies: Callable[[Path], bool]) -> Hashable:
+    """A form of a value that is the same for all orders of what its lists and texts hold. What belongs together stays together: an
+    item of a list, a flag and its value, a line of a text and the lines above it that are indented less.
+
+    path: where the value stands. varies: whether what stands at a path is of no matter. Digests of references are of none.
+    """
+    if varies(path):
+        return _ANY
+    if isinstance(value, dict):
+        return dict, _bag((_text(str(key)), form(each, (*path, key), varies)) for key, each in value.items())
+    if isinstance(value, list):
+        forms = [form(each, (*path, index), varies) for index, each in enumerate(value)]
+        starts = [i for i, each in enumerate(value) if i == 0 or not _belongs(value[i - 1], each)]
+        return list, _bag(tuple(forms[i:j]) for i, j in pairwise([*starts, len(value)]))
+    return _text(value) if isinstance(value, str) else (type(value), value)
+
+
+def _belongs(before: Any, item: Any) -> bool:
+    """Whether an argument may be the value of the flag before it."""
+    return isinstance(before, str) and before.startswith("-") and not str(item).startswith("-")
+
+
+def _bag(items: Any) -> Hashable:
+    return frozenset(Counter(items).items())
+
+
+def _text(text: str) -> Hashable:
+    """The lines of a text, each below those that it belongs to."""
+    lines: list[Hashable] = []
+    above: list[tuple[int, Hashable]] = []
+    for line in _LATEST.sub("", PINNED.sub(r"\1", text)).splitlines():
+        words = line.strip()
+        is_section = _SECTION.fullmatch(words)  # of an INI or TOML file: what follows is in it, though not indented
+        indent = -1 if is_section else len(line) - len(line.lstrip())
+        while above and above[-1][0] >= indent:
+            above.pop()
+        items = _items(words)
+        lines.append((tuple(each for _, each in above), items))
+        above.append((indent, items))
+    return _bag(lines)
+
+
+def _items(line: str) -> Hashable:
+    """What a line lists, with the key before it."""
+    line = _QUOTES.sub("", line).strip()
+    between = next((each for each in _BETWEEN if re.search(each, line)), r"\Z")
+    first, *others = map(str.strip, re.split(between, line))
+    key = re.match(r"(.*?[:=])\s*", first)
+    if key and others and not any(re.search(r"[:=]", each) for each in others):
+        return key[1], _bag([first[key.end() :], *others])
+    return _bag([first, *others])
