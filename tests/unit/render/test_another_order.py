@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helmpin.render.another_order import form
+from tests.support.budget import examples
 from tests.support.comparisons import DIGEST, WEB
 
 WORD = st.text("abcdefgh", min_size=1, max_size=4)
@@ -35,7 +36,7 @@ def of(value: Any) -> Any:
     return form(value, (), set().__contains__)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(items=ITEMS, seed=st.integers())
 @pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
 def test_items_in_another_order_have_the_same_form(written: Any, items: dict[str, str], seed: int) -> None:
@@ -43,7 +44,7 @@ def test_items_in_another_order_have_the_same_form(written: Any, items: dict[str
     assert of({"data": written(items.items())}) == of({"data": written(other)})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(items=ITEMS)
 @pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
 def test_values_that_change_places_have_another_form(written: Any, items: dict[str, str]) -> None:
