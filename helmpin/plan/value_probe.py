@@ -80,7 +80,7 @@ class ValueProbe:
         self.result = result
         probed = list(probed)
         self._facts = {each.fact.use.key: each.fact for each in probed}
-        holding, empty = (
+        holding, others = (
             {
                 path: text
                 for each in probed
@@ -89,9 +89,9 @@ class ValueProbe:
                 and each.sees(path)
                 and not _is_anothers(each, path, values)
             }
-            for places in (_holding, _empty)
+            for places in (_holding, _others)
         )
-        self._probes = [_marks(some, values) for some in ({**holding, **empty}, holding if empty else {})]
+        self._probes = [_marks(some, values) for some in ({**holding, **others}, holding if others else {})]
         """The marks of each render to try: all, and if the chart does not render with them, or shows none, those at values that
         hold something."""
         self._pins: dict[Key, Setting] = {}
@@ -173,6 +173,22 @@ def _ends(image: str) -> Iterator[str]:
         yield tag
         parts = [place for part in re.finditer(r"[-._+]|^v(?=\d)", tag) for place in (part.start(), part.end())]
         yield from (tag[place:] for place in parts if len(tag) - place > 1)
+
+
+def _others(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
+    yield from _empty(each, values)
+    yield from _unused(each, values)
+
+
+def _unused(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
+    """The tags that its template reads and that do not show in the image, with the text to put there: `latest` may stand for the
+    version of the chart, and any other tag be taken as it is."""
+    tag = split(each.image)[1] or "latest"
+    for chain in each.reads:
+        path = chain if chain[0] == "global" else (*each.scope, *chain)
+        held = lookup(values.tree, path)
+        if TAG_KEY.search(last_key(path)) and isinstance(held, str) and held and held not in each.image:
+            yield path, tag
 
 
 def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
