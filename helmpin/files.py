@@ -16,7 +16,11 @@ def cannot_read(what: str, name: str, error: OSError | UnicodeDecodeError) -> Us
 def check_is_file(what: str, name: str) -> None:
     """Raise UsageError for `-`, which elsewhere is standard input or output."""
     if name == "-":
-        raise UsageError(f"{what} is a file, not standard input or output", where=name, hint="name a file (./- is one)")
+        raise UsageError(
+            f"{what} must be a file: - is not accepted",
+            where=name,
+            hint="give the name of a file (./- for one that is called so)",
+        )
 
 
 def reason(error: OSError | UnicodeDecodeError) -> str:

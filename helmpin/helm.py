@@ -264,7 +264,7 @@ def _started(args: Sequence[str]) -> Iterator[None]:
             raise
         what = f"helm {args[0]} could not be started"
         if error.errno == errno.E2BIG:
-            why = f"its arguments have {sum(map(len, args))} characters"
+            why = f"the command line is too long: {sum(map(len, args))} characters"
             hint = "put what `helm pin plan -o values` prints into a values file"
             raise HelmFailed(what, why=why, hint=hint) from None
         program = os.fsdecode(error.filename or "")  # not always helm: a shell starts it and relays its output

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from helmpin import env
 from helmpin.cluster.workloads import Object, identity
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
@@ -116,7 +117,9 @@ def _stored(command: str, instead: str) -> str:
     kind = storage.stored_as()
     if not kind:
         hint = f"ask for one release: {helm_command(f'pin {instead}')}"
-        raise HelmFailed(f"{command} reads releases from the API", why="HELM_DRIVER keeps them elsewhere", hint=hint)
+        why = "it lists the Secrets or ConfigMaps in the API that hold them"
+        what = f"{command} cannot read releases that are stored with HELM_DRIVER={env.storage_driver()}"
+        raise HelmFailed(what, why=why, hint=hint)
     return storage.stored_objects(kind, SETTLED)
 
 

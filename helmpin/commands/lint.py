@@ -63,7 +63,7 @@ def _refuse_flags(request: Request) -> None:
     if request.options["fix"]:
         refuse_dry_run(request, "leave out --fix: then lint reports, and writes nothing")
     if request.options["suggest"] and request.settings.locked:
-        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
+        raise UsageError("--suggest cannot be used with --locked", why="it asks registries", hint="leave one out")
 
 
 def _found(charts: Sequence[str], request: Request) -> Report:

@@ -65,7 +65,7 @@ def run(request: Request) -> int:
 def _command(request: Request, release: Sequence[str]) -> str:
     """The helm command to plan for. Raises UsageError."""
     if request.options["suggest"] and request.settings.locked:
-        raise UsageError("--suggest asks registries, and --locked does not", hint="leave one out")
+        raise UsageError("--suggest cannot be used with --locked", why="it asks registries", hint="leave one out")
     for name, forms in (("names", ("values",)), ("partial", ("values", "kustomize"))):
         if request.options[name] and request.options["output"] not in forms:
             raise UsageError(

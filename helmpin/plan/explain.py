@@ -79,7 +79,7 @@ class Explainer(NamedTuple):
 
 def _reordered(use: ImageUse) -> Problem:
     return Problem(
-        f"{use.source} lists a map in any order (keys, values), so its images stand in other places at each render",
+        f"{use.source} lists a map in random order (keys, values), so its images change places at every render",
         "refused",
         f"have the template sort what it lists (sortAlpha), or {let_through(use.image)}",
     )

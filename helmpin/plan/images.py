@@ -200,7 +200,7 @@ def _failure(uses: Iterable[ImageUse], decided: Decided) -> Problem | None:
         return None
     why = decided.attempt.failed[failed[0].key]
     return next((decided.explained[use.key] for use in failed if use.key in decided.explained), None) or Problem(
-        f"cannot be pinned without changing something else: {why}",
+        f"no way to pin it was found: {why}",
         "refused",
         f"write its digest where your values or the chart hold the image, or {let_through(failed[0].image)}",
     )

@@ -243,8 +243,8 @@ def check_values_stay(
         raise HelmFailed(
             "the pins would change other values of the release",
             where=[dotted_key(path) for path in changed[:5]],
-            why="helm would not keep these values as it does without the pins",
-            hint="this is a defect of helm-pin: report it; --reuse-values or a values file says which values to keep",
+            why="with the pins, the release would keep other values at these paths than without them",
+            hint="nothing was deployed; pass all values with -f or --reuse-values, and report this as a defect of helm-pin",
         )
 
 

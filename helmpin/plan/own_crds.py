@@ -98,7 +98,8 @@ def _refuse_other_images(*renders: Render) -> None:
     images = [{(use.source, use.image) for use in render.images()} for render in renders]
     if images[0] != images[1]:
         raise Refused(
-            "what the chart runs depends on APIs that this cluster lacks, and cannot be rendered before its CRDs are installed",
-            why="\n".join(sorted(f"{image}, in {source}" for source, image in images[0] ^ images[1])),
+            "the chart chooses images by APIs that this cluster lacks, so they cannot be planned before its CRDs are installed",
+            why="images that differ with and without these APIs:\n"
+            + "\n".join(sorted(f"{image}, in {source}" for source, image in images[0] ^ images[1])),
             hint="install the CRDs first: helm show crds CHART | kubectl apply --server-side -f -, then run it again",
         )

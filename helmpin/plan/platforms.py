@@ -25,7 +25,7 @@ def problems(
     if not settings.platforms or not resolved:
         return {}
     if settings.locked:
-        raise UsageError("--platform asks registries, and --locked does not", hint="leave one out")
+        raise UsageError("--platform cannot be used with --locked", why="it asks registries", hint="leave one out")
     from helmpin.registry import details_of
 
     wanted = _wanted(rendered, settings)

@@ -60,7 +60,7 @@ def render_with_probe(
         raise HelmFailed(
             "cannot read the chart's values",
             why="the chart or the post-renderer dropped or renamed the ConfigMap with which helm-pin reads them",
-            hint="let objects that it does not know pass unchanged",
+            hint="have the post-renderer pass objects unchanged that it does not know, such as ConfigMap/helm-pin-values",
         )
     plain = renderer.render(chart) if renderer.post_renderer else origin
     return Rendered(

@@ -31,7 +31,7 @@ def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Fa
         )
         return Failure("unauthorized", why, hint, status=status)
     if status == 401 and answer.redirected:
-        why = f"authentication required for {repository}, and a redirect takes no credentials along ({stated})"
+        why = f"{repository} is redirected to a server that requires a login, and credentials are never sent there ({stated})"
         hint = "check where the registry keeps its images: the server that it redirects to must accept what the redirect says"
         return Failure("unauthorized", why, hint, status=status)
     if status == 401:

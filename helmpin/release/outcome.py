@@ -80,7 +80,8 @@ def guard(before: HistoryRow, command: str) -> str:
     deploy, so no other deployment can come in between unnoticed."""
     anew = command == "install" or before.status in ("", "uninstalled")
     expected = 1 if anew else before.revision + 1  # an installation renders as revision 1 (pkg/action/install.go)
-    return f'{{{{ if ne .Release.Revision {expected} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
+    why = "helm-pin: the release got another revision after the plan was made, so nothing is deployed"
+    return f'{{{{ if ne .Release.Revision {expected} }}}}{{{{ fail "{why}" }}}}{{{{ end }}}}'
 
 
 def moved(release: str, before: HistoryRow, now: HistoryRow) -> str:

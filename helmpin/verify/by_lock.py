@@ -126,7 +126,7 @@ def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool) -> Check
     if wrong:
         return Check("lock", FAILED, f"{count(len(wrong), 'difference')} from {lock.name}", (*wrong, *unknown))
     if unknown:
-        return Check("lock", UNKNOWN, f"{right}; {len(unknown)} undecided", tuple(unknown))
+        return Check("lock", UNKNOWN, f"{right}; {len(unknown)} could not be checked", tuple(unknown))
     return Check("lock", OK, right)
 
 

@@ -173,7 +173,7 @@ def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str)
     if unread or seen.settling or seen.staying or seen.silent:
         open_points = len(unread) + len(seen.settling) + len(seen.staying) + len(seen.silent)
         may_change = bool(seen.settling) and not unread
-        summary = f"{fine}; {open_points} undecided"
+        summary = f"{fine}; {open_points} could not be checked"
         return Check(
             name=name,
             verdict=UNKNOWN,

@@ -56,7 +56,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
     live = read_live(target, kubectl)
     if live.unread or live.unknown_kinds:
         raise HelmFailed(
-            "the cluster does not show the objects that --verify compares; nothing was changed",
+            "the objects that --verify compares cannot be read; nothing was changed",
             where=target.where,
             why="\n".join((*live.unread, *live.unknown_kinds)),
             hint="roll back with an account that may read them, or without --verify"

@@ -45,7 +45,8 @@ def test_a_message_that_is_explained_exists(message: str, source: str) -> None:
 SAYS_IT_ALL = {
     r" (takes|must|requires?|excludes?|needs an argument|needs the one|does not know)\b": "it says what the flag or setting wants",
     r" has no (value|effect)\b| exclude each other$": "it says which flag or setting to leave out",
-    r" asks registries, and --| compares with a release|is for --lock alone|cannot both read": "it says which flags clash",
+    r" asks registries, and --| cannot be used with --| compares with a release": "it says which flags clash",
+    r"is for --lock alone|cannot both read": "it says which flags clash",
     r"^(expected|mutable|not a duration|invalid argument|REVISION is|unknown key in a rule)": "it says what was wanted",
     r"^(cannot set --generate-name|unknown command|a name cannot|the … of … is empty)": "it names the word of the command line",
     r"^(a required command (cannot be read|is empty)|a lock from a release is)": "`next` or the line itself has the right form",

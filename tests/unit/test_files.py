@@ -71,7 +71,7 @@ def test_a_lock_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         lambda: lock.run(understand("lock", ["web", "./chart", "--file", "-"], helm)),
         lambda: verify.run(understand("verify", ["web", "--lock", "-"], helm)),
     ):
-        with pytest.raises(UsageError, match="a lock is a file, not standard input or output"):
+        with pytest.raises(UsageError, match="a lock must be a file: - is not accepted"):
             read()
     assert not [*tmp_path.iterdir()]
 

@@ -521,7 +521,7 @@ class TestRedirects:
                 logins = {hostile.host: ("alice", SECRET), thief.host: ("alice", SECRET)}
                 error = error_of(f"{hostile.host}/team/app:v1", QUICK, keychain(tmp_path, logins))
         assert error.kind == "unauthorized" and SECRET not in said(error)
-        assert f"a redirect takes no credentials along (redirected to {thief.host}: HTTP 401)" in error.reason
+        assert f"and credentials are never sent there (redirected to {thief.host}: HTTP 401)" in error.reason
         assert thief.requests and _seen(thief) == []
 
     def test_no_token_arrives_at_another_host(self, tmp_path: Path) -> None:

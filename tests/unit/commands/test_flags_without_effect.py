@@ -65,8 +65,8 @@ def test_registry_flags_where_no_registry_is_asked(flags: list[str], monkeypatch
     [
         (["--wait"], "--wait has no effect on lint"),
         (["--fix", "--generate-name"], "--generate-name has no effect on lint"),
-        (["--suggest", "--locked"], "--suggest asks registries, and --locked does not"),
-        (["--fix", "--suggest", "--locked"], "--suggest asks registries, and --locked does not"),
+        (["--suggest", "--locked"], "--suggest cannot be used with --locked"),
+        (["--fix", "--suggest", "--locked"], "--suggest cannot be used with --locked"),
     ],
 )
 def test_flags_of_lint(argv: list[str], what: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,7 +190,7 @@ def test_the_value_that_is_empty_is_named_from_the_charts_values() -> None:
 
 
 def test_platforms_are_asked_for_before_anything_is_pinned() -> None:
-    with pytest.raises(UsageError, match="--platform asks registries"):
+    with pytest.raises(UsageError, match="--platform cannot be used"):
         planned(pod(WEB), {WEB: A}, settings=SETTINGS._replace(platforms=("linux/arm64",)))
 
 

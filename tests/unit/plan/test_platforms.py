@@ -84,7 +84,7 @@ def test_nothing_is_asked_where_nothing_is_wanted_or_resolved(tmp_path: Path, as
 
 
 def test_a_lock_alone_knows_no_platforms(tmp_path: Path, asked: Asked) -> None:
-    with pytest.raises(UsageError, match="--platform asks registries, and --locked does not"):
+    with pytest.raises(UsageError, match="--platform cannot be used with --locked"):
         told(tmp_path, [ARM], {WEB: A}, locked=True)
     assert asked == []
 

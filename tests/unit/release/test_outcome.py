@@ -34,9 +34,8 @@ FOUR = HistoryRow(4, "deployed", "Upgrade complete")
     ],
 )
 def test_the_guard_expects_the_next_revision(before: HistoryRow, command: str, revision: int) -> None:
-    assert guard(before, command) == (
-        f'{{{{ if ne .Release.Revision {revision} }}}}{{{{ fail "the release has moved" }}}}{{{{ end }}}}'
-    )
+    why = "helm-pin: the release got another revision after the plan was made, so nothing is deployed"
+    assert guard(before, command) == f'{{{{ if ne .Release.Revision {revision} }}}}{{{{ fail "{why}" }}}}{{{{ end }}}}'
 
 
 @pytest.mark.parametrize(
