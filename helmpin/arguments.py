@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from helmpin.env import FALSE
 from helmpin.errors import UsageError
 from helmpin.global_flags import no_value
 from helmpin.helm import Flag
@@ -97,10 +98,6 @@ def words(given: Iterable[Given]) -> list[str]:
 def with_switch(given: Sequence[Given], name: str) -> list[Given]:
     """The flags with the switch `name` among them."""
     return [*given] if any(flag.name == name for flag in given) else [*given, Given(name, None, (name,))]
-
-
-TRUE, FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
-"""What pflag takes for the value of a switch (Go, strconv.ParseBool)."""
 
 
 def is_on(given: Iterable[Given], name: str) -> bool:

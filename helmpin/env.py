@@ -7,6 +7,7 @@ changes it but through change(), as helm does for a plugin, and take_password().
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,9 +31,13 @@ def take_password() -> str:
     return os.environ.pop(PASSWORD, "")
 
 
+TRUE, FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+"""How helm reads whether a switch or a variable is on (Go, strconv.ParseBool)."""
+
+
 def is_on(name: str, environ: Mapping[str, str] = ENVIRON) -> bool:
-    """Whether a variable of helm's is true, in the spellings that helm accepts (Go's strconv.ParseBool)."""
-    return environ.get(name, "") in ("1", "t", "T", "true", "TRUE", "True")
+    """Whether a variable of helm's is true."""
+    return environ.get(name, "") in TRUE
 
 
 def debugging(environ: Mapping[str, str] = ENVIRON) -> bool:
@@ -66,8 +71,11 @@ def storage_driver() -> str:
 
 
 def cache_home() -> Path:
-    """Helm's own cache folder."""
-    return Path(ENVIRON.get("HELM_CACHE_HOME") or Path.home() / ".cache" / "helm")
+    """Helm's own cache folder (pkg/helmpath, lazypath.go), which helm tells a plugin, but not the command `helm-pin`."""
+    if given := ENVIRON.get("HELM_CACHE_HOME"):
+        return Path(given)
+    own = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return Path(ENVIRON.get("XDG_CACHE_HOME") or own) / "helm"
 
 
 def repository_cache() -> Path:
@@ -91,5 +99,6 @@ def is_dumb_terminal() -> bool:
 
 
 def colours() -> str:
-    """When to print in colours: always, auto or never (no-color.org; Helm 4's HELM_COLOR)."""
-    return "never" if ENVIRON.get("NO_COLOR") else ENVIRON.get("HELM_COLOR", "auto")
+    """When to print in colours: always, auto or never (no-color.org; Helm 4, pkg/cli/environment.go, envColorMode)."""
+    when = "never" if ENVIRON.get("NO_COLOR") else ENVIRON.get("HELM_COLOR", "").lower()
+    return when if when in ("always", "never") else "auto"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from helmpin.env import FALSE, TRUE
 from helmpin.errors import UsageError
 
 VALUES = {
@@ -95,11 +96,10 @@ def check_none_is_lost(command_line: Sequence[str]) -> None:
 
 
 def _is_true(name: str, value: str) -> bool:
-    """The value of a switch, in the spellings that helm accepts (Go's strconv.ParseBool). Raises UsageError."""
-    known = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
-    if value.lower() not in known:
+    """The value of a switch. Raises UsageError."""
+    if value not in (*TRUE, *FALSE):
         raise UsageError(f"{name} must be true or false", why=f"got {value!r}")
-    return known[value.lower()]
+    return value in TRUE
 
 
 def _parts(word: str) -> tuple[str, str, str]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import config, env
-from helmpin.arguments import FALSE, TRUE, Given, dry_run, is_on, split
+from helmpin.arguments import Given, dry_run, is_on, split
 from helmpin.command_table import COMMANDS, CONFIG_OPTION, PLATFORM_OPTION, REGISTRY_OPTIONS, Command
 from helmpin.config.sources import LOGIN_STDIN
+from helmpin.env import FALSE, TRUE
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
 from helmpin.global_flags import GROUPED, VALUES
 from helmpin.helm import Flag

@@ -301,4 +301,4 @@ def _last(flags: Sequence[str], name: str) -> str | None:
 
 def _switch(flags: Sequence[str], name: str) -> bool:
     given = [flag for flag in flags if flag.partition("=")[0] == name]
-    return bool(given) and given[-1].partition("=")[2].lower() not in ("false", "f", "0")
+    return bool(given) and given[-1].partition("=")[2] not in env.FALSE

@@ -140,6 +140,9 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
         ({"HELM_COLOR": "always", "TERM": "dumb"}, True),
         ({"HELM_COLOR": "always", "NO_COLOR": "1"}, False),
         ({"HELM_COLOR": "auto"}, True),
+        ({"HELM_COLOR": "Never"}, False),
+        ({"HELM_COLOR": "ALWAYS", "TERM": "dumb"}, True),
+        ({"HELM_COLOR": "sometimes"}, True),
     ],
 )
 def test_colour(environ: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
