@@ -18,7 +18,7 @@ def run(request: Request) -> int:
     release, chart, flags = name_release(request.positionals, request.flags, request.helm)
     baseline = None if dry_run(flags) != "none" else Baseline(request.helm, release)
 
-    def check(_: object) -> None:
+    def may_deploy(_: object) -> None:
         before = baseline.latest() if baseline else NO_RELEASE
         replaces = is_on(flags, "--replace") and before.status in ("uninstalled", "failed")
         if before.revision and not replaces:  # pkg/action/install.go, availableName
@@ -31,6 +31,6 @@ def run(request: Request) -> int:
                 else "choose another name, or use helm pin upgrade to deploy another revision",
             )
 
-    with prepare(request._replace(flags=flags), release, chart, command="install", check=check) as prepared:
+    with prepare(request._replace(flags=flags), release, chart, command="install", may_deploy=may_deploy) as prepared:
         refuse_mutable = request.settings.refuses_mutable
         return deploy(request.helm, prepared, refuse_mutable=refuse_mutable, baseline=baseline)

@@ -19,9 +19,11 @@ def run(request: Request) -> int:
     """Print the pinned manifest."""
     *release, chart = request.positionals
     printing = words(f for f in request.flags if f.name in PRINTS)
-    checks = words(f for f in request.flags if f.name in CHECKS)
+    cluster_flags = words(f for f in request.flags if f.name in CHECKS)
     request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS | CHECKS])
-    with prepare(request, release[0] if release else "", chart, command="template", checks=checks) as prepared:
+    with prepare(
+        request, release[0] if release else "", chart, command="template", cluster_flags=cluster_flags
+    ) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
         say_outside(plan)

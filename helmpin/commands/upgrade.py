@@ -21,7 +21,7 @@ def run(request: Request) -> int:
     release, chart = request.positionals
     lifeline.if_stopped("nothing was deployed")
 
-    def check(previous: Previous | None) -> None:
+    def may_deploy(previous: Previous | None) -> None:
         if is_on(request.flags, "--install") or not (previous is None or previous.installs_anew):
             return
         lists = helm_command("list --all-namespaces", namespace=None)
@@ -39,5 +39,5 @@ def run(request: Request) -> int:
         what = f"{release!r} has no deployed releases; nothing was deployed"
         raise HelmFailed(what, where=f"release {release}", why=why, hint=hint)
 
-    with prepare(request, release, chart, command="upgrade", check=check) as prepared:
+    with prepare(request, release, chart, command="upgrade", may_deploy=may_deploy) as prepared:
         return deploy(request.helm, prepared, refuse_mutable=request.settings.refuses_mutable)

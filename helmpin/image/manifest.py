@@ -163,7 +163,7 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
         return ()
     found = []
     for index, item in enumerate(document.objects()):
-        kind, name, hook = identity(item)[0], _name(document, index, item), hook_of(item)
+        kind, name, hook = kind_and_name(item)[0], _name(document, index, item), hook_of(item)
         for image, path in find.images(item):
             use = ImageUse(
                 image=image,
@@ -186,7 +186,7 @@ def outside(document: Document, also: ExtraImageRules) -> tuple[tuple[ImageUse, 
     """The images of a document outside pod specs, each with whether a pattern of --also matches it. Cached, as _pod_images is."""
     found = []
     for index, item in enumerate(document.objects()):
-        kind, name = identity(item)[0], _name(document, index, item)
+        kind, name = kind_and_name(item)[0], _name(document, index, item)
         for image in also.images(item):
             use = ImageUse(
                 image=image.image,
@@ -213,7 +213,7 @@ def unmatched(documents: Iterable[Document], also: ExtraImageRules) -> list[str]
     return list(left)
 
 
-def identity(item: Any) -> tuple[str, str]:
+def kind_and_name(item: Any) -> tuple[str, str]:
     """(kind, name) of an object, each '' where it is missing."""
     kind, name = (item.get("kind"), _metadata(item).get("name")) if isinstance(item, dict) else ("", "")
     return str(kind), _as_json(name)

@@ -93,14 +93,14 @@ class Composer:
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
-        return Search(self._facts(), self._value_index(), self._scan, self._reads, self._reads_at_all)
+        return Search(self._facts(), self._value_index(), self._scan, self._reads_on_lines, self._reads)
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried in vain."""
         probed = [
             Probed(
                 fact=fact,
-                reads=self._reads_at_all(fact.origin.source),
+                reads=self._reads(fact.origin.source),
                 keys=self._hints.keys(chart_folder(next(iter(self._paths(fact.origin.source)), ""))),
             )
             for fact in self._facts()
@@ -224,11 +224,11 @@ class Composer:
         path = next(iter(self._paths(source)), "")
         return self._hints.scan(chart_folder(path))
 
-    def _reads(self, source: str, word: str = "") -> set[ValuePath]:
-        """The values that a template reads by their whole path, on the lines that have a word."""
+    def _reads_on_lines(self, source: str, word: str) -> set[ValuePath]:
+        """The values that a template reads by their whole path, on the lines that have a word; on any line: ''."""
         lines = (line for path in self._paths(source) for line in self._templates.get(path, "").splitlines())
         return {chain for line in lines if has_word(line, word) for chain in chains(line)}
 
-    def _reads_at_all(self, source: str) -> set[ValuePath]:
-        """The same, with what the named templates read that it uses."""
+    def _reads(self, source: str) -> set[ValuePath]:
+        """The values that a template reads by their whole path, itself or in the named templates that it uses."""
         return {chain for path in self._paths(source) for chain in self._hints.reads(path)}

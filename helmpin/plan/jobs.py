@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import lookup
 from helmpin.image.hints import let_through
-from helmpin.image.manifest import Document, ImageUse, identity, read
+from helmpin.image.manifest import Document, ImageUse, kind_and_name, read
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.next_command import kubectl_command
 from helmpin.plan.images import ImagePlan, Problem
@@ -181,7 +181,7 @@ def _is_job(item: Any) -> bool:
 
 def _who(item: Mapping[str, Any]) -> tuple[str, str]:
     metadata = item.get("metadata") if isinstance(item.get("metadata"), dict) else {}
-    return str((metadata or {}).get("namespace", "")), identity(item)[1]
+    return str((metadata or {}).get("namespace", "")), kind_and_name(item)[1]
 
 
 def _object(render: Render, use: ImageUse) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from helmpin.image.manifest import Document, ImageUse, identity
+from helmpin.image.manifest import Document, ImageUse, kind_and_name
 from helmpin.image.reference import split
 from helmpin.plan.images import ImagePlan
 from helmpin.render.differences import dotted
@@ -90,7 +90,7 @@ def _also_changed(
         if entry.matches(image) and (key not in whose or split(image)[0] != entry.name):
             source, order, nth, path = key
             document = next(d for d in documents if (d.source, d.order) == (source, order))
-            kind, name = identity(document.objects()[nth])
+            kind, name = kind_and_name(document.objects()[nth])
             return f"kustomize would change {image} at {kind}/{name} {dotted(path)} as well"
     return ""
 
@@ -104,7 +104,7 @@ def _reached(document: Document) -> Iterator[tuple[int, tuple[Any, ...], str]]:
     if not any(name in document.text for name in LISTS):
         return
     for nth, item in enumerate(document.objects()):
-        if identity(item)[0] != "CustomResourceDefinition":
+        if kind_and_name(item)[0] != "CustomResourceDefinition":
             yield from ((nth, path, image) for path, image in _images(item, ()))
 
 

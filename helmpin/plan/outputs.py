@@ -32,7 +32,7 @@ def manifest(plan: Plan, flags: Sequence[str]) -> str:
 def values_file(plan: Plan, *, named: bool = False) -> dict[str, Any]:
     """The values that pin, as a tree for `helm upgrade -f`, without the lists of the user's own values, which may hold secrets.
     named: with registry, repository and tag beside each digest. Raises HelmFailed."""
-    values, left_out = plan.rendered.origin.values or {}, plan.in_lists_of_the_user()
+    values, left_out = plan.rendered.origin.values or {}, plan.settings_in_user_lists()
     settings = [setting for setting in plan.settings if setting not in left_out]
     return as_tree([*(_names(plan, settings, values) if named else ()), *settings], values)
 

@@ -57,9 +57,10 @@ class Reuse(NamedTuple):
     implied: bool = False
     """Whether helm reuses values because the user gives none."""
 
-    def for_settings(self, settings: Sequence[Setting] = ()) -> tuple[list[str], ValuesInput | None]:
+    def arguments_for(self, settings: Sequence[Setting] = ()) -> tuple[list[str], ValuesInput | None]:
         """The flags that come before the values, and the values. None stands for the user's own values; all values, including
-        reused ones, are given if Helm cannot be made to merge them as it would without helm-pin.
+        reused ones, are given if Helm cannot be made to merge them as it would without helm-pin. Writes a values file into `folder`
+        where digests have to be taken out of those that are reused.
 
         settings: what is set after the values; with them, Helm needs a flag for the reuse that it would do by itself.
         """
@@ -136,8 +137,8 @@ def _start_early(task: Task, chart: Chart, need: Needs) -> EarlyRender | None:
     from helmpin.render.probe import HOOK_TEXT, PROBE, hiding
     from helmpin.render.renderer import Needs, renderer_for
 
-    asks_cluster = need is Needs.CLUSTER
-    if need is Needs.RELEASE or (asks_cluster and (task.command != "upgrade" or task.dry_run() != "server")):
+    as_upgrade = need is Needs.CLUSTER
+    if need is Needs.RELEASE or (as_upgrade and (task.command != "upgrade" or task.dry_run() != "server")):
         return None
     renderer = renderer_for(
         task.helm,
@@ -146,13 +147,13 @@ def _start_early(task: Task, chart: Chart, need: Needs) -> EarlyRender | None:
         task.flags,
         task.values,
         task.also,
-        asks_cluster=asks_cluster,
-        more=task.checks,
+        as_upgrade=as_upgrade,
+        more=task.cluster_flags,
     )
-    renderer = renderer._replace(asks_cluster=asks_cluster or bool(task.checks))
+    renderer = renderer._replace(asks_cluster=as_upgrade or bool(task.cluster_flags))
     probe = HOOK_TEXT
     if task.command != "template":  # no template names these, and one may reach them still: toYaml ., range $
-        probe = hiding(("Revision",) if asks_cluster else ("Revision", "IsInstall", "IsUpgrade")) + probe
+        probe = hiding(("Revision",) if as_upgrade else ("Revision", "IsInstall", "IsUpgrade")) + probe
     probed = chart.with_files({PROBE: probe})
     return EarlyRender(need, probed, renderer, renderer.start(probed))
 
@@ -220,7 +221,7 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Map
     probed = chart.with_files({PROBE: HOOK_TEXT})
 
     def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
-        before, whole = reuse.for_settings(settings)
+        before, whole = reuse.arguments_for(settings)
         return renderer_for(
             task.helm,
             task.command,

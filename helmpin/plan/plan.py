@@ -52,13 +52,13 @@ class Plan(NamedTuple):
             else "no value is known that can carry its digest"
         )
 
-    def in_lists_of_the_user(self) -> list[Setting]:
+    def settings_in_user_lists(self) -> list[Setting]:
         """The settings for a list of the user's values, which a values file could only repeat whole."""
         return [each for each in self.settings if isinstance(lookup(self.rendered.given, _list_path(each)), list)]
 
-    def lists_of_the_user(self) -> list[ImagePlan]:
+    def images_in_user_lists(self) -> list[ImagePlan]:
         """The images that such settings pin."""
-        names = {dotted_key(setting.path) for setting in self.in_lists_of_the_user()}
+        names = {dotted_key(setting.path) for setting in self.settings_in_user_lists()}
         return [image for image in self.images if not image.problem and names & {*image.values}]
 
     def outside(self) -> list[ImageUse]:

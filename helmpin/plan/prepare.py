@@ -73,22 +73,22 @@ def prepare(
     needs_cluster: bool = True,
     lock: Lock | None = None,
     values_only: bool = False,
-    checks: Sequence[str] = (),
-    check: Callable[[Previous | None], None] | None = None,
+    cluster_flags: Sequence[str] = (),
+    may_deploy: Callable[[Previous | None], None] | None = None,
 ) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them. The staged chart exists until the end of the block.
 
     command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
     not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
-    values_only: whether to look further for values where a template would do. checks: helm template's flags with which it asks the
-    cluster. check: called before a registry is asked; raises HelmFailed if the command cannot deploy this release.
+    values_only: whether to look further for values where a template would do. cluster_flags: helm template's flags with which it
+    asks the cluster. may_deploy: called before a registry is asked; raises HelmFailed if the command cannot deploy this release.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     settings = asked.settings
     if not release:
         _check_is_no_release(chart, asked.flags)
     with ExitStack() as stack:
-        started = _start(asked, release, chart, command, checks, stack)
+        started = _start(asked, release, chart, command, cluster_flags, stack)
         task, staged, reading = started.task, started.staged, started.reading
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.image.manifest import unmatched
@@ -105,8 +105,8 @@ def prepare(
         for pattern in unmatched(rendered.plain.documents, task.also):
             output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
         previous = reading.result() if reading else None
-        if check:
-            check(previous)
+        if may_deploy:
+            may_deploy(previous)
         taken = None if lock else started.locked.result()
         lock, relock = lock or taken, None
         if lock and not lock.hint:
@@ -145,7 +145,7 @@ class _Started(NamedTuple):
 
 
 def _start(
-    asked: PlanRequest, release: str, chart: str, command: str, checks: Sequence[str], stack: ExitStack
+    asked: PlanRequest, release: str, chart: str, command: str, cluster_flags: Sequence[str], stack: ExitStack
 ) -> _Started:
     """Start each helm as soon as it can run, and import what the next one needs meanwhile. stack: ends what is started."""
     helm = asked.helm
@@ -170,7 +170,7 @@ def _start(
         values=values,
         also=ExtraImageRules(asked.settings.also),
         folder=folder,
-        checks=tuple(checks),
+        cluster_flags=tuple(cluster_flags),
     )
     early = start_early(task, staged)
     if early:
@@ -180,7 +180,7 @@ def _start(
 
 def _prepared(task: Task, plan: Plan, reuse: Reuse, previous: Previous | None) -> Prepared:
     """The plan with helm's arguments."""
-    before, whole = reuse.for_settings(plan.settings)
+    before, whole = reuse.arguments_for(plan.settings)
     by_flag = not whole and not reuse.defaults and all(word in REUSE_FLAGS for word in before)
     return Prepared(
         plan=plan,

@@ -105,13 +105,13 @@ class Search:
         facts: Iterable[Facts],
         values: ValueIndex,
         scan: Callable[[str], TemplateScan],
-        reads: Callable[[str, str], Collection[ValuePath]] = lambda *_: (),
-        reads_at_all: Callable[[str], Collection[ValuePath]] = lambda _: (),
+        reads_on_lines: Callable[[str, str], Collection[ValuePath]] = lambda *_: (),
+        reads: Callable[[str], Collection[ValuePath]] = lambda _: (),
     ) -> None:
         """scan: gives the scan of the templates of the chart that a source belongs to. reads: gives the values that a source reads
-        by their whole path on lines with a word (on any line: ''). reads_at_all: those that it reads at all, also in the named
-        templates that it uses."""
-        facts, self._reads, self._reads_at_all = list(facts), reads, reads_at_all
+        by their whole path, itself or in the named templates that it uses. reads_on_lines: those that it reads itself on lines with
+        a word (on any line: '')."""
+        facts, self._reads_on_lines, self._reads = list(facts), reads_on_lines, reads
         self._suspicions = Suspicions()
         self._unexplained: frozenset[Effect] = frozenset()
         """The differences of the last render that show no digest."""
@@ -278,7 +278,7 @@ class Search:
             value
             for value in (named if len(named) > 1 else ())
             for group in groups[value]
-            if any(_is_read(group, path, self._reads_at_all(use.source)) for use in group.uses)
+            if any(_is_read(group, path, self._reads(use.source)) for use in group.uses)
         }
         return _Contest(reading, by_reading=True) if len(reading) == 1 else _Contest(named, by_reading=False)
 
@@ -312,8 +312,8 @@ class Search:
                 tagged = [g for g in found if _stands_in(split(g.image)[1], str(before))]
                 return (
                     tagged
-                    or [g for g in found if self._paths_read(g, source)]
-                    or [g for g in found if self._paths_at_all(g, source)]
+                    or [g for g in found if self._set_and_read_on_lines(g, source)]
+                    or [g for g in found if self._set_and_read(g, source)]
                     or found
                 )
         return []
@@ -325,21 +325,21 @@ class Search:
         suspects = self._suspects(leaf[0], difference.before)
         left = [g for g in self._active() if not self._suspicions.are_cleared(_paths(g), leaf)]
         return (
-            [g for g in left if any(self._paths_read(g, leaf[0], word) for word in words)]
+            [g for g in left if any(self._set_and_read_on_lines(g, leaf[0], word) for word in words)]
             or [g for g in suspects if g in left]
-            or [g for g in left if self._paths_read(g, leaf[0])]
+            or [g for g in left if self._set_and_read_on_lines(g, leaf[0])]
             or left
             or suspects
         )
 
-    def _paths_read(self, group: Group, source: str, word: str = "") -> set[ValuePath]:
+    def _set_and_read_on_lines(self, group: Group, source: str, word: str = "") -> set[ValuePath]:
         """The paths that a group sets and that a template reads, or their map, on lines with a word."""
-        read = self._reads(source, word)
+        read = self._reads_on_lines(source, word)
         return {path for path in _paths(group) if _is_read(group, path, read)}
 
-    def _paths_at_all(self, group: Group, source: str) -> set[ValuePath]:
+    def _set_and_read(self, group: Group, source: str) -> set[ValuePath]:
         """The paths that a group sets and that a template reads, or their map, itself or in the named templates that it uses."""
-        read = self._reads_at_all(source)
+        read = self._reads(source)
         return {path for path in _paths(group) if _is_read(group, path, read)}
 
     def _blame_collateral(self, result: Comparison) -> list[Group]:
@@ -430,7 +430,7 @@ class Search:
         for some in (
             self._shown(group, difference),
             {path for path in found if path[-2:] == leaf[3][-2:]},
-            *(self._paths_read(group, leaf[0], word) for word in (*_words(difference), "")),
+            *(self._set_and_read_on_lines(group, leaf[0], word) for word in (*_words(difference), "")),
         ):
             found = found & some or found
         return self._suspicions.without_cleared(found, leaf)
@@ -449,7 +449,7 @@ class Search:
             if found := [use for use in others if group.digest in result.images.get(use.key, "")]:
                 reached[group] = found
                 self._note(group.uses, f"{_names(group.current())}: gives {result.images[found[0].key]!r} elsewhere")
-                group.leave_paths({path for use in found for path in self._paths_at_all(group, use.source)})
+                group.leave_paths({path for use in found for path in self._set_and_read(group, use.source)})
         explained = {use.key for uses in reached.values() for use in uses}
         for group in [group for group in tried if group not in reached]:
             group.proven = not bad[group]
@@ -497,7 +497,7 @@ class Search:
             found = [group for group in active if group.image == use.image and group.digest == mine.digest]
         if not found and mine.digest in gives and mine in active:  # in another form
             found = [mine]
-        reading = [(group, self._paths_at_all(group, use.source)) for group in found]
+        reading = [(group, self._set_and_read(group, use.source)) for group in found]
         return [each for each in reading if each[1]] or reading
 
     def _group_of(self, use: ImageUse) -> Group:
@@ -509,7 +509,7 @@ class Search:
         first those that their own template reads; without any, their templates pin them."""
         spare, apart = group.spare(), defaultdict[tuple[Candidate, ...], list[ImageUse]](list)
         for use in bad if spare else ():
-            own = self._reads(use.source, "")
+            own = self._reads_on_lines(use.source, "")
             read = sorted(spare, key=lambda c: not any(_is_read(group, s.path, own) for s in c.settings))
             apart[tuple(read)].append(use)
         for candidates_left, uses in apart.items():

@@ -200,7 +200,7 @@ def listed_beyond(plan: Plan, missing: Collection[str]) -> str:
 
 def _what_may_help(plan: Plan, *, values_only: bool) -> str:
     """What may still bring every image into a values file: the start of a hint, or ''."""
-    hint = "write the digests into your own lists; or " if plan.lists_of_the_user() else ""
+    hint = "write the digests into your own lists; or " if plan.images_in_user_lists() else ""
     if any(not image.kept_for for image in plan.beyond_values()) and not values_only:
         hint = f"try --values-only, which searches further for values; or {hint}"
     return hint
@@ -211,7 +211,7 @@ def _beyond_values(plan: Plan) -> dict[str, str]:
     lists = "it stands in a list of your own values, which a values file could only repeat"
     return {
         **{i.image: _why_beyond(i) for i in plan.beyond_values()},
-        **{i.image: lists for i in plan.lists_of_the_user()},
+        **{i.image: lists for i in plan.images_in_user_lists()},
     }
 
 

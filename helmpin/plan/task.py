@@ -26,7 +26,7 @@ class Task(NamedTuple):
     values: ValuesInput
     also: ExtraImageRules
     folder: Path
-    checks: tuple[str, ...] = ()
+    cluster_flags: tuple[str, ...] = ()
     """helm template's flags with which it asks the cluster, if the user runs that command."""
 
     def dry_run(self) -> str:

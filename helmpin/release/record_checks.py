@@ -118,11 +118,13 @@ def follower_problems(record: Record, objects: Iterable[Any]) -> list[str]:
 
     A place is `ConfigMap/settings data.image`. Names may be random, so if no object has that name, all of its kind count.
     """
+    from helmpin.image.manifest import kind_and_name
+
     wanted = [(place, image) for image in record.images for place in image.followers]
     places = {place for place, _ in wanted} | {_unnamed(place) for place, _ in wanted}
     held: dict[str, set[tuple[str, str | None]]] = defaultdict(set)
     for item in objects if wanted else ():
-        kind, name = _kind_and_name(item)
+        kind, name = kind_and_name(item)
         for path, text in _texts(item, ()):
             for place in {f"{kind}/{name} {path}", f"{kind} {path}"} & places:
                 held[place].update((str(r._replace(digest=None)), r.digest) for r in pinned_references(text))
@@ -138,12 +140,6 @@ def follower_problems(record: Record, objects: Iterable[Any]) -> list[str]:
 def _unnamed(place: str) -> str:
     start, _, path = place.partition(" ")
     return f"{start.partition('/')[0]} {path}"
-
-
-def _kind_and_name(item: Any) -> tuple[str, str]:
-    from helmpin.image.manifest import identity
-
-    return identity(item)
 
 
 def _texts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:

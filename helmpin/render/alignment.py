@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from helmpin.image.manifest import Document, identity
+from helmpin.image.manifest import Document, kind_and_name
 from helmpin.render.output import Render
 
 
@@ -45,7 +45,7 @@ def _by_objects(documents: Iterable[Document]) -> dict[tuple[Any, ...], Document
     found: dict[tuple[Any, ...], Document] = {}
     counts: Counter[tuple[Any, ...]] = Counter()
     for document in documents:
-        objects = tuple(map(identity, document.objects()))
+        objects = tuple(map(kind_and_name, document.objects()))
         found[objects, counts[objects]] = document
         counts[objects] += 1
     return found

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.image.find import CONTAINER_LISTS
-from helmpin.image.manifest import ImageUse, hook_of, identity
+from helmpin.image.manifest import ImageUse, hook_of, kind_and_name
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.render.alignment import aligned
 from helmpin.render.differences import PINNED, Difference, Leaf, differences, dotted, text_differences
@@ -125,7 +125,7 @@ def compare(
                 continue
             references = follow(leaf[3], before, after)
             if references and not _is_immutable(item):
-                followers.append(Follower(leaf, *identity(item), references))
+                followers.append(Follower(leaf, *kind_and_name(item), references))
             elif not _is_checksum(item, leaf[3], after):
                 others.append(difference)
         found[key[0]] += others

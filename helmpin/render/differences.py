@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from helmpin.image.manifest import Document, identity
+from helmpin.image.manifest import Document, kind_and_name
 
 Leaf = tuple[str, int, int, tuple[Any, ...]]
 """(source, order, object, path) of one scalar in a render."""
@@ -62,7 +62,7 @@ def differences(a: Document | None, b: Document | None) -> Iterator[tuple[Differ
 
 
 def _has_secret(document: Document) -> bool:
-    return any(identity(item)[0] == "Secret" for item in document.objects())
+    return any(kind_and_name(item)[0] == "Secret" for item in document.objects())
 
 
 def _walk(a: Any, b: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:

@@ -178,13 +178,13 @@ def renderer_for(
     also: ExtraImageRules,
     *,
     dry_run: str = "",
-    asks_cluster: bool = False,
+    as_upgrade: bool = False,
     reuse: Sequence[str] = (),
     more: Sequence[str] = (),
 ) -> Renderer:
     """A renderer for a helm command (template, upgrade or install), with those of the user's flags that it accepts.
 
-    asks_cluster: whether `helm template` renders as an upgrade of that release does, with what the cluster answers; a dry run does
+    as_upgrade: whether `helm template` renders as an upgrade of that release does, with what the cluster answers; a dry run does
     so anyway.
     """
     known = helm.flags(command)
@@ -192,12 +192,12 @@ def renderer_for(
     return Renderer(
         helm=helm,
         command=(command, *([release] if release else [])),
-        flags=(*words(kept), *more, *(_as_upgrade(helm) if asks_cluster else ())),
+        flags=(*words(kept), *more, *(_as_upgrade(helm) if as_upgrade else ())),
         post_renderer=tuple(words(flag for flag in flags if flag.name in POST_RENDERER)),
         values=values,
         reuse=tuple(reuse),
         dry_run=dry_run,
-        asks_cluster=asks_cluster or bool(dry_run),
+        asks_cluster=as_upgrade or bool(dry_run),
         also=also,
     )
 

@@ -58,20 +58,20 @@ def set_tag(value: str = f"1@{B}") -> Setting:
 
 @pytest.mark.parametrize("flag", ["", "--reset-values", "--reuse-values", REUSE])
 def test_nothing_of_ours_is_reused(flag: str) -> None:
-    assert Reuse(flag).for_settings([set_tag()]) == ([flag] if flag else [], None)
+    assert Reuse(flag).arguments_for([set_tag()]) == ([flag] if flag else [], None)
 
 
 @pytest.mark.parametrize("flag", ["", "--reuse-values", REUSE])
 def test_without_settings_the_users_flag_is_enough(tmp_path: Path, flag: str) -> None:
-    assert reuse(tmp_path, flag, {"debug": True}).for_settings() == ([flag] if flag else [], None)
+    assert reuse(tmp_path, flag, {"debug": True}).arguments_for() == ([flag] if flag else [], None)
 
 
 def test_with_settings_helm_must_be_told_to_reuse(tmp_path: Path) -> None:
     """It reuses by itself only where nothing is set."""
-    assert reuse(tmp_path, "", {"debug": True}).for_settings([set_tag()]) == ([REUSE], None)
-    assert reuse(tmp_path, "--reuse-values", {"debug": True}).for_settings([set_tag()]) == (["--reuse-values"], None)
-    assert Reuse(implied=True).for_settings([set_tag()]) == ([REUSE], None)
-    assert Reuse(implied=True).for_settings() == ([], None)
+    assert reuse(tmp_path, "", {"debug": True}).arguments_for([set_tag()]) == ([REUSE], None)
+    assert reuse(tmp_path, "--reuse-values", {"debug": True}).arguments_for([set_tag()]) == (["--reuse-values"], None)
+    assert Reuse(implied=True).arguments_for([set_tag()]) == ([REUSE], None)
+    assert Reuse(implied=True).arguments_for() == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_a_dry_run_of_which_nothing_is_said_is_the_clients(
 
 def test_a_digest_that_is_set_anew_needs_no_file(tmp_path: Path) -> None:
     before = {"image": {"tag": PINNED}, "debug": True}
-    assert reuse(tmp_path, REUSE, before, OWN_TAG).for_settings([set_tag()]) == ([REUSE], None)
+    assert reuse(tmp_path, REUSE, before, OWN_TAG).arguments_for([set_tag()]) == ([REUSE], None)
 
 
 def test_what_the_user_had_given_is_restored(tmp_path: Path) -> None:
-    flags, whole = reuse(tmp_path, "", {"image": {"tag": PINNED}, "debug": True}, GIVEN_TAG).for_settings()
+    flags, whole = reuse(tmp_path, "", {"image": {"tag": PINNED}, "debug": True}, GIVEN_TAG).arguments_for()
     assert whole is None
     assert flags[0] == REUSE
     assert [read(flag) for flag in flags[1:]] == [{"image": {"tag": "1"}}]
@@ -101,7 +101,7 @@ def test_what_the_user_had_given_is_restored(tmp_path: Path) -> None:
 
 def test_what_the_user_had_not_given_can_only_be_left_out(tmp_path: Path) -> None:
     """A null in its place would reach the stored values of the revision before."""
-    flags, whole = reuse(tmp_path, REUSE, {"image": {"tag": PINNED}, "debug": True}, OWN_TAG).for_settings()
+    flags, whole = reuse(tmp_path, REUSE, {"image": {"tag": PINNED}, "debug": True}, OWN_TAG).arguments_for()
     assert flags == ["--reset-values"]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [{"debug": True}]
@@ -110,7 +110,7 @@ def test_what_the_user_had_not_given_can_only_be_left_out(tmp_path: Path) -> Non
 def test_beside_what_is_set_again_the_other_values_are_given_whole(tmp_path: Path) -> None:
     """Helm adds the tag of the revision before, which is set anew: no need to keep Helm from reusing."""
     before = {"image": {"tag": PINNED}, "tools": [{"image": f"a:1@{A}"}]}
-    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, ELEMENT).for_settings([set_tag()])
+    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, ELEMENT).arguments_for([set_tag()])
     assert flags == [REUSE]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [{"tools": [{"image": "a:1"}]}]
@@ -119,7 +119,7 @@ def test_beside_what_is_set_again_the_other_values_are_given_whole(tmp_path: Pat
 def test_a_list_that_is_reused_is_given_whole(tmp_path: Path) -> None:
     """Helm changes no element of it by its index."""
     before = {"tools": [{"image": "a:1"}, {"image": "b:1"}]}
-    flags, whole = reuse(tmp_path, REUSE, before).for_settings([Setting(("tools", 0, "image"), f"a:1@{A}")])
+    flags, whole = reuse(tmp_path, REUSE, before).arguments_for([Setting(("tools", 0, "image"), f"a:1@{A}")])
     assert flags == [REUSE]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [before]
@@ -129,7 +129,7 @@ def test_a_null_over_a_digest_stays_a_null(tmp_path: Path) -> None:
     """Helm would drop it together with the key, and the chart's default would come back."""
     before = {"image": {"tag": PINNED}, "debug": True}
     given = {"image": {"tag": None}}
-    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, given=given).for_settings()
+    flags, whole = reuse(tmp_path, REUSE, before, OWN_TAG, given=given).arguments_for()
     assert flags == ["--reset-values"]
     assert whole is not None
     assert [read(flag) for flag in whole.arguments] == [{"image": {"tag": None}, "debug": True}]

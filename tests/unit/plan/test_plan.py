@@ -285,8 +285,8 @@ def test_lists_of_the_users_own(tmp_path: Path) -> None:
         image("d:1", UNPINNABLE, values=("own.pods[0].image",)),
     ]
     made = plan(tmp_path, *images, settings=settings, given={"own": {"pods": [{}, {}]}, "pods": "text"})
-    assert made.lists_of_the_user() == [images[1]]
-    assert made.in_lists_of_the_user() == [settings[1]]
+    assert made.images_in_user_lists() == [images[1]]
+    assert made.settings_in_user_lists() == [settings[1]]
 
 
 # -- a chart without anything to pin ------------------------------------------------------------------------------------

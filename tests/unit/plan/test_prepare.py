@@ -344,7 +344,7 @@ def test_a_command_that_cannot_deploy_says_so_before_there_is_a_plan(bench: Benc
 
     bench.images = (image(WEB),)
     with pytest.raises(HelmFailed, match="not this release"):
-        bench.prepared(check=check)
+        bench.prepared(may_deploy=check)
     assert (seen, bench.lock) == ([None], None)
 
 

@@ -100,7 +100,7 @@ def test_a_tag_that_two_images_want_goes_to_the_one_whose_template_reads_it(read
         [facts(web, A), facts(db, B)],
         ValueIndex({"image": "t/web", "repository": "t/db", "tag": "1"}),
         lambda _: TemplateScan([""]),
-        reads_at_all=lambda source: [("tag",)] if reader in reads[source] else [],
+        reads=lambda source: [("tag",)] if reader in reads[source] else [],
     )
     wins = {"web": A, "db": B}.get(reader)
     attempt = found.next()
@@ -1000,7 +1000,7 @@ def test_values_that_reach_what_the_template_pins_give_way_only_if_it_reads_them
         [facts(WEB, literal=True), facts(SIDE, B), facts(inner, B)],
         ValueIndex({**side, "db": side}),
         lambda _: TemplateScan([""]),
-        reads_at_all=lambda source: {("side", "version")} if source == POD else (),
+        reads=lambda source: {("side", "version")} if source == POD else (),
     )
     first = found.next()
     assert first is not None and shown(first).keys() == {"side.version", "db.side.version"}

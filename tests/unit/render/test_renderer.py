@@ -330,7 +330,7 @@ def test_helm_template_renders_as_an_upgrade_with_what_the_cluster_answers(
     """Helm 4 takes no --validate beside --dry-run."""
     helm, values, also = Printing(flags=["--include-crds"], version=version), ValuesInput(()), ExtraImageRules(())
     flags = given_flags("--include-crds")
-    made = renderer_for(cast("Any", helm), "upgrade", "web", flags, values, also, asks_cluster=True)
+    made = renderer_for(cast("Any", helm), "upgrade", "web", flags, values, also, as_upgrade=True)
     assert set(made.flags) == {
         *("--include-crds", "--is-upgrade", "--dry-run=server", "--disable-openapi-validation"),
         *needed,
