@@ -25,40 +25,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(list(sys.argv[1:] if argv is None else argv))
     except HelmPinError as error:
-        return _report(error.message(), error.exit_status)
+        return _report(error)
     except BrokenPipeError:
         raise
     except Exception as error:
         if env.debugging():
             raise
-        return _report(*unforeseen(error))
+        return _report(unforeseen(error))
 
 
-def unforeseen(error: Exception) -> tuple[str, int]:
-    """The message and exit status for an unexpected error."""
+def unforeseen(error: Exception) -> HelmPinError:
+    """What to report of an error that nothing else expects."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = str(error.filename or env.temporary_folder())
-        full = OperationFailed("cannot write a file", where=where, why=error.strerror or str(error))
-        return full.message(), full.exit_status
+        return OperationFailed("cannot write a file", where=where, why=error.strerror or str(error))
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        few = _too_few_files(error)
-        return few.message(), few.exit_status
+        return _too_few_files(error)
     if isinstance(error, OSError) and error.filename and error.errno in (errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP):
         at = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
-        wrong = OperationFailed("a file or folder cannot be used", where=at, why=error.strerror or str(error))
-        return wrong.message(), wrong.exit_status
+        return OperationFailed("a file or folder cannot be used", where=at, why=error.strerror or str(error))
     if isinstance(error, RecursionError):
         what, hint = (
             "the chart, its values or a response is nested too deeply",
             "--debug shows which program printed it",
         )
-        return OperationFailed(what, hint=hint).message(), 1
+        return OperationFailed(what, hint=hint)
     state = _state()
-    defect = OperationFailed(
+    return OperationFailed(
         f"internal error: {type(error).__name__}: {error}" + (f"; {state}" if state else ""),
         hint="run it again with --debug and report the output",
     )
-    return defect.message(), 1
 
 
 def _state() -> str:
@@ -79,9 +75,9 @@ def _too_few_files(error: OSError) -> OperationFailed:
     )
 
 
-def _report(message: str, status: int) -> int:
-    print(f"Error: {message}", file=sys.stderr)
-    return status
+def _report(error: HelmPinError) -> int:
+    print(f"Error: {error.message()}", file=sys.stderr)
+    return error.exit_status
 
 
 def run(argv: list[str]) -> int:

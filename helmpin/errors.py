@@ -34,7 +34,8 @@ class HelmPinError(Exception):
 
 
 class HelmFailed(HelmPinError):
-    """Helm or the cluster failed; `why` has Helm's own message. Exit status 1."""
+    """Helm, the cluster or what they need (a chart, values, kubectl) failed; `why` has Helm's own message. To the search it is a
+    fault of its attempt, so it tries the next one. Exit status 1."""
 
 
 class HelmStopped(HelmFailed):

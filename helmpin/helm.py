@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin import env, timeline
+from helmpin import env, prefetch, timeline
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.next_command import helm_command
 from helmpin.process import Process
@@ -38,12 +38,12 @@ class Flag(NamedTuple):
 
 
 class HelmProcess:
-    """A helm that was started and not yet waited for. Mutable."""
+    """A helm. The constructor starts it; `output()` waits for it. Mutable."""
 
-    def __init__(self, helm: Helm, args: Sequence[str], stdin: bytes | None) -> None:
+    def __init__(self, helm: Helm, args: Sequence[str]) -> None:
         self._helm, self._args = helm, args
         with _started(args):
-            self._process = Process([helm.binary, *args], helm.quiet_environment(), stdin)
+            self._process = Process([helm.binary, *args], helm.quiet_environment())
         helm.running.add(self)
 
     def output(self) -> str:
@@ -99,13 +99,13 @@ class Helm:
         for running in list(self.running):
             running.stop()
 
-    def start(self, args: Sequence[str], stdin: bytes | None = None) -> HelmProcess:
+    def start(self, args: Sequence[str]) -> HelmProcess:
         """Start helm without waiting; `.output()` waits for it."""
-        return HelmProcess(self, args, stdin)
+        return HelmProcess(self, args)
 
-    def run(self, args: Sequence[str], stdin: bytes | None = None) -> str:
+    def run(self, args: Sequence[str]) -> str:
         """Run helm and return its standard output. Raises HelmFailed with helm's message."""
-        return self.start(args, stdin).output()
+        return self.start(args).output()
 
     def watch(self, args: Sequence[str]) -> None:
         """Run a helm that only fetches something, and show its output on standard error as it comes. Raises HelmFailed."""
@@ -182,7 +182,7 @@ class Helm:
     def environment(self) -> dict[str, str]:
         """The environment for helm. Each run is short, so it should use more memory instead of collecting garbage (GOGC,
         pkg.go.dev/runtime)."""
-        return {"GOGC": "400", **env.ENVIRON}
+        return {**prefetch.GOGC, **env.ENVIRON}
 
     @property
     def version(self) -> tuple[int, int, int]:

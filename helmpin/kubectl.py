@@ -54,7 +54,7 @@ class Resource(NamedTuple):
 
 
 class Kubectl:
-    """kubectl, with the cluster and namespace that helm was given. Its runs are logged with helm's (`--debug`)."""
+    """kubectl, with the cluster and namespace that helm was given. Its runs are logged with helm's (`--debug`). Mutable."""
 
     def __init__(
         self, helm: Helm, *, context: str = "", namespace: str = "", environ: Mapping[str, str] = ENVIRON
@@ -133,8 +133,9 @@ class Kubectl:
 
     def _pages(self, run: _Run, path: str) -> Objects:
         items: list[dict[str, Any]] = []
+        answer = run.answer()
         while True:
-            page, errors = run.answer()
+            page, errors = answer
             if errors:
                 return Objects(items, errors)
             kind = str(page.get("kind", "")).removesuffix("List")
@@ -144,7 +145,7 @@ class Kubectl:
             if not more:
                 return Objects(items)
             with self._started([["get", f"--raw={path}&continue={more}"]]) as (run,):
-                run.ended()
+                answer = run.answer()
 
     def own_namespace(self) -> str:
         """The namespace that the kubeconfig's context names, or `default`. Raises HelmFailed."""
@@ -191,7 +192,7 @@ class Kubectl:
 
 
 class _Run:
-    """One kubectl that was started."""
+    """One kubectl. The constructor starts it."""
 
     def __init__(
         self, helm: Helm, command: Sequence[str], args: Sequence[str], environ: Mapping[str, str], stdin: str | None

@@ -34,7 +34,8 @@ class Request(NamedTuple):
 
 
 def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
-    """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Raises UsageError."""
+    """Split `argv` into positional arguments, helm's flags and ours, and read the settings. Takes the password out of the
+    environment, and sets HELM_NAMESPACE for -nNAME. Raises UsageError, HelmFailed, OperationFailed (helm-diff is missing)."""
     secret = {PASSWORD: password} if (password := env.take_password()) else {}
     command = COMMANDS[name]
     if command.subcommands and argv and not argv[0].startswith("-") and argv[0] not in command.subcommands:
@@ -50,9 +51,9 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
         if given_name.startswith("--") and len(given_name) > 2 and given_name not in flags:
             flags |= helm.hidden_flag(command.helm, given_name)
     positionals, given = split(argv, flags)
-    for namespace in (g for g in given if g.words[0].startswith(GROUPED)):
-        env.change({VALUES[GROUPED]: namespace.value or ""})
-        given = [g for g in given if g is not namespace]
+    if namespaces := [g for g in given if g.words[0].startswith(GROUPED)]:
+        given = [g for g in given if g not in namespaces]
+        env.change({VALUES[GROUPED]: namespaces[-1].value or ""})
     least, most = command.arguments
     if len(positionals) < least or (most >= 0 and len(positionals) > most):
         raise _wrong_arguments(name, positionals)

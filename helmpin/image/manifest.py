@@ -57,6 +57,10 @@ def _objects(document: Document) -> Iterator[Any]:
         yield from item["items"] if is_list else [item]
 
 
+UseKey = tuple[str, int, int, find.ObjectPath]
+"""(source, order, object, path) of the leaf that holds an image. For one of several in a longer text, the path ends with `#N`."""
+
+
 class ImageUse(NamedTuple):
     """One place that runs an image: the template that it comes from, and the object and leaf that hold it."""
 
@@ -77,7 +81,7 @@ class ImageUse(NamedTuple):
     """Its place, if it is outside a pod spec (see outside_pods.py)."""
 
     @property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> UseKey:
         """Identifies the use in every render of a chart, however random its names are."""
         return (self.source, self.order, self.nth, self.path)
 

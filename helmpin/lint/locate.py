@@ -10,7 +10,7 @@ from typing import Any
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
 from helmpin.lint.finding import Location, inside
 from helmpin.lint.marks import IMAGE_LINE, MarkedCopy, Place, Shown, marked_copies
@@ -20,7 +20,6 @@ from helmpin.plan.candidates import anchors, holding, in_scope
 from helmpin.plan.value_index import ValueIndex, scope_of, text_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, last_key
 from helmpin.render.actions import actions
-from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import span
 
@@ -39,7 +38,7 @@ def locate(
     files: Sequence[ValuesFile],
     render: Callable[[Chart, Mapping[str, Any]], Render],
     name: str,
-) -> dict[Key, Location]:
+) -> dict[UseKey, Location]:
     """The place of each use.
 
     values: helm's computed values, if they are known. files: those that win come first. render: renders a chart with given values
@@ -63,7 +62,7 @@ def locate(
         return Location(inside(name, place), line)
 
     unreal = [file.name for file in files if not file.is_file]
-    found: dict[Key, Location] = {}
+    found: dict[UseKey, Location] = {}
     for use in uses:
         path = shown.value(use) if shown and shown.has_marks else next(iter(paths[use.key]), None)
         place, line = (shown and shown.line(use)) or ("", 0)

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, as_tree, lookup
 from helmpin.chart.stage import Chart
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.plan.value_index import text_of
 from helmpin.render.actions import actions
-from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.yaml_position import Span, span
 
@@ -116,7 +115,7 @@ class Shown:
     def __init__(self, copy: MarkedCopy, render: Render) -> None:
         self._copy, self._render = copy, render
         self._uses = {use.key: use for use in render.images()}
-        self._lines: dict[Key, tuple[Place, int] | None] = {}
+        self._lines: dict[UseKey, tuple[Place, int] | None] = {}
         self._taken: dict[str, frozenset[tuple[Place, int] | None]] = {}
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from helmpin.arguments import words
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
+from helmpin.image.manifest import UseKey
 from helmpin.lint.finding import Finding, Location
 from helmpin.lint.judge import judge
 from helmpin.lint.locate import locate
@@ -16,7 +17,6 @@ from helmpin.lint.values_files import values_files
 from helmpin.lock import Lock
 from helmpin.output import for_helm
 from helmpin.private import Folder, write
-from helmpin.render.diff import Key
 from helmpin.render.output import Render, parse
 from helmpin.render.probe import PROBE, PROBE_TEXT
 from helmpin.render.renderer import POST_RENDERER
@@ -51,7 +51,7 @@ class Rendering(NamedTuple):
         found = [(use, broken) for use in render.images() for broken in judge(use.image, settings, lock, values)]
         if not found:
             return []
-        names: dict[Key, str] = {}
+        names: dict[UseKey, str] = {}
 
         def marked(chart: Chart, values: Mapping[str, Any]) -> Render:
             again = self._marked(chart, values)

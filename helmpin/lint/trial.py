@@ -9,14 +9,14 @@ from typing import NamedTuple
 from helmpin import output
 from helmpin.chart.stage import ChartHelm
 from helmpin.errors import HelmFailed, HelmStopped
+from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
 from helmpin.lint.usage import Usage
 from helmpin.private import Folder, write
-from helmpin.render.diff import Key
 from helmpin.render.output import parse
 from helmpin.render.values import values_flag
 
-Images = Mapping[Key, str]
+Images = Mapping[UseKey, str]
 """The image of each use."""
 Pins = dict[str, str]
 """Each image as written, and its digest or version."""

@@ -15,8 +15,8 @@ class Lock(NamedTuple):
     """The digest that each reference must get."""
 
     digests: Mapping[Reference, str]
-    origin: str
-    """How the record names the origin of these digests: `lock`, or `release`."""
+    kind: str
+    """What the digests come from, as the record names it: `lock`, or `release`."""
     name: str
     """For people: the file as it was named, or the release and its revision."""
     platforms: Mapping[Reference, Mapping[str, str]] = {}
@@ -60,7 +60,7 @@ class Lock(NamedTuple):
     @property
     def recorded(self) -> str:
         """How the record names the lock: without a path of this machine."""
-        return self.name.rpartition("/")[2] if self.origin == "lock" else self.name
+        return self.name.rpartition("/")[2] if self.kind == "lock" else self.name
 
 
 class NotLocked(NamedTuple):

@@ -80,7 +80,7 @@ def release_name(text: str) -> tuple[str, str, str, int | None]:
 
 
 class _ReleaseLock:
-    """The digests that a release runs."""
+    """The digests that a release runs. The constructor starts to read it."""
 
     def __init__(self, text: str, helm: Helm) -> None:
         self._context, self._namespace, self._name, self._revision = release_name(text)
@@ -155,7 +155,7 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
 
     return Lock(
         digests=digests,
-        origin="release",
+        kind="release",
         name=name,
         platforms={},
         conflicts=conflicts,
@@ -197,7 +197,7 @@ def _is_for_another_use(lock: Lock, reference: Reference, wanted: Collection[Ref
 def _of_chart(lock: Lock, reference: Reference, refusal: NotLocked) -> NotLocked:
     """The refusal, with another hint if the chart itself pins another digest: no command changes a line that others may need."""
     bare = reference._replace(digest=None)
-    if not reference.digest or bare in lock.conflicts or lock.origin != "lock":
+    if not reference.digest or bare in lock.conflicts or lock.kind != "lock":
         return refusal
     hint = (
         f"the chart pins the image, so it needs no line: remove that of {bare} from {lock.name}, write the chart's digest there, "

@@ -10,7 +10,7 @@ from typing import Any
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, Refused
-from helmpin.image.manifest import Document, ImageUse
+from helmpin.image.manifest import Document, ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
 from helmpin.plan.jobs import JobFollower
@@ -24,7 +24,6 @@ from helmpin.plan.value_probe import Probed, ValueProbe
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
-from helmpin.render.diff import Key
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
 from helmpin.timeline import step
@@ -38,9 +37,9 @@ class Composer:
         rendered: Rendered,
         base: Chart,
         uses: Sequence[ImageUse],
-        wanted: Mapping[Key, str],
-        origins: Mapping[Key, ImageUse],
-        fixed: Mapping[Key, Sequence[JobFollower]],
+        wanted: Mapping[UseKey, str],
+        origins: Mapping[UseKey, ImageUse],
+        fixed: Mapping[UseKey, Sequence[JobFollower]],
         hints: TemplateHints | None = None,
     ) -> None:
         """base: the chart that the attempts change. fixed: uses that the template must pin, because they keep a digest while other
@@ -58,7 +57,7 @@ class Composer:
         self._sources = [*documents]
         sources = {origins[key].source for key in wanted if key in origins}
         orders = {source: template_pins.by_order(documents[source]) for source in sources}
-        self._pins: dict[Key, template_pins.TemplatePin | None] = {}
+        self._pins: dict[UseKey, template_pins.TemplatePin | None] = {}
         same: Counter[Any] = Counter()
         for key, origin in origins.items():
             leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
@@ -66,7 +65,7 @@ class Composer:
                 pinned = pinned_form(origin.image, wanted[key])
                 self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
             same[leaf] += 1
-        self._beside: dict[Key, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
+        self._beside: dict[UseKey, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
         """For each fixed use, the places to pin with it."""
         for key, followers in fixed.items():
             if key not in origins or origins[key].key != key:  # a post-renderer may have moved it

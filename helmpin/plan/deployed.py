@@ -15,12 +15,11 @@ from helmpin.release.changes import UNPINNED, Digests, digests, named
 from helmpin.release.reading import Reading
 
 if TYPE_CHECKING:
-    from helmpin.image.manifest import ImageUse
+    from helmpin.image.manifest import ImageUse, UseKey
     from helmpin.image.outside_pods import ExtraImageRules
     from helmpin.plan.images import ImagePlan
     from helmpin.release.reused_values import Previous
     from helmpin.release.revision import Revision
-    from helmpin.render.diff import Key
 
 SAME, NEW, MOVED, REMOVED, UNKNOWN = "same", "new", "moved", "removed", "unknown"
 
@@ -181,9 +180,9 @@ _PLACES: Sequence[Callable[[ImageUse], tuple[Any, ...]]] = (
 """What identifies a planned use with a deployed one: the first of these keys that equally many of both sides have."""
 
 
-def _pairs(old: Iterable[ImageUse], new: Iterable[ImageUse]) -> Mapping[Key, ImageUse]:
+def _pairs(old: Iterable[ImageUse], new: Iterable[ImageUse]) -> Mapping[UseKey, ImageUse]:
     """The deployed use for each planned one, by the latter's key. Several in one place are paired in the order of the templates."""
-    found: dict[Key, ImageUse] = {}
+    found: dict[UseKey, ImageUse] = {}
     sides = [sorted(uses, key=lambda use: (*use.key[:3], str(use.path))) for uses in (old, new)]
     for place in _PLACES:
         before, after = (_grouped(uses, place) for uses in sides)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from helmpin import gate
 from helmpin.config.settings import Settings
 from helmpin.image.hints import let_through, number_hint
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
 from helmpin.lock.source import resolve
@@ -21,7 +21,6 @@ from helmpin.plan.jobs import JobFollower, KeptJobs, Locked
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.value_index import leaves, text_of
 from helmpin.registry import RegistryError, Resolved
-from helmpin.render.diff import Key
 
 
 class ResolvedImages(NamedTuple):
@@ -29,13 +28,13 @@ class ResolvedImages(NamedTuple):
 
     references: Mapping[str, Reference]
     resolved: Mapping[str, Resolved]
-    wanted: Mapping[Key, str]
+    wanted: Mapping[UseKey, str]
     """The digest of each use to pin."""
-    jobs: Mapping[Key, str]
+    jobs: Mapping[UseKey, str]
     """The Job of each use that keeps the digest it ran with."""
     problems: Mapping[str, Problem]
     """Why an image is not to be pinned."""
-    job_followers: Mapping[Key, Sequence[JobFollower]] = MappingProxyType({})
+    job_followers: Mapping[UseKey, Sequence[JobFollower]] = MappingProxyType({})
     """For each of these uses, what follows it in its Job."""
 
 
@@ -129,7 +128,7 @@ def _ask_gate(
     uses: Sequence[ImageUse],
     references: Mapping[str, Reference],
     resolved: Mapping[str, Resolved],
-    by_jobs: Mapping[Key, str],
+    by_jobs: Mapping[UseKey, str],
     problems: Mapping[str, Problem],
 ) -> dict[str, Problem]:
     """The problem of each image that a required command rejects, at each digest that it will have."""

@@ -9,30 +9,30 @@ from typing import NamedTuple
 from helmpin.errors import HelmFailed
 from helmpin.helm import hide_secrets
 from helmpin.image.hints import let_through
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
 from helmpin.plan.composer import Composer
 from helmpin.plan.images import Problem
 from helmpin.plan.search import Attempt
-from helmpin.render.diff import Comparison, Key, is_pin
+from helmpin.render.diff import Comparison, is_pin
 
 
 class Explainer(NamedTuple):
     """Explains what the attempts of one plan could not pin."""
 
     composer: Composer
-    uses: Mapping[Key, ImageUse]
+    uses: Mapping[UseKey, ImageUse]
     """Those to pin."""
-    origins: Mapping[Key, ImageUse]
+    origins: Mapping[UseKey, ImageUse]
     """By the key of a use, the use that the post-renderer made it of."""
-    wanted: Mapping[Key, str]
+    wanted: Mapping[UseKey, str]
     """The digest of each use."""
     post_renderer: tuple[str, ...]
     """The user's, as flags of helm."""
     names: Collection[str]
     """Those of all images of the plain render, without tags."""
 
-    def unreachable(self) -> dict[Key, Problem]:
+    def unreachable(self) -> dict[UseKey, Problem]:
         """The problems of the uses that only the post-renderer prints."""
         return {
             key: Problem(
@@ -44,7 +44,7 @@ class Explainer(NamedTuple):
             if key not in self.origins
         }
 
-    def failed_pins(self, attempt: Attempt, found: Comparison) -> dict[Key, Problem]:
+    def failed_pins(self, attempt: Attempt, found: Comparison) -> dict[UseKey, Problem]:
         """The problems of template pins that failed, as far as they are explained here."""
         failing = [key for key in found.failing if key in attempt.by_template]
         if failing and self.post_renderer:
@@ -53,7 +53,9 @@ class Explainer(NamedTuple):
             key: _reordered(self.uses[key]) for key in failing if self._is_elsewhere(key, found.images.get(key, ""))
         }
 
-    def _post_rendered(self, attempt: Attempt, failing: list[Key], printed: Mapping[Key, str]) -> dict[Key, Problem]:
+    def _post_rendered(
+        self, attempt: Attempt, failing: list[UseKey], printed: Mapping[UseKey, str]
+    ) -> dict[UseKey, Problem]:
         try:
             images = {use.key: use.image for use in self.composer.render_before_post_renderer(attempt).images()}
         except HelmFailed:  # helm deploys only what the post-renderer makes of it
@@ -71,7 +73,7 @@ class Explainer(NamedTuple):
                 )
         return explained
 
-    def _is_elsewhere(self, key: Key, now: str) -> bool:
+    def _is_elsewhere(self, key: UseKey, now: str) -> bool:
         """Whether the template of a use may print its images in any order, and printed another one in its place."""
         use, name = self.uses[key], split(now)[0]
         return use.source in self.composer.random_sources and name in self.names and name != split(use.image)[0]

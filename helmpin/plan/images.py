@@ -10,10 +10,10 @@ from helmpin import policy
 from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in, let_through
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import InvalidReference, Reference, pinned_form, valid_digest
 from helmpin.plan.value_hints import hint_on_values
-from helmpin.render.diff import Follower, Key
+from helmpin.render.diff import Follower
 
 if TYPE_CHECKING:
     from helmpin.lock import Lock
@@ -138,7 +138,7 @@ class Decided(NamedTuple):
     """The value paths that set each image."""
     followers: Sequence[Follower] = ()
     lock: Lock | None = None
-    explained: Mapping[Key, Problem] = MappingProxyType({})
+    explained: Mapping[UseKey, Problem] = MappingProxyType({})
     """Why uses failed, if the search cannot know."""
 
 

@@ -14,17 +14,16 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import lookup
+from helmpin.image.find import ObjectPath
 from helmpin.image.hints import let_through
-from helmpin.image.manifest import Document, ImageUse, kind_and_name, read
+from helmpin.image.manifest import Document, ImageUse, UseKey, kind_and_name, read
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.next_command import kubectl_command
 from helmpin.plan.images import ImagePlan, Problem
-from helmpin.render.diff import Key
 from helmpin.render.differences import PINNED
 from helmpin.render.output import Render
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
-Path = tuple[Any, ...]
 
 
 class UpgradedRevision(NamedTuple):
@@ -39,13 +38,13 @@ class UpgradedRevision(NamedTuple):
 class JobDigests(NamedTuple):
     """What existing Jobs imply for their images."""
 
-    wanted: Mapping[Key, str]
+    wanted: Mapping[UseKey, str]
     """The digest that each of their uses keeps."""
-    jobs: Mapping[Key, str]
+    jobs: Mapping[UseKey, str]
     """The Job of each of these uses: `Job/migrate`."""
     problems: Mapping[str, Problem]
     """The images that cannot be pinned because of a Job."""
-    followers: Mapping[Key, Sequence[JobFollower]] = MappingProxyType({})
+    followers: Mapping[UseKey, Sequence[JobFollower]] = MappingProxyType({})
     """For each of these uses, the other places in the pod template of its Job with a reference at its digest."""
 
 
@@ -98,10 +97,10 @@ class KeptJobs:
         for number, manifest in enumerate(before.manifests):
             for item in _jobs(read(manifest)):
                 stored[_who(item)].append((item, number > 0))
-        wanted: dict[Key, str] = {}
-        jobs: dict[Key, str] = {}
+        wanted: dict[UseKey, str] = {}
+        jobs: dict[UseKey, str] = {}
         problems: dict[str, Problem] = {}
-        followers: dict[Key, Sequence[JobFollower]] = {}
+        followers: dict[UseKey, Sequence[JobFollower]] = {}
         for use in mine:
             new = _object(self._plain, use)
             same = (
@@ -227,7 +226,7 @@ def _as_live(old: Any, live: Any) -> Any:
 
 
 def _followers(
-    use: ImageUse, images: Collection[Path], new: Any, old: Any, path: Path = ("spec", "template")
+    use: ImageUse, images: Collection[ObjectPath], new: Any, old: Any, path: ObjectPath = ("spec", "template")
 ) -> Iterator[JobFollower]:
     """The places in two pod templates, alike but for digests, where the old one has digests. use: one of the Job. images: the
     places of its images, which are left out."""

@@ -15,7 +15,7 @@ from helmpin import __version__
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import Reference, split
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
@@ -33,7 +33,7 @@ from helmpin.plan.template_hints import TemplateHints
 from helmpin.plan.value_probe import ValueProbe
 from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
-from helmpin.render.diff import Comparison, Follower, Key, compare
+from helmpin.render.diff import Comparison, Follower, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
 
@@ -141,7 +141,7 @@ class _Outcomes(NamedTuple):
     uses: Sequence[ImageUse]
     known: ResolvedImages
     set_by: Mapping[str, tuple[str, ...]]
-    explained: Mapping[Key, Problem]
+    explained: Mapping[UseKey, Problem]
     created: str
 
     def images(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
@@ -156,7 +156,7 @@ class _Outcomes(NamedTuple):
             explained=self.explained,
         )
         planned, lock = plan_images(self.uses, decided), self.lock
-        return [image._replace(source=lock.origin) if lock and _is_from(lock, image) else image for image in planned]
+        return [image._replace(source=lock.kind) if lock and _is_from(lock, image) else image for image in planned]
 
     def record(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> Record:
         """The record of the release."""
@@ -271,7 +271,7 @@ def _recorded(image: ImagePlan, reference: Reference) -> Image:
     )
 
 
-def _kept_apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> dict[Key, Sequence[JobFollower]]:
+def _kept_apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> dict[UseKey, Sequence[JobFollower]]:
     """The uses that keep a Job's digest while another use of the image gets another one, each with what follows it in the Job."""
     digests: dict[str, set[str]] = defaultdict(set)
     for use in uses:

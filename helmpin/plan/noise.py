@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from helmpin.errors import HelmFailed, HelmStopped
+from helmpin.image.manifest import UseKey
 from helmpin.plan.rendered import Rendered
-from helmpin.render.diff import Comparison, Key, compare, noise
+from helmpin.render.diff import Comparison, compare, noise
 from helmpin.render.differences import Leaf, readable
 from helmpin.render.output import Render
 
@@ -28,7 +29,7 @@ class Noise:
         self.leaves: Mapping[Leaf, Any] = {}
         """The leaves that differed in one of them, with their values there."""
 
-    def compared(self, render: Render, wanted: Mapping[Key, str]) -> Comparison:
+    def compared(self, render: Render, wanted: Mapping[UseKey, str]) -> Comparison:
         """The comparison of a render with the plain one, after as many more plain renders as may explain a difference.
 
         wanted: the digest that each use must get. Raises HelmFailed.
@@ -54,8 +55,8 @@ class Noise:
             self.render_again()
 
     def _may_explain(self, found: Comparison) -> bool:
-        """Whether another plain render may explain a difference: the first, if any shows no digest; a further one, if all may be
-        random. Otherwise the pins are rejected in any case."""
+        """Whether another plain render may explain what differs. The first is worth it if one difference shows no digest. A further
+        one is worth it only if all of them may be random: otherwise the pins are rejected anyway."""
         may_be = [not any(digest in readable(each.after) for digest in self._digests) for each in found.collateral]
         if self.renders == 0:
             return any(may_be)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.plan.rendered import Rendered
-from helmpin.render.diff import Key
 
 
-def origins_of(rendered: Rendered, uses: Sequence[ImageUse]) -> dict[Key, ImageUse]:
+def origins_of(rendered: Rendered, uses: Sequence[ImageUse]) -> dict[UseKey, ImageUse]:
     """For each use, the use that its template printed. A post-renderer may have moved, renamed and rewritten it."""
     if not rendered.renderer.post_renderer:
         return {use.key: use for use in uses}
     printed = rendered.origin.images()
-    found: dict[Key, ImageUse] = {}
-    taken: set[Key] = set()
+    found: dict[UseKey, ImageUse] = {}
+    taken: set[UseKey] = set()
     for use in uses:
         likely = max(printed, key=lambda one: _likeness(use, one, one.key in taken), default=None)
         if likely is not None and _likeness(use, likely, False)[0]:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
-from helmpin.image.manifest import ImageUse
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import render_failure
 from helmpin.plan.candidates import Candidate, candidates
@@ -31,7 +31,7 @@ from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, scope_of
-from helmpin.render.diff import Comparison, Key
+from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
 from helmpin.timeline import step
 
@@ -59,12 +59,12 @@ class Attempt(NamedTuple):
     """What to try: the values to set, and the uses that their templates pin."""
 
     settings: tuple[Setting, ...]
-    by_template: frozenset[Key]
-    strategies: Mapping[Key, tuple[str, tuple[Setting, ...]]]
+    by_template: frozenset[UseKey]
+    strategies: Mapping[UseKey, tuple[str, tuple[Setting, ...]]]
     """For each use pinned by values: the strategies' names and the settings."""
-    failed: Mapping[Key, str]
+    failed: Mapping[UseKey, str]
     """The uses that are left out, and why they cannot be pinned."""
-    notes: Mapping[Key, tuple[str, ...]]
+    notes: Mapping[UseKey, tuple[str, ...]]
     """For each use, what was tried before and why it was rejected."""
 
 
@@ -117,9 +117,9 @@ class Search:
         """The differences of the last render that show no digest."""
         self._groups: dict[tuple[Any, ...], Group] = {}
         self._in_template = {fact.use.key: fact.in_template for fact in facts}
-        self._by_template: set[Key] = set()
-        self._failed: dict[Key, str] = {}
-        self._notes: dict[Key, list[str]] = defaultdict(list)
+        self._by_template: set[UseKey] = set()
+        self._failed: dict[UseKey, str] = {}
+        self._notes: dict[UseKey, list[str]] = defaultdict(list)
         self._attempts = self._repairs = 0
         self.tried = Tried()
         """What it has tried in vain."""
@@ -212,7 +212,7 @@ class Search:
 
     def _attempt(self) -> Attempt:
         settings: dict[Setting, None] = {}
-        strategies: dict[Key, tuple[str, tuple[Setting, ...]]] = {}
+        strategies: dict[UseKey, tuple[str, tuple[Setting, ...]]] = {}
         done = self._by_template | self._failed.keys()
         for group in self._active():
             names = ", ".join(sorted({candidate.strategy for candidate in group.current()}))

@@ -56,5 +56,5 @@ class Suspicions:
             self._last.append(suspicion)
 
     def are_cleared(self, paths: Iterable[ValuePath], leaf: Leaf) -> bool:
-        """Whether none of these paths caused a difference at a leaf alone."""
+        """Whether each of these paths is cleared of the difference at a leaf."""
         return {*paths} <= self._cleared[leaf]

@@ -6,19 +6,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from helmpin.chart.setargs import Setting, ValuePath
-from helmpin.render.diff import Key
+from helmpin.image.manifest import UseKey
 
 
 class Tried:
-    """Mutable."""
+    """What a search has tried in vain for each use. Mutable."""
 
     def __init__(self) -> None:
-        self._paths: dict[Key, set[ValuePath]] = defaultdict(set)
+        self._paths: dict[UseKey, set[ValuePath]] = defaultdict(set)
         """The values that pin a use but cannot be set: they change something else, feed another image, or are refused."""
-        self._settings: dict[Key, set[Setting]] = defaultdict(set)
+        self._settings: dict[UseKey, set[Setting]] = defaultdict(set)
         """The settings that do not pin a use."""
 
-    def add(self, settings: Mapping[Key, Iterable[Setting]], failing: Collection[Key] = ()) -> None:
+    def add(self, settings: Mapping[UseKey, Iterable[Setting]], failing: Collection[UseKey] = ()) -> None:
         """Add what was set for each use. failing: the uses that it did not pin."""
         for key, some in settings.items():
             if key in failing:
@@ -26,6 +26,6 @@ class Tried:
             else:
                 self._paths[key].update(setting.path for setting in some)
 
-    def allows(self, key: Key, setting: Setting) -> bool:
+    def allows(self, key: UseKey, setting: Setting) -> bool:
         """Whether a setting may still pin a use and change nothing else."""
         return setting.path not in self._paths[key] and setting not in self._settings[key]

@@ -14,13 +14,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
+from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
 from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, is_template, scope_of, text_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, last_key, stem
-from helmpin.render.diff import Comparison, Key
+from helmpin.render.diff import Comparison
 from helmpin.render.differences import readable
 
 MOST_MARKS = 60
@@ -94,7 +95,7 @@ class ValueProbe:
         self._probes = [_marks(some, values) for some in ({**holding, **others}, holding if others else {})]
         """The marks of each render to try: all, and if the chart does not render with them, or shows none, those at values that
         hold something."""
-        self._pins: dict[Key, Setting] = {}
+        self._pins: dict[UseKey, Setting] = {}
         """What to set for each use, as far as a render has shown it."""
         self._proofs = MOST_PROOFS
 
@@ -118,9 +119,9 @@ class ValueProbe:
         marks = self._probes.pop(0)
         self._pins = {} if isinstance(result, str) else self._reached(result, marks)
 
-    def _reached(self, result: Comparison, marks: list[_Mark]) -> dict[Key, Setting]:
+    def _reached(self, result: Comparison, marks: list[_Mark]) -> dict[UseKey, Setting]:
         """What to set for each use that has a mark at its end."""
-        found: dict[Key, Setting] = {}
+        found: dict[UseKey, Setting] = {}
         for key, fact in self._facts.items():
             gives, wanted = result.images.get(key, ""), _tagged(fact.use.image)
             for path, text, mark in marks:
@@ -227,7 +228,7 @@ def _marks(places: Mapping[ValuePath, str], values: ValueIndex) -> list[_Mark]:
     return [mark for mark in marks if values.can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:MOST_MARKS]
 
 
-def _with(result: Attempt, pins: Mapping[Key, Setting]) -> Attempt:
+def _with(result: Attempt, pins: Mapping[UseKey, Setting]) -> Attempt:
     """The result with these values in place of template pins."""
     how = {
         key: ("reference" if ":" in setting.value.partition("@")[0] else "tag@digest", (setting,))

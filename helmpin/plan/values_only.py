@@ -12,11 +12,12 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting
+from helmpin.image.manifest import UseKey
 from helmpin.plan.candidates import Candidate, by_any_key, candidates
 from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, scope_of
-from helmpin.render.diff import Comparison, Key
+from helmpin.render.diff import Comparison
 
 MOST_TRIALS = 30
 """The most renders."""
@@ -25,7 +26,7 @@ MOST_TRIALS = 30
 class _Trial(NamedTuple):
     """Candidates to try together for some uses of one image."""
 
-    uses: frozenset[Key]
+    uses: frozenset[UseKey]
     candidates: tuple[Candidate, ...]
 
 
@@ -92,7 +93,7 @@ def _combinations(ranked: list[list[Candidate]]) -> Iterator[tuple[Candidate, ..
     yield from dict.fromkeys([*together, *alone])
 
 
-def _with(result: Attempt, keys: AbstractSet[Key], tried: tuple[Candidate, ...]) -> Attempt | None:
+def _with(result: Attempt, keys: AbstractSet[UseKey], tried: tuple[Candidate, ...]) -> Attempt | None:
     """The result with these uses pinned by these candidates; None if one path would need two values."""
     settings: dict[Setting, None] = dict.fromkeys(setting for candidate in tried for setting in candidate.settings)
     texts = {setting.path: setting.value for setting in (*result.settings, *settings)}

@@ -1,7 +1,7 @@
 """Registries: the digests of many references at once, and the platforms behind them.
 
-Other packages need only `resolve`, `describe`, `details_of` and `suggest`. urllib3 is imported by the first request, or by
-warm_up().
+What other rooms ask of registries is here; they also use `types`, `errors`, `details` and `keychain`. urllib3 is imported by the
+first request, or by warm_up().
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.image.reference import Reference
 from helmpin.registry.errors import RegistryError
-from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved
+from helmpin.registry.types import Described, RegistrySettings, Resolved
 
 if TYPE_CHECKING:
     from helmpin.registry.details import Details
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Described",
-    "Platform",
-    "Reference",
     "RegistryError",
     "RegistrySettings",
     "Resolved",
@@ -159,7 +157,7 @@ def _all_seen(tags: Sequence[str], prefix: str) -> bool:
     return tags == sorted(tags) and tags[-1:] > [prefix] and not tags[-1].startswith(prefix)
 
 
-def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:
+def warm_up(settings: RegistrySettings) -> None:
     """Prepare a first request in the background, and import `modules`: about as long as a short helm command, to be
     hidden behind one."""
     import importlib
@@ -171,9 +169,7 @@ def warm_up(settings: RegistrySettings | None = None, *modules: str) -> None:
         importlib.import_module("helmpin.registry.session")
         transport = importlib.import_module("helmpin.registry.transport")
         with suppress(UsageError):  # raised again by the first request
-            transport.tls_context(settings or RegistrySettings())
-        for module in modules:
-            importlib.import_module(module)
+            transport.tls_context(settings)
 
     # not a daemon: importing C extensions while the interpreter shuts down can crash it
     threading.Thread(target=load, name="registry-import").start()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from helmpin.image.reference import Reference, valid_digest
 from helmpin.registry import details, http_errors, manifest
 from helmpin.registry.details import Details
-from helmpin.registry.endpoints import Endpoint, endpoints, origin
+from helmpin.registry.endpoints import Endpoint, endpoints, registry_itself
 from helmpin.registry.errors import Failure, RegistryError, failing_at
 from helmpin.registry.keychain import Entries, Keychain
 from helmpin.registry.manifest import IndexedManifest, Manifest
@@ -119,7 +119,9 @@ class Client:
 
     def tags_after(self, reference: Reference, after: str) -> TagList:
         """The same at the registry itself, without the tags up to a text in alphabetical order if the registry supports that."""
-        return self._first(reference, lambda wanted: self._tags(wanted, after), [origin(reference, self._settings)])
+        return self._first(
+            reference, lambda wanted: self._tags(wanted, after), [registry_itself(reference, self._settings)]
+        )
 
     def _tags(self, wanted: Wanted, after: str = "") -> TagList:
         last = f"&last={quote(after)}" if after else ""
@@ -155,11 +157,13 @@ class Client:
                 raise Failure("bad-answer", f"{tag} was written, but as {stated} rather than {reference.digest}")
             return True
 
-        return self._first(reference, ask, [origin(reference, self._settings)])
+        return self._first(reference, ask, [registry_itself(reference, self._settings)])
 
     def untag(self, reference: Reference) -> None:
         """Remove a tag, and nothing but the tag (end-9). Raises RegistryError."""
-        self._first(reference, lambda wanted: self._write("DELETE", wanted), [origin(reference, self._settings)])
+        self._first(
+            reference, lambda wanted: self._write("DELETE", wanted), [registry_itself(reference, self._settings)]
+        )
 
     def late(self, reference: Reference) -> RegistryError:
         """The error for a reference that has no answer at the deadline: what a server refused last, rather than that time is up.

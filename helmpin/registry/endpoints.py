@@ -60,8 +60,8 @@ def endpoints(reference: Reference, settings: RegistrySettings) -> tuple[Endpoin
     return (_origin(registry, settings),)
 
 
-def origin(reference: Reference, settings: RegistrySettings) -> Endpoint:
-    """The registry itself, whatever its mirrors: where to write."""
+def registry_itself(reference: Reference, settings: RegistrySettings) -> Endpoint:
+    """The registry of a reference, whatever its mirrors: where to write."""
     return _origin(reference.registry, settings)
 
 

@@ -76,7 +76,6 @@ class RegistryError(Exception):
         super().__init__(f"{reference.registry}: {reason}")
         self.reference = reference
         self.registry = reference.registry
-        self.repository = reference.repository
         self.kind: Kind = kind
         self.reason = reason
         self.hint = hint

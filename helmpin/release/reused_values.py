@@ -76,7 +76,7 @@ class Previous(NamedTuple):
 
 
 class PreviousReading:
-    """The release. The constructor starts to read it; `result()` waits."""
+    """The release. The constructor starts to read it; `result()` waits. Mutable."""
 
     def __init__(self, helm: Helm, release: str) -> None:
         self._helm, self._release = helm, release
@@ -141,9 +141,9 @@ class PreviousReading:
             source = found.get(_source_of(source, found))
         if source is None:
             return ()
-        origin = source.stored
-        config = _decoded(json.loads(self._start(origin.revision).output())[3])
-        return still_there(self._undo(origin.revision, origin.record_text), config or {}, values)
+        pinned = source.stored
+        config = _decoded(json.loads(self._start(pinned.revision).output())[3])
+        return still_there(self._undo(pinned.revision, pinned.record_text), config or {}, values)
 
     def _undo(self, revision: int, text: str) -> tuple[Undo, ...]:
         """Those of a record. Raises VerificationFailed."""

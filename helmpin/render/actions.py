@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
+"""A string in the code of an action."""
 _SPACE = r"[ \t\r\n]"
 _CODE = r"""[^"`'}]|\}(?!\})|"(?:\\.|[^"\\])*"|`[^`]*`|'(?:\\.|[^'\\])*'"""
 _ACTION = re.compile(

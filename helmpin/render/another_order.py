@@ -8,9 +8,9 @@ from collections.abc import Callable, Hashable
 from itertools import pairwise
 from typing import Any
 
+from helmpin.image.find import ObjectPath
 from helmpin.render.differences import PINNED
 
-Path = tuple[Any, ...]
 _BETWEEN = (r"[,;]", r"\s+(?=-)", r"\s+", r"[|&]", r"[/+]", r"-", r"[._]")
 """What separates the items of a list in a line: the first of them that stands in it."""
 _QUOTES = re.compile(r"""["'\[\](){}]+""")
@@ -20,11 +20,11 @@ _LATEST = re.compile(r":latest(?![\w.-])")
 _ANY = object()
 
 
-def form(value: Any, path: Path, varies: Callable[[Path], bool]) -> Hashable:
+def form(value: Any, path: ObjectPath, varies: Callable[[ObjectPath], bool]) -> Hashable:
     """A form of a value that is the same for all orders of what its lists and texts hold. What belongs together stays together: an
     item of a list, a flag and its value, a line of a text and the lines above it that are indented less.
 
-    path: where the value stands. varies: whether what stands at a path is of no matter. Digests of references are of none.
+    path: where the value stands. varies: whether the value at a path is to be ignored. Digests of references always are.
     """
     if varies(path):
         return _ANY

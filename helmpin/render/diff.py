@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.image.find import CONTAINER_LISTS
-from helmpin.image.manifest import ImageUse, hook_of, kind_and_name
+from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.render.alignment import aligned
 from helmpin.render.differences import PINNED, Difference, Leaf, differences, dotted, text_differences
@@ -25,8 +25,6 @@ from helmpin.render.output import Render
 from helmpin.render.randomness import Randomness
 from helmpin.timeline import step
 
-Key = tuple[Any, ...]
-"""ImageUse.key."""
 NAMING = frozenset(
     {
         "metadata",
@@ -63,9 +61,9 @@ class Follower(NamedTuple):
 class Comparison(NamedTuple):
     """How a pinned render differs from the plain one."""
 
-    images: dict[Key, str]
+    images: dict[UseKey, str]
     """The image at each use."""
-    failing: frozenset[Key]
+    failing: frozenset[UseKey]
     """The uses that did not get their digest."""
     followers: tuple[Follower, ...]
     collateral: list[Difference]
@@ -88,7 +86,7 @@ def is_pin(use: ImageUse, after: str, digest: str) -> bool:
 
 @step("comparing renders")
 def compare(
-    plain: Render, pinned: Render, wanted: Mapping[Key, str], noise: Mapping[Leaf, Any] = MappingProxyType({})
+    plain: Render, pinned: Render, wanted: Mapping[UseKey, str], noise: Mapping[Leaf, Any] = MappingProxyType({})
 ) -> Comparison:
     """Compare two renders of one chart.
 
@@ -147,7 +145,7 @@ def noise(one: Render, other: Render) -> dict[Leaf, Any]:
     return {difference.leaf: difference.after for difference in compare(one, other, {}).collateral}
 
 
-def _images(pinned: Render, uses: Iterable[ImageUse]) -> dict[Key, str]:
+def _images(pinned: Render, uses: Iterable[ImageUse]) -> dict[UseKey, str]:
     """The image at each use of the plain render. In a template that may list a map in any order, a container is found by its name
     and its object's, if no other has the same."""
     images = {use.key: use.image for use in pinned.images()}
@@ -168,7 +166,7 @@ def _by_container(uses: Iterable[ImageUse], sources: Collection[str]) -> dict[tu
     return {container: alike[0] for container, alike in found.items() if len(alike) == 1}
 
 
-def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[Key, str]) -> str:
+def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[UseKey, str]) -> str:
     """A text with the given uses replaced by their images in the render with pins."""
     at = 0
     for use in uses:

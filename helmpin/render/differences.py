@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from helmpin.image.manifest import Document, kind_and_name
+from helmpin.image.manifest import Document, UseKey, kind_and_name
 
-Leaf = tuple[str, int, int, tuple[Any, ...]]
-"""(source, order, object, path) of one scalar in a render."""
+Leaf = UseKey
+"""(source, order, object, path) of one scalar in a render; of an image, the key of its use."""
 PINNED = re.compile(
     r"(?<![\w./:@*+%~^$-])([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w./:@*+%~^$?#!\[{(-])",
     re.ASCII,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MergedValues:
-    """The user's value flags, merged by helm. The constructor starts helm; `result()` waits for it."""
+    """The user's value flags, merged by helm. The constructor starts helm; `result()` waits for it. Mutable."""
 
     def __init__(self, helm: Helm, given: ValuesInput) -> None:
         self._folder, self._given = Folder(), given

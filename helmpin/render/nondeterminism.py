@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from helmpin.render.actions import actions, any_matches
+from helmpin.render.actions import STRING, actions, any_matches
 
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
 _FUNCTIONS = {
@@ -28,7 +28,6 @@ _MAY_CALL = {
 """A first look that finds too much: plain text and comments count. Python's re is four times as fast with expressions that begin
 with letters."""
 _BEFORE_NO_CALL = re.compile(r"""[\w.$"'`]""")
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
 _EVALUATES = re.compile(r"\btpl\b")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
@@ -79,7 +78,7 @@ def _calls(text: str, *calls: re.Pattern[str]) -> bool:
     if not _may_call(text):
         return False
     return any(
-        each.search(action.code) and (_EVALUATES.search(action.code) or each.search(_STRING.sub('""', action.code)))
+        each.search(action.code) and (_EVALUATES.search(action.code) or each.search(STRING.sub('""', action.code)))
         for action in actions(text)
         for each in calls
     )

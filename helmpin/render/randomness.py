@@ -28,7 +28,8 @@ _TIME = re.compile(
 
 
 class Randomness:
-    """What a chart makes at random: the leaves that differ between two evaluations of it, and the current time."""
+    """What a chart makes at random: the leaves that differ between two evaluations of it, and the current time. Mutable: the second
+    evaluation is read when it is needed."""
 
     def __init__(self, pinned: Render, digests: Iterable[str], noise: Mapping[Leaf, Any]) -> None:
         self._pinned = pinned
@@ -162,8 +163,8 @@ def _form_at(place: Leaf, render: Render, varies: frozenset[Leaf]) -> Hashable:
     objects = next((d.objects() for d in render.documents if (d.source, d.order) == (source, order)), [])
     value: Any = dict(enumerate(objects))
     for part in (nth, *path):
-        held = part in value if isinstance(value, dict) else isinstance(value, list) and part < len(value)
-        value = value[part] if held else ABSENT
+        items = dict(enumerate(value)) if isinstance(value, list) else value
+        value = items.get(part, ABSENT) if isinstance(items, dict) else ABSENT
     return another_order.form(value, path, lambda at: (source, order, nth, at) in varies)
 
 

@@ -12,7 +12,7 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.actions import actions, any_matches
+from helmpin.render.actions import STRING, actions, any_matches
 from helmpin.render.values import ValuesInput
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ NOT_RENDERED = frozenset(
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 """A possible action in a file of another format, whose quotes are not those of a template."""
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
 """A string of a template."""
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
 """A comment of a values file."""
@@ -92,7 +91,7 @@ def _makes_actions(templates: Mapping[str, str]) -> bool:
     """Whether a template may make actions of text without braces: one of its strings has them, `printf "{{ %s }}" .Values.when`.
     To look for braces makes none."""
     return any(
-        any("{{" in string for string in _STRING.findall(_LOOKS_FOR.sub("", action.code)))
+        any("{{" in string for string in STRING.findall(_LOOKS_FOR.sub("", action.code)))
         for text in templates.values()
         for action in actions(text)
     )

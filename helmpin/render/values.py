@@ -90,7 +90,7 @@ def sources(flag: Given) -> list[str]:
 
 
 class _Reader:
-    """Reads sources into numbered files."""
+    """Reads sources into numbered files. Mutable."""
 
     def __init__(self, helm: Helm, folder: Path) -> None:
         self._helm, self._folder = helm, folder

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Mapping
 from pathlib import Path
 
 from .binaries import binary
 from .processes import Servers, answers, free_ports
 
 
-def start(servers: Servers, name: str = "registry", *, data: Path, env: Mapping[str, str] | None = None) -> str:
-    """Start a registry that allows deletes; returns its host:port.
-
-    env: more of distribution's own settings (REGISTRY_…: authentication, TLS, a proxy's origin).
-    """
+def start(servers: Servers, *, data: Path) -> str:
+    """Start a registry that allows deletes; returns its host:port."""
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    config = servers.folder / f"{name}.yaml"
+    config = servers.folder / "registry.yaml"
     config.write_text(
         json.dumps(
             {
@@ -28,20 +23,6 @@ def start(servers: Servers, name: str = "registry", *, data: Path, env: Mapping[
             }
         )
     )
-    servers.start(name, [binary("registry"), "serve", config], {"OTEL_TRACES_EXPORTER": "none", **(env or {})})
-    scheme = "https" if env and "REGISTRY_HTTP_TLS_CERTIFICATE" in env else "http"
-    if scheme == "http" and not (env and any(key.startswith("REGISTRY_AUTH") for key in env)):
-        servers.await_ready(name, lambda: answers(f"http://{address}/v2/"))
-    else:
-        servers.await_ready(name, lambda: listens(address))
+    servers.start("registry", [binary("registry"), "serve", config], {"OTEL_TRACES_EXPORTER": "none"})
+    servers.await_ready("registry", lambda: answers(f"http://{address}/v2/"))
     return address
-
-
-def listens(address: str) -> bool:
-    """Whether something accepts connections at host:port."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -89,5 +89,5 @@ def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_is_no_internal_error(name: str | bytes) -> None:
     with pytest.raises(OSError, match="too long") as failed:
         os.stat(name)  # noqa: PTH116
-    message, status = cli.unforeseen(failed.value)
-    assert message.startswith("a file or folder cannot be used\n  at    aaa") and status == 1
+    error = cli.unforeseen(failed.value)
+    assert error.message().startswith("a file or folder cannot be used\n  at    aaa") and error.exit_status == 1

@@ -144,7 +144,7 @@ def test_so_does_what_is_printed_when_helm_pin_ends_or_debugs(
     done = subprocess.run([sys.executable, "-c", stopped, f"5 is failed: {HOSTILE}"], capture_output=True, text=True)
     assert done.stdout.startswith("Stopped: 5 is failed: web:latest") and "SIGTERM" in done.stdout, done.stderr
     harmless(done.stdout)
-    harmless(cli.unforeseen(ValueError(HOSTILE))[0])
+    harmless(cli.unforeseen(ValueError(HOSTILE)).message())
 
 
 def test_colour_is_for_terminals(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_no_network_library_before_a_request(module: str) -> None:
 
 def test_warm_up_loads_it_in_the_background() -> None:
     code = (
-        "import sys, threading, helmpin.registry as r; r.warm_up();"
+        "import sys, threading, helmpin.registry as r; r.warm_up(r.RegistrySettings());"
         "[t.join() for t in threading.enumerate() if t is not threading.main_thread()];"
         "print('urllib3' in sys.modules, 'helmpin.registry.session' in sys.modules)"
     )
