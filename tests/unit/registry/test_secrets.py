@@ -72,7 +72,7 @@ def test_registry_error() -> None:
         reference, "not-found", "tag 1 not found in acme/app (HTTP 404)", "check the name and tag", 404
     )
     assert str(error) == "ghcr.io: tag 1 not found in acme/app (HTTP 404)"
-    assert (error.registry, error.repository, error.status) == ("ghcr.io", "acme/app", 404)
+    assert (error.registry, error.status) == ("ghcr.io", 404)
     assert error.about(reference) is error
     assert error.about(other).reference == other
     assert "Traceback" not in "".join(traceback.format_exception_only(error))
