@@ -145,6 +145,32 @@ def test_a_mark_stands_behind_a_text_that_may_stand_there() -> None:
     assert marked(marks) == ["end"], "one character is no end, and a map takes no text"
 
 
+@pytest.mark.parametrize("held", ["latest", "auto", "{{ .Chart.AppVersion }}"])
+@pytest.mark.parametrize("path", ["image.tag", "global.version"])
+def test_a_tag_that_stands_for_another(path: str, held: str) -> None:
+    top, key = path.split(".")
+    values = {top: {key: held}}
+    one = use("t/web:1.4")
+    reads = [(top, key)]
+    assert pins(
+        values,
+        "t/web:1.4",
+        lambda read: "t/web:1.4" if read(path) == held else f"t/web:{read(path)}",
+        reads=reads,
+    ) == {path: f"1.4@{A}"}
+    assert probe(values, one).next() is None, "its template does not read it"
+    for other in (1.3, "1.4", "", None):
+        assert (probe({"x": {key: other}}, one, reads=[("x", key)]).next() is None) is (other == 1.3)
+    assert probe({top: {"name": held}}, one, reads=[(top, "name")]).next() is None
+    assert probe({"db": {top: {key: held}}}, use("t/web", source="app/charts/db/templates/pod.yaml")).next() is None
+
+
+def test_a_tag_of_a_subchart_that_stands_for_another() -> None:
+    sub = use("t/web:1.4", source="app/charts/db/templates/pod.yaml")
+    values = {"db": {"image": {"tag": "latest"}}, "image": {"tag": "latest"}}
+    assert marked(probe(values, sub, reads=[("image", "tag")]).next()) == ["db.image.tag"]
+
+
 def test_what_helpers_read_beside_a_name() -> None:
     values = {"image": {"repository": "t/web", "tag": "1"}}
     tried = Tried()
