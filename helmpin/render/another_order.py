@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable
-from itertools import pairwise
 from typing import Any
 
 from helmpin.image.find import ObjectPath
 from helmpin.render.differences import PINNED
 
+COMMANDS = (("command",), ("args",))
+"""The lists of arguments (core/v1, Container), in which only flags may stand in any order."""
 _BETWEEN = (r"[,;]", r"\s+(?=-)", r"\s+", r"[|&]", r"[/+]", r"-", r"[._]")
 """What separates the items of a list in a line: the first of them that stands in it."""
 _QUOTES = re.compile(r"""["'\[\](){}]+""")
@@ -32,14 +33,23 @@ def form(value: Any, path: ObjectPath, varies: Callable[[ObjectPath], bool]) -> 
         return dict, _bag((_text(str(key)), form(each, (*path, key), varies)) for key, each in value.items())
     if isinstance(value, list):
         forms = [form(each, (*path, index), varies) for index, each in enumerate(value)]
-        starts = [i for i, each in enumerate(value) if i == 0 or not _belongs(value[i - 1], each)]
-        return list, _bag(tuple(forms[i:j]) for i, j in pairwise([*starts, len(value)]))
+        return (list, *_command(value, forms)) if path[-1:] in COMMANDS else (list, _bag(forms))
     return _text(value) if isinstance(value, str) else (type(value), value)
 
 
-def _belongs(before: Any, item: Any) -> bool:
-    """Whether an argument may be the value of the flag before it."""
-    return isinstance(before, str) and before.startswith("-") and not str(item).startswith("-")
+def _command(arguments: list[Any], forms: list[Hashable]) -> tuple[Hashable, Hashable]:
+    """The flags of a command, each with its value, in any order, and its other arguments in theirs."""
+    flags: list[list[Hashable]] = []
+    others: list[Hashable] = []
+    takes_value = False
+    for argument, shape in zip(map(str, arguments), forms, strict=True):
+        is_flag = argument.startswith("-")
+        if is_flag:
+            flags.append([shape])
+        else:
+            (flags[-1] if takes_value else others).append(shape)
+        takes_value = is_flag and "=" not in argument
+    return _bag(map(tuple, flags)), tuple(others)
 
 
 def _bag(items: Any) -> Hashable:

@@ -327,7 +327,7 @@ def test_releases_that_are_nowhere_in_the_api(app: App, tmp_path: Path) -> None:
     driver = {"HELM_DRIVER": "memory", "HELM_MEMORY_DRIVER_DATA": str(tmp_path / "stored.yaml")}
     done = app.machine.with_env(**driver).pin("audit")
     assert done.status == 1
-    assert "HELM_DRIVER keeps them elsewhere" in done.stderr
+    assert "audit cannot read releases that are stored with HELM_DRIVER=memory" in done.stderr
 
 
 def test_two_clusters_side_by_side(

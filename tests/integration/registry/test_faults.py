@@ -68,7 +68,7 @@ def fails(
         begun = time.monotonic()
         error = error_of(f"{hostile.host}/team/app{what}", settings)
         assert time.monotonic() - begun < settings.timeout + 1
-        assert error.registry == hostile.host and error.repository == "team/app"
+        assert error.registry == hostile.host and error.reference.repository == "team/app"
         assert hostile.host in str(error) and error.hint, "it names the registry, and says what to try"
         return error
 

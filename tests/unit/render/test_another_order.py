@@ -27,7 +27,7 @@ WRITTEN = {
     "blocks": lambda items: "\n".join(f"{key}:\n  of: {value}" for key, value in items),
     "a list in YAML": lambda items: yaml.safe_dump([{"name": key, "value": value} for key, value in items]),
     "sections": lambda items: "\n".join(f"[{key}]\nof = {value}" for key, value in items),
-    "arguments": lambda items: [part for key, value in items for part in (f"--{key}", value)],
+    "arguments": lambda items: {"args": ["run", *(part for key, value in items for part in (f"--{key}", value)), "x"]},
     "a list": lambda items: [{"name": key, "value": {"of": [value]}} for key, value in items],
 }
 
@@ -67,6 +67,11 @@ def test_values_that_change_places_have_another_form(written: Any, items: dict[s
         ({"a-b": 1}, {"b-a": 1}, True),
         ({"a": "b"}, {"b": "a"}, False),
         ([{"env": ["x"]}, {"args": ["y"]}], [{"env": ["y"]}, {"args": ["x"]}], False),
+        ({"command": ["cp", "a", "b"]}, {"command": ["cp", "b", "a"]}, False),
+        ({"args": ["--x=1", "a", "-v", "b"]}, {"args": ["-v", "b", "--x=1", "a"]}, True),
+        ({"args": ["--x=1", "a", "-v", "b"]}, {"args": ["-v", "a", "--x=1", "b"]}, False),
+        ({"args": ["--x=1", "--y"]}, {"args": ["--y", "--x=1"]}, True),
+        ({"list": ["cp", "a", "b"]}, {"list": ["cp", "b", "a"]}, True),
         ([1, "1"], ["1", 1], True),
         ([1], ["1"], False),
         ([1], [True], False),
