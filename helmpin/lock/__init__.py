@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from helmpin.image.reference import Reference
@@ -19,13 +20,13 @@ class Lock(NamedTuple):
     """What the digests come from, as the record names it: `lock`, or `release`."""
     name: str
     """For people: the file as it was named, or the release and its revision."""
-    platforms: Mapping[Reference, Mapping[str, str]] = {}
+    platforms: Mapping[Reference, Mapping[str, str]] = MappingProxyType({})
     """For references of which only the digests of their platforms are known (Images.lock): those, by platform."""
-    conflicts: Mapping[Reference, str] = {}
+    conflicts: Mapping[Reference, str] = MappingProxyType({})
     """References that cannot be taken from here, and why."""
-    kept: Mapping[Reference, frozenset[str]] = {}
+    kept: Mapping[Reference, frozenset[str]] = MappingProxyType({})
     """Further digests of a reference: the Jobs of the release that it was read from keep those that they ran with."""
-    media_types: Mapping[Reference, str] = {}
+    media_types: Mapping[Reference, str] = MappingProxyType({})
     """By reference, as far as they are known."""
     only: bool = False
     """Whether every digest has to come from here (--locked)."""

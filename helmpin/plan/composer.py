@@ -46,8 +46,9 @@ class Composer:
         uses of the same values get a new one, each with the other places to pin with it. hints: for the templates of `base`, if
         they are known already."""
         self._fixed = fixed
-        self._rendered, self._base, self._wanted, self._origins = rendered, base, wanted, origins
-        self._uses = {use.key: use for use in uses if use.key in wanted}
+        self._rendered, self._base, self._wanted, self.origins = rendered, base, wanted, origins
+        self.uses = {use.key: use for use in uses if use.key in wanted}
+        """Those to pin."""
         self._hints = hints or TemplateHints(base.template_files())
         self._templates = self._hints.files
         self._crds = base.crd_files()
@@ -117,8 +118,8 @@ class Composer:
 
     def _facts(self) -> list[Facts]:
         facts = []
-        for key, use in self._uses.items():
-            origin = self._origins.get(key)
+        for key, use in self.uses.items():
+            origin = self.origins.get(key)
             paths = self._paths(origin.source) if origin else []
             literal = bool(paths) and all(self._is_literal(origin, path) for path in paths)
             in_template = bool(paths) and self._pins.get(key) is not None
@@ -144,7 +145,7 @@ class Composer:
         for key in attempt.by_template:
             own = self._pins[key]
             assert own is not None
-            for use, pin in [(self._origins[key], own), *self._beside.get(key, ())]:
+            for use, pin in [(self.origins[key], own), *self._beside.get(key, ())]:
                 pin = pin._replace(may_become=self._forms_by_values(attempt, use))  # noqa: PLW2901
                 for path in self._paths(pin.source):
                     by_path[path].append(pin)
@@ -164,7 +165,7 @@ class Composer:
         digests = {
             self._wanted[key]
             for key in attempt.strategies
-            if (other := self._origins.get(key)) and other.image == origin.image
+            if (other := self.origins.get(key)) and other.image == origin.image
         }
         forms = ((pinned_form(origin.image, digest), f"{name}@{digest}") for digest in sorted(digests))
         return tuple(form for pair in forms for form in pair if form not in self._rendered.origin.text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin import __version__
@@ -62,52 +63,14 @@ def make_plan(
     """
     uses = rendered.plain.images()
     known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
-    annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
-    base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
-    origins = origins_of(rendered, uses)
-    composer = Composer(
-        rendered,
-        base,
-        uses,
-        known.wanted,
-        origins,
-        _kept_apart(known, uses),
-        hints if base is rendered.chart else None,
-    )
-    explainer = Explainer(
-        composer=composer,
-        uses={use.key: use for use in uses if use.key in known.wanted},
-        origins=origins,
-        wanted=known.wanted,
-        post_renderer=rendered.renderer.post_renderer,
-        names={split(use.image)[0] for use in uses},
-    )
-    search = composer.search()
-    outcomes = _Outcomes(
-        rendered=rendered,
-        settings=settings,
-        lock=lock,
-        uses=uses,
-        known=known,
-        set_by=search.set_by,
-        explained=explainer.unreachable(),
-        created=datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-    )
+    composer = _composer(rendered, uses, known, hints)
     noise = Noise(rendered, known.wanted.values(), composer.random_sources)
-    tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
-    if tried.found and tried.attempt.by_template:
-        tried = _by_values(tried, composer.probe(tried.attempt, search.tried), composer, noise, outcomes)
-    if values_only and tried.attempt.by_template:
-        tried = _by_values(tried, composer.values_search(tried.attempt), composer, noise, outcomes)
+    created = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    outcomes = _Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
+    tried, outcomes = _found(composer, noise, outcomes, values_only=values_only)
     followers = tried.found.followers if tried.found else ()
-    if tried.found:
-        check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
     record, images = outcomes.record(tried.attempt, followers), outcomes.images(tried.attempt, followers)
-    nothing_pinned = known.wanted.keys() <= tried.attempt.failed.keys()
-    if known.wanted and nothing_pinned:
-        _check_still_renders(rendered, noise, composer.random_sources)
-    if nothing_pinned:  # otherwise the comparison has shown it
-        _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
+    _check(tried, composer, noise, outcomes, record)
     return Plan(
         release=release,
         namespace=namespace,
@@ -121,6 +84,50 @@ def make_plan(
         record=record,
         rendered=rendered,
     )
+
+
+def _composer(
+    rendered: Rendered, uses: Sequence[ImageUse], known: ResolvedImages, hints: TemplateHints | None
+) -> Composer:
+    """What composes the chart of each attempt. Its templates do not print the record. hints: as make_plan() takes them."""
+    annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
+    base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
+    origins = origins_of(rendered, uses)
+    unchanged = hints if base is rendered.chart else None
+    return Composer(rendered, base, uses, known.wanted, origins, _kept_apart(known, uses), unchanged)
+
+
+def _found(composer: Composer, noise: Noise, outcomes: _Outcomes, *, values_only: bool) -> tuple[_Tried, _Outcomes]:
+    """The best way to pin that was found, and the outcomes with all that was learnt on the way."""
+    uses, wanted = outcomes.uses, outcomes.known.wanted
+    explainer = Explainer(
+        composer=composer,
+        uses=composer.uses,
+        origins=composer.origins,
+        wanted=wanted,
+        post_renderer=outcomes.rendered.renderer.post_renderer,
+        names={split(use.image)[0] for use in uses},
+    )
+    search = composer.search()
+    outcomes = outcomes._replace(set_by=search.set_by, explained=explainer.unreachable())
+    tried, outcomes = _searched(composer, search, noise, explainer, outcomes)
+    if tried.found and tried.attempt.by_template:
+        tried = _by_values(tried, composer.probe(tried.attempt, search.tried), composer, noise, outcomes)
+    if values_only and tried.attempt.by_template:
+        tried = _by_values(tried, composer.values_search(tried.attempt), composer, noise, outcomes)
+    return tried, outcomes
+
+
+def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes, record: Record) -> None:
+    """Raise HelmFailed or Refused for what a comparison does not show."""
+    rendered, wanted = outcomes.rendered, outcomes.known.wanted
+    if tried.found:
+        check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
+    nothing_pinned = wanted.keys() <= tried.attempt.failed.keys()
+    if wanted and nothing_pinned:
+        _check_still_renders(rendered, noise, composer.random_sources)
+    if nothing_pinned:  # otherwise the comparison has shown it
+        _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
 
 
 class _Tried(NamedTuple):
@@ -140,9 +147,10 @@ class _Outcomes(NamedTuple):
     lock: Lock | None
     uses: Sequence[ImageUse]
     known: ResolvedImages
-    set_by: Mapping[str, tuple[str, ...]]
-    explained: Mapping[UseKey, Problem]
     created: str
+    """When the record is made (RFC 3339)."""
+    set_by: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    explained: Mapping[UseKey, Problem] = MappingProxyType({})
 
     def images(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
         """The plan for each image."""
