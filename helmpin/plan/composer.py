@@ -84,6 +84,7 @@ class Composer:
             if random and source and not is_post_rendered and not random.isdisjoint(self._paths(source))
         }
         """The sources that make something random or list a map in any order; those of the second pass."""
+        self._random = None if is_post_rendered else frozenset(self.random_sources)
         unordered = self._hints.in_any_order if self.random_sources else frozenset()
         if random != self._hints.random:  # what tpl evaluates counts
             unordered |= nondeterminism.may_be_in_any_order(self._templates, tpl=True)
@@ -181,7 +182,7 @@ class Composer:
             chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self.random_sources)})
         self.renders += 1
         render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
-        return render._replace(in_any_order=self._in_any_order)
+        return render._replace(random=self._random, in_any_order=self._in_any_order)
 
     def render_before_post_renderer(self, attempt: Attempt) -> Render:
         """What the post-renderer gets, with an empty record. Raises HelmFailed."""

@@ -26,8 +26,10 @@ class Render(NamedTuple):
     """Helm's computed values; None unless the probe was in the chart."""
     second_pass: Mapping[str, str] | None = None
     """The second evaluation of templates that may be random, by source (see nondeterminism.py)."""
+    random: Collection[str] | None = None
+    """The sources that may make something random, or print the time, as far as their text shows; None where that is unknown."""
     in_any_order: Collection[str] = ()
-    """The sources that may list a map in any order."""
+    """Those of them that may list a map in any order."""
     also: ExtraImageRules | None = None
     """The images outside pod specs that count as image uses."""
     config: Mapping[str, Any] | None = None

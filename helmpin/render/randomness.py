@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
@@ -21,7 +22,7 @@ GROWTH = 48
 come, and a tag may go. Keys and certificates vary by a few."""
 _TIME = re.compile(
     r"(?<!\d)(?:(?P<epoch>\d{10})(?:\d{3}){0,3}"
-    r"|(?P<year>\d{4})(?:-\d\d-\d\d(?:[T _]\d\d[:-]?\d\d(?:[:-]?\d\d)?)?|\d{4}[T_.-]?\d{6})"
+    r"|(?P<date>\d{4}-\d\d-\d\d)(?:[T _]\d\d[:-]?\d\d(?:[:-]?\d\d)?)?|(?P<compact>\d{8})[T_.-]?\d{6}"
     r"|[0-2]\d:[0-5]\d:[0-5]\d)(?:[.,]\d+)?(?!\d)|m=[+-]\d+\.\d+"
 )
 """Seconds (or smaller units) since 1970, a date, with or without a time of day, a time of day, and Go's monotonic clock."""
@@ -58,7 +59,8 @@ class Randomness:
         shown = [v is not ABSENT and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
         if (shown[1] and not shown[0]) or _is_cut(before, after):
             return False
-        if type(before) is type(after) and _without_time(before) == _without_time(after):
+        may_show_time = self._pinned.random is None or leaf[0] in self._pinned.random
+        if may_show_time and type(before) is type(after) and _without_time(before) == _without_time(after):
             return True
         if self._second is None:
             self._second = _second_pass(self._pinned)
@@ -130,12 +132,38 @@ def _second_pass(render: Render) -> dict[Leaf, Any]:
 
 
 def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:
-    """Whether a value has the fixed parts of two samples of a random one."""
+    """Whether a value has the fixed parts of two samples of a random one, in each line, also if they are encoded."""
     if not all(isinstance(value, str) for value in (*samples, other)):
         return True
-    start, end = _fixed_parts([*samples])
-    marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (*samples, other)]
-    return other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])
+    encoded = [_encoded_text(value) for value in (*samples, other)]
+    texts = [*samples, other] if None in encoded else [text for text in encoded if text is not None]
+    if len({len(text.splitlines()) for text in texts}) > 1:
+        return _is_line_alike(*samples, other)
+    return all(_is_line_alike(*lines) for lines in zip(*map(str.splitlines, texts), strict=True))
+
+
+def _encoded_text(value: str) -> str | None:
+    """The text that a value holds in base64 (RFC 4648), as the data of a Secret does; None if it holds none."""
+    try:
+        text = b64decode(value, validate=True).decode()
+    except ValueError:
+        return None
+    return text if all(character.isprintable() or character.isspace() for character in text) else None
+
+
+def _is_line_alike(one: str, two: str, other: str) -> bool:
+    if one == two:
+        return _without_time(other) == _without_time(one)
+    start, end = _fixed_parts([one, two])
+    marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (one, two, other)]
+    if not (other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])):
+        return False
+    words = [re.split(r"([^A-Za-z0-9]+)", line) for line in (one, two, other)]
+    if {len(each) for each in words} != {len(words[0])} or any(
+        "+" in line or "/" in line for line in (one, two, other)
+    ):
+        return True
+    return all(a != b or a == c for a, b, c in zip(*words, strict=True))
 
 
 def _by_place(differences: Iterable[Difference]) -> dict[Leaf, list[Difference]]:
@@ -187,10 +215,11 @@ def _fixed_parts(texts: list[str]) -> tuple[str, str]:
 def _without_time(value: Any) -> str:
     """A value as a text, without what may be the current time."""
     now = time.time()
+    days = {time.strftime("%Y%m%d", time.gmtime(now + shift)) for shift in (-DAY, 0, DAY)}  # in all time zones
 
     def masked(match: re.Match[str]) -> str:
-        epoch, year = match["epoch"], match["year"]
-        is_now = abs(int(epoch) - now) < DAY if epoch else not year or int(year) == time.gmtime(now).tm_year
+        day = (match["date"] or match["compact"] or "").replace("-", "")
+        is_now = abs(int(match["epoch"]) - now) < DAY if match["epoch"] else not day or day in days
         return "\0" if is_now else match[0]
 
     return _TIME.sub(masked, str(value))
