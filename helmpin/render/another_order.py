@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 from helmpin.image.find import ObjectPath
 from helmpin.render.differences import PINNED
@@ -56,25 +56,34 @@ def _bag(items: Any) -> Hashable:
     return frozenset(Counter(items).items())
 
 
+class _Line(NamedTuple):
+    indent: int
+    items: Hashable
+    below: list[_Line]
+    """The lines that are indented more."""
+
+    def form(self) -> Hashable:
+        return self.items, _bag(line.form() for line in self.below)
+
+
 def _text(text: str) -> Hashable:
-    """The lines of a text, each below those that it belongs to."""
-    lines: list[Hashable] = []
-    above: list[tuple[int, Hashable]] = []
+    """The lines of a text, each with those below it."""
+    root = _Line(-2, (), [])
+    above = [root]
     for line in _LATEST.sub("", PINNED.sub(r"\1", text)).splitlines():
         words = line.strip()
         is_section = _SECTION.fullmatch(words)  # of an INI or TOML file: what follows is in it, though not indented
         indent = -1 if is_section else len(line) - len(line.lstrip())
-        while above and above[-1][0] >= indent:
+        while above[-1].indent >= indent:
             above.pop()
-        items = _items(words)
-        lines.append((tuple(each for _, each in above), items))
-        above.append((indent, items))
-    return _bag(lines)
+        above[-1].below.append(_Line(indent, _items(words), []))
+        above.append(above[-1].below[-1])
+    return root.form()
 
 
 def _items(line: str) -> Hashable:
     """What a line lists, with the key before it."""
-    line = _QUOTES.sub("", line).strip()
+    line = _QUOTES.sub("", line).strip().rstrip(",;")
     between = next((each for each in _BETWEEN if re.search(each, line)), r"\Z")
     first, *others = map(str.strip, re.split(between, line))
     key = re.match(r"(.*?[:=])\s*", first)

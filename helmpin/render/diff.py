@@ -20,28 +20,10 @@ from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.render.alignment import aligned
-from helmpin.render.differences import PINNED, Difference, Leaf, differences, dotted, text_differences
+from helmpin.render.differences import NAMING, PINNED, Difference, Leaf, differences, dotted, text_differences
 from helmpin.render.output import Render
 from helmpin.render.randomness import Randomness
 from helmpin.timeline import step
-
-NAMING = frozenset(
-    {
-        "metadata",
-        "labels",
-        "annotations",
-        "selector",
-        "matchLabels",
-        "matchExpressions",
-        "name",
-        "generateName",
-        "namespace",
-        "hostname",
-        "subdomain",
-        "serviceName",
-    }
-)
-"""Keys whose values name or select things. Nothing may follow an image there."""
 
 
 class Follower(NamedTuple):
@@ -230,4 +212,4 @@ def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
         item = item[part]
     spec = item.get("spec") if isinstance(item, dict) else None
     is_pod = isinstance(spec, dict) and any(name in spec for name in CONTAINER_LISTS)
-    return is_pod and isinstance(after, str) and re.fullmatch(r"[\w+/=-]{1,128}", after) is not None
+    return is_pod and isinstance(after, str) and re.fullmatch(r"[\w+/=-]{6,128}", after) is not None

@@ -13,6 +13,26 @@ from helmpin.image.manifest import Document, UseKey, kind_and_name
 
 Leaf = UseKey
 """(source, order, object, path) of one scalar in a render; of an image, the key of its use."""
+NAMING = frozenset(
+    {
+        "metadata",
+        "labels",
+        "annotations",
+        "selector",
+        "matchLabels",
+        "matchExpressions",
+        "name",
+        "claimName",
+        "nodeName",
+        "secretName",
+        "generateName",
+        "namespace",
+        "hostname",
+        "subdomain",
+        "serviceName",
+    }
+)
+"""Keys whose values name or select things. Nothing may follow an image there."""
 PINNED = re.compile(
     r"(?<![\w./:@*+%~^$-])([\w./:-]+)@(sha256:[0-9a-f]{64})(?![\w./:@*+%~^$?#!\[{(-])",
     re.ASCII,

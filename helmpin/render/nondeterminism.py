@@ -20,8 +20,10 @@ _FUNCTIONS = {
 }
 """sprig's random functions: the start of the name, which is searched for first, and the rest."""
 _RANDOM = re.compile(rf"\b(?:{'|'.join(map(''.join, _FUNCTIONS.items()))})\b")
-_IN_ANY_ORDER = re.compile(r"(?<![\w.$])(?:keys|values)\b(?!.*\bsortAlpha\b)", re.DOTALL)
-"""What lists a map in Go's random order and leaves it so (sprig, dict.go)."""
+_IN_ANY_ORDER = re.compile(
+    r"(?<![\w.$])(?<!len \()(?:keys|values)\b(?!.*\bsortAlpha\b)(?![^()|]*\|\s*len\b)", re.DOTALL
+)
+"""What lists a map in Go's random order and leaves it so (sprig, dict.go); not for its length alone."""
 _MAY_CALL = {
     word: re.compile(rf"{word}{rest}(?=[\s)|}}])") for word, rest in {**_FUNCTIONS, "keys": "", "values": ""}.items()
 }

@@ -12,7 +12,16 @@ from typing import Any
 from helmpin.image.manifest import group_by_turn, split_documents
 from helmpin.render import another_order
 from helmpin.render.alignment import by_source, in_order_of
-from helmpin.render.differences import ABSENT, Difference, Leaf, common_start, differences, readable, text_differences
+from helmpin.render.differences import (
+    ABSENT,
+    NAMING,
+    Difference,
+    Leaf,
+    common_start,
+    differences,
+    readable,
+    text_differences,
+)
 from helmpin.render.output import Render
 
 DAY = 86400
@@ -79,7 +88,7 @@ class Randomness:
         Two evaluations seldom prove that order random: Go starts a small map at its first entry in seven of eight cases
         (internal/runtime/maps, Iter), and --set makes another entry the first.
         """
-        if not left or any(difference.leaf[0] not in self._pinned.in_any_order for difference in left):
+        if not left or any(d.leaf[0] not in self._pinned.in_any_order or _is_name(d.leaf) for d in left):
             return False
         excused = {d.leaf for d in found} - {d.leaf for d in left}
         before, after = _by_place(found), _by_place(left)
@@ -173,11 +182,16 @@ def _by_place(differences: Iterable[Difference]) -> dict[Leaf, list[Difference]]
     return found
 
 
+def _is_name(leaf: Leaf) -> bool:
+    """Whether a leaf names or selects something by itself, and not as a part of a list's item."""
+    return not any(isinstance(part, int) for part in leaf[3]) and not NAMING.isdisjoint(leaf[3])
+
+
 def _list_of(difference: Difference) -> Leaf:
     """The outermost list that a difference is in, or the map that a key came to or went from, or the lines where no leaf stands, or
-    else the leaf itself."""
+    else the leaf itself. The list of init containers has an order, so their lists count."""
     source, order, nth, path = difference.leaf
-    index = next((i for i, part in enumerate(path) if isinstance(part, int)), None)
+    index = next((i for i, part in enumerate(path) if isinstance(part, int) and path[i - 1] != "initContainers"), None)
     if nth < 0:  # a line
         return source, order, nth, ()
     if index is not None:

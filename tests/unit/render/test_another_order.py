@@ -80,6 +80,18 @@ def test_values_that_change_places_have_another_form(written: Any, items: dict[s
         ("", "x", False),
         ("- a: 1\n  b: 2\n- a: 3\n  b: 4", "- a: 3\n  b: 4\n- a: 1\n  b: 2", True),
         ("- a: 1\n  b: 2\n- a: 3\n  b: 4", "- a: 1\n  b: 4\n- a: 3\n  b: 2", False),
+        ("-\n  a: 1\n  b: 2\n-\n  a: 3\n  b: 4", "-\n  a: 3\n  b: 4\n-\n  a: 1\n  b: 2", True),
+        ("-\n  a: 1\n  b: 2\n-\n  a: 3\n  b: 4", "-\n  a: 1\n  b: 4\n-\n  a: 3\n  b: 2", False),
+        (
+            "[\n  {\n    a: 1,\n    b: 2\n  },\n  {\n    a: 3,\n    b: 4\n  }\n]",
+            "[\n  {\n    a: 3,\n    b: 4\n  },\n  {\n    b: 2,\n    a: 1\n  }\n]",
+            True,
+        ),
+        (
+            "server {\n  x 1;\n  y 2;\n}\nserver {\n  x 3;\n  y 4;\n}",
+            "server {\n  x 1;\n  y 4;\n}\nserver {\n  x 3;\n  y 2;\n}",
+            False,
+        ),
         ("t/a:1", f"t/a:1@{DIGEST}", True),
         (WEB.partition(":")[0], f"{WEB.partition(':')[0]}:latest@{DIGEST}", True),
         ("t/a:1 t/b:1", f"t/b:1@{DIGEST} t/a:1", True),

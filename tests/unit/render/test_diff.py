@@ -347,7 +347,7 @@ def deployment(**changed: str) -> str:
     return document(DEPLOYMENT.format(**{**KEPT, **changed}))
 
 
-@pytest.mark.parametrize("after", [HASH.replace("0", "1"), "QUJD+/w==", "3dd9cc87", "x" * 128, "a-b_c"])
+@pytest.mark.parametrize("after", [HASH.replace("0", "1"), "QUJD+/w==", "3dd9cc87", "x" * 128, "a-b_c3"])
 def test_a_pod_templates_own_checksum_may_change(after: str) -> None:
     assert changes(deployment(), deployment(checksum=after)) == []
 
@@ -381,7 +381,12 @@ def test_a_bare_pod_and_one_in_a_custom_resource_have_one() -> None:
     spec = "metadata: {annotations: {checksum/config: %s}}\nspec: {initContainers: []}\n"
     inside = "kind: Thing\nspec:\n  any:\n    - " + spec.replace("\n", "\n      ").rstrip() + "\n"
     for text in (document(f"kind: Pod\n{spec}"), document(inside)):
-        assert changes(text % "one", text % "two") == []
+        assert changes(text % "hash-1", text % "hash-2") == []
+
+
+def test_a_word_that_is_too_short_for_a_hash_is_none() -> None:
+    for word in ("true", "false", "none", "x"):
+        assert len(changes(deployment(), deployment(checksum=word))) == 1
 
 
 def test_a_checksum_that_becomes_a_number_is_a_change() -> None:

@@ -39,6 +39,8 @@ def test_a_random_function(call: str) -> None:
     [
         "{{ .Values.known }}",
         "{{ .Values.randomize }}",
+        "{{ if gt (len (keys .Values.env)) 1 }}",
+        "{{ if keys .Values.env | len }}",
         "{{ range keys .Values.env | sortAlpha }}",
         "{{ $names := keys .Values.env |\n  sortAlpha }}",
         "{{ .keys }}{{ $values }}{{ .Values.values }}{{ keysOf }}",

@@ -187,6 +187,25 @@ def test_only_what_a_list_holds_may_change_places(words: tuple[str, ...], listed
     assert len(compare(plain, varied, {}).collateral) == changed
 
 
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("spec: {{initContainers: [{{name: {}}}, {{name: {}}}]}}", 2),
+        ("spec: {{initContainers: [{{name: x, env: [{}, {}]}}]}}", 0),
+        ("spec: {{containers: [{{name: {}}}, {{name: {}}}]}}", 0),
+        ("metadata: {{labels: {{of: {}-{}}}}}", 1),
+        ("metadata: {{name: {}-{}}}", 1),
+        ("data: {{of: {}-{}}}", 0),
+    ],
+)
+def test_init_containers_names_and_labels_have_an_order(text: str, changed: int) -> None:
+    """Also in a template that lists a map in any order, unless another evaluation shows it there."""
+    plain, pins = (parse(document(f"kind: Pod\n{text.format(*each)}\n", "s")) for each in ("ab", "ba"))
+    for second, left in ((pins, changed), (plain, 0)):
+        varied = pins._replace(second_pass={"s": second.documents[0].text}, in_any_order={"s"})
+        assert len(compare(plain, varied, {}).collateral) == left
+
+
 @pytest.mark.parametrize("extra", ["-tag", "x", "-", f"-{DIGEST}", "_"])
 def test_another_order_with_other_words_is_a_change(extra: str) -> None:
     other = KEYS[::-1]
