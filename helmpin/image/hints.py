@@ -46,7 +46,7 @@ def invalid_hint(image: str, empty: tuple[str, ...] = (), registries: tuple[str,
     if hint := _first(_PRINTED, image):
         return hint
     if image != image.rstrip("\r\n"):
-        return "it ends in a line break: write `|-` in place of `|` in the values, or trim it in the template ({{ … | trim }})"
+        return "it ends in a line break: write `|-` or `>-` in place of `|` or `>` where it is set, or trim it ({{ … | trim }})"
     if image != image.strip():
         return "there are spaces around it: take them out of the value, or trim it in the template ({{ … | trim }})"
     if hint := _empty_hint(name, empty, registries):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -88,7 +88,8 @@ class Composer:
         unordered = self._hints.in_any_order if self.random_sources else frozenset()
         if random != self._hints.random:  # what tpl evaluates counts
             unordered |= nondeterminism.may_be_in_any_order(self._templates, tpl=True)
-        self._in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
+        self.in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
+        """Those of them that may list a map in any order."""
         self.renders = 0
         """How many renders it has made."""
 
@@ -182,7 +183,7 @@ class Composer:
             chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self.random_sources)})
         self.renders += 1
         render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
-        return render._replace(random=self._random, in_any_order=self._in_any_order)
+        return render._replace(random=self._random, in_any_order=self.in_any_order)
 
     def render_before_post_renderer(self, attempt: Attempt) -> Render:
         """What the post-renderer gets, with an empty record. Raises HelmFailed."""
@@ -199,9 +200,15 @@ class Composer:
 
     def _random_paths(self) -> frozenset[str]:
         """The template files that make something random or list a map in any order, as far as their text shows."""
-        if evaluates_text(self._templates) and any(map(nondeterminism.is_random, texts(self._values))):
+        if evaluates_text(self._templates) and any(map(nondeterminism.is_random, self._evaluated())):
             return self._hints.random | nondeterminism.may_be_random(self._templates, tpl=True)
         return self._hints.random
+
+    def _evaluated(self) -> Iterator[str]:
+        """The texts that `tpl` may evaluate: values, and the files that templates read."""
+        yield from texts(self._values)
+        if any(".Files" in text for text in self._templates.values()):
+            yield from self._base.other_files()
 
     def drops_second_pass(self, why: str) -> bool:
         """Whether the second pass made the render fail. If so, it is omitted from now on."""

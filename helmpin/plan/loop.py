@@ -125,7 +125,7 @@ def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes,
         check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
     nothing_pinned = wanted.keys() <= tried.attempt.failed.keys()
     if wanted and nothing_pinned:
-        _check_still_renders(rendered, noise, composer.random_sources)
+        _check_still_renders(rendered, noise, composer.random_sources, composer.in_any_order)
     if nothing_pinned:  # otherwise the comparison has shown it
         _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
 
@@ -292,23 +292,29 @@ def _kept_apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> dict[UseKey,
     }
 
 
-def _check_still_renders(rendered: Rendered, noise: Noise, random: Collection[str]) -> None:
+def _check_still_renders(
+    rendered: Rendered, noise: Noise, random: Collection[str], in_any_order: Collection[str]
+) -> None:
     """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster, helm or a
-    template is to blame, not the images. random: the sources that may list a map in any order."""
+    template is to blame, not the images. random: the sources that may make something random. in_any_order: those of them that may
+    list a map in any order."""
     again = noise.render_again()
     changed = {(use.key, use.image) for use in again.images()} ^ {
         (use.key, use.image) for use in rendered.plain.images()
     }
     if not changed:
         return
-    unsorted = sorted({key[0] for key, _ in changed} & {*random})
+    changing = {key[0] for key, _ in changed} & {*random}
+    hint = "run it again; if it repeats, fix the values that the chart derives from the cluster or the time"
+    if changing & {*in_any_order}:
+        hint = "have the template sort what it lists with keys or values (sortAlpha)"
+    elif changing:
+        hint = "have the template print the same images each time: it makes them at random, or of the time"
     raise HelmFailed(
         "the chart's images changed between two renders",
-        where=unsorted,
+        where=sorted(changing),
         why=f"the first render had {_images(rendered.plain)}\nthe next had {_images(again)}",
-        hint="have the template sort what it lists with keys or values (sortAlpha)"
-        if unsorted
-        else "run it again; if it repeats, fix the values that the chart derives from the cluster or the time",
+        hint=hint,
     )
 
 
