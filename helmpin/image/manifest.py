@@ -152,6 +152,16 @@ def _kind_and_hook(document: Document) -> tuple[str, str | None]:
     return str(item.get("kind") or "") if isinstance(item, dict) else "", None if hook is _ABSENT else str(hook)
 
 
+def document_name(document: Document) -> str:
+    """The name of a document's object; '' where it has none that is a text, or is a List."""
+    try:
+        item = next(iter(_loaded(document)), None)
+    except HelmFailed:
+        return ""
+    name = _metadata(item).get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else ""
+
+
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:
     """The image uses of one document."""
     yield from _pod_images(document)

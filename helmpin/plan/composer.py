@@ -56,24 +56,6 @@ class Composer:
         for document in rendered.origin.documents:
             documents[document.source].append(document)
         self._sources = [*documents]
-        sources = {origins[key].source for key in wanted if key in origins}
-        orders = {source: template_pins.by_order(documents[source]) for source in sources}
-        self._pins: dict[UseKey, template_pins.TemplatePin | None] = {}
-        same: Counter[Any] = Counter()
-        for key, origin in origins.items():
-            leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
-            if key in wanted:
-                pinned = pinned_form(origin.image, wanted[key])
-                self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
-            same[leaf] += 1
-        self._beside: dict[UseKey, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
-        """For each fixed use, the places to pin with it."""
-        for key, followers in fixed.items():
-            if key not in origins or origins[key].key != key:  # a post-renderer may have moved it
-                continue
-            for place, nth, digest in followers:
-                pin = template_pins.locate(place, orders[place.source], pinned_form(place.image, digest), nth)
-                self._beside[key] += [(place, pin)] if pin else []
         self._values = rendered.origin.values or {}
         random = self._random_paths()
         self._may_vary = bool(random)
@@ -90,6 +72,27 @@ class Composer:
             unordered |= nondeterminism.may_be_in_any_order(self._templates, tpl=True)
         self.in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
         """Those of them that may list a map in any order."""
+        sources = {origins[key].source for key in wanted if key in origins}
+        orders = {
+            source: template_pins.by_order(documents[source], in_any_order=source in self.in_any_order)
+            for source in sources
+        }
+        self._pins: dict[UseKey, template_pins.TemplatePin | None] = {}
+        same: Counter[Any] = Counter()
+        for key, origin in origins.items():
+            leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
+            if key in wanted:
+                pinned = pinned_form(origin.image, wanted[key])
+                self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
+            same[leaf] += 1
+        self._beside: dict[UseKey, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
+        """For each fixed use, the places to pin with it."""
+        for key, followers in fixed.items():
+            if key not in origins or origins[key].key != key:  # a post-renderer may have moved it
+                continue
+            for place, nth, digest in followers:
+                pin = template_pins.locate(place, orders[place.source], pinned_form(place.image, digest), nth)
+                self._beside[key] += [(place, pin)] if pin else []
         self.renders = 0
         """How many renders it has made."""
 

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from helmpin.image.manifest import Document, ImageUse, group_by_turn
+from helmpin.image.manifest import Document, ImageUse, document_name, group_by_turn
 from helmpin.render.actions import Action, actions
 from helmpin.yaml_position import span
 
@@ -31,7 +31,8 @@ class TemplatePin(NamedTuple):
 
     source: str
     document: str
-    """Kind, events of the hook, and its number among those in the file."""
+    """Kind, events of the hook, and its number among those in the file; in a template that lists a map in any order, its name, and
+    its number among those of the same name."""
     written: str
     """What stands there: a reference, or a YAML alias."""
     turn: int
@@ -41,10 +42,24 @@ class TemplatePin(NamedTuple):
     """The forms that values, set for another use of the image, may give `written`."""
 
 
-def by_order(documents: Iterable[Document]) -> dict[int, tuple[str, Document]]:
-    """The documents of one file by their order in the render, each with what its template counts it as (TemplatePin.document)."""
-    turns = group_by_turn(documents).items()
-    return {document.order: (_document_key(*turn), document) for turn, document in turns}
+def by_order(documents: Iterable[Document], *, in_any_order: bool = False) -> dict[int, tuple[str, Document]]:
+    """The documents of one file by their order in the render, each with what its template counts it as (TemplatePin.document).
+
+    in_any_order: whether the template may print them in another order each time. Then those that share their kind are known by
+    their names.
+    """
+    turns = group_by_turn(documents)
+    alike = Counter((kind, hook) for kind, hook, _ in turns)
+    names: Counter[str] = Counter()
+    found: dict[int, tuple[str, Document]] = {}
+    for (kind, hook, turn), document in turns.items():
+        key, name = _document_key(kind, hook, turn), document_name(document)
+        if in_any_order and name and alike[kind, hook] > 1:
+            group = f"{key.rpartition(' ')[0]}/{name}"
+            key = f"{group} {names[group]}"
+            names[group] += 1
+        found[document.order] = key, document
+    return found
 
 
 def locate(
@@ -182,6 +197,8 @@ _PRINTER = (
 {{- if and (kindIs "map" $annotations) (hasKey $annotations "helm.sh/hook") -}}
 {{- $group = printf "%s hook %v" $group (index $annotations "helm.sh/hook") -}}
 {{- end -}}
+{{- $named := printf "%s/%v" $group (index $metadata "name") -}}
+{{- if hasKey $mine (printf "%s 0" $named) }}{{ $group = $named }}{{ end -}}
 {{- end -}}
 {{- $turn := int (default 0 (index $turns $group)) -}}
 {{- $_ := set $turns $group (add1 $turn) -}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import cycle
@@ -53,11 +54,14 @@ def render(helm: Helm, folder: Path, files: Mapping[str, str]) -> Render:
     return parse(helm.run(["template", "rel", str(folder)]))
 
 
-def with_pins(files: Mapping[str, str], plain: Render, chosen: Iterable[ImageUse]) -> dict[str, str]:
-    """The files, changed so that these uses are pinned."""
+def with_pins(
+    files: Mapping[str, str], plain: Render, chosen: Iterable[ImageUse], *, in_any_order: bool = False
+) -> dict[str, str]:
+    """The files, changed so that these uses are pinned. in_any_order: as by_order() has it."""
     pins: dict[str, list[TemplatePin]] = defaultdict(list)
     for use in chosen:
-        pin = locate(use, by_order(d for d in plain.documents if d.source == use.source), f"{use.image}@{DIGEST}")
+        documents = by_order((d for d in plain.documents if d.source == use.source), in_any_order=in_any_order)
+        pin = locate(use, documents, f"{use.image}@{DIGEST}")
         assert pin is not None, use
         pins[use.source.removeprefix("app/")].append(pin)
     return {
@@ -238,3 +242,40 @@ def test_a_chart_that_prints_its_documents_in_another_order_is_not_rendered(helm
             render(helm, tmp_path, {**files, "values.yaml": values.format(first)})
         assert UNLIKE_BEFORE in raised.value.why
     render(helm, tmp_path, {**files, PRINT_FILE: printer(must_find=False)})
+
+
+BESIDE = """\
+{{- range $name := index .Values.orders (int .Values.first) }}
+---
+kind: Pod
+metadata:
+  name: {{ $name }}
+  {{- if eq $name "c" }}
+  annotations: {helm.sh/hook: test}
+  {{- end }}
+spec: {containers: [{name: a, image: "example.com/{{ $name }}:1", args: ["example.com/a:1"]}]}
+{{- end }}
+---
+kind: Thing
+spec: {image: "example.com/a:1"}
+"""
+
+
+def test_documents_that_may_come_in_any_order_are_known_by_their_names(helm: Helm, tmp_path: Path) -> None:
+    """Also if another one holds the same text where it is no image: nothing but the images gets the digest, in each order."""
+    orders = [[*order] for order in ("abcd", "bacd", "dcba", "cdab")]
+    values = f"orders: {json.dumps(orders)}\nfirst: {{}}\n"
+    files = {"templates/a.yaml": BESIDE, "values.yaml": values.format(0)}
+    plain = render(helm, tmp_path, files)
+    pinned = with_pins(files, plain, plain.images(), in_any_order=True)
+    for first in range(len(orders)):
+        given = {"values.yaml": values.format(first)}
+        expected = render(helm, tmp_path, {**files, **given}).text
+        for name in "abcd":
+            expected = expected.replace(
+                f'image: "example.com/{name}:1", args', f'image: "example.com/{name}:1@{DIGEST}", args'
+            )
+        assert render(helm, tmp_path, {**pinned, **given}).text == expected
+    with pytest.raises(HelmFailed) as raised:
+        render(helm, tmp_path, {**pinned, "values.yaml": f"orders: {json.dumps([[*'abce']])}\nfirst: 0\n"})
+    assert UNLIKE_BEFORE in raised.value.why
