@@ -29,6 +29,8 @@ DAY = 86400
 GROWTH = 48
 """A random text that has grown by this many characters is taken to hold a digest, however it is encoded: 64 hexadecimal digits
 come, and a tag may go. Keys and certificates vary by a few."""
+_DATA = re.compile(r"[A-Za-z0-9+/=]{16,}")
+"""A line of encoded data, as in PEM (RFC 7468)."""
 _TIME = re.compile(
     r"(?<!\d)(?:(?P<epoch>\d{10})(?:\d{3}){0,3}"
     r"|(?P<date>\d{4}-\d\d-\d\d)(?:[T _]\d\d[:-]?\d\d(?:[:-]?\d\d)?)?|(?P<compact>\d{8})[T_.-]?\d{6}"
@@ -161,8 +163,8 @@ def _encoded_text(value: str) -> str | None:
 
 
 def _is_line_alike(one: str, two: str, other: str) -> bool:
-    if one == two:
-        return _without_time(other) == _without_time(one)
+    if one == two:  # as the time that a certificate holds, in a line of its base64
+        return _without_time(other) == _without_time(one) or all(_DATA.fullmatch(line.strip()) for line in (one, other))
     start, end = _fixed_parts([one, two])
     marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (one, two, other)]
     if not (other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])):

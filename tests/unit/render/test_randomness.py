@@ -433,6 +433,8 @@ def test_the_time_is_excused_only_where_a_template_may_print_it() -> None:
         ("{random}-{fixed}-{random}", False),
         ("{random}-3-{random}", True),
         ("{random}+{fixed}", True),
+        ("-----BEGIN-----\nMIIBszCCAVqgAwIBAgIU{fixed}\n{random}\n-----END-----\n", True),
+        ("-----BEGIN-----\nMIIBszCCAVqgAwIBAgIU\n{random}\n-----{fixed}-----\n", False),
     ],
 )
 @pytest.mark.parametrize("encoded", [False, True])
