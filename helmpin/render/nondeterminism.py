@@ -32,6 +32,8 @@ with letters."""
 _BEFORE_NO_CALL = re.compile(r"""[\w.$"'`]""")
 _EVALUATES = re.compile(r"\btpl\b")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
+_USED_BY_ANY_NAME = re.compile(r"\binclude\s+[($.](?![^}]*\bBasePath\b)")
+"""A named template whose name is computed. The path of a file, which is usual in checksums, is none."""
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
 
 
@@ -56,14 +58,22 @@ def _calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]
         return set()
     uses: dict[str, set[str]] = {}
     found: set[str] = set()
+    by_any_name: set[str] = set()
     for path, text in files.items():
         for name, body in defined(text):
             uses.setdefault(name, set()).update(used(body))
+            if _USED_BY_ANY_NAME.search(body):
+                by_any_name.add(name)
             if path in calling and calls(body):
                 found.add(name)
+    found |= by_any_name if found else set()
     while more := {name for name, used in uses.items() if name not in found and used & found}:
         found |= more
-    return {path for path, text in files.items() if path in calling or (found and found & used(text))}
+    return {
+        path
+        for path, text in files.items()
+        if path in calling or (found and (found & used(text) or _USED_BY_ANY_NAME.search(text)))
+    }
 
 
 def is_random(text: str) -> bool:

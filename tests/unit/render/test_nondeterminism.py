@@ -118,3 +118,16 @@ def test_what_is_random_need_not_be_in_any_order() -> None:
         "b",
         "c",
     }
+
+
+def test_a_named_template_whose_name_is_computed_may_be_any() -> None:
+    files = {
+        "_h.tpl": '{{ define "x.random" }}{{ uuidv4 }}{{ end }}{{ define "any" }}{{ include .name . }}{{ end }}',
+        "a": '{{ include (printf "%s.random" "x") . }}',
+        "b": '{{ include "any" . }}',
+        "c": '{{ include (print $.Template.BasePath "/secret.yaml") . | sha256sum }}',
+        "d": "{{ include $name . }}",
+        "e": '{{ include "x" . }}',
+    }
+    assert may_be_random(files) == {"_h.tpl", "a", "b", "d"}
+    assert may_be_random({**files, "_h.tpl": files["_h.tpl"].replace("uuidv4", ".x")}) == set()
