@@ -164,12 +164,18 @@ def has_word(line: str, word: str) -> bool:
 
 def is_written(image: str, template: str) -> bool:
     """Whether an `image:` line of the template holds this image literally, so that no value can change it."""
-    if image not in template or any(f'"{image}"' in action.code for action in actions(template)):
-        return False  # it may be the default of a value
+    if image not in template or _is_default(image, template):
+        return False
     return bool(re.search(rf"""(?m)^[\s-]*image:[ \t]*(["']?){re.escape(image)}\1[ \t]*(#.*)?$""", template))
 
 
 def is_literal(image: str, templates: Iterable[str]) -> bool:
     """Whether one of the templates holds this image literally: anywhere if it has a tag, else in an `image:` line."""
-    has_tag = bool(split(image)[1])
-    return any(image in text if has_tag else is_written(image, text) for text in templates)
+    if not split(image)[1]:
+        return any(is_written(image, text) for text in templates)
+    return any(image in text and not _is_default(image, text) for text in templates)
+
+
+def _is_default(image: str, template: str) -> bool:
+    """Whether an action of a template holds an image in a string: a value may replace it."""
+    return any(f'"{image}"' in action.code for action in actions(template))

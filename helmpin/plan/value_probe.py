@@ -20,7 +20,7 @@ from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, is_template, scope_of, text_of
-from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, last_key, stem
+from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import readable
 
@@ -207,7 +207,8 @@ def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
         key = last_key(path)
         if SUFFIX_KEY.match(key) and path[:-1] not in named:  # a suffix of something else
             continue
-        if OPEN_KEY.fullmatch(key) and lookup(values.tree, path) in (None, "") and is_place(path, values):
+        is_open = OPEN_KEY.fullmatch(key) or TAGS_KEY.search(last_key(path[:-1]))
+        if is_open and lookup(values.tree, path) in (None, "") and is_place(path, values):
             is_whole = re.search("image|ref|over", key, re.IGNORECASE) and not re.search(
                 "tag|version", key, re.IGNORECASE
             )

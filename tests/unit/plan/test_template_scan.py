@@ -163,6 +163,8 @@ def test_no_character_of_an_image_is_a_pattern() -> None:
         ("t/web", "image: t/web # why\n", True),
         ("t/web", "args: [--image=t/web]\n", False),
         ("t/web:1", "image: {{ .Values.image }}\n", False),
+        ("t/web:1", 'image: {{ .Values.image | default "t/web:1" }}', False),
+        ("t/web:1", 'args: ["t/web:1"]', True),
     ],
 )
 def test_an_image_that_a_template_holds(image: str, template: str, literal: bool) -> None:

@@ -112,6 +112,9 @@ def test_a_whole_reference_without_a_tag() -> None:
         ("web.tag", "t/web:{}-slim", None),
         ("web.size", "t/web:{}", None),
         ("web.nameOverride", "{}", None),
+        ("web.tags.main", "t/web:{}", "1"),
+        ("web.imageTags.main", "t/web:{}", "1"),
+        ("web.names.main", "t/web:{}", None),
     ],
 )
 def test_what_is_missing_takes_what_stands_before_it_into_account(path: str, gives: str, value: str | None) -> None:
