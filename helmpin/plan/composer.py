@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ from helmpin.render import nondeterminism
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
 from helmpin.timeline import step
+
+_EVALUATES_FILES = re.compile(r"\btpl\b[^}]*\.Files|\.Files[^}]*\|\s*tpl\b")
 
 
 class Composer:
@@ -210,7 +213,7 @@ class Composer:
     def _evaluated(self) -> Iterator[str]:
         """The texts that `tpl` may evaluate: values, and the files that templates read."""
         yield from texts(self._values)
-        if any(".Files" in text for text in self._templates.values()):
+        if any(_EVALUATES_FILES.search(text) for text in self._templates.values() if ".Files" in text):
             yield from self._base.other_files()
 
     def drops_second_pass(self, why: str) -> bool:

@@ -32,7 +32,7 @@ with letters."""
 _BEFORE_NO_CALL = re.compile(r"""[\w.$"'`]""")
 _EVALUATES = re.compile(r"\btpl\b")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
-_USED_BY_ANY_NAME = re.compile(r"\binclude\s+[($.](?![^}]*\bBasePath\b)")
+_USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 """A named template whose name is computed. The path of a file, which is usual in checksums, is none."""
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
 
