@@ -414,3 +414,14 @@ def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame
         found = made.compared(attempt)
         assert made.explainer.failed_pins(attempt, found) == {}
         assert found.failing and len(made.renderer.asked) == made.composer.renders == 1
+
+
+@pytest.mark.parametrize(("more", "by_name"), [("{{ keys .Values.m }}", True), ("{{ randAlpha 5 }}", False)])
+def test_documents_that_a_template_prints_in_any_order_are_pinned_by_name(
+    tmp_path: Path, more: str, by_name: bool
+) -> None:
+    text = "".join(pod("t/web:1").replace("name: web", f"name: {name}") for name in ("a", "b"))
+    made = Made(tmp_path, text, {FILE: LITERAL + more})
+    keys = frozenset(use.key for use in made.uses)
+    template = made.composer.chart(Attempt((), keys, {}, {}, {}), RECORD).template_files()[FILE]
+    assert ("/a 0`" in template and "/b 0`" in template) is by_name
