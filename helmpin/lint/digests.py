@@ -21,7 +21,14 @@ from helmpin.plan.value_index import leaves, text_of
 def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[ImagePlan, str], None]) -> Iterator[Wanted]:
     """What pins the images that can move. files: those that win come first. say: reports which is left out, and why."""
     for image in _to_fix(plan, say):
-        for settings in _bundles(image, plan.settings):
+        carriers = [setting for setting in plan.settings if dotted_key(setting.path) in image.values]
+        if shared := _emptied_elsewhere(image, carriers, plan.settings):
+            say(
+                image,
+                f"its tag comes from {shared}, which other images use too: empty it, and give each image its own tag",
+            )
+            continue
+        for settings in _bundles(carriers, plan.settings):
             try:
                 wanted = placed(settings, image.image, files)
             except CannotEdit as why_not:
@@ -56,9 +63,15 @@ def _why(image: ImagePlan, plan: Plan) -> str:
     return "a value holds it in a longer text" if in_text else "no value holds its tag or its repository"
 
 
-def _bundles(image: ImagePlan, settings: Sequence[Setting]) -> list[tuple[Setting, ...]]:
+def _emptied_elsewhere(image: ImagePlan, carriers: Sequence[Setting], settings: Sequence[Setting]) -> str:
+    """The first value that is emptied for an image, but not beside what carries its digest; '' if there is none."""
+    maps = {carrier.path[:-1] for carrier in carriers}
+    paths = [setting.path for setting in settings if dotted_key(setting.path) in image.emptied]
+    return next((dotted_key(path) for path in paths if path[:-1] not in maps), "")
+
+
+def _bundles(carriers: Sequence[Setting], settings: Sequence[Setting]) -> list[tuple[Setting, ...]]:
     """The settings of one image: each that carries its digest, and with it those that are emptied beside it."""
-    carriers = [setting for setting in settings if dotted_key(setting.path) in image.values]
     emptied = {c.path[:-1]: [s for s in settings if not s.value and s.path[:-1] == c.path[:-1]] for c in carriers}
     return [(carrier, *emptied[carrier.path[:-1]]) for carrier in carriers]
 

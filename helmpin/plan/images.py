@@ -47,6 +47,7 @@ class ImagePlan(NamedTuple):
     """values, template, chart, or '' if it is not pinned."""
     strategy: str
     values: tuple[str, ...]
+    """The value paths that carry its digest."""
     uses: tuple[ImageUse, ...]
     notes: tuple[str, ...]
     problem: Problem | None
@@ -59,6 +60,8 @@ class ImagePlan(NamedTuple):
     """The Job that keeps this digest, because its pod template cannot change."""
     source: str = ""
     """Where the digest came from, if not from the registry: `lock` or `release`."""
+    emptied: tuple[str, ...] = ()
+    """The value paths that are emptied, so that `values` count."""
     must_be_fixed: bool = True
     """Whether a mutable tag of it is refused: not if a lock has its digest; a rule may differ from the setting for all."""
 
@@ -178,6 +181,7 @@ def _plan_image(uses: list[ImageUse], kept_for: str, decided: Decided) -> ImageP
         via=via,
         strategy=", ".join(strategies),
         values=tuple(sorted({dotted_key(s.path) for s in used if s.value})),
+        emptied=tuple(sorted({dotted_key(s.path) for s in used if not s.value})),
         uses=tuple(uses),
         notes=tuple(dict.fromkeys(note for use in uses for note in attempt.notes.get(use.key, ()))),
         problem=problem,

@@ -28,4 +28,8 @@ class Tried:
 
     def allows(self, key: UseKey, setting: Setting) -> bool:
         """Whether a setting may still pin a use and change nothing else."""
-        return setting.path not in self._paths[key] and setting not in self._settings[key]
+        return self.may_set(key, setting.path) and setting not in self._settings[key]
+
+    def may_set(self, key: UseKey, path: ValuePath) -> bool:
+        """Whether a value may still be set for a use, if others are set with it."""
+        return path not in self._paths[key]

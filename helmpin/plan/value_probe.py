@@ -4,20 +4,23 @@ Templates read values in ways that their text does not show: through an argument
 render gives a mark of its own to each value that may reach an image which only its template pins so far. The mark that comes out at
 the end of the image says which value can carry the digest, and what stands before it says in which form. A further render proves
 it.
+
+A tag that several images share may win over the tag of each. No mark comes through then. So another render leaves such a tag empty:
+where the images have marks now, both together pin them.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
 from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
 from helmpin.plan.candidates import anchors, in_scope, is_place
-from helmpin.plan.search import Attempt, Facts
+from helmpin.plan.search import NOTHING, Attempt, Facts
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, is_template, scope_of, text_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
@@ -73,65 +76,120 @@ class _Mark(NamedTuple):
     mark: str
 
 
+class _Probe(NamedTuple):
+    """One render with marks."""
+
+    marks: list[_Mark]
+    emptied: tuple[ValuePath, ...] = ()
+    """The tags that it leaves empty."""
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What it sets."""
+        marked = (Setting(path, f"{text}-{mark}") for path, text, mark in self.marks)
+        return (*marked, *(Setting(path, "") for path in self.emptied))
+
+
 class ValueProbe:
     """Mutable; it does no I/O. `next` gives an attempt, `learn` takes its result."""
 
     def __init__(self, result: Attempt, probed: Iterable[Probed], values: ValueIndex, tried: Tried) -> None:
         """result: that of the first search. tried: what that has tried in vain."""
         self.result = result
-        probed = list(probed)
-        self._facts = {each.fact.use.key: each.fact for each in probed}
-        holding, others = (
-            {
-                path: text
-                for each in probed
-                for path, text in places(each, values)
-                if tried.allows(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}"))
-                and each.sees(path)
-                and not _is_anothers(each, path, values)
-            }
-            for places in (_holding, _others)
-        )
-        self._probes = [_marks(some, values) for some in ({**holding, **others}, holding if others else {})]
-        """The marks of each render to try: all, and if the chart does not render with them, or shows none, those at values that
-        hold something."""
-        self._pins: dict[UseKey, Setting] = {}
-        """What to set for each use, as far as a render has shown it."""
-        self._proofs = MOST_PROOFS
+        self._probed = {each.fact.use.key: each for each in probed}
+        self._values, self._tried = values, tried
+        self._pins: dict[UseKey, tuple[Setting, ...]] = {}
+        """What to set for each use, as far as a render has shown it: first what carries its digest."""
+        self._shows_marks = False
+        self._proofs = 0
+        """How many renders are left to prove that."""
+        self._probes = self._to_probe()
+        self._probe = _Probe([])
+        """The one that was given last."""
+
+    def _to_probe(self) -> Iterator[_Probe]:
+        """Marks at all places; if the chart does not render with them, or shows none, at the values that hold something; and at
+        last without the tags that images share."""
+        holding, others = self._places(_holding), self._places(_others)
+        yield _Probe(self._marks({**holding, **others}))
+        if others and not self._shows_marks:
+            yield _Probe(self._marks(holding))
+        if shared := self._shared_tags():
+            places = self._places(_holding, with_others=True) | self._places(_others, with_others=True)
+            yield _Probe(self._marks({path: text for path, text in places.items() if path not in shared}), shared)
 
     def next(self) -> Attempt | None:
         """What to try next; None when nothing is left."""
-        if self._pins:
-            self._probes = []
+        if self._pins and self._proofs:
             self._proofs -= 1
-            return _with(self.result, self._pins) if self._proofs >= 0 else None
-        self._probes = [marks for marks in self._probes if marks]
-        if not self._probes:
+            return _with(self.result, self._pins)
+        self._pins = {}
+        probe = next((probe for probe in self._probes if probe.marks), None)
+        if probe is None:
             return None
-        marked = tuple(Setting(path, f"{text}-{mark}") for path, text, mark in self._probes[0])
-        return Attempt(settings=marked, by_template=frozenset(), strategies={}, failed={}, notes={})
+        self._probe = probe
+        return NOTHING._replace(settings=probe.settings)
 
     def learn(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
         if self._pins:
             self._prove(attempt, result)
-            return
-        marks = self._probes.pop(0)
-        self._pins = {} if isinstance(result, str) else self._reached(result, marks)
+        elif not isinstance(result, str) and (found := self._reached(result)):
+            self._pins, self._proofs, self._shows_marks = found, MOST_PROOFS, True
 
-    def _reached(self, result: Comparison, marks: list[_Mark]) -> dict[UseKey, Setting]:
+    def _left(self) -> list[Probed]:
+        """The uses that only their templates pin."""
+        return [each for key, each in self._probed.items() if key in self.result.by_template]
+
+    def _places(
+        self, places: Callable[[Probed, ValueIndex], Iterator[tuple[ValuePath, str]]], *, with_others: bool = False
+    ) -> dict[ValuePath, str]:
+        """The values that may get a mark, with the text to put before it. with_others: whether other values are set, too."""
+
+        def is_allowed(key: UseKey, setting: Setting) -> bool:
+            return self._tried.may_set(key, setting.path) if with_others else self._tried.allows(key, setting)
+
+        return {
+            path: text
+            for each in self._left()
+            for path, text in places(each, self._values)
+            if is_allowed(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}"))
+            and each.sees(path)
+            and not _is_anothers(each, path, self._values)
+        }
+
+    def _shared_tags(self) -> tuple[ValuePath, ...]:
+        """The values that hold the tag of several images, and stand beside the name of none."""
+        digests: dict[ValuePath, set[str]] = defaultdict(set)
+        for each in self._left():
+            for path, _ in _holding(each, self._values):
+                if _may_hold_a_tag(path) and each.sees(path) and not _names_beside(path, self._values):
+                    digests[path].add(each.fact.digest)
+        shared = [path for path, wanted in digests.items() if len(wanted) > 1]
+        return tuple(path for path in shared if self._values.can_set(Setting(path, "")))
+
+    def _marks(self, places: Mapping[ValuePath, str]) -> list[_Mark]:
+        """A mark for each place that can be set. None is the start of another."""
+        marks = [_Mark(path, text, f"mark{number}z") for number, (path, text) in enumerate(places.items())]
+        can_set = self._values.can_set
+        return [mark for mark in marks if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:MOST_MARKS]
+
+    def _reached(self, result: Comparison) -> dict[UseKey, tuple[Setting, ...]]:
         """What to set for each use that has a mark at its end."""
-        found: dict[UseKey, Setting] = {}
-        for key, fact in self._facts.items():
-            gives, wanted = result.images.get(key, ""), _tagged(fact.use.image)
-            for path, text, mark in marks:
+        found: dict[UseKey, tuple[Setting, ...]] = {}
+        emptied = tuple(Setting(path, "") for path in self._probe.emptied)
+        for each in self._left():
+            fact = each.fact
+            gives, wanted = result.images.get(fact.use.key, ""), _tagged(fact.use.image)
+            for path, text, mark in self._probe.marks:
                 before = gives.removesuffix(f"{text}-{mark}")
                 if before != gives and wanted.startswith(before):
-                    found[key] = Setting(path, f"{wanted.removeprefix(before)}@{fact.digest}")
+                    carrier = Setting(path, f"{wanted.removeprefix(before)}@{fact.digest}")
+                    found[fact.use.key] = (carrier, *emptied)
         values: dict[ValuePath, set[str]] = defaultdict(set)
-        for path, value in (*self.result.settings, *found.values()):
+        for path, value in (*self.result.settings, *(setting for some in found.values() for setting in some)):
             values[path].add(value)
-        return {key: setting for key, setting in found.items() if len(values[setting.path]) == 1}
+        return {key: some for key, some in found.items() if all(len(values[setting.path]) == 1 for setting in some)}
 
     def _prove(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take what is right, or leave out what is wrong."""
@@ -143,11 +201,11 @@ class ValueProbe:
             return
         shown = " ".join(readable(difference.after) for difference in result.collateral)
         wrong = {
-            setting.path
-            for key, setting in self._pins.items()
-            if key in result.failing or self._facts[key].digest[7:19] in shown
+            carrier.path
+            for key, (carrier, *_) in self._pins.items()
+            if key in result.failing or self._probed[key].fact.digest[7:19] in shown
         }
-        self._pins = {key: setting for key, setting in self._pins.items() if wrong and setting.path not in wrong}
+        self._pins = {key: some for key, some in self._pins.items() if wrong and some[0].path not in wrong}
 
 
 def _tagged(image: str) -> str:
@@ -182,11 +240,12 @@ def _others(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]
 
 
 def _unused(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
-    """The tags that its template reads and that do not show in the image, with the text to put there: `latest` may stand for the
-    version of the chart, and any other tag be taken as it is."""
+    """The tags that its template reads, or that stand beside its name, and that do not show in the image, with the text to put
+    there: `latest` may stand for the version of the chart, and any other tag be taken as it is."""
     tag = split(each.image)[1] or "latest"
-    for chain in each.reads:
-        path = chain if chain[0] == "global" else (*each.scope, *chain)
+    read = (chain if chain[0] == "global" else (*each.scope, *chain) for chain in each.reads)
+    beside = ((*above, key) for above in _named(each, values) for key in lookup(values.tree, above) or ())
+    for path in dict.fromkeys([*read, *beside]):
         held = lookup(values.tree, path)
         if TAG_KEY.search(last_key(path)) and isinstance(held, str) and held and held not in each.image:
             yield path, tag
@@ -197,7 +256,7 @@ def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
     the usual keys have been tried."""
     read = [chain for chain in each.reads if chain[0] != "global"]
     inner = {chain[:i] for chain in read for i in range(1, len(chain))}
-    named = {anchor.path[:-1] for anchor in in_scope(list(anchors(each.image, values)), each.scope)}
+    named = _named(each, values)
     paths = [
         *(path for path in values.at("") if path[0] != "global"),
         *((*each.scope, *chain) for chain in read if chain not in inner),
@@ -207,8 +266,7 @@ def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
         key = last_key(path)
         if SUFFIX_KEY.match(key) and path[:-1] not in named:  # a suffix of something else
             continue
-        is_open = OPEN_KEY.fullmatch(key) or TAGS_KEY.search(last_key(path[:-1]))
-        if is_open and lookup(values.tree, path) in (None, "") and is_place(path, values):
+        if _may_hold_a_tag(path) and lookup(values.tree, path) in (None, "") and is_place(path, values):
             is_whole = re.search("image|ref|over", key, re.IGNORECASE) and not re.search(
                 "tag|version", key, re.IGNORECASE
             )
@@ -216,27 +274,40 @@ def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
             yield path, _tagged(each.image) if is_whole else tag
 
 
+def _may_hold_a_tag(path: ValuePath) -> bool:
+    """Whether a key, or that of its map, may hold a tag or a reference."""
+    return bool(OPEN_KEY.fullmatch(last_key(path)) or TAGS_KEY.search(last_key(path[:-1])))
+
+
+def _named(each: Probed, values: ValueIndex) -> dict[ValuePath, None]:
+    """The maps that name the image."""
+    found = in_scope(list(anchors(each.image, values)), each.scope)
+    return dict.fromkeys(path[:-1] for path, _ in found if isinstance(lookup(values.tree, path[:-1]), dict))
+
+
 def _is_anothers(each: Probed, path: ValuePath, values: ValueIndex) -> bool:
     """Whether a key beside a path names another image."""
+    return any(not is_template(text) and text not in each.image for text in _names_beside(path, values))
+
+
+def _names_beside(path: ValuePath, values: ValueIndex) -> list[str]:
+    """The names of images beside a path."""
     beside = lookup(values.tree, path[:-1])
     named = [text_of(v) for k, v in beside.items() if REPOSITORY_KEY.search(k)] if isinstance(beside, dict) else []
-    return any(text and not is_template(text) and text not in each.image for text in named)
+    return [text for text in named if text]
 
 
-def _marks(places: Mapping[ValuePath, str], values: ValueIndex) -> list[_Mark]:
-    """A mark for each place that can be set. None is the start of another."""
-    marks = [_Mark(path, text, f"mark{number}z") for number, (path, text) in enumerate(places.items())]
-    return [mark for mark in marks if values.can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:MOST_MARKS]
-
-
-def _with(result: Attempt, pins: Mapping[UseKey, Setting]) -> Attempt:
+def _with(result: Attempt, pins: Mapping[UseKey, tuple[Setting, ...]]) -> Attempt:
     """The result with these values in place of template pins."""
-    how = {
-        key: ("reference" if ":" in setting.value.partition("@")[0] else "tag@digest", (setting,))
-        for key, setting in pins.items()
-    }
+    how = {key: (_strategy(*settings), settings) for key, settings in pins.items()}
+    added = (setting for settings in pins.values() for setting in settings)
     return result._replace(
-        settings=tuple(dict.fromkeys([*result.settings, *pins.values()])),
+        settings=tuple(dict.fromkeys([*result.settings, *added])),
         by_template=result.by_template - pins.keys(),
         strategies={**result.strategies, **how},
     )
+
+
+def _strategy(carrier: Setting, *emptied: Setting) -> str:
+    name = "reference" if ":" in carrier.value.partition("@")[0] else "tag@digest"
+    return f"{name}, shared tag emptied" if emptied else name

@@ -149,3 +149,16 @@ def test_a_tag_that_no_value_holds_is_noted(name: str, values: Any, is_noted: bo
     ((_, _, note),), _ = wanted(tmp_path, image(name), values=values)
     noted = f"from now on this value sets the tag of {name}, not the chart's appVersion or what else set it before"
     assert note == (noted if is_noted else "")
+
+
+def test_a_tag_that_images_share_is_left_to_the_user(tmp_path: Path) -> None:
+    """To empty it changes the other images too."""
+    settings = (TAG, Setting(("shared", "tag"), ""))
+    assert wanted(tmp_path, image(emptied=("shared.tag",)), settings=settings) == (
+        [],
+        [
+            f"{WEB}: its tag comes from shared.tag, which other images use too: empty it, and give each image its own tag"
+        ],
+    )
+    beside = (TAG, Setting(("image", "version"), ""))
+    assert wanted(tmp_path, image(emptied=("image.version",)), settings=beside)[1] == []

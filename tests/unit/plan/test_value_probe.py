@@ -184,7 +184,7 @@ def test_what_helpers_read_beside_a_name() -> None:
 
 
 def test_what_gets_no_mark() -> None:
-    values = {
+    values: Values = {
         "tag": "{{ .x }}1.2",
         "replicas": 1.2,
         "port": "2",
@@ -309,3 +309,57 @@ def test_it_ends_after_a_few_renders() -> None:
         assert attempt is not None and len(attempt.settings) == 3 - number
         found.learn(attempt, result)
     assert found.next() is None and not found.result.settings
+
+
+def _shares(values: Mapping[str, Any], *names: str, **more: Any) -> tuple[dict[str, str], int]:
+    """What is set for images whose own tags count only where shared.tag is empty, and the number of renders."""
+    uses = [use(f"t/{name}:1", nth=nth) for nth, name in enumerate(names)]
+
+    def images(read: Callable[[str], str]) -> list[str]:
+        return [f"t/{name}:{read('shared.tag') or read(f'{name}.tag') or 'latest'}" for name in names]
+
+    found = probe(values, *uses, reads=[(name, "tag") for name in names], **more)
+    result, renders = run(found, values, images, *uses)
+    assert bool(result.settings) is not bool(result.by_template)
+    return {dotted_key(setting.path): setting.value for setting in result.settings}, renders
+
+
+@pytest.mark.parametrize("own", ["", None, "latest", "1"])
+def test_a_shared_tag_that_wins_is_emptied_and_each_image_gets_its_own(own: str | None) -> None:
+    values: Values = {
+        "shared": {"tag": "1"},
+        "web": {"repository": "t/web", "tag": own},
+        "db": {"repository": "t/db", "tag": own},
+    }
+    assert _shares(values, "web", "db")[0] == {"shared.tag": "", "web.tag": f"1@{A}", "db.tag": f"1@{B}"}
+    tried = Tried()
+    for nth, (name, its) in enumerate([("web", A), ("db", B)]):
+        key = use(f"t/{name}:1", nth=nth).key
+        tried.add({key: [Setting((name, "tag"), f"1@{its}")]}, failing=[key])
+    assert _shares(values, "web", "db", tried=tried)[0], "its own tag was tried while the shared one was set"
+
+
+def test_a_shared_tag_is_emptied_only_where_each_image_has_its_own() -> None:
+    values: Values = {"shared": {"tag": "1"}, "web": {"repository": "t/web", "tag": ""}, "db": {"repository": "t/db"}}
+    found = probe(values, use("t/web:1"), use("t/db:1", nth=1), reads=[("web", "tag")])
+    web, db = use("t/web:1").key, use("t/db:1", nth=1).key
+    while (attempt := found.next()) and Setting(("shared", "tag"), "") not in attempt.settings:
+        found.learn(attempt, Comparison({web: "t/web:1", db: "t/db:1"}, frozenset([web, db]), (), []))
+    assert marked(attempt) == ["shared.tag", "web.tag"]
+    found.learn(attempt, Comparison({web: "t/web:1-mark0z", db: "t/db:"}, frozenset([web, db]), (), []))
+    proof = found.next()
+    assert proof is not None and marked(proof) == ["shared.tag", "web.tag"] and proof.by_template == {db}
+    found.learn(proof, Comparison({}, frozenset([db]), (), []))
+    assert found.next() is None and found.result.by_template == {web, db} and not found.result.settings
+
+
+def test_what_is_no_shared_tag() -> None:
+    one = {"shared": {"tag": "1"}, "web": {"tag": ""}}
+    assert _shares(one, "web") == ({"shared.tag": f"1@{A}"}, 2), "one image alone has it"
+    beside = {"shared": {"tag": "1", "image": "t/other"}, "web": {"tag": ""}, "db": {"tag": ""}}
+    assert _shares(beside, "web", "db")[0] == {}, "it is the tag of another image"
+    for_each_key: Values = {"replicas": "1", "web": {"tag": ""}, "db": {"tag": ""}}
+    found = probe(for_each_key, use("t/web:1"), use("t/db:1", nth=1), reads=[("web", "tag")])
+    while attempt := found.next():
+        assert "replicas" not in {setting.path[0] for setting in attempt.settings if not setting.value}
+        found.learn(attempt, Comparison({}, frozenset(), (), []))

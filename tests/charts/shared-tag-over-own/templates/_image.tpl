@@ -1,0 +1,4 @@
+{{- define "image" -}}
+{{- $own := .own.tag | default "latest" -}}
+{{ .own.repository }}:{{ .shared.tag | default $own }}
+{{- end -}}
