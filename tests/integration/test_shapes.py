@@ -217,7 +217,7 @@ def test_shape(
     assert {image: i["via"] for image, i in planned.items()} == expect["images"]
     assert {image: i["digest"] for image, i in planned.items()} == {image: digests[image] for image in planned}
     assert plan["set"][1::2] == sorted_like(plan["set"][1::2], wanted_settings(expect, digests))
-    # what holds no digest, nor empties a tag beside one, has no business among the user's values
+    # what holds no digest, nor empties a tag for one, has no business among the user's values
     for setting in plan["set"][1::2]:
         value = setting.partition("=")[2]
         assert not value or any(i["digest"].partition(":")[2] in value for i in planned.values()), setting
