@@ -86,7 +86,7 @@ class Composer:
             leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
             if key in wanted:
                 pinned = pinned_form(origin.image, wanted[key])
-                self._pins[key] = template_pins.locate(origin, orders[origin.source], pinned, same[leaf])
+                self._pins[key] = self._located(origin, orders[origin.source], pinned, same[leaf])
             same[leaf] += 1
         self._beside: dict[UseKey, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
         """For each fixed use, the places to pin with it."""
@@ -94,10 +94,16 @@ class Composer:
             if key not in origins or origins[key].key != key:  # a post-renderer may have moved it
                 continue
             for place, nth, digest in followers:
-                pin = template_pins.locate(place, orders[place.source], pinned_form(place.image, digest), nth)
+                pin = self._located(place, orders[place.source], pinned_form(place.image, digest), nth)
                 self._beside[key] += [(place, pin)] if pin else []
         self.renders = 0
         """How many renders it has made."""
+
+    def _located(
+        self, use: ImageUse, documents: Mapping[int, tuple[str, Document]], pinned: str, nth: int
+    ) -> template_pins.TemplatePin | None:
+        in_any_order = use.source in self.in_any_order
+        return template_pins.locate(use, documents, pinned, nth, in_any_order=in_any_order)
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""

@@ -22,6 +22,8 @@ from helmpin.yaml_position import span
 _CHARACTERS = r"[A-Za-z0-9_./:@-]"
 _TOKEN = re.compile(rf"\*?{_CHARACTERS}+")
 """The longest run of characters that can be a reference or a YAML alias."""
+_BESIDE = r"""[^\s,{}\[\]]*[ \t]*["']?$"""
+"""What stands before a token on its line: its key, a flag, or the dash of a list."""
 _BLOCKS = frozenset({"if", "range", "with", "define", "block"})
 """The actions that end with `end` (text/template, Actions)."""
 
@@ -36,8 +38,10 @@ class TemplatePin(NamedTuple):
     written: str
     """What stands there: a reference, or a YAML alias."""
     turn: int
-    """Its number among the places in the document where `written` stands alone."""
+    """Its number among the places in the document where `written` stands alone; or among those of them with the same `beside`."""
     pinned: str
+    beside: str | None = None
+    """What stands before it, in a template that lists a map in any order: then its number alone does not tell it from others."""
     may_become: tuple[str, ...] = ()
     """The forms that values, set for another use of the image, may give `written`."""
 
@@ -63,11 +67,17 @@ def by_order(documents: Iterable[Document], *, in_any_order: bool = False) -> di
 
 
 def locate(
-    use: ImageUse, documents: Mapping[int, tuple[str, Document]], pinned: str, nth: int = 0
+    use: ImageUse,
+    documents: Mapping[int, tuple[str, Document]],
+    pinned: str,
+    nth: int = 0,
+    *,
+    in_any_order: bool = False,
 ) -> TemplatePin | None:
     """Where the template of `use` prints its image; None if that leaf is not found in the text.
 
     documents: those of the plain render with the source of `use`, by_order(). nth: its number among equal references in one leaf.
+    in_any_order: as by_order() takes it.
     """
     if use.order not in documents:
         return None
@@ -79,7 +89,24 @@ def locate(
     else:
         return None
     written, turn = spot
-    return TemplatePin(source=use.source, document=key, written=written, turn=turn, pinned=pinned_token)
+    pin = TemplatePin(source=use.source, document=key, written=written, turn=turn, pinned=pinned_token)
+    return _told_by_what_is_beside(pin, document) if in_any_order else pin
+
+
+def _told_by_what_is_beside(pin: TemplatePin, document: Document) -> TemplatePin:
+    """The same place by what stands before it."""
+    tokens = [token for token in _TOKEN.finditer(document.text) if token[0] == pin.written]
+    before = [_beside(document.text[: token.start()]) for token in tokens]
+    here = before[pin.turn]
+    return pin._replace(turn=before[: pin.turn].count(here), beside=here)
+
+
+def _beside(text: str) -> str:
+    """What stands before the token that follows a text."""
+    line = text.rpartition("\n")[2]
+    found = re.search(_BESIDE, line)
+    assert found
+    return found[0]
 
 
 def _document_key(kind: str, hook: str | None, turn: int) -> str:
@@ -130,7 +157,8 @@ def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:
     for pin in pins:
         document = table.setdefault(pin.source, {}).setdefault(pin.document, {})
         digest = pin.pinned.removeprefix(pin.written)
-        document.setdefault(pin.written, {})[str(pin.turn)] = digest if digest.startswith("@") else pin.pinned
+        turn = str(pin.turn) if pin.beside is None else f"{pin.turn} {pin.beside}"
+        document.setdefault(pin.written, {})[turn] = digest if digest.startswith("@") else pin.pinned
         forms.update(dict.fromkeys(pin.may_become, pin.written))
     name = json.dumps(f"helm-pin: {path}")
     more = f' "forms" {_dict(forms)}' if forms else ""
@@ -185,7 +213,9 @@ _PRINTER = (
 {{- $turns := dict -}}
 {{- $left := 0 -}}
 {{- range $places := $mine }}{{ range $turn := $places }}{{ $left = add $left (len $turn) }}{{ end }}{{ end -}}
-{{- /* each document, by its kind, its hook's events, and its number among those */ -}}
+{{- /* each document, by its kind, its hook's events, perhaps its name, and its number among those */ -}}
+{{- $groups := dict -}}
+{{- range $key, $_ := $mine }}{{ $_ := set $groups (regexReplaceAll " [0-9]+$" $key "") true }}{{ end -}}
 {{- $documents := list -}}
 {{- range $document := regexSplit "(?m)^---" $text -1 -}}
 {{- if regexMatch `(?m)^[ \t]*[^#\s]` $document -}}
@@ -198,7 +228,7 @@ _PRINTER = (
 {{- $group = printf "%s hook %v" $group (index $annotations "helm.sh/hook") -}}
 {{- end -}}
 {{- $named := printf "%s/%v" $group (index $metadata "name") -}}
-{{- if hasKey $mine (printf "%s 0" $named) }}{{ $group = $named }}{{ end -}}
+{{- if hasKey $groups $named }}{{ $group = $named }}{{ end -}}
 {{- end -}}
 {{- $turn := int (default 0 (index $turns $group)) -}}
 {{- $_ := set $turns $group (add1 $turn) -}}
@@ -214,7 +244,11 @@ _PRINTER = (
 {{- with index $places $written -}}
 {{- $n := int (default 0 (index $seen $written)) -}}
 {{- $_ := set $seen $written (add1 $n) -}}
-{{- with index . (toString $n) -}}
+{{- $beside := regexFind `@BESIDE@` (last (splitList "\n" (index $between $i))) -}}
+{{- $near := printf "%s %s" $written $beside -}}
+{{- $m := int (default 0 (index $seen $near)) -}}
+{{- $_ := set $seen $near (add1 $m) -}}
+{{- with default (index . (toString $n)) (index . (printf "%d %s" $m $beside)) -}}
 {{- $printed = ternary (print $written .) . (hasPrefix "@" .) -}}
 {{- $left = sub $left 1 -}}
 {{- end -}}
@@ -235,6 +269,7 @@ _PRINTER = (
     )
     .replace("@NAME@", json.dumps(_PRINT))
     .replace("@CHARACTERS@", _CHARACTERS)
+    .replace("@BESIDE@", _BESIDE)
 )
 UNLIKE_BEFORE = (
     "helm-pin: this template's images changed places between two renders, so nothing is deployed; "

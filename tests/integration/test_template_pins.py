@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import cycle
@@ -61,7 +62,7 @@ def with_pins(
     pins: dict[str, list[TemplatePin]] = defaultdict(list)
     for use in chosen:
         documents = by_order((d for d in plain.documents if d.source == use.source), in_any_order=in_any_order)
-        pin = locate(use, documents, f"{use.image}@{DIGEST}")
+        pin = locate(use, documents, f"{use.image}@{DIGEST}", in_any_order=in_any_order)
         assert pin is not None, use
         pins[use.source.removeprefix("app/")].append(pin)
     return {
@@ -128,8 +129,9 @@ def generated() -> tuple[dict[str, str], list[bool]]:
     return {f"templates/{i}.yaml": text for i, text in enumerate(texts)}, chosen
 
 
+@pytest.mark.parametrize("in_any_order", [False, True])
 def test_the_chosen_places_and_nothing_else(
-    helm: Helm, tmp_path: Path, generated: tuple[dict[str, str], list[bool]]
+    in_any_order: bool, helm: Helm, tmp_path: Path, generated: tuple[dict[str, str], list[bool]]
 ) -> None:
     """In eighty templates at once."""
     texts, choice = generated
@@ -137,7 +139,7 @@ def test_the_chosen_places_and_nothing_else(
     plain = render(helm, tmp_path, files)
     chosen = [use for use, is_chosen in zip(plain.images(), cycle(choice), strict=False) if is_chosen]
     assert len(texts) == 80 and len(chosen) > 50
-    pinned = render(helm, tmp_path, with_pins(files, plain, chosen))
+    pinned = render(helm, tmp_path, with_pins(files, plain, chosen, in_any_order=in_any_order))
 
     assert pinned.text.replace(f"@{DIGEST}", "") == plain.text
     assert pinned.text.count(DIGEST) == len(chosen)
@@ -244,6 +246,7 @@ def test_a_chart_that_prints_its_documents_in_another_order_is_not_rendered(helm
     render(helm, tmp_path, {**files, PRINT_FILE: printer(must_find=False)})
 
 
+SPEC = f"spec: {{containers: [{{image: '{WEB}'}}]}}\n"
 BESIDE = """\
 {{- range $name := index .Values.orders (int .Values.first) }}
 ---
@@ -259,6 +262,52 @@ spec: {containers: [{name: a, image: "example.com/{{ $name }}:1", args: ["exampl
 kind: Thing
 spec: {image: "example.com/a:1"}
 """
+
+
+IN_ONE_DOCUMENT = """\
+kind: Pod
+metadata: {name: web}
+spec:
+  containers:
+    {{- range index .Values.orders (int .Values.first) }}
+    {{- if eq . "args" }}
+    - args: ["example.com/a:1", '--image=example.com/a:1', image, "example.com/a:1"]
+    {{- else if eq . "lines" }}
+    - args:
+      - example.com/a:1
+      - "example.com/a:1"
+      - image=example.com/a:1
+    {{- else if eq . "flow" }}
+    - {name: flow, image: example.com/a:1, other: example.com/a:1}
+    {{- else }}
+    - image: {{ . }}
+    {{- end }}
+    {{- end }}
+"""
+
+
+def test_the_same_text_in_a_document_that_may_come_in_any_order(helm: Helm, tmp_path: Path) -> None:
+    """It is told from the image by what stands before it, and stays as it is in each order."""
+    items = ["args", "lines", "flow", "example.com/a:1", '"example.com/a:1"']
+    orders = [[*order] for order in itertools.permutations(items)][::7]
+    values = f"orders: {json.dumps(orders)}\nfirst: {{}}\n"
+    files = {"templates/a.yaml": IN_ONE_DOCUMENT, "values.yaml": values.format(0)}
+    plain = render(helm, tmp_path, files)
+    pinned = with_pins(files, plain, plain.images(), in_any_order=True)
+    for first in range(len(orders)):
+        given = {"values.yaml": values.format(first)}
+        expected = render(helm, tmp_path, {**files, **given}).text
+        expected = re.sub(r"\bimage: (\"?)example.com/a:1", rf"image: \g<1>example.com/a:1@{DIGEST}", expected)
+        assert expected.count(DIGEST) == 3
+        assert render(helm, tmp_path, {**pinned, **given}).text == expected
+
+
+def test_the_second_of_two_documents_with_one_name(helm: Helm, tmp_path: Path) -> None:
+    files = {"templates/a.yaml": "".join(f"---\nkind: Pod\nmetadata: {{name: x}}\n{SPEC}" for _ in "ab")}
+    plain = render(helm, tmp_path, files)
+    _, second = plain.images()
+    pinned = render(helm, tmp_path, with_pins(files, plain, [second], in_any_order=True))
+    assert [use.image for use in pinned.images()] == [WEB, f"{WEB}@{DIGEST}"]
 
 
 def test_documents_that_may_come_in_any_order_are_known_by_their_names(helm: Helm, tmp_path: Path) -> None:
