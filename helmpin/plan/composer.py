@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
@@ -21,13 +21,15 @@ from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex
-from helmpin.plan.value_probe import Probed, ValueProbe
-from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
 from helmpin.timeline import step
+
+if TYPE_CHECKING:
+    from helmpin.plan.value_probe import ValueProbe
+    from helmpin.plan.values_only import ValuesSearch
 
 _EVALUATES_FILES = re.compile(r"\btpl\b[^}]*\.Files|\.Files[^}]*\|\s*tpl\b")
 
@@ -111,6 +113,8 @@ class Composer:
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried in vain."""
+        from helmpin.plan.value_probe import Probed, ValueProbe
+
         probed = [
             Probed(
                 fact=fact,
@@ -124,6 +128,8 @@ class Composer:
 
     def values_search(self, attempt: Attempt) -> ValuesSearch:
         """The search for values that pin what only templates pin in an attempt."""
+        from helmpin.plan.values_only import ValuesSearch
+
         facts = [fact for fact in self._facts() if fact.use.key not in self._fixed]
         return ValuesSearch(attempt, facts, self._value_index(), self._scan)
 

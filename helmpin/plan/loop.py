@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin import __version__
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
@@ -31,12 +31,14 @@ from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import NOTHING, Attempt, Search
 from helmpin.plan.template_hints import TemplateHints
-from helmpin.plan.value_probe import ValueProbe
-from helmpin.plan.values_only import ValuesSearch
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
+
+if TYPE_CHECKING:
+    from helmpin.plan.value_probe import ValueProbe
+    from helmpin.plan.values_only import ValuesSearch
 
 _ABSENT = object()
 

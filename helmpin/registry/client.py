@@ -6,12 +6,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from helmpin.image.reference import Reference, valid_digest
-from helmpin.registry import details, http_errors, manifest
-from helmpin.registry.details import Details
+from helmpin.registry import http_errors, manifest
 from helmpin.registry.endpoints import Endpoint, endpoints, registry_itself
 from helmpin.registry.errors import Failure, RegistryError, failing_at
 from helmpin.registry.keychain import Entries, Keychain
@@ -19,6 +18,9 @@ from helmpin.registry.manifest import IndexedManifest, Manifest
 from helmpin.registry.requester import Requester, Wanted
 from helmpin.registry.transport import MORE_TIME, Answer, Transport
 from helmpin.registry.types import Described, Platform, RegistrySettings, Resolved, TagList
+
+if TYPE_CHECKING:
+    from helmpin.registry.details import Details
 
 MAX_PAGES = 3
 PAGE = 1000
@@ -54,6 +56,7 @@ class Client:
 
     def details(self, reference: Reference) -> Details:
         """What an image is: two or three GET requests. Raises RegistryError."""
+        from helmpin.registry import details
 
         def ask(wanted: Wanted) -> Details:
             answer = self._requester.ask("GET", wanted)

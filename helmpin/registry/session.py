@@ -6,19 +6,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from helmpin import output
 from helmpin.image.reference import Reference
-from helmpin.registry import credential_helpers, suggestions
+from helmpin.registry import credential_helpers
 from helmpin.registry.client import Client
-from helmpin.registry.details import Details
 from helmpin.registry.endpoints import endpoints
 from helmpin.registry.errors import RegistryError
 from helmpin.registry.keychain import Keychain, default_keychain
 from helmpin.registry.transport import Transport
 from helmpin.registry.types import Described, RegistrySettings, Resolved, TagList
 from helmpin.timeline import step
+
+if TYPE_CHECKING:
+    from helmpin.registry.details import Details
 
 J = TypeVar("J", bound=Hashable)
 R = TypeVar("R")
@@ -80,6 +82,8 @@ class Session:
 
     def suggest(self, images: Mapping[Reference, Sequence[str]]) -> dict[Reference, str | RegistryError]:
         """See helmpin.registry.suggest."""
+        from helmpin.registry import suggestions
+
         return self._all(images, lambda reference: suggestions.find(self._client, reference, images[reference]))
 
     @step("asking registries")
