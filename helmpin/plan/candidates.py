@@ -15,7 +15,7 @@ from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, is_template, text_of
-from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
+from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, last_key, stem
 
 BESIDE = 2
 """How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""
@@ -316,8 +316,7 @@ def _by_tag(sought: _Sought) -> Iterator[Candidate]:
     if not sought.tag:
         return
     named = set(re.split(r"[^a-z0-9]+", split(sought.image)[0].lower()))
-    paths = [p for p in sought.values.at(sought.tag) if _names_tag(p) and sought.sees(p)]
-    for path in sorted(paths, key=lambda p: (not named & {str(x).lower() for x in p}, len(p)))[:2]:
+    for path in islice(filter(sought.sees, sought.values.tags(sought.tag, named)), 2):
         yield sought.tagged(path, by_tag_only=True, is_spare=True)
 
 
@@ -327,11 +326,6 @@ def _is_named(sought: _Sought, path: ValuePath) -> bool:
     return isinstance(beside, dict) and any(
         REPOSITORY_KEY.search(key) and text_of(held) for key, held in beside.items()
     )
-
-
-def _names_tag(path: ValuePath) -> bool:
-    """Whether a key says that its text is a tag, or the map that it stands in does (`imageTags`, `versions`)."""
-    return bool(TAG_KEY.search(last_key(path)) or TAGS_KEY.search(last_key(path[:-1])))
 
 
 def by_any_key(image: str, digest: str, scope: tuple[str, ...], values: ValueIndex) -> list[Candidate]:

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath, arguments
@@ -77,18 +78,17 @@ class Composer:
             unordered |= nondeterminism.may_be_in_any_order(self._templates, tpl=True)
         self.in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
         """Those of them that may list a map in any order."""
-        sources = {origins[key].source for key in wanted if key in origins}
-        orders = {
-            source: template_pins.by_order(documents[source], in_any_order=source in self.in_any_order)
-            for source in sources
-        }
+        self._documents = documents
+        self._orders: dict[str, dict[int, tuple[str, Document]]] = {}
+        """The documents of each source, by_order(); filled as they are needed."""
         self._pins: dict[UseKey, template_pins.TemplatePin | None] = {}
+        """Where the templates print the images; filled as they are needed: mostly, values pin all."""
+        self._turns: dict[UseKey, int] = {}
+        """The number of each use among those of the same image in one leaf."""
         same: Counter[Any] = Counter()
         for key, origin in origins.items():
             leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
-            if key in wanted:
-                pinned = pinned_form(origin.image, wanted[key])
-                self._pins[key] = self._located(origin, orders[origin.source], pinned, same[leaf])
+            self._turns[key] = same[leaf]
             same[leaf] += 1
         self._beside: dict[UseKey, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
         """For each fixed use, the places to pin with it."""
@@ -96,16 +96,24 @@ class Composer:
             if key not in origins or origins[key].key != key:  # a post-renderer may have moved it
                 continue
             for place, nth, digest in followers:
-                pin = self._located(place, orders[place.source], pinned_form(place.image, digest), nth)
+                pin = self._located(place, digest, nth)
                 self._beside[key] += [(place, pin)] if pin else []
         self.renders = 0
         """How many renders it has made."""
 
-    def _located(
-        self, use: ImageUse, documents: Mapping[int, tuple[str, Document]], pinned: str, nth: int
-    ) -> template_pins.TemplatePin | None:
-        in_any_order = use.source in self.in_any_order
-        return template_pins.locate(use, documents, pinned, nth, in_any_order=in_any_order)
+    def _pin(self, key: UseKey) -> template_pins.TemplatePin | None:
+        """Where the template of a use prints its image; None if that is not found."""
+        if key not in self._pins:
+            origin = self.origins.get(key)
+            self._pins[key] = self._located(origin, self._wanted[key], self._turns[key]) if origin else None
+        return self._pins[key]
+
+    def _located(self, use: ImageUse, digest: str, nth: int) -> template_pins.TemplatePin | None:
+        source, in_any_order = use.source, use.source in self.in_any_order
+        if source not in self._orders:
+            self._orders[source] = template_pins.by_order(self._documents[source], in_any_order=in_any_order)
+        pinned = pinned_form(use.image, digest)
+        return template_pins.locate(use, self._orders[source], pinned, nth, in_any_order=in_any_order)
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
@@ -142,17 +150,19 @@ class Composer:
             origin = self.origins.get(key)
             paths = self._paths(origin.source) if origin else []
             literal = bool(paths) and all(self._is_literal(origin, path) for path in paths)
-            in_template = bool(paths) and self._pins.get(key) is not None
             facts.append(
                 Facts(
                     use=use,
                     origin=origin or use,
                     digest=self._wanted[key],
                     is_literal=literal or key in self._fixed,
-                    in_template=in_template,
+                    in_template=partial(self._is_found, key, paths),
                 )
             )
         return facts
+
+    def _is_found(self, key: UseKey, paths: Sequence[str]) -> bool:
+        return bool(paths) and self._pin(key) is not None
 
     def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
         return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
@@ -163,7 +173,7 @@ class Composer:
         in another place."""
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
-            own = self._pins[key]
+            own = self._pin(key)
             assert own is not None
             for use, pin in [(self.origins[key], own), *self._beside.get(key, ())]:
                 pin = pin._replace(may_become=self._forms_by_values(attempt, use))  # noqa: PLW2901

@@ -71,7 +71,8 @@ def make_plan(
     outcomes = _Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
     tried, outcomes = _found(composer, noise, outcomes, values_only=values_only)
     followers = tried.found.followers if tried.found else ()
-    record, images = outcomes.record(tried.attempt, followers), outcomes.images(tried.attempt, followers)
+    images = outcomes.images(tried.attempt, followers)
+    record = outcomes.record(tried.attempt, images)
     _check(tried, composer, noise, outcomes, record)
     return Plan(
         release=release,
@@ -168,17 +169,17 @@ class _Outcomes(NamedTuple):
         planned, lock = plan_images(self.uses, decided), self.lock
         return [image._replace(source=lock.kind) if lock and _is_from(lock, image) else image for image in planned]
 
-    def record(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> Record:
-        """The record of the release."""
-        images = tuple(
-            _recorded(image, image.reference)
-            for image in self.images(attempt, followers)
-            if image.digest and image.reference and not image.problem
-        )
+    def record(self, attempt: Attempt, images: Sequence[ImagePlan] | None = None) -> Record:
+        """The record of the release. images: the plan for each, if it is known already."""
+        images = self.images(attempt) if images is None else images
         return Record(
             tool=f"helm-pin {__version__}",
             created=self.created,
-            images=images,
+            images=tuple(
+                _recorded(image, image.reference)
+                for image in images
+                if image.digest and image.reference and not image.problem
+            ),
             undo=_undo(attempt.settings, self.rendered),
             allowed=tuple(image for image, problem in self.known.problems.items() if problem.kind == "allowed"),
             lock=self.lock.recorded if self.lock and any(image.source for image in images) else "",

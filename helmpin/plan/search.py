@@ -51,8 +51,8 @@ class Facts(NamedTuple):
     """The digest to pin it to."""
     is_literal: bool
     """Whether the template holds the image literally, so that no value can change it."""
-    in_template: bool
-    """Whether the template can pin it: its place in the output is known."""
+    in_template: Callable[[], bool]
+    """Finds out whether the template can pin it: whether its place in the output is known."""
 
 
 class Attempt(NamedTuple):
@@ -231,7 +231,7 @@ class Search:
     def _to_template(self, use: ImageUse) -> None:
         if use.key in self._failed or use.key in self._by_template:
             return
-        if self._in_template[use.key]:
+        if self._in_template[use.key]():
             self._by_template.add(use.key)
         else:
             self._fail(use, "no value reaches it, and it was not found in what its template prints")

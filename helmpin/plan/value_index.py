@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
-from helmpin.plan.value_keys import NAME_KEY, last_key
+from helmpin.plan.value_keys import NAME_KEY, last_key, names_tag
 
 
 class ValueIndex:
-    """Helm's computed values, indexed by value. Its copies of globals in subcharts are left out: the global itself is set."""
+    """Helm's computed values, indexed by value. Its copies of globals in subcharts are left out: the global itself is set. Mutable:
+    some of it is made when it is first needed."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class ValueIndex:
             if not any(NAME_KEY.search(k) and v for k, v in beside.items())
         ]
         """Image maps without a name in them."""
+        self._tags: dict[str, _Tags] = {}
 
     def is_blocked(self, path: ValuePath) -> bool:
         """Whether a path must not be set: the user has set it to null; or it is in a reused list, which --set would replace whole;
@@ -75,6 +77,30 @@ class ValueIndex:
         `tpl`."""
         found = self._by_text.get(text, [])
         return [*found, *(path for path, fixed in self._templates if _may_print(fixed, text))]
+
+    def tags(self, tag: str, words: Iterable[str]) -> Iterator[ValuePath]:
+        """The paths that hold a tag and whose key says so, the shortest first; before the others those that have one of these words
+        (in lower case) as a key."""
+        if tag not in self._tags:
+            self._tags[tag] = _Tags([path for path in self.at(tag) if names_tag(path)])
+        return self._tags[tag].by_likelihood(words)
+
+
+class _Tags:
+    """The paths that hold one tag. Many images of a chart may have the same one, so each looks at few of them."""
+
+    def __init__(self, paths: Iterable[ValuePath]) -> None:
+        self._paths = sorted(paths, key=len)
+        self._having: dict[str, list[int]] = defaultdict(list)
+        for number, path in enumerate(self._paths):
+            for key in {str(part).lower() for part in path}:
+                self._having[key].append(number)
+
+    def by_likelihood(self, words: Iterable[str]) -> Iterator[ValuePath]:
+        """See ValueIndex.tags()."""
+        first = {number for word in words for number in self._having.get(word, ())}
+        yield from (self._paths[number] for number in sorted(first))
+        yield from (path for number, path in enumerate(self._paths) if number not in first)
 
 
 def scope_of(source: str) -> tuple[str, ...]:

@@ -28,6 +28,11 @@ def stem(key: str | int) -> str:
     return _STEM.sub("", str(key)).lower()
 
 
+def names_tag(path: ValuePath) -> bool:
+    """Whether a key says that its text is a tag, or the map that it stands in does (`imageTags`, `versions`)."""
+    return bool(TAG_KEY.search(last_key(path)) or TAGS_KEY.search(last_key(path[:-1])))
+
+
 def last_key(path: ValuePath) -> str:
     """The last key of a path, whatever its indexes; '' if it has none."""
     return next((part for part in reversed(path) if isinstance(part, str)), "")

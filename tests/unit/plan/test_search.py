@@ -32,7 +32,7 @@ def use(image: str, *, nth: int = 0, source: str = POD, policy: str = "") -> Ima
 
 
 def facts(each: ImageUse, at: str = A, *, literal: bool = False, in_template: bool = True) -> Facts:
-    return Facts(use=each, origin=each, digest=at, is_literal=literal, in_template=in_template)
+    return Facts(use=each, origin=each, digest=at, is_literal=literal, in_template=lambda: in_template)
 
 
 def search(some: Iterable[Facts], values: Mapping[str, Any], template: str = "") -> Search:

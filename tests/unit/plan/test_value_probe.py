@@ -37,7 +37,7 @@ def probe(
 ) -> ValueProbe:
     """After a search that left these uses to the template: the first gets the digest A, the second B."""
     facts = [
-        Facts(use=each, origin=each, digest=d, is_literal=False, in_template=True)
+        Facts(use=each, origin=each, digest=d, is_literal=False, in_template=lambda: True)
         for each, d in zip(uses, (A, B), strict=False)
     ]
     result = Attempt(settings, frozenset(each.key for each in uses), {}, {}, {})

@@ -30,7 +30,7 @@ WRONG = RIGHT._replace(collateral=[Difference(("a", 0, 0, ("metadata", "name")),
 def search(values: Mapping[str, Any], *by_template: ImageUse, settings: tuple[Setting, ...] = ()) -> ValuesSearch:
     """After a search that left these uses to the template, and set these values."""
     uses = dict.fromkeys((WEB, DB, *by_template))
-    facts = [Facts(use=u, origin=u, digest=A, is_literal=True, in_template=True) for u in uses]
+    facts = [Facts(use=u, origin=u, digest=A, is_literal=True, in_template=lambda: True) for u in uses]
     result = Attempt(settings, frozenset(u.key for u in by_template), {}, {}, {})
     return ValuesSearch(result, facts, ValueIndex(values), lambda _: TemplateScan([""]))
 
@@ -159,7 +159,7 @@ def test_places_with_fewer_candidates_stay_at_their_last() -> None:
 
 def test_the_map_of_a_container_is_found_by_its_name() -> None:
     values = {"parts": {"c0": {"x": 1}, "c1": {"image": {"repository": "other"}}}}
-    facts = [Facts(use=WEB, origin=WEB, digest=A, is_literal=True, in_template=True)]
+    facts = [Facts(use=WEB, origin=WEB, digest=A, is_literal=True, in_template=lambda: True)]
     result = Attempt((), frozenset([WEB.key]), {}, {}, {})
     template = "{{ .part.image.tag }}"
     found = ValuesSearch(result, facts, ValueIndex(values), lambda _: TemplateScan([template]))
