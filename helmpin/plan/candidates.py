@@ -19,6 +19,8 @@ from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_
 
 BESIDE = 2
 """How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""
+UNNAMED, OTHERS = 10, 10
+"""How many image maps without a name to try, and how many that name the image with another tag, where one has its own."""
 ON_LINES = 20
 """How many to try that are read on the same line: perhaps one for each template that prints the image."""
 
@@ -57,6 +59,11 @@ class _Sought(NamedTuple):
     def tag(self) -> str:
         """Its tag; '' if it has none."""
         return split(self.image)[1] or ""
+
+    @property
+    def words(self) -> set[str]:
+        """Those of its name, in lower case."""
+        return set(re.split(r"[^a-z0-9]+", split(self.image)[0].lower()))
 
     def sees(self, path: ValuePath) -> bool:
         """Whether a path is among the values of its chart."""
@@ -111,8 +118,10 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     what else may pin it: first the keys that the values have and those that templates read beside the name, then maps without a
     name, anchors that match less, and texts that need not be an image.
     """
-    found = in_scope(list(anchors(sought.image, sought.values)), sought.scope)
-    by_anchor = {anchor: list(_ranked(sought, anchor)) for anchor in dict.fromkeys(found)}
+    found = list(dict.fromkeys(in_scope(list(anchors(sought.image, sought.values)), sought.scope)))
+    if own := [anchor for anchor in found if _is_strong(anchor) and _holds_tag(sought, anchor)]:
+        found = [*own, *islice((anchor for anchor in found if anchor not in own), OTHERS)]
+    by_anchor = {anchor: list(_ranked(sought, anchor)) for anchor in found}
     by_anchor = {anchor: options for anchor, options in by_anchor.items() if options}
     strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
     weak = [anchor for anchor in by_anchor if anchor not in strong]
@@ -146,7 +155,7 @@ def _spare(sought: _Sought, weak: list[Anchor]) -> Iterator[Candidate]:
     for path in [*bare, *sorted(paths, key=lambda p: not sought.scan.is_image(sought.chain(p)))]:
         yield sought.whole(path, is_spare=True)
     last = split(sought.image)[0].rpartition("/")[2]
-    for path in filter(sought.sees, sought.values.at("")):  # overrides.web: ""
+    for path in filter(sought.sees, sought.values.empty(last.lower())):  # overrides.web: ""
         named = last in sought.chain(path)[-2:] and not TAG_KEY.search(last_key(path))
         if named and sought.scan.is_image(sought.chain(path)):
             yield sought.whole(path, is_spare=True)
@@ -256,7 +265,7 @@ def _ranked(sought: _Sought, anchor: Anchor) -> Iterator[Candidate]:
             yield Candidate("reference", (Setting(anchor.path, pinned_form(sought.image, sought.digest)),))
         for k in filter(TAG_KEY.search, beside.read):
             yield from (sought.tagged(beside.at(k), tag) for tag in beside.tags(k, sought.tag))
-        for path in _shared_tags(sought.tag, beside.parent, sought.values):
+        for path in _shared_tags(sought, beside.parent):
             yield sought.tagged(path, by_tag_only=True)
     if not beside.digest_keys:
         for k in filter(DIGEST_KEY.search, beside.read):
@@ -315,8 +324,7 @@ def _by_tag(sought: _Sought) -> Iterator[Candidate]:
     """If no leaf names the image: leaves that hold its tag, those first whose path shares a word with its name."""
     if not sought.tag:
         return
-    named = set(re.split(r"[^a-z0-9]+", split(sought.image)[0].lower()))
-    for path in islice(filter(sought.sees, sought.values.tags(sought.tag, named)), 2):
+    for path in islice(filter(sought.sees, sought.values.tags(sought.tag, sought.words)), 2):
         yield sought.tagged(path, by_tag_only=True, is_spare=True)
 
 
@@ -346,9 +354,8 @@ def holding(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[Valu
 
 def _unnamed(sought: _Sought) -> Iterator[Candidate]:
     """Candidates in image maps without a name, which the template fills in."""
-    for path, beside in sought.values.unnamed:
-        if not sought.sees(path):
-            continue
+    seen = ((path, beside) for path, beside in sought.values.unnamed(sought.words) if sought.sees(path))
+    for path, beside in islice(seen, UNNAMED):
         empty = [k for k in dict.fromkeys([*beside, *sought.scan.after(path)]) if not beside.get(k)]
         keys = [k for k in empty if not isinstance(beside.get(k), (dict, list))]
         for k in filter(DIGEST_KEY.fullmatch, keys):
@@ -368,13 +375,9 @@ def _of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidat
                     yield sought.tagged((*path, key, "tag"))
 
 
-def _shared_tags(tag: str, parent: ValuePath, values: ValueIndex) -> list[ValuePath]:
+def _shared_tags(sought: _Sought, parent: ValuePath) -> list[ValuePath]:
     """Tags in outer maps that the map at `parent` may use: nearest first, then global ones."""
-    near = [
-        p
-        for p in values.at(tag)
-        if TAG_KEY.search(last_key(p)) and (p[: len(p) - 1] == parent[: len(p) - 1] or p[0] == "global")
-    ]
+    near = sought.values.tags_above(sought.tag, parent)
     return sorted(near, key=lambda p: (p[0] == "global", -len(p)))[:2]
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath, arguments
@@ -117,18 +117,15 @@ class Composer:
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
-        return Search(self._facts(), self._value_index(), self._scan, self._reads_on_lines, self._reads)
+        return Search(self._facts(), self._value_index(), self._scan, cache(self._reads_on_lines), cache(self._reads))
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
         """The probe for values that pin what only templates pin in an attempt. tried: what was tried in vain."""
         from helmpin.plan.value_probe import Probed, ValueProbe
 
+        reads, keys = cache(self._reads), cache(self._keys)
         probed = [
-            Probed(
-                fact=fact,
-                reads=self._reads(fact.origin.source),
-                keys=self._hints.keys(chart_folder(next(iter(self._paths(fact.origin.source)), ""))),
-            )
+            Probed(fact=fact, reads=reads(fact.origin.source), keys=keys(fact.origin.source))
             for fact in self._facts()
             if fact.use.key in attempt.by_template and not fact.is_literal
         ]
@@ -264,6 +261,10 @@ class Composer:
         """The values that a template reads by their whole path, on the lines that have a word; on any line: ''."""
         lines = (line for path in self._paths(source) for line in self._templates.get(path, "").splitlines())
         return {chain for line in lines if has_word(line, word) for chain in chains(line)}
+
+    def _keys(self, source: str) -> set[str]:
+        """The keys that the templates of the chart that `source` belongs to read, of whatever map."""
+        return self._hints.keys(chart_folder(next(iter(self._paths(source)), "")))
 
     def _reads(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path, itself or in the named templates that it uses."""

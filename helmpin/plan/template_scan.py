@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
@@ -46,7 +47,9 @@ class _Fragments:
         for word in words:
             if isinstance(word, str):
                 own = (number for text, numbers in self._texts if word in text for number in numbers)
-                found.update(number for number in own if _holds(self._pieces[number], word))
+                found.update(
+                    number for number in own if word in self._pieces[number] and _holds(self._pieces[number], word)
+                )
             else:
                 found.update(self._reading.get(word, ()))
         return [self._pieces[number] for number in sorted(found)]
@@ -55,8 +58,6 @@ class _Fragments:
 def _holds(piece: str, word: str) -> bool:
     """Whether a piece of a template has a name or a reference as a string, or the name before a tag, or with the start of one:
     "%s/web:%s", team/web:{{ .Values.tag }}, team/web:v{{ .Values.version }}."""
-    if word not in piece:
-        return False
     name = re.escape(word)
     quoted = (re.fullmatch(rf"(?:%[sv]/)*{name}(?:[:@]\S*)?", text) for text in re.findall(r'"([^"\s]+)"', piece))
     end = "" if ":" in word.rpartition("/")[2] else "[:@]"
@@ -65,7 +66,7 @@ def _holds(piece: str, word: str) -> bool:
 
 class TemplateScan:
     """Which keys templates read from which maps: `.Values.image.tag` shows that `image` may have a `tag`, even if the values have
-    none."""
+    none. Mutable: some of it is made when it is first needed."""
 
     def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
         """texts: the chart's own templates. library: those of its subcharts, used if its own show no digests."""
@@ -73,6 +74,7 @@ class TemplateScan:
         self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
         self._full: set[str] = set()
+        self._beside: dict[str | int, tuple[set[str], list[set[str]]]] = {}
         self._lines, self._named = _Fragments(), _Fragments()
         for text in texts:
             self._read(text)
@@ -103,12 +105,32 @@ class TemplateScan:
         through a variable), the tags and digests that a helper reads of its arguments, and all that it reads of an argument of
         which it reads the key `beside`, too."""
         key = last_key(path)
-        whole = {chain[-1] for chain in self._chains if len(chain) > 2 and path[1 - len(chain) :] == chain[:-1]}
-        known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
-        given = [keys for name, keys in self._after.items() if name not in known and not IMAGE_KEY.search(name)]
-        alike = [keys for keys in given if beside in keys]
-        tiers = [whole, self._after.get(key, set()), self._after.get("", set()), _USUAL & set().union(*given), *alike]
+        whole = set().union(*(self._keys_of_maps.get(path[-n:], ()) for n in range(2, len(path) + 1)))
+        usual, alike = self._of_arguments(beside)
+        tiers = [whole, self._after.get(key, set()), self._after.get("", set()), usual, *alike]
         return list(dict.fromkeys(k for tier in tiers for k in sorted(tier)))
+
+    @cached_property
+    def _keys_of_maps(self) -> dict[ValuePath, set[str]]:
+        """The keys that are read of each map in a map by its whole path."""
+        keys: dict[ValuePath, set[str]] = defaultdict(set)
+        for chain in self._chains:
+            if len(chain) > 2:
+                keys[chain[:-1]].add(chain[-1])
+        return keys
+
+    @cached_property
+    def _arguments(self) -> list[set[str]]:
+        """What is read of each name that may be an argument of a helper: the keys."""
+        known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
+        return [keys for name, keys in self._after.items() if name not in known and not IMAGE_KEY.search(name)]
+
+    def _of_arguments(self, beside: str | int) -> tuple[set[str], list[set[str]]]:
+        """The tags and digests that are read of arguments, and all that is read of those of which the key `beside` is read, too."""
+        if beside not in self._beside:
+            alike = [keys for keys in self._arguments if beside in keys]
+            self._beside[beside] = _USUAL & set().union(*self._arguments), alike
+        return self._beside[beside]
 
     def image_maps(self) -> list[str]:
         """The keys of maps for images: those from which a tag is read."""

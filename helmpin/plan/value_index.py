@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
-from helmpin.plan.value_keys import NAME_KEY, last_key, names_tag
+from helmpin.plan.value_keys import NAME_KEY, TAG_KEY, last_key, names_tag
 
 
 class ValueIndex:
@@ -36,13 +37,8 @@ class ValueIndex:
             if _is_copied_global(path, tree):
                 continue
             self._by_key[last_key(path).lower()].append((turn, path, beside))
-        self.unnamed = [
-            (path, beside)
-            for path, beside in self.maps(("image",))
-            if not any(NAME_KEY.search(k) and v for k, v in beside.items())
-        ]
-        """Image maps without a name in them."""
-        self._tags: dict[str, _Tags] = {}
+        self._tags: dict[str, _ByKeys] = {}
+        self._above: dict[str, dict[ValuePath, list[ValuePath]]] = {}
 
     def is_blocked(self, path: ValuePath) -> bool:
         """Whether a path must not be set: the user has set it to null; or it is in a reused list, which --set would replace whole;
@@ -82,27 +78,67 @@ class ValueIndex:
         """The paths that hold a tag and whose key says so, the shortest first; before the others those that have one of these words
         (in lower case) as a key."""
         if tag not in self._tags:
-            self._tags[tag] = _Tags([path for path in self.at(tag) if names_tag(path)])
-        return self._tags[tag].by_likelihood(words)
+            self._tags[tag] = _ByKeys(sorted(filter(names_tag, self.at(tag)), key=len))
+        return self._tags[tag].likely(words)
+
+    def tags_above(self, tag: str, path: ValuePath) -> list[ValuePath]:
+        """The paths that hold a tag and whose key says so, in the map at `path` and the maps around it, and in global ones."""
+        if tag not in self._above:
+            of_map: dict[ValuePath, list[ValuePath]] = defaultdict(list)
+            for each in self.at(tag):
+                if TAG_KEY.search(last_key(each)):
+                    of_map[("global",) if each[0] == "global" else each[:-1]].append(each)
+            self._above[tag] = of_map
+        around = [path[:i] for i in range(len(path) + 1) if path[:1] != ("global",) or i == 0]
+        return [each for above in (*around, ("global",)) for each in self._above[tag].get(above, ())]
+
+    def empty(self, key: str) -> list[ValuePath]:
+        """The paths of empty values that have a key (in lower case) in them."""
+        return self._empty.having(key)
+
+    def unnamed(self, words: Iterable[str]) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
+        """The image maps without a name in them; first those that have one of these words (in lower case) as a key."""
+        return ((path, self._unnamed[path]) for path in self._unnamed_by_key.likely(words))
+
+    @cached_property
+    def _empty(self) -> _ByKeys:
+        return _ByKeys(self.at(""))
+
+    @cached_property
+    def _unnamed(self) -> dict[ValuePath, Mapping[str, Any]]:
+        return {
+            path: beside
+            for path, beside in self.maps(("image",))
+            if not any(NAME_KEY.search(k) and v for k, v in beside.items())
+        }
+
+    @cached_property
+    def _unnamed_by_key(self) -> _ByKeys:
+        return _ByKeys(self._unnamed)
 
 
-class _Tags:
-    """The paths that hold one tag. Many images of a chart may have the same one, so each looks at few of them."""
+class _ByKeys:
+    """Paths by the keys in them. A chart may have as many as it has images, so that each image must look at few of them."""
 
     def __init__(self, paths: Iterable[ValuePath]) -> None:
-        self._paths = sorted(paths, key=len)
+        self._paths = list(paths)
         self._having: dict[str, list[int]] = defaultdict(list)
         for number, path in enumerate(self._paths):
             for key in {str(part).lower() for part in path}:
                 self._having[key].append(number)
 
-    def by_likelihood(self, words: Iterable[str]) -> Iterator[ValuePath]:
-        """See ValueIndex.tags()."""
+    def having(self, key: str) -> list[ValuePath]:
+        """Those that have a key (in lower case) in them."""
+        return [self._paths[number] for number in self._having.get(key, ())]
+
+    def likely(self, words: Iterable[str]) -> Iterator[ValuePath]:
+        """All, first those that have one of these words (in lower case) as a key."""
         first = {number for word in words for number in self._having.get(word, ())}
         yield from (self._paths[number] for number in sorted(first))
         yield from (path for number, path in enumerate(self._paths) if number not in first)
 
 
+@cache
 def scope_of(source: str) -> tuple[str, ...]:
     """The path of subchart names under which the values of a template are, by its `# Source:` path:
     `app/charts/db/templates/x.yaml` → ('db',)."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
@@ -28,7 +29,9 @@ from helmpin.render.diff import Comparison
 from helmpin.render.differences import readable
 
 MOST_MARKS = 60
-"""The most values with a mark in one render."""
+"""The most values with a mark in one render: a wrong one may keep a chart from rendering."""
+MOST_SHARING = 500
+"""The most where images share a tag: to leave it empty helps only if each of them has its own."""
 MOST_PROOFS = 3
 """The most renders after those with marks."""
 INSTEAD = frozenset({"custom", "full", "override", "overwrite", "ref", "reference", "unified"})
@@ -90,6 +93,45 @@ class _Probe(NamedTuple):
         return (*marked, *(Setting(path, "") for path in self.emptied))
 
 
+class _Read(NamedTuple):
+    """What a template reads that may carry a digest."""
+
+    open: list[ValuePath]
+    """Values that are empty or missing, and may take a tag or a reference."""
+    tags: list[ValuePath]
+    """Tags."""
+    instead: list[str]
+    """Keys of whatever map, that take a tag or a reference in place of another one."""
+
+
+def _read(each: Probed, values: ValueIndex) -> _Read:
+    own = [chain for chain in each.reads if chain[0] != "global"]
+    inner = {chain[:i] for chain in own for i in range(1, len(chain))}
+    paths = [chain if chain[0] == "global" else (*each.scope, *chain) for chain in each.reads]
+    return _Read(
+        open=[path for chain in own if chain not in inner and _is_open(path := (*each.scope, *chain), values)],
+        tags=[path for path in paths if _is_tag(path, values)],
+        instead=[key for key in each.keys if stem(key) in INSTEAD],
+    )
+
+
+def _is_open(path: ValuePath, values: ValueIndex) -> bool:
+    """Whether a value is empty or missing, and may take a tag or a reference."""
+    return _may_hold_a_tag(path) and lookup(values.tree, path) in (None, "") and is_place(path, values)
+
+
+def _is_tag(path: ValuePath, values: ValueIndex) -> bool:
+    """Whether a value is a tag by its key."""
+    held = lookup(values.tree, path)
+    return isinstance(held, str) and bool(held and TAG_KEY.search(last_key(path)))
+
+
+@cache
+def _takes_whole(key: str) -> bool:
+    """Whether a key may take a whole reference."""
+    return bool(re.search("image|ref|over", key, re.IGNORECASE)) and not re.search("tag|version", key, re.IGNORECASE)
+
+
 class ValueProbe:
     """Mutable; it does no I/O. `next` gives an attempt, `learn` takes its result."""
 
@@ -98,6 +140,9 @@ class ValueProbe:
         self.result = result
         self._probed = {each.fact.use.key: each for each in probed}
         self._values, self._tried = values, tried
+        self._names_beside = cache(lambda path: _names_beside(path, values))
+        self._by_source: dict[str, _Read] = {}
+        """Filled as it is needed."""
         self._pins: dict[UseKey, tuple[Setting, ...]] = {}
         """What to set for each use, as far as a render has shown it: first what carries its digest."""
         self._shows_marks = False
@@ -110,13 +155,14 @@ class ValueProbe:
     def _to_probe(self) -> Iterator[_Probe]:
         """Marks at all places; if the chart does not render with them, or shows none, at the values that hold something; and at
         last without the tags that images share."""
-        holding, others = self._places(_holding), self._places(_others)
+        holding, others = self._places(_holding), self._places(self._others)
         yield _Probe(self._marks({**holding, **others}))
         if others and not self._shows_marks:
             yield _Probe(self._marks(holding))
         if shared := self._shared_tags():
-            places = self._places(_holding, with_others=True) | self._places(_others, with_others=True)
-            yield _Probe(self._marks({path: text for path, text in places.items() if path not in shared}), shared)
+            places = self._places(_holding, with_others=True) | self._places(self._others, with_others=True)
+            own = {path: text for path, text in places.items() if path not in shared}
+            yield _Probe(self._marks(own, MOST_SHARING), shared)
 
     def next(self) -> Attempt | None:
         """What to try next; None when nothing is left."""
@@ -149,30 +195,63 @@ class ValueProbe:
         def is_allowed(key: UseKey, setting: Setting) -> bool:
             return self._tried.may_set(key, setting.path) if with_others else self._tried.allows(key, setting)
 
-        return {
-            path: text
-            for each in self._left()
-            for path, text in places(each, self._values)
-            if is_allowed(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}"))
-            and each.sees(path)
-            and not _is_anothers(each, path, self._values)
-        }
+        found: dict[ValuePath, str] = {}
+        for each in self._left():
+            for path, text in places(each, self._values):
+                if (
+                    found.get(path) != text
+                    and all(is_template(name) or name in each.image for name in self._names_beside(path))
+                    and each.sees(path)
+                    and is_allowed(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}"))
+                ):
+                    found[path] = text
+        return found
+
+    def _others(self, each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
+        """What may take the image's tag or a reference to it, with the text to put there: values that are empty or missing, if
+        their key may take one; and tags that do not show in the image, if its template reads them or they stand beside its name
+        (`latest` may stand for the version of the chart). Beside a name the usual keys have been tried."""
+        tag, named, read = split(each.image)[1] or "latest", _named(each, values), self._read(each)
+        instead = ((*above, key) for above in named for key in read.instead)
+        for path in dict.fromkeys([*self._open, *read.open, *(path for path in instead if _is_open(path, values))]):
+            key = last_key(path)
+            if SUFFIX_KEY.match(key) and path[:-1] not in named:  # a suffix of something else
+                continue
+            whole = _tagged(each.image) if _takes_whole(key) else tag
+            yield path, "" if SUFFIX_KEY.search(key) else whole
+        beside = ((*above, key) for above in named for key in lookup(values.tree, above) or ())
+        for path in dict.fromkeys([*read.tags, *(path for path in beside if _is_tag(path, values))]):
+            if lookup(values.tree, path) not in each.image:
+                yield path, tag
+
+    @cached_property
+    def _open(self) -> list[ValuePath]:
+        """The empty values that may take a tag or a reference."""
+        return [path for path in self._values.at("") if path[0] != "global" and _is_open(path, self._values)]
+
+    def _read(self, each: Probed) -> _Read:
+        """What the template of a use reads."""
+        source = each.fact.origin.source
+        if source not in self._by_source:
+            self._by_source[source] = _read(each, self._values)
+        return self._by_source[source]
 
     def _shared_tags(self) -> tuple[ValuePath, ...]:
         """The values that hold the tag of several images, and stand beside the name of none."""
         digests: dict[ValuePath, set[str]] = defaultdict(set)
+        may_be_shared = cache(lambda path: _may_hold_a_tag(path) and not self._names_beside(path))
         for each in self._left():
             for path, _ in _holding(each, self._values):
-                if _may_hold_a_tag(path) and each.sees(path) and not _names_beside(path, self._values):
+                if may_be_shared(path) and each.sees(path):
                     digests[path].add(each.fact.digest)
         shared = [path for path, wanted in digests.items() if len(wanted) > 1]
         return tuple(path for path in shared if self._values.can_set(Setting(path, "")))
 
-    def _marks(self, places: Mapping[ValuePath, str]) -> list[_Mark]:
+    def _marks(self, places: Mapping[ValuePath, str], most: int = MOST_MARKS) -> list[_Mark]:
         """A mark for each place that can be set. None is the start of another."""
         marks = [_Mark(path, text, f"mark{number}z") for number, (path, text) in enumerate(places.items())]
         can_set = self._values.can_set
-        return [mark for mark in marks if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:MOST_MARKS]
+        return [mark for mark in marks if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:most]
 
     def _reached(self, result: Comparison) -> dict[UseKey, tuple[Setting, ...]]:
         """What to set for each use that has a mark at its end."""
@@ -234,46 +313,6 @@ def _ends(image: str) -> Iterator[str]:
         yield from (tag[place:] for place in parts if len(tag) - place > 1)
 
 
-def _others(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
-    yield from _empty(each, values)
-    yield from _unused(each, values)
-
-
-def _unused(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
-    """The tags that its template reads, or that stand beside its name, and that do not show in the image, with the text to put
-    there: `latest` may stand for the version of the chart, and any other tag be taken as it is."""
-    tag = split(each.image)[1] or "latest"
-    read = (chain if chain[0] == "global" else (*each.scope, *chain) for chain in each.reads)
-    beside = ((*above, key) for above in _named(each, values) for key in lookup(values.tree, above) or ())
-    for path in dict.fromkeys([*read, *beside]):
-        held = lookup(values.tree, path)
-        if TAG_KEY.search(last_key(path)) and isinstance(held, str) and held and held not in each.image:
-            yield path, tag
-
-
-def _empty(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
-    """The values that are empty or missing, and whose key may take a tag or a reference, with the text to put there. Beside a name
-    the usual keys have been tried."""
-    read = [chain for chain in each.reads if chain[0] != "global"]
-    inner = {chain[:i] for chain in read for i in range(1, len(chain))}
-    named = _named(each, values)
-    paths = [
-        *(path for path in values.at("") if path[0] != "global"),
-        *((*each.scope, *chain) for chain in read if chain not in inner),
-        *((*above, key) for above in named for key in each.keys if stem(key) in INSTEAD),
-    ]
-    for path in dict.fromkeys(paths):
-        key = last_key(path)
-        if SUFFIX_KEY.match(key) and path[:-1] not in named:  # a suffix of something else
-            continue
-        if _may_hold_a_tag(path) and lookup(values.tree, path) in (None, "") and is_place(path, values):
-            is_whole = re.search("image|ref|over", key, re.IGNORECASE) and not re.search(
-                "tag|version", key, re.IGNORECASE
-            )
-            tag = "" if SUFFIX_KEY.search(key) else split(each.image)[1] or "latest"
-            yield path, _tagged(each.image) if is_whole else tag
-
-
 def _may_hold_a_tag(path: ValuePath) -> bool:
     """Whether a key, or that of its map, may hold a tag or a reference."""
     return bool(OPEN_KEY.fullmatch(last_key(path)) or TAGS_KEY.search(last_key(path[:-1])))
@@ -283,11 +322,6 @@ def _named(each: Probed, values: ValueIndex) -> dict[ValuePath, None]:
     """The maps that name the image."""
     found = in_scope(list(anchors(each.image, values)), each.scope)
     return dict.fromkeys(path[:-1] for path, _ in found if isinstance(lookup(values.tree, path[:-1]), dict))
-
-
-def _is_anothers(each: Probed, path: ValuePath, values: ValueIndex) -> bool:
-    """Whether a key beside a path names another image."""
-    return any(not is_template(text) and text not in each.image for text in _names_beside(path, values))
 
 
 def _names_beside(path: ValuePath, values: ValueIndex) -> list[str]:
