@@ -29,6 +29,10 @@ from .bench_registry import TEMPLATE
 from .binaries import binary, tools
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "{{ $app.image.repository }}:{{ $app.image.tag }}"
+"""How TEMPLATE writes an image."""
+APP = "{image: {repository: example.com/team/@, tag: main}}"
+"""The values for it, with @ for its name."""
 TICK = 0.005
 """Seconds between two looks at the memory."""
 
@@ -149,13 +153,16 @@ def plan(arguments: Sequence[str | Path], *more: str) -> list[str | Path]:
     return [ROOT / "bin" / "helm-pin", "plan", "bench", *arguments, "--no-cluster", *more]
 
 
-def new(folder: Path, template: str, values_of_chart: str, count: int) -> list[str | Path]:
-    """Write a chart and the lock of its images app000, app001, …; the arguments for a plan of it."""
+def new(
+    folder: Path, template: str, values_of_chart: str, count: int, *, image: str = IMAGE, app: str = APP
+) -> list[str | Path]:
+    """Write a chart and the lock of its images app000, app001, …; the arguments for a plan of it. image: as the template writes
+    each. app: the values for each."""
     (folder / "templates").mkdir(parents=True)
     (folder / "Chart.yaml").write_text("apiVersion: v2\nname: bench\nversion: 1.0.0\n")
-    (folder / "templates" / "all.yaml").write_text(TEMPLATE)
+    (folder / "templates" / "all.yaml").write_text(TEMPLATE.replace(IMAGE, image))
     (folder / "templates" / "more.yaml").write_text(template)
-    apps = [f"app{i:03}: {{image: {{repository: example.com/team/app{i:03}, tag: main}}}}\n" for i in range(count)]
+    apps = [f"app{i:03}: {app.replace('@', f'app{i:03}')}\n" for i in range(count)]
     (folder / "values.yaml").write_text("".join(apps) + values_of_chart)
     lines = [f"- image: example.com/team/app{i:03}:main@sha256:{i:064x}\n" for i in range(count)]
     (folder / "lock.yaml").write_text("version: 1\nimages:\n" + "".join(lines))
@@ -165,6 +172,18 @@ def new(folder: Path, template: str, values_of_chart: str, count: int) -> list[s
 def images(folder: Path, count: int) -> list[str | Path]:
     """A Deployment for each."""
     return new(folder, "", "", count)
+
+
+def nameless(folder: Path, count: int) -> list[str | Path]:
+    """The same, where the values of each have only its tag."""
+    image = "example.com/team/{{ $name }}:{{ $app.image.tag }}"
+    return new(folder, "", "", count, image=image, app="{image: {tag: main}}")
+
+
+def sharing(folder: Path, count: int) -> list[str | Path]:
+    """The same, with one tag for all, which no value can pin."""
+    image = "{{ $app.image.repository }}:{{ $.Values.tag }}"
+    return new(folder, "", "tag: main\n", count, image=image, app="{image: {repository: example.com/team/@}}")
 
 
 def text(folder: Path, kib: int) -> list[str | Path]:
@@ -186,6 +205,8 @@ def values(folder: Path, count: int) -> list[str | Path]:
 
 CHARTS: dict[str, tuple[Callable[[Path, int], list[str | Path]], tuple[int, int, int]]] = {
     "images": (images, (100, 200, 400)),
+    "images without names": (nameless, (100, 200, 400)),
+    "images with one tag": (sharing, (100, 200, 400)),
     "KiB": (text, (1024, 2048, 4096)),
     "values": (values, (2000, 4000, 8000)),
 }

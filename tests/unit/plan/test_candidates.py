@@ -601,3 +601,33 @@ def test_a_tag_that_the_template_begins() -> None:
     template = "image: {{ if .Values.full }}{{ .Values.full }}{{ else }}{{ .Values.org }}/web:web-{{ .Chart.Version }}{{ end }}"
     assert ranked("t/web:web-1", {"org": "t"}, template)[0] == [{"full": f"t/web:web-1@{DIGEST}"}]
     assert ranked("t/web:1", {"org": "t"}, template) == []
+
+
+def _apps(count: int, **image: str) -> dict[str, Any]:
+    """Values for many images, whose maps have these keys; @ stands for the number of each."""
+    return {f"app{n}": {"image": {key: text.replace("@", str(n)) for key, text in image.items()}} for n in range(count)}
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"repository": "t/app@", "tag": "v1"},
+        {"repository": "t/app", "tag": "v@"},
+        {"repository": "t/app@", "tag": ""},
+        {"tag": "v1"},
+        {"tag": ""},
+        {"digest": ""},
+        {"image": "t/app@:v1"},
+    ],
+)
+def test_what_is_tried_for_an_image_does_not_grow_with_the_number_of_the_others(image: dict[str, str]) -> None:
+    """Their search would take quadratic time."""
+
+    def tried(count: int) -> int:
+        wanted = "t/app:v7" if image.get("repository") == "t/app" else "t/app7:v1"
+        lines = "\n".join(f"image: {{{{ .Values.app{n}.image.tag }}}}" for n in range(count))
+        found = candidates(wanted, DIGEST, (), ValueIndex(_apps(count, **image)), TemplateScan([lines]))
+        return sum(map(len, found))
+
+    assert tried(300) <= max(tried(30), 60)
+    assert tried(300) <= tried(100)
