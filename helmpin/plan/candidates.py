@@ -370,7 +370,7 @@ def _of_components(sought: _Sought, names: Collection[str]) -> Iterator[Candidat
     for path, beside in sought.values.maps(names):
         if sought.sees(path):
             siblings = (lookup(sought.values.tree, path[:-1]) or {}).values()
-            for key in sought.scan.image_maps():
+            for key in sought.scan.image_maps:
                 if not beside.get(key) and any(isinstance(s, dict) and isinstance(s.get(key), dict) for s in siblings):
                     yield sought.tagged((*path, key, "tag"))
 

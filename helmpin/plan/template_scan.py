@@ -14,6 +14,15 @@ from helmpin.render.actions import actions
 
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
+_HERE = "\0"
+"""Stands for the value in question."""
+_ENDS_IMAGE = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{_HERE}[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
+_CONTROL = r"\{\{-?\s*(?:if|with|else|end)\b[^}]*\}\}"
+_IS_IMAGE = re.compile(
+    rf"""image["']?:(?:.*(?:[^\w./:@}}-]|{_CONTROL}))?\{{\{{[^}}]*{_HERE}[^}}]*\}}\}}(?:(?={_CONTROL})|(?![\w./:@{{-]))""",
+    re.IGNORECASE,
+)
+_ASKS_FOR_PARTS = re.compile(rf"""contains\s+"[/:]"\s+{_HERE}|{_HERE}\s*\|\s*contains\s+"[/:]\"""")
 
 
 class _Fragments:
@@ -132,6 +141,7 @@ class TemplateScan:
             self._beside[beside] = _USUAL & set().union(*self._arguments), alike
         return self._beside[beside]
 
+    @cached_property
     def image_maps(self) -> list[str]:
         """The keys of maps for images: those from which a tag is read."""
         return sorted(key for key, read in self._after.items() if "image" in key.lower() and "tag" in read)
@@ -148,23 +158,20 @@ class TemplateScan:
 
     def is_image(self, chain: ValuePath) -> bool:
         """Whether an `image:` line ends with this value."""
-        read = re.escape(f".Values.{'.'.join(map(str, chain))}")
-        shape = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
-        return any(map(shape.search, self._lines.having([chain])))
+        return any(map(_ENDS_IMAGE.search, self._marked(chain)))
 
     def is_whole_image(self, chain: ValuePath) -> bool:
         """Whether an `image:` line prints this value, with no part of a reference around it."""
-        read = re.escape(f".Values.{'.'.join(map(str, chain))}")
-        control = r"\{\{-?\s*(?:if|with|else|end)\b[^}]*\}\}"
-        before, after = rf"(?:.*(?:[^\w./:@}}-]|{control}))?", rf"(?:(?={control})|(?![\w./:@{{-]))"
-        shape = re.compile(rf"""image["']?:{before}\{{\{{[^}}]*{read}(?![\w.])[^}}]*\}}\}}{after}""", re.IGNORECASE)
-        return any(map(shape.search, self._lines.having([chain])))
+        return any(map(_IS_IMAGE.search, self._marked(chain)))
 
     def may_be_whole(self, chain: ValuePath) -> bool:
         """Whether a template asks if this value contains a `/` or `:`, and so takes a whole reference in place of a name."""
-        read = re.escape(f".Values.{'.'.join(map(str, chain))}")
-        asks = re.compile(rf"""contains\s+"[/:]"\s+{read}(?![\w.])|{read}\s*\|\s*contains\s+"[/:]\"""")
-        return any(map(asks.search, self._lines.having([chain])))
+        return any(map(_ASKS_FOR_PARTS.search, self._marked(chain)))
+
+    def _marked(self, chain: ValuePath) -> list[str]:
+        """The lines that read this value, with _HERE where they do."""
+        read = f".Values.{'.'.join(map(str, chain))}"
+        return [_replaced(line, read) for line in self._lines.having([chain])]
 
     def forms(self, key: str, digest: str) -> list[str]:
         """The forms of the digest for `key`, most likely first: bare hex if the templates print `sha256:` before it, else whole."""
@@ -172,6 +179,13 @@ class TemplateScan:
         if key in self._bare or (key not in self._full and not key.lower().endswith("digest")):
             return [bare, digest]
         return [digest, bare]
+
+
+def _replaced(line: str, read: str) -> str:
+    """A line with _HERE for each place that reads this value, and not one in it: a regular expression for each value would take
+    longer to make than to use."""
+    first, *others = line.split(read)
+    return first + "".join((read if re.match(r"[\w.]", after) else _HERE) + after for after in others)
 
 
 def chains(text: str) -> Iterator[tuple[str, ...]]:

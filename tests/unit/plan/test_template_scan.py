@@ -53,7 +53,7 @@ def test_a_helper_may_name_what_it_is_given_as_it_likes() -> None:
 
 def test_maps_for_images_are_those_that_a_tag_is_read_after() -> None:
     text = "{{ .part.webImage.tag }}{{ .part.image.tag }}{{ .part.imageRoot.name }}{{ .part.other.tag }}"
-    assert scan(text).image_maps() == ["image", "webImage"]
+    assert scan(text).image_maps == ["image", "webImage"]
 
 
 def test_lists_count_by_their_last_key() -> None:
