@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from helmpin.plan.values_only import ValuesSearch
 
 _ABSENT = object()
+SORT_IT = (
+    "have the template sort what it lists with keys or values (sortAlpha): its order differs from render to render"
+)
 
 
 def make_plan(
@@ -118,7 +121,12 @@ def _found(composer: Composer, noise: Noise, outcomes: _Outcomes, *, values_only
         tried = _by_values(tried, composer.probe(tried.attempt, search.tried), composer, noise, outcomes)
     if values_only and tried.attempt.by_template:
         tried = _by_values(tried, composer.values_search(tried.attempt), composer, noise, outcomes)
-    return tried, outcomes
+    by_chance = {
+        key: Problem(f"no way to pin it was found: {why}", "refused", hint=SORT_IT)
+        for key, why in tried.attempt.failed.items()
+        if key[0] in composer.in_any_order
+    }
+    return tried, outcomes._replace(explained={**by_chance, **outcomes.explained})
 
 
 def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes, record: Record) -> None:
@@ -310,7 +318,7 @@ def _check_still_renders(
     changing = {key[0] for key, _ in changed} & {*random}
     hint = "run it again; if it repeats, fix the values that the chart derives from the cluster or the time"
     if changing & {*in_any_order}:
-        hint = "have the template sort what it lists with keys or values (sortAlpha)"
+        hint = SORT_IT
     elif changing:
         hint = "have the template print the same images each time: it makes them at random, or of the time"
     raise HelmFailed(

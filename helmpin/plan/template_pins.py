@@ -203,13 +203,6 @@ _PRINTER = (
 {{- end -}}
 {{- if $mine -}}
 {{- $text = replace "<no value>" "" $text -}}
-{{- /* every place where a word to pin may stand, in whatever form */ -}}
-{{- $words := list -}}
-{{- range $places := $mine -}}
-{{- range $word, $_ := $places }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
-{{- end -}}
-{{- range $word, $_ := $forms }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
-{{- $search := printf `\*?@CHARACTERS@*(?:%s)@CHARACTERS@*` (join "|" $words) -}}
 {{- $turns := dict -}}
 {{- $left := 0 -}}
 {{- range $places := $mine }}{{ range $turn := $places }}{{ $left = add $left (len $turn) }}{{ end }}{{ end -}}
@@ -234,6 +227,13 @@ _PRINTER = (
 {{- $_ := set $turns $group (add1 $turn) -}}
 {{- with index $mine (printf "%s %d" $group $turn) -}}
 {{- $places := . -}}
+{{- /* every place where a word to pin may stand, in whatever form */ -}}
+{{- $words := list -}}
+{{- range $word, $_ := $places }}{{ $words = append $words (regexQuoteMeta $word) }}{{ end -}}
+{{- range $form, $word := $forms -}}
+{{- if hasKey $places $word }}{{ $words = append $words (regexQuoteMeta $form) }}{{ end -}}
+{{- end -}}
+{{- $search := printf `\*?@CHARACTERS@*(?:%s)@CHARACTERS@*` (join "|" $words) -}}
 {{- /* its words again, those at the places to pin with their digests */ -}}
 {{- $between := regexSplit $search $document -1 -}}
 {{- $parts := list (first $between) -}}

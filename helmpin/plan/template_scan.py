@@ -14,6 +14,7 @@ from helmpin.render.actions import actions
 
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
+_IN_PARENTHESES = re.compile(r"\(\s*(\$?\.Values(?:\.\w+)*)\s*\)(?=\.)")
 _HERE = "\0"
 """Stands for the value in question."""
 _ENDS_IMAGE = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{_HERE}[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
@@ -189,7 +190,10 @@ def _replaced(line: str, read: str) -> str:
 
 
 def chains(text: str) -> Iterator[tuple[str, ...]]:
-    """The values that a template reads by their whole path."""
+    """The values that a template reads by their whole path, perhaps with parentheses, which a map may lack:
+    `((.Values.image).tag)`."""
+    while ")." in text and (without := _IN_PARENTHESES.sub(r"\1", text)) != text:
+        text = without
     return (tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
 
 

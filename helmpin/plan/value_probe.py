@@ -5,8 +5,8 @@ render gives a mark of its own to each value that may reach an image which only 
 the end of the image says which value can carry the digest, and what stands before it says in which form. A further render proves
 it.
 
-A tag that several images share may win over the tag of each. No mark comes through then. So another render leaves such a tag empty:
-where the images have marks now, both together pin them.
+A tag that several images share may win over the tag of each: one mark comes out in all of them. So further renders leave such a tag
+empty, and perhaps the one that wins then. Where each image has a mark of its own at last, all these values together pin them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
@@ -32,6 +32,8 @@ MOST_MARKS = 60
 """The most values with a mark in one render: a wrong one may keep a chart from rendering."""
 MOST_SHARING = 500
 """The most where images share a tag: to leave it empty helps only if each of them has its own."""
+MOST_LEVELS = 3
+"""How many times to leave tags empty that win over others: global, of a group of images, own."""
 MOST_PROOFS = 3
 """The most renders after those with marks."""
 INSTEAD = frozenset({"custom", "full", "override", "overwrite", "ref", "reference", "unified"})
@@ -44,6 +46,9 @@ OPEN_KEY = re.compile(
     re.IGNORECASE,
 )
 """The keys that may take a tag or a reference where the values have none."""
+
+
+_MARK = re.compile(r"mark\d+z")
 
 
 class Probed(NamedTuple):
@@ -85,6 +90,8 @@ class _Probe(NamedTuple):
     marks: list[_Mark]
     emptied: tuple[ValuePath, ...] = ()
     """The tags that it leaves empty."""
+    sharing: bool = False
+    """Whether it looks for tags that images share."""
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -123,7 +130,8 @@ def _is_open(path: ValuePath, values: ValueIndex) -> bool:
 def _is_tag(path: ValuePath, values: ValueIndex) -> bool:
     """Whether a value is a tag by its key."""
     held = lookup(values.tree, path)
-    return isinstance(held, str) and bool(held and TAG_KEY.search(last_key(path)))
+    is_text = isinstance(held, (str, int, float)) and not isinstance(held, bool)
+    return is_text and held != "" and bool(TAG_KEY.search(last_key(path)))
 
 
 @cache
@@ -140,11 +148,13 @@ class ValueProbe:
         self.result = result
         self._probed = {each.fact.use.key: each for each in probed}
         self._values, self._tried = values, tried
-        self._names_beside = cache(lambda path: _names_beside(path, values))
+        self._names_beside = cache(partial(_names_beside, values=values))
         self._by_source: dict[str, _Read] = {}
         """Filled as it is needed."""
         self._pins: dict[UseKey, tuple[Setting, ...]] = {}
         """What to set for each use, as far as a render has shown it: first what carries its digest."""
+        self._shared: tuple[ValuePath, ...] = ()
+        """The values that the last render showed in several images."""
         self._shows_marks = False
         self._proofs = 0
         """How many renders are left to prove that."""
@@ -159,10 +169,16 @@ class ValueProbe:
         yield _Probe(self._marks({**holding, **others}))
         if others and not self._shows_marks:
             yield _Probe(self._marks(holding))
-        if shared := self._shared_tags():
-            places = self._places(_holding, with_others=True) | self._places(self._others, with_others=True)
-            own = {path: text for path, text in places.items() if path not in shared}
-            yield _Probe(self._marks(own, MOST_SHARING), shared)
+        if not self._may_share():
+            return
+        places = self._places(_holding, with_others=True) | self._places(self._others, with_others=True)
+        emptied: tuple[ValuePath, ...] = ()
+        for _ in range(MOST_LEVELS):
+            yield _Probe(self._marks(places, MOST_SHARING), emptied, sharing=True)
+            places = {path: text for path, text in places.items() if path not in self._shared}
+            emptied += tuple(path for path in self._shared if self._values.can_set(Setting(path, "")))
+            if not self._shared:
+                return
 
     def next(self) -> Attempt | None:
         """What to try next; None when nothing is left."""
@@ -180,7 +196,13 @@ class ValueProbe:
         """Take the result of an attempt: the comparison of the renders, or helm's message if the chart did not render."""
         if self._pins:
             self._prove(attempt, result)
-        elif not isinstance(result, str) and (found := self._reached(result)):
+            return
+        self._shared = ()
+        if isinstance(result, str):
+            return
+        if self._probe.sharing:
+            self._shared = self._in_several(result)
+        if not self._shared and (found := self._reached(result)):
             self._pins, self._proofs, self._shows_marks = found, MOST_PROOFS, True
 
     def _left(self) -> list[Probed]:
@@ -212,7 +234,7 @@ class ValueProbe:
         their key may take one; and tags that do not show in the image, if its template reads them or they stand beside its name
         (`latest` may stand for the version of the chart). Beside a name the usual keys have been tried."""
         tag, named, read = split(each.image)[1] or "latest", _named(each, values), self._read(each)
-        instead = ((*above, key) for above in named for key in read.instead)
+        instead, ends = ((*above, key) for above in named for key in read.instead), {*_ends(each.image)}
         for path in dict.fromkeys([*self._open, *read.open, *(path for path in instead if _is_open(path, values))]):
             key = last_key(path)
             if SUFFIX_KEY.match(key) and path[:-1] not in named:  # a suffix of something else
@@ -221,7 +243,7 @@ class ValueProbe:
             yield path, "" if SUFFIX_KEY.search(key) else whole
         beside = ((*above, key) for above in named for key in lookup(values.tree, above) or ())
         for path in dict.fromkeys([*read.tags, *(path for path in beside if _is_tag(path, values))]):
-            if lookup(values.tree, path) not in each.image:
+            if text_of(lookup(values.tree, path)) not in ends:
                 yield path, tag
 
     @cached_property
@@ -236,16 +258,24 @@ class ValueProbe:
             self._by_source[source] = _read(each, self._values)
         return self._by_source[source]
 
-    def _shared_tags(self) -> tuple[ValuePath, ...]:
-        """The values that hold the tag of several images, and stand beside the name of none."""
-        digests: dict[ValuePath, set[str]] = defaultdict(set)
-        may_be_shared = cache(lambda path: _may_hold_a_tag(path) and not self._names_beside(path))
+    def _may_share(self) -> bool:
+        """Whether a value may be the tag of several images: it holds the end of each, or their templates read it."""
+        first: dict[ValuePath, str] = {}
         for each in self._left():
-            for path, _ in _holding(each, self._values):
-                if may_be_shared(path) and each.sees(path):
-                    digests[path].add(each.fact.digest)
-        shared = [path for path, wanted in digests.items() if len(wanted) > 1]
-        return tuple(path for path in shared if self._values.can_set(Setting(path, "")))
+            paths = [*(path for path, _ in _holding(each, self._values)), *self._read(each).tags]
+            if any(first.setdefault(path, each.fact.digest) != each.fact.digest for path in paths if each.sees(path)):
+                return True
+        return False
+
+    def _in_several(self, result: Comparison) -> tuple[ValuePath, ...]:
+        """The values whose marks came out in images that get different digests."""
+        digests: dict[ValuePath, set[str]] = defaultdict(set)
+        paths = {mark: path for path, _, mark in self._probe.marks}
+        for each in self._left():
+            for mark in _MARK.findall(result.images.get(each.fact.use.key, "")):
+                if mark in paths:
+                    digests[paths[mark]].add(each.fact.digest)
+        return tuple(path for path, wanted in digests.items() if len(wanted) > 1)
 
     def _marks(self, places: Mapping[ValuePath, str], most: int = MOST_MARKS) -> list[_Mark]:
         """A mark for each place that can be set. None is the start of another."""
@@ -327,8 +357,8 @@ def _named(each: Probed, values: ValueIndex) -> dict[ValuePath, None]:
 def _names_beside(path: ValuePath, values: ValueIndex) -> list[str]:
     """The names of images beside a path."""
     beside = lookup(values.tree, path[:-1])
-    named = [text_of(v) for k, v in beside.items() if REPOSITORY_KEY.search(k)] if isinstance(beside, dict) else []
-    return [text for text in named if text]
+    named = [v for k, v in beside.items() if REPOSITORY_KEY.search(k)] if isinstance(beside, dict) else []
+    return [text_of(name) for name in named if text_of(name) and not isinstance(name, (dict, list))]
 
 
 def _with(result: Attempt, pins: Mapping[UseKey, tuple[Setting, ...]]) -> Attempt:

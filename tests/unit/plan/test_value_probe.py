@@ -162,8 +162,8 @@ def test_a_tag_that_stands_for_another(path: str, held: str) -> None:
         reads=reads,
     ) == {path: f"1.4@{A}"}
     assert probe(values, one).next() is None, "its template does not read it"
-    for other in (1.3, "1.4", "", None):
-        assert (probe({"x": {key: other}}, one, reads=[("x", key)]).next() is None) is (other == 1.3)
+    for other in (1.3, "1.4", "", None, True):
+        assert (probe({"x": {key: other}}, one, reads=[("x", key)]).next() is None) is (other is True)
     assert probe({top: {"name": held}}, one, reads=[(top, "name")]).next() is None
     assert probe({"db": {top: {key: held}}}, use("t/web", source="app/charts/db/templates/pod.yaml")).next() is None
 
@@ -344,7 +344,9 @@ def test_a_shared_tag_is_emptied_only_where_each_image_has_its_own() -> None:
     found = probe(values, use("t/web:1"), use("t/db:1", nth=1), reads=[("web", "tag")])
     web, db = use("t/web:1").key, use("t/db:1", nth=1).key
     while (attempt := found.next()) and Setting(("shared", "tag"), "") not in attempt.settings:
-        found.learn(attempt, Comparison({web: "t/web:1", db: "t/db:1"}, frozenset([web, db]), (), []))
+        set_here = {dotted_key(setting.path): setting.value for setting in attempt.settings}
+        images = {web: f"t/web:{set_here['shared.tag']}", db: f"t/db:{set_here['shared.tag']}"}
+        found.learn(attempt, Comparison(images, frozenset([web, db]), (), []))
     assert marked(attempt) == ["shared.tag", "web.tag"]
     found.learn(attempt, Comparison({web: "t/web:1-mark0z", db: "t/db:"}, frozenset([web, db]), (), []))
     proof = found.next()
@@ -363,3 +365,25 @@ def test_what_is_no_shared_tag() -> None:
     while attempt := found.next():
         assert "replicas" not in {setting.path[0] for setting in attempt.settings if not setting.value}
         found.learn(attempt, Comparison({}, frozenset(), (), []))
+
+
+def test_tags_that_win_over_tags_are_emptied_one_after_the_other() -> None:
+    values: Values = {"global": {"tag": "1"}, "shared": {"tag": "3"}, "web": {"tag": 0}, "db": {"tag": "1"}}
+    uses = use("t/web:1"), use("t/db:1", nth=1)
+
+    def images(read: Callable[[str], str]) -> list[str]:
+        own = [f"t/{name}:{read('global.tag') or read('shared.tag') or read(f'{name}.tag')}" for name in ("web", "db")]
+        return [image if "-ee" in image else f"{image}-ee" for image in own]
+
+    uses = use("t/web:1-ee"), use("t/db:1-ee", nth=1)
+    tried = Tried()
+    tried.add_contested([each.key for each in uses], [("global", "tag"), ("db", "tag")])
+    reads = [("global", "tag"), ("shared", "tag"), ("web", "tag"), ("db", "tag")]
+    result, renders = run(probe(values, *uses, reads=reads, tried=tried), values, images, *uses)
+    assert {dotted_key(path): value for path, value in result.settings} == {
+        "global.tag": "",
+        "shared.tag": "",
+        "web.tag": f"1-ee@{A}",
+        "db.tag": f"1-ee@{B}",
+    }
+    assert renders <= 6
