@@ -114,6 +114,8 @@ def _unresolved(image: str, error: RegistryError, uses: Sequence[ImageUse], valu
     if error.kind == "not-found":
         numbers = {text_of(value) for _, value in leaves(values) if isinstance(value, (int, float))}
         hint = "\n".join(filter(None, (hint, number_hint(image, numbers))))
+    elif error.kind in ("unreachable", "timeout", "rate-limited"):
+        hint += "\nor take the digests from a lock: --lock FILE, or from a release: --lock release:NAMESPACE/NAME"
     if all("test" in use.hook for use in uses):
         hint = f"only a test hook uses it; if you do not run that, {let_through(image)}\n{hint}"
     elif all(use.pull_policy == "Never" for use in uses):

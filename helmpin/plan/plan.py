@@ -97,7 +97,7 @@ class Plan(NamedTuple):
             if {i.problem.kind for i in bad if i.problem} == {"gate"}
             else "cannot be pinned"
         )
-        raise error(f"{count} {how}{outcome}", why="\n".join(lines), hint="\n".join(dict.fromkeys(hints)))
+        raise error(f"{count} {how}{outcome}", why="\n".join(lines), hint=_each_once(hints))
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""
@@ -126,6 +126,11 @@ class Plan(NamedTuple):
             tags = [key for key, value in above.items() if str(value) == tag] if isinstance(above, dict) else []
             found += [(*path[:-1], key) for key in tags] if held in (None, "") and tags else [path]
         return sorted(set(map(dotted_key, found))) or image.values or image.set_by
+
+
+def _each_once(hints: Iterable[str]) -> str:
+    """The lines of hints, each once."""
+    return "\n".join(dict.fromkeys(line for hint in hints for line in hint.splitlines()))
 
 
 def _reference(image: str) -> Reference | str:

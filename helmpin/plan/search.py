@@ -248,8 +248,8 @@ class Search:
                 banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
                 if banned:
                     self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
-                    wanted = [setting.path for candidate in banned for setting in candidate.settings]
-                    self.tried.add_contested([use.key for use in group.uses], wanted)
+                    contended = [setting for candidate in banned for setting in candidate.settings]
+                    self.tried.add({use.key: contended for use in group.uses})
                     unread = {
                         c
                         for c in banned

@@ -14,11 +14,9 @@ class Tried:
 
     def __init__(self) -> None:
         self._paths: dict[UseKey, set[ValuePath]] = defaultdict(set)
-        """The values that pin a use but cannot be set: they change something else, or are refused."""
+        """The values that pin a use but cannot be set: they change something else, feed another image, or are refused."""
         self._settings: dict[UseKey, set[Setting]] = defaultdict(set)
         """The settings that do not pin a use."""
-        self._contested: dict[UseKey, set[ValuePath]] = defaultdict(set)
-        """The values that other images wanted too."""
 
     def add(self, settings: Mapping[UseKey, Iterable[Setting]], failing: Collection[UseKey] = ()) -> None:
         """Add what was set for each use. failing: the uses that it did not pin."""
@@ -28,16 +26,6 @@ class Tried:
             else:
                 self._paths[key].update(setting.path for setting in some)
 
-    def add_contested(self, keys: Iterable[UseKey], paths: Collection[ValuePath]) -> None:
-        """Add values that were not set for some uses, because other images wanted them too."""
-        for key in keys:
-            self._contested[key].update(paths)
-
     def allows(self, key: UseKey, setting: Setting) -> bool:
         """Whether a setting may still pin a use and change nothing else."""
-        path = setting.path
-        return self.may_set(key, path) and path not in self._contested[key] and setting not in self._settings[key]
-
-    def may_set(self, key: UseKey, path: ValuePath) -> bool:
-        """Whether a value may still be set for a use, if others are set with it: it has no effect of its own."""
-        return path not in self._paths[key]
+        return setting.path not in self._paths[key] and setting not in self._settings[key]

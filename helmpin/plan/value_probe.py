@@ -171,7 +171,7 @@ class ValueProbe:
             yield _Probe(self._marks(holding))
         if not self._may_share():
             return
-        places = self._places(_holding, with_others=True) | self._places(self._others, with_others=True)
+        places = self._places(_holding, again=True) | self._places(self._others, again=True)
         emptied: tuple[ValuePath, ...] = ()
         for _ in range(MOST_LEVELS):
             yield _Probe(self._marks(places, MOST_SHARING), emptied, sharing=True)
@@ -210,13 +210,9 @@ class ValueProbe:
         return [each for key, each in self._probed.items() if key in self.result.by_template]
 
     def _places(
-        self, places: Callable[[Probed, ValueIndex], Iterator[tuple[ValuePath, str]]], *, with_others: bool = False
+        self, places: Callable[[Probed, ValueIndex], Iterator[tuple[ValuePath, str]]], *, again: bool = False
     ) -> dict[ValuePath, str]:
-        """The values that may get a mark, with the text to put before it. with_others: whether other values are set, too."""
-
-        def is_allowed(key: UseKey, setting: Setting) -> bool:
-            return self._tried.may_set(key, setting.path) if with_others else self._tried.allows(key, setting)
-
+        """The values that may get a mark, with the text to put before it. again: also what was tried in vain by itself."""
         found: dict[ValuePath, str] = {}
         for each in self._left():
             for path, text in places(each, self._values):
@@ -224,7 +220,7 @@ class ValueProbe:
                     found.get(path) != text
                     and all(is_template(name) or name in each.image for name in self._names_beside(path))
                     and each.sees(path)
-                    and is_allowed(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}"))
+                    and (again or self._tried.allows(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}")))
                 ):
                     found[path] = text
         return found

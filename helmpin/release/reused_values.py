@@ -112,7 +112,7 @@ class PreviousReading:
         try:
             if text:
                 undo = self._undo(revision, text)
-            elif _holds_digest(values):
+            elif _may_hold_pins(values):
                 undo = self._kept_undo(revision, values)
         except VerificationFailed as error:
             bad_record = error
@@ -190,9 +190,13 @@ def _decoded(value: Any) -> Any:
     return value
 
 
-def _holds_digest(node: Any) -> bool:
-    return "sha256:" in (text := json.dumps(node)) or any(
-        len(word) == 64 and set(word) <= set("0123456789abcdef") for word in text.split('"')
+def _may_hold_pins(node: Any) -> bool:
+    """Whether values hold a digest, or an empty text: helm-pin may have emptied a tag there."""
+    words = (text := json.dumps(node)).split('"')
+    return (
+        "sha256:" in text
+        or '""' in text
+        or any(len(word) == 64 and set(word) <= set("0123456789abcdef") for word in words)
     )
 
 

@@ -137,5 +137,12 @@ def refuse_missing(missing: Missing, where: str, hint: str) -> None:
             "the registry could not confirm the recorded digests; nothing was changed",
             where=where,
             why="\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent),
-            hint="\n".join(dict.fromkeys(e.hint for _, e in missing.silent if e.hint)),
+            hint="\n".join(
+                dict.fromkeys(
+                    [
+                        *(e.hint for _, e in missing.silent if e.hint),
+                        "or roll back without --verify, which asks no registry",
+                    ]
+                )
+            ),
         )

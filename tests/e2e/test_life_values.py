@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -340,6 +341,52 @@ def test_the_defaults_of_a_chart_that_plain_helm_has_brought(flag: str, twins: T
     twins.both("upgrade", plain=True, compare=False)
     twins.both("upgrade", flag)
     assert "example.com/team/c:2@" in "".join(twins.images())
+
+
+SHARED = {
+    "values.yaml": """\
+shared: {tag: '1'}
+app: {image: {repository: example.com/team/app, tag: '0'}}
+web: {image: {repository: example.com/team/web, tag: ''}}
+""",
+    "templates/pods.yaml": """\
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: {{ .Release.Name }}}
+template:
+  spec:
+    containers:
+      {{- range $name := list "app" "web" }}
+      {{- $image := (index $.Values $name).image }}
+      - {name: {{ $name }}, image: "{{ $image.repository }}:{{ coalesce $.Values.shared.tag $image.tag "latest" }}"}
+      {{- end }}
+""",
+}
+
+
+def test_a_tag_that_images_share_through_a_life(twins: Twins, tmp_path: Path) -> None:
+    """helm-pin empties it, so that each image's own counts. It comes back where helm-pin reuses values, also after plain helm has
+    taken all of the digests out: then each image's own tag is the user's, and the shared one wins again."""
+    twins.chart = written(tmp_path / "shared", SHARED)
+    same = partial(twins.both, values=False)  # the own tags have other texts
+    same("upgrade", "--install")
+    assert [image.partition("@")[0][-2:] for image in twins.images()] == [":1", ":1"]
+    assert twins.stored(OURS).config["shared"]["tag"] == ""
+    same("upgrade", "--reuse-values", "--set", "shared.tag=2")
+    same("upgrade", "--reuse-values", "--set", "web.image.tag=5")
+    same("upgrade", "--reuse-values", "--set", "shared.tag=")
+    same("upgrade", "--reset-then-reuse-values", "--set", "shared.tag=3")
+    same("upgrade", "--reuse-values", "--set", "shared.tag=4", plain=True)
+    same("upgrade", "--reuse-values")
+    same("upgrade", "--reuse-values", "--set", "app.image.tag=6", plain=True, compare=False)
+    same("upgrade", "--reuse-values")
+    same("upgrade", "--reuse-values", "--set", "app.image.tag=7,web.image.tag=7", plain=True, compare=False)
+    same("upgrade")
+    assert [image.partition("@")[0][-2:] for image in twins.images()] == [":4", ":4"]
+    written(twins.chart, {"values.yaml": SHARED["values.yaml"].replace("'1'", "'8'")})
+    same("upgrade", "--reset-values")
+    same("rollback", "9", chart=False)
+    same("upgrade", "--reuse-values")
 
 
 def test_the_tag_of_a_failed_upgrade_does_not_come_into_force(twins: Twins, tmp_path: Path) -> None:

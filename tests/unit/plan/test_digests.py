@@ -146,16 +146,26 @@ def test_a_test_hook_alone_may_be_let_through(monkeypatch: pytest.MonkeyPatch) -
     assert "only a test hook" not in planned(hook + pod(WEB), {}, only=False).problems[WEB].hint
 
 
-@pytest.mark.parametrize(("kind", "advised"), [("not-found", True), ("unreachable", False)])
-def test_a_tag_that_looks_like_a_number_is_explained_where_it_is_not_there(
-    monkeypatch: pytest.MonkeyPatch, kind: Any, advised: bool
+@pytest.mark.parametrize(
+    ("kind", "also"),
+    [
+        ("not-found", f"\nquote {WEB} set()"),
+        ("unauthorized", ""),
+        *(
+            (kind, "\nor take the digests from a lock: --lock FILE, or from a release: --lock release:NAMESPACE/NAME")
+            for kind in ("unreachable", "timeout", "rate-limited")
+        ),
+    ],
+)
+def test_a_tag_that_looks_like_a_number_is_explained_where_it_is_not_there_and_a_lock_where_nothing_answers(
+    monkeypatch: pytest.MonkeyPatch, kind: Any, also: str
 ) -> None:
     monkeypatch.setattr(
         under_test, "resolve", lambda _, wanted, *__: {r: RegistryError(r, kind, "no", "try again") for r in wanted}
     )
     monkeypatch.setattr(under_test, "number_hint", lambda text, numbers: f"quote {text} {numbers}")
     hint = planned(pod(WEB), {}, only=False).problems[WEB].hint
-    assert hint == (f"try again\nquote {WEB} set()" if advised else "try again")
+    assert hint == f"try again{also}"
 
 
 def test_the_gate_refuses_every_spelling_of_an_image() -> None:

@@ -377,7 +377,7 @@ def test_tags_that_win_over_tags_are_emptied_one_after_the_other() -> None:
 
     uses = use("t/web:1-ee"), use("t/db:1-ee", nth=1)
     tried = Tried()
-    tried.add_contested([each.key for each in uses], [("global", "tag"), ("db", "tag")])
+    tried.add({each.key: [Setting(("global", "tag"), ""), Setting(("db", "tag"), "")] for each in uses})
     reads = [("global", "tag"), ("shared", "tag"), ("web", "tag"), ("db", "tag")]
     result, renders = run(probe(values, *uses, reads=reads, tried=tried), values, images, *uses)
     assert {dotted_key(path): value for path, value in result.settings} == {

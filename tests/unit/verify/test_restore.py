@@ -169,7 +169,10 @@ def test_a_platform_for_which_the_registry_does_not_answer(world: World) -> None
     world.silent = [(child, RegistryError(child, "rate-limited", "rate limited (HTTP 429)", "wait"))]
     error = refused(RegistryUnavailable, stored(3, A))
     assert error.what == "the registry could not confirm the recorded digests; nothing was changed"
-    assert (error.why, error.hint) == (f"docker.io/library/web@{B}: docker.io: rate limited (HTTP 429)", "wait")
+    assert (error.why, error.hint) == (
+        f"docker.io/library/web@{B}: docker.io: rate limited (HTTP 429)",
+        "wait\nor roll back without --verify, which asks no registry",
+    )
 
 
 def test_a_required_command_that_does_not_agree(world: World) -> None:
