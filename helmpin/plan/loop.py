@@ -228,11 +228,11 @@ def _by_values(
     while attempt := search.next():
         try:
             render = composer.render(attempt, outcomes.record(attempt))
-        except HelmFailed as error:
+            found = compare(outcomes.rendered.plain, render, wanted, noise.leaves)
+        except HelmFailed as error:  # helm fails, or renders what is not YAML: `{image: team/a:}` with an emptied tag
             noise.check_attempt_failed(error)
             search.learn(attempt, error.why)
             continue
-        found = compare(outcomes.rendered.plain, render, wanted, noise.leaves)
         search.learn(attempt, found)
         if search.result is attempt:
             tried = _Tried(attempt, render, found)
