@@ -33,7 +33,7 @@ MOST_MARKS = 60
 MOST_SHARING = 500
 """The most where images share a tag: to leave it empty helps only if each of them has its own."""
 MOST_LEVELS = 3
-"""How many times to leave tags empty that win over others: global, of a group of images, own."""
+"""The most renders that look for tags that win over others: with none empty, without the first, without the second too."""
 MOST_PROOFS = 3
 """The most renders after those with marks."""
 INSTEAD = frozenset({"custom", "full", "override", "overwrite", "ref", "reference", "unified"})
