@@ -20,6 +20,7 @@ from typing import NamedTuple
 from helmpin.chart.setargs import Setting, ValuePath, lookup
 from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
+from helmpin.plan import render_failure
 from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.search import NOTHING, Attempt, Facts
 from helmpin.plan.tried import Tried
@@ -34,6 +35,8 @@ MOST_SHARING = 500
 """The most where images share a tag: to leave it empty helps only if each of them has its own."""
 MOST_LEVELS = 3
 """The most renders that look for tags that win over others: with none empty, without the first, without the second too."""
+MOST_REPEATS = 3
+"""The most renders with the same marks, without those with which the chart does not render."""
 MOST_PROOFS = 3
 """The most renders after those with marks."""
 INSTEAD = frozenset({"custom", "full", "override", "overwrite", "ref", "reference", "unified"})
@@ -155,6 +158,10 @@ class ValueProbe:
         """What to set for each use, as far as a render has shown it: first what carries its digest."""
         self._shared: tuple[ValuePath, ...] = ()
         """The values that the last render showed in several images."""
+        self._guesses: set[ValuePath] = set()
+        """The places that hold nothing of an image."""
+        self._refused: set[ValuePath] = set()
+        """The places that get no mark, since the chart does not render with one, or perhaps does not."""
         self._shows_marks = False
         self._proofs = 0
         """How many renders are left to prove that."""
@@ -163,21 +170,30 @@ class ValueProbe:
         """The one that was given last."""
 
     def _to_probe(self) -> Iterator[_Probe]:
-        """Marks at all places; if the chart does not render with them, or shows none, at the values that hold something; and at
-        last without the tags that images share."""
+        """Marks at all places; if the chart shows none, at the values that hold something; and at last without the tags that images
+        share."""
         holding, others = self._places(_holding), self._places(self._others)
-        yield _Probe(self._marks({**holding, **others}))
-        if others and not self._shows_marks:
+        self._guesses = others.keys() - holding.keys()
+        yield from self._repeated({**holding, **others}, MOST_MARKS, _Probe([]))
+        if others.keys() - self._refused and not self._shows_marks:
             yield _Probe(self._marks(holding))
         if not self._may_share():
             return
         places = self._places(_holding, again=True) | self._places(self._others, again=True)
         emptied: tuple[ValuePath, ...] = ()
         for _ in range(MOST_LEVELS):
-            yield _Probe(self._marks(places, MOST_SHARING), emptied, sharing=True)
+            yield from self._repeated(places, MOST_SHARING, _Probe([], emptied, sharing=True))
             places = {path: text for path, text in places.items() if path not in self._shared}
             emptied += tuple(path for path in self._shared if self._values.can_set(Setting(path, "")))
             if not self._shared:
+                return
+
+    def _repeated(self, places: Mapping[ValuePath, str], most: int, blank: _Probe) -> Iterator[_Probe]:
+        """A probe with at most so many marks, and again without those that made its render fail. blank: it without marks."""
+        for _ in range(MOST_REPEATS):
+            refused = len(self._refused)
+            yield blank._replace(marks=self._marks(places, most))
+            if len(self._refused) == refused:
                 return
 
     def next(self) -> Attempt | None:
@@ -199,11 +215,17 @@ class ValueProbe:
             return
         self._shared = ()
         if isinstance(result, str):
+            self._refused |= self._named(result) or {mark.path for mark in self._probe.marks} & self._guesses
             return
         if self._probe.sharing:
             self._shared = self._in_several(result)
         if not self._shared and (found := self._reached(result)):
             self._pins, self._proofs, self._shows_marks = found, MOST_PROOFS, True
+
+    def _named(self, why: str) -> set[ValuePath]:
+        """The values with marks that helm's message names."""
+        scopes = {each.scope for each in self._probed.values()}
+        return {path for path, _, _ in self._probe.marks if render_failure.names_value(why, Setting(path, ""), scopes)}
 
     def _left(self) -> list[Probed]:
         """The uses that only their templates pin."""
@@ -276,8 +298,9 @@ class ValueProbe:
     def _marks(self, places: Mapping[ValuePath, str], most: int = MOST_MARKS) -> list[_Mark]:
         """A mark for each place that can be set. None is the start of another."""
         marks = [_Mark(path, text, f"mark{number}z") for number, (path, text) in enumerate(places.items())]
+        left = (mark for mark in marks if mark.path not in self._refused)
         can_set = self._values.can_set
-        return [mark for mark in marks if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:most]
+        return [mark for mark in left if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:most]
 
     def _reached(self, result: Comparison) -> dict[UseKey, tuple[Setting, ...]]:
         """What to set for each use that has a mark at its end."""

@@ -214,6 +214,20 @@ def test_if_the_chart_does_not_render_with_all_it_is_asked_about_values_that_hol
     assert renders == 2
 
 
+def test_what_the_message_of_a_render_that_failed_names_gets_no_further_mark() -> None:
+    values = {"version": "", "image": "", "tag": ""}
+    web = use("t/web:1")
+
+    def chart(read: Callable[[str], str]) -> list[str] | str:
+        for refused in ("image", "version"):
+            if read(refused):
+                return f"at <.Values.{refused}>: wrong type for value; expected map[string]interface {{}}; got string"
+        return [f"t/web:{read('tag') or 1}"]
+
+    result, renders = run(probe(values, web), values, chart, web)
+    assert result.settings == (Setting(("tag",), f"1@{A}"),) and renders == 4
+
+
 def test_a_mark_that_hides_the_others_is_left_out() -> None:
     values = {"image": "", "commit": "abc"}
     web = use("t/web:abc")
