@@ -28,6 +28,9 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     lines = without_trace([line for line in _without_logins(args, stderr).splitlines() if line.strip()])
     words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs its errors too
+    words = [
+        line for line in words if not line.startswith("Use --debug flag")
+    ] or words  # helm's: helm-pin's shows no YAML
     if "Usage:" in words[1:] and words[0].startswith("Error: "):  # of a plugin: cobra prints its help after the error
         words = words[: words.index("Usage:")]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)
@@ -50,6 +53,10 @@ _HINTS = (
     ),
     (r"execution error at \(", "give the value that the chart asks for: --set, or -f FILE"),
     (r"nil pointer evaluating", "set the value that the template reads: --set, or -f FILE"),
+    (
+        r"YAML parse error on",
+        "correct the template, or the value that it prints; helm template --debug, with the same chart and values, shows the YAML",
+    ),
 )
 """What to do about helm's messages; the first that matches counts."""
 _FETCH_HINTS = (

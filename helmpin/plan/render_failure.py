@@ -26,10 +26,8 @@ def refuses_version(why: str) -> bool:
 
 
 def reason(why: str) -> str:
-    """The reason in helm's message: its last line, without helm's advice. It begins with the place and ends with the error."""
-    said = [line for line in why.splitlines() if line.strip() and not line.startswith("Use --debug flag")] or [
-        "helm failed"
-    ]
+    """The reason in helm's message: its last line. It begins with the place and ends with the error."""
+    said = [line for line in why.splitlines() if line.strip()] or ["helm failed"]
     return said[-1] if len(said[-1]) <= 200 else f"{said[-1][:100]}…{said[-1][-99:]}"
 
 

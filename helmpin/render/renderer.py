@@ -26,7 +26,6 @@ NOT_RENDERED = frozenset(
         "--atomic",
         "--rollback-on-failure",
         "--cleanup-on-fail",
-        "--timeout",
         "--output",
         "--hide-secret",
         "--no-hooks",

@@ -258,6 +258,9 @@ def test_a_helm_that_prints_nothing() -> None:
     usage = "Usage:\n" + "  --flag   x\n" * 60 + 'Error: plugin "diff" exited with error\n'
     assert helm_failed(["diff"], 1, f"Error: unknown flag: --nonsense\n{usage}").why == "unknown flag: --nonsense"
     assert helm_failed(["get"], 3, "").why == "helm exited with status 3 and printed nothing"
+    invalid = "YAML parse error on web/templates/x.yaml: mapping values are not allowed"
+    failed = helm_failed(["template"], 1, f"Error: {invalid}\n\nUse --debug flag to render out invalid YAML\n")
+    assert failed.why == invalid and "helm template --debug" in failed.hint
 
 
 @pytest.mark.parametrize(
