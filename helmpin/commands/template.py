@@ -6,7 +6,7 @@ import sys
 
 from helmpin.arguments import words
 from helmpin.plan.outputs import manifest
-from helmpin.plan.prepare import prepare, say_outside
+from helmpin.plan.prepare import prepare, say_outside, say_without_image
 from helmpin.request import Request
 
 PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})
@@ -27,6 +27,7 @@ def run(request: Request) -> int:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
         say_outside(plan)
+        say_without_image(plan)
         probed = plan.render.values is not None  # a chart without images was rendered only once, with the probe
         text = manifest(plan, printing) if printing or probed else plan.render.text
         sys.stdout.write(text)

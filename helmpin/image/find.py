@@ -3,11 +3,21 @@ the kinds of some API groups have containers of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 """The container lists of a PodSpec (Kubernetes API reference, PodSpec v1 core)."""
+
+_TEMPLATE = ("spec", "template", "spec")
+POD_SPECS: Mapping[str, Sequence[str]] = {
+    "Pod": ("spec",),
+    "CronJob": ("spec", "jobTemplate", *_TEMPLATE),
+    **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
+}
+"""Where Kubernetes' own kinds have a PodSpec (API reference, Workload Resources)."""
+BUILT_IN = ("v1", "apps/v1", "batch/v1")
+"""The API versions of these kinds."""
 
 ObjectPath = tuple[str | int, ...]
 
@@ -80,6 +90,21 @@ def images(node: Any) -> Iterator[Found]:
     a list with `image.reference` is an image volume (PodSpec v1 core, ImageVolumeSource). A status and a policy run nothing.
     """
     return _images(node, (), _POD) if isinstance(node, (dict, list)) else iter(())
+
+
+def without_image(item: Any) -> Iterator[ObjectPath]:
+    """The containers of one of Kubernetes' own workloads that have no text for an image. The API server refuses them
+    (pkg/apis/core/validation/validation.go, validateContainerCommon)."""
+    kind = item.get("kind") if isinstance(item, dict) and item.get("apiVersion") in BUILT_IN else None
+    path = POD_SPECS.get(kind, ()) if isinstance(kind, str) else ()
+    spec: Any = item if path else None
+    for part in path:
+        spec = spec.get(part) if isinstance(spec, dict) else None
+    for key in ("initContainers", "containers") if isinstance(spec, dict) else ():
+        containers = spec.get(key)
+        for i, each in enumerate(containers if isinstance(containers, list) else ()):
+            if isinstance(each, dict) and not isinstance(each.get("image"), str):
+                yield (*path, key, i)
 
 
 def is_policy(node: Any) -> bool:

@@ -195,6 +195,16 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
     return tuple(found)
 
 
+def without_image(documents: Iterable[Document]) -> Iterator[str]:
+    """The containers that have no image, for people: `Deployment/web container app, in web/templates/app.yaml`."""
+    for document in documents:
+        for index, item in enumerate(document.objects() if "ontainers" in document.text else ()):
+            for path in find.without_image(item):
+                kind, name = kind_and_name(item)[0], _name(document, index, item)
+                container = find.container_name(item, path)
+                yield ImageUse("", document.source, document.order, index, kind, name, path, container).place()
+
+
 @lru_cache(maxsize=_MOST_CACHED)
 def outside(document: Document, also: ExtraImageRules) -> tuple[tuple[ImageUse, bool], ...]:
     """The images of a document outside pod specs, each with whether a pattern of --also matches it. Cached, as _pod_images is."""

@@ -16,7 +16,7 @@ from helmpin import __version__
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
-from helmpin.image.manifest import ImageUse, UseKey
+from helmpin.image.manifest import ImageUse, UseKey, without_image
 from helmpin.image.reference import Reference, split
 from helmpin.lock import Lock
 from helmpin.plan.composer import Composer
@@ -31,6 +31,7 @@ from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import NOTHING, Attempt, Search
 from helmpin.plan.template_hints import TemplateHints
+from helmpin.policy import is_allowed
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, compare
 from helmpin.render.output import Render
@@ -89,6 +90,7 @@ def make_plan(
         renders=1 + composer.renders + noise.renders,
         record=record,
         rendered=rendered,
+        without_image=() if is_allowed("", settings.allow_unpinned) else tuple(without_image(rendered.plain.documents)),
     )
 
 

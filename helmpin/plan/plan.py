@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
-from helmpin.image.hints import LET_THROUGH, named
+from helmpin.image.hints import LET_THROUGH, let_through, named
 from helmpin.image.reference import InvalidReference, Reference, split
 from helmpin.plan.template_scan import is_literal
 
@@ -36,6 +36,8 @@ class Plan(NamedTuple):
     renders: int
     record: Record
     rendered: Rendered
+    without_image: tuple[str, ...] = ()
+    """The containers without an image, for people: not those that something may fill in."""
 
     def beyond_values(self) -> list[ImagePlan]:
         """The pinned images for which --set arguments or a values file are not enough."""
@@ -98,6 +100,17 @@ class Plan(NamedTuple):
             else "cannot be pinned"
         )
         raise error(f"{count} {how}{outcome}", why="\n".join(lines), hint=_each_once(hints))
+
+    def refuse_without_image(self, *, outcome: str) -> None:
+        """Raise Refused for containers without an image: helm would deploy a part of the release before the API server refuses
+        them."""
+        if self.without_image:
+            count = len(self.without_image)
+            raise Refused(
+                f"{'1 container has' if count == 1 else f'{count} containers have'} no image{outcome}",
+                why="\n".join(self.without_image),
+                hint=f"set the value that the template prints there; or, if a webhook fills it in, {let_through('')}",
+            )
 
     def refuse_mutable(self, *, outcome: str = "") -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""

@@ -318,6 +318,12 @@ def say_outside(plan: Plan) -> None:
     say_lock(plan)
 
 
+def say_without_image(plan: Plan) -> None:
+    """Report the containers that have no image."""
+    for place in plan.without_image:
+        output.say(f"{place}, has no image: the API server refuses it.")
+
+
 def say_lock(plan: Plan) -> None:
     """Report how many digests came from the lock."""
     if plan.record.lock:

@@ -7,18 +7,10 @@ from typing import Any
 
 from helmpin import kube_yaml, yaml_position
 from helmpin.errors import HelmFailed, UsageError
-from helmpin.image.find import CONTAINER_LISTS
+from helmpin.image.find import BUILT_IN, CONTAINER_LISTS, POD_SPECS
 from helmpin.image.manifest import documents
 from helmpin.release.revision import Revision, of_manifest
 
-_TEMPLATE = ("spec", "template", "spec")
-_POD_SPECS: Mapping[str, Sequence[str]] = {
-    "Pod": ("spec",),
-    "CronJob": ("spec", "jobTemplate", *_TEMPLATE),
-    **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
-}
-"""Where Kubernetes' own kinds have a PodSpec (API reference, Workload Resources)."""
-_BUILT_IN = ("v1", "apps/v1", "batch/v1")
 _HINT = "name the manifest as it was applied, for example what helm template printed"
 
 
@@ -50,8 +42,8 @@ def _problems(item: Any) -> Iterator[tuple[str, Sequence[str]]]:
     elif not all(isinstance(item.get(key), str) and item[key] for key in ("apiVersion", "kind")):
         missing = next(key for key in ("apiVersion", "kind") if not (isinstance(item.get(key), str) and item[key]))
         yield f"an object has no {missing}", ()
-    elif item["apiVersion"] in _BUILT_IN and item["kind"] in _POD_SPECS:
-        yield from _pod_problems(item, _POD_SPECS[item["kind"]])
+    elif item["apiVersion"] in BUILT_IN and item["kind"] in POD_SPECS:
+        yield from _pod_problems(item, POD_SPECS[item["kind"]])
 
 
 def _pod_problems(item: Mapping[str, Any], path: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:

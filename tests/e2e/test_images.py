@@ -17,6 +17,21 @@ from tests.support.twins import UNVALIDATED
 from tests.support.workstation import Finished, Workstation, whichever_helm
 
 pytestmark = whichever_helm
+BARE = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: bare}
+data: {a: b}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: bare}
+spec:
+  selector: {matchLabels: {app: bare}}
+  template:
+    metadata: {labels: {app: bare}}
+    spec: {containers: [{name: app, image: }]}
+"""
 
 
 class Deployed(NamedTuple):
@@ -120,3 +135,24 @@ def test_what_has_no_digest_is_named(in_cluster: Workstation, cluster: Cluster, 
     audited = printed(app, "audit", "--to", report)
     assert (audited.stdout, report.read_text()) == ("", "\n")
     assert app.image() in audited.stderr
+
+
+def test_a_container_without_an_image_is_refused_before_helm_deploys_a_part(
+    in_cluster: Workstation, tmp_path: Path
+) -> None:
+    chart = tmp_path / "bare"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: bare\nversion: 1.0.0\n")
+    (chart / "templates/all.yaml").write_text(BARE)
+    place = kube.namespace(in_cluster)
+    done = in_cluster.pin("upgrade", "--install", "bare", chart)
+    assert done.status == 3
+    assert "1 container has no image; nothing was deployed" in done.stderr
+    assert "Deployment/bare container app, in bare/templates/all.yaml" in done.stderr
+    assert place.api("GET", "secrets")["items"] == []
+    assert "has no image: the API server refuses it" in in_cluster.pin("plan", "bare", chart).stderr
+
+    let_through = in_cluster.pin("upgrade", "--install", "bare", chart, "--allow-unpinned", '""')
+    assert let_through.status == 1
+    assert "image: Required value" in let_through.stderr
+    assert place.api("GET", "configmaps/bare")["data"] == {"a": "b"}, "helm has deployed a part"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helmpin import kube_yaml
-from helmpin.image.find import container_name, images
+from helmpin.image.find import container_name, images, without_image
 from helmpin.image.outside_pods import ExtraImageRules
 from tests.support.budget import examples
 
@@ -311,3 +311,39 @@ def test_whatever_an_object_holds(item: Any) -> None:
         container_name(item, path)
     outside = {each.path for each in ExtraImageRules(["*"]).images(item)}
     assert not outside & {path for _, path in found}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"apiVersion": "v1", "kind": "Pod", "spec": (bare := {"containers": [{"image": "a:1"}, {"name": "b"}]})},
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {"template": {"spec": bare}}},
+        {"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": {"spec": bare}}}}},
+    ],
+    ids=lambda item: str(item["kind"]),
+)
+def test_a_container_without_an_image(item: dict[str, Any]) -> None:
+    (path,) = without_image(item)
+    assert path[-2:] == ("containers", 1)
+
+
+@pytest.mark.parametrize("image", [None, 5, 1.25, ["a:1"], {"reference": "a:1"}])
+def test_what_is_no_image(image: Any) -> None:
+    pod = {"initContainers": [{"name": "a", "image": image}], "containers": [{"name": "b", "image": ""}]}
+    assert list(without_image({"apiVersion": "v1", "kind": "Pod", "spec": pod})) == [("spec", "initContainers", 0)]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        [{"containers": [{}]}],
+        {"kind": "Pod", "spec": {"containers": [{}]}},
+        {"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [{}]}}}},
+        {"apiVersion": ["v1"], "kind": {"a": 1}, "spec": {"containers": [{}]}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": []}},
+        {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": {"a": {}}, "initContainers": [None]}},
+    ],
+)
+def test_what_may_have_no_image_or_is_no_workload(item: Any) -> None:
+    assert not list(without_image(item))

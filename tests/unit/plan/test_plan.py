@@ -322,3 +322,14 @@ def test_a_template_that_prints_all_annotations_is_changed_so_that_it_leaves_the
         f'(toString (hasKey (fromJson (toJson .Chart.Annotations)) "{ANNOTATION}"))'
         in made.chart.template_files()["templates/x.yaml"]
     )
+
+
+def test_containers_without_an_image_are_refused(tmp_path: Path) -> None:
+    plan(tmp_path, image("a:1")).refuse_without_image(outcome="")
+    with pytest.raises(Refused) as caught:
+        plan(tmp_path)._replace(without_image=("Pod/x container a",)).refuse_without_image(
+            outcome="; nothing was deployed"
+        )
+    assert caught.value.what == "1 container has no image; nothing was deployed"
+    assert caught.value.why == "Pod/x container a"
+    assert """--allow-unpinned '""'""" in caught.value.hint
