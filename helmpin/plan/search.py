@@ -7,10 +7,11 @@ Each render that shows a fault moves some image on, and none comes back twice (s
 - It is not pinned in the render: its candidate failed. If only some of its uses are not pinned, these are split off, and try other
   values that hold the whole reference.
 - Something else changed and shows its digest: its candidate has a side effect. Of several values, those go that show there.
-- Something else changed and shows no digest. The blame goes to the images whose values the template reads on a line that prints it,
-  or else to those that the same template prints, or else to those of its chart; of these, to the ones whose tag stood there or
-  whose values the template reads, if there are any. If it is still there without them, they get their values back; if it is still
-  there with other values of the same subchart, no image is pinned by values of that subchart.
+- Something else changed and shows no digest. The blame goes to the images whose values the template can see, since a subchart sees
+  its own and global ones: to those whose values it reads on a line that prints it, or else to those that the same template prints,
+  or else to those of its chart; of these, to the ones whose tag stood there or whose values the template reads, if there are any.
+  If it is still there without them, they get their values back; if it is still there with other values of the same subchart, no
+  image is pinned by values of that subchart.
 - Helm does not render: the images whose values the message names, or else whose template it names, or else all.
 """
 
@@ -306,6 +307,7 @@ class Search:
         come before those of its chart, and proven ones come last. Among them, those are preferred whose tag stood there before, or
         whose values the template reads, itself or in the named templates that it uses."""
         active = self._active()
+        active = [group for group in active if _seen(_paths(group), source)] or active
         for some in ([g for g in active if not g.proven], active):
             near = [g for g in some if g.scope == scope_of(source)]
             if found := [g for g in near if any(use.source == source for use in g.uses)] or near or some:
@@ -323,7 +325,8 @@ class Search:
         after all others, those that are cleared of it."""
         leaf, words = difference.leaf, _words(difference)
         suspects = self._suspects(leaf[0], difference.before)
-        left = [g for g in self._active() if not self._suspicions.are_cleared(_paths(g), leaf)]
+        uncleared = [g for g in self._active() if not self._suspicions.are_cleared(_paths(g), leaf)]
+        left = [g for g in uncleared if _seen(_paths(g), leaf[0])] or uncleared
         return (
             [g for g in left if any(self._set_and_read_on_lines(g, leaf[0], word) for word in words)]
             or [g for g in suspects if g in left]
@@ -424,10 +427,12 @@ class Search:
         return set()
 
     def _guilty(self, group: Group, difference: Difference) -> set[ValuePath]:
-        """The paths of a group that may have caused a difference: as far as that tells them apart, those whose value shows there,
-        that end like its place, that the template reads on a line that prints it, or that it reads at all."""
+        """The paths of a group that may have caused a difference: as far as that tells them apart, those that its template sees,
+        whose value shows there, that end like its place, that the template reads on a line that prints it, or that it reads at
+        all."""
         found, leaf = _paths(group), difference.leaf
         for some in (
+            _seen(found, leaf[0]),
             self._shown(group, difference),
             {path for path in found if path[-2:] == leaf[3][-2:]},
             *(self._set_and_read_on_lines(group, leaf[0], word) for word in (*_words(difference), "")),
@@ -560,6 +565,12 @@ def _without_references(text: str, groups: Iterable[Group]) -> str:
 def _paths(group: Group) -> set[ValuePath]:
     """The paths that a group sets."""
     return {setting.path for setting in group.settings()}
+
+
+def _seen(paths: Iterable[ValuePath], source: str) -> set[ValuePath]:
+    """The paths that a template can see: a subchart sees its own values and global ones."""
+    scope = scope_of(source)
+    return {path for path in paths if path[: len(scope)] == scope or path[0] == "global"}
 
 
 def _is_read(group: Group, path: ValuePath, read: Collection[ValuePath]) -> bool:

@@ -27,7 +27,7 @@ from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, is_template, scope_of, text_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 from helmpin.render.diff import Comparison
-from helmpin.render.differences import readable
+from helmpin.render.differences import Difference, readable
 
 MOST_MARKS = 60
 """The most values with a mark in one render: a wrong one may keep a chart from rendering."""
@@ -72,6 +72,10 @@ class Probed(NamedTuple):
     def scope(self) -> tuple[str, ...]:
         """The names of the subcharts down to that of its template."""
         return scope_of(self.fact.origin.source)
+
+    def has_read(self, path: ValuePath) -> bool:
+        """Whether its template reads a path, by the whole of it."""
+        return (path if path[0] == "global" else path[len(self.scope) :]) in self.reads
 
     def sees(self, path: ValuePath) -> bool:
         """Whether the templates of its chart can read a path."""
@@ -240,12 +244,16 @@ class ValueProbe:
             for path, text in places(each, self._values):
                 if (
                     found.get(path) != text
-                    and all(is_template(name) or name in each.image for name in self._names_beside(path))
                     and each.sees(path)
+                    and (each.has_read(path) or self._is_named_like(each, path))
                     and (again or self._tried.allows(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}")))
                 ):
                     found[path] = text
         return found
+
+    def _is_named_like(self, each: Probed, path: ValuePath) -> bool:
+        """Whether the names of images beside a path, if there are any, are in the image."""
+        return all(is_template(name) or name in each.image for name in self._names_beside(path))
 
     def _others(self, each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
         """What may take the image's tag or a reference to it, with the text to put there: values that are empty or missing, if
@@ -333,7 +341,14 @@ class ValueProbe:
             for key, (carrier, *_) in self._pins.items()
             if key in result.failing or self._probed[key].fact.digest[7:19] in shown
         }
+        wrong = wrong or self._in_subcharts_of(result.collateral)
         self._pins = {key: some for key, some in self._pins.items() if wrong and some[0].path not in wrong}
+
+    def _in_subcharts_of(self, collateral: Iterable[Difference]) -> set[ValuePath]:
+        """The values in the subcharts that print something else: to set any there may be why (search.py, _leave_subcharts)."""
+        scopes = {scope_of(difference.leaf[0]) for difference in collateral} - {()}
+        carriers = {carrier.path for carrier, *_ in self._pins.values()}
+        return {path for path in carriers if any(path[: len(scope)] == scope for scope in scopes)}
 
 
 def _tagged(image: str) -> str:

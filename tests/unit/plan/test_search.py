@@ -688,6 +688,35 @@ def test_a_chart_that_refuses_a_pinned_template_fails_that_templates_images() ->
     assert last is not None and last.failed.keys() == {WEB.key, other.key}
 
 
+@pytest.mark.parametrize("inner", range(1, 7))
+@pytest.mark.parametrize("outer", range(1, 4))
+@pytest.mark.parametrize("same", [True, False], ids=["also outside", "inside alone"])
+def test_a_subchart_that_bears_no_value_costs_only_its_own_images_theirs(inner: int, outer: int, same: bool) -> None:
+    """Helm 4 renders the defaults of a subchart that are null as soon as any of its values is set."""
+    source = "app/charts/db/templates/all.yaml"
+    inside = {f"i{n}": use(f"t/i{n}:1", nth=n, source=source) for n in range(inner)}
+    outside = {f"o{n}": use(f"t/o{n}:1", nth=n) for n in range(outer)}
+    outside |= {"client": use("t/i0:1", nth=outer)} if same else {}
+    values: dict[str, Any] = {
+        name: {"image": {"repository": each.image[:-2], "tag": "1"}} for name, each in outside.items()
+    }
+    values["db"] = {name: {"image": {"repository": each.image[:-2], "tag": "1"}} for name, each in inside.items()}
+    digests = {
+        each: digest(each.image[3]) if each.image[2] == "o" else C for each in (*inside.values(), *outside.values())
+    }
+    found = search([facts(each, at) for each, at in digests.items()], values)
+    while attempt := found.next():
+        images = {}
+        for name, each in (*inside.items(), *outside.items()):
+            path = (*(("db",) if each.source == source else ()), name, "image", "tag")
+            pinned = each.key in attempt.by_template or any(s.path == path for s in attempt.settings)
+            images[each] = f"{each.image}@{digests[each]}" if pinned else each.image
+        harm = [difference("null", source)] if any(path[0] == "db" for path, _ in attempt.settings) else []
+        found.learn(attempt, compared(images, digests, harm))
+    assert found.result is not None and not found.result.failed
+    assert shown(found.result).keys() == {f"{name}.image.tag" for name in outside}
+
+
 # -- how long it takes --------------------------------------------------------------------------------------------------
 
 

@@ -204,6 +204,14 @@ def test_what_gets_no_mark() -> None:
     assert len(marked(probe({f"k{i}": {"tag": ""} for i in range(99)}, use("t/web:1")).next())) == MOST_MARKS
 
 
+def test_what_a_template_reads_gets_a_mark_whatever_name_stands_beside_it() -> None:
+    values = {"image": {"repository": "t/other", "tag": ""}}
+    assert not marked(probe(values, use("t/web:1")).next())
+    assert marked(probe(values, use("t/web:1"), reads=[("image", "tag")]).next()) == ["image.tag"]
+    sub = use("t/web:1", source="app/charts/db/templates/pod.yaml")
+    assert marked(probe({"db": values}, sub, reads=[("image", "tag")]).next()) == ["db.image.tag"]
+
+
 def test_if_the_chart_does_not_render_with_all_it_is_asked_about_values_that_hold_something() -> None:
     values = {"version": "", "commit": "abc"}
     web = use("t/web:abc")
@@ -305,6 +313,24 @@ def test_what_is_wrong_is_left_out_and_the_rest_kept() -> None:
         assert both is not None
         found.learn(both, lost)
         assert found.next() is None and found.result.by_template == {one.key, other.key}
+
+
+def test_values_in_a_subchart_that_prints_something_else_are_left() -> None:
+    """Their digests do not show there: to set any value of the subchart may be why."""
+    values: Values = {"tag": "abc", "db": {"tag": "def"}}
+    one, other = use("t/web:abc"), use("t/db:def", nth=1, source="app/charts/db/templates/pod.yaml")
+    found = probe(values, one, other)
+    marks = found.next()
+    assert marks is not None
+    value = {dotted_key(path): value for path, value in marks.settings}
+    shown = {one.key: f"t/web:{value['tag']}", other.key: f"t/db:{value['db.tag']}"}
+    found.learn(marks, Comparison(shown, frozenset(), (), []))
+    both = found.next()
+    assert both is not None and marked(both) == ["db.tag", "tag"]
+    harm = Difference((other.source, 0, 0, ("data", "config")), "{}", "a: null")
+    found.learn(both, Comparison({}, frozenset(), (), [harm]))
+    rest = found.next()
+    assert rest is not None and marked(rest) == ["tag"] and rest.by_template == {other.key}
 
 
 def test_it_ends_after_a_few_renders() -> None:
