@@ -38,7 +38,7 @@ def unforeseen(error: Exception) -> HelmPinError:
     """What to report of an error that nothing else expects."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = str(error.filename or env.temporary_folder())
-        return OperationFailed("cannot write a file", where=where, why=error.strerror or str(error))
+        return OperationFailed(_with_state("cannot write a file"), where=where, why=error.strerror or str(error))
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return _too_few_files(error)
     if isinstance(error, OSError) and error.filename and error.errno in (errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP):
@@ -50,32 +50,32 @@ def unforeseen(error: Exception) -> HelmPinError:
             "--debug shows which program printed it",
         )
         return OperationFailed(what, hint=hint)
-    state = _state()
-    return OperationFailed(
-        f"internal error: {type(error).__name__}: {error}" + (f"; {state}" if state else ""),
-        hint="run it again with --debug and report the output",
-    )
+    what = _with_state(f"internal error: {type(error).__name__}: {error}")
+    return OperationFailed(what, hint="run it again with --debug and report the output")
 
 
-def _state() -> str:
-    """What is left of a deployment, if that can be found out; '' if nothing is being deployed."""
+def _with_state(what: str) -> str:
+    """The first line of an error that nothing else expects, with what is left of a deployment, if that can be found out."""
+    state = "helm history shows whether the cluster was changed"
     with suppress(Exception):
-        return lifeline.left()
-    return "helm history shows whether the cluster was changed"
+        state = lifeline.left()
+    return f"{what}; {state}" if state else what
 
 
 def _too_few_files(error: OSError) -> OperationFailed:
     error.with_traceback(None)  # a traceback keeps files open, and finding out the state may open another
-    state = _state()
     limit = f"this process may have {os.sysconf('SC_OPEN_MAX')} open at once (ulimit -n)"
     return OperationFailed(
-        "too many open files" + (f"; {state}" if state else ""),
+        _with_state("too many open files"),
         why=limit if error.errno == errno.EMFILE else error.strerror or str(error),
         hint="raise the limit, as with `ulimit -n 1024`, and run it again",
     )
 
 
 def _report(error: HelmPinError) -> int:
+    state = lifeline.untouched()
+    if state and state not in error.what:
+        error.what += f"; {state}"
     print(f"Error: {error.message()}", file=sys.stderr)
     return error.exit_status
 

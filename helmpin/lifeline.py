@@ -114,6 +114,7 @@ def listen() -> None:
     """Have the first signal that ends a program shut this one down cleanly, in PATIENCE seconds at the latest; a further one ends
     it in GRACE seconds. Signals that are ignored stay so (nohup, jobs in the background)."""
     _State.ending = _State.has_said = False
+    _State.left = ""
     _State.listening = listening = object()
     looks = iter(range(_LOOKS))
     nudged = _start_nudging()
@@ -239,9 +240,14 @@ def orphaned() -> bool:
 
 
 def if_stopped(state: str | Callable[[], str]) -> None:
-    """Set what main() reports if helm-pin is stopped from now on: the state that things are left in, or a function that finds it
-    out."""
+    """Set what main() reports if helm-pin is stopped from now on, by a signal or an error: the state that things are left in. A
+    function finds it out; after an error it is not asked, since the error says it."""
     _State.left = state
+
+
+def untouched() -> str:
+    """What if_stopped() was told where the command has changed nothing yet; '' otherwise."""
+    return _State.left if isinstance(_State.left, str) else ""
 
 
 def left() -> str:

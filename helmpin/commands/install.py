@@ -23,7 +23,7 @@ def run(request: Request) -> int:
         replaces = is_on(flags, "--replace") and before.status in ("uninstalled", "failed")
         if before.revision and not replaces:  # pkg/action/install.go, availableName
             raise HelmFailed(
-                "cannot reuse a name that is still in use; nothing was deployed",
+                "cannot reuse a name that is still in use",
                 where=f"release {release}",
                 why=f"revision {before.revision} is {before.status}",
                 hint="add --replace, use helm pin upgrade --install, or choose another name"

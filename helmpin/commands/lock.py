@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from helmpin import output, structured
+from helmpin import lifeline, output, structured
 from helmpin.arguments import with_switch
 from helmpin.errors import OperationFailed, RegistryUnavailable, UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file, reason
@@ -34,6 +34,8 @@ def run(request: Request) -> int:
         raise UsageError(
             "a lock that is written cannot be a device or a pipe", where=name, hint="name a file; --check writes none"
         )
+    if not check:
+        lifeline.if_stopped(f"{name} was not written")
     text = _read(name, needed=check)
     old = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)
     if not old.is_ours:
@@ -75,8 +77,7 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
         request, release[0] if release else "", chart, command=command, needs_cluster=False, lock=lock
     ) as prepared:
         plan = prepared.plan
-        outcome = "" if request.options["check"] else f"; {lock.name} was not written"
-        plan.refuse(mutable=request.settings.refuses_mutable, outcome=outcome)
+        plan.refuse(mutable=request.settings.refuses_mutable)
         return _digests(plan), _needless(plan)
 
 
@@ -86,9 +87,8 @@ def _resolve_others(references: Iterable[Reference], request: Request) -> dict[R
     failed = {ref: answer for ref, answer in answers.items() if isinstance(answer, RegistryError)}
     if failed:
         images, check = output.count(len(failed), "image"), request.options["check"]
-        outcome = "" if check else f"; {request.options['file']} was not written"
         raise RegistryUnavailable(
-            f"{images} that this chart does not use cannot be resolved{outcome}",
+            f"{images} that this chart does not use cannot be resolved",
             why="\n".join(f"{reference}: {answer}" for reference, answer in failed.items()),
             hint="remove the line if no release needs the image, or "
             + ("leave out --keep" if check else "name others with --update"),
@@ -145,9 +145,10 @@ def _read(name: str, *, needed: bool) -> str:
 def _write(name: str, before: str, text: str) -> None:
     """Write the lock, unless it has changed since it was read: two commands at once would lose lines."""
     if _read(name, needed=False) != before:
-        what = "the lock file was changed by somebody else while this ran; it was not written"
+        what = "the lock file was changed by somebody else while this ran"
         raise OperationFailed(what, where=name, hint="run it again")
     save("the lock file", {name: text})
+    lifeline.if_stopped("")
 
 
 def _show(form: str, name: str, todo: Sequence[LockChange], gone: Collection[Reference], needless: str) -> None:

@@ -27,6 +27,7 @@ HELM_TIMEOUT = "5m0s"
 
 def run(request: Request) -> int:
     """Roll back; with --verify prove before and after that the release has the recorded digests."""
+    lifeline.if_stopped("nothing was changed")
     if not request.options["verify"]:
         if request.options["allow-unverified"]:
             raise UsageError("--allow-unverified requires --verify", hint="add --verify, or leave it out")
@@ -39,11 +40,10 @@ def run(request: Request) -> int:
     name = request.positionals[0]
     timeout = go_seconds(last(request.flags, "--timeout") or HELM_TIMEOUT, "--timeout")
     kubectl = Kubectl(request.helm)
-    lifeline.if_stopped("nothing was changed")
     before = revisions.history(request.helm, name)
     if lost := storage.hidden(kubectl, name, before[-1].revision):
         raise HelmFailed(
-            "the latest revision cannot be read; nothing was changed",
+            "the latest revision cannot be read",
             where=f"release {name}, after revision {before[-1].revision}",
             why="\n".join(each.why for each in lost),
             hint=storage.way_out(lost) or "run it again",
@@ -172,7 +172,7 @@ def _refuse_what_never_ran(request: Request, rows: Sequence[HistoryRow], number:
         back, anyway = (helm_command(f"pin rollback {name} {each} --verify") for each in (ran, number))
         instead = f"{back} goes back to the last revision that ran; " if ran else ""
         raise VerificationFailed(
-            "the revision before the last never ran; nothing was changed",
+            "the revision before the last never ran",
             where=f"release {name}, revision {number}",
             why=why,
             hint=f"{instead}{anyway} goes to revision {number} anyway",

@@ -36,7 +36,7 @@ def run(request: Request) -> int:
                 f"add --install for a new release, or check the name and the namespace: {lists}",
             )
         )
-        what = f"{release!r} has no deployed releases; nothing was deployed"
+        what = f"{release!r} has no deployed releases"
         raise HelmFailed(what, where=f"release {release}", why=why, hint=hint)
 
     with prepare(request, release, chart, command="upgrade", may_deploy=may_deploy) as prepared:

@@ -202,7 +202,17 @@ def without_image(documents: Iterable[Document]) -> Iterator[str]:
             for path in find.without_image(item):
                 kind, name = kind_and_name(item)[0], _name(document, index, item)
                 container = find.container_name(item, path)
-                yield ImageUse("", document.source, document.order, index, kind, name, path, container).place()
+                use = ImageUse(
+                    image="",
+                    source=document.source,
+                    order=document.order,
+                    nth=index,
+                    kind=kind,
+                    name=name,
+                    path=path,
+                    container=container,
+                )
+                yield use.place()
 
 
 @lru_cache(maxsize=_MOST_CACHED)

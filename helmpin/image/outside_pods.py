@@ -96,7 +96,8 @@ class ExtraImageRules:
             here = [p for p in self.patterns if _is_at(p, place, text)]
             if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
                 image = text.rpartition("=")[2]
-                found = [(image, len(text) - len(image))] if _is_reference(image) else []
+                is_whole = any(split(image)[1:]) or not _has_tag_beside(item, path)
+                found = [(image, len(text) - len(image))] if _is_reference(image) and is_whole else []
             for n, (image, start) in enumerate(found):
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
                 by = tuple(p for p in self.patterns if p in here or fnmatchcase(image, p))
@@ -146,6 +147,18 @@ def _key(path: ObjectPath, place: str, text: str) -> str:
     if path[-1:] == ("value",):
         return place.split("/")[-2]
     return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+def _has_tag_beside(item: Any, path: ObjectPath) -> bool:
+    """Whether a field beside a path holds a tag or a version: an operator may join them, as HiveMQ's does."""
+    for part in path[:-1]:
+        item = item[part]
+    beside = (
+        [str(key) for key, value in item.items() if isinstance(value, (str, int, float))]
+        if isinstance(item, dict)
+        else []
+    )
+    return any(words[-1].lower() in ("tag", "version") for words in map(_WORD.findall, beside) if words)
 
 
 def _is_image_key(key: str) -> bool:

@@ -33,8 +33,8 @@ def deploy(helm: Helm, prepared: Prepared, *, refuse_mutable: bool, baseline: Ba
     planned.
     """
     plan, deploys = prepared.plan, dry_run(prepared.flags) == "none"
-    plan.refuse(mutable=refuse_mutable, outcome="; nothing was deployed")
-    plan.refuse_without_image(outcome="; nothing was deployed")
+    plan.refuse(mutable=refuse_mutable)
+    plan.refuse_without_image()
     output.inform(summary(plan))
     say_outside(plan)
     before = baseline.latest() if baseline else _row(prepared.previous)

@@ -265,7 +265,7 @@ def check_values_stay(
             "the pins would change other values of the release",
             where=[dotted_key(path) for path in changed[:5]],
             why="with the pins, the release would keep other values at these paths than without them",
-            hint="nothing was deployed; pass all values with -f or --reuse-values, and report this as a defect of helm-pin",
+            hint="pass all values with -f or --reuse-values, and report this as a defect of helm-pin",
         )
 
 

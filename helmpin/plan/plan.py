@@ -68,16 +68,16 @@ class Plan(NamedTuple):
         unpinned = {_reference(image.image) for image in self.images if image.problem}
         return [use for use in self.render.elsewhere() if _reference(use.image) not in unpinned]
 
-    def refuse(self, *, mutable: bool, outcome: str = "", shows_tries: bool = False) -> None:
+    def refuse(self, *, mutable: bool, shows_tries: bool = False) -> None:
         """Raise Refused or RegistryUnavailable for the images that must not be deployed. mutable: whether mutable tags are
         refused. The rest as below."""
         if mutable:
-            self.refuse_mutable(outcome=outcome)
-        self.refuse_problems(outcome=outcome, shows_tries=shows_tries)
+            self.refuse_mutable()
+        self.refuse_problems(shows_tries=shows_tries)
 
-    def refuse_problems(self, *, outcome: str = "", shows_tries: bool = False) -> None:
+    def refuse_problems(self, *, shows_tries: bool = False) -> None:
         """Raise for the images that cannot be pinned: RegistryUnavailable if a registry failed for one, else Refused.
-        outcome: added to the first line, such as `; nothing was deployed`. shows_tries: whether the output shows what was tried."""
+        shows_tries: whether the output shows what was tried."""
         bad = [i for i in self.images if i.problem and not i.is_let_through]
         if not bad:
             return
@@ -99,20 +99,20 @@ class Plan(NamedTuple):
             if {i.problem.kind for i in bad if i.problem} == {"gate"}
             else "cannot be pinned"
         )
-        raise error(f"{count} {how}{outcome}", why="\n".join(lines), hint=_each_once(hints))
+        raise error(f"{count} {how}", why="\n".join(lines), hint=_each_once(hints))
 
-    def refuse_without_image(self, *, outcome: str) -> None:
+    def refuse_without_image(self) -> None:
         """Raise Refused for containers without an image: helm would deploy a part of the release before the API server refuses
         them."""
         if self.without_image:
             count = len(self.without_image)
             raise Refused(
-                f"{'1 container has' if count == 1 else f'{count} containers have'} no image{outcome}",
+                "1 container has no image" if count == 1 else f"{count} containers have no image",
                 why="\n".join(self.without_image),
                 hint=f"set the value that the template prints there; or, if a webhook fills it in, {let_through('')}",
             )
 
-    def refuse_mutable(self, *, outcome: str = "") -> None:
+    def refuse_mutable(self) -> None:
         """Raise Refused for the images with a mutable tag (--mutable refuse)."""
         moving = [i for i in self.images if i.is_refused_as_mutable]
         if not moving:
@@ -125,7 +125,7 @@ class Plan(NamedTuple):
             lines.append(f"    now     {i.digest or (i.problem and i.problem.text)}")
         count = "1 image has a mutable tag" if len(moving) == 1 else f"{len(moving)} images have mutable tags"
         raise Refused(
-            count + outcome,
+            count,
             why="\n".join(lines),
             hint="set a digest or a full version, or pin them: --mutable pin",
         )

@@ -25,11 +25,10 @@ def explained(
     revision: int | None = None,
     flags: Sequence[str] = (),
     *,
-    outcome: str = "",
     helm: Helm | None = None,
 ) -> HelmFailed:
-    """Helm's error about a stored release, with its name and place, and what to do. outcome: added to the first line, such as
-    `; nothing was deployed`. helm: to look for damaged revisions, if they may be the cause."""
+    """Helm's error about a stored release, with its name and place, and what to do. helm: to look for damaged revisions, if they
+    may be the cause."""
     from helmpin.cluster_advice import advice
 
     named = dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)
@@ -44,13 +43,13 @@ def explained(
     ):
         from helmpin.release.storage import way_out
 
-        what, hint = f"release {release} cannot be read{outcome}", way_out(found)
+        what, hint = f"release {release} cannot be read", way_out(found)
         return HelmFailed(what, where=where, why="\n".join([*(each.why for each in found), error.why]), hint=hint)
     if is_damaged:
-        what = f"release {release} cannot be read{outcome}"
+        what = f"release {release} cannot be read"
         hint = "a stored revision lacks a part that helm needs: restore it from a backup, or delete that revision"
     elif "not found" in error.why:
-        what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}{outcome}"
+        what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
         context = named.get("kube-context", "")
         history = helm_command(f"pin history {release}", namespace=named.get("namespace", ""), context=context)
         releases = helm_command("list --all-namespaces", namespace=None, context=context)
@@ -60,7 +59,7 @@ def explained(
     elif not error.what.startswith("helm "):  # it says what is wrong with the name
         what, hint = error.what, error.hint
     else:
-        what, hint = f"release {release} cannot be read{outcome}", advice(error.why, namespace)
+        what, hint = f"release {release} cannot be read", advice(error.why, namespace)
     return HelmFailed(what, where=where, why=error.why, hint=hint)
 
 

@@ -72,7 +72,7 @@ class Baseline:
         try:
             return History(self._helm, self._release, 1).latest()
         except HelmFailed as error:
-            raise explained(error, self._release, outcome="; nothing was deployed") from None
+            raise explained(error, self._release) from None
 
 
 def guard(before: HistoryRow, command: str) -> str:

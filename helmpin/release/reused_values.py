@@ -96,7 +96,7 @@ class PreviousReading:
                 if "not found" not in error.why:
                     from helmpin.release.errors import explained
 
-                    raise explained(error, self._release, outcome="; nothing was deployed", helm=self._helm) from None
+                    raise explained(error, self._release, helm=self._helm) from None
             self._running = None
         return self._previous
 
@@ -168,7 +168,7 @@ def _record(stored: Revision) -> Record:
         record = stored.record()
     except VerificationFailed as error:
         raise VerificationFailed(
-            f"{error.what}; nothing was deployed",
+            error.what,
             where=error.where,
             why=f"{error.why}\nso the digests in the values that would be reused cannot be taken out",
             hint="give all values (-f, --set), or --reset-values: then no values are reused, and a new record is written",

@@ -126,7 +126,7 @@ def refuse_moved(release: str, before: HistoryRow, now: HistoryRow) -> None:
 
     if change := moved(release, before, now):
         raise HelmFailed(
-            f"{change} while this ran; nothing was changed",
+            f"{change} while this ran",
             where=f"release {release}",
             hint=f"run it again; {helm_command(f'pin history {release}')} shows what changed",
         )

@@ -127,14 +127,14 @@ def refuse_missing(missing: Missing, where: str, hint: str) -> None:
     if missing.gone:
         verb = "is" if len(missing.gone) == 1 else "are"
         raise VerificationFailed(
-            f"{count(len(missing.gone), 'recorded digest')} {verb} gone from the registry; nothing was changed",
+            f"{count(len(missing.gone), 'recorded digest')} {verb} gone from the registry",
             where=where,
             why="\n".join(f"{r.name}@{r.digest}: {e.reason}" for r, e in missing.gone),
             hint=hint,
         )
     if missing.silent:
         raise RegistryUnavailable(
-            "the registry could not confirm the recorded digests; nothing was changed",
+            "the registry could not confirm the recorded digests",
             where=where,
             why="\n".join(f"{r.name}@{r.digest}: {e}" for r, e in missing.silent),
             hint="\n".join(

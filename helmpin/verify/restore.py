@@ -33,7 +33,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
     record = checked(target)
     if not kubectl.available():
         raise HelmFailed(
-            "kubectl not found; nothing was changed",
+            "kubectl not found",
             why="--verify compares with the live cluster, which is read with kubectl, and there is none on PATH",
             hint="install kubectl (https://kubernetes.io/docs/tasks/tools/), or roll back without --verify",
         )
@@ -46,7 +46,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
     if lines:
         platforms = output.count(len(lines), "platform")
         raise VerificationFailed(
-            f"{platforms} {'is' if len(lines) == 1 else 'are'} gone from the registry; nothing was changed",
+            f"{platforms} {'is' if len(lines) == 1 else 'are'} gone from the registry",
             where=target.where,
             why="\n".join(lines),
             hint=_way_out(target, kubectl, registries),
@@ -56,7 +56,7 @@ def preflight(target: Revision, kubectl: Kubectl, settings: Settings) -> Record:
     live = read_live(target, kubectl)
     if live.unread or live.unknown_kinds:
         raise HelmFailed(
-            "the objects that --verify compares cannot be read; nothing was changed",
+            "the objects that --verify compares cannot be read",
             where=target.where,
             why="\n".join((*live.unread, *live.unknown_kinds)),
             hint="roll back with an account that may read them, or without --verify"
@@ -74,7 +74,7 @@ def _refuse_other_jobs(jobs: Sequence[OtherJob], target: Revision) -> None:
     delete = "; ".join(kubectl_command(f"delete job {shlex.quote(job.name)}", namespace=job.namespace) for job in jobs)
     raise HelmFailed(
         f"{output.count(len(jobs), 'Job')} in the way: helm cannot change the pod template of a Job, and its rollback would fail "
-        "part-way; nothing was changed",
+        "part-way",
         where=target.where,
         why="\n".join(line for job in jobs for line in job.differences),
         hint=f"{delete}; then roll back, which creates what was deleted, and runs it again",
@@ -86,7 +86,7 @@ def _ask_gate(target: Revision, references: Sequence[Reference], record: Record,
     refused = gate.ask(settings.gate, map(str, references))
     if refused:
         raise Refused(
-            f"{output.count(len(refused), 'image')} refused by a required command; nothing was changed",
+            f"{output.count(len(refused), 'image')} refused by a required command",
             where=target.where,
             why="\n".join(f"{image}: {why}" for image, why in refused.items()),
             hint="fix what the command reports, or roll back to a revision whose images it agrees to",
@@ -107,8 +107,7 @@ def checked(target: Revision) -> Record:
             f"roll back to another revision that {history} shows with a digest set, or add --allow-unverified to continue "
             "without proof"
         )
-        what = f"{error.what}; nothing was changed"
-        raise VerificationFailed(what, where=error.where, why=error.why, hint=hint) from None
+        raise VerificationFailed(error.what, where=error.where, why=error.why, hint=hint) from None
 
 
 def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from helmpin import cli
-from helmpin.errors import UsageError
+from helmpin import cli, lifeline
+from helmpin.errors import HelmFailed, UsageError
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -27,3 +30,45 @@ def test_an_unknown_command(word: str, hint: str) -> None:
     with pytest.raises(UsageError, match=f"unknown command: {word}") as failed:
         cli.run([word])
     assert failed.value.hint.startswith(hint)
+
+
+def _said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: Callable[[], object]) -> str:
+    """The first line of the message about how a command fails."""
+    monkeypatch.setattr(cli, "run", lambda _: command())
+    monkeypatch.setattr(lifeline, "listen", lambda: None)
+    monkeypatch.setattr(lifeline._State, "left", "")
+    assert cli.main([]) == 1
+    return capsys.readouterr().err.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "first"),
+    [
+        ("nothing was deployed", HelmFailed("helm template failed"), "helm template failed; nothing was deployed"),
+        ("", HelmFailed("helm template failed"), "helm template failed"),
+        (lambda: "revision 2 is failed", HelmFailed("helm upgrade failed"), "helm upgrade failed"),
+        (
+            lambda: "revision 2 is failed",
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            "cannot write a file; revision 2 is failed",
+        ),
+        (
+            "nothing was changed",
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            "cannot write a file; nothing was changed",
+        ),
+        ("nothing was changed", KeyError("x"), "internal error: KeyError: 'x'; nothing was changed"),
+    ],
+)
+def test_an_error_says_that_nothing_was_changed_as_long_as_that_is_so(
+    state: str | Callable[[], str],
+    error: Exception,
+    first: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def command() -> None:
+        lifeline.if_stopped(state)
+        raise error
+
+    assert _said(monkeypatch, capsys, command) == f"Error: {first}"

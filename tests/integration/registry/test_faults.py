@@ -130,9 +130,9 @@ class TestNoConnection:
                 Reference.parse(f"{host}/team/app{i}:v1") for i in range(50) for host in (hanging.host, fine.host)
             ]
             begun = time.monotonic()
-            answers = resolve(wanted, RegistrySettings(timeout=2), NOTHING)
+            answers = resolve(wanted, RegistrySettings(timeout=6), NOTHING)  # enough for 50 on a busy machine
             took = time.monotonic() - begun
-        assert took < 3
+        assert took < 9
         kinds = {(reference.registry, getattr(answer, "kind", "resolved")) for reference, answer in answers.items()}
         assert kinds == {(hanging.host, "timeout"), (fine.host, "resolved")}
 

@@ -82,7 +82,7 @@ def test_the_one_before_is_not_kept(named: list[str], proof: list[str]) -> None:
 def test_the_one_before_never_ran(named: list[str]) -> None:
     error = refused([ONE, *FAILED], *named, "--verify")
     assert type(error) is VerificationFailed
-    assert error.what == "the revision before the last never ran; nothing was changed"
+    assert error.what == "the revision before the last never ran"
     assert error.why == "revision 3 has status failed: it never deployed successfully"
     assert error.hint == (
         "helm pin rollback web 1 --verify goes back to the last revision that ran; helm pin rollback web 3 --verify goes to "

@@ -112,6 +112,23 @@ def test_a_pattern_takes_what_its_last_part_names(pattern: str, taken: set[str])
     assert {image for image, is_asked in found(CUSTOM, pattern).items() if is_asked} == taken
 
 
+@pytest.mark.parametrize(
+    ("beside", "is_taken"),
+    [
+        ({"hivemqVersion": "k8s-4.47.1"}, False),
+        ({"tag": 4}, False),
+        ({"version": {"from": 1}, "size": 3}, True),
+        ({}, True),
+    ],
+)
+def test_a_name_whose_tag_stands_beside_it_is_no_image(beside: dict[str, Any], is_taken: bool) -> None:
+    """Its digest would be that of `latest`, whatever the operator makes of both."""
+    rules = ExtraImageRules(["Broker/spec/image"])
+    for image, taken in (("team/broker", is_taken), ("team/broker:1", True)):
+        item = {"apiVersion": "example.com/v1", "kind": "Broker", "spec": {"image": image, **beside}}
+        assert [each.image for each in rules.images(item) if each.by] == ([image] if taken else [])
+
+
 def test_a_custom_resource_says_by_its_keys_what_is_an_image() -> None:
     """Where it has a tag: `t/image` alone may be anything."""
     assert found(CUSTOM) == {"base:1": False, "t/two:2": False, "t/side:1": False}

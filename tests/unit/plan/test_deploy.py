@@ -77,8 +77,8 @@ def release(monkeypatch: pytest.MonkeyPatch) -> Release:
 @pytest.mark.parametrize(
     ("bad", "refuse_mutable", "what"),
     [
-        (image("a:1", Problem("no", "refused")), False, "a:1 cannot be pinned; nothing was deployed"),
-        (image("a:latest", mutable="moves"), True, "1 image has a mutable tag; nothing was deployed"),
+        (image("a:1", Problem("no", "refused")), False, "a:1 cannot be pinned"),
+        (image("a:latest", mutable="moves"), True, "1 image has a mutable tag"),
     ],
 )
 def test_what_is_refused_reaches_no_helm(tmp_path: Path, bad: Any, refuse_mutable: bool, what: str) -> None:

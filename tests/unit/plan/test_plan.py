@@ -41,9 +41,9 @@ def test_nothing_is_refused_where_every_image_is_pinned_or_let_through(tmp_path:
 
 def test_a_refusal_names_the_image_its_uses_the_reason_and_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
-        plan(tmp_path, image("a:1"), image("b:1", UNPINNABLE, uses=5)).refuse_problems(outcome="; nothing was deployed")
+        plan(tmp_path, image("a:1"), image("b:1", UNPINNABLE, uses=5)).refuse_problems()
     error = refused.value
-    assert error.what == "b:1 cannot be pinned; nothing was deployed"
+    assert error.what == "b:1 cannot be pinned"
     assert error.why.splitlines()[:2] == ["b:1: the template gives 'x'", f"    used by Pod/p0 container c, in {POD}"]
     assert error.why.splitlines()[-1] == "    and 2 more"
     assert error.hint == "set its digest"
@@ -114,8 +114,8 @@ def test_mutable_tags(tmp_path: Path) -> None:
     literal = image("b:main", REGISTRY, mutable="tag main moves")
     known = image("c", mutable="no tag", set_by=("c.image",))
     with pytest.raises(Refused) as refused:
-        plan(tmp_path, moving, literal, known, image("d:1.2.3")).refuse_mutable(outcome="; nothing was deployed")
-    assert refused.value.what == "3 images have mutable tags; nothing was deployed"
+        plan(tmp_path, moving, literal, known, image("d:1.2.3")).refuse_mutable()
+    assert refused.value.what == "3 images have mutable tags"
     lines = [line.strip() for line in refused.value.why.splitlines()]
     assert lines[:2] == ["a:latest: tag latest moves", f"used by Pod/p0 container c, in {POD}"]
     assert [line for line in lines if line.startswith(("set by", "now"))] == [
@@ -325,11 +325,9 @@ def test_a_template_that_prints_all_annotations_is_changed_so_that_it_leaves_the
 
 
 def test_containers_without_an_image_are_refused(tmp_path: Path) -> None:
-    plan(tmp_path, image("a:1")).refuse_without_image(outcome="")
+    plan(tmp_path, image("a:1")).refuse_without_image()
     with pytest.raises(Refused) as caught:
-        plan(tmp_path)._replace(without_image=("Pod/x container a",)).refuse_without_image(
-            outcome="; nothing was deployed"
-        )
-    assert caught.value.what == "1 container has no image; nothing was deployed"
+        plan(tmp_path)._replace(without_image=("Pod/x container a",)).refuse_without_image()
+    assert caught.value.what == "1 container has no image"
     assert caught.value.why == "Pod/x container a"
     assert """--allow-unpinned '""'""" in caught.value.hint

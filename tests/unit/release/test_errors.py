@@ -55,8 +55,8 @@ def test_a_release_that_does_not_exist() -> None:
 
 
 def test_a_revision_that_does_not_exist() -> None:
-    error = explained(MISSING, "web", 4, outcome="; nothing was deployed")
-    assert error.what == "there is no revision 4 of release web; nothing was deployed"
+    error = explained(MISSING, "web", 4)
+    assert error.what == "there is no revision 4 of release web"
     assert error.where == ["release web, revision 4, namespace shop"]
     assert error.hint == (
         "helm pin history web --namespace shop lists its revisions, "
@@ -77,8 +77,8 @@ def test_the_storage_driver_is_a_part_of_the_place(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("why", LACKS_A_PART)
 def test_a_revision_that_lacks_a_part(why: str) -> None:
-    error = explained(HelmFailed("helm get failed", why=why), "web", outcome="; nothing was deployed")
-    assert error.what == "release web cannot be read; nothing was deployed"
+    error = explained(HelmFailed("helm get failed", why=why), "web")
+    assert error.what == "release web cannot be read"
     assert error.hint.startswith("a stored revision lacks a part")
 
 
@@ -90,10 +90,8 @@ def test_damaged_revisions_are_named(monkeypatch: pytest.MonkeyPatch, why: str, 
     asked = stored(
         monkeypatch, Damaged("", "they cannot be listed"), Damaged("secret/web.v3", "secret/web.v3 is no gzip")
     )
-    error = explained(
-        HelmFailed("helm get failed", why=why), "web", revision, outcome="; nothing was deployed", helm=HELM
-    )
-    assert error.what == "release web cannot be read; nothing was deployed"
+    error = explained(HelmFailed("helm get failed", why=why), "web", revision, helm=HELM)
+    assert error.what == "release web cannot be read"
     assert error.why == f"secret/web.v3 is no gzip\n{why}"
     assert error.hint.endswith("kubectl delete secret/web.v3 --namespace shop")
     assert len(asked) == 1

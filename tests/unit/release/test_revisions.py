@@ -76,12 +76,12 @@ class TestMoved:
     @pytest.mark.parametrize(
         ("now", "what"),
         [
-            (FOUR, "revision 4 was made by somebody else while this ran; nothing was changed"),
+            (FOUR, "revision 4 was made by somebody else while this ran"),
             (
                 TWO._replace(status="uninstalling"),
                 "revision 2, which was superseded, became uninstalling while this ran",
             ),
-            (NO_RELEASE, "release web was uninstalled by somebody else while this ran; nothing was changed"),
+            (NO_RELEASE, "release web was uninstalled by somebody else while this ran"),
         ],
     )
     def test_another_revision_is_refused(self, now: HistoryRow, what: str) -> None:

@@ -95,7 +95,7 @@ def preflight(target: Revision, settings: Settings = SETTINGS) -> Record:
 def refused(kind: type[HelmPinError], target: Revision, settings: Settings = SETTINGS) -> HelmPinError:
     with pytest.raises(kind) as caught:
         preflight(target, settings)
-    assert type(caught.value) is kind and "; nothing was changed" in caught.value.what
+    assert type(caught.value) is kind
     return caught.value
 
 
@@ -112,7 +112,7 @@ def test_all_is_well(world: World, capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_record(world: World) -> None:
     world.live = Live(stored(3, A), [])
     error = refused(VerificationFailed, stored(3, A, is_pinned=False))
-    assert error.what == "the revision has no digest record; nothing was changed"
+    assert error.what == "the revision has no digest record"
     assert (error.where, error.why) == (["release web, revision 3"], "helm-pin did not deploy it")
     assert error.hint == (
         "roll back to another revision that helm pin history web shows with a digest set, or add --allow-unverified to continue "
@@ -159,7 +159,7 @@ def test_a_registry_that_does_not_answer(world: World) -> None:
 def test_a_platform_that_is_gone(world: World) -> None:
     world.children, world.revisions = ["web: its image for linux/arm64 is gone"], [stored(1, B)]
     error = refused(VerificationFailed, stored(3, A))
-    assert error.what == "1 platform is gone from the registry; nothing was changed"
+    assert error.what == "1 platform is gone from the registry"
     assert (error.where, error.why) == (["release web, revision 3"], world.children[0])
     assert error.hint.startswith("helm pin rollback web 1 --verify")
 
@@ -168,7 +168,7 @@ def test_a_platform_for_which_the_registry_does_not_answer(world: World) -> None
     child = Reference.parse(f"web@{B}")
     world.silent = [(child, RegistryError(child, "rate-limited", "rate limited (HTTP 429)", "wait"))]
     error = refused(RegistryUnavailable, stored(3, A))
-    assert error.what == "the registry could not confirm the recorded digests; nothing was changed"
+    assert error.what == "the registry could not confirm the recorded digests"
     assert (error.why, error.hint) == (
         f"docker.io/library/web@{B}: docker.io: rate limited (HTTP 429)",
         "wait\nor roll back without --verify, which asks no registry",
@@ -178,7 +178,7 @@ def test_a_platform_for_which_the_registry_does_not_answer(world: World) -> None
 def test_a_required_command_that_does_not_agree(world: World) -> None:
     del world
     error = refused(Refused, stored(3, A), SETTINGS._replace(gate=Gate(("false {}",))))
-    assert error.what == "1 image refused by a required command; nothing was changed"
+    assert error.what == "1 image refused by a required command"
     assert error.why.startswith(f"docker.io/library/web:1@{A}: ") and error.where == ["release web, revision 3"]
 
 
