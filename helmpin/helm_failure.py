@@ -47,6 +47,13 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
 
 _HINTS = (
     (r"failed parsing --set", "correct the flag; quote it for the shell, and write a comma inside a value as \\,"),
+    (r"missing in charts/ directory", "fetch them with helm dependency build, or with --dependency-update here"),
+    (r"cannot load \S+\.yaml: ", "correct that file of the chart"),
+    (r"^validation: chart\.metadata", "correct Chart.yaml"),
+    (r"while running post render", "run the post-renderer by hand on what helm template prints"),
+    (r"against metaschema|following chart\(s\):\s+\S+:\s+unexpected EOF", "correct the chart's values.schema.json"),
+    (r"parse error at \(", "correct the template there"),
+    (r"no template \".*\" associated", "correct the name, or get the chart that defines it: helm dependency build"),
     (
         r"don't meet the specifications of the schema",
         "give the values that the chart's schema asks for: --set, or -f FILE",
@@ -55,7 +62,7 @@ _HINTS = (
     (r"nil pointer evaluating", "set the value that the template reads: --set, or -f FILE"),
     (
         r"YAML parse error on",
-        "correct the template, or the value that it prints; helm template --debug, with the same chart and values, shows the YAML",
+        "correct the template, or the value it prints; helm template --debug, with the same chart and values, shows the YAML",
     ),
 )
 """What to do about helm's messages; the first that matches counts."""

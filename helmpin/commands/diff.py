@@ -5,7 +5,7 @@ from __future__ import annotations
 from helmpin import env
 from helmpin.arguments import Given, dry_run, is_on, with_switch, words
 from helmpin.errors import UsageError
-from helmpin.plan.prepare import prepare, say_lock
+from helmpin.plan.prepare import prepare, say_lock, say_without_image
 from helmpin.request import Request, refuse_registry_flags
 
 
@@ -29,6 +29,7 @@ def run(request: Request) -> int:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
         say_lock(plan)
+        say_without_image(plan)
         arguments = [release, str(plan.chart.archive()), *prepared.arguments, *_colour()]
         return request.helm.show(["diff", "upgrade", *arguments])
 

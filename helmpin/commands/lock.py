@@ -16,8 +16,9 @@ from helmpin.lock import Lock
 from helmpin.lock.edit import LockChange, changes, edit, matches
 from helmpin.lock.parse import parse_lock
 from helmpin.plan.plan import Plan
-from helmpin.plan.prepare import prepare
+from helmpin.plan.prepare import prepare, say_without_image
 from helmpin.registry import RegistryError, resolve
+from helmpin.render.values import reuses_values
 from helmpin.request import Request, refuse_dry_run
 from helmpin.save import is_stream, save
 
@@ -71,13 +72,21 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
     be complete."""
     *release, chart = request.positionals
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
+    needs_cluster = command == "upgrade" and reuses_values(request.flags)
     if command == "upgrade":
         request = request._replace(flags=with_switch(request.flags, "--install"))
     with prepare(
-        request, release[0] if release else "", chart, command=command, needs_cluster=False, lock=lock
+        request,
+        release[0] if release else "",
+        chart,
+        command=command,
+        needs_cluster=needs_cluster,
+        lock=lock,
+        otherwise="or give the values (-f, --set), or --no-cluster for the chart's: if none are given, helm reuses the release's",
     ) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
+        say_without_image(plan)
         return _digests(plan), _needless(plan)
 
 

@@ -93,11 +93,14 @@ def images(node: Any) -> Iterator[Found]:
 
 
 def without_image(item: Any) -> Iterator[ObjectPath]:
-    """The containers of one of Kubernetes' own workloads that have no text for an image. The API server refuses them
-    (pkg/apis/core/validation/validation.go, validateContainerCommon)."""
+    """The containers that have no text for an image: in Kubernetes' own workloads, of which the API server refuses them
+    (pkg/apis/core/validation/validation.go, validateContainerCommon), and elsewhere those whose image is a number."""
     kind = item.get("kind") if isinstance(item, dict) and item.get("apiVersion") in BUILT_IN else None
     path = POD_SPECS.get(kind, ()) if isinstance(kind, str) else ()
-    spec: Any = item if path else None
+    if not path:
+        yield from _with_a_number(item, ())
+        return
+    spec: Any = item
     for part in path:
         spec = spec.get(part) if isinstance(spec, dict) else None
     for key in ("initContainers", "containers") if isinstance(spec, dict) else ():
@@ -105,6 +108,18 @@ def without_image(item: Any) -> Iterator[ObjectPath]:
         for i, each in enumerate(containers if isinstance(containers, list) else ()):
             if isinstance(each, dict) and not isinstance(each.get("image"), str):
                 yield (*path, key, i)
+
+
+def _with_a_number(node: Any, path: ObjectPath) -> Iterator[ObjectPath]:
+    """The containers below a node whose image is a number: a tag alone, or a value that is not quoted."""
+    if not isinstance(node, (dict, list)) or is_policy(node):
+        return
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+        here = (*path, key)
+        is_container = len(here) > 1 and here[-2] in CONTAINER_LISTS and isinstance(child, dict)
+        if is_container and isinstance(child.get("image"), (int, float)) and not isinstance(child["image"], bool):
+            yield here
+        yield from _with_a_number(child, here)
 
 
 def is_policy(node: Any) -> bool:

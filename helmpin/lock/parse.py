@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from helmpin.image.reference import InvalidReference, Reference, valid_digest
 from helmpin.lock import Lock
 
 VERSION = 1
+_CONFLICT = re.compile(r"(?m)^(?:<{7}|>{7}|={7})(?:\s|$)")
+"""The lines that git puts around the sides of a conflict (git-merge, HOW CONFLICTS ARE PRESENTED)."""
 
 
 class _Invalid(Exception):
@@ -31,11 +34,14 @@ def parse_lock(text: str, name: str) -> Lock:
         why = f"it is not the YAML of a lock: {error.why}"
     except _Invalid as error:
         why = str(error)
-    raise UsageError(
-        f"{name} is not a valid lock file",
-        why=why,
-        hint="correct it, or delete it and write it again with helm pin lock",
-    )
+    hint = "correct it, or delete it and write it again with helm pin lock"
+    if conflict := _CONFLICT.search(text):
+        line = text.count("\n", 0, conflict.start()) + 1
+        why = f"line {line}: it has a merge conflict"
+        hint = (
+            "take either side (git checkout --ours or --theirs), and run helm pin lock, which adds and removes images"
+        )
+    raise UsageError(f"{name} is not a valid lock file", why=why, hint=hint)
 
 
 def _digests(content: Mapping[str, Any], text: str) -> dict[Reference, str]:

@@ -103,7 +103,7 @@ class Plan(NamedTuple):
 
     def refuse_without_image(self) -> None:
         """Raise Refused for containers without an image: helm would deploy a part of the release before the API server refuses
-        them."""
+        them, or they run what nobody has pinned."""
         if self.without_image:
             count = len(self.without_image)
             raise Refused(

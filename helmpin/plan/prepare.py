@@ -75,6 +75,7 @@ def prepare(
     values_only: bool = False,
     cluster_flags: Sequence[str] = (),
     may_deploy: Callable[[Previous | None], None] | None = None,
+    otherwise: str = "",
 ) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them. The staged chart exists until the end of the block.
 
@@ -82,6 +83,7 @@ def prepare(
     not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
     values_only: whether to look further for values where a template would do. cluster_flags: helm template's flags with which it
     asks the cluster. may_deploy: called before a registry is asked; raises HelmFailed if the command cannot deploy this release.
+    otherwise: another way for the user where the cluster is needed and does not answer.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     settings = asked.settings
@@ -99,7 +101,7 @@ def prepare(
         if not settings.locked:
             warm_up(settings.registry)
         hints = TemplateHints(staged.template_files())
-        if reading and not needs_cluster and not _answers(reading):
+        if reading and not _answers(reading, needed=needs_cluster, otherwise=otherwise):
             task, reading = task._replace(command="template"), None
         rendered, reuse = render_plain(task, staged, started.early, reading, started.merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
@@ -262,11 +264,16 @@ def _relocking(locking: Callable[..., str]) -> str:
     return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
 
 
-def _answers(reading: PreviousReading) -> bool:
-    """Whether the cluster could be asked for the release."""
+def _answers(reading: PreviousReading, *, needed: bool, otherwise: str) -> bool:
+    """Whether the cluster could be asked for the release. Raises HelmFailed if it could not, and is needed."""
+    if needed and not otherwise:  # render_plain() reports it
+        return True
     try:
         reading.result()
     except HelmFailed as error:
+        if needed:
+            error.hint += f"\n{otherwise}" if error.hint else otherwise
+            raise
         why = error.why.splitlines()[0] if error.why else error.what
         output.say(f"Planned without the cluster, as a new release: {why}")
         return False
@@ -321,7 +328,7 @@ def say_outside(plan: Plan) -> None:
 def say_without_image(plan: Plan) -> None:
     """Report the containers that have no image."""
     for place in plan.without_image:
-        output.say(f"{place}, has no image: the API server refuses it.")
+        output.say(f"{place}, has no text as its image: helm pin upgrade refuses it.")
 
 
 def say_lock(plan: Plan) -> None:

@@ -71,7 +71,10 @@ def describe(
         "namespace": plan.namespace,
         "chart": {"name": plan.chart.name, "version": plan.chart.version},
         "set": [*([reuse] if reuse else []), *plan.set_arguments],
-        "complete": reuse is not None and not plan.beyond_values() and not any(i.why_unpinned for i in plan.images),
+        "complete": reuse is not None
+        and not plan.beyond_values()
+        and not plan.without_image
+        and not any(i.why_unpinned for i in plan.images),
         "renders": plan.renders,
         "cluster": deployed is not None,
         "deployedRevision": deployed.revision if deployed else None,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin.arguments import Given
+from helmpin.arguments import Given, is_on
 from helmpin.errors import HelmFailed, UsageError
 from helmpin.private import write
 
@@ -26,6 +26,15 @@ def other_flags(flags: Iterable[Given]) -> list[Given]:
     from helmpin.chart.stage import DEPENDENCY_UPDATE, SOURCE_FLAGS
 
     return [flag for flag in flags if flag.name not in SOURCE_FLAGS | VALUE_FLAGS | {DEPENDENCY_UPDATE}]
+
+
+def reuses_values(flags: Sequence[Given]) -> bool:
+    """Whether helm upgrade reuses values of the release: by a flag, or because none says which to use (pkg/action/upgrade.go,
+    reuseValues)."""
+    if is_on(flags, "--reset-values"):
+        return False
+    asked = is_on(flags, "--reuse-values") or is_on(flags, "--reset-then-reuse-values")
+    return asked or not any(flag.name in VALUE_FLAGS for flag in flags)
 
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")

@@ -42,6 +42,42 @@ def test_a_chart_that_does_not_render(
 
 
 @pytest.mark.parametrize(
+    ("file", "text", "hint"),
+    [
+        ("Chart.yaml", "name: [x", "correct that file of the chart"),
+        ("values.yaml", "a: [x", "correct that file of the chart"),
+        ("Chart.yaml", "apiVersion: v2\nname: app\n", "correct Chart.yaml"),
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: app\nversion: 1.0.0\ndependencies: [{name: db, version: 1.0.0}]\n",
+            "fetch them with helm dependency build, or with --dependency-update here",
+        ),
+        ("values.schema.json", '{"type": 5', "correct the chart's values.schema.json"),
+        ("values.schema.json", '{"type": 5}', "correct the chart's values.schema.json"),
+        ("templates/a.yaml", "{{ if }}", "correct the template there"),
+        ("templates/a.yaml", "{{ nosuch }}", "correct the template there"),
+        (
+            "templates/a.yaml",
+            '{{ include "nosuch" . }}',
+            "correct the name, or get the chart that defines it: helm dependency build",
+        ),
+        (
+            "templates/a.yaml",
+            "a: b: c",
+            "correct the template, or the value it prints; helm template --debug, with the same chart and values, shows the YAML",
+        ),
+    ],
+)
+def test_a_file_of_a_chart_that_is_wrong(
+    file: str, text: str, hint: str, workstation: Workstation, tmp_path: Path
+) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 1.0.0\n")
+    (tmp_path / file).write_text(text)
+    assert asked(workstation, "template", "app", str(tmp_path)) == hint
+
+
+@pytest.mark.parametrize(
     ("args", "hint"),
     [
         (["pull", "nosuch"], "name a directory, an archive, REPO/CHART or oci://…, or add --repo URL"),

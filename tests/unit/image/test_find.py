@@ -327,6 +327,12 @@ def test_a_container_without_an_image(item: dict[str, Any]) -> None:
     assert path[-2:] == ("containers", 1)
 
 
+def test_a_number_is_no_image_anywhere() -> None:
+    pods = [{"template": {"spec": {"containers": [{"name": "a", "image": "a:1"}, {"name": "b", "image": 1.27}]}}}]
+    (path,) = without_image({"apiVersion": "example.com/v1", "kind": "Fleet", "spec": {"pods": pods}})
+    assert path == ("spec", "pods", 0, "template", "spec", "containers", 1)
+
+
 @pytest.mark.parametrize("image", [None, 5, 1.25, ["a:1"], {"reference": "a:1"}])
 def test_what_is_no_image(image: Any) -> None:
     pod = {"initContainers": [{"name": "a", "image": image}], "containers": [{"name": "b", "image": ""}]}
@@ -339,6 +345,12 @@ def test_what_is_no_image(image: Any) -> None:
         None,
         [{"containers": [{}]}],
         {"kind": "Pod", "spec": {"containers": [{}]}},
+        {
+            "apiVersion": "example.com/v1",
+            "kind": "Fleet",
+            "spec": {"containers": [{"image": {"tag": 1}}, {"image": True}]},
+        },
+        {"apiVersion": "kyverno.io/v1", "kind": "Policy", "spec": {"containers": [{"image": 1}]}},
         {"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [{}]}}}},
         {"apiVersion": ["v1"], "kind": {"a": 1}, "spec": {"containers": [{}]}},
         {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": []}},

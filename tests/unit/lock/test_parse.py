@@ -21,7 +21,7 @@ def test_what_is_not_normalised_means_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     {
-        "not YAML": ("version: 1\nimages:\n<<<<<<< mine\n- image: x\n", "it is not the YAML of a lock: line"),
+        "not YAML": ("version: 1\nimages:\n- [image\n", "it is not the YAML of a lock: line"),
         "empty": ("# nothing\n", "it is empty"),
         "a list": ("- image: x\n", "not a YAML mapping"),
         "several documents": (f"{TEXT}---\n{TEXT}", "a second YAML document begins"),
@@ -57,6 +57,15 @@ def test_one_clear_message(text: str, why: str) -> None:
     assert error.value.what == "some.lock.yaml is not a valid lock file"
     assert why in error.value.why
     assert "\n" not in error.value.why
+
+
+@pytest.mark.parametrize("eol", ["\n", "\r\n"])
+def test_a_merge_conflict_is_called_one(eol: str) -> None:
+    sides = ["<<<<<<< HEAD", "- image: a:1@" + "sha256:" + "a" * 64, "=======", "- image: b:1@", ">>>>>>> main", ""]
+    with pytest.raises(UsageError) as caught:
+        parse_lock(eol.join(["version: 1", "images:", *sides]), "q.lock")
+    assert caught.value.why == "line 3: it has a merge conflict"
+    assert "--ours or --theirs" in caught.value.hint
 
 
 def test_deep_nesting_is_a_message_too() -> None:
