@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin import lifeline
@@ -167,9 +168,21 @@ def _next_step(
         return f"helm ended before it had finished; {back}"
     if before.status.startswith("pending-"):
         return f"revision {before.revision} is {before.status}: if no other helm is at work on it, {back}"
+    again = "correct what helm reports above, and run it again"
     if not rows:
-        return _too_long(helm, arguments) or "correct what helm reports above, and run it again"
-    return f"see its revisions with {helm_command(f'history {release}')}"
+        return _hidden(helm, release, known) or _too_long(helm, arguments) or again
+    has_gone_back = known[-1].status == "deployed"  # --rollback-on-failure
+    return again if has_gone_back else f"{again}; or {back}"
+
+
+def _hidden(helm: Helm, release: str, known: Sequence[HistoryRow]) -> str:
+    """If helm skips a later revision that it cannot read, and so makes none of that number: what to do; else ''."""
+    from helmpin.kubectl import Kubectl
+    from helmpin.release.storage import hidden, way_out
+
+    with suppress(HelmPinError):
+        return way_out(hidden(Kubectl(helm), release, known[-1].revision)) if known else ""
+    return ""
 
 
 def _too_long(helm: Helm, arguments: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from helmpin.helm_failure import IN_PROGRESS, helm_failed
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import Revision
+from helmpin.release.storage import Damaged
 from tests.support.history import Helm
 
 FOUR = HistoryRow(4, "deployed", "Upgrade complete")
@@ -115,7 +116,13 @@ def test_only_a_signal_unwinds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 UPGRADE = ["upgrade", "web", "chart.tgz"]
 GOES_BACK = "helm rollback web 4 goes back to the last revision that was deployed"
-SEE = "see its revisions with helm history web"
+AGAIN = "correct what helm reports above, and run it again"
+SEE = f"{AGAIN}; or helm rollback web 4 goes back to the last revision that was deployed"
+
+
+@pytest.fixture(autouse=True)
+def no_kubectl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helmpin.kubectl.Kubectl.available", lambda *_: False)
 
 
 def failed(rows: Any, before: HistoryRow = FOUR, status: int = 1, **more: Any) -> HelmFailed:
@@ -133,6 +140,12 @@ def failed(rows: Any, before: HistoryRow = FOUR, status: int = 1, **more: Any) -
             FOUR,
             "revision 5 is failed\nrevision 6 is failed",
             SEE,
+        ),
+        (
+            [HistoryRow(4, "superseded", ""), HistoryRow(5, "failed", "x"), HistoryRow(6, "deployed", "Rollback to 4")],
+            FOUR,
+            "revision 5 is failed\nrevision 6 is deployed",
+            AGAIN,
         ),
         ([FOUR], FOUR, "no revision was stored", "correct what helm reports above, and run it again"),
         ([], NO_RELEASE, "no revision was stored", "correct what helm reports above, and run it again"),
@@ -172,6 +185,13 @@ def test_fields_of_another_manager_can_be_taken_over_where_helm_has_a_flag_for_t
     rows = [FOUR, HistoryRow(5, "failed", "Apply failed with 1 conflict: conflict with x")]
     assert "add --force-conflicts" in failed(rows, flags=["--force-conflicts"]).hint
     assert failed(rows).hint == SEE
+
+
+def test_a_revision_that_helm_cannot_read_and_cannot_write_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """helm plans revision 5 and finds that its Secret exists."""
+    damaged = [Damaged("secret/sh.helm.release.v1.web.v5", "it is not gzip")]
+    monkeypatch.setattr("helmpin.release.storage.hidden", lambda *_: damaged)
+    assert failed([FOUR]).hint.startswith("restore it from a backup, or delete it, and helm continues")
 
 
 def test_a_killed_helm_is_named_first() -> None:
