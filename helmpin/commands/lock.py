@@ -35,8 +35,6 @@ def run(request: Request) -> int:
         raise UsageError(
             "a lock that is written cannot be a device or a pipe", where=name, hint="name a file; --check writes none"
         )
-    if not check:
-        lifeline.if_stopped(f"{name} was not written")
     text = _read(name, needed=check)
     old = parse_lock(text, name) if text.strip() else Lock({}, "lock", name)
     if not old.is_ours:
@@ -44,6 +42,8 @@ def run(request: Request) -> int:
             f"{name} is an Images.lock, which helm-pin only reads",
             hint="name another file with --file, or write this one with helm dt images lock",
         )
+    if not check:
+        lifeline.if_stopped(f"{name} was not written")
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
     wanted, needless = _resolve(request, old._replace(digests=kept))
