@@ -33,6 +33,8 @@ class UpgradedRevision(NamedTuple):
     """First that of the revision that is upgraded."""
     digests: frozenset[tuple[str, str]] = frozenset()
     """(reference, digest) of each image in their records."""
+    has_run: bool = True
+    """Whether the revision that is upgraded was ever deployed: if not, it may not have made its Jobs either."""
 
 
 class JobDigests(NamedTuple):
@@ -96,7 +98,7 @@ class KeptJobs:
         stored: dict[tuple[str, str], list[tuple[dict[str, Any], bool]]] = defaultdict(list)
         for number, manifest in enumerate(before.manifests):
             for item in _jobs(read(manifest)):
-                stored[_who(item)].append((item, number > 0))
+                stored[_who(item)].append((item, number > 0 or not before.has_run))
         wanted: dict[UseKey, str] = {}
         jobs: dict[UseKey, str] = {}
         problems: dict[str, Problem] = {}

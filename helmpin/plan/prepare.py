@@ -299,7 +299,7 @@ def _kept_jobs(task: Task, rendered: Rendered, previous: Previous | None) -> Kep
             with suppress(VerificationFailed):  # without a usable record, it is unknown which tags ran
                 record = one.record()
                 digests |= {(image.reference, image.digest) for image in (record.images if record else ())}
-        return UpgradedRevision([one.manifest for one in stored], frozenset(digests))
+        return UpgradedRevision([one.manifest for one in stored], frozenset(digests), previous.has_run)
 
     def live(item: dict[str, Any]) -> dict[str, Any] | None:
         from helmpin.kubectl import Kubectl

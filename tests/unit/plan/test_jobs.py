@@ -72,6 +72,15 @@ def test_a_revision_that_failed_counts_for_all_containers_of_a_job_or_for_none()
     assert len(KeptJobs(parse(new), lambda: revisions, lambda _: made).digests(uses).wanted) == 2
 
 
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_first_revision_that_failed_may_not_have_made_the_job_either(has_run: bool) -> None:
+    """An earlier attempt has made it, with another tag."""
+    (live,) = parse(job(f"example.com/web:0@{OLD}")).documents[0].objects()
+    revisions = UpgradedRevision([job(f"{WEB}@{NEW}")], has_run=has_run)
+    found = KeptJobs(parse(job(WEB)), lambda: revisions, lambda _: live).digests(parse(job(WEB)).images())
+    assert list(found.wanted.values()) == ([NEW] if has_run else [])
+
+
 @pytest.mark.parametrize(("now", "keeps"), [(NEW, NEW), (OLD, "")])
 def test_where_the_chart_leaves_the_tag_out_the_records_tell(now: str, keeps: str) -> None:
     (document_,) = parse(job(f"example.com/web@{now}")).documents
