@@ -196,10 +196,11 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
 
 
 def without_image(documents: Iterable[Document]) -> Iterator[str]:
-    """The containers that have no image, for people: `Deployment/web container app, in web/templates/app.yaml`."""
+    """The containers that have no image, for people: `Deployment/web container app, in web/templates/app.yaml`. Not those of tests,
+    which no deployment creates."""
     for document in documents:
         for index, item in enumerate(document.objects() if "ontainers" in document.text else ()):
-            for path in find.without_image(item):
+            for path in () if "test" in hook_of(item) else find.without_image(item):
                 kind, name = kind_and_name(item)[0], _name(document, index, item)
                 container = find.container_name(item, path)
                 use = ImageUse(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helmpin import kube_yaml
+from helmpin.image import manifest
 from helmpin.image.find import container_name, images, without_image
 from helmpin.image.outside_pods import ExtraImageRules
 from tests.support.budget import examples
@@ -359,3 +360,14 @@ def test_what_is_no_image(image: Any) -> None:
 )
 def test_what_may_have_no_image_or_is_no_workload(item: Any) -> None:
     assert not list(without_image(item))
+
+
+@pytest.mark.parametrize(
+    ("hook", "is_named"), [("", True), ("pre-install", True), ("test", False), ("test-success", False)]
+)
+def test_a_test_without_an_image_is_not_named(hook: str, is_named: bool) -> None:
+    """helm upgrade does not create it."""
+    about = f"{{name: p, annotations: {{helm.sh/hook: '{hook}'}}}}" if hook else "{name: p}"
+    text = f"\napiVersion: v1\nkind: Pod\nmetadata: {about}\nspec: {{containers: [{{name: c, image: }}]}}\n"
+    found = [*manifest.without_image([manifest.Document("app/templates/p.yaml", 0, text)])]
+    assert found == (["Pod/p container c, in app/templates/p.yaml"] if is_named else [])
