@@ -47,12 +47,12 @@ class Plan(NamedTuple):
         """Why the template pins an image, if no value was tried before."""
         if image.kept_for:
             return f"{image.kept_for} keeps this digest, which its template writes"
-        hard_coded = self.is_hard_coded(image)
-        return "hard-coded in the template" if hard_coded else "no value is known that can carry its digest"
-
-    def is_hard_coded(self, image: ImagePlan) -> bool:
-        """Whether a template has the image literally, so that no value changes it there."""
-        return is_literal(image.image, self.rendered.chart.template_files().values())
+        texts = self.rendered.chart.template_files().values()
+        return (
+            "hard-coded in the template"
+            if is_literal(image.image, texts)
+            else "no value is known that can carry its digest"
+        )
 
     def settings_in_user_lists(self) -> list[Setting]:
         """The settings for a list of the user's values, which a values file could only repeat whole."""

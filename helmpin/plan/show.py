@@ -204,8 +204,7 @@ def listed_beyond(plan: Plan, missing: Collection[str]) -> str:
 def _what_may_help(plan: Plan, *, values_only: bool) -> str:
     """What may still bring every image into a values file: the start of a hint, or ''."""
     hint = "write the digests into your own lists; or " if plan.images_in_user_lists() else ""
-    left = (image for image in plan.beyond_values() if not image.kept_for)
-    if not values_only and any(not plan.is_hard_coded(image) for image in left):
+    if any(not image.kept_for for image in plan.beyond_values()) and not values_only:
         hint = f"try --values-only, which searches further for values; or {hint}"
     return hint
 
@@ -214,16 +213,14 @@ def _beyond_values(plan: Plan) -> dict[str, str]:
     """The images that a values file does not pin, and why."""
     lists = "it stands in a list of your own values, which a values file could only repeat"
     return {
-        **{i.image: _why_beyond(plan, i) for i in plan.beyond_values()},
+        **{i.image: _why_beyond(i) for i in plan.beyond_values()},
         **{i.image: lists for i in plan.images_in_user_lists()},
     }
 
 
-def _why_beyond(plan: Plan, image: ImagePlan) -> str:
+def _why_beyond(image: ImagePlan) -> str:
     if image.kept_for:
         return f"{image.kept_for} keeps the digest that it ran with, which helm pin upgrade writes into its template"
-    if plan.is_hard_coded(image):
-        return f"hard-coded in a template{', too' if image.values else ''}"
     return f"the template writes it, and no value carries its digest{' everywhere' if image.values else ''}"
 
 

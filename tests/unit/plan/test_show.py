@@ -16,7 +16,7 @@ from helmpin.registry import RegistryError
 from helmpin.registry.details import Details
 from helmpin.release.changes import UNPINNED
 from helmpin.render import output
-from tests.support.plans import A, chart, image, plan
+from tests.support.plans import A, image, plan
 from tests.support.renders import digest, document
 
 B = digest("b")
@@ -204,16 +204,6 @@ def test_a_values_file_that_cannot_carry_every_image_is_refused(
         )
     assert "or print the manifest with helm pin template" in refused.value.hint
     assert not capsys.readouterr().out
-
-
-def test_no_search_is_suggested_for_what_is_hard_coded(tmp_path: Path) -> None:
-    planned = image("b:1", by_values_alone=False, via="template")
-    made = plan(tmp_path, planned)
-    made = made._replace(rendered=made.rendered._replace(chart=chart(tmp_path, pod="image: b:1")))
-    with pytest.raises(Refused) as refused:
-        show.print_for_others(made, "values", partial=False, names=False, values_only=False)
-    assert refused.value.why == "b:1: hard-coded in a template"
-    assert refused.value.hint.startswith("deploy with helm pin upgrade")
 
 
 def test_a_part_is_printed_on_request_and_says_what_it_lacks(
