@@ -240,12 +240,13 @@ class ValueProbe:
     ) -> dict[ValuePath, str]:
         """The values that may get a mark, with the text to put before it. again: also what was tried in vain by itself."""
         found: dict[ValuePath, str] = {}
+        pinned = {setting.path for setting in self.result.settings}
         for each in self._left():
             for path, text in places(each, self._values):
                 if (
                     found.get(path) != text
                     and each.sees(path)
-                    and (each.has_read(path) or self._is_named_like(each, path))
+                    and ((each.has_read(path) and path not in pinned) or self._is_named_like(each, path))
                     and (again or self._tried.allows(each.fact.use.key, Setting(path, f"{text}@{each.fact.digest}")))
                 ):
                     found[path] = text

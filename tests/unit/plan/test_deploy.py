@@ -135,7 +135,8 @@ def test_a_dry_run_checks_nothing_and_says_that_nothing_was_deployed(
 # -- after it -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_helm_that_fails(tmp_path: Path) -> None:
+def test_a_helm_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helmpin.kubectl.Kubectl.available", lambda *_: False)
     helm = Helm(1, rows=[HistoryRow(4, "failed", "")])
     with pytest.raises(HelmFailed, match="helm upgrade failed; see its output above") as failed:
         run(helm, prepared(planned(tmp_path)))

@@ -208,6 +208,8 @@ def test_what_a_template_reads_gets_a_mark_whatever_name_stands_beside_it() -> N
     values = {"image": {"repository": "t/other", "tag": ""}}
     assert not marked(probe(values, use("t/web:1")).next())
     assert marked(probe(values, use("t/web:1"), reads=[("image", "tag")]).next()) == ["image.tag"]
+    taken = (Setting(("image", "tag"), f"2@{B}"),)
+    assert not marked(probe(values, use("t/web:1"), reads=[("image", "tag")], settings=taken).next())
     sub = use("t/web:1", source="app/charts/db/templates/pod.yaml")
     assert marked(probe({"db": values}, sub, reads=[("image", "tag")]).next()) == ["db.image.tag"]
 
