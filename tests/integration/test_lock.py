@@ -216,6 +216,30 @@ def test_what_lock_refuses(locked: Shop) -> None:
     assert sorted(path.name for path in shop.folder.iterdir()) == ["app", "helm-pin.lock.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("args", "is_needed"),
+    [
+        ([], True),
+        (["--check"], True),
+        (["--set", "extra=", "--reuse-values"], True),
+        (["--set", "extra="], False),
+        (["--reset-values"], False),
+        (["--no-cluster"], False),
+    ],
+)
+def test_a_cluster_that_does_not_answer_stops_it_where_values_would_be_reused(
+    locked: Shop, args: list[str], is_needed: bool
+) -> None:
+    """The lock would be that of another deployment."""
+    before = locked.file.read_bytes()
+    done = locked.pin("lock", *args)
+    assert done.status == (1 if is_needed else 0), done.stderr
+    assert locked.file.read_bytes() == before
+    assert ("release web cannot be read" in done.stderr) is is_needed
+    assert ("or give the values (-f, --set), or --no-cluster" in done.stderr) is is_needed
+    assert ("helm-pin.lock.yaml was not written" in done.stderr) is (is_needed and "--check" not in args)
+
+
 def test_the_lock_is_taken_after_every_tag_has_moved_and_where_no_registry_answers(
     workstation: Workstation, unique: str, tmp_path: Path
 ) -> None:
