@@ -31,7 +31,7 @@ from helmpin.plan.group import Group
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.tried import Tried
-from helmpin.plan.value_index import ValueIndex, scope_of
+from helmpin.plan.value_index import ValueIndex, is_seen, scope_of
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
 from helmpin.timeline import step
@@ -568,9 +568,9 @@ def _paths(group: Group) -> set[ValuePath]:
 
 
 def _seen(paths: Iterable[ValuePath], source: str) -> set[ValuePath]:
-    """The paths that a template can see: a subchart sees its own values and global ones."""
+    """The paths that a template can see."""
     scope = scope_of(source)
-    return {path for path in paths if path[: len(scope)] == scope or path[0] == "global"}
+    return {path for path in paths if is_seen(path, scope)}
 
 
 def _is_read(group: Group, path: ValuePath, read: Collection[ValuePath]) -> bool:

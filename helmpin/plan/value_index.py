@@ -145,6 +145,13 @@ def scope_of(source: str) -> tuple[str, ...]:
     return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
 
 
+def is_seen(path: ValuePath, scope: tuple[str, ...]) -> bool:
+    """Whether the templates of a chart can read a value: one of its own, or a global one of a chart around it, which helm hands
+    down (pkg/chart/common/util, coalesceGlobals)."""
+    outside = path.index("global") if "global" in path else None
+    return path[: len(scope)] == scope or (outside is not None and path[:outside] == scope[:outside])
+
+
 def text_of(value: Any) -> str:
     """A scalar as a template prints it (Go's formatting of what JSON can hold)."""
     if value is None:

@@ -24,7 +24,7 @@ from helmpin.plan import render_failure
 from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.search import NOTHING, Attempt, Facts
 from helmpin.plan.tried import Tried
-from helmpin.plan.value_index import ValueIndex, is_template, scope_of, text_of
+from helmpin.plan.value_index import ValueIndex, is_seen, is_template, scope_of, text_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
@@ -79,7 +79,7 @@ class Probed(NamedTuple):
 
     def sees(self, path: ValuePath) -> bool:
         """Whether the templates of its chart can read a path."""
-        return path[: len(self.scope)] == self.scope or path[0] == "global"
+        return is_seen(path, self.scope)
 
 
 class _Mark(NamedTuple):

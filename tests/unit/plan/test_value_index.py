@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from helmpin.plan.value_index import ValueIndex, scope_of, text_of
+from helmpin.plan.value_index import ValueIndex, is_seen, scope_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,24 @@ from helmpin.plan.value_index import ValueIndex, scope_of, text_of
 )
 def test_text_of(value: object, text: str) -> None:
     assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "scope", "seen"),
+    [
+        ("image.tag", "", True),
+        ("db.image.tag", "", True),
+        ("db.image.tag", "db", True),
+        ("image.tag", "db", False),
+        ("other.image.tag", "db", False),
+        ("global.tag", "db", True),
+        ("db.global.tag", "db.redis", True),
+        ("other.global.tag", "db.redis", False),
+        ("db.redis.global.tag", "db", True),
+    ],
+)
+def test_what_a_chart_sees(path: str, scope: str, seen: bool) -> None:
+    assert is_seen(tuple(path.split(".")), tuple(filter(None, scope.split(".")))) is seen
 
 
 @pytest.mark.parametrize(
