@@ -73,10 +73,7 @@ def _too_few_files(error: OSError) -> OperationFailed:
 
 
 def _report(error: HelmPinError) -> int:
-    state = lifeline.untouched()
-    if state and state not in error.what:
-        error.what += f"; {state}"
-    print(f"Error: {error.message()}", file=sys.stderr)
+    print(f"Error: {error.message(lifeline.untouched())}", file=sys.stderr)
     return error.exit_status
 
 

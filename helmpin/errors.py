@@ -19,12 +19,12 @@ class HelmPinError(Exception):
         self.why = why
         self.hint = hint
 
-    def message(self) -> str:
+    def message(self, state: str = "") -> str:
         """The message as printed after `Error: `; continuation lines are indented, control characters escaped, and the logins of
-        URLs masked."""
+        URLs masked. state: added to the first line, unless that says it."""
         from helmpin.output import mask_urls, one_line, printable
 
-        lines = [one_line(self.what)]
+        lines = [one_line(self.what + (f"; {state}" if state not in self.what else ""))]
         lines += [f"  at    {one_line(place)}" for place in self.where]
         if self.why:
             lines += ["  why   " + self.why.rstrip().replace("\n", "\n        ")]

@@ -26,7 +26,8 @@ def _without_logins(args: Sequence[str], text: str) -> str:
 def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     """The error for a helm that ended with `status`: helm's own message, without its `Error: `."""
     lines = without_trace([line for line in _without_logins(args, stderr).splitlines() if line.strip()])
-    words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go"))]
+    # helm's --debug shows the YAML; helm-pin's does not
+    words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go", "Use --debug flag"))]
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs its errors too
     words = [
         line for line in words if not line.startswith("Use --debug flag")
@@ -46,19 +47,22 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
 
 
 _HINTS = (
+    (r"execution error at \(", "give the value that the chart asks for: --set, or -f FILE"),
+    (r"while running post render", "run the post-renderer by hand on what helm template prints"),
     (r"failed parsing --set", "correct the flag; quote it for the shell, and write a comma inside a value as \\,"),
     (r"missing in charts/ directory", "fetch them with helm dependency build, or with --dependency-update here"),
     (r"cannot load \S+\.yaml: ", "correct that file of the chart"),
     (r"^validation: chart\.metadata", "correct Chart.yaml"),
-    (r"while running post render", "run the post-renderer by hand on what helm template prints"),
-    (r"against metaschema|following chart\(s\):\s+\S+:\s+unexpected EOF", "correct the chart's values.schema.json"),
-    (r"parse error at \(", "correct the template there"),
-    (r"no template \".*\" associated", "correct the name, or get the chart that defines it: helm dependency build"),
+    (r"following chart\(s\):\n\S+:\n(?!- )", "correct the chart's values.schema.json"),
     (
         r"don't meet the specifications of the schema",
         "give the values that the chart's schema asks for: --set, or -f FILE",
     ),
-    (r"execution error at \(", "give the value that the chart asks for: --set, or -f FILE"),
+    (r"parse error at \(|cannot parse template", "correct the template there"),
+    (
+        r"no template \".*\" associated|template \".*\" not defined",
+        "correct the name, or get the chart that defines it: helm dependency build",
+    ),
     (r"nil pointer evaluating", "set the value that the template reads: --set, or -f FILE"),
     (
         r"YAML parse error on",

@@ -98,6 +98,7 @@ class _State:
     interrupted: _Interrupted | None = None
     """Where the last signal has come."""
     left: str | Callable[[], str] = ""
+    untouched = ""
     has_said = False
     guard: int | None = None
     """The pipe to the guard; None before it is started, -1 if it could not be started or is gone."""
@@ -114,7 +115,7 @@ def listen() -> None:
     """Have the first signal that ends a program shut this one down cleanly, in PATIENCE seconds at the latest; a further one ends
     it in GRACE seconds. Signals that are ignored stay so (nohup, jobs in the background)."""
     _State.ending = _State.has_said = False
-    _State.left = ""
+    _State.left = _State.untouched = ""
     _State.listening = listening = object()
     looks = iter(range(_LOOKS))
     nudged = _start_nudging()
@@ -240,14 +241,20 @@ def orphaned() -> bool:
 
 
 def if_stopped(state: str | Callable[[], str]) -> None:
-    """Set what main() reports if helm-pin is stopped from now on, by a signal or an error: the state that things are left in. A
-    function finds it out; after an error it is not asked, since the error says it."""
-    _State.left = state
+    """Set what main() reports if helm-pin is stopped from now on: the state that things are left in, or a function that finds it
+    out."""
+    _State.left, _State.untouched = state, ""
+
+
+def nothing_yet(state: str) -> None:
+    """Say that the command has changed nothing so far: `nothing was deployed`. main() reports it if helm-pin is stopped, and with
+    every error, until if_stopped() sets another state."""
+    _State.left = _State.untouched = state
 
 
 def untouched() -> str:
-    """What if_stopped() was told where the command has changed nothing yet; '' otherwise."""
-    return _State.left if isinstance(_State.left, str) else ""
+    """The state given to nothing_yet(); '' if the command may have changed something, or changes nothing ever."""
+    return _State.untouched
 
 
 def left() -> str:

@@ -14,7 +14,7 @@ from helmpin.request import Request
 
 def run(request: Request) -> int:
     """Install the release with every image by digest."""
-    lifeline.if_stopped("nothing was deployed")
+    lifeline.nothing_yet("nothing was deployed")
     release, chart, flags = name_release(request.positionals, request.flags, request.helm)
     baseline = None if dry_run(flags) != "none" else Baseline(request.helm, release)
 

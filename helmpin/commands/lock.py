@@ -18,7 +18,6 @@ from helmpin.lock.parse import parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_without_image
 from helmpin.registry import RegistryError, resolve
-from helmpin.render.values import reuses_values
 from helmpin.request import Request, refuse_dry_run
 from helmpin.save import is_stream, save
 
@@ -43,7 +42,7 @@ def run(request: Request) -> int:
             hint="name another file with --file, or write this one with helm dt images lock",
         )
     if not check:
-        lifeline.if_stopped(f"{name} was not written")
+        lifeline.nothing_yet(f"{name} was not written")
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
     wanted, needless = _resolve(request, old._replace(digests=kept))
@@ -72,7 +71,6 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
     be complete."""
     *release, chart = request.positionals
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
-    needs_cluster = command == "upgrade" and reuses_values(request.flags)
     if command == "upgrade":
         request = request._replace(flags=with_switch(request.flags, "--install"))
     with prepare(
@@ -80,9 +78,8 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
         release[0] if release else "",
         chart,
         command=command,
-        needs_cluster=needs_cluster,
+        needs_cluster=None,
         lock=lock,
-        otherwise="or give the values (-f, --set), or --no-cluster for the chart's: if none are given, helm reuses the release's",
     ) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
@@ -156,8 +153,8 @@ def _write(name: str, before: str, text: str) -> None:
     if _read(name, needed=False) != before:
         what = "the lock file was changed by somebody else while this ran"
         raise OperationFailed(what, where=name, hint="run it again")
-    save("the lock file", {name: text})
     lifeline.if_stopped("")
+    save("the lock file", {name: text})
 
 
 def _show(form: str, name: str, todo: Sequence[LockChange], gone: Collection[Reference], needless: str) -> None:

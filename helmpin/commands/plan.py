@@ -24,7 +24,8 @@ FOR_OTHERS = ("values", "kustomize", "images")
 
 
 def run(request: Request) -> int:
-    """Print the plan. The exit status is that of an upgrade, or 4 with --check if an upgrade would change an image."""
+    """Print the plan. The exit status is that of an upgrade, or 4 with --check if an upgrade would change an image. A container
+    without an image, which an upgrade refuses, is reported, unless the output is for other tools."""
     *release, chart = request.positionals
     form, check = request.options["output"], request.options["check"]
     command = _command(request, release)
@@ -90,6 +91,7 @@ def _print(request: Request, prepared: Prepared, deployed: Deployed | None) -> N
     plan, form = prepared.plan, request.options["output"]
     if form in FOR_OTHERS:
         _refuse(request, plan)
+        plan.refuse_without_image()
         options = {name: request.options[name] for name in ("partial", "names")}
         show.print_for_others(plan, form, values_only=request.options["values-only"], **options)
     elif form == "table":

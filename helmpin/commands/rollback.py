@@ -27,7 +27,7 @@ HELM_TIMEOUT = "5m0s"
 
 def run(request: Request) -> int:
     """Roll back; with --verify prove before and after that the release has the recorded digests."""
-    lifeline.if_stopped("nothing was changed")
+    lifeline.nothing_yet("nothing was changed")
     if not request.options["verify"]:
         if request.options["allow-unverified"]:
             raise UsageError("--allow-unverified requires --verify", hint="add --verify, or leave it out")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run(request: Request) -> int:
     """Upgrade the release with every image by digest."""
     release, chart = request.positionals
-    lifeline.if_stopped("nothing was deployed")
+    lifeline.nothing_yet("nothing was deployed")
 
     def may_deploy(previous: Previous | None) -> None:
         if is_on(request.flags, "--install") or not (previous is None or previous.installs_anew):

@@ -116,7 +116,9 @@ def _with_a_number(node: Any, path: ObjectPath) -> Iterator[ObjectPath]:
         return
     for key, child in node.items() if isinstance(node, dict) else enumerate(node):
         here = (*path, key)
-        is_container = len(here) > 1 and here[-2] in CONTAINER_LISTS and isinstance(child, dict)
+        if here == ("status",):
+            continue
+        is_container = isinstance(node, list) and path[-1:] and path[-1] in CONTAINER_LISTS and isinstance(child, dict)
         if is_container and isinstance(child.get("image"), (int, float)) and not isinstance(child["image"], bool):
             yield here
         yield from _with_a_number(child, here)

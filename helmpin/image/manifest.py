@@ -200,7 +200,7 @@ def without_image(documents: Iterable[Document]) -> Iterator[str]:
     which no deployment creates."""
     for document in documents:
         for index, item in enumerate(document.objects() if "ontainers" in document.text else ()):
-            for path in () if "test" in hook_of(item) else find.without_image(item):
+            for path in () if _is_test(item) else find.without_image(item):
                 kind, name = kind_and_name(item)[0], _name(document, index, item)
                 container = find.container_name(item, path)
                 use = ImageUse(
@@ -246,6 +246,12 @@ def unmatched(documents: Iterable[Document], also: ExtraImageRules) -> list[str]
         for pattern in (pattern for found in also.images(item) for pattern in found.by):
             left.pop(pattern, None)
     return list(left)
+
+
+def _is_test(item: Any) -> bool:
+    """Whether an object is a hook for tests alone, which helm creates for `helm test`."""
+    events = {event.strip() for event in hook_of(item).split(",")}
+    return events <= {"test", "test-success", "test-failure"}
 
 
 def kind_and_name(item: Any) -> tuple[str, str]:

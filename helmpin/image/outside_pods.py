@@ -96,7 +96,7 @@ class ExtraImageRules:
             here = [p for p in self.patterns if _is_at(p, place, text)]
             if not found and (here := [p for p in here if _may_take(p, path, place, text)]):
                 image = text.rpartition("=")[2]
-                is_whole = any(split(image)[1:]) or not _has_tag_beside(item, path)
+                is_whole = any(split(image)[1:]) or not _has_tag_beside(item, path, image)
                 found = [(image, len(text) - len(image))] if _is_reference(image) and is_whole else []
             for n, (image, start) in enumerate(found):
                 leaf = path if (start, len(image)) == (0, len(text)) else (*path, f"#{n}")
@@ -149,16 +149,18 @@ def _key(path: ObjectPath, place: str, text: str) -> str:
     return next((part for part in reversed(path) if isinstance(part, str)), "")
 
 
-def _has_tag_beside(item: Any, path: ObjectPath) -> bool:
-    """Whether a field beside a path holds a tag or a version: an operator may join them, as HiveMQ's does."""
+def _has_tag_beside(item: Any, path: ObjectPath, image: str) -> bool:
+    """Whether a field beside a path may hold the tag of the image there: `tag`, or a tag or version named for the image. An
+    operator joins them then, as HiveMQ's does (`hivemqVersion`)."""
     for part in path[:-1]:
         item = item[part]
-    beside = (
-        [str(key) for key, value in item.items() if isinstance(value, (str, int, float))]
-        if isinstance(item, dict)
-        else []
-    )
-    return any(words[-1].lower() in ("tag", "version") for words in map(_WORD.findall, beside) if words)
+    for key, value in item.items() if isinstance(item, dict) else ():
+        words = [word.lower() for word in _WORD.findall(str(key))]
+        about = [word for word in words[:-1] if word != "image"]
+        is_tag = words[-1:] == ["tag"] or (words[-1:] == ["version"] and about)
+        if is_tag and value not in ("", None, True, False) and all(word in image.lower() for word in about):
+            return True
+    return False
 
 
 def _is_image_key(key: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import TemplateScan
-from helmpin.plan.value_index import ValueIndex, is_template, text_of
+from helmpin.plan.value_index import ValueIndex, is_seen, is_template, text_of
 from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, last_key, stem
 
 BESIDE = 2
@@ -349,7 +349,7 @@ def holding(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[Valu
     """The values that hold the tag of an image, or its name if it has no tag, whatever their keys."""
     name, tag, _ = split(image)
     paths = [path for text in ([tag] if tag else _suffixes(name)) for path in values.at(text)]
-    return [path for path in paths if path[: len(scope)] == scope or path[0] == "global"]
+    return [path for path in paths if is_seen(path, scope)]
 
 
 def _unnamed(sought: _Sought) -> Iterator[Candidate]:

@@ -19,7 +19,7 @@ from helmpin.plan.plain_render import EarlyRender, Reuse, render_plain, start_ea
 from helmpin.plan.task import Task
 from helmpin.private import Folder
 from helmpin.release.reused_values import Previous, PreviousReading
-from helmpin.render.values import REUSE_FLAGS, other_flags, read_values
+from helmpin.render.values import REUSE_FLAGS, other_flags, read_values, reuses_values
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -70,20 +70,19 @@ def prepare(
     chart: str,
     *,
     command: str,
-    needs_cluster: bool = True,
+    needs_cluster: bool | None = True,
     lock: Lock | None = None,
     values_only: bool = False,
     cluster_flags: Sequence[str] = (),
     may_deploy: Callable[[Previous | None], None] | None = None,
-    otherwise: str = "",
 ) -> Iterator[Prepared]:
     """Stage the chart, find its images, resolve and pin them. The staged chart exists until the end of the block.
 
     command: the helm command to plan for: upgrade, install or template. needs_cluster: whether it is an error if the cluster does
-    not answer; otherwise the plan is made with helm template, and a note says so. lock: instead of the one in the settings.
+    not answer (None: only where the release's values would be reused); otherwise the plan is made with helm template, and a note
+    says so. lock: instead of the one in the settings.
     values_only: whether to look further for values where a template would do. cluster_flags: helm template's flags with which it
     asks the cluster. may_deploy: called before a registry is asked; raises HelmFailed if the command cannot deploy this release.
-    otherwise: another way for the user where the cluster is needed and does not answer.
     Raises HelmPinError. Images that cannot be pinned are in the plan, for the caller to refuse.
     """
     settings = asked.settings
@@ -101,7 +100,13 @@ def prepare(
         if not settings.locked:
             warm_up(settings.registry)
         hints = TemplateHints(staged.template_files())
-        if reading and not _answers(reading, needed=needs_cluster, otherwise=otherwise):
+        if (
+            needs_cluster is None
+            and reading
+            and reuses_values(asked.flags, started.merged.result() if started.merged else {})
+        ):
+            _check_answers(reading)
+        elif reading and not needs_cluster and not _answers(reading):
             task, reading = task._replace(command="template"), None
         rendered, reuse = render_plain(task, staged, started.early, reading, started.merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
@@ -264,16 +269,21 @@ def _relocking(locking: Callable[..., str]) -> str:
     return f"have the lock hold what the Job runs: {locking('--keep', asks_cluster=True)}"
 
 
-def _answers(reading: PreviousReading, *, needed: bool, otherwise: str) -> bool:
-    """Whether the cluster could be asked for the release. Raises HelmFailed if it could not, and is needed."""
-    if needed and not otherwise:  # render_plain() reports it
-        return True
+def _check_answers(reading: PreviousReading) -> None:
+    """Raise HelmFailed if the cluster cannot be asked for the release, with the flags that do without."""
     try:
         reading.result()
     except HelmFailed as error:
-        if needed:
-            error.hint += f"\n{otherwise}" if error.hint else otherwise
-            raise
+        instead = "or do without the values of the release: --no-cluster, or --reset-values"
+        hint = "\n".join(filter(None, (error.hint, instead)))
+        raise HelmFailed(error.what, where=error.where, why=error.why, hint=hint) from None
+
+
+def _answers(reading: PreviousReading) -> bool:
+    """Whether the cluster could be asked for the release."""
+    try:
+        reading.result()
+    except HelmFailed as error:
         why = error.why.splitlines()[0] if error.why else error.what
         output.say(f"Planned without the cluster, as a new release: {why}")
         return False
@@ -328,7 +338,7 @@ def say_outside(plan: Plan) -> None:
 def say_without_image(plan: Plan) -> None:
     """Report the containers that have no image."""
     for place in plan.without_image:
-        output.say(f"{place}, has no text as its image: helm pin upgrade refuses it.")
+        output.say(f"{place}, has no image: helm pin upgrade would refuse it.")
 
 
 def say_lock(plan: Plan) -> None:

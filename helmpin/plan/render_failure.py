@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from helmpin.chart.setargs import Setting
-from helmpin.plan.value_index import scope_of
+from helmpin.plan.value_index import inside, scope_of
 
 
 def scopes_of(why: str) -> list[tuple[str, ...]]:
@@ -68,9 +68,9 @@ def _is_in_template_error(why: str, setting: Setting, scope: tuple[str, ...]) ->
 
     scope: that of the template that failed, which helm names first. What it includes is executed with its values.
     """
-    if setting.path[: len(scope)] != scope and setting.path[0] != "global":
+    chain = inside(setting.path, scope)
+    if not chain:
         return False
-    chain = setting.path if setting.path[0] == "global" else setting.path[len(scope) :]
     path = rf"{re.escape('.'.join(map(str, chain)))}(?!\w|\.\w)"
     words = why.partition("execution error at ")[2] if len(chain) > 1 else ""
     return bool(re.search(rf"\.Values\.{path}", why) or re.search(rf"(?<![\w.]){path}", words))

@@ -145,11 +145,18 @@ def scope_of(source: str) -> tuple[str, ...]:
     return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
 
 
-def is_seen(path: ValuePath, scope: tuple[str, ...]) -> bool:
-    """Whether the templates of a chart can read a value: one of its own, or a global one of a chart around it, which helm hands
-    down (pkg/chart/common/util, coalesceGlobals)."""
+def inside(path: ValuePath, scope: tuple[str, ...]) -> ValuePath | None:
+    """What the templates of a chart call a value: one of its own, or a global one of a chart around it, which helm hands down
+    (pkg/chart/common/util, coalesceGlobals). None for one that they cannot see."""
+    if path[: len(scope)] == scope:
+        return path[len(scope) :]
     outside = path.index("global") if "global" in path else None
-    return path[: len(scope)] == scope or (outside is not None and path[:outside] == scope[:outside])
+    return path[outside:] if outside is not None and path[:outside] == scope[:outside] else None
+
+
+def is_seen(path: ValuePath, scope: tuple[str, ...]) -> bool:
+    """Whether the templates of a chart can see a value."""
+    return inside(path, scope) is not None
 
 
 def text_of(value: Any) -> str:

@@ -24,7 +24,7 @@ from helmpin.plan import render_failure
 from helmpin.plan.candidates import anchors, in_scope, is_place
 from helmpin.plan.search import NOTHING, Attempt, Facts
 from helmpin.plan.tried import Tried
-from helmpin.plan.value_index import ValueIndex, is_seen, is_template, scope_of, text_of
+from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template, scope_of, text_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem
 from helmpin.render.diff import Comparison
 from helmpin.render.differences import Difference, readable
@@ -75,7 +75,7 @@ class Probed(NamedTuple):
 
     def has_read(self, path: ValuePath) -> bool:
         """Whether its template reads a path, by the whole of it."""
-        return (path if path[0] == "global" else path[len(self.scope) :]) in self.reads
+        return inside(path, self.scope) in self.reads
 
     def sees(self, path: ValuePath) -> bool:
         """Whether the templates of its chart can read a path."""
@@ -165,7 +165,7 @@ class ValueProbe:
         self._guesses: set[ValuePath] = set()
         """The places that hold nothing of an image."""
         self._refused: set[ValuePath] = set()
-        """The places that get no mark, since the chart does not render with one, or perhaps does not."""
+        """The places that get no mark, since the chart does not render with one, or may not."""
         self._shows_marks = False
         self._proofs = 0
         """How many renders are left to prove that."""
@@ -179,8 +179,9 @@ class ValueProbe:
         holding, others = self._places(_holding), self._places(self._others)
         self._guesses = others.keys() - holding.keys()
         yield from self._repeated({**holding, **others}, MOST_MARKS, _Probe([]))
-        if others.keys() - self._refused and not self._shows_marks:
-            yield _Probe(self._marks(holding))
+        least = self._marks(holding)
+        if {mark.path for mark in least} != {mark.path for mark in self._probe.marks} and not self._shows_marks:
+            yield _Probe(least)
         if not self._may_share():
             return
         places = self._places(_holding, again=True) | self._places(self._others, again=True)
@@ -193,7 +194,8 @@ class ValueProbe:
                 return
 
     def _repeated(self, places: Mapping[ValuePath, str], most: int, blank: _Probe) -> Iterator[_Probe]:
-        """A probe with at most so many marks, and again without those that made its render fail. blank: it without marks."""
+        """A probe with at most so many marks, and again without those that made its render fail. blank: the probe, without
+        its marks."""
         for _ in range(MOST_REPEATS):
             refused = len(self._refused)
             yield blank._replace(marks=self._marks(places, most))
@@ -219,7 +221,8 @@ class ValueProbe:
             return
         self._shared = ()
         if isinstance(result, str):
-            self._refused |= self._named(result) or {mark.path for mark in self._probe.marks} & self._guesses
+            named, guesses = self._named(result), {mark.path for mark in self._probe.marks} & self._guesses
+            self._refused |= named & guesses or guesses or named  # what a message names may be a map, too
             return
         if self._probe.sharing:
             self._shared = self._in_several(result)

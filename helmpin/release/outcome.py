@@ -171,8 +171,12 @@ def _next_step(
     again = "correct what helm reports above, and run it again"
     if not rows:
         return _hidden(helm, release, known) or _too_long(helm, arguments) or again
-    has_gone_back = known[-1].status == "deployed"  # --rollback-on-failure
-    return again if has_gone_back else f"{again}; or {back}"
+    if command == "install":  # the name is in use now
+        return (
+            f"correct what helm reports above, and run {helm_command('pin upgrade --install')} with the same arguments"
+        )
+    has_gone_back = known[-1].description.startswith("Rollback to ")  # --rollback-on-failure
+    return again if has_gone_back or not ran else f"{again}; or {back}"
 
 
 def _hidden(helm: Helm, release: str, known: Sequence[HistoryRow]) -> str:

@@ -6,9 +6,9 @@ import csv
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.arguments import Given, is_on
 from helmpin.errors import HelmFailed, UsageError
@@ -28,13 +28,12 @@ def other_flags(flags: Iterable[Given]) -> list[Given]:
     return [flag for flag in flags if flag.name not in SOURCE_FLAGS | VALUE_FLAGS | {DEPENDENCY_UPDATE}]
 
 
-def reuses_values(flags: Sequence[Given]) -> bool:
-    """Whether helm upgrade reuses values of the release: by a flag, or because none says which to use (pkg/action/upgrade.go,
-    reuseValues)."""
+def reuses_values(flags: Sequence[Given], given: Mapping[str, Any]) -> bool:
+    """Whether helm upgrade reuses the values of a release: by a flag, or because the user gives none (pkg/action/upgrade.go,
+    reuseValues). given: the user's values, merged."""
     if is_on(flags, "--reset-values"):
         return False
-    asked = is_on(flags, "--reuse-values") or is_on(flags, "--reset-then-reuse-values")
-    return asked or not any(flag.name in VALUE_FLAGS for flag in flags)
+    return is_on(flags, "--reuse-values") or is_on(flags, "--reset-then-reuse-values") or not given
 
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")

@@ -150,7 +150,7 @@ def test_a_container_without_an_image_is_refused_before_helm_deploys_a_part(
     assert "1 container has no image; nothing was deployed" in done.stderr
     assert "Deployment/bare container app, in bare/templates/all.yaml" in done.stderr
     assert place.api("GET", "secrets")["items"] == []
-    assert "has no text as its image: helm pin upgrade refuses it" in in_cluster.pin("plan", "bare", chart).stderr
+    assert "has no image: helm pin upgrade would refuse it" in in_cluster.pin("plan", "bare", chart).stderr
 
     let_through = in_cluster.pin("upgrade", "--install", "bare", chart, "--allow-unpinned", '""')
     assert let_through.status == 1

@@ -53,9 +53,22 @@ def test_a_chart_that_does_not_render(
             "fetch them with helm dependency build, or with --dependency-update here",
         ),
         ("values.schema.json", '{"type": 5', "correct the chart's values.schema.json"),
+        ("values.schema.json", '{"type": }', "correct the chart's values.schema.json"),
+        ("values.schema.json", '{"$ref": "nosuch.json"}', "correct the chart's values.schema.json"),
         ("values.schema.json", '{"type": 5}', "correct the chart's values.schema.json"),
         ("templates/a.yaml", "{{ if }}", "correct the template there"),
         ("templates/a.yaml", "{{ nosuch }}", "correct the template there"),
+        ("templates/a.yaml", '{{ tpl "{{ if }}" . }}', "correct the template there"),
+        (
+            "templates/a.yaml",
+            '{{ fail "a part is missing in charts/ directory" }}',
+            "give the value that the chart asks for: --set, or -f FILE",
+        ),
+        (
+            "templates/a.yaml",
+            '{{ template "nosuch" . }}',
+            "correct the name, or get the chart that defines it: helm dependency build",
+        ),
         (
             "templates/a.yaml",
             '{{ include "nosuch" . }}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -220,6 +221,7 @@ def test_what_lock_refuses(locked: Shop) -> None:
     ("args", "is_needed"),
     [
         ([], True),
+        (["-f", os.devnull], True),
         (["--check"], True),
         (["--set", "extra=", "--reuse-values"], True),
         (["--set", "extra="], False),
@@ -236,7 +238,7 @@ def test_a_cluster_that_does_not_answer_stops_it_where_values_would_be_reused(
     assert done.status == (1 if is_needed else 0), done.stderr
     assert locked.file.read_bytes() == before
     assert ("release web cannot be read" in done.stderr) is is_needed
-    assert ("or give the values (-f, --set), or --no-cluster" in done.stderr) is is_needed
+    assert ("or do without the values of the release: --no-cluster" in done.stderr) is is_needed
     assert ("helm-pin.lock.yaml was not written" in done.stderr) is (is_needed and "--check" not in args)
 
 

@@ -37,6 +37,7 @@ def _said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], c
     monkeypatch.setattr(cli, "run", lambda _: command())
     monkeypatch.setattr(lifeline, "listen", lambda: None)
     monkeypatch.setattr(lifeline._State, "left", "")
+    monkeypatch.setattr(lifeline._State, "untouched", "")
     assert cli.main([]) == 1
     return capsys.readouterr().err.splitlines()[0]
 
@@ -68,7 +69,18 @@ def test_an_error_says_that_nothing_was_changed_as_long_as_that_is_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def command() -> None:
-        lifeline.if_stopped(state)
+        (lifeline.nothing_yet if isinstance(state, str) else lifeline.if_stopped)(state)  # type: ignore[arg-type]
         raise error
 
     assert _said(monkeypatch, capsys, command) == f"Error: {first}"
+
+
+def test_a_state_that_was_found_out_is_not_added_to_errors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        lifeline.nothing_yet("nothing was deployed")
+        lifeline.if_stopped("revision 5 is failed")
+        raise HelmFailed("helm upgrade failed")
+
+    assert _said(monkeypatch, capsys, command) == "Error: helm upgrade failed"

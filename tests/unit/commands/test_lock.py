@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helmpin import lifeline
 from helmpin.commands import lock
 from helmpin.errors import OperationFailed
 from helmpin.helm import Helm
@@ -38,6 +39,8 @@ def test_what_another_command_wrote_meanwhile_stays(
         with pytest.raises(OperationFailed, match="changed by somebody else while this ran"):
             lock.run(request)
         assert path.read_text() == OTHERS
+        assert lifeline.untouched() == f"{path} was not written"
     else:
         assert lock.run(request) == 0
         assert f"docker.io/library/web:1@{A}" in path.read_text()
+        assert lifeline.untouched() == ""

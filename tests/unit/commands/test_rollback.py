@@ -83,6 +83,7 @@ def test_the_one_before_never_ran(named: list[str]) -> None:
     error = refused([ONE, *FAILED], *named, "--verify")
     assert type(error) is VerificationFailed
     assert error.what == "the revision before the last never ran"
+    assert lifeline.untouched() == "nothing was changed"
     assert error.why == "revision 3 has status failed: it never deployed successfully"
     assert error.hint == (
         "helm pin rollback web 1 --verify goes back to the last revision that ran; helm pin rollback web 3 --verify goes to "

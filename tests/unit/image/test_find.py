@@ -325,7 +325,10 @@ def test_whatever_an_object_holds(item: Any) -> None:
 )
 def test_a_container_without_an_image(item: dict[str, Any]) -> None:
     (path,) = without_image(item)
-    assert path[-2:] == ("containers", 1)
+    spec: Any = item
+    for part in path:
+        spec = spec[part]
+    assert path[-2:] == ("containers", 1) and spec == {"name": "b"}
 
 
 def test_a_number_is_no_image_anywhere() -> None:
@@ -351,6 +354,8 @@ def test_what_is_no_image(image: Any) -> None:
             "kind": "Fleet",
             "spec": {"containers": [{"image": {"tag": 1}}, {"image": True}]},
         },
+        {"apiVersion": "example.com/v1", "kind": "Fleet", "spec": {"containers": {"small": {"image": 3}}}},
+        {"apiVersion": "example.com/v1", "kind": "Fleet", "status": {"containers": [{"image": 3}]}},
         {"apiVersion": "kyverno.io/v1", "kind": "Policy", "spec": {"containers": [{"image": 1}]}},
         {"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [{}]}}}},
         {"apiVersion": ["v1"], "kind": {"a": 1}, "spec": {"containers": [{}]}},
@@ -363,7 +368,14 @@ def test_what_may_have_no_image_or_is_no_workload(item: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hook", "is_named"), [("", True), ("pre-install", True), ("test", False), ("test-success", False)]
+    ("hook", "is_named"),
+    [
+        ("", True),
+        ("pre-install", True),
+        ("test", False),
+        ("post-install,test", True),
+        ("test-success, test-failure", False),
+    ],
 )
 def test_a_test_without_an_image_is_not_named(hook: str, is_named: bool) -> None:
     """helm upgrade does not create it."""

@@ -115,9 +115,11 @@ def test_a_pattern_takes_what_its_last_part_names(pattern: str, taken: set[str])
 @pytest.mark.parametrize(
     ("beside", "is_taken"),
     [
-        ({"hivemqVersion": "k8s-4.47.1"}, False),
+        ({"brokerVersion": "k8s-4.47.1"}, False),
         ({"tag": 4}, False),
-        ({"version": {"from": 1}, "size": 3}, True),
+        ({"imageTag": "x"}, False),
+        ({"tag": ""}, True),
+        ({"version": "3.7.0", "schemaVersion": 2, "otherTag": "x", "tlsVersion": "1.3", "size": 3}, True),
         ({}, True),
     ],
 )

@@ -238,6 +238,34 @@ def test_what_the_message_of_a_render_that_failed_names_gets_no_further_mark() -
     assert result.settings == (Setting(("tag",), f"1@{A}"),) and renders == 4
 
 
+def test_a_message_about_a_map_refuses_what_may_be_missing_there_first() -> None:
+    values = {"app": {"commit": "abc"}}
+    web = use("t/web:abc")
+    found = probe(values, web, reads=[("app", "version"), ("app", "commit")])
+
+    def chart(read: Callable[[str], str]) -> list[str] | str:
+        return (
+            "app:\n- at '/app': additional properties 'version' not allowed"
+            if read("app.version")
+            else [f"t/web:{read('app.commit')}"]
+        )
+
+    result, renders = run(found, values, chart, web)
+    assert result.settings == (Setting(("app", "commit"), f"abc@{A}"),) and renders == 3
+
+
+def test_where_one_guess_after_the_other_is_refused_those_that_hold_something_are_left() -> None:
+    values = {"version": "", "label": "", "revision": "", "commit": "abc"}
+    web = use("t/web:abc")
+
+    def chart(read: Callable[[str], str]) -> list[str] | str:
+        bad = next((key for key in ("version", "label", "revision") if read(key)), "")
+        return f"at <.Values.{bad}>: wrong type for value" if bad else [f"t/web:{read('commit')}"]
+
+    result, renders = run(probe(values, web), values, chart, web)
+    assert result.settings == (Setting(("commit",), f"abc@{A}"),) and renders == 5
+
+
 def test_a_mark_that_hides_the_others_is_left_out() -> None:
     values = {"image": "", "commit": "abc"}
     web = use("t/web:abc")
