@@ -187,6 +187,13 @@ def test_fields_of_another_manager_can_be_taken_over_where_helm_has_a_flag_for_t
     assert failed(rows).hint == SEE
 
 
+def test_after_a_first_revision_that_failed_there_is_nothing_to_go_back_to() -> None:
+    first = [HistoryRow(1, "failed", "timed out")]
+    assert failed(first, NO_RELEASE).hint == AGAIN
+    error = failure(reading(Helm(rows=first)), ["install", "web", "./chart"], NO_RELEASE, 1)
+    assert error.hint == "correct what helm reports above, and run helm pin upgrade --install with the same arguments"
+
+
 def test_a_revision_that_helm_cannot_read_and_cannot_write_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """helm plans revision 5 and finds that its Secret exists."""
     damaged = [Damaged("secret/sh.helm.release.v1.web.v5", "it is not gzip")]
