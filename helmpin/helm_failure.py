@@ -49,6 +49,7 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
 _HINTS = (
     (r"execution error at \(", "give the value that the chart asks for: --set, or -f FILE"),
     (r"while running post render", "run the post-renderer by hand on what helm template prints"),
+    (r"^invalid argument ", "correct the flag"),
     (r"failed parsing --set", "correct the flag; quote it for the shell, and write a comma inside a value as \\,"),
     (r"missing in charts/ directory", "fetch them with helm dependency build, or with --dependency-update here"),
     (r"cannot load \S+\.yaml: ", "correct that file of the chart"),

@@ -91,8 +91,12 @@ class ImageUse(NamedTuple):
             return f"{self.kind}/{self.name} {self.elsewhere.partition('/')[2]}" + (
                 f", in {self.source}" if self.source else ""
             )
-        container = f" container {self.container}" if self.container else f" {'.'.join(map(str, self.path))}"
-        return f"{self.kind}/{self.name}{container}" + (f", in {self.source}" if self.source else "")
+        return _container_place(self.kind, self.name, self.container, self.path, self.source)
+
+
+def _container_place(kind: str, name: str, container: str, path: find.ObjectPath, source: str) -> str:
+    where = f" container {container}" if container else f" {'.'.join(map(str, path))}"
+    return f"{kind}/{name}{where}" + (f", in {source}" if source else "")
 
 
 def documents(text: str) -> Iterator[tuple[Document, str]]:
@@ -202,18 +206,7 @@ def without_image(documents: Iterable[Document]) -> Iterator[str]:
         for index, item in enumerate(document.objects() if "ontainers" in document.text else ()):
             for path in () if _is_test(item) else find.without_image(item):
                 kind, name = kind_and_name(item)[0], _name(document, index, item)
-                container = find.container_name(item, path)
-                use = ImageUse(
-                    image="",
-                    source=document.source,
-                    order=document.order,
-                    nth=index,
-                    kind=kind,
-                    name=name,
-                    path=path,
-                    container=container,
-                )
-                yield use.place()
+                yield _container_place(kind, name, find.container_name(item, path), path, document.source)
 
 
 @lru_cache(maxsize=_MOST_CACHED)

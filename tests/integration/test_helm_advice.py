@@ -8,6 +8,7 @@ import pytest
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
+from tests.support.charts import write_chart
 from tests.support.workstation import Workstation
 
 TEMPLATES = {
@@ -25,6 +26,7 @@ TEMPLATES = {
             ["--set", "a[-1]=x"],
             "correct the flag; quote it for the shell, and write a comma inside a value as \\,",
         ),
+        ("plain", ["--timeout", "abc"], "correct the flag"),
         ("required", [], "give the value that the chart asks for: --set, or -f FILE"),
         ("nil", [], "set the value that the template reads: --set, or -f FILE"),
         ("schema", [], "give the values that the chart's schema asks for: --set, or -f FILE"),
@@ -33,9 +35,7 @@ TEMPLATES = {
 def test_a_chart_that_does_not_render(
     template: str, args: list[str], hint: str, workstation: Workstation, tmp_path: Path
 ) -> None:
-    (tmp_path / "templates").mkdir()
-    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 1.0.0\n")
-    (tmp_path / "templates" / "a.yaml").write_text(f"a: {TEMPLATES.get(template, '')}\n")
+    write_chart(tmp_path, f"a: {TEMPLATES.get(template, '')}\n")
     if template == "schema":
         (tmp_path / "values.schema.json").write_text('{"required": ["tag"]}')
     assert asked(workstation, "template", "app", str(tmp_path), *args) == hint
@@ -84,8 +84,7 @@ def test_a_chart_that_does_not_render(
 def test_a_file_of_a_chart_that_is_wrong(
     file: str, text: str, hint: str, workstation: Workstation, tmp_path: Path
 ) -> None:
-    (tmp_path / "templates").mkdir()
-    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: app\nversion: 1.0.0\n")
+    write_chart(tmp_path, "a: b\n")
     (tmp_path / file).write_text(text)
     assert asked(workstation, "template", "app", str(tmp_path)) == hint
 
