@@ -3,17 +3,20 @@ the kinds of some API groups have containers of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 """The container lists of a PodSpec (Kubernetes API reference, PodSpec v1 core)."""
 
 _TEMPLATE = ("spec", "template", "spec")
-POD_SPECS: Mapping[str, Sequence[str]] = {
+POD_SPECS: Mapping[str, tuple[str, ...]] = {
     "Pod": ("spec",),
     "CronJob": ("spec", "jobTemplate", *_TEMPLATE),
-    **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
+    "PodTemplate": _TEMPLATE[1:],
+    **dict.fromkeys(
+        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job"), _TEMPLATE
+    ),
 }
 """Where Kubernetes' own kinds have a PodSpec (API reference, Workload Resources)."""
 BUILT_IN = ("v1", "apps/v1", "batch/v1")
@@ -27,6 +30,15 @@ class Found(NamedTuple):
 
     image: str
     path: ObjectPath
+
+
+class _Holder(NamedTuple):
+    """What may hold an image."""
+
+    item: dict[str, Any]
+    path: ObjectPath
+    is_container: bool
+    """Else it is a volume."""
 
 
 class Fields(NamedTuple):
@@ -89,39 +101,25 @@ def images(node: Any) -> Iterator[Found]:
     A list under one of CONTAINER_LISTS whose items have a string `image` holds containers; an item of `volumes` beside such
     a list with `image.reference` is an image volume (PodSpec v1 core, ImageVolumeSource). A status and a policy run nothing.
     """
-    return _images(node, (), _POD) if isinstance(node, (dict, list)) else iter(())
+    for found in _holders(node, (), _POD):
+        image = found.item.get("image")
+        if found.is_container and isinstance(image, str):
+            yield Found(image, (*found.path, "image"))
+        elif not found.is_container and isinstance(image, dict) and isinstance(image.get("reference"), str):
+            yield Found(image["reference"], (*found.path, "image", "reference"))
 
 
-def without_image(item: Any) -> Iterator[ObjectPath]:
-    """The containers that have no text for an image: in Kubernetes' own workloads, of which the API server refuses them
-    (pkg/apis/core/validation/validation.go, validateContainerCommon), and elsewhere those whose image is a number."""
+def without_image(item: Any) -> Iterator[Found]:
+    """The containers that have no text for an image, each as an empty image: in Kubernetes' own workloads, of which the API server
+    refuses them (pkg/apis/core/validation/validation.go, validateContainerCommon), and elsewhere those whose image is a number."""
     kind = item.get("kind") if isinstance(item, dict) and item.get("apiVersion") in BUILT_IN else None
-    path = POD_SPECS.get(kind, ()) if isinstance(kind, str) else ()
-    if not path:
-        yield from _with_a_number(item, ())
-        return
-    spec: Any = item
-    for part in path:
-        spec = spec.get(part) if isinstance(spec, dict) else None
-    for key in ("initContainers", "containers") if isinstance(spec, dict) else ():
-        containers = spec.get(key)
-        for i, each in enumerate(containers if isinstance(containers, list) else ()):
-            if isinstance(each, dict) and not isinstance(each.get("image"), str):
-                yield (*path, key, i)
-
-
-def _with_a_number(node: Any, path: ObjectPath) -> Iterator[ObjectPath]:
-    """The containers below a node whose image is a number: a tag alone, or a value that is not quoted."""
-    if not isinstance(node, (dict, list)) or is_policy(node):
-        return
-    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-        here = (*path, key)
-        if here == ("status",):
-            continue
-        is_container = isinstance(node, list) and path[-1:] and path[-1] in CONTAINER_LISTS and isinstance(child, dict)
-        if is_container and isinstance(child.get("image"), (int, float)) and not isinstance(child["image"], bool):
-            yield here
-        yield from _with_a_number(child, here)
+    spec = POD_SPECS.get(kind) if isinstance(kind, str) else None
+    for found in _holders(item, (), _POD):
+        image = found.item.get("image")
+        is_number = type(image) in (int, float)  # a tag alone, or a value without quotes
+        is_refused = found.path[:-2] == spec and not isinstance(image, str)
+        if found.is_container and (is_number or is_refused):
+            yield Found("", (*found.path, "image"))
 
 
 def is_policy(node: Any) -> bool:
@@ -138,11 +136,13 @@ def group_and_kind(node: Any) -> tuple[str, str]:
     return version.rpartition("/")[0], kind
 
 
-def _images(node: Any, path: ObjectPath, fields: Fields) -> Iterator[Found]:
+def _holders(node: Any, path: ObjectPath, fields: Fields) -> Iterator[_Holder]:
+    """Every container below a node, and every volume beside one, in the node's order."""
     if isinstance(node, list):
         for i, child in enumerate(node):
             if isinstance(child, (dict, list)):
-                yield from _images(child, (*path, i), fields)
+                yield from _holders(child, (*path, i), fields)
+    if not isinstance(node, dict):
         return
     is_object = "apiVersion" in node and "kind" in node
     if is_object:
@@ -154,34 +154,26 @@ def _images(node: Any, path: ObjectPath, fields: Fields) -> Iterator[Found]:
         if not isinstance(child, (dict, list)) or (is_object and key == "status"):
             continue
         here = (*path, key)
-        if key in fields.single:
-            yield from _container(child, here)
-        elif isinstance(child, list) and (key in CONTAINER_LISTS or key in fields.lists):
-            yield from (found for i, item in enumerate(child) for found in _container(item, (*here, i)))
-        elif key == "volumes" and isinstance(child, list) and (fields is not _POD or _is_pod_spec(node)):
-            yield from (found for i, item in enumerate(child) for found in _volume(item, (*here, i)))
-        yield from _images(child, here, _POD if key in fields.free_form else fields)
+        is_container = key in CONTAINER_LISTS or key in fields.lists
+        if key in fields.single and isinstance(child, dict):
+            yield _Holder(child, here, is_container=True)
+        elif isinstance(child, list) and (
+            is_container or (key == "volumes" and (fields is not _POD or _is_pod_spec(node)))
+        ):
+            yield from (
+                _Holder(each, (*here, i), is_container) for i, each in enumerate(child) if isinstance(each, dict)
+            )
+        yield from _holders(child, here, _POD if key in fields.free_form else fields)
 
 
 def _is_pod_spec(node: dict[str, Any]) -> bool:
     return any(name in node for name in CONTAINER_LISTS)
 
 
-def _container(item: Any, path: ObjectPath) -> Iterator[Found]:
-    if isinstance(item, dict) and isinstance(item.get("image"), str):
-        yield Found(item["image"], (*path, "image"))
-
-
-def _volume(item: Any, path: ObjectPath) -> Iterator[Found]:
-    source = item.get("image") if isinstance(item, dict) else None
-    if isinstance(source, dict) and isinstance(source.get("reference"), str):
-        yield Found(source["reference"], (*path, "image", "reference"))
-
-
 def container_name(node: Any, path: ObjectPath) -> str:
     """The name of the container (or volume) that an image path belongs to, which is the nearest list item; '' if it has none."""
     name = ""
-    for part in path:
+    for part in path[:-1]:
         node = node[part]
         if isinstance(part, int):
             name = str(node.get("name", "")) if isinstance(node, dict) else ""

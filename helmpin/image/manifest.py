@@ -91,12 +91,8 @@ class ImageUse(NamedTuple):
             return f"{self.kind}/{self.name} {self.elsewhere.partition('/')[2]}" + (
                 f", in {self.source}" if self.source else ""
             )
-        return _container_place(self.kind, self.name, self.container, self.path, self.source)
-
-
-def _container_place(kind: str, name: str, container: str, path: find.ObjectPath, source: str) -> str:
-    where = f" container {container}" if container else f" {'.'.join(map(str, path))}"
-    return f"{kind}/{name}{where}" + (f", in {source}" if source else "")
+        where = f"container {self.container}" if self.container else ".".join(map(str, self.path))
+        return f"{self.kind}/{self.name} {where}" + (f", in {self.source}" if self.source else "")
 
 
 def documents(text: str) -> Iterator[tuple[Document, str]]:
@@ -179,34 +175,36 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
     have an image key is not parsed."""
     if not _IMAGE_KEY.search(document.text):
         return ()
-    found = []
-    for index, item in enumerate(document.objects()):
-        kind, name, hook = kind_and_name(item)[0], _name(document, index, item), hook_of(item)
-        for image, path in find.images(item):
-            use = ImageUse(
-                image=image,
-                source=document.source,
-                order=document.order,
-                nth=index,
-                kind=kind,
-                name=name,
-                path=path,
-                container=find.container_name(item, path),
-                pull_policy=_pull_policy(item, path),
-                hook=hook,
-            )
-            found.append(use)
-    return tuple(found)
+    return tuple(
+        use for index, item in enumerate(document.objects()) for use in _uses(document, index, item, find.images(item))
+    )
 
 
-def without_image(documents: Iterable[Document]) -> Iterator[str]:
-    """The containers that have no image, for people: `Deployment/web container app, in web/templates/app.yaml`. Not those of tests,
-    which no deployment creates."""
+def without_image(documents: Iterable[Document]) -> Iterator[ImageUse]:
+    """The containers that have no image, each as the use of an empty one. Not those of tests, which no deployment creates."""
     for document in documents:
-        for index, item in enumerate(document.objects() if "ontainers" in document.text else ()):
-            for path in () if _is_test(item) else find.without_image(item):
-                kind, name = kind_and_name(item)[0], _name(document, index, item)
-                yield _container_place(kind, name, find.container_name(item, path), path, document.source)
+        may_have = "ontainers" in document.text or _IMAGE_KEY.search(document.text)
+        for index, item in enumerate(document.objects() if may_have else ()):
+            if not _is_test(item):
+                yield from _uses(document, index, item, find.without_image(item))
+
+
+def _uses(document: Document, index: int, item: Any, found: Iterable[find.Found]) -> Iterator[ImageUse]:
+    """What was found in the object with this number in a document, as uses of images."""
+    kind, name, hook = kind_and_name(item)[0], _name(document, index, item), hook_of(item)
+    for image, path in found:
+        yield ImageUse(
+            image=image,
+            source=document.source,
+            order=document.order,
+            nth=index,
+            kind=kind,
+            name=name,
+            path=path,
+            container=find.container_name(item, path),
+            pull_policy=_pull_policy(item, path),
+            hook=hook,
+        )
 
 
 @lru_cache(maxsize=_MOST_CACHED)

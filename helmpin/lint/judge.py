@@ -36,6 +36,12 @@ def judge(
         yield Broken(rule, why if exemption else why + _no_exemption(image, settings), exemption)
 
 
+def judge_missing(settings: Settings) -> Broken:
+    """The rule that a container without an image breaks."""
+    why = "the container has no image; set the value that the template prints there"
+    return Broken(NOT_A_REFERENCE, why, _exemption("", settings))
+
+
 def _trouble(image: str, settings: Settings, lock: Lock | None, values: Mapping[str, Any]) -> tuple[Rule, str]:
     """Which rule an image breaks, wherever it comes from, and why; '' if it breaks none."""
     if why := filled_in(image):

@@ -216,7 +216,7 @@ def _template(use: ImageUse, chart: Chart) -> str:
 
 def _likely_line(use: ImageUse, chart: Chart, taken: Collection[object], name: str) -> Location:
     """Where a use may be printed that has no comment: an `image:` line that no other use has, else what prints the lines of a value
-    or a file, else the first `image:` line. taken: (template, line) of the other uses."""
+    or a file, else the first `image:` line; and for no image the container's name. taken: (template, line) of the other uses."""
     try:
         path = _template(use, chart)
     except Refused:
@@ -225,6 +225,9 @@ def _likely_line(use: ImageUse, chart: Chart, taken: Collection[object], name: s
     if given := _given_to_helper(use, chart, {path: text}):
         return Location(inside(name, path), given[1])
     numbered = list(enumerate(text.split("\n"), 1))
+    if not use.image:
+        container = re.compile(rf"\bname:\s*[\"']?{re.escape(use.container)}[\"']?\s*(?:[#,}}]|$)")
+        return Location(inside(name, path), next((number for number, line in numbered if container.search(line)), 1))
     found = [number for number, line in numbered if IMAGE_LINE.search(line)]
     free = [number for number in found if (path, number) not in taken]
     exact = [number for number in free if use.image in text.split("\n")[number - 1]]

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from helmpin.arguments import words
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import UseKey
+from helmpin.image.manifest import UseKey, without_image
 from helmpin.lint.finding import Finding, Location
-from helmpin.lint.judge import judge
+from helmpin.lint.judge import judge, judge_missing
 from helmpin.lint.locate import locate
 from helmpin.lint.values_files import values_files
 from helmpin.lock import Lock
@@ -49,6 +49,7 @@ class Rendering(NamedTuple):
         settings, lock = self.inputs.request.settings, self.inputs.lock
         values = render.values or {}
         found = [(use, broken) for use in render.images() for broken in judge(use.image, settings, lock, values)]
+        found += [(use, judge_missing(settings)) for use in without_image(render.documents)]
         if not found:
             return []
         names: dict[UseKey, str] = {}

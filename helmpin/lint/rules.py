@@ -54,10 +54,10 @@ NOT_A_REFERENCE = Rule(
     "not-a-reference",
     "NotAReference",
     "not an image reference",
-    "that is not a reference",
-    "An image that is not a valid reference, or that something fills in later.",
-    "This text cannot be pinned: it is not a valid image reference, or a webhook or a workflow engine fills it in later. "
-    f"Correct the value, or let it through. {_EXEMPT}",
+    "without a valid reference",
+    "An image that is missing, is not a valid reference, or that something fills in later.",
+    "There is nothing that could be pinned: no image, no valid reference, or one that a webhook or a workflow engine fills in "
+    f"later. Correct the value, or let it through. {_EXEMPT}",
 )
 NOT_LINTED = Rule(
     "not-linted",

@@ -337,8 +337,8 @@ def say_outside(plan: Plan) -> None:
 
 def say_without_image(plan: Plan) -> None:
     """Report the containers that have no image."""
-    for place in plan.without_image:
-        output.say(f"{place}, has no image: helm pin upgrade would refuse it.")
+    for use in plan.without_image:
+        output.say(f"{use.place()}, has no image: helm pin upgrade would refuse it.")
 
 
 def say_lock(plan: Plan) -> None:

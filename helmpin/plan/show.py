@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
 from helmpin.image.listing import print_images
+from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.plan.deployed import MOVED, SAME, UNKNOWN, Change, Deployed
 from helmpin.plan.images import ImagePlan
@@ -102,6 +103,7 @@ def describe(
         "unpinned": [
             {"image": i.image, "reason": why.text, "kind": why.kind} for i in plan.images if (why := i.why_unpinned)
         ],
+        "withoutImage": [_use_data(use) for use in plan.without_image],
     }
 
 
@@ -135,16 +137,17 @@ def image_data(image: ImagePlan) -> dict[str, Any]:
         "keptFor": image.kept_for or None,
         "source": image.source or None,
         "notes": list(image.notes),
-        "uses": [
-            {
-                "source": use.source,
-                "kind": use.kind,
-                "name": use.name,
-                "container": use.container,
-                "path": ".".join(map(str, use.path)),
-            }
-            for use in image.uses
-        ],
+        "uses": [_use_data(use) for use in image.uses],
+    }
+
+
+def _use_data(use: ImageUse) -> dict[str, str]:
+    return {
+        "source": use.source,
+        "kind": use.kind,
+        "name": use.name,
+        "container": use.container,
+        "path": ".".join(map(str, use.path)),
     }
 
 

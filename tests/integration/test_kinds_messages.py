@@ -117,6 +117,16 @@ def test_control_characters_of_a_chart_reach_no_terminal(command: list[str], pro
     assert not any(line.startswith("::") for line in (done.stdout + done.stderr).splitlines())
 
 
+def test_a_container_that_has_no_image(promise: Promise, tmp_path: Path) -> None:
+    told = chart(tmp_path / "chart", "{{ .Values.image }}", values="image:")
+    data = promise.plan(told)
+    use = {"source": "told/templates/pod.yaml", "kind": "Pod", "name": "rel"}
+    assert data["withoutImage"] == [{**use, "container": "web", "path": "spec.containers.0.image"}]
+    assert (data["complete"], data["images"]) == (False, [])
+    data = promise.plan(told, "--set", "image=example.com/team/web:1.0.0")
+    assert (data["complete"], data["withoutImage"]) == (True, [])
+
+
 def test_what_no_value_carries_is_not_in_a_values_file(promise: Promise, tmp_path: Path) -> None:
     """A values file is complete, or the command refuses; JSON says whether its arguments are."""
     values = "image: {repository: example.com/team/web, tag: 1.0.0}"

@@ -623,6 +623,29 @@ def test_each_kind_of_finding_has_a_rule(pin: Pin, tmp_path: Path) -> None:
     assert said.startswith("1 image from a registry that is not allowed, 2 images that the lock does not pin, 1 image ")
 
 
+def test_a_container_without_an_image_is_no_reference(pin: Pin, tmp_path: Path) -> None:
+    """Quoted or not, null, a number, or no key at all: helm pin upgrade refuses all of them."""
+    values = "quoted: ''\nimage:\nnumber: 1.25\n"
+    images = ("{{ .Values.quoted | quote }}", "{{ .Values.image }}", "{{ .Values.number }}")
+    tail = "---\n" + (POD % ("none", "")).replace("name: c, image: ", "name: bare")
+    make(tmp_path / "web", "---\n".join(POD % (f"p{n}", image) for n, image in enumerate(images)) + tail, values=values)
+    done = pin("lint", "web", "-o", "json")
+    shown = json.loads(done.stdout)
+    found = [(each["rule"], each["name"], f"{each['file']}:{each['line']}", each["value"]) for each in shown]
+    assert (done.status, found) == (
+        3,
+        [
+            ("not-a-reference", "p0", "web/values.yaml:1", "quoted"),
+            ("not-a-reference", "p1", "web/templates/0.yaml:9", None),
+            ("not-a-reference", "p2", "web/templates/0.yaml:14", None),
+            ("not-a-reference", "none", "web/templates/0.yaml:19", None),
+        ],
+    )
+    assert len({each["fingerprint"] for each in shown}) == 4
+    assert pin("lint", "web").stderr == "4 images without a valid reference in 1 chart\n"
+    assert pin("lint", "web", "--allow-unpinned", '""').status == 0
+
+
 def test_each_rule_that_an_image_breaks(pin: Pin, parts: Path) -> None:
     """A version is for the tag. Also if something exempts from one of them: tests/unit/lint/test_judge.py."""
     assert parts.exists()

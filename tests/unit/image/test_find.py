@@ -320,27 +320,51 @@ def test_whatever_an_object_holds(item: Any) -> None:
         {"apiVersion": "v1", "kind": "Pod", "spec": (bare := {"containers": [{"image": "a:1"}, {"name": "b"}]})},
         {"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": {"template": {"spec": bare}}},
         {"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": {"spec": bare}}}}},
+        {"apiVersion": "v1", "kind": "PodTemplate", "template": {"spec": bare}},
+        {"apiVersion": "v1", "kind": "ReplicationController", "spec": {"template": {"spec": bare}}},
     ],
     ids=lambda item: str(item["kind"]),
 )
 def test_a_container_without_an_image(item: dict[str, Any]) -> None:
-    (path,) = without_image(item)
-    spec: Any = item
-    for part in path:
-        spec = spec[part]
-    assert path[-2:] == ("containers", 1) and spec == {"name": "b"}
+    ((image, path),) = without_image(item)
+    container: Any = item
+    for part in path[:-1]:
+        container = container[part]
+    assert (image, path[-3:], container) == ("", ("containers", 1, "image"), {"name": "b"})
+    assert container_name(item, path) == "b"
 
 
 def test_a_number_is_no_image_anywhere() -> None:
     pods = [{"template": {"spec": {"containers": [{"name": "a", "image": "a:1"}, {"name": "b", "image": 1.27}]}}}]
-    (path,) = without_image({"apiVersion": "example.com/v1", "kind": "Fleet", "spec": {"pods": pods}})
-    assert path == ("spec", "pods", 0, "template", "spec", "containers", 1)
+    (found,) = without_image({"apiVersion": "example.com/v1", "kind": "Fleet", "spec": {"pods": pods}})
+    assert found.path == ("spec", "pods", 0, "template", "spec", "containers", 1, "image")
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "path"),
+    [
+        (
+            "argoproj.io/v1alpha1 WorkflowTemplate",
+            {"templates": [{"script": {"image": 3.9}}]},
+            "templates.0.script.image",
+        ),
+        ("tekton.dev/v1 Task", {"steps": [{"image": "a:1"}, {"name": "b", "image": 1}]}, "steps.1.image"),
+        ("tekton.dev/v1 Task", {"params": [{"image": 1}], "steps": [{"ref": {"name": "b"}}]}, ""),
+    ],
+)
+def test_a_number_in_a_container_of_a_kinds_own(kind: str, spec: dict[str, Any], path: str) -> None:
+    version, _, name = kind.partition(" ")
+    found = [
+        ".".join(map(str, each.path)) for each in without_image({"apiVersion": version, "kind": name, "spec": spec})
+    ]
+    assert found == ([f"spec.{path}"] if path else [])
 
 
 @pytest.mark.parametrize("image", [None, 5, 1.25, ["a:1"], {"reference": "a:1"}])
 def test_what_is_no_image(image: Any) -> None:
     pod = {"initContainers": [{"name": "a", "image": image}], "containers": [{"name": "b", "image": ""}]}
-    assert list(without_image({"apiVersion": "v1", "kind": "Pod", "spec": pod})) == [("spec", "initContainers", 0)]
+    (found,) = without_image({"apiVersion": "v1", "kind": "Pod", "spec": pod})
+    assert found.path == ("spec", "initContainers", 0, "image")
 
 
 @pytest.mark.parametrize(
@@ -381,5 +405,5 @@ def test_a_test_without_an_image_is_not_named(hook: str, is_named: bool) -> None
     """helm upgrade does not create it."""
     about = f"{{name: p, annotations: {{helm.sh/hook: '{hook}'}}}}" if hook else "{name: p}"
     text = f"\napiVersion: v1\nkind: Pod\nmetadata: {about}\nspec: {{containers: [{{name: c, image: }}]}}\n"
-    found = [*manifest.without_image([manifest.Document("app/templates/p.yaml", 0, text)])]
+    found = [use.place() for use in manifest.without_image([manifest.Document("app/templates/p.yaml", 0, text)])]
     assert found == (["Pod/p container c, in app/templates/p.yaml"] if is_named else [])

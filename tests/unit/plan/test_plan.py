@@ -19,6 +19,7 @@ from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, parse
 from helmpin.render.output import parse as parse_render
+from tests.support import findings
 from tests.support.plans import A, Ask, Renderer, chart, image, plan, rendered
 from tests.support.renders import POD, document, pod
 
@@ -327,7 +328,7 @@ def test_a_template_that_prints_all_annotations_is_changed_so_that_it_leaves_the
 def test_containers_without_an_image_are_refused(tmp_path: Path) -> None:
     plan(tmp_path, image("a:1")).refuse_without_image()
     with pytest.raises(Refused) as caught:
-        plan(tmp_path)._replace(without_image=("Pod/x container a",)).refuse_without_image()
+        plan(tmp_path)._replace(without_image=(findings.use("", source="web/templates/x.yaml"),)).refuse_without_image()
     assert caught.value.what == "1 container has no image"
-    assert caught.value.why == "Pod/x container a"
+    assert caught.value.why == "Pod/web container web, in web/templates/x.yaml"
     assert """--allow-unpinned '""'""" in caught.value.hint
