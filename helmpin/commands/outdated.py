@@ -36,7 +36,7 @@ def run(request: Request) -> int:
     ]
     failed = [(ref, e) for ref, e in answers.items() if isinstance(e, RegistryError) and e.kind != "not-found"]
     silent = sorted(f"{reference}: {error}" for reference, error in failed)
-    _print(request.options["output"], rows, len(answers), silent)
+    _print(request.options["output"], rows, len(answers), silent, is_complete=not (unread or problems or silent))
     for line in (*unread, *problems):
         output.say(f"Not read: {line}")
     for line in silent:
@@ -72,7 +72,7 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[
     return named, problems
 
 
-def _print(form: str, rows: Sequence[OutdatedRow], asked: int, silent: Sequence[str]) -> None:
+def _print(form: str, rows: Sequence[OutdatedRow], asked: int, silent: Sequence[str], *, is_complete: bool) -> None:
     if form != "table":
         structured.show({"moved": [as_data(row) for row in rows], "asked": asked, "unanswered": list(silent)}, form)
     elif rows:
@@ -88,7 +88,7 @@ def _print(form: str, rows: Sequence[OutdatedRow], asked: int, silent: Sequence[
             for r in rows
         ]
         print(output.table(("NAMESPACE", "RELEASE", "IMAGE", "FROM", "TO", "SINCE"), cells))
-    elif not silent:
+    elif is_complete:
         output.inform(f"No tag has moved; {asked} checked.")
 
 

@@ -260,7 +260,8 @@ def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current
         check = registry_check(record, stored, registries)
         yield with_children(check, record, stored, registries, kubectl, request.settings.platforms)
     if not is_current:
-        yield from _skipped(f"revision {stored.revision} is {stored.status}, not the deployed one", *LIVE)
+        status = stored.status or "without a status"
+        yield from _skipped(f"revision {stored.revision} is {status}, not the deployed one", *LIVE)
     elif stored.status in ("uninstalled", "uninstalling"):
         for name in LIVE:
             yield Check(name, UNKNOWN, "nothing is deployed", unread=(f"release {stored.release} is {stored.status}",))

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from helmpin.helm import Helm
     from helmpin.release.storage import Damaged
 
-_DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release", re.MULTILINE)
-"""helm's messages about a stored release that lacks a part (from its own code and from reading._PARTS), and about a release without
-a single readable revision (pkg/storage/storage.go, Last)."""
+_DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release|failed to decode data", re.MULTILINE)
+"""helm's messages about a stored release that lacks a part (from its own code and from reading._PARTS) or is none
+(pkg/storage/driver, Get), and about a release without a single readable revision (pkg/storage/storage.go, Last)."""
 
 
 def explained(
@@ -47,7 +47,7 @@ def explained(
         return HelmFailed(what, where=where, why="\n".join([*(each.why for each in found), error.why]), hint=hint)
     if is_damaged:
         what = f"release {release} cannot be read"
-        hint = "a stored revision lacks a part that helm needs: restore it from a backup, or delete that revision"
+        hint = "a stored revision is damaged: restore it from a backup, or delete that revision"
     elif "not found" in error.why:
         what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
         context = named.get("kube-context", "")

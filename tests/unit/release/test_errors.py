@@ -21,6 +21,7 @@ LACKS_A_PART = [
     "panic: runtime error: invalid memory address",
     "template: x:1: nil pointer evaluating *chart.Chart.Metadata",
     "no revision for release web",
+    'get: failed to decode data "sh.helm.release.v1.web.v6": unexpected EOF',
 ]
 
 
@@ -79,7 +80,7 @@ def test_the_storage_driver_is_a_part_of_the_place(monkeypatch: pytest.MonkeyPat
 def test_a_revision_that_lacks_a_part(why: str) -> None:
     error = explained(HelmFailed("helm get failed", why=why), "web")
     assert error.what == "release web cannot be read"
-    assert error.hint.startswith("a stored revision lacks a part")
+    assert error.hint.startswith("a stored revision is damaged")
 
 
 @pytest.mark.parametrize(
