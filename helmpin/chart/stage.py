@@ -160,6 +160,11 @@ class Chart:
             if path not in templates and not path.endswith((".tgz", ".prov")):
                 yield self._text(path)
 
+    def chart_files(self) -> dict[str, str]:
+        """The text of every Chart.yaml, of the chart and its dependencies, by path."""
+        paths = self._tree.in_all_charts("Chart.yaml")
+        return {path: self._text(path) for path in paths if path.endswith("Chart.yaml")}
+
     def crd_files(self) -> dict[str, str]:
         """The text of every file with CRDs, of the chart and its dependencies, by path: YAML or JSON, several documents each."""
         paths = self._tree.in_all_charts("crds/")

@@ -11,11 +11,12 @@ from helmpin.chart.setargs import Setting, dotted_key, lookup
 from helmpin.image.reference import split
 from helmpin.lint.edit import CannotEdit
 from helmpin.lint.values_files import ValuesFile
-from helmpin.lint.wanted import Wanted, note_on_tag, placed
+from helmpin.lint.wanted import Wanted, note_on_digest, note_on_tag, placed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.template_scan import is_literal
 from helmpin.plan.value_index import leaves, text_of
+from helmpin.plan.value_keys import TAG_KEY, last_key
 
 
 def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[ImagePlan, str], None]) -> Iterator[Wanted]:
@@ -28,15 +29,15 @@ def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[ImagePlan, s
                 f"its tag comes from {shared}, which other images use too: empty it, and give each image its own tag",
             )
             continue
-        for settings in _bundles(carriers, plan.settings):
+        values = plan.rendered.origin.values or {}
+        for bundle in _bundles(carriers, plan.settings):
+            settings = (*bundle, *_tag_beside(bundle, image.image, values, files))
             try:
                 wanted = placed(settings, image.image, files)
             except CannotEdit as why_not:
                 say(image, output.one_line(str(why_not)))
                 continue
-            values = plan.rendered.origin.values or {}
-            is_held = _is_held(image.image, values) and not _sets_a_tag(image.image, settings, values)
-            yield wanted if is_held else wanted._replace(note=note_on_tag(image.image))
+            yield wanted._replace(note=_note(image.image, settings, values))
 
 
 def _to_fix(plan: Plan, say: Callable[[ImagePlan, str], None]) -> list[ImagePlan]:
@@ -76,6 +77,28 @@ def _bundles(carriers: Sequence[Setting], settings: Sequence[Setting]) -> list[t
     return [(carrier, *emptied[carrier.path[:-1]]) for carrier in carriers]
 
 
+def _tag_beside(
+    settings: Sequence[Setting], image: str, values: Mapping[str, Any], files: Sequence[ValuesFile]
+) -> list[Setting]:
+    """The tag that is empty beside what carries a digest alone: the chart's appVersion would still set it, and the digest stay."""
+    parent, tag = settings[0].path[:-1], split(image)[1]
+    if not tag or any(tag in setting.value or TAG_KEY.search(last_key(setting.path)) for setting in settings):
+        return []
+    given = [
+        file.held(inner) for file in files if (inner := file.inner(parent)) is not None
+    ]  # helm leaves out what is null
+    paths = [(*parent, key) for each in (lookup(values, parent), *given) if isinstance(each, dict) for key in each]
+    empty = [path for path in paths if TAG_KEY.search(last_key(path)) and lookup(values, path) in ("", None)]
+    return [Setting(path, tag) for path in empty[:1]]
+
+
+def _note(image: str, settings: Sequence[Setting], values: Mapping[str, Any]) -> str:
+    """What the user should know of settings that belong together, once they are written; '' if nothing."""
+    if _sets_a_tag(image, settings, values):
+        return note_on_tag(image)
+    return "" if _is_held(image, values) else note_on_digest(image)
+
+
 def _is_held(image: str, values: object) -> bool:
     """Whether a value holds the tag of an image, or a part of it; also if there is no tag."""
     tag = split(image)[1] or ""
@@ -89,4 +112,4 @@ def _sets_a_tag(image: str, settings: Sequence[Setting], values: Mapping[str, An
     """Whether settings that belong together set the tag of an image, which none of their values held."""
     tag = split(image)[1] or ""
     held = any(tag in text_of(lookup(values, setting.path)) for setting in settings)
-    return not held and any(f"{tag}@" in setting.value for setting in settings)
+    return bool(tag) and not held and any(f"{tag}@" in f"{setting.value}@" for setting in settings)

@@ -78,7 +78,7 @@ class Trials:
             return
         for key, image in before.items():
             now = after.get(key, "nothing")
-            if now != image and not fits(image, now, self._pins):
+            if now != image and not (keeps if usage.is_next else fits)(image, now, self._pins):
                 yield Wrong(usage.name, image, now)
 
 
@@ -91,6 +91,14 @@ def fits(image: str, now: str, pins: Mapping[str, str]) -> bool:
     if not wanted.startswith("sha256:"):
         return (tag, digest) == (wanted, None)
     return digest == wanted and tag in (split(image)[1] or "latest", None)
+
+
+def keeps(image: str, now: str, pins: Mapping[str, str]) -> bool:
+    """Whether an image of the chart's next release has no digest, or that of its own tag. Without a tag, nothing shows that the
+    version should count."""
+    name, tag, digest = split(now)
+    whole = [f"{name}:{tag}", *([name] if tag == "latest" else [])]
+    return now == image or not digest or not tag or digest in map(pins.get, whole)
 
 
 def rendered_images(helm: ChartHelm, usage: Usage, texts: Mapping[Path, str]) -> Images:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from helmpin import kube_yaml
 from helmpin.arguments import Given, words
 from helmpin.chart.stage import Chart, ChartSource, stage
+from helmpin.chart.tree import scalar
 from helmpin.lint.opened import Opened
+from helmpin.output import for_helm
 from helmpin.render.values import VALUE_FLAGS, other_flags, sources
+
+_READS_VERSION = re.compile(r"AppVersion|\.Version\b")
+_LAST_NUMBER = re.compile(r"\d{1,18}(?=\D*$)", re.ASCII)
 
 GivenValues = tuple[Path | tuple[str, ...], ...]
 """Values files (resolved paths), and the words of other flags for values."""
@@ -28,6 +35,8 @@ class Usage(NamedTuple):
     """What is given on top of them."""
     flags: tuple[str, ...]
     """helm's other flags."""
+    is_next: bool = False
+    """Whether the chart has other versions, as its next release will: no digest may stay beside a tag that follows them."""
 
     def reads(self, file: Path) -> bool:
         """Whether it uses a file."""
@@ -42,16 +51,47 @@ def usages(opened: Sequence[Opened], files: Collection[Path], stack: ExitStack) 
         own = {(folder / path).resolve(): path for path, _, _ in one.staged.values_files() if ".tgz/" not in path}
         own[(folder / "values.yaml").resolve()] = "values.yaml"
         flags = tuple(words(other_flags(request.flags)))
+        following = _next_release(one.staged)
         for ci in (None, *cis):
-            for given in given_values(request.flags, ci):
+            sets = given_values(request.flags, ci)
+            for given in sets:
                 name = " with ".join([chart, *([", ".join(map(_named, given))] if given else [])])
                 yield Usage(chart=one.staged, name=name, own=own, given=given, flags=flags)
+            if _reads_version(one.staged, sets[0]):
+                name = f"{chart} with the next appVersion"
+                yield Usage(chart=following, name=name, own=own, given=sets[0], flags=flags, is_next=True)
         for path in own.values():
             inner = path.removesuffix("values.yaml")
             if inner and any(file in files for file, name in own.items() if name.startswith(inner)):
                 staged = stack.enter_context(stage(ChartSource(str(folder / inner)), request.helm))
                 below = {file: name.removeprefix(inner) for file, name in own.items() if name.startswith(inner)}
                 yield Usage(chart=staged, name=f"{folder / inner} by itself", own=below, given=(), flags=flags)
+
+
+def _reads_version(chart: Chart, given: GivenValues) -> bool:
+    """Whether a template, or a text of the values that may be one, names a version of the chart."""
+    texts = [*chart.template_files().values(), *(text for _, _, text in chart.values_files())]
+    texts += [each.read_text(errors="replace") for each in given if isinstance(each, Path)]
+    return any(map(_READS_VERSION.search, texts))
+
+
+def _next_release(chart: Chart) -> Chart:
+    """The chart with the versions that its next release may have: every appVersion, and its own version. The versions of subcharts
+    stay, because the chart may require them."""
+    files = {}
+    for path, text in chart.chart_files().items():
+        metadata = kube_yaml.read_first(text, what="the chart's Chart.yaml is not YAML", where=path)
+        keys = ("version", "appVersion") if path == "Chart.yaml" else ("appVersion",)
+        files[path] = for_helm(
+            {**metadata, **{key: _raised(scalar(metadata[key])) for key in keys if metadata.get(key)}}
+        )
+    return chart.with_files(files)
+
+
+def _raised(version: str) -> str:
+    """The next version: its last number is one higher."""
+    raised = _LAST_NUMBER.sub(lambda number: str(int(number[0]) + 1), version)
+    return raised if raised != version else f"{version}1"
 
 
 def given_values(flags: Iterable[Given], ci: Path | None) -> list[GivenValues]:

@@ -66,3 +66,8 @@ def _depth(file: ValuesFile, path: ValuePath) -> int:
 def note_on_tag(image: str) -> str:
     """What else changes where a value now sets the tag of an image that the chart sets by itself."""
     return f"from now on this value sets the tag of {image}, not the chart's appVersion or what else set it before"
+
+
+def note_on_digest(image: str) -> str:
+    """What stays where a value sets the digest of an image, and the chart its tag."""
+    return f"this digest stays if the chart gives {image} another tag: then empty it, and run helm pin lint --fix again"

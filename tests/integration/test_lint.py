@@ -1071,6 +1071,42 @@ def test_fix_of_a_tag_that_the_app_version_sets(pin: Pin, tmp_path: Path) -> Non
     assert note in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("image", "values", "fixed"),
+    [
+        ("{{ tpl .Values.ref . }}", "ref: 'team/a:{{ .Chart.AppVersion }}'", ""),
+        (
+            "{{ tpl .Values.ref . }}",
+            "ref: 'team/a:{{ .Chart.Version | trunc 3 }}{{ .Chart.Version | trunc -2 | replace `.0` ` ` | trim }}'",
+            "",
+        ),
+        ("team/a:{{ .Chart.AppVersion }}{{ with .Values.digest }}@{{ . }}{{ end }}", "digest: ''", ""),
+        (
+            "{{ .Values.i.repository }}:{{ .Values.i.tag | default .Chart.AppVersion }}{{ with .Values.i.digest }}@{{.}}{{ end }}",
+            "i:\n  repository: team/a\n  tag: # none\n  digest:",
+            'i:\n  repository: team/a\n  tag: "1.2" # none\n  digest: "DIGEST"',
+        ),
+        ("team/a:{{ .Values.tag | default .Chart.AppVersion }}", "tag:", 'tag: "1.2@DIGEST"'),
+        ("team/a:1.2{{ with .Values.digest }}@{{ . }}{{ end }} # AppVersion", "digest:", 'digest: "DIGEST"'),
+    ],
+)
+def test_no_digest_is_written_that_would_stay_beside_the_next_app_version(
+    image: str, values: str, fixed: str, pin: Pin, tmp_path: Path
+) -> None:
+    """The next release of the chart would run the program of this one under its own tag."""
+    pod = POD.replace("%s}]}", "%s\n  }]}")
+    chart = make(tmp_path / "web", pod % ("web", image), values=f"{values}\n")
+    text = "apiVersion: v2\nname: web\nversion: 1.2.0\nappVersion: %s\n"
+    (chart / "Chart.yaml").write_text(text % "1.2")
+    with any_tag() as content:
+        done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror)
+        digest = content.digest(("docker.io", "team/a", "1.2"))
+    assert (chart / "values.yaml").read_text() == (fixed.replace("DIGEST", digest) or values) + "\n", done.stderr
+    assert done.status == (0 if fixed else 3)
+    refused = re.search(r"Not fixed: .* team/a:1\.(3|2\.1) would become .* with the next appVersion", done.stderr)
+    assert bool(refused) is not fixed
+
+
 def test_a_tag_whose_key_says_nothing_of_it(pin: Pin, tmp_path: Path) -> None:
     """It is found and fixed by what the renders show: replicas and a text hold the same number and stay."""
     deployment = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.lint.digests import digests
 from helmpin.lint.values_files import ValuesFile
+from helmpin.lint.wanted import note_on_digest, note_on_tag
 from helmpin.plan.images import ImagePlan, Problem
 from tests.support import plans
 from tests.support.plans import A
@@ -17,6 +19,7 @@ from tests.support.plans import A
 WEB = "team/web:latest"
 TAG = Setting(("image", "tag"), f"latest@{A}")
 VALUES = {"image": {"repository": "team/web", "tag": "latest"}}
+NOTES: dict[str, Callable[[str], str]] = {"tag": note_on_tag, "digest": note_on_digest, "": lambda _: ""}
 OWN = ValuesFile("own", "image:\n  repository: team/web\n  tag: latest\n")
 
 
@@ -128,27 +131,50 @@ def test_a_value_that_a_flag_gives_is_named_and_the_others_are_written(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "is_noted"),
+    ("name", "values", "noted"),
     [
-        ("team/web:1.1", {"tag": 1.1}, False),
-        ("team/web:8", {"tag": 8.0}, False),
-        (WEB, {"image": {"tag": ""}}, True),
-        (WEB, {}, True),
-        (WEB, {"image": {"tag": ""}, "sidecar": {"image": "team/side:latest"}, "global": {"tag": "latest"}}, True),
-        (WEB, {"image": {"tag": "latest"}}, False),
-        ("team/web:v1", {"image": "team/web:v1"}, False),
-        (WEB, {"image": "team/web-latest"}, True),
-        ("team/web:v12-alpine", {"version": "v12"}, False),
-        ("team/web:v1-alpine", {"version": "v1"}, False),
-        ("team/web:v12-alpine", {"replicas": 1}, True),
-        ("team/web", {}, False),
+        ("team/web:1.1", {"tag": 1.1}, ""),
+        ("team/web:8", {"tag": 8.0}, ""),
+        (WEB, {"image": {"tag": ""}}, "tag"),
+        (WEB, {}, "tag"),
+        (WEB, {"image": {"tag": ""}, "sidecar": {"image": "team/side:latest"}, "global": {"tag": "latest"}}, "tag"),
+        (WEB, {"image": {"tag": "latest"}}, ""),
+        ("team/web:v1", {"image": "team/web:v1"}, ""),
+        (WEB, {"image": "team/web-latest"}, "tag"),
+        ("team/web:v12-alpine", {"version": "v12"}, ""),
+        ("team/web:v1-alpine", {"version": "v1"}, ""),
+        ("team/web:v12-alpine", {"replicas": 1}, "digest"),
+        ("team/web", {}, ""),
     ],
 )
-def test_a_tag_that_no_value_holds_is_noted(name: str, values: Any, is_noted: bool, tmp_path: Path) -> None:
-    """It comes from appVersion or from the template, which change nothing any more."""
+def test_a_tag_that_no_value_holds_is_noted(name: str, values: Any, noted: str, tmp_path: Path) -> None:
+    """It comes from appVersion or from the template: that changes nothing any more, or nothing but the tag."""
     ((_, _, note),), _ = wanted(tmp_path, image(name), values=values)
-    noted = f"from now on this value sets the tag of {name}, not the chart's appVersion or what else set it before"
-    assert note == (noted if is_noted else "")
+    assert note == NOTES[noted](name)
+
+
+DIGEST = Setting(("image", "digest"), A)
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "written", "noted"),
+    [
+        ({"image": {"tag": "", "digest": ""}}, "image: {tag: '', digest: ''}\n", ["image.digest", "image.tag"], "tag"),
+        ({"image": {"digest": ""}}, "image: {tag: null, digest: ''}\n", ["image.digest", "image.tag"], "tag"),
+        ({"image": {"imageVersion": "", "digest": ""}}, "{}\n", ["image.digest", "image.imageVersion"], "tag"),
+        ({"image": {"digest": ""}}, "image: {digest: ''}\n", ["image.digest"], "digest"),
+        ({"image": {"tag": "latest"}}, "image: {tag: latest}\n", ["image.digest"], ""),
+        ({"image": {"tag": "latest"}, "tag": ""}, "image: {tag: latest}\ntag:\n", ["image.digest"], ""),
+    ],
+)
+def test_an_empty_tag_is_written_with_the_digest_beside_it(
+    values: Any, text: str, written: list[str], noted: str, tmp_path: Path
+) -> None:
+    """The tag would follow the chart's appVersion, and the digest would stay."""
+    plan = image(values=("image.digest",))
+    files = (ValuesFile("own", text),)
+    found = wanted(tmp_path, plan, settings=(DIGEST,), files=files, values=values)
+    assert found == ([("own", written, NOTES[noted](WEB))], [])
 
 
 def test_a_tag_that_images_share_is_left_to_the_user(tmp_path: Path) -> None:

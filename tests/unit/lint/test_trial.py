@@ -49,6 +49,24 @@ def test_an_image_gets_its_own_digest_or_version(image: str, now: str, is_fit: b
     assert fits(image, now, pins) is is_fit
 
 
+@pytest.mark.parametrize(
+    ("now", "is_right"),
+    [
+        ("web:1.1", True),
+        (f"web:1.0@{A}", True),
+        (f"web@{A}", True),
+        (f"web:1.1@{A}", False),
+        (f"web:1.0@{B}", False),
+        ("nothing", True),
+        (f"db:latest@{B}", True),
+        (f"db:1@{B}", False),
+    ],
+)
+def test_no_digest_stays_beside_the_tag_of_the_next_release(now: str, is_right: bool, usage: Usage) -> None:
+    trials = Trials(Renders(web="web:1.1"), [usage._replace(is_next=True)], {"web:1.0": A, "db": B})
+    assert (trials.wrong({OWN: f"web: {now}\n"}) == []) is is_right
+
+
 class Renders:
     """What comes out, by the test's own words: each key of the values is an image, unless it is `fail`."""
 
