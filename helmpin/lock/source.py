@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from helmpin.arguments import whole_number
 from helmpin.env import ENVIRON
-from helmpin.errors import Refused, UsageError
+from helmpin.errors import HelmFailed, Refused, UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file
 from helmpin.image.reference import Reference
 from helmpin.lock import PIPED, Lock, NotLocked
@@ -112,7 +112,11 @@ class _ReleaseLock:
         stored = self._reading.result()
         if self._revision is None and stored.status != "deployed":
             stored = self._read(self._deployed()).result()
-        return of_release(checked_record(stored), stored, f"{RELEASE}{self._place(stored.revision)}")
+        name = f"{RELEASE}{self._place(stored.revision)}"
+        try:
+            return of_release(checked_record(stored), stored, name)
+        except (VerificationFailed, HelmFailed) as error:
+            raise type(error)(error.what, where=f"--lock {name}", why=error.why, hint=self._other_revision()) from None
 
     def _place(self, revision: int | str) -> str:
         return "/".join(filter(None, [self._context, self._namespace, f"{self._name}@{revision}"]))
@@ -123,12 +127,16 @@ class _ReleaseLock:
         rows = json.loads(self._helm.run(["history", self._name, *self._flags, "-o", "json"]))
         deployed = [int(row["revision"]) for row in rows if row.get("status") == "deployed"]
         if not deployed:
-            history = helm_command(f"pin history {self._name}", namespace=self._namespace, context=self._context)
             raise Refused(
                 f"release {self._name} in namespace {self._namespace} has no deployed revision to take digests from",
-                hint=f"name the revision: --lock {RELEASE}{self._place('REVISION')}; {history} lists them",
+                hint=self._other_revision(),
             )
         return max(deployed)
+
+    def _other_revision(self) -> str:
+        """What to do if a revision cannot be a lock."""
+        history = helm_command(f"pin history {self._name}", namespace=self._namespace, context=self._context)
+        return f"name another revision: --lock {RELEASE}{self._place('REVISION')}; {history} lists them"
 
 
 def of_release(record: Record, stored: Revision, name: str) -> Lock:

@@ -122,3 +122,11 @@ def test_what_a_release_runs_from_one_cluster_to_another(
     app.rewrite(2, lambda stored: stored.update(manifest=stored["manifest"].replace(second, first)))
     tampered = app.machine.pin("upgrade", "app", app.chart, "--lock", f"release:{unique}/app")
     assert tampered.status == 4, tampered.stderr
+    assert f"  at    --lock release:{unique}/app@2\n" in tampered.stderr
+    other = f"name another revision: --lock release:{unique}/app@REVISION; helm pin history app"
+    assert other in tampered.stderr
+    assert app.machine.run(app.machine.helm_binary, "rollback", "app", "1").status == 0
+    app.rewrite(4, lambda stored: stored["chart"]["metadata"].pop("annotations"))
+    plain = app.machine.pin("plan", "app", app.chart, "--lock", f"release:{unique}/app")
+    assert (plain.status, other in plain.stderr) == (4, True), plain.stderr
+    assert "the revision has no digest record" in plain.stderr
