@@ -187,7 +187,9 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
         where, image = f"{name_of(pod)} {container.slot[-1]}", container.image
         images = wanted.get(container.slot)
         if images is None:
-            how = "an ephemeral container" if container.slot[0] == "ephemeralContainers" else "injected"
+            of_controller = controller is not pod and container.slot in asked
+            how = f"as {name_of(controller)} says" if of_controller else "injected"
+            how = "an ephemeral container" if container.slot[0] == "ephemeralContainers" else how
             seen.notes.append(f"{where} is not part of {owner} ({how}): {image}")
         elif image not in images:
             slot = ("spec", *container.slot)

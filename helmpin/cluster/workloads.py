@@ -117,7 +117,9 @@ def removes_itself(stored: Object) -> bool:
 
 def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner: str, seen: Seen) -> None:
     name, has, wants = name_of(stored), slots(now), slots(stored)
-    if all(has.get(slot) == image for slot, image in wants.items()):
+    more = [slot for slot in has if slot not in wants]
+    added = [slot for slot in more if owner == RELEASE and "ephemeralContainers" not in slot and _setters(now, slot)]
+    if not added and all(has.get(slot) == image for slot, image in wants.items()):
         seen.right += 1
     for slot, image in wants.items():
         if slot not in has:
@@ -129,7 +131,12 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner:
             )
             if not known and at_admission(now, slot, owner):
                 seen.at_admission.append(now)
-    seen.notes += [f"{name} also has {slot[-1]}, with {image}" for slot, image in has.items() if slot not in wants]
+    for slot in more:
+        line = f"{name} also has {slot[-1]}, with {has[slot]}"
+        if slot in added:  # else it may have been injected
+            seen.wrong.append(f"{line}: {blame(now, slot, owner)}")
+        else:
+            seen.notes.append(line)
 
 
 def blame(now: Object, slot: Slot, owner: str) -> str:

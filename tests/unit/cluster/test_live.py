@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helmpin.cluster.pods import Pods, compare_pods, reported
-from helmpin.cluster.workloads import RELEASE_NAME, Object, Seen, compare_specs, slots
+from helmpin.cluster.workloads import RELEASE, RELEASE_NAME, Object, Seen, compare_specs, slots
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 APP = f"example.com/app:1@{A}"
@@ -175,6 +175,21 @@ class TestSpecs:
         assert len(found.wrong) == 2
         assert found.notes == ["Deployment/web also has proxy, with proxy:1"]
 
+    @pytest.mark.parametrize(
+        ("manager", "owner", "is_wrong"),
+        [("kubectl-patch", RELEASE, True), ("helm", RELEASE, False), ("kubectl-patch", "the manifest", False)],
+    )
+    def test_a_container_that_somebody_added(self, manager: str, owner: str, is_wrong: bool) -> None:
+        """What only the maker has set may have been injected at admission; a manifest may not be what was applied."""
+        now = workload()
+        now["spec"]["template"]["spec"]["containers"].append({"name": "proxy", "image": "proxy:1"})
+        proxy = json.loads(json.dumps(IMAGE_FIELD).replace("app", "proxy"))
+        now["metadata"]["managedFields"] = [{"manager": manager, "fieldsV1": proxy}]
+        found = compare_specs([(workload(), now)], owner=owner)
+        line = "Deployment/web also has proxy, with proxy:1"
+        assert found.wrong == ([f"{line}: set by kubectl-patch"] if is_wrong else [])
+        assert (found.notes, found.right) == (([], 0) if is_wrong else ([line], 1))
+
     def test_containers_of_one_name_in_two_pod_templates(self) -> None:
         def both(first: str) -> Object:
             spec = {"first": template(app=first, init=None), "second": template(init=None)}
@@ -227,6 +242,14 @@ class TestPods:
         found = seen(replica_set(), mine)
         assert (found.right, found.wrong, found.doubts) == (2, [], [])
         assert found.notes == ["Pod/web-2-x proxy is not part of the release (injected): proxy:1"]
+
+    def test_a_container_that_the_pods_own_replica_set_has(self) -> None:
+        """It was not injected: whoever changed the Deployment added it."""
+        made, mine = replica_set(), pod(ids=(A, B))
+        for spec in (made["spec"]["template"]["spec"], mine["spec"]):
+            spec["containers"].append({"name": "proxy", "image": "proxy:1"})
+        (note,) = seen(made, mine).notes
+        assert note == "Pod/web-2-x proxy is not part of the release (as ReplicaSet/web-2 says): proxy:1"
 
     def test_an_ephemeral_container_is_told_apart(self) -> None:
         mine = pod()
