@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from helmpin import lifeline, output, structured
 from helmpin.arguments import with_switch
@@ -45,7 +45,7 @@ def run(request: Request) -> int:
         lifeline.nothing_yet(f"{name} was not written")
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
-    wanted, needless = _resolve(request, old._replace(digests=kept))
+    wanted, jobs, needless = _resolve(request, old._replace(digests=kept))
     _check_globs(globs, {*old.digests, *wanted})
     if request.options["keep"]:
         wanted |= _resolve_others(renewed - wanted.keys(), request)
@@ -54,21 +54,44 @@ def run(request: Request) -> int:
     if not check and new != text:
         _write(name, text, new)
     gone = _gone([change for change in todo if change.kind == "moved"], request) if check else frozenset()
-    _show(request.options["output"], name, todo, gone, needless)
+    _show(request.options["output"], name, todo, _Why(gone, jobs), needless)
     differs = any(change.kind != "unchanged" for change in todo)
     if check and differs:
         does = "adds" if request.options["keep"] else "adds and removes"
         raise VerificationFailed(
             f"{name} does not match the chart and the registry: {_count(todo)}",
+            why="\n".join(
+                f"{change.reference}: {job} exists already and keeps the digest that it ran with; no --update changes that"
+                for change in todo
+                if change.kind != "unchanged" and (job := jobs.get(change.reference))
+            ),
             hint=f"helm pin lock with the same arguments {does} images; --update GLOB takes the current digests",
         )
     output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
     return 0
 
 
-def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
-    """The digest of each image for the lock; and why the chart has none for it, for people. Raises HelmPinError if the lock cannot
-    be complete."""
+class _Why(NamedTuple):
+    """Why an image has the digest that it has."""
+
+    gone: Collection[Reference]
+    """The registry does not have the one in the file."""
+    jobs: Mapping[Reference, str]
+    """The Job that keeps it."""
+
+    def text(self, change: LockChange) -> str:
+        """What becomes of a line, for people."""
+        text = change.kind
+        if change.kind == "moved":
+            lacks = ", which the registry lacks" if change.reference in self.gone else ""
+            text = f"moved from {output.short(change.was)}{lacks}"
+        job = self.jobs.get(change.reference)
+        return f"{text}, as {job} ran it" if job else text
+
+
+def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], dict[Reference, str], str]:
+    """The digest of each image for the lock; the Jobs that keep some of them; and why the chart has none for it, for people. Raises
+    HelmPinError if the lock cannot be complete."""
     *release, chart = request.positionals
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
     if command == "upgrade":
@@ -84,7 +107,7 @@ def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], str]:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
         say_without_image(plan)
-        return _digests(plan), _needless(plan)
+        return *_digests(plan), _needless(plan)
 
 
 def _resolve_others(references: Iterable[Reference], request: Request) -> dict[Reference, str]:
@@ -110,11 +133,12 @@ def _gone(moved: Iterable[LockChange], request: Request) -> frozenset[Reference]
     return frozenset(ref for ref, refusal in refusals.items() if refusal.kind == "not-found")
 
 
-def _digests(plan: Plan) -> dict[Reference, str]:
-    """What the plan pins, by reference. What the chart itself pins needs no lock. The digest that a Job keeps counts only if
-    nothing else uses the image."""
+def _digests(plan: Plan) -> tuple[dict[Reference, str], dict[Reference, str]]:
+    """What the plan pins, by reference, and the Jobs that keep it. What the chart itself pins needs no lock. The digest that a Job
+    keeps counts only if nothing else uses the image."""
     images = [i for i in plan.images if i.via in ("values", "template") and i.reference]
-    return {i.reference: i.digest for i in sorted(images, key=lambda i: not i.kept_for) if i.reference}
+    chosen = {i.reference: i for i in sorted(images, key=lambda i: not i.kept_for) if i.reference}
+    return {ref: i.digest for ref, i in chosen.items()}, {ref: i.kept_for for ref, i in chosen.items() if i.kept_for}
 
 
 def _needless(plan: Plan) -> str:
@@ -157,32 +181,26 @@ def _write(name: str, before: str, text: str) -> None:
     save("the lock file", {name: text})
 
 
-def _show(form: str, name: str, todo: Sequence[LockChange], gone: Collection[Reference], needless: str) -> None:
+def _show(form: str, name: str, todo: Sequence[LockChange], why: _Why, needless: str) -> None:
     if form == "table":
-        rows = [(str(c.reference), output.short(c.now or c.was), _what(c, gone)) for c in todo]
+        rows = [(str(c.reference), output.short(c.now or c.was), why.text(c)) for c in todo]
         output.write(
             output.table(("IMAGE", "DIGEST", "CHANGE"), rows) if rows else f"There is nothing to lock: {needless}."
         )
     elif form == "markdown":
         output.write(_markdown(name, todo))
     else:
-        structured.show({"file": name, "images": [_as_data(change, gone) for change in todo]}, form)
+        structured.show({"file": name, "images": [_as_data(change, why) for change in todo]}, form)
 
 
-def _what(change: LockChange, gone: Collection[Reference]) -> str:
-    """For people."""
-    if change.kind != "moved":
-        return change.kind
-    return f"moved from {output.short(change.was)}" + (", which the registry lacks" if change.reference in gone else "")
-
-
-def _as_data(change: LockChange, gone: Collection[Reference]) -> Mapping[str, Any]:
+def _as_data(change: LockChange, why: _Why) -> Mapping[str, Any]:
     return {
         "reference": str(change.reference),
         "digest": change.now or None,
         "was": change.was or None,
         "change": change.kind,
-        "gone": change.reference in gone,
+        "gone": change.reference in why.gone,
+        "keptFor": why.jobs.get(change.reference),
     }
 
 

@@ -127,7 +127,8 @@ class KeptJobs:
                     f"delete the Job so that it is created again ({delete}), rename it, or {let_through(use.image)}",
                 )
             elif locked and digest not in (locked.digests.get(use.image, digest), *locked.kept.get(use.image, ())):
-                problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked)
+                is_shared = any(each.image == use.image and each not in mine for each in uses)
+                problems[use.image] = _unlike_lock(use, _who(new)[0], digest, locked, is_shared=is_shared)
             else:
                 wanted[use.key], jobs[use.key] = digest, f"Job/{use.name}"
                 images = {each.path for each in own}
@@ -158,9 +159,10 @@ class KeptJobs:
         return image._replace(problem=image.problem or problem)
 
 
-def _unlike_lock(use: ImageUse, namespace: str, digest: str, locked: Locked) -> Problem:
+def _unlike_lock(use: ImageUse, namespace: str, digest: str, locked: Locked, *, is_shared: bool) -> Problem:
+    """A Job has another digest than the lock. is_shared: whether something else uses the image: then a new lock would not help."""
     delete = kubectl_command(f"delete job {shlex.quote(use.name)}", namespace=namespace)
-    way = f"\nor, if nothing else uses the image, {locked.relock()}" if locked.relock else ""
+    way = f"\nor {locked.relock()}" if locked.relock and not is_shared else ""
     return Problem(
         f"Job/{use.name} exists already and runs it at {digest}, {locked.name} has {locked.digests[use.image]}; the pod template "
         "of a Job cannot change",

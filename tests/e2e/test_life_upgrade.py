@@ -249,7 +249,12 @@ def test_a_plain_job_that_stands_in_the_way_is_refused_first(twins: Twins, tmp_p
     assert twins.revisions() == 2
 
     [command] = re.findall("what the Job runs: helm pin (.*)", done.stderr)
-    assert twins.machine.pin(*shlex.split(command)).status == 0
+    check = twins.machine.pin(*shlex.split(command), "--check")
+    kept = f"Job/{OURS}-locked exists already and keeps the digest that it ran with; no --update changes that"
+    assert (check.status, kept in check.stderr) == (4, True), check.stderr
+    written_anew = twins.machine.pin(*shlex.split(command))
+    assert written_anew.status == 0
+    assert f", as Job/{OURS}-locked ran it\n" in check.stdout and check.stdout == written_anew.stdout
     done = twins.pin("upgrade", OURS, twins.chart, UNVALIDATED, "--lock", lock, "--locked")
     assert done.status == 0, done.stderr
     assert moved not in "".join(twins.images())

@@ -284,7 +284,14 @@ def test_where_every_digest_comes_from_a_lock_a_job_keeps_no_other(locked: dict[
         problem = found.problems[WEB]
         assert "(kubectl delete job migrate)" in problem.hint
         assert f"Job/migrate exists already and runs it at {OLD}, l.yaml has {NEW}" in problem.text
-        assert "kubectl delete job migrate" in problem.hint and "write l.yaml" in problem.hint
+        assert problem.hint.endswith("or rename it\nor write l.yaml")
+
+
+def test_a_new_lock_does_not_help_where_something_else_uses_the_image() -> None:
+    plain = f"{job(WEB)}---\n{job(WEB).replace('kind: Job', 'kind: CronJob')}"
+    uses = parse(plain).images()
+    found = jobs(plain, job(f"{WEB}@{OLD}")).digests(uses, Locked({WEB: NEW}, "l.yaml", relock=lambda: "write l.yaml"))
+    assert "write l.yaml" not in found.problems[WEB].hint
 
 
 def test_a_job_may_keep_what_the_release_of_the_lock_keeps() -> None:
