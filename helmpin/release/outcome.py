@@ -141,7 +141,10 @@ def failure(helm: Helm, arguments: Sequence[str], before: HistoryRow, status: in
         return HelmFailed(f"{change} while this ran", where=where, why="no revision is stored", hint=hint)
     if change and not rows:
         return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, hint="run it again")
-    why += [f"revision {row.revision} is {row.status}" for row in rows] or ["no revision was stored"]
+    back = known[-1:] if rows and _has_gone_back(known) else []  # its record is an older one
+    why += [f"revision {row.revision} is {row.status}" for row in rows if row not in back]
+    why += [f"revision {row.revision} is {row.status}: {row.description}" for row in back]
+    why += [] if rows else ["no revision was stored"]
     return HelmFailed(what, where=where, why="\n".join(why), hint=_next_step(helm, arguments, before, rows, known))
 
 
@@ -175,8 +178,12 @@ def _next_step(
         return (
             f"correct what helm reports above, and run {helm_command('pin upgrade --install')} with the same arguments"
         )
-    has_gone_back = known[-1].description.startswith("Rollback to ")  # --rollback-on-failure
-    return again if has_gone_back or not ran else f"{again}; or {back}"
+    return again if _has_gone_back(known) or not ran else f"{again}; or {back}"
+
+
+def _has_gone_back(known: Sequence[HistoryRow]) -> bool:
+    """Whether helm itself has rolled the release back (--rollback-on-failure)."""
+    return known[-1].description.startswith("Rollback to ")
 
 
 def _hidden(helm: Helm, release: str, known: Sequence[HistoryRow]) -> str:

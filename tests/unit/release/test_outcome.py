@@ -144,7 +144,7 @@ def failed(rows: Any, before: HistoryRow = FOUR, status: int = 1, **more: Any) -
         (
             [HistoryRow(4, "superseded", ""), HistoryRow(5, "failed", "x"), HistoryRow(6, "deployed", "Rollback to 4")],
             FOUR,
-            "revision 5 is failed\nrevision 6 is deployed",
+            "revision 5 is failed\nrevision 6 is deployed: Rollback to 4",
             AGAIN,
         ),
         ([FOUR], FOUR, "no revision was stored", "correct what helm reports above, and run it again"),
@@ -247,6 +247,16 @@ def test_a_revision_is_this_commands_by_its_record(own: bool, monkeypatch: pytes
         assert error.why == "revision 5 is failed"
     else:
         assert error.what == "revision 5 was made by somebody else while this ran; nothing was deployed"
+
+
+def test_helms_own_rollback_is_named_though_its_record_is_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: Any, name: str, number: int) -> Revision:
+        return Revision(name, number, "", "mine" if number == 5 else "older", "", "")
+
+    monkeypatch.setattr("helmpin.release.reading.read_revision", read)
+    rows = [THREE, HistoryRow(5, "failed", "x"), HistoryRow(6, "deployed", "Rollback to 3")]
+    error = failure(reading(Helm(rows=rows)), UPGRADE, FOUR, 1, "mine")
+    assert (error.why, error.hint) == ("revision 5 is failed\nrevision 6 is deployed: Rollback to 3", AGAIN)
 
 
 def release(size: int) -> str:
