@@ -148,7 +148,8 @@ def _target(request: Request, rows: Sequence[HistoryRow]) -> int:
     name, number = request.positionals[0], rows[-1].revision - 1
     if number in [row.revision for row in rows]:
         return number
-    ran = revisions.last_that_ran(rows)
+    was_uninstalled = rows[-1].status == "uninstalled"  # with --keep-history: it ran until then
+    ran = rows[-1].revision if was_uninstalled else revisions.last_that_ran(rows)
     raise HelmFailed(
         f"release {name} has no revision to roll back to"
         if len(rows) == 1

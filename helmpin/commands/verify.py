@@ -229,7 +229,11 @@ def _to_compare(stored: Revision) -> tuple[list[Check], Record | None, str]:
     """The checks that need only the record and the manifest; and the record to compare the rest with, or None and why."""
     if not stored.revision:
         check, found = pinned_check(stored)
-        return [check], found, "the manifest does not have every digest"
+        return (
+            [check],
+            found,
+            "the manifest does not have every digest" if check.details else "there is no image to compare",
+        )
     first, record = record_check(stored)
     if record is None:
         return [first, Check("manifest", SKIPPED, NO_RECORD)], None, NO_RECORD

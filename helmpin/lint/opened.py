@@ -59,7 +59,11 @@ def opened(targets: Sequence[Target], stack: ExitStack) -> list[Opened]:
         return []
     shared = targets[0].request  # the flags are the same for all
     if unwritable := [source for source in _sources(shared.flags) if not Path(source).is_file()]:
-        raise UsageError(f"--fix cannot write to {unwritable[0]}", hint="name files of values, or leave --fix out")
+        raise UsageError(
+            f"--fix cannot write to {unwritable[0]}",
+            why="there is no file of that name",
+            hint="name files of values, or leave --fix out",
+        )
     by_flags = ValuesFile(BY_FLAGS, for_helm(_set(shared)), writable=False)
     found: list[Opened] = []
     for target in targets:

@@ -285,6 +285,8 @@ def _answers(reading: PreviousReading) -> bool:
         reading.result()
     except HelmFailed as error:
         why = error.why.splitlines()[0] if error.why else error.what
+        if "elease name is invalid" in why:  # helm template says more of it
+            return False
         output.say(f"Planned without the cluster, as a new release: {why}")
         return False
     return True

@@ -67,6 +67,9 @@ def test_none_is_before_the_only_one(named: list[str], proof: list[str]) -> None
     error = refused([ONE], *named, *proof)
     assert (type(error), error.what) == (HelmFailed, "release web has no revision to roll back to")
     assert error.why == "it has only one"
+    assert error.hint == "helm pin verify web shows what runs"
+    kept = refused([ONE._replace(status="uninstalled")], *named, *proof)
+    assert kept.hint == "helm pin rollback web 1 goes back to the last revision that ran"
 
 
 @pytest.mark.parametrize("proof", [[], ["--verify"]])
