@@ -315,7 +315,7 @@ class ValueProbe:
         return [mark for mark in left if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:most]
 
     def _reached(self, result: Comparison) -> dict[UseKey, tuple[Setting, ...]]:
-        """What to set for each use that has a mark at its end."""
+        """What to set for each use that has a mark at its end, and has not been tried in vain: with a tag empty it may do."""
         found: dict[UseKey, tuple[Setting, ...]] = {}
         emptied = tuple(Setting(path, "") for path in self._probe.emptied)
         for each in self._left():
@@ -325,7 +325,8 @@ class ValueProbe:
                 before = gives.removesuffix(f"{text}-{mark}")
                 if before != gives and wanted.startswith(before):
                     carrier = Setting(path, f"{wanted.removeprefix(before)}@{fact.digest}")
-                    found[fact.use.key] = (carrier, *emptied)
+                    if emptied or self._tried.allows(fact.use.key, carrier):
+                        found[fact.use.key] = (carrier, *emptied)
         values: dict[ValuePath, set[str]] = defaultdict(set)
         for path, value in (*self.result.settings, *(setting for some in found.values() for setting in some)):
             values[path].add(value)

@@ -281,6 +281,24 @@ def test_values_that_hold_something_get_their_marks_first() -> None:
     assert "commit" in marked(marks) and len(marked(marks)) == MOST_MARKS
 
 
+def test_what_was_tried_in_vain_for_an_image_is_not_proved_again_for_the_mark_of_another() -> None:
+    """A template reads both tags, so each stands at the other's place in one render."""
+    values = {"web": {"repository": "t/web", "tag": "1"}, "db": {"repository": "t/db", "tag": "2"}}
+    uses = use("t/web:1"), use("t/db:2", nth=1)
+    tags = [("web", "tag"), ("db", "tag")]
+
+    def chart(read: Callable[[str], str]) -> list[str]:
+        return [f"{read(f'{name}.repository')}:{read(f'{name}.tag')}" for name in ("web", "db")]
+
+    tried = Tried()
+    result, fresh = run(probe(values, *uses, reads=tags, tried=tried), values, chart, *uses)
+    assert [setting.path for setting in result.settings] == tags
+    for each, path, text in zip(uses, tags, (f"1@{A}", f"2@{B}"), strict=True):
+        tried.add({each.key: [Setting(path, text)]})
+    result, renders = run(probe(values, *uses, reads=tags, tried=tried), values, chart, *uses)
+    assert result.settings == () and renders <= fresh
+
+
 def test_each_use_gets_its_own_value() -> None:
     values = {"a": {"imageOverride": None}, "b": {"imageOverride": None}}
     one, other = use("t/web:1"), use("t/web:1", nth=1)
