@@ -55,9 +55,12 @@ class Noise:
             self.render_again()
 
     def _may_explain(self, found: Comparison) -> bool:
-        """Whether another plain render may explain what differs. The first is worth it if one difference shows no digest. A further
-        one is worth it only if all of them may be random: otherwise the pins are rejected anyway."""
-        may_be = [not any(digest in readable(each.after) for digest in self._digests) for each in found.collateral]
+        """Whether another plain render may explain what differs. The first is worth it if one difference may be random: it shows no
+        digest, and is no pull policy. A further one is worth it only if all of them may: otherwise the pins are rejected anyway."""
+        may_be = [
+            each.leaf[3][-1:] != ("imagePullPolicy",) and not any(d in readable(each.after) for d in self._digests)
+            for each in found.collateral
+        ]
         if self.renders == 0:
             return any(may_be)
         return (

@@ -321,14 +321,15 @@ class Search:
         return []
 
     def _suspects_of(self, difference: Difference) -> list[Group]:
-        """The same for one difference. Before all others come those whose values are read on a line of the template that prints it;
-        after all others, those that are cleared of it."""
+        """The same for one difference. First come those of the container whose pull policy it is, then those whose values are read
+        on a line of the template that prints it; last, those that are cleared of it."""
         leaf, words = difference.leaf, _words(difference)
         suspects = self._suspects(leaf[0], difference.before)
         uncleared = [g for g in self._active() if not self._suspicions.are_cleared(_paths(g), leaf)]
         left = [g for g in uncleared if _seen(_paths(g), leaf[0])] or uncleared
         return (
-            [g for g in left if any(self._set_and_read_on_lines(g, leaf[0], word) for word in words)]
+            [g for g in left if any(_is_pull_policy(leaf, use) for use in g.uses)]
+            or [g for g in left if any(self._set_and_read_on_lines(g, leaf[0], word) for word in words)]
             or [g for g in suspects if g in left]
             or [g for g in left if self._set_and_read_on_lines(g, leaf[0])]
             or left
@@ -582,6 +583,11 @@ def _is_read(group: Group, path: ValuePath, read: Collection[ValuePath]) -> bool
 
 def _effect(difference: Difference) -> Effect:
     return difference.leaf, str(difference.after)
+
+
+def _is_pull_policy(leaf: UseKey, use: ImageUse) -> bool:
+    """Whether a leaf is the pull policy of a use's container, which often depends on whether the image has a digest."""
+    return leaf == (*use.key[:3], (*use.path[:-1], "imagePullPolicy"))
 
 
 def _words(difference: Difference) -> list[str]:

@@ -63,6 +63,15 @@ def test_what_shows_a_digest_is_no_noise(tmp_path: Path) -> None:
         assert made.noise.renders == renders
 
 
+def test_a_pull_policy_is_no_noise(tmp_path: Path) -> None:
+    """Nobody makes it at random; it often depends on the digest."""
+    plain, pinned = (
+        pod("t/web:1", extra=f"      imagePullPolicy: {policy}\n") for policy in ("Always", "IfNotPresent")
+    )
+    made = Made(tmp_path, plain, [])
+    assert made.collateral(pinned) == ["IfNotPresent"] and made.noise.renders == 0
+
+
 def test_one_difference_without_a_digest_is_enough_to_look(tmp_path: Path) -> None:
     labels = (("x", "k"), ("x", "l"), (f"1@{A}", "m"))
     plain, other, pinned = (pod("t/web:1", label=a, extra=f"      args: [{b}]\n") for a, b in labels)

@@ -91,6 +91,28 @@ def test_templates_with_a_tag_each_are_pinned_at_the_second_attempt() -> None:
     assert found.result is attempt and not attempt.by_template
 
 
+def test_a_pull_policy_is_blamed_on_the_image_of_its_container() -> None:
+    """One helper prints all containers, and reads the values of all of them on one line."""
+    names = ("web", "db", "log")
+    uses = [use(f"t/{name}:1", nth=nth) for nth, name in enumerate(names)]
+    values = {name: {"repository": f"t/{name}", "tag": "1", "digest": ""} for name in names}
+    helper = " ".join(f"{{{{ .Values.{name}.digest }}}}" for name in names)
+    found = Search(
+        [facts(each, at) for each, at in zip(uses, (A, B, C), strict=True)],
+        ValueIndex(values),
+        lambda _: TemplateScan([f"imagePullPolicy: {helper}\n"]),
+        lambda *_: {(name, "digest") for name in names},
+    )
+    pinned = {each: f"{each.image}@{at}" for each, at in zip(uses, (A, B, C), strict=True)}
+    attempt = found.next()
+    first = shown(attempt)
+    assert attempt is not None
+    policy = Difference((POD, 0, 0, ("spec", "containers", 1, "imagePullPolicy")), "Always", "IfNotPresent")
+    found.learn(attempt, compared(pinned, dict(zip(uses, (A, B, C), strict=True)), [policy]))
+    second = shown(found.next())
+    assert {path.partition(".")[0] for path, _ in first.items() ^ second.items()} == {"db"}
+
+
 @pytest.mark.parametrize("reader", ["web", "db", "both", "none"])
 def test_a_tag_that_two_images_want_goes_to_the_one_whose_template_reads_it(reader: str) -> None:
     """Both names stand beside it. If that does not decide, no value is set, for none can hold two digests."""
