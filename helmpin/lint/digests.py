@@ -82,7 +82,7 @@ def _tag_beside(
 ) -> list[Setting]:
     """The tag that is empty beside what carries a digest alone: the chart's appVersion would still set it, and the digest stay."""
     parent, tag = settings[0].path[:-1], split(image)[1]
-    if not tag or any(tag in setting.value or TAG_KEY.search(last_key(setting.path)) for setting in settings):
+    if not tag or any(_has_tag(setting.value, tag) or TAG_KEY.search(last_key(setting.path)) for setting in settings):
         return []
     given = [
         file.held(inner) for file in files if (inner := file.inner(parent)) is not None
@@ -112,4 +112,9 @@ def _sets_a_tag(image: str, settings: Sequence[Setting], values: Mapping[str, An
     """Whether settings that belong together set the tag of an image, which none of their values held."""
     tag = split(image)[1] or ""
     held = any(tag in text_of(lookup(values, setting.path)) for setting in settings)
-    return bool(tag) and not held and any(f"{tag}@" in f"{setting.value}@" for setting in settings)
+    return bool(tag) and not held and any(_has_tag(setting.value, tag) for setting in settings)
+
+
+def _has_tag(value: str, tag: str) -> bool:
+    """Whether a value is a tag, or has it before its digest."""
+    return value == tag or f"{tag}@" in value

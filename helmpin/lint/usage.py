@@ -16,7 +16,7 @@ from helmpin.lint.opened import Opened
 from helmpin.output import for_helm
 from helmpin.render.values import VALUE_FLAGS, other_flags, sources
 
-_READS_VERSION = re.compile(r"AppVersion|\.Version\b")
+_READS_VERSION = re.compile(r"(?i:appVersion)|\.Version\b|\.Chart\b(?!\.)")
 _LAST_NUMBER = re.compile(r"\d{1,18}(?=\D*$)", re.ASCII)
 
 GivenValues = tuple[Path | tuple[str, ...], ...]

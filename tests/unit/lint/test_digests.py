@@ -177,6 +177,15 @@ def test_an_empty_tag_is_written_with_the_digest_beside_it(
     assert found == ([("own", written, NOTES[noted](WEB))], [])
 
 
+@pytest.mark.parametrize("tag", ["256", "a", "aa"])
+def test_a_tag_that_also_stands_in_the_digest(tag: str, tmp_path: Path) -> None:
+    name = f"team/web:{tag}"
+    files, values = (ValuesFile("own", "image: {tag: '', digest: ''}\n"),), {"image": {"tag": "", "digest": ""}}
+    plan = image(name, values=("image.digest",))
+    found = wanted(tmp_path, plan, settings=(DIGEST,), files=files, values=values)
+    assert found == ([("own", ["image.digest", "image.tag"], note_on_tag(name))], [])
+
+
 def test_a_tag_that_images_share_is_left_to_the_user(tmp_path: Path) -> None:
     """To empty it changes the other images too."""
     settings = (TAG, Setting(("shared", "tag"), ""))
