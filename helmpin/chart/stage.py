@@ -160,10 +160,14 @@ class Chart:
             if path not in templates and not path.endswith((".tgz", ".prov")):
                 yield self._text(path)
 
-    def chart_files(self) -> dict[str, str]:
-        """The text of every Chart.yaml, of the chart and its dependencies, by path."""
-        paths = self._tree.in_all_charts("Chart.yaml")
-        return {path: self._text(path) for path in paths if path.endswith("Chart.yaml")}
+    def all_metadata(self) -> dict[str, Mapping[str, Any]]:
+        """Every Chart.yaml, of the chart and its dependencies, by path."""
+        return {f"{chart}Chart.yaml": self._tree.metadata(chart) for chart in self._tree.charts()}
+
+    def app_versions(self) -> list[str]:
+        """The appVersion of the chart and of its dependencies, where they have one."""
+        found = (scalar(metadata.get("appVersion")) for metadata in self.all_metadata().values())
+        return [version for version in found if version]
 
     def crd_files(self) -> dict[str, str]:
         """The text of every file with CRDs, of the chart and its dependencies, by path: YAML or JSON, several documents each."""

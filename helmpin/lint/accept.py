@@ -45,10 +45,19 @@ def accepted(
         kept = [each for each in kept if each not in blamed]
     for each in refused:
         if found := wrong(texts_with([*kept, each])):
-            say(f"{each}: its image depends on other values: {found[0]}")
+            say(f"{each}: {_why(found[0])}")
         else:
             kept.append(each)
     return [each for each in wanted if each in kept]
+
+
+def _why(wrong: Wrong) -> str:
+    """Why a value is not written, for people."""
+    if wrong.is_next:
+        return (
+            f"it would stay when the chart's appVersion changes: {wrong}; give the tag a value, or use helm pin upgrade"
+        )
+    return f"its image depends on other values: {wrong}"
 
 
 def _shows(wanted: Wanted, wrong: Wrong) -> bool:

@@ -16,7 +16,10 @@ from helmpin.plan.images import ImagePlan
 from helmpin.plan.plan import Plan
 from helmpin.plan.template_scan import is_literal
 from helmpin.plan.value_index import leaves, text_of
-from helmpin.plan.value_keys import TAG_KEY, last_key
+from helmpin.plan.value_keys import last_key
+
+_OWN_TAG = re.compile(r"(?:image[-_]?)?(?:tag|version)$", re.IGNORECASE)
+"""The key of a tag, in a map of one image."""
 
 
 def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[ImagePlan, str], None]) -> Iterator[Wanted]:
@@ -31,13 +34,15 @@ def digests(plan: Plan, files: Sequence[ValuesFile], say: Callable[[ImagePlan, s
             continue
         values = plan.rendered.origin.values or {}
         for bundle in _bundles(carriers, plan.settings):
-            settings = (*bundle, *_tag_beside(bundle, image.image, values, files))
+            tag = _tag_beside(bundle, image.image, plan, files)
+            settings = (*bundle, *tag)
             try:
                 wanted = placed(settings, image.image, files)
             except CannotEdit as why_not:
                 say(image, output.one_line(str(why_not)))
                 continue
-            yield wanted._replace(note=_note(image.image, settings, values))
+            note = note_on_tag(image.image) if tag else _note(image.image, settings, values)
+            yield wanted._replace(note=note, decides=image.digest if tag else "")
 
 
 def _to_fix(plan: Plan, say: Callable[[ImagePlan, str], None]) -> list[ImagePlan]:
@@ -77,19 +82,24 @@ def _bundles(carriers: Sequence[Setting], settings: Sequence[Setting]) -> list[t
     return [(carrier, *emptied[carrier.path[:-1]]) for carrier in carriers]
 
 
-def _tag_beside(
-    settings: Sequence[Setting], image: str, values: Mapping[str, Any], files: Sequence[ValuesFile]
-) -> list[Setting]:
-    """The tag that is empty beside what carries a digest alone: the chart's appVersion would still set it, and the digest stay."""
-    parent, tag = settings[0].path[:-1], split(image)[1]
-    if not tag or any(_has_tag(setting.value, tag) or TAG_KEY.search(last_key(setting.path)) for setting in settings):
+def _tag_beside(settings: Sequence[Setting], image: str, plan: Plan, files: Sequence[ValuesFile]) -> list[Setting]:
+    """The tag that is empty beside the name of an image and what carries its digest alone: an appVersion would still set it, and
+    the digest stay. It may be a part of the image's tag, as appVersion is."""
+    parent, values = settings[0].path[:-1], plan.rendered.origin.values or {}
+    name, tag, _ = split(image)
+    if not tag or any(_has_tag(setting.value, tag) or _OWN_TAG.match(last_key(setting.path)) for setting in settings):
+        return []
+    there = lookup(values, parent)
+    held = [text_of(value) for value in there.values()] if isinstance(there, dict) else []
+    if not any(text and f"/{name}".endswith(f"/{text}") for text in held):
         return []
     given = [
         file.held(inner) for file in files if (inner := file.inner(parent)) is not None
     ]  # helm leaves out what is null
-    paths = [(*parent, key) for each in (lookup(values, parent), *given) if isinstance(each, dict) for key in each]
-    empty = [path for path in paths if TAG_KEY.search(last_key(path)) and lookup(values, path) in ("", None)]
-    return [Setting(path, tag) for path in empty[:1]]
+    paths = [(*parent, key) for each in (there, *given) if isinstance(each, dict) for key in each]
+    empty = [path for path in paths if _OWN_TAG.match(last_key(path)) and lookup(values, path) in ("", None)]
+    versions = [version for version in plan.rendered.chart.app_versions() if version in tag]
+    return [Setting(path, max(versions, key=len, default=tag)) for path in empty[:1]]
 
 
 def _note(image: str, settings: Sequence[Setting], values: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ def fix_versions(targets: Sequence[Target], linted: Sequence[Linted]) -> None:
         wanted: list[Wanted] = []
         say = _Misses()
         for chart, found in findings.items():
-            for finding in (each for each in found if each.rule != REGISTRY):
+            for finding in (each for each in found if each.rule != REGISTRY and each.use.image):
                 where = f"{finding.at.file}:{finding.at.line}: {finding.image}"
                 try:
                     wanted += _versions(finding, by_name.get(chart))
@@ -133,7 +133,7 @@ def _write(wanted: Iterable[Wanted], pins: Pins, charts: Sequence[Opened], stack
         return
     files = {each.path: each.file for each in left}
     images = partial(rendered_images, charts[0].target.request.helm)
-    trials = Trials(images, list(usages(charts, files, stack)), pins)
+    trials = Trials(images, list(usages(charts, files, stack)), pins, {each.decides for each in left if each.decides})
     kept = accepted(left, trials.wrong, _say_not_fixed)
     texts = texts_with(kept, _say_not_fixed)
     changed = {file.name: texts[path] for path, file in files.items() if path in texts and texts[path] != file.text}

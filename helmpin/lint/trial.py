@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ class Wrong(NamedTuple):
     image: str
     now: str
     """Or helm's message, where the chart does not render any more."""
+    is_next: bool = False
+    """In the chart's next release alone."""
 
     def __str__(self) -> str:
         become = f"{self.image} would become {self.now}" if self.image else self.now
@@ -39,10 +41,15 @@ class Trials:
     """The images of charts with changed values files. Mutable: it remembers those without a change."""
 
     def __init__(
-        self, images: Callable[[Usage, Mapping[Path, str]], Images], usages: Sequence[Usage], pins: Pins
+        self,
+        images: Callable[[Usage, Mapping[Path, str]], Images],
+        usages: Sequence[Usage],
+        pins: Pins,
+        decided: Collection[str] = (),
     ) -> None:
-        """images: those of a usage, with these texts of files; raises HelmFailed if it does not render."""
-        self._images, self._usages, self._pins = images, usages, pins
+        """images: those of a usage, with these texts of files; raises HelmFailed if it does not render. decided: as keeps() has
+        it."""
+        self._images, self._usages, self._pins, self._decided = images, usages, pins, decided
         self._before: dict[int, Images | None] = {}
 
     def wrong(self, texts: Mapping[Path, str]) -> list[Wrong]:
@@ -78,8 +85,10 @@ class Trials:
             return
         for key, image in before.items():
             now = after.get(key, "nothing")
-            if now != image and not (keeps if usage.is_next else fits)(image, now, self._pins):
-                yield Wrong(usage.name, image, now)
+            if now == image or fits(image, now, self._pins):
+                continue
+            if not (usage.is_next and keeps(image, now, self._pins, self._decided)):
+                yield Wrong(usage.name, image, now, is_next=usage.is_next)
 
 
 def fits(image: str, now: str, pins: Mapping[str, str]) -> bool:
@@ -93,12 +102,17 @@ def fits(image: str, now: str, pins: Mapping[str, str]) -> bool:
     return digest == wanted and tag in (split(image)[1] or "latest", None)
 
 
-def keeps(image: str, now: str, pins: Mapping[str, str]) -> bool:
-    """Whether an image of the chart's next release has no digest, or that of its own tag. Without a tag, nothing shows that the
-    version should count."""
+def keeps(image: str, now: str, pins: Mapping[str, str], decided: Collection[str]) -> bool:
+    """Whether an image of the chart's next release may have become what it is now: its version or digest belongs to its own tag,
+    since a value gives that now. decided: the digests beside which a value gives the tag, even if the template leaves it out."""
     name, tag, digest = split(now)
-    whole = [f"{name}:{tag}", *([name] if tag == "latest" else [])]
-    return now == image or not digest or not tag or digest in map(pins.get, whole)
+    if name != split(image)[0]:
+        return False
+    if digest and not tag:
+        return digest in decided
+    if not digest:
+        return any(tag == version for each, version in pins.items() if split(each)[0] == name)
+    return digest in map(pins.get, [f"{name}:{tag}", *([name] if tag == "latest" else [])])
 
 
 def rendered_images(helm: ChartHelm, usage: Usage, texts: Mapping[Path, str]) -> Images:

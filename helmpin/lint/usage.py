@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from helmpin import kube_yaml
 from helmpin.arguments import Given, words
 from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.chart.tree import scalar
@@ -17,7 +16,8 @@ from helmpin.output import for_helm
 from helmpin.render.values import VALUE_FLAGS, other_flags, sources
 
 _READS_VERSION = re.compile(r"(?i:appVersion)|\.Version\b|\.Chart\b(?!\.)")
-_LAST_NUMBER = re.compile(r"\d{1,18}(?=\D*$)", re.ASCII)
+_NUMBER = re.compile(r"(?<!\d)\d{1,18}(?!\d)", re.ASCII)
+_LAST_NUMBER = re.compile(rf"{_NUMBER.pattern}(?=\D*$)", re.ASCII)
 
 GivenValues = tuple[Path | tuple[str, ...], ...]
 """Values files (resolved paths), and the words of other flags for values."""
@@ -51,14 +51,12 @@ def usages(opened: Sequence[Opened], files: Collection[Path], stack: ExitStack) 
         own = {(folder / path).resolve(): path for path, _, _ in one.staged.values_files() if ".tgz/" not in path}
         own[(folder / "values.yaml").resolve()] = "values.yaml"
         flags = tuple(words(other_flags(request.flags)))
-        following = _next_release(one.staged)
         for ci in (None, *cis):
             sets = given_values(request.flags, ci)
             for given in sets:
-                name = " with ".join([chart, *([", ".join(map(_named, given))] if given else [])])
-                yield Usage(chart=one.staged, name=name, own=own, given=given, flags=flags)
-            if _reads_version(one.staged, sets[0]):
-                name = f"{chart} with the next appVersion"
+                yield Usage(chart=one.staged, name=_name(chart, given), own=own, given=given, flags=flags)
+            for following in _next_releases(one.staged) if _reads_version(one.staged, sets[0]) else ():
+                name = _name(chart, sets[0], "the next appVersion")
                 yield Usage(chart=following, name=name, own=own, given=sets[0], flags=flags, is_next=True)
         for path in own.values():
             inner = path.removesuffix("values.yaml")
@@ -68,6 +66,12 @@ def usages(opened: Sequence[Opened], files: Collection[Path], stack: ExitStack) 
                 yield Usage(chart=staged, name=f"{folder / inner} by itself", own=below, given=(), flags=flags)
 
 
+def _name(chart: str, given: GivenValues, *more: str) -> str:
+    """For messages: `web with ci.yaml, --set`."""
+    parts = [*map(_named, given), *more]
+    return f"{chart} with {', '.join(parts)}" if parts else chart
+
+
 def _reads_version(chart: Chart, given: GivenValues) -> bool:
     """Whether a template, or a text of the values that may be one, names a version of the chart."""
     texts = [*chart.template_files().values(), *(text for _, _, text in chart.values_files())]
@@ -75,22 +79,20 @@ def _reads_version(chart: Chart, given: GivenValues) -> bool:
     return any(map(_READS_VERSION.search, texts))
 
 
-def _next_release(chart: Chart) -> Chart:
-    """The chart with the versions that its next release may have: every appVersion, and its own version. The versions of subcharts
-    stay, because the chart may require them."""
-    files = {}
-    for path, text in chart.chart_files().items():
-        metadata = kube_yaml.read_first(text, what="the chart's Chart.yaml is not YAML", where=path)
-        keys = ("version", "appVersion") if path == "Chart.yaml" else ("appVersion",)
-        files[path] = for_helm(
-            {**metadata, **{key: _raised(scalar(metadata[key])) for key in keys if metadata.get(key)}}
-        )
-    return chart.with_files(files)
+def _next_releases(chart: Chart) -> Iterator[Chart]:
+    """The chart with the versions that its next releases may have, every appVersion and its own version: all their numbers are
+    higher, or the last one. The versions of subcharts stay, because the chart may require them."""
+    for number in (_NUMBER, _LAST_NUMBER):
+        files = {}
+        for path, metadata in chart.all_metadata().items():
+            keys = ("version", "appVersion") if path == "Chart.yaml" else ("appVersion",)
+            raised = {key: _raised(scalar(metadata[key]), number) for key in keys if metadata.get(key)}
+            files[path] = for_helm({**metadata, **raised})
+        yield chart.with_files(files)
 
 
-def _raised(version: str) -> str:
-    """The next version: its last number is one higher."""
-    raised = _LAST_NUMBER.sub(lambda number: str(int(number[0]) + 1), version)
+def _raised(version: str, number: re.Pattern[str]) -> str:
+    raised = number.sub(lambda match: str(int(match[0]) + 1), version)
     return raised if raised != version else f"{version}1"
 
 

@@ -22,6 +22,8 @@ class Wanted(NamedTuple):
     """With their paths in that file."""
     note: str = ""
     """What the user should know once they are written."""
+    decides: str = ""
+    """The digest, if the values give the tag beside it too, so that nothing else decides which image it is."""
 
     @property
     def path(self) -> Path:

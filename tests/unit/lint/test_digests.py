@@ -157,30 +157,33 @@ DIGEST = Setting(("image", "digest"), A)
 
 
 @pytest.mark.parametrize(
-    ("values", "text", "written", "noted"),
+    ("values", "text", "beside", "noted"),
     [
-        ({"image": {"tag": "", "digest": ""}}, "image: {tag: '', digest: ''}\n", ["image.digest", "image.tag"], "tag"),
-        ({"image": {"digest": ""}}, "image: {tag: null, digest: ''}\n", ["image.digest", "image.tag"], "tag"),
-        ({"image": {"imageVersion": "", "digest": ""}}, "{}\n", ["image.digest", "image.imageVersion"], "tag"),
-        ({"image": {"digest": ""}}, "image: {digest: ''}\n", ["image.digest"], "digest"),
-        ({"image": {"tag": "latest"}}, "image: {tag: latest}\n", ["image.digest"], ""),
-        ({"image": {"tag": "latest"}, "tag": ""}, "image: {tag: latest}\ntag:\n", ["image.digest"], ""),
+        ({"image": {"repository": "team/web", "tag": "", "digest": ""}}, "{}\n", "tag", "tag"),
+        ({"image": {"repository": "web", "digest": ""}}, "image: {tag: null, digest: ''}\n", "tag", "tag"),
+        ({"image": {"name": "web", "imageVersion": "", "digest": ""}}, "{}\n", "imageVersion", "tag"),
+        ({"image": {"repository": "team/web", "digest": ""}}, "image: {digest: ''}\n", "", "digest"),
+        ({"image": {"repository": "team/web", "tag": "latest"}}, "image: {tag: latest}\n", "", ""),
+        ({"image": {"repository": "team/db", "tag": "", "digest": ""}}, "{}\n", "", "digest"),
+        ({"image": {"repository": "team/web", "schemaVersion": "", "digest": ""}}, "{}\n", "", "digest"),
+        ({"image": {"tag": "latest"}, "tag": ""}, "image: {tag: latest}\ntag:\n", "", ""),
     ],
 )
 def test_an_empty_tag_is_written_with_the_digest_beside_it(
-    values: Any, text: str, written: list[str], noted: str, tmp_path: Path
+    values: Any, text: str, beside: str, noted: str, tmp_path: Path
 ) -> None:
     """The tag would follow the chart's appVersion, and the digest would stay."""
     plan = image(values=("image.digest",))
     files = (ValuesFile("own", text),)
     found = wanted(tmp_path, plan, settings=(DIGEST,), files=files, values=values)
+    written = ["image.digest", *([f"image.{beside}"] if beside else [])]
     assert found == ([("own", written, NOTES[noted](WEB))], [])
 
 
 @pytest.mark.parametrize("tag", ["256", "a", "aa"])
 def test_a_tag_that_also_stands_in_the_digest(tag: str, tmp_path: Path) -> None:
     name = f"team/web:{tag}"
-    files, values = (ValuesFile("own", "image: {tag: '', digest: ''}\n"),), {"image": {"tag": "", "digest": ""}}
+    files, values = (ValuesFile("own", "{}\n"),), {"image": {"repository": "team/web", "tag": "", "digest": ""}}
     plan = image(name, values=("image.digest",))
     found = wanted(tmp_path, plan, settings=(DIGEST,), files=files, values=values)
     assert found == ([("own", ["image.digest", "image.tag"], note_on_tag(name))], [])

@@ -15,7 +15,7 @@ from helmpin.lint.usage import Usage
 from tests.support.plans import chart
 from tests.support.renders import digest
 
-A, B = digest("a"), digest("b")
+A, B, C = map(digest, "abc")
 OWN, GIVEN, OTHER = Path("/app/values.yaml"), Path("/given.yaml"), Path("/other.yaml")
 
 
@@ -54,17 +54,29 @@ def test_an_image_gets_its_own_digest_or_version(image: str, now: str, is_fit: b
     [
         ("web:1.1", True),
         (f"web:1.0@{A}", True),
-        (f"web@{A}", True),
+        (f"web@{A}", False),
+        (f"web@{C}", True),
         (f"web:1.1@{A}", False),
         (f"web:1.0@{B}", False),
-        ("nothing", True),
-        (f"db:latest@{B}", True),
-        (f"db:1@{B}", False),
+        ("web:1.0", False),
+        ("web:1.0.3", True),
+        ("nothing", False),
+        ("db:1.0.3", False),
+        (f"db:latest@{B}", False),
     ],
 )
 def test_no_digest_stays_beside_the_tag_of_the_next_release(now: str, is_right: bool, usage: Usage) -> None:
-    trials = Trials(Renders(web="web:1.1"), [usage._replace(is_next=True)], {"web:1.0": A, "db": B})
+    """C is of an image whose tag a value gives as well; another image has no business to change."""
+    pins = {"web:1.0": A, "web:main": "1.0.3", "db": B, "web:2": C}
+    trials = Trials(Renders(web="web:1.1"), [usage._replace(is_next=True)], pins, {C})
     assert (trials.wrong({OWN: f"web: {now}\n"}) == []) is is_right
+
+
+def test_latest_is_the_tag_of_an_image_without_one(usage: Usage) -> None:
+    trials = Trials(Renders(web="web:1.1"), [usage._replace(is_next=True)], {"web": A})
+    assert trials.wrong({OWN: f"web: web:latest@{A}\n"}) == []
+    (wrong,) = trials.wrong({OWN: f"web: web:main@{A}\n"})
+    assert wrong.is_next
 
 
 class Renders:
