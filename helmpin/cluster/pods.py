@@ -188,7 +188,7 @@ def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]
         images = wanted.get(container.slot)
         if images is None:
             of_controller = controller is not pod and container.slot in asked
-            how = f"as {name_of(controller)} says" if of_controller else "injected"
+            how = f"{name_of(controller)} has it too" if of_controller else "injected"
             how = "an ephemeral container" if container.slot[0] == "ephemeralContainers" else how
             seen.notes.append(f"{where} is not part of {owner} ({how}): {image}")
         elif image not in images:

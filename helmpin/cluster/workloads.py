@@ -43,6 +43,8 @@ class Seen:
         self.right = 0
         """Live objects, or containers, that are as they should be."""
         self.wrong: list[str] = []
+        self.added: list[str] = []
+        """Those of `wrong` about containers that somebody has added. Helm leaves them, and does not fail because of them."""
         self.settling: list[str] = []
         """What may change by itself: pods that have not started, or are of an older revision during a rollout."""
         self.staying: list[str] = []
@@ -131,12 +133,11 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner:
             )
             if not known and at_admission(now, slot, owner):
                 seen.at_admission.append(now)
-    for slot in more:
-        line = f"{name} also has {slot[-1]}, with {has[slot]}"
-        if slot in added:  # else it may have been injected
-            seen.wrong.append(f"{line}: {blame(now, slot, owner)}")
-        else:
-            seen.notes.append(line)
+    lines = {slot: f"{name} also has {slot[-1]}, with {has[slot]}" for slot in more}
+    by_somebody = [f"{lines[slot]}: {blame(now, slot, owner)}" for slot in added]
+    seen.wrong += by_somebody
+    seen.added += by_somebody
+    seen.notes += [line for slot, line in lines.items() if slot not in added]  # it may have been injected
 
 
 def blame(now: Object, slot: Slot, owner: str) -> str:

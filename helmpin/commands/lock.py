@@ -85,8 +85,12 @@ class _Why(NamedTuple):
         if change.kind == "moved":
             lacks = ", which the registry lacks" if change.reference in self.gone else ""
             text = f"moved from {output.short(change.was)}{lacks}"
+        return f"{text}{self.job(change)}"
+
+    def job(self, change: LockChange) -> str:
+        """The Job that keeps the digest of a line, after what becomes of it."""
         job = self.jobs.get(change.reference)
-        return f"{text}, as {job} ran it" if job else text
+        return f", as {job} ran it" if job else ""
 
 
 def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], dict[Reference, str], str]:
@@ -188,7 +192,7 @@ def _show(form: str, name: str, todo: Sequence[LockChange], why: _Why, needless:
             output.table(("IMAGE", "DIGEST", "CHANGE"), rows) if rows else f"There is nothing to lock: {needless}."
         )
     elif form == "markdown":
-        output.write(_markdown(name, todo))
+        output.write(_markdown(name, todo, why))
     else:
         structured.show({"file": name, "images": [_as_data(change, why) for change in todo]}, form)
 
@@ -204,10 +208,10 @@ def _as_data(change: LockChange, why: _Why) -> Mapping[str, Any]:
     }
 
 
-def _markdown(name: str, todo: Sequence[LockChange]) -> str:
+def _markdown(name: str, todo: Sequence[LockChange], why: _Why) -> str:
     """What changes, as the body of a pull request."""
     moving = [change for change in todo if change.kind != "unchanged"]
-    rows = [f"| `{c.reference}` | {c.kind} | {_code(c.was)} | {_code(c.now)} |" for c in moving]
+    rows = [f"| `{c.reference}` | {c.kind}{why.job(c)} | {_code(c.was)} | {_code(c.now)} |" for c in moving]
     table = ["", "| Image | Change | Old | New |", "| --- | --- | --- | --- |", *rows] if rows else []
     return "\n".join([f"**{name}**: {_count(todo)}", *table])
 

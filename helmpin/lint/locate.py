@@ -225,9 +225,9 @@ def _likely_line(use: ImageUse, chart: Chart, taken: Collection[object], name: s
     if given := _given_to_helper(use, chart, {path: text}):
         return Location(inside(name, path), given[1])
     numbered = list(enumerate(text.split("\n"), 1))
-    if not use.image:
-        container = re.compile(rf"\bname:\s*[\"']?{re.escape(use.container)}[\"']?\s*(?:[#,}}]|$)")
-        return Location(inside(name, path), next((number for number, line in numbered if container.search(line)), 1))
+    container = re.compile(rf"\bname:\s*[\"']?{re.escape(use.container)}[\"']?\s*(?:[#,}}]|$)")
+    if not use.image and (named := [number for number, line in numbered if container.search(line)]):
+        return Location(inside(name, path), named[0])
     found = [number for number, line in numbered if IMAGE_LINE.search(line)]
     free = [number for number in found if (path, number) not in taken]
     exact = [number for number in free if use.image in text.split("\n")[number - 1]]

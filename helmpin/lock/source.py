@@ -136,7 +136,10 @@ class _ReleaseLock:
     def _other_revision(self) -> str:
         """What to do if a revision cannot be a lock."""
         history = helm_command(f"pin history {self._name}", namespace=self._namespace, context=self._context)
-        return f"name another revision: --lock {RELEASE}{self._place('REVISION')}; {history} lists them"
+        return (
+            f"name another revision: --lock {RELEASE}{self._place('REVISION')}; {history} lists them; or deploy it with helm pin "
+            "upgrade first"
+        )
 
 
 def of_release(record: Record, stored: Revision, name: str) -> Lock:

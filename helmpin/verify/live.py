@@ -88,8 +88,8 @@ def other_jobs(live: Live, kubectl: Kubectl) -> list[OtherJob]:
         group, kind, namespace, name = identity(stored, "")
         if (group, kind) == ("batch", "Job") and now is not None:
             seen = _compared(live._replace(pairs=[(stored, now)]), kubectl)
-            if seen.wrong and not seen.at_admission:
-                found.append(OtherJob(namespace, name, tuple(seen.wrong)))
+            if (wrong := [line for line in seen.wrong if line not in seen.added]) and not seen.at_admission:
+                found.append(OtherJob(namespace, name, tuple(wrong)))
     return found
 
 

@@ -188,6 +188,7 @@ class TestSpecs:
         found = compare_specs([(workload(), now)], owner=owner)
         line = "Deployment/web also has proxy, with proxy:1"
         assert found.wrong == ([f"{line}: set by kubectl-patch"] if is_wrong else [])
+        assert found.added == found.wrong
         assert (found.notes, found.right) == (([], 0) if is_wrong else ([line], 1))
 
     def test_containers_of_one_name_in_two_pod_templates(self) -> None:
@@ -249,7 +250,7 @@ class TestPods:
         for spec in (made["spec"]["template"]["spec"], mine["spec"]):
             spec["containers"].append({"name": "proxy", "image": "proxy:1"})
         (note,) = seen(made, mine).notes
-        assert note == "Pod/web-2-x proxy is not part of the release (as ReplicaSet/web-2 says): proxy:1"
+        assert note == "Pod/web-2-x proxy is not part of the release (ReplicaSet/web-2 has it too): proxy:1"
 
     def test_an_ephemeral_container_is_told_apart(self) -> None:
         mine = pod()
