@@ -1087,6 +1087,26 @@ def test_fix_of_a_tag_that_the_app_version_sets(pin: Pin, tmp_path: Path) -> Non
             'i:\n  repository: team/a\n  tag: "1.2" # none\n  digest: "DIGEST"',
         ),
         ("team/a:{{ .Values.tag | default .Chart.AppVersion }}", "tag:", 'tag: "1.2@DIGEST"'),
+        (
+            "{{with .Values.i}}{{.name}}{{with .digest}}@{{.}}{{else}}:{{.tag | default $.Chart.AppVersion}}{{end}}{{end}}",
+            "i:\n  name: team/a\n  tag: ''\n  digest: ''",
+            "i:\n  name: team/a\n  tag: '1.2'\n  digest: 'DIGEST'",
+        ),
+        (
+            "{{ with .Values.i }}{{ .name }}{{ with .digest }}@{{ . }}{{ else }}:{{ $.Chart.AppVersion }}{{ end }}{{ end }}",
+            "i:\n  name: team/a\n  digest: ''",
+            "",
+        ),
+        (
+            "{{ $v := semver .Chart.AppVersion }}team/a:{{ $v.Major }}{{ with .Values.digest }}@{{.}}{{ end }}",
+            "digest:",
+            "",
+        ),
+        (
+            "team/a:1.2{{ with .Values.digest }}@{{ . }}{{ end }} # {{ .Chart.AppVersion }}",
+            "schemaVersion: ''\ndigest: ''",
+            "schemaVersion: ''\ndigest: 'DIGEST'",
+        ),
         ("team/a:1.2{{ with .Values.digest }}@{{ . }}{{ end }} # AppVersion", "digest:", 'digest: "DIGEST"'),
     ],
 )
@@ -1096,14 +1116,14 @@ def test_no_digest_is_written_that_would_stay_beside_the_next_app_version(
     """The next release of the chart would run the program of this one under its own tag."""
     pod = POD.replace("%s}]}", "%s\n  }]}")
     chart = make(tmp_path / "web", pod % ("web", image), values=f"{values}\n")
-    text = "apiVersion: v2\nname: web\nversion: 1.2.0\nappVersion: %s\n"
-    (chart / "Chart.yaml").write_text(text % "1.2")
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.2.0\nappVersion: '1.2'\n")
     with any_tag() as content:
         done = pin("lint", "web", "--fix", "--registry-mirror", content.mirror)
         digest = content.digest(("docker.io", "team/a", "1.2"))
     assert (chart / "values.yaml").read_text() == (fixed.replace("DIGEST", digest) or values) + "\n", done.stderr
     assert done.status == (0 if fixed else 3)
-    refused = re.search(r"Not fixed: .* team/a:1\.(3|2\.1) would become .* with the next appVersion", done.stderr)
+    stays = r"Not fixed: web/values\.yaml: .*: it would stay when the chart's appVersion changes: team/a:2[.\d]* would become "
+    refused = re.search(stays, done.stderr)
     assert bool(refused) is (not fixed), done.stderr
 
 
