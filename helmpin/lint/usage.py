@@ -15,7 +15,7 @@ from helmpin.lint.opened import Opened
 from helmpin.output import for_helm
 from helmpin.render.values import VALUE_FLAGS, other_flags, sources
 
-_READS_VERSION = re.compile(r"(?i:appVersion)|\.Version\b|\.Chart\b(?!\.)")
+_READS_VERSION = re.compile(r"(?i:appVersion)|\.Version\b")
 _NUMBER = re.compile(r"(?<!\d)\d{1,18}(?!\d)", re.ASCII)
 _LAST_NUMBER = re.compile(rf"{_NUMBER.pattern}(?=\D*$)", re.ASCII)
 

@@ -180,7 +180,7 @@ def _refuse(check: Check, now: Revision, later: Sequence[HistoryRow]) -> None:
         )
     if check.verdict == FAILED:
         what = f"Revision {now.revision} is deployed, but the {check.name} do not match it"
-        raise VerificationFailed(what, where=now.where, why=why, hint=again())
+        raise VerificationFailed(what, where=now.where, why=why, hint=f"correct what differs; {again()}")
     if check.unread:
         unread = HelmFailed(f"the {check.name} cannot be read", where=now.where, why=why)
         raise not_verified(now.release, now.revision, unread)

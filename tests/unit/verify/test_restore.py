@@ -22,7 +22,7 @@ from helmpin.release.revision import Revision
 from helmpin.release.storage import RevisionInfo, Revisions
 from helmpin.verify import registries, restore
 from helmpin.verify.check import FAILED, OK, UNKNOWN, Check
-from helmpin.verify.live import Live
+from helmpin.verify.live import Live, OtherJob, other_jobs
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 KUBECTL = Kubectl(Helm("/never/run"))
@@ -37,6 +37,28 @@ def stored(
     record = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (image,), required=required)
     pod = f"---\nkind: Pod\nmetadata: {{name: web}}\nspec: {{containers: [{{name: app, image: web:1@{digest}}}]}}\n"
     return Revision("web", number, status, record.to_json() if is_pinned else "", pod, "")
+
+
+def test_a_container_that_somebody_added_to_a_job_stops_no_rollback() -> None:
+    """Helm leaves it, and changes nothing in the Job."""
+
+    def job(*names: str, digest: str = A) -> dict[str, Any]:
+        containers = [{"name": name, "image": f"{name}:1@{digest}"} for name in names]
+        fields = {f'k:{{"name":"{name}"}}': {"f:image": {}} for name in names}
+        owned = {"f:spec": {"f:template": {"f:spec": {"f:containers": fields}}}}
+        return {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": "m", "managedFields": [{"manager": "kubectl-replace", "fieldsV1": owned}]},
+            "spec": {"template": {"spec": {"containers": containers}}},
+        }
+
+    def others(now: dict[str, Any]) -> list[OtherJob]:
+        return other_jobs(Live(stored(3, A), [(job("app"), now)]), KUBECTL)
+
+    assert others(job("app", "more")) == []
+    (other,) = others(job("app", "more", digest=B))
+    assert [line.partition(",")[0] for line in other.differences] == [f"Job/m app has app:1@{B}"]
 
 
 class World:
@@ -318,7 +340,7 @@ def test_nobody_else_explains_it(world: World) -> None:
     assert error.what == "Revision 4 is deployed, but the workloads do not match it"
     assert (error.why, error.hint, error.where) == (
         "Pod/web has web:2\nforbidden",
-        AGAIN,
+        f"correct what differs; {AGAIN}",
         ["release web, revision 4"],
     )
 
@@ -339,7 +361,11 @@ def test_pods_that_are_not_ready_in_time(world: World) -> None:
         compare()
     error = caught.value
     assert error.what == "Revision 4 is deployed, but its pods were not ready before --timeout"
-    assert (error.why, error.hint, error.where) == ("Pod/web has not started", AGAIN, ["release web, revision 4"])
+    assert (error.why, error.hint, error.where) == (
+        "Pod/web has not started",
+        AGAIN,
+        ["release web, revision 4"],
+    )
 
 
 @pytest.mark.parametrize("later", [[], LATER])

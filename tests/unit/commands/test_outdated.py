@@ -1,0 +1,32 @@
+"""What helm pin outdated says where something could not be read. What it finds: tests/e2e/test_outdated.py."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from helmpin.commands import outdated
+from helmpin.registry import RegistrySettings
+from helmpin.release.storage import Revisions
+
+REQUEST = cast(
+    "Any",
+    SimpleNamespace(
+        positionals=["web"],
+        options={"output": "table", "all-namespaces": False},
+        settings=SimpleNamespace(registry=RegistrySettings()),
+        helm=None,
+    ),
+)
+
+
+@pytest.mark.parametrize("unread", [(), ("Secret shop/x is not a valid release: it is not gzip",)])
+def test_nothing_is_claimed_where_a_revision_could_not_be_read(
+    unread: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("helmpin.release.revisions.read_all", lambda *_: Revisions([], unread=unread))
+    assert outdated.run(REQUEST) == (1 if unread else 0)
+    said = [f"Not read: {line}" for line in unread] or ["No tag has moved; 0 checked."]
+    assert capsys.readouterr().err.splitlines() == said
