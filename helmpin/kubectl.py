@@ -158,6 +158,11 @@ class Kubectl:
             raise HelmFailed("the context cannot be used", why=why, hint=advice(why, None, context=self._context))
         return out.decode().strip() or "default"
 
+    def no_namespace(self) -> tuple[str, ...]:
+        """kubectl's message if the namespace does not exist, whose objects the API lists as if it were empty; else nothing. Raises
+        HelmFailed if there is no kubectl."""
+        return tuple(error for error in self.get(["namespaces"], [self.namespace]).errors if "(NotFound)" in error)
+
     @contextmanager
     def _started(self, commands: Sequence[Sequence[str]], stdin: str | None = None) -> Iterator[list[_Run]]:
         """Start commands, all at once; those that still run at the end of the block are killed."""

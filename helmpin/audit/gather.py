@@ -93,7 +93,9 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
     read = [((mine or "", kind), answers[resource]) for kind, resource in RESOURCES.items()]
     read += _elsewhere(kubectl, wanted, mine)
     population = [item for _, answer in read for item in answer.items]
-    errors = (error for answer in (answers[stored], *(answer for _, answer in read)) for error in answer.errors)
+    errors = [error for answer in (answers[stored], *(answer for _, answer in read)) for error in answer.errors]
+    if mine and not (revisions or population or errors):
+        errors += kubectl.no_namespace()
     return Snapshot(
         context=context,
         deployed=deployed,
@@ -127,10 +129,12 @@ def deployed(helm: Helm, *, everywhere: bool) -> tuple[list[RevisionInfo], tuple
     """The deployed revisions of the current namespace, or of all, and what could not be read. Raises HelmFailed if releases are not
     stored in the API."""
     stored, kubectl = _stored("outdated", "outdated RELEASE"), Kubectl(helm)
-    answer = kubectl.lists([stored], None if everywhere else kubectl.namespace)[stored]
+    mine = None if everywhere else kubectl.namespace
+    answer = kubectl.lists([stored], mine)[stored]
+    errors = answer.errors or (kubectl.no_namespace() if mine and not answer.items else ())
     decoded = storage.decoded(answer.items)
     revisions = _by_release([*decoded.found, *decoded.unreadable])
-    return [chosen for some in revisions.values() if (chosen := current(some))], (*answer.errors, *decoded.unread)
+    return [chosen for some in revisions.values() if (chosen := current(some))], (*errors, *decoded.unread)
 
 
 def stored_objects(deployed: Iterable[RevisionInfo]) -> tuple[dict[ReleaseKey, list[Object]], dict[ReleaseKey, str]]:

@@ -173,7 +173,7 @@ def _next_step(
         return f"revision {before.revision} is {before.status}: if no other helm is at work on it, {back}"
     again = "correct what helm reports above, and run it again"
     if not rows:
-        return _hidden(helm, release, known) or _too_long(helm, arguments) or again
+        return _hidden(helm, release, known) or _no_namespace(helm, known) or _too_long(helm, arguments) or again
     if command == "install":  # the name is in use now
         return (
             f"correct what helm reports above, and run {helm_command('pin upgrade --install')} with the same arguments"
@@ -193,6 +193,17 @@ def _hidden(helm: Helm, release: str, known: Sequence[HistoryRow]) -> str:
 
     with suppress(HelmPinError):
         return way_out(hidden(Kubectl(helm), release, known[-1].revision)) if known else ""
+    return ""
+
+
+def _no_namespace(helm: Helm, known: Sequence[HistoryRow]) -> str:
+    """If the namespace of a first revision does not exist: what to do; else ''."""
+    from helmpin.kubectl import Kubectl
+
+    with suppress(HelmPinError):
+        kubectl = Kubectl(helm)
+        if not known and kubectl.no_namespace():
+            return f"add --create-namespace to have helm make namespace {kubectl.namespace}, or correct its name"
     return ""
 
 

@@ -322,6 +322,13 @@ def test_custom_resources(app: App, cluster: Cluster, unique: str) -> None:
         assert (status, sorted(findings(releases["app"], "drift").splitlines())) == (4, gone)
 
 
+def test_a_namespace_without_releases_and_one_that_does_not_exist(in_cluster: Workstation) -> None:
+    empty, nowhere = in_cluster.pin("audit"), in_cluster.pin("audit", "--namespace", "no-such")
+    assert (empty.status, empty.stdout) == (0, "No releases.\n")
+    assert (nowhere.status, nowhere.stdout) == (1, "No release could be read.\n")
+    assert 'Not read: (NotFound): namespaces "no-such" not found' in nowhere.stderr
+
+
 def test_releases_that_are_nowhere_in_the_api(app: App, tmp_path: Path) -> None:
     (tmp_path / "stored.yaml").write_text("[]")
     driver = {"HELM_DRIVER": "memory", "HELM_MEMORY_DRIVER_DATA": str(tmp_path / "stored.yaml")}

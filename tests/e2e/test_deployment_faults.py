@@ -323,6 +323,12 @@ class TestHelmFails:
         )
         assert "delete the immutable object" in self.upgrade(there)[1].stderr
 
+    def test_in_a_namespace_that_does_not_exist(self, there: App) -> None:
+        done = there.machine.pin("upgrade", "--install", "app", there.chart, "--namespace", "no-such")
+        assert done.status == 1
+        assert "why   no revision was stored" in done.stderr
+        assert "next  add --create-namespace to have helm make namespace no-such, or correct its name" in done.stderr
+
     def test_on_a_release_that_is_too_long(self, there: App) -> None:
         (there.chart / "noise").write_bytes(random.Random(0).randbytes(900_000))
         _, done = self.upgrade(there)

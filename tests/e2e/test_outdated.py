@@ -111,6 +111,10 @@ class TestMoved:
     def test_how_it_ends(self, app: App, in_cluster: Workstation) -> None:
         assert in_cluster.pin("outdated", "nobody").status == 1
         assert in_cluster.pin("outdated", "app", "-A").status == 2
+        assert in_cluster.pin("outdated").status == 0
+        nowhere = in_cluster.pin("outdated", "--namespace", "no-such")
+        assert (nowhere.status, nowhere.stdout) == (1, "")
+        assert 'Not read: (NotFound): namespaces "no-such" not found' in nowhere.stderr
         silent = ("--set", f"image.repository=127.0.0.1:9/app,image.tag=latest@{app.push('B')}")
         in_cluster.helm("install", "app", app.chart, *silent)
         there = app._replace(machine=in_cluster)

@@ -123,6 +123,7 @@ SEE = f"{AGAIN}; or helm rollback web 4 goes back to the last revision that was 
 @pytest.fixture(autouse=True)
 def no_kubectl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("helmpin.kubectl.Kubectl.available", lambda *_: False)
+    monkeypatch.setattr("helmpin.kubectl.Kubectl.no_namespace", lambda *_: ())
 
 
 def failed(rows: Any, before: HistoryRow = FOUR, status: int = 1, **more: Any) -> HelmFailed:
