@@ -144,9 +144,8 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
             # an image of one space is a placeholder that OpenShift fills in
             blank = not g.value if option.name == "--allow-unpinned" else not (g.value or "").strip()
             if option.kind != "switch" and blank:
-                raise UsageError(
-                    f"the {option.metavar or 'value'} of {option.name} is empty", hint="leave the flag out, or name one"
-                )
+                hint = f"leave the flag out, or give it {option.metavar or 'a value'}"
+                raise UsageError(f"{option.name} is empty", hint=hint)
             if option.kind == "switch" and g.value not in (None, *TRUE, *FALSE):
                 raise UsageError(
                     f"{option.name} must be true or false", why=f"got {g.value!r}", hint="the flag alone means true"

@@ -48,7 +48,7 @@ SAYS_IT_ALL = {
     r" asks registries, and --| cannot be used with --| compares with a release": "it says which flags clash",
     r"is for --lock alone|cannot both read": "it says which flags clash",
     r"^(expected|mutable|not a duration|invalid argument|REVISION is|unknown key in a rule)": "it says what was wanted",
-    r"^(cannot set --generate-name|unknown command|a name cannot|the … of … is empty)": "it names the word of the command line",
+    r"^(cannot set --generate-name|unknown command|a name cannot|… is empty$)": "it names the word of the command line",
     r"^(a required command (cannot be read|is empty)|a lock from a release is)": "`next` or the line itself has the right form",
     r"^(invalid registry mirror URL|--fix cannot write to)": "`next` has the right form",
 }

@@ -88,11 +88,17 @@ def test_a_name_after_two_dashes_is_no_flag_of_helm(command: str) -> None:
 def test_a_value_that_is_empty_or_missing() -> None:
     """An empty word never means that nobody wants the flag."""
     helm = Helm("/nonexistent/helm")
-    for flag, value in (("require", "COMMAND"), ("lock", "FILE"), ("selector", "LABELS"), ("platform", "PLATFORM")):
+    for flag, value in (
+        ("require", "COMMAND"),
+        ("lock", "FILE|release:…"),
+        ("selector", "LABELS"),
+        ("platform", "PLATFORM"),
+    ):
         command = "config" if flag in ("require", "lock", "platform") else "verify"
         for words in ([f"--{flag}="], [f"--{flag}", ""], [f"--{flag}", " "]):
-            with pytest.raises(UsageError, match=f"the {value}.* of --{flag} is empty"):
+            with pytest.raises(UsageError, match=f"^--{flag} is empty") as error:
                 understand(command, words, helm)
+            assert error.value.hint == f"leave the flag out, or give it {value}"
         with pytest.raises(UsageError, match=f"flag needs an argument: --{flag}") as error:
             understand(command, [f"--{flag}"], helm)
         assert "an empty word ('')" in error.value.why
