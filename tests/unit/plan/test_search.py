@@ -945,6 +945,26 @@ def test_an_effect_without_a_digest_is_rather_that_of_the_tag_or_the_values_ther
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "word"), [("no", "yes", "l"), ("some: words\nflag: no\n", "some: words\nflag: yes\n", "flag")]
+)
+def test_an_effect_is_rather_that_of_the_values_that_are_read_where_it_is_printed(
+    before: str, after: str, word: str
+) -> None:
+    """On a line with its key; with the first word of a line that differs, where the text has several."""
+    found = Search(
+        [facts(WEB), facts(DB, B)],
+        ValueIndex(TWO),
+        lambda _: TemplateScan([""]),
+        lambda _, on="": [("db", "image")] if on == word else [("image",)],
+    )
+    attempt = found.next()
+    assert attempt is not None
+    pinned = {WEB: pinned_form("t/web:1", A), DB: pinned_form("t/db:2", B)}
+    found.learn(attempt, compared(pinned, {WEB: A, DB: B}, [difference(after, before=before)]))
+    assert shown(found.next()).keys() == {"image.tag"}
+
+
+@pytest.mark.parametrize(
     ("place", "reads", "left"),
     [
         (("spec", "check", "tag"), [], {"web.tag"}),
