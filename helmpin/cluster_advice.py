@@ -18,8 +18,9 @@ def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON
     if "forbidden" in why.lower():
         may = kubectl_command("auth can-i --list", namespace=namespace or "NAME", context=context)
         return f"check what this account may do: {may}"
-    files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else ["~/.kube/config"]
-    if not any(Path(file).expanduser().exists() for file in files) and "KUBERNETES_SERVICE_HOST" not in environ:
+    default = str(env.home() / ".kube" / "config")
+    files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else [default]
+    if not any(Path(file).exists() for file in files) and "KUBERNETES_SERVICE_HOST" not in environ:
         return f"there is no kubeconfig ({', '.join(files)}): set KUBECONFIG, or --kubeconfig"
     if re.search(r"context .* does not exist|locate context", why):
         return "kubectl config get-contexts lists the contexts"

@@ -70,11 +70,19 @@ def storage_driver() -> str:
     return ENVIRON.get("HELM_DRIVER", "")
 
 
+def home() -> Path:
+    """The user's home folder; `/` for a user who has none, as some container runtimes set HOME then."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
 def cache_home() -> Path:
     """Helm's own cache folder (pkg/helmpath, lazypath.go), which helm tells a plugin, but not the command `helm-pin`."""
     if given := ENVIRON.get("HELM_CACHE_HOME"):
         return Path(given)
-    own = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    own = home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
     return Path(ENVIRON.get("XDG_CACHE_HOME") or own) / "helm"
 
 

@@ -106,18 +106,13 @@ def check(commands: Sequence[str], where: str) -> None:
                 hint=hint,
             )
         if shutil.which(words[0]) is None:
-            name = _masked(words[0])
-            on_path = "/" not in words[0]
-            raise UsageError(
-                "a required command cannot be run",
-                where=where,
-                why=f"there is no program {name} on PATH"
-                if on_path
-                else f"there is no program that can be run at {name}",
-                hint="install it, or write its path; aliases and functions of a shell do not count"
-                if on_path
-                else "write its path from / or from the working directory, and make it executable",
-            )
+            name = _masked(shlex.quote(words[0]))
+            why = f"there is no program {name} on PATH"
+            hint = "install it, or write its path; aliases and functions of a shell do not count"
+            if "/" in words[0]:
+                why = f"there is no program that can be run at {name}"
+                hint = "write its path from / or from the working directory, and make it executable"
+            raise UsageError("a required command cannot be run", where=where, why=why, hint=hint)
 
 
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:

@@ -29,9 +29,6 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     # helm's --debug shows the YAML; helm-pin's does not
     words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go", "Use --debug flag"))]
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs its errors too
-    words = [
-        line for line in words if not line.startswith("Use --debug flag")
-    ] or words  # helm's: helm-pin's shows no YAML
     if "Usage:" in words[1:] and words[0].startswith("Error: "):  # of a plugin: cobra prints its help after the error
         words = words[: words.index("Usage:")]
     why = re.sub(r"^Error: ", "", "\n".join(words[-40:]), flags=re.MULTILINE)

@@ -9,12 +9,11 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from helmpin import prefetch
-from helmpin.env import ENVIRON, is_on
+from helmpin.env import ENVIRON, home, is_on
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.private import Folder, write
@@ -191,7 +190,7 @@ class Kubectl:
                 self._token = Folder()
                 user = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "helm-pin", "user": {"token": token}}]}
                 write(self._token.path / "token", json.dumps(user))
-            own = environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+            own = environ.get("KUBECONFIG") or str(home() / ".kube" / "config")
             environ["KUBECONFIG"] = f"{own}{os.pathsep}{self._token.path}/token"
         return environ
 

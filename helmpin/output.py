@@ -15,9 +15,11 @@ from typing import Any
 
 from helmpin import env
 
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 """What moves a terminal's cursor or changes the order of its text (C0 and C1 without tab and newline, Unicode's bidirectional
-controls and line separators), and what cannot be printed at all (surrogates)."""
+controls and line separators), what cannot be printed at all (surrogates), and what no XML may have (XML 1.0, section 2.2)."""
 _LINE_COMMAND = re.compile(r"(?m)^([^\S\n]*):(?=:)")
 COMMAND = re.compile(r"##(?=\w*\[)")
 """`::command::` at a line's start and `##[command]` anywhere (GitHub's runner, ActionCommand.cs; Azure has `##vso[`)."""
@@ -97,12 +99,12 @@ class Progress:
     def __init__(self, what: str, total: int) -> None:
         self._what, self._total, self._done = what, total, 0
         self._began = time.monotonic()
-        self._shown = False
+        self._shown = self._over = False
 
     def step(self) -> None:
         """One more is done."""
         self._done += 1
-        if time.monotonic() - self._began > self.AFTER:
+        if time.monotonic() - self._began > self.AFTER and not self._over:
             self._shown = True
             progress(f"{self._done} of {self._total} {self._what}")
 
@@ -116,6 +118,7 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over = True  # abandoned threads may still step
         self.close()
 
 

@@ -57,6 +57,11 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
     least, most = command.arguments
     if len(positionals) < least or (most >= 0 and len(positionals) > most):
         raise _wrong_arguments(name, positionals)
+    if "" in positionals:
+        raise UsageError(
+            "there is an empty word ('') on the command line",
+            hint="leave it out; in a script, a variable may be empty that must not be",
+        )
     # after `--` it may be anything: helm, which gets it without, would take it for one of its flags
     if flag_like := next((word for word in _names(command, positionals) if word.startswith("-")), ""):
         raise UsageError(f"a name cannot begin with -: {flag_like}", hint=f"see helm pin {name} --help")

@@ -50,7 +50,9 @@ def _put(text: str, url: str) -> None:
     headers = {"Authorization": _basic(parsed.auth)} if parsed.auth else {}
     once: dict[str, Any] = {"timeout": SECONDS, "retries": False, "redirect": False}
     try:
-        answer = _pool(parsed).request("PUT", shown, body=text.encode(), headers=headers, **once)
+        answer = _pool(parsed).request(
+            "PUT", shown, body=text.encode(errors="surrogateescape"), headers=headers, **once
+        )
     except urllib3.exceptions.HTTPError as error:
         why = str(error).partition(": ")[2] or str(error)  # without the repr of a Python object before the colon
         raise OperationFailed("the report cannot be sent", where=shown, why=why, hint=INSTEAD) from None

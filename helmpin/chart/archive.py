@@ -83,7 +83,7 @@ def unpack(packed: bytes, budget: Budget, name: str) -> dict[str, File]:
                 raise _refuse(name, f"it is damaged after {len(files)} files")
             if tar.pax_headers.keys() - {"comment"}:  # git archive writes that one; helm does not apply the others
                 raise _refuse(name, f"it has global headers: {', '.join(tar.pax_headers)}")
-    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
+    except (OSError, EOFError, ValueError, OverflowError, zlib.error, tarfile.TarError) as error:
         raise _refuse(name, f"it is not a gzipped tar archive, or damaged: {error}") from None
     if not files:
         raise _refuse(name, "there are no files in it")

@@ -67,7 +67,12 @@ def arguments(
             whole = path[:level]
             if whole not in wholes:
                 wholes[whole] = copy.deepcopy(lookup(values, whole))
-            lookup(wholes[whole], path[level:-1])[path[-1]] = value
+            node = wholes[whole]
+            for part in path[level:-1]:
+                if not isinstance(part, int) and node.get(part) is None:
+                    node[part] = {}
+                node = node[part]
+            node[path[-1]] = value
         elif "\0" in value:
             wholes[path] = value
         else:

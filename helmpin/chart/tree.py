@@ -67,11 +67,12 @@ class Tree:
     def metadata(self, chart: str = "") -> Mapping[str, Any]:
         """The metadata of the chart in the directory `chart` ("" or "charts/sub/"). Raises HelmFailed."""
         if chart not in self._metadata:
-            self._metadata[chart] = {}
+            found: dict[str, Any] = {}
             # the latter wins, whatever the apiVersion (pkg/chart/loader/load.go)
             for name in ("Chart.yaml", "requirements.yaml"):
                 if chart + name in self:
-                    self._metadata[chart].update(self._mapping(chart + name))
+                    found.update(self._mapping(chart + name))
+            self._metadata[chart] = found
         return self._metadata[chart]
 
     def subcharts(self, parent: str = "") -> list[str]:

@@ -72,21 +72,21 @@ def admits(spec: Mapping[str, Any], node: Object) -> bool:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return True
-    terms = _mapping(required).get("nodeSelectorTerms")
-    return any(_matches(_mapping(term), labels, str(name)) for term in (terms if isinstance(terms, list) else []))
+    terms = _list(_mapping(required).get("nodeSelectorTerms"))
+    return any(_matches(_mapping(term), labels, str(name)) for term in terms)
 
 
 def _matches(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> bool:
     """Whether all of a term's expressions match; an empty term matches nothing."""
-    expressions = [(e, labels) for e in term.get("matchExpressions") or []]
-    fields = [(e, {"metadata.name": name}) for e in term.get("matchFields") or []]
+    expressions = [(e, labels) for e in _list(term.get("matchExpressions"))]
+    fields = [(e, {"metadata.name": name}) for e in _list(term.get("matchFields"))]
     both = [*expressions, *fields]
     return bool(both) and all(_expression(_mapping(each), values) for each, values in both)
 
 
 def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     value = labels.get(str(expression.get("key")))
-    values = [str(each) for each in expression.get("values") or []]
+    values = [str(each) for each in _list(expression.get("values"))]
     operator = expression.get("operator")
     if operator in ("In", "NotIn"):
         return (value in values) is (operator == "In")
@@ -107,3 +107,7 @@ def _labels(node: Object) -> Mapping[str, str]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from helmpin.cluster.workloads import (
     RELEASE,
@@ -22,6 +22,7 @@ from helmpin.cluster.workloads import (
     removes_itself,
     slots,
 )
+from helmpin.image.find import BUILT_IN
 from helmpin.image.reference import split, valid_digest
 
 REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
@@ -82,7 +83,8 @@ def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owne
 
 def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Seen) -> None:
     kind, status = now.get("kind"), now.get("status") or {}
-    if kind in REPLICATED and status.get("observedGeneration", 0) < now["metadata"].get("generation", 0):
+    generation = now["metadata"].get("generation", 0)
+    if kind in REPLICATED and _number(status.get("observedGeneration", 0), other=generation) < generation:
         seen.settling.append(f"{name_of(now)}: its controller has not acted on the last change yet")
         return
     wanted: dict[Slot, set[str]] = defaultdict(set)
@@ -112,7 +114,7 @@ def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Se
             paused = not current and kind == "Deployment" and _spec(now).get("paused")  # it makes no first pod then
             line = f"{name_of(now)} wants {wants} pods and has {current}"
             (seen.staying if paused else seen.settling).append(line + ("; the Deployment is paused" if paused else ""))
-    elif not current and kind == "Job" and not (_spec(now).get("suspend") or _has_finished(status)):
+    elif not current and _is_job(now) and not (_spec(now).get("suspend") or _has_finished(status)):
         seen.settling.append(f"{name_of(now)} has no pod yet")
     elif not current:
         seen.notes.append(f"{name_of(now)} has no pod")
@@ -122,6 +124,16 @@ def _spec(item: Object) -> Object:
     """The spec of an object, which may be a custom resource of any shape."""
     spec = item.get("spec")
     return spec if isinstance(spec, dict) else {}
+
+
+def _number(value: Any, other: int = 0) -> int:
+    """A number that Kubernetes' own kinds have in a place. other: for what another group's kind of that name may have there."""
+    return value if isinstance(value, int) else other
+
+
+def _is_job(item: Object) -> bool:
+    """Whether it is a Job of Kubernetes' own: Volcano's has several pod templates, and other conditions."""
+    return item.get("kind") == "Job" and item.get("apiVersion") in BUILT_IN
 
 
 def _has_finished(status: Object) -> bool:
@@ -140,7 +152,7 @@ def _why_it_stays(pod: Object, workload: Object) -> str:
     strategy = spec.get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
         return "it is replaced only when it is deleted (updateStrategy OnDelete)"
-    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    partition = _number((strategy.get("rollingUpdate") or {}).get("partition"))
     ordinal = pod["metadata"]["name"].rpartition("-")[2]
     if kind == "StatefulSet" and ordinal.isdigit() and int(ordinal) < partition:
         return f"it is not replaced: its ordinal is below the partition ({partition}) of the updateStrategy"
@@ -178,7 +190,7 @@ def _annotation(item: Object, name: str) -> str | None:
 def _compare_pod(pod: Object, controller: Object, wanted: Mapping[Slot, set[str]], owner: str, seen: Seen) -> None:
     asked = {slot[-2:]: image for slot, image in slots(controller).items()}
     has = list(containers(pod))
-    if controller.get("kind") in (*REPLICATED, "Job"):  # with one pod template
+    if controller.get("kind") in REPLICATED or _is_job(controller):  # with one pod template
         missing = asked.keys() & wanted.keys() - {container.slot for container in has}
         seen.wrong += [
             f"{name_of(pod)}: container {slot[-1]} is missing (it should run {asked[slot]})" for slot in sorted(missing)

@@ -90,12 +90,13 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str
         stored = revision.stored
         try:
             record = record_checks.known(stored)
+            references = askable(record, stored) if record else []
         except HelmPinError as error:
             unread.append(f"revision {stored.revision}: {error.what}")
             continue
         if record is None:
             output.say(f"Left out: revision {stored.revision} has no digest record.")
-        for reference in askable(record, stored) if record else ():
+        for reference in references:
             digest = reference.digest or ""
             tags[reference._replace(tag=None)] = keep_tag(stored.release, revision.namespace, digest)
     return tags, unread

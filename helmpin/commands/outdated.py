@@ -63,12 +63,13 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[
         stored = revision.stored
         try:
             record = record_checks.known(stored)
+            found_tags = tags(record, stored, [use.image for use in stored.uses()]) if record else []
         except HelmPinError as error:
             problems.append(f"release {revision.namespace}/{stored.release}: {error.what}: {error.why}")
             continue
         if record is None:
             output.say(f"{revision.namespace}/{stored.release}: it has no digest record to compare with.")
-        named.append((revision, tags(record, stored, [use.image for use in stored.uses()]) if record else []))
+        named.append((revision, found_tags))
     return named, problems
 
 

@@ -92,22 +92,12 @@ def ended(exemptions: Iterable[Exemption]) -> Iterator[str]:
 
 def allowances(sources: Sources, allowed: Sequence[str]) -> Iterator[str]:
     """What the file makes less strict, unless a flag or the environment overrides it."""
-    for name in ("allow-unpinned", "mutable"):
-        value, where = sources(name)
-        if name == "allow-unpinned":
-            value = allowed
-        if value and value != "refuse" and where.startswith(str(sources.path)) and name in sources.file:
-            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            yield f"{sources.path} sets {name}: {shown}"
+    if allowed and "allow-unpinned" in sources.file and not sources.beats_file("allow-unpinned"):
+        yield f"{sources.path} sets allow-unpinned: {', '.join(allowed)}"
+    if sources.file.get("mutable") == "pin" and not sources.beats_file("mutable"):
+        yield f"{sources.path} sets mutable: pin"
     for rule in rules_of(sources):
-        if rule.fixed_tags or rule.mutable == "pin":
-            shown = "; ".join(
-                filter(
-                    None,
-                    [
-                        "pin" if rule.mutable == "pin" else "",
-                        f"fixed {', '.join(rule.fixed_tags)}" if rule.fixed_tags else "",
-                    ],
-                )
-            )
-            yield f"{rule.where}: for {rule.match}, {shown}"
+        shown = ["pin"] if rule.mutable == "pin" else []
+        shown += [f"fixed {', '.join(rule.fixed_tags)}"] if rule.fixed_tags else []
+        if shown:
+            yield f"{rule.where}: for {rule.match}, {'; '.join(shown)}"

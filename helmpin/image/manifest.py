@@ -248,7 +248,7 @@ def _is_test(item: Any) -> bool:
 def kind_and_name(item: Any) -> tuple[str, str]:
     """(kind, name) of an object, each '' where it is missing."""
     kind, name = (item.get("kind"), _metadata(item).get("name")) if isinstance(item, dict) else ("", "")
-    return str(kind), _as_json(name)
+    return str(kind or ""), _as_json(name)
 
 
 def _name(document: Document, index: int, item: Any) -> str:

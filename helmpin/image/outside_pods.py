@@ -89,7 +89,7 @@ class ExtraImageRules:
         kind, is_custom = (str(item.get("kind")), _is_custom(item)) if isinstance(item, dict) else ("", False)
         runs = {found.path for found in find.images(item)}
         for path, place, text in _leaves(item, (), kind):
-            if path in runs:
+            if not path or path in runs:
                 continue
             found = _in_patch(text) if path[-1:] == ("podSpecPatch",) else []
             found = found or list(_certain(text)) or _by_key(_key(path, place, text), text, is_custom=is_custom)
@@ -158,7 +158,8 @@ def _has_tag_beside(item: Any, path: ObjectPath, image: str) -> bool:
         words = [word.lower() for word in _WORD.findall(str(key))]
         about = [word for word in words[:-1] if word != "image"]
         is_tag = words[-1:] == ["tag"] or (words[-1:] == ["version"] and about)
-        if is_tag and value not in ("", None, True, False) and all(word in image.lower() for word in about):
+        has_value = value not in ("", None) and not isinstance(value, bool)
+        if is_tag and has_value and all(word in image.lower() for word in about):
             return True
     return False
 

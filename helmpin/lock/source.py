@@ -11,7 +11,7 @@ from helmpin.arguments import whole_number
 from helmpin.env import ENVIRON
 from helmpin.errors import HelmFailed, Refused, UsageError, VerificationFailed
 from helmpin.files import cannot_read, check_is_file
-from helmpin.image.reference import Reference
+from helmpin.image.reference import Reference, split
 from helmpin.lock import PIPED, Lock, NotLocked
 from helmpin.next_command import helm_command
 
@@ -147,7 +147,10 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
     of_jobs = stored.digests_of_jobs()
     found: dict[Reference, dict[str, str]] = {}
     for image in record.images:
-        found.setdefault(Reference.parse(image.reference), {})[image.digest] = image.media_type
+        reference = Reference.parse(image.reference)
+        if split(image.reference)[1] is None:  # the chart itself pins it: no `latest`, which may be another image
+            reference = reference._replace(tag=None, digest=image.digest)
+        found.setdefault(reference, {})[image.digest] = image.media_type
     digests: dict[Reference, str] = {}
     media_types: dict[Reference, str] = {}
     conflicts: dict[Reference, str] = {}
@@ -156,7 +159,7 @@ def of_release(record: Record, stored: Revision, name: str) -> Lock:
         likely = {digest: kind for digest, kind in several.items() if digest not in of_jobs} or several
         if len(likely) > 1:
             conflicts[reference] = f"several digests for it: {', '.join(sorted(likely))}"
-        elif reference.tag:
+        else:
             [(digests[reference], media_types[reference])] = likely.items()
             if older := several.keys() - likely.keys():
                 kept[reference] = frozenset(older)

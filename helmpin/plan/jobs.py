@@ -179,7 +179,8 @@ def _jobs(documents: Iterable[Document]) -> Iterable[dict[str, Any]]:
 
 def _is_job(item: Any) -> bool:
     """Whether an object is Kubernetes' own Job, whose pod template cannot change. Others have the kind too (batch.volcano.sh)."""
-    return isinstance(item, dict) and item.get("kind") == "Job" and str(item.get("apiVersion")).startswith("batch/")
+    is_job = isinstance(item, dict) and item.get("kind") == "Job" and str(item.get("apiVersion")).startswith("batch/")
+    return is_job and isinstance(item.get("spec"), dict)
 
 
 def _who(item: Mapping[str, Any]) -> tuple[str, str]:
@@ -234,11 +235,11 @@ def _followers(
 ) -> Iterator[JobFollower]:
     """The places in two pod templates, alike but for digests, where the old one has digests. use: one of the Job. images: the
     places of its images, which are left out."""
-    if isinstance(new, dict):
+    if isinstance(new, dict) and isinstance(old, dict):
         for key in [key for key in new if key in old]:
             yield from _followers(use, images, new[key], old[key], (*path, key))
-    elif isinstance(new, list):
-        for i, pair in enumerate(zip(new, old, strict=True)):
+    elif isinstance(new, list) and isinstance(old, list):
+        for i, pair in enumerate(zip(new, old, strict=False)):
             yield from _followers(use, images, *pair, (*path, i))
     elif isinstance(new, str) and isinstance(old, str) and new != old and path not in images:
         seen: Counter[str] = Counter()

@@ -19,7 +19,8 @@ _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template
 
 def chart_folder(path: str) -> str:
     """The folder of the chart that a template belongs to: '' for the chart itself, `charts/db/` for a subchart."""
-    return path.rpartition("templates/")[0]
+    found = re.match(r"(?:charts/[^/]+/)*", path)
+    return found[0] if found else ""
 
 
 class TemplateHints:

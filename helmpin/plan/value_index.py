@@ -11,6 +11,7 @@ from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
 from helmpin.plan.value_keys import NAME_KEY, TAG_KEY, last_key, names_tag
+from helmpin.render.nondeterminism import subcharts
 
 
 class ValueIndex:
@@ -142,7 +143,7 @@ class _ByKeys:
 def scope_of(source: str) -> tuple[str, ...]:
     """The path of subchart names under which the values of a template are, by its `# Source:` path:
     `app/charts/db/templates/x.yaml` → ('db',)."""
-    return tuple(re.findall(r"/charts/([^/]+)(?=/)", source))
+    return subcharts(source)[1]
 
 
 def inside(path: ValuePath, scope: tuple[str, ...]) -> ValuePath | None:

@@ -135,7 +135,7 @@ class Authenticator:
         password is wrong, or only that its user may not pull; the answer to a login tells which. It is asked for only before a
         password that was rejected once is sent for something else, and if it is a 401, that gets it instead.
         """
-        if sent.token or not sent.header or sent.header != sent.credential.basic:
+        if not sent.header.startswith("Basic "):
             return request()
         with self._lock:
             is_first = sent.header not in self._first_uses

@@ -122,9 +122,7 @@ class Client:
 
     def tags_after(self, reference: Reference, after: str) -> TagList:
         """The same at the registry itself, without the tags up to a text in alphabetical order if the registry supports that."""
-        return self._first(
-            reference, lambda wanted: self._tags(wanted, after), [registry_itself(reference, self._settings)]
-        )
+        return self._at_origin(reference, lambda wanted: self._tags(wanted, after))
 
     def _tags(self, wanted: Wanted, after: str = "") -> TagList:
         last = f"&last={quote(after)}" if after else ""
@@ -160,13 +158,11 @@ class Client:
                 raise Failure("bad-answer", f"{tag} was written, but as {stated} rather than {reference.digest}")
             return True
 
-        return self._first(reference, ask, [registry_itself(reference, self._settings)])
+        return self._at_origin(reference, ask)
 
     def untag(self, reference: Reference) -> None:
         """Remove a tag, and nothing but the tag (end-9). Raises RegistryError."""
-        self._first(
-            reference, lambda wanted: self._write("DELETE", wanted), [registry_itself(reference, self._settings)]
-        )
+        self._at_origin(reference, lambda wanted: self._write("DELETE", wanted))
 
     def late(self, reference: Reference) -> RegistryError:
         """The error for a reference that has no answer at the deadline: what a server refused last, rather than that time is up.
@@ -189,7 +185,11 @@ class Client:
             raise failure
         return answer
 
-    def _first(self, reference: Reference, ask: Callable[[Wanted], R], servers: Sequence[Endpoint] | None = None) -> R:
+    def _at_origin(self, reference: Reference, ask: Callable[[Wanted], R]) -> R:
+        """The answer of the registry itself, whatever its mirrors. Raises RegistryError."""
+        return self._first(reference, ask, (registry_itself(reference, self._settings),))
+
+    def _first(self, reference: Reference, ask: Callable[[Wanted], R], servers: Sequence[Endpoint] = ()) -> R:
         """The answer of the first endpoint that has one. Raises RegistryError with every endpoint's reason."""
         failures: list[tuple[Endpoint, Failure]] = []
         for endpoint in servers or endpoints(reference, self._settings):

@@ -52,8 +52,12 @@ def get(name: str, server: str, timeout: float = TIMEOUT) -> Credential | None:
     if not secret:
         return None
     if username == "<token>":
-        return Credential(identity_token=secret, source=program)
-    return Credential(username=username, password=secret, source=program)
+        found = Credential(identity_token=secret, source=program)
+    else:
+        found = Credential(username=username, password=secret, source=program)
+    if not found.is_sendable:
+        raise _failed(program, "its output has characters that no request can carry")
+    return found
 
 
 def stop() -> None:

@@ -78,12 +78,19 @@ def is_loopback(host: str) -> bool:
 
 
 def is_inside(host: str) -> bool:
-    """Whether a host is this machine or link-local (RFC 3927, RFC 4291), like a cloud's metadata service."""
+    """Whether a host is this machine or link-local (RFC 3927, RFC 4291), like a cloud's metadata service, however it is written:
+    the system also reads `127.1`, `2130706433` and `0x7f.1` as addresses (inet_aton)."""
+    import socket
+
+    name = hostname(host).lower().removesuffix(".")
+    with suppress(OSError):
+        if re.fullmatch(r"[\dx.a-f]+", name):
+            name = socket.inet_ntoa(socket.inet_aton(name))
     with suppress(ValueError):
-        address = ipaddress.ip_address(hostname(host))
+        address = ipaddress.ip_address(name)
         address = getattr(address, "ipv4_mapped", None) or address
         return address.is_loopback or address.is_link_local or address.is_unspecified
-    return is_loopback(host)
+    return is_loopback(name)
 
 
 def hostname(host: str) -> str:

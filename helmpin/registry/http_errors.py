@@ -24,23 +24,8 @@ def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Fa
         missing = f"{'manifest' if valid_digest(reference) else 'tag'} {reference} not found in {repository}"
         missing = f"repository {repository} not found" if code == "NAME_UNKNOWN" else missing
         return Failure("not-found", f"{missing} ({stated})", status=status)
-    if status == 401 and challenge.choose(challenge.parse(answer.challenges)) is None:
-        why = f"authentication required for {repository}, but no usable WWW-Authenticate header was sent ({stated})"
-        hint = (
-            "check which server answers at this address: it may be a proxy or single sign-on in front of the registry"
-        )
-        return Failure("unauthorized", why, hint, status=status)
-    if status == 401 and answer.redirected:
-        why = f"{repository} is redirected to a server that requires a login, and credentials are never sent there ({stated})"
-        hint = "check where the registry keeps its images: the server that it redirects to must accept what the redirect says"
-        return Failure("unauthorized", why, hint, status=status)
     if status == 401:
-        why = (
-            f"the credentials from {sources} were rejected for {repository}"
-            if sources
-            else f"authentication required for {repository}, and no credentials found"
-        )
-        return Failure("unauthorized", f"{why} ({stated})", status=status)
+        return _unauthorized(answer, repository, sources, stated)
     if status == 403:
         return Failure("forbidden", f"access to {repository} is forbidden ({stated})", status=status)
     if status == 429:
@@ -53,6 +38,23 @@ def refusal(answer: Answer, repository: str, reference: str, sources: str) -> Fa
     if status >= 500:
         return Failure("unreachable", f"server error: {stated} for {repository}", "try again later", status=status)
     return Failure("bad-answer", f"unexpected response: {stated} for {repository}", status=status)
+
+
+def _unauthorized(answer: Answer, repository: str, sources: str, stated: str) -> Failure:
+    hint = ""
+    if challenge.choose(challenge.parse(answer.challenges)) is None:
+        why = f"authentication required for {repository}, but no usable WWW-Authenticate header was sent"
+        hint = (
+            "check which server answers at this address: it may be a proxy or single sign-on in front of the registry"
+        )
+    elif answer.redirected:
+        why = f"{repository} is redirected to a server that requires a login, and credentials are never sent there"
+        hint = "check where the registry keeps its images: the server that it redirects to must accept what the redirect says"
+    elif sources:
+        why = f"the credentials from {sources} were rejected for {repository}"
+    else:
+        why = f"authentication required for {repository}, and no credentials found"
+    return Failure("unauthorized", f"{why} ({stated})", hint, status=answer.status)
 
 
 def describe(answer: Answer) -> str:

@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
+from helmpin import env
 from helmpin.env import ENVIRON
 from helmpin.image.reference import DOCKER_HUB
 from helmpin.registry import credential_helpers
@@ -137,7 +138,7 @@ def pull_secrets(secrets: Iterable[tuple[str, Mapping[str, Any]]]) -> Keychain:
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[str]:
-    home = environ.get("HOME") or str(Path.home())
+    home = environ.get("HOME") or str(env.home())
     config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
     yield f"{environ.get('DOCKER_CONFIG') or home + '/.docker'}/config.json"
     if environ.get("REGISTRY_AUTH_FILE"):
@@ -179,9 +180,12 @@ def _credential(key: str, entry: Any, source: str) -> Credential:
         if not colon:
             raise _unreadable(source, f"the `auth` for {key!a} is not base64 of user:password")
         password = password.rstrip("\0")
-    return Credential(
+    found = Credential(
         username=username, password=password, identity_token=identity, registry_token=registry, source=source
     )
+    if not found.is_sendable:
+        raise _unreadable(source, f"the entry for {key!a} has characters that no request can carry")
+    return found
 
 
 def _helper(document: Mapping[str, Any], registry: str) -> str:

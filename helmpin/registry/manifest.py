@@ -80,7 +80,7 @@ def read(body: bytes, content_type: str) -> Manifest:
         raise _schema_1()
     stated = document.get("mediaType")
     kind = stated if stated is not None else served if served in KNOWN else _by_shape(document)
-    if kind not in KNOWN if isinstance(kind, str) else True:
+    if not isinstance(kind, str) or kind not in KNOWN:
         raise Failure("bad-answer", f"the document is of type {_shown(kind)}, not an image manifest", _HINT)
     if served in KNOWN and kind != served:
         raise Failure("bad-answer", f"served as {served}, but the document is of type {kind}", _HINT)

@@ -218,21 +218,21 @@ class Requester:
                 retry = authenticator.can_retry(wanted.repository, sent, challenge, wanted.since)
             else:  # some send a challenge only at their root, where Docker begins, and just refuse anonymous requests here
                 refused = answer.status in (401, 403, 404)
-                retry = refused and own and was_open and self._requires_authentication(server, authenticator)
+                retry = refused and own and was_open and self._requires_authentication(wanted.endpoint, authenticator)
             if not retry:
                 break
         return answer
 
-    def _requires_authentication(self, server: str, authenticator: Authenticator) -> bool:
-        """Whether the server requires authentication at its root (OCI distribution specification, end-1)."""
+    def _requires_authentication(self, endpoint: Endpoint, authenticator: Authenticator) -> bool:
+        """Whether an endpoint requires authentication at its root (OCI distribution specification, end-1)."""
 
         def ping() -> bool:
             with suppress(Failure):
-                answer = self._send("GET", f"{server}/v2/", {})
+                answer = self._send("GET", endpoint.root, {})
                 return answer.status == 401 and authenticator.remember_challenge(answer) is not None
             return False
 
-        return self._pings.get(server, ping)
+        return self._pings.get(endpoint.root, ping)
 
     def _authenticator(self, server: str, account: str | None) -> Authenticator:
         """account: None for a server reached by a redirect, which gets no credentials."""

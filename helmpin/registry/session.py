@@ -147,7 +147,7 @@ def run(do: Callable[[J], R], hosts: Mapping[str, Sequence[J]], most: int, deadl
     def drain(queue: deque[J]) -> None:
         nonlocal running
         try:
-            while queue and not errors:
+            while not errors:
                 try:
                     job = queue.popleft()
                 except IndexError:

@@ -276,8 +276,6 @@ def _no_password() -> str:
 
 def _failure(error: Exception, host: str) -> Failure:
     """An exception of urllib3 or the system as a Failure. Never holds a header or a body."""
-    if isinstance(error, Failure):
-        return error
     cause: BaseException | None = error
     if isinstance(error, exceptions.ProxyError):
         why = f"cannot use the proxy for {host}: {_reason(error.original_error)}"
@@ -286,12 +284,12 @@ def _failure(error: Exception, host: str) -> Failure:
         passing = getattr(error.__cause__, "errno", None) == socket.EAI_AGAIN
         hint = "check the registry's name, and this machine's DNS"
         return Failure("unreachable", f"cannot resolve {host} (DNS)", hint, retryable=passing, down=True)
-    if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(error, exceptions.NewConnectionError):
-        why = f"connection to {host} timed out after {CONNECT_TIMEOUT:g} s"
-        return Failure("timeout", why, _REACH, down=True)
-    if isinstance(error, exceptions.NewConnectionError):
+    if isinstance(error, exceptions.NewConnectionError):  # a ConnectTimeoutError too, by inheritance
         why = f"cannot connect to {host}: {_reason(error)}"
         return Failure("unreachable", why, _REACH, retryable=True, down=True)
+    if isinstance(error, exceptions.ConnectTimeoutError):
+        why = f"connection to {host} timed out after {CONNECT_TIMEOUT:g} s"
+        return Failure("timeout", why, _REACH, down=True)
     if isinstance(error, (exceptions.ReadTimeoutError, TimeoutError)):
         return Failure("timeout", f"no response from {host} in time", MORE_TIME, retryable=True)
     if isinstance(error, (exceptions.SSLError, ssl.SSLError)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from typing import NamedTuple
 
@@ -37,7 +38,13 @@ class Credential(NamedTuple):
         """The Authorization header for HTTP Basic; '' without a username and password."""
         if not (self.username or self.password):
             return ""
-        return "Basic " + b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return "Basic " + b64encode(f"{self.username}:{self.password}".encode(errors="surrogateescape")).decode()
+
+    @property
+    def is_sendable(self) -> bool:
+        """Whether requests can carry it: Unicode text, and for a registry token visible ASCII (RFC 6750, section 2.1)."""
+        text = f"{self.username}{self.password}{self.identity_token}"
+        return not re.search("[\ud800-\udfff]", text) and bool(re.fullmatch("[!-~]*", self.registry_token))
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -88,12 +88,10 @@ def damaged(kubectl: Kubectl, release: str) -> list[Damaged]:
 def way_out(found: Sequence[Damaged]) -> str:
     """What to do about damaged revisions; '' if none is known to be damaged."""
     names = [each.name for each in found if each.name]
-    delete = kubectl_command(f"delete {' '.join(names)}") if names else ""
-    return (
-        f"restore it from a backup, or delete it, and helm continues from the revision before: {delete}"
-        if names
-        else ""
-    )
+    if not names:
+        return ""
+    delete = kubectl_command(f"delete {' '.join(names)}")
+    return f"restore it from a backup, or delete it, and helm continues from the revision before: {delete}"
 
 
 def _examined(kubectl: Kubectl, release: str, more: str = "") -> Iterator[tuple[str, int | None, str]]:
@@ -122,10 +120,14 @@ def _missing(item: dict[str, Any]) -> str:
 
 def stored_as() -> str:
     """The resource that holds releases by HELM_DRIVER (helm's pkg/action/action.go, Init), or '' if they are not in the API."""
-    driver = env.storage_driver()
-    return {"": "secrets", "secret": "secrets", "secrets": "secrets"}.get(
-        driver, "configmaps" if driver in ("configmap", "configmaps") else ""
-    )
+    kinds = {
+        "": "secrets",
+        "secret": "secrets",
+        "secrets": "secrets",
+        "configmap": "configmaps",
+        "configmaps": "configmaps",
+    }
+    return kinds.get(env.storage_driver(), "")
 
 
 def stored_objects(kind: str, selector: str) -> str:

@@ -201,7 +201,12 @@ def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
 
 def _is_immutable(item: Any) -> bool:
     """Whether the API server refuses another text in a ConfigMap or Secret (core/v1, `immutable`). Helm makes hooks anew."""
-    return item.get("kind") in ("ConfigMap", "Secret") and item.get("immutable") is True and not hook_of(item)
+    return (
+        isinstance(item, dict)
+        and item.get("kind") in ("ConfigMap", "Secret")
+        and item.get("immutable") is True
+        and not hook_of(item)
+    )
 
 
 def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:

@@ -117,6 +117,14 @@ def used(text: str) -> set[str]:
     return {name for uses in _USED for name in uses.findall(text)}
 
 
+def subcharts(source: str) -> tuple[str, tuple[str, ...]]:
+    """The chart of a template by its `# Source:` path: its own path, and the names of the subcharts down to it. A folder in
+    templates/ may be called charts, too."""
+    found = re.match(r"[^/]+(?:/charts/[^/]+(?=/))*", source)
+    chart = found[0] if found else ""
+    return chart, tuple(chart.split("/")[2::2])
+
+
 def template(sources: Iterable[str]) -> str:
     """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
 
@@ -124,8 +132,9 @@ def template(sources: Iterable[str]) -> str:
     """
     lines = ["{{- $second := dict -}}"]
     for source in sorted(sources):
-        base = source[: source.rindex("/templates/")] + "/templates"
-        path = " ".join(f'"Subcharts" "{name}"' for name in re.findall(r"/charts/([^/]+)(?=/)", source))
+        chart, names = subcharts(source)
+        base = f"{chart}/templates"
+        path = " ".join(f'"Subcharts" "{name}"' for name in names)
         lines.append(f"{{{{- $scope := index $ {path} -}}}}" if path else "{{- $scope := $ -}}")
         lines.append(
             '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '

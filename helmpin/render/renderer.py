@@ -228,7 +228,7 @@ def crd_apis(texts: Iterable[str]) -> list[str]:
                 names, versions = spec.get("names"), spec.get("versions")
                 kind = names.get("kind") if isinstance(names, dict) else None
                 for version in versions if isinstance(versions, list) else []:
-                    if isinstance(version, dict):
+                    if isinstance(version, dict) and version.get("served") is not False:  # discovery lists those alone
                         api = f"{spec.get('group')}/{version.get('name')}"
                         found += [api, f"{api}/{kind}"]
     return found

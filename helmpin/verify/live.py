@@ -159,29 +159,19 @@ def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
 
 def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
     """The check for what live objects or pods show. what: what the summary counts, in the singular. good: how it should be."""
-    details = (*seen.wrong, *seen.settling, *seen.staying, *seen.silent, *seen.notes)
-    fine, staying = f"{count(seen.right, what)} {good}", tuple(seen.staying)
+    open_points = len(unread) + len(seen.settling) + len(seen.staying) + len(seen.silent)
+    verdict, summary = OK, f"{count(seen.right, what)} {good}"
     if seen.wrong:
-        return Check(
-            name=name,
-            verdict=FAILED,
-            summary=f"{count(len(seen.wrong), 'difference')}",
-            details=details,
-            unread=unread,
-            staying=staying,
-        )
-    if unread or seen.settling or seen.staying or seen.silent:
-        open_points = len(unread) + len(seen.settling) + len(seen.staying) + len(seen.silent)
-        may_change = bool(seen.settling) and not unread
-        summary = f"{fine}; {open_points} could not be checked"
-        return Check(
-            name=name,
-            verdict=UNKNOWN,
-            summary=summary,
-            details=details,
-            unread=unread,
-            may_change=may_change,
-            staying=staying,
-            matched=seen.right,
-        )
-    return Check(name, OK, fine, details, matched=seen.right)
+        verdict, summary = FAILED, count(len(seen.wrong), "difference")
+    elif open_points:
+        verdict, summary = UNKNOWN, f"{summary}; {open_points} could not be checked"
+    return Check(
+        name=name,
+        verdict=verdict,
+        summary=summary,
+        details=(*seen.wrong, *seen.settling, *seen.staying, *seen.silent, *seen.notes),
+        unread=unread,
+        may_change=verdict == UNKNOWN and bool(seen.settling) and not unread,
+        staying=tuple(seen.staying),
+        matched=0 if seen.wrong else seen.right,
+    )
