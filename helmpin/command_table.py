@@ -1,6 +1,6 @@
 """The table of commands: what each is called with, and its own flags.
 
-Splitting a command line, --help, completion and the settings' schema go by it.
+Command-line splitting, --help, completion and the settings' schema are derived from it.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ REGISTRY_OPTIONS = (
     Option(
         "--registry-timeout",
         "value",
-        "time limit for all registry requests of the command (default 30s)",
+        "time limit for each round of registry requests (default 30s)",
         "DURATION",
         setting=True,
     ),

@@ -1,4 +1,4 @@
-"""What the system says of a file that the user names, in words for people, with what to do about it."""
+"""Why a file that the user names cannot be used, in words for people, and what to do about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_is_file(what: str, name: str) -> None:
         raise UsageError(
             f"{what} must be a file: - is not accepted",
             where=name,
-            hint="give the name of a file (./- for one that is called so)",
+            hint="name a file (`./-` for a file named `-`)",
         )
 
 

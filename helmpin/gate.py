@@ -66,7 +66,7 @@ def _masked(command: str) -> str:
         if re.match(r"-\w", word):  # a short flag with its value, or several flags
             before = word[:2]
             return f"{word[:2]}***"
-        before = None if before is None else ""  # its value, if it is one, is this word
+        before = None if before is None else ""  # the flag's value, if it takes one, is this word
         is_subcommand = flag is None and re.fullmatch(r"[a-z][a-z-]*", word)
         is_program = match.start() == 0 and not equals
         if is_program or is_subcommand or flag in _SHOWN or _is_harmless(word):
@@ -77,7 +77,7 @@ def _masked(command: str) -> str:
 
 
 def _is_harmless(word: str) -> bool:
-    """Whether a word is the image, a file, or no more than a sign."""
+    """Whether a word is the image, an existing file, or only punctuation."""
     return word == PLACE or not re.search(r"[^\W_]", word) or os.path.exists(word)  # noqa: PTH110 (Path has errors for long words)
 
 
@@ -116,7 +116,7 @@ def check(commands: Sequence[str], where: str) -> None:
 
 
 def ask(gate: Gate, images: Iterable[str]) -> dict[str, str]:
-    """Why each image is refused that a command rejects, by image as given. All commands run for all images, in parallel
+    """Why each rejected image is refused, by image as given. All commands run for all images, in parallel
     and without a shell. If a command prints the same for several images, only the first one shows it."""
     jobs = [(image, n) for image in dict.fromkeys(images) for n in range(len(gate.commands))]
     if not jobs:
@@ -163,7 +163,7 @@ def _ask(gate: Gate, number: int, image: str, running: _Running) -> _Refusal | N
         return _Refusal(f"could not be started: {error.strerror or error}")
     if status == 0:
         return None
-    late = f"did not answer within {gate.seconds:g} s (--require-timeout gives it longer)"
+    late = f"did not finish within {gate.seconds:g} s (raise --require-timeout)"
     refused = f"rejected the image (exit status {status})" if (status or 0) > 0 else ending(status or 0)
     why = late if status is None else refused
     return _Refusal(why, _lines(out.decode(errors="replace")))

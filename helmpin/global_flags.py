@@ -90,7 +90,7 @@ def check_none_is_lost(command_line: Sequence[str]) -> None:
             raise UsageError(
                 "there is an empty word ('') on the command line",
                 where=f"after {before}" if before else "",
-                why="helm hands neither it nor the word after it to a plugin, so another command would run than you wrote",
+                why="helm passes neither it nor the next word to a plugin, so a different command would run",
                 hint="leave it out, or write an empty value as --flag=; in a script, a variable may be empty that must not be",
             )
 
@@ -112,7 +112,7 @@ def _parts(word: str) -> tuple[str, str, str]:
 
 def no_value(flag: str) -> UsageError:
     """The error for a flag that needs a value and has none."""
-    why = "nothing follows it, or an empty word (''), which helm hands to no plugin"
+    why = "nothing follows it, or an empty word (''), which helm does not pass to plugins"
     return UsageError(f"flag needs an argument: {flag}", why=why)
 
 

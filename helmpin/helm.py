@@ -192,7 +192,7 @@ class Helm:
             raise HelmFailed(
                 f"cannot read the version of {self.binary}",
                 why=self._cached_help("version"),
-                hint="HELM_BIN may be a wrapper: have it print its own words to standard error",
+                hint="HELM_BIN may be a wrapper: have it print its own messages to standard error",
             )
         return (int(match[1]), int(match[2]), int(match[3] or 0))
 

@@ -105,7 +105,7 @@ class _State:
 
 
 def accept(signum: int) -> bool:
-    """Note that a signal asks to stop. False if that is no news: after a Ctrl-C, which the parent gets too, the parent is gone."""
+    """Note that a signal asks to stop. False if it adds nothing: after a Ctrl-C, which also ends the parent, the parent is gone."""
     news = signum != PARENT_GONE or not _State.ending
     _State.ending = True
     return news
@@ -253,7 +253,7 @@ def nothing_yet(state: str) -> None:
 
 
 def untouched() -> str:
-    """The state given to nothing_yet(); '' if the command may have changed something, or changes nothing ever."""
+    """The state given to nothing_yet(); '' if the command may have changed something, or never changes anything."""
     return _State.untouched
 
 

@@ -1,4 +1,4 @@
-"""What the settings say of one image: whether its tag is mutable, whether that is refused, whether its registry is allowed."""
+"""What the settings mean for one image: whether its tag is mutable, whether that is refused, whether its registry is allowed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def is_allowed(image: str, globs: Iterable[str]) -> bool:
 
 
 def left_out_tag(image: str, settings: Settings) -> str:
-    """Which exemption or glob seems to be meant for an image that none lets through, and leaves out its tag; '' if none does."""
+    """The exemption or glob that seems meant for an image but lacks its tag, and so does not match; '' if there is none."""
     name, _, digest = split(image)
     globs = [("the exemption of", each.image) for each in settings.exemptions]
     globs += [("allow-unpinned", glob) for glob in settings.allow_unpinned]

@@ -62,7 +62,7 @@ def understand(name: str, argv: Sequence[str], helm: Helm) -> Request:
             "there is an empty word ('') on the command line",
             hint="leave it out; in a script, a variable may be empty that must not be",
         )
-    # after `--` it may be anything: helm, which gets it without, would take it for one of its flags
+    # after `--` a word may begin with a dash; helm gets it without the `--`, and would read it as a flag
     if flag_like := next((word for word in _names(command, positionals) if word.startswith("-")), ""):
         raise UsageError(f"a name cannot begin with -: {flag_like}", hint=f"see helm pin {name} --help")
     own = {flag.name for flag in ours.values()}
@@ -174,7 +174,7 @@ def refuse_registry_flags(request: Request, when: str) -> None:
 
     Settings from the environment and the file apply to all commands, so they are no error.
     """
-    # --config counts all the same: the settings file has more than registries
+    # --config is accepted: the settings file has more than registries
     flags = [o.name for o in (PLATFORM_OPTION, *REGISTRY_OPTIONS) if o is not CONFIG_OPTION]
     given = [name for name in flags if request.options.get(name.removeprefix("--"))]
     if given:
@@ -186,7 +186,7 @@ def refuse_registry_flags(request: Request, when: str) -> None:
 
 
 def refuse_dry_run(request: Request, hint: str) -> None:
-    """Raise UsageError for --dry-run on a command line that writes a file nevertheless. hint: what to do instead."""
+    """Raise UsageError for --dry-run on a command line that writes a file regardless. hint: what to do instead."""
     if dry_run(request.flags) != "none":
         raise UsageError(
             "--dry-run does not keep this command from writing", why="helm's dry run writes no file of yours", hint=hint

@@ -78,7 +78,7 @@ def arguments(
         else:
             scalars[dotted_key(path)] = value
     out: list[str] = []
-    for path in sorted(wholes, key=dotted_key):  # what is above comes before what is in it
+    for path in sorted(wholes, key=dotted_key):  # an outer value comes before what is inside it
         for name, value in _pieces(dotted_key(path), wholes[path]):
             out += ["--set-json", f"{name}={value}"]
     for name in sorted(scalars):

@@ -26,7 +26,7 @@ class _Admitted(NamedTuple):
 
 
 def suspects(kubectl: Kubectl, changed: Iterable[Object]) -> tuple[str, ...]:
-    """One line for each webhook or policy that matches one of the changed objects, or why they cannot be named."""
+    """One line for each webhook or policy that matches one of the changed objects, or why they could not be found."""
     objects = list(changed)
     if not objects:
         return ()
@@ -50,7 +50,7 @@ def suspects(kubectl: Kubectl, changed: Iterable[Object]) -> tuple[str, ...]:
             found.append(f"MutatingAdmissionPolicy/{item['metadata']['name']}")
     lines = [f"possibly {line}" for line in found]
     errors = [*answers[_WEBHOOKS].errors, *(line for errors in failed.values() for line in errors)]
-    return (*lines, *(f"the webhook cannot be named: {error}" for error in errors))
+    return (*lines, *(f"webhooks and policies could not be read: {error}" for error in errors))
 
 
 def _namespaces(kubectl: Kubectl, objects: Iterable[Object]) -> dict[str, Labels]:

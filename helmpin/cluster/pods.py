@@ -70,7 +70,7 @@ class Pods:
 def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owner: str = RELEASE) -> Seen:
     """Whether the pods of live objects run the images of the stored objects (first of each pair).
 
-    owner: what says which images they should run, for people.
+    owner: what they are compared with, for people.
     """
     seen = Seen()
     for stored, now in pairs:

@@ -119,6 +119,6 @@ def _documents(secret: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     "a pull Secret cannot be used",
                     where=f"Secret/{_name(secret)}",
                     why="it does not hold a docker configuration",
-                    hint="make it again with kubectl create secret docker-registry, or leave out --pull-secrets",
+                    hint="create it again with kubectl create secret docker-registry, or leave out --pull-secrets",
                 )
             yield loaded

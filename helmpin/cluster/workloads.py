@@ -20,8 +20,8 @@ added."""
 RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 """The annotations that helm puts on each object of a release (helm's pkg/action/validate.go)."""
 RELEASE = "the release"
-"""For people: what says how an object should be, if that is what its maker has applied. A manifest or a lock may differ from what
-was applied, so a difference from it does not show how the object came about."""
+"""For people: what an object is compared with, if its maker applied it. A manifest or a lock may differ from what was applied, so a
+difference from one does not show who changed the object."""
 MARKS = (("f:metadata", "f:ownerReferences"), ("f:metadata", "f:annotations", f"f:{RELEASE_NAME}"))
 """The fields that only the maker of an object sets: a controller on its pods, helm on a release's objects."""
 

@@ -40,7 +40,7 @@ def _refuse_missing(chart: str) -> None:
         raise HelmFailed(
             "chart not found",
             where=chart,
-            why="there is no such file or directory, so no settings file can be looked for beside it",
+            why="there is no such file or directory, so there is no place to look for its settings file",
             hint="name the chart's folder or archive; for a chart from a repository leave it out",
         )
 

@@ -130,7 +130,7 @@ def _resolve_others(references: Iterable[Reference], request: Request) -> dict[R
 
 
 def _gone(moved: Iterable[LockChange], request: Request) -> frozenset[Reference]:
-    """The images of which the registry does not have the digest in the file, so that nobody can pull it."""
+    """The images whose digest in the file the registry no longer has, so that nobody can pull them."""
     held = {change.reference: change.reference._replace(digest=change.was) for change in moved}
     answers = resolve(held.values(), request.settings.registry)
     refusals = {ref: answer for ref in held if isinstance(answer := answers[held[ref]], RegistryError)}

@@ -95,7 +95,7 @@ def _roll_back(request: Request) -> int:
         before = revisions.history(request.helm, name)
     except HelmFailed:  # helm says why
         _helm(request, [], 0)
-        output.say(f"Not verified: the history could not be read. {helm_command(f'pin verify {name}')} does it later.")
+        output.say(f"Not verified: the history could not be read. {helm_command(f'pin verify {name}')} verifies it.")
         return 0
     number = _target(request, before)
     if not _names_revision(request) and (why := revisions.never_ran(before, number)):
@@ -245,7 +245,7 @@ def _read_back(request: Request, before: Sequence[HistoryRow], number: int) -> t
     def check() -> str:
         return helm_command(f"pin verify {name}")
 
-    lifeline.if_stopped(lambda: f"Revision {known} is deployed, not verified; {check()} does it later")
+    lifeline.if_stopped(lambda: f"Revision {known} is deployed, not verified; {check()} verifies it")
     try:
         mine, later = _made_by_helm(request, revisions.history(request.helm, name), before, number)
         if mine:

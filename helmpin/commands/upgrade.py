@@ -32,7 +32,7 @@ def run(request: Request) -> int:
             )
             if previous
             else (
-                "helm upgrade needs a release, and there is none of this name in the namespace",
+                "helm upgrade needs an existing release, and the namespace has none with this name",
                 f"add --install for a new release, or check the name and the namespace: {lists}",
             )
         )

@@ -191,7 +191,7 @@ def _current(helm: Helm, name: str) -> tuple[Revision, HistoryRow, list[Damaged]
 
 
 def _latest_check(stored: Revision, lost: list[Damaged]) -> Iterator[Check]:
-    """A further check if there is a revision that helm does not show: then the others do not tell what is deployed."""
+    """A further check if there is a revision that helm does not show: then the others do not show what is deployed."""
     if lost:
         summary = f"not read; the checks are of revision {stored.revision}"
         yield Check("latest", UNKNOWN, summary, unread=tuple(each.why for each in lost))

@@ -32,7 +32,7 @@ NEVER_IN_FILE = {
 }
 """The settings that no file may have, and why: a file may have come with the charts."""
 DEFAULT = "default"
-"""Where a setting comes from that no source gives."""
+"""The origin shown for a setting that no source gives."""
 DEFAULTS = {
     "mutable": "pin",
     "registry-timeout": "30s",
@@ -78,7 +78,7 @@ class Sources(NamedTuple):
         return SettingValue(self.file.get(name, () if name in LISTS else None), f"{self.path}, key {name}")
 
     def beats_file(self, name: str) -> bool:
-        """Whether a flag or a variable gives a setting, so that what the file says of it does not count."""
+        """Whether a flag or a variable gives a setting, so that the file's value does not count."""
         return self(name).where in (f"--{name}", variable(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -96,8 +96,8 @@ def variable(name: str) -> str:
 
 
 def misspelt(environ: Mapping[str, str]) -> list[str]:
-    """A note for each variable that is nearly one of a setting, and so counts for nothing: a policy that is not in force must not
-    go unseen."""
+    """A note for each variable that is nearly one of a setting, and so counts for nothing: a policy must not be
+    ignored silently."""
     known = {variable(name) for name in NAMES | NEVER_IN_FILE.keys() | {LOGIN, "config", "quiet"}} | {PASSWORD}
     own = [name for name in environ if name.startswith(variable("")) and name not in known]
     if not own:

@@ -68,7 +68,7 @@ def invalid_hint(image: str, empty: tuple[str, ...] = (), registries: tuple[str,
 
 
 def _empty_hint(name: str, empty: tuple[str, ...], registries: tuple[str, ...]) -> str:
-    """What to do about a name of which a part is empty; '' if none is. empty, registries: as for invalid_hint()."""
+    """What to do about a name with an empty part; '' if it has none. empty, registries: as for invalid_hint()."""
     if not name or name.endswith("/"):
         return f"the repository is empty: set {' or '.join(empty) or 'the value that names it'}"
     if name.startswith("/"):

@@ -93,7 +93,7 @@ def _tag_beside(settings: Sequence[Setting], image: str, plan: Plan, files: Sequ
     held = [text_of(value) for value in there.values()] if isinstance(there, dict) else []
     if not any(text and f"/{name}".endswith(f"/{text}") for text in held):
         return []
-    # of what is null in the files, helm's values say nothing
+    # helm's computed values omit what is null in the files
     given = [file.held(inner) for file in files if (inner := file.inner(parent)) is not None]
     paths = [(*parent, key) for each in (there, *given) if isinstance(each, dict) for key in each]
     empty = [path for path in paths if _OWN_TAG.match(last_key(path)) and lookup(values, path) in ("", None)]

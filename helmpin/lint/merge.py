@@ -22,7 +22,7 @@ def merged(chart: str, sets: Mapping[str, Sequence[Finding] | HelmFailed]) -> Li
     if len(failed) == len(sets):
         raise failed[""]
     shown = output.one_line(chart)
-    notes = [f"{shown} does not render with its defaults alone; linted with its ci values"] if failed else []
+    notes = [f"{shown} does not render with its defaults; linted with its ci values only"] if failed else []
     found = {name: each for name, each in sets.items() if not isinstance(each, HelmFailed)}
     every = _counted(_with_sets(found))
     return Linted(

@@ -80,7 +80,7 @@ def opened(targets: Sequence[Target], stack: ExitStack) -> list[Opened]:
 
 
 def why_not_fixed(error: HelmPinError) -> str:
-    """Why a chart is not fixed. What helm says of it is left to lint, which comes to it too."""
+    """Why a chart is not fixed. Helm's own message is left to lint, which reports it for the same chart."""
     return output.one_line(error.what) if isinstance(error, HelmFailed) else error.message()
 
 

@@ -47,7 +47,7 @@ NOT_IN_LOCK = Rule(
     "image not in the lock",
     "that the lock does not pin",
     "An image whose digest cannot be taken from the lock file.",
-    "The lock file has no digest for this image, or another one than the chart. `helm pin lock RELEASE CHART`, with the same "
+    "The lock file has no digest for this image, or a different one from the chart's. `helm pin lock RELEASE CHART`, with the same "
     "values, writes what it lacks.",
 )
 NOT_A_REFERENCE = Rule(
@@ -55,7 +55,7 @@ NOT_A_REFERENCE = Rule(
     "NotAReference",
     "not an image reference",
     "without a valid reference",
-    "An image that is missing, is not a valid reference, or that something fills in later.",
+    "An image that is missing, is not a valid reference, or is filled in later.",
     "There is nothing that could be pinned: no image, no valid reference, or one that a webhook or a workflow engine fills in "
     f"later. Correct the value, or let it through. {_EXEMPT}",
 )

@@ -13,7 +13,7 @@ from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
 from helmpin.registry import suggest as versions_of
 
 Versions = Mapping[str, str | RegistryError]
-"""The version of each image, '' if there is none, or why the registry does not tell it."""
+"""The version of each image, '' if there is none, or why the registry could not answer."""
 
 
 def suggested(report: Report, settings: RegistrySettings) -> Report:

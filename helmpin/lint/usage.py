@@ -1,4 +1,4 @@
-"""Every way in which changing values files are used: a chart with all that is given, with less of it, and a subchart by itself."""
+"""Every way in which the values files to change are used: with all the given values, with fewer, and by a subchart alone."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Lock(NamedTuple):
     """Whether it has helm-pin's own format, and can be written."""
 
     def knows(self, reference: Reference) -> bool:
-        """Whether it says anything about a reference."""
+        """Whether it has an entry for a reference, even an unusable one."""
         return reference in self.digests or reference in self.platforms or reference in self.conflicts
 
     def refusal(self, reference: Reference) -> NotLocked | None:

@@ -88,7 +88,7 @@ class _ReleaseLock:
         over = [name for name in ANOTHER_SERVER if ENVIRON.get(name)] if self._context else []
         if over:
             raise UsageError(
-                f"the lock's context {self._context} conflicts with the cluster that helm is told to use",
+                f"the lock's context {self._context} conflicts with helm's --kube-… flags",
                 where=f"--lock {text}",
                 why=f"{', '.join(over)} (helm's --kube-… flags) apply to every context, so another cluster would be read",
                 hint="select the cluster to deploy to by a context, too: --kube-context",

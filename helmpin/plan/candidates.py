@@ -45,7 +45,7 @@ class Anchor(NamedTuple):
 
 
 class _Sought(NamedTuple):
-    """An image that values are sought for."""
+    """An image to find values for."""
 
     image: str
     digest: str

@@ -120,7 +120,7 @@ class Composer:
         return Search(self._facts(), self._value_index(), self._scan, cache(self._reads_on_lines), cache(self._reads))
 
     def probe(self, attempt: Attempt, tried: Tried) -> ValueProbe:
-        """The probe for values that pin what only templates pin in an attempt. tried: what was tried in vain."""
+        """The probe for values that pin what only templates pin in an attempt. tried: what was tried and rejected."""
         from helmpin.plan.value_probe import Probed, ValueProbe
 
         reads, keys = cache(self._reads), cache(self._keys)
@@ -263,7 +263,7 @@ class Composer:
         return {chain for line in lines if has_word(line, word) for chain in chains(line)}
 
     def _keys(self, source: str) -> set[str]:
-        """The keys that the templates of the chart that `source` belongs to read, of whatever map."""
+        """The keys that the templates of the chart of `source` read, whatever the map."""
         return self._hints.keys(chart_folder(next(iter(self._paths(source)), "")))
 
     def _reads(self, source: str) -> set[ValuePath]:

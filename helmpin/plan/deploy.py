@@ -60,7 +60,7 @@ def _read_back(helm: Helm, plan: Plan, number: int) -> None:
     deployed = f"Revision {number} is deployed, not verified"
 
     def later() -> str:
-        return f"{helm_command(f'pin verify {plan.release}')} does it later"
+        return f"{helm_command(f'pin verify {plan.release}')} verifies it"
 
     lifeline.if_stopped(lambda: f"{deployed}; {later()}")
     try:

@@ -1,4 +1,4 @@
-"""A plan beside what is deployed: which digests stay, which are new, and which move."""
+"""A plan compared with what is deployed: which digests stay, which are new, and which move."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class DeployedReading:
     def result(
         self, previous: Previous | None, images: Sequence[ImagePlan], also: ExtraImageRules | None = None
     ) -> Deployed:
-        """The planned images beside the deployed revision. previous: the release that was planned for. also: the images outside
-        pod specs that are planned. Raises HelmFailed."""
+        """The planned images compared with the deployed revision. previous: the release that was planned for. also: the images
+        outside pod specs that are planned. Raises HelmFailed."""
         if previous is None or previous.installs_anew or not previous.has_run:
             return Deployed(None, *compared(DeployedImages(), images))
         stored = self._stored(previous.revision)

@@ -67,7 +67,7 @@ class ImagePlan(NamedTuple):
 
     @property
     def is_let_through(self) -> bool:
-        """Whether it has no digest and may be deployed nevertheless."""
+        """Whether it may be deployed without a digest."""
         return self.problem is not None and self.problem.kind == "allowed"
 
     @property
@@ -124,7 +124,7 @@ def references_of(
 
 
 def _is_locked(image: str, lock: Lock | None) -> bool:
-    """Whether the lock says which digest an image gets: then its tag cannot move."""
+    """Whether the lock has the digest of an image; if so, its tag cannot move."""
     try:
         return lock is not None and lock.knows(Reference.parse(image))
     except InvalidReference:

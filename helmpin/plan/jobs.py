@@ -84,7 +84,7 @@ class KeptJobs:
         live: Callable[[dict[str, Any]], dict[str, Any] | None],
     ) -> None:
         """before: reads the revision that is upgraded. live: gives the object in the cluster for one of its objects, the latter
-        itself where the cluster does not tell, and None if it does not exist."""
+        itself if the cluster does not answer, and None if it does not exist."""
         self._plain, self._before, self._live = plain, before, live
         self._found: dict[tuple[str, int, int], dict[str, Any]] = {}
 

@@ -78,7 +78,7 @@ def _unreached(entry: Entry, images: Iterable[ImagePlan], reached: Mapping[Any, 
         if use.key not in reached:
             return f"{_place(use)}: kustomize changes images only in lists of containers and initContainers"
         if not entry.matches(use.image):
-            return f"{use.place()}: kustomize takes the name for a regular expression, which does not match it"
+            return f"{use.place()}: kustomize reads the name as a regular expression, which does not match it"
     return ""
 
 

@@ -270,7 +270,7 @@ def check_values_stay(
 
 
 def _ends(node: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:
-    """The leaves of a tree of values, to which its empty maps and lists count, by their paths."""
+    """The leaves of a tree of values, its empty maps and lists included, with their paths."""
     if isinstance(node, (dict, list)) and node:
         for key, child in node.items() if isinstance(node, dict) else enumerate(node):
             yield from _ends(child, (*path, key))
@@ -322,7 +322,9 @@ def _check_still_renders(
     if changing & {*in_any_order}:
         hint = SORT_IT
     elif changing:
-        hint = "have the template print the same images each time: it makes them at random, or of the time"
+        hint = (
+            "have the template print the same images each time: it derives them from random values or the current time"
+        )
     raise HelmFailed(
         "the chart's images changed between two renders",
         where=sorted(changing),

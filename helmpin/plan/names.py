@@ -1,4 +1,4 @@
-"""The names beside the digests of a values file: registry, repository and tag, which tell update bots what image a digest is of."""
+"""The names beside the digests of a values file: registry, repository and tag, which tell update bots what each digest is."""
 
 from __future__ import annotations
 

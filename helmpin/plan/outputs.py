@@ -1,4 +1,4 @@
-"""What a plan gives to others with one more render: a part of the manifest, or values with names beside their digests."""
+"""What a plan supplies with one more render: a part of the manifest, or values with names beside their digests."""
 
 from __future__ import annotations
 

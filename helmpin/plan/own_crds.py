@@ -61,7 +61,7 @@ def rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) -> 
 
 
 def _renderer_with(task: Task, version: str, apis: Sequence[str]) -> Renderer:
-    """A renderer by helm template with a version of Kubernetes, and with these APIs beside those that helm assumes."""
+    """A renderer by helm template with a version of Kubernetes, and with these APIs in addition to those that helm assumes."""
     from helmpin.render.renderer import renderer_for
 
     many = [apis[start : start + API_VERSIONS] for start in range(0, len(apis), API_VERSIONS)]

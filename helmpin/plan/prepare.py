@@ -241,7 +241,7 @@ def _say_unlike_lock(plan: Plan, lock: Lock) -> None:
 
 
 def _say_kept_there(plan: Plan, lock: Lock) -> None:
-    """Report the images of which a Job of the lock's release keeps another digest than the one that they get here."""
+    """Report the images that a Job of the lock's release keeps at another digest than they get here."""
     for image in plan.images:
         older = sorted(lock.kept.get(image.reference, ())) if image.reference and image.source else []
         if older and image.digest not in older:
@@ -285,7 +285,7 @@ def _answers(reading: PreviousReading) -> bool:
         reading.result()
     except HelmFailed as error:
         why = error.why.splitlines()[0] if error.why else error.what
-        if "elease name is invalid" in why:  # helm template says more of it
+        if "elease name is invalid" in why:  # helm template reports it in more detail
             return False
         output.say(f"Planned without the cluster, as a new release: {why}")
         return False

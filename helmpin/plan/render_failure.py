@@ -21,14 +21,14 @@ def names_value(why: str, setting: Setting, charts: Collection[tuple[str, ...]])
 
 
 def refuses_version(why: str) -> bool:
-    """Whether a template failed because a text is no semantic version: a tag with a digest is none (sprig, semver.go)."""
+    """Whether a template failed because a text is not a semantic version, as a tag with a digest never is (sprig, semver.go)."""
     return "error calling semver" in why
 
 
 def reason(why: str) -> str:
     """The reason in helm's message: its last line. It begins with the place and ends with the error."""
-    said = [line for line in why.splitlines() if line.strip()] or ["helm failed"]
-    return said[-1] if len(said[-1]) <= 200 else f"{said[-1][:100]}…{said[-1][-99:]}"
+    lines = [line for line in why.splitlines() if line.strip()] or ["helm failed"]
+    return lines[-1] if len(lines[-1]) <= 200 else f"{lines[-1][:100]}…{lines[-1][-99:]}"
 
 
 def _is_in_schema_error(why: str, setting: Setting, scopes: Collection[tuple[str, ...]]) -> bool:
@@ -55,7 +55,7 @@ def _is_in_schema_error(why: str, setting: Setting, scopes: Collection[tuple[str
 
 
 def _under(chart: str, parts: list[str], scopes: Collection[tuple[str, ...]]) -> list[str]:
-    """The path inside the chart of this name or alias; [] if the chart is another one. An unknown name is taken for the chart
+    """The path inside the chart of this name or alias; [] if the chart is another one. An unknown name counts as the chart
     itself."""
     if chart in parts:
         return parts[parts.index(chart) + 1 :]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from helmpin.render.renderer import Renderer
 
 LACKS_KIND = re.compile(r"no matches for kind|ensure CRDs are installed")
-"""What helm says of an object whose kind the cluster does not have."""
+"""Helm's messages about an object whose kind the cluster does not have."""
 
 
 class Rendered(NamedTuple):

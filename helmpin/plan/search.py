@@ -123,7 +123,7 @@ class Search:
         self._notes: dict[UseKey, list[str]] = defaultdict(list)
         self._attempts = self._repairs = 0
         self.tried = Tried()
-        """What it has tried in vain."""
+        """What it has tried and rejected."""
         self.result: Attempt | None = None
         """The successful attempt; None while there is none."""
         for use, origin, digest, is_literal, _ in facts:
@@ -428,7 +428,7 @@ class Search:
         return set()
 
     def _guilty(self, group: Group, difference: Difference) -> set[ValuePath]:
-        """The paths of a group that may have caused a difference: as far as that tells them apart, those that its template sees,
+        """The paths of a group that may have caused a difference: as far as that narrows them down, those that its template sees,
         whose value shows there, that end like its place, that the template reads on a line that prints it, or that it reads at
         all."""
         found, leaf = _paths(group), difference.leaf

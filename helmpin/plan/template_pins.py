@@ -41,13 +41,13 @@ class TemplatePin(NamedTuple):
     """Its number among the places in the document where `written` stands alone; or among those of them with the same `beside`."""
     pinned: str
     beside: str | None = None
-    """What stands before it, in a template that lists a map in any order: then its number alone does not tell it from others."""
+    """What stands before it, in a template that lists a map in any order: then its number alone does not identify it."""
     may_become: tuple[str, ...] = ()
     """The forms that values, set for another use of the image, may give `written`."""
 
 
 def by_order(documents: Iterable[Document], *, in_any_order: bool = False) -> dict[int, tuple[str, Document]]:
-    """The documents of one file by their order in the render, each with what its template counts it as (TemplatePin.document).
+    """The documents of one file by their order in the render, each with its key within the file (TemplatePin.document).
 
     in_any_order: whether the template may print them in another order each time. Then those that share their kind are known by
     their names.
@@ -94,7 +94,7 @@ def locate(
 
 
 def _told_by_what_is_beside(pin: TemplatePin, document: Document) -> TemplatePin:
-    """The same place by what stands before it."""
+    """The same place, identified by what stands before it."""
     tokens = [token for token in _TOKEN.finditer(document.text) if token[0] == pin.written]
     before = [_beside(document.text[: token.start()]) for token in tokens]
     here = before[pin.turn]

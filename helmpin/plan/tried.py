@@ -1,4 +1,4 @@
-"""What a search has tried for each use in vain, so that a further search need not."""
+"""What a search has tried and rejected for each use, so that the next search skips it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from helmpin.image.manifest import UseKey
 
 
 class Tried:
-    """What a search has tried in vain for each use. Mutable."""
+    """What a search has tried and rejected for each use. Mutable."""
 
     def __init__(self) -> None:
         self._paths: dict[UseKey, set[ValuePath]] = defaultdict(set)

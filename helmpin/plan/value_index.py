@@ -147,7 +147,7 @@ def scope_of(source: str) -> tuple[str, ...]:
 
 
 def inside(path: ValuePath, scope: tuple[str, ...]) -> ValuePath | None:
-    """What the templates of a chart call a value: one of its own, or a global one of a chart around it, which helm hands down
+    """What the templates of a chart call a value: one of its own, or a global one of a chart around it, which helm passes on
     (pkg/chart/common/util, coalesceGlobals). None for one that they cannot see."""
     if path[: len(scope)] == scope:
         return path[len(scope) :]

@@ -12,7 +12,7 @@ TAGS_KEY = re.compile(r"(tag|version)s?$", re.IGNORECASE)
 DIGEST_KEY = re.compile(r"(digest|sha_?256|sha|hash)$", re.IGNORECASE)
 IMAGE_KEY = re.compile(r"image$", re.IGNORECASE)
 REPOSITORY_KEY = re.compile(r"(repository|repo|image|image_?name|img)$", re.IGNORECASE)
-"""A key that says so itself that it holds the name of an image."""
+"""A key whose own name says that it holds an image's name."""
 NAME_KEY = re.compile(r"(repository|repo|image|name|path)$", re.IGNORECASE)
 """The keys that may hold the name of an image."""
 REGISTRY_KEY = re.compile(r"(registry|hub)$", re.IGNORECASE)
@@ -29,7 +29,7 @@ def stem(key: str | int) -> str:
 
 
 def names_tag(path: ValuePath) -> bool:
-    """Whether a key says that its text is a tag, or the map that it stands in does (`imageTags`, `versions`)."""
+    """Whether a key, or that of its map (`imageTags`, `versions`), is one for tags."""
     return bool(TAG_KEY.search(last_key(path)) or TAGS_KEY.search(last_key(path[:-1])))
 
 

@@ -6,7 +6,7 @@ the end of the image says which value can carry the digest, and what stands befo
 it.
 
 A tag that several images share may win over the tag of each: one mark comes out in all of them. So further renders leave such a tag
-empty, and perhaps the one that wins then. Where each image has a mark of its own at last, all these values together pin them.
+empty, and perhaps the one that wins then. Once each image has a mark of its own, all these values together pin them.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ _MARK = re.compile(r"mark\d+z")
 
 
 class Probed(NamedTuple):
-    """An image use whose values are sought, and what is known about it."""
+    """An image use that needs a value, and what is known about it."""
 
     fact: Facts
     reads: Collection[ValuePath]
     """The values that its template reads by their whole path, itself or in the named templates that it uses."""
     keys: Collection[str]
-    """The keys that the templates of its chart read, of whatever map."""
+    """The keys that the templates of its chart read, whatever the map."""
 
     @property
     def image(self) -> str:
@@ -115,7 +115,7 @@ class _Read(NamedTuple):
     tags: list[ValuePath]
     """Tags."""
     instead: list[str]
-    """Keys of whatever map, that take a tag or a reference in place of another one."""
+    """Keys of any map that take a tag or a reference in place of another one."""
 
 
 def _read(each: Probed, values: ValueIndex) -> _Read:
@@ -151,7 +151,7 @@ class ValueProbe:
     """Mutable; it does no I/O. `next` gives an attempt, `learn` takes its result."""
 
     def __init__(self, result: Attempt, probed: Iterable[Probed], values: ValueIndex, tried: Tried) -> None:
-        """result: that of the first search. tried: what that has tried in vain."""
+        """result: that of the first search. tried: what that has rejected."""
         self.result = result
         self._probed = {each.fact.use.key: each for each in probed}
         self._values, self._tried = values, tried
@@ -241,7 +241,7 @@ class ValueProbe:
     def _places(
         self, places: Callable[[Probed, ValueIndex], Iterator[tuple[ValuePath, str]]], *, again: bool = False
     ) -> dict[ValuePath, str]:
-        """The values that may get a mark, with the text to put before it. again: also what was tried in vain by itself."""
+        """The values that may get a mark, with the text to put before it. again: also what was rejected on its own."""
         found: dict[ValuePath, str] = {}
         pinned = {setting.path for setting in self.result.settings}
         for each in self._left():
@@ -315,7 +315,7 @@ class ValueProbe:
         return [mark for mark in left if can_set(Setting(mark.path, f"{mark.text}-{mark.mark}"))][:most]
 
     def _reached(self, result: Comparison) -> dict[UseKey, tuple[Setting, ...]]:
-        """What to set for each use that has a mark at its end, and has not been tried in vain: with a tag empty it may do."""
+        """What to set for each use that has a mark at its end, and has not been rejected before; with a tag emptied it may work."""
         found: dict[UseKey, tuple[Setting, ...]] = {}
         emptied = tuple(Setting(path, "") for path in self._probe.emptied)
         for each in self._left():

@@ -124,10 +124,10 @@ def keep(tags: Mapping[Reference, str], settings: RegistrySettings) -> dict[Refe
 def prune(
     kept: Mapping[Reference, str], prefix: str, settings: RegistrySettings
 ) -> dict[Reference, RegistryError | None]:
-    """Remove the tags that begin with `prefix` from the repositories of `kept`, but for the tags that it has.
+    """Remove the tags that begin with `prefix` from the repositories of `kept`, except the tags in `kept`.
 
-    Returns for each tag to be removed why it could not be, or None. A repository whose tags cannot all be listed has one of its
-    references in `kept`, for those that are not.
+    Returns None for each removed tag, or why it could not be removed. A repository whose tags could not all be listed adds an entry
+    for one of its references in `kept`.
     """
     from helmpin.registry.session import Session
 
@@ -135,7 +135,7 @@ def prune(
     repositories = {reference.name: reference for reference in kept}
     failed: dict[Reference, RegistryError | None] = {}
     left: list[Reference] = []
-    # registries list what comes after a text in alphabetical order: no tag with the prefix comes before this
+    # `last` is exclusive and the order is alphabetical: every tag with the prefix comes after this
     before = prefix[:-1]
     with Session(settings) as session:
         for reference, found in session.tags_after(repositories.values(), before).items():
@@ -145,7 +145,7 @@ def prune(
                 continue
             if not (found.complete or _all_seen(found.tags, prefix)):
                 why = f"only {len(found.tags)} of its tags could be listed"
-                hint = f"look for further tags that begin with {prefix}, and delete them with the registry's own means"
+                hint = f"look for further tags that begin with {prefix}, and delete them with the registry's own tools"
                 failed[reference] = RegistryError(reference, "bad-answer", why, hint)
             others = [tag for tag in found.tags if tag.startswith(prefix) and (reference.name, tag) not in wanted]
             left += [reference._replace(tag=tag, digest=None) for tag in others]
@@ -153,13 +153,13 @@ def prune(
 
 
 def _all_seen(tags: Sequence[str], prefix: str) -> bool:
-    """Whether the first tags of a list in alphabetical order go beyond all that begin with the prefix."""
+    """Whether a sorted, incomplete list of tags already reaches past every tag with the prefix."""
     return tags == sorted(tags) and tags[-1:] > [prefix] and not tags[-1].startswith(prefix)
 
 
 def warm_up(settings: RegistrySettings) -> None:
-    """Prepare a first request in the background, and import `modules`: about as long as a short helm command, to be
-    hidden behind one."""
+    """Import what a first request needs, and load the certificates, in the background: it takes as long as a short helm command and
+    is hidden behind one."""
     import importlib
     import threading
 

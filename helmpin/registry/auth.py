@@ -94,11 +94,11 @@ class Authenticator:
         self._first_uses: dict[str, _FirstUse] = {}
         """For each header of Basic, the first request with it."""
         self._logins: SingleFlight[Answer | None] = SingleFlight()
-        """For each of those that were rejected, the answer that says that the password is wrong; None if it is not known to be."""
+        """For each rejected header, the answer that shows that the password is wrong; None if that is not known."""
         self._first_tokens: SingleFlight[_TokenKey | None] = SingleFlight()
         """For each credential, what the first token with it was requested for, if it was rejected (401)."""
         self._token_logins: SingleFlight[Failure | None] = SingleFlight()
-        """For each of those that were, why the password is wrong; None if it is not known to be."""
+        """For each rejected credential, why it is wrong; None if that is not known."""
 
     @property
     def required(self) -> bool:
@@ -263,7 +263,7 @@ class Authenticator:
             shown = credential and not answer.redirected
             what = f"the credentials from {credential.source}" if shown else "an anonymous request"
             why = f"token server {host} rejected {what} ({stated})"
-            hint = "check the address of the token server in the registry's settings: a redirect takes no credentials along"
+            hint = "check the token server's address in the registry's settings: credentials do not follow a redirect"
             lost = credential and not shown
             raise _TokenDenied(Failure("unauthorized", why, hint if lost else "", status=answer.status))
         if answer.status != 200:
@@ -333,7 +333,7 @@ class _FirstUse:
 
 
 def _rejection(login: Callable[[], Answer]) -> Answer | None:
-    """The answer to a login, if it says that the password is wrong: 401, and it is Basic that is wanted."""
+    """The answer to a login if it shows that the password is wrong: a 401 that asks for Basic."""
     try:
         answer = login()
     except Failure:

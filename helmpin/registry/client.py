@@ -135,7 +135,7 @@ class Client:
             found += manifest.read_tags(answer.body)
             try:
                 following = self._requester.next_page(answer, page)
-            except Failure:  # what is there cannot be read
+            except Failure:  # the link to the next page cannot be followed
                 break
             if following is None:
                 return TagList(found, complete=True)
@@ -181,7 +181,7 @@ class Client:
             failure = self._refusal(answer, wanted)
             if answer.status in (400, 405, 501) and method == "DELETE":
                 why = f"the registry does not delete tags ({http_errors.describe(answer)})"
-                failure = Failure("forbidden", why, "delete it with the registry's own means", status=answer.status)
+                failure = Failure("forbidden", why, "delete it with the registry's own tools", status=answer.status)
             raise failure
         return answer
 
@@ -210,7 +210,7 @@ class Client:
         return RegistryError(reference, last.kind, "; ".join(reasons), hint, last.status)
 
     def _unused_login(self, account: str, repository: str) -> str:
-        """What a hint says of a login in the settings that is for another host or path; '' if there is none."""
+        """A note for a hint: the login in the settings is for another host or path; '' if there is no such login."""
         given = self._settings.credentials
         if not given or any(Entries(given).find(account, repository)):
             return ""
@@ -218,8 +218,8 @@ class Client:
 
     def _resolve(self, wanted: Wanted) -> Resolved:
         """HEAD is trusted only if its answer is complete. Otherwise GET decides: many servers answer HEAD with an error,
-        or with another manifest than GET, and only a GET response has a body with the reason for a refusal. Nothing is learnt
-        from one tag for the next: a GET may count as a pull, or be limited, where the first answer does not show it."""
+        or with another manifest than GET, and only a GET response has a body with the reason for a refusal. Each tag starts
+        with HEAD again: a GET may count as a pull, or be rate limited, even if an earlier answer did not show that."""
         try:
             answer = self._requester.ask("HEAD", wanted)
         except Failure as failure:

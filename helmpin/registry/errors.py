@@ -54,7 +54,7 @@ class Failure(Exception):
 
 @contextmanager
 def failing_at(where: str) -> Iterator[None]:
-    """Say where a Failure of this block happened. where: '' for the server that a message names anyway."""
+    """Add a place to a Failure raised in this block. where: '' if the message names the server anyway."""
     try:
         yield
     except Failure as failure:

@@ -49,7 +49,7 @@ def _unauthorized(answer: Answer, repository: str, sources: str, stated: str) ->
         )
     elif answer.redirected:
         why = f"{repository} is redirected to a server that requires a login, and credentials are never sent there"
-        hint = "check where the registry keeps its images: the server that it redirects to must accept what the redirect says"
+        hint = "check the registry's storage: the server that it redirects to must accept the redirect's URL without a login"
     elif sources:
         why = f"the credentials from {sources} were rejected for {repository}"
     else:

@@ -141,7 +141,7 @@ class Requester:
         return endpoint._replace(scheme="https") if self._host(endpoint.host).tls else endpoint
 
     def _is_guess(self, scheme: str, host: str) -> bool:
-        """Whether plain HTTP is only the default for a server: nobody has said that it uses it."""
+        """Whether plain HTTP is only the loopback default for a server, not a setting."""
         return scheme == "http" and is_loopback(host) and host not in self._settings.plain_http
 
     def _speaks_tls(self, name: str) -> bool:
@@ -168,7 +168,7 @@ class Requester:
         """Send a request to a token server, following redirects as Docker and containerd do (Go's net/http). Raises Failure.
 
         Another server than the one at `url` gets no credentials: neither Authorization nor a body. A POST is not turned into a
-        GET: that would lose what its body says, so the redirect (301 to 303) itself is returned.
+        GET, which would drop its body: the redirect (301 to 303) itself is returned.
         """
         first = url
         with failing_at(f"token server {urlsplit(first).netloc}"):
@@ -275,7 +275,7 @@ class Requester:
             except Failure as failure:
                 tries = MAX_TIMEOUTS if failure.kind == "timeout" else host.tries
                 again = failure.retryable and attempt < tries and pause < self._transport.remaining()
-                # a TLS server that hangs up on plain HTTP does so each time; ask() begins anew, over TLS
+                # a TLS server hangs up on plain HTTP every time; ask() starts again over TLS
                 hung_up = failure.kind == "unreachable" and not failure.down and self._is_guess(scheme, name)
                 if again and not (hung_up and self._speaks_tls(name)):
                     self._wait(pause)

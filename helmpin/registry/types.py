@@ -68,7 +68,7 @@ class RegistrySettings(NamedTuple):
     client_key: str | None = None
     """PEM file of its key, unless the certificate's file contains it."""
     timeout: float = 30.0
-    """Seconds for one call of resolve or describe, however many references it has."""
+    """Seconds for one call of resolve(), describe() and the like, however many references it has."""
     max_per_host: int = 64
     """The most requests to one host at a time."""
     credentials: tuple[tuple[str, Credential], ...] = ()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from helmpin.release.storage import Damaged
 
 _DAMAGED = re.compile(r"^panic: |nil pointer evaluating|^no revision for release|failed to decode data", re.MULTILINE)
-"""helm's messages about a stored release that lacks a part (from its own code and from reading._PARTS) or is none
-(pkg/storage/driver, Get), and about a release without a single readable revision (pkg/storage/storage.go, Last)."""
+"""helm's messages about a stored release that lacks a part (from its own code and from reading._PARTS), about one that cannot be
+decoded (pkg/storage/driver, Get), and about a release without a single readable revision (pkg/storage/storage.go, Last)."""
 
 
 def explained(

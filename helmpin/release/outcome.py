@@ -137,7 +137,7 @@ def failure(helm: Helm, arguments: Sequence[str], before: HistoryRow, status: in
             what, where=where, why="\n".join(why), hint=f"check it later with {helm_command(f'history {release}')}"
         )
     if change and not known:  # it cannot be known whether helm had stored its revision before
-        hint = "see in helm's output above whether it had begun to change objects; then run it again"
+        hint = "check helm's output above for whether it had begun to change objects, then run it again"
         return HelmFailed(f"{change} while this ran", where=where, why="no revision is stored", hint=hint)
     if change and not rows:
         return HelmFailed(f"{change} while this ran; nothing was deployed", where=where, hint="run it again")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from helmpin.image.outside_pods import ExtraImageRules
 
 RAN = ("deployed", "superseded", "uninstalled")
-"""The statuses of revisions whose deployment succeeded, as that of one which was uninstalled mostly did: helm does not store it."""
+"""The statuses of revisions whose deployment succeeded. An uninstalled one counts: helm no longer stores whether it did."""
 LARGEST = 32 << 20
 """The largest release, in bytes: more than forty times what a Secret can hold compressed (1 MiB, base64 twice). A small forged
 Secret must not exhaust the memory of its readers."""
@@ -46,7 +46,7 @@ class Revision(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """For messages about live objects: what says how they should be."""
+        """For messages about live objects: what they are compared with."""
         from helmpin.cluster.workloads import RELEASE
 
         return RELEASE if self.revision else "the manifest"

@@ -148,7 +148,7 @@ def made_since(
 
 def not_verified(release: str, number: int, error: HelmPinError) -> HelmFailed:
     """The error for a deployed revision that could not be read back: what is known comes first."""
-    hint = f"{helm_command(f'pin verify {release}')} does it later"
+    hint = f"{helm_command(f'pin verify {release}')} verifies it"
     return HelmFailed(
         f"Revision {number} is deployed, not verified: {error.what}",
         where=error.where,

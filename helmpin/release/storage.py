@@ -27,7 +27,7 @@ MOST = 256
 """How many revisions are read at most: as many as helm history shows."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 """What helm, and the name of the object that stores a release, allow. The name stands in commands that messages advise, and whoever
-can write a Secret must not have others paste a command of theirs."""
+can write a Secret must not get others to paste a command of their choice."""
 
 
 class RevisionInfo(NamedTuple):

@@ -13,7 +13,7 @@ from helmpin.render.differences import PINNED
 COMMANDS = (("command",), ("args",))
 """The lists of arguments (core/v1, Container), in which only flags may stand in any order."""
 _BETWEEN = (r"[,;]", r"\s+(?=-)", r"\s+", r"[|&]", r"[/+]", r"-", r"[._]")
-"""What separates the items of a list in a line: the first of them that stands in it."""
+"""What may separate the items of a list on a line; the first of these found there counts."""
 _QUOTES = re.compile(r"""["'\[\](){}]+""")
 _SECTION = re.compile(r"\[[^\[\]]*\]")
 _LATEST = re.compile(r":latest(?![\w.-])")

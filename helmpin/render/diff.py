@@ -200,7 +200,7 @@ def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:
 
 
 def _is_immutable(item: Any) -> bool:
-    """Whether the API server refuses another text in a ConfigMap or Secret (core/v1, `immutable`). Helm makes hooks anew."""
+    """Whether the API server rejects a change to a ConfigMap or Secret (core/v1, `immutable`). Helm recreates hooks."""
     return (
         isinstance(item, dict)
         and item.get("kind") in ("ConfigMap", "Secret")

@@ -33,7 +33,7 @@ _BEFORE_NO_CALL = re.compile(r"""[\w.$"'`]""")
 _EVALUATES = re.compile(r"\btpl\b")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
-"""A named template whose name is computed. The path of a file, which is usual in checksums, is none."""
+"""A named template whose name is computed. A file's path, as checksums usually compute it, does not count."""
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
 
 

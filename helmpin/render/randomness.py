@@ -28,7 +28,7 @@ DAY = 86400
 """Seconds."""
 GROWTH = 48
 """A random text that has grown by this many characters is taken to hold a digest, however it is encoded: 64 hexadecimal digits
-come, and a tag may go. Keys and certificates vary by a few."""
+are added, and a tag may be dropped. Keys and certificates vary by a few."""
 _DATA = re.compile(r"[A-Za-z0-9+/=]{16,}")
 """A line of encoded data, as in PEM (RFC 7468)."""
 _TIME = re.compile(

@@ -47,11 +47,11 @@ _LOOKS_FOR = re.compile(r'\bcontains\s+["`]\{\{["`]')
 _ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
 """What `helm template` cannot know by itself: the cluster, and the release except its name, namespace and service."""
 _ASKS_RELEASE = re.compile(r"\bRelease\b(?!\.(?:Name|Namespace|Service|IsInstall|IsUpgrade)\b)")
-"""What no flag of `helm template` tells: the revision, or what can be any part of the release."""
+"""What no flag of `helm template` can supply: the revision, or what can be any part of the release."""
 
 
 class Needs(IntEnum):
-    """What a render needs to know beside the chart and the values."""
+    """What a render needs to know in addition to the chart and the values."""
 
     NOTHING = 0
     CLUSTER = 1
@@ -88,7 +88,7 @@ def evaluates_text(templates: Mapping[str, str]) -> bool:
 
 def _makes_actions(templates: Mapping[str, str]) -> bool:
     """Whether a template may make actions of text without braces: one of its strings has them, `printf "{{ %s }}" .Values.when`.
-    To look for braces makes none."""
+    Searching for braces does not count."""
     return any(
         any("{{" in string for string in STRING.findall(_LOOKS_FOR.sub("", action.code)))
         for text in templates.values()

@@ -77,19 +77,19 @@ def _refuse_other_jobs(jobs: Sequence[OtherJob], target: Revision) -> None:
         "part-way",
         where=target.where,
         why="\n".join(line for job in jobs for line in job.differences),
-        hint=f"{delete}; then roll back, which creates what was deleted, and runs it again",
+        hint=f"{delete}; then roll back, which creates and runs the deleted Jobs again",
     )
 
 
 def _ask_gate(target: Revision, references: Sequence[Reference], record: Record, settings: Settings) -> None:
-    """Raise Refused if a required command does not agree to an image; report the recorded commands that are not run again."""
+    """Raise Refused if a required command rejects an image; report the recorded commands that are not run again."""
     refused = gate.ask(settings.gate, map(str, references))
     if refused:
         raise Refused(
             f"{output.count(len(refused), 'image')} refused by a required command",
             where=target.where,
             why="\n".join(f"{image}: {why}" for image, why in refused.items()),
-            hint="fix what the command reports, or roll back to a revision whose images it agrees to",
+            hint="fix what the command reports, or roll back to a revision whose images it accepts",
         )
     if forgotten := [command for command in record.required if command not in settings.gate.shown]:
         output.say(
@@ -127,7 +127,7 @@ def _way_out(target: Revision, kubectl: Kubectl, registries: Registries) -> str:
 
 
 def check_stored(now: Revision, record: Record, number: int) -> None:
-    """Raise VerificationFailed when the new revision is not what the target was."""
+    """Raise VerificationFailed if the new revision differs from the target."""
     try:
         checked_record(now, record)
     except VerificationFailed as error:

@@ -1,5 +1,5 @@
-"""Which tags have moved since a release was deployed. That is not a failure: the release runs by digest, as long as the registry
-keeps that. `helm pin keep` gives it a tag of its own, so that it does."""
+"""Which tags have moved since a release was deployed. That is not a failure: the release runs by digest for as long as the registry
+keeps the digest. `helm pin keep` gives it a tag of its own, so that the registry does."""
 
 from __future__ import annotations
 

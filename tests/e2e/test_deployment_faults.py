@@ -259,7 +259,7 @@ class TestWhatIsGone:
         done = then(there, tmp_path, 'touch "$GONE"')
         assert done.status == 1
         assert f"Error: Revision {last + 1} is deployed, not verified: " in done.stderr
-        assert "next  helm pin verify app does it later" in done.stderr
+        assert "next  helm pin verify app verifies it" in done.stderr
         assert rows(there)[-2:] == [(last, "superseded"), (last + 1, "deployed")]
         assert there.spared().machine.pin("verify", "app", "--no-registry").status in (0, 4)
 
@@ -361,7 +361,7 @@ class TestSignals:
             eventually(lambda: any(" get " in member.command for member in run.members()))
             run.signal("helm-pin", signum)
             run.end(15)
-        told = f"Stopped: Revision {last + 1} is deployed, not verified; helm pin verify app does it later."
+        told = f"Stopped: Revision {last + 1} is deployed, not verified; helm pin verify app verifies it."
         assert told in run.said
         assert run.process.returncode == 128 + signum
         assert rows(there)[-2:] == [(last, "superseded"), (last + 1, "deployed")]

@@ -220,7 +220,7 @@ class TestOneRelease:
         assert done.status == 1, done.stderr
         said = [line for line in done.stderr.splitlines() if f"Revision {latest + 1} is deployed" in line]
         assert said[0].startswith(f"Error: Revision {latest + 1} is deployed, not verified")
-        assert "helm pin verify app does it later" in done.stderr
+        assert "helm pin verify app verifies it" in done.stderr
         assert app.statuses()[latest:] == ["deployed"]
         assert app.live() == app.image(deployed.digests[0])
 
@@ -464,7 +464,7 @@ class TestWaiting:
                 if first and line.startswith("waiting for pods: "):
                     os.killpg(process.pid, signal.SIGINT)  # as a terminal does at Ctrl-C
         assert process.returncode != 0
-        assert f"Stopped: Revision {made} is deployed, not verified; helm pin verify app does it later." in said
+        assert f"Stopped: Revision {made} is deployed, not verified; helm pin verify app verifies it." in said
         assert "Traceback" not in said
         assert stuck.statuses()[-1] == "deployed"
 

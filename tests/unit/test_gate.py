@@ -53,7 +53,7 @@ def test_in_parallel_and_within_a_time(tmp_path: Path) -> None:
     started = time.monotonic()
     found = gate.ask(Gate((f"{slow} {{}}",), 1.5), [A])
     assert time.monotonic() - started < 20
-    assert found[A] == f"`{slow} {A}` did not answer within 1.5 s (--require-timeout gives it longer)\n    | begun"
+    assert found[A] == f"`{slow} {A}` did not finish within 1.5 s (raise --require-timeout)\n    | begun"
 
 
 def test_no_output_is_lost(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"PUT": "403 Forbidden"}, (), LOG_IN),
         ({"PUT": "500 Oh"}, (), "try again later"),
         ({"GET": "404 Not Found"}, (), "no rollback can run what is gone"),
-        ({"DELETE": "405 Method Not Allowed"}, ("--prune",), "delete it with the registry's own means"),
+        ({"DELETE": "405 Method Not Allowed"}, ("--prune",), "delete it with the registry's own tools"),
         ({"DELETE": "403 Forbidden"}, ("--prune",), LOG_IN),
     ],
 )

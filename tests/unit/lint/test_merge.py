@@ -82,7 +82,7 @@ FAILED = HelmFailed("helm template failed", why="needs a tag", hint="give one")
 def test_a_chart_that_needs_its_ci_values() -> None:
     result = merged("a\nb", {"": FAILED, BIG: [WEB]})
     assert [each.values for each in result.findings] == [(BIG,)]
-    assert result.notes == (r"a\nb does not render with its defaults alone; linted with its ci values",)
+    assert result.notes == (r"a\nb does not render with its defaults; linted with its ci values only",)
     assert merged("app", {"": [], BIG: [WEB]}).notes == ()
 
 

@@ -184,7 +184,7 @@ def test_a_stopped_reading_says_that_it_is_deployed_and_not_verified(
     monkeypatch.setattr(lifeline, "if_stopped", left.append)
     release({5: stored()})
     run(Helm(), prepared(planned(tmp_path)))
-    assert [each() for each in left] == ["Revision 5 is deployed, not verified; helm pin verify web does it later"]
+    assert [each() for each in left] == ["Revision 5 is deployed, not verified; helm pin verify web verifies it"]
 
 
 def test_a_release_that_cannot_be_read_is_deployed_and_not_verified(tmp_path: Path, release: Release) -> None:
@@ -193,7 +193,7 @@ def test_a_release_that_cannot_be_read_is_deployed_and_not_verified(tmp_path: Pa
         run(Helm(), prepared(planned(tmp_path)))
     error = failed.value
     assert (error.where, error.why) == (["release web"], "no route")
-    assert error.hint == "helm pin verify web does it later"
+    assert error.hint == "helm pin verify web verifies it"
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_a_state_that_cannot_be_read_is_checked_later() -> None:
 @pytest.mark.parametrize(
     ("rows", "what", "hint"),
     [
-        ([], "release web was uninstalled by somebody else while this ran", "see in helm's output above"),
+        ([], "release web was uninstalled by somebody else while this ran", "check helm's output above"),
         (
             [HistoryRow(4, "uninstalled", "")],
             "revision 4, which was deployed, became uninstalled while this ran; nothing was deployed",

@@ -306,7 +306,7 @@ def test_a_cluster_that_cannot_be_read(world: World) -> None:
     world.unreadable = "kubectl get failed"
     with pytest.raises(HelmFailed, match="Revision 4 is deployed, not verified: kubectl get failed") as caught:
         compare()
-    assert (caught.value.why, caught.value.hint) == ("no answer", "helm pin verify web does it later; look at it")
+    assert (caught.value.why, caught.value.hint) == ("no answer", "helm pin verify web verifies it; look at it")
 
 
 WRONG = Check("workloads", FAILED, "1 wrong", ("Pod/web has web:2",), ("forbidden",))
