@@ -9,7 +9,7 @@ from typing import NamedTuple
 from helmpin.config.settings import ImageRule, Settings
 from helmpin.image import mutable
 from helmpin.image.hints import EMPTY
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 
 
 class Refusal(NamedTuple):
@@ -80,10 +80,8 @@ def _rule(image: str, settings: Settings) -> ImageRule | None:
 
 def _name(image: str) -> str:
     """registry/repository; '' if the text is not a reference."""
-    try:
-        return Reference.parse(image).name
-    except InvalidReference:
-        return ""
+    reference = Reference.read(image)
+    return reference.name if reference else ""
 
 
 def _matches(name: str, glob: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from helmpin.audit.findings import Mixed
 from helmpin.cluster.pods import containers, reported
 from helmpin.cluster.workloads import Object
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 
 
 def mixed_tags(pods: Iterable[Object]) -> list[Mixed]:
@@ -35,8 +35,5 @@ def mixed_tags(pods: Iterable[Object]) -> list[Mixed]:
 
 def _tagged(image: str) -> str:
     """registry/repository:tag of an image, or '' when it has no tag."""
-    try:
-        reference = Reference.parse(image)
-    except InvalidReference:
-        return ""
-    return f"{reference.name}:{reference.tag}" if reference.tag else ""
+    reference = Reference.read(image)
+    return f"{reference.name}:{reference.tag}" if reference and reference.tag else ""

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Collection
 
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 
 _PRINTED = (
     (r"%!.?\((?:u?int|float)[0-9]*=", "the value is read as a number; quote it"),
@@ -105,11 +105,7 @@ def allow_flag(image: str) -> str:
 
 def is_valid(text: str) -> bool:
     """Whether a text is a reference."""
-    try:
-        Reference.parse(text)
-    except InvalidReference:
-        return False
-    return True
+    return Reference.read(text) is not None
 
 
 def filled_in(image: str) -> str:

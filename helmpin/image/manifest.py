@@ -88,10 +88,9 @@ class ImageUse(NamedTuple):
     def place(self) -> str:
         """For people: `Deployment/web container nginx, in app/templates/deployment.yaml`."""
         if self.elsewhere:
-            return f"{self.kind}/{self.name} {self.elsewhere.partition('/')[2]}" + (
-                f", in {self.source}" if self.source else ""
-            )
-        where = f"container {self.container}" if self.container else ".".join(map(str, self.path))
+            where = self.elsewhere.partition("/")[2]
+        else:
+            where = f"container {self.container}" if self.container else ".".join(map(str, self.path))
         return f"{self.kind}/{self.name} {where}" + (f", in {self.source}" if self.source else "")
 
 
@@ -144,22 +143,23 @@ def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, str | None, 
 
 def _kind_and_hook(document: Document) -> tuple[str, str | None]:
     """(kind, events of the hook) of a document: '' and None where they are missing."""
-    try:
-        item = next(iter(_loaded(document)), None)
-    except HelmFailed:
-        return "", None
+    item = _first(document)
     hook = _annotations(item).get("helm.sh/hook", _ABSENT)
     return str(item.get("kind") or "") if isinstance(item, dict) else "", None if hook is _ABSENT else str(hook)
 
 
 def document_name(document: Document) -> str:
     """The name of a document's object; '' where it has none that is a text, or is a List."""
-    try:
-        item = next(iter(_loaded(document)), None)
-    except HelmFailed:
-        return ""
-    name = _metadata(item).get("name") if isinstance(item, dict) else None
+    name = _metadata(_first(document)).get("name")
     return name if isinstance(name, str) else ""
+
+
+def _first(document: Document) -> Any:
+    """The first object of a document; None where there is none that can be read."""
+    try:
+        return next(iter(_loaded(document)), None)
+    except HelmFailed:
+        return None
 
 
 def document_images(document: Document, also: ExtraImageRules | None = None) -> Iterator[ImageUse]:

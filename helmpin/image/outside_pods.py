@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.find import ObjectPath
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 
 OPERATORS = "operators"
 """The pattern that stands for the rules in operators.yaml."""
@@ -180,9 +180,9 @@ def _is_custom(item: Mapping[str, Any]) -> bool:
 
 def _by_key(key: str, text: str, *, is_custom: bool) -> list[tuple[str, int]]:
     """The reference that a text is by its key, if it has a tag or a digest: one without a host is certain nowhere else."""
-    is_told = key.startswith("RELATED_IMAGE_") or (is_custom and key.lower() not in _NO_IMAGE and _is_image_key(key))
+    is_named = key.startswith("RELATED_IMAGE_") or (is_custom and key.lower() not in _NO_IMAGE and _is_image_key(key))
     _, tag, digest = split(text)
-    return [(text, 0)] if is_told and (tag or digest) and _is_reference(text) else []
+    return [(text, 0)] if is_named and (tag or digest) and _is_reference(text) else []
 
 
 def _certain(text: str) -> Iterator[tuple[str, int]]:
@@ -199,11 +199,7 @@ def _certain(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _is_reference(text: str) -> bool:
-    try:
-        Reference.parse(text)
-    except InvalidReference:
-        return False
-    return ("/" in text or ":" in text) and not _HOST_AND_PORT.fullmatch(text)
+    return ("/" in text or ":" in text) and Reference.read(text) is not None and not _HOST_AND_PORT.fullmatch(text)
 
 
 def _in_patch(text: str) -> list[tuple[str, int]]:

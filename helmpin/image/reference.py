@@ -73,6 +73,14 @@ class Reference(NamedTuple):
             _check_digest(text, digest)
         return cls(registry, repository, tag if colon else None if at else "latest", digest if at else None)
 
+    @classmethod
+    def read(cls, text: str) -> Reference | None:
+        """As parse(); None for a text that is not a valid reference."""
+        try:
+            return cls.parse(text)
+        except InvalidReference:
+            return None
+
     @property
     def name(self) -> str:
         """registry/repository."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from helmpin.errors import UsageError
-from helmpin.image.reference import InvalidReference, Reference
+from helmpin.image.reference import Reference
 from helmpin.lock.parse import VERSION, parse_lock
 
 HEADER = "# The digest of each image, written by `helm pin lock`. One line is one image; edit the digest to move it.\n"
@@ -129,10 +129,8 @@ def _split(text: str, name: str) -> tuple[list[str], dict[Reference, _Entry], li
 
 def _written(image: str) -> Reference | None:
     """The reference of a line; None if it is not one, such as the `>-` of a block scalar."""
-    try:
-        return Reference.parse(image)._replace(digest=None)
-    except InvalidReference:
-        return None
+    reference = Reference.read(image)
+    return reference and reference._replace(digest=None)
 
 
 def _reads_alike(text: str, entries: Mapping[Reference, _Entry], name: str) -> bool:

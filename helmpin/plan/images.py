@@ -125,10 +125,8 @@ def references_of(
 
 def _is_locked(image: str, lock: Lock | None) -> bool:
     """Whether the lock has the digest of an image; if so, its tag cannot move."""
-    try:
-        return lock is not None and lock.knows(Reference.parse(image))
-    except InvalidReference:
-        return False
+    reference = Reference.read(image)
+    return lock is not None and reference is not None and lock.knows(reference)
 
 
 class Decided(NamedTuple):

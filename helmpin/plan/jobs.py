@@ -17,7 +17,7 @@ from helmpin.chart.setargs import lookup
 from helmpin.image.find import ObjectPath
 from helmpin.image.hints import let_through
 from helmpin.image.manifest import Document, ImageUse, UseKey, kind_and_name, read
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 from helmpin.next_command import kubectl_command
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.render.differences import PINNED
@@ -119,12 +119,10 @@ class KeptJobs:
             self._found[use.source, use.order, use.nth] = old
             digest = split(str(lookup(old, use.path)))[2]
             if digest is None:
-                name = f"Job/{use.name}"
-                delete = kubectl_command(f"delete job {shlex.quote(use.name)}", namespace=_who(new)[0])
                 problems[use.image] = Problem(
-                    f"{name} exists already and runs it by tag; the pod template of a Job cannot change",
+                    f"Job/{use.name} exists already and runs it by tag; the pod template of a Job cannot change",
                     "refused",
-                    f"delete the Job so that it is created again ({delete}), rename it, or {let_through(use.image)}",
+                    f"{_delete(use.name, _who(new)[0])}, rename it, or {let_through(use.image)}",
                 )
             elif locked and digest not in (locked.digests.get(use.image, digest), *locked.kept.get(use.image, ())):
                 is_shared = any(each.image == use.image and each not in mine for each in uses)
@@ -149,26 +147,29 @@ class KeptJobs:
         use = next((use for use in image.uses if use.key[:3] in changed), None)
         if use is None:
             return image
-        delete = kubectl_command(f"delete job {shlex.quote(use.name)}", namespace=_who(self._found[use.key[:3]])[0])
         problem = Problem(
             f"Job/{use.name} exists already, and pinning changes more of its pod template than the image; the pod template of a "
             "Job cannot change",
             "refused",
-            f"delete the Job so that it is created again ({delete}), or rename it",
+            f"{_delete(use.name, _who(self._found[use.key[:3]])[0])}, or rename it",
         )
         return image._replace(problem=image.problem or problem)
 
 
 def _unlike_lock(use: ImageUse, namespace: str, digest: str, locked: Locked, *, is_shared: bool) -> Problem:
     """A Job has another digest than the lock. is_shared: whether something else uses the image: then a new lock would not help."""
-    delete = kubectl_command(f"delete job {shlex.quote(use.name)}", namespace=namespace)
     way = f"\nor {locked.relock()}" if locked.relock and not is_shared else ""
     return Problem(
         f"Job/{use.name} exists already and runs it at {digest}, {locked.name} has {locked.digests[use.image]}; the pod template "
         "of a Job cannot change",
         "refused",
-        f"delete the Job so that it is created again ({delete}), or rename it{way}",
+        f"{_delete(use.name, namespace)}, or rename it{way}",
     )
+
+
+def _delete(job: str, namespace: str) -> str:
+    command = kubectl_command(f"delete job {shlex.quote(job)}", namespace=namespace)
+    return f"delete the Job so that it is created again ({command})"
 
 
 def _jobs(documents: Iterable[Document]) -> Iterable[dict[str, Any]]:
@@ -184,8 +185,9 @@ def _is_job(item: Any) -> bool:
 
 
 def _who(item: Mapping[str, Any]) -> tuple[str, str]:
-    metadata = item.get("metadata") if isinstance(item.get("metadata"), dict) else {}
-    return str((metadata or {}).get("namespace", "")), kind_and_name(item)[1]
+    """(namespace, name) of an object, each '' where it is missing."""
+    metadata = item.get("metadata")
+    return str(metadata.get("namespace", "")) if isinstance(metadata, dict) else "", kind_and_name(item)[1]
 
 
 def _object(render: Render, use: ImageUse) -> dict[str, Any]:
@@ -250,7 +252,4 @@ def _followers(
 
 
 def _normalised(image: str) -> str:
-    try:
-        return str(Reference.parse(image))
-    except InvalidReference:
-        return ""
+    return str(Reference.read(image) or "")

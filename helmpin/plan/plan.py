@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.hints import LET_THROUGH, let_through, named
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:
@@ -148,10 +148,7 @@ def _each_once(hints: Iterable[str]) -> str:
 
 def _reference(image: str) -> Reference | str:
     """An image, however it is spelt."""
-    try:
-        return Reference.parse(image)
-    except InvalidReference:
-        return image
+    return Reference.read(image) or image
 
 
 def _shared(hints: Sequence[str]) -> list[str]:

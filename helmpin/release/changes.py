@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from itertools import zip_longest
 from typing import Any
 
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 from helmpin.release.record import Record
 
 UNPINNED = "unpinned"
@@ -35,10 +35,8 @@ def digests(images: Iterable[str], record: Record | None) -> Digests:
 def named(image: str) -> tuple[str, str]:
     """(reference, digest) of an image as written in a manifest. The reference is normalised if it is valid."""
     digest = split(image)[2] or UNPINNED
-    try:
-        return str(Reference.parse(image)._replace(digest=None)), digest
-    except InvalidReference:
-        return image, digest
+    reference = Reference.read(image)
+    return str(reference._replace(digest=None)) if reference else image, digest
 
 
 def changes(before: Digests, after: Digests) -> list[dict[str, Any]]:

@@ -68,11 +68,8 @@ def from_manifest(uses: Sequence[ImageUse]) -> Record | None:
     """A record made from the manifest of a revision without one: None unless it uses images, all of them by digest."""
     images: set[Image] = set()
     for use in uses:
-        try:
-            reference = Reference.parse(use.image)
-        except InvalidReference:
-            return None
-        if not reference.digest:
+        reference = Reference.read(use.image)
+        if reference is None or not reference.digest:
             return None
         name = str(reference._replace(digest=None))
         images.add(Image(name, use.image, reference.digest, media_type="", via="chart"))
@@ -87,9 +84,8 @@ def known(stored: Revision) -> Record | None:
 def is_recorded(image: str, references: Sequence[str]) -> bool:
     """Whether an image is one of these references, which are recorded for its digest. A template may leave out the tag: then the
     repository alone must match."""
-    try:
-        reference = Reference.parse(image)
-    except InvalidReference:
+    reference = Reference.read(image)
+    if reference is None:
         return False
     if reference.tag:
         return f"{reference.name}:{reference.tag}" in references

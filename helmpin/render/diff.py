@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 from helmpin.render.alignment import aligned
 from helmpin.render.differences import NAMING, PINNED, Difference, Leaf, differences, dotted, text_differences
 from helmpin.render.output import Render
@@ -180,12 +180,10 @@ class _Following:
         return tuple(dict.fromkeys(r for r in references if r is not None))
 
     def _reference(self, name: str, digest: str) -> Reference | None:
-        try:
-            reference = Reference.parse(name)
-        except InvalidReference:
+        reference = Reference.read(name)
+        if reference is None or split(name)[1] is None or digest not in self._digests.get(reference, ()):
             return None
-        known = split(name)[1] is not None and digest in self._digests.get(reference, ())
-        return reference._replace(digest=digest) if known else None
+        return reference._replace(digest=digest)
 
 
 def _without_digests(text: str) -> tuple[str, dict[int, tuple[str, str]]]:

@@ -13,7 +13,7 @@ from helmpin.cluster.pods import Pods, compare_pods
 from helmpin.cluster.workloads import Object, Seen, blame, compare_specs, name_of, slot_of
 from helmpin.errors import UsageError
 from helmpin.image import find
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl, Objects
 from helmpin.lock import Lock, source
 from helmpin.output import count
@@ -41,9 +41,8 @@ class LockDigests(NamedTuple):
 
     def find(self, image: str) -> Reference | None:
         """The lock's reference for an image. A template may leave out the tag: then repository and digest must match."""
-        try:
-            reference = Reference.parse(image)
-        except InvalidReference:
+        reference = Reference.read(image)
+        if reference is None:
             return None
         bare = reference._replace(digest=None)
         if bare in self.digests or bare in self.unsettled:
@@ -55,9 +54,8 @@ class LockDigests(NamedTuple):
     def instead(self, image: str) -> str:
         """For an image that the lock has neither by reference nor by digest: what it has of the same repository; '' if nothing, or
         if that is unsettled."""
-        try:
-            reference = Reference.parse(image)
-        except InvalidReference:
+        reference = Reference.read(image)
+        if reference is None:
             return ""
         own = {r: digest for r, digest in self.digests.items() if r.name == reference.name}
         if reference.digest in own.values() or any(r.name == reference.name for r in self.unsettled):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from helmpin.cluster.pods import reported
 from helmpin.cluster.workloads import Doubt, Seen
-from helmpin.image.reference import InvalidReference, Reference, split
+from helmpin.image.reference import Reference, split
 from helmpin.registry import Described, describe
 from helmpin.verify.registries import Registries
 
@@ -38,15 +38,8 @@ def resolve_doubts(collected: Iterable[Seen], registries: Registries | None) -> 
 
 def _references(doubt: Doubt) -> tuple[Reference | None, Reference | None]:
     """What a container should run, and what it reports; None for what is not a reference."""
-
-    def read(text: str) -> Reference | None:
-        try:
-            return Reference.parse(text)
-        except InvalidReference:
-            return None
-
     found = doubt.reported.rpartition("://")[2]
-    return read(doubt.image), read(found) if "@" in found else None
+    return Reference.read(doubt.image), Reference.read(found) if "@" in found else None
 
 
 def _names(described: Described) -> set[str]:
