@@ -163,9 +163,10 @@ def _ask(gate: Gate, number: int, image: str, running: _Running) -> _Refusal | N
         return _Refusal(f"could not be started: {error.strerror or error}")
     if status == 0:
         return None
-    late = f"did not finish within {gate.seconds:g} s (raise --require-timeout)"
-    refused = f"rejected the image (exit status {status})" if (status or 0) > 0 else ending(status or 0)
-    why = late if status is None else refused
+    if status is None:
+        why = f"did not finish within {gate.seconds:g} s (raise --require-timeout)"
+    else:
+        why = f"rejected the image (exit status {status})" if status > 0 else ending(status)
     return _Refusal(why, _lines(out.decode(errors="replace")))
 
 

@@ -185,6 +185,12 @@ def refuse_registry_flags(request: Request, when: str) -> None:
         )
 
 
+def refuse_suggest_when_locked(request: Request) -> None:
+    """Raise UsageError for --suggest on a command line whose digests all come from a lock."""
+    if request.options["suggest"] and request.settings.locked:
+        raise UsageError("--suggest cannot be used with --locked", why="it asks registries", hint="leave one out")
+
+
 def refuse_dry_run(request: Request, hint: str) -> None:
     """Raise UsageError for --dry-run on a command line that writes a file regardless. hint: what to do instead."""
     if dry_run(request.flags) != "none":

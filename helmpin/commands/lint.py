@@ -10,7 +10,7 @@ from helmpin.lint.charts import chart_here, charts_of, ci_values
 from helmpin.lint.finding import Report
 from helmpin.lint.gather import gather
 from helmpin.lint.show import show
-from helmpin.request import Request, refuse_dry_run, refuse_registry_flags
+from helmpin.request import Request, refuse_dry_run, refuse_registry_flags, refuse_suggest_when_locked
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -62,8 +62,7 @@ def _refuse_flags(request: Request) -> None:
         raise UsageError(f"{useless} has no effect on lint", hint="leave it out")
     if request.options["fix"]:
         refuse_dry_run(request, "leave out --fix: then lint reports, and writes nothing")
-    if request.options["suggest"] and request.settings.locked:
-        raise UsageError("--suggest cannot be used with --locked", why="it asks registries", hint="leave one out")
+    refuse_suggest_when_locked(request)
 
 
 def _found(charts: Sequence[str], request: Request) -> Report:

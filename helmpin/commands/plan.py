@@ -12,7 +12,7 @@ from helmpin.plan.plain_render import REUSE
 from helmpin.plan.prepare import Prepared, prepare, say_lock, say_without_image
 from helmpin.release.reused_values import config_without_digests
 from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS
-from helmpin.request import Request
+from helmpin.request import Request, refuse_suggest_when_locked
 
 if TYPE_CHECKING:  # what shows a plan is imported when there is one, so that helm starts sooner
     from helmpin.plan import show
@@ -66,8 +66,7 @@ def run(request: Request) -> int:
 
 def _command(request: Request, release: Sequence[str]) -> str:
     """The helm command to plan for. Raises UsageError."""
-    if request.options["suggest"] and request.settings.locked:
-        raise UsageError("--suggest cannot be used with --locked", why="it asks registries", hint="leave one out")
+    refuse_suggest_when_locked(request)
     for name, forms in (("names", ("values",)), ("partial", ("values", "kustomize"))):
         if request.options[name] and request.options["output"] not in forms:
             raise UsageError(

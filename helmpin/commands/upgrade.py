@@ -25,17 +25,13 @@ def run(request: Request) -> int:
         if is_on(request.flags, "--install") or not (previous is None or previous.installs_anew):
             return
         lists = helm_command("list --all-namespaces", namespace=None)
-        why, hint = (
-            (
-                f"it was uninstalled, and its history kept: revision {previous.last} is uninstalled",
-                f"add --install to install it again, or go back to a revision: {helm_command(f'pin history {release}')}",
-            )
-            if previous
-            else (
-                "helm upgrade needs an existing release, and the namespace has none with this name",
-                f"add --install for a new release, or check the name and the namespace: {lists}",
-            )
-        )
+        if previous:
+            why = f"it was uninstalled, and its history kept: revision {previous.last} is uninstalled"
+            history = helm_command(f"pin history {release}")
+            hint = f"add --install to install it again, or go back to a revision: {history}"
+        else:
+            why = "helm upgrade needs an existing release, and the namespace has none with this name"
+            hint = f"add --install for a new release, or check the name and the namespace: {lists}"
         what = f"{release!r} has no deployed releases"
         raise HelmFailed(what, where=f"release {release}", why=why, hint=hint)
 

@@ -158,7 +158,7 @@ def _holders(node: Any, path: ObjectPath, fields: Fields) -> Iterator[_Holder]:
         if key in fields.single and isinstance(child, dict):
             yield _Holder(child, here, is_container=True)
         elif isinstance(child, list) and (
-            is_container or (key == "volumes" and (fields is not _POD or _is_pod_spec(node)))
+            is_container or (key == "volumes" and (fields is not _POD or is_pod_spec(node)))
         ):
             yield from (
                 _Holder(each, (*here, i), is_container) for i, each in enumerate(child) if isinstance(each, dict)
@@ -166,8 +166,9 @@ def _holders(node: Any, path: ObjectPath, fields: Fields) -> Iterator[_Holder]:
         yield from _holders(child, here, _POD if key in fields.free_form else fields)
 
 
-def _is_pod_spec(node: dict[str, Any]) -> bool:
-    return any(name in node for name in CONTAINER_LISTS)
+def is_pod_spec(node: Any) -> bool:
+    """Whether a node is a map with lists of containers."""
+    return isinstance(node, dict) and any(name in node for name in CONTAINER_LISTS)
 
 
 def container_name(node: Any, path: ObjectPath) -> str:

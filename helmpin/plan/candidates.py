@@ -17,11 +17,11 @@ from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, is_seen, is_template, text_of
 from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, last_key, stem
 
-BESIDE = 2
+MOST_IN_TEMPLATE = 2
 """How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""
-UNNAMED, OTHERS = 10, 10
+MOST_UNNAMED, MOST_OTHERS = 10, 10
 """How many image maps without a name to try, and how many that name the image with another tag, where one has its own."""
-ON_LINES = 20
+MOST_ON_LINES = 20
 """How many to try that are read on the same line: perhaps one for each template that prints the image."""
 
 
@@ -120,7 +120,7 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     """
     found = list(dict.fromkeys(in_scope(list(anchors(sought.image, sought.values)), sought.scope)))
     if own := [anchor for anchor in found if _is_strong(anchor) and _holds_tag(sought, anchor)]:
-        found = [*own, *islice((anchor for anchor in found if anchor not in own), OTHERS)]
+        found = [*own, *islice((anchor for anchor in found if anchor not in own), MOST_OTHERS)]
     by_anchor = {anchor: list(_ranked(sought, anchor)) for anchor in found}
     by_anchor = {anchor: options for anchor, options in by_anchor.items() if options}
     strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
@@ -281,7 +281,7 @@ def _beside(sought: _Sought, named: list[ValuePath]) -> Iterator[Candidate]:
     names |= dict.fromkeys(f"{name}:{start}" for name in _suffixes(split(sought.image)[0]) for start in starts)
     on_lines, in_templates = sought.scan.beside([*near, *names])
     further = [chain for chain in in_templates if chain not in on_lines]
-    for chains, most in ((on_lines, ON_LINES), (further, BESIDE)):
+    for chains, most in ((on_lines, MOST_ON_LINES), (further, MOST_IN_TEMPLATE)):
         places = {chain: chain if chain[0] == "global" else (*sought.scope, *chain) for chain in chains}
         tree = sought.values.tree
         first = sorted(places, key=lambda chain: text_of(lookup(tree, places[chain])) != sought.tag)
@@ -355,7 +355,7 @@ def holding(image: str, scope: tuple[str, ...], values: ValueIndex) -> list[Valu
 def _unnamed(sought: _Sought) -> Iterator[Candidate]:
     """Candidates in image maps without a name, which the template fills in."""
     seen = ((path, beside) for path, beside in sought.values.unnamed(sought.words) if sought.sees(path))
-    for path, beside in islice(seen, UNNAMED):
+    for path, beside in islice(seen, MOST_UNNAMED):
         empty = [k for k in dict.fromkeys([*beside, *sought.scan.after(path)]) if not beside.get(k)]
         keys = [k for k in empty if not isinstance(beside.get(k), (dict, list))]
         for k in filter(DIGEST_KEY.fullmatch, keys):

@@ -55,6 +55,16 @@ class Facts(NamedTuple):
     in_template: Callable[[], bool]
     """Finds out whether the template can pin it: whether its place in the output is known."""
 
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """The names of the subcharts down to that of its template."""
+        return scope_of(self.origin.source)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of its container and object, in lower case."""
+        return {name.lower() for name in (self.origin.container, self.origin.name) if name}
+
 
 class Attempt(NamedTuple):
     """What to try: the values to set, and the uses that their templates pin."""
@@ -67,6 +77,15 @@ class Attempt(NamedTuple):
     """The uses that are left out, and why they cannot be pinned."""
     notes: Mapping[UseKey, tuple[str, ...]]
     """For each use, what was tried before and why it was rejected."""
+
+    def with_values(self, pins: Mapping[UseKey, tuple[str, tuple[Setting, ...]]]) -> Attempt:
+        """The same with values in place of template pins: for each use the strategies' names and the settings."""
+        added = (setting for _, settings in pins.values() for setting in settings)
+        return self._replace(
+            settings=tuple(dict.fromkeys([*self.settings, *added])),
+            by_template=self.by_template - pins.keys(),
+            strategies={**self.strategies, **pins},
+        )
 
 
 NOTHING = Attempt(settings=(), by_template=frozenset(), strategies={}, failed={}, notes={})
@@ -126,24 +145,23 @@ class Search:
         """What it has tried and rejected."""
         self.result: Attempt | None = None
         """The successful attempt; None while there is none."""
-        for use, origin, digest, is_literal, _ in facts:
-            scope = scope_of(origin.source)
-            alike = (use.image, origin.image, digest, scope, is_literal)
+        for fact in facts:
+            use, origin, scope = fact.use, fact.origin, fact.scope
+            alike = (use.image, origin.image, fact.digest, scope, fact.is_literal)
             group = self._groups.get(alike)
             if group is None:
                 ranked = []
-                if not is_literal:
-                    names = {name.lower() for name in (origin.container, origin.name) if name}
-                    ranked = candidates(origin.image, digest, scope, values, scan(origin.source), names)
+                if not fact.is_literal:
+                    ranked = candidates(origin.image, fact.digest, scope, values, scan(origin.source), fact.names)
                 if split(use.image)[1] in (None, "latest") and not use.pull_policy:
                     # the tag must stay, but many templates drop it if there is a digest key
                     ranked = [sorted(options, key=lambda c: c.strategy.startswith("digest key")) for options in ranked]
-                group = self._groups[alike] = Group(use.image, digest, scope, ranked)
+                group = self._groups[alike] = Group(use.image, fact.digest, scope, ranked)
             group.uses.append(use)
-        self.set_by = {
-            group.image: _set_by(g for g in self._groups.values() if g.image == group.image)
-            for group in self._groups.values()
-        }
+        by_image: dict[str, list[Group]] = defaultdict(list)
+        for group in self._groups.values():
+            by_image[group.image].append(group)
+        self.set_by = {image: _set_by(groups) for image, groups in by_image.items()}
         """For each image: the value paths that appear to set it, whether or not they can carry a digest."""
 
     @step("searching values")
@@ -314,8 +332,8 @@ class Search:
                 tagged = [g for g in found if _stands_in(split(g.image)[1], str(before))]
                 return (
                     tagged
-                    or [g for g in found if self._set_and_read_on_lines(g, source)]
-                    or [g for g in found if self._set_and_read(g, source)]
+                    or [g for g in found if _set_and_read(g, self._reads_on_lines(source, ""))]
+                    or [g for g in found if _set_and_read(g, self._reads(source))]
                     or found
                 )
         return []
@@ -329,22 +347,12 @@ class Search:
         left = [g for g in uncleared if _seen(_paths(g), leaf[0])] or uncleared
         return (
             [g for g in left if any(_is_pull_policy(leaf, use) for use in g.uses)]
-            or [g for g in left if any(self._set_and_read_on_lines(g, leaf[0], word) for word in words)]
+            or [g for g in left if any(_set_and_read(g, self._reads_on_lines(leaf[0], word)) for word in words)]
             or [g for g in suspects if g in left]
-            or [g for g in left if self._set_and_read_on_lines(g, leaf[0])]
+            or [g for g in left if _set_and_read(g, self._reads_on_lines(leaf[0], ""))]
             or left
             or suspects
         )
-
-    def _set_and_read_on_lines(self, group: Group, source: str, word: str = "") -> set[ValuePath]:
-        """The paths that a group sets and that a template reads, or their map, on lines with a word."""
-        read = self._reads_on_lines(source, word)
-        return {path for path in _paths(group) if _is_read(group, path, read)}
-
-    def _set_and_read(self, group: Group, source: str) -> set[ValuePath]:
-        """The paths that a group sets and that a template reads, or their map, itself or in the named templates that it uses."""
-        read = self._reads(source)
-        return {path for path in _paths(group) if _is_read(group, path, read)}
 
     def _blame_collateral(self, result: Comparison) -> list[Group]:
         restored = self._drop_suspicions(result)
@@ -436,7 +444,7 @@ class Search:
             _seen(found, leaf[0]),
             self._shown(group, difference),
             {path for path in found if path[-2:] == leaf[3][-2:]},
-            *(self._set_and_read_on_lines(group, leaf[0], word) for word in (*_words(difference), "")),
+            *(_set_and_read(group, self._reads_on_lines(leaf[0], word)) for word in (*_words(difference), "")),
         ):
             found = found & some or found
         return self._suspicions.without_cleared(found, leaf)
@@ -455,7 +463,7 @@ class Search:
             if found := [use for use in others if group.digest in result.images.get(use.key, "")]:
                 reached[group] = found
                 self._note(group.uses, f"{_names(group.current())}: gives {result.images[found[0].key]!r} elsewhere")
-                group.leave_paths({path for use in found for path in self._set_and_read(group, use.source)})
+                group.leave_paths({path for use in found for path in _set_and_read(group, self._reads(use.source))})
         explained = {use.key for uses in reached.values() for use in uses}
         for group in [group for group in tried if group not in reached]:
             group.proven = not bad[group]
@@ -503,7 +511,7 @@ class Search:
             found = [group for group in active if group.image == use.image and group.digest == mine.digest]
         if not found and mine.digest in gives and mine in active:  # in another form
             found = [mine]
-        reading = [(group, self._set_and_read(group, use.source)) for group in found]
+        reading = [(group, _set_and_read(group, self._reads(use.source))) for group in found]
         return [each for each in reading if each[1]] or reading
 
     def _group_of(self, use: ImageUse) -> Group:
@@ -572,6 +580,11 @@ def _seen(paths: Iterable[ValuePath], source: str) -> set[ValuePath]:
     """The paths that a template can see."""
     scope = scope_of(source)
     return {path for path in paths if is_seen(path, scope)}
+
+
+def _set_and_read(group: Group, read: Collection[ValuePath]) -> set[ValuePath]:
+    """The paths that a group sets and that templates read, themselves or their map."""
+    return {path for path in _paths(group) if _is_read(group, path, read)}
 
 
 def _is_read(group: Group, path: ValuePath, read: Collection[ValuePath]) -> bool:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from helmpin.image.manifest import Document, ImageUse, document_name, group_by_turn
@@ -90,10 +90,10 @@ def locate(
         return None
     written, turn = spot
     pin = TemplatePin(source=use.source, document=key, written=written, turn=turn, pinned=pinned_token)
-    return _told_by_what_is_beside(pin, document) if in_any_order else pin
+    return _with_context(pin, document) if in_any_order else pin
 
 
-def _told_by_what_is_beside(pin: TemplatePin, document: Document) -> TemplatePin:
+def _with_context(pin: TemplatePin, document: Document) -> TemplatePin:
     """The same place, identified by what stands before it."""
     tokens = [token for token in _TOKEN.finditer(document.text) if token[0] == pin.written]
     before = [_beside(document.text[: token.start()]) for token in tokens]
@@ -116,11 +116,7 @@ def _document_key(kind: str, hook: str | None, turn: int) -> str:
 def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None:
     """(the token at the leaf of `use`, its number among equal tokens of the document)."""
     path = use.path[:-1] if str(use.path[-1]).startswith("#") else use.path
-    counts: dict[str, int] = defaultdict(int)
-    tokens = []
-    for token in _TOKEN.finditer(document.text):
-        tokens.append((token, counts[token[0]]))
-        counts[token[0]] += 1
+    tokens = list(_numbered(document.text))
     for prefix in (path, ("items", use.nth, *path)):
         at = span(document.text, prefix)
         if at is None:
@@ -135,18 +131,22 @@ def _spot(document: Document, use: ImageUse, nth: int) -> tuple[str, int] | None
 def _end(document: Document, use: ImageUse) -> tuple[str, int] | None:
     """(the last token of the leaf of `use`, its number among equal tokens), for a leaf that is written with escapes or line breaks:
     the digest can still be added at its end."""
-    counts: Counter[str] = Counter()
     at = span(document.text, use.path) or span(document.text, ("items", use.nth, *use.path))
-    for token in _TOKEN.finditer(document.text) if at else ():
-        if (
-            at
-            and at.start <= token.start()
-            and token.end() <= at.end
-            and document.text[token.end() : at.end] in ("", '"', "'")
-        ):
-            return token[0], counts[token[0]]
-        counts[token[0]] += 1
+    if at is None:
+        return None
+    for token, number in _numbered(document.text):
+        is_inside = at.start <= token.start() and token.end() <= at.end
+        if is_inside and document.text[token.end() : at.end] in ("", '"', "'"):
+            return token[0], number
     return None
+
+
+def _numbered(text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """The tokens of a text, each with its number among equal ones."""
+    counts: Counter[str] = Counter()
+    for token in _TOKEN.finditer(text):
+        yield token, counts[token[0]]
+        counts[token[0]] += 1
 
 
 def pinned_template(path: str, text: str, pins: Iterable[TemplatePin]) -> str:

@@ -71,7 +71,7 @@ class Probed(NamedTuple):
     @property
     def scope(self) -> tuple[str, ...]:
         """The names of the subcharts down to that of its template."""
-        return scope_of(self.fact.origin.source)
+        return self.fact.scope
 
     def has_read(self, path: ValuePath) -> bool:
         """Whether its template reads a path, by the whole of it."""
@@ -402,13 +402,7 @@ def _names_beside(path: ValuePath, values: ValueIndex) -> list[str]:
 
 def _with(result: Attempt, pins: Mapping[UseKey, tuple[Setting, ...]]) -> Attempt:
     """The result with these values in place of template pins."""
-    how = {key: (_strategy(*settings), settings) for key, settings in pins.items()}
-    added = (setting for settings in pins.values() for setting in settings)
-    return result._replace(
-        settings=tuple(dict.fromkeys([*result.settings, *added])),
-        by_template=result.by_template - pins.keys(),
-        strategies={**result.strategies, **how},
-    )
+    return result.with_values({key: (_strategy(*settings), settings) for key, settings in pins.items()})
 
 
 def _strategy(carrier: Setting, *emptied: Setting) -> str:

@@ -16,7 +16,7 @@ from helmpin.image.manifest import UseKey
 from helmpin.plan.candidates import Candidate, by_any_key, candidates
 from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.template_scan import TemplateScan
-from helmpin.plan.value_index import ValueIndex, scope_of
+from helmpin.plan.value_index import ValueIndex
 from helmpin.render.diff import Comparison
 
 MOST_TRIALS = 30
@@ -74,9 +74,9 @@ def _trials(facts: list[Facts], values: ValueIndex, scan: Callable[[str], Templa
     """Everything that may pin the uses of each image."""
     groups: dict[tuple[str, str, str, tuple[str, ...]], list[Facts]] = defaultdict(list)
     for fact in facts:
-        groups[fact.use.image, fact.origin.image, fact.digest, scope_of(fact.origin.source)].append(fact)
+        groups[fact.use.image, fact.origin.image, fact.digest, fact.scope].append(fact)
     for (_, image, digest, scope), alike in groups.items():
-        names = {name.lower() for f in alike for name in (f.origin.container, f.origin.name) if name}
+        names = {name for fact in alike for name in fact.names}
         ranked = candidates(image, digest, scope, values, scan(alike[0].origin.source), names)
         known = {candidate.settings for options in ranked for candidate in options}
         others = [(c,) for c in by_any_key(image, digest, scope, values) if c.settings not in known]
@@ -100,8 +100,4 @@ def _with(result: Attempt, keys: AbstractSet[UseKey], tried: tuple[Candidate, ..
     if any(texts[setting.path] != setting.value for setting in (*result.settings, *settings)):
         return None
     strategy = ", ".join(sorted({candidate.strategy for candidate in tried}))
-    return result._replace(
-        settings=tuple(dict.fromkeys([*result.settings, *settings])),
-        by_template=result.by_template - keys,
-        strategies={**result.strategies, **dict.fromkeys(keys, (strategy, tuple(settings)))},
-    )
+    return result.with_values(dict.fromkeys(keys, (strategy, tuple(settings))))

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from helmpin.image.find import CONTAINER_LISTS
+from helmpin.image.find import is_pod_spec
 from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
 from helmpin.image.reference import Reference, split
 from helmpin.render.alignment import aligned
@@ -214,5 +214,4 @@ def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
     for part in path[:-3]:
         item = item[part]
     spec = item.get("spec") if isinstance(item, dict) else None
-    is_pod = isinstance(spec, dict) and any(name in spec for name in CONTAINER_LISTS)
-    return is_pod and isinstance(after, str) and re.fullmatch(r"[\w+/=-]{6,128}", after) is not None
+    return is_pod_spec(spec) and isinstance(after, str) and re.fullmatch(r"[\w+/=-]{6,128}", after) is not None

@@ -40,7 +40,6 @@ NOT_RENDERED = frozenset(
 POST_RENDERER = frozenset({"--post-renderer", "--post-renderer-args"})
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 """A possible action in a file of another format, whose quotes are not those of a template."""
-"""A string of a template."""
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
 """A comment of a values file."""
 _LOOKS_FOR = re.compile(r'\bcontains\s+["`]\{\{["`]')
@@ -210,25 +209,27 @@ def _as_upgrade(helm: Helm) -> list[str]:
 
 def crd_apis(texts: Iterable[str]) -> list[str]:
     """The API versions that a chart's own CRDs add: helm installs them before it renders."""
+    found: list[str] = []
+    for spec in _crd_specs(texts):
+        names, versions = spec.get("names"), spec.get("versions")
+        kind = names.get("kind") if isinstance(names, dict) else None
+        for version in versions if isinstance(versions, list) else []:
+            if isinstance(version, dict) and version.get("served") is not False:  # discovery lists those alone
+                api = f"{spec.get('group')}/{version.get('name')}"
+                found += [api, f"{api}/{kind}"]
+    return found
+
+
+def _crd_specs(texts: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The specs of the CRDs in a chart's files."""
     from helmpin import kube_yaml
 
-    found: list[str] = []
     for text in texts:
         try:
             documents = kube_yaml.read_all(text, what="a CRD cannot be read", where="crds/")
         except HelmFailed:
             continue  # helm reports it when it installs the CRDs
         for document in documents:
-            if (
-                isinstance(document, dict)
-                and document.get("kind") == "CustomResourceDefinition"
-                and isinstance(document.get("spec"), dict)
-            ):
-                spec = document["spec"]
-                names, versions = spec.get("names"), spec.get("versions")
-                kind = names.get("kind") if isinstance(names, dict) else None
-                for version in versions if isinstance(versions, list) else []:
-                    if isinstance(version, dict) and version.get("served") is not False:  # discovery lists those alone
-                        api = f"{spec.get('group')}/{version.get('name')}"
-                        found += [api, f"{api}/{kind}"]
-    return found
+            is_crd = isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition"
+            if is_crd and isinstance(document.get("spec"), dict):
+                yield document["spec"]
