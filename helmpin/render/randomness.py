@@ -7,6 +7,7 @@ import time
 from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from string import ascii_letters, digits
 from typing import Any
 
 from helmpin.image.manifest import group_by_turn, split_documents
@@ -29,6 +30,8 @@ DAY = 86400
 GROWTH = 48
 """A random text that has grown by this many characters is taken to hold a digest, however it is encoded: 64 hexadecimal digits
 are added, and a tag may be dropped. Keys and certificates vary by a few."""
+_RANDOM = f"{ascii_letters}{digits}+/=."
+"""What random texts are made of."""
 _DATA = re.compile(r"[A-Za-z0-9+/=]{16,}")
 """A line of encoded data, as in PEM (RFC 7468)."""
 _TIME = re.compile(
@@ -117,8 +120,11 @@ class Randomness:
 
 def _is_cut(before: Any, after: Any) -> bool:
     """Whether a text ends with the @ before a digest that the chart has cut off."""
-    word = re.search(r"([\w.-]+)@\Z", str(after))
-    return word is not None and str(before).endswith(word[1])
+    text = str(after)
+    if not text.endswith("@"):
+        return False
+    word = re.match(r"[\w.-]+", text[-2::-1])  # from its end: a search for the end tries each character of a long text
+    return word is not None and str(before).endswith(word[0][::-1])
 
 
 def _second_pass(render: Render) -> dict[Leaf, Any]:
@@ -225,7 +231,7 @@ def _words(leaves: Iterable[Any]) -> Counter[str]:
 def _fixed_parts(texts: list[str]) -> tuple[str, str]:
     """The common start and end of all texts, cut at the end of a word: random characters can be equal by chance."""
     start, end = common_start(texts), common_start([text[::-1] for text in texts])[::-1]
-    return re.sub(r"[A-Za-z0-9+/=.]*\Z", "", start), re.sub(r"\A[A-Za-z0-9+/=.]*", "", end)
+    return start.rstrip(_RANDOM), end.lstrip(_RANDOM)
 
 
 def _without_time(value: Any) -> str:
