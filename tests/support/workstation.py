@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -160,3 +160,13 @@ def install(helm_binary: Path, home: Path) -> Workstation:
     machine.helm("plugin", "install", CHECKOUT)
     # Only now: what pip downloaded for the install comes from the cache of the real home.
     return machine.with_env(HOME=str(home))
+
+
+def without_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user is one who has no home: neither HOME nor an entry in the password database, as in some containers."""
+
+    def unknown(uid: int) -> Any:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)

@@ -111,6 +111,7 @@ def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
         ("true '{}", "cannot be read"),
         ("/nonexistent/x {}", "there is no program that can be run at /nonexistent/x"),
         ("./gate.sh {}", "there is no program that can be run at ./gate.sh"),
+        ("'/opt/my tools/check' {}", "there is no program that can be run at '/opt/my tools/check'"),
         ("gate.sh {}", "there is no program gate.sh on PATH"),
         ("", "must have {}"),
     ],

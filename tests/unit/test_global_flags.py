@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from helmpin.errors import UsageError
 from helmpin.global_flags import check_none_is_lost, take
 from helmpin.helm import Helm
 from helmpin.request import understand
+from tests.support.workstation import without_home
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,11 @@ def test_a_name_after_two_dashes_is_no_flag_of_helm(command: str) -> None:
         understand(command, ["--", "--kubeconfig=theirs"], helm)
 
 
+def test_a_name_that_is_empty() -> None:
+    with pytest.raises(UsageError, match=r"^there is an empty word \(''\) on the command line$"):
+        understand("verify", [""], Helm("/nonexistent/helm"))
+
+
 def test_a_value_that_is_empty_or_missing() -> None:
     """An empty word never means that nobody wants the flag."""
     helm = Helm("/nonexistent/helm")
@@ -115,6 +122,14 @@ def test_the_namespace_of_the_release(monkeypatch: pytest.MonkeyPatch, variable:
     if variable is not None:
         monkeypatch.setenv("HELM_NAMESPACE", variable)
     assert env.namespace() == namespace
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_home(monkeypatch)
+    for name in ("HELM_CACHE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert env.cache_home().is_relative_to("/")
+    assert env.home() == Path("/")
 
 
 class Terminal(io.StringIO):
@@ -178,6 +193,14 @@ def test_progress_counts_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.step()
         progress.step()
     assert terminal.getvalue() == "\r\x1b[K1 of 3 charts\r\x1b[K2 of 3 charts\r\x1b[K"
+
+
+def test_progress_is_over_where_an_abandoned_thread_still_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    with slow(monkeypatch), output.Progress("charts", 3) as progress:
+        pass
+    progress.step()
+    assert terminal.getvalue() == ""
 
 
 @pytest.mark.parametrize(("name", "value"), [("HELM_PIN_QUIET", "1"), ("TERM", "dumb")])

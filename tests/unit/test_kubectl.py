@@ -16,7 +16,7 @@ from helmpin.cluster_advice import advice
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
-from tests.support.workstation import CHECKOUT
+from tests.support.workstation import CHECKOUT, without_home
 
 RECORDER = """\
 #!/bin/sh
@@ -262,3 +262,8 @@ def test_advice(why: str, told: str, tmp_path: Path) -> None:
     if "forbidden" not in why:
         assert f"there is no kubeconfig ({gone})" in advice(why, "shop", {"KUBECONFIG": str(gone)})
         assert told in advice(why, "shop", {"KUBECONFIG": str(gone), "KUBERNETES_SERVICE_HOST": "10.96.0.1"})
+
+
+def test_advice_for_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_home(monkeypatch)
+    assert "there is no kubeconfig (/.kube/config)" in advice("dial tcp: connection refused", "shop", {})

@@ -88,6 +88,8 @@ def test_what_is_escaped_can_be_seen() -> None:
         r"web:latest\n::stop-commands::x\n \t::add-mask::y\r\x1b[31mred \x9b0m #\x23[set-env]z #\x23vso[a]\u202edlrow\u2066\x7f"
     )
     assert output.printable("a\n ::b") == "a\n \\x3a:b"
+    assert output.printable("\ufffe\uffff") == r"\ufffe\uffff"
+    assert output.as_json("\ufffe\uffff") == r'"\ufffe\uffff"'
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,20 @@ class TestOneThatHidesFromStrangers:
             assert not [error for error in answers.values() if isinstance(error, RegistryError)]
             assert [request.target for request in server.requests].count("/v2/") == 1
 
+    def test_as_a_mirror_below_a_path_is_asked_at_its_own(self, tmp_path: Path) -> None:
+        def answer(request: Request, _: socket.socket) -> bytes:
+            if "authorization" in request.headers:
+                return found(request)
+            if request.target == "/proxy/v2/":
+                return response("401 No", WWW_Authenticate='Basic realm="x"')
+            return response("404 Not Found")
+
+        with serve(answer) as server:
+            settings = QUICK._replace(mirrors=(("reg.example", f"http://{server.host}/proxy/v2"),))
+            chain = keychain(tmp_path, {server.host: ("alice", "s3cr3t")})
+            wanted = Reference.parse("reg.example/team/app:v1")
+            assert resolve([wanted], settings, chain) == {wanted: Resolved(DIGEST, OCI_INDEX)}
+
     @pytest.mark.parametrize("root", ["200 OK", "401 No", "500 Oh"])
     def test_what_is_missing_stays_missing(self, root: str, tmp_path: Path) -> None:
         with serve(lambda request, _: response(root if request.target == "/v2/" else "404 Not Found")) as server:

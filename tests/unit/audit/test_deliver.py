@@ -16,18 +16,17 @@ import pytest
 from helmpin.audit import deliver
 from helmpin.errors import OperationFailed
 
-Received = list[tuple[str, Message]]
+Received = list[tuple[str, Message, bytes]]
 
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, Received]]:
-    """An HTTP server that takes all that is not bad, and what it was sent: the target and the headers of each request."""
+    """An HTTP server that takes all that is not bad, and what it was sent: the target, headers and body of each request."""
     received: Received = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            received.append((self.path, self.headers))
+            received.append((self.path, self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(400 if "bad" in self.path else 200)
             self.end_headers()
             self.wfile.write(b"text format parsing error\n" if "bad" in self.path else b"")
@@ -52,7 +51,7 @@ LOGINS = pytest.mark.parametrize("login", ["me:p%40ss", "me:p%E2%82%AC", "me:pâ‚
 def test_a_login_in_the_url_is_sent_as_it_is_meant(server: tuple[str, Received], login: str) -> None:
     host, received = server
     deliver.deliver("text", f"http://{login}@{host}/job")
-    assert [(path, headers["Authorization"]) for path, headers in received] == [("/job", basic(unquote(login)))]
+    assert [(path, headers["Authorization"]) for path, headers, _ in received] == [("/job", basic(unquote(login)))]
 
 
 @LOGINS
@@ -60,7 +59,7 @@ def test_a_login_of_the_proxy(server: tuple[str, Received], login: str, monkeypa
     host, received = server
     monkeypatch.setattr(deliver, "ENVIRON", {"HTTP_PROXY": f"http://{login}@{host}"})
     deliver.deliver("text", "http://push.example.com/job")
-    (target, headers) = received[0]
+    (target, headers, _) = received[0]
     assert target == "http://push.example.com/job"
     assert headers["Proxy-Authorization"] == basic(unquote(login))
 
@@ -84,6 +83,11 @@ def test_what_the_server_says_of_one_that_it_does_not_accept(server: tuple[str, 
         deliver.deliver("text", f"http://me:secret@{server[0]}/metrics/job/bad")
     assert error.value.why == "HTTP 400: text format parsing error"
     assert error.value.where == [f"http://{server[0]}/metrics/job/bad"]
+
+
+def test_a_name_that_is_not_utf8_is_sent_as_its_own_bytes(server: tuple[str, Received]) -> None:
+    deliver.deliver("context a\udcff", f"http://{server[0]}/job")
+    assert [body for *_, body in server[1]] == [b"context a\xff"]
 
 
 def test_nobody_is_there() -> None:

@@ -35,10 +35,10 @@ def tgz(*members: tuple[str, bytes] | tarfile.TarInfo, pax: dict[str, str] | Non
     return out.getvalue()
 
 
-def block(name: str = "x/y", size: int = 0, pax: dict[str, str] | None = None) -> bytes:
+def block(name: str = "x/y", size: int = 0, pax: dict[str, str] | None = None, kind: bytes = tarfile.REGTYPE) -> bytes:
     """The header of one file, by itself."""
     info = tarfile.TarInfo(name)
-    info.size, info.pax_headers = size, pax or {}
+    info.size, info.type, info.pax_headers = size, kind, pax or {}
     return info.tobuf(tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT)
 
 
@@ -78,6 +78,7 @@ def names(packed: bytes) -> dict[str, bytes]:
         (gzip.compress(gzip.decompress(tgz(("x/y", b"1" * 512)))[:1024] + b"rubbish" * 100), "damaged"),
         (gzip.compress(block(size=-512)), "negative size"),
         (gzip.compress(block(size=-513) + block()), "damaged|negative size"),
+        (gzip.compress(block(size=1 << 86, kind=tarfile.GNUTYPE_LONGNAME)), "damaged"),
         (gzip.compress(block() + bytes(512) + block("x/z")), "damaged"),
         (tgz(("x/y", b"22"), pax={"size": "1"}), "global headers: size"),
         (tgz(special("x/y", tarfile.GNUTYPE_SPARSE)), "sparse"),

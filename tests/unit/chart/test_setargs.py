@@ -146,6 +146,14 @@ def test_a_key_that_set_cannot_say(path: ValuePath, found: str) -> None:
     assert reaches(path)
 
 
+@pytest.mark.parametrize("web", [{}, {"image": None}])
+@pytest.mark.parametrize("above", ["", 0], ids=["an empty key", "a list"])
+def test_maps_that_are_missing_in_what_is_set_whole_are_made(above: str | int, web: dict[str, Any]) -> None:
+    values = {"a": [{"web": web}] if above == 0 else {above: {"web": web}}}
+    whole = '[{"web":{"image":{"tag":"x"}}}]' if above == 0 else '{"":{"web":{"image":{"tag":"x"}}}}'
+    assert arguments([Setting(("a", above, "web", "image", "tag"), "x")], values) == ["--set-json", f"a={whole}"]
+
+
 @pytest.mark.parametrize("path", [("",), ("", "a"), ("\0",), (0, "a")])
 def test_what_no_argument_reaches(path: ValuePath) -> None:
     assert not reaches(path)

@@ -350,6 +350,22 @@ class TestPods:
             status["state"] = {"terminated": {"exitCode": 0}}
         assert seen(done, live=job).right == 2
 
+    def test_a_pod_of_volcanos_job_has_only_the_containers_of_its_own_task(self) -> None:
+        """And Volcano's conditions have no type."""
+        specs = {name: {"containers": [{"name": name, "image": image}]} for name, image in (("a", APP), ("b", INIT))}
+        tasks = [{"name": name, "template": {"spec": spec}} for name, spec in specs.items()]
+        job = {**workload("Job"), "apiVersion": "batch.volcano.sh/v1alpha1", "spec": {"tasks": tasks}}
+        ran = {
+            name: {"phase": "Running", "containerStatuses": [runs(name, f"x@{at}")]}
+            for name, at in (("a", A), ("b", B))
+        }
+        pods = [owned("Pod", f"web-{name}", "web", spec, status=ran[name]) for name, spec in specs.items()]
+        found = compare_pods([(job, job)], Pods([job, *pods]))
+        assert (found.right, found.wrong) == (2, [])
+        done = {**job, "status": {"conditions": [{"status": "Completed"}]}}
+        found = compare_pods([(done, done)], Pods([done]))
+        assert (found.settling, found.notes) == ([], ["Job/web has no pod"])
+
     def test_an_image_that_was_let_through_without_a_digest(self) -> None:
         now = workload(app="auto")
         found = compare_pods([(now, now)], Pods([now, replica_set(app="auto"), pod(app="auto", ids=(C, B))]))
@@ -402,7 +418,15 @@ class TestPodsThatNoRolloutReplaces:
         assert len(found.staying) == 1
         assert any("Pod/web-1 is of an older revision" in line for line in found.settling)
 
-    @pytest.mark.parametrize("strategy", [{}, {"updateStrategy": None}, {"updateStrategy": {"type": "RollingUpdate"}}])
+    @pytest.mark.parametrize(
+        "strategy",
+        [
+            {},
+            {"updateStrategy": None},
+            {"updateStrategy": {"type": "RollingUpdate"}},
+            {"updateStrategy": {"rollingUpdate": {"partition": "30%"}}},  # of OpenKruise
+        ],
+    )
     def test_any_other_strategy(self, strategy: dict[str, Any]) -> None:
         found = self.stateful(strategy, 0)
         assert (found.staying, len(found.settling)) == ([], 2)
@@ -426,6 +450,11 @@ class TestPodsThatNoRolloutReplaces:
 def test_custom_resources_that_are_named_as_kubernetes_own_kinds(spec: Any) -> None:
     for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job"):
         seen(live={**workload(kind), "apiVersion": "example.com/v1", "spec": spec})
+
+
+def test_a_custom_resource_whose_observed_generation_is_a_text() -> None:
+    now = {**workload(observedGeneration="2"), "apiVersion": "example.com/v1"}
+    assert seen(replica_set(), pod(), live=now).right == 2
 
 
 @pytest.mark.parametrize(

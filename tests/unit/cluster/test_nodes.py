@@ -17,7 +17,11 @@ def node(name: str = "one", arch: str = "amd64", **labels: str) -> dict[str, Any
 
 def required(*expressions: dict[str, Any], fields: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """A pod spec with one term of required node affinity."""
-    term = {"matchExpressions": list(expressions), "matchFields": fields or []}
+    return one_term(matchExpressions=list(expressions), matchFields=fields or [])
+
+
+def one_term(**term: Any) -> dict[str, Any]:
+    """The same, of whatever form."""
     terms = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return {"affinity": {"nodeAffinity": terms}}
 
@@ -51,6 +55,9 @@ ADMITS: dict[str, tuple[dict[str, Any], bool]] = {
         True,
     ),
     "an unknown operator": (required(expression("Like", "a")), False),
+    "expressions that are no list": (one_term(matchExpressions=5), False),
+    "fields that are no list": (one_term(matchExpressions=[expression("Exists")], matchFields=5), True),
+    "values that are no list": (required({**expression("In"), "values": 5}), False),
 }
 
 

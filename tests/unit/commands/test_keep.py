@@ -17,6 +17,7 @@ from helmpin.release.storage import RevisionInfo, Revisions
 from helmpin.request import understand
 from tests.support.hostile import Request, response, serve
 from tests.support.registry_servers import OCI_INDEX, sha256
+from tests.support.renders import pod
 
 BODY = b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
 LOG_IN = "log in with an account that may push to these repositories"
@@ -28,17 +29,18 @@ def no_helm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("helmpin.registry.requester.pauses", lambda: iter([0.01] * 99))
 
 
+def revision(image: str, number: int = 1, manifest: str = "") -> RevisionInfo:
+    """One of a release with this image, whose manifest is that or a right one."""
+    record = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (Image(image, image, sha256(BODY), OCI_INDEX, "values"),))
+    stored = manifest or pod(f"{image}@{sha256(BODY)}")
+    return RevisionInfo(Revision("web", number, "deployed", record.to_json(), stored, ""), "shop", "", "", "", "")
+
+
 def advice(
     monkeypatch: pytest.MonkeyPatch, host: str, *args: str, what: str = r"1 of [12] tags could not be written"
 ) -> str:
     """The hint for a release with one image at that registry. what: the first line of the error."""
-    image = f"{host}/team/app:1"
-    record = Record("helm-pin 1.0.0", "2026-01-02T03:04:05Z", (Image(image, image, sha256(BODY), OCI_INDEX, "values"),))
-    pod = (
-        f"---\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, image: '{image}@{sha256(BODY)}'}}]}}\n"
-    )
-    info = RevisionInfo(Revision("web", 1, "deployed", record.to_json(), pod, ""), "shop", "", "", "", "")
-    monkeypatch.setattr(revisions, "read_all", lambda *_: Revisions([info]))
+    monkeypatch.setattr(revisions, "read_all", lambda *_: Revisions([revision(f"{host}/team/app:1")]))
     with pytest.raises(RegistryUnavailable, match=what) as caught:
         keep.run(understand("keep", ["web", *args], helmpin.helm.Helm("/never/run")))
     return caught.value.hint
@@ -98,3 +100,10 @@ def test_a_list_that_cannot_be_read_counts_as_no_tag(
     with serve(answering(**statuses)) as server:
         advice(monkeypatch, server.host, "--prune", what=what)
     assert "removed" not in capsys.readouterr().out
+
+
+def test_a_stored_manifest_that_cannot_be_read_stops_no_other_revision() -> None:
+    image = "example.com/team/app:1"
+    tags, (unread,) = keep._tags([revision(image, 1, "image: [unclosed\n"), revision(image, 2)])
+    assert [str(reference) for reference in tags] == [f"example.com/team/app@{sha256(BODY)}"]
+    assert unread.startswith("revision 1: ")

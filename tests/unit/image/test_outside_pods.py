@@ -117,6 +117,9 @@ def test_a_pattern_takes_what_its_last_part_names(pattern: str, taken: set[str])
     [
         ({"brokerVersion": "k8s-4.47.1"}, False),
         ({"tag": 4}, False),
+        ({"tag": 1}, False),
+        ({"tag": 0}, False),
+        ({"tag": True}, True),
         ({"imageTag": "x"}, False),
         ({"tag": ""}, True),
         ({"version": "3.7.0", "schemaVersion": 2, "otherTag": "x", "tlsVersion": "1.3", "size": 3}, True),
@@ -251,6 +254,11 @@ def test_what_a_workflow_runs_is_not_elsewhere() -> None:
     assert [(each.image, each.place) for each in ExtraImageRules(()).images(workflow)] == [
         ("example.com/b:1", "Workflow/spec/templates/a/container/args/0")
     ]
+
+
+def test_an_object_that_is_only_a_text_has_no_place_for_an_image() -> None:
+    """As an item of a List may be."""
+    assert found("example.com/a:1", "*") == {}
 
 
 def test_nothing_asked() -> None:

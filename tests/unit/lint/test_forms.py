@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from helmpin import output
@@ -150,6 +150,7 @@ def test_json_and_sarif_are_valid(image: str, file: str) -> None:
 
 @settings(deadline=None)
 @given(TEXT, TEXT, TEXT)
+@example("app\ufffe", "web\uffff", "")
 def test_junit_is_xml(image: str, name: str, file: str) -> None:
     text = "\n".join(forms.junit(report(finding(image, name, file), **{file: HelmFailed(image, why=name)})))
     suites = ET.fromstring(text)

@@ -89,6 +89,16 @@ def test_what_only_a_job_of_a_release_keeps_is_known_and_not_taken() -> None:
     assert (lock.digests, lock.kept, lock.conflicts) == ({NGINX: B}, {NGINX: frozenset({A})}, {})
 
 
+def test_an_image_that_the_chart_itself_pins_without_a_tag_gives_no_latest() -> None:
+    bare, latest = "docker.io/library/nginx", "docker.io/library/nginx:latest"
+    own, by_tag = Image(bare, f"nginx@{A}", A, "", "chart"), Image(latest, "nginx", B, "", "values")
+    alone = of_release(Record("", "", (own,)), Revision("web", 1, "deployed", "", pod(f"nginx@{A}"), ""), "r")
+    assert not alone.knows(Reference.parse(latest))
+    stored = Revision("web", 1, "deployed", "", pod(f"nginx@{A}") + pod(f"nginx:latest@{B}"), "")
+    both = of_release(Record("", "", (own, by_tag)), stored, "r")
+    assert (both.digests[Reference.parse(latest)], both.conflicts) == (B, {})
+
+
 @pytest.mark.parametrize(
     ("name", "origin", "recorded"),
     [

@@ -106,6 +106,10 @@ def test_where_the_chart_leaves_the_tag_out_the_records_tell(now: str, keeps: st
             job(WEB, metadata="annotations: {checksum/a: x}"),
             job(f"{WEB}@{OLD}", metadata="annotations: {checksum/a: y}"),
         ),
+        (
+            job(WEB, metadata="annotations: {checksum/a: []}"),
+            job(f"{WEB}@{OLD}", metadata="annotations: {checksum/a: y}"),
+        ),
         (job(WEB) + job("other:1", name="x"), job(f"{WEB}@{OLD}")),
         (job(WEB), job("other:1", name="x") + job(f"{WEB}@{OLD}")),
         (job(WEB, more=", args: [--a, 1]"), job(f"{WEB}@{OLD}", more=", args: [--a, 1]")),
@@ -183,6 +187,17 @@ def test_what_follows_the_image_of_a_job_keeps_its_digest_too() -> None:
 )
 def test_a_job_that_plain_helm_would_change_or_make_is_pinned_anew(stored: str) -> None:
     assert digests(job(WEB), stored) == []
+
+
+@pytest.mark.parametrize("place", ["template: {spec: POD}", "spec: [POD]"])
+def test_a_job_without_a_spec_keeps_nothing(place: str) -> None:
+    text = f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: migrate}}\n{place}\n"
+    plain, stored = (
+        document(text.replace("POD", f"{{containers: [{{name: a, image: '{image}'}}]}}"), SOURCE)
+        for image in (WEB, f"{WEB}@{OLD}")
+    )
+    assert [use.image for use in parse(plain).images()] == [WEB]
+    assert digests(plain, stored) == []
 
 
 SHAPES = ("text", "1", "true", "null", "[1]", "[a]", "[a, b]", "{a: b}", "{a: c}", "{}", "[]")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from helmpin.plan.template_hints import TemplateHints
+import pytest
+
+from helmpin.plan.template_hints import TemplateHints, chart_folder
 
 FILES = {
     "templates/web.yaml": "image: {{ .Values.web.image.tag }}",
@@ -47,3 +49,14 @@ def test_a_comment_reads_nothing() -> None:
     body = '{{/* .Values.path */}}{{ define "x" }}{{ .Values.tag }}{{- /*\n.Values.no */ -}}{{ end }}{{/* .Values.next */}}'
     hints = TemplateHints({"templates/_h.tpl": body, "templates/a.yaml": '{{ include "x" . }}{{/* .Values.none */}}'})
     assert hints.reads("templates/a.yaml") == {("tag",)}
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("templates/job-templates/job.yaml", ""),
+        ("charts/db/templates/x-templates/y.yaml", "charts/db/"),
+    ],
+)
+def test_a_folder_whose_name_ends_with_templates_is_no_chart(path: str, folder: str) -> None:
+    assert chart_folder(path) == folder

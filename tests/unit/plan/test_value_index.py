@@ -75,6 +75,7 @@ def test_a_map_in_place_of_a_list_blocks_nothing() -> None:
         ("app/charts/db/templates/x.yaml", ("db",)),
         ("app/charts/db/charts/common/templates/tests/x.yaml", ("db", "common")),
         ("charts/templates/x.yaml", ()),
+        ("app/templates/charts/db/x.yaml", ()),
         ("", ()),
     ],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+import os
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from helmpin.registry import credential_helpers
 from helmpin.registry.errors import Failure
 from helmpin.registry.keychain import Chain, ConfigFile, Entries, Keychain, default_keychain, pull_secrets
 from helmpin.registry.types import Credential, RegistrySettings
+from tests.support.workstation import without_home
 
 NOWHERE = {"HOME": "/nonexistent"}
+UNSENDABLE = "the entry for 'ghcr.io' has characters that no request can carry"
 
 
 def found(keychain: Keychain, image: str) -> list[str]:
@@ -134,6 +137,10 @@ def test_configurations_without_credentials(text: str) -> None:
         ('{"auths": {"ghcr.io": {"auth": "s3cr3t!"}}}', "the `auth` for 'ghcr.io' is not base64 of user:password"),
         ('{"auths": {"ghcr.io": {"auth": "czNjcjN0"}}}', "the `auth` for 'ghcr.io' is not base64 of user:password"),
         ('{"auths": {"ghcr.io": {"auth": "/////w=="}}}', "the `auth` for 'ghcr.io' is not base64 of user:password"),
+        ('{"auths": {"ghcr.io": {"username": "me", "password": "s3cr3t\\ud800"}}}', UNSENDABLE),
+        ('{"auths": {"ghcr.io": {"identitytoken": "s3cr3t\\ud800"}}}', UNSENDABLE),
+        ('{"auths": {"ghcr.io": {"registrytoken": "s3cr3t\\n"}}}', UNSENDABLE),
+        ('{"auths": {"ghcr.io": {"registrytoken": "s3cr3t€"}}}', UNSENDABLE),
     ],
 )
 def test_configurations_that_cannot_be_read(text: str, why: str) -> None:
@@ -142,6 +149,10 @@ def test_configurations_that_cannot_be_read(text: str, why: str) -> None:
     assert failure.kind == "unauthorized"
     assert failure.reason == f"cannot read the credentials in /home/me/.docker/config.json: {why}"
     assert "s3cr3t" not in failure.reason + failure.hint + repr(failure)
+
+
+def test_a_password_that_is_not_utf8_is_sent_as_its_own_bytes() -> None:
+    assert b64decode(Credential("me", "s3cr3t\udcff").basic.removeprefix("Basic ")) == b"me:s3cr3t\xff"
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
@@ -191,6 +202,11 @@ def test_the_order_of_the_places(tmp_path: Path) -> None:
         "helm home",
     ]
     assert found(default_keychain(RegistrySettings(), NOWHERE), "ghcr.io/a") == []
+
+
+def test_a_user_without_a_home_is_logged_in_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_home(monkeypatch)
+    assert found(default_keychain(RegistrySettings(), {}), "ghcr.io/a") == []
 
 
 def test_pull_secrets_of_both_kinds() -> None:
@@ -247,3 +263,16 @@ class TestHelpers:
 def test_a_helper_with_an_odd_name_is_not_run(name: str) -> None:
     with pytest.raises(Failure, match="not found on PATH"):
         credential_helpers.get(name, "ghcr.io")
+
+
+@pytest.mark.parametrize("username", ["me", "<token>"])
+def test_a_helper_that_prints_what_no_request_can_carry(
+    username: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "docker-credential-odd"
+    printed = json.dumps({"Username": username, "Secret": "s3cr3t\ud800"})
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{printed}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(Failure, match="its output has characters that no request can carry"):
+        credential_helpers.get("odd", "ghcr.io")

@@ -248,6 +248,12 @@ def test_nothing_follows_in_what_is_immutable(item: str, follows: bool) -> None:
     assert (len(found.followers), len(found.collateral)) == ((1, 0) if follows else (0, 1))
 
 
+def test_an_item_of_a_list_that_is_only_a_text() -> None:
+    text = pod(WEB) + document(f"apiVersion: v1\nkind: List\nitems:\n- {WEB}\n", "f")
+    found = compared(text, pinned(text))
+    assert (found.failing, found.collateral, len(found.followers)) == (frozenset(), [], 1)
+
+
 def test_followers_name_their_object_in_a_list() -> None:
     items = (
         "kind: List\nitems:\n- {kind: A, metadata: {name: a}}\n- {kind: B, metadata: {name: b}, spec: {run: '%s'}}\n"

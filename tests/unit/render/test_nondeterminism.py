@@ -87,6 +87,12 @@ def test_the_template_evaluates_each_in_its_own_scope() -> None:
     assert '"BasePath" "app/charts/db/charts/x/templates"' in text
 
 
+@pytest.mark.parametrize("source", ["app/templates/templates/x.yaml", "app/templates/charts/db/templates/x.yaml"])
+def test_a_folder_of_templates_may_have_any_name(source: str) -> None:
+    text = template([source])
+    assert '"BasePath" "app/templates"' in text and "{{- $scope := $ -}}" in text
+
+
 def test_the_second_evaluation_sees_copies() -> None:
     """What a template sets in its values or in .Release must not be there for the templates that Helm renders."""
     text = template(["app/templates/a.yaml"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import group_by_turn, split_documents
+from helmpin.image.manifest import group_by_turn, kind_and_name, split_documents
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.nondeterminism import TEMPLATE
 from helmpin.render.output import parse, parse_release
@@ -335,3 +335,7 @@ def test_turns_stay_however_helm_sorts_the_kinds(texts: list[str]) -> None:
         written, key=lambda d: next(i for i, kind in enumerate(kinds) if f"kind: {kind}" in d.text or not kind)
     )
     assert group_by_turn(written) == group_by_turn(ordered)
+
+
+def test_an_object_whose_kind_is_null_has_none() -> None:
+    assert kind_and_name({"kind": None}) == ("", "")

@@ -188,6 +188,7 @@ def test_the_apis_of_definitions() -> None:
     once = ["example.com/v1", "example.com/v1/Thing", "example.com/v2", "example.com/v2/Thing"]
     assert crd_apis([CRD]) == once
     assert crd_apis([f"---\n{CRD}---\nkind: Other\n---\n", CRD]) == once + once
+    assert crd_apis([CRD.replace("{name: v2}", "{name: v2, served: false}")]) == once[:2]
 
 
 @pytest.mark.parametrize(

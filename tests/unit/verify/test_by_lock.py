@@ -11,6 +11,7 @@ from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Objects
 from helmpin.lock import Lock
+from helmpin.lock.source import of_release
 from helmpin.release.record import Image, Record
 from helmpin.release.revision import of_manifest
 from helmpin.verify.by_lock import LockDigests, Population, compare, lock_check, population, wanted
@@ -173,3 +174,11 @@ def test_a_job_has_what_the_release_of_the_lock_keeps() -> None:
         for item in population.tops:
             item["kind"] = kind
         assert len(compare(kept, population)[0].wrong) == wrong
+
+
+def test_a_release_as_a_lock_has_what_its_chart_pins_without_a_tag() -> None:
+    """Beside the same image as `latest` with another digest, too."""
+    record = Record("", "", (recorded("nginx", A, "chart"), recorded("nginx:latest", B, "values")))
+    lock = wanted(of_release(record, of_manifest("web", ""), "release:shop/web@1"), None)
+    assert lock.find(f"nginx@{A}") == Reference.parse(f"nginx@{A}")
+    assert lock_check(lock, record, is_recorded=True).verdict == OK
