@@ -66,7 +66,8 @@ def arguments(
         if level < len(path):
             whole = path[:level]
             if whole not in wholes:
-                wholes[whole] = copy.deepcopy(lookup(values, whole))
+                found = copy.deepcopy(lookup(values, whole))
+                wholes[whole] = {} if found is None else found
             node = wholes[whole]
             for part in path[level:-1]:
                 if not isinstance(part, int) and node.get(part) is None:

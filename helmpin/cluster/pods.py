@@ -82,7 +82,7 @@ def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owne
 
 
 def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Seen) -> None:
-    kind, status = now.get("kind"), now.get("status") or {}
+    kind, status = now.get("kind"), _part(now, "status")
     generation = now["metadata"].get("generation", 0)
     if kind in REPLICATED and _number(status.get("observedGeneration", 0), other=generation) < generation:
         seen.settling.append(f"{name_of(now)}: its controller has not acted on the last change yet")
@@ -109,21 +109,27 @@ def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Se
             current += 1
             _compare_pod(pod, controller, wanted, owner, seen)
     if kind in REPLICATED:
-        wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else _spec(now).get("replicas", 1)
+        wants = (
+            status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else _part(now, "spec").get("replicas", 1)
+        )
         if isinstance(wants, int) and current < wants:
-            paused = not current and kind == "Deployment" and _spec(now).get("paused")  # it makes no first pod then
+            paused = (
+                not current and kind == "Deployment" and _part(now, "spec").get("paused")
+            )  # it makes no first pod then
             line = f"{name_of(now)} wants {wants} pods and has {current}"
             (seen.staying if paused else seen.settling).append(line + ("; the Deployment is paused" if paused else ""))
-    elif not current and _is_job(now) and not (_spec(now).get("suspend") or _has_finished(status)):
+    elif not current and _is_job(now) and not (_part(now, "spec").get("suspend") or _has_finished(status)):
         seen.settling.append(f"{name_of(now)} has no pod yet")
     elif not current:
         seen.notes.append(f"{name_of(now)} has no pod")
 
 
-def _spec(item: Object) -> Object:
-    """The spec of an object, which may be a custom resource of any shape."""
-    spec = item.get("spec")
-    return spec if isinstance(spec, dict) else {}
+def _part(item: Object, *keys: str) -> Object:
+    """The map at a path of keys; an empty one if there is none, for a custom resource may have any shape."""
+    for key in keys:
+        found = item.get(key)
+        item = found if isinstance(found, dict) else {}
+    return item
 
 
 def _number(value: Any, other: int = 0) -> int:
@@ -144,15 +150,15 @@ def _has_finished(status: Object) -> bool:
 def _why_it_stays(pod: Object, workload: Object) -> str:
     """Why no rollout replaces an older pod (Kubernetes documentation, StatefulSets, "Update strategies"; Deployments, "Pausing
     and Resuming"), or ''."""
-    kind, spec = workload.get("kind"), _spec(workload)
+    kind, spec = workload.get("kind"), _part(workload, "spec")
     if kind == "Deployment":
         return "the Deployment is paused" if spec.get("paused") else ""
     if kind not in ("StatefulSet", "DaemonSet"):
         return ""
-    strategy = spec.get("updateStrategy") or {}
+    strategy = _part(spec, "updateStrategy")
     if strategy.get("type") == "OnDelete":
         return "it is replaced only when it is deleted (updateStrategy OnDelete)"
-    partition = _number((strategy.get("rollingUpdate") or {}).get("partition"))
+    partition = _number(_part(strategy, "rollingUpdate").get("partition"))
     ordinal = pod["metadata"]["name"].rpartition("-")[2]
     if kind == "StatefulSet" and ordinal.isdigit() and int(ordinal) < partition:
         return f"it is not replaced: its ordinal is below the partition ({partition}) of the updateStrategy"
@@ -167,12 +173,12 @@ def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
     older when its images are not the CronJob's, and so is a paused Deployment's ReplicaSet.
     """
     kind = workload.get("kind")
-    paused = kind == "Deployment" and bool(_spec(workload).get("paused"))
+    paused = kind == "Deployment" and bool(_part(workload, "spec").get("paused"))
     if kind == "Deployment" and controller.get("kind") == "ReplicaSet" and not paused:
         return _annotation(controller, _REVISION) != _annotation(workload, _REVISION)
     labels = pod["metadata"].get("labels") or {}
     if kind == "StatefulSet":
-        update = (workload.get("status") or {}).get("updateRevision")
+        update = _part(workload, "status").get("updateRevision")
         return bool(update) and labels.get("controller-revision-hash") != update
     if kind == "DaemonSet":
         made = labels.get("pod-template-generation")

@@ -249,7 +249,10 @@ class Authenticator:
                 ("refresh_token", credential.identity_token),
             ]
             answer = self._send(
-                "POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
+                "POST",
+                realm,
+                {"Content-Type": "application/x-www-form-urlencoded"},
+                urlencode(form, errors="surrogateescape").encode(),
             )
         if answer is None or answer.status in (301, 302, 303, 404, 405):  # not every token server supports OAuth2
             sent = credential._replace(
@@ -357,4 +360,4 @@ def _parse_token(key: _TokenKey, body: bytes, host: str) -> Token:
 
 
 def _with_query(url: str, query: list[tuple[str, str]]) -> str:
-    return url + ("&" if "?" in url else "?") + urlencode(query) if query else url
+    return url + ("&" if "?" in url else "?") + urlencode(query, errors="surrogateescape") if query else url

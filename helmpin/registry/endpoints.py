@@ -78,19 +78,24 @@ def is_loopback(host: str) -> bool:
 
 
 def is_inside(host: str) -> bool:
-    """Whether a host is this machine or link-local (RFC 3927, RFC 4291), like a cloud's metadata service, however it is written:
-    the system also reads `127.1`, `2130706433` and `0x7f.1` as addresses (inet_aton)."""
-    import socket
-
-    name = hostname(host).lower().removesuffix(".")
-    with suppress(OSError):
-        if re.fullmatch(r"[\dx.a-f]+", name):
-            name = socket.inet_ntoa(socket.inet_aton(name))
+    """Whether a host is this machine or link-local (RFC 3927, RFC 4291), like a cloud's metadata service, however it is written."""
+    name = _plain(host)
     with suppress(ValueError):
         address = ipaddress.ip_address(name)
         address = getattr(address, "ipv4_mapped", None) or address
         return address.is_loopback or address.is_link_local or address.is_unspecified
     return is_loopback(name)
+
+
+def _plain(host: str) -> str:
+    """A host without its port, as an address if the system reads it as one: `127.1`, `2130706433` and `0x7f.1`, too (inet_aton)."""
+    import socket
+
+    name = hostname(host).lower().rstrip(".")
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name)) if re.fullmatch(r"[\dx.a-f]+", name) else name
+    except OSError:
+        return name
 
 
 def hostname(host: str) -> str:
@@ -121,7 +126,7 @@ def check_target(url: str, source: str, settings: RegistrySettings, role: str) -
         shown = re.sub(r"//[^/]*@", "//***@", re.split(r"[?#]", printable(url))[0])
         raise Failure("bad-answer", f"{role} {shown!r} is not a valid server URL")
     if (parts.scheme, parts.netloc) != (sender.scheme, sender.netloc):
-        if is_inside(parts.netloc) and not is_loopback(sender.netloc):
+        if is_inside(parts.netloc) and not is_loopback(_plain(sender.netloc)):
             raise Failure("bad-answer", f"{role} {parts.netloc} is a loopback or link-local address")
         if parts.scheme == "http" and scheme(parts.netloc, settings) == "https":
             hint = f"if this is expected, add --registry-plain-http {parts.netloc}"

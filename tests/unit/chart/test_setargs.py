@@ -154,6 +154,10 @@ def test_maps_that_are_missing_in_what_is_set_whole_are_made(above: str | int, w
     assert arguments([Setting(("a", above, "web", "image", "tag"), "x")], values) == ["--set-json", f"a={whole}"]
 
 
+def test_a_map_that_is_set_whole_is_made_where_it_is_missing() -> None:
+    assert arguments([Setting(("x", "", "web"), "v")], {}) == ["--set-json", 'x={"":{"web":"v"}}']
+
+
 @pytest.mark.parametrize("path", [("",), ("", "a"), ("\0",), (0, "a")])
 def test_what_no_argument_reaches(path: ValuePath) -> None:
     assert not reaches(path)

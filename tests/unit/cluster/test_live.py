@@ -452,6 +452,18 @@ def test_custom_resources_that_are_named_as_kubernetes_own_kinds(spec: Any) -> N
         seen(live={**workload(kind), "apiVersion": "example.com/v1", "spec": spec})
 
 
+@pytest.mark.parametrize("strategy", ["OnDelete", {"rollingUpdate": "x"}, {"rollingUpdate": {"partition": "30%"}}])
+def test_a_custom_resource_with_another_update_strategy(strategy: Any) -> None:
+    old = owned("Pod", "web-0", "web", template()["spec"], status={"phase": "Running"})
+    now = {**workload("StatefulSet", updateRevision="new"), "apiVersion": "example.com/v1"}
+    found = seen(old, live={**now, "spec": {"updateStrategy": strategy}})
+    assert (found.staying, len(found.settling)) == ([], 2)
+
+
+def test_a_custom_resource_whose_status_is_a_text() -> None:
+    seen(live={**workload(), "apiVersion": "example.com/v1", "status": "Ready"})
+
+
 def test_a_custom_resource_whose_observed_generation_is_a_text() -> None:
     now = {**workload(observedGeneration="2"), "apiVersion": "example.com/v1"}
     assert seen(replica_set(), pod(), live=now).right == 2

@@ -118,6 +118,7 @@ def test_hostname(host: str, name: str) -> None:
         ("http://127.0.0.1:5000/", "http://127.0.0.1:5001/x"),
         ("http://localhost/", "http://[::1]/x"),
         ("http://registry.lan/", "http://registry.lan/x"),
+        ("https://127.1:5000/", "https://127.0.0.1:5001/token"),
     ],
 )
 def test_a_target_that_is_taken(source: str, target: str) -> None:
