@@ -291,8 +291,11 @@ class Search:
         return {path: self._contest(path, groups, named[path]) for path, groups in contested.items()}
 
     def _contest(self, path: ValuePath, groups: Mapping[str, list[Group]], named: set[str]) -> _Contest:
-        """The values that may be set at a path: those with an image name beside them; if there are several, only those wanted by
-        templates that read the path or its map. groups: by what they want."""
+        """The values that may be set at a path: the one that a render has proven there; or those with an image name beside them; if
+        there are several, only those wanted by templates that read the path or its map. groups: by what they want."""
+        proven = {value for value, some in groups.items() if any(group.proven for group in some)}
+        if len(proven) == 1:
+            return _Contest(proven, by_reading=False)
         reading = {
             value
             for value in (named if len(named) > 1 else ())
@@ -358,10 +361,14 @@ class Search:
         restored = self._drop_suspicions(result)
         left = self._leave_subcharts(result) if not restored else {}
         blames: dict[Group, _Blame] = {}
-        for difference in result.collateral:
-            carriers = self._carriers(difference)
-            by_values = [group for group in carriers if group in self._active()]
+        active = self._active()
+        carrying = [(difference, self._carriers(difference)) for difference in result.collateral]
+        is_explained = any(group in active for _, carriers in carrying for group in carriers)
+        for difference, carriers in carrying:
+            by_values = [group for group in carriers if group in active]
             if not carriers and scope_of(difference.leaf[0]) in left:
+                continue
+            if not carriers and is_explained and _is_hash(difference):  # perhaps only of what the others change
                 continue
             for group in by_values or ([] if carriers else self._suspects_of(difference)):
                 blame = blames.setdefault(
@@ -596,6 +603,11 @@ def _is_read(group: Group, path: ValuePath, read: Collection[ValuePath]) -> bool
 
 def _effect(difference: Difference) -> Effect:
     return difference.leaf, str(difference.after)
+
+
+def _is_hash(difference: Difference) -> bool:
+    """Whether a leaf is a hash, as of another template's output, before and after."""
+    return all(re.fullmatch("[0-9a-f]{8,128}", str(text)) for text in (difference.before, difference.after))
 
 
 def _is_pull_policy(leaf: UseKey, use: ImageUse) -> bool:

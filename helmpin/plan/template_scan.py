@@ -81,6 +81,7 @@ class TemplateScan:
     def __init__(self, texts: Iterable[str], library: Iterable[str] = ()) -> None:
         """texts: the chart's own templates. library: those of its subcharts, used if its own show no digests."""
         self._after: dict[str, set[str]] = defaultdict(set)
+        self._variables: dict[str, set[str]] = defaultdict(set)
         self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
         self._full: set[str] = set()
@@ -103,6 +104,7 @@ class TemplateScan:
             self._after[match[1]].add(match[2])
         for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
             self._after[match[1]].add(match[2])
+            self._variables[match[1]].add(match[2])
         # ((.image).tag), which works without the map, too
         for match in re.finditer(r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text):
             self._after[match[1]].add(match[2])
@@ -133,7 +135,9 @@ class TemplateScan:
     def _arguments(self) -> list[set[str]]:
         """What is read of each name that may be an argument of a helper: the keys."""
         known = self._after.get("Values", set()) | {"", "Values", "Chart", "global"}
-        return [keys for name, keys in self._after.items() if name not in known and not IMAGE_KEY.search(name)]
+        others = {name: keys for name, keys in self._after.items() if name not in known}
+        # a variable may have the name of a value
+        return [keys for name, keys in {**self._variables, **others}.items() if not IMAGE_KEY.search(name)]
 
     def _of_arguments(self, beside: str | int) -> tuple[set[str], list[set[str]]]:
         """The tags and digests that are read of arguments, and all that is read of those of which the key `beside` is read, too."""

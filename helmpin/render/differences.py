@@ -39,7 +39,7 @@ PINNED = re.compile(
 )
 """A reference with its digest that is a whole word: not a part of a pattern, a version or an address."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
-_ALIAS = r"\*[^\s,\]}]+"
+_ALIAS = re.compile(r"\*[^\s,\]}]+")
 
 
 class _Absent:
@@ -124,7 +124,7 @@ def text_differences(a: Document, b: Document, changed: list[Difference]) -> Ite
     for i, (old, new) in enumerate(zip_longest(a.text.splitlines(), b.text.splitlines(), fillvalue=ABSENT)):
         if old == new:
             continue
-        if not (isinstance(old, str) and isinstance(new, str) and _may_be(known, befores, new).fullmatch(old)):
+        if not (isinstance(old, str) and isinstance(new, str) and _may_have_been(old, new, known, befores)):
             yield Difference((a.source, a.order, -1, (f"line {i + 1}",)), old, new, _has_secret(a))
 
 
@@ -139,16 +139,17 @@ def _written(leaf: Any) -> str:
     return str(leaf) if isinstance(leaf, (str, int)) and not isinstance(leaf, bool) else ""
 
 
-def _may_be(known: re.Pattern[str], befores: Mapping[str, set[str]], line: str) -> re.Pattern[str]:
-    """An expression for the lines that `line` may have been before its leaves changed. An alias may have stood for a leaf."""
-    parts, at = [], 0
+def _may_have_been(old: str, line: str, known: re.Pattern[str], befores: Mapping[str, set[str]]) -> bool:
+    """Whether a line may have been `old` before its leaves changed. An alias may have stood for a leaf."""
+    ends, at = {0}, 0  # where in `old` the part of `line` before `at` may end
     for match in known.finditer(line):
-        parts += [
-            re.escape(line[at : match.start()]),
-            f"(?:{'|'.join(map(re.escape, sorted(befores[match[0]])))}|{_ALIAS})",
-        ]
+        fixed = line[at : match.start()]
+        starts = [end + len(fixed) for end in ends if old.startswith(fixed, end)]
+        ends = {start + len(text) for start in starts for text in befores[match[0]] if old.startswith(text, start)}
+        aliases = [(start, alias.end()) for start in starts if (alias := _ALIAS.match(old, start))]
+        ends.update(end for start, longest in aliases for end in range(start + 2, longest + 1))
         at = match.end()
-    return re.compile("".join([*parts, re.escape(line[at:])]))
+    return any(old[end:] == line[at:] for end in ends)
 
 
 def readable(value: Any) -> str:

@@ -423,6 +423,32 @@ def test_each_image_with_a_fault_moves_on_in_the_same_render() -> None:
     assert after.by_template == {WEB.key, SIDE.key}
 
 
+def test_a_hash_that_changes_with_what_shows_a_digest_is_nobodys_fault_yet() -> None:
+    """It may be one of just that. Where it changes without that, too, it is judged."""
+    found = both()
+    annotation = difference("ab12cd34ef", before="0123456789")
+    attempt = found.next()
+    assert attempt is not None
+    found.learn(attempt, compared(RIGHT, WANTED, [difference(f"1@{A}"), annotation]))
+    attempt = found.next()
+    assert attempt is not None and shown(attempt) == {"side.version": f"2@{B}"}
+    found.learn(attempt, compared(RIGHT, WANTED, [annotation]))
+    assert shown(found.next()) == {}
+
+
+def test_a_value_that_is_proven_for_an_image_is_not_given_to_another() -> None:
+    """One that moves on to it, since its own value changes something else."""
+    worker, manager = use("t/worker:1"), use("t/mgr:1", nth=1)
+    lines = "image: t/worker:{{ .Values.workerVersion }}\nimage: t/mgr:{{ .Values.mgrVersion }}\n"
+    found = search([facts(worker), facts(manager, B)], {"workerVersion": "1", "mgrVersion": "1"}, lines)
+    attempt = found.next()
+    assert shown(attempt) == {"workerVersion": f"1@{A}", "mgrVersion": f"1@{B}"} and attempt is not None
+    right = {worker: f"t/worker:1@{A}", manager: f"t/mgr:1@{B}"}
+    found.learn(attempt, compared(right, {worker: A, manager: B}, [difference(f"1@{A}")]))
+    after = found.next()
+    assert shown(after) == {"mgrVersion": f"1@{B}"} and after is not None and after.by_template == {worker.key}
+
+
 def test_an_image_that_is_wrong_and_has_an_effect_moves_on_by_one_form() -> None:
     wrong = {WEB: f"t/web:1@{A[:7]}{A}", SIDE: "t/side:2"}
     found = search([facts(WEB), facts(SIDE, B)], {**FORMS, "side": BOTH["side"]})

@@ -51,6 +51,12 @@ def test_a_helper_may_name_what_it_is_given_as_it_likes() -> None:
     assert scan('{{ define "x" }}{{ .what.tag }}{{ .what.pullPolicy }}{{ end }}').after(("web", "image")) == ["tag"]
 
 
+def test_a_variable_may_have_the_name_of_a_value() -> None:
+    text = "{{ range $name, $service := .Values.services }}{{ $service.image }}:{{ $service.imageTag }}{{ end }}"
+    for other in ("", "{{ .Values.service }}"):
+        assert scan(text, other).after(("services", "a"), "image") == ["image", "imageTag"]
+
+
 def test_maps_for_images_are_those_that_a_tag_is_read_after() -> None:
     text = "{{ .part.webImage.tag }}{{ .part.image.tag }}{{ .part.imageRoot.name }}{{ .part.other.tag }}"
     assert scan(text).image_maps == ["image", "webImage"]
