@@ -16,6 +16,7 @@ from helmpin.errors import HelmFailed
 from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import Document, document_images
 from helmpin.kubectl import Kubectl
+from helmpin.shapes import mapping, sequence
 
 
 def read_nodes(kubectl: Kubectl) -> list[Object]:
@@ -54,7 +55,7 @@ def pod_spec(item: Any, path: Sequence[str | int]) -> Mapping[str, Any]:
 
 def platform(node: Object) -> str:
     """os/architecture of a node; '' if neither it nor its labels state that."""
-    info = _mapping(_mapping(node.get("status")).get("nodeInfo"))
+    info = mapping(mapping(node.get("status")).get("nodeInfo"))
     labels = _labels(node)
     system = info.get("operatingSystem") or labels.get("kubernetes.io/os")
     architecture = info.get("architecture") or labels.get("kubernetes.io/arch")
@@ -63,30 +64,30 @@ def platform(node: Object) -> str:
 
 def admits(spec: Mapping[str, Any], node: Object) -> bool:
     """Whether a pod may run on a node, by its nodeName, nodeSelector and required node affinity."""
-    labels, name = _labels(node), _mapping(node.get("metadata")).get("name")
+    labels, name = _labels(node), mapping(node.get("metadata")).get("name")
     if spec.get("nodeName") not in (None, "", name):
         return False
-    if any(labels.get(str(key)) != str(value) for key, value in _mapping(spec.get("nodeSelector")).items()):
+    if any(labels.get(str(key)) != str(value) for key, value in mapping(spec.get("nodeSelector")).items()):
         return False
-    affinity = _mapping(_mapping(spec.get("affinity")).get("nodeAffinity"))
+    affinity = mapping(mapping(spec.get("affinity")).get("nodeAffinity"))
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return True
-    terms = _list(_mapping(required).get("nodeSelectorTerms"))
-    return any(_matches(_mapping(term), labels, str(name)) for term in terms)
+    terms = sequence(mapping(required).get("nodeSelectorTerms"))
+    return any(_matches(mapping(term), labels, str(name)) for term in terms)
 
 
 def _matches(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> bool:
     """Whether all of a term's expressions match; an empty term matches nothing."""
-    expressions = [(e, labels) for e in _list(term.get("matchExpressions"))]
-    fields = [(e, {"metadata.name": name}) for e in _list(term.get("matchFields"))]
+    expressions = [(e, labels) for e in sequence(term.get("matchExpressions"))]
+    fields = [(e, {"metadata.name": name}) for e in sequence(term.get("matchFields"))]
     both = [*expressions, *fields]
-    return bool(both) and all(_expression(_mapping(each), values) for each, values in both)
+    return bool(both) and all(_expression(mapping(each), values) for each, values in both)
 
 
 def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     value = labels.get(str(expression.get("key")))
-    values = [str(each) for each in _list(expression.get("values"))]
+    values = [str(each) for each in sequence(expression.get("values"))]
     operator = expression.get("operator")
     if operator in ("In", "NotIn"):
         return (value in values) is (operator == "In")
@@ -101,13 +102,5 @@ def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> boo
 
 
 def _labels(node: Object) -> Mapping[str, str]:
-    labels = _mapping(_mapping(node.get("metadata")).get("labels"))
+    labels = mapping(mapping(node.get("metadata")).get("labels"))
     return {str(key): str(value) for key, value in labels.items()}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()

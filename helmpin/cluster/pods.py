@@ -24,6 +24,7 @@ from helmpin.cluster.workloads import (
 )
 from helmpin.image.find import BUILT_IN
 from helmpin.image.reference import split, valid_digest
+from helmpin.shapes import mapping
 
 REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 """The kinds that keep a number of pods."""
@@ -82,7 +83,7 @@ def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owne
 
 
 def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Seen) -> None:
-    kind, status = now.get("kind"), _part(now, "status")
+    kind, spec, status = now.get("kind"), mapping(now.get("spec")), mapping(now.get("status"))
     generation = now["metadata"].get("generation", 0)
     if kind in REPLICATED and _number(status.get("observedGeneration", 0), other=generation) < generation:
         seen.settling.append(f"{name_of(now)}: its controller has not acted on the last change yet")
@@ -109,27 +110,15 @@ def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Se
             current += 1
             _compare_pod(pod, controller, wanted, owner, seen)
     if kind in REPLICATED:
-        wants = (
-            status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else _part(now, "spec").get("replicas", 1)
-        )
+        wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1)
         if isinstance(wants, int) and current < wants:
-            paused = (
-                not current and kind == "Deployment" and _part(now, "spec").get("paused")
-            )  # it makes no first pod then
+            paused = not current and kind == "Deployment" and spec.get("paused")  # it makes no first pod then
             line = f"{name_of(now)} wants {wants} pods and has {current}"
             (seen.staying if paused else seen.settling).append(line + ("; the Deployment is paused" if paused else ""))
-    elif not current and _is_job(now) and not (_part(now, "spec").get("suspend") or _has_finished(status)):
+    elif not current and _is_job(now) and not (spec.get("suspend") or _has_finished(status)):
         seen.settling.append(f"{name_of(now)} has no pod yet")
     elif not current:
         seen.notes.append(f"{name_of(now)} has no pod")
-
-
-def _part(item: Object, *keys: str) -> Object:
-    """The map at a path of keys; an empty one if there is none, for a custom resource may have any shape."""
-    for key in keys:
-        found = item.get(key)
-        item = found if isinstance(found, dict) else {}
-    return item
 
 
 def _number(value: Any, other: int = 0) -> int:
@@ -150,15 +139,15 @@ def _has_finished(status: Object) -> bool:
 def _why_it_stays(pod: Object, workload: Object) -> str:
     """Why no rollout replaces an older pod (Kubernetes documentation, StatefulSets, "Update strategies"; Deployments, "Pausing
     and Resuming"), or ''."""
-    kind, spec = workload.get("kind"), _part(workload, "spec")
+    kind, spec = workload.get("kind"), mapping(workload.get("spec"))
     if kind == "Deployment":
         return "the Deployment is paused" if spec.get("paused") else ""
     if kind not in ("StatefulSet", "DaemonSet"):
         return ""
-    strategy = _part(spec, "updateStrategy")
+    strategy = mapping(spec.get("updateStrategy"))
     if strategy.get("type") == "OnDelete":
         return "it is replaced only when it is deleted (updateStrategy OnDelete)"
-    partition = _number(_part(strategy, "rollingUpdate").get("partition"))
+    partition = _number(mapping(strategy.get("rollingUpdate")).get("partition"))
     ordinal = pod["metadata"]["name"].rpartition("-")[2]
     if kind == "StatefulSet" and ordinal.isdigit() and int(ordinal) < partition:
         return f"it is not replaced: its ordinal is below the partition ({partition}) of the updateStrategy"
@@ -173,12 +162,12 @@ def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
     older when its images are not the CronJob's, and so is a paused Deployment's ReplicaSet.
     """
     kind = workload.get("kind")
-    paused = kind == "Deployment" and bool(_part(workload, "spec").get("paused"))
+    paused = kind == "Deployment" and bool(mapping(workload.get("spec")).get("paused"))
     if kind == "Deployment" and controller.get("kind") == "ReplicaSet" and not paused:
         return _annotation(controller, _REVISION) != _annotation(workload, _REVISION)
     labels = pod["metadata"].get("labels") or {}
     if kind == "StatefulSet":
-        update = _part(workload, "status").get("updateRevision")
+        update = mapping(workload.get("status")).get("updateRevision")
         return bool(update) and labels.get("controller-revision-hash") != update
     if kind == "DaemonSet":
         made = labels.get("pod-template-generation")

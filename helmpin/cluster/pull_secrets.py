@@ -19,6 +19,7 @@ from helmpin.kubectl import Kubectl
 from helmpin.registry.errors import Failure
 from helmpin.registry.keychain import Chain, Keychain, default_keychain, pull_secrets
 from helmpin.registry.types import RegistrySettings
+from helmpin.shapes import mapping
 
 _KEYS = (".dockerconfigjson", ".dockercfg")
 
@@ -85,13 +86,7 @@ def _named(holder: dict[str, Any]) -> set[str]:
 
 
 def _name(item: dict[str, Any]) -> str:
-    return str(_mapping(item, "metadata").get("name"))
-
-
-def _mapping(item: dict[str, Any], key: str) -> dict[str, Any]:
-    """A mapping in an object of a render, which nothing has validated yet."""
-    value = item.get(key)
-    return value if isinstance(value, dict) else {}
+    return str(mapping(item.get("metadata")).get("name"))
 
 
 def _pod_specs(node: Any) -> Iterator[dict[str, Any]]:
@@ -107,7 +102,7 @@ def _pod_specs(node: Any) -> Iterator[dict[str, Any]]:
 
 def _documents(secret: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The docker configurations in a Secret. Raises HelmFailed when one is not valid."""
-    data, plain = _mapping(secret, "data"), _mapping(secret, "stringData")
+    data, plain = mapping(secret.get("data")), mapping(secret.get("stringData"))
     for key in _KEYS:
         if key in data or key in plain:
             try:

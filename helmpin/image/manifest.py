@@ -12,6 +12,7 @@ from helmpin import kube_yaml, yaml_position
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.outside_pods import OPERATORS, ExtraImageRules
+from helmpin.shapes import mapping
 
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")
 """What begins a document (YAML 1.2, 9.1.2); nothing that belongs to a document can stand there."""
@@ -267,8 +268,7 @@ def _as_json(name: Any) -> str:
 
 
 def _metadata(item: Any) -> dict[Any, Any]:
-    metadata = item.get("metadata") if isinstance(item, dict) else None
-    return metadata if isinstance(metadata, dict) else {}
+    return mapping(mapping(item).get("metadata"))
 
 
 def is_hook(document: Document) -> bool:
@@ -279,8 +279,7 @@ def is_hook(document: Document) -> bool:
 
 
 def _annotations(item: Any) -> dict[Any, Any]:
-    annotations = _metadata(item).get("annotations")
-    return annotations if isinstance(annotations, dict) else {}
+    return mapping(_metadata(item).get("annotations"))
 
 
 def hook_of(item: Any) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from helmpin import env
 from helmpin.image.reference import valid_digest
 from helmpin.registry.errors import RegistryError
+from helmpin.shapes import mapping, sequence
 
 PREFERRED = "linux/amd64"
 """The platform whose image describes an index, if it has one; else its first."""
@@ -74,33 +74,28 @@ def megabytes(size: int) -> str:
 
 def described(documents: list[Any], config: Any, platforms: tuple[str, ...]) -> Details:
     """The details in an index and manifest, or in a manifest alone (outermost first), and a configuration."""
-    labels = _mapping(_mapping(config).get("config")).get("Labels")
-    sources = [*(_mapping(document).get("annotations") for document in documents), labels]
+    labels = mapping(mapping(config).get("config")).get("Labels")
+    sources = [*(mapping(document).get("annotations") for document in documents), labels]
     stated = {name: _first(sources, keys) for name, keys in _KEYS.items()}
-    created = stated["created"] or _text(_mapping(config).get("created"))
+    created = stated["created"] or _text(mapping(config).get("created"))
     stated["created"] = "" if created.startswith(NO_TIME) else created
     return Details(**stated, platforms=platforms or _platform(config), size=_size(documents[-1]))
 
 
 def _first(sources: list[Any], keys: tuple[str, ...]) -> str:
-    texts = (_text(_mapping(source).get(key)) for source in sources for key in keys)
+    texts = (_text(mapping(source).get(key)) for source in sources for key in keys)
     return next((text for text in texts if text), "")
 
 
 def _platform(config: Any) -> tuple[str, ...]:
-    parts = [_text(_mapping(config).get(key)) for key in ("os", "architecture", "variant")]
+    parts = [_text(mapping(config).get(key)) for key in ("os", "architecture", "variant")]
     return ("/".join(filter(None, parts)),) if parts[0] else ()
 
 
 def _size(document: Any) -> int:
-    layers = _mapping(document).get("layers")
-    parts = [_mapping(document).get("config"), *(layers if isinstance(layers, list) else [])]
-    sizes = [_mapping(part).get("size") for part in parts]
+    parts = [mapping(document).get("config"), *sequence(mapping(document).get("layers"))]
+    sizes = [mapping(part).get("size") for part in parts]
     return sum(size for size in sizes if type(size) is int and 0 <= size < 1 << 50)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ from helmpin.kubectl import Kubectl
 from helmpin.next_command import kubectl_command
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import LARGEST, UNREADABLE, Revision
+from helmpin.shapes import mapping
 
 GZIP = 16 + zlib.MAX_WBITS
 """The format that zlib expects (zlib manual, inflateInit2)."""
@@ -113,7 +114,7 @@ def _examined(kubectl: Kubectl, release: str, more: str = "") -> Iterator[tuple[
 
 def _missing(item: dict[str, Any]) -> str:
     stored = decode(str(item["data"]["release"]), twice=item.get("kind") == "Secret")
-    parts = {"chart": _mapping(stored.get("chart")).get("metadata"), "info": stored.get("info")}
+    parts = {"chart": mapping(stored.get("chart")).get("metadata"), "info": stored.get("info")}
     lacks = " and ".join(f"no {part}" for part, held in parts.items() if not isinstance(held, dict))
     return f"{item.get('kind')} {item['metadata'].get('name')} is not a whole release: it has {lacks}" if lacks else ""
 
@@ -206,13 +207,13 @@ def _unpacked(packed: bytes) -> bytes:
 
 
 def _revision(item: Mapping[str, Any], namespace: str) -> RevisionInfo:
-    info = _mapping(item.get("info"))
-    metadata = _mapping(_mapping(item.get("chart")).get("metadata"))
+    info = mapping(item.get("info"))
+    metadata = mapping(mapping(item.get("chart")).get("metadata"))
     hooks = "".join(
         f"\n---\n# Source: {text_of(hook.get('path'))}\n{text_of(hook.get('manifest'))}\n"
-        for hook in map(_mapping, item.get("hooks") or [])
+        for hook in map(mapping, item.get("hooks") or [])
     )
-    record = text_of(_mapping(metadata.get("annotations")).get(ANNOTATION))
+    record = text_of(mapping(metadata.get("annotations")).get(ANNOTATION))
     name, status = text_of(item["name"]), text_of(info.get("status"))
     stored = Revision(
         release=name,
@@ -235,7 +236,3 @@ def _revision(item: Mapping[str, Any], namespace: str) -> RevisionInfo:
 def text_of(value: Any) -> str:
     """A string of a stored release. JSON can hold half of a surrogate pair, which cannot be printed."""
     return str(value or "").encode(errors="replace").decode()
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

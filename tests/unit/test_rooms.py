@@ -30,6 +30,7 @@ ROOMS = [
         "foreground",
         "timeline",
         "password",
+        "shapes",
     },
     {"private", "prefetch", "gate", "save"},
     {"image"},
