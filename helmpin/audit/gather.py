@@ -72,18 +72,7 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
         try:
             kubectl = Kubectl(helm, context=context, namespace=kubectl.own_namespace())
         except HelmFailed as error:
-            return Snapshot(
-                context=context,
-                deployed=[],
-                revisions={},
-                wanted={},
-                live={},
-                pods=[],
-                population=[],
-                unread=(error.why,),
-                unseen=frozenset(),
-                releases_read=False,
-            )
+            return _unread(context, error.why)
     mine = None if everywhere else kubectl.namespace
     answers = kubectl.lists([stored, *RESOURCES.values()], mine)
     decoded = storage.decoded(answers[stored].items)
@@ -108,6 +97,22 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
         unseen=frozenset((namespace, *kind) for (namespace, kind), answer in read if answer.errors),
         releases_read=not answers[stored].errors,
         unreadable=unreadable,
+    )
+
+
+def _unread(context: str, why: str) -> Snapshot:
+    """A context of which nothing can be read."""
+    return Snapshot(
+        context=context,
+        deployed=[],
+        revisions={},
+        wanted={},
+        live={},
+        pods=[],
+        population=[],
+        unread=(why,),
+        unseen=frozenset(),
+        releases_read=False,
     )
 
 

@@ -100,13 +100,7 @@ def prepare(
         if not settings.locked:
             warm_up(settings.registry)
         hints = TemplateHints(staged.template_files())
-        if (
-            needs_cluster is None
-            and reading
-            and reuses_values(asked.flags, started.merged.result() if started.merged else {})
-        ):
-            _check_answers(reading)
-        elif reading and not needs_cluster and not _answers(reading):
+        if reading and not _may_read(started, asked.flags, needs_cluster=needs_cluster):
             task, reading = task._replace(command="template"), None
         rendered, reuse = render_plain(task, staged, started.early, reading, started.merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
@@ -117,9 +111,7 @@ def prepare(
         taken = None if lock else started.locked.result()
         lock, relock = lock or taken, None
         if lock and not lock.hint:
-            locking = partial(_locking, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
-            lock = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
-            relock = partial(_relocking, locking)
+            lock, relock = _with_hints(lock, asked, release, chart, command)
         kept_jobs = _kept_jobs(task, rendered, previous)
         plan = make_plan(
             rendered,
@@ -138,6 +130,25 @@ def prepare(
             _say_unlike_lock(plan, taken)
             _say_kept_there(plan, taken)
         yield _prepared(task, plan, reuse, previous)
+
+
+def _may_read(started: _Started, flags: Sequence[Given], *, needs_cluster: bool | None) -> bool:
+    """Whether to plan with the release: not if the cluster does not answer, unless that is an error (see prepare). Raises
+    HelmFailed if it is one."""
+    assert started.reading
+    if needs_cluster is None and reuses_values(flags, started.merged.result() if started.merged else {}):
+        _check_answers(started.reading)
+        return True
+    return bool(needs_cluster) or _answers(started.reading)
+
+
+def _with_hints(
+    lock: Lock, asked: PlanRequest, release: str, chart: str, command: str
+) -> tuple[Lock, Callable[[], str]]:
+    """A lock that can be written, with the way to add an image to it; and the way to put what a Job runs into it."""
+    locking = partial(_locking, asked, release, chart, "FILE" if lock.name == PIPED else lock.name)
+    hinted = lock._replace(hint=lambda: f"add it: {locking('--keep', asks_cluster=command != 'template')}")
+    return hinted, partial(_relocking, locking)
 
 
 class _Started(NamedTuple):
