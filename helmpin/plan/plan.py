@@ -78,27 +78,21 @@ class Plan(NamedTuple):
     def refuse_problems(self, *, shows_tries: bool = False) -> None:
         """Raise for the images that cannot be pinned: RegistryUnavailable if a registry failed for one, else Refused.
         shows_tries: whether the output shows what was tried."""
-        bad = [i for i in self.images if i.problem and not i.is_let_through]
+        bad = [(image, image.problem) for image in self.images if image.problem and not image.is_let_through]
         if not bad:
             return
-        lines, hints = [], []
-        for i in bad:
-            assert i.problem is not None
-            lines.append(f"{named(i.image)}: {i.problem.text}")
-            lines += [f"    used by {use.place()}" for use in i.uses[:3]]
-            lines += [f"    and {len(i.uses) - 3} more"] if len(i.uses) > 3 else []
-            hints += [i.problem.hint] if i.problem.hint else []
-        hints = _shared(hints)
-        if not shows_tries and any(i.notes and i.problem and i.problem.kind == "refused" for i in bad):
+        lines = []
+        for image, problem in bad:
+            lines.append(f"{named(image.image)}: {problem.text}")
+            lines += [f"    used by {use.place()}" for use in image.uses[:3]]
+            lines += [f"    and {len(image.uses) - 3} more"] if len(image.uses) > 3 else []
+        hints = _shared([problem.hint for _, problem in bad if problem.hint])
+        if not shows_tries and any(image.notes and problem.kind == "refused" for image, problem in bad):
             hints.append("helm pin plan -v, with the same arguments, shows what was tried")
-        by_registry = any(i.problem and i.problem.kind == "registry" for i in bad)
-        error: type[HelmPinError] = RegistryUnavailable if by_registry else Refused
-        count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else named(bad[0].image)
-        how = (
-            "refused by a required command"
-            if {i.problem.kind for i in bad if i.problem} == {"gate"}
-            else "cannot be pinned"
-        )
+        kinds = {problem.kind for _, problem in bad}
+        error: type[HelmPinError] = RegistryUnavailable if "registry" in kinds else Refused
+        count = f"{len(bad)} of {len(self.images)} images" if len(bad) > 1 else named(bad[0][0].image)
+        how = "refused by a required command" if kinds == {"gate"} else "cannot be pinned"
         raise error(f"{count} {how}", why="\n".join(lines), hint=_each_once(hints))
 
     def refuse_without_image(self) -> None:
