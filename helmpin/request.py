@@ -169,6 +169,12 @@ def _options(command: Command, given: Sequence[Given]) -> dict[str, Any]:
     return values
 
 
+def release_and_chart(request: Request) -> tuple[str, str]:
+    """The positional arguments [RELEASE] CHART; '' for no release."""
+    *release, chart = request.positionals
+    return (release[0] if release else ""), chart
+
+
 def refuse_registry_flags(request: Request, when: str) -> None:
     """Raise UsageError for a flag about registries on a command line that asks none. when: completes `has no effect`.
 

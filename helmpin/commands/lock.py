@@ -18,7 +18,7 @@ from helmpin.lock.parse import parse_lock
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_without_image
 from helmpin.registry import RegistryError, resolve
-from helmpin.request import Request, refuse_dry_run
+from helmpin.request import Request, refuse_dry_run, release_and_chart
 from helmpin.save import is_stream, save
 
 
@@ -96,18 +96,11 @@ class _Why(NamedTuple):
 def _resolve(request: Request, lock: Lock) -> tuple[dict[Reference, str], dict[Reference, str], str]:
     """The digest of each image for the lock; the Jobs that keep some of them; and why the chart has none for it, for people. Raises
     HelmPinError if the lock cannot be complete."""
-    *release, chart = request.positionals
+    release, chart = release_and_chart(request)
     command = "upgrade" if release and not request.options["no-cluster"] else "template"
     if command == "upgrade":
         request = request._replace(flags=with_switch(request.flags, "--install"))
-    with prepare(
-        request,
-        release[0] if release else "",
-        chart,
-        command=command,
-        needs_cluster=None,
-        lock=lock,
-    ) as prepared:
+    with prepare(request, release, chart, command=command, needs_cluster=None, lock=lock) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
         say_without_image(plan)

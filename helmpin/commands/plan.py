@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from helmpin import output, structured
@@ -12,7 +11,7 @@ from helmpin.plan.plain_render import REUSE
 from helmpin.plan.prepare import Prepared, prepare, say_lock, say_without_image
 from helmpin.release.reused_values import config_without_digests
 from helmpin.render.values import REUSE_FLAGS, VALUE_FLAGS
-from helmpin.request import Request, refuse_suggest_when_locked
+from helmpin.request import Request, refuse_suggest_when_locked, release_and_chart
 
 if TYPE_CHECKING:  # what shows a plan is imported when there is one, so that helm starts sooner
     from helmpin.plan import show
@@ -26,21 +25,21 @@ FOR_OTHERS = ("values", "kustomize", "images")
 def run(request: Request) -> int:
     """Print the plan. The exit status is that of an upgrade, or 4 with --check if an upgrade would change an image. A container
     without an image, which an upgrade refuses, is reported, unless the output is for other tools."""
-    *release, chart = request.positionals
+    release, chart = release_and_chart(request)
     form, check = request.options["output"], request.options["check"]
     command = _command(request, release)
     reading = None
     if command == "upgrade" and (check or form not in FOR_OTHERS):
         from helmpin.plan.deployed import DeployedReading
 
-        reading = DeployedReading(request.helm, release[0])
+        reading = DeployedReading(request.helm, release)
     if command == "upgrade":
         request = request._replace(flags=with_switch(request.flags, "--install"))
     leaves_out = command == "upgrade" and form in ("values", "kustomize") and not _gives_values(request)
     if leaves_out:
         request = request._replace(flags=with_switch(request.flags, "--reset-values"))
     options = {"needs_cluster": check, "values_only": request.options["values-only"]}
-    with prepare(request, release[0] if release else "", chart, command=command, **options) as prepared:
+    with prepare(request, release, chart, command=command, **options) as prepared:
         plan, previous = prepared.plan, prepared.previous
         asked = reading is not None and prepared.command[0] == "upgrade"
         deployed = reading.result(previous, plan.images, plan.render.also) if reading and asked else None
@@ -64,7 +63,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def _command(request: Request, release: Sequence[str]) -> str:
+def _command(request: Request, release: str) -> str:
     """The helm command to plan for. Raises UsageError."""
     refuse_suggest_when_locked(request)
     for name, forms in (("names", ("values",)), ("partial", ("values", "kustomize"))):

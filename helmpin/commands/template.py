@@ -7,7 +7,7 @@ import sys
 from helmpin.arguments import words
 from helmpin.plan.outputs import manifest
 from helmpin.plan.prepare import prepare, say_outside, say_without_image
-from helmpin.request import Request
+from helmpin.request import Request, release_and_chart
 
 PRINTS = frozenset({"--show-only", "--output-dir", "--skip-tests", "--no-hooks", "--release-name"})
 """helm template's flags about what is printed, not what is rendered."""
@@ -17,13 +17,11 @@ CHECKS = frozenset({"--validate", "--dry-run"})
 
 def run(request: Request) -> int:
     """Print the pinned manifest."""
-    *release, chart = request.positionals
+    release, chart = release_and_chart(request)
     printing = words(f for f in request.flags if f.name in PRINTS)
     cluster_flags = words(f for f in request.flags if f.name in CHECKS)
     request = request._replace(flags=[f for f in request.flags if f.name not in PRINTS | CHECKS])
-    with prepare(
-        request, release[0] if release else "", chart, command="template", cluster_flags=cluster_flags
-    ) as prepared:
+    with prepare(request, release, chart, command="template", cluster_flags=cluster_flags) as prepared:
         plan = prepared.plan
         plan.refuse(mutable=request.settings.refuses_mutable)
         say_outside(plan)
