@@ -96,8 +96,8 @@ class Kubectl:
         return Objects(items, errors)
 
     def items(self, args: Sequence[str], names: Iterable[str] = ()) -> list[dict[str, Any]]:
-        """As get(), all or nothing; `args` begins with `get`. Raises HelmFailed with kubectl's messages."""
-        found = self.get(args[1:], names)
+        """As get(), all or nothing. Raises HelmFailed with kubectl's messages."""
+        found = self.get(args, names)
         if found.errors:
             from helmpin.cluster_advice import advice
 

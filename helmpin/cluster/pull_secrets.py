@@ -45,7 +45,7 @@ def keychain(documents: Iterable[Document], kubectl: Kubectl, settings: Registry
     names = names.union(*(rendered.of_accounts.get(account, ()) for account in rendered.accounts))
     found = [(f"Secret/{name}", document) for name, document in rendered.secrets if name in names]
     if names:
-        for item in kubectl.items(["get", "secrets", "--ignore-not-found"], sorted(names)):
+        for item in kubectl.items(["secrets", "--ignore-not-found"], sorted(names)):
             found += [(f"Secret/{_name(item)}", document) for document in _documents(item)]
     try:
         return Chain(default_keychain(settings), pull_secrets(found))
@@ -74,7 +74,7 @@ def _rendered(documents: Iterable[Document]) -> _Rendered:
 def _of_accounts(kubectl: Kubectl, accounts: set[str]) -> set[str]:
     if not accounts:
         return set()
-    found = kubectl.items(["get", "serviceaccounts", "--ignore-not-found"], sorted(accounts))
+    found = kubectl.items(["serviceaccounts", "--ignore-not-found"], sorted(accounts))
     return set().union(*map(_named, found))
 
 

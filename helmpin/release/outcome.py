@@ -62,17 +62,13 @@ class Baseline:
 
     def latest(self) -> HistoryRow:
         """Raises HelmFailed if a second attempt to read it fails too."""
-        try:
+        with suppress(HelmFailed):
             return self._reading.latest()
-        except HelmFailed:
-            return self._second_attempt()
-
-    def _second_attempt(self) -> HistoryRow:
-        from helmpin.release.errors import explained
-
         try:
             return History(self._helm, self._release, 1).latest()
         except HelmFailed as error:
+            from helmpin.release.errors import explained
+
             raise explained(error, self._release) from None
 
 

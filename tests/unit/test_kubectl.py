@@ -80,7 +80,7 @@ def test_certificates_go_unchecked_where_helm_does_not_check_them(record: Path, 
 
 def test_a_name_is_never_a_flag(record: Path) -> None:
     """A chart names its pull Secrets: as a flag, `--server=…` would send the user's token to its author."""
-    kubectl(HELM_NAMESPACE="shop").items(["get", "secrets", "--ignore-not-found"], ["--server=https://evil", "pull"])
+    kubectl(HELM_NAMESPACE="shop").items(["secrets", "--ignore-not-found"], ["--server=https://evil", "pull"])
     (call,) = calls(record)
     expected = "get secrets --ignore-not-found --namespace=shop --output=json -- --server=https://evil pull"
     assert call == expected
@@ -137,7 +137,7 @@ def test_what_could_be_read_beside_what_could_not(record: Path) -> None:
     assert found.items == [{"kind": "Pod"}]
     assert found.errors == ('(Forbidden): statefulsets "a" is forbidden',)
     with pytest.raises(HelmFailed, match="kubectl get failed"):
-        kubectl().items(["get", "pods"])
+        kubectl().items(["pods"])
 
 
 def test_a_failure_without_words(record: Path) -> None:
@@ -172,7 +172,7 @@ def test_an_answer_that_is_none(record: Path) -> None:
     assert kubectl().lists(["v1/pods"])["v1/pods"] == ([], (told,))
     assert kubectl().resources(["v1"]) == ({}, {"v1": (told,)})
     with pytest.raises(HelmFailed, match="kubectl get failed") as failed:
-        kubectl().items(["get", "pods"])
+        kubectl().items(["pods"])
     assert failed.value.why == told
     (record / "first").write_text("")
     assert kubectl().get(["pods"]) == ([], ())  # as with --ignore-not-found
