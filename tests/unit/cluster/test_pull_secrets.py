@@ -41,7 +41,7 @@ class Cluster:
 
     def items(self, args: list[str], names: list[str]) -> list[dict[str, Any]]:
         self.asked.append([*args, *names])
-        if args[1] == "serviceaccounts":
+        if args[0] == "serviceaccounts":
             return [{"imagePullSecrets": [{"name": "of-robot"}]}]
         return [{"metadata": {"name": n}, "data": d} for n, d in self.secrets.items() if n in names]
 
@@ -56,8 +56,8 @@ def test_a_pods_own_secrets_and_those_of_its_service_account(monkeypatch: pytest
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster = Cluster({"mine": docker("x.example", "me"), "of-robot": docker("y.example", "robot"), "other": {}})
     keychain = pullsecrets.keychain(read(RENDER), cluster, RegistrySettings())  # type: ignore[arg-type]
-    assert cluster.asked[0] == ["get", "serviceaccounts", "--ignore-not-found", "default", "robot"]
-    assert cluster.asked[1] == ["get", "secrets", "--ignore-not-found", "mine", "of-robot"]
+    assert cluster.asked[0] == ["serviceaccounts", "--ignore-not-found", "default", "robot"]
+    assert cluster.asked[1] == ["secrets", "--ignore-not-found", "mine", "of-robot"]
     assert len(list(keychain.find("x.example", "a"))) == 1
     assert len(list(keychain.find("y.example", "b"))) == 1
     assert not list(keychain.find("z.example", "c"))
