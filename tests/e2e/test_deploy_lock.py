@@ -113,7 +113,7 @@ def test_what_a_release_runs_from_one_cluster_to_another(
         assert theirs["set"] == ours["set"]
         server = there.pin("upgrade", "app", app.chart, "--lock", source, "--kube-apiserver", production.server)
         assert server.status == 2
-        assert "conflicts with the cluster" in server.stderr
+        assert "conflicts with helm's --kube-… flags" in server.stderr
     earlier = app.machine.pin("plan", "app", app.chart, "--lock", f"release:{unique}/app@1", "--locked", "-o", "json")
     assert [image["digest"] for image in json.loads(earlier.stdout)["images"]] == [first]
     missing = app.machine.pin("upgrade", "app", app.chart, "--lock", f"release:{unique}/nobody")

@@ -491,7 +491,7 @@ def test_a_chart_that_needs_its_ci_values(pin: Pin, tmp_path: Path) -> None:
     (chart / "ci/b-values.yaml").write_text("tag: main\n")
     done = pin("lint", "web")
     assert done.stdout.startswith("web/ci/b-values.yaml:1: Pod/web: team/a:main: ")
-    assert "with ci/b-values.yaml" in done.stdout and "does not render with its defaults alone" in done.stderr
+    assert "with ci/b-values.yaml" in done.stdout and "does not render with its defaults; linted" in done.stderr
 
 
 def test_two_objects_of_one_template_with_one_value(pin: Pin, tmp_path: Path) -> None:
