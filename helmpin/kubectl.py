@@ -87,7 +87,10 @@ class Kubectl:
         the objects that have one."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         flags = ["--filename=-", "--ignore-not-found", "--show-managed-fields", f"--namespace={namespace}"]
-        return self._get(["get", *flags, "--output=json"], text)
+        found = self._get(["get", *flags, "--output=json"], text)
+        if all((item.get("metadata") or {}).get("uid") for item in found.items):
+            return found
+        return Objects([], (*found.errors, "kubectl printed an object that is not the cluster's: it has no UID"))
 
     def _get(self, command: Sequence[str], stdin: str | None = None) -> Objects:
         with self._started([command], stdin) as (run,):

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.image import find
-from helmpin.image.manifest import read
+from helmpin.image.manifest import may_have_images, read
+from helmpin.shapes import mapping
 
 Object = dict[str, Any]
 Slot = tuple[str, ...]
@@ -59,11 +60,12 @@ class Seen:
 
 def with_images(manifest: str) -> list[Object]:
     """The objects of a stored manifest that run images. Raises HelmFailed, or one of release.revision.UNREADABLE."""
-    documents = (document for document in read(manifest) if "image" in document.text)
+    documents = filter(may_have_images, read(manifest))
     found = [item for d in documents for item in d.objects() if isinstance(item, dict) and any(find.images(item))]
     for item in found:
-        if not (isinstance(item.get("metadata"), dict) and item["metadata"].get("name")):
-            raise ValueError(f"a {item.get('kind')} has no name")
+        name = mapping(item.get("metadata")).get("name")
+        if not (name and isinstance(name, str)):
+            raise ValueError(f"a {item.get('kind')} has no name{' that is a text' if name else ''}")
     return found
 
 

@@ -257,7 +257,7 @@ def _checks(request: Request, stored: Revision, lock: Lock | None, *, is_current
         from helmpin.verify import by_lock
 
         wanted = by_lock.wanted(lock, registries)
-        yield by_lock.lock_check(wanted, record, is_recorded=bool(stored.record_text))
+        yield by_lock.lock_check(wanted, record, is_recorded=bool(stored.record_text), of_jobs=stored.digests_of_jobs())
     if registries is None:
         yield NOT_ASKED
     else:

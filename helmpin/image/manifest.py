@@ -20,8 +20,9 @@ _SOURCE = re.compile(r"[ \t]*\n# Source: (.+)\n")
 _CONTENT = re.compile(r"(?m)^[ \t]*[^#\s]")
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
 """The annotations of objects that run at one point of a deployment, and may be gone afterwards."""
-_IMAGE_KEY = re.compile(r"""(?:image|reference)["']?\s*:|\?\s|\*\S+\s+:|\\[xuU\r\n]""")
-"""A key that names an image, or a form of YAML in which one may be written otherwise: after `?`, as an alias, or with escapes."""
+_IMAGE_KEY = re.compile(r"""(?:image|reference)["']?\s*:|\?\s|\*\S+\s+:|\\[xuU\r\n]|!!|!<""")
+"""A key that names an image, or a form of YAML in which one may be written otherwise: after `?`, as an alias, with escapes, or with
+a tag (`!!binary`)."""
 
 
 _ABSENT = object()
@@ -170,11 +171,15 @@ def document_images(document: Document, also: ExtraImageRules | None = None) -> 
         yield from (use for use, asked in outside(document, also) if asked)
 
 
+def may_have_images(document: Document) -> bool:
+    """Whether a document may have an image key: others need not be parsed."""
+    return bool(_IMAGE_KEY.search(document.text))
+
+
 @lru_cache(maxsize=_MOST_CACHED)
 def _pod_images(document: Document) -> tuple[ImageUse, ...]:
-    """The image uses in pod specs. Cached, because a plan reads the images of its renders several times. A document that cannot
-    have an image key is not parsed."""
-    if not _IMAGE_KEY.search(document.text):
+    """The image uses in pod specs. Cached, because a plan reads the images of its renders several times."""
+    if not may_have_images(document):
         return ()
     return tuple(
         use for index, item in enumerate(document.objects()) for use in _uses(document, index, item, find.images(item))
@@ -184,7 +189,7 @@ def _pod_images(document: Document) -> tuple[ImageUse, ...]:
 def without_image(documents: Iterable[Document]) -> Iterator[ImageUse]:
     """The containers that have no image, each as the use of an empty one. Not those of tests, which no deployment creates."""
     for document in documents:
-        may_have = "ontainers" in document.text or _IMAGE_KEY.search(document.text)
+        may_have = "ontainers" in document.text or may_have_images(document)
         for index, item in enumerate(document.objects() if may_have else ()):
             if not _is_test(item):
                 yield from _uses(document, index, item, find.without_image(item))

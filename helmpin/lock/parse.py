@@ -140,9 +140,9 @@ def _item_lines(text: str) -> list[int]:
     from helmpin import yaml_position
 
     root: Any = yaml_position.compose(text)
-    images = next((value for key, value in reversed(root.value) if key.value == "images"), None)
-    if images is None:
+    if any(key.value == "<<" for key, _ in root.value):
         raise _Invalid("unknown key: <<")
+    images = next(value for key, value in reversed(root.value) if key.value == "images")
     return [item.start_mark.line + 1 for item in images.value]
 
 

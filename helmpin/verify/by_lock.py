@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -94,12 +94,12 @@ def wanted(lock: Lock, registries: Registries | None) -> LockDigests:
     return LockDigests(lock.name, digests, unsettled, lock.kept)
 
 
-def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool) -> Check:
+def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool, of_jobs: Collection[str] = ()) -> Check:
     """Whether a release or manifest has the lock's digests. It fails if it has no image of the lock, unless there is nothing to
     lock.
 
     is_recorded: whether the record was stored, not made from a manifest. Then it tells which images the chart itself pins: those
-    need no line.
+    need no line. of_jobs: the digests that only Jobs have, which may be those that the Jobs of the lock's release keep.
     """
     wrong: list[str] = []
     unknown: list[str] = []
@@ -110,7 +110,10 @@ def lock_check(lock: LockDigests, record: Record, *, is_recorded: bool) -> Check
         used = used or reference is not None
         if reference is not None and reference in lock.unsettled:
             unknown.append(f"{image.reference}: {lock.unsettled[reference]}")
-        elif reference is not None and image.digest not in {lock.digests[reference], *lock.kept.get(reference, ())}:
+        elif reference is not None and image.digest not in {
+            lock.digests[reference],
+            *(lock.kept.get(reference, frozenset()).intersection(of_jobs)),
+        }:
             wrong.append(f"{image.reference} has {image.digest}, {lock.name} has {lock.digests[reference]}")
         elif reference is None and image.via != "chart":
             wrong.append(f"{image.reference} is not in {lock.name}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from helmpin.cluster.pods import reported
 from helmpin.cluster.workloads import Doubt, Seen
 from helmpin.image.reference import Reference, split
-from helmpin.registry import Described, describe
+from helmpin.registry import Described, RegistryError, describe
 from helmpin.verify.registries import Registries
 
 
@@ -31,6 +31,8 @@ def resolve_doubts(collected: Iterable[Seen], registries: Registries | None) -> 
             isinstance(does, Described) and _configurations(should) & _configurations(does)
         ):
             seen.right += 1
+        elif isinstance(does, RegistryError) and does.kind != "not-found":
+            seen.silent.append(f"{line}: whether that is the same image is unknown: {does}")
         else:
             seen.wrong.append(line)
         seen.doubts.remove(doubt)

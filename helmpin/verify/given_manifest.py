@@ -10,6 +10,7 @@ from helmpin.errors import HelmFailed, UsageError
 from helmpin.image.find import BUILT_IN, CONTAINER_LISTS, POD_SPECS
 from helmpin.image.manifest import documents
 from helmpin.release.revision import Revision, of_manifest
+from helmpin.shapes import mapping
 
 _HINT = "name the manifest as it was applied, for example what helm template printed"
 
@@ -42,6 +43,8 @@ def _problems(item: Any) -> Iterator[tuple[str, Sequence[str]]]:
     elif not all(isinstance(item.get(key), str) and item[key] for key in ("apiVersion", "kind")):
         missing = next(key for key in ("apiVersion", "kind") if not (isinstance(item.get(key), str) and item[key]))
         yield f"an object has no {missing}", ()
+    elif not isinstance(mapping(item.get("metadata")).get("name", ""), str):
+        yield f"the name of this {item['kind']} is not a text: quote it", ("metadata", "name")
     elif item["apiVersion"] in BUILT_IN and item["kind"] in POD_SPECS:
         yield from _pod_problems(item, POD_SPECS[item["kind"]])
 
