@@ -127,12 +127,10 @@ class _Draft:
                 self.find(UNKNOWN, f"{name_of(item)} was not found, but not everything could be read")
             else:
                 pairs.append((item, now))
-        specs = compare_specs(pairs)
-        if specs.at_admission:
-            others = images_of(r.stored for r in snapshot.revisions[self.key] if r is not self.revision)
-            if status != "deployed":  # superseded revisions are not read
-                others[""] = "left by an earlier revision, or changed at admission"
-            specs = compare_specs(pairs, others)
+        others = images_of(r.stored for r in snapshot.revisions[self.key] if r is not self.revision)
+        if status != "deployed":  # superseded revisions are not read
+            others[""] = "left by an earlier revision, or changed at admission"
+        specs = compare_specs(pairs, others)
         there = [(item, now) for item, now in pairs if now is not None]
         self.seen = compare_pods(there, pods)
         self.seen.wrong = [*specs.wrong, *self.seen.wrong]

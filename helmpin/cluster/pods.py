@@ -29,6 +29,8 @@ from helmpin.shapes import mapping
 REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 """The kinds that keep a number of pods."""
 _REVISION = "deployment.kubernetes.io/revision"
+_ENDED = ("Succeeded", "Failed")
+"""The phases of pods that have ended (API reference, PodStatus)."""
 STATUSES = {
     "initContainers": "initContainerStatuses",
     "containers": "containerStatuses",
@@ -68,21 +70,29 @@ class Pods:
         return self._all.get(chain[1]) if len(chain) > 1 else None
 
 
-def compare_pods(pairs: Iterable[tuple[Object, Object | None]], pods: Pods, owner: str = RELEASE) -> Seen:
+def compare_pods(
+    pairs: Iterable[tuple[Object, Object | None]],
+    pods: Pods,
+    owner: str = RELEASE,
+    others: Mapping[str, str] | None = None,
+) -> Seen:
     """Whether the pods of live objects run the images of the stored objects (first of each pair).
 
-    owner: what they are compared with, for people.
+    owner: what they are compared with, for people. others: the images of the other revisions of the release, as for
+    compare_specs(); None if they are not known: then a Job of a CronJob may have any, from an older revision.
     """
     seen = Seen()
     for stored, now in pairs:
         if now is not None:
-            _compare_below(stored, now, pods, owner, seen)
+            _compare_below(stored, now, pods, owner, others, seen)
         elif not removes_itself(stored):
             seen.silent.append(f"{name_of(stored)} is not found, so its pods cannot be identified")
     return seen
 
 
-def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Seen) -> None:
+def _compare_below(
+    stored: Object, now: Object, pods: Pods, owner: str, others: Mapping[str, str] | None, seen: Seen
+) -> None:
     kind, spec, status = now.get("kind"), mapping(now.get("spec")), mapping(now.get("status"))
     generation = now["metadata"].get("generation", 0)
     if kind in REPLICATED and _number(status.get("observedGeneration", 0), other=generation) < generation:
@@ -97,15 +107,15 @@ def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Se
         phase = (pod.get("status") or {}).get("phase")
         if pod["metadata"].get("deletionTimestamp"):
             seen.notes.append(f"{name_of(pod)} is being deleted")
-        elif phase in ("Succeeded", "Failed") and controller.get("kind") not in ("Job", "Pod"):
+        elif phase in _ENDED and controller.get("kind") not in ("Job", "Pod"):
             seen.notes.append(f"{name_of(pod)} has ended ({pod['status'].get('reason') or phase})")
-        elif _is_older(pod, controller, now):
+        elif _is_older(pod, controller, now) or _may_be_older(pod, controller, now, wanted, others, seen):
             line = f"{name_of(pod)} is of an older revision: {', '.join(sorted(set(slots(pod).values())))}"
             if why := _why_it_stays(pod, now):
                 current += 1
                 seen.staying.append(f"{line}; {why}")
             else:
-                (seen.notes if kind == "CronJob" else seen.settling).append(line)
+                (seen.notes if kind == "CronJob" or phase in _ENDED else seen.settling).append(line)
         else:
             current += 1
             _compare_pod(pod, controller, wanted, owner, seen)
@@ -117,7 +127,7 @@ def _compare_below(stored: Object, now: Object, pods: Pods, owner: str, seen: Se
             (seen.staying if paused else seen.settling).append(line + ("; the Deployment is paused" if paused else ""))
     elif not current and _is_job(now) and not (spec.get("suspend") or _has_finished(status)):
         seen.settling.append(f"{name_of(now)} has no pod yet")
-    elif not current:
+    elif not pods.of(now):
         seen.notes.append(f"{name_of(now)} has no pod")
 
 
@@ -142,6 +152,8 @@ def _why_it_stays(pod: Object, workload: Object) -> str:
     kind, spec = workload.get("kind"), mapping(workload.get("spec"))
     if kind == "Deployment":
         return "the Deployment is paused" if spec.get("paused") else ""
+    if kind in ("ReplicaSet", "ReplicationController"):
+        return f"a {kind} does not replace its pods: delete it"
     if kind not in ("StatefulSet", "DaemonSet"):
         return ""
     strategy = mapping(spec.get("updateStrategy"))
@@ -158,12 +170,11 @@ def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
     """Whether a pod was made from an earlier state of its workload, and so is expected to end or to have ended.
 
     A Deployment's ReplicaSets carry its revision, unless it is paused; StatefulSets and DaemonSets mark their pods with a hash
-    or generation of the template (Kubernetes source, pkg/controller: deployment/util, statefulset, daemon). A CronJob's Job is
-    older when its images are not the CronJob's, and so is a paused Deployment's ReplicaSet.
+    or generation of the template (Kubernetes source, pkg/controller: deployment/util, statefulset, daemon).
     """
     kind = workload.get("kind")
-    paused = kind == "Deployment" and bool(mapping(workload.get("spec")).get("paused"))
-    if kind == "Deployment" and controller.get("kind") == "ReplicaSet" and not paused:
+    is_paused = bool(mapping(workload.get("spec")).get("paused"))
+    if kind == "Deployment" and controller.get("kind") == "ReplicaSet" and not is_paused:
         return _annotation(controller, _REVISION) != _annotation(workload, _REVISION)
     labels = pod["metadata"].get("labels") or {}
     if kind == "StatefulSet":
@@ -172,10 +183,26 @@ def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
     if kind == "DaemonSet":
         made = labels.get("pod-template-generation")
         return made is not None and made != _annotation(workload, "deprecated.daemonset.template.generation")
-    if (kind, controller.get("kind")) == ("CronJob", "Job") or (paused and controller.get("kind") == "ReplicaSet"):
-        mine, its = slots(workload), slots(controller)
-        return {s[-2:]: i for s, i in mine.items()} != {s[-2:]: i for s, i in its.items()}
     return False
+
+
+def _may_be_older(
+    pod: Object,
+    controller: Object,
+    workload: Object,
+    wanted: Mapping[Slot, set[str]],
+    others: Mapping[str, str] | None,
+    seen: Seen,
+) -> bool:
+    """The same, where nothing but images shows it: whether each that is not the workload's is another revision's."""
+    kind, is_paused = workload.get("kind"), mapping(workload.get("spec")).get("paused")
+    odd = {c.image for c in containers(pod) if c.image not in wanted.get(c.slot, {c.image})}
+    if not odd or kind in ("StatefulSet", "DaemonSet", "Job", "Pod") or (kind == "Deployment" and not is_paused):
+        return False
+    seen.depends_on_history |= others is None
+    if others is None:
+        return (kind, controller.get("kind")) in (("CronJob", "Job"), ("Deployment", "ReplicaSet"))
+    return others.keys() >= odd
 
 
 def _annotation(item: Object, name: str) -> str | None:

@@ -6,7 +6,7 @@ No I/O: it judges objects as the API sends them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -56,6 +56,9 @@ class Seen:
         self.doubts: list[Doubt] = []
         self.at_admission: list[Object] = []
         """Objects whose images differ although only their maker has set them."""
+        self.depends_on_history = False
+        """Whether the images of other revisions of the release would tell more: of containers that only the maker of their object
+        has added, and of pods that may be of an older revision."""
 
 
 def with_images(manifest: str) -> list[Object]:
@@ -122,7 +125,9 @@ def removes_itself(stored: Object) -> bool:
 def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner: str, seen: Seen) -> None:
     name, has, wants = name_of(stored), slots(now), slots(stored)
     more = [slot for slot in has if slot not in wants]
-    added = [slot for slot in more if owner == RELEASE and "ephemeralContainers" not in slot and _setters(now, slot)]
+    appliers = [_setters(now, slot, makers_too=True) for slot in wants] if owner != RELEASE else []
+    added = {slot: why for slot in more if (why := _added(now, slot, others, appliers))}
+    seen.depends_on_history |= owner == RELEASE and len(added) < len(more)
     if not added and all(has.get(slot) == image for slot, image in wants.items()):
         seen.right += 1
     for slot, image in wants.items():
@@ -136,10 +141,21 @@ def _compare_spec(stored: Object, now: Object, others: Mapping[str, str], owner:
             if not known and at_admission(now, slot, owner):
                 seen.at_admission.append(now)
     lines = {slot: f"{name} also has {slot[-1]}, with {has[slot]}" for slot in more}
-    by_somebody = [f"{lines[slot]}: {blame(now, slot, owner)}" for slot in added]
+    by_somebody = [f"{lines[slot]}: {why}" for slot, why in added.items()]
     seen.wrong += by_somebody
     seen.added += by_somebody
     seen.notes += [line for slot, line in lines.items() if slot not in added]  # it may have been injected
+
+
+def _added(now: Object, slot: Slot, others: Mapping[str, str], appliers: Iterable[Sequence[tuple[str, str]]]) -> str:
+    """Who added a container that is not to be there, for people: somebody else than the object's maker or appliers, or another
+    revision; '' if it may have been injected at admission, which counts as set by who applied the object."""
+    if "ephemeralContainers" in slot:
+        return ""
+    applied = {manager for setters in appliers for manager, _ in setters}
+    if any(manager not in applied for manager, _ in _setters(now, slot)):
+        return blame(now, slot, RELEASE)
+    return others.get(slots(now)[slot], "")
 
 
 def blame(now: Object, slot: Slot, owner: str) -> str:
@@ -160,12 +176,10 @@ def at_admission(now: Object, slot: Slot, owner: str) -> bool:
 def _setters(now: Object, slot: Slot, *, makers_too: bool = False) -> list[tuple[str, str]]:
     """Who has set an image, by the object's managed fields: (field manager, time). Without the object's maker, unless
     makers_too."""
-    entries = now["metadata"].get("managedFields") or []
-    makers = set() if makers_too else {str(e.get("manager")) for e in entries if _is_maker(e)}
     return [
-        (str(e.get("manager")), str(e.get("time", "")))
-        for e in entries
-        if str(e.get("manager")) not in makers and _owns(e.get("fieldsV1") or {}, slot)
+        (str(entry.get("manager")), str(entry.get("time", "")))
+        for entry in now["metadata"].get("managedFields") or []
+        if (makers_too or not _is_maker(entry)) and _owns(entry.get("fieldsV1") or {}, slot)
     ]
 
 
@@ -176,9 +190,7 @@ def _is_maker(entry: Mapping[str, Any]) -> bool:
     people copy whole objects with it.
     """
     manager, fields = str(entry.get("manager")), entry.get("fieldsV1") or {}
-    return not manager.startswith("kubectl") and (
-        manager.startswith("helm") or any(_within(fields, mark) is not None for mark in MARKS)
-    )
+    return not manager.startswith("kubectl") and any(_within(fields, mark) is not None for mark in MARKS)
 
 
 def _within(fields: Any, path: Iterable[str]) -> Any:

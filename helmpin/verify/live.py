@@ -96,13 +96,17 @@ def other_jobs(live: Live, kubectl: Kubectl) -> list[OtherJob]:
 def _compared(live: Live, kubectl: Kubectl) -> Seen:
     """Live objects beside the stored ones. Where admission may have changed them, other revisions of the release are read."""
     seen = compare_specs(live.pairs, owner=live.stored.owner)
-    if seen.at_admission and live.stored.revision:
-        read = revisions.read_all(kubectl.helm, live.stored.release)
-        others = images_of(r.stored for r in read.found if r.stored.revision != live.stored.revision)
-        if read.unread:
-            others[""] = "of a revision that cannot be read, or changed at admission"
-        seen = compare_specs(live.pairs, others)
+    if (seen.at_admission or seen.depends_on_history) and live.stored.revision:
+        seen = compare_specs(live.pairs, _images_of_others(live.stored, kubectl))
     return seen
+
+
+def _images_of_others(stored: Revision, kubectl: Kubectl) -> dict[str, str]:
+    """The images of the other revisions of a release, each with the revision; under '' what others may be, if not all revisions
+    could be read. Raises HelmFailed."""
+    read = revisions.read_all(kubectl.helm, stored.release)
+    others = images_of(each.stored for each in read.found if each.stored.revision != stored.revision)
+    return others | ({"": "of a revision that cannot be read, or changed at admission"} if read.unread else {})
 
 
 def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> Check:
@@ -112,6 +116,8 @@ def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> C
     """
     pods, unread = read_pods(live, kubectl)
     seen = compare_pods(live.pairs, pods, live.stored.owner)
+    if (seen.at_admission or seen.depends_on_history) and live.stored.revision:
+        seen = compare_pods(live.pairs, pods, others=_images_of_others(live.stored, kubectl))
     return judged_pods(seen, (*live.unread, *unread), kubectl, registries)
 
 

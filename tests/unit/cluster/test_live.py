@@ -71,6 +71,8 @@ IMAGE_FIELD: dict[str, Any] = {
     "f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"app"}': {"f:image": {}}}}}}
 }
 """The managed fields of who has set the image of a workload's container `app`."""
+MADE = {"f:metadata": {"f:annotations": {f"f:{RELEASE_NAME}": {}}}}
+"""Those of who has made the object."""
 
 
 class TestSpecs:
@@ -149,7 +151,7 @@ class TestSpecs:
 
     def test_what_another_revision_left(self) -> None:
         now = workload(app="app:2")
-        now["metadata"]["managedFields"] = [{"manager": "helm", "fieldsV1": IMAGE_FIELD}]
+        now["metadata"]["managedFields"] = [{"manager": "helm", "fieldsV1": {**MADE, **IMAGE_FIELD}}]
         found = compare_specs([(workload(), now)], {"app:2": "as revision 2 (failed) says"})
         assert found.wrong[0].endswith(": as revision 2 (failed) says")
         assert found.at_admission == []
@@ -176,20 +178,38 @@ class TestSpecs:
         assert found.notes == ["Deployment/web also has proxy, with proxy:1"]
 
     @pytest.mark.parametrize(
-        ("manager", "owner", "is_wrong"),
-        [("kubectl-patch", RELEASE, True), ("helm", RELEASE, False), ("kubectl-patch", "the manifest", False)],
+        ("manager", "more", "owner", "is_wrong"),
+        [
+            ("kubectl-patch", {}, RELEASE, True),
+            ("helm", MADE, RELEASE, False),
+            ("helmfile", {}, RELEASE, True),
+            ("helm", {}, RELEASE, True),
+            ("kubectl-patch", {}, "the manifest", True),
+            ("argocd", {}, "the manifest", False),
+        ],
     )
-    def test_a_container_that_somebody_added(self, manager: str, owner: str, is_wrong: bool) -> None:
-        """What only the maker has set may have been injected at admission; a manifest may not be what was applied."""
+    def test_a_container_that_somebody_added(self, manager: str, more: Any, owner: str, is_wrong: bool) -> None:
+        """What only the maker has set, or who applied the rest, may have been injected at admission. A name proves nothing."""
         now = workload()
         now["spec"]["template"]["spec"]["containers"].append({"name": "proxy", "image": "proxy:1"})
         proxy = json.loads(json.dumps(IMAGE_FIELD).replace("app", "proxy"))
-        now["metadata"]["managedFields"] = [{"manager": manager, "fieldsV1": proxy}]
+        init = json.loads(json.dumps(IMAGE_FIELD).replace("f:containers", "f:initContainers").replace("app", "init"))
+        by_argo = [{"manager": "argocd", "fieldsV1": fields} for fields in (IMAGE_FIELD, init)]
+        now["metadata"]["managedFields"] = [*by_argo, {"manager": manager, "fieldsV1": {**more, **proxy}}]
         found = compare_specs([(workload(), now)], owner=owner)
         line = "Deployment/web also has proxy, with proxy:1"
-        assert found.wrong == ([f"{line}: set by kubectl-patch"] if is_wrong else [])
+        assert found.wrong == ([f"{line}: set by {manager}"] if is_wrong else [])
         assert found.added == found.wrong
         assert (found.notes, found.right) == (([], 0) if is_wrong else ([line], 1))
+        assert found.depends_on_history == (owner == RELEASE and not is_wrong)
+
+    def test_a_container_that_a_failed_revision_left(self) -> None:
+        now = workload()
+        now["spec"]["template"]["spec"]["containers"].append({"name": "proxy", "image": "proxy:1"})
+        proxy = json.loads(json.dumps(IMAGE_FIELD).replace("app", "proxy"))
+        now["metadata"]["managedFields"] = [{"manager": "helm", "fieldsV1": {**MADE, **proxy}}]
+        found = compare_specs([(workload(), now)], {"proxy:1": "as revision 2 (failed) says"})
+        assert found.wrong == ["Deployment/web also has proxy, with proxy:1: as revision 2 (failed) says"]
 
     def test_containers_of_one_name_in_two_pod_templates(self) -> None:
         def both(first: str) -> Object:
@@ -349,6 +369,44 @@ class TestPods:
         for status in done["status"]["containerStatuses"] + done["status"]["initContainerStatuses"]:
             status["state"] = {"terminated": {"exitCode": 0}}
         assert seen(done, live=job).right == 2
+
+    @pytest.mark.parametrize(
+        ("image", "others", "verdict"),
+        [
+            ("old:1", None, "note"),
+            ("old:1", {"old:1": "as revision 1 says"}, "note"),
+            ("evil:1", {"old:1": "as revision 1 says"}, "wrong"),
+            ("evil:1", {}, "wrong"),
+        ],
+    )
+    def test_a_job_of_a_cron_job_is_older_if_its_images_are_another_revisions(
+        self, image: str, others: dict[str, str] | None, verdict: str
+    ) -> None:
+        """Not if somebody has made it by hand, with an image that no revision has."""
+        cron = {**workload("CronJob"), "spec": {"jobTemplate": {"spec": {"template": template()}}}}
+        job = owned("Job", "web-1", "web", {"template": template(app=image)})
+        mine = pod(owner="web-1", app=image, phase="Succeeded")
+        found = compare_pods([(cron, cron)], Pods([cron, job, mine]), others=others)
+        assert [bool(found.notes), bool(found.wrong)] == [verdict == "note", verdict == "wrong"]
+        assert found.depends_on_history == (others is None)
+        assert "CronJob/web has no pod" not in found.notes
+
+    def test_a_bare_replica_set_leaves_its_older_pods(self) -> None:
+        bare = replica_set("web")
+        bare["metadata"].pop("ownerReferences")
+        old = pod(owner="web", app="old:1")
+        found = compare_pods([(bare, bare)], Pods([bare, old]), others={"old:1": "as revision 1 says"})
+        (line,) = found.staying
+        assert line.endswith("; a ReplicaSet does not replace its pods: delete it") and found.wrong == []
+
+    @pytest.mark.parametrize(("phase", "settles"), [("Running", True), ("Succeeded", False)])
+    def test_an_older_pod_of_a_custom_resource(self, phase: str, settles: bool) -> None:
+        """As of a Rollout in progress, or of a finished Job of KEDA's ScaledJob."""
+        made = {**workload("ScaledJob"), "apiVersion": "keda.sh/v1alpha1"}
+        job = owned("Job", "web-1", "web", {"template": template(app="old:1")})
+        mine = pod(owner="web-1", app="old:1", phase=phase)
+        found = compare_pods([(made, made)], Pods([made, job, mine]), others={"old:1": "as revision 1 says"})
+        assert (bool(found.settling), bool(found.notes), found.wrong) == (settles, not settles, [])
 
     def test_a_pod_of_volcanos_job_has_only_the_containers_of_its_own_task(self) -> None:
         """And Volcano's conditions have no type."""

@@ -168,7 +168,8 @@ def test_a_job_has_what_the_release_of_the_lock_keeps() -> None:
     """So a release is as it is itself. Nothing but a Job may run it."""
     kept = LOCK._replace(kept={NGINX: frozenset({B})})
     record = Record("", "", (recorded("nginx:1", A, "values"), recorded("nginx:1", B, "values")))
-    assert [lock_check(lock, record, is_recorded=True).verdict for lock in (LOCK, kept)] == [FAILED, OK]
+    for lock, of_jobs, verdict in ((LOCK, {B}, FAILED), (kept, {B}, OK), (kept, {A}, FAILED), (kept, (), FAILED)):
+        assert lock_check(lock, record, is_recorded=True, of_jobs=of_jobs).verdict == verdict
     for kind, wrong in (("Job", 0), ("Pod", 1)):
         population = here(f"nginx:1@{B}")
         for item in population.tops:
