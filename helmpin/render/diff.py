@@ -25,6 +25,9 @@ from helmpin.render.output import Render
 from helmpin.render.randomness import Randomness
 from helmpin.timeline import step
 
+_HASH = re.compile(r"[\w+/=-]{6,128}")
+"""What may be a hash, in whatever form a chart prints it."""
+
 
 class Follower(NamedTuple):
     """A leaf with references that get the digests of images: its object, and these references."""
@@ -106,7 +109,7 @@ def compare(
             references = follow(leaf[3], before, after)
             if references and not _is_immutable(item):
                 followers.append(Follower(leaf, *kind_and_name(item), references))
-            elif not _is_checksum(item, leaf[3], after):
+            elif not _is_checksum(item, leaf[3], before, after):
                 others.append(difference)
         found[key[0]] += others
         others = random.unexcused(others)
@@ -207,11 +210,11 @@ def _is_immutable(item: Any) -> bool:
     )
 
 
-def _is_checksum(item: Any, path: tuple[Any, ...], after: Any) -> bool:
+def _is_checksum(item: Any, path: tuple[Any, ...], before: Any, after: Any) -> bool:
     """Whether a leaf is a pod template's own `checksum/…` annotation and holds a hash: it may change with what it hashes."""
     if len(path) < 3 or path[-3:-1] != ("metadata", "annotations") or not str(path[-1]).startswith("checksum/"):
         return False
     for part in path[:-3]:
         item = item[part]
     spec = item.get("spec") if isinstance(item, dict) else None
-    return is_pod_spec(spec) and isinstance(after, str) and re.fullmatch(r"[\w+/=-]{6,128}", after) is not None
+    return is_pod_spec(spec) and all(isinstance(text, str) and _HASH.fullmatch(text) for text in (before, after))

@@ -128,20 +128,25 @@ def subcharts(source: str) -> tuple[str, tuple[str, ...]]:
 def template(sources: Iterable[str]) -> str:
     """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
 
-    What a template prints for a missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
+    It evaluates each twice, on copies of what helm gives to it. What differs between these is random. What differs from the render
+    alone may be what templates change for one another (`set .Values …`), since this one is evaluated before all others. What a
+    template prints for a missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
     """
-    lines = ["{{- $second := dict -}}"]
+    lines = ["{{- $second := dict -}}{{- $third := dict -}}"]
     for source in sorted(sources):
         chart, names = subcharts(source)
         base = f"{chart}/templates"
         path = " ".join(f'"Subcharts" "{name}"' for name in names)
         lines.append(f"{{{{- $scope := index $ {path} -}}}}" if path else "{{- $scope := $ -}}")
-        lines.append(
-            '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '
-            '"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" $scope.Subcharts '
-            f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
-        )
-        lines.append(f'{{{{- $_ := set $second "{source}" (include "{source}" $copy | replace "<no value>" "") -}}}}')
+        for name in ("$second", "$third"):
+            lines.append(
+                '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '
+                '"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" (deepCopy $scope.Subcharts) '
+                f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
+            )
+            lines.append(
+                f'{{{{- $_ := set {name} "{source}" (include "{source}" $copy | replace "<no value>" "") -}}}}'
+            )
     return "\n".join([*lines, _PRINTED])
 
 
@@ -152,5 +157,5 @@ metadata:
   annotations: {helm.sh/hook: test}
   name: helm-pin-second-pass
 data:
-  values: {{ $second | toJson | toJson }}
+  values: {{ dict "second" $second "third" $third | toJson | toJson }}
 """

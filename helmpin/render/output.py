@@ -26,6 +26,8 @@ class Render(NamedTuple):
     """Helm's computed values; None unless the probe was in the chart."""
     second_pass: Mapping[str, str] | None = None
     """The second evaluation of templates that may be random, by source (see nondeterminism.py)."""
+    third_pass: Mapping[str, str] | None = None
+    """A third one, of the same templates; None if there is none."""
     random: Collection[str] | None = None
     """The sources that may make something random, or print the time, as far as their text shows; None where that is unknown."""
     in_any_order: Collection[str] = ()
@@ -58,8 +60,9 @@ def parse(text: str, also: ExtraImageRules | None = None) -> Render:
             text = text.replace(whole, "", 1)
         else:
             found.append(document)
-    values = probed.get(PROBE, {}).get("values")
-    return Render(text=text, documents=found, values=values, second_pass=probed.get(SECOND_PASS), also=also)
+    values, passes = probed.get(PROBE, {}).get("values"), probed.get(SECOND_PASS, {})
+    second, third = passes.get("second"), passes.get("third")
+    return Render(text=text, documents=found, values=values, second_pass=second, third_pass=third, also=also)
 
 
 def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:

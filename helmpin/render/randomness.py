@@ -8,9 +8,9 @@ from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from string import ascii_letters, digits
-from typing import Any
+from typing import Any, NamedTuple
 
-from helmpin.image.manifest import group_by_turn, split_documents
+from helmpin.image.manifest import Document, group_by_turn, split_documents
 from helmpin.render import another_order
 from helmpin.render.alignment import by_source, in_order_of
 from helmpin.render.differences import (
@@ -42,6 +42,15 @@ _TIME = re.compile(
 """Seconds (or smaller units) since 1970, a date, with or without a time of day, a time of day, and Go's monotonic clock."""
 
 
+class _Random(NamedTuple):
+    """What evaluations of templates show to be random. It is filled in place."""
+
+    leaves: dict[Leaf, Any]
+    """Leaves that differ, with their values in the second evaluation."""
+    places: set[Leaf]
+    """Maps and lists that have other keys or items, and files that have other documents."""
+
+
 class Randomness:
     """What a chart makes at random: the leaves that differ between two evaluations of it, and the current time. Mutable: the second
     evaluation is read when it is needed."""
@@ -50,7 +59,7 @@ class Randomness:
         self._pinned = pinned
         self._hex = [digest.partition(":")[2][:7] for digest in set(digests)]
         self._noise = noise
-        self._second: dict[Leaf, Any] | None = None
+        self._second: _Random | None = None
 
     def unexcused(self, differences: Iterable[Difference]) -> list[Difference]:
         """The differences of an object that are not only random."""
@@ -78,7 +87,11 @@ class Randomness:
             return True
         if self._second is None:
             self._second = _second_pass(self._pinned)
-        return (leaf in self._second and _is_alike((after, self._second[leaf]), before)) or (
+            self._second.places.update(_place(leaf) for leaf, value in self._noise.items() if value is ABSENT)
+        if ABSENT in (before, after):
+            return _place(leaf) in self._second.places
+        second = self._second.leaves
+        return (leaf in second and _is_alike((after, second[leaf]), before)) or (
             leaf in self._noise and self._noise[leaf] != before and _is_alike((before, self._noise[leaf]), after)
         )
 
@@ -127,24 +140,54 @@ def _is_cut(before: Any, after: Any) -> bool:
     return word is not None and str(before).endswith(word[0][::-1])
 
 
-def _second_pass(render: Render) -> dict[Leaf, Any]:
-    """The leaves that differ in the second evaluation of templates (nondeterminism.py), with their values there.
+def _second_pass(render: Render) -> _Random:
+    """What the second and third evaluations of templates (nondeterminism.py) show to be random.
 
     Helm sorts the documents of a file by kind, with hooks last. So a document is matched by kind, by whether it is a hook, and by
     its number among those. A file whose documents do not match is skipped: its differences count as effects.
     """
-    found: dict[Leaf, Any] = {}
+    found = _Random({}, set())
     documents = by_source(render)
     for source, text in (render.second_pass or {}).items():
         first = group_by_turn(documents[source])
-        second = group_by_turn(split_documents(source, text))
-        if first.keys() == second.keys():
-            again = in_order_of([*first.values()], [second[turn] for turn in first])
-            for document, other in zip(first.values(), again, strict=True):
-                if document.text.strip() != other.text.strip():
-                    leaves = [difference for difference, _ in differences(document, other)]
-                    lines = text_differences(document, other, leaves)
-                    found |= {d.leaf: d.after for d in (*leaves, *lines)}
+        second = _evaluated(first, source, text)
+        third = _evaluated(first, source, (render.third_pass or {}).get(source, ""))
+        changed = _varying(first.values(), second)
+        varying = _varying(second, third) if third else changed
+        # two random numbers of items are often the same, and no template gives a list of another one more items
+        lists = [d for d in changed if d.leaf[3] and isinstance(d.leaf[3][-1], int)]
+        found.places.update(_place(d.leaf) for d in (*varying, *lists) if ABSENT in (d.before, d.after))
+        if first and not second:
+            found.places.add(_place((source, 0, 0, ())))
+        random = {d.leaf for d in varying}
+        is_gone = {d.leaf for d in changed if d.after is ABSENT and _place(d.leaf) in found.places}
+        found.leaves.update({d.leaf: d.after for d in changed if d.leaf in random | is_gone})
+    return found
+
+
+def _place(leaf: Leaf) -> Leaf:
+    """The map or list that a leaf is a key or an item of; for a document, its file."""
+    source, order, nth, path = leaf
+    return (source, order, nth, path[:-1]) if path else (source, -1, -1, ())
+
+
+def _evaluated(first: Mapping[Any, Document], source: str, text: str) -> list[Document]:
+    """The documents of a file in another evaluation, one for each of the first one, as group_by_turn() gives these; none if there
+    are others."""
+    other = group_by_turn(split_documents(source, text))
+    if first.keys() != other.keys():
+        return []
+    ordered = in_order_of([*first.values()], [other[turn] for turn in first])
+    return [now._replace(order=document.order) for document, now in zip(first.values(), ordered, strict=True)]
+
+
+def _varying(ones: Iterable[Document], others: Iterable[Document]) -> list[Difference]:
+    """The leaves and lines that differ between documents and their counterparts."""
+    found: list[Difference] = []
+    for one, other in zip(ones, others, strict=False):
+        if one.text.strip() != other.text.strip():
+            leaves = [difference for difference, _ in differences(one, other)]
+            found += [*leaves, *text_differences(one, other, leaves)]
     return found
 
 
@@ -156,7 +199,13 @@ def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:
     texts = [*samples, other] if None in encoded else [text for text in encoded if text is not None]
     if len({len(text.splitlines()) for text in texts}) > 1:
         return _is_line_alike(*samples, other)
-    return all(_is_line_alike(*lines) for lines in zip(*map(str.splitlines, texts), strict=True))
+    in_data = False
+    for one, two, three in zip(*map(str.splitlines, texts), strict=True):
+        if one.strip().startswith("-----"):
+            in_data = one.strip().startswith("-----BEGIN")
+        if not _is_line_alike(one, two, three, in_data=in_data):
+            return False
+    return True
 
 
 def _encoded_text(value: str) -> str | None:
@@ -168,9 +217,11 @@ def _encoded_text(value: str) -> str | None:
     return text if all(character.isprintable() or character.isspace() for character in text) else None
 
 
-def _is_line_alike(one: str, two: str, other: str) -> bool:
-    if one == two:  # as the time that a certificate holds, in a line of its base64
-        return _without_time(other) == _without_time(one) or all(_DATA.fullmatch(line.strip()) for line in (one, other))
+def _is_line_alike(one: str, two: str, other: str, *, in_data: bool = False) -> bool:
+    """in_data: whether they are lines of encoded data, as in PEM: any may hold the time, as that of a certificate."""
+    if one == two:
+        is_data = in_data and all(_DATA.fullmatch(line.strip()) for line in (one, other))
+        return is_data or _without_time(other) == _without_time(one)
     start, end = _fixed_parts([one, two])
     marks = [re.sub(r"[A-Za-z0-9+/=.]", "", text) for text in (one, two, other)]
     if not (other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])):

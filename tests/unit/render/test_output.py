@@ -95,8 +95,9 @@ def test_every_document_comes_back(pieces: list[tuple[str, str]]) -> None:
 def test_what_the_extra_templates_print_is_read_and_taken_out() -> None:
     own = document("kind: One\n", A)
     values, second = {"a": '"\n---\n', "b": [1, None]}, {A: "kind: One\n---\nkind: Two\n"}
-    render = parse(probe(TEMPLATE, second) + own + probe(PROBE, {"values": values}) + own)
-    assert (render.values, render.second_pass) == (values, second)
+    passes = {"second": second, "third": {A: "kind: One\n"}}
+    render = parse(probe(TEMPLATE, passes) + own + probe(PROBE, {"values": values}) + own)
+    assert (render.values, render.second_pass, render.third_pass) == (values, second, passes["third"])
     assert render.text == own + own
     assert [(d.source, d.order) for d in render.documents] == [(A, 0), (A, 1)]
 

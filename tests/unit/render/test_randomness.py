@@ -33,6 +33,36 @@ def test_what_two_evaluations_of_one_render_have_differently_is_random() -> None
     assert len(random("k3yA", "p2zB", second="p2zB")) == 1, "both evaluations agree"
 
 
+@pytest.mark.parametrize(("third", "is_random"), [("r8wD", True), ("q9xC", False)])
+def test_what_two_further_evaluations_have_alike_is_not_random(third: str, is_random: bool) -> None:
+    """Another template may have set it, after these and before the render."""
+    text = "kind: Secret\ndata: {{p: {}}}\n"
+    plain, pins = (parse(document(text.format(value), "s")) for value in ("k3yA", "p2zB"))
+    pins = pins._replace(second_pass={"s": text.format("q9xC")}, third_pass={"s": text.format(third)})
+    assert bool(compare(plain, pins, {}).collateral) is not is_random
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("{user: u, p: k3yA}", "{user: u}"), ("{user: u}", "{user: u, p: k3yA}")]
+)
+def test_a_random_value_does_not_come_or_go(before: str, after: str) -> None:
+    text = "kind: Secret\ndata: {}\n"
+    plain, pins = (parse(document(text.format(value), "s")) for value in (before, after))
+    passes = [text.format(after.replace("k3yA", value)) for value in ("q9xC", "r8wD")]
+    pins = pins._replace(second_pass={"s": passes[0]}, third_pass={"s": passes[1]})
+    assert len(compare(plain, pins, {}, {("s", 0, 0, ("data", "p")): "q9xC"}).collateral) >= 1
+
+
+@pytest.mark.parametrize(
+    ("start", "excused"), [("-----BEGIN CERTIFICATE-----", True), ("password", False), ("-----END KEY-----", False)]
+)
+def test_a_line_that_is_fixed_is_encoded_data_only_in_pem(start: str, excused: bool) -> None:
+    one, two, other = (
+        json.dumps(f"{start}\nrequireDigest={is_strict}00000\nk3y{n}") for n, is_strict in enumerate("011")
+    )
+    assert (random(one, two, second=other) == []) is excused
+
+
 def test_what_another_plain_render_has_differently_is_random() -> None:
     assert random("k3yA", "p2zB", other="q9xC") == []
     assert len(random("k3yA", "p2zB", other="k3yA")) == 1, "it agrees with this one"
