@@ -25,8 +25,9 @@ home=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P) || exit 1
 incomplete='' old='' broken=''
 for python in ${HELM_PIN_PYTHON:+"$HELM_PIN_PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
   if command -v "$python" >/dev/null 2>&1; then
-    "$python" -I -c "$usable" >/dev/null 2>&1
-    case $? in
+    status=0
+    "$python" -I -c "$usable" >/dev/null 2>&1 || status=$?
+    case $status in
       0) exec "$python" -I -X utf8 "$home/helmpin/install.py" ;;
       3) old=${old:-$python} ;;
       4) incomplete=${incomplete:-$python} ;;

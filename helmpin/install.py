@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import signal
 import subprocess  # not sh: this is what installs it
@@ -30,7 +31,7 @@ THIS = f"{sys.base_prefix} {sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs this, as written in the stamp."""
 PROOF = "import sh, subprocess_tee, urllib3, yaml._yaml"
 """Imports libyaml itself, so that the reason shows if it does not load."""
-AGAIN = f"run it again: sh '{HOME}/install-binary.sh'"
+AGAIN = f"run it again: sh {shlex.quote(str(HOME / 'install-binary.sh'))}"
 NETWORK = (
     "NewConnectionError",
     "ConnectTimeoutError",
@@ -77,6 +78,7 @@ def install() -> None:
     if not is_current():
         fresh, old = HOME / ".venv.new", HOME / ".venv.old"
         try:
+            _put_back(old)
             remove(fresh)
             remove(old)
             build(fresh)
@@ -85,9 +87,16 @@ def install() -> None:
             fresh.rename(VENV)
         finally:
             with suppress(OSError):
+                _put_back(old)
                 remove(fresh)
                 remove(old)
     compileall.compile_dir(HOME / "helmpin", quiet=2)
+
+
+def _put_back(old: Path) -> None:
+    """Put back the environment that was to be replaced, where it was moved away and none took its place. Raises OSError."""
+    if old.exists() and not os.path.lexists(VENV):
+        old.rename(VENV)
 
 
 def remove(path: Path) -> None:
@@ -142,6 +151,7 @@ def build(where: Path) -> None:
             "PIP_USER": "0",  # pip.conf may set it
             "PIP_REQUIRE_VIRTUALENV": "0",
             "PIP_DRY_RUN": "0",
+            "PIP_CONSTRAINT": os.devnull,  # the versions are locked
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -193,7 +203,7 @@ def explain(printed: str, wheels: str) -> str:
         source = wheels or "the package index"
         return f"a package from {source} is not the locked one (its hash differs): get the right one and {AGAIN}"
     if wheels and "No matching distribution" in printed:
-        return f"HELM_PIN_WHEELS={wheels} lacks a wheel for {this}: {last}"
+        return f"{wheels} has no wheel for {this}: {last}"
     if any(word in printed for word in NETWORK):
         return (
             "cannot reach the package index: check the network, the proxy or pip's index-url, "
