@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from helmpin import env
+from helmpin.cluster.owners import with_owners
 from helmpin.cluster.workloads import Object, identity
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
+from helmpin.image.find import BUILT_IN
 from helmpin.kubectl import Kubectl, Objects, Resource
 from helmpin.next_command import helm_command
 from helmpin.release import storage
@@ -83,6 +85,9 @@ def gather(helm: Helm, context: str, *, everywhere: bool, own_namespace: bool) -
     read += _elsewhere(kubectl, wanted, mine)
     population = [item for _, answer in read for item in answer.items]
     errors = [error for answer in (answers[stored], *(answer for _, answer in read)) for error in answer.errors]
+    tops = [item for (_, (version, _)), answer in read if version not in BUILT_IN for item in answer.items]
+    population, more = with_owners(kubectl, population, tops, everywhere=everywhere)
+    errors += more
     if mine and not (revisions or population or errors):
         errors += kubectl.no_namespace()
     return Snapshot(

@@ -38,6 +38,12 @@ STATUSES = {
 }
 
 
+def controlling_owner(item: Object) -> Object | None:
+    """The reference to the owner of an object, to the controlling one where there are several; None if it has none."""
+    owners = (item.get("metadata") or {}).get("ownerReferences") or []
+    return next(iter([owner for owner in owners if owner.get("controller")] or owners), None)
+
+
 class Pods:
     """Pods and the controllers between them and the objects of releases."""
 
@@ -55,9 +61,8 @@ class Pods:
         uid: str | None = item["metadata"]["uid"]
         while uid and uid not in chain:
             chain.append(uid)
-            owners = (self._all.get(uid, {}).get("metadata") or {}).get("ownerReferences") or []
-            controlling = [o for o in owners if o.get("controller")] or owners
-            uid = controlling[0]["uid"] if controlling else None
+            owner = controlling_owner(self._all.get(uid, {}))
+            uid = owner["uid"] if owner else None
         return chain
 
     def of(self, workload: Object) -> list[Object]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from helmpin.cluster.admission import suspects
+from helmpin.cluster.owners import with_owners
 from helmpin.cluster.pods import Pods, compare_pods
 from helmpin.cluster.workloads import Object, Seen, compare_specs, identity
 from helmpin.kubectl import Kubectl
@@ -160,7 +161,8 @@ def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
         for answer in kubectl.lists(["v1/pods", *sorted(between)], namespace).values():
             population += answer.items
             unread += answer.errors
-    return Pods(population), tuple(dict.fromkeys(unread))
+    population, errors = with_owners(kubectl, population, there)
+    return Pods(population), tuple(dict.fromkeys((*unread, *errors)))
 
 
 def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:
