@@ -44,6 +44,15 @@ class TestOfAnIndex:
         assert image.partition("@")[2] in seen.wrong[0]
 
 
+def test_the_registry_of_the_name_that_a_node_reports_does_not_answer(registry: Server, unique: str) -> None:
+    """As a mirror that only the nodes can reach."""
+    digest, _ = registry.push_image(unique, "latest")
+    other = f"sha256:{'0' * 64}"
+    seen = judged(f"{registry.host}/{unique}:latest@{digest}", f"127.0.0.1:{free_port()}/mirror/{unique}@{other}")
+    assert (seen.right, seen.wrong, len(seen.silent)) == (0, [], 1)
+    assert other in seen.silent[0]
+
+
 def test_another_name_of_the_same_image(registry: Server, unique: str) -> None:
     """A node keeps one image under many names: here the same configuration and layers under another manifest."""
     digest, config = registry.push_image(f"{unique}/mine", "latest", salt="same")

@@ -192,6 +192,15 @@ def test_one_that_fails_and_prints_something_else_than_objects(record: Path) -> 
     assert kubectl().get(["pods"]).errors[0] == "kubectl exited with status 1"
 
 
+def test_an_object_that_it_only_repeats_is_not_the_clusters(record: Path) -> None:
+    """It prints what it was given where the name is no text."""
+    (record / "first").write_text('{"kind": "Pod", "metadata": {"name": "5"}}')
+    found = kubectl().get_these([{"kind": "Pod"}], "shop")
+    assert found == ([], ("kubectl printed an object that is not the cluster's: it has no UID",))
+    (record / "first").write_text('{"kind": "Pod", "metadata": {"name": "web", "uid": "1"}}')
+    assert len(kubectl().get_these([{"kind": "Pod"}], "shop").items) == 1
+
+
 def test_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not Kubectl.available()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helmpin.cluster.pods import Pods, compare_pods, reported
-from helmpin.cluster.workloads import RELEASE, RELEASE_NAME, Object, Seen, compare_specs, slots
+from helmpin.cluster.workloads import RELEASE, RELEASE_NAME, Object, Seen, compare_specs, slots, with_images
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 APP = f"example.com/app:1@{A}"
@@ -73,6 +73,19 @@ IMAGE_FIELD: dict[str, Any] = {
 """The managed fields of who has set the image of a workload's container `app`."""
 MADE = {"f:metadata": {"f:annotations": {f"f:{RELEASE_NAME}": {}}}}
 """Those of who has made the object."""
+
+
+@pytest.mark.parametrize("key", ['"im\\u0061ge"', "!!binary aW1hZ2U="])
+def test_an_image_key_that_is_written_otherwise(key: str) -> None:
+    pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\nspec: {{containers: [{{name: app, {key}: 'web:1'}}]}}\n"
+    (found,) = with_images(pod)
+    assert slots(found) == {("spec", "containers", "app"): "web:1"}
+
+
+@pytest.mark.parametrize("name", ["5", "[a]", "''", "null"])
+def test_an_object_without_a_name(name: str) -> None:
+    with pytest.raises(ValueError, match="a Pod has no name"):
+        with_images(f"kind: Pod\napiVersion: v1\nmetadata: {{name: {name}}}\nspec: {{containers: [{{image: a}}]}}\n")
 
 
 class TestSpecs:

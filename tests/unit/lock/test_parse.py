@@ -44,6 +44,7 @@ def test_what_is_not_normalised_means_the_same() -> None:
             f"version: 1\nimages:\n- image: a:1@{A}\n  image: b:1@{A}\n",
             "line 4: the key 'image' is repeated",
         ),
+        "merged beside its own": (f"{TEXT}<<: {{images: [{{image: 'b:1@{A}'}}]}}\n", "unknown key: <<"),
         "merged": ("x: &x\n  images: []\n<<: *x\nversion: 1\n", "unknown key"),
         "another lock": (
             "apiVersion: imgpkg.carvel.dev/v1alpha1\nkind: ImagesLock\nimages: []\n",

@@ -21,6 +21,7 @@ DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec
         ("hello", "objects", "line 1: an object is a mapping, not a text"),
         ("kind: ConfigMap\n", "objects", "line 1: an object has no apiVersion"),
         ("apiVersion: v1\nkind: 5\n", "objects", "line 1: an object has no kind"),
+        ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: 5\n", "objects", "line 4: the name of this Pod is not a text"),
         ("apiVersion: v1\nkind: List\nitems: [a]\n", "objects", "line 3: an object is a mapping"),
         (
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, spec: {containers: []}}\n- kind: Pod\n",
