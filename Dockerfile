@@ -18,7 +18,7 @@ COPY --from=helm ${HELM_PATH} /usr/local/bin/helm
 COPY --from=build /opt/helm-pin /opt/helm-pin
 RUN mkdir -p /home/helm-pin/plugins \
     && ln -s /opt/helm-pin /home/helm-pin/plugins/pin \
-    && printf '#!/bin/sh\nexec /opt/helm-pin/bin/helm-pin "$@"\n' > /usr/local/bin/helm-pin \
+    && printf '#!/bin/sh\nexec helm pin "$@"\n' > /usr/local/bin/helm-pin \
     && chmod 755 /usr/local/bin/helm-pin
 ENV HELM_DATA_HOME=/home/helm-pin HELM_CACHE_HOME=/tmp/helm-cache HELM_CONFIG_HOME=/tmp/helm-config
 USER 65532:65532

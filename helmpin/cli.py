@@ -15,9 +15,6 @@ from helmpin import __version__, env, lifeline, timeline
 from helmpin.command_table import COMMANDS
 from helmpin.errors import HelmPinError, OperationFailed, UsageError
 
-WITHOUT_CLUSTER = frozenset({"lint", "config", "template"})
-"""The commands that need no namespace."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status. Every error becomes one message on standard error.
@@ -117,10 +114,6 @@ def run(argv: list[str]) -> int:
     helm = Helm.find()
     try:
         request = understand(name, argv[1:], helm)
-        if (
-            name not in WITHOUT_CLUSTER and not env.given_namespace()
-        ):  # helm tells it to a plugin, but not to `helm-pin`
-            env.change({"HELM_NAMESPACE": helm.run(["env", "HELM_NAMESPACE"]).strip() or "default"})
         module = import_module(f"helmpin.commands.{name}")
         status = int(module.run(request))
         if helm.unread and not status:  # a plain helm would have died of the closed pipe

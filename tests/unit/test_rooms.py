@@ -47,7 +47,7 @@ ROOMS = [
     {"lint"},
     {"commands"},
     {"cli"},
-    {"__main__", "install"},
+    {"__main__", "console", "install"},
 ]
 """From the ground up; those of one level may import one another."""
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
