@@ -84,7 +84,7 @@ def compare_pods(
     """Whether the pods of live objects run the images of the stored objects (first of each pair).
 
     owner: what they are compared with, for people. others: the images of the other revisions of the release, as for
-    compare_specs(); None if they are not known: then a Job of a CronJob may have any, from an older revision.
+    compare_specs(); None if they are not known. If not all are, a Job of a CronJob may have any image, from an older revision.
     """
     seen = Seen()
     for stored, now in pairs:
@@ -205,9 +205,10 @@ def _may_be_older(
     if not odd or kind in ("StatefulSet", "DaemonSet", "Job", "Pod") or (kind == "Deployment" and not is_paused):
         return False
     seen.depends_on_history |= others is None
-    if others is None:
-        return (kind, controller.get("kind")) in (("CronJob", "Job"), ("Deployment", "ReplicaSet"))
-    return others.keys() >= odd
+    if others is not None and others.keys() >= odd:
+        return True
+    is_usual = (kind, controller.get("kind")) in (("CronJob", "Job"), ("Deployment", "ReplicaSet"))
+    return is_usual and (others is None or "" in others)
 
 
 def _annotation(item: Object, name: str) -> str | None:

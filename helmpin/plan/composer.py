@@ -205,7 +205,9 @@ class Composer:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
         if self.random_sources:
-            chart = chart.with_files({nondeterminism.TEMPLATE: nondeterminism.template(self.random_sources)})
+            copies_subcharts = nondeterminism.may_change_subcharts(self._templates.values())
+            second = nondeterminism.template(self.random_sources, copies_subcharts=copies_subcharts)
+            chart = chart.with_files({nondeterminism.TEMPLATE: second})
         self.renders += 1
         render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
         return render._replace(random=self._random, in_any_order=self.in_any_order)

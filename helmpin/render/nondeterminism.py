@@ -35,6 +35,8 @@ _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 """A named template whose name is computed. A file's path, as checksums usually compute it, does not count."""
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
+_CHANGES = re.compile(r"\b(?:set|unset|(?:mustM|m)erge\w*)\b")
+"""The functions that change a map (sprig, dict.go)."""
 
 
 def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
@@ -125,14 +127,22 @@ def subcharts(source: str) -> tuple[str, tuple[str, ...]]:
     return chart, tuple(chart.split("/")[2::2])
 
 
-def template(sources: Iterable[str]) -> str:
+def may_change_subcharts(texts: Iterable[str]) -> bool:
+    """Whether a template may change what helm gives it of its subcharts (`set .Subcharts.db.Values …`)."""
+    return any("Subcharts" in text and _CHANGES.search(text) for text in texts)
+
+
+def template(sources: Iterable[str], *, copies_subcharts: bool = False) -> str:
     """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
 
-    It evaluates each twice, on copies of what helm gives to it. What differs between these is random. What differs from the render
-    alone may be what templates change for one another (`set .Values …`), since this one is evaluated before all others. What a
+    It evaluates each twice, on copies of what helm gives to it. What differs between the two is random. What differs only from the
+    render may be what templates change for one another (`set .Values …`), since this one is evaluated before all others. What a
     template prints for a missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
+
+    copies_subcharts: whether to copy `.Subcharts` too, which takes long, since these have all of their files.
     """
     lines = ["{{- $second := dict -}}{{- $third := dict -}}"]
+    inner = "(deepCopy $scope.Subcharts)" if copies_subcharts else "$scope.Subcharts"
     for source in sorted(sources):
         chart, names = subcharts(source)
         base = f"{chart}/templates"
@@ -141,7 +151,8 @@ def template(sources: Iterable[str]) -> str:
         for name in ("$second", "$third"):
             lines.append(
                 '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '
-                '"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" (deepCopy $scope.Subcharts) '
+                '"Files" $scope.Files "Capabilities" $scope.Capabilities '
+                f'"Subcharts" {inner} '
                 f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
             )
             lines.append(

@@ -102,12 +102,14 @@ def _compared(live: Live, kubectl: Kubectl) -> Seen:
     return seen
 
 
-def _images_of_others(stored: Revision, kubectl: Kubectl) -> dict[str, str]:
+def _images_of_others(stored: Revision, kubectl: Kubectl, *, pruned_too: bool = False) -> dict[str, str]:
     """The images of the other revisions of a release, each with the revision; under '' what others may be, if not all revisions
-    could be read. Raises HelmFailed."""
+    could be read. pruned_too: also if the first ones are not stored any more (--history-max). Raises HelmFailed."""
     read = revisions.read_all(kubectl.helm, stored.release)
     others = images_of(each.stored for each in read.found if each.stored.revision != stored.revision)
-    return others | ({"": "of a revision that cannot be read, or changed at admission"} if read.unread else {})
+    if read.unread or (pruned_too and min((each.stored.revision for each in read.found), default=1) > 1):
+        others[""] = "of a revision that cannot be read, or changed at admission"
+    return others
 
 
 def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> Check:
@@ -118,7 +120,7 @@ def pods_check(live: Live, kubectl: Kubectl, registries: Registries | None) -> C
     pods, unread = read_pods(live, kubectl)
     seen = compare_pods(live.pairs, pods, live.stored.owner)
     if (seen.at_admission or seen.depends_on_history) and live.stored.revision:
-        seen = compare_pods(live.pairs, pods, others=_images_of_others(live.stored, kubectl))
+        seen = compare_pods(live.pairs, pods, others=_images_of_others(live.stored, kubectl, pruned_too=True))
     return judged_pods(seen, (*live.unread, *unread), kubectl, registries)
 
 

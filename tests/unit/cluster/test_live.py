@@ -390,6 +390,7 @@ class TestPods:
             ("old:1", {"old:1": "as revision 1 says"}, "note"),
             ("evil:1", {"old:1": "as revision 1 says"}, "wrong"),
             ("evil:1", {}, "wrong"),
+            ("older:1", {"": "of a revision that is not stored any more"}, "note"),
         ],
     )
     def test_a_job_of_a_cron_job_is_older_if_its_images_are_another_revisions(
