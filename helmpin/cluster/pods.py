@@ -114,8 +114,8 @@ def _compare_below(
             seen.notes.append(f"{name_of(pod)} is being deleted")
         elif phase in _ENDED and controller.get("kind") not in ("Job", "Pod"):
             seen.notes.append(f"{name_of(pod)} has ended ({pod['status'].get('reason') or phase})")
-        elif _is_older(pod, controller, now) or _may_be_older(pod, controller, now, wanted, others, seen):
-            line = f"{name_of(pod)} is of an older revision: {', '.join(sorted(set(slots(pod).values())))}"
+        elif older := _older(pod, controller, now, wanted, others, seen):
+            line = f"{name_of(pod)} {older} of an older revision: {', '.join(sorted(set(slots(pod).values())))}"
             if why := _why_it_stays(pod, now):
                 current += 1
                 seen.staying.append(f"{line}; {why}")
@@ -191,24 +191,27 @@ def _is_older(pod: Object, controller: Object, workload: Object) -> bool:
     return False
 
 
-def _may_be_older(
+def _older(
     pod: Object,
     controller: Object,
     workload: Object,
     wanted: Mapping[Slot, set[str]],
     others: Mapping[str, str] | None,
     seen: Seen,
-) -> bool:
-    """The same, where nothing but images shows it: whether each that is not the workload's is another revision's."""
+) -> str:
+    """`is` if a pod is of an older revision, by _is_older() or since each image that is not the workload's is another revision's;
+    `may be` if not all revisions are known; else ''."""
+    if _is_older(pod, controller, workload):
+        return "is"
     kind, is_paused = workload.get("kind"), mapping(workload.get("spec")).get("paused")
     odd = {c.image for c in containers(pod) if c.image not in wanted.get(c.slot, {c.image})}
     if not odd or kind in ("StatefulSet", "DaemonSet", "Job", "Pod") or (kind == "Deployment" and not is_paused):
-        return False
+        return ""
     seen.depends_on_history |= others is None
     if others is not None and others.keys() >= odd:
-        return True
+        return "is"
     is_usual = (kind, controller.get("kind")) in (("CronJob", "Job"), ("Deployment", "ReplicaSet"))
-    return is_usual and (others is None or "" in others)
+    return "may be" if is_usual and (others is None or "" in others) else ""
 
 
 def _annotation(item: Object, name: str) -> str | None:
