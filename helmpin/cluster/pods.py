@@ -151,6 +151,18 @@ def _has_finished(status: Object) -> bool:
     return any(c.get("type") in ("Complete", "Failed") for c in status.get("conditions") or [])
 
 
+def why_idle(item: Object) -> str:
+    """Why an object that is kept runs nothing any more, and never will: `has ended (Succeeded)`; or ''."""
+    phase, owner = mapping(item.get("status")).get("phase"), controlling_owner(item)
+    if item.get("kind") == "Pod" and phase in _ENDED:
+        return f"has ended ({phase})"
+    if _is_job(item) and _has_finished(mapping(item.get("status"))):
+        return "has finished"
+    if item.get("kind") == "ReplicaSet" and owner and mapping(item.get("spec")).get("replicas") == 0:
+        return f"is of an older revision of {owner.get('kind')}/{owner.get('name')}, scaled to 0"
+    return ""
+
+
 def _why_it_stays(pod: Object, workload: Object) -> str:
     """Why no rollout replaces an older pod (Kubernetes documentation, StatefulSets, "Update strategies"; Deployments, "Pausing
     and Resuming"), or ''."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from helmpin.cluster.pods import Pods, compare_pods
+from helmpin.cluster.pods import Pods, compare_pods, why_idle
 from helmpin.cluster.workloads import Object, Seen, blame, compare_specs, name_of, slot_of
 from helmpin.errors import UsageError
 from helmpin.image import find
@@ -175,7 +175,9 @@ def live_checks(
     pods = compare_pods(pairs, Pods(here.everything), lock.name)
     judged_ones = {id(now) for _, now in pairs}
     pods.silent += [
-        f"what the pods of {name_of(top)} should run is unknown" for top in here.tops if id(top) not in judged_ones
+        f"what the pods of {name_of(top)} should run is unknown"
+        for top in here.tops
+        if id(top) not in judged_ones and not why_idle(top)
     ]
     return (
         judged("workloads", seen, here.unread, "live object", f"as in {lock.name}"),
@@ -190,39 +192,53 @@ def compare(lock: LockDigests, here: Population) -> tuple[Seen, list[tuple[Objec
     pairs: list[tuple[Object, Object | None]] = []
     used: set[Reference] = set()
     for now in here.tops:
-        should, known = deepcopy(now), True
-        for image, path in find.images(now):
-            place = f"{name_of(now)} {find.container_name(now, path)} has {image}"
-            reference = lock.find(image)
-            if reference is not None:
-                used.add(reference)
-            if reference is not None and reference in lock.digests:
-                own = split(image)[2]
-                keeps = now.get("kind") == "Job" and own in lock.kept.get(reference, ())
-                _replace(should, path, f"{image.partition('@')[0]}@{own if keeps else lock.digests[reference]}")
-            elif reference is not None:
-                known = False
-                seen.silent.append(f"{place}: {lock.unsettled[reference]}")
-            elif "@" in image and (instead := lock.instead(image)):
-                known = False
-                why = blame(now, slot_of(now, path), lock.name)
-                seen.wrong.append(f"{place}, {lock.name} has {instead}: {why}")
-            elif "@" in image:
-                seen.silent.append(f"{place}, which is not in {lock.name}, but has a digest of its own")
-            else:
-                known = False
-                seen.wrong.append(f"{place}, which is not in {lock.name}: {blame(now, slot_of(now, path), lock.name)}")
-        if known:
+        should, wrong, silent = _compare(lock, now, used)
+        specs = compare_specs([(should, now)] if should else [], owner=lock.name)
+        wrong += specs.wrong
+        seen.right += specs.right
+        seen.notes += specs.notes
+        if (wrong or silent) and (idle := why_idle(now)):
+            seen.notes += [f"{line}; {name_of(now)} {idle}, and runs nothing" for line in (*wrong, *silent)]
+            continue
+        seen.wrong += wrong
+        seen.silent += silent
+        if should:
             pairs.append((should, now))
-    specs = compare_specs(pairs, owner=lock.name)
-    seen.right, seen.notes = specs.right, specs.notes
-    seen.wrong += specs.wrong
     if not used and not here.unread:
         seen.wrong.append(_nothing(lock, here))
     elif used:
-        idle = sorted(str(reference) for reference in lock.digests if reference not in used)
-        seen.notes += [f"nothing in namespace {here.namespace} runs {reference}" for reference in idle]
+        unused = sorted(str(reference) for reference in lock.digests if reference not in used)
+        seen.notes += [f"nothing in namespace {here.namespace} runs {reference}" for reference in unused]
     return seen, pairs
+
+
+def _compare(lock: LockDigests, now: Object, used: set[Reference]) -> tuple[Object | None, list[str], list[str]]:
+    """An object as it should be, None if that is not known; what is wrong with its images, and what is unknown. Adds to `used`
+    what it has of the lock."""
+    should, known = deepcopy(now), True
+    wrong: list[str] = []
+    silent: list[str] = []
+    for image, path in find.images(now):
+        place = f"{name_of(now)} {find.container_name(now, path)} has {image}"
+        reference = lock.find(image)
+        if reference is not None:
+            used.add(reference)
+        if reference is not None and reference in lock.digests:
+            own = split(image)[2]
+            keeps = now.get("kind") == "Job" and own in lock.kept.get(reference, ())
+            _replace(should, path, f"{image.partition('@')[0]}@{own if keeps else lock.digests[reference]}")
+        elif reference is not None:
+            known = False
+            silent.append(f"{place}: {lock.unsettled[reference]}")
+        elif "@" in image and (instead := lock.instead(image)):
+            known = False
+            wrong.append(f"{place}, {lock.name} has {instead}: {blame(now, slot_of(now, path), lock.name)}")
+        elif "@" in image:
+            silent.append(f"{place}, which is not in {lock.name}, but has a digest of its own")
+        else:
+            known = False
+            wrong.append(f"{place}, which is not in {lock.name}: {blame(now, slot_of(now, path), lock.name)}")
+    return should if known else None, wrong, silent
 
 
 def _nothing(lock: LockDigests, here: Population) -> str:

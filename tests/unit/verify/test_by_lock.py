@@ -58,6 +58,39 @@ def test_one_live_image(image: str, wrong: str, silent: str) -> None:
     assert [silent in line for line in seen.silent] == ([True] if silent else [])
 
 
+def _replica_set(replicas: int, image: str) -> dict[str, Any]:
+    owners = [{"kind": "Rollout", "name": "web", "uid": "rollout", "controller": True}]
+    metadata = {"name": "web-1", "uid": "rs", "managedFields": [], "ownerReferences": owners}
+    spec = {"replicas": replicas, "template": {"spec": pod(image)["spec"]}}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": spec}
+
+
+def _job(image: str, conditions: list[dict[str, str]]) -> dict[str, Any]:
+    job = _replica_set(0, image) | {"apiVersion": "batch/v1", "kind": "Job", "status": {"conditions": conditions}}
+    return job | {"metadata": {"name": "migrate", "uid": "job", "managedFields": []}}
+
+
+@pytest.mark.parametrize("image", ["nginx:0", f"nginx:1@{B}", f"nginx@{B}", "quay.io/t/redis:7"])
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda image: pod(image) | {"status": {"phase": "Succeeded"}}, "Pod/web has ended (Succeeded)"),
+        (lambda image: pod(image) | {"status": {"phase": "Failed"}}, "Pod/web has ended (Failed)"),
+        (lambda image: pod(image) | {"status": {"phase": "Running"}}, ""),
+        (lambda image: _job(image, [{"type": "Complete", "status": "True"}]), "Job/migrate has finished"),
+        (lambda image: _job(image, []), ""),
+        (lambda image: _replica_set(0, image), "is of an older revision of Rollout/web, scaled to 0"),
+        (lambda image: _replica_set(1, image), ""),
+    ],
+)
+def test_what_runs_nothing_any_more_does_not_fail(make: Any, why: str, image: str) -> None:
+    other, odd = pod(f"nginx:1@{A}"), make(image)
+    seen, pairs = compare(LOCK, Population("prod", [other, odd], [other, odd], ()))
+    assert bool(seen.wrong or seen.silent) is not bool(why)
+    assert any(f"{why}, and runs nothing" in note for note in seen.notes) is bool(why)
+    assert [now for _, now in pairs if now is odd and why] == []
+
+
 class Api:
     """Answers every request for all objects, and those with a selector with an error."""
 
