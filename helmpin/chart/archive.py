@@ -15,6 +15,7 @@ import stat
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,13 +113,19 @@ def pack(files: Mapping[str, File], level: int) -> Iterator[bytes]:
     """A chart archive with these files, in pieces: it may have many megabytes. `level` is gzip's: 0 stores."""
     compressor = zlib.compressobj(level, wbits=31)
     for path, file in files.items():
-        info = tarfile.TarInfo(f"chart/{path}")
-        info.size, info.mtime = len(file.data), int(file.modified)
-        yield compressor.compress(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+        yield compressor.compress(_header(path, len(file.data), int(file.modified)))
         yield compressor.compress(file.data)
         yield compressor.compress(bytes(-len(file.data) % tarfile.BLOCKSIZE))
     yield compressor.compress(bytes(2 * tarfile.BLOCKSIZE))
     yield compressor.flush()
+
+
+@cache
+def _header(path: str, size: int, modified: int) -> bytes:
+    """The header of a file in an archive. Cached, because a plan packs the same files several times."""
+    info = tarfile.TarInfo(f"chart/{path}")
+    info.size, info.mtime = size, modified
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
 def read_directory(top: Path, budget: Budget) -> dict[str, File]:

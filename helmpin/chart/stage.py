@@ -11,6 +11,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -148,9 +149,13 @@ class Chart:
             ) from None
         return self.with_files({"Chart.yaml": annotate(before, key, text)})
 
-    def template_files(self) -> dict[str, str]:
+    def template_files(self) -> Mapping[str, str]:
         """The text of every template of the chart and its dependencies, by path; see tree.py for those in archives. A byte order
         mark is dropped, as helm does (pkg/chart/loader/archive/archive.go, utf8bom)."""
+        return self._templates
+
+    @cached_property
+    def _templates(self) -> Mapping[str, str]:
         return {path: self._text(path).removeprefix("\ufeff") for path in self._tree.in_all_charts("templates/")}
 
     def other_files(self) -> Iterator[str]:

@@ -34,9 +34,9 @@ class _Fragments:
         self._reading: dict[ValuePath, list[int]] = defaultdict(list)
         """By each value: the indexes of the pieces that read it."""
         self._texts: list[tuple[str, range]] = []
-        """Each template, with the indexes of its pieces."""
+        """The pieces of each template as one text, with their indexes."""
 
-    def add(self, text: str, pieces: Iterable[str]) -> None:
+    def add(self, pieces: Iterable[str]) -> None:
         """Add the pieces of a template."""
         first = len(self._pieces)
         self._pieces += [piece for piece in pieces if "Values." in piece]
@@ -45,7 +45,7 @@ class _Fragments:
             for chain in set(chains(self._pieces[number])):
                 self._reading[chain].append(number)
         if own:
-            self._texts.append((text, own))
+            self._texts.append(("\n".join(self._pieces[first:]), own))
 
     def chains(self, words: Collection[ValuePath | str]) -> list[ValuePath]:
         """The values that the same pieces read."""
@@ -94,8 +94,8 @@ class TemplateScan:
                 self._read(text)
 
     def _read(self, text: str) -> None:
-        self._lines.add(text, text.splitlines())
-        self._named.add(text, re.split(r"\{\{-?\s*define\b", text)[1:])
+        self._lines.add(text.splitlines())
+        self._named.add(re.split(r"\{\{-?\s*define\b", text)[1:])
         for found, mark in ((self._bare, "sha256:"), (self._full, "@")):
             for printed in re.findall(rf"{mark}(?:\{{\{{|%s)([^}}]*)", text):
                 found.update(k for k in re.findall(r"\.(\w+)", printed) if DIGEST_KEY.search(k))

@@ -12,7 +12,7 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.actions import STRING, actions, any_matches
+from helmpin.render.actions import STRING, actions, any_matches, whole_word
 from helmpin.render.values import ValuesInput
 
 if TYPE_CHECKING:
@@ -43,10 +43,14 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
 """A comment of a values file."""
 _LOOKS_FOR = re.compile(r'\bcontains\s+["`]\{\{["`]')
-_ASKS = re.compile(r"\b(?:Capabilities|lookup|getHostByName)\b|\bRelease\b(?!\.(?:Name|Namespace|Service)\b)")
+_ASKS = (
+    *map(whole_word, ("Capabilities", "lookup", "getHostByName")),
+    whole_word("Release", r"(?!\.(?:Name|Namespace|Service)\b)"),
+)
 """What `helm template` cannot know by itself: the cluster, and the release except its name, namespace and service."""
-_ASKS_RELEASE = re.compile(r"\bRelease\b(?!\.(?:Name|Namespace|Service|IsInstall|IsUpgrade)\b)")
+_ASKS_RELEASE = (whole_word("Release", r"(?!\.(?:Name|Namespace|Service|IsInstall|IsUpgrade)\b)"),)
 """What no flag of `helm template` can supply: the revision, or what can be any part of the release."""
+_EVALUATES = whole_word("tpl")
 
 
 class Needs(IntEnum):
@@ -64,16 +68,17 @@ def needs(chart: Chart, values: Iterable[Mapping[str, Any]]) -> Needs:
     templates = chart.template_files()
     values = list(values)
 
-    def asks(pattern: re.Pattern[str]) -> bool:
-        if any(any_matches(text, pattern) for text in templates.values()):
+    def asks(patterns: tuple[re.Pattern[str], ...]) -> bool:
+        if any(any_matches(text, pattern) for text in templates.values() for pattern in patterns):
             return True
         if not evaluates_text(templates):
             return False
         given = [text for tree in values for text in texts(tree)]
-        if any(_may_ask(text, pattern) for text in (*given, *chart.other_files())):
+        if any(_may_ask(text, pattern) for text in (*given, *chart.other_files()) for pattern in patterns):
             return True
         defaults = (_COMMENT.sub("", text) for _, _, text in chart.values_files())
-        return any(map(pattern.search, (*given, *defaults))) and _makes_actions(templates)
+        found = (pattern.search(text) for text in (*given, *defaults) for pattern in patterns)
+        return any(found) and _makes_actions(templates)
 
     if not asks(_ASKS):
         return Needs.NOTHING
@@ -82,7 +87,7 @@ def needs(chart: Chart, values: Iterable[Mapping[str, Any]]) -> Needs:
 
 def evaluates_text(templates: Mapping[str, str]) -> bool:
     """Whether a template (path → text) may evaluate text of values and files, as `tpl` does."""
-    return any(re.search(r"\btpl\b", text) for text in templates.values())
+    return any(map(_EVALUATES.search, templates.values()))
 
 
 def _makes_actions(templates: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helmpin.render.actions import actions, any_matches, rewritten
+from helmpin.render.actions import actions, any_matches, rewritten, whole_word
 
 
 @pytest.mark.parametrize(
@@ -107,3 +107,20 @@ def test_a_long_template_takes_no_long_time(piece: str) -> None:
     started = time.process_time()
     list(actions(piece * 30_000))
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (".Release.Revision", True),
+        ("Release", True),
+        ("(.Release)", True),
+        (".Release.Name", False),
+        (".Values.isRelease", False),
+        (".Values.Released", False),
+        ("_Release", False),
+        ("xRelease .Release.Revision", True),
+    ],
+)
+def test_a_whole_word(text: str, found: bool) -> None:
+    assert bool(whole_word("Release", r"(?!\.Name\b)").search(text)) is found
