@@ -15,7 +15,7 @@ import stat
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +120,7 @@ def pack(files: Mapping[str, File], level: int) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-@cache
+@lru_cache(maxsize=MAX_FILES)
 def _header(path: str, size: int, modified: int) -> bytes:
     """The header of a file in an archive. Cached, because a plan packs the same files several times."""
     info = tarfile.TarInfo(f"chart/{path}")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
-from helmpin.render.actions import STRING, actions, any_matches
+from helmpin.render.actions import STRING, actions, any_matches, whole_word
 
 TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
 _FUNCTIONS = {
@@ -30,7 +31,7 @@ _MAY_CALL = {
 """A first look that finds too much: plain text and comments count. Python's re is four times as fast with expressions that begin
 with letters."""
 _BEFORE_NO_CALL = re.compile(r"""[\w.$"'`]""")
-_EVALUATES = re.compile(r"\btpl\b")
+_EVALUATES = whole_word("tpl")
 _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 """A named template whose name is computed. A file's path, as checksums usually compute it, does not count."""
@@ -88,7 +89,9 @@ def _lists_in_any_order(text: str) -> bool:
     return _calls(text, _IN_ANY_ORDER)
 
 
+@lru_cache(maxsize=4096)
 def _calls(text: str, *calls: re.Pattern[str]) -> bool:
+    """Whether an action of a template calls one of these. Cached, because `tpl` makes a plan ask twice."""
     if not _may_call(text):
         return False
     return any(
