@@ -112,8 +112,8 @@ class Tree:
         parts = source.split("/")[1:]
         charts = [""]
         while len(parts) > 2 and parts[0] == "charts":
-            charts = [child for chart in charts for child in self._children(chart, parts[1])]
-            parts = parts[2:]
+            name, parts = parts[1], parts[2:]
+            charts = [child for chart in charts for child in self._children(chart, name, above=parts[0] == "charts")]
         paths = [path for path in (chart + "/".join(parts) for chart in charts) if path in self]
         if not paths:
             raise Refused(
@@ -135,8 +135,11 @@ class Tree:
             for chart in self._children(parent, name):
                 yield from self.values_files(chart, (*prefix, name))
 
-    def _children(self, parent: str, called: str) -> list[str]:
-        """The subcharts of `parent` that helm may call `called`: by an alias, or by their own name."""
+    def _children(self, parent: str, called: str, *, above: bool = False) -> list[str]:
+        """The subcharts of `parent` that helm may call `called`: by an alias, or by their own name.
+
+        above: whether it calls them so in the path of a subchart of theirs, where Helm 3 does not use their aliases
+        (pkg/chartutil/dependencies.go, getAliasDependency: the copy that gets the alias is not its subcharts' parent)."""
         charts = self.subcharts(parent)
         found: dict[str, None] = {}
         dependencies = self._dependencies(parent)
@@ -148,7 +151,7 @@ class Tree:
                 versions = [dependency.get("version"), *(locked[i : i + 1] if len(locked) == len(dependencies) else [])]
                 exact = [chart for chart in same if self.metadata(chart).get("version") in versions]
                 found.update(dict.fromkeys(exact or same))
-        if not found or called not in [scalar(dependency.get("name")) for dependency in dependencies]:
+        if above or not found or called not in [scalar(dependency.get("name")) for dependency in dependencies]:
             # a chart that no dependency lists is loaded too, even if another one has its name as an alias
             found.update(dict.fromkeys(chart for chart in charts if self._name(chart) == called))
         return list(found)

@@ -85,6 +85,18 @@ def test_an_alias_that_another_chart_has_for_its_name() -> None:
     ]
 
 
+def test_an_alias_above_a_subchart() -> None:
+    leaf = {"charts/leaf/Chart.yaml": "name: leaf\n", "charts/leaf/templates/y.yaml": ""}
+    one = {f"charts/one/{path}": file for path, file in chart("sub", "1.0.0", **leaf).items()}
+    two = {f"charts/two/{path}": file for path, file in chart("sub", "2.0.0", **leaf).items()}
+    more = "dependencies: [{name: sub, version: 1.0.0, alias: a}, {name: sub, version: 2.0.0}]\n"
+    top = tree(chart("top", more=more), one, two)
+    of_one, of_two = (f"charts/{name}/charts/leaf/templates/y.yaml" for name in ("one", "two"))
+    assert top.source_to_paths("top/charts/a/charts/leaf/templates/y.yaml") == [of_one]
+    assert sorted(top.source_to_paths("top/charts/sub/charts/leaf/templates/y.yaml")) == [of_one, of_two]
+    assert top.source_to_paths("top/charts/sub/templates/x.yaml") == ["charts/two/templates/x.yaml"]
+
+
 def test_edits_in_a_packed_chart_touch_nothing_else() -> None:
     top = tree(chart("top"), packed("sub"), packed("other"))
     top.write("charts/sub-1.0.0.tgz/templates/new.yaml", b"new")
