@@ -61,11 +61,16 @@ _HINTS = (
         r"no template \".*\" associated|template \".*\" not defined",
         "correct the name, or get the chart that defines it: helm dependency build",
     ),
+    (
+        r"no matches for kind|ensure CRDs are installed",
+        "install the CRDs of these kinds first; those in a chart's crds/: helm show crds CHART | kubectl apply --server-side -f -",
+    ),
     (r"nil pointer evaluating", "set the value that the template reads: --set, or -f FILE"),
     (
         r"YAML parse error on",
         "correct the template, or the value it prints; helm template --debug, with the same chart and values, shows the YAML",
     ),
+    (r"template: \S+:\d+:\d+: executing", "correct the template there, or the value that it reads"),
 )
 """What to do about helm's messages; the first that matches counts."""
 _FETCH_HINTS = (

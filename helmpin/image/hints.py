@@ -48,7 +48,10 @@ def invalid_hint(image: str, empty: tuple[str, ...] = (), registries: tuple[str,
     if image != image.rstrip("\r\n"):
         return "it ends in a line break: write `|-` or `>-` in place of `|` or `>` where it is set, or trim it ({{ … | trim }})"
     if image != image.strip():
-        return "there are spaces around it: take them out of the value, or trim it in the template ({{ … | trim }})"
+        return (
+            "there are spaces around it (YAML makes one of a line break, such as the last one of a file given with --set-file): "
+            "take them out of the value, or trim it in the template ({{ … | trim }})"
+        )
     if hint := _empty_hint(name, empty, registries):
         return hint
     if digest is not None and is_valid(image.partition("@")[0]):

@@ -64,12 +64,16 @@ class Explainer(NamedTuple):
         for key in failing:
             origin = self.origins[key]
             if is_pin(origin, images.get(origin.key, ""), self.wanted[key]):
-                does = "changes" if split(printed.get(key, ""))[2] else "removes"
+                _, tag, digest = split(printed.get(key, ""))
+                does = "changes" if digest else "removes"
+                hint = "have the post-renderer keep digests as they are, or leave it out"
+                if not digest and tag != split(origin.image)[1]:
+                    hint = "give this tag to the chart, by a value, instead of to the post-renderer"
                 explained[key] = Problem(
                     f"the post-renderer ({' '.join(hide_secrets(self.post_renderer))}) {does} its digest: "
                     f"it prints {printed.get(key)!r}",
                     "refused",
-                    "have the post-renderer keep digests as they are, or leave it out",
+                    hint,
                 )
         return explained
 

@@ -203,7 +203,7 @@ def render_plain(
 
         if instead := rendered_instead_of_a_dry_run(task, chart, given):
             return instead, reuse
-    return _by_dry_run(task, chart, reuse, reuses, given), reuse
+    return _by_dry_run(task, chart, reuse, given, installs=not upgrades), reuse
 
 
 def _stop(early: EarlyRender | None) -> None:
@@ -211,7 +211,8 @@ def _stop(early: EarlyRender | None) -> None:
         early.process.stop(grace=0)
 
 
-def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Mapping[str, Any]) -> Rendered:
+def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, given: Mapping[str, Any], *, installs: bool) -> Rendered:
+    """installs: whether Helm installs the chart's own CRDs before it renders. An upgrade does not."""
     from helmpin.plan.rendered import LACKS_KIND, render_with_probe
     from helmpin.render.probe import HOOK_TEXT, PROBE
     from helmpin.render.renderer import renderer_for
@@ -236,7 +237,7 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, reuses: bool, given: Map
     try:
         found = render_with_probe(chart, probed, live_renderer(), None, given, {})
     except HelmFailed as error:
-        if reuses or not (chart.crd_files() and LACKS_KIND.search(error.why)):
+        if not (installs and chart.crd_files() and LACKS_KIND.search(error.why)):
             raise
         from helmpin.plan.own_crds import rendered_before_crds
 

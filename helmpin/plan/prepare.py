@@ -102,12 +102,12 @@ def prepare(
         hints = TemplateHints(staged.template_files())
         if reading and not _may_read(started, asked.flags, needs_cluster=needs_cluster):
             task, reading = task._replace(command="template"), None
-        rendered, reuse = render_plain(task, staged, started.early, reading, started.merged)
-        for pattern in unmatched(rendered.plain.documents, task.also):
-            output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
         previous = reading.result() if reading else None
         if may_deploy:
             may_deploy(previous)
+        rendered, reuse = render_plain(task, staged, started.early, reading, started.merged)
+        for pattern in unmatched(rendered.plain.documents, task.also):
+            output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
         taken = None if lock else started.locked.result()
         lock, relock = lock or taken, None
         if lock and not lock.hint:

@@ -140,8 +140,15 @@ def failure(helm: Helm, arguments: Sequence[str], before: HistoryRow, status: in
     back = known[-1:] if rows and _has_gone_back(known) else []  # its record is an older one
     why += [f"revision {row.revision} is {row.status}" for row in rows if row not in back]
     why += [f"revision {row.revision} is {row.status}: {row.description}" for row in back]
-    why += [] if rows else ["no revision was stored"]
+    why += [] if rows else [_nothing_stored(arguments, known)]
     return HelmFailed(what, where=where, why="\n".join(why), hint=_next_step(helm, arguments, before, rows, known))
+
+
+def _nothing_stored(arguments: Sequence[str], known: Sequence[HistoryRow]) -> str:
+    flag = next((arg for arg in arguments if arg.partition("=")[0] in ("--atomic", "--rollback-on-failure")), "")
+    if known or not flag or flag.endswith("=false"):
+        return "no revision was stored"
+    return f"no revision is stored; {flag} uninstalls a first one that fails: see above whether its objects and hooks had run"
 
 
 def _is_of(helm: Helm, release: str, revision: int, record: str) -> bool:

@@ -123,6 +123,25 @@ spec: {nodeName: nowhere, containers: [{name: a, image: "example.com/team/app:{{
         assert f'image: "example.com/team/app:{tag}@sha256:' in machine.helm("get", "manifest", "web"), command
 
 
+@whichever_helm
+def test_an_upgrade_installs_no_crds(machine: Workstation, unique: str, tmp_path: Path) -> None:
+    """A plan of it fails as the upgrade does, whatever the chart would be with its CRDs."""
+    own = chart(tmp_path, unique, "apps/v1", f"{unique}.example.com/v1")
+    later = own / "templates/thing.yaml"
+    text, crd = later.read_text(), (own / "crds/thing.yaml").read_text()
+    (own / "crds/thing.yaml").unlink()
+    later.write_text("")
+    assert machine.pin("upgrade", "--install", "web", own, UNVALIDATED).status == 0
+    (own / "crds/thing.yaml").write_text(crd)
+    later.write_text(
+        f"{text}  annotations: {{revision: '{{{{ .Release.Revision }}}}'}}\n".replace("{name: t}", "\n  name: t")
+    )
+    for command in ("plan", "upgrade"):
+        done = machine.pin(command, "web", own, *([UNVALIDATED] if command == "upgrade" else []))
+        assert done.status == 1, done.stderr
+        assert 'no matches for kind "Thing"' in done.stderr and "install the CRDs of these kinds first" in done.stderr
+
+
 ASKING = """\
 apiVersion: v1
 kind: Pod

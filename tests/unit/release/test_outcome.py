@@ -182,6 +182,20 @@ def test_what_is_stored_after_a_failure_and_the_way_on(rows: Any, before: Histor
     assert (error.why, error.hint) == (why, hint)
 
 
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--rollback-on-failure"], "no revision is stored; --rollback-on-failure uninstalls a first one that fails"),
+        (["--atomic=true"], "no revision is stored; --atomic=true uninstalls a first one that fails"),
+        (["--atomic=false"], "no revision was stored"),
+        ([], "no revision was stored"),
+    ],
+)
+def test_a_first_revision_that_helm_may_have_uninstalled(flags: list[str], why: str) -> None:
+    assert failure(reading(Helm(rows=[])), [*UPGRADE, *flags], NO_RELEASE, 1).why.startswith(why)
+    assert failure(reading(Helm(rows=[FOUR])), [*UPGRADE, *flags], FOUR, 1).why == "no revision was stored"
+
+
 def test_fields_of_another_manager_can_be_taken_over_where_helm_has_a_flag_for_that() -> None:
     rows = [FOUR, HistoryRow(5, "failed", "Apply failed with 1 conflict: conflict with x")]
     assert "add --force-conflicts" in failed(rows, flags=["--force-conflicts"]).hint
@@ -290,6 +304,24 @@ def test_another_operation_in_progress_has_a_way_on() -> None:
     assert "helm rollback web REVISION goes back" in failed.hint
     other = helm_failed(["upgrade", "web", "--dry-run=server"], 1, "Error: UPGRADE FAILED: timed out\n")
     assert (type(other), other.what, other.hint) == (HelmFailed, "helm upgrade --dry-run failed", "")
+
+
+@pytest.mark.parametrize(
+    ("why", "hint"),
+    [
+        ('no matches for kind "Foo" in version "a/v1"\nensure CRDs are installed first', "install the CRDs"),
+        (
+            'template: web/templates/a.yaml:3:9: executing "x" at <index>: error calling index',
+            "correct the template there",
+        ),
+        ('template: web/templates/a.yaml:3:9: executing "x" at <.a.b>: nil pointer evaluating', "set the value"),
+        ("execution error at (web/templates/a.yaml:3:9): no", "give the value that the chart asks for"),
+    ],
+)
+def test_what_to_do_when_a_chart_does_not_render(why: str, hint: str) -> None:
+    assert helm_failed(["upgrade", "web", "--dry-run=server"], 1, f"Error: UPGRADE FAILED: {why}\n").hint.startswith(
+        hint
+    )
 
 
 def test_a_helm_that_prints_nothing() -> None:
