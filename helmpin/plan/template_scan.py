@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.image.reference import split
@@ -15,6 +15,7 @@ from helmpin.render.actions import actions
 _ENDS_ALONE = re.compile(r"(?!\w)[^}]*\}\}(?!:)")
 _USUAL = {"tag", "digest"}
 _IN_PARENTHESES = re.compile(r"\(\s*(\$?\.Values(?:\.\w+)*)\s*\)(?=\.)")
+_CHAIN = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)+)")
 _HERE = "\0"
 """Stands for the value in question."""
 _ENDS_IMAGE = re.compile(rf"""image["']?:.*\{{\{{[^}}]*{_HERE}[^}}]*\}}\}}(?!:)""", re.IGNORECASE)
@@ -46,6 +47,11 @@ class _Fragments:
                 self._reading[chain].append(number)
         if own:
             self._texts.append(("\n".join(self._pieces[first:]), own))
+
+    @property
+    def read(self) -> Collection[ValuePath]:
+        """The values that the pieces read."""
+        return self._reading.keys()
 
     def chains(self, words: Collection[ValuePath | str]) -> list[ValuePath]:
         """The values that the same pieces read."""
@@ -82,7 +88,6 @@ class TemplateScan:
         """texts: the chart's own templates. library: those of its subcharts, used if its own show no digests."""
         self._after: dict[str, set[str]] = defaultdict(set)
         self._variables: dict[str, set[str]] = defaultdict(set)
-        self._chains: set[tuple[str, ...]] = set()
         self._bare: set[str] = set()
         self._full: set[str] = set()
         self._beside: dict[str | int, tuple[set[str], list[set[str]]]] = {}
@@ -99,15 +104,14 @@ class TemplateScan:
         for found, mark in ((self._bare, "sha256:"), (self._full, "@")):
             for printed in re.findall(rf"{mark}(?:\{{\{{|%s)([^}}]*)", text):
                 found.update(k for k in re.findall(r"\.(\w+)", printed) if DIGEST_KEY.search(k))
-        self._chains.update(chains(text))
-        for match in re.finditer(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text):
-            self._after[match[1]].add(match[2])
-        for match in re.finditer(r"\$(\w+)\.([A-Za-z_]\w*)", text):
-            self._after[match[1]].add(match[2])
-            self._variables[match[1]].add(match[2])
-        # ((.image).tag), which works without the map, too
-        for match in re.finditer(r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text):
-            self._after[match[1]].add(match[2])
+        for name, key in set(re.findall(r"\.([A-Za-z_]\w*)(?=\.([A-Za-z_]\w*))", text)):
+            self._after[name].add(key)
+        for name, key in set(re.findall(r"\$(\w+)\.([A-Za-z_]\w*)", text)):
+            self._after[name].add(key)
+            self._variables[name].add(key)
+        if ")." in text:  # ((.image).tag), which works without the map, too
+            for name, key in re.findall(r"\.([A-Za-z_]\w*)\)+\.([A-Za-z_]\w*)", text):
+                self._after[name].add(key)
         for match in re.finditer(r"\.(tag|digest|sha256|sha|hash)\b", text):
             if not re.match(r"[\w)\]]", text[match.start() - 1 : match.start()]):  # as a lookbehind it is slow
                 self._after[""].add(match[1])
@@ -126,9 +130,9 @@ class TemplateScan:
     def _keys_of_maps(self) -> dict[ValuePath, set[str]]:
         """The keys that are read of each map in a map by its whole path."""
         keys: dict[ValuePath, set[str]] = defaultdict(set)
-        for chain in self._chains:
+        for chain in self._lines.read:
             if len(chain) > 2:
-                keys[chain[:-1]].add(chain[-1])
+                keys[chain[:-1]].add(str(chain[-1]))
         return keys
 
     @cached_property
@@ -193,12 +197,18 @@ def _replaced(line: str, read: str) -> str:
     return first + "".join((read if re.match(r"[\w.]", after) else _HERE) + after for after in others)
 
 
-def chains(text: str) -> Iterator[tuple[str, ...]]:
+def chains(text: str) -> Iterator[ValuePath]:
     """The values that a template reads by their whole path, perhaps with parentheses, which a map may lack:
     `((.Values.image).tag)`."""
     while ")." in text and (without := _IN_PARENTHESES.sub(r"\1", text)) != text:
         text = without
-    return (tuple(chain.split(".")[1:]) for chain in re.findall(r"\.Values((?:\.[A-Za-z_]\w*)+)", text))
+    return map(_parts, _CHAIN.findall(text))
+
+
+@lru_cache(maxsize=4096)
+def _parts(chain: str) -> ValuePath:
+    """`.image.tag` as a path. Cached, because lines read the same values."""
+    return tuple(chain.split(".")[1:])
 
 
 def has_word(line: str, word: str) -> bool:

@@ -138,30 +138,38 @@ def may_change_subcharts(texts: Iterable[str]) -> bool:
 def template(sources: Iterable[str], *, copies_subcharts: bool = False) -> str:
     """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
 
-    It evaluates each twice, on copies of what helm gives to it. What differs between the two is random. What differs only from the
-    render may be what templates change for one another (`set .Values …`), since this one is evaluated before all others. What a
-    template prints for a missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
+    It evaluates each twice, in helm's order, on two copies of what helm gives to the templates of its chart: what one template sets
+    is there for the next, as in the render. What differs between the two is random. What differs only from the render may be what
+    templates change for one another (`set .Values …`), since this one is evaluated before all others. What a template prints for a
+    missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
 
     copies_subcharts: whether to copy `.Subcharts` too, which takes long, since these have all of their files.
     """
     lines = ["{{- $second := dict -}}{{- $third := dict -}}"]
     inner = "(deepCopy $scope.Subcharts)" if copies_subcharts else "$scope.Subcharts"
-    for source in sorted(sources):
-        chart, names = subcharts(source)
-        base = f"{chart}/templates"
+    by_chart: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for source in sorted(sources, key=_turn, reverse=True):
+        by_chart.setdefault(subcharts(source), []).append(source)
+    for (chart, names), own in by_chart.items():
         path = " ".join(f'"Subcharts" "{name}"' for name in names)
         lines.append(f"{{{{- $scope := index $ {path} -}}}}" if path else "{{- $scope := $ -}}")
-        for name in ("$second", "$third"):
+        for found in ("$second", "$third"):
             lines.append(
                 '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '
-                '"Files" $scope.Files "Capabilities" $scope.Capabilities '
-                f'"Subcharts" {inner} '
-                f'"Template" (dict "Name" "{source}" "BasePath" "{base}") -}}}}'
+                f'"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" {inner} -}}}}'
             )
-            lines.append(
-                f'{{{{- $_ := set {name} "{source}" (include "{source}" $copy | replace "<no value>" "") -}}}}'
-            )
+            for source in own:
+                template = f'(dict "Name" "{source}" "BasePath" "{chart}/templates")'
+                printed = f'(include "{source}" $copy | replace "<no value>" "")'
+                lines.append(
+                    f'{{{{- $_ := set $copy "Template" {template} -}}}}{{{{- $_ = set {found} "{source}" {printed} -}}}}'
+                )
     return "\n".join([*lines, _PRINTED])
+
+
+def _turn(source: str) -> tuple[int, str]:
+    """Helm renders the greatest first (pkg/engine/engine.go, sortTemplates)."""
+    return source.count("/"), source
 
 
 _PRINTED = """
