@@ -15,7 +15,7 @@ from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, is_seen, is_template, text_of
-from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, last_key, stem
+from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, WHOLE_KEY, last_key, stem
 
 MOST_IN_TEMPLATE = 2
 """How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""
@@ -156,8 +156,8 @@ def _spare(sought: _Sought, weak: list[Anchor]) -> Iterator[Candidate]:
         yield sought.whole(path, is_spare=True)
     last = split(sought.image)[0].rpartition("/")[2]
     for path in filter(sought.sees, sought.values.empty(last.lower())):  # overrides.web: ""
-        named = last in sought.chain(path)[-2:] and not TAG_KEY.search(last_key(path))
-        if named and sought.scan.is_image(sought.chain(path)):
+        chain, key = sought.chain(path), last_key(path)
+        if last in chain and not TAG_KEY.search(key) and (WHOLE_KEY.search(key) or sought.scan.is_image(chain)):
             yield sought.whole(path, is_spare=True)
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath, arguments
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from helmpin.plan.values_only import ValuesSearch
 
 _EVALUATES_FILES = re.compile(r"\btpl\b[^}]*\.Files|\.Files[^}]*\|\s*tpl\b")
+
+_PRINTED_IMAGE = re.compile(r"""image["']?:.*\{\{""")
 
 
 class Composer:
@@ -127,7 +129,7 @@ class Composer:
         probed = [
             Probed(fact=fact, reads=reads(fact.origin.source), keys=keys(fact.origin.source))
             for fact in self._facts()
-            if fact.use.key in attempt.by_template and not fact.is_literal
+            if fact.use.key in attempt.by_template and fact.may_be_set
         ]
         return ValueProbe(attempt, probed, self._value_index(), tried)
 
@@ -154,12 +156,23 @@ class Composer:
                     digest=self._wanted[key],
                     is_literal=literal or key in self._fixed,
                     in_template=partial(self._is_found, key, paths),
+                    is_in_values=literal and key not in self._fixed and self._may_be_set(origin or use, paths),
                 )
             )
         return facts
 
     def _is_found(self, key: UseKey, paths: Sequence[str]) -> bool:
         return bool(paths) and self._pin(key) is not None
+
+    def _may_be_set(self, origin: ImageUse, paths: Sequence[str]) -> bool:
+        """Whether a value may give an image that its templates hold literally, too: one of these prints images, and a value holds
+        one of that name."""
+        printing = any(_PRINTED_IMAGE.search(self._templates.get(path, "")) for path in paths)
+        return printing and _last_part(origin.image) in self._names_in_values
+
+    @cached_property
+    def _names_in_values(self) -> set[str]:
+        return set(map(_last_part, texts(self._values)))
 
     def _is_literal(self, origin: ImageUse | None, path: str) -> bool:
         return path in self._crds or (origin is not None and is_written(origin.image, self._templates[path]))
@@ -271,3 +284,8 @@ class Composer:
     def _reads(self, source: str) -> set[ValuePath]:
         """The values that a template reads by their whole path, itself or in the named templates that it uses."""
         return {chain for path in self._paths(source) for chain in self._hints.reads(path)}
+
+
+def _last_part(text: str) -> str:
+    """What a text ends with if it is a reference: the last part of its repository."""
+    return split(text)[0].rpartition("/")[2]

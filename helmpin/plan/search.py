@@ -54,11 +54,18 @@ class Facts(NamedTuple):
     """Whether the template holds the image literally, so that no value can change it."""
     in_template: Callable[[], bool]
     """Finds out whether the template can pin it: whether its place in the output is known."""
+    is_in_values: bool = False
+    """Whether a value may give the image even so: the literal may be in a branch that is not taken."""
 
     @property
     def scope(self) -> tuple[str, ...]:
         """The names of the subcharts down to that of its template."""
         return scope_of(self.origin.source)
+
+    @property
+    def may_be_set(self) -> bool:
+        """Whether a value may reach it."""
+        return self.is_in_values or not self.is_literal
 
     @property
     def names(self) -> set[str]:
@@ -151,7 +158,7 @@ class Search:
             group = self._groups.get(alike)
             if group is None:
                 ranked = []
-                if not fact.is_literal:
+                if fact.may_be_set:
                     ranked = candidates(origin.image, fact.digest, scope, values, scan(origin.source), fact.names)
                 if split(use.image)[1] in (None, "latest") and not use.pull_policy:
                     # the tag must stay, but many templates drop it if there is a digest key

@@ -292,6 +292,13 @@ def test_a_template_may_write_the_v_of_a_version(values: dict[str, Any], templat
     assert f"endor@{DIGEST}" not in tags
 
 
+def test_an_empty_override_in_the_map_of_the_image() -> None:
+    """Its key says what it is, however the template reads it: `index .Values "web-db" "docker" "imageName"`."""
+    values = {"global": {"tag": "1"}, "web-db": {"docker": {"imageName": ""}, "logLevel": "", "imageTag": ""}}
+    found = [path for options in ranked("r.io/t/web-db:1", values) for each in options for path in each]
+    assert "web-db.docker.imageName" in found and "web-db.logLevel" not in found
+
+
 def test_an_empty_text_that_names_the_image_and_that_a_template_prints_as_one() -> None:
     values = {"instead": {"web": "", "db": "", "image": ""}, "registry": "r.io/t"}
     read = "image: '{{ .Values.instead.web }}'\nimage: '{{ .Values.instead.db }}'\nimage: {{ .Values.instead.image }}\n"
