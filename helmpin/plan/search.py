@@ -180,7 +180,7 @@ class Search:
         last = self._attempts + 1 >= MOST_ATTEMPTS
         for group in self._groups.values():
             if last and group.ranked and not group.proven:
-                self._note(group.uses, "no render left to try another value: pinned in the template")
+                self._note(group.uses, "other values: no render was left to try them")
                 group.ranked = []
             if not group.ranked:
                 for use in group.uses:
@@ -273,7 +273,7 @@ class Search:
             for group in self._active():
                 banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
                 if banned:
-                    self._note(group.uses, f"{_names(banned)}: the same value feeds another image")
+                    self._note(group.uses, f"{_names(banned)}: another image needs the same value with another digest")
                     contended = [setting for candidate in banned for setting in candidate.settings]
                     self.tried.add({use.key: contended for use in group.uses})
                     unread = {

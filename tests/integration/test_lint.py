@@ -1024,7 +1024,7 @@ def test_fix_says_why_no_value_carries_a_digest(pin: Pin, tmp_path: Path) -> Non
         done = pin("lint", "c", "--fix", "--registry-mirror", content.mirror)
     assert done.status == 3 and (chart / "values.yaml").read_text() == before
     for why in (
-        "team/a:main: no value carries its digest: tag@digest at global.tag: the same value feeds another image",
+        "team/a:main: no value carries its digest: tag@digest at global.tag: another image needs the same value",
         "team/f:edge: no value carries its digest: tag@digest at tag: c/templates/1.yaml: data.tag: '…' would become",
         "team/h:main: no value carries its digest: it is hard-coded in a template",
     ):

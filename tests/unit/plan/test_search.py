@@ -590,7 +590,7 @@ def test_the_image_whose_name_stands_beside_a_tag_gets_it() -> None:
     attempt = search([facts(WEB), facts(other, B)], values).next()
     assert attempt is not None and shown(attempt) == {"image.tag": f"1@{A}"}
     assert attempt.by_template == {other.key}
-    assert "feeds another image" in attempt.notes[other.key][0]
+    assert "another image needs the same value" in attempt.notes[other.key][0]
 
 
 def test_a_tag_that_names_neither_is_neithers() -> None:
@@ -777,7 +777,7 @@ def test_what_is_not_settled_by_then_is_left_to_the_template() -> None:
         found.learn(attempt, compared({WEB: f"t/web:1@{A}wrong"}, {WEB: A}))
     attempt = found.next()
     assert attempt is not None and not attempt.settings and attempt.by_template == {WEB.key}
-    assert "no render left" in attempt.notes[WEB.key][-1]
+    assert "no render was left" in attempt.notes[WEB.key][-1]
 
 
 def test_what_is_proven_stays_in_the_last_attempt() -> None:
