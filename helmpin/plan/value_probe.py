@@ -162,6 +162,8 @@ class ValueProbe:
         """What to set for each use, as far as a render has shown it: first what carries its digest."""
         self._shared: tuple[ValuePath, ...] = ()
         """The values that the last render showed in several images."""
+        self._names: Mapping[ValuePath, str] = {}
+        """The names of images that have marks: without a tag, a name may take the whole reference."""
         self._guesses: set[ValuePath] = set()
         """The places that hold nothing of an image."""
         self._refused: set[ValuePath] = set()
@@ -185,9 +187,11 @@ class ValueProbe:
         if not self._may_share():
             return
         places = self._places(_holding, again=True) | self._places(self._others, again=True)
+        names = {path: text for path, text in self._places(_naming, again=True).items() if path not in places}
         emptied: tuple[ValuePath, ...] = ()
         for _ in range(MOST_LEVELS):
-            yield from self._repeated(places, MOST_SHARING, _Probe([], emptied, sharing=True))
+            self._names = names if emptied else {}
+            yield from self._repeated(places | self._names, MOST_SHARING, _Probe([], emptied, sharing=True))
             places = {path: text for path, text in places.items() if path not in self._shared}
             emptied += tuple(path for path in self._shared if self._values.can_set(Setting(path, "")))
             if not self._shared:
@@ -305,7 +309,7 @@ class ValueProbe:
             for mark in _MARK.findall(result.images.get(each.fact.use.key, "")):
                 if mark in paths:
                     digests[paths[mark]].add(each.fact.digest)
-        return tuple(path for path, wanted in digests.items() if len(wanted) > 1)
+        return tuple(path for path, wanted in digests.items() if len(wanted) > 1 and path not in self._names)
 
     def _marks(self, places: Mapping[ValuePath, str], most: int = MOST_MARKS) -> list[_Mark]:
         """A mark for each place that can be set. None is the start of another."""
@@ -368,6 +372,13 @@ def _holding(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]
             held = lookup(values.tree, path)
             if (isinstance(held, str) or TAG_KEY.search(last_key(path))) and not is_template(held):
                 yield path, text_of(held).strip()
+
+
+def _naming(each: Probed, values: ValueIndex) -> Iterator[tuple[ValuePath, str]]:
+    """The values that hold the name of an image, with the text to put there."""
+    for path, whole in in_scope(list(anchors(each.image, values)), each.scope):
+        if not whole and isinstance(held := lookup(values.tree, path), str) and not is_template(held):
+            yield path, held.strip()
 
 
 def _ends(image: str) -> Iterator[str]:

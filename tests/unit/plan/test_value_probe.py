@@ -435,12 +435,42 @@ def test_a_shared_tag_is_emptied_only_where_each_image_has_its_own() -> None:
         set_here = {dotted_key(setting.path): setting.value for setting in attempt.settings}
         images = {web: f"t/web:{set_here['shared.tag']}", db: f"t/db:{set_here['shared.tag']}"}
         found.learn(attempt, Comparison(images, frozenset([web, db]), (), []))
-    assert marked(attempt) == ["shared.tag", "web.tag"]
+    assert marked(attempt) == ["db.repository", "shared.tag", "web.repository", "web.tag"]
     found.learn(attempt, Comparison({web: "t/web:1-mark0z", db: "t/db:"}, frozenset([web, db]), (), []))
     proof = found.next()
     assert proof is not None and marked(proof) == ["shared.tag", "web.tag"] and proof.by_template == {db}
     found.learn(proof, Comparison({}, frozenset([db]), (), []))
     assert found.next() is None and found.result.by_template == {web, db} and not found.result.settings
+
+
+def test_where_a_shared_tag_may_be_empty_names_take_whole_references() -> None:
+    values: Values = {"image": {"repository": "t/web", "crds": {"repository": "t/crds"}, "release": "1"}}
+    uses = use("r/t/web:1"), use("r/t/crds:1", nth=1)
+
+    def images(read: Callable[[str], str]) -> list[str]:
+        tag = read("image.release")
+        names = (f"r/{read('image.repository')}", f"r/{read('image.crds.repository')}")
+        return [f"{name}:{tag}" if tag else name for name in names]
+
+    result, _ = run(probe(values, *uses, reads=[("image", "release")]), values, images, *uses)
+    assert {dotted_key(path): value for path, value in result.settings} == {
+        "image.release": "",
+        "image.repository": f"t/web:1@{A}",
+        "image.crds.repository": f"t/crds:1@{B}",
+    }
+
+
+def test_two_images_of_one_name_share_no_name() -> None:
+    """It cannot take both references, and is not emptied as a shared tag is."""
+    values: Values = {"image": {"repository": "t/web", "release": "1"}, "flavour": "x"}
+    uses = use("t/web:1"), use("t/web:1-x", nth=1)
+
+    def images(read: Callable[[str], str]) -> list[str]:
+        end = f":{read('image.release')}" if read("image.release") else ""
+        return [f"{read('image.repository')}{end}", f"{read('image.repository')}{end}-x"]
+
+    result, _ = run(probe(values, *uses, reads=[("image", "release")]), values, images, *uses)
+    assert not any(setting == Setting(("image", "repository"), "") for setting in result.settings)
 
 
 def test_what_is_no_shared_tag() -> None:
