@@ -20,6 +20,11 @@ def names_value(why: str, setting: Setting, charts: Collection[tuple[str, ...]])
     return _is_in_schema_error(why, setting, charts) or _is_in_template_error(why, setting, scopes_of(why)[0])
 
 
+def ends_in_a_colon(why: str) -> bool:
+    """Whether helm's message is about a line such as `image: name:`, as an emptied tag leaves it."""
+    return "mapping values are not allowed" in why
+
+
 def refuses_version(why: str) -> bool:
     """Whether a template failed because a text is not a semantic version, as a tag with a digest never is (sprig, semver.go)."""
     return "error calling semver" in why

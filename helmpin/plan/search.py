@@ -563,6 +563,8 @@ class Search:
             named = [g for g in near if any(use.source in why for use in g.uses)] or near
             if render_failure.refuses_version(why):
                 named = [g for g in named if any(c.strategy == "tag@digest" for c in g.current())] or named
+            if render_failure.ends_in_a_colon(why):
+                named = [g for g in named if any(not setting.value for setting in g.settings())] or named
         for group in named or active:
             blamed = {c for c in group.current() if any(render_failure.names_value(why, s, charts) for s in c.settings)}
             self._note(group.uses, f"{_names(blamed or group.current())}: the chart refuses it: {reason}")

@@ -666,6 +666,20 @@ def test_what_is_no_version_is_a_tag_and_no_reference() -> None:
     assert blamed(TEMPLATE.format("$version") + " semverCompare: invalid semantic version", whole) == {"web"}
 
 
+def test_what_ends_in_a_colon_has_lost_its_tag() -> None:
+    """The values for other images of that template stay."""
+    why = "YAML parse error on app/templates/pod.yaml: error converting YAML to JSON: yaml: line 9: mapping values are not allowed"
+    values = {**BOTH, "image": {"repository": "t/web", "tag": "1", "digest": ""}}
+    found = search([facts(WEB), facts(SIDE, B)], values)
+    while (attempt := found.next()) and "" not in {setting.value for setting in attempt.settings}:
+        gives = {WEB.key: "t/web:1", SIDE.key: f"t/side:2@{B}"}
+        found.learn(attempt, Comparison(gives, frozenset([WEB.key]), (), []))
+    assert attempt is not None and SIDE.key in attempt.strategies
+    found.learn(attempt, why)
+    after = found.next()
+    assert after is not None and SIDE.key in after.strategies and after.settings != attempt.settings
+
+
 def test_a_subcharts_error_is_that_of_its_own_values() -> None:
     db = use("t/db:1", source="app/charts/db/templates/pod.yaml")
     values = {**TAGGED, "db": {"image": {"repository": "t/db", "tag": "1"}}}
