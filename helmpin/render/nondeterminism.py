@@ -38,6 +38,7 @@ _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
 _CHANGES = re.compile(r"\b(?:set|unset|(?:mustM|m)erge\w*)\b")
 """The functions that change a map (sprig, dict.go)."""
+_HANDS_SUBCHARTS = re.compile(r"(?:include|template)\b[^}]*\.Subcharts\b")
 
 
 def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
@@ -131,8 +132,13 @@ def subcharts(source: str) -> tuple[str, tuple[str, ...]]:
 
 
 def may_change_subcharts(texts: Iterable[str]) -> bool:
-    """Whether a template may change what helm gives it of its subcharts (`set .Subcharts.db.Values …`)."""
-    return any("Subcharts" in text and _CHANGES.search(text) for text in texts)
+    """Whether a template may change what helm gives it of its subcharts: itself (`set .Subcharts.db.Values …`), or by a named
+    template that it hands them to."""
+    texts = list(texts)
+    reading = [text for text in texts if "Subcharts" in text]
+    if any(map(_CHANGES.search, reading)):
+        return True
+    return any(map(_HANDS_SUBCHARTS.search, reading)) and any(map(_CHANGES.search, texts))
 
 
 def template(sources: Iterable[str], *, copies_subcharts: bool = False) -> str:

@@ -47,8 +47,9 @@ class _Random(NamedTuple):
 
     leaves: dict[Leaf, Any]
     """Leaves that differ, with their values in the second evaluation."""
-    places: set[Leaf]
-    """Maps and lists that have other keys or items, and files that have other documents."""
+    places: Counter[Leaf]
+    """Maps and lists that have other keys or items, and files that have other documents: how many, at most, one evaluation has that
+    the other does not."""
 
 
 class Randomness:
@@ -64,7 +65,8 @@ class Randomness:
     def unexcused(self, differences: Iterable[Difference]) -> list[Difference]:
         """The differences of an object that are not only random."""
         differences = list(differences)
-        are_random = [self._excuses(difference) for difference in differences]
+        gone = Counter(_place(difference.leaf) for difference in differences if difference.after is ABSENT)
+        are_random = [self._excuses(difference, gone) for difference in differences]
         growth = [self._growth(difference) for difference in differences]
         if sum(more for more, is_random in zip(growth, are_random, strict=True) if is_random) >= GROWTH:
             # not in another order, where texts grow and shrink alike
@@ -76,8 +78,9 @@ class Randomness:
         plain = (difference.before, self._noise.get(difference.leaf, ABSENT))
         return len(str(difference.after)) - max(len(str(value)) for value in plain)
 
-    def _excuses(self, difference: Difference) -> bool:
-        """Whether a difference is only random: no digest shows in it, and its fixed parts stay."""
+    def _excuses(self, difference: Difference, gone: Counter[Leaf]) -> bool:
+        """Whether a difference is only random: no digest shows in it, and its fixed parts stay. gone: how many keys, items and
+        documents have gone from each place."""
         leaf, before, after, _ = difference
         shown = [v is not ABSENT and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
         if (shown[1] and not shown[0]) or _is_cut(before, after):
@@ -88,12 +91,23 @@ class Randomness:
         if self._second is None:
             self._second = _second_pass(self._pinned)
             self._second.places.update(_place(leaf) for leaf, value in self._noise.items() if value is ABSENT)
-        if ABSENT in (before, after):
-            return _place(leaf) in self._second.places
         second = self._second.leaves
-        return (leaf in second and _is_alike((after, second[leaf]), before)) or (
+        if ABSENT in (before, after):
+            return self._comes_or_goes(difference, self._second, gone)
+        return (second.get(leaf, ABSENT) is not ABSENT and _is_alike((after, second[leaf]), before)) or (
             leaf in self._noise and self._noise[leaf] != before and _is_alike((before, self._noise[leaf]), after)
         )
+
+    def _comes_or_goes(self, difference: Difference, random: _Random, gone: Counter[Leaf]) -> bool:
+        """Whether a key, an item or a document that is in one render alone is random. A key that has come must be one that not each
+        evaluation has; of keys that have gone, there must be no more than one evaluation has and another does not."""
+        leaf, place = difference.leaf, _place(difference.leaf)
+        if self._noise.get(leaf) is ABSENT or random.leaves.get(leaf) is ABSENT:
+            return True
+        if difference.after is ABSENT or not (self._pinned.second_pass and leaf[3] and isinstance(leaf[3][-1], str)):
+            is_key = bool(leaf[3]) and isinstance(leaf[3][-1], str)
+            return place in random.places and not (is_key and gone[place] > random.places[place])
+        return False
 
     def only_reorders(
         self, found: Iterable[Difference], left: Collection[Difference], plain: Render, images: frozenset[Leaf]
@@ -146,7 +160,7 @@ def _second_pass(render: Render) -> _Random:
     Helm sorts the documents of a file by kind, with hooks last. So a document is matched by kind, by whether it is a hook, and by
     its number among those. A file whose documents do not match is skipped: its differences count as effects.
     """
-    found = _Random({}, set())
+    found = _Random({}, Counter())
     documents = by_source(render)
     for source, text in (render.second_pass or {}).items():
         first = group_by_turn(documents[source])
@@ -156,9 +170,11 @@ def _second_pass(render: Render) -> _Random:
         varying = _varying(second, third) if third else changed
         # two random numbers of items are often the same, and no template gives a list of another one more items
         lists = [d for d in changed if d.leaf[3] and isinstance(d.leaf[3][-1], int)]
-        found.places.update(_place(d.leaf) for d in (*varying, *lists) if ABSENT in (d.before, d.after))
+        come = Counter(_place(d.leaf) for d in (*varying, *lists) if d.before is ABSENT)
+        gone = Counter(_place(d.leaf) for d in (*varying, *lists) if d.after is ABSENT)
+        found.places.update(come | gone)
         if first and not second:
-            found.places.add(_place((source, 0, 0, ())))
+            found.places[_place((source, 0, 0, ()))] += 1
         random = {d.leaf for d in varying}
         is_gone = {d.leaf for d in changed if d.after is ABSENT and _place(d.leaf) in found.places}
         found.leaves.update({d.leaf: d.after for d in changed if d.leaf in random | is_gone})
@@ -196,7 +212,9 @@ def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:
     if not all(isinstance(value, str) for value in (*samples, other)):
         return True
     encoded = [_encoded_text(value) for value in (*samples, other)]
-    texts = [*samples, other] if None in encoded else [text for text in encoded if text is not None]
+    if None not in encoded:
+        return _is_alike((encoded[0], encoded[1]), encoded[2])
+    texts = [*samples, other]
     if len({len(text.splitlines()) for text in texts}) > 1:
         return _is_line_alike(*samples, other)
     in_data = False
@@ -227,11 +245,12 @@ def _is_line_alike(one: str, two: str, other: str, *, in_data: bool = False) -> 
     if not (other.startswith(start) and other.endswith(end) and (marks[0] != marks[1] or marks[0] == marks[2])):
         return False
     words = [re.split(r"([^A-Za-z0-9]+)", line) for line in (one, two, other)]
-    if {len(each) for each in words} != {len(words[0])} or any(
-        "+" in line or "/" in line for line in (one, two, other)
-    ):
+    if {len(each) for each in words} != {len(words[0])}:
         return True
-    return all(a != b or a == c for a, b, c in zip(*words, strict=True))
+    least = (
+        3 if any("+" in line or "/" in line for line in (one, two, other)) else 0
+    )  # base64 may have short words in common
+    return all(a != b or a == c or len(a) < least for a, b, c in zip(*words, strict=True))
 
 
 def _by_place(differences: Iterable[Difference]) -> dict[Leaf, list[Difference]]:

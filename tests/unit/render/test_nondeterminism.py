@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.render.nondeterminism import may_be_in_any_order, may_be_random, template
+from helmpin.render.nondeterminism import may_be_in_any_order, may_be_random, may_change_subcharts, template
 from helmpin.render.probe import HOOK_TEXT
 
 
@@ -137,3 +137,17 @@ def test_a_named_template_whose_name_is_computed_may_be_any() -> None:
     }
     assert may_be_random(files) == {"_h.tpl", "a", "b", "d"}
     assert may_be_random({**files, "_h.tpl": files["_h.tpl"].replace("uuidv4", ".x")}) == set()
+
+
+@pytest.mark.parametrize(
+    ("texts", "may"),
+    [
+        (["{{ set .Subcharts.db.Values `a` 1 }}"], True),
+        (["{{ include `x` .Subcharts.db.Values }}", "{{ define `x` }}{{ set . `a` 1 }}{{ end }}"], True),
+        (["{{ include `x` .Subcharts.db.Values }}", "{{ define `x` }}{{ .a }}{{ end }}"], False),
+        (["{{ .Subcharts.db.Values.a }}", "{{ set .Values `a` 1 }}"], False),
+        (["{{ set .Values `a` 1 }}"], False),
+    ],
+)
+def test_who_may_change_subcharts(texts: list[str], may: bool) -> None:
+    assert may_change_subcharts(texts) is may

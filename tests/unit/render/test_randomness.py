@@ -54,6 +54,44 @@ def test_a_random_value_does_not_come_or_go(before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("plain", "fixed", "changed"),
+    [
+        ("{k-k3yA: x}", "", []),
+        ("{k-k3yA: x}", ", more: y", ["more"]),
+        ("{k-k3yA: x, less: y}", "", ["k-k3yA", "less"]),
+        ("{k-k3yA: x, same: y}", ", same: y", []),
+    ],
+)
+def test_beside_a_random_key_no_other_one_comes_or_goes(plain: str, fixed: str, changed: list[str]) -> None:
+    """Which of two that have gone is the random one is not known."""
+    text = "kind: Secret\ndata: {}\n"
+    pins, second, third = (text.format(f"{{k-{name}: x{fixed}}}") for name in ("p2zB", "q9xC", "r8wD"))
+    varied = parse(document(pins, "s"))._replace(second_pass={"s": second}, third_pass={"s": third})
+    found = compare(parse(document(text.format(plain), "s")), varied, {}).collateral
+    assert [difference.leaf[3][-1] for difference in found] == changed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "second", "excused"),
+    [
+        ("https://a.example.com/cb/k3yA", "https://a.example.com/cb/p2zB", "https://a.example.com/cb/q9xC", True),
+        (
+            "https://dev.example.com/cb/k3yA",
+            "https://prod.example.com/cb/p2zB",
+            "https://prod.example.com/cb/q9xC",
+            False,
+        ),
+        ("/data/dev/k3yA", "/data/prod/p2zB", "/data/prod/q9xC", False),
+        ("k3/A+", "p2/B+", "p2/C+", True),
+    ],
+)
+def test_the_words_of_an_address_stay_beside_a_random_one(before: str, after: str, second: str, excused: bool) -> None:
+    assert (random(before, after, second=second) == []) is excused
+    twice = [b64encode(b64encode(text.encode())).decode() for text in (before, after, second)]
+    assert (random(twice[0], twice[1], second=twice[2]) == []) is excused
+
+
+@pytest.mark.parametrize(
     ("start", "excused"), [("-----BEGIN CERTIFICATE-----", True), ("password", False), ("-----END KEY-----", False)]
 )
 def test_a_line_that_is_fixed_is_encoded_data_only_in_pem(start: str, excused: bool) -> None:
