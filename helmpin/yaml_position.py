@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import yaml
@@ -25,8 +26,10 @@ class Span(NamedTuple):
     """0 if it ends on another line."""
 
 
+@lru_cache(maxsize=4)
 def compose(text: str) -> yaml.Node | None:
-    """The nodes of the first document, which is all that Helm reads of a file. Raises yaml.YAMLError."""
+    """The nodes of the first document, which is all that Helm reads of a file. They are cached, because one text is searched for
+    several places, so do not change them. Raises yaml.YAMLError."""
     try:
         return _compose(text, yaml.CSafeLoader)
     except ComposerError:

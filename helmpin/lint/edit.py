@@ -54,30 +54,27 @@ def written(text: str, bundles: Sequence[Sequence[Setting]]) -> tuple[str, list[
     """The text with all the values that can be written; and for each bundle why it cannot be ('' if it can). The settings of a
     bundle are written together or not at all."""
     why_not = ["" for _ in bundles]
-    kept: list[Setting] = []
+    with suppress(CannotEdit):  # the usual case
+        return with_settings(text, [setting for bundle in bundles for setting in bundle]), why_not
     for number, bundle in enumerate(bundles):
         try:
-            with_settings(text, [*kept, *bundle])
-            kept += bundle
+            text = with_settings(text, bundle)
         except CannotEdit as error:
             why_not[number] = str(error)
     # values that share an anchor can only change together
     for value in dict.fromkeys(s.value for bundle in bundles for s in bundle):
         together = [n for n, bundle in enumerate(bundles) if why_not[n] and any(s.value == value for s in bundle)]
-        with suppress(CannotEdit):
-            with_settings(text, [*kept, *(s for n in together for s in bundles[n])])
-            kept += [s for n in together for s in bundles[n]]
-            why_not = ["" if n in together else why for n, why in enumerate(why_not)]
+        if together:
+            with suppress(CannotEdit):
+                text = with_settings(text, [s for n in together for s in bundles[n]])
+                why_not = ["" if n in together else why for n, why in enumerate(why_not)]
     # where a merge shares a value that only some of the maps want, those get it as a key of their own
-    own: list[Setting] = []
     for number, bundle in enumerate(bundles):
         if why_not[number]:
             with suppress(CannotEdit):
-                with_settings(text, [*kept, *bundle], [*own, *bundle])
-                kept += bundle
-                own += bundle
+                text = with_settings(text, bundle, bundle)
                 why_not[number] = ""
-    return with_settings(text, kept, own) if kept else text, why_not
+    return text, why_not
 
 
 def depth_of(text: str, path: ValuePath) -> int:

@@ -184,3 +184,18 @@ def test_json_stays_json(tree: object, path: list[str], indent: int | None, valu
     except CannotEdit:
         return
     assert lookup(after, tuple(path)) == value
+
+
+def test_many_values_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is read twice, not once for each value with all before it."""
+    reads: list[str] = []
+    read_all = kube_yaml.read_all
+
+    def counted(text: str, **more: str) -> list[object]:
+        reads.append(text)
+        return read_all(text, **more)
+
+    monkeypatch.setattr(kube_yaml, "read_all", counted)
+    text = "".join(f"i{n}: t/a{n}:1\n" for n in range(50))
+    found, why_not = written(text, [[Setting((f"i{n}",), f"t/a{n}:1@x")] for n in range(50)])
+    assert found == text.replace(":1", ":1@x") and not any(why_not) and len(reads) == 2
