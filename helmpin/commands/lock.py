@@ -44,6 +44,8 @@ def run(request: Request) -> int:
     if not check:
         lifeline.nothing_yet(f"{name} was not written")
     renewed = {ref for ref in old.digests if check or any(matches(glob, ref) for glob in globs)}
+    tagless = _tagless(renewed, request) if check else frozenset()
+    renewed -= tagless
     kept = {ref: digest for ref, digest in old.digests.items() if ref not in renewed}
     wanted, jobs, needless = _resolve(request, old._replace(digests=kept))
     _check_globs(globs, {*old.digests, *wanted})
@@ -53,13 +55,14 @@ def run(request: Request) -> int:
     new = edit(text, todo, name)
     if not check and new != text:
         _write(name, text, new)
-    gone = _gone([change for change in todo if change.kind == "moved"], request) if check else frozenset()
-    _show(request.options["output"], name, todo, _Why(gone, jobs), needless)
-    differs = any(change.kind != "unchanged" for change in todo)
+    doubtful = [change for change in todo if change.kind == "moved" or change.reference in tagless]
+    why = _Why(_gone(doubtful, request) if check else frozenset(), tagless, jobs)
+    _show(request.options["output"], name, todo, why, needless)
+    differs = any(change.kind != "unchanged" or change.reference in tagless for change in todo)
     if check and differs:
         does = "adds" if request.options["keep"] else "adds and removes"
         raise VerificationFailed(
-            f"{name} does not match the chart and the registry: {_count(todo)}",
+            f"{name} does not match the chart and the registry: {_count(todo, why)}",
             why="\n".join(
                 f"{change.reference}: {job} exists already and keeps the digest that it ran with; no --update changes that"
                 for change in todo
@@ -67,7 +70,7 @@ def run(request: Request) -> int:
             ),
             hint=f"helm pin lock with the same arguments {does} images; --update GLOB takes the current digests",
         )
-    output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo)}.")
+    output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo, why)}.")
     return 0
 
 
@@ -76,6 +79,8 @@ class _Why(NamedTuple):
 
     gone: Collection[Reference]
     """The registry does not have the one in the file."""
+    tagless: Collection[Reference]
+    """The registry does not have the tag any more."""
     jobs: Mapping[Reference, str]
     """The Job that keeps it."""
 
@@ -85,7 +90,14 @@ class _Why(NamedTuple):
         if change.kind == "moved":
             lacks = ", which the registry lacks" if change.reference in self.gone else ""
             text = f"moved from {output.short(change.was)}{lacks}"
+        if change.reference in self.tagless:
+            also = ", and the registry lacks the digest" if change.reference in self.gone else ""
+            text = f"{'' if change.kind == 'unchanged' else f'{change.kind}, '}tag gone{also}"
         return f"{text}{self.job(change)}"
+
+    def short(self, change: LockChange) -> str:
+        """The same in a word or two."""
+        return "tag gone" if change.reference in self.tagless and change.kind == "unchanged" else change.kind
 
     def job(self, change: LockChange) -> str:
         """The Job that keeps the digest of a line, after what becomes of it."""
@@ -122,12 +134,21 @@ def _resolve_others(references: Iterable[Reference], request: Request) -> dict[R
     return {ref: answer.digest for ref, answer in answers.items() if not isinstance(answer, RegistryError)}
 
 
-def _gone(moved: Iterable[LockChange], request: Request) -> frozenset[Reference]:
+def _gone(some: Iterable[LockChange], request: Request) -> frozenset[Reference]:
     """The images whose digest in the file the registry no longer has, so that nobody can pull them."""
-    held = {change.reference: change.reference._replace(digest=change.was) for change in moved}
-    answers = resolve(held.values(), request.settings.registry)
-    refusals = {ref: answer for ref in held if isinstance(answer := answers[held[ref]], RegistryError)}
-    return frozenset(ref for ref, refusal in refusals.items() if refusal.kind == "not-found")
+    return _not_found({change.reference: change.reference._replace(digest=change.was) for change in some}, request)
+
+
+def _tagless(references: Iterable[Reference], request: Request) -> frozenset[Reference]:
+    """The images whose tag the registry no longer has. The lock still gives them."""
+    return _not_found({reference: reference for reference in references}, request)
+
+
+def _not_found(asked: Mapping[Reference, Reference], request: Request) -> frozenset[Reference]:
+    """Those of which the registry lacks what stands for them in `asked`."""
+    answers = resolve(asked.values(), request.settings.registry)
+    errors = {ref: answer for ref in asked if isinstance(answer := answers[asked[ref]], RegistryError)}
+    return frozenset(ref for ref, error in errors.items() if error.kind == "not-found")
 
 
 def _digests(plan: Plan) -> tuple[dict[Reference, str], dict[Reference, str]]:
@@ -197,23 +218,26 @@ def _as_data(change: LockChange, why: _Why) -> Mapping[str, Any]:
         "was": change.was or None,
         "change": change.kind,
         "gone": change.reference in why.gone,
+        "tagGone": change.reference in why.tagless,
         "keptFor": why.jobs.get(change.reference),
     }
 
 
 def _markdown(name: str, todo: Sequence[LockChange], why: _Why) -> str:
     """What changes, as the body of a pull request."""
-    moving = [change for change in todo if change.kind != "unchanged"]
-    rows = [f"| `{c.reference}` | {c.kind}{why.job(c)} | {_code(c.was)} | {_code(c.now)} |" for c in moving]
+    moving = [change for change in todo if change.kind != "unchanged" or change.reference in why.tagless]
+    rows = [f"| `{c.reference}` | {why.short(c)}{why.job(c)} | {_code(c.was)} | {_code(c.now)} |" for c in moving]
     table = ["", "| Image | Change | Old | New |", "| --- | --- | --- | --- |", *rows] if rows else []
-    return "\n".join([f"**{name}**: {_count(todo)}", *table])
+    return "\n".join([f"**{name}**: {_count(todo, why)}", *table])
 
 
 def _code(digest: str) -> str:
     return f"`{digest}`" if digest else ""
 
 
-def _count(todo: Sequence[LockChange]) -> str:
+def _count(todo: Sequence[LockChange], why: _Why) -> str:
     counts = Counter(change.kind for change in todo)
     parts = [f"{counts[kind]} {kind}" for kind in ("added", "removed", "moved", "unchanged") if counts[kind]]
+    if tagless := sum(change.reference in why.tagless for change in todo):
+        parts.append(f"{output.count(tagless, 'tag')} gone")
     return ", ".join(parts) or "no images"

@@ -177,15 +177,32 @@ def test_a_chart_that_changes(locked: Shop) -> None:
     checked = shop.pin("lock", "--no-cluster", "--check", "--keep")
     assert checked.status == 4 and checked.stdout.count("moved from sha256:ffffffffffff, which the registry lacks") == 1
     shop.file.write_text(invented.replace("extra:1.0.0", "extra:none"))
-    for args in (["--check"], ["--update", "*/extra:none"]):
-        done = shop.pin("lock", "--no-cluster", "--keep", *args)
-        assert done.status == 5 and "1 image that this chart does not use cannot be resolved" in done.stderr, (
-            done.stderr
-        )
+    done = shop.pin("lock", "--no-cluster", "--keep", "--check")
+    assert done.status == 4 and "tag gone, and the registry lacks the digest" in done.stdout, done.stderr
+    done = shop.pin("lock", "--no-cluster", "--keep", "--update", "*/extra:none")
+    assert done.status == 5 and "1 image that this chart does not use cannot be resolved" in done.stderr, done.stderr
     shop.file.write_text(with_extra)
 
     assert shop.lock()["extra"]["change"] == "removed"
     assert shop.file.read_text() == before
+
+
+def test_a_tag_that_is_gone(locked: Shop) -> None:
+    """The lock still has its digest, with which the chart can be deployed."""
+    shop = locked
+    shop.push("A", {"extra": "1.0.0"})
+    more = f"--set=extra={shop.server.host}/{shop.repository}/extra:none"
+    shop.lock(more.replace("none", "1.0.0"))
+    shop.file.write_text(shop.file.read_text().replace("extra:1.0.0", "extra:none"))
+    assert shop.pin("lock", "--no-cluster", more).status == 0
+    done = shop.pin("lock", "--no-cluster", "--check", more)
+    assert done.status == 4 and re.search(r"extra:none .*  tag gone$", done.stdout, re.MULTILINE), done.stdout
+    assert "4 unchanged, 1 tag gone" in done.stderr
+    done = shop.pin("lock", "--no-cluster", "--check", more, "-o", "json")
+    found = {image["reference"]: image for image in json.loads(done.stdout)["images"]}
+    (extra,) = (image for name, image in found.items() if name.endswith("extra:none"))
+    assert (extra["change"], extra["tagGone"], extra["gone"]) == ("unchanged", True, False)
+    assert "| tag gone |" in shop.pin("lock", "--no-cluster", "--check", more, "-o", "markdown").stdout
 
 
 def test_a_chart_that_needs_no_lock(shop: Shop) -> None:

@@ -196,6 +196,6 @@ def test_many_values_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
         return read_all(text, **more)
 
     monkeypatch.setattr(kube_yaml, "read_all", counted)
-    text = "".join(f"i{n}: t/a{n}:1\n" for n in range(50))
+    text = "".join(f'i{n}: "t/a{n}:1"\n' for n in range(50))
     found, why_not = written(text, [[Setting((f"i{n}",), f"t/a{n}:1@x")] for n in range(50)])
     assert found == text.replace(":1", ":1@x") and not any(why_not) and len(reads) == 2
