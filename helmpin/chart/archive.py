@@ -98,6 +98,8 @@ def _path(member: str, archive: str) -> str:
     path = posixpath.normpath(rest) if rest else "."
     if top == "Chart.yaml":
         raise _refuse(archive, "Chart.yaml is not in a directory")
+    if not rest and top not in ("", ".", ".."):
+        raise _refuse(archive, f"{member!r} is not in a directory")
     if rest.startswith("/") or path == "." or path.startswith("..") or re.match("[A-Za-z]:/", path) or "\0" in path:
         raise _refuse(archive, f"{member!r} points outside of the chart")
     return path

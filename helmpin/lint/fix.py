@@ -91,6 +91,8 @@ class _Misses:
 
 def _digests(one: Opened, ci: Path | None, pins: Pins, say: _Misses) -> Iterator[Wanted]:
     """What pins a chart with one set of values; its digests are added to `pins`. A chart that does not render is left to lint."""
+    if one.staged.metadata.get("type") == "library":  # it renders nothing by itself
+        return
     request = one.target.request
     request = request._replace(settings=request.settings._replace(exemptions=()))  # lint reports those that it uses
     if ci is not None:

@@ -11,6 +11,7 @@ from helmpin.image.reference import InvalidReference, Reference, valid_digest
 from helmpin.lock import Lock
 
 VERSION = 1
+_VERSION = re.compile(r"(?m)^version\b")
 _CONFLICT = re.compile(r"(?m)^(?:<{7}|>{7}|={7})(?:\s|$)")
 """The lines that git puts around the sides of a conflict (git-merge, HOW CONFLICTS ARE PRESENTED)."""
 
@@ -35,6 +36,10 @@ def parse_lock(text: str, name: str) -> Lock:
     except _Invalid as error:
         why = str(error)
     hint = "correct it, or delete it and write it again with helm pin lock"
+    if not _VERSION.search(text):  # somebody's other file
+        hint = "name a lock file; helm pin lock writes one"
+    elif "; this helm-pin reads version" in why:
+        hint = "update helm-pin, or write the file again with this one"
     if conflict := _CONFLICT.search(text):
         line = text.count("\n", 0, conflict.start()) + 1
         why = f"line {line}: it has a merge conflict"

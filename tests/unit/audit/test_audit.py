@@ -80,7 +80,8 @@ class TestSideBySide:
         assert [row.same for row in side_by_side([*mine[:1], dead])] == [None]
         assert [row.same for row in side_by_side([*mine, dead])] == [False]
         assert [row.same for row in side_by_side([*audits([release(app=A)], [release(app=B)]), dead])] == [False]
-        assert [row.same for row in side_by_side([*audits([release(app="")]), dead])] == [False]
+        assert [row.same for row in side_by_side([*audits([release(app="")]), dead])] == [None]
+        assert [row.same for row in side_by_side([*audits([release(app="")], [release(app="")]), dead])] == [False]
 
     def test_what_differs_comes_first(self) -> None:
         left = [release("a", app=A), release("b", app=A)]

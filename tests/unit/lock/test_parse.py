@@ -127,3 +127,18 @@ def test_images_lock_that_is_wrong(old: str, new: str, why: str) -> None:
     with pytest.raises(UsageError) as error:
         parse_lock(IMAGES_LOCK.replace(old, new, 1), "Images.lock")
     assert why in error.value.why
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("image: {tag: latest}\n", "name a lock file"),
+        ("", "name a lock file"),
+        ("version: 2\nimages: []\n", "update helm-pin"),
+        ("version: 1\nimages:\n- image: a:1@sha256:abc\n", "correct it, or delete it"),
+    ],
+)
+def test_only_a_lock_may_be_deleted(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_lock(text, "x.yaml")
+    assert refused.value.hint is not None and refused.value.hint.startswith(hint)
