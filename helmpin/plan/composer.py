@@ -219,7 +219,9 @@ class Composer:
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
         if self.random_sources:
             copies_subcharts = nondeterminism.may_change_subcharts(self._templates.values())
-            second = nondeterminism.template(self.random_sources, copies_subcharts=copies_subcharts)
+            second = nondeterminism.template(
+                self.random_sources, self._setting_sources, copies_subcharts=copies_subcharts
+            )
             chart = chart.with_files({nondeterminism.TEMPLATE: second})
         self.renders += 1
         render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
@@ -243,6 +245,21 @@ class Composer:
         if evaluates_text(self._templates) and any(map(nondeterminism.is_random, self._evaluated())):
             return self._hints.random | nondeterminism.may_be_random(self._templates, tpl=True)
         return self._hints.random
+
+    @cached_property
+    def _setting_sources(self) -> set[str]:
+        """The sources, also of templates that print nothing, that may change what random ones read."""
+        charts = {chart_folder(path): chart for source in self._sources for path, chart in self._charts_of(source)}
+        setting = nondeterminism.may_set_for_others(self._templates)
+        return {
+            f"{charts[folder]}/{path.removeprefix(folder)}"
+            for path in setting
+            if (folder := chart_folder(path)) in charts and not path.rpartition("/")[2].startswith("_")
+        }
+
+    def _charts_of(self, source: str) -> Iterator[tuple[str, str]]:
+        """The files that a source may be, each with the source's chart, as helm names it."""
+        return ((path, nondeterminism.subcharts(source)[0]) for path in self._paths(source) if path in self._templates)
 
     def _evaluated(self) -> Iterator[str]:
         """The texts that `tpl` may evaluate: values, and the files that templates read."""

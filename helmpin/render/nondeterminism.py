@@ -8,7 +8,7 @@ first (pkg/engine/engine.go, sortTemplates), so the second pass comes before all
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from helmpin.render.actions import STRING, actions, any_matches, whole_word
@@ -38,6 +38,7 @@ _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
 _CHANGES = re.compile(r"\b(?:set|unset|(?:mustM|m)erge\w*)\b")
 """The functions that change a map (sprig, dict.go)."""
+_CHANGES_SHARED = re.compile(r"\b(?:set|unset|(?:mustM|m)erge\w*)\s+\(?\s*(?:\$\s|\$?\w*\.)")
 _HANDS_SUBCHARTS = re.compile(r"(?:include|template)\b[^}]*\.Subcharts\b")
 
 
@@ -131,6 +132,12 @@ def subcharts(source: str) -> tuple[str, tuple[str, ...]]:
     return chart, tuple(chart.split("/")[2::2])
 
 
+def may_set_for_others(files: Mapping[str, str]) -> set[str]:
+    """The template files (path → text) that may change what other templates get (`set .Values …`), themselves or by a named
+    template. Maps in variables do not count: most are made on the spot."""
+    return _calling(files, lambda text: any_matches(text, _CHANGES_SHARED))
+
+
 def may_change_subcharts(texts: Iterable[str]) -> bool:
     """Whether a template may change what helm gives it of its subcharts: itself (`set .Subcharts.db.Values …`), or by a named
     template that it hands them to."""
@@ -141,36 +148,49 @@ def may_change_subcharts(texts: Iterable[str]) -> bool:
     return any(map(_HANDS_SUBCHARTS.search, reading)) and any(map(_CHANGES.search, texts))
 
 
-def template(sources: Iterable[str], *, copies_subcharts: bool = False) -> str:
+def template(sources: Iterable[str], setting: Iterable[str] = (), *, copies_subcharts: bool = False) -> str:
     """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
 
-    It evaluates each twice, in helm's order, on two copies of what helm gives to the templates of its chart: what one template sets
-    is there for the next, as in the render. What differs between the two is random. What differs only from the render may be what
-    templates change for one another (`set .Values …`), since this one is evaluated before all others. What a template prints for a
-    missing value, helm takes out of a whole file (pkg/engine/engine.go, render), not of `include`.
+    It evaluates each twice, in helm's order, on two copies of what helm gives to templates: what one template sets is there for the
+    next, as in the render. What differs between the two is random. What differs only from the render may be what other templates
+    change (`set .Values …`), since this one is evaluated before all others. What a template prints for a missing value, helm takes
+    out of a whole file (pkg/engine/engine.go, render), not of `include`.
 
-    copies_subcharts: whether to copy `.Subcharts` too, which takes long, since these have all of their files.
+    setting: further templates that set what those may read. copies_subcharts: whether to copy `.Subcharts` too, which takes long,
+    since these have all of their files.
     """
-    lines = ["{{- $second := dict -}}{{- $third := dict -}}"]
-    inner = "(deepCopy $scope.Subcharts)" if copies_subcharts else "$scope.Subcharts"
-    by_chart: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for source in sorted(sources, key=_turn, reverse=True):
-        by_chart.setdefault(subcharts(source), []).append(source)
-    for (chart, names), own in by_chart.items():
-        path = " ".join(f'"Subcharts" "{name}"' for name in names)
-        lines.append(f"{{{{- $scope := index $ {path} -}}}}" if path else "{{- $scope := $ -}}")
-        for found in ("$second", "$third"):
-            lines.append(
-                '{{- $copy := dict "Values" (deepCopy $scope.Values) "Release" (deepCopy $scope.Release) "Chart" $scope.Chart '
-                f'"Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" {inner} -}}}}'
-            )
-            for source in own:
-                template = f'(dict "Name" "{source}" "BasePath" "{chart}/templates")'
-                printed = f'(include "{source}" $copy | replace "<no value>" "")'
-                lines.append(
-                    f'{{{{- $_ := set $copy "Template" {template} -}}}}{{{{- $_ = set {found} "{source}" {printed} -}}}}'
-                )
+    random, lines = {*sources}, ["{{- $second := dict -}}{{- $third := dict -}}"]
+    ordered = sorted(random.union(setting), key=_turn, reverse=True)
+    charts = dict.fromkeys(map(subcharts, ordered))
+    for found in ("$second", "$third"):
+        lines.append(
+            "{{- $values := deepCopy $.Values -}}{{- $release := deepCopy $.Release -}}{{- $charts := dict -}}"
+        )
+        lines += [_scope(chart, names, copies_subcharts=copies_subcharts) for chart, names in charts]
+        for source in ordered:
+            chart, _ = subcharts(source)
+            own = f'{{{{- $own := index $charts "{chart}" -}}}}'
+            about = f'(dict "Name" "{source}" "BasePath" "{chart}/templates")'
+            printed = f'include "{source}" $own'
+            if source in random:
+                printed = f'set {found} "{source}" ({printed} | replace "<no value>" "")'
+            lines.append(f'{own}{{{{- $_ := set $own "Template" {about} -}}}}{{{{- $_ = {printed} -}}}}')
     return "\n".join([*lines, _PRINTED])
+
+
+def _scope(chart: str, names: Sequence[str], *, copies_subcharts: bool) -> str:
+    """What puts a copy of what helm gives to the templates of a chart into `$charts`. The values of a subchart are those that the
+    chart above has for it (pkg/engine/engine.go, recAllTpls)."""
+    path = " ".join(f'"Subcharts" "{name}"' for name in names)
+    of = f"index $ {path}" if path else "$"
+    values = "$values"
+    for name in names:
+        values = f'(index {values} "{name}" | default dict)'
+    inner = "(deepCopy $scope.Subcharts)" if copies_subcharts else "$scope.Subcharts"
+    return (
+        f'{{{{- $scope := {of} -}}}}{{{{- $_ := set $charts "{chart}" (dict "Values" {values} "Release" $release '
+        f'"Chart" $scope.Chart "Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" {inner}) -}}}}'
+    )
 
 
 def _turn(source: str) -> tuple[int, str]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from helmpin.render.nondeterminism import may_be_in_any_order, may_be_random, may_change_subcharts, template
+from helmpin.render.nondeterminism import (
+    may_be_in_any_order,
+    may_be_random,
+    may_change_subcharts,
+    may_set_for_others,
+    template,
+)
 from helmpin.render.probe import HOOK_TEXT
 
 
@@ -96,7 +102,8 @@ def test_a_folder_of_templates_may_have_any_name(source: str) -> None:
 def test_the_second_evaluation_sees_copies() -> None:
     """What a template sets in its values or in .Release must not be there for the templates that Helm renders."""
     text = template(["app/templates/a.yaml"])
-    assert '"Values" (deepCopy $scope.Values)' in text and '"Release" (deepCopy $scope.Release)' in text
+    assert "$values := deepCopy $.Values" in text and "$release := deepCopy $.Release" in text
+    assert '"Values" $values "Release" $release' in text
 
 
 def test_only_the_named_templates_that_are_random_count() -> None:
@@ -151,3 +158,20 @@ def test_a_named_template_whose_name_is_computed_may_be_any() -> None:
 )
 def test_who_may_change_subcharts(texts: list[str], may: bool) -> None:
     assert may_change_subcharts(texts) is may
+
+
+def test_what_sets_something_for_others() -> None:
+    files = {
+        "init.yaml": "{{ $_ := set .Values `slot` 1 }}",
+        "root.yaml": "{{ set $ `slot` 1 }}",
+        "by-name.yaml": "{{ include `fill` . }}",
+        "_h.tpl": "{{ define `fill` }}{{ $_ := mergeOverwrite .Values (dict `a` 1) }}{{ end }}",
+        "local.yaml": "{{ $found := dict }}{{ $_ := set $found `a` 1 }}{{ merge $found .Values.a }}",
+        "text.yaml": "# set .Values",
+    }
+    assert may_set_for_others(files) == {"init.yaml", "root.yaml", "by-name.yaml", "_h.tpl"}
+    second = template(["app/templates/a.yaml"], ["app/templates/z.yaml"])
+    assert second.index('include "app/templates/z.yaml"') < second.index('include "app/templates/a.yaml"'), (
+        "helm's order"
+    )
+    assert '"app/templates/z.yaml" (include' not in second and '"app/templates/a.yaml" (include' in second
