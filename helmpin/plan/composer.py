@@ -250,7 +250,8 @@ class Composer:
     def _setting_sources(self) -> set[str]:
         """The sources, also of templates that print nothing, that may change what random ones read."""
         charts = {chart_folder(path): chart for source in self._sources for path, chart in self._charts_of(source)}
-        setting = nondeterminism.may_set_for_others(self._templates)
+        known = self._hints.random  # else only what tpl evaluates is random
+        setting = self._hints.setting if known else nondeterminism.may_set_for_others(self._templates)
         return {
             f"{charts[folder]}/{path.removeprefix(folder)}"
             for path in setting

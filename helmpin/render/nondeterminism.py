@@ -38,7 +38,10 @@ _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
 _CHANGES = re.compile(r"\b(?:set|unset|(?:mustM|m)erge\w*)\b")
 """The functions that change a map (sprig, dict.go)."""
-_CHANGES_SHARED = re.compile(r"\b(?:set|unset|(?:mustM|m)erge\w*)\s+\(?\s*(?:\$\s|\$?\w*\.)")
+_CHANGES_SHARED = tuple(
+    whole_word(word, r"\s+\(?\s*(?:\$\s|\$?\w*\.)")
+    for word in ("set", "unset", "merge", "mergeOverwrite", "mustMerge", "mustMergeOverwrite")
+)
 _HANDS_SUBCHARTS = re.compile(r"(?:include|template)\b[^}]*\.Subcharts\b")
 
 
@@ -135,7 +138,7 @@ def subcharts(source: str) -> tuple[str, tuple[str, ...]]:
 def may_set_for_others(files: Mapping[str, str]) -> set[str]:
     """The template files (path → text) that may change what other templates get (`set .Values …`), themselves or by a named
     template. Maps in variables do not count: most are made on the spot."""
-    return _calling(files, lambda text: any_matches(text, _CHANGES_SHARED))
+    return _calling(files, lambda text: any(any_matches(text, change) for change in _CHANGES_SHARED))
 
 
 def may_change_subcharts(texts: Iterable[str]) -> bool:
