@@ -103,7 +103,9 @@ def _documents(text: str | bytes, what: str, where: str, *, only: bool = False) 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         why = f"line {mark.line + 1}: {error.problem}" if mark else str(error.problem)
-    except (yaml.YAMLError, UnicodeEncodeError, _Invalid) as error:
+    except UnicodeEncodeError:
+        why = "it is not UTF-8"
+    except (yaml.YAMLError, _Invalid) as error:
         why = str(error)
     raise HelmFailed(what, where=where, why=why)
 

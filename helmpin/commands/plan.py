@@ -74,9 +74,9 @@ def _command(request: Request, release: str) -> str:
     if release and not request.options["no-cluster"]:
         return "upgrade"
     if request.options["check"]:
-        raise UsageError(
-            "--check compares with a release in the cluster", hint="name the release, and leave out --no-cluster"
-        )
+        todo = [] if release else ["name the release"]
+        todo += ["leave out --no-cluster"] if request.options["no-cluster"] else []
+        raise UsageError("--check compares with a release in the cluster", hint=", and ".join(todo))
     if release:
         output.say("Planned without the cluster, as a new release (--no-cluster).")
     return "template"

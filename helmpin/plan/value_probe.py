@@ -326,8 +326,9 @@ class ValueProbe:
             fact = each.fact
             gives, wanted = result.images.get(fact.use.key, ""), _tagged(fact.use.image)
             for path, text, mark in self._probe.marks:
-                before = gives.removesuffix(f"{text}-{mark}")
-                if before != gives and wanted.startswith(before):
+                end = f"{text}-{mark}"
+                before = self._without_names(gives.removesuffix(end))
+                if gives.endswith(end) and wanted.startswith(before):
                     carrier = Setting(path, f"{wanted.removeprefix(before)}@{fact.digest}")
                     if emptied or self._tried.allows(fact.use.key, carrier):
                         found[fact.use.key] = (carrier, *emptied)
@@ -335,6 +336,12 @@ class ValueProbe:
         for path, value in (*self.result.settings, *(setting for some in found.values() for setting in some)):
             values[path].add(value)
         return {key: some for key, some in found.items() if all(len(values[setting.path]) == 1 for setting in some)}
+
+    def _without_names(self, text: str) -> str:
+        """A text without the marks of names."""
+        for path, _, mark in self._probe.marks:
+            text = text.replace(f"-{mark}", "") if path in self._names else text
+        return text
 
     def _prove(self, attempt: Attempt, result: Comparison | str) -> None:
         """Take what is right, or leave out what is wrong."""

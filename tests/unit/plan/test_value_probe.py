@@ -505,3 +505,21 @@ def test_tags_that_win_over_tags_are_emptied_one_after_the_other() -> None:
         "db.tag": f"1-ee@{B}",
     }
     assert renders <= 6
+
+
+def test_a_name_beside_a_tag_that_is_emptied_for_its_own() -> None:
+    """The marks of names are not in the way of those of tags."""
+    values: Values = {
+        "shared": {"tag": "1"},
+        "web": {"repository": "r/t/web", "tag": ""},
+        "db": {"repository": "r/t/db", "tag": ""},
+    }
+    uses = use("r/t/web:1"), use("r/t/db:1", nth=1)
+
+    def images(read: Callable[[str], str]) -> list[str]:
+        return [f"{read(f'{name}.repository')}:{read('shared.tag') or read(f'{name}.tag')}" for name in ("web", "db")]
+
+    reads = [("web", "tag"), ("db", "tag")]
+    result, _ = run(probe(values, *uses, reads=reads), values, images, *uses)
+    found = {dotted_key(path): value for path, value in result.settings}
+    assert found == {"shared.tag": "", "web.tag": f"1@{A}", "db.tag": f"1@{B}"}
