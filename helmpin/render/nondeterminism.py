@@ -8,7 +8,7 @@ first (pkg/engine/engine.go, sortTemplates), so the second pass comes before all
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from helmpin.render.actions import STRING, actions, any_matches, whole_word
@@ -151,6 +151,10 @@ def may_change_subcharts(texts: Iterable[str]) -> bool:
     return any(map(_HANDS_SUBCHARTS.search, reading)) and any(map(_CHANGES.search, texts))
 
 
+_Chart = tuple[str, tuple[str, ...]]
+"""A chart as subcharts() gives it: its path, and the names of the subcharts down to it."""
+
+
 def template(sources: Iterable[str], setting: Iterable[str] = (), *, copies_subcharts: bool = False) -> str:
     """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
 
@@ -164,12 +168,10 @@ def template(sources: Iterable[str], setting: Iterable[str] = (), *, copies_subc
     """
     random, lines = {*sources}, ["{{- $second := dict -}}{{- $third := dict -}}"]
     ordered = sorted(random.union(setting), key=_turn, reverse=True)
-    charts = dict.fromkeys(map(subcharts, ordered))
+    charts = sorted({*map(subcharts, ordered)}, key=lambda chart: len(chart[1]))
     for found in ("$second", "$third"):
-        lines.append(
-            "{{- $values := deepCopy $.Values -}}{{- $release := deepCopy $.Release -}}{{- $charts := dict -}}"
-        )
-        lines += [_scope(chart, names, copies_subcharts=copies_subcharts) for chart, names in charts]
+        lines.append("{{- $release := deepCopy $.Release -}}{{- $charts := dict -}}")
+        lines += [_scope(chart, charts, copies_subcharts=copies_subcharts) for chart in charts]
         for source in ordered:
             chart, _ = subcharts(source)
             own = f'{{{{- $own := index $charts "{chart}" -}}}}'
@@ -181,17 +183,19 @@ def template(sources: Iterable[str], setting: Iterable[str] = (), *, copies_subc
     return "\n".join([*lines, _PRINTED])
 
 
-def _scope(chart: str, names: Sequence[str], *, copies_subcharts: bool) -> str:
+def _scope(chart: _Chart, charts: Iterable[_Chart], *, copies_subcharts: bool) -> str:
     """What puts a copy of what helm gives to the templates of a chart into `$charts`. The values of a subchart are those that the
-    chart above has for it (pkg/engine/engine.go, recAllTpls)."""
+    chart above has for it (pkg/engine/engine.go, recAllTpls), if that is among `charts`, which has the outer ones first."""
+    own, names = chart
     path = " ".join(f'"Subcharts" "{name}"' for name in names)
     of = f"index $ {path}" if path else "$"
-    values = "$values"
-    for name in names:
+    above, below = next((other, names[len(some) :]) for other, some in charts if names[: len(some)] == some)
+    values = f'(index $charts "{above}").Values' if below else "(deepCopy $scope.Values)"
+    for name in below:
         values = f'(index {values} "{name}" | default dict)'
     inner = "(deepCopy $scope.Subcharts)" if copies_subcharts else "$scope.Subcharts"
     return (
-        f'{{{{- $scope := {of} -}}}}{{{{- $_ := set $charts "{chart}" (dict "Values" {values} "Release" $release '
+        f'{{{{- $scope := {of} -}}}}{{{{- $_ := set $charts "{own}" (dict "Values" {values} "Release" $release '
         f'"Chart" $scope.Chart "Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" {inner}) -}}}}'
     )
 

@@ -102,8 +102,14 @@ def test_a_folder_of_templates_may_have_any_name(source: str) -> None:
 def test_the_second_evaluation_sees_copies() -> None:
     """What a template sets in its values or in .Release must not be there for the templates that Helm renders."""
     text = template(["app/templates/a.yaml"])
-    assert "$values := deepCopy $.Values" in text and "$release := deepCopy $.Release" in text
-    assert '"Values" $values "Release" $release' in text
+    assert '"Values" (deepCopy $scope.Values) "Release" $release' in text and "$release := deepCopy $.Release" in text
+
+
+def test_a_subchart_gets_its_values_from_the_copy_of_the_chart_above() -> None:
+    alone, both = "app/charts/db/templates/a.yaml", ["app/charts/db/charts/x/templates/b.yaml", "app/templates/a.yaml"]
+    assert "(index $charts" not in template([alone])
+    of_app = '(index (index (index $charts "app").Values "db" | default dict) "x" | default dict)'
+    assert f'"app/charts/db/charts/x" (dict "Values" {of_app}' in template(both)
 
 
 def test_only_the_named_templates_that_are_random_count() -> None:
