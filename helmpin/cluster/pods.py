@@ -151,16 +151,27 @@ def _has_finished(status: Object) -> bool:
     return any(c.get("type") in ("Complete", "Failed") for c in status.get("conditions") or [])
 
 
-def why_idle(item: Object) -> str:
-    """Why an object that is kept runs nothing any more, and never will: `has ended (Succeeded)`; or ''."""
-    phase, owner = mapping(item.get("status")).get("phase"), controlling_owner(item)
-    if item.get("kind") == "Pod" and phase in _ENDED:
-        return f"has ended ({phase})"
-    if _is_job(item) and _has_finished(mapping(item.get("status"))):
-        return "has finished"
-    if item.get("kind") == "ReplicaSet" and owner and mapping(item.get("spec")).get("replicas") == 0:
-        return f"is of an older revision of {owner.get('kind')}/{owner.get('name')}, scaled to 0"
-    return ""
+def idle(items: Iterable[Object]) -> dict[str, str]:
+    """The objects that are kept and run nothing any more, by UID, each with why: `has ended (Succeeded)`.
+
+    A ReplicaSet counts if its owner has scaled it to 0 and another one up: else the owner may scale it up again.
+    """
+    items = list(items)
+    sets = [(item, controlling_owner(item)) for item in items if item.get("kind") == "ReplicaSet"]
+    owned = [(item, owner, mapping(item.get("spec")).get("replicas")) for item, owner in sets if owner]
+    scaled_up = {owner.get("uid") for _, owner, replicas in owned if replicas != 0}
+    found = {
+        item["metadata"]["uid"]: f"is an older one of {owner.get('kind')}/{owner.get('name')}, scaled to 0"
+        for item, owner, replicas in owned
+        if replicas == 0 and owner.get("uid") in scaled_up
+    }
+    for item in items:
+        status = mapping(item.get("status"))
+        if item.get("kind") == "Pod" and status.get("phase") in _ENDED:
+            found[item["metadata"]["uid"]] = f"has ended ({status['phase']})"
+        elif _is_job(item) and _has_finished(status):
+            found[item["metadata"]["uid"]] = "has finished"
+    return found
 
 
 def _why_it_stays(pod: Object, workload: Object) -> str:

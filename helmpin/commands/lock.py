@@ -61,6 +61,7 @@ def run(request: Request) -> int:
     differs = any(change.kind != "unchanged" or change.reference in tagless for change in todo)
     if check and differs:
         does = "adds" if request.options["keep"] else "adds and removes"
+        tags = "; push a tag that is gone again, or have the chart use another one" if tagless else ""
         raise VerificationFailed(
             f"{name} does not match the chart and the registry: {_count(todo, why)}",
             why="\n".join(
@@ -68,7 +69,7 @@ def run(request: Request) -> int:
                 for change in todo
                 if change.kind != "unchanged" and (job := jobs.get(change.reference))
             ),
-            hint=f"helm pin lock with the same arguments {does} images; --update GLOB takes the current digests",
+            hint=f"helm pin lock with the same arguments {does} images; --update GLOB takes the current digests{tags}",
         )
     output.inform(f"{name} is {'current' if check or new == text else 'written'}: {_count(todo, why)}.")
     return 0

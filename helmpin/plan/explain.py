@@ -67,7 +67,7 @@ class Explainer(NamedTuple):
                 _, tag, digest = split(printed.get(key, ""))
                 does = "changes" if digest else "removes"
                 hint = "have the post-renderer keep digests as they are, or leave it out"
-                if not digest and tag != split(origin.image)[1]:
+                if not digest and tag not in (None, split(origin.image)[1] or "latest"):
                     hint = "give this tag to the chart, by a value, instead of to the post-renderer"
                 explained[key] = Problem(
                     f"the post-renderer ({' '.join(hide_secrets(self.post_renderer))}) {does} its digest: "

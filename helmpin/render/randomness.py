@@ -247,9 +247,8 @@ def _is_line_alike(one: str, two: str, other: str, *, in_data: bool = False) -> 
     words = [re.split(r"([^A-Za-z0-9]+)", line) for line in (one, two, other)]
     if {len(each) for each in words} != {len(words[0])}:
         return True
-    least = (
-        3 if any("+" in line or "/" in line for line in (one, two, other)) else 0
-    )  # base64 may have short words in common
+    is_base64 = any("+" in line or "/" in line for line in (one, two, other))
+    least = 3 if is_base64 else 0  # two random ones may have short words in common
     return all(a != b or a == c or len(a) < least for a, b, c in zip(*words, strict=True))
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from helmpin.cluster.pods import Pods, compare_pods, why_idle
+from helmpin.cluster.pods import Pods, compare_pods, idle
 from helmpin.cluster.workloads import Object, Seen, blame, compare_specs, name_of, slot_of
 from helmpin.errors import UsageError
 from helmpin.image import find
@@ -173,11 +173,11 @@ def live_checks(
     """Whether the workloads of a namespace have the lock's digests, and whether their pods run them."""
     seen, pairs = compare(lock, here)
     pods = compare_pods(pairs, Pods(here.everything), lock.name)
-    judged_ones = {id(now) for _, now in pairs}
+    judged_ones, resting = {id(now) for _, now in pairs}, idle(here.tops)
     pods.silent += [
         f"what the pods of {name_of(top)} should run is unknown"
         for top in here.tops
-        if id(top) not in judged_ones and not why_idle(top)
+        if id(top) not in judged_ones and top["metadata"]["uid"] not in resting
     ]
     return (
         judged("workloads", seen, here.unread, "live object", f"as in {lock.name}"),
@@ -191,14 +191,15 @@ def compare(lock: LockDigests, here: Population) -> tuple[Seen, list[tuple[Objec
     seen = Seen()
     pairs: list[tuple[Object, Object | None]] = []
     used: set[Reference] = set()
+    resting = idle(here.tops)
     for now in here.tops:
         should, wrong, silent = _compare(lock, now, used)
         specs = compare_specs([(should, now)] if should else [], owner=lock.name)
         wrong += specs.wrong
         seen.right += specs.right
         seen.notes += specs.notes
-        if (wrong or silent) and (idle := why_idle(now)):
-            seen.notes += [f"{line}; {name_of(now)} {idle}, and runs nothing" for line in (*wrong, *silent)]
+        if (wrong or silent) and (why := resting.get(now["metadata"]["uid"])):
+            seen.notes += [f"{line}; {name_of(now)} {why}, and runs nothing" for line in (*wrong, *silent)]
             continue
         seen.wrong += wrong
         seen.silent += silent

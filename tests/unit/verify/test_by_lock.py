@@ -79,7 +79,6 @@ def _job(image: str, conditions: list[dict[str, str]]) -> dict[str, Any]:
         (lambda image: pod(image) | {"status": {"phase": "Running"}}, ""),
         (lambda image: _job(image, [{"type": "Complete", "status": "True"}]), "Job/migrate has finished"),
         (lambda image: _job(image, []), ""),
-        (lambda image: _replica_set(0, image), "is of an older revision of Rollout/web, scaled to 0"),
         (lambda image: _replica_set(1, image), ""),
     ],
 )
@@ -89,6 +88,18 @@ def test_what_runs_nothing_any_more_does_not_fail(make: Any, why: str, image: st
     assert bool(seen.wrong or seen.silent) is not bool(why)
     assert any(f"{why}, and runs nothing" in note for note in seen.notes) is bool(why)
     assert [now for _, now in pairs if now is odd and why] == []
+
+
+@pytest.mark.parametrize(("of_current", "fails"), [(1, False), (0, True), (None, True)])
+def test_an_older_replica_set_is_idle_if_another_one_of_its_owner_runs(of_current: int | None, fails: bool) -> None:
+    """A Rollout that is scaled to 0 scales its current one up again."""
+    older, tops = _replica_set(0, f"nginx:1@{B}"), [pod(f"nginx:1@{A}")]
+    if of_current is not None:
+        current = _replica_set(of_current, f"nginx:1@{A}")
+        tops.append(current | {"metadata": {**current["metadata"], "name": "web-2", "uid": "rs-2"}})
+    seen, _ = compare(LOCK, Population("prod", [*tops, older], [*tops, older], ()))
+    assert bool(seen.wrong) is fails
+    assert any("is an older one of Rollout/web, scaled to 0, and runs nothing" in n for n in seen.notes) is not fails
 
 
 class Api:
