@@ -27,6 +27,7 @@ def run(request: Request) -> int:
         say_outside(plan)
         say_without_image(plan)
         probed = plan.render.values is not None  # a chart without images was rendered only once, with the probe
-        text = manifest(plan, printing) if printing or probed else plan.render.text
+        is_real = plan.compared is plan.chart and not probed
+        text = plan.render.text if is_real and not printing else manifest(plan, printing)
         sys.stdout.write(text)
     return 0

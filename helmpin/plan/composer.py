@@ -44,20 +44,23 @@ class Composer:
         self,
         rendered: Rendered,
         base: Chart,
+        compared: Chart,
         uses: Sequence[ImageUse],
         wanted: Mapping[UseKey, str],
         origins: Mapping[UseKey, ImageUse],
         fixed: Mapping[UseKey, Sequence[JobFollower]],
         hints: TemplateHints | None = None,
     ) -> None:
-        """base: the chart that the attempts change. fixed: uses that the template must pin, because they keep a digest while other
-        uses of the same values get a new one, each with the other places to pin with it. hints: for the templates of `base`, if
-        they are known already."""
+        """base: the chart that the attempts change. compared: the same with fixed results in place of random ones, from which their
+        renders are made. fixed: uses that the template must pin, because they keep a digest while other
+        uses of the same values get a new one, each with the other places to pin with it. hints: for the templates of both
+        charts, if they are known already."""
         self._fixed = fixed
-        self._rendered, self._base, self._wanted, self.origins = rendered, base, wanted, origins
+        self._rendered, self._wanted, self.origins = rendered, wanted, origins
+        self._base, self._compared = base, compared
         self.uses = {use.key: use for use in uses if use.key in wanted}
         """Those to pin."""
-        self._hints = hints or TemplateHints(base.template_files())
+        self._hints = hints or TemplateHints(base.template_files(), compared.template_files())
         self._templates = self._hints.files
         self._crds = base.crd_files()
         documents: dict[str, list[Document]] = defaultdict(list)
@@ -66,7 +69,7 @@ class Composer:
         self._sources = [*documents]
         self._values = rendered.origin.values or {}
         random = self._random_paths()
-        self._may_vary = bool(random)
+        self._may_vary = bool(random) or compared is not base
         is_post_rendered = bool(rendered.renderer.post_renderer)
         self.random_sources = {
             source
@@ -77,7 +80,7 @@ class Composer:
         self._random = None if is_post_rendered else frozenset(self.random_sources)
         unordered = self._hints.in_any_order if self.random_sources else frozenset()
         if random != self._hints.random:  # what tpl evaluates counts
-            unordered |= nondeterminism.may_be_in_any_order(self._templates, tpl=True)
+            unordered |= nondeterminism.may_be_in_any_order(self._hints.compared, tpl=True)
         self.in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
         """Those of them that may list a map in any order."""
         self._documents = documents
@@ -179,8 +182,10 @@ class Composer:
 
     @step("composing the chart")
     def chart(self, attempt: Attempt, record: Record, *, to_deploy: bool = False) -> Chart:
-        """The chart of an attempt. to_deploy: helm renders it once more, and fails if a template that may vary prints an image then
-        in another place."""
+        """The chart of an attempt, for a render to compare. to_deploy: the chart to deploy instead. Helm renders it once more, and
+        fails if a template that may vary prints an image then in another place."""
+        base = self._base if to_deploy else self._compared
+        templates = base.template_files()
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
             own = self._pin(key)
@@ -191,12 +196,12 @@ class Composer:
                     by_path[path].append(pin)
         files: dict[str, str | None] = {}
         for path, pins in by_path.items():
-            if path in self._templates:
-                files[path] = template_pins.pinned_template(path, self._templates[path], pins)
+            if path in templates:
+                files[path] = template_pins.pinned_template(path, templates[path], pins)
                 files[template_pins.PRINT_FILE] = template_pins.printer(must_find=to_deploy and self._may_vary)
             else:
                 files[path] = template_pins.pinned_text(self._crds[path], pins)
-        return self._base.with_files(files).annotated(ANNOTATION, record.to_json())
+        return base.with_files(files).annotated(ANNOTATION, record.to_json())
 
     def _forms_by_values(self, attempt: Attempt, origin: ImageUse) -> tuple[str, ...]:
         """What values may turn this image into, where another use of it is pinned by values. The template pin must count these
@@ -218,7 +223,7 @@ class Composer:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
         if self.random_sources:
-            copies_subcharts = nondeterminism.may_change_subcharts(self._templates.values())
+            copies_subcharts = nondeterminism.may_change_subcharts(self._hints.compared.values())
             second = nondeterminism.template(
                 self.random_sources, self._setting_sources, copies_subcharts=copies_subcharts
             )
@@ -243,7 +248,7 @@ class Composer:
     def _random_paths(self) -> frozenset[str]:
         """The template files that make something random or list a map in any order, as far as their text shows."""
         if evaluates_text(self._templates) and any(map(nondeterminism.is_random, self._evaluated())):
-            return self._hints.random | nondeterminism.may_be_random(self._templates, tpl=True)
+            return self._hints.random | nondeterminism.may_be_random(self._hints.compared, tpl=True)
         return self._hints.random
 
     @cached_property
@@ -251,7 +256,7 @@ class Composer:
         """The sources, also of templates that print nothing, that may change what random ones read."""
         charts = {chart_folder(path): chart for source in self._sources for path, chart in self._charts_of(source)}
         known = self._hints.random  # else only what tpl evaluates is random
-        setting = self._hints.setting if known else nondeterminism.may_set_for_others(self._templates)
+        setting = self._hints.setting if known else nondeterminism.may_set_for_others(self._hints.compared)
         return {
             f"{charts[folder]}/{path.removeprefix(folder)}"
             for path in setting

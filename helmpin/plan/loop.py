@@ -36,8 +36,10 @@ from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
+from helmpin.render.repeatable import with_other_numbers
 
 if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
 
@@ -78,10 +80,12 @@ def make_plan(
     images = outcomes.images(tried.attempt, followers)
     record = outcomes.record(tried.attempt, images)
     _check(tried, composer, noise, outcomes, record)
+    chart = composer.chart(tried.attempt, record, to_deploy=True)
     return Plan(
         release=release,
         namespace=namespace,
-        chart=composer.chart(tried.attempt, record, to_deploy=True),
+        chart=chart,
+        compared=chart if rendered.compared is rendered.chart else composer.chart(tried.attempt, record),
         images=kept_jobs.checked(images, tried.render) if tried.found else images,
         set_arguments=composer.arguments(tried.attempt),
         settings=tried.attempt.settings,
@@ -98,11 +102,18 @@ def _composer(
     rendered: Rendered, uses: Sequence[ImageUse], known: ResolvedImages, hints: TemplateHints | None
 ) -> Composer:
     """What composes the chart of each attempt. Its templates do not print the record. hints: as make_plan() takes them."""
-    annotated = isinstance(rendered.chart.metadata.get("annotations"), dict)
-    base = rendered.chart.with_files(filter_record(rendered.chart.template_files(), has_annotations=annotated))
+    base, compared = (_without_record(chart) for chart in (rendered.chart, rendered.compared))
+    base = compared if rendered.compared is rendered.chart else base
     origins = origins_of(rendered, uses)
-    unchanged = hints if base is rendered.chart else None
-    return Composer(rendered, base, uses, known.wanted, origins, _kept_apart(known, uses), unchanged)
+    is_known = hints and (base.template_files(), compared.template_files()) == (hints.files, hints.compared)
+    unchanged = hints if is_known else None
+    return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), unchanged)
+
+
+def _without_record(chart: Chart) -> Chart:
+    """The chart, whose templates do not print the record."""
+    annotated = isinstance(chart.metadata.get("annotations"), dict)
+    return chart.with_files(filter_record(chart.template_files(), has_annotations=annotated))
 
 
 def _found(composer: Composer, noise: Noise, outcomes: _Outcomes, *, values_only: bool) -> tuple[_Tried, _Outcomes]:
@@ -136,6 +147,7 @@ def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes,
     rendered, wanted = outcomes.rendered, outcomes.known.wanted
     if tried.found:
         check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
+    _check_not_by_chance(rendered)
     nothing_pinned = wanted.keys() <= tried.attempt.failed.keys()
     if wanted and nothing_pinned:
         _check_still_renders(rendered, noise, composer.random_sources, composer.in_any_order)
@@ -331,6 +343,23 @@ def _check_still_renders(
         why=f"the first render had {_images(rendered.plain)}\nthe next had {_images(again)}",
         hint=hint,
     )
+
+
+def _check_not_by_chance(rendered: Rendered) -> None:
+    """Raise Refused if the chart has other images with other random numbers."""
+    other = with_other_numbers(rendered.compared)
+    if other is None:
+        return
+    again = rendered.renderer.render(other)
+    some, others = ({use.image for use in render.images()} for render in (rendered.plain, again))
+    if some != others:
+        uses = (*rendered.plain.images(), *again.images())
+        raise Refused(
+            "the chart chooses images by chance",
+            where=sorted({use.source for use in uses if use.image in some ^ others}),
+            why=f"with one random number it has {_images(rendered.plain)}\nwith another it has {_images(again)}",
+            hint="have the template choose them by a value: it uses randInt",
+        )
 
 
 def _images(render: Render) -> str:

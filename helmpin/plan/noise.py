@@ -43,7 +43,7 @@ class Noise:
     def render_again(self) -> Render:
         """Another plain render. Raises HelmFailed."""
         self.renders += 1
-        return self._rendered.renderer.render(self._rendered.chart)
+        return self._rendered.renderer.render(self._rendered.compared)
 
     def check_attempt_failed(self, error: HelmFailed) -> None:
         """After the render of an attempt failed: raise HelmFailed if the attempt is not to blame, but the cluster or the

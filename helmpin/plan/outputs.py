@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree
 from helmpin.errors import HelmFailed
@@ -11,13 +11,16 @@ from helmpin.plan import names
 from helmpin.plan.plan import Plan
 from helmpin.render.output import Render
 
+if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
+
 
 def manifest(plan: Plan, flags: Sequence[str]) -> str:
     """The pinned manifest, or the part of it that helm template prints with these flags.
 
     Raises HelmFailed, also if it has an image that the compared render does not have: the cluster may have changed since.
     """
-    printed = _rendered(plan, flags)
+    printed = _rendered(plan, plan.chart, flags)
     compared = {use.image for use in plan.render.images()}
     allowed = {use.key for image in plan.images if image.is_let_through for use in image.uses}
     if others := dict.fromkeys(u.image for u in printed.images() if u.image not in compared and u.key not in allowed):
@@ -39,11 +42,11 @@ def values_file(plan: Plan, *, named: bool = False) -> dict[str, Any]:
 
 def _names(plan: Plan, settings: Sequence[Setting], values: Mapping[str, Any]) -> list[tuple[ValuePath, Any]]:
     tags = names.missing_tags(settings, values, plan.images)
-    if tags and _rendered(plan, arguments(tags, values)).text != plan.render.text:
+    if tags and _rendered(plan, plan.compared, arguments(tags, values)).text != plan.render.text:
         tags = []
     return [*names.beside(settings, values), *tags]
 
 
-def _rendered(plan: Plan, more: Sequence[str]) -> Render:
+def _rendered(plan: Plan, chart: Chart, more: Sequence[str]) -> Render:
     """The pinned chart, rendered with these arguments after all others."""
-    return plan.rendered.pinning(plan.settings).render(plan.chart, [*plan.set_arguments, *more])
+    return plan.rendered.pinning(plan.settings).render(chart, [*plan.set_arguments, *more])

@@ -20,14 +20,16 @@ API_VERSIONS = 500
 """How many APIs one argument names: Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
 
-def rendered_instead_of_a_dry_run(task: Task, chart: Chart, given: Mapping[str, Any]) -> Rendered | None:
+def rendered_instead_of_a_dry_run(
+    task: Task, chart: Chart, compared: Chart, given: Mapping[str, Any]
+) -> Rendered | None:
     """The plain render of a chart whose CRDs bring APIs that the cluster lacks. None where a dry run is to render it: because there
     are no such APIs, or because the chart looks objects up too, which only a dry run does. Raises HelmFailed, and Refused if the
     images depend on APIs that the render does not know."""
     if not _brings_apis(task, chart):
         return None
     if not any("lookup" in text for text in chart.template_files().values()):
-        return rendered_before_crds(task, chart, given)
+        return rendered_before_crds(task, chart, compared, given)
     _refuse_own_apis(task, chart)
     return None
 
@@ -44,17 +46,17 @@ def _brings_apis(task: Task, chart: Chart) -> bool:
     return not set(crd_apis(crds)).issubset(capabilities(task.helm)[1])
 
 
-def rendered_before_crds(task: Task, chart: Chart, given: Mapping[str, Any]) -> Rendered:
+def rendered_before_crds(task: Task, chart: Chart, compared: Chart, given: Mapping[str, Any]) -> Rendered:
     """The plain render if the chart's own CRDs are not in the cluster yet: by helm template, with the cluster's version and APIs
     and those of the CRDs. Raises HelmFailed, and Refused if the images depend on APIs that only helm template has."""
     from helmpin.render.helm_probe import capabilities
-    from helmpin.render.probe import HOOK_TEXT, PROBE
+    from helmpin.render.probe import HOOK_TEXT
     from helmpin.render.renderer import crd_apis
 
     version, apis = capabilities(task.helm)
     known = [*apis, *crd_apis(chart.crd_files().values())]
     renderer = _renderer_with(task, version, known)
-    found = render_with_probe(chart, chart.with_files({PROBE: HOOK_TEXT}), renderer, None, given, given)
+    found = render_with_probe(chart, compared, HOOK_TEXT, renderer, None, given, given)
     assumed = set(capabilities(task.helm, built_in=True)[1]).difference(known)
     _refuse_assumed_apis(found, assumed)
     return found
@@ -84,13 +86,13 @@ def _refuse_assumed_apis(found: Rendered, assumed: Collection[str]) -> None:
     """Raise Refused if the images depend on APIs that helm template assumes and the cluster does not have. No flag removes an API,
     so the chart is rendered once more with templates that ask for another one instead."""
     asked = re.compile("|".join(f'"{re.escape(api)}"' for api in sorted(assumed)) or r"(?!)")
-    texts = found.chart.template_files()
+    texts = found.compared.template_files()
     changed: dict[str, str | None] = {
         path: asked.sub('"none.invalid/v0"', text) for path, text in texts.items() if asked.search(text)
     }
     if not changed:
         return
-    _refuse_other_images(found.plain, found.renderer.render(found.chart.with_files(changed)))
+    _refuse_other_images(found.plain, found.renderer.render(found.compared.with_files(changed)))
 
 
 def _refuse_other_images(*renders: Render) -> None:

@@ -120,20 +120,21 @@ class EarlyRender(NamedTuple):
 
     needs: Needs
     """What it knows."""
-    probed: Chart
+    probe: str
+    """The text of the probe in it."""
     renderer: Renderer
     process: HelmProcess
 
 
-def start_early(task: Task, chart: Chart) -> EarlyRender | None:
-    """Start `helm template`, which most commands need; None where only the dry run will do. Raises HelmFailed when helm cannot be
-    started."""
+def start_early(task: Task, chart: Chart, compared: Chart) -> EarlyRender | None:
+    """Start `helm template`, which most commands need; None where only the dry run will do. chart, compared: as Rendered has them.
+    Raises HelmFailed when helm cannot be started."""
     from helmpin.render.renderer import Needs, needs
 
-    return _start_early(task, chart, needs(chart, ()) if task.command != "template" else Needs.NOTHING)
+    return _start_early(task, compared, needs(chart, ()) if task.command != "template" else Needs.NOTHING)
 
 
-def _start_early(task: Task, chart: Chart, need: Needs) -> EarlyRender | None:
+def _start_early(task: Task, compared: Chart, need: Needs) -> EarlyRender | None:
     from helmpin.render.probe import HOOK_TEXT, PROBE, hiding
     from helmpin.render.renderer import Needs, renderer_for
 
@@ -154,19 +155,23 @@ def _start_early(task: Task, chart: Chart, need: Needs) -> EarlyRender | None:
     probe = HOOK_TEXT
     if task.command != "template":  # no template names these, and one may reach them still: toYaml ., range $
         probe = hiding(("Revision",) if as_upgrade else ("Revision", "IsInstall", "IsUpgrade")) + probe
-    probed = chart.with_files({PROBE: probe})
-    return EarlyRender(need, probed, renderer, renderer.start(probed))
+    return EarlyRender(need, probe, renderer, renderer.start(compared.with_files({PROBE: probe})))
 
 
 def render_plain(
-    task: Task, chart: Chart, early: EarlyRender | None, reading: PreviousReading | None, merged: MergedValues | None
+    task: Task,
+    chart: Chart,
+    compared: Chart,
+    early: EarlyRender | None,
+    reading: PreviousReading | None,
+    merged: MergedValues | None,
 ) -> tuple[Rendered, Reuse]:
     """Render the chart as plain helm would deploy it: by Helm's own dry run if values are reused, if the chart may depend on what
     only the running upgrade knows or prints it, or if it asks the cluster and is installed; else by helm template. Raises
     HelmFailed, Refused, and VerificationFailed if the digests in reused values are not known.
 
-    early: the render by helm template, if start_early() started it; it is used if it knows what this one needs. reading, merged:
-    the release and the user's values, which helm is reading; None where there is none.
+    chart, compared: as Rendered has them. early: the render by helm template, if start_early() started it; it is used if it knows
+    what this one needs. reading, merged: the release and the user's values, which helm is reading; None where there is none.
     """
     from helmpin.plan.rendered import render_with_probe
     from helmpin.render.probe import UNKNOWN
@@ -185,10 +190,10 @@ def render_plain(
     if by_template:
         if early is None or early.needs is not need:
             _stop(early)
-            early = _start_early(task, chart, need)
+            early = _start_early(task, compared, need)
         if early:
             try:
-                found = render_with_probe(chart, early.probed, early.renderer, early.process, given, given)
+                found = render_with_probe(chart, compared, early.probe, early.renderer, early.process, given, given)
             except HelmFailed:
                 if not deploys:  # else the dry run may succeed
                     raise
@@ -201,9 +206,9 @@ def render_plain(
     elif need:
         from helmpin.plan.own_crds import rendered_instead_of_a_dry_run
 
-        if instead := rendered_instead_of_a_dry_run(task, chart, given):
+        if instead := rendered_instead_of_a_dry_run(task, chart, compared, given):
             return instead, reuse
-    return _by_dry_run(task, chart, reuse, given, installs=not upgrades), reuse
+    return _by_dry_run(task, chart, compared, reuse, given, installs=not upgrades), reuse
 
 
 def _stop(early: EarlyRender | None) -> None:
@@ -211,15 +216,18 @@ def _stop(early: EarlyRender | None) -> None:
         early.process.stop(grace=0)
 
 
-def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, given: Mapping[str, Any], *, installs: bool) -> Rendered:
+def _by_dry_run(
+    task: Task, chart: Chart, compared: Chart, reuse: Reuse, given: Mapping[str, Any], *, installs: bool
+) -> Rendered:
     """installs: whether Helm installs the chart's own CRDs before it renders. An upgrade does not."""
     from helmpin.plan.rendered import LACKS_KIND, render_with_probe
-    from helmpin.render.probe import HOOK_TEXT, PROBE
+    from helmpin.render.probe import HOOK_TEXT
     from helmpin.render.renderer import renderer_for
 
     if reuse.defaults:
-        chart = chart.with_files({"values.yaml": reuse.defaults})
-    probed = chart.with_files({PROBE: HOOK_TEXT})
+        is_same, defaults = compared is chart, {"values.yaml": reuse.defaults}
+        chart = chart.with_files(defaults)
+        compared = chart if is_same else compared.with_files(defaults)
 
     def live_renderer(settings: Sequence[Setting] = ()) -> Renderer:
         before, whole = reuse.arguments_for(settings)
@@ -235,13 +243,13 @@ def _by_dry_run(task: Task, chart: Chart, reuse: Reuse, given: Mapping[str, Any]
         )
 
     try:
-        found = render_with_probe(chart, probed, live_renderer(), None, given, {})
+        found = render_with_probe(chart, compared, HOOK_TEXT, live_renderer(), None, given, {})
     except HelmFailed as error:
         if not (installs and chart.crd_files() and LACKS_KIND.search(error.why)):
             raise
         from helmpin.plan.own_crds import rendered_before_crds
 
-        return rendered_before_crds(task, chart, given)
+        return rendered_before_crds(task, chart, compared, given)
     kept = found.origin.config or {}
     if reuse.previous:
         found = found._replace(given=kept)  # lists are changed by index: see changes_a_reused_list

@@ -28,6 +28,8 @@ class Plan(NamedTuple):
     namespace: str
     chart: Chart
     """With the record and the template pins, as it is deployed."""
+    compared: Chart
+    """The same with fixed results in place of random ones; `render` was made from it."""
     images: list[ImagePlan]
     set_arguments: list[str]
     settings: tuple[Setting, ...]

@@ -99,13 +99,13 @@ def prepare(
 
         if not settings.locked:
             warm_up(settings.registry)
-        hints = TemplateHints(staged.template_files())
+        hints = TemplateHints(staged.template_files(), started.compared.template_files())
         if reading and not _may_read(started, asked.flags, needs_cluster=needs_cluster):
             task, reading = task._replace(command="template"), None
         previous = reading.result() if reading else None
         if may_deploy:
             may_deploy(previous)
-        rendered, reuse = render_plain(task, staged, started.early, reading, started.merged)
+        rendered, reuse = render_plain(task, staged, started.compared, started.early, reading, started.merged)
         for pattern in unmatched(rendered.plain.documents, task.also):
             output.say(f"--also {shlex.quote(pattern)} matches no image outside pod specs.")
         taken = None if lock else started.locked.result()
@@ -156,6 +156,8 @@ class _Started(NamedTuple):
 
     task: Task
     staged: Chart
+    compared: Chart
+    """As Rendered has it."""
     early: EarlyRender | None
     reading: PreviousReading | None
     merged: MergedValues | None
@@ -176,6 +178,7 @@ def _start(
     merged = MergedValues(helm, values) if values.arguments else None
     from helmpin.chart.stage import ChartSource, stage
     from helmpin.image.outside_pods import ExtraImageRules
+    from helmpin.render.repeatable import repeatable
 
     flags = [flag for flag in other_flags(asked.flags) if flag.name not in REUSE_FLAGS]
     staged = stack.enter_context(stage(ChartSource.of(chart, asked.flags), helm))
@@ -190,10 +193,13 @@ def _start(
         folder=folder,
         cluster_flags=tuple(cluster_flags),
     )
-    early = start_early(task, staged)
+    compared = repeatable(staged)
+    early = start_early(task, staged, compared)
     if early:
         stack.callback(early.process.stop, grace=0)
-    return _Started(task=task, staged=staged, early=early, reading=reading, merged=merged, locked=locked)
+    return _Started(
+        task=task, staged=staged, compared=compared, early=early, reading=reading, merged=merged, locked=locked
+    )
 
 
 def _prepared(task: Task, plan: Plan, reuse: Reuse, previous: Previous | None) -> Prepared:

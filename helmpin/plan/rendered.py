@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, HelmStopped
+from helmpin.render.probe import PROBE
 
 if TYPE_CHECKING:
     from helmpin.chart.setargs import Setting
@@ -24,6 +25,8 @@ class Rendered(NamedTuple):
 
     chart: Chart
     """Without anything of helm-pin's."""
+    compared: Chart
+    """The same with fixed results in place of random ones (render/repeatable.py). What is compared is made from it."""
     plain: Render
     """As plain helm would deploy it, after the user's post-renderer, if there is one."""
     origin: Render
@@ -40,7 +43,8 @@ class Rendered(NamedTuple):
 
 def render_with_probe(
     chart: Chart,
-    probed: Chart,
+    compared: Chart,
+    probe: str,
     renderer: Renderer,
     begun: HelmProcess | None,
     given: Mapping[str, Any],
@@ -48,8 +52,30 @@ def render_with_probe(
 ) -> Rendered:
     """Render a chart, with its post-renderer if there is one. Raises HelmFailed.
 
-    probed: the chart with the probe. begun: its render, if it has been started. given, kept: as Rendered has them.
+    compared: as Rendered has it; if helm fails, the chart itself is rendered, since it may succeed, and otherwise helm's message
+    has the chart's own words. probe: the text of the probe. begun: the render of `compared` with it, if it has been started. given,
+    kept: as Rendered has them.
     """
+    try:
+        return _render_with_probe(chart, compared, probe, renderer, begun, given, kept)
+    except HelmStopped:
+        raise
+    except HelmFailed:
+        if compared is chart:
+            raise
+        return _render_with_probe(chart, chart, probe, renderer, None, given, kept)
+
+
+def _render_with_probe(
+    chart: Chart,
+    compared: Chart,
+    probe: str,
+    renderer: Renderer,
+    begun: HelmProcess | None,
+    given: Mapping[str, Any],
+    kept: Mapping[str, Any],
+) -> Rendered:
+    probed = compared.with_files({PROBE: probe})
     try:
         origin = renderer.render(probed, post_render=False, begun=begun)
     except HelmFailed as error:
@@ -62,9 +88,10 @@ def render_with_probe(
             why="the chart or the post-renderer dropped or renamed the ConfigMap with which helm-pin reads them",
             hint="have the post-renderer pass objects unchanged that it does not know, such as ConfigMap/helm-pin-values",
         )
-    plain = renderer.render(chart) if renderer.post_renderer else origin
+    plain = renderer.render(compared) if renderer.post_renderer else origin
     return Rendered(
         chart=chart,
+        compared=compared,
         plain=plain,
         origin=origin,
         renderer=renderer,

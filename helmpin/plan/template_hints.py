@@ -26,14 +26,16 @@ def chart_folder(path: str) -> str:
 class TemplateHints:
     """The templates of a chart and its subcharts, with what their text shows."""
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        """files: the text of each template by its path, as Chart.template_files() gives it."""
+    def __init__(self, files: Mapping[str, str], compared: Mapping[str, str] | None = None) -> None:
+        """files: the text of each template by its path, as Chart.template_files() gives it. compared: those of the chart whose
+        renders are compared (Rendered.compared), if it is another one."""
         self.files = files
-        self.random = frozenset(may_be_random(files))
+        self.compared = files if compared is None else compared
+        self.random = frozenset(may_be_random(self.compared))
         """The paths of the templates whose output may differ from render to render."""
-        self.in_any_order = frozenset(may_be_in_any_order(files) if self.random else ())
+        self.in_any_order = frozenset(may_be_in_any_order(self.compared) if self.random else ())
         """Those of them that may list a map in any order."""
-        self.setting = frozenset(may_set_for_others(files) if self.random else ())
+        self.setting = frozenset(may_set_for_others(self.compared) if self.random else ())
         """The paths of the templates that may change what others get; empty if none is random."""
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:

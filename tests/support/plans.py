@@ -94,7 +94,16 @@ def rendered(
     plain = output.parse(text, also)
     origin = output.parse(text if printed is None else printed, also)._replace(values=values or {})
     by = cast("Any", renderer or Renderer(never))
-    return Rendered(made, plain, origin, by, lambda _: by, given or {}, kept or {})
+    return Rendered(
+        chart=made,
+        compared=made,
+        plain=plain,
+        origin=origin,
+        renderer=by,
+        pinning=lambda _: by,
+        given=given or {},
+        kept=kept or {},
+    )
 
 
 def image(name: str, problem: Problem | None = None, **changes: Any) -> ImagePlan:
@@ -126,6 +135,7 @@ def plan(folder: Path, *images: ImagePlan, settings: tuple[Setting, ...] = (), *
         release="web",
         namespace="shop",
         chart=made,
+        compared=made,
         images=[*images],
         set_arguments=[],
         settings=settings,

@@ -56,7 +56,7 @@ class Made:
         self.wanted = {use.key: (wanted or {}).get(use.image, A) for use in self.uses}
         origins = origins_of(self.rendered, self.uses)
         self.composer = Composer(
-            self.rendered, base, self.uses, self.wanted, origins, {self.uses[n].key: () for n in fixed}
+            self.rendered, base, base, self.uses, self.wanted, origins, {self.uses[n].key: () for n in fixed}
         )
         uses = {use.key: use for use in self.uses}
         self.explainer = Explainer(
@@ -222,7 +222,8 @@ def test_a_reference_beside_one_that_is_not_pinned_is_counted_all_the_same(tmp_p
     made = Made(tmp_path, text, {FILE: "x"}, also=ExtraImageRules(("*",)))
     last = made.uses[1]
     origins = origins_of(made.rendered, made.uses)
-    composer = Composer(made.rendered, made.rendered.chart, made.uses, {last.key: A}, origins, {})
+    made_of = made.rendered.chart
+    composer = Composer(made.rendered, made_of, made_of, made.uses, {last.key: A}, origins, {})
     assert f"(dict `1` `@{A}`)" in composer.chart(by_template(last), RECORD).template_files()[FILE]
 
 

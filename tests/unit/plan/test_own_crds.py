@@ -66,7 +66,7 @@ class Asked:
     def render(self, text: str, *flags: Given, crd: str = CRD) -> Rendered | None:
         """The plain render of a chart with one template."""
         made = chart(self.folder, {"crds/widget.yaml": crd} if crd else {}, pod=text)
-        return rendered_instead_of_a_dry_run(self.task(*flags), made, {})
+        return rendered_instead_of_a_dry_run(self.task(*flags), made, made, {})
 
 
 def by_own_api(_: Ask, apis: Sequence[str]) -> str:
@@ -159,7 +159,7 @@ def test_an_api_that_helm_assumes_may_be_asked_for_where_no_image_depends_on_it(
 def test_what_no_template_asks_for_needs_no_second_render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked(monkeypatch, tmp_path, by_own_api)
     made = chart(tmp_path, {"crds/widget.yaml": CRD}, pod="a: b\n")
-    found = rendered_before_crds(asked.task(), made, {"given": 1})
+    found = rendered_before_crds(asked.task(), made, made, {"given": 1})
     assert len(cast("Any", found.renderer).asked) == 1
     assert (found.given, found.kept) == ({"given": 1}, {"given": 1})
 

@@ -197,10 +197,10 @@ def ran(
     prints: what `helm template` makes of it, which is not enough."""
     helm, made = Failing(prints), chart(folder, x=text)
     task = Task(cast("Any", helm), command, "web", flags, flags, ValuesInput(()), ExtraImageRules(()), folder)
-    early, task = start_early(task, made), task._replace(command=then or command)
+    early, task = start_early(task, made, made), task._replace(command=then or command)
     reading = None if task.command == "template" else cast("Any", Read(previous))
     with pytest.raises(HelmFailed):
-        render_plain(task, made, early, reading, cast("Any", Read(given or {})))
+        render_plain(task, made, made, early, reading, cast("Any", Read(given or {})))
     assert sorted(helm.started) == sorted({*helm.read, *helm.stopped}), "what is not read is stopped"
     return helm
 

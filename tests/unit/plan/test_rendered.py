@@ -21,9 +21,7 @@ THROUGH = ["--post-renderer", "./edit"]
 def made(folder: Path, renderer: Renderer) -> Rendered:
     """The render of a chart without templates of its own."""
     plain = chart(folder)
-    return render_with_probe(
-        plain, plain.with_files({PROBE: HOOK_TEXT}), cast("Any", renderer), None, {"a": 1}, {"a": 2}
-    )
+    return render_with_probe(plain, plain, HOOK_TEXT, cast("Any", renderer), None, {"a": 1}, {"a": 2})
 
 
 def says(ask: Ask) -> str:
