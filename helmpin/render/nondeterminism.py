@@ -99,7 +99,7 @@ def _lists_in_any_order(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _calls(text: str, *calls: re.Pattern[str]) -> bool:
     """Whether an action of a template calls one of these. Cached, because `tpl` makes a plan ask twice."""
-    if not _may_call(text):
+    if not may_call(text, _MAY_CALL):
         return False
     return any(
         each.search(action.code)
@@ -110,13 +110,13 @@ def _calls(text: str, *calls: re.Pattern[str]) -> bool:
     )
 
 
-def _may_call(text: str) -> bool:
-    """Whether a template may call a function that is_random() looks for."""
+def may_call(text: str, words: Iterable[str] = tuple(_FUNCTIONS)) -> bool:
+    """Whether a template may call a random function, or what else has words in _MAY_CALL; a first look that finds too much."""
     return any(
         call.start() == 0 or not _BEFORE_NO_CALL.match(text, call.start() - 1)
-        for word, calls in _MAY_CALL.items()
+        for word in words
         if word in text
-        for call in calls.finditer(text)
+        for call in _MAY_CALL[word].finditer(text)
     )
 
 

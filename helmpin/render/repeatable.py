@@ -16,6 +16,7 @@ from string import ascii_letters, digits
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin.render.actions import STRING, actions
+from helmpin.render.nondeterminism import may_call
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -108,7 +109,7 @@ def with_other_numbers(compared: Chart) -> Chart | None:
 
 def changed_files(files: Mapping[str, str]) -> dict[str, str]:
     """The template files (path → text) that call a random function, changed."""
-    found = {path: _changed(path, text) for path, text in files.items() if _ANY.search(text)}
+    found = {path: _changed(path, text) for path, text in files.items() if may_call(text)}
     return {path: text for path, text in found.items() if text != files[path]}
 
 
@@ -117,10 +118,9 @@ def _changed(path: str, text: str) -> str:
     pieces: list[str] = []
     kept = number = 0
     for action in actions(text):
-        whole = text[action.start : action.end]
-        if not action.code or not _ANY.search(action.code):
+        if not _ANY.search(action.code):
             continue
-        start = action.start + whole.index(action.code)
+        start = text.index(action.code, action.start)
         for at, length, new in _edits(action.code, f"{path} {number}"):
             pieces += [text[kept : start + at], new]
             kept = start + at + length
