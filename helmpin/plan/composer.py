@@ -38,7 +38,7 @@ _PRINTED_IMAGE = re.compile(r"""image["']?:.*\{\{""")
 
 
 class Composer:
-    """Composes and renders the chart of each attempt. Mutable: it counts its renders, and may have to drop the second pass."""
+    """Composes and renders the chart of each attempt. Mutable: it counts its renders."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Composer:
             for source in self._sources
             if random and source and not is_post_rendered and not random.isdisjoint(self._paths(source))
         }
-        """The sources that make something random or list a map in any order; those of the second pass."""
+        """The sources that make something random or list a map in any order."""
         self._random = None if is_post_rendered else frozenset(self.random_sources)
         unordered = self._hints.in_any_order if self.random_sources else frozenset()
         if random != self._hints.random:  # what tpl evaluates counts
@@ -222,12 +222,6 @@ class Composer:
     def render(self, attempt: Attempt, record: Record) -> Render:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
-        if self.random_sources:
-            copies_subcharts = nondeterminism.may_change_subcharts(self._hints.compared.values())
-            second = nondeterminism.template(
-                self.random_sources, self._setting_sources, copies_subcharts=copies_subcharts
-            )
-            chart = chart.with_files({nondeterminism.TEMPLATE: second})
         self.renders += 1
         render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
         return render._replace(random=self._random, in_any_order=self.in_any_order)
@@ -251,34 +245,11 @@ class Composer:
             return self._hints.random | nondeterminism.may_be_random(self._hints.compared, tpl=True)
         return self._hints.random
 
-    @cached_property
-    def _setting_sources(self) -> set[str]:
-        """The sources, also of templates that print nothing, that may change what random ones read."""
-        charts = {chart_folder(path): chart for source in self._sources for path, chart in self._charts_of(source)}
-        known = self._hints.random  # else only what tpl evaluates is random
-        setting = self._hints.setting if known else nondeterminism.may_set_for_others(self._hints.compared)
-        return {
-            f"{charts[folder]}/{path.removeprefix(folder)}"
-            for path in setting
-            if (folder := chart_folder(path)) in charts and not path.rpartition("/")[2].startswith("_")
-        }
-
-    def _charts_of(self, source: str) -> Iterator[tuple[str, str]]:
-        """The files that a source may be, each with the source's chart, as helm names it."""
-        return ((path, nondeterminism.subcharts(source)[0]) for path in self._paths(source) if path in self._templates)
-
     def _evaluated(self) -> Iterator[str]:
         """The texts that `tpl` may evaluate: values, and the files that templates read."""
         yield from texts(self._values)
         if any(_EVALUATES_FILES.search(text) for text in self._templates.values() if ".Files" in text):
             yield from self._base.other_files()
-
-    def drops_second_pass(self, why: str) -> bool:
-        """Whether the second pass made the render fail. If so, it is omitted from now on."""
-        failed = bool(self.random_sources) and nondeterminism.TEMPLATE.removeprefix("templates/") in why
-        if failed:
-            self.random_sources = set()
-        return failed
 
     # -- the chart's files -------------------------------------------------------------------------------------------
 

@@ -222,9 +222,8 @@ def _searched(
         try:
             render = composer.render(attempt, outcomes.record(attempt))
         except HelmFailed as error:
-            if not composer.drops_second_pass(error.why):
-                noise.check_attempt_failed(error)
-                search.learn(attempt, error.why)
+            noise.check_attempt_failed(error)
+            search.learn(attempt, error.why)
             continue
         _refuse_exposed_record(rendered, render)
         found = noise.compared(render, left)
@@ -375,13 +374,7 @@ def _check_record_stays_out(
     """
     if not may_expose_record(_evaluated(rendered)):
         return
-    try:
-        render = composer.render(nothing, record)
-    except HelmFailed as error:
-        if not composer.drops_second_pass(error.why):
-            raise
-        _check_record_stays_out(rendered, composer, noise, nothing, record)
-        return
+    render = composer.render(nothing, record)
     _refuse_exposed_record(rendered, render)
     if collateral := noise.compared(render, {}).collateral:
         raise _exposed(rendered, f"or a hash of it: {collateral[0]}")

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
-from helmpin.render.nondeterminism import defined, may_be_in_any_order, may_be_random, may_set_for_others, used
+from helmpin.render.nondeterminism import defined, may_be_in_any_order, may_be_random, used
 
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -35,8 +35,6 @@ class TemplateHints:
         """The paths of the templates whose output may differ from render to render."""
         self.in_any_order = frozenset(may_be_in_any_order(self.compared) if self.random else ())
         """Those of them that may list a map in any order."""
-        self.setting = frozenset(may_set_for_others(self.compared) if self.random else ())
-        """The paths of the templates that may change what others get; empty if none is random."""
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)

@@ -11,7 +11,6 @@ from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches, writable
 from helmpin.plan.value_keys import NAME_KEY, TAG_KEY, last_key, names_tag
-from helmpin.render.nondeterminism import subcharts
 
 
 class ValueIndex:
@@ -142,8 +141,9 @@ class _ByKeys:
 @cache
 def scope_of(source: str) -> tuple[str, ...]:
     """The path of subchart names under which the values of a template are, by its `# Source:` path:
-    `app/charts/db/templates/x.yaml` → ('db',)."""
-    return subcharts(source)[1]
+    `app/charts/db/templates/x.yaml` → ('db',). A folder in templates/ may be called charts, too."""
+    found = re.match(r"[^/]+(?:/charts/[^/]+(?=/))*", source)
+    return tuple(found[0].split("/")[2::2]) if found else ()
 
 
 def inside(path: ValuePath, scope: tuple[str, ...]) -> ValuePath | None:

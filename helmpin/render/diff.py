@@ -79,7 +79,7 @@ def compare(
     values there. Documents are matched by source file and order, because names can be random; those of a template that may list a
     map in any order, by their objects, if they are the same in both.
     """
-    pinned = aligned(pinned, plain, pinned.second_pass or ())
+    pinned = aligned(pinned, plain, pinned.random or ())
     uses = {use.key: use for use in plain.images() if use.key in wanted}
     images = _images(pinned, uses.values())
     parts: dict[Leaf, list[ImageUse]] = defaultdict(list)
@@ -134,9 +134,9 @@ def _images(pinned: Render, uses: Iterable[ImageUse]) -> dict[UseKey, str]:
     """The image at each use of the plain render. In a template that may list a map in any order, a container is found by its name
     and its object's, if no other has the same."""
     images = {use.key: use.image for use in pinned.images()}
-    if pinned.second_pass:
-        now = _by_container(pinned.images(), pinned.second_pass)
-        before = _by_container(uses, pinned.second_pass)
+    if pinned.random:
+        now = _by_container(pinned.images(), pinned.random)
+        before = _by_container(uses, pinned.random)
         images |= {before[container].key: now[container].image for container in before.keys() & now.keys()}
     return images
 

@@ -1,9 +1,4 @@
-"""What a chart makes at random, found without a second render.
-
-The renders contain one more template, the second pass. It evaluates each template that may be random once more, on copies of the
-values, so the two evaluations do not influence each other. A leaf that differs between them is random. Helm runs the deepest path
-first (pkg/engine/engine.go, sortTemplates), so the second pass comes before all other templates.
-"""
+"""Which templates may print something else in each render, as far as their text shows."""
 
 from __future__ import annotations
 
@@ -13,7 +8,6 @@ from functools import lru_cache
 
 from helmpin.render.actions import STRING, actions, any_matches, whole_word
 
-TEMPLATE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/second-pass.yaml"
 _FUNCTIONS = {
     "rand": "(?:AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)",
     "gen": r"(?:PrivateKey|CA|SelfSignedCert|SignedCert)\w*",
@@ -38,13 +32,6 @@ _DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
 _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 """A named template whose name is computed. A file's path, as checksums usually compute it, does not count."""
 _USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
-_CHANGES = re.compile(r"\b(?:set|unset|(?:mustM|m)erge\w*)\b")
-"""The functions that change a map (sprig, dict.go)."""
-_CHANGES_SHARED = tuple(
-    whole_word(word, r"\s+\(?\s*(?:\$\s|\$?\w*\.)")
-    for word in ("set", "unset", "merge", "mergeOverwrite", "mustMerge", "mustMergeOverwrite")
-)
-_HANDS_SUBCHARTS = re.compile(r"(?:include|template)\b[^}]*\.Subcharts\b")
 
 
 def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
@@ -129,92 +116,3 @@ def defined(text: str) -> list[tuple[str, str]]:
 def used(text: str) -> set[str]:
     """The named templates that a template uses."""
     return {name for uses in _USED for name in uses.findall(text)}
-
-
-def subcharts(source: str) -> tuple[str, tuple[str, ...]]:
-    """The chart of a template by its `# Source:` path: its own path, and the names of the subcharts down to it. A folder in
-    templates/ may be called charts, too."""
-    found = re.match(r"[^/]+(?:/charts/[^/]+(?=/))*", source)
-    chart = found[0] if found else ""
-    return chart, tuple(chart.split("/")[2::2])
-
-
-def may_set_for_others(files: Mapping[str, str]) -> set[str]:
-    """The template files (path → text) that may change what other templates get (`set .Values …`), themselves or by a named
-    template. Maps in variables do not count: most are made on the spot."""
-    return _calling(files, lambda text: any(any_matches(text, change) for change in _CHANGES_SHARED))
-
-
-def may_change_subcharts(texts: Iterable[str]) -> bool:
-    """Whether a template may change what helm gives it of its subcharts: itself (`set .Subcharts.db.Values …`), or by a named
-    template that it hands them to."""
-    texts = list(texts)
-    reading = [text for text in texts if "Subcharts" in text]
-    if any(map(_CHANGES.search, reading)):
-        return True
-    return any(map(_HANDS_SUBCHARTS.search, reading)) and any(map(_CHANGES.search, texts))
-
-
-_Chart = tuple[str, tuple[str, ...]]
-"""A chart as subcharts() gives it: its path, and the names of the subcharts down to it."""
-
-
-def template(sources: Iterable[str], setting: Iterable[str] = (), *, copies_subcharts: bool = False) -> str:
-    """The second pass over `sources` (as helm prints them after `# Source:`), a hook for the reasons of probe.py.
-
-    It evaluates each twice, in helm's order, on two copies of what helm gives to templates: what one template sets is there for the
-    next, as in the render. What differs between the two is random. What differs only from the render may be what other templates
-    change (`set .Values …`), since this one is evaluated before all others. What a template prints for a missing value, helm takes
-    out of a whole file (pkg/engine/engine.go, render), not of `include`.
-
-    setting: further templates that set what those may read. copies_subcharts: whether to copy `.Subcharts` too, which takes long,
-    since these have all of their files.
-    """
-    random, lines = {*sources}, ["{{- $second := dict -}}{{- $third := dict -}}"]
-    ordered = sorted(random.union(setting), key=_turn, reverse=True)
-    charts = sorted({*map(subcharts, ordered)}, key=lambda chart: len(chart[1]))
-    for found in ("$second", "$third"):
-        lines.append("{{- $release := deepCopy $.Release -}}{{- $charts := dict -}}")
-        lines += [_scope(chart, charts, copies_subcharts=copies_subcharts) for chart in charts]
-        for source in ordered:
-            chart, _ = subcharts(source)
-            own = f'{{{{- $own := index $charts "{chart}" -}}}}'
-            about = f'(dict "Name" "{source}" "BasePath" "{chart}/templates")'
-            printed = f'include "{source}" $own'
-            if source in random:
-                printed = f'set {found} "{source}" ({printed} | replace "<no value>" "")'
-            lines.append(f'{own}{{{{- $_ := set $own "Template" {about} -}}}}{{{{- $_ = {printed} -}}}}')
-    return "\n".join([*lines, _PRINTED])
-
-
-def _scope(chart: _Chart, charts: Iterable[_Chart], *, copies_subcharts: bool) -> str:
-    """What puts a copy of what helm gives to the templates of a chart into `$charts`. The values of a subchart are those that the
-    chart above has for it (pkg/engine/engine.go, recAllTpls), if that is among `charts`, which has the outer ones first."""
-    own, names = chart
-    path = " ".join(f'"Subcharts" "{name}"' for name in names)
-    of = f"index $ {path}" if path else "$"
-    above, below = next((other, names[len(some) :]) for other, some in charts if names[: len(some)] == some)
-    values = f'(index $charts "{above}").Values' if below else "(deepCopy $scope.Values)"
-    for name in below:
-        values = f'(index {values} "{name}" | default dict)'
-    inner = "(deepCopy $scope.Subcharts)" if copies_subcharts else "$scope.Subcharts"
-    return (
-        f'{{{{- $scope := {of} -}}}}{{{{- $_ := set $charts "{own}" (dict "Values" {values} "Release" $release '
-        f'"Chart" $scope.Chart "Files" $scope.Files "Capabilities" $scope.Capabilities "Subcharts" {inner}) -}}}}'
-    )
-
-
-def _turn(source: str) -> tuple[int, str]:
-    """Helm renders the greatest first (pkg/engine/engine.go, sortTemplates)."""
-    return source.count("/"), source
-
-
-_PRINTED = """
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  annotations: {helm.sh/hook: test}
-  name: helm-pin-second-pass
-data:
-  values: {{ dict "second" $second "third" $third | toJson | toJson }}
-"""

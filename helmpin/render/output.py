@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import Document, ImageUse, document_images, documents, outside
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.nondeterminism import TEMPLATE as SECOND_PASS
 from helmpin.render.probe import PROBE
 from helmpin.timeline import step
 
@@ -24,10 +23,6 @@ class Render(NamedTuple):
     documents: list[Document]
     values: Mapping[str, Any] | None
     """Helm's computed values; None unless the probe was in the chart."""
-    second_pass: Mapping[str, str] | None = None
-    """The second evaluation of templates that may be random, by source (see nondeterminism.py)."""
-    third_pass: Mapping[str, str] | None = None
-    """A third one, of the same templates; None if there is none."""
     random: Collection[str] | None = None
     """The sources that may make something random, or print the time, as far as their text shows; None where that is unknown."""
     in_any_order: Collection[str] = ()
@@ -50,19 +45,16 @@ class Render(NamedTuple):
 
 @step("reading a render")
 def parse(text: str, also: ExtraImageRules | None = None) -> Render:
-    """Split the output of `helm template` or a post-renderer into documents. The output of the probes is read and removed."""
+    """Split the output of `helm template` or a post-renderer into documents. The output of the probe is read and removed."""
     found: list[Document] = []
-    probed: dict[str, Mapping[str, Any]] = {}
+    values: Mapping[str, Any] | None = None
     for document, whole in documents(text):
-        path = document.source.partition("/")[2]
-        if path in (PROBE, SECOND_PASS) and (shown := _shown(document.text)) is not None:
-            probed[path] = shown
+        if document.source.partition("/")[2] == PROBE and (shown := _shown(document.text)) is not None:
+            values = shown.get("values")
             text = text.replace(whole, "", 1)
         else:
             found.append(document)
-    values, passes = probed.get(PROBE, {}).get("values"), probed.get(SECOND_PASS, {})
-    second, third = passes.get("second"), passes.get("third")
-    return Render(text=text, documents=found, values=values, second_pass=second, third_pass=third, also=also)
+    return Render(text=text, documents=found, values=values, also=also)
 
 
 def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:
@@ -87,13 +79,13 @@ def parse_release(text: str, also: ExtraImageRules | None = None) -> Render:
 
 _PROBED = re.compile(
     r"\s*apiVersion: v1\nkind: ConfigMap\nmetadata:\n(?:  annotations: \{helm\.sh/hook: test\}\n)?"
-    r'  name: helm-pin-(?:values|second-pass)\ndata:\n  values: (".*")\s*'
+    r'  name: helm-pin-values\ndata:\n  values: (".*")\s*'
 )
-"""All that a probe prints. A document that has more is the chart's own, whatever source it claims, and must not be taken out."""
+"""All that the probe prints. A document that has more is the chart's own, whatever source it claims, and must not be taken out."""
 
 
 def _shown(body: str) -> Mapping[str, Any] | None:
-    """What a probe printed; None if the document is the chart's own."""
+    """What the probe printed; None if the document is the chart's own."""
     probed = _PROBED.fullmatch(body)
     try:
         loaded = json.loads(json.loads(probed[1])) if probed else None

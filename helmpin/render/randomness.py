@@ -1,4 +1,5 @@
-"""Which differences between two renders a chart makes at random: by two evaluations of its templates, and by the current time."""
+"""Which differences between two renders a chart makes at random, where repeatable.py has no fixed results: by what differs between
+plain renders, and by the current time."""
 
 from __future__ import annotations
 
@@ -8,20 +9,16 @@ from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from string import ascii_letters, digits
-from typing import Any, NamedTuple
+from typing import Any
 
-from helmpin.image.manifest import Document, group_by_turn, split_documents
 from helmpin.render import another_order
-from helmpin.render.alignment import by_source, in_order_of
 from helmpin.render.differences import (
     ABSENT,
     NAMING,
     Difference,
     Leaf,
     common_start,
-    differences,
     readable,
-    text_differences,
 )
 from helmpin.render.output import Render
 
@@ -42,31 +39,23 @@ _TIME = re.compile(
 """Seconds (or smaller units) since 1970, a date, with or without a time of day, a time of day, and Go's monotonic clock."""
 
 
-class _Random(NamedTuple):
-    """What evaluations of templates show to be random. It is filled in place."""
-
-    leaves: dict[Leaf, Any]
-    """Leaves that differ, with their values in the second evaluation."""
-    places: Counter[Leaf]
-    """Maps and lists that have other keys or items, and files that have other documents: how many, at most, one evaluation has that
-    the other does not."""
-
-
 class Randomness:
-    """What a chart makes at random: the leaves that differ between two evaluations of it, and the current time. Mutable: the second
-    evaluation is read when it is needed."""
+    """What a chart makes at random: the leaves that differ between plain renders of it, and the current time. Immutable."""
 
     def __init__(self, pinned: Render, digests: Iterable[str], noise: Mapping[Leaf, Any]) -> None:
+        """noise: the leaves that differ in another plain render, with their values there."""
         self._pinned = pinned
         self._hex = [digest.partition(":")[2][:7] for digest in set(digests)]
         self._noise = noise
-        self._second: _Random | None = None
+        self._going = Counter(_place(leaf) for leaf, value in noise.items() if value is ABSENT)
+        """How many keys, items and documents another plain render lacks, at each place."""
 
     def unexcused(self, differences: Iterable[Difference]) -> list[Difference]:
         """The differences of an object that are not only random."""
         differences = list(differences)
-        gone = Counter(_place(difference.leaf) for difference in differences if difference.after is ABSENT)
-        are_random = [self._excuses(difference, gone) for difference in differences]
+        gone = Counter(_place(each.leaf) for each in differences if each.after is ABSENT)
+        come = Counter(_place(each.leaf) for each in differences if each.before is ABSENT)
+        are_random = [self._excuses(difference, gone | come) for difference in differences]
         growth = [self._growth(difference) for difference in differences]
         if sum(more for more, is_random in zip(growth, are_random, strict=True) if is_random) >= GROWTH:
             # not in another order, where texts grow and shrink alike
@@ -78,9 +67,9 @@ class Randomness:
         plain = (difference.before, self._noise.get(difference.leaf, ABSENT))
         return len(str(difference.after)) - max(len(str(value)) for value in plain)
 
-    def _excuses(self, difference: Difference, gone: Counter[Leaf]) -> bool:
-        """Whether a difference is only random: no digest shows in it, and its fixed parts stay. gone: how many keys, items and
-        documents have gone from each place."""
+    def _excuses(self, difference: Difference, moved: Counter[Leaf]) -> bool:
+        """Whether a difference is only random: no digest shows in it, and its fixed parts stay. moved: how many keys, items and
+        documents have gone from each place, or have come there, whichever are more."""
         leaf, before, after, _ = difference
         shown = [v is not ABSENT and self._shows_digest((*leaf[3], v)) for v in (before, after)]  # in a key, too
         if (shown[1] and not shown[0]) or _is_cut(before, after):
@@ -88,26 +77,19 @@ class Randomness:
         may_show_time = self._pinned.random is None or leaf[0] in self._pinned.random
         if may_show_time and type(before) is type(after) and _without_time(before) == _without_time(after):
             return True
-        if self._second is None:
-            self._second = _second_pass(self._pinned)
-            self._second.places.update(_place(leaf) for leaf, value in self._noise.items() if value is ABSENT)
-        second = self._second.leaves
         if ABSENT in (before, after):
-            return self._comes_or_goes(difference, self._second, gone)
-        return (second.get(leaf, ABSENT) is not ABSENT and _is_alike((after, second[leaf]), before)) or (
-            leaf in self._noise and self._noise[leaf] != before and _is_alike((before, self._noise[leaf]), after)
-        )
+            return self._comes_or_goes(leaf, moved)
+        other = self._noise.get(leaf, before)
+        return other != before and _is_alike((before, other), after)
 
-    def _comes_or_goes(self, difference: Difference, random: _Random, gone: Counter[Leaf]) -> bool:
-        """Whether a key, an item or a document that is in one render alone is random. A key that has come must be one that not each
-        evaluation has; of keys that have gone, there must be no more than one evaluation has and another does not."""
-        leaf, place = difference.leaf, _place(difference.leaf)
-        if self._noise.get(leaf) is ABSENT or random.leaves.get(leaf) is ABSENT:
+    def _comes_or_goes(self, leaf: Leaf, moved: Counter[Leaf]) -> bool:
+        """Whether a key, an item or a document that is in one render alone is random: of keys, there must be no more than one plain
+        render has and another does not."""
+        place = _place(leaf)
+        if self._noise.get(leaf) is ABSENT:
             return True
-        if difference.after is ABSENT or not (self._pinned.second_pass and leaf[3] and isinstance(leaf[3][-1], str)):
-            is_key = bool(leaf[3]) and isinstance(leaf[3][-1], str)
-            return place in random.places and not (is_key and gone[place] > random.places[place])
-        return False
+        is_key = bool(leaf[3]) and isinstance(leaf[3][-1], str)
+        return place in self._going and not (is_key and moved[place] > self._going[place])
 
     def only_reorders(
         self, found: Iterable[Difference], left: Collection[Difference], plain: Render, images: frozenset[Leaf]
@@ -154,57 +136,10 @@ def _is_cut(before: Any, after: Any) -> bool:
     return word is not None and str(before).endswith(word[0][::-1])
 
 
-def _second_pass(render: Render) -> _Random:
-    """What the second and third evaluations of templates (nondeterminism.py) show to be random.
-
-    Helm sorts the documents of a file by kind, with hooks last. So a document is matched by kind, by whether it is a hook, and by
-    its number among those. A file whose documents do not match is skipped: its differences count as effects.
-    """
-    found = _Random({}, Counter())
-    documents = by_source(render)
-    for source, text in (render.second_pass or {}).items():
-        first = group_by_turn(documents[source])
-        second = _evaluated(first, source, text)
-        third = _evaluated(first, source, (render.third_pass or {}).get(source, ""))
-        changed = _varying(first.values(), second)
-        varying = _varying(second, third) if third else changed
-        # two random numbers of items are often the same, and no template gives a list of another one more items
-        lists = [d for d in changed if d.leaf[3] and isinstance(d.leaf[3][-1], int)]
-        come = Counter(_place(d.leaf) for d in (*varying, *lists) if d.before is ABSENT)
-        gone = Counter(_place(d.leaf) for d in (*varying, *lists) if d.after is ABSENT)
-        found.places.update(come | gone)
-        if first and not second:
-            found.places[_place((source, 0, 0, ()))] += 1
-        random = {d.leaf for d in varying}
-        is_gone = {d.leaf for d in changed if d.after is ABSENT and _place(d.leaf) in found.places}
-        found.leaves.update({d.leaf: d.after for d in changed if d.leaf in random | is_gone})
-    return found
-
-
 def _place(leaf: Leaf) -> Leaf:
     """The map or list that a leaf is a key or an item of; for a document, its file."""
     source, order, nth, path = leaf
     return (source, order, nth, path[:-1]) if path else (source, -1, -1, ())
-
-
-def _evaluated(first: Mapping[Any, Document], source: str, text: str) -> list[Document]:
-    """The documents of a file in another evaluation, one for each of the first one, as group_by_turn() gives these; none if there
-    are others."""
-    other = group_by_turn(split_documents(source, text))
-    if first.keys() != other.keys():
-        return []
-    ordered = in_order_of([*first.values()], [other[turn] for turn in first])
-    return [now._replace(order=document.order) for document, now in zip(first.values(), ordered, strict=True)]
-
-
-def _varying(ones: Iterable[Document], others: Iterable[Document]) -> list[Difference]:
-    """The leaves and lines that differ between documents and their counterparts."""
-    found: list[Difference] = []
-    for one, other in zip(ones, others, strict=False):
-        if one.text.strip() != other.text.strip():
-            leaves = [difference for difference, _ in differences(one, other)]
-            found += [*leaves, *text_differences(one, other, leaves)]
-    return found
 
 
 def _is_alike(samples: tuple[Any, Any], other: Any) -> bool:

@@ -29,6 +29,5 @@ def pod(image: str, *, label: str = "x", extra: str = "", source: str = POD) -> 
 def probe(path: str, data: object) -> str:
     """What the extra template at `path` of the chart prints, as Helm prints it."""
     written = json.dumps(json.dumps(data))
-    name = "helm-pin-values" if path.endswith("/values.yaml") else "helm-pin-second-pass"
-    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  values: {written}\n"
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: helm-pin-values\ndata:\n  values: {written}\n"
     return document(text, f"app/{path}")

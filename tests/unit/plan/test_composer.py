@@ -19,8 +19,8 @@ from helmpin.plan.explain import Explainer
 from helmpin.plan.origins import origins_of
 from helmpin.plan.search import Attempt
 from helmpin.release.record import ANNOTATION, Record
-from helmpin.render import nondeterminism
 from helmpin.render.diff import Comparison, compare
+from helmpin.render.repeatable import repeatable
 from tests.support.plans import Ask, Renderer, chart, rendered
 from tests.support.renders import POD, digest, document, pod
 
@@ -268,55 +268,35 @@ def test_the_helpers_of_the_chart_above_do_not(tmp_path: Path) -> None:
 
 # -- randomness ---------------------------------------------------------------------------------------------------------
 
-RANDOM = READS + "# {{ randAlpha 5 }}\n"
+
+@pytest.mark.parametrize(
+    ("name", "random", "in_any_order"),
+    [("{{ randInt 0 2 }}", True, True), ("{{ .Values.x }}", False, False), ("{{ values .x }}", True, True)],
+)
+def test_what_a_template_evaluates_may_be_random(tmp_path: Path, name: str, random: bool, in_any_order: bool) -> None:
+    values = {**VALUES, "names": [name]}
+    files = {FILE: READS + "# {{ tpl (first .Values.names) . }}\n"}
+    composer = Made(tmp_path, pod("t/web:1"), files, values=values).composer
+    assert (composer.random_sources == {POD}, composer.in_any_order == {POD}) == (random, in_any_order)
 
 
-@pytest.mark.parametrize("dry_run", ["", "server"])
-def test_a_template_that_may_be_random_is_evaluated_twice(tmp_path: Path, dry_run: str) -> None:
-    text = pod("t/web:1") + pod("t/db:1", source="app/templates/db.yaml")
-    renderer = Renderer(lambda _: text, dry_run=dry_run)
-    files = {FILE: RANDOM, "templates/db.yaml": READS, "templates/_h.tpl": "{{ now }}"}
-    made = Made(tmp_path, text, files, renderer=renderer, values=VALUES)
-    made.composer.render(made.first(), RECORD)
-    asked = renderer.asked[-1]
-    assert asked.files[nondeterminism.TEMPLATE] == nondeterminism.template([POD])
-    assert asked.set == {"image.tag": f"1@{A}"}
-    assert asked.chart.annotations == {ANNOTATION: RECORD.to_json()}
-    assert nondeterminism.TEMPLATE not in made.files(made.first()), "it is not deployed"
-
-
-def test_a_template_that_evaluates_a_random_value_is_evaluated_twice(tmp_path: Path) -> None:
-    renderer = Renderer(lambda _: pod("t/web:1"))
-    for name, twice in (("{{ randInt 0 2 }}", True), ("{{ .Values.x }}", False)):
-        values = {**VALUES, "names": [name]}
-        files = {FILE: READS + "# {{ tpl (first .Values.names) . }}\n"}
-        made = Made(tmp_path, pod("t/web:1"), files, renderer=renderer, values=values)
-        made.composer.render(made.first(), RECORD)
-        assert (nondeterminism.TEMPLATE in renderer.asked[-1].files) is twice
-
-
-@pytest.mark.parametrize("post_renderer", [(), ("--post-renderer", "x")])
-def test_nothing_random_or_a_post_renderer(tmp_path: Path, post_renderer: tuple[str, ...]) -> None:
-    """What a post-renderer makes of a second evaluation, nobody knows."""
-    text = RANDOM if post_renderer else READS
-    renderer = Renderer(lambda _: pod("t/web:1"), post_renderer)
-    made = Made(tmp_path, pod("t/web:1"), {FILE: text}, renderer=renderer, values=VALUES)
-    made.composer.render(made.first(), RECORD)
-    assert list(renderer.asked[-1].files) == [FILE]
-    assert not made.composer.drops_second_pass("template: app/templates/helm-pin-second-pass.yaml: no")
-
-
-def test_a_second_evaluation_that_fails_is_left_out_from_then_on(tmp_path: Path) -> None:
-    renderer = Renderer(lambda _: pod("t/web:1"))
-    made = Made(tmp_path, pod("t/web:1"), {FILE: RANDOM}, renderer=renderer, values=VALUES)
-    assert not made.composer.drops_second_pass(f"template: {POD}: no"), "that is the chart's own"
-    made.composer.render(made.first(), RECORD)
-    assert nondeterminism.TEMPLATE in renderer.asked[-1].files
-    why = f"template: app/{nondeterminism.TEMPLATE}:3: no"
-    assert made.composer.drops_second_pass(why)
-    assert not made.composer.drops_second_pass(why), "then it was something else"
-    made.composer.render(made.first(), RECORD)
-    assert nondeterminism.TEMPLATE not in renderer.asked[-1].files
+def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_path: Path) -> None:
+    text = READS + "# {{ randAlpha 5 }}\n"
+    base = chart(tmp_path, {FILE: text})
+    compared = repeatable(base)
+    made = rendered(base, pod("t/web:1"), values=VALUES)._replace(compared=compared)
+    uses = made.plain.images()
+    composer = Composer(made, base, compared, uses, {use.key: A for use in uses}, origins_of(made, uses), {})
+    assert composer.random_sources == set()
+    attempt = composer.search().next()
+    assert attempt
+    assert composer.chart(attempt, RECORD).template_files() == compared.template_files()
+    assert composer.chart(attempt, RECORD, to_deploy=True).template_files() == {FILE: text}
+    pinned = by_template(*uses)
+    assert "randAlpha" not in composer.chart(pinned, RECORD).template_files()[FILE]
+    deployed = composer.chart(pinned, RECORD, to_deploy=True).template_files()
+    assert "{{ randAlpha 5 }}" in deployed[FILE]
+    assert template_pins.UNLIKE_BEFORE in deployed[template_pins.PRINT_FILE], "it may print other places then"
 
 
 # -- post-renderers -----------------------------------------------------------------------------------------------------
@@ -386,9 +366,9 @@ def test_what_is_deployed_must_find_its_places_if_a_template_may_vary(
 @pytest.mark.parametrize(
     ("text", "printed", "named"),
     [
-        (RANDOM.replace("randAlpha 5", "keys .Values.m"), "t/side:2", True),
-        (RANDOM.replace("randAlpha 5", "keys .Values.m"), f"t/web:1:latest@{A}", False),
-        (RANDOM.replace("randAlpha 5", "keys .Values.m"), "t/another:2", False),
+        (READS + "# {{ keys .Values.m }}\n", "t/side:2", True),
+        (READS + "# {{ keys .Values.m }}\n", f"t/web:1:latest@{A}", False),
+        (READS + "# {{ keys .Values.m }}\n", "t/another:2", False),
         (LITERAL, "t/side:2", False),
     ],
 )

@@ -21,7 +21,6 @@ from helmpin.plan.plan import Plan
 from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS
 from helmpin.registry import RegistrySettings
 from helmpin.release.record import ANNOTATION, Image, Undo, parse
-from helmpin.render import nondeterminism
 from tests.support.plans import Ask, Renderer, chart, never, rendered
 from tests.support.renders import digest, document, pod
 
@@ -236,17 +235,6 @@ def test_a_helm_that_was_stopped_ends_the_search(tmp_path: Path, dry_run: str) -
     with pytest.raises(HelmStopped):
         made(tmp_path, says, renderer=renderer)
     assert len(renderer.asked) == 1
-
-
-def test_a_second_evaluation_that_fails_costs_no_candidate(tmp_path: Path) -> None:
-    def says(ask: Ask) -> str:
-        if nondeterminism.TEMPLATE in ask.files:
-            raise HelmFailed("helm template failed", why=f"execution error at (app/{nondeterminism.TEMPLATE}:1:2)")
-        return by_tag(ask)
-
-    plan, renderer = made(tmp_path, says, files={FILE: READS + "# {{ now }}\n"})
-    assert [dict(ask.set) for ask in renderer.asked] == [{"image.tag": f"1@{A}"}] * 2
-    assert plan.images[0].via == "values" and plan.images[0].notes == () and plan.renders == 3
 
 
 def test_what_changes_something_else_is_given_up_after_one_plain_render(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import group_by_turn, kind_and_name, split_documents
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.nondeterminism import TEMPLATE
 from helmpin.render.output import parse, parse_release
 from helmpin.render.probe import PROBE
 from tests.support.renders import digest, document, pod, probe
@@ -26,7 +25,7 @@ def test_documents_by_source_and_order() -> None:
     assert [(d.source, d.order) for d in render.documents] == [(A, 0), (B, 0), (A, 1)]
     assert [d.objects() for d in render.documents] == [[{"kind": "One"}], [{"kind": "Two"}], [{"kind": "Three"}]]
     assert render.text == text
-    assert render.values is None and render.second_pass is None and render.config is None
+    assert render.values is None and render.config is None
 
 
 ONE, TWO = {"kind": "One"}, {"kind": "Two"}
@@ -89,15 +88,13 @@ def test_every_document_comes_back(pieces: list[tuple[str, str]]) -> None:
     assert render.text == text
 
 
-# -- what the extra templates print -------------------------------------------------------------------------------------
+# -- what the extra template prints --------------------------------------------------------------------------------------
 
 
-def test_what_the_extra_templates_print_is_read_and_taken_out() -> None:
-    own = document("kind: One\n", A)
-    values, second = {"a": '"\n---\n', "b": [1, None]}, {A: "kind: One\n---\nkind: Two\n"}
-    passes = {"second": second, "third": {A: "kind: One\n"}}
-    render = parse(probe(TEMPLATE, passes) + own + probe(PROBE, {"values": values}) + own)
-    assert (render.values, render.second_pass, render.third_pass) == (values, second, passes["third"])
+def test_what_the_extra_template_prints_is_read_and_taken_out() -> None:
+    own, values = document("kind: One\n", A), {"a": '"\n---\n', "b": [1, None]}
+    render = parse(own + probe(PROBE, {"values": values}) + own)
+    assert render.values == values
     assert render.text == own + own
     assert [(d.source, d.order) for d in render.documents] == [(A, 0), (A, 1)]
 
@@ -113,14 +110,13 @@ def test_a_file_of_the_charts_own_with_the_probes_name(values: str) -> None:
     assert (len(render.documents), render.values) == (1, None)
 
 
-@pytest.mark.parametrize("place", [PROBE, TEMPLATE])
-def test_an_object_that_claims_to_be_a_probe_stays(place: str) -> None:
+def test_an_object_that_claims_to_be_the_probe_stays() -> None:
     """Else it would be deployed unseen, with its image. A file of CRDs or, in Helm 3, an empty document can claim any source."""
     written = json.dumps(json.dumps({"values": {}}))
     forged = f"kind: Pod\nmetadata:\n  values: {written}\nspec: {{containers: [{{image: evil:1}}]}}\n"
-    ours = probe(place, {"values": {}})
-    for text in (document(forged, f"app/{place}"), f"{ours}  other: x\n", ours.replace("ConfigMap", "Pod")):
-        assert [d.source for d in parse(text).documents] == [f"app/{place}"]
+    ours = probe(PROBE, {"values": {}})
+    for text in (document(forged, f"app/{PROBE}"), f"{ours}  other: x\n", ours.replace("ConfigMap", "Pod")):
+        assert [d.source for d in parse(text).documents] == [f"app/{PROBE}"]
         assert parse(text).text == text
 
 

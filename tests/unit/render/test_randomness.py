@@ -15,31 +15,20 @@ from tests.support.comparisons import DIGEST, WEB, pinned
 from tests.support.renders import POD, document, pod
 
 
-def random(before: str, after: str, *, second: str | None = None, other: str | None = None) -> list[Any]:
-    """The changes of a secret's value, whose second evaluation gives `second`, and which another plain render has as `other`."""
+def random(before: str, after: str, *, other: str | None = None) -> list[Any]:
+    """The changes of a secret's value, which another plain render has as `other`."""
     text = "kind: Secret\ndata: {{p: {}}}\n"
     plain = parse(pod(WEB) + document(text.format(before), "s"))
     wanted = {use.key: DIGEST for use in plain.images()}
     pins = parse(pinned(pod(WEB)) + document(text.format(after), "s"))
-    if second is not None:
-        pins = pins._replace(second_pass={"s": text.format(second)})
-    seen = {("s", 0, 0, ("data", "p")): other} if other is not None else {}
+    seen = {} if other is None else noise(plain, parse(pod(WEB) + document(text.format(other), "s")))
     return compare(plain, pins, wanted, seen).collateral
 
 
-def test_what_two_evaluations_of_one_render_have_differently_is_random() -> None:
-    assert random("k3yA", "p2zB", second="q9xC") == []
+def test_what_another_plain_render_has_differently_is_random() -> None:
+    assert random("k3yA", "p2zB", other="q9xC") == []
     assert len(random("k3yA", "p2zB")) == 1
-    assert len(random("k3yA", "p2zB", second="p2zB")) == 1, "both evaluations agree"
-
-
-@pytest.mark.parametrize(("third", "is_random"), [("r8wD", True), ("q9xC", False)])
-def test_what_two_further_evaluations_have_alike_is_not_random(third: str, is_random: bool) -> None:
-    """Another template may have set it, after these and before the render."""
-    text = "kind: Secret\ndata: {{p: {}}}\n"
-    plain, pins = (parse(document(text.format(value), "s")) for value in ("k3yA", "p2zB"))
-    pins = pins._replace(second_pass={"s": text.format("q9xC")}, third_pass={"s": text.format(third)})
-    assert bool(compare(plain, pins, {}).collateral) is not is_random
+    assert len(random("k3yA", "p2zB", other="k3yA")) == 1, "it agrees with this one"
 
 
 @pytest.mark.parametrize(
@@ -48,26 +37,24 @@ def test_what_two_further_evaluations_have_alike_is_not_random(third: str, is_ra
 def test_a_random_value_does_not_come_or_go(before: str, after: str) -> None:
     text = "kind: Secret\ndata: {}\n"
     plain, pins = (parse(document(text.format(value), "s")) for value in (before, after))
-    passes = [text.format(after.replace("k3yA", value)) for value in ("q9xC", "r8wD")]
-    pins = pins._replace(second_pass={"s": passes[0]}, third_pass={"s": passes[1]})
-    assert len(compare(plain, pins, {}, {("s", 0, 0, ("data", "p")): "q9xC"}).collateral) >= 1
+    other = parse(document(text.format(before.replace("k3yA", "q9xC")), "s"))
+    assert len(compare(plain, pins, {}, noise(plain, other)).collateral) == 1
 
 
 @pytest.mark.parametrize(
     ("plain", "fixed", "changed"),
     [
         ("{k-k3yA: x}", "", []),
-        ("{k-k3yA: x}", ", more: y", ["more"]),
-        ("{k-k3yA: x, less: y}", "", ["k-k3yA", "less"]),
+        ("{k-k3yA: x}", ", more: y", ["k-p2zB", "more"]),
+        ("{k-k3yA: x, less: y}", "", ["less", "k-p2zB"]),
         ("{k-k3yA: x, same: y}", ", same: y", []),
     ],
 )
 def test_beside_a_random_key_no_other_one_comes_or_goes(plain: str, fixed: str, changed: list[str]) -> None:
-    """Which of two that have gone is the random one is not known."""
     text = "kind: Secret\ndata: {}\n"
-    pins, second, third = (text.format(f"{{k-{name}: x{fixed}}}") for name in ("p2zB", "q9xC", "r8wD"))
-    varied = parse(document(pins, "s"))._replace(second_pass={"s": second}, third_pass={"s": third})
-    found = compare(parse(document(text.format(plain), "s")), varied, {}).collateral
+    texts = (plain, f"{{k-p2zB: x{fixed}}}", plain.replace("k3yA", "q9xC"))
+    one, pins, other = (parse(document(text.format(each), "s")) for each in texts)
+    found = compare(one, pins, {}, noise(one, other)).collateral
     assert [difference.leaf[3][-1] for difference in found] == changed
 
 
@@ -86,9 +73,9 @@ def test_beside_a_random_key_no_other_one_comes_or_goes(plain: str, fixed: str, 
     ],
 )
 def test_the_words_of_an_address_stay_beside_a_random_one(before: str, after: str, second: str, excused: bool) -> None:
-    assert (random(before, after, second=second) == []) is excused
+    assert (random(after, before, other=second) == []) is excused
     twice = [b64encode(b64encode(text.encode())).decode() for text in (before, after, second)]
-    assert (random(twice[0], twice[1], second=twice[2]) == []) is excused
+    assert (random(twice[1], twice[0], other=twice[2]) == []) is excused
 
 
 @pytest.mark.parametrize(
@@ -98,18 +85,7 @@ def test_a_line_that_is_fixed_is_encoded_data_only_in_pem(start: str, excused: b
     one, two, other = (
         json.dumps(f"{start}\nrequireDigest={is_strict}00000\nk3y{n}") for n, is_strict in enumerate("011")
     )
-    assert (random(one, two, second=other) == []) is excused
-
-
-def test_what_another_plain_render_has_differently_is_random() -> None:
-    assert random("k3yA", "p2zB", other="q9xC") == []
-    assert len(random("k3yA", "p2zB", other="k3yA")) == 1, "it agrees with this one"
-
-
-def test_what_varies_in_other_ways_in_one_render_and_between_two_is_random() -> None:
-    """A text that is random, and holds the time, which two evaluations of one render seldom have differently."""
-    assert random("at 1 k3yA", "at 2 p2zB", second="at 2 q9xC", other="at 3 r8wD") == []
-    assert len(random("at 1 k3yA", "on 2 p2zB", second="on 2 q9xC", other="at 3 r8wD")) == 1
+    assert (random(two, one, other=other) == []) is excused
 
 
 @pytest.mark.parametrize(
@@ -125,8 +101,7 @@ def test_what_varies_in_other_ways_in_one_render_and_between_two_is_random() -> 
     ],
 )
 def test_the_fixed_part_of_a_random_text_stays(before: str, after: str, second: str, excused: bool) -> None:
-    assert (random(before, after, second=second) == []) is excused
-    assert (random(after, before, other=second) == []) is excused, "the same the other way round"
+    assert (random(after, before, other=second) == []) is excused
 
 
 @pytest.mark.parametrize(
@@ -144,13 +119,11 @@ def test_the_fixed_part_of_a_random_text_stays(before: str, after: str, second: 
     ],
 )
 def test_no_digest_is_excused(after: str) -> None:
-    assert len(random("k3yA", after, second="q9xC")) == 1
     assert len(random("k3yA", after, other="q9xC")) == 1
 
 
-def test_a_text_that_ends_with_an_at_sign_by_chance_is_random() -> None:
-    assert random("'k3y1'", "'p2z@'", second="'q9x3'") == []
-    assert len(random("k3y-1.2", "p2z-1.2@", second="q9x-1.2@")) == 1, "a digest was cut off there"
+def test_a_digest_that_was_cut_off_leaves_an_at_sign() -> None:
+    assert len(random("k3y-1.2", "p2z-1.2@", other="q9x-1.2")) == 1
 
 
 @pytest.mark.parametrize(
@@ -164,30 +137,28 @@ def test_a_text_that_ends_with_an_at_sign_by_chance_is_random() -> None:
 )
 def test_a_random_text_that_is_written_otherwise_than_it_reads(before: str, after: str, second: str) -> None:
     """Escaped, or an octal number: it stands nowhere in the document."""
-    assert random(before, after, second=second) == []
+    assert random(before, after, other=second) == []
 
 
 @pytest.mark.parametrize("more", [64, 72, 96])
 def test_a_random_text_that_has_grown_as_by_a_digest_holds_one(more: int) -> None:
     """However it is encoded: in base64, encrypted, in another order."""
-    before, after, second = "k" * 60, "p" * (60 + more), "q" * (60 + more)
-    assert len(random(before, after, second=second)) == 1
+    before, after = "k" * 60, "p" * (60 + more)
     assert len(random(before, after, other="s" * 60)) == 1
-    assert random(before, after, second=second, other="s" * (60 + more)) == [], "it has any length"
-    assert random(before, "p" * 68, second="q" * 64) == []
-    assert random(after, before, second=second) == [], "it has shrunk"
+    assert random(before, after, other="s" * (60 + more)) == [], "it has any length"
+    assert random(before, "p" * 68, other="q" * 64) == []
+    assert random(after, before, other="q" * 60) == [], "it has shrunk"
 
 
 def test_texts_in_another_order_grow_and_shrink_alike() -> None:
     text = "kind: Secret\ndata: {{a: {}, b: {}}}\n"
     short, long = "k3yA", "p2zB" * 20
-    plain, pins, second = (text.format(*each) for each in ((short, long), (long, short), (short, long)))
-    found = compare(parse(document(plain, "s")), parse(document(pins, "s"))._replace(second_pass={"s": second}), {})
-    assert found.collateral == []
+    plain, pins = (parse(document(text.format(*each), "s")) for each in ((short, long), (long, short)))
+    assert compare(plain, pins, {}, noise(plain, pins)).collateral == []
 
 
 def test_a_digest_that_stood_there_before_is_no_matter() -> None:
-    assert random(f"k3yA-{DIGEST}", f"p2zB-{DIGEST}", second=f"q9xC-{DIGEST}") == []
+    assert random(f"k3yA-{DIGEST}", f"p2zB-{DIGEST}", other=f"q9xC-{DIGEST}") == []
 
 
 def test_a_random_key_is_random_and_what_it_holds_shows_no_digest() -> None:
@@ -198,7 +169,7 @@ def test_a_random_key_is_random_and_what_it_holds_shows_no_digest() -> None:
         pins = parse(pinned(pod(WEB)) + document(text.format(2, image), source))
         found = compare(
             plain,
-            pins._replace(second_pass={source: text.format(3, image)}),
+            pins,
             {use.key: DIGEST for use in plain.images()},
             noise(plain, parse(pod(WEB) + document(text.format(4, WEB), source))),
         )
@@ -208,12 +179,12 @@ def test_a_random_key_is_random_and_what_it_holds_shows_no_digest() -> None:
 LISTED = "kind: ConfigMap\ndata:\n  all: {}\n  of:\n    - {}\n    - {}\n  {}: 1\n  {}: 1\n"
 
 
-def listed(*keys: str, extra: str = "", second: tuple[str, ...] | None = None) -> list[Any]:
+def listed(*keys: str, extra: str = "", in_any_order: bool = True) -> list[Any]:
     """The changes of an object that lists two keys, if a template that may list them in any order printed it."""
     plain = parse(pod(WEB) + document(LISTED.format("-".join(KEYS), *KEYS, *KEYS), "s"))
     pins = parse(pinned(pod(WEB)) + document(LISTED.format("-".join(keys) + extra, *keys, *keys), "s"))
-    if second is not None:
-        pins = pins._replace(second_pass={"s": LISTED.format("-".join(second), *second, *second)}, in_any_order={"s"})
+    if in_any_order:
+        pins = pins._replace(random={"s"}, in_any_order={"s"})
     return compare(plain, pins, {use.key: DIGEST for use in plain.images()}).collateral
 
 
@@ -221,19 +192,19 @@ KEYS = ("tag", "repository")
 
 
 def test_what_lists_a_map_in_any_order_may_change_the_order() -> None:
-    """Also if both evaluations of the render have the other order."""
     other = KEYS[::-1]
-    assert listed(*other, second=other) == []
-    assert len(listed(*other)) == 3, "no template lists a map in any order"
+    assert listed(*other) == []
+    assert len(listed(*other, in_any_order=False)) == 3, "no template lists a map in any order"
 
 
-def test_another_order_is_one_whatever_part_of_it_the_second_evaluation_shows() -> None:
-    plain, pins, second = (
-        document(f"kind: ConfigMap\ndata: {{list: [{', '.join(order)}]}}\n", "s") for order in ("wxz", "xzw", "xwz")
+def test_another_order_is_one_whatever_part_of_it_another_plain_render_shows() -> None:
+    plain, pins, other, unlike = (
+        parse(document(f"kind: ConfigMap\ndata: {{list: [{', '.join(order)}]}}\n", "s"))
+        for order in ("wxz", "xzw", "xwz", "qxz")
     )
-    varied = parse(pins)._replace(second_pass={"s": parse(second).documents[0].text}, in_any_order={"s"})
-    assert compare(parse(plain), varied, {}).collateral == []
-    assert compare(parse(plain.replace("w", "q")), varied, {}).collateral, "another word"
+    varied = pins._replace(random={"s"}, in_any_order={"s"})
+    assert compare(plain, varied, {}, noise(plain, other)).collateral == []
+    assert compare(unlike, varied, {}).collateral, "another word"
 
 
 SWAPPED = "kind: Pod\nspec: {{hostNetwork: {0}, hostPID: {1}, list: [{{env: [{2}, {3}]}}, {{args: [{4}]}}]}}\n"
@@ -251,7 +222,7 @@ SWAPPED = "kind: Pod\nspec: {{hostNetwork: {0}, hostPID: {1}, list: [{{env: [{2}
 def test_only_what_a_list_holds_may_change_places(words: tuple[str, ...], listed: bool, changed: int) -> None:
     """And only where a template lists a map in any order; another kind of randomness in it is no reason."""
     plain, pins = (parse(document(SWAPPED.format(*some), "s")) for some in (("true", "false", "x", "z", "b"), words))
-    varied = pins._replace(second_pass={"s": pins.documents[0].text}, in_any_order={"s"} if listed else ())
+    varied = pins._replace(random={"s"}, in_any_order={"s"} if listed else ())
     assert len(compare(plain, varied, {}).collateral) == changed
 
 
@@ -267,26 +238,23 @@ def test_only_what_a_list_holds_may_change_places(words: tuple[str, ...], listed
     ],
 )
 def test_init_containers_names_and_labels_have_an_order(text: str, changed: int) -> None:
-    """Also in a template that lists a map in any order, unless another evaluation shows it there."""
+    """Also in a template that lists a map in any order, unless another plain render shows it there."""
     plain, pins = (parse(document(f"kind: Pod\n{text.format(*each)}\n", "s")) for each in ("ab", "ba"))
-    for second, left in ((pins, changed), (plain, 0)):
-        varied = pins._replace(second_pass={"s": second.documents[0].text}, in_any_order={"s"})
-        assert len(compare(plain, varied, {}).collateral) == left
+    varied = pins._replace(random={"s"}, in_any_order={"s"})
+    for other, left in ((plain, changed), (pins, 0)):
+        assert len(compare(plain, varied, {}, noise(plain, other)).collateral) == left
 
 
 @pytest.mark.parametrize("extra", ["-tag", "x", "-", f"-{DIGEST}", "_"])
 def test_another_order_with_other_words_is_a_change(extra: str) -> None:
     other = KEYS[::-1]
-    assert len(listed(*other, extra=extra, second=other)) == 3
+    assert len(listed(*other, extra=extra)) == 3
 
 
 @pytest.mark.parametrize(("key", "changed"), [("web-1", 2), (f"web@{DIGEST}", 2), ("web-1.25-web", 2), ("1.25-web", 0)])
 def test_a_key_that_comes_for_another_is_no_order(key: str, changed: int) -> None:
     plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{{k}: x}}\n", "s")) for k in ("web-1.25", key))
-    assert (
-        len(compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}, in_any_order={"s"}), {}).collateral)
-        == changed
-    )
+    assert len(compare(plain, pins._replace(random={"s"}, in_any_order={"s"}), {}).collateral) == changed
 
 
 def objects(order: str, image: str = "t/{}:1", end: str = "") -> str:
@@ -307,14 +275,12 @@ def objects(order: str, image: str = "t/{}:1", end: str = "") -> str:
     ("order", "changed"), [("abc", False), ("bca", False), ("cba", False), ("abd", True), ("ab", True), ("abca", True)]
 )
 def test_objects_in_another_order_are_found_by_their_names(order: str, changed: bool) -> None:
-    """Whether or not the second evaluation, or another plain render, has them in the same order."""
+    """Whether or not another plain render has them in the same order."""
     plain, pins = parse(objects("abc")), parse(objects(order, f"t/{{}}:1@{DIGEST}", end="  \n\n"))
     wanted = {use.key: DIGEST for use in plain.images()}
-    for second in ("abc", "cab"):
-        varied = pins._replace(second_pass={POD: objects(second, f"t/{{}}:1@{DIGEST}")})
-        for seen in ({}, noise(plain, parse(objects(second)))):
-            found = compare(plain, varied, wanted, seen)
-            assert bool(found.collateral or found.failing) is changed
+    for seen in ({}, *(noise(plain, parse(objects(other))) for other in ("abc", "cab"))):
+        found = compare(plain, pins._replace(random={POD}), wanted, seen)
+        assert bool(found.collateral or found.failing) is changed
     if order == "cba":
         assert compare(plain, pins, wanted).collateral, "no template lists a map in any order"
 
@@ -333,7 +299,7 @@ def containers(order: str, *pinned: str) -> str:
 def test_containers_in_another_order_are_found_by_their_names(order: str, pinned: str, failing: str) -> None:
     plain, pins = parse(containers("ab")), parse(containers(order, *pinned))
     wanted = {use.key: DIGEST for use in plain.images()}
-    found = compare(plain, pins._replace(second_pass={POD: pins.documents[0].text}, in_any_order={POD}), wanted)
+    found = compare(plain, pins._replace(random={POD}, in_any_order={POD}), wanted)
     assert "".join(use.container for use in plain.images() if use.key in found.failing) == failing
     assert bool(found.collateral) is (order == "aa")
     if order == "ba":
@@ -348,7 +314,7 @@ def test_documents_in_another_order_are_found_by_their_names() -> None:
     wanted = {use.key: DIGEST for use in plain.images()}
     for order, failing in (("ab", 0), ("ba", 0), ("ac", 1)):
         pins = parse(text(order, f"@{DIGEST}"))
-        found = compare(plain, pins._replace(second_pass={POD: ""}), wanted)
+        found = compare(plain, pins._replace(random={POD}), wanted)
         assert (len(found.failing), bool(found.collateral)) == (failing, bool(failing))
     assert compare(plain, parse(text("ba", f"@{DIGEST}")), wanted).collateral, "no template lists a map in any order"
 
@@ -356,7 +322,7 @@ def test_documents_in_another_order_are_found_by_their_names() -> None:
 def test_a_null_that_comes_is_a_change_where_any_order_is_none() -> None:
     for before, after, changed in (("{a: 1}", "{a: 1, b: null}", 1), ("{a: 1, b: null}", "{a: 1}", 1)):
         plain, pins = (parse(document(f"kind: ConfigMap\ndata: {data}\n", "s")) for data in (before, after))
-        found = compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}, in_any_order={"s"}), {})
+        found = compare(plain, pins._replace(random={"s"}, in_any_order={"s"}), {})
         assert len(found.collateral) == changed
 
 
@@ -364,45 +330,18 @@ def test_lines_in_another_order_are_no_change_either() -> None:
     """The leaves are equal then."""
     plain, pins = (parse(document(f"kind: ConfigMap\ndata: {{}}\n# {a}\n# {b}\n", "s")) for a, b in ("xy", "yx"))
     assert len(compare(plain, pins, {}).collateral) == 2
-    assert (
-        compare(plain, pins._replace(second_pass={"s": pins.documents[0].text}, in_any_order={"s"}), {}).collateral
-        == []
-    )
+    assert compare(plain, pins._replace(random={"s"}, in_any_order={"s"}), {}).collateral == []
 
 
 def test_random_types() -> None:
-    assert random("k3yA", "7", second="p2zB") == []
-    assert random("[k3yA]", "[p2zB]", second="[q9xC]") == []
+    assert random("k3yA", "7", other="p2zB") == []
+    assert random("[k3yA]", "[p2zB]", other="[q9xC]") == []
 
 
 def test_names_do_not_matter_for_matching() -> None:
     """Documents are matched by file and order, so a random name is one difference."""
     renamed = parse(pod(WEB).replace("name: web,", "name: web-x7f2,"))
     assert noise(parse(pod(WEB)), renamed) == {(POD, 0, 0, ("metadata", "name")): "web-x7f2"}
-
-
-def documents_of_a_file(secret: str, config: str, order: str) -> list[str]:
-    texts = {"s": f"kind: Secret\ndata: {{p: {secret}}}\n", "c": f"kind: ConfigMap\ndata: {{p: {config}}}\n"}
-    return [texts[kind] for kind in order]
-
-
-def test_the_second_evaluation_is_matched_though_helm_sorts_the_documents() -> None:
-    source = "app/templates/all.yaml"
-    before, after = (
-        parse("".join(document(text, source) for text in documents_of_a_file(secret, config, "cs")))
-        for secret, config in (("r1", "k"), ("r2", "changed"))
-    )
-    second = {source: "---\n".join(documents_of_a_file("r3", "changed", "sc"))}
-    assert [(d.before, d.after) for d in compare(before, after._replace(second_pass=second), {}).collateral] == [
-        ("k", "changed")
-    ]
-
-
-def test_a_second_evaluation_of_another_shape_excuses_nothing() -> None:
-    source = "app/templates/all.yaml"
-    before, after = (parse(document(f"kind: Secret\ndata: {{p: {x}}}\n", source)) for x in ("r1", "r2"))
-    second = {source: "kind: Secret\ndata: {p: r3}\n---\nkind: Secret\n"}
-    assert len(compare(before, after._replace(second_pass=second), {}).collateral) == 1
 
 
 def this_year() -> int:
@@ -446,9 +385,8 @@ def test_the_time_is_random(before: str, after: str, excused: bool) -> None:
     assert (random(before.format(**words), after.format(**words)) == []) is excused
 
 
-def test_without_a_second_evaluation_nothing_but_time_is_excused() -> None:
+def test_without_another_render_nothing_but_time_is_excused() -> None:
     before, after = parse(document("a: one\n")), parse(document("a: two\n"))
-    assert len(compare(before, after._replace(second_pass={}), {}).collateral) == 1
     assert len(compare(before, Render(after.text, after.documents, None), {}).collateral) == 1
 
 
@@ -457,20 +395,18 @@ def test_without_a_second_evaluation_nothing_but_time_is_excused() -> None:
 def test_random_values_change_the_text_as_they_change(value: str, made: tuple[str, str, str]) -> None:
     text = "kind: Secret\n# of the chart\ndata:\n  p: " + value.replace("- ", "\n  - ") + "\n"
     plain, pins, other = (parse(document(text.replace("{}", each), "s")) for each in made)
-    assert compare(plain, pins._replace(second_pass={"s": other.documents[0].text}), {}).collateral == []
     assert compare(plain, pins, {}, noise(plain, other)).collateral == []
 
 
 def test_a_random_text_that_begins_as_another_one_does() -> None:
     text = "kind: Secret\ndata: {{p: {}, q: {}}}\n"
-    plain, pins = (parse(document(text.format(*made), "s")) for made in (("uvw", "xyz1"), ("abc", "abcd")))
-    assert compare(plain, pins._replace(second_pass={"s": text.format("mno", "pqrs")}), {}).collateral == []
+    texts = (text.format(*made) for made in (("uvw", "xyz1"), ("abc", "abcd"), ("mno", "pqrs")))
+    plain, pins, other = (parse(document(each, "s")) for each in texts)
+    assert compare(plain, pins, {}, noise(plain, other)).collateral == []
 
 
 def test_random_keys_change_the_text_as_they_change() -> None:
-    """One evaluation says which keys may come, and another plain render which may go."""
-    plain, pins, second, other = (parse(document(f"kind: Secret\ndata: {{k{i}: x}}\n", "s")) for i in range(4))
-    pins = pins._replace(second_pass={"s": second.documents[0].text})
+    plain, pins, other = (parse(document(f"kind: Secret\ndata: {{k{i}: x}}\n", "s")) for i in range(3))
     assert compare(plain, pins, {}, noise(plain, other)).collateral == []
 
 
@@ -481,8 +417,8 @@ def test_a_random_comment_is_random_unless_it_shows_a_digest(shown: str, changed
     pins = parse(pinned(pod(WEB)) + document(text.format(f"p2zB{shown}"), "c"))
     wanted = {use.key: DIGEST for use in plain.images()}
     assert len(compare(plain, pins, wanted).collateral) == 1
-    pins = pins._replace(second_pass={"c": text.format(f"q9xC{shown}")})
-    assert len(compare(plain, pins, wanted).collateral) == changed
+    other = parse(pod(WEB) + document(text.format("q9xC"), "c"))
+    assert len(compare(plain, pins, wanted, noise(plain, other)).collateral) == changed
 
 
 def test_the_time_is_excused_only_where_a_template_may_print_it() -> None:
@@ -506,10 +442,8 @@ def test_the_time_is_excused_only_where_a_template_may_print_it() -> None:
     ],
 )
 @pytest.mark.parametrize("encoded", [False, True])
-def test_what_two_evaluations_have_in_common_stays(text: str, excused: bool, encoded: bool) -> None:
+def test_what_two_renders_have_in_common_stays(text: str, excused: bool, encoded: bool) -> None:
     """In each line and between words, encoded or not; where random characters may be separators, only at the ends."""
     texts = [text.format(random=made, fixed=fixed) for made, fixed in (("k3yA", "1"), ("p2zB", "22"), ("q9xC", "22"))]
-    before, after, second = (
-        f"'{b64encode(each.encode()).decode()}'" if encoded else json.dumps(each) for each in texts
-    )
-    assert (random(before, after, second=second) == []) is excused
+    after, before, other = (f"'{b64encode(each.encode()).decode()}'" if encoded else json.dumps(each) for each in texts)
+    assert (random(before, after, other=other) == []) is excused
