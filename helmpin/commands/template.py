@@ -28,6 +28,7 @@ def run(request: Request) -> int:
         say_without_image(plan)
         probed = plan.render.values is not None  # a chart without images was rendered only once, with the probe
         is_real = plan.compared is plan.chart and not probed
-        text = plan.render.text if is_real and not printing else manifest(plan, printing)
+        allowed = request.settings.allow_unpinned
+        text = plan.render.text if is_real and not printing else manifest(plan, printing, allowed)
         sys.stdout.write(text)
     return 0

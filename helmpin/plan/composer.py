@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
-from helmpin.errors import HelmFailed, Refused
+from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.manifest import Document, ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
@@ -26,6 +26,7 @@ from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
+from helmpin.render.repeatable import PREFIX
 from helmpin.timeline import step
 
 if TYPE_CHECKING:
@@ -223,7 +224,15 @@ class Composer:
         """Render the chart of an attempt. Raises HelmFailed."""
         chart, renderer = self.chart(attempt, record), self._rendered.pinning(attempt.settings)
         self.renders += 1
-        render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
+        try:
+            render = renderer.render(chart, self.arguments(attempt), meanwhile=self._read_ahead)
+        except HelmStopped:
+            raise
+        except HelmFailed as error:
+            if PREFIX in error.why:  # the chart itself fails in its own words
+                self.renders += 1
+                renderer.render(self.chart(attempt, record, to_deploy=True), self.arguments(attempt))
+            raise
         return render._replace(random=self._random, in_any_order=self.in_any_order)
 
     def render_before_post_renderer(self, attempt: Attempt) -> Render:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import Setting, ValuePath, arguments, as_tree
 from helmpin.errors import HelmFailed
 from helmpin.plan import names
 from helmpin.plan.plan import Plan
+from helmpin.policy import is_allowed
 from helmpin.render.output import Render
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
 
 
-def manifest(plan: Plan, flags: Sequence[str]) -> str:
+def manifest(plan: Plan, flags: Sequence[str], allowed: Collection[str] = ()) -> str:
     """The pinned manifest, or the part of it that helm template prints with these flags.
 
-    Raises HelmFailed, also if it has an image that the compared render does not have: the cluster may have changed since.
+    allowed: globs of the images that may be unpinned. Raises HelmFailed, also if it has an image that the compared render does not
+    have: the cluster may have changed since.
     """
     printed = _rendered(plan, plan.chart, flags)
     compared = {use.image for use in plan.render.images()}
-    allowed = {use.key for image in plan.images if image.is_let_through for use in image.uses}
-    if others := dict.fromkeys(u.image for u in printed.images() if u.image not in compared and u.key not in allowed):
+    images = dict.fromkeys(use.image for use in printed.images() if use.image not in compared)
+    if others := [image for image in images if not is_allowed(image, allowed)]:
         raise HelmFailed(
             "the chart's images changed between two renders; nothing was printed",
             why=f"now it has {', '.join(others)}",

@@ -40,15 +40,15 @@ def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
 
     tpl: whether what `tpl` evaluates may do so, too.
     """
-    return _calling(files, lambda text: is_random(text) or (tpl and any_matches(text, _EVALUATES)))
+    return calling(files, lambda text: is_random(text) or (tpl and any_matches(text, _EVALUATES)))
 
 
 def may_be_in_any_order(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
     """Those of may_be_random() that may list a map in any order."""
-    return _calling(files, lambda text: _lists_in_any_order(text) or (tpl and any_matches(text, _EVALUATES)))
+    return calling(files, lambda text: _lists_in_any_order(text) or (tpl and any_matches(text, _EVALUATES)))
 
 
-def _calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
+def calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
     """The files that call something, themselves or by a named template."""
     calling = {path for path, text in files.items() if calls(text)}
     if not calling:

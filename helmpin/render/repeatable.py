@@ -1,8 +1,8 @@
 """Charts that print the same in each render: what calls sprig's random functions gets fixed results.
 
-Two renders of a chart can then be compared exactly, whatever it makes at random. A result depends on the place of the call and on
-the arguments, so what reaches a password, a certificate's names or its lifetime still shows. The time is that of the first call of
-this run. A number may choose rather than fill in: so there is another chart of the kind, with other numbers.
+Two renders of a chart can then be compared exactly, whatever it makes at random. A result depends on the place of the call, on how
+often that was called, and on the arguments. So what reaches a password, a certificate's names or its lifetime still shows, and no
+two results are the same. The time is that of the first call of this run.
 """
 
 from __future__ import annotations
@@ -11,109 +11,174 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import cache
-from hashlib import sha256
-from string import ascii_letters, digits
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin.render.actions import STRING, actions
-from helmpin.render.nondeterminism import may_call
+from helmpin.render.nondeterminism import calling, may_call
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
 
 FILE = "templates/helm-pin/_repeatable.tpl"
 """The file of the named templates that the changed calls use."""
+OTHERS = ("another", "least", "most")
+"""The other results that with_other_results() gives: other texts, and of numbers another one, the least, or the largest."""
+PREFIX = "helm-pin: "
+"""How the names of the named templates begin."""
+_THEN = {
+    "randInt": " | int",
+    **{
+        f"gen{name}{with_key}": " | fromJson"
+        for name in ("CA", "SelfSignedCert", "SignedCert")
+        for with_key in ("", "WithKey")
+    },
+}
+"""What makes the result of the text that a named template prints, where that is no text."""
+_CALLS = frozenset(
+    {
+        *_THEN,
+        *("randAlphaNum", "randAlpha", "randAscii", "randNumeric", "randBytes", "shuffle"),
+        *("bcrypt", "htpasswd", "encryptAES", "genPrivateKey", "uuidv4"),
+    }
+)
+"""sprig's random functions (crypto.go, numeric.go, strings.go), beside `now`."""
 _DEFINES = {
-    "repeated": (
-        "{{- $seed := first . -}}{{- trunc (last .) (repeat (int (add1 (div (last .) (len $seed)))) $seed) -}}"
-    ),
-    "bytes": '{{- include "helm-pin: repeated" . | b64enc -}}',
-    "same": '{{- trimPrefix "" (last .) -}}',
-    "least": "{{- $_ := trunc (index . 1) `` -}}{{- $_ = trunc (index . 2) `` -}}{{- index . 1 -}}",
-    "most": "{{- sub (index . 2) 1 -}}",
-    "bcrypt": "{{- $_ := trunc 0 (index . 1) -}}{{- printf `$2a$10$%s` (toJson . | sha256sum | trunc 53) -}}",
-    "htpasswd": (
-        "{{- $_ := trunc 0 (index . 2) -}}"
-        '{{- printf `%s:$2a$10$%s` (trimPrefix "" (index . 1)) (toJson . | sha256sum | trunc 53) -}}'
-    ),
-    "encrypted": "{{- $_ := replace (index . 1) (index . 2) `` -}}{{- toJson . | sha256sum | b64enc -}}",
-    "key": (
-        "{{- $data := toJson . | sha256sum | b64enc -}}"
-        "{{- printf `-----BEGIN RSA PRIVATE KEY-----\n%s\n-----END RSA PRIVATE KEY-----\n` $data -}}"
-    ),
-    "authority": '{{- $_ := trunc (index . 2) (index . 1) -}}{{- include "helm-pin: pair" . -}}',
-    "certificate": '{{- $_ := trunc (index . 4) (index . 1) -}}{{- include "helm-pin: pair" . -}}',
-    "signed": '{{- $_ := index . 5 -}}{{- include "helm-pin: certificate" . -}}',
-    "pair": (
-        "{{- $data := toJson . | sha256sum | b64enc -}}"
-        "{{- $cert := printf `-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n` $data -}}"
-        '{{- dict "Cert" $cert "Key" (include "helm-pin: key" .) | toJson -}}'
-    ),
+    "chart's": r"""
+{{- /* whether something is a map as helm gives it to templates */ -}}
+{{- regexMatch `^map\[string\]interface|Values$` (typeOf .) -}}
+""",
+    "hash": r"""
+{{- /* for a place, what its template gets (which has helm's .Template, or a map of it has), and the arguments */ -}}
+{{- $place := first . -}}
+{{- $some := list (index . 1) -}}
+{{- if eq (include "helm-pin: chart's" (first $some)) "true" -}}
+{{- range first $some }}{{ $some = append $some . }}{{ end -}}
+{{- end -}}
+{{- $file := "" -}}
+{{- $turn := 0 -}}
+{{- range $some -}}
+{{- if and (not $file) (eq (include "helm-pin: chart's" .) "true") -}}
+{{- $template := index . "Template" -}}
+{{- if eq (include "helm-pin: chart's" $template) "true" -}}
+{{- $file = toString (index $template "Name") -}}
+{{- $turn = int (default 0 (index $template (print "helm-pin " $place))) -}}
+{{- $_ := set $template (print "helm-pin " $place) (add1 $turn) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (list "@OTHER@" $place $file $turn (slice . 2)) | sha256sum -}}
+""",
+    "text": r"""
+{{- /* of the first argument's length, from the letters that are not left out */ -}}
+{{- $length := index .call 2 -}}
+{{- $letters := regexReplaceAll .without (include "helm-pin: hash" (slice .call 0 2) | b64enc | trimAll "=") "" -}}
+{{- trunc $length (repeat (int (add1 (div $length (len $letters)))) $letters) -}}
+""",
+    "pem": r"""
+{{- printf "-----BEGIN %s-----\n%s\n-----END %s-----\n" .of (b64enc .hash) .of -}}
+""",
+    "pair": r"""
+{{- $hash := include "helm-pin: hash" . -}}
+{{- $cert := include "helm-pin: pem" (dict "of" "CERTIFICATE" "hash" $hash) -}}
+{{- dict "Cert" $cert "Key" (include "helm-pin: pem" (dict "of" "RSA PRIVATE KEY" "hash" $hash)) | toJson -}}
+""",
+    "randAlphaNum": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^A-Za-z0-9]") -}}""",
+    "randAlpha": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^A-Za-z]") -}}""",
+    "randAscii": r"""{{- include "helm-pin: randAlphaNum" . -}}""",
+    "randNumeric": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^1-9]") -}}""",
+    "randBytes": r"""{{- include "helm-pin: randAlphaNum" . | b64enc -}}""",
+    "randInt": r"""
+{{- $_ := print (trunc (index . 2) "") (trunc (index . 3) "") -}}
+{{- $range := sub (index . 3) (index . 2) -}}
+{{- $number := mod (adler32sum (include "helm-pin: hash" .) | int64) $range -}}
+{{- add (index . 2) (get (dict "" $number "another" $number "least" 0 "most" (sub $range 1)) "@OTHER@") -}}
+""",
+    "shuffle": r"""{{- trimPrefix "" (index . 2) -}}""",
+    "uuidv4": r"""
+{{- $hash := include "helm-pin: hash" . | trunc 32 -}}
+{{- regexReplaceAll "(.{8})(.{4}).(.{3}).(.{3})(.{12})" $hash "${1}-${2}-4${3}-8${4}-${5}" -}}
+""",
+    "bcrypt": r"""
+{{- $_ := trimPrefix "" (index . 2) -}}
+{{- print "$2a$10$" (include "helm-pin: hash" . | trunc 53) -}}
+""",
+    "htpasswd": r"""
+{{- $_ := trimPrefix (index . 2) (index . 3) -}}
+{{- if contains ":" (index . 2) }}invalid username: {{ index . 2 }}
+{{- else }}{{ index . 2 }}:$2a$10${{ include "helm-pin: hash" . | trunc 53 }}{{ end -}}
+""",
+    "encryptAES": r"""
+{{- $_ := trimPrefix (index . 2) (index . 3) -}}
+{{- include "helm-pin: hash" . | b64enc -}}
+""",
+    "genPrivateKey": r"""
+{{- $kinds := dict "rsa" "RSA PRIVATE KEY" "dsa" "DSA PRIVATE KEY" "ecdsa" "EC PRIVATE KEY" "ed25519" "PRIVATE KEY" -}}
+{{- $kind := get $kinds (index . 2) -}}
+{{- if $kind }}{{ include "helm-pin: pem" (dict "of" $kind "hash" (include "helm-pin: hash" .)) -}}
+{{- else }}Unknown type {{ index . 2 }}{{ end -}}
+""",
+    "genCA": r"""
+{{- $_ := trunc (index . 3) (index . 2) -}}
+{{- include "helm-pin: pair" . -}}
+""",
+    "genCAWithKey": r"""
+{{- $_ := trimPrefix (index . 4) "" -}}
+{{- include "helm-pin: genCA" . -}}
+""",
+    "genSelfSignedCert": r"""
+{{- $_ := trunc (index . 5) (index . 2) -}}
+{{- include "helm-pin: pair" . -}}
+""",
+    "genSelfSignedCertWithKey": r"""
+{{- $_ := trimPrefix (index . 6) "" -}}
+{{- include "helm-pin: genSelfSignedCert" . -}}
+""",
+    "genSignedCert": r"""
+{{- $_ := (index . 6).Cert -}}
+{{- include "helm-pin: genSelfSignedCert" . -}}
+""",
+    "genSignedCertWithKey": r"""
+{{- $_ := trimPrefix (index . 7) "" -}}
+{{- include "helm-pin: genSignedCert" . -}}
+""",
 }
-"""Named templates, by name. Each gets a list: what identifies the call, and its arguments. As sprig's functions do, they fail for
-an argument of another type: what helm deploys would fail, too."""
-_PREFIX = "helm-pin: "
-_LEAST = f'"{_PREFIX}least"'
-_TEXT = "".join(f'{{{{- define "{_PREFIX}{name}" -}}}}{body}{{{{- end -}}}}\n' for name, body in _DEFINES.items())
-
-
-class _Call(NamedTuple):
-    """What a call of a random function becomes."""
-
-    result: str
-    """The named template that prints its result."""
-    alphabet: str = ascii_letters
-    """What the text that identifies the call consists of."""
-    then: str = ""
-    """What makes the result of the text that the named template prints."""
-
-
-_PAIRS = {name: _Call(name, then=" | fromJson") for name in ("authority", "certificate", "signed")}
-_CALLS = {
-    "randAlphaNum": _Call("repeated", f"{ascii_letters}{digits}"),
-    "randAlpha": _Call("repeated"),
-    "randAscii": _Call("repeated", f"{ascii_letters}{digits}"),
-    "randNumeric": _Call("repeated", digits.lstrip("0")),
-    "randBytes": _Call("bytes", f"{ascii_letters}{digits}"),
-    "shuffle": _Call("same"),
-    "bcrypt": _Call("bcrypt"),
-    "htpasswd": _Call("htpasswd"),
-    "encryptAES": _Call("encrypted"),
-    "genPrivateKey": _Call("key"),
-    "randInt": _Call("least", then=" | int"),
-    **dict.fromkeys(("genCA", "genCAWithKey"), _PAIRS["authority"]),
-    **dict.fromkeys(("genSelfSignedCert", "genSelfSignedCertWithKey"), _PAIRS["certificate"]),
-    **dict.fromkeys(("genSignedCert", "genSignedCertWithKey"), _PAIRS["signed"]),
-}
-"""sprig's random functions with arguments (crypto.go, numeric.go, strings.go); its others are `uuidv4` and `now`."""
+"""Named templates, by name: for each function one that gets a list of what "hash" takes. As sprig's functions do, they fail for an
+argument of another type: what helm deploys would fail, too."""
 _WORD = re.compile(rf"{STRING.pattern}|'(?:\\.|[^'\\])*'|[.$\w]+|[()|]")
 """What matters in the code of an action. A field (`.now`) and a variable (`$now`) are one word with what stands before."""
-_ANY = re.compile(rf"(?:{'|'.join([*_CALLS, 'uuidv4', 'now'])})\b")
+_ANY = re.compile(rf"(?:{'|'.join([*_CALLS, 'now'])})\b")
 
 
 def repeatable(chart: Chart) -> Chart:
     """The chart with fixed results in place of random ones; itself if it calls no such function."""
     changed = changed_files(chart.template_files())
-    return chart.with_files({**changed, FILE: _TEXT}) if changed else chart
+    return chart.with_files({**changed, FILE: _defines("")}) if changed else chart
 
 
-def with_other_numbers(compared: Chart) -> Chart | None:
-    """A chart that repeatable() gives, whose numbers are the largest that may come where they were the smallest; None if it has
-    none."""
-    files, most = compared.template_files(), f'"{_PREFIX}most"'
-    changed: dict[str, str | None] = {
-        path: text.replace(_LEAST, most) for path, text in files.items() if path != FILE and _LEAST in text
-    }
-    return compared.with_files(changed) if changed else None
+def with_other_results(compared: Chart, other: str) -> Chart:
+    """A chart that repeatable() gave, with other results. other: one of OTHERS."""
+    return compared.with_files({FILE: _defines(other)})
+
+
+def using_results(compared: Mapping[str, str]) -> set[str]:
+    """Those template files (path → text) of a chart that repeatable() gave which use a fixed result, themselves or by a named
+    template; the time does not count."""
+    return calling(compared, lambda text: f'include "{PREFIX}' in text)
+
+
+def _defines(other: str) -> str:
+    return "".join(
+        f'{{{{- define "{PREFIX}{name}" -}}}}{body.strip()}{{{{- end -}}}}\n' for name, body in _DEFINES.items()
+    ).replace("@OTHER@", other)
 
 
 def changed_files(files: Mapping[str, str]) -> dict[str, str]:
     """The template files (path → text) that call a random function, changed."""
-    found = {path: _changed(path, text) for path, text in files.items() if may_call(text)}
+    found = {path: _changed(text, str(number)) for number, (path, text) in enumerate(files.items()) if may_call(text)}
     return {path: text for path, text in found.items() if text != files[path]}
 
 
-def _changed(path: str, text: str) -> str:
+def _changed(text: str, place: str) -> str:
     """A template file with each random call changed. Strings stay, also those that `tpl` evaluates."""
     pieces: list[str] = []
     kept = number = 0
@@ -121,7 +186,7 @@ def _changed(path: str, text: str) -> str:
         if not _ANY.search(action.code):
             continue
         start = text.index(action.code, action.start)
-        for at, length, new in _edits(action.code, f"{path} {number}"):
+        for at, length, new in _edits(action.code, f"{place}.{number}"):
             pieces += [text[kept : start + at], new]
             kept = start + at + length
         number += 1
@@ -130,7 +195,8 @@ def _changed(path: str, text: str) -> str:
 
 def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
     """The changes to the code of an action: where, how many characters go, and what comes. A call reaches to the end of its command
-    (text/template, Pipelines); what is piped into it becomes its last argument, as before."""
+    (text/template, Pipelines); what is piped into it becomes its last argument, as before. One without arguments may be an argument
+    itself."""
     ends: list[str] = [""]  # what ends the call, if one is open, for each open parenthesis
     number = 0
     last = 0
@@ -144,32 +210,18 @@ def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
             ends.append("")
         elif token == ")" and len(ends) > 1:
             ends.pop()
-        elif token in ("now", "uuidv4"):
-            yield word.start(), len(token), _now() if token == "now" else f'"{_uuid(f"{place} {number}")}"'
+        elif token == "now":
+            yield word.start(), len(token), _now()
+        elif token in _CALLS:
+            listed, printed = f'list "{place}.{number}" $', f' | include "{PREFIX}{token}"{_THEN.get(token, "")}'
             number += 1
-        elif call := _CALLS.get(token):
-            yield word.start(), len(token), f'list "{_seed(f"{place} {number}", call.alphabet)}"'
-            ends[-1] = f' | include "{_PREFIX}{call.result}"{call.then}'
-            number += 1
+            if token == "uuidv4":
+                listed, printed = f"({listed}{printed})", ""
+            yield word.start(), len(token), listed
+            ends[-1] = printed or ends[-1]
         last = word.end()
     if ends[-1]:
         yield last, 0, ends[-1]
-
-
-def _seed(place: str, alphabet: str) -> str:
-    """What identifies a call: 20 characters, of which the first is a letter if the alphabet has any."""
-    number, found = int(sha256(place.encode(errors="surrogateescape")).hexdigest(), 16), ""
-    while len(found) < 20:
-        letters = alphabet if found else alphabet[:52]
-        number, rest = divmod(number, len(letters))
-        found += letters[rest]
-    return found
-
-
-def _uuid(place: str) -> str:
-    """A UUID of version 4 (RFC 9562, section 5.4)."""
-    digits = sha256(place.encode(errors="surrogateescape")).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
 
 
 @cache

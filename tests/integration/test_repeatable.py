@@ -113,6 +113,11 @@ SHOWS = {
     "a password": '{{ htpasswd "web" .Values.image.tag }}',
     "a text beside it": "{{ randAlphaNum 16 }}{{ len .Values.image.tag }}{{ uuidv4 }}",
     "in base64": '{{ printf "%s:%d" (randAlphaNum 16) (len .Values.image.tag) | b64enc | b64enc }}',
+    "an authority of another name": '{{ (genSignedCert "a" nil nil 3 (genCA .Values.image.tag 3)).Cert | b64enc }}',
+    "the range of a number": "{{ randInt 0 (len .Values.image.tag) }}",
+    "two that are never the same": '{{ if eq (include "id" .) (include "id" .) }}same{{ else }}{{ .Values.image.tag }}{{ end }}',
+    "the kind of a key": '{{ if contains "EC P" (genPrivateKey "ecdsa") }}{{ len .Values.image.tag }}{{ end }}',
+    "a name that is none": '{{ htpasswd "a:b" "x" | eq "invalid username: a:b" | ternary (len .Values.image.tag) 0 }}',
     "a day": '{{ now | dateModify (printf "%dh" (mul 24 (len .Values.image.tag))) | date "20060102" }}',
 }
 """How a random text shows that its form depends on a tag."""
@@ -121,7 +126,13 @@ SHOWS = {
 @pytest.mark.parametrize("text", SHOWS.values(), ids=SHOWS)
 def test_a_value_that_shows_in_a_random_text_is_not_set(text: str, promise: Promise, tmp_path: Path) -> None:
     secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: web}}\nstringData: {{a: '{text}'}}\n"
-    files = {"templates/pod.yaml": POD, "templates/secret.yaml": secret, "values.yaml": VALUES}
+    helper = '{{ define "id" }}{{ randAlpha 8 }}{{ end }}'
+    files = {
+        "templates/pod.yaml": POD,
+        "templates/secret.yaml": secret,
+        "templates/_h.tpl": helper,
+        "values.yaml": VALUES,
+    }
     chart = written(tmp_path / "chart", files)
     assert [image["via"] for image in promise.plan(chart)["images"]] == ["template"]
     found = promise.holds(chart, again=True)
@@ -140,21 +151,60 @@ def test_what_is_only_random_is_no_reason_against_a_value(promise: Promise, tmp_
     assert len({re.sub(r"a: \w{40}}", "a: X}", text) for text in printed}) == 1
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        "{{ index .Values.images (randInt 0 2) }}",
-        "{{ if eq (randInt 1 10) 9 }}example.com/team/b:1{{ else }}example.com/team/a:1{{ end }}",
-    ],
-)
-def test_an_image_by_chance_is_refused(image: str, promise: Promise, tmp_path: Path) -> None:
-    pod = re.sub(r'image: ".*"', f'image: "{image}"', POD)
-    chart = written(tmp_path / "chart", {"templates/pod.yaml": pod, "values.yaml": VALUES})
+CHANCE = {
+    "one of two": "{{ index .Values.images (randInt 0 2) }}",
+    "the last of many": "{{ if eq (randInt 1 10) 9 }}example.com/team/b:1{{ else }}example.com/team/a:1{{ end }}",
+    "one in the middle": "{{ index .Values.images (mod (randInt 0 3) 2) }}",
+    "by digits": "{{ index .Values.images (mod (randNumeric 3 | int) 3 | eq 1 | ternary 1 0) }}",
+    "a name": "example.com/team/{{ randAlphaNum 5 | lower }}:1",
+    "a tag": 'example.com/team/a:{{ include "id" . }}',
+    "how many": """example.com/team/a:1"}
+    {{- range until (randInt 1 9) }}
+    - {name: "more-{{ . }}", image: "example.com/team/a:1""",
+}
+
+
+@pytest.mark.parametrize("image", CHANCE.values(), ids=CHANCE)
+def test_images_by_chance_are_refused(image: str, promise: Promise, tmp_path: Path) -> None:
+    ended = "\n    {{- end }}\n" if "range" in image else "\n"
+    pod = POD.replace("{{ .Values.image.repository }}:{{ .Values.image.tag }}", image).rstrip("\n") + ended
+    helper = '{{ define "id" }}{{ uuidv4 }}{{ end }}'
+    files = {"templates/pod.yaml": pod, "templates/_h.tpl": helper, "values.yaml": VALUES}
+    chart = written(tmp_path / "chart", files)
+    promise.machine.helm("template", "rel", chart)
     done = promise.pin("plan", "rel", chart, "--no-cluster")
-    assert done.status == 3
+    assert done.status == 3, done.stdout + done.stderr
     assert "Error: the chart chooses images by chance\n  at    twin/templates/pod.yaml\n" in done.stderr
-    assert "it has example.com/team/a:1\n" in done.stderr
-    assert "it has example.com/team/b:1\n" in done.stderr
+    assert re.search("with some random results it has example.com.*\n *with others it has example.com", done.stderr)
+    if image == CHANCE["a tag"]:
+        let = promise.pin("template", "rel", chart, "--allow-unpinned", "example.com/team/a:*")
+        assert let.status == 0 and 'image: "example.com/team/a:' in let.stdout
+
+
+def test_images_that_are_random_results_apart_the_same_are_pinned(promise: Promise, tmp_path: Path) -> None:
+    """In a map whose keys are random, in objects with random names, beside what fails by chance."""
+    pod = """\
+{{- $all := dict }}
+{{- range .Values.images }}{{ $_ := set $all (include "id" $) . }}{{ end }}
+{{- $a := randInt 0 9 }}{{ $b := randInt 0 9 }}{{ if and (eq $a 8) (eq $b 8) }}{{ fail "both" }}{{ end }}
+apiVersion: v1
+kind: Pod
+metadata: {name: web-{{ include "id" $ }}}
+spec:
+  containers:
+    {{- range $name, $image := $all }}
+    - {name: "{{ $name }}", image: "{{ $image }}"}
+    {{- end }}
+"""
+    helper = '{{ define "id" }}{{ randAlphaNum 9 | lower }}{{ end }}'
+    files = {"templates/pod.yaml": pod, "templates/_h.tpl": helper, "values.yaml": VALUES}
+    chart = written(tmp_path / "chart", files)
+    assert [image["image"] for image in promise.plan(chart)["images"]] == [
+        "example.com/team/a:1",
+        "example.com/team/b:1",
+    ]
+    done = promise.pin("template", "rel", chart)
+    assert len(re.findall(r"image: .*@sha256:", done.stdout)) == 2, done.stderr
 
 
 def test_what_takes_no_fixed_result_is_compared_by_further_renders(promise: Promise, tmp_path: Path) -> None:
@@ -174,3 +224,11 @@ def test_a_message_of_helm_has_the_words_of_the_chart(promise: Promise, tmp_path
     done = promise.pin("plan", "rel", written(tmp_path / "chart", files), "--no-cluster")
     assert done.status == 1
     assert 'index "x"' in done.stderr and "helm-pin: " not in done.stderr
+
+
+def test_what_was_tried_is_told_in_the_words_of_the_chart(promise: Promise, tmp_path: Path) -> None:
+    pod = '{{ if ne .Values.image.tag "1.2" }}{{ $x := randAlphaNum "x" }}{{ end }}\n' + POD
+    chart = written(tmp_path / "chart", {"templates/pod.yaml": pod, "values.yaml": VALUES})
+    done = promise.pin("plan", "rel", chart, "--no-cluster", "-v")
+    assert done.status == 0
+    assert 'at <"x">' in done.stdout and "helm-pin: " not in done.stdout + done.stderr, done.stdout

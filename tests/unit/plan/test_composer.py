@@ -293,7 +293,7 @@ def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_pat
     assert composer.chart(attempt, RECORD).template_files() == compared.template_files()
     assert composer.chart(attempt, RECORD, to_deploy=True).template_files() == {FILE: text}
     pinned = by_template(*uses)
-    assert "randAlpha" not in composer.chart(pinned, RECORD).template_files()[FILE]
+    assert "{{ randAlpha" not in composer.chart(pinned, RECORD).template_files()[FILE]
     deployed = composer.chart(pinned, RECORD, to_deploy=True).template_files()
     assert "{{ randAlpha 5 }}" in deployed[FILE]
     assert template_pins.UNLIKE_BEFORE in deployed[template_pins.PRINT_FILE], "it may print other places then"
