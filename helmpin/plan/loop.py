@@ -6,9 +6,8 @@ record.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from helmpin import __version__
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.config.settings import Settings
-from helmpin.errors import HelmFailed, HelmStopped, Refused
+from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse, UseKey, without_image
 from helmpin.image.reference import Reference, split
 from helmpin.lock import Lock
+from helmpin.plan.chance import refuse_chance, start_others
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import ResolvedImages, digests_of
 from helmpin.plan.explain import Explainer
@@ -37,7 +37,6 @@ from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
-from helmpin.render.repeatable import OTHERS, using_results, with_other_results
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -71,8 +70,9 @@ def make_plan(
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
-    _check_not_by_chance(rendered, settings.allow_unpinned)
+    others = start_others(rendered)
     known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
+    refuse_chance(rendered, others, settings.allow_unpinned)
     composer = _composer(rendered, uses, known, hints)
     noise = Noise(rendered, known.wanted.values(), composer.random_sources)
     created = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -345,47 +345,8 @@ def _check_still_renders(
     )
 
 
-def _check_not_by_chance(rendered: Rendered, allowed: Collection[str]) -> None:
-    """Raise Refused if the chart has other images, or in other places, with other random results. allowed: globs of those that may
-    be unpinned."""
-    if not _prints_images_and_results(rendered):
-        return
-    before = _uses(rendered.plain, allowed)
-    for other in OTHERS:
-        try:
-            again = rendered.renderer.render(with_other_results(rendered.compared, other))
-        except HelmStopped:
-            raise
-        except HelmFailed:  # it chooses to fail, which is not to be waited for
-            continue
-        if before != (after := _uses(again, allowed)):
-            raise Refused(
-                "the chart chooses images by chance",
-                where=sorted({source for source, *_ in (before - after) + (after - before)}),
-                why=f"with some random results it has {_images(rendered.plain)}\nwith others it has {_images(again)}",
-                hint="have the template choose them by a value",
-            )
-
-
-def _uses(render: Render, allowed: Collection[str]) -> Counter[tuple[str, ...]]:
-    """What a render runs, whatever the names of objects and containers."""
-    uses = (use for use in render.images() if not is_allowed(use.image, allowed))
-    return Counter((use.source, use.kind, use.image) for use in uses)
-
-
-def _prints_images_and_results(rendered: Rendered) -> bool:
-    """Whether a template prints an image and uses a fixed result."""
-    using = using_results(rendered.compared.template_files()) if rendered.compared is not rendered.chart else set()
-    for source in {use.source for use in rendered.origin.images()} if using else ():
-        with suppress(Refused):  # only a template printed the `# Source:` line
-            if using.intersection(rendered.chart.source_to_paths(source)):
-                return True
-    return False
-
-
 def _images(render: Render) -> str:
-    images = Counter(use.image for use in render.images())
-    return ", ".join(image if n == 1 else f"{image} ({n} times)" for image, n in images.items()) or "none"
+    return ", ".join(dict.fromkeys(use.image for use in render.images())) or "none"
 
 
 def _check_record_stays_out(

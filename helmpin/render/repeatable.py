@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 FILE = "templates/helm-pin/_repeatable.tpl"
 """The file of the named templates that the changed calls use."""
-OTHERS = ("another", "least", "most")
-"""The other results that with_other_results() gives: other texts, and of numbers another one, the least, or the largest."""
 PREFIX = "helm-pin: "
 """How the names of the named templates begin."""
 _THEN = {
@@ -155,9 +153,13 @@ def repeatable(chart: Chart) -> Chart:
     return chart.with_files({**changed, FILE: _defines("")}) if changed else chart
 
 
-def with_other_results(compared: Chart, other: str) -> Chart:
-    """A chart that repeatable() gave, with other results. other: one of OTHERS."""
-    return compared.with_files({FILE: _defines(other)})
+def others(compared: Chart) -> list[Chart]:
+    """A chart that repeatable() gave, with other results: other texts, and other numbers, of which the least and the largest."""
+    has_numbers = any(f'"{PREFIX}randInt"' in text for path, text in compared.template_files().items() if path != FILE)
+    return [
+        compared.with_files({FILE: _defines(other)})
+        for other in ("another", *(("least", "most") if has_numbers else ()))
+    ]
 
 
 def using_results(compared: Mapping[str, str]) -> set[str]:

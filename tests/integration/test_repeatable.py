@@ -155,7 +155,6 @@ CHANCE = {
     "one of two": "{{ index .Values.images (randInt 0 2) }}",
     "the last of many": "{{ if eq (randInt 1 10) 9 }}example.com/team/b:1{{ else }}example.com/team/a:1{{ end }}",
     "one in the middle": "{{ index .Values.images (mod (randInt 0 3) 2) }}",
-    "by digits": "{{ index .Values.images (mod (randNumeric 3 | int) 3 | eq 1 | ternary 1 0) }}",
     "a name": "example.com/team/{{ randAlphaNum 5 | lower }}:1",
     "a tag": 'example.com/team/a:{{ include "id" . }}',
     "how many": """example.com/team/a:1"}

@@ -1,0 +1,69 @@
+"""Images that a chart chooses by chance: with other random results it has others, so a plan would not hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from helmpin.chart.stage import Chart
+from helmpin.errors import HelmFailed, HelmStopped, Refused
+from helmpin.helm import HelmProcess
+from helmpin.plan.rendered import Rendered
+from helmpin.policy import is_allowed
+from helmpin.render.output import Render
+from helmpin.render.repeatable import others, using_results
+
+
+class OtherRender(NamedTuple):
+    """A render with other random results, which has begun."""
+
+    chart: Chart
+    process: HelmProcess
+
+
+def start_others(rendered: Rendered) -> list[OtherRender]:
+    """Start the renders with other random results, if these may reach images: if a template prints images and uses a result."""
+    if rendered.compared is rendered.chart or not _prints_images_and_results(rendered):
+        return []
+    return [OtherRender(chart, rendered.renderer.start(chart)) for chart in others(rendered.compared)]
+
+
+def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Collection[str]) -> None:
+    """Raise Refused if another render has other images, or more of them. allowed: globs of those that may be unpinned."""
+    before = _uses(rendered.origin, allowed)
+    for other in begun:
+        try:
+            again = rendered.renderer.render(other.chart, post_render=False, begun=other.process)
+        except HelmStopped:
+            raise
+        except HelmFailed:  # it fails by chance, which does no harm
+            continue
+        if before != (after := _uses(again, allowed)):
+            raise Refused(
+                "the chart chooses images by chance",
+                where=sorted({source for source, *_ in (before - after) + (after - before)}),
+                why=f"with some random results it has {_images(rendered.origin)}\nwith others it has {_images(again)}",
+                hint="have the template choose them by a value",
+            )
+
+
+def _prints_images_and_results(rendered: Rendered) -> bool:
+    using = using_results(rendered.compared.template_files())
+    for source in {use.source for use in rendered.origin.images()}:
+        with suppress(Refused):  # only a template printed the `# Source:` line
+            if using.intersection(rendered.chart.source_to_paths(source)):
+                return True
+    return False
+
+
+def _uses(render: Render, allowed: Collection[str]) -> Counter[tuple[str, ...]]:
+    """What a render runs, whatever the names of objects and containers."""
+    uses = (use for use in render.images() if not is_allowed(use.image, allowed))
+    return Counter((use.source, use.kind, use.image) for use in uses)
+
+
+def _images(render: Render) -> str:
+    images = Counter(use.image for use in render.images())
+    return ", ".join(image if n == 1 else f"{image} ({n} times)" for image, n in images.items()) or "none"
