@@ -7,6 +7,7 @@ two results are the same. The time is that of the first call of this run.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,25 @@ FILE = "templates/helm-pin/_repeatable.tpl"
 """The file of the named templates that the changed calls use."""
 PREFIX = "helm-pin: "
 """How the names of the named templates begin."""
+_CERTIFICATE = (
+    "MIIB/DCCAWWgAwIBAgIUF6nRIXCfJx/a8k4EBgJqVpB53hkwDQYJKoZIhvcNAQELBQAwEDEOMAwGA1UEAwwFZml4ZWQwHhcNMjYxMTMwMDQ0OTAwWhcNMjYx"
+    "MjAxMDQ0OTAwWjAQMQ4wDAYDVQQDDAVmaXhlZDCBnzANBgkqhkiG9w0BAQEFAAOBjQAwgYkCgYEA1XLOt4r5jR8MTdXzK315QCckSydUDOR2TAdL2AKlZllT"
+    "IRV61P5jse5Jyt+6uR/BQZkxoRIeVRgdOtSUw5khpGrQ24li7RZ6cV9Zu5ohqT37gz6RS0ON8ozcwlT5BMgFdvjrYVNDODjEYwjHrFp2WUGP42KgKsra6u2d"
+    "2lqzqwECAwEAAaNTMFEwHQYDVR0OBBYEFAm0TJPKa+cs5ge/SJgNIiPsYtu+MB8GA1UdIwQYMBaAFAm0TJPKa+cs5ge/SJgNIiPsYtu+MA8GA1UdEwEB/wQF"
+    "MAMBAf8wDQYJKoZIhvcNAQELBQADgYEAfDpCwPKyNt+/glqqCRwLrrItQCYqi6QWmk8O4MMM8Ketd1JQY49bnN0bMXddTzE1X0EFrcjzZgSWoj6f/Z9FBbbA"
+    "1+/Dl+yx5DaOBl6ndQSMaEdILcn6tVu1axX3Mn0r7gu0LvGnm7pY6xCYVsTEeNFi3aL2ypfTo+Bagghae0Y="
+)
+"""A certificate that signs itself (X.509, RFC 5280), in base64: what a chart reads again must be one."""
+_KEY = (
+    "MIICWwIBAAKBgQDVcs63ivmNHwxN1fMrfXlAJyRLJ1QM5HZMB0vYAqVmWVMhFXrU/mOx7knK37q5H8FBmTGhEh5VGB061JTDmSGkatDbiWLtFnpxX1m7miGp"
+    "PfuDPpFLQ43yjNzCVPkEyAV2+OthU0M4OMRjCMesWnZZQY/jYqAqytrq7Z3aWrOrAQIDAQABAoGAbBgBEbhCmrH/hCd2Ry76yX9JBPo8uW61bdlAEnt8kbFo"
+    "xNdg5h6SFFitbB0TLY8kSnkvRfer/sIAg3uGfuu8ud8VuPrfIdjljlIM07LUqcygohDCsA3DsswerbQ8vyfJcrU8dJ4xDnVMX1tqcto9+/ENDcTo83cU7qkF"
+    "5WYpCZUCQQD0LHjTCQEO7/GMbr1Via7J139LD+TWe+tens2NiE+UDpzP63+oixcZBlapE30fgL6tmDiyIfUiDN0ZzCs27mmPAkEA38le75V0x7Op/v+2nu4h"
+    "1A2wANQS4PVcWH4KWqWiVvCbtQrxkxp0bQwgQrfocmOeXXED7Q+O2WN27D49QD66bwJAW1Fehp5xdOKr1bd8u8bYRciAZNQ24zhJGIQPoAUArgChCOmsPp52"
+    "Lve95VHSk7uUlFu/qG8mvGtPLVy8NLkJZQJAZZbtsQeA/xNRjcAZ8CYcVz5rcsTTWSopZMa6/pGIk70gglxYdDYjOkmx73e7XwpYHwUqChjw+UDNAMv0VFDl"
+    "owJAKQ4kJVPQ/Wrvkf2vDzv/gHLAl0GMgznju60phB/T/u1yu6f05rivu4XpRjSomAMQWEJCT9/pF13YHnzDkg5AKg=="
+)
+"""Its key, of 1,024 bits (PKCS #1, RFC 8017). It protects nothing."""
 _THEN = {
     "randInt": " | int",
     **{
@@ -73,12 +93,13 @@ _DEFINES = {
 {{- trunc $length (repeat (int (add1 (div $length (len $letters)))) $letters) -}}
 """,
     "pem": r"""
-{{- printf "-----BEGIN %s-----\n%s\n-----END %s-----\n" .of (b64enc .hash) .of -}}
+{{- printf "-----BEGIN %s-----\nHash: %s\n\n%s\n-----END %s-----\n" .of .hash .body .of -}}
 """,
     "pair": r"""
 {{- $hash := include "helm-pin: hash" . -}}
-{{- $cert := include "helm-pin: pem" (dict "of" "CERTIFICATE" "hash" $hash) -}}
-{{- dict "Cert" $cert "Key" (include "helm-pin: pem" (dict "of" "RSA PRIVATE KEY" "hash" $hash)) | toJson -}}
+{{- $cert := include "helm-pin: pem" (dict "of" "CERTIFICATE" "hash" $hash "body" "@CERTIFICATE@") -}}
+{{- $key := include "helm-pin: pem" (dict "of" "RSA PRIVATE KEY" "hash" $hash "body" "@KEY@") -}}
+{{- dict "Cert" $cert "Key" $key | toJson -}}
 """,
     "randAlphaNum": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^A-Za-z0-9]") -}}""",
     "randAlpha": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^A-Za-z]") -}}""",
@@ -112,7 +133,7 @@ _DEFINES = {
     "genPrivateKey": r"""
 {{- $kinds := dict "rsa" "RSA PRIVATE KEY" "dsa" "DSA PRIVATE KEY" "ecdsa" "EC PRIVATE KEY" "ed25519" "PRIVATE KEY" -}}
 {{- $kind := get $kinds (index . 2) -}}
-{{- if $kind }}{{ include "helm-pin: pem" (dict "of" $kind "hash" (include "helm-pin: hash" .)) -}}
+{{- if $kind }}{{ include "helm-pin: pem" (dict "of" $kind "hash" (include "helm-pin: hash" .) "body" "@KEY@") -}}
 {{- else }}Unknown type {{ index . 2 }}{{ end -}}
 """,
     "genCA": r"""
@@ -169,9 +190,10 @@ def using_results(compared: Mapping[str, str]) -> set[str]:
 
 
 def _defines(other: str) -> str:
-    return "".join(
+    text = "".join(
         f'{{{{- define "{PREFIX}{name}" -}}}}{body.strip()}{{{{- end -}}}}\n' for name, body in _DEFINES.items()
-    ).replace("@OTHER@", other)
+    )
+    return text.replace("@OTHER@", other).replace("@CERTIFICATE@", _CERTIFICATE).replace("@KEY@", _KEY)
 
 
 def changed_files(files: Mapping[str, str]) -> dict[str, str]:
@@ -181,7 +203,7 @@ def changed_files(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _changed(text: str, place: str) -> str:
-    """A template file with each random call changed. Strings stay, also those that `tpl` evaluates."""
+    """A template with each random call changed."""
     pieces: list[str] = []
     kept = number = 0
     for action in actions(text):
@@ -198,10 +220,10 @@ def _changed(text: str, place: str) -> str:
 def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
     """The changes to the code of an action: where, how many characters go, and what comes. A call reaches to the end of its command
     (text/template, Pipelines); what is piped into it becomes its last argument, as before. One without arguments may be an argument
-    itself."""
+    itself. Strings stay, but for one that `tpl` evaluates."""
     ends: list[str] = [""]  # what ends the call, if one is open, for each open parenthesis
-    number = 0
-    last = 0
+    number = last = 0
+    before = ""
     for word in _WORD.finditer(code):
         token = word[0]
         if token in ("|", ")"):
@@ -212,6 +234,9 @@ def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
             ends.append("")
         elif token == ")" and len(ends) > 1:
             ends.pop()
+        elif before == "tpl" and token[0] in '"`':
+            yield word.start(), len(token), _literal(token, f"{place}.{number}")
+            number += 1
         elif token == "now":
             yield word.start(), len(token), _now()
         elif token in _CALLS:
@@ -221,9 +246,20 @@ def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
                 listed, printed = f"({listed}{printed})", ""
             yield word.start(), len(token), listed
             ends[-1] = printed or ends[-1]
-        last = word.end()
+        before, last = token, word.end()
     if ends[-1]:
         yield last, 0, ends[-1]
+
+
+def _literal(string: str, place: str) -> str:
+    """A string of a template's code, which is a template itself, with each random call changed. Unchanged if it has escapes that Go
+    has and JSON has not."""
+    try:
+        text = string[1:-1] if string[0] == "`" else json.loads(string)
+    except ValueError:
+        return string
+    changed = _changed(text, place)
+    return string if changed == text else json.dumps(changed, ensure_ascii=False)
 
 
 @cache

@@ -36,7 +36,9 @@ CALLS = {
     '{{ $ca := genCA "a" 3 }}{{ $ca.Cert | trim | splitList "\\n" | last }}': "-----END CERTIFICATE-----",
     '{{ (genSignedCert "b" nil (list "c" "d") 3 (genCA "a" 3)).Key | hasPrefix "-----BEGIN" }}': "true",
     '{{ genSelfSignedCert "b" (list "10.0.0.1") nil 3 | toJson | fromJson | keys | sortAlpha | join "," }}': "Cert,Key",
+    '{{ $c := genCA "a" 3 }}{{ (buildCustomCert (b64enc $c.Cert) (b64enc $c.Key)).Cert | eq $c.Cert }}': "true",
     '{{ include "helper" . }}': "[a-z0-9]{8}",
+    '{{ tpl "{{ randAlpha 3 | upper }}é{{ .Values.length }}" . }}': "[A-Z]{3}é20",
     '{{ if eq (randAlphaNum 5) "x" }}yes{{ else if now }}no{{ end }}': "no",
 }
 """What a template prints with random functions, and the form of it."""
@@ -207,8 +209,8 @@ spec:
 
 
 def test_what_takes_no_fixed_result_is_compared_by_further_renders(promise: Promise, tmp_path: Path) -> None:
-    """Helm reads a certificate that the chart has made."""
-    code = '{{ $c := genCA "a" 3 }}{{ (buildCustomCert (b64enc $c.Cert) (b64enc $c.Key)).Cert | b64enc }}'
+    """Helm decrypts what the chart has encrypted."""
+    code = '{{ randAlphaNum 20 | encryptAES "key" | decryptAES "key" }}'
     secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: web}}\nstringData: {{a: '{code}'}}\n"
     files = {"templates/pod.yaml": POD, "templates/secret.yaml": secret, "values.yaml": VALUES}
     found = promise.holds(written(tmp_path / "chart", files), again=True)
