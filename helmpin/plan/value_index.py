@@ -27,16 +27,14 @@ class ValueIndex:
         self.tree, self.given, self.kept = tree, given, kept
         self._by_text: dict[str, list[ValuePath]] = defaultdict(list)
         self._templates: list[tuple[ValuePath, list[str]]] = []
-        for path, value in leaves(tree):
-            if reaches(path) and not _is_copied_global(path, tree):
+        self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
+        for turn, (path, value) in enumerate(_own(tree, (), _NONE, tree.get("global"))):
+            if isinstance(value, dict):
+                self._by_key[last_key(path).lower()].append((turn, path, value))
+            elif not isinstance(value, list) and reaches(path):
                 self._by_text[text_of(value).strip()].append(path)
                 if is_template(value) and (fixed := _fixed_parts(value)):
                     self._templates.append((path, fixed))
-        self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
-        for turn, (path, beside) in enumerate(_maps(tree, ())):
-            if _is_copied_global(path, tree):
-                continue
-            self._by_key[last_key(path).lower()].append((turn, path, beside))
         self._tags: dict[str, _ByKeys] = {}
         self._above: dict[str, dict[ValuePath, list[ValuePath]]] = {}
 
@@ -196,16 +194,23 @@ def _may_print(fixed: list[str], text: str) -> bool:
     return text.startswith(first) and text.endswith(last) and at + len(last) <= len(text)
 
 
-def _maps(node: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
-    if isinstance(node, dict):
-        yield path, node
-        for key, child in node.items():
-            yield from _maps(child, (*path, key))
+_NONE = object()
 
 
-def _is_copied_global(path: ValuePath, tree: Mapping[str, Any]) -> bool:
-    """Whether a value is helm's copy of a global in a subchart."""
-    return "global" in path[1:] and lookup(tree, path[path.index("global", 1) :]) is not None
+def _own(node: Any, path: ValuePath, original: Any, of_global: Any) -> Iterator[tuple[ValuePath, Any]]:
+    """Each value with its path, maps and lists before what they hold, without helm's copies of globals in subcharts.
+
+    original: what stands in the global of the chart itself where this is in one of a subchart. of_global: that global.
+    """
+    if original is not _NONE and original is not None and (not isinstance(node, dict) or node == original):
+        return
+    yield path, node
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if original is _NONE:
+            beside = of_global if key == "global" and path else _NONE
+        else:
+            beside = original.get(key) if isinstance(original, dict) else None
+        yield from _own(child, (*path, key), beside, of_global)
 
 
 def leaves(node: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:
