@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from helmpin.plan.rendered import Rendered
 from helmpin.policy import is_allowed
 from helmpin.render.output import Render
 from helmpin.render.repeatable import others, using_results
+
+AGAIN = 3
+"""How many more renders are made where no other results are to be had."""
 
 
 class OtherRender(NamedTuple):
@@ -28,6 +32,13 @@ def start_others(rendered: Rendered) -> list[OtherRender]:
     if rendered.compared is rendered.chart or not _prints_images_and_results(rendered):
         return []
     return [OtherRender(chart, rendered.renderer.start(chart)) for chart in others(rendered.compared)]
+
+
+def start_again(rendered: Rendered, random: AbstractSet[str]) -> list[OtherRender]:
+    """Start more plain renders, if images come from sources that are `random`: no fixed results are to be had for these."""
+    if random.isdisjoint(use.source for use in rendered.origin.images()):
+        return []
+    return [OtherRender(rendered.compared, rendered.renderer.start(rendered.compared)) for _ in range(AGAIN)]
 
 
 def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Collection[str]) -> None:

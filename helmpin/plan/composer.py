@@ -84,6 +84,12 @@ class Composer:
             unordered |= nondeterminism.may_be_in_any_order(self._hints.compared, tpl=True)
         self.in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
         """Those of them that may list a map in any order."""
+        self.unordered = frozenset(
+            s
+            for s in self._sources
+            if s and not is_post_rendered and self._hints.unordered.intersection(self._paths(s))
+        )
+        """The sources that may list a map in any order when the chart is deployed."""
         self._documents = documents
         self._orders: dict[str, dict[int, tuple[str, Document]]] = {}
         """The documents of each source, by_order(); filled as they are needed."""
@@ -115,7 +121,7 @@ class Composer:
         return self._pins[key]
 
     def _located(self, use: ImageUse, digest: str, nth: int) -> template_pins.TemplatePin | None:
-        source, in_any_order = use.source, use.source in self.in_any_order
+        source, in_any_order = use.source, use.source in self.unordered | self.in_any_order
         if source not in self._orders:
             self._orders[source] = template_pins.by_order(self._documents[source], in_any_order=in_any_order)
         pinned = pinned_form(use.image, digest)

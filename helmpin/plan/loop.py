@@ -19,7 +19,7 @@ from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse, UseKey, without_image
 from helmpin.image.reference import Reference, split
 from helmpin.lock import Lock
-from helmpin.plan.chance import refuse_chance, start_others
+from helmpin.plan.chance import refuse_chance, start_again, start_others
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import ResolvedImages, digests_of
 from helmpin.plan.explain import Explainer
@@ -37,6 +37,7 @@ from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
+from helmpin.render.repeatable import own_files
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -74,6 +75,8 @@ def make_plan(
     known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
     refuse_chance(rendered, others, settings.allow_unpinned)
     composer = _composer(rendered, uses, known, hints)
+    again = start_again(rendered, composer.random_sources)
+    refuse_chance(rendered, again, settings.allow_unpinned)
     noise = Noise(rendered, known.wanted.values(), composer.random_sources)
     created = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
     outcomes = _Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
@@ -93,7 +96,7 @@ def make_plan(
         settings=tried.attempt.settings,
         followers=followers,
         render=tried.render,
-        renders=1 + composer.renders + noise.renders,
+        renders=1 + len(others) + len(again) + composer.renders + noise.renders,
         record=record,
         rendered=rendered,
         without_image=() if is_allowed("", settings.allow_unpinned) else tuple(without_image(rendered.plain.documents)),
@@ -107,7 +110,7 @@ def _composer(
     base, compared = (_without_record(chart) for chart in (rendered.chart, rendered.compared))
     base = compared if rendered.compared is rendered.chart else base
     origins = origins_of(rendered, uses)
-    is_known = hints and (base.template_files(), compared.template_files()) == (hints.files, hints.compared)
+    is_known = hints and (base.template_files(), own_files(compared.template_files())) == (hints.files, hints.compared)
     unchanged = hints if is_known else None
     return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), unchanged)
 
@@ -139,7 +142,7 @@ def _found(composer: Composer, noise: Noise, outcomes: _Outcomes, *, values_only
     by_chance = {
         key: Problem(f"no way to pin it was found: {why}", "refused", hint=SORT_IT)
         for key, why in tried.attempt.failed.items()
-        if key[0] in composer.in_any_order
+        if key[0] in composer.unordered
     }
     return tried, outcomes._replace(explained={**by_chance, **outcomes.explained})
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
 from helmpin.render.nondeterminism import defined, may_be_in_any_order, may_be_random, used
+from helmpin.render.repeatable import own_files
 
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -30,11 +31,13 @@ class TemplateHints:
         """files: the text of each template by its path, as Chart.template_files() gives it. compared: those of the chart whose
         renders are compared (Rendered.compared), if it is another one."""
         self.files = files
-        self.compared = files if compared is None else compared
+        self.compared = own_files(files if compared is None else compared)
         self.random = frozenset(may_be_random(self.compared))
         """The paths of the templates whose output may differ from render to render."""
         self.in_any_order = frozenset(may_be_in_any_order(self.compared) if self.random else ())
         """Those of them that may list a map in any order."""
+        self.unordered = frozenset(may_be_in_any_order(files))
+        """The paths of the templates that may, when the chart is deployed."""
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from helmpin.render.actions import STRING, actions, any_matches, whole_word
@@ -86,7 +86,7 @@ def _lists_in_any_order(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _calls(text: str, *calls: re.Pattern[str]) -> bool:
     """Whether an action of a template calls one of these. Cached, because `tpl` makes a plan ask twice."""
-    if not may_call(text, _MAY_CALL):
+    if not may_be_called(text):
         return False
     return any(
         each.search(action.code)
@@ -97,13 +97,18 @@ def _calls(text: str, *calls: re.Pattern[str]) -> bool:
     )
 
 
-def may_call(text: str, words: Iterable[str] = tuple(_FUNCTIONS)) -> bool:
-    """Whether a template may call a random function, or what else has words in _MAY_CALL; a first look that finds too much."""
+def lists_in_any_order(code: str) -> bool:
+    """Whether the code of an action lists a map in any order, and prints what depends on it."""
+    return bool(_IN_ANY_ORDER.search(code) and _IN_ANY_ORDER.search(STRING.sub('""', code)) and not _FAILS.search(code))
+
+
+def may_be_called(text: str) -> bool:
+    """Whether a template may call a function that is_random() looks for; a first look that finds too much."""
     return any(
         call.start() == 0 or not _BEFORE_NO_CALL.match(text, call.start() - 1)
-        for word in words
+        for word, calls in _MAY_CALL.items()
         if word in text
-        for call in _MAY_CALL[word].finditer(text)
+        for call in calls.finditer(text)
     )
 
 

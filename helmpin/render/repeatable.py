@@ -2,7 +2,8 @@
 
 Two renders of a chart can then be compared exactly, whatever it makes at random. A result depends on the place of the call, on how
 often that was called, and on the arguments. So what reaches a password, a certificate's names or its lifetime still shows, and no
-two results are the same. The time is that of the first call of this run.
+two results are the same. Where a named template does not get what the count is kept in, the result stays random. What lists a map
+in Go's random order lists it in the order of its keys. The time is that of the first call of this run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from helmpin.render.actions import STRING, actions
-from helmpin.render.nondeterminism import calling, may_call
+from helmpin.render.nondeterminism import calling, lists_in_any_order, may_be_called
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -50,6 +51,8 @@ _THEN = {
         for name in ("CA", "SelfSignedCert", "SignedCert")
         for with_key in ("", "WithKey")
     },
+    "keys": " | fromJsonArray",
+    "values": " | fromJsonArray",
 }
 """What makes the result of the text that a named template prints, where that is no text."""
 _CALLS = frozenset(
@@ -59,107 +62,126 @@ _CALLS = frozenset(
         *("bcrypt", "htpasswd", "encryptAES", "genPrivateKey", "uuidv4"),
     }
 )
-"""sprig's random functions (crypto.go, numeric.go, strings.go), beside `now`."""
+"""sprig's random functions (crypto.go, numeric.go, strings.go) but `now`, and what lists maps in Go's random order (dict.go)."""
 _DEFINES = {
     "chart's": r"""
 {{- /* whether something is a map as helm gives it to templates */ -}}
 {{- regexMatch `^map\[string\]interface|Values$` (typeOf .) -}}
 """,
     "hash": r"""
-{{- /* for a place, what its template gets (which has helm's .Template, or a map of it has), and the arguments */ -}}
+{{- /* of a place, its turn in a file, and arguments; empty where helm's .Template is not in what the template got */ -}}
 {{- $place := first . -}}
-{{- $some := list (index . 1) -}}
-{{- if eq (include "helm-pin: chart's" (first $some)) "true" -}}
-{{- range first $some }}{{ $some = append $some . }}{{ end -}}
-{{- end -}}
+{{- $level := list (index . 1) -}}
 {{- $file := "" -}}
 {{- $turn := 0 -}}
-{{- range $some -}}
-{{- if and (not $file) (eq (include "helm-pin: chart's" .) "true") -}}
-{{- $template := index . "Template" -}}
+{{- range until 3 -}}
+{{- $next := list -}}
+{{- range $one := $level -}}
+{{- if and (not $file) (eq (include "helm-pin: chart's" $one) "true") -}}
+{{- $template := index $one "Template" -}}
 {{- if eq (include "helm-pin: chart's" $template) "true" -}}
 {{- $file = toString (index $template "Name") -}}
 {{- $turn = int (default 0 (index $template (print "helm-pin " $place))) -}}
 {{- $_ := set $template (print "helm-pin " $place) (add1 $turn) -}}
 {{- end -}}
+{{- range $one }}{{ if and (kindIs "map" .) (lt (len $next) 200) }}{{ $next = append $next . }}{{ end }}{{ end -}}
 {{- end -}}
 {{- end -}}
-{{- toJson (list "@OTHER@" $place $file $turn (slice . 2)) | sha256sum -}}
+{{- $level = $next -}}
+{{- end -}}
+{{- if $file }}{{ toJson (list "@OTHER@" $place $file $turn (slice . 2)) | sha256sum }}{{ end -}}
 """,
     "text": r"""
-{{- /* of the first argument's length, from the letters that are not left out */ -}}
-{{- $length := index .call 2 -}}
-{{- $letters := regexReplaceAll .without (include "helm-pin: hash" (slice .call 0 2) | b64enc | trimAll "=") "" -}}
-{{- trunc $length (repeat (int (add1 (div $length (len $letters)))) $letters) -}}
+{{- $letters := regexReplaceAll (index . 2) (first . | b64enc) "" -}}
+{{- trunc (index . 1) (repeat (int (add1 (div (index . 1) (len $letters)))) $letters) -}}
 """,
     "pem": r"""
 {{- printf "-----BEGIN %s-----\nHash: %s\n\n%s\n-----END %s-----\n" .of .hash .body .of -}}
 """,
     "pair": r"""
-{{- $hash := include "helm-pin: hash" . -}}
-{{- $cert := include "helm-pin: pem" (dict "of" "CERTIFICATE" "hash" $hash "body" "@CERTIFICATE@") -}}
-{{- $key := include "helm-pin: pem" (dict "of" "RSA PRIVATE KEY" "hash" $hash "body" "@KEY@") -}}
+{{- $cert := include "helm-pin: pem" (dict "of" "CERTIFICATE" "hash" . "body" "@CERTIFICATE@") -}}
+{{- $key := include "helm-pin: pem" (dict "of" "RSA PRIVATE KEY" "hash" . "body" "@KEY@") -}}
 {{- dict "Cert" $cert "Key" $key | toJson -}}
 """,
-    "randAlphaNum": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^A-Za-z0-9]") -}}""",
-    "randAlpha": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^A-Za-z]") -}}""",
-    "randAscii": r"""{{- include "helm-pin: randAlphaNum" . -}}""",
-    "randNumeric": r"""{{- include "helm-pin: text" (dict "call" . "without" "[^1-9]") -}}""",
+    **{
+        name: rf"""
+{{{{- $hash := include "helm-pin: hash" (slice . 0 2) -}}}}
+{{{{- if $hash }}}}{{{{ include "helm-pin: text" (list $hash (index . 2) "{without}") -}}}}
+{{{{- else }}}}{{{{ {name} (index . 2) }}}}{{{{ end -}}}}
+"""
+        for name, without in (
+            ("randAlphaNum", "[^A-Za-z0-9]"),
+            ("randAlpha", "[^A-Za-z]"),
+            ("randAscii", "[^A-Za-z0-9]"),
+            ("randNumeric", "[^1-9]"),
+        )
+    },
     "randBytes": r"""{{- include "helm-pin: randAlphaNum" . | b64enc -}}""",
     "randInt": r"""
 {{- $_ := print (trunc (index . 2) "") (trunc (index . 3) "") -}}
+{{- $hash := include "helm-pin: hash" . -}}
+{{- if $hash -}}
 {{- $range := sub (index . 3) (index . 2) -}}
-{{- $number := mod (adler32sum (include "helm-pin: hash" .) | int64) $range -}}
+{{- /* of the upper half: another range has another one */ -}}
+{{- $number := sub (sub $range 1) (mod (adler32sum $hash | int64) (div (add1 $range) 2)) -}}
 {{- add (index . 2) (get (dict "" $number "another" $number "least" 0 "most" (sub $range 1)) "@OTHER@") -}}
+{{- else }}{{ randInt (index . 2) (index . 3) }}{{ end -}}
 """,
     "shuffle": r"""{{- trimPrefix "" (index . 2) -}}""",
     "uuidv4": r"""
 {{- $hash := include "helm-pin: hash" . | trunc 32 -}}
-{{- regexReplaceAll "(.{8})(.{4}).(.{3}).(.{3})(.{12})" $hash "${1}-${2}-4${3}-8${4}-${5}" -}}
+{{- if $hash }}{{ regexReplaceAll "(.{8})(.{4}).(.{3}).(.{3})(.{12})" $hash "${1}-${2}-4${3}-8${4}-${5}" -}}
+{{- else }}{{ uuidv4 }}{{ end -}}
 """,
     "bcrypt": r"""
 {{- $_ := trimPrefix "" (index . 2) -}}
-{{- print "$2a$10$" (include "helm-pin: hash" . | trunc 53) -}}
+{{- with include "helm-pin: hash" . }}{{ print "$2a$10$" (trunc 53 .) }}{{ else }}{{ bcrypt (index . 2) }}{{ end -}}
 """,
     "htpasswd": r"""
 {{- $_ := trimPrefix (index . 2) (index . 3) -}}
-{{- if contains ":" (index . 2) }}invalid username: {{ index . 2 }}
-{{- else }}{{ index . 2 }}:$2a$10${{ include "helm-pin: hash" . | trunc 53 }}{{ end -}}
+{{- $hash := include "helm-pin: hash" . -}}
+{{- if and $hash (not (contains ":" (index . 2))) }}{{ index . 2 }}:$2a$10${{ trunc 53 $hash -}}
+{{- else }}{{ htpasswd (index . 2) (index . 3) }}{{ end -}}
 """,
     "encryptAES": r"""
 {{- $_ := trimPrefix (index . 2) (index . 3) -}}
-{{- include "helm-pin: hash" . | b64enc -}}
+{{- with include "helm-pin: hash" . }}{{ b64enc . }}{{ else }}{{ encryptAES (index . 2) (index . 3) }}{{ end -}}
 """,
     "genPrivateKey": r"""
 {{- $kinds := dict "rsa" "RSA PRIVATE KEY" "dsa" "DSA PRIVATE KEY" "ecdsa" "EC PRIVATE KEY" "ed25519" "PRIVATE KEY" -}}
 {{- $kind := get $kinds (index . 2) -}}
-{{- if $kind }}{{ include "helm-pin: pem" (dict "of" $kind "hash" (include "helm-pin: hash" .) "body" "@KEY@") -}}
-{{- else }}Unknown type {{ index . 2 }}{{ end -}}
+{{- $hash := include "helm-pin: hash" . -}}
+{{- if and $kind $hash }}{{ include "helm-pin: pem" (dict "of" $kind "hash" $hash "body" "@KEY@") -}}
+{{- else }}{{ genPrivateKey (index . 2) }}{{ end -}}
 """,
-    "genCA": r"""
-{{- $_ := trunc (index . 3) (index . 2) -}}
-{{- include "helm-pin: pair" . -}}
-""",
-    "genCAWithKey": r"""
-{{- $_ := trimPrefix (index . 4) "" -}}
-{{- include "helm-pin: genCA" . -}}
-""",
-    "genSelfSignedCert": r"""
-{{- $_ := trunc (index . 5) (index . 2) -}}
-{{- include "helm-pin: pair" . -}}
-""",
-    "genSelfSignedCertWithKey": r"""
-{{- $_ := trimPrefix (index . 6) "" -}}
-{{- include "helm-pin: genSelfSignedCert" . -}}
-""",
-    "genSignedCert": r"""
-{{- $_ := (index . 6).Cert -}}
-{{- include "helm-pin: genSelfSignedCert" . -}}
-""",
-    "genSignedCertWithKey": r"""
-{{- $_ := trimPrefix (index . 7) "" -}}
-{{- include "helm-pin: genSignedCert" . -}}
-""",
+    **{
+        name: rf"""
+{{{{- $_ := trunc (index . {days}) (index . 2) -}}}}
+{{{{- $_ = {read} -}}}}
+{{{{- with include "helm-pin: hash" . }}}}{{{{ include "helm-pin: pair" . -}}}}
+{{{{- else }}}}{{{{ {name} {" ".join(f"(index . {n})" for n in range(2, most))} | toJson }}}}{{{{ end -}}}}
+"""
+        for name, days, most, read in (
+            ("genCA", 3, 4, '""'),
+            ("genCAWithKey", 3, 5, 'trimPrefix (index . 4) ""'),
+            ("genSelfSignedCert", 5, 6, '""'),
+            ("genSelfSignedCertWithKey", 5, 7, 'trimPrefix (index . 6) ""'),
+            ("genSignedCert", 5, 7, "(index . 6).Cert"),
+            ("genSignedCertWithKey", 5, 8, 'print (index . 6).Cert (trimPrefix (index . 7) "")'),
+        )
+    },
+    **{
+        name: rf"""
+{{{{- /* in the order of the keys; in a chart with other results, the other way round */ -}}}}
+{{{{- $found := list -}}}}
+{{{{- range $map := slice . 2 -}}}}
+{{{{- $_ := hasKey $map "" -}}}}
+{{{{- range $key, $value := $map }}}}{{{{ $found = append $found ${each} }}}}{{{{ end -}}}}
+{{{{- end -}}}}
+{{{{- toJson (ternary $found (reverse $found) (empty "@OTHER@")) -}}}}
+"""
+        for name, each in (("keys", "key"), ("values", "value"))
+    },
 }
 """Named templates, by name: for each function one that gets a list of what "hash" takes. As sprig's functions do, they fail for an
 argument of another type: what helm deploys would fail, too."""
@@ -175,12 +197,18 @@ def repeatable(chart: Chart) -> Chart:
 
 
 def others(compared: Chart) -> list[Chart]:
-    """A chart that repeatable() gave, with other results: other texts, and other numbers, of which the least and the largest."""
+    """A chart that repeatable() gave, with other results: other texts, maps in another order, and other numbers, of which the least
+    and the largest."""
     has_numbers = any(f'"{PREFIX}randInt"' in text for path, text in compared.template_files().items() if path != FILE)
     return [
         compared.with_files({FILE: _defines(other)})
         for other in ("another", *(("least", "most") if has_numbers else ()))
     ]
+
+
+def own_files(compared: Mapping[str, str]) -> dict[str, str]:
+    """The template files (path → text) of a chart that repeatable() gave, without what it added."""
+    return {path: text for path, text in compared.items() if path != FILE}
 
 
 def using_results(compared: Mapping[str, str]) -> set[str]:
@@ -198,7 +226,9 @@ def _defines(other: str) -> str:
 
 def changed_files(files: Mapping[str, str]) -> dict[str, str]:
     """The template files (path → text) that call a random function, changed."""
-    found = {path: _changed(text, str(number)) for number, (path, text) in enumerate(files.items()) if may_call(text)}
+    found = {
+        path: _changed(text, str(number)) for number, (path, text) in enumerate(files.items()) if may_be_called(text)
+    }
     return {path: text for path, text in found.items() if text != files[path]}
 
 
@@ -207,7 +237,7 @@ def _changed(text: str, place: str) -> str:
     pieces: list[str] = []
     kept = number = 0
     for action in actions(text):
-        if not _ANY.search(action.code):
+        if not (_ANY.search(action.code) or lists_in_any_order(action.code)):
             continue
         start = text.index(action.code, action.start)
         for at, length, new in _edits(action.code, f"{place}.{number}"):
@@ -221,6 +251,7 @@ def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
     """The changes to the code of an action: where, how many characters go, and what comes. A call reaches to the end of its command
     (text/template, Pipelines); what is piped into it becomes its last argument, as before. One without arguments may be an argument
     itself. Strings stay, but for one that `tpl` evaluates."""
+    ordered = not lists_in_any_order(code)
     ends: list[str] = [""]  # what ends the call, if one is open, for each open parenthesis
     number = last = 0
     before = ""
@@ -239,7 +270,7 @@ def _edits(code: str, place: str) -> Iterator[tuple[int, int, str]]:
             number += 1
         elif token == "now":
             yield word.start(), len(token), _now()
-        elif token in _CALLS:
+        elif token in _CALLS and not (ordered and token in ("keys", "values")):
             listed, printed = f'list "{place}.{number}" $', f' | include "{PREFIX}{token}"{_THEN.get(token, "")}'
             number += 1
             if token == "uuidv4":

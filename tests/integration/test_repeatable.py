@@ -102,6 +102,7 @@ spec:
 """
 VALUES = (
     'image: {repository: example.com/team/web, tag: "1.2"}\nimages: ["example.com/team/a:1", "example.com/team/b:1"]\n'
+    "map: {x: 'example.com/team/a:1', y: 'example.com/team/b:1', z: 'example.com/team/c:1'}\n"
 )
 SHOWS = {
     "fixed": '{{ if contains "@" .Values.image.tag }}fixed{{ else }}{{ randAlphaNum 16 }}{{ end }}',
@@ -159,6 +160,8 @@ CHANCE = {
     "one in the middle": "{{ index .Values.images (mod (randInt 0 3) 2) }}",
     "a name": "example.com/team/{{ randAlphaNum 5 | lower }}:1",
     "a tag": 'example.com/team/a:{{ include "id" . }}',
+    "the first of a map": "{{ index .Values.map (keys .Values.map | first) }}",
+    "a value of a map": "{{ values .Values.map | first }}",
     "how many": """example.com/team/a:1"}
     {{- range until (randInt 1 9) }}
     - {name: "more-{{ . }}", image: "example.com/team/a:1""",
@@ -225,6 +228,73 @@ def test_a_message_of_helm_has_the_words_of_the_chart(promise: Promise, tmp_path
     done = promise.pin("plan", "rel", written(tmp_path / "chart", files), "--no-cluster")
     assert done.status == 1
     assert 'index "x"' in done.stderr and "helm-pin: " not in done.stderr
+
+
+LISTED = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: all}
+data:
+  all: "{{ range $k := keys .Values.few }}{{ $k }}={{ hasSuffix (get $.Values.few $k) $.Values.image.tag }} {{ end }}"
+  of: "{{ range values .Values.few }}{{ . }}{{ hasSuffix . $.Values.image.tag }} {{ end }}"
+"""
+
+
+def test_another_order_hides_no_change(promise: Promise, tmp_path: Path) -> None:
+    """Of what stands in a list in any order."""
+    values = (
+        VALUES.replace("1.2", "1.2-alpine") + "few: {musl: -alpine, glibc: -debian, none: -distroless, ubi: -ubi}\n"
+    )
+    for line in ("all", "of"):
+        text = "".join(
+            each for each in LISTED.splitlines(keepends=True) if not each.startswith("  ") or line in each[:5]
+        )
+        files = {"templates/pod.yaml": POD, "templates/all.yaml": text, "values.yaml": values}
+        chart = written(tmp_path / line, files)
+        for _ in range(2):
+            assert [image["via"] for image in promise.plan(chart)["images"]] == ["template"]
+
+
+def test_lists_in_any_order_with_random_texts_are_no_reason_against_a_value(promise: Promise, tmp_path: Path) -> None:
+    text = """\
+{{- range $user := keys .Values.users }}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: "{{ $user }}-{{ randAlphaNum 5 | lower }}"}
+stringData: {acl: "user {{ $user }} on >{{ randAlphaNum 16 }} ~* +@{{ get $.Values.users $user }}"}
+{{- end }}
+"""
+    values = VALUES + "users: {a: read, b: write, c: all, d: read, e: write, f: all, g: read, h: read}\n"
+    files = {"templates/pod.yaml": POD, "templates/all.yaml": text, "values.yaml": values}
+    chart = written(tmp_path / "chart", files)
+    for _ in range(3):
+        plan = promise.plan(chart)
+        assert ([image["via"] for image in plan["images"]], plan["renders"]) == (["values"], 2)
+
+
+def test_results_without_the_chart_around_them_stay_random(promise: Promise, tmp_path: Path) -> None:
+    """No two of them are the same then: each is a key here, and no image is lost. Or the chart is refused for its random order."""
+    pod = """\
+{{- $all := dict }}
+{{- range .Values.images }}{{ $_ := set $all (include "id" @) . }}{{ end }}
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers:
+    {{- range $name, $image := $all }}
+    - {name: "c-{{ $name }}", image: "{{ $image }}"}
+    {{- end }}
+"""
+    helper = '{{ define "id" }}{{ randAlphaNum 9 | lower }}{{ end }}'
+    for number, context in enumerate(("5", '(dict "a" (dict "context" $))', "nil")):
+        text = pod.replace("@", context)
+        files = {"templates/pod.yaml": text, "templates/_h.tpl": helper, "values.yaml": VALUES}
+        chart = written(tmp_path / str(number), files)
+        done = promise.pin("template", "rel", chart)
+        refused = "images changed between two renders" in done.stderr and not done.stdout
+        assert (refused and number != 1) or len(re.findall(r"image: .*@sha256:", done.stdout)) == 2, done.stderr
 
 
 def test_what_was_tried_is_told_in_the_words_of_the_chart(promise: Promise, tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ class Renderer:
         self.helm = Helm("never-run")
         self.asked: list[Ask] = []
 
+    def start(self, chart: Chart) -> None:
+        """Nothing is started here: `render` does it all."""
+
     def render(
         self,
         chart: Chart,

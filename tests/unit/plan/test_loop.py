@@ -15,6 +15,7 @@ from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.gate import Gate
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
+from helmpin.plan.chance import AGAIN
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
 from helmpin.plan.loop import make_plan
 from helmpin.plan.plan import Plan
@@ -257,15 +258,23 @@ def test_what_changes_something_else_is_given_up_after_one_plain_render(tmp_path
 @pytest.mark.parametrize("renders", [1, 2, 3])
 def test_what_is_random_is_found_by_more_plain_renders(tmp_path: Path, renders: int) -> None:
     """Two samples can be equal by chance."""
-    labels = iter(["other", *["x"] * (renders - 1), "y"])
+    labels = iter([*["x"] * AGAIN, "other", *["x"] * (renders - 1), "y"])
 
     def says(ask: Ask) -> str:
         return by_tag(ask).replace("l: x", f"l: {next(labels)}")
 
     plan, renderer = made(tmp_path, says, files={FILE: READS + "# {{ now }}\n"})
     assert plan.images[0].problem is None and plan.images[0].via == "values"
-    assert [bool(ask.set) for ask in renderer.asked] == [True, *[False] * renders]
-    assert plan.renders == 2 + renders
+    assert [bool(ask.set) for ask in renderer.asked] == [*[False] * AGAIN, True, *[False] * renders]
+    assert plan.renders == 2 + AGAIN + renders
+
+
+def test_an_image_that_other_plain_renders_do_not_have_is_refused(tmp_path: Path) -> None:
+    tags = iter("1121")
+    files = {FILE: READS + "# {{ now }}\n"}
+    with pytest.raises(Refused, match="the chart chooses images by chance") as refused:
+        made(tmp_path, lambda _: pod(f"{WEB[:-1]}{next(tags)}"), files=files)
+    assert refused.value.why == f"with some random results it has {WEB}\nwith others it has {WEB[:-1]}2"
 
 
 def test_a_template_that_prints_all_of_the_chart_is_refused(tmp_path: Path) -> None:
