@@ -56,7 +56,7 @@ def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Col
                 "the chart chooses images by chance",
                 where=sorted({source for source, *_ in (before - after) + (after - before)}),
                 why=f"with some random results it has {_images(rendered.origin)}\nwith others it has {_images(again)}",
-                hint="have the template choose them by a value",
+                hint="have the template choose them by a value, or sort what it lists with keys or values (sortAlpha)",
             )
 
 
