@@ -29,9 +29,9 @@ class ValueIndex:
         self._templates: list[tuple[ValuePath, list[str]]] = []
         self._by_key: dict[str, list[tuple[int, ValuePath, Mapping[str, Any]]]] = defaultdict(list)
         for turn, (path, value) in enumerate(_own(tree, (), _NONE, tree.get("global"))):
-            if isinstance(value, dict):
+            if isinstance(value, dict) and not any(isinstance(part, int) for part in path):
                 self._by_key[last_key(path).lower()].append((turn, path, value))
-            elif not isinstance(value, list) and reaches(path):
+            elif not isinstance(value, (dict, list)) and reaches(path):
                 self._by_text[text_of(value).strip()].append(path)
                 if is_template(value) and (fixed := _fixed_parts(value)):
                     self._templates.append((path, fixed))

@@ -117,7 +117,7 @@ SHOWS = {
     "a text beside it": "{{ randAlphaNum 16 }}{{ len .Values.image.tag }}{{ uuidv4 }}",
     "in base64": '{{ printf "%s:%d" (randAlphaNum 16) (len .Values.image.tag) | b64enc | b64enc }}',
     "an authority of another name": '{{ (genSignedCert "a" nil nil 3 (genCA .Values.image.tag 3)).Cert | b64enc }}',
-    "the range of a number": "{{ randInt 0 (len .Values.image.tag) }}",
+    "the range of a number": "{{ randInt 0 (int (mul 1000 (len .Values.image.tag))) }}",
     "two that are never the same": '{{ if eq (include "id" .) (include "id" .) }}same{{ else }}{{ .Values.image.tag }}{{ end }}',
     "the kind of a key": '{{ if contains "EC P" (genPrivateKey "ecdsa") }}{{ len .Values.image.tag }}{{ end }}',
     "a name that is none": '{{ htpasswd "a:b" "x" | eq "invalid username: a:b" | ternary (len .Values.image.tag) 0 }}',

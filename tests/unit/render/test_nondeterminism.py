@@ -41,6 +41,7 @@ def test_a_random_function(call: str) -> None:
         "{{ if gt (len (keys .Values.env)) 1 }}",
         "{{ if keys .Values.env | len }}",
         "{{ range keys .Values.env | sortAlpha }}",
+        "{{ range $key := sortAlpha (keys .Values.env) }}",
         "{{ $names := keys .Values.env |\n  sortAlpha }}",
         "{{ .keys }}{{ $values }}{{ .Values.values }}{{ keysOf }}",
         "{{ sha256sum `x` }}",
