@@ -630,7 +630,8 @@ def _words(difference: Difference) -> list[str]:
     before, after = str(difference.before), str(difference.after)
     if "\n" not in after:
         return [next((part for part in reversed(difference.leaf[3]) if isinstance(part, str)), "")]
-    changed = [line for line in after.splitlines() if line not in before.splitlines()]
+    had = set(before.splitlines())
+    changed = [line for line in after.splitlines() if line not in had]
     return list(dict.fromkeys(word[0] for line in changed if (word := re.search(r"[A-Za-z][\w.-]*", line))))
 
 

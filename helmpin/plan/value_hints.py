@@ -26,7 +26,8 @@ def _empty_repositories(image: str, values: Any, path: ValuePath = ()) -> Iterat
     """The paths of empty values that may be meant for the repository of an image: those beside its tag, if it has one."""
     if isinstance(values, Mapping):
         tag = split(image)[1]
-        texts = {str(key): "" if value is None else str(value) for key, value in values.items()}
+        single = {str(key): value for key, value in values.items() if not isinstance(value, (Mapping, list))}
+        texts = {key: "" if value is None else str(value) for key, value in single.items()}
         tagged = tag is not None and tag in [text for key, text in texts.items() if TAG_KEY.search(key)]
         beside = tagged or tag is None or (bool(tag) and tag in texts.values())
         for key, value in values.items():
