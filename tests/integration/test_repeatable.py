@@ -293,7 +293,7 @@ spec:
         files = {"templates/pod.yaml": text, "templates/_h.tpl": helper, "values.yaml": VALUES}
         chart = written(tmp_path / str(number), files)
         done = promise.pin("template", "rel", chart)
-        refused = "images changed between two renders" in done.stderr and not done.stdout
+        refused = done.status in (1, 3) and not done.stdout
         assert (refused and number != 1) or len(re.findall(r"image: .*@sha256:", done.stdout)) == 2, done.stderr
 
 
