@@ -53,9 +53,8 @@ class Composer:
         hints: TemplateHints | None = None,
     ) -> None:
         """base: the chart that the attempts change. compared: the same with fixed results in place of random ones, from which their
-        renders are made. fixed: uses that the template must pin, because they keep a digest while other
-        uses of the same values get a new one, each with the other places to pin with it. hints: for the templates of both
-        charts, if they are known already."""
+        renders are made. fixed: uses that the template must pin, because they keep a digest while other uses of the same values get
+        a new one, each with the other places to pin with it. hints: for the templates of both charts, if they are known already."""
         self._fixed = fixed
         self._rendered, self._wanted, self.origins = rendered, wanted, origins
         self._base, self._compared = base, compared

@@ -57,25 +57,28 @@ def render_with_probe(
     kept: as Rendered has them.
     """
     try:
-        return _render_with_probe(chart, compared, probe, renderer, begun, given, kept)
+        origin = _origin(compared.with_files({PROBE: probe}), renderer, begun)
+        plain = renderer.render(compared) if renderer.post_renderer else origin
     except HelmStopped:
         raise
     except HelmFailed:
         if compared is chart:
             raise
-        return _render_with_probe(chart, chart, probe, renderer, None, given, kept)
+        return render_with_probe(chart, chart, probe, renderer, None, given, kept)
+    return Rendered(
+        chart=chart,
+        compared=compared,
+        plain=plain,
+        origin=origin,
+        renderer=renderer,
+        pinning=lambda _: renderer,
+        given=given,
+        kept=kept,
+    )
 
 
-def _render_with_probe(
-    chart: Chart,
-    compared: Chart,
-    probe: str,
-    renderer: Renderer,
-    begun: HelmProcess | None,
-    given: Mapping[str, Any],
-    kept: Mapping[str, Any],
-) -> Rendered:
-    probed = compared.with_files({PROBE: probe})
+def _origin(probed: Chart, renderer: Renderer, begun: HelmProcess | None) -> Render:
+    """What the templates print, with helm's values. Raises HelmFailed."""
     try:
         origin = renderer.render(probed, post_render=False, begun=begun)
     except HelmFailed as error:
@@ -88,14 +91,4 @@ def _render_with_probe(
             why="the chart or the post-renderer dropped or renamed the ConfigMap with which helm-pin reads them",
             hint="have the post-renderer pass objects unchanged that it does not know, such as ConfigMap/helm-pin-values",
         )
-    plain = renderer.render(compared) if renderer.post_renderer else origin
-    return Rendered(
-        chart=chart,
-        compared=compared,
-        plain=plain,
-        origin=origin,
-        renderer=renderer,
-        pinning=lambda _: renderer,
-        given=given,
-        kept=kept,
-    )
+    return origin

@@ -1,9 +1,9 @@
-"""Charts that print the same in each render: what calls sprig's random functions gets fixed results.
+"""Charts that print the same in each render: calls of sprig's random functions give fixed results.
 
 Two renders of a chart can then be compared exactly, whatever it makes at random. A result depends on the place of the call, on how
-often that was called, and on the arguments. So what reaches a password, a certificate's names or its lifetime still shows, and no
-two results are the same. Where a named template does not get what the count is kept in, the result stays random. What lists a map
-in Go's random order lists it in the order of its keys. The time is that of the first call of this run.
+often that was called, and on the arguments. So what reaches a password, a certificate's names or its lifetime still shows, and two
+results differ. Where a named template does not get what the count is kept in, the result stays random. What lists a map in Go's
+random order lists it in the order of its keys. The time is that of the first call of this run.
 """
 
 from __future__ import annotations
