@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from helmpin.release.record import ANNOTATION, Record
 from helmpin.render import nondeterminism
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
-from helmpin.render.repeatable import PREFIX
+from helmpin.render.repeatable import PREFIX, own_files
 from helmpin.timeline import step
 
 if TYPE_CHECKING:
@@ -60,35 +60,13 @@ class Composer:
         self._base, self._compared = base, compared
         self.uses = {use.key: use for use in uses if use.key in wanted}
         """Those to pin."""
-        self._hints = hints or TemplateHints(base.template_files(), compared.template_files())
+        self._hints = hints or TemplateHints(base.template_files())
         self._templates = self._hints.files
         self._crds = base.crd_files()
         documents: dict[str, list[Document]] = defaultdict(list)
         for document in rendered.origin.documents:
             documents[document.source].append(document)
-        self._sources = [*documents]
         self._values = rendered.origin.values or {}
-        random = self._random_paths()
-        self._may_vary = bool(random) or compared is not base
-        is_post_rendered = bool(rendered.renderer.post_renderer)
-        self.random_sources = {
-            source
-            for source in self._sources
-            if random and source and not is_post_rendered and not random.isdisjoint(self._paths(source))
-        }
-        """The sources that make something random or list a map in any order."""
-        self._random = None if is_post_rendered else frozenset(self.random_sources)
-        unordered = self._hints.in_any_order if self.random_sources else frozenset()
-        if random != self._hints.random:  # what tpl evaluates counts
-            unordered |= nondeterminism.may_be_in_any_order(self._hints.compared, tpl=True)
-        self.in_any_order = frozenset(s for s in self.random_sources if not unordered.isdisjoint(self._paths(s)))
-        """Those of them that may list a map in any order."""
-        self.unordered = frozenset(
-            s
-            for s in self._sources
-            if s and not is_post_rendered and self._hints.unordered.intersection(self._paths(s))
-        )
-        """The sources that may list a map in any order when the chart is deployed."""
         self._documents = documents
         self._orders: dict[str, dict[int, tuple[str, Document]]] = {}
         """The documents of each source, by_order(); filled as they are needed."""
@@ -204,7 +182,7 @@ class Composer:
         for path, pins in by_path.items():
             if path in templates:
                 files[path] = template_pins.pinned_template(path, templates[path], pins)
-                files[template_pins.PRINT_FILE] = template_pins.printer(must_find=to_deploy and self._may_vary)
+                files[template_pins.PRINT_FILE] = template_pins.printer(must_find=to_deploy and self._may_vary())
             else:
                 files[path] = template_pins.pinned_text(self._crds[path], pins)
         return base.with_files(files).annotated(ANNOTATION, record.to_json())
@@ -238,7 +216,8 @@ class Composer:
                 self.renders += 1
                 renderer.render(self.chart(attempt, record, to_deploy=True), self.arguments(attempt))
             raise
-        return render._replace(random=self._random, in_any_order=self.in_any_order)
+        random = None if self._is_post_rendered else self.random_sources
+        return render._replace(random=random, in_any_order=self.in_any_order)
 
     def render_before_post_renderer(self, attempt: Attempt) -> Render:
         """What the post-renderer gets, with an empty record. Raises HelmFailed."""
@@ -253,17 +232,62 @@ class Composer:
 
     # -- randomness --------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def random_sources(self) -> frozenset[str]:
+        """The sources that make something random or list a map in any order, although results are fixed."""
+        return self._sources_of(self._random_paths)
+
+    @cached_property
+    def in_any_order(self) -> frozenset[str]:
+        """Those of random_sources that may list a map in any order."""
+        if not self.random_sources:
+            return frozenset()
+        unordered = nondeterminism.may_be_in_any_order(self._compared_files(), tpl=self._evaluates_random_text)
+        return self.random_sources & self._sources_of(unordered)
+
+    @cached_property
+    def unordered(self) -> frozenset[str]:
+        """The sources that may list a map in any order when the chart is deployed."""
+        return self._sources_of(self._hints.unordered)
+
+    def _sources_of(self, paths: Collection[str]) -> frozenset[str]:
+        """The sources that these template files may be; none after a post-renderer, which may have moved what they print."""
+        if not paths or self._is_post_rendered:
+            return frozenset()
+        among = frozenset(paths)
+        return frozenset(s for s in self._documents if s and not among.isdisjoint(self._paths(s)))
+
+    def _may_vary(self) -> bool:
+        """Whether a template may print something else when the chart is deployed."""
+        return self._compared is not self._base or bool(self._random_paths)
+
+    @cached_property
     def _random_paths(self) -> frozenset[str]:
-        """The template files that make something random or list a map in any order, as far as their text shows."""
-        if evaluates_text(self._templates) and any(map(nondeterminism.is_random, self._evaluated())):
-            return self._hints.random | nondeterminism.may_be_random(self._hints.compared, tpl=True)
-        return self._hints.random
+        """The template files that make something random or list a map in any order although results are fixed, as far as their text
+        shows."""
+        if self._rendered.is_fixed and not self._evaluates_random_text:
+            return frozenset()
+        return frozenset(nondeterminism.may_be_random(self._compared_files(), tpl=self._evaluates_random_text))
+
+    def _compared_files(self) -> dict[str, str]:
+        return own_files(self._compared.template_files())
+
+    @cached_property
+    def _evaluates_random_text(self) -> bool:
+        """Whether `tpl` may evaluate text that makes something random."""
+        return evaluates_text(self._templates) and any(
+            nondeterminism.is_random(text) for text in self._evaluated() if "{{" in text
+        )
 
     def _evaluated(self) -> Iterator[str]:
         """The texts that `tpl` may evaluate: values, and the files that templates read."""
         yield from texts(self._values)
         if any(_EVALUATES_FILES.search(text) for text in self._templates.values() if ".Files" in text):
             yield from self._base.other_files()
+
+    @property
+    def _is_post_rendered(self) -> bool:
+        return bool(self._rendered.renderer.post_renderer)
 
     # -- the chart's files -------------------------------------------------------------------------------------------
 

@@ -37,7 +37,6 @@ from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, compare
 from helmpin.render.output import Render
 from helmpin.render.renderer import evaluates_text, texts
-from helmpin.render.repeatable import own_files
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
@@ -110,8 +109,7 @@ def _composer(
     base, compared = (_without_record(chart) for chart in (rendered.chart, rendered.compared))
     base = compared if rendered.compared is rendered.chart else base
     origins = origins_of(rendered, uses)
-    is_known = hints and (base.template_files(), own_files(compared.template_files())) == (hints.files, hints.compared)
-    unchanged = hints if is_known else None
+    unchanged = hints if hints and base.template_files() == hints.files else None
     return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), unchanged)
 
 

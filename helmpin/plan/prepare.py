@@ -99,7 +99,7 @@ def prepare(
 
         if not settings.locked:
             warm_up(settings.registry)
-        hints = TemplateHints(staged.template_files(), started.compared.template_files())
+        hints = TemplateHints(staged.template_files())
         if reading and not _may_read(started, asked.flags, needs_cluster=needs_cluster):
             task, reading = task._replace(command="template"), None
         previous = reading.result() if reading else None

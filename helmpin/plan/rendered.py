@@ -27,6 +27,8 @@ class Rendered(NamedTuple):
     """Without anything of helm-pin's."""
     compared: Chart
     """The same with fixed results in place of random ones (render/repeatable.py). What is compared is made from it."""
+    is_fixed: bool
+    """Whether its templates make nothing at random any more, as far as their text shows; not if helm fails with fixed results."""
     plain: Render
     """As plain helm would deploy it, after the user's post-renderer, if there is one."""
     origin: Render
@@ -64,10 +66,11 @@ def render_with_probe(
     except HelmFailed:
         if compared is chart:
             raise
-        return render_with_probe(chart, chart, probe, renderer, None, given, kept)
+        return render_with_probe(chart, chart, probe, renderer, None, given, kept)._replace(is_fixed=False)
     return Rendered(
         chart=chart,
         compared=compared,
+        is_fixed=True,
         plain=plain,
         origin=origin,
         renderer=renderer,

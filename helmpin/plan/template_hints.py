@@ -10,8 +10,7 @@ from functools import cached_property
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
-from helmpin.render.nondeterminism import defined, may_be_in_any_order, may_be_random, used
-from helmpin.render.repeatable import own_files
+from helmpin.render.nondeterminism import defined, may_be_in_any_order, used
 
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -27,20 +26,17 @@ def chart_folder(path: str) -> str:
 class TemplateHints:
     """The templates of a chart and its subcharts, with what their text shows."""
 
-    def __init__(self, files: Mapping[str, str], compared: Mapping[str, str] | None = None) -> None:
-        """files: the text of each template by its path, as Chart.template_files() gives it. compared: those of the chart whose
-        renders are compared (Rendered.compared), if it is another one."""
+    def __init__(self, files: Mapping[str, str]) -> None:
+        """files: the text of each template by its path, as Chart.template_files() gives it."""
         self.files = files
-        self.compared = own_files(files if compared is None else compared)
-        self.random = frozenset(may_be_random(self.compared))
-        """The paths of the templates whose output may differ from render to render."""
-        self.in_any_order = frozenset(may_be_in_any_order(self.compared) if self.random else ())
-        """Those of them that may list a map in any order."""
-        self.unordered = frozenset(may_be_in_any_order(files))
-        """The paths of the templates that may, when the chart is deployed."""
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)
+
+    @cached_property
+    def unordered(self) -> frozenset[str]:
+        """The paths of the templates that may list a map in any order when the chart is deployed."""
+        return frozenset(may_be_in_any_order(self.files))
 
     def scan(self, folder: str) -> TemplateScan:
         """The scan of the templates of the chart in a folder, as chart_folder() gives it. Made once."""

@@ -100,6 +100,7 @@ def rendered(
     return Rendered(
         chart=made,
         compared=made,
+        is_fixed=False,
         plain=plain,
         origin=origin,
         renderer=by,

@@ -34,7 +34,7 @@ JOB = (
 def rendered(text: str) -> Rendered:
     plain: Render = parse(text)
     nothing = cast("Any", None)
-    return Rendered(nothing, nothing, plain, plain, nothing, nothing, {}, {})
+    return Rendered(nothing, nothing, False, plain, plain, nothing, nothing, {}, {})
 
 
 def planned(

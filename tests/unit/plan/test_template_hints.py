@@ -15,9 +15,10 @@ FILES = {
 }
 
 
-def test_what_is_random() -> None:
-    assert TemplateHints(FILES).random == {"templates/secret.yaml"}
-    assert TemplateHints({}).random == frozenset()
+def test_what_lists_a_map_in_any_order() -> None:
+    files = {**FILES, "templates/list.yaml": "{{ keys .Values.web }}"}
+    assert TemplateHints(files).unordered == {"templates/list.yaml"}
+    assert TemplateHints(FILES).unordered == frozenset()
 
 
 def test_each_chart_reads_its_own_templates() -> None:
