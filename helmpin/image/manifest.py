@@ -218,6 +218,8 @@ def _uses(document: Document, index: int, item: Any, found: Iterable[find.Found]
 @lru_cache(maxsize=_MOST_CACHED)
 def outside(document: Document, also: ExtraImageRules) -> tuple[tuple[ImageUse, bool], ...]:
     """The images of a document outside pod specs, each with whether a pattern of --also matches it. Cached, as _pod_images is."""
+    if not also.may_find(document.text):
+        return ()
     found = []
     for index, item in enumerate(document.objects()):
         kind, name = kind_and_name(item)[0], _name(document, index, item)

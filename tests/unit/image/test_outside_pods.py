@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -264,3 +265,49 @@ def test_an_object_that_is_only_a_text_has_no_place_for_an_image() -> None:
 def test_nothing_asked() -> None:
     assert not ExtraImageRules(()) and ExtraImageRules(("x",)) and ExtraImageRules(("operators",))
     assert len(rules()) > 10 and all(rule.path for rule in rules())
+
+
+WORDS = st.sampled_from(
+    [
+        "example.com/t/a:1",
+        "t/b:2",
+        "http://c/d:3",
+        "RELATED_IMAGE_X",
+        "baseImage",
+        "image",
+        "IMAGES",
+        "--e-image=t/f:4",
+        "é",
+    ]
+)
+TREES = st.recursive(
+    st.lists(WORDS, max_size=3).map(" ".join),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    spec=TREES,
+    version=st.sampled_from(["v1", "example.com/v1"]),
+    style=st.sampled_from([None, '"', "'", "|", ">"]),
+    width=st.sampled_from([1, 20, 1000]),
+    is_flow=st.sampled_from([None, True, False]),
+    is_plain=st.booleans(),
+)
+def test_no_manifest_with_an_image_is_passed_over(
+    spec: Any, version: str, style: Any, width: int, is_flow: Any, is_plain: bool
+) -> None:
+    item = {"apiVersion": version, "kind": "Any", "spec": spec}
+    text = yaml.dump(
+        item, default_style=style, width=width, default_flow_style=is_flow, allow_unicode=is_plain, sort_keys=is_plain
+    )
+    rules_of_none = ExtraImageRules(())
+    assert rules_of_none.may_find(text) or not list(rules_of_none.images(item))
+
+
+def test_most_manifests_need_not_be_parsed() -> None:
+    assert not ExtraImageRules(()).may_find(
+        "kind: ConfigMap\ndata: {url: 'https://example.com/t/page', expr: 'a / b'}\n"
+    )
+    assert ExtraImageRules(["*"]).may_find("kind: ConfigMap\n")
