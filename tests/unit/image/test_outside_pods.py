@@ -280,8 +280,15 @@ WORDS = st.sampled_from(
         "é",
     ]
 )
+NAMED: list[Any] = [
+    {"baseImage": "b:2"},
+    {"SIDECAR_IMAGES": "b:2"},
+    {"env": [{"name": "RELATED_IMAGE_X", "value": "b:2"}]},
+    {"args": ["--sidecar-image=b:2"]},
+    {"podSpecPatch": '{"containers": [{"name": "c", "image": "b:2"}]}'},
+]
 TREES = st.recursive(
-    st.lists(WORDS, max_size=3).map(" ".join),
+    st.sampled_from(NAMED) | st.lists(WORDS, max_size=3).map(" ".join),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=8,
 )
