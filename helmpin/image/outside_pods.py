@@ -52,11 +52,9 @@ _NO_IMAGE = frozenset(
     ]
 )
 """Keys, in lower case, whose text is not an image, or only a part of one, even if it looks like one."""
-_MAY_BE_FOUND = (
-    *map(re.compile, (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "MAGE", "podSpecPatch", r"\\[xuU/\r\n]", "!!", "!<")),
-)
-"""What a manifest has that names an image outside pod specs: what is certain to be a reference, a key that names an image, a patch
-of a pod spec; or escapes or tags, with which any of these may be written otherwise."""
+_MAY_BE_FOUND = (*map(re.compile, (r"/[a-z0-9._/-]*(?::\w|@sha256:)", "mage", "MAGE", r"\\[xuU/\r\n]", "!!", "!<")),)
+"""What a manifest has that names an image outside pod specs: what is certain to be a reference, a key that names an image, as in a
+patch of a pod spec; or escapes or tags, with which any of these may be written otherwise."""
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+:[0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 

@@ -318,3 +318,4 @@ def test_most_manifests_need_not_be_parsed() -> None:
         "kind: ConfigMap\ndata: {url: 'https://example.com/t/page', expr: 'a / b'}\n"
     )
     assert ExtraImageRules(["*"]).may_find("kind: ConfigMap\n")
+    assert ExtraImageRules(()).may_find(r'data: {url: "example.com\x2ft\x2fa:1"}')
