@@ -108,7 +108,7 @@ def writable(path: ValuePath, given: Mapping[str, Any]) -> int:
     for i, part in enumerate(path[:MAX_LEVELS]):
         if isinstance(part, int):
             items = lookup(given, path[:i])
-            if not (isinstance(items, list) and part < min(len(items), MAX_INDEX)):
+            if not (isinstance(items, list) and part < len(items) and part <= MAX_INDEX):
                 return i
         elif not part or "\0" in part:
             return i

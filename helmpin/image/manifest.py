@@ -126,12 +126,6 @@ def read(text: str) -> list[Document]:
     return [document for document, _ in documents(text)]
 
 
-def split_documents(source: str, text: str) -> list[Document]:
-    """The documents in one template's own output, in the order it wrote them, without the space around them, as helm takes them."""
-    pieces = filter(None, (piece.strip() for piece in _SEPARATOR.split(text)))
-    return [Document(source, i, piece) for i, piece in enumerate(pieces)]
-
-
 def group_by_turn(documents: Iterable[Document]) -> dict[tuple[str, str | None, int], Document]:
     """The documents of one file by (kind, events of the hook, number among those): a key that does not depend on how helm sorts
     them. A hook that helm drops, because it does not know its events, shares no kind and events with another document."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from helmpin.chart.stage import Chart
@@ -13,8 +13,10 @@ from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.helm import HelmProcess
 from helmpin.plan.rendered import Rendered
 from helmpin.policy import is_allowed
+from helmpin.render.nondeterminism import calling
 from helmpin.render.output import Render
 from helmpin.render.repeatable import others, using_results
+from helmpin.render.shared_maps import changes_shared_map
 
 AGAIN = 3
 """How many more renders are made where no other results are to be had."""
@@ -28,8 +30,9 @@ class OtherRender(NamedTuple):
 
 
 def start_others(rendered: Rendered) -> list[OtherRender]:
-    """Start the renders with other random results, if these may reach images: if a template prints images and uses a result."""
-    if rendered.compared is rendered.chart or not _prints_images_and_results(rendered):
+    """Start the renders with other random results, if these may reach images: if a template uses a result, and prints images or may
+    change what others see."""
+    if rendered.compared is rendered.chart or not _may_reach_images(rendered):
         return []
     return [OtherRender(chart, rendered.renderer.start(chart)) for chart in others(rendered.compared)]
 
@@ -39,6 +42,16 @@ def start_again(rendered: Rendered, random: AbstractSet[str]) -> list[OtherRende
     if random.isdisjoint(use.source for use in rendered.origin.images()):
         return []
     return [OtherRender(rendered.compared, rendered.renderer.start(rendered.compared)) for _ in range(AGAIN)]
+
+
+@contextmanager
+def ended(begun: Sequence[OtherRender]) -> Iterator[Sequence[OtherRender]]:
+    """Renders that have begun. At the end of the block, those that still run are stopped."""
+    try:
+        yield begun
+    finally:
+        for other in begun:
+            other.process.stop(grace=0)
 
 
 def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Collection[str]) -> None:
@@ -60,8 +73,10 @@ def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Col
             )
 
 
-def _prints_images_and_results(rendered: Rendered) -> bool:
+def _may_reach_images(rendered: Rendered) -> bool:
     using = using_results(rendered.compared.template_files())
+    if not using.isdisjoint(calling(rendered.chart.template_files(), changes_shared_map)):
+        return True
     for source in {use.source for use in rendered.origin.images()}:
         with suppress(Refused):  # only a template printed the `# Source:` line
             if using.intersection(rendered.chart.source_to_paths(source)):

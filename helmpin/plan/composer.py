@@ -98,7 +98,7 @@ class Composer:
         return self._pins[key]
 
     def _located(self, use: ImageUse, digest: str, nth: int) -> template_pins.TemplatePin | None:
-        source, in_any_order = use.source, use.source in self.unordered | self.in_any_order
+        source, in_any_order = use.source, use.source in self.unordered
         if source not in self._orders:
             self._orders[source] = template_pins.by_order(self._documents[source], in_any_order=in_any_order)
         pinned = pinned_form(use.image, digest)
@@ -216,8 +216,7 @@ class Composer:
                 self.renders += 1
                 renderer.render(self.chart(attempt, record, to_deploy=True), self.arguments(attempt))
             raise
-        random = None if self._is_post_rendered else self.random_sources
-        return render._replace(random=random, in_any_order=self.in_any_order)
+        return render
 
     def render_before_post_renderer(self, attempt: Attempt) -> Render:
         """What the post-renderer gets, with an empty record. Raises HelmFailed."""
@@ -233,22 +232,14 @@ class Composer:
     # -- randomness --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def random_sources(self) -> frozenset[str]:
-        """The sources that make something random or list a map in any order, although results are fixed."""
-        return self._sources_of(self._random_paths)
-
-    @cached_property
-    def in_any_order(self) -> frozenset[str]:
-        """Those of random_sources that may list a map in any order."""
-        if not self.random_sources:
-            return frozenset()
-        unordered = nondeterminism.may_be_in_any_order(self._compared_files(), tpl=self._evaluates_random_text)
-        return self.random_sources & self._sources_of(unordered)
+    def unfixed(self) -> frozenset[str]:
+        """The sources that may make something random, or list a map in any order, in spite of fixed results."""
+        return self._sources_of(self._unfixed_paths)
 
     @cached_property
     def unordered(self) -> frozenset[str]:
         """The sources that may list a map in any order when the chart is deployed."""
-        return self._sources_of(self._hints.unordered)
+        return self._sources_of(nondeterminism.may_be_in_any_order(self._templates, tpl=self._evaluates_random_text))
 
     def _sources_of(self, paths: Collection[str]) -> frozenset[str]:
         """The sources that these template files may be; none after a post-renderer, which may have moved what they print."""
@@ -259,22 +250,19 @@ class Composer:
 
     def _may_vary(self) -> bool:
         """Whether a template may print something else when the chart is deployed."""
-        return self._compared is not self._base or bool(self._random_paths)
+        return self._compared is not self._base or bool(self._unfixed_paths)
 
     @cached_property
-    def _random_paths(self) -> frozenset[str]:
-        """The template files that make something random or list a map in any order although results are fixed, as far as their text
-        shows."""
+    def _unfixed_paths(self) -> frozenset[str]:
+        """The template files that may do so, as far as their text shows."""
         if self._rendered.is_fixed and not self._evaluates_random_text:
             return frozenset()
-        return frozenset(nondeterminism.may_be_random(self._compared_files(), tpl=self._evaluates_random_text))
-
-    def _compared_files(self) -> dict[str, str]:
-        return own_files(self._compared.template_files())
+        files = own_files(self._compared.template_files())
+        return frozenset(nondeterminism.may_be_random(files, tpl=self._evaluates_random_text))
 
     @cached_property
     def _evaluates_random_text(self) -> bool:
-        """Whether `tpl` may evaluate text that makes something random."""
+        """Whether `tpl` may evaluate text that makes something random, or lists a map in any order."""
         return evaluates_text(self._templates) and any(
             nondeterminism.is_random(text) for text in self._evaluated() if "{{" in text
         )

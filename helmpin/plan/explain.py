@@ -1,9 +1,9 @@
 """Why images could not be pinned, in the cases that comparing renders cannot explain: the post-renderer prints, changes or removes
-them, or the template prints them in another order at each render."""
+them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from helmpin.errors import HelmFailed
@@ -29,8 +29,6 @@ class Explainer(NamedTuple):
     """The digest of each use."""
     post_renderer: tuple[str, ...]
     """The user's, as flags of helm."""
-    names: Collection[str]
-    """Those of all images of the plain render, without tags."""
 
     def unreachable(self) -> dict[UseKey, Problem]:
         """The problems of the uses that only the post-renderer prints."""
@@ -49,9 +47,7 @@ class Explainer(NamedTuple):
         failing = [key for key in found.failing if key in attempt.by_template]
         if failing and self.post_renderer:
             return self._post_rendered(attempt, failing, found.images)
-        return {
-            key: _reordered(self.uses[key]) for key in failing if self._is_elsewhere(key, found.images.get(key, ""))
-        }
+        return {}
 
     def _post_rendered(
         self, attempt: Attempt, failing: list[UseKey], printed: Mapping[UseKey, str]
@@ -76,16 +72,3 @@ class Explainer(NamedTuple):
                     hint,
                 )
         return explained
-
-    def _is_elsewhere(self, key: UseKey, now: str) -> bool:
-        """Whether the template of a use may print its images in any order, and printed another one in its place."""
-        use, name = self.uses[key], split(now)[0]
-        return use.source in self.composer.random_sources and name in self.names and name != split(use.image)[0]
-
-
-def _reordered(use: ImageUse) -> Problem:
-    return Problem(
-        f"{use.source} lists a map in random order (keys, values), so its images change places at every render",
-        "refused",
-        f"have the template sort what it lists (sortAlpha), or {let_through(use.image)}",
-    )

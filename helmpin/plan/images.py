@@ -30,8 +30,8 @@ class Problem(NamedTuple):
 
     text: str
     kind: ProblemKind
-
     hint: str = ""
+    """What to do about it."""
 
 
 class ImagePlan(NamedTuple):

@@ -17,9 +17,9 @@ from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused
 from helmpin.image.manifest import ImageUse, UseKey, without_image
-from helmpin.image.reference import Reference, split
+from helmpin.image.reference import Reference
 from helmpin.lock import Lock
-from helmpin.plan.chance import refuse_chance, start_again, start_others
+from helmpin.plan.chance import ended, refuse_chance, start_again, start_others
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import ResolvedImages, digests_of
 from helmpin.plan.explain import Explainer
@@ -70,13 +70,13 @@ def make_plan(
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
     uses = rendered.plain.images()
-    others = start_others(rendered)
-    known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
-    refuse_chance(rendered, others, settings.allow_unpinned)
+    with ended(start_others(rendered)) as others:
+        known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
+        refuse_chance(rendered, others, settings.allow_unpinned)
     composer = _composer(rendered, uses, known, hints)
-    again = start_again(rendered, composer.random_sources)
-    refuse_chance(rendered, again, settings.allow_unpinned)
-    noise = Noise(rendered, known.wanted.values(), composer.random_sources)
+    with ended(start_again(rendered, composer.unfixed)) as again:
+        refuse_chance(rendered, again, settings.allow_unpinned)
+    noise = Noise(rendered, known.wanted.values(), composer.unfixed)
     created = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
     outcomes = _Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
     tried, outcomes = _found(composer, noise, outcomes, values_only=values_only)
@@ -121,14 +121,13 @@ def _without_record(chart: Chart) -> Chart:
 
 def _found(composer: Composer, noise: Noise, outcomes: _Outcomes, *, values_only: bool) -> tuple[_Tried, _Outcomes]:
     """The best way to pin that was found, and the outcomes with all that was learnt on the way."""
-    uses, wanted = outcomes.uses, outcomes.known.wanted
+    wanted = outcomes.known.wanted
     explainer = Explainer(
         composer=composer,
         uses=composer.uses,
         origins=composer.origins,
         wanted=wanted,
         post_renderer=outcomes.rendered.renderer.post_renderer,
-        names={split(use.image)[0] for use in uses},
     )
     search = composer.search()
     outcomes = outcomes._replace(set_by=search.set_by, explained=explainer.unreachable())
@@ -152,7 +151,7 @@ def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes,
         check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
     nothing_pinned = wanted.keys() <= tried.attempt.failed.keys()
     if wanted and nothing_pinned:
-        _check_still_renders(rendered, noise, composer.random_sources, composer.in_any_order)
+        _check_still_renders(rendered, noise, composer.unfixed, composer.unordered)
     if nothing_pinned:  # otherwise the comparison has shown it
         _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
 
@@ -319,20 +318,19 @@ def _kept_apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> dict[UseKey,
 
 
 def _check_still_renders(
-    rendered: Rendered, noise: Noise, random: Collection[str], in_any_order: Collection[str]
+    rendered: Rendered, noise: Noise, unfixed: Collection[str], unordered: Collection[str]
 ) -> None:
     """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster, helm or a
-    template is to blame, not the images. random: the sources that may make something random. in_any_order: those of them that may
-    list a map in any order."""
+    template is to blame, not the images. unfixed, unordered: as Composer has them."""
     again = noise.render_again()
     changed = {(use.key, use.image) for use in again.images()} ^ {
         (use.key, use.image) for use in rendered.plain.images()
     }
     if not changed:
         return
-    changing = {key[0] for key, _ in changed} & {*random}
+    changing = {key[0] for key, _ in changed} & {*unfixed}
     hint = "run it again; if it repeats, fix the values that the chart derives from the cluster or the time"
-    if changing & {*in_any_order}:
+    if changing & {*unordered}:
         hint = SORT_IT
     elif changing:
         hint = (

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
-from helmpin.render.nondeterminism import defined, may_be_in_any_order, used
+from helmpin.render.nondeterminism import defined, used
 
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -32,11 +32,6 @@ class TemplateHints:
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)
-
-    @cached_property
-    def unordered(self) -> frozenset[str]:
-        """The paths of the templates that may list a map in any order when the chart is deployed."""
-        return frozenset(may_be_in_any_order(self.files))
 
     def scan(self, folder: str) -> TemplateScan:
         """The scan of the templates of the chart in a folder, as chart_folder() gives it. Made once."""

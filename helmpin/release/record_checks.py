@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from helmpin.chart.setargs import MAX_INDEX
 from helmpin.image.reference import InvalidReference, Reference
 from helmpin.release.record import VERSION, Image, Record
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 LONGEST = 4 << 20
 """The longest record, in characters: enough for some thirty thousand images."""
-LAST_INDEX = 65536
-"""The last list index that --set accepts (helm's pkg/strvals, MaxIndex)."""
 _INDEX = re.compile(r"(?<!\\)\[(\d+)\]")
 _DIGEST = re.compile(r"@(sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))(?![\w@])")
 _NAME = re.compile(r"[\w.:/\[\]-]*\Z", re.ASCII)
@@ -31,7 +30,7 @@ def problems(record: Record) -> list[str]:
     """The contradictions in a record, one line each. Two digests for one reference are allowed: a Job keeps the one it ran with."""
     found = [line for image in record.images for line in _image(image)]
     indexes = [part for undo in record.undo for part in undo.path if isinstance(part, int)]
-    found += [f"index {index} of a list is out of range" for index in indexes if not 0 <= index <= LAST_INDEX]
+    found += [f"index {index} of a list is out of range" for index in indexes if not 0 <= index <= MAX_INDEX]
     return found
 
 
@@ -50,7 +49,7 @@ def _image(image: Image) -> Iterator[str]:
         yield f"{image.reference}: recorded as pinned by the chart, but image {image.image} has no digest"
     for path in image.values:
         for index in _INDEX.findall(path):
-            if len(index) > len(str(LAST_INDEX)) or int(index) > LAST_INDEX:
+            if len(index) > len(str(MAX_INDEX)) or int(index) > MAX_INDEX:
                 yield f"{image.reference}: index {index[:20]} of a list is out of range"
 
 

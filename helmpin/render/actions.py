@@ -25,6 +25,10 @@ def whole_word(word: str, then: str = "") -> re.Pattern[str]:
     return re.compile(rf"{word}(?<!\w{word})\b{then}")
 
 
+TPL = whole_word("tpl")
+"""The function that evaluates a text as a template."""
+
+
 class Action(NamedTuple):
     """One `{{ … }}` of a template: its place, its code ('' for a comment), and the sides that it trims."""
 

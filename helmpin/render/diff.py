@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from helmpin.image.find import is_pod_spec
 from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
 from helmpin.image.reference import Reference, split
-from helmpin.render.alignment import aligned
 from helmpin.render.differences import NAMING, PINNED, Difference, Leaf, differences, dotted, text_differences
 from helmpin.render.output import Render
-from helmpin.render.randomness import Randomness
+from helmpin.render.randomness import unexcused
 from helmpin.timeline import step
 
 _HASH = re.compile(r"[\w+/=-]{6,128}")
@@ -76,21 +75,18 @@ def compare(
     """Compare two renders of one chart.
 
     wanted: the digest that each use of the plain render must get. noise: the leaves that differ in another plain render, with their
-    values there. Documents are matched by source file and order, because names can be random; those of a template that may list a
-    map in any order, by their objects, if they are the same in both.
+    values there. Documents are matched by source file and order, because names can be random.
     """
-    pinned = aligned(pinned, plain, pinned.random or ())
     uses = {use.key: use for use in plain.images() if use.key in wanted}
-    images = _images(pinned, uses.values())
+    images = {use.key: use.image for use in pinned.images()}
     parts: dict[Leaf, list[ImageUse]] = defaultdict(list)
     for use in uses.values():
         if str(use.path[-1]).startswith("#"):
             parts[(use.source, use.order, use.nth, use.path[:-1])].append(use)
     follow = _Following((use.image, wanted[use.key]) for use in uses.values())
-    random = Randomness(pinned, wanted.values(), noise)
+    digests = {*wanted.values()}
     followers: list[Follower] = []
-    found: dict[str, list[Difference]] = defaultdict(list)
-    left: dict[str, list[Difference]] = defaultdict(list)
+    collateral: list[Difference] = []
     old = {(d.source, d.order): d for d in plain.documents}
     new = {(d.source, d.order): d for d in pinned.documents}
     for key in [*old, *(k for k in new if k not in old)]:
@@ -111,44 +107,17 @@ def compare(
                 followers.append(Follower(leaf, *kind_and_name(item), references))
             elif not _is_checksum(item, leaf[3], before, after):
                 others.append(difference)
-        found[key[0]] += others
-        others = random.unexcused(others)
+        others = unexcused(others, digests, noise)
         if a is not None and b is not None and not others:
-            others = random.unexcused(text_differences(a, b, changed))
-        left[key[0]] += others
-    at_digests = (use.key for use in pinned.images() if split(use.image)[2] in wanted.values())
-    judged = frozenset((*uses, *at_digests))
-    ordered = {source for source, some in left.items() if random.only_reorders(found[source], some, plain, judged)}
-    collateral = [each for source, some in left.items() if source not in ordered for each in some]
+            others = unexcused(text_differences(a, b, changed), digests, noise)
+        collateral += others
     failing = frozenset(key for key, use in uses.items() if not is_pin(use, images.get(key, ""), wanted[key]))
     return Comparison(images, failing, tuple(followers), collateral)
 
 
 def noise(one: Render, other: Render) -> dict[Leaf, Any]:
     """The leaves that differ between two renders of one chart, with their values in the other: what it makes at random."""
-    other = aligned(other, one, {document.source for document in one.documents})
-    return {difference.leaf: difference.after for difference in compare(one, other._replace(random=()), {}).collateral}
-
-
-def _images(pinned: Render, uses: Iterable[ImageUse]) -> dict[UseKey, str]:
-    """The image at each use of the plain render. In a template that may list a map in any order, a container is found by its name
-    and its object's, if no other has the same."""
-    images = {use.key: use.image for use in pinned.images()}
-    if pinned.random:
-        now = _by_container(pinned.images(), pinned.random)
-        before = _by_container(uses, pinned.random)
-        images |= {before[container].key: now[container].image for container in before.keys() & now.keys()}
-    return images
-
-
-def _by_container(uses: Iterable[ImageUse], sources: Collection[str]) -> dict[tuple[Any, ...], ImageUse]:
-    """The uses of some templates by their container, wherever it stands; without those whose names are not unique."""
-    found: dict[tuple[Any, ...], list[ImageUse]] = defaultdict(list)
-    for use in uses:
-        if use.source in sources and use.container:
-            keys = tuple(part for part in use.path if isinstance(part, str))
-            found[use.source, use.kind, use.name, keys, use.container].append(use)
-    return {container: alike[0] for container, alike in found.items() if len(alike) == 1}
+    return {difference.leaf: difference.after for difference in compare(one, other, {}).collateral}
 
 
 def _replaced(before: str, uses: Iterable[ImageUse], images: Mapping[UseKey, str]) -> str:

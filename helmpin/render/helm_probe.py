@@ -42,14 +42,13 @@ class MergedValues:
 
 def read_source(helm: Helm, source: str, where: str = "") -> bytes:
     """The bytes that helm reads from a URL or through a plugin's getter. where: how the user named it. Raises HelmFailed."""
+    from helmpin.chart.setargs import text as escaped
     from helmpin.render.output import parse
 
     text = PROBE_TEXT.replace('"values" .Values', '"values" (dict "content" (b64enc .Values.content))')
-    escaped = source.replace("\\", "\\\\").replace(",", "\\,")
-    escaped = f"\\{escaped}" if escaped.startswith("{") else escaped
     with _one_template(text) as chart:
         try:
-            shown = parse(helm.run(["template", "probe", chart, f"--set-file=content={escaped}"])).values
+            shown = parse(helm.run(["template", "probe", chart, f"--set-file=content={escaped(source)}"])).values
         except HelmFailed as error:
             _, is_ours, why = error.why.partition("failed parsing --set-file data: ")
             if not is_ours:

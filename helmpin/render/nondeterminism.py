@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from helmpin.render.actions import STRING, actions, any_matches, whole_word
+from helmpin.render.actions import STRING, TPL, actions, any_matches
 
 _FUNCTIONS = {
     "rand": "(?:AlphaNum|Alpha|Ascii|Numeric|Bytes|Int)",
@@ -27,11 +27,10 @@ with letters."""
 _FAILS = re.compile(r"^\s*fail\b|\|\s*fail\s*$")
 """What prints nothing: its order shows in an error alone."""
 _BEFORE_NO_CALL = re.compile(r"""[\w.$"'`]""")
-_EVALUATES = whole_word("tpl")
-_DEFINE = re.compile(r"""\{\{-?\s*define\s+["`]([^"`]+)["`]""")
+_DEFINE = re.compile(r"""\{\{-?\s*(?:define|block)\s+["`]([^"`]+)["`]""")
 _USED_BY_ANY_NAME = re.compile(r"include\s+[($.](?![^}]*\bBasePath\b)")
 """A named template whose name is computed. A file's path, as checksums usually compute it, does not count."""
-_USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template"))
+_USED = tuple(re.compile(rf"""{word}\s+["`]([^"`]+)["`]""") for word in ("include", "template", "block"))
 
 
 def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
@@ -40,18 +39,18 @@ def may_be_random(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
 
     tpl: whether what `tpl` evaluates may do so, too.
     """
-    return calling(files, lambda text: is_random(text) or (tpl and any_matches(text, _EVALUATES)))
+    return calling(files, lambda text: is_random(text) or (tpl and any_matches(text, TPL)))
 
 
 def may_be_in_any_order(files: Mapping[str, str], *, tpl: bool = False) -> set[str]:
     """Those of may_be_random() that may list a map in any order."""
-    return calling(files, lambda text: _lists_in_any_order(text) or (tpl and any_matches(text, _EVALUATES)))
+    return calling(files, lambda text: _lists_in_any_order(text) or (tpl and any_matches(text, TPL)))
 
 
 def calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
-    """The files that call something, themselves or by a named template."""
-    calling = {path for path, text in files.items() if calls(text)}
-    if not calling:
+    """The files (path → text) that call something, themselves or by a named template."""
+    own = {path for path, text in files.items() if calls(text)}
+    if not own:
         return set()
     uses: dict[str, set[str]] = {}
     found: set[str] = set()
@@ -61,15 +60,15 @@ def calling(files: Mapping[str, str], calls: Callable[[str], bool]) -> set[str]:
             uses.setdefault(name, set()).update(used(body))
             if _USED_BY_ANY_NAME.search(body):
                 by_any_name.add(name)
-            if path in calling and calls(body):
+            if path in own and calls(body):
                 found.add(name)
     found |= by_any_name if found else set()
-    while more := {name for name, used in uses.items() if name not in found and used & found}:
+    while more := {name for name, names in uses.items() if name not in found and names & found}:
         found |= more
     return {
         path
         for path, text in files.items()
-        if path in calling or (found and (found & used(text) or _USED_BY_ANY_NAME.search(text)))
+        if path in own or (found and (found & used(text) or _USED_BY_ANY_NAME.search(text)))
     }
 
 
@@ -91,7 +90,7 @@ def _calls(text: str, *calls: re.Pattern[str]) -> bool:
     return any(
         each.search(action.code)
         and not _FAILS.search(action.code)
-        and (_EVALUATES.search(action.code) or each.search(STRING.sub('""', action.code)))
+        and (TPL.search(action.code) or each.search(STRING.sub('""', action.code)))
         for action in actions(text)
         for each in calls
     )

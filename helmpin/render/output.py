@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from helmpin.errors import HelmFailed
@@ -23,10 +23,6 @@ class Render(NamedTuple):
     documents: list[Document]
     values: Mapping[str, Any] | None
     """Helm's computed values; None unless the probe was in the chart."""
-    random: Collection[str] | None = None
-    """The sources that may make something random, or print the time, as far as their text shows; None where that is unknown."""
-    in_any_order: Collection[str] = ()
-    """Those of them that may list a map in any order."""
     also: ExtraImageRules | None = None
     """The images outside pod specs that count as image uses."""
     config: Mapping[str, Any] | None = None

@@ -12,7 +12,7 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.render.actions import STRING, actions, any_matches, whole_word
+from helmpin.render.actions import STRING, TPL, actions, any_matches, whole_word
 from helmpin.render.values import ValuesInput
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ _ASKS = (
 """What `helm template` cannot know by itself: the cluster, and the release except its name, namespace and service."""
 _ASKS_RELEASE = (whole_word("Release", r"(?!\.(?:Name|Namespace|Service|IsInstall|IsUpgrade)\b)"),)
 """What no flag of `helm template` can supply: the revision, or what can be any part of the release."""
-_EVALUATES = whole_word("tpl")
 
 
 class Needs(IntEnum):
@@ -87,7 +86,7 @@ def needs(chart: Chart, values: Iterable[Mapping[str, Any]]) -> Needs:
 
 def evaluates_text(templates: Mapping[str, str]) -> bool:
     """Whether a template (path → text) may evaluate text of values and files, as `tpl` does."""
-    return any(map(_EVALUATES.search, templates.values()))
+    return any(map(TPL.search, templates.values()))
 
 
 def _makes_actions(templates: Mapping[str, str]) -> bool:

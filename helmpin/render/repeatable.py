@@ -116,9 +116,12 @@ _DEFINES = {
             ("randNumeric", "[^1-9]"),
         )
     },
-    "randBytes": r"""{{- include "helm-pin: randAlphaNum" . | b64enc -}}""",
+    "randBytes": r"""
+{{- $_ := randBytes (index . 2) -}}
+{{- include "helm-pin: randAlphaNum" . | b64enc -}}
+""",
     "randInt": r"""
-{{- $_ := print (trunc (index . 2) "") (trunc (index . 3) "") -}}
+{{- $_ := randInt (index . 2) (index . 3) -}}
 {{- $hash := include "helm-pin: hash" . -}}
 {{- if $hash -}}
 {{- $range := sub (index . 3) (index . 2) -}}

@@ -47,7 +47,9 @@ WRONG = [
     'randAlpha "3"',
     "randNumeric (add 1 2)",
     "randBytes nil",
+    "randBytes -1",
     "randInt 1 .Values.length",
+    "randInt 5 2",
     'randInt "1" 2',
     "bcrypt .Values.none",
     'htpasswd "me" .Values.none',
@@ -160,6 +162,7 @@ CHANCE = {
     "one in the middle": "{{ index .Values.images (mod (randInt 0 3) 2) }}",
     "a name": "example.com/team/{{ randAlphaNum 5 | lower }}:1",
     "a tag": 'example.com/team/a:{{ include "id" . }}',
+    "what a block prints": '{{ include "chosen" . }}',
     "the first of a map": "{{ index .Values.map (keys .Values.map | first) }}",
     "a value of a map": "{{ values .Values.map | first }}",
     "how many": """example.com/team/a:1"}
@@ -172,7 +175,9 @@ CHANCE = {
 def test_images_by_chance_are_refused(image: str, promise: Promise, tmp_path: Path) -> None:
     ended = "\n    {{- end }}\n" if "range" in image else "\n"
     pod = POD.replace("{{ .Values.image.repository }}:{{ .Values.image.tag }}", image).rstrip("\n") + ended
-    helper = '{{ define "id" }}{{ uuidv4 }}{{ end }}'
+    helper = (
+        '{{ define "id" }}{{ uuidv4 }}{{ end }}{{ block "chosen" . }}{{ index .Values.images (randInt 0 2) }}{{ end }}'
+    )
     files = {"templates/pod.yaml": pod, "templates/_h.tpl": helper, "values.yaml": VALUES}
     chart = written(tmp_path / "chart", files)
     promise.machine.helm("template", "rel", chart)
@@ -183,6 +188,39 @@ def test_images_by_chance_are_refused(image: str, promise: Promise, tmp_path: Pa
     if image == CHANCE["a tag"]:
         let = promise.pin("template", "rel", chart, "--allow-unpinned", "example.com/team/a:*")
         assert let.status == 0 and 'image: "example.com/team/a:' in let.stdout
+
+
+CHANCE_BY_VALUES = {
+    "set": '{{ $_ := set .Values "which" (randInt 0 2) }}',
+    "merged": '{{ $_ := mustMergeOverwrite .Values (dict "which" (randInt 0 2)) }}',
+    "in a variable": '{{ $values := $.Values }}{{ $_ := set $values "which" (randInt 0 2) }}',
+    "below": '{{ $_ := set .Values.map "x" (index .Values.images (randInt 0 2)) }}',
+    "by a named template": '{{ include "choose" . }}',
+    "by what another one does": '{{ include "set" (dict "values" .Values "which" (randInt 0 2)) }}',
+    "removed": '{{ if eq (randInt 0 2) 1 }}{{ $_ := unset .Values "else" }}{{ end }}',
+}
+
+
+@pytest.mark.parametrize("setting", CHANCE_BY_VALUES.values(), ids=CHANCE_BY_VALUES)
+def test_images_by_chance_through_values_are_refused(setting: str, promise: Promise, tmp_path: Path) -> None:
+    """Helm runs the deepest path first, and all templates get the same maps."""
+    image = "{{ index .Values.images (int (hasKey .Values `which` | ternary .Values.which .Values.else)) }}"
+    image = "{{ .Values.map.x }}" if ".map" in setting else image
+    helpers = (
+        '{{ define "choose" }}{{ $_ := set .Values "which" (randInt 0 2) }}{{ end }}'
+        '{{ define "set" }}{{ $_ := set .values "which" .which }}{{ end }}'
+    )
+    files = {
+        "templates/pod.yaml": POD.replace("{{ .Values.image.repository }}:{{ .Values.image.tag }}", image),
+        "templates/a/b/set.yaml": setting,
+        "templates/_h.tpl": helpers,
+        "values.yaml": f"{VALUES}else: 1\n",
+    }
+    chart = written(tmp_path / "chart", files)
+    promise.machine.helm("template", "rel", chart)
+    done = promise.pin("plan", "rel", chart, "--no-cluster")
+    assert done.status == 3, done.stdout + done.stderr
+    assert "Error: the chart chooses images by chance\n  at    twin/templates/pod.yaml\n" in done.stderr
 
 
 def test_images_that_are_random_results_apart_the_same_are_pinned(promise: Promise, tmp_path: Path) -> None:

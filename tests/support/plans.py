@@ -57,8 +57,12 @@ class Renderer:
         self.helm = Helm("never-run")
         self.asked: list[Ask] = []
 
-    def start(self, chart: Chart) -> None:
+    def start(self, _: Chart) -> Renderer:
         """Nothing is started here: `render` does it all."""
+        return self
+
+    def stop(self, grace: float) -> None:
+        """Nothing runs."""
 
     def render(
         self,

@@ -103,6 +103,8 @@ def test_an_index_that_helm_refuses_is_not_written() -> None:
     values = {"pods": [{"image": "a"}] * (MAX_INDEX + 2)}
     (flag, *_) = arguments([Setting(("pods", MAX_INDEX + 1, "image"), "b")], values, values)
     assert flag == "--set-json"
+    (flag, *_) = arguments([Setting(("pods", MAX_INDEX, "image"), "b")], values, values)
+    assert flag == "--set-string"
 
 
 SECRETS = st.text("abc{}[],.=\\\"'", min_size=8, max_size=12).map(lambda s: f"<{s}>")

@@ -12,7 +12,6 @@ from helmpin.chart.setargs import dotted_key
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
-from helmpin.image.reference import split
 from helmpin.plan import template_pins
 from helmpin.plan.composer import Composer
 from helmpin.plan.explain import Explainer
@@ -65,7 +64,6 @@ class Made:
             origins=origins,
             wanted=self.wanted,
             post_renderer=self.renderer.post_renderer,
-            names={split(use.image)[0] for use in self.uses},
         )
 
     def first(self) -> Attempt:
@@ -270,14 +268,14 @@ def test_the_helpers_of_the_chart_above_do_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "random", "in_any_order"),
+    ("name", "unfixed", "unordered"),
     [("{{ randInt 0 2 }}", True, True), ("{{ .Values.x }}", False, False), ("{{ values .x }}", True, True)],
 )
-def test_what_a_template_evaluates_may_be_random(tmp_path: Path, name: str, random: bool, in_any_order: bool) -> None:
+def test_what_a_template_evaluates_may_be_random(tmp_path: Path, name: str, unfixed: bool, unordered: bool) -> None:
     values = {**VALUES, "names": [name]}
     files = {FILE: READS + "# {{ tpl (first .Values.names) . }}\n"}
     composer = Made(tmp_path, pod("t/web:1"), files, values=values).composer
-    assert (composer.random_sources == {POD}, composer.in_any_order == {POD}) == (random, in_any_order)
+    assert (composer.unfixed == {POD}, composer.unordered == {POD}) == (unfixed, unordered)
 
 
 def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_path: Path) -> None:
@@ -287,7 +285,7 @@ def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_pat
     made = rendered(base, pod("t/web:1"), values=VALUES)._replace(compared=compared, is_fixed=True)
     uses = made.plain.images()
     composer = Composer(made, base, compared, uses, {use.key: A for use in uses}, origins_of(made, uses), {})
-    assert composer.random_sources == set()
+    assert composer.unfixed == set()
     attempt = composer.search().next()
     assert attempt
     assert composer.chart(attempt, RECORD).template_files() == compared.template_files()
@@ -361,28 +359,6 @@ def test_what_is_deployed_must_find_its_places_if_a_template_may_vary(
     deployed = made.composer.chart(made.first(), RECORD, to_deploy=True).template_files()
     assert deployed[template_pins.PRINT_FILE] == template_pins.printer(must_find=must_find)
     assert made.files(made.first())[template_pins.PRINT_FILE] == template_pins.printer(must_find=False)
-
-
-@pytest.mark.parametrize(
-    ("text", "printed", "named"),
-    [
-        (READS + "# {{ keys .Values.m }}\n", "t/side:2", True),
-        (READS + "# {{ keys .Values.m }}\n", f"t/web:1:latest@{A}", False),
-        (READS + "# {{ keys .Values.m }}\n", "t/another:2", False),
-        (LITERAL, "t/side:2", False),
-    ],
-)
-def test_a_template_that_prints_its_images_in_another_order_is_named(
-    tmp_path: Path, text: str, printed: str, named: bool
-) -> None:
-    side = "    - name: side\n      image: t/side:2\n"
-    made = Made(
-        tmp_path, pod("t/web:1", extra=side), {FILE: text}, renderer=Renderer(lambda _: pod(printed, extra=side))
-    )
-    found = made.compared(by_template(*made.uses))
-    explained = made.explainer.failed_pins(by_template(*made.uses[:1]), found)
-    assert ["lists a map in random order" in problem.text for problem in explained.values()] == [True] * named
-    assert all("sortAlpha" in each.hint and "--allow-unpinned t/web:1" in each.hint for each in explained.values())
 
 
 def test_nothing_is_rendered_again_where_values_or_no_post_renderer_are_to_blame(tmp_path: Path) -> None:

@@ -15,12 +15,6 @@ FILES = {
 }
 
 
-def test_what_lists_a_map_in_any_order() -> None:
-    files = {**FILES, "templates/list.yaml": "{{ keys .Values.web }}"}
-    assert TemplateHints(files).unordered == {"templates/list.yaml"}
-    assert TemplateHints(FILES).unordered == frozenset()
-
-
 def test_each_chart_reads_its_own_templates() -> None:
     hints = TemplateHints(FILES)
     assert "tag" in hints.scan("").after(("web", "image"))

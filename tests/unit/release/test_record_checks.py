@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helmpin.chart.setargs import MAX_INDEX
 from helmpin.image.reference import Reference
 from helmpin.release.record import VERSION, Image, Record, Undo
-from helmpin.release.record_checks import LAST_INDEX, newer, problems
+from helmpin.release.record_checks import newer, problems
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 WEB = Image("docker.io/library/web:1", "web:1", A, "", "values", ("image.tag",))
@@ -60,7 +61,7 @@ def test_a_reference_of_another_image_never_does(text: str, other: str) -> None:
         ([WEB._replace(image="a b")], "image 'a b' is not a valid reference"),
         ([OWN._replace(digest=A)], "does not have the recorded digest"),
         ([OWN._replace(image="example.com/own:latest", reference="example.com/own:latest")], "has no digest"),
-        ([WEB._replace(values=(f"list[{LAST_INDEX + 1}].tag",))], "index 65537 of a list is out of range"),
+        ([WEB._replace(values=(f"list[{MAX_INDEX + 1}].tag",))], "index 65537 of a list is out of range"),
         ([WEB._replace(values=(f"list[{'9' * 5000}].tag",))], "of a list is out of range"),
     ],
 )
@@ -69,11 +70,11 @@ def test_what_contradicts_itself(images: list[Image], why: str) -> None:
     assert why in line
 
 
-@pytest.mark.parametrize("index", [-1, LAST_INDEX + 1, 10**30])
+@pytest.mark.parametrize("index", [-1, MAX_INDEX + 1, 10**30])
 def test_an_index_that_no_list_has(index: int) -> None:
     (line,) = problems(record(WEB, undo=(Undo(("list", index), None, True),)))
     assert "out of range" in line
-    assert problems(record(WEB, undo=(Undo(("list", LAST_INDEX), None, True),))) == []
+    assert problems(record(WEB, undo=(Undo(("list", MAX_INDEX), None, True),))) == []
 
 
 def test_a_job_may_keep_another_digest_of_a_reference() -> None:

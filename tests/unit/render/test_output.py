@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helmpin.errors import HelmFailed
-from helmpin.image.manifest import group_by_turn, kind_and_name, split_documents
+from helmpin.image.manifest import Document, group_by_turn, kind_and_name
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.render.output import parse, parse_release
 from helmpin.render.probe import PROBE
@@ -281,13 +281,6 @@ def test_tags_are_read_past() -> None:
 # -- documents that Helm sorts ------------------------------------------------------------------------------------------
 
 
-def test_split_documents() -> None:
-    assert [(d.order, d.text.strip()) for d in split_documents(A, "\n---\na: 1\n---\n\n---\nb: 2\n")] == [
-        (0, "a: 1"),
-        (1, "b: 2"),
-    ]
-
-
 HOOK = "metadata: {annotations: {helm.sh/hook: test}}\n"
 DOCUMENTS = [
     "kind: Pod\na: 1\n",
@@ -305,7 +298,7 @@ DOCUMENTS = [
 
 
 def test_turns_are_counted_for_each_kind_and_for_the_events_of_hooks_apart() -> None:
-    found = group_by_turn(split_documents(A, "\n---\n".join(DOCUMENTS)))
+    found = group_by_turn([Document(A, i, text.strip()) for i, text in enumerate(DOCUMENTS)])
     assert {key: document.text for key, document in found.items()} == {
         key: DOCUMENTS[number].strip()
         for key, number in {
@@ -326,7 +319,7 @@ def test_turns_are_counted_for_each_kind_and_for_the_events_of_hooks_apart() -> 
 @given(st.permutations(["kind: Pod\na: 1\n", "kind: Pod\nb: 2\n", "kind: Job\n", "kind: Secret\n", "# note\n"]))
 def test_turns_stay_however_helm_sorts_the_kinds(texts: list[str]) -> None:
     """Helm's sorting keeps the order among documents of a kind (pkg/release/util, kind_sorter.go)."""
-    written = split_documents(A, "---\n".join(texts))
+    written = [Document(A, i, text) for i, text in enumerate(texts)]
     kinds = ["Secret", "Pod", "Job", ""]
     ordered = sorted(
         written, key=lambda d: next(i for i, kind in enumerate(kinds) if f"kind: {kind}" in d.text or not kind)
