@@ -12,11 +12,10 @@ from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.helm import HelmProcess
 from helmpin.plan.rendered import Rendered
+from helmpin.plan.template_hints import TemplateHints
 from helmpin.policy import is_allowed
-from helmpin.render.nondeterminism import calling
 from helmpin.render.output import Render
-from helmpin.render.repeatable import others, using_results
-from helmpin.render.shared_maps import changes_shared_map
+from helmpin.render.repeatable import others
 
 AGAIN = 3
 """How many more renders are made where no other results are to be had."""
@@ -29,10 +28,10 @@ class OtherRender(NamedTuple):
     process: HelmProcess
 
 
-def start_others(rendered: Rendered) -> list[OtherRender]:
+def start_others(rendered: Rendered, hints: TemplateHints) -> list[OtherRender]:
     """Start the renders with other random results, if these may reach images: if a template uses a result, and prints images or may
-    change what others see."""
-    if rendered.compared is rendered.chart or not _may_reach_images(rendered):
+    change what others see. hints: for the templates."""
+    if rendered.compared is rendered.chart or not (hints.share_results or _print_images(rendered, hints.using_results)):
         return []
     return [OtherRender(chart, rendered.renderer.start(chart)) for chart in others(rendered.compared)]
 
@@ -73,13 +72,11 @@ def refuse_chance(rendered: Rendered, begun: Sequence[OtherRender], allowed: Col
             )
 
 
-def _may_reach_images(rendered: Rendered) -> bool:
-    using = using_results(rendered.compared.template_files())
-    if not using.isdisjoint(calling(rendered.chart.template_files(), changes_shared_map)):
-        return True
+def _print_images(rendered: Rendered, paths: AbstractSet[str]) -> bool:
+    """Whether one of these templates prints an image."""
     for source in {use.source for use in rendered.origin.images()}:
         with suppress(Refused):  # only a template printed the `# Source:` line
-            if using.intersection(rendered.chart.source_to_paths(source)):
+            if not paths.isdisjoint(rendered.chart.source_to_paths(source)):
                 return True
     return False
 

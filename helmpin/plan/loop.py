@@ -31,7 +31,7 @@ from helmpin.plan.plan import Plan
 from helmpin.plan.record_filter import filter_record, may_expose_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import NOTHING, Attempt, Search
-from helmpin.plan.template_hints import TemplateHints
+from helmpin.plan.template_hints import TemplateHints, hints_for
 from helmpin.policy import is_allowed
 from helmpin.release.record import ANNOTATION, Image, Record, Undo
 from helmpin.render.diff import Comparison, Follower, compare
@@ -69,8 +69,9 @@ def make_plan(
     the digest of a Job.
     Images that cannot be pinned are in the plan with their problem, for the caller to refuse. Raises HelmPinError.
     """
+    hints = hints or hints_for(rendered.chart, rendered.compared)
     uses = rendered.plain.images()
-    with ended(start_others(rendered)) as others:
+    with ended(start_others(rendered, hints)) as others:
         known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
         refuse_chance(rendered, others, settings.allow_unpinned)
     composer = _composer(rendered, uses, known, hints)
@@ -102,14 +103,12 @@ def make_plan(
     )
 
 
-def _composer(
-    rendered: Rendered, uses: Sequence[ImageUse], known: ResolvedImages, hints: TemplateHints | None
-) -> Composer:
-    """What composes the chart of each attempt. Its templates do not print the record. hints: as make_plan() takes them."""
+def _composer(rendered: Rendered, uses: Sequence[ImageUse], known: ResolvedImages, hints: TemplateHints) -> Composer:
+    """What composes the chart of each attempt. Its templates do not print the record. hints: for the templates of the chart."""
     base, compared = (_without_record(chart) for chart in (rendered.chart, rendered.compared))
     base = compared if rendered.compared is rendered.chart else base
     origins = origins_of(rendered, uses)
-    unchanged = hints if hints and base.template_files() == hints.files else None
+    unchanged = hints if base.template_files() == hints.files else None
     return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), unchanged)
 
 

@@ -94,12 +94,12 @@ def prepare(
         # now helm reads the release and the values and renders, while Python imports the rest of helm-pin
         from helmpin.image.manifest import unmatched
         from helmpin.plan.loop import make_plan
-        from helmpin.plan.template_hints import TemplateHints
+        from helmpin.plan.template_hints import hints_for
         from helmpin.registry import warm_up
 
         if not settings.locked:
             warm_up(settings.registry)
-        hints = TemplateHints(staged.template_files())
+        hints = hints_for(staged, started.compared)
         if reading and not _may_read(started, asked.flags, needs_cluster=needs_cluster):
             task, reading = task._replace(command="template"), None
         previous = reading.result() if reading else None

@@ -1,5 +1,5 @@
-"""What the text of a chart's templates shows about values and randomness. It needs no render, so it is read while helm makes the
-first one."""
+"""What the text of a chart's templates shows about values and random results. It needs no render, so it is read while helm makes
+the first one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
-from helmpin.render.nondeterminism import defined, used
+from helmpin.render.nondeterminism import calling, defined, used
+from helmpin.render.repeatable import using_results
+from helmpin.render.shared_maps import changes_shared_map
+
+if TYPE_CHECKING:
+    from helmpin.chart.stage import Chart
 
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
@@ -23,12 +29,24 @@ def chart_folder(path: str) -> str:
     return found[0] if found else ""
 
 
+def hints_for(chart: Chart, compared: Chart) -> TemplateHints:
+    """Those for the templates of a chart. compared: as Rendered has it."""
+    return TemplateHints(chart.template_files(), None if compared is chart else compared.template_files())
+
+
 class TemplateHints:
     """The templates of a chart and its subcharts, with what their text shows."""
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        """files: the text of each template by its path, as Chart.template_files() gives it."""
+    def __init__(self, files: Mapping[str, str], compared: Mapping[str, str] | None = None) -> None:
+        """files: the text of each template by its path, as Chart.template_files() gives it. compared: those of the chart with fixed
+        results (Rendered.compared), if it is another one."""
         self.files = files
+        self.using_results = using_results(compared) if compared else set()
+        """The templates that use a random result."""
+        self.share_results = not self.using_results.isdisjoint(
+            calling(files, changes_shared_map) if self.using_results else ()
+        )
+        """Whether one of them may change a map that other templates get."""
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)

@@ -5,27 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from helmpin.render.actions import actions
+from helmpin.render.actions import actions, whole_word
 
-_CHANGE = re.compile(r"\b(?:set|unset|(?:mustM|m)erge(?:Overwrite)?)\s+(\$\w+(?![\w.])|[$.]|\([(\s]*(?:\w+|[$.]))")
-"""A call that changes the map that is its first argument (sprig, dict.go)."""
-_NEW = re.compile(r"\s*\(*\s*(?:dict|list|omit|pick|include|tpl|(?:mustD|d)eepCopy|from(?:Yaml|Json))\b")
-"""An expression for a map of its own begins so, or ends in one of these."""
-_MADE_NEW = re.compile(r"\|\s*(?:(?:mustD|d)eepCopy|from(?:Yaml|Json))[\s)]*\Z")
+_NEW = r"\(*\s*(?:dict|list|omit|pick|include|tpl|(?:mustD|d)eepCopy|from(?:Yaml|Json))\b"
+"""The start of an expression for a map of its own."""
+_CHANGES = tuple(
+    whole_word(name, rf"\s+(?!{_NEW})(\$\w+(?![\w.])|[$.(])")
+    for name in ("set", "unset", "merge", "mergeOverwrite", "mustMerge", "mustMergeOverwrite")
+)
+"""Calls of the functions that change the map that is their first argument (sprig, dict.go): a variable, or another expression."""
+_IS_NEW = re.compile(rf"\s*{_NEW}|.*\|\s*(?:(?:mustD|d)eepCopy|from(?:Yaml|Json))[\s)]*\Z", re.DOTALL)
 
 
 def changes_shared_map(text: str) -> bool:
     """Whether a template may change a map that it has not made itself, as far as its text shows."""
+    if not any(change.search(text) for change in _CHANGES):
+        return False
     codes = [action.code for action in actions(text)]
-    return any(not _is_new(each[1], codes) for code in codes for each in _CHANGE.finditer(code))
+    changed = {found[1] for code in codes for change in _CHANGES for found in change.finditer(code)}
+    return any(not _is_new(map_, codes) for map_ in changed)
 
 
 def _is_new(map_: str, codes: list[str]) -> bool:
-    """Whether the expression for a map, of which this is the start, makes one. codes: of all actions, which may give a variable."""
-    if "$" not in map_ or map_.strip("( ") == "$":
-        return _NEW.match(map_) is not None
-    given = [*_given(map_.strip("( "), codes)]
-    return bool(given) and all(_NEW.match(each) or _MADE_NEW.search(each) for each in given)
+    """Whether a map is only ever one of the template's own. codes: of all its actions."""
+    given = [*_given(map_, codes)] if map_[1:] else []
+    return bool(given) and all(map(_IS_NEW.match, given))
 
 
 def _given(variable: str, codes: list[str]) -> Iterator[str]:
