@@ -158,13 +158,14 @@ def _key(path: ObjectPath, place: str, text: str) -> str:
 
 def _has_tag_beside(item: Any, path: ObjectPath, image: str) -> bool:
     """Whether a field beside a path may hold the tag of the image there: `tag`, or a tag or version named for the image. An
-    operator joins them then, as HiveMQ's does (`hivemqVersion`)."""
+    operator joins them then, as HiveMQ's does (`hivemqVersion`), and prometheus-operator `baseImage` with `version`."""
     for part in path[:-1]:
         item = item[part]
+    is_base = str(path[-1]).startswith("base")
     for key, value in item.items() if isinstance(item, dict) else ():
         words = [word.lower() for word in _WORD.findall(str(key))]
         about = [word for word in words[:-1] if word != "image"]
-        is_tag = words[-1:] == ["tag"] or (words[-1:] == ["version"] and about)
+        is_tag = words[-1:] == ["tag"] or (words[-1:] == ["version"] and (words[1:] or is_base))
         has_value = value not in ("", None) and not isinstance(value, bool)
         if is_tag and has_value and all(word in image.lower() for word in about):
             return True

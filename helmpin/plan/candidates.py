@@ -35,6 +35,8 @@ class Candidate(NamedTuple):
     is_spare: bool = False
     """Whether it may pin uses that the other candidates do not: only the text suggests an image there, not the key; or several
     values are read beside the image's name."""
+    unnamed: int = 0
+    """How many characters of the image's name the values there do not hold: `redis` may be a part of `team/redis`."""
 
 
 class Anchor(NamedTuple):
@@ -121,7 +123,9 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     found = list(dict.fromkeys(in_scope(list(anchors(sought.image, sought.values)), sought.scope)))
     if own := [anchor for anchor in found if _is_strong(anchor) and _holds_tag(sought, anchor)]:
         found = [*own, *islice((anchor for anchor in found if anchor not in own), MOST_OTHERS)]
-    by_anchor = {anchor: list(_ranked(sought, anchor)) for anchor in found}
+    by_anchor = {
+        anchor: [c._replace(unnamed=_unnamed_by(sought, anchor)) for c in _ranked(sought, anchor)] for anchor in found
+    }
     by_anchor = {anchor: options for anchor, options in by_anchor.items() if options}
     strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
     weak = [anchor for anchor in by_anchor if anchor not in strong]
@@ -183,6 +187,15 @@ def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
     beside = lookup(sought.values.tree, anchor.path[:-1])
     texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
     return (anchor.whole and bool(sought.tag)) or sought.tag in texts
+
+
+def _unnamed_by(sought: _Sought, anchor: Anchor) -> int:
+    """How many characters of the image's name neither the anchor holds nor a value beside it, such as a registry."""
+    beside = lookup(sought.values.tree, anchor.path[:-1])
+    held = text_of(lookup(sought.values.tree, anchor.path)).strip()
+    before = (sought.image if anchor.whole else split(sought.image)[0]).removesuffix(held).rstrip("/")
+    texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
+    return 0 if before in (text.rstrip("/") for text in texts) else len(before)
 
 
 def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:

@@ -106,8 +106,8 @@ class _Contest(NamedTuple):
 
     winners: set[str]
     """The one that may be set there; if there are several, none may."""
-    by_reading: bool
-    """Whether that was decided by what templates read."""
+    is_anothers: bool = False
+    """Whether the map around the path is known to be the winner's, so that the others must not set anything in it."""
 
 
 class _Blame(NamedTuple):
@@ -268,7 +268,8 @@ class Search:
 
     def _resolve_conflicts(self) -> None:
         """No value can carry two digests. If two images want the same leaf, the one that is named beside it gets it; if both are,
-        the one whose templates read it; if that does not decide, both lose it."""
+        the one whose templates read it; if both do, the one whose name is there as a whole, or the most of it; if that does not
+        decide, both lose it."""
         while contested := self._contested():
             for group in self._active():
                 banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
@@ -276,40 +277,44 @@ class Search:
                     self._note(group.uses, f"{_names(banned)}: another image needs the same value with another digest")
                     contended = [setting for candidate in banned for setting in candidate.settings]
                     self.tried.add({use.key: contended for use in group.uses})
-                    unread = {
+                    anothers = {
                         c
                         for c in banned
-                        if any(s.path in contested and contested[s.path].by_reading for s in c.settings)
+                        if any(s.path in contested and contested[s.path].is_anothers for s in c.settings)
                     }
-                    group.drop_anchors(unread)
+                    group.drop_anchors(anothers)
                     group.advance(banned)
 
     def _contested(self) -> dict[ValuePath, _Contest]:
         """The paths for which several values are wanted, and which may be set there."""
         wanted: dict[ValuePath, dict[str, list[Group]]] = defaultdict(lambda: defaultdict(list))
-        named: dict[ValuePath, set[str]] = defaultdict(set)
+        named: dict[ValuePath, dict[str, int]] = defaultdict(dict)
         for group in self._active():
             for candidate in group.current():
                 for setting in candidate.settings:
                     wanted[setting.path][setting.value].append(group)
                     if not (candidate.by_tag_only or candidate.is_spare):
-                        named[setting.path].add(setting.value)
+                        least = named[setting.path].get(setting.value, candidate.unnamed)
+                        named[setting.path][setting.value] = min(least, candidate.unnamed)
         contested = {path: groups for path, groups in wanted.items() if len(groups) > 1}
         return {path: self._contest(path, groups, named[path]) for path, groups in contested.items()}
 
-    def _contest(self, path: ValuePath, groups: Mapping[str, list[Group]], named: set[str]) -> _Contest:
+    def _contest(self, path: ValuePath, groups: Mapping[str, list[Group]], named: Mapping[str, int]) -> _Contest:
         """The values that may be set at a path: the one that a render has proven there; or those with an image name beside them; if
-        there are several, only those wanted by templates that read the path or its map. groups: by what they want."""
+        there are several, only those wanted by templates that read the path or its map; of these, those with the most of their
+        name beside them. groups: by what they want. named: how much of each image's name is missing there (Candidate.unnamed)."""
         proven = {value for value, some in groups.items() if any(group.proven for group in some)}
         if len(proven) == 1:
-            return _Contest(proven, by_reading=False)
+            return _Contest(proven)
         reading = {
             value
             for value in (named if len(named) > 1 else ())
             for group in groups[value]
             if any(_is_read(group, path, self._reads(use.source)) for use in group.uses)
         }
-        return _Contest(reading, by_reading=True) if len(reading) == 1 else _Contest(named, by_reading=False)
+        left = reading or named.keys()
+        closest = {value for value in left if named[value] == min(named[each] for each in left)}
+        return _Contest(closest, is_anothers=len(named) > 1 and len(closest) == 1)
 
     def _loses(self, candidate: Candidate, contested: Mapping[ValuePath, _Contest]) -> bool:
         return any(s.path in contested and contested[s.path].winners != {s.value} for s in candidate.settings)

@@ -122,6 +122,7 @@ def test_a_pattern_takes_what_its_last_part_names(pattern: str, taken: set[str])
         ({"tag": 0}, False),
         ({"tag": True}, True),
         ({"imageTag": "x"}, False),
+        ({"imageVersion": "x"}, False),
         ({"tag": ""}, True),
         ({"version": "3.7.0", "schemaVersion": 2, "otherTag": "x", "tlsVersion": "1.3", "size": 3}, True),
         ({}, True),
@@ -133,6 +134,12 @@ def test_a_name_whose_tag_stands_beside_it_is_no_image(beside: dict[str, Any], i
     for image, taken in (("team/broker", is_taken), ("team/broker:1", True)):
         item = {"apiVersion": "example.com/v1", "kind": "Broker", "spec": {"image": image, **beside}}
         assert [each.image for each in rules.images(item) if each.by] == ([image] if taken else [])
+
+
+def test_a_base_image_has_its_tag_in_the_version() -> None:
+    item = {"apiVersion": "example.com/v1", "kind": "Prometheus", "spec": {"baseImage": "team/prom", "version": "v2.1"}}
+    assert [each.image for each in ExtraImageRules(["*"]).images(item)] == []
+    assert [each.image for each in ExtraImageRules(["Prometheus/spec/version"]).images(item)] == []
 
 
 def test_a_custom_resource_says_by_its_keys_what_is_an_image() -> None:
