@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -47,6 +48,8 @@ def _hint(error: OSError | UnicodeDecodeError, do: str) -> str:
         if target := _missing_target(error.filename):
             return f"it is a link to {target}, which does not exist: create that, or remove the link"
         return "check the path" if do == "read" else "make its folder first, or name another file"
+    if error.errno == errno.ELOOP:
+        return "remove the link that leads back to where it is"
     if isinstance(error, NotADirectoryError):
         return "check the path: a part of it is a file"
     if isinstance(error, IsADirectoryError):

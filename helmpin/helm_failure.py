@@ -15,6 +15,9 @@ IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 """helm's message when the latest revision is pending: somebody is deploying, or was killed while deploying
 (pkg/action/upgrade.go)."""
 
+LONGEST = 4000
+"""The most characters of a line of helm's messages that are shown."""
+
 
 def _without_logins(args: Sequence[str], text: str) -> str:
     """helm's message without the logins of URLs that it was given, which it may repeat without their URL."""
@@ -23,11 +26,20 @@ def _without_logins(args: Sequence[str], text: str) -> str:
     return text
 
 
+def _shortened(line: str) -> str:
+    """A line without its middle if it is very long, as where a template includes itself a thousand times."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+
+
 def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
     """The error for a helm that ended with `status`: helm's own message, without its `Error: `."""
     lines = without_trace([line for line in _without_logins(args, stderr).splitlines() if line.strip()])
     # helm's --debug shows the YAML; helm-pin's does not
-    words = [line for line in lines if not line.startswith(("WARNING:", "coalesce.go", "walk.go", "Use --debug flag"))]
+    words = [
+        _shortened(line)
+        for line in lines
+        if not line.startswith(("WARNING:", "coalesce.go", "walk.go", "Use --debug flag"))
+    ]
     words = [line for line in words if not line.startswith("level=")] or words  # Helm 4 logs its errors too
     if "Usage:" in words[1:] and words[0].startswith("Error: "):  # of a plugin: cobra prints its help after the error
         words = words[: words.index("Usage:")]
@@ -70,7 +82,14 @@ _HINTS = (
         r"YAML parse error on",
         "correct the template, or the value it prints; helm template --debug, with the same chart and values, shows the YAML",
     ),
-    (r"template: \S+:\d+:\d+: executing", "correct the template there, or the value that it reads"),
+    (r"\S:\d+:\d+(?::|\n) *executing", "correct the template there, or the value that it reads"),
+    (r"^failed to parse \S+: .*(?:unmarshal|converting)", "correct that file: values are a map, in YAML and UTF-8"),
+    (r"library charts are not installable", "name a chart that uses it: a library has no objects of its own"),
+    (
+        r"chart requires kubeVersion",
+        "take another --version of the chart; where no cluster is asked, --kube-version names that of yours",
+    ),
+    (r"could not find template", "give the path as helm prints it after `# Source:`, without the chart's name"),
 )
 """What to do about helm's messages; the first that matches counts."""
 _FETCH_HINTS = (

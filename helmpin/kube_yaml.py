@@ -65,9 +65,9 @@ class _Invalid(Exception):
         super().__init__(f"line {event.start_mark.line + 1}: {problem}")
 
 
-def read_all(text: str | bytes, *, what: str, where: str) -> list[Any]:
-    """The documents of a stream. Raises HelmFailed(what, where=where)."""
-    return list(_documents(text, what, where))
+def read_all(text: str | bytes, *, what: str, where: str, hint: str = "") -> list[Any]:
+    """The documents of a stream. Raises HelmFailed(what, where=where, hint=hint)."""
+    return list(_documents(text, what, where, hint))
 
 
 def read_first(text: str | bytes, *, what: str, where: str) -> Any:
@@ -87,7 +87,7 @@ def read_only(text: str | bytes, *, what: str, where: str) -> Any:
     return next(_documents(text, what, where, only=True), None)
 
 
-def _documents(text: str | bytes, what: str, where: str, *, only: bool = False) -> Iterator[Any]:
+def _documents(text: str | bytes, what: str, where: str, hint: str = "", *, only: bool = False) -> Iterator[Any]:
     try:
         reader = _Reader(text, unique=only)
         found: list[Any] = []
@@ -107,7 +107,7 @@ def _documents(text: str | bytes, what: str, where: str, *, only: bool = False) 
         why = "it is not UTF-8"
     except (yaml.YAMLError, _Invalid) as error:
         why = str(error)
-    raise HelmFailed(what, where=where, why=why)
+    raise HelmFailed(what, where=where, why=why, hint=hint)
 
 
 class _Reader:

@@ -51,8 +51,10 @@ _MOST_CACHED = 4096
 def _loaded(document: Document) -> tuple[Any, ...]:
     """Cached, because each document of a render is read several times: for its images, for followers, and to compare it."""
     where = document.source or "the post-renderer's output"
+    hint = "correct what prints it, or the value in it; helm template --debug, with the same chart and values, shows it"
     text = document.text.encode(errors="replace")  # a comment may hold bytes that are not UTF-8, as surrogates here
-    return tuple(kube_yaml.read_all(text.decode(), what="the chart renders something that is not YAML", where=where))
+    what = "the chart renders something that is not YAML"
+    return tuple(kube_yaml.read_all(text.decode(), what=what, where=where, hint=hint))
 
 
 def _objects(document: Document) -> Iterator[Any]:

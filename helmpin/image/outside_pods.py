@@ -22,7 +22,8 @@ from helmpin.image.reference import Reference, split
 OPERATORS = "operators"
 """The pattern that stands for the rules in operators.yaml."""
 _DIGEST = r"(?:@sha256:[0-9a-f]{64})?"
-_TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_TAG = r":[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_-])?"
+"""A tag in a text: a full stop after it is the sentence's."""
 _TAINT = r":(?:NoSchedule|PreferNoSchedule|NoExecute)"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+|localhost)(?::[0-9]+)?"
 _CERTAIN = re.compile(

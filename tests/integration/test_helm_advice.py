@@ -79,6 +79,17 @@ def test_a_chart_that_does_not_render(
             "a: b: c",
             "correct the template, or the value it prints; helm template --debug, with the same chart and values, shows the YAML",
         ),
+        ("templates/a.yaml", "{{ .Chart.Name.x }}", "correct the template there, or the value that it reads"),
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: app\nversion: 1.0.0\ntype: library\n",
+            "name a chart that uses it: a library has no objects of its own",
+        ),
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: app\nversion: 1.0.0\nkubeVersion: '>99'\n",
+            "take another --version of the chart; where no cluster is asked, --kube-version names that of yours",
+        ),
     ],
 )
 def test_a_file_of_a_chart_that_is_wrong(
@@ -87,6 +98,28 @@ def test_a_file_of_a_chart_that_is_wrong(
     write_chart(tmp_path, "a: b\n")
     (tmp_path / file).write_text(text)
     assert asked(workstation, "template", "app", str(tmp_path)) == hint
+
+
+@pytest.mark.parametrize("text", [b"- a", b"3", b"a: [x", b"a: \xe9"])
+def test_a_values_file_that_is_none(text: bytes, workstation: Workstation, tmp_path: Path) -> None:
+    write_chart(tmp_path, "a: b\n")
+    (tmp_path / "given.yaml").write_bytes(text)
+    hint = asked(workstation, "template", "app", str(tmp_path), "-f", str(tmp_path / "given.yaml"))
+    assert hint == "correct that file: values are a map, in YAML and UTF-8"
+
+
+def test_a_template_that_is_not_there(workstation: Workstation, tmp_path: Path) -> None:
+    write_chart(tmp_path, "a: b\n")
+    hint = asked(workstation, "template", "app", str(tmp_path), "--show-only", "templates/nosuch.yaml")
+    assert hint == "give the path as helm prints it after `# Source:`, without the chart's name"
+
+
+def test_a_very_long_line_is_shortened(workstation: Workstation, tmp_path: Path) -> None:
+    write_chart(tmp_path, '{{ include "app/templates/a.yaml" . }}\n')
+    (tmp_path / "templates" / "a.yaml").write_text('{{ include "app/templates/a.yaml" . }}')
+    with pytest.raises(HelmFailed) as caught:
+        Helm(str(workstation.helm_binary)).run(["template", "app", str(tmp_path)])
+    assert len(caught.value.why) < 40 * 5000 and all(len(line) < 5000 for line in caught.value.why.splitlines())
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,9 @@ def test_what_a_container_runs_is_not_elsewhere() -> None:
         ("a/b:1", []),
         ("example.com/gpu:NoSchedule, example.com/gpu:PreferNoSchedule, example.com/gpu:NoExecute", []),
         ("example.com/gpu:NoScheduler", ["example.com/gpu:NoScheduler"]),
+        ("Run docker pull example.com/t/a:1.", ["example.com/t/a:1"]),
+        ("example.com/t/a:1.2.3, then", ["example.com/t/a:1.2.3"]),
+        ("example.com/t/a:v1.-x", ["example.com/t/a:v1.-x"]),
     ],
 )
 def test_what_looks_like_a_reference(text: str, wanted: list[str]) -> None:
