@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from helmpin.chart.setargs import ValuePath, arguments
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
-from helmpin.image.manifest import Document, ImageUse, UseKey
+from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
 from helmpin.plan.jobs import JobFollower
+from helmpin.plan.places import Places
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import Attempt, Facts, Search
 from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex
+from helmpin.plan.varying import Varying
 from helmpin.release.record import ANNOTATION, Record
-from helmpin.render import nondeterminism
 from helmpin.render.output import Render
-from helmpin.render.renderer import evaluates_text, texts
-from helmpin.render.repeatable import PREFIX, own_files
+from helmpin.render.renderer import texts
+from helmpin.render.repeatable import PREFIX
 from helmpin.timeline import step
 
 if TYPE_CHECKING:
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
-
-_EVALUATES_FILES = re.compile(r"\btpl\b[^}]*\.Files|\.Files[^}]*\|\s*tpl\b")
 
 _PRINTED_IMAGE = re.compile(r"""image["']?:.*\{\{""")
 
@@ -63,46 +62,11 @@ class Composer:
         self._hints = hints or TemplateHints(base.template_files())
         self._templates = self._hints.files
         self._crds = base.crd_files()
-        documents: dict[str, list[Document]] = defaultdict(list)
-        for document in rendered.origin.documents:
-            documents[document.source].append(document)
         self._values = rendered.origin.values or {}
-        self._documents = documents
-        self._orders: dict[str, dict[int, tuple[str, Document]]] = {}
-        """The documents of each source, by_order(); filled as they are needed."""
-        self._pins: dict[UseKey, template_pins.TemplatePin | None] = {}
-        """Where the templates print the images; filled as they are needed: mostly, values pin all."""
-        self._turns: dict[UseKey, int] = {}
-        """The number of each use among those of the same image in one leaf."""
-        same: Counter[Any] = Counter()
-        for key, origin in origins.items():
-            leaf = (origin.image, *origin.key[:-1], *(part for part in origin.path if not str(part).startswith("#")))
-            self._turns[key] = same[leaf]
-            same[leaf] += 1
-        self._beside: dict[UseKey, list[tuple[ImageUse, template_pins.TemplatePin]]] = defaultdict(list)
-        """For each fixed use, the places to pin with it."""
-        for key, followers in fixed.items():
-            if key not in origins or origins[key].key != key:  # a post-renderer may have moved it
-                continue
-            for place, nth, digest in followers:
-                pin = self._located(place, digest, nth)
-                self._beside[key] += [(place, pin)] if pin else []
+        self.varying = Varying(rendered, base, compared, self._paths)
+        self._places = Places(rendered.origin.documents, origins, wanted, fixed, self.varying)
         self.renders = 0
         """How many renders it has made."""
-
-    def _pin(self, key: UseKey) -> template_pins.TemplatePin | None:
-        """Where the template of a use prints its image; None if that is not found."""
-        if key not in self._pins:
-            origin = self.origins.get(key)
-            self._pins[key] = self._located(origin, self._wanted[key], self._turns[key]) if origin else None
-        return self._pins[key]
-
-    def _located(self, use: ImageUse, digest: str, nth: int) -> template_pins.TemplatePin | None:
-        source, in_any_order = use.source, use.source in self.unordered
-        if source not in self._orders:
-            self._orders[source] = template_pins.by_order(self._documents[source], in_any_order=in_any_order)
-        pinned = pinned_form(use.image, digest)
-        return template_pins.locate(use, self._orders[source], pinned, nth, in_any_order=in_any_order)
 
     def search(self) -> Search:
         """The search for values and templates that pin every wanted use."""
@@ -149,7 +113,7 @@ class Composer:
         return facts
 
     def _is_found(self, key: UseKey, paths: Sequence[str]) -> bool:
-        return bool(paths) and self._pin(key) is not None
+        return bool(paths) and self._places.of(key) is not None
 
     def _may_be_set(self, origin: ImageUse, paths: Sequence[str]) -> bool:
         """Whether a value may give an image that its templates hold literally, too: one of these prints images, and a value holds
@@ -172,9 +136,7 @@ class Composer:
         templates = base.template_files()
         by_path: dict[str, list[template_pins.TemplatePin]] = defaultdict(list)
         for key in attempt.by_template:
-            own = self._pin(key)
-            assert own is not None
-            for use, pin in [(self.origins[key], own), *self._beside.get(key, ())]:
+            for use, pin in self._places.to_pin(key):
                 pin = pin._replace(may_become=self._forms_by_values(attempt, use))  # noqa: PLW2901
                 for path in self._paths(pin.source):
                     by_path[path].append(pin)
@@ -182,7 +144,9 @@ class Composer:
         for path, pins in by_path.items():
             if path in templates:
                 files[path] = template_pins.pinned_template(path, templates[path], pins)
-                files[template_pins.PRINT_FILE] = template_pins.printer(must_find=to_deploy and self._may_vary())
+                files[template_pins.PRINT_FILE] = template_pins.printer(
+                    must_find=to_deploy and self.varying.when_deployed()
+                )
             else:
                 files[path] = template_pins.pinned_text(self._crds[path], pins)
         return base.with_files(files).annotated(ANNOTATION, record.to_json())
@@ -228,54 +192,6 @@ class Composer:
         """Parse what the report will need. Parsed documents stay cached, and most are the same in the pinned render."""
         with suppress(HelmFailed):  # a document is not valid YAML: the report says so
             self._rendered.plain.elsewhere()
-
-    # -- randomness --------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def unfixed(self) -> frozenset[str]:
-        """The sources that may make something random, or list a map in any order, in spite of fixed results."""
-        return self._sources_of(self._unfixed_paths)
-
-    @cached_property
-    def unordered(self) -> frozenset[str]:
-        """The sources that may list a map in any order when the chart is deployed."""
-        return self._sources_of(nondeterminism.may_be_in_any_order(self._templates, tpl=self._evaluates_random_text))
-
-    def _sources_of(self, paths: Collection[str]) -> frozenset[str]:
-        """The sources that these template files may be; none after a post-renderer, which may have moved what they print."""
-        if not paths or self._is_post_rendered:
-            return frozenset()
-        among = frozenset(paths)
-        return frozenset(s for s in self._documents if s and not among.isdisjoint(self._paths(s)))
-
-    def _may_vary(self) -> bool:
-        """Whether a template may print something else when the chart is deployed."""
-        return self._compared is not self._base or bool(self._unfixed_paths)
-
-    @cached_property
-    def _unfixed_paths(self) -> frozenset[str]:
-        """The template files that may do so, as far as their text shows."""
-        if self._rendered.is_fixed and not self._evaluates_random_text:
-            return frozenset()
-        files = own_files(self._compared.template_files())
-        return frozenset(nondeterminism.may_be_random(files, tpl=self._evaluates_random_text))
-
-    @cached_property
-    def _evaluates_random_text(self) -> bool:
-        """Whether `tpl` may evaluate text that makes something random, or lists a map in any order."""
-        return evaluates_text(self._templates) and any(
-            nondeterminism.is_random(text) for text in self._evaluated() if "{{" in text
-        )
-
-    def _evaluated(self) -> Iterator[str]:
-        """The texts that `tpl` may evaluate: values, and the files that templates read."""
-        yield from texts(self._values)
-        if any(_EVALUATES_FILES.search(text) for text in self._templates.values() if ".Files" in text):
-            yield from self._base.other_files()
-
-    @property
-    def _is_post_rendered(self) -> bool:
-        return bool(self._rendered.renderer.post_renderer)
 
     # -- the chart's files -------------------------------------------------------------------------------------------
 

@@ -7,46 +7,44 @@ record.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from helmpin import __version__
-from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.config.settings import Settings
-from helmpin.errors import HelmFailed, Refused
+from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse, UseKey, without_image
-from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.plan.chance import ended, refuse_chance, start_again, start_others
+from helmpin.plan.checks import (
+    SORT_IT,
+    check_record_stays_out,
+    check_still_renders,
+    check_values_stay,
+    refuse_exposed_record,
+)
 from helmpin.plan.composer import Composer
 from helmpin.plan.digests import ResolvedImages, digests_of
 from helmpin.plan.explain import Explainer
-from helmpin.plan.images import Decided, ImagePlan, Problem, plan_images
+from helmpin.plan.images import Problem
 from helmpin.plan.jobs import JobFollower, KeptJobs
 from helmpin.plan.noise import Noise
 from helmpin.plan.origins import origins_of
+from helmpin.plan.outcomes import Outcomes
 from helmpin.plan.plan import Plan
-from helmpin.plan.record_filter import filter_record, may_expose_record
+from helmpin.plan.record_filter import filter_record
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.search import NOTHING, Attempt, Search
 from helmpin.plan.template_hints import TemplateHints, hints_for
 from helmpin.policy import is_allowed
-from helmpin.release.record import ANNOTATION, Image, Record, Undo
-from helmpin.render.diff import Comparison, Follower, compare
+from helmpin.release.record import Record
+from helmpin.render.diff import Comparison, compare
 from helmpin.render.output import Render
-from helmpin.render.renderer import evaluates_text, texts
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
     from helmpin.plan.value_probe import ValueProbe
     from helmpin.plan.values_only import ValuesSearch
-
-_ABSENT = object()
-SORT_IT = (
-    "have the template sort what it lists with keys or values (sortAlpha): its order differs from render to render"
-)
 
 
 def make_plan(
@@ -75,11 +73,11 @@ def make_plan(
         known = digests_of(rendered, uses, settings, kept_jobs, lock, relock)
         refuse_chance(rendered, others, settings.allow_unpinned)
     composer = _composer(rendered, uses, known, hints)
-    with ended(start_again(rendered, composer.unfixed)) as again:
+    with ended(start_again(rendered, composer.varying.unfixed)) as again:
         refuse_chance(rendered, again, settings.allow_unpinned)
-    noise = Noise(rendered, known.wanted.values(), composer.unfixed)
+    noise = Noise(rendered, known.wanted.values(), composer.varying.unfixed)
     created = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    outcomes = _Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
+    outcomes = Outcomes(rendered=rendered, settings=settings, lock=lock, uses=uses, known=known, created=created)
     tried, outcomes = _found(composer, noise, outcomes, values_only=values_only)
     followers = tried.found.followers if tried.found else ()
     images = outcomes.images(tried.attempt, followers)
@@ -118,7 +116,7 @@ def _without_record(chart: Chart) -> Chart:
     return chart.with_files(filter_record(chart.template_files(), has_annotations=annotated))
 
 
-def _found(composer: Composer, noise: Noise, outcomes: _Outcomes, *, values_only: bool) -> tuple[_Tried, _Outcomes]:
+def _found(composer: Composer, noise: Noise, outcomes: Outcomes, *, values_only: bool) -> tuple[_Tried, Outcomes]:
     """The best way to pin that was found, and the outcomes with all that was learnt on the way."""
     wanted = outcomes.known.wanted
     explainer = Explainer(
@@ -138,21 +136,21 @@ def _found(composer: Composer, noise: Noise, outcomes: _Outcomes, *, values_only
     by_chance = {
         key: Problem(f"no way to pin it was found: {why}", "refused", hint=SORT_IT)
         for key, why in tried.attempt.failed.items()
-        if key[0] in composer.unordered
+        if key[0] in composer.varying.unordered
     }
     return tried, outcomes._replace(explained={**by_chance, **outcomes.explained})
 
 
-def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: _Outcomes, record: Record) -> None:
+def _check(tried: _Tried, composer: Composer, noise: Noise, outcomes: Outcomes, record: Record) -> None:
     """Raise HelmFailed or Refused for what a comparison does not show."""
     rendered, wanted = outcomes.rendered, outcomes.known.wanted
     if tried.found:
         check_values_stay(rendered.plain.config, tried.render.config, tried.attempt.settings)
     nothing_pinned = wanted.keys() <= tried.attempt.failed.keys()
     if wanted and nothing_pinned:
-        _check_still_renders(rendered, noise, composer.unfixed, composer.unordered)
+        check_still_renders(rendered, noise, composer.varying)
     if nothing_pinned:  # otherwise the comparison has shown it
-        _check_record_stays_out(rendered, composer, noise, tried.attempt, record)
+        check_record_stays_out(rendered, composer, noise, tried.attempt, record)
 
 
 class _Tried(NamedTuple):
@@ -164,54 +162,9 @@ class _Tried(NamedTuple):
     """None if nothing was compared."""
 
 
-class _Outcomes(NamedTuple):
-    """What an attempt, if it is the last, makes of each image and of the record."""
-
-    rendered: Rendered
-    settings: Settings
-    lock: Lock | None
-    uses: Sequence[ImageUse]
-    known: ResolvedImages
-    created: str
-    """When the record is made (RFC 3339)."""
-    set_by: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    explained: Mapping[UseKey, Problem] = MappingProxyType({})
-
-    def images(self, attempt: Attempt, followers: tuple[Follower, ...] = ()) -> list[ImagePlan]:
-        """The plan for each image."""
-        decided = Decided(
-            known=self.known,
-            attempt=attempt,
-            settings=self.settings,
-            lock=self.lock,
-            set_by=self.set_by,
-            followers=followers,
-            explained=self.explained,
-        )
-        planned, lock = plan_images(self.uses, decided), self.lock
-        return [image._replace(source=lock.kind) if lock and _is_from(lock, image) else image for image in planned]
-
-    def record(self, attempt: Attempt, images: Sequence[ImagePlan] | None = None) -> Record:
-        """The record of the release. images: the plan for each, if it is known already."""
-        images = self.images(attempt) if images is None else images
-        return Record(
-            tool=f"helm-pin {__version__}",
-            created=self.created,
-            images=tuple(
-                _recorded(image, image.reference)
-                for image in images
-                if image.digest and image.reference and not image.problem
-            ),
-            undo=_undo(attempt.settings, self.rendered),
-            allowed=tuple(image for image, problem in self.known.problems.items() if problem.kind == "allowed"),
-            lock=self.lock.recorded if self.lock and any(image.source for image in images) else "",
-            required=self.settings.gate.shown,
-        )
-
-
 def _searched(
-    composer: Composer, search: Search, noise: Noise, explainer: Explainer, outcomes: _Outcomes
-) -> tuple[_Tried, _Outcomes]:
+    composer: Composer, search: Search, noise: Noise, explainer: Explainer, outcomes: Outcomes
+) -> tuple[_Tried, Outcomes]:
     """What the search ends with, and the outcomes with all that was learnt about them."""
     rendered, wanted = outcomes.rendered, outcomes.known.wanted
     tried = _Tried(NOTHING, rendered.plain, None)
@@ -225,7 +178,7 @@ def _searched(
             noise.check_attempt_failed(error)
             search.learn(attempt, error.why)
             continue
-        _refuse_exposed_record(rendered, render)
+        refuse_exposed_record(rendered, render)
         found = noise.compared(render, left)
         tried = _Tried(attempt, render, found)
         outcomes = outcomes._replace(explained={**outcomes.explained, **explainer.failed_pins(attempt, found)})
@@ -234,7 +187,7 @@ def _searched(
 
 
 def _by_values(
-    tried: _Tried, search: ValueProbe | ValuesSearch, composer: Composer, noise: Noise, outcomes: _Outcomes
+    tried: _Tried, search: ValueProbe | ValuesSearch, composer: Composer, noise: Noise, outcomes: Outcomes
 ) -> _Tried:
     """The same with values in place of template pins, as far as a search finds them."""
     wanted = {key: digest for key, digest in outcomes.known.wanted.items() if key not in tried.attempt.failed}
@@ -252,57 +205,6 @@ def _by_values(
     return tried
 
 
-def check_values_stay(
-    plain: Mapping[str, Any] | None, pinned: Mapping[str, Any] | None, settings: Iterable[Setting]
-) -> None:
-    """Raise HelmFailed if the release would keep other values than without the pins, which a manifest need not show.
-
-    plain, pinned: the values that the release would keep without and with the pins; None where helm was not asked.
-    """
-    if plain is None or pinned is None:
-        return
-    paths = [setting.path for setting in settings]
-
-    def is_set(path: ValuePath) -> bool:
-        return any(path[: len(each)] == each[: len(path)] for each in paths)
-
-    lists = [path[:i] for path in paths for i, part in enumerate(path) if isinstance(part, int)]
-    before, after = ({path: value for path, value in _ends(tree) if not is_set(path)} for tree in (plain, pinned))
-    changed = [path for path, value in before.items() if after.get(path, _ABSENT) != value]
-    gained = after.keys() - before.keys()  # of a list of the chart with a pin in it, the release keeps all
-    changed += [path for path in after if path in gained and not any(path[: len(whole)] == whole for whole in lists)]
-    if changed:
-        raise HelmFailed(
-            "the pins would change other values of the release",
-            where=[dotted_key(path) for path in changed[:5]],
-            why="with the pins, the release would keep other values at these paths than without them",
-            hint="pass all values with -f or --reuse-values, and report this as a defect of helm-pin",
-        )
-
-
-def _ends(node: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:
-    """The leaves of a tree of values, its empty maps and lists included, with their paths."""
-    if isinstance(node, (dict, list)) and node:
-        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _ends(child, (*path, key))
-    elif path:
-        yield path, node
-
-
-def _recorded(image: ImagePlan, reference: Reference) -> Image:
-    """A planned image as the record has it."""
-    return Image(
-        reference=str(reference._replace(digest=None)),
-        image=image.image,
-        digest=image.digest,
-        media_type=image.media_type,
-        via=image.via,
-        values=image.values,
-        followers=tuple(follower.place() for follower in image.followers),
-        source=image.source,
-    )
-
-
 def _kept_apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> dict[UseKey, Sequence[JobFollower]]:
     """The uses that keep a Job's digest while another use of the image gets another one, each with what follows it in the Job."""
     digests: dict[str, set[str]] = defaultdict(set)
@@ -314,95 +216,3 @@ def _kept_apart(known: ResolvedImages, uses: Sequence[ImageUse]) -> dict[UseKey,
         for use in uses
         if use.key in known.jobs and len(digests[use.image]) > 1
     }
-
-
-def _check_still_renders(
-    rendered: Rendered, noise: Noise, unfixed: Collection[str], unordered: Collection[str]
-) -> None:
-    """After nothing could be pinned: raise HelmFailed if the chart itself no longer renders as it did. Then the cluster, helm or a
-    template is to blame, not the images. unfixed, unordered: as Composer has them."""
-    again = noise.render_again()
-    changed = {(use.key, use.image) for use in again.images()} ^ {
-        (use.key, use.image) for use in rendered.plain.images()
-    }
-    if not changed:
-        return
-    changing = {key[0] for key, _ in changed} & {*unfixed}
-    hint = "run it again; if it repeats, fix the values that the chart derives from the cluster or the time"
-    if changing & {*unordered}:
-        hint = SORT_IT
-    elif changing:
-        hint = (
-            "have the template print the same images each time: it derives them from random values or the current time"
-        )
-    raise HelmFailed(
-        "the chart's images changed between two renders",
-        where=sorted(changing),
-        why=f"the first render had {_images(rendered.plain)}\nthe next had {_images(again)}",
-        hint=hint,
-    )
-
-
-def _images(render: Render) -> str:
-    return ", ".join(dict.fromkeys(use.image for use in render.images())) or "none"
-
-
-def _check_record_stays_out(
-    rendered: Rendered, composer: Composer, noise: Noise, nothing: Attempt, record: Record
-) -> None:
-    """Raise Refused if the templates print the record, or anything that depends on it.
-
-    nothing: an attempt without pins.
-    """
-    if not may_expose_record(_evaluated(rendered)):
-        return
-    render = composer.render(nothing, record)
-    _refuse_exposed_record(rendered, render)
-    if collateral := noise.compared(render, {}).collateral:
-        raise _exposed(rendered, f"or a hash of it: {collateral[0]}")
-
-
-def _evaluated(rendered: Rendered) -> Iterator[str]:
-    """The templates of the chart, and the texts that they may evaluate."""
-    templates = rendered.chart.template_files()
-    yield from templates.values()
-    if evaluates_text(templates):
-        yield from texts(rendered.origin.values or {})
-        yield from rendered.chart.other_files()
-
-
-def _refuse_exposed_record(rendered: Rendered, render: Render) -> None:
-    if ANNOTATION in render.text and ANNOTATION not in rendered.plain.text:
-        raise _exposed(rendered, f"with the annotation {ANNOTATION}")
-
-
-def _exposed(rendered: Rendered, how: str) -> Refused:
-    images = dict.fromkeys(use.image for use in rendered.plain.images())
-    left = f".\nAs long as they do, these images cannot be pinned: {', '.join(images)}" if images else ""
-    return Refused(
-        "the chart prints helm-pin's record",
-        why=f"its templates print all of .Chart, {how}{left}",
-        hint="have them print only what they need: .Chart.Name, .Chart.Version, .Chart.Annotations",
-    )
-
-
-def _is_from(lock: Lock, image: ImagePlan) -> bool:
-    """Whether the digest of an image came from the lock."""
-    return (
-        image.via in ("values", "template")
-        and not image.kept_for
-        and image.reference in {*lock.digests, *lock.platforms}
-    )
-
-
-def _undo(settings: Iterable[Setting], rendered: Rendered) -> tuple[Undo, ...]:
-    """What stood at each path that is set, so that these values can be reused later without the digests."""
-    values, kept = rendered.origin.values or {}, rendered.kept
-    entries = []
-    for path in sorted({setting.path for setting in settings}, key=lambda p: [str(part) for part in p]):
-        depth = next(
-            (i for i in range(len(path)) if not isinstance(lookup(kept, path[: i + 1]), (dict, list))), len(path) - 1
-        )
-        supplied = lookup(kept, path) is not None
-        entries.append(Undo(path, lookup(values, path), supplied, depth))
-    return tuple(entries)

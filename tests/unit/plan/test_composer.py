@@ -275,7 +275,7 @@ def test_what_a_template_evaluates_may_be_random(tmp_path: Path, name: str, unfi
     values = {**VALUES, "names": [name]}
     files = {FILE: READS + "# {{ tpl (first .Values.names) . }}\n"}
     composer = Made(tmp_path, pod("t/web:1"), files, values=values).composer
-    assert (composer.unfixed == {POD}, composer.unordered == {POD}) == (unfixed, unordered)
+    assert (composer.varying.unfixed == {POD}, composer.varying.unordered == {POD}) == (unfixed, unordered)
 
 
 def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_pat
     made = rendered(base, pod("t/web:1"), values=VALUES)._replace(compared=compared, is_fixed=True)
     uses = made.plain.images()
     composer = Composer(made, base, compared, uses, {use.key: A for use in uses}, origins_of(made, uses), {})
-    assert composer.unfixed == set()
+    assert composer.varying.unfixed == set()
     attempt = composer.search().next()
     assert attempt
     assert composer.chart(attempt, RECORD).template_files() == compared.template_files()

@@ -13,7 +13,8 @@ from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused, RegistryUnavailable
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
-from helmpin.plan.loop import check_values_stay, make_plan
+from helmpin.plan.checks import check_values_stay
+from helmpin.plan.loop import make_plan
 from helmpin.plan.outputs import manifest, values_file
 from helmpin.plan.rendered import Rendered
 from helmpin.registry import RegistrySettings
