@@ -64,7 +64,7 @@ def _details(request: Request, revisions: Sequence[RevisionInfo]) -> dict[tuple[
     for revision in revisions:
         with suppress(HelmPinError):  # the table shows the problem
             images = [use.image for use in revision.stored.uses()]
-            record = record_checks.known(revision.stored)
+            record = revision.stored.known_record()
             for reference in askable(record, revision.stored, images) if record else ():
                 wanted[str(reference._replace(digest=None)), reference.digest or ""] = reference
     answers = details_of(wanted.values(), request.settings.registry)

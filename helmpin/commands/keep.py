@@ -10,7 +10,7 @@ from helmpin.arguments import whole_number
 from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
 from helmpin.image.reference import Reference
 from helmpin.registry import RegistryError, keep, prune
-from helmpin.release import record_checks, revisions
+from helmpin.release import revisions
 from helmpin.release.storage import RevisionInfo
 from helmpin.request import Request
 from helmpin.verify.registries import askable
@@ -89,7 +89,7 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[dict[Reference, str], list[str
     for revision in found:
         stored = revision.stored
         try:
-            record = record_checks.known(stored)
+            record = stored.known_record()
             references = askable(record, stored) if record else []
         except HelmPinError as error:
             unread.append(f"revision {stored.revision}: {error.what}")

@@ -9,7 +9,7 @@ from helmpin import output, structured
 from helmpin.audit.gather import current, deployed
 from helmpin.errors import HelmPinError, UsageError
 from helmpin.registry import RegistryError, resolve
-from helmpin.release import record_checks, revisions
+from helmpin.release import revisions
 from helmpin.release.storage import RevisionInfo
 from helmpin.request import Request
 from helmpin.verify.tags import Moved, Tag, moved, tags
@@ -62,7 +62,7 @@ def _tags(found: Sequence[RevisionInfo]) -> tuple[list[tuple[RevisionInfo, list[
     for revision in found:
         stored = revision.stored
         try:
-            record = record_checks.known(stored)
+            record = stored.known_record()
             found_tags = tags(record, stored, [use.image for use in stored.uses()]) if record else []
         except HelmPinError as error:
             problems.append(f"release {revision.namespace}/{stored.release}: {error.what}: {error.why}")

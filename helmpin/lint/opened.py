@@ -14,7 +14,7 @@ from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.lint.finding import inside
 from helmpin.lint.values_files import ValuesFile, own_values_files, read
 from helmpin.output import for_helm
-from helmpin.render.helm_probe import MergedValues
+from helmpin.render.merged_values import MergedValues
 from helmpin.render.values import VALUE_FLAGS, ValuesInput, sources
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from helmpin.helm import HelmProcess
     from helmpin.plan.rendered import Rendered
     from helmpin.plan.task import Task
-    from helmpin.render.helm_probe import MergedValues
+    from helmpin.render.merged_values import MergedValues
     from helmpin.render.renderer import Needs, Renderer
 
 REUSE = "--reset-then-reuse-values"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from helmpin.plan.jobs import KeptJobs
     from helmpin.plan.plan import Plan
     from helmpin.plan.rendered import Rendered
-    from helmpin.render.helm_probe import MergedValues
+    from helmpin.render.merged_values import MergedValues
 
 
 class PlanRequest(Protocol):
@@ -173,7 +173,7 @@ def _start(
     values = read_values(asked.flags, helm, folder)
     locked = LockReading(asked.settings, helm)
     reading = PreviousReading(helm, release) if command == "upgrade" else None
-    from helmpin.render.helm_probe import MergedValues
+    from helmpin.render.merged_values import MergedValues
 
     merged = MergedValues(helm, values) if values.arguments else None
     from helmpin.chart.stage import ChartSource, stage

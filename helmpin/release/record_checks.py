@@ -15,7 +15,6 @@ from helmpin.release.record import VERSION, Image, Record
 
 if TYPE_CHECKING:
     from helmpin.image.manifest import ImageUse
-    from helmpin.release.revision import Revision
 
 LONGEST = 4 << 20
 """The longest record, in characters: enough for some thirty thousand images."""
@@ -73,11 +72,6 @@ def from_manifest(uses: Sequence[ImageUse]) -> Record | None:
         name = str(reference._replace(digest=None))
         images.add(Image(name, use.image, reference.digest, media_type="", via="chart"))
     return Record("", "", tuple(sorted(images))) if images else None
-
-
-def known(stored: Revision) -> Record | None:
-    """The record of a revision, or else one made from its manifest; None if it has neither. Raises HelmPinError."""
-    return stored.record() or from_manifest(stored.uses())
 
 
 def is_recorded(image: str, references: Sequence[str]) -> bool:

@@ -72,6 +72,10 @@ class Revision(NamedTuple):
                 raise _invalid(self, "\n".join(problems[:20]))
             return record
 
+    def known_record(self) -> Record | None:
+        """The record, or else one made from the manifest; None if there is neither. Raises HelmPinError."""
+        return self.record() or record_checks.from_manifest(self.uses())
+
     def uses(self, also: ExtraImageRules | None = None) -> list[ImageUse]:
         """Every image use of the stored manifest and hooks; also: those outside pod specs that count. Raises HelmFailed if they
         cannot be read."""

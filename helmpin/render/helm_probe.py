@@ -1,43 +1,20 @@
-"""What only helm knows, read through charts with a single template: merged values, capabilities, and what its getters fetch."""
+"""What only helm knows, read through charts with a single template: capabilities, and what its getters fetch."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from helmpin.errors import HelmFailed
-from helmpin.helm import Helm, HelmProcess
+from helmpin.helm import Helm
 from helmpin.private import Folder, write
 from helmpin.render.probe import PROBE, PROBE_TEXT
 
 if TYPE_CHECKING:
-    from helmpin.render.values import ValuesInput
-
-
-class MergedValues:
-    """The user's value flags, merged by helm. The constructor starts helm; `result()` waits for it. Mutable."""
-
-    def __init__(self, helm: Helm, given: ValuesInput) -> None:
-        self._folder, self._given = Folder(), given
-        self._running: HelmProcess = helm.start(
-            ["template", "probe", _chart(self._folder.path, PROBE_TEXT), *given.arguments]
-        )
-        self._values: Mapping[str, Any] | None = None
-
-    def result(self) -> Mapping[str, Any]:
-        """The values that the user gives, nulls included, as helm merges them. Raises HelmFailed."""
-        if self._values is None:
-            from helmpin.render.output import parse
-
-            with self._folder:
-                try:
-                    self._values = parse(self._running.output()).values or {}
-                except HelmFailed as error:
-                    raise self._given.in_users_words(error) from None
-        return self._values
+    pass
 
 
 def read_source(helm: Helm, source: str, where: str = "") -> bytes:
@@ -81,10 +58,10 @@ def capabilities(helm: Helm, *, built_in: bool = False) -> tuple[str, list[str]]
 @contextmanager
 def _one_template(text: str) -> Iterator[str]:
     with Folder() as folder:
-        yield _chart(folder, text)
+        yield one_template_chart(folder, text)
 
 
-def _chart(folder: Path, text: str) -> str:
+def one_template_chart(folder: Path, text: str) -> str:
     chart = folder / "probe"
     (chart / PROBE).parent.mkdir(parents=True)
     write(chart / "Chart.yaml", "apiVersion: v2\nname: probe\nversion: 0.0.0\n")

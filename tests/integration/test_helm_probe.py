@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from helmpin.arguments import Given
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from helmpin.render.helm_probe import MergedValues, read_source
+from helmpin.render.helm_probe import read_source
+from helmpin.render.merged_values import MergedValues
 from helmpin.render.values import ValuesInput, read_values
 from scripts.devtools.binaries import binary
 

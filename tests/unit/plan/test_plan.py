@@ -11,9 +11,9 @@ import pytest
 from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed, Refused, RegistryUnavailable
+from helmpin.plan.checks import check_values_stay
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.jobs import KeptJobs, UpgradedRevision
-from helmpin.plan.checks import check_values_stay
 from helmpin.plan.loop import make_plan
 from helmpin.plan.outputs import manifest, values_file
 from helmpin.plan.rendered import Rendered

@@ -11,7 +11,8 @@ import pytest
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
-from helmpin.render.helm_probe import MergedValues, capabilities, read_source
+from helmpin.render.helm_probe import capabilities, read_source
+from helmpin.render.merged_values import MergedValues
 from helmpin.render.probe import PROBE
 from helmpin.render.values import ValuesInput
 from tests.support.renders import probe
