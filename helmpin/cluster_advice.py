@@ -22,7 +22,7 @@ def advice(why: str, namespace: str | None, environ: Mapping[str, str] = ENVIRON
     files = environ.get("KUBECONFIG", "").split(os.pathsep) if environ.get("KUBECONFIG") else [default]
     if not any(Path(file).exists() for file in files) and "KUBERNETES_SERVICE_HOST" not in environ:
         return f"there is no kubeconfig ({', '.join(files)}): set KUBECONFIG, or --kubeconfig"
-    if re.search(r"context .* does not exist|locate context", why):
+    if re.search(r"context .* does not exist|context was not found|locate context", why):
         return "kubectl config get-contexts lists the contexts"
     connection = f"check the connection with `{kubectl_command('cluster-info', namespace=None, context=context)}`"
     return (

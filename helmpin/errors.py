@@ -38,6 +38,10 @@ class HelmFailed(HelmPinError):
     fault of its attempt, so it tries the next one. Exit status 1."""
 
 
+class NoRelease(HelmFailed):
+    """There is no such release, or no such revision of it. Exit status 1."""
+
+
 class HelmStopped(HelmFailed):
     """Helm was killed, or another operation on the release is in progress. That says nothing about the chart, so the search does
     not try another candidate after it. Exit status 1."""

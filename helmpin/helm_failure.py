@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from helmpin import env
 from helmpin.cluster_advice import advice
-from helmpin.errors import HelmFailed, HelmStopped
+from helmpin.errors import HelmFailed, HelmStopped, NoRelease
 from helmpin.next_command import helm_command
 from helmpin.process import ending, without_trace
 
@@ -15,6 +15,8 @@ IN_PROGRESS = "another operation (install/upgrade/rollback) is in progress"
 """helm's message when the latest revision is pending: somebody is deploying, or was killed while deploying
 (pkg/action/upgrade.go)."""
 
+NO_RELEASE = "release: not found"
+"""helm's message about a release, or a revision, that is not stored (pkg/storage/driver/driver.go)."""
 LONGEST = 4000
 """The most characters of a line of helm's messages that are shown."""
 
@@ -51,7 +53,7 @@ def helm_failed(args: Sequence[str], status: int, stderr: str) -> HelmFailed:
         hint = "a release name has lower-case letters, digits, `-` and `.`, and at most 53 characters"
         return HelmFailed("the release name is invalid", why=why, hint=hint)
     command = f"{args[0]} --dry-run" if any(arg.startswith("--dry-run=") for arg in args) else args[0]
-    kind = HelmStopped if status < 0 or IN_PROGRESS in why else HelmFailed
+    kind = HelmStopped if status < 0 or IN_PROGRESS in why else NoRelease if NO_RELEASE in why else HelmFailed
     return kind(f"helm {command} failed", why=why, hint=_advice(args, why))
 
 
@@ -122,7 +124,7 @@ def _advice(args: Sequence[str], why: str) -> str:
         return (
             f"if no other helm is at work on it, {back} goes back to the last revision that was deployed; see {history}"
         )
-    if re.search(r"cluster unreachable|server API group list|context .* does not exist", why):
+    if re.search(r"cluster unreachable|server API group list|context .* does not exist|context was not found", why):
         return advice(why, env.namespace())
     added = () if any(arg.partition("=")[0] == "--repo" for arg in args) else _ADDED_HINTS
     hints = (*_HINTS, *added, *_FETCH_HINTS) if args[0] in _FETCHING else _HINTS

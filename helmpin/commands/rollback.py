@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from helmpin import lifeline, output
 from helmpin.arguments import Given, dry_run, is_on, last, whole_number, words
 from helmpin.config.sources import go_seconds
-from helmpin.errors import HelmFailed, HelmPinError, UsageError, VerificationFailed
+from helmpin.errors import HelmFailed, HelmPinError, NoRelease, UsageError, VerificationFailed
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
 from helmpin.release import outcome, revisions, storage
@@ -211,8 +211,10 @@ def _state(request: Request, before: Sequence[HistoryRow], number: int) -> tuple
     name = request.positionals[0]
     try:
         rows = revisions.history(request.helm, name)
+    except NoRelease:
+        return [], ""
     except HelmFailed as error:
-        return [] if "not found" in error.why else [f"the state cannot be read: {error.why}"], ""
+        return [f"the state cannot be read: {error.why}"], ""
     lines = [f"revision {rows[-1].revision} is {rows[-1].status}"]
     mine, _ = _made_by_helm(request, rows, before, number)
     theirs = [row for row in rows if before and row.revision > before[-1].revision and row != mine]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from helmpin import env
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, NoRelease
 from helmpin.next_command import helm_command
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def explained(
     which += f", context {named['kube-context']}" if "kube-context" in named else ""
     where = f"{which}, namespace {namespace}" + (f", HELM_DRIVER={driver}" if driver else "")
     is_damaged = _DAMAGED.search(error.why)
-    if (is_damaged or ("not found" in error.why and not revision)) and (
+    if (is_damaged or (isinstance(error, NoRelease) and not revision)) and (
         found := _damaged(helm, release, named) if helm else []
     ):
         from helmpin.release.storage import way_out
@@ -48,14 +48,14 @@ def explained(
     if is_damaged:
         what = f"release {release} cannot be read"
         hint = "a stored revision is damaged: restore it from a backup, or delete that revision"
-    elif "not found" in error.why:
+    elif isinstance(error, NoRelease):
         what = f"there is no {f'revision {revision} of ' if revision else ''}release {release}"
         context = named.get("kube-context", "")
         history = helm_command(f"pin history {release}", namespace=named.get("namespace", ""), context=context)
         releases = helm_command("list --all-namespaces", namespace=None, context=context)
-        hint = (
-            f"{history} lists its revisions, " if revision else ""
-        ) + f"{releases} lists releases with their namespaces"
+        hint = f"{history} lists its revisions, " if revision else ""
+        hint += f"{releases} lists releases with their namespaces"
+        return NoRelease(what, where=where, why=error.why, hint=hint)
     elif not error.what.startswith("helm "):  # it says what is wrong with the name
         what, hint = error.what, error.hint
     else:

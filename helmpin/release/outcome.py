@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from helmpin import lifeline
-from helmpin.errors import HelmFailed, HelmPinError
+from helmpin.errors import HelmFailed, HelmPinError, NoRelease
 from helmpin.helm import Helm
 from helmpin.next_command import helm_command
 from helmpin.process import ending
@@ -42,10 +42,8 @@ class History:
         """Oldest first; empty if there is no such release. Raises HelmFailed."""
         try:
             rows = json.loads(self._running.output())
-        except HelmFailed as error:
-            if "release: not found" in error.why:
-                return []
-            raise
+        except NoRelease:
+            return []
         return [HistoryRow(int(row["revision"]), str(row["status"]), str(row["description"])) for row in rows]
 
     def latest(self) -> HistoryRow:

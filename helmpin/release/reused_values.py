@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from helmpin.chart.setargs import lookup
-from helmpin.errors import HelmFailed, VerificationFailed
+from helmpin.errors import HelmFailed, NoRelease, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
 from helmpin.release.record import ANNOTATION, Record, Undo
 from helmpin.release.revision import RAN, Revision
@@ -92,11 +92,12 @@ class PreviousReading:
         if self._running is not None:
             try:
                 self._previous = self._read(self._running)
+            except NoRelease:
+                pass
             except HelmFailed as error:
-                if "not found" not in error.why:
-                    from helmpin.release.errors import explained
+                from helmpin.release.errors import explained
 
-                    raise explained(error, self._release, helm=self._helm) from None
+                raise explained(error, self._release, helm=self._helm) from None
             self._running = None
         return self._previous
 

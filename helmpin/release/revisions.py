@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from helmpin import env
-from helmpin.errors import HelmFailed, HelmPinError
+from helmpin.errors import HelmFailed, HelmPinError, NoRelease
 from helmpin.helm import Helm
 from helmpin.kubectl import Kubectl
 from helmpin.next_command import helm_command
@@ -29,7 +29,9 @@ def history(helm: Helm, release: str) -> list[HistoryRow]:
     try:
         rows = History(helm, release, MOST).rows()
         if not rows:
-            raise HelmFailed("helm history failed", why="release: not found")
+            from helmpin.helm_failure import NO_RELEASE
+
+            raise NoRelease("helm history failed", why=NO_RELEASE)
     except HelmFailed as error:
         from helmpin.release.errors import explained
 

@@ -198,3 +198,42 @@ class TestTemporaryFolders:
         assert not held.exists()
         assert target.is_dir()
         shutil.rmtree(scratch)
+
+
+UNREACHABLE = {
+    "no login program": """\
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users:
+  - name: u
+    user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-login, interactiveMode: Never}}
+""",
+    "no such context": "apiVersion: v1\nkind: Config\ncurrent-context: gone\n",
+    "no route": """\
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u}]
+""",
+}
+
+
+@pytest.mark.parametrize("config", UNREACHABLE.values(), ids=UNREACHABLE)
+def test_an_unreachable_cluster_is_no_missing_release(
+    workstation: Workstation, tmp_path: Path, values: str, config: str
+) -> None:
+    (tmp_path / "config").write_text(config)
+    machine = workstation.with_env(KUBECONFIG=str(tmp_path / "config"))
+    chart = write_chart(tmp_path / "one", POD, values)
+    planned = machine.pin("plan", "web", chart)
+    assert planned.status == 0 and "Planned without the cluster, as a new release: " in planned.stderr
+    for command in (["upgrade", "web", chart], ["history", "web"], ["verify", "web"], ["rollback", "web", "--verify"]):
+        done = machine.pin(*command)
+        assert done.status == 1, (command, done.stderr)
+        assert "release web cannot be read" in done.stderr or "kubectl" in done.stderr, (command, done.stderr)
+        assert "no release" not in done.stderr and "no deployed" not in done.stderr, (command, done.stderr)

@@ -9,14 +9,15 @@ from typing import Any, cast
 import pytest
 
 from helmpin import env
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, NoRelease
+from helmpin.helm_failure import helm_failed
 from helmpin.release import storage
 from helmpin.release.errors import explained
 from helmpin.release.storage import Damaged
 
 HELM = cast("Any", object())
 """It is only passed on."""
-MISSING = HelmFailed("helm get failed", why="release: not found")
+MISSING = NoRelease("helm get failed", why="release: not found")
 LACKS_A_PART = [
     "panic: runtime error: invalid memory address",
     "template: x:1: nil pointer evaluating *chart.Chart.Metadata",
@@ -91,7 +92,7 @@ def test_damaged_revisions_are_named(monkeypatch: pytest.MonkeyPatch, why: str, 
     asked = stored(
         monkeypatch, Damaged("", "they cannot be listed"), Damaged("secret/web.v3", "secret/web.v3 is no gzip")
     )
-    error = explained(HelmFailed("helm get failed", why=why), "web", revision, helm=HELM)
+    error = explained(helm_failed(["get", "all", "web"], 1, f"Error: {why}"), "web", revision, helm=HELM)
     assert error.what == "release web cannot be read"
     assert error.why == f"secret/web.v3 is no gzip\n{why}"
     assert error.hint.endswith("kubectl delete secret/web.v3 --namespace shop")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from helmpin import lifeline
-from helmpin.errors import HelmFailed, HelmStopped
+from helmpin.errors import HelmFailed, HelmStopped, NoRelease
 from helmpin.foreground import Ended
 from helmpin.helm_failure import IN_PROGRESS, helm_failed
 from helmpin.release.outcome import NO_RELEASE, Baseline, HistoryRow, failure, guard, moved, state, stop_if_asked
@@ -57,7 +57,7 @@ def test_how_a_release_moved(now: HistoryRow, told: str) -> None:
 # -- what is read of the history ----------------------------------------------------------------------------------------
 
 THREE = HistoryRow(3, "superseded", "Upgrade complete")
-NONE = HelmFailed("helm history failed", why="release: not found")
+NONE = NoRelease("helm history failed", why="release: not found")
 LOST = HelmFailed("helm history failed", why="no route to host")
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from helmpin.errors import HelmFailed
+from helmpin.errors import HelmFailed, NoRelease
 from helmpin.release.reading import Reading, read_revision
 from helmpin.release.revision import LARGEST, Revision
 from tests.support.history import Printed
@@ -90,7 +90,7 @@ def _between() -> str:
 
 def test_helms_error_says_which_release_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("helmpin.next_command.usual_namespace", lambda _: "default")
-    helm = Helm(fails=HelmFailed("helm get failed", why="release: not found"))
+    helm = Helm(fails=NoRelease("helm get failed", why="release: not found"))
     with pytest.raises(HelmFailed, match="there is no revision 2 of release web") as caught:
         read_revision(cast("Any", helm), "web", 2)
     assert "namespace default" in str(caught.value.where)
