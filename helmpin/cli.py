@@ -1,4 +1,4 @@
-"""From a command line to an exit status: finding the command, running it, and the one place where an error becomes a message.
+"""From a command line to an exit status: finding the command, running it, and making an error a message.
 
 A command's module is imported only when that command runs.
 """

@@ -8,7 +8,7 @@ import sys
 from helmpin import env
 from helmpin.password import without_password
 
-WITHOUT_CLUSTER = frozenset({"lint", "config", "template", "help", "version"})
+WITHOUT_CLUSTER = frozenset({"lint", "config", "help", "version"})
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The only module that runs helm."""
+"""The only module that runs helm, but for `helm env` (console.py, next_command.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only module that runs kubectl."""
+"""The only module that runs kubectl; prefetch.py may have started it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ _FLAGS = {
     "HELM_KUBETLS_SERVER_NAME": "--tls-server-name",
 }
 """helm's global flags as helm exports them, and kubectl's flag for each (helm's pkg/cli/environment.go, EnvVars)."""
+_TOKEN_USER = f"helm-pin-{os.urandom(8).hex()}"
+"""The user of the kubeconfig for a bearer token: one that no other kubeconfig has, since the first of a name wins."""
 _SHOWN = 200
 """The most characters of kubectl's output that a message shows."""
 PAGE = 5000
@@ -175,7 +177,7 @@ class Kubectl:
                 why="the live cluster is read with kubectl, and there is none on PATH",
                 hint="install kubectl (https://kubernetes.io/docs/tasks/tools/)",
             )
-        command = [program, *self._flags, *(["--user=helm-pin"] if self._environ.get("HELM_KUBETOKEN") else [])]
+        command = [program, *self._flags, *([f"--user={_TOKEN_USER}"] if self._environ.get("HELM_KUBETOKEN") else [])]
         runs: list[_Run] = []
         try:
             runs.extend(_Run(self.helm, command, args, self._environment(), stdin) for args in commands)
@@ -191,7 +193,11 @@ class Kubectl:
         if token:
             if self._token is None:
                 self._token = Folder()
-                user = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "helm-pin", "user": {"token": token}}]}
+                user = {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "users": [{"name": _TOKEN_USER, "user": {"token": token}}],
+                }
                 write(self._token.path / "token", json.dumps(user))
             own = environ.get("KUBECONFIG") or str(home() / ".kube" / "config")
             environ["KUBECONFIG"] = f"{own}{os.pathsep}{self._token.path}/token"

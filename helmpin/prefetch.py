@@ -66,7 +66,7 @@ _started: list[Started] = []
 
 
 def start(argv: list[str]) -> None:
-    """Start the kubectl that this command line is sure to run, if any. An error is reported later, when its output is needed."""
+    """Start the kubectl that this command line will run, if any. An error is reported later, when its output is needed."""
     command = predict(argv, os.environ)
     if command:
         from helmpin.password import without_password

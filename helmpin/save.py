@@ -26,7 +26,7 @@ def save(what: str, texts: Mapping[str, str], *, mode: int | None = None) -> Non
     name = ""
     try:
         for name, text in texts.items():
-            path = Path(name).resolve()
+            path = Path(os.path.realpath(name))  # resolve() has an error of its own for a loop of links
             if path.exists() and not os.access(path, os.W_OK):  # a rename needs the folder's permission alone
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -39,7 +39,7 @@ def save(what: str, texts: Mapping[str, str], *, mode: int | None = None) -> Non
             if mode is not None:
                 scratches[name].chmod(mode)
         for name, written in scratches.items():
-            written.replace(Path(name).resolve())
+            written.replace(os.path.realpath(name))
             done.append(name)
     except OSError as error:
         others = f"\nwritten before: {', '.join(done)}" if done else "\nno file was changed" if len(texts) > 1 else ""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from helmpin.audit.findings import Mixed
-from helmpin.cluster.pods import containers, reported
+from helmpin.cluster.pods import ENDED, containers, reported
 from helmpin.cluster.workloads import Object
 from helmpin.image.reference import Reference, split
 
@@ -15,10 +15,7 @@ def mixed_tags(pods: Iterable[Object]) -> list[Mixed]:
     """The tags that run as more than one digest, on pods that have not ended."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for pod in pods:
-        if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in (
-            "Succeeded",
-            "Failed",
-        ):
+        if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in ENDED:
             continue
         for container in containers(pod):
             tagged = _tagged(container.image)

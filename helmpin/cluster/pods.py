@@ -29,7 +29,7 @@ from helmpin.shapes import mapping
 REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 """The kinds that keep a number of pods."""
 _REVISION = "deployment.kubernetes.io/revision"
-_ENDED = ("Succeeded", "Failed")
+ENDED = ("Succeeded", "Failed")
 """The phases of pods that have ended (API reference, PodStatus)."""
 STATUSES = {
     "initContainers": "initContainerStatuses",
@@ -112,7 +112,7 @@ def _compare_below(
         phase = (pod.get("status") or {}).get("phase")
         if pod["metadata"].get("deletionTimestamp"):
             seen.notes.append(f"{name_of(pod)} is being deleted")
-        elif phase in _ENDED and controller.get("kind") not in ("Job", "Pod"):
+        elif phase in ENDED and controller.get("kind") not in ("Job", "Pod"):
             seen.notes.append(f"{name_of(pod)} has ended ({pod['status'].get('reason') or phase})")
         elif older := _older(pod, controller, now, wanted, others, seen):
             line = f"{name_of(pod)} {older} of an older revision: {', '.join(sorted(set(slots(pod).values())))}"
@@ -120,7 +120,7 @@ def _compare_below(
                 current += 1
                 seen.staying.append(f"{line}; {why}")
             else:
-                (seen.notes if kind == "CronJob" or phase in _ENDED else seen.settling).append(line)
+                (seen.notes if kind == "CronJob" or phase in ENDED else seen.settling).append(line)
         else:
             current += 1
             _compare_pod(pod, controller, wanted, owner, seen)
@@ -167,7 +167,7 @@ def idle(items: Iterable[Object]) -> dict[str, str]:
     }
     for item in items:
         status = mapping(item.get("status"))
-        if item.get("kind") == "Pod" and status.get("phase") in _ENDED:
+        if item.get("kind") == "Pod" and status.get("phase") in ENDED:
             found[item["metadata"]["uid"]] = f"has ended ({status['phase']})"
         elif _is_job(item) and _has_finished(status):
             found[item["metadata"]["uid"]] = "has finished"

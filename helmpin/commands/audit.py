@@ -35,6 +35,8 @@ def run(request: Request) -> int:
         if request.options["describe"]:
             raise UsageError("--describe requires --registry", hint="add --registry, or leave it out")
         refuse_registry_flags(request, "without --registry")
+    if request.options["describe"] and (form := request.options["output"]) in ("table", "prometheus", "images"):
+        raise UsageError(f"--describe has no effect with -o {form}", hint="leave it out, or print -o json or html")
     registries = Registries(request.settings.registry) if request.options["registry"] else None
     output.progress("reading the releases and what runs …")
     try:

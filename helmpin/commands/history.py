@@ -14,7 +14,7 @@ from helmpin.image.reference import Reference, split
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
 from helmpin.release import record_checks
-from helmpin.release.changes import UNPINNED, Digests, changes, digests
+from helmpin.release.changes import UNPINNED, Digests, changes, digests, listed
 from helmpin.release.revision import disagreements
 from helmpin.release.revisions import read_all
 from helmpin.release.storage import MOST, RevisionInfo
@@ -81,8 +81,7 @@ def _images(revisions: Iterable[RevisionInfo]) -> Iterator[tuple[str, str]]:
     """The images of all these revisions, each with its digest. A line is printed for each revision that cannot be read."""
     for revision in revisions:
         try:
-            found = digests({use.image for use in revision.stored.uses()}, revision.stored.record())
-            yield from ((reference, digest) for reference, several in found.items() for digest in several)
+            yield from listed({use.image for use in revision.stored.uses()}, revision.stored.record())
         except HelmPinError as error:
             output.say(f"Left out: revision {revision.stored.revision}: {error.what}.")
 

@@ -71,6 +71,10 @@ def _command(request: Request, release: str) -> str:
             raise UsageError(
                 f"--{name} has no effect without -o {' or '.join(forms)}", hint="leave it out, or add that"
             )
+    form = request.options["output"]
+    for name in ("verbose", "suggest"):
+        if request.options[name] and form in FOR_OTHERS:
+            raise UsageError(f"--{name} has no effect with -o {form}", hint="leave one out")
     if release and not request.options["no-cluster"]:
         return "upgrade"
     if request.options["check"]:
@@ -138,5 +142,5 @@ def _more(request: Request, plan: Plan) -> show.More:
 
 
 def _refuse(request: Request, plan: Plan) -> None:
-    shows_tries = request.options["verbose"] and request.options["output"] not in FOR_OTHERS
+    shows_tries = request.options["verbose"]
     plan.refuse(mutable=request.settings.refuses_mutable, shows_tries=shows_tries)

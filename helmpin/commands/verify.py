@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from helmpin.next_command import helm_command
 from helmpin.registry.details import Details, as_data, lines
 from helmpin.registry.errors import RegistryError
 from helmpin.release import revisions, storage
+from helmpin.release.changes import listed
 from helmpin.release.outcome import History, HistoryRow, moved
 from helmpin.release.reading import read_revision
 from helmpin.release.record import Record
@@ -80,6 +82,8 @@ def run(request: Request) -> int:
 
 def _check_registry_flags(request: Request) -> None:
     """Raise UsageError for flags that exclude each other."""
+    if request.options["verbose"] and request.options["output"] == "images":
+        raise UsageError("--verbose has no effect with -o images", hint="leave one out")
     if request.options["no-registry"]:
         if request.options["registry"]:
             raise UsageError("--registry and --no-registry exclude each other", hint="leave one out")
@@ -305,8 +309,10 @@ def _print(title: str, results: list[Check]) -> None:
 
 def _print_images(stored: Revision, results: list[Check]) -> None:
     """Print the images of the release, by digest, and each failed check on standard error."""
-    record = record_check(stored)[1]
-    print_images((image.reference, image.digest) for image in (record.images if record else ()))
+    images: set[str] = set()
+    with suppress(HelmFailed):  # a check says so
+        images = {use.image for use in stored.uses()}
+    print_images(listed(images, record_check(stored)[1]))
     for check in results:
         if check.verdict == FAILED:
             output.say("\n  ".join((f"{check.name}: {check.verdict}, {check.summary}", *check.details)))

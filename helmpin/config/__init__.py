@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from helmpin import gate
-from helmpin.config.file import load, settings_file
+from helmpin.config.file import found, is_named, load, settings_file
 from helmpin.config.registry import registry_settings
-from helmpin.config.rules import allowances, allowed_unpinned, ended, rules_of
+from helmpin.config.rules import allowances, allowed_unpinned, ended, passed_over, rules_of
 from helmpin.config.settings import Settings
 from helmpin.config.sources import (
     DEFAULT,
@@ -56,9 +56,14 @@ def read(
         mutable_tags=sources.texts("mutable-tag"),
         allow_unpinned=(*globs, *(each.image for each in exemptions if not each.is_over())),
         also=sources.texts("also"),
-        pull_secrets=switch(*sources("pull-secrets")),
+        pull_secrets="pull-secrets" in options and switch(*sources("pull-secrets")),
         registry=registry_settings(sources, stdin),
-        notes=(*allowances(sources, globs), *ended(exemptions), *misspelt(environ)),
+        notes=(
+            *allowances(sources, globs),
+            *passed_over(sources, [] if is_named(options, environ) else [*found(chart, folder)][1:]),
+            *ended(exemptions),
+            *misspelt(environ),
+        ),
         exemptions=exemptions,
         rules=rules_of(sources),
         allowed_registries=sources.texts("allowed-registry"),
@@ -113,7 +118,7 @@ def _gate(sources: Sources) -> Gate:
 
 
 def _platforms(sources: Sources) -> tuple[str, ...]:
-    texts = sources.texts("platform")
+    texts = sources.texts("platform") if "platform" in sources.options else ()
     if not texts:
         return ()
     from helmpin.image.platforms import NODES, valid_platform

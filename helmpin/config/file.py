@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,22 @@ user names the file."""
 
 
 def find(chart: str, folder: Path | None = None) -> Path | None:
-    """The settings file that counts for a chart if nobody names one: the nearest from the chart's folder up to the root of its
-    repository (of what the path names, then of what its links lead to), else from the working directory up. Outside of a
-    repository, a folder's parents are not searched."""
+    """The settings file that counts for a chart if nobody names one: the first of found()."""
+    return next(found(chart, folder), None)
+
+
+def found(chart: str, folder: Path | None = None) -> Iterator[Path]:
+    """The settings files that may count for a chart, the first before the others: the nearest from the chart's folder up to the
+    root of its repository (of what the path names, then of what its links lead to), then from the working directory up. Outside
+    of a repository, a folder's parents are not searched."""
     here = folder or _here()
     starts = [here]
     if chart and os.path.exists(here / chart):  # noqa: PTH110 (Path has errors for a name that is too long, or not permitted)
         path = here / chart
         starts = [path if os.path.isdir(path) else path.parent for path in (path, path.resolve())] + starts  # noqa: PTH112
-    for start in starts:
-        for place in _up(here / start):
-            if os.path.lexists(place / FILE):
-                return place / FILE
-    return None
+    for place in dict.fromkeys(place for start in starts for place in _up(here / start)):
+        if os.path.lexists(place / FILE):
+            yield place / FILE
 
 
 def _up(folder: Path) -> list[Path]:
@@ -60,6 +63,11 @@ def _here() -> Path:
     except FileNotFoundError:  # it was removed, and the file with it
         return Path("/")
     return here if os.path.exists(here) else Path()  # noqa: PTH110 (a parent that may not be searched hides its full path)
+
+
+def is_named(options: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Whether the user names the settings file, or none."""
+    return bool(options.get("config") or environ.get(CONFIG))
 
 
 def settings_file(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from helmpin.config.file import load
 from helmpin.config.settings import Exemption, ImageRule
 from helmpin.config.sources import RULES, Sources
 from helmpin.errors import UsageError
@@ -88,6 +90,25 @@ def ended(exemptions: Iterable[Exemption]) -> Iterator[str]:
     for each in exemptions:
         if each.is_over():
             yield f"{each.where}: the exemption of {each.image} ended on {each.until} and no longer counts ({each.reason})"
+
+
+def passed_over(sources: Sources, others: Iterable[Path]) -> Iterator[str]:
+    """What other settings files make stricter, which are not read because the one that counts is nearer to the chart, unless that
+    one, a flag or the environment sets it too."""
+    for other in others:
+        try:
+            loaded = load(other, named=True)
+        except UsageError:  # it does not count
+            continue
+        lost = [
+            name
+            for name in ("mutable", "mutable-tag", "allowed-registry", "platform", RULES)
+            if loaded.get(name) not in (None, "pin", [])
+            and sources.file.get(name) in (None, "pin")
+            and not sources.beats_file(name)
+        ]
+        if lost:
+            yield f"{sources.path} is read, and not {other}, which sets {', '.join(lost)}"
 
 
 def allowances(sources: Sources, allowed: Sequence[str]) -> Iterator[str]:

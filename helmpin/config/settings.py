@@ -62,7 +62,7 @@ class Settings(NamedTuple):
     locked: bool = False
     """Whether all digests must come from there."""
     notes: tuple[str, ...] = ()
-    """What the settings file makes less strict, one line each, to be reported."""
+    """To be reported, one line each: what the settings file makes less strict, exemptions that have ended, misspelt variables."""
     gate: Gate = Gate()
     """The commands that must succeed for each image."""
     platforms: tuple[str, ...] = ()

@@ -25,7 +25,8 @@ def _settings_of(chart: str, request: Request) -> Settings:
     if found is None or str(found) == request.settings.file:
         return request.settings
     options = {name: value for name, value in request.options.items() if name != LOGIN}
-    return config.read(options, chart=chart)._replace(registry=request.settings.registry)
+    own = config.read(options, chart=chart)
+    return own._replace(registry=request.settings.registry._replace(timeout=own.registry.timeout))
 
 
 def say_allowances(charts: Iterable[str], request: Request) -> None:

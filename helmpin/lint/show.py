@@ -27,9 +27,9 @@ def show(report: Report, form: str, *, shows_exempt: bool = False) -> None:
         for f in report.findings:
             output.write(_line(f, f.container if times[_line(f)] > 1 else ""))
     for f in report.exempt:
-        output.inform(
-            output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.image}, by {f.exemption and f.exemption.text}")
-        )
+        # of a glob alone, a note says which file sets it
+        tell = output.say if f.exemption and f.exemption.reason else output.inform
+        tell(output.one_line(f"Exempt: {f.at.file}:{f.at.line}: {f.image}, by {f.exemption and f.exemption.text}"))
     if form == "text":
         output.inform(summary(report))
 

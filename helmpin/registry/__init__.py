@@ -1,7 +1,7 @@
 """Registries: the digests of many references at once, and the platforms behind them.
 
-What other rooms ask of registries is here; they also use `types`, `errors`, `details` and `keychain`. urllib3 is imported by the
-first request, or by warm_up().
+What other rooms ask of registries is here; they also use `types`, `errors`, `details`, `keychain`, `manifest` and `endpoints`.
+urllib3 is imported by the first request, or by warm_up().
 """
 
 from __future__ import annotations
@@ -140,8 +140,7 @@ def prune(
     with Session(settings) as session:
         for reference, found in session.tags_after(repositories.values(), before).items():
             if isinstance(found, RegistryError):
-                if found.kind != "not-found":  # without a repository there are no tags
-                    failed[reference] = found
+                failed[reference] = found
                 continue
             if not (found.complete or _all_seen(found.tags, prefix)):
                 why = f"only {len(found.tags)} of its tags could be listed"

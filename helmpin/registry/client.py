@@ -130,6 +130,9 @@ class Client:
         found: list[str] = []
         for _ in range(MAX_PAGES):
             answer = self._requester.ask("GET", page)
+            if answer.status in (404, 405, 501):  # the repository is known to be there
+                why = f"no list of the tags of {wanted.repository} ({http_errors.describe(answer)})"
+                raise Failure("bad-answer", why, "the registry may not list tags", status=answer.status)
             if answer.status != 200:
                 raise self._refusal(answer, wanted)
             found += manifest.read_tags(answer.body)

@@ -32,6 +32,11 @@ def digests(images: Iterable[str], record: Record | None) -> Digests:
     return dict(found)
 
 
+def listed(images: Iterable[str], record: Record | None) -> Iterator[tuple[str, str]]:
+    """The same as (reference, digest)."""
+    return ((reference, digest) for reference, several in digests(images, record).items() for digest in several)
+
+
 def named(image: str) -> tuple[str, str]:
     """(reference, digest) of an image as written in a manifest. The reference is normalised if it is valid."""
     digest = split(image)[2] or UNPINNED

@@ -80,6 +80,15 @@ class TestOfWhatIsDeployed:
         assert images(app, "history", "app") == both
         assert images(app, "audit") == both
 
+    def test_an_image_without_a_digest_is_named(self, deployed: Deployed) -> None:
+        app = deployed.app
+        app.machine.helm("upgrade", "--install", "plain", app.chart)
+        for command in (["verify", "plain", "--no-registry"], ["history", "plain"]):
+            done = app.machine.pin(*command, "-o", "images")
+            assert done.stdout == ""
+            assert "Left out, because they have no digest: " in done.stderr, done.stderr
+        app.machine.helm("uninstall", "plain")
+
     def test_drift_is_said_beside_them(self, deployed: Deployed) -> None:
         app, first, *_ = deployed
         place, other = kube.namespace(app.machine), "deployments/other"

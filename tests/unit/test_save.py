@@ -40,6 +40,13 @@ def test_a_new_file_is_as_others(tmp_path: Path) -> None:
     assert (tmp_path / "values.yaml").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+def test_a_link_that_leads_to_itself_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OperationFailed) as failed:
+        save("values", {str(tmp_path / "loop"): "a: 2\n"})
+    assert failed.value.hint == "remove the link that leads back to where it is"
+
+
 def test_a_file_that_cannot_be_written_leaves_all_as_they_were(tmp_path: Path) -> None:
     (first := tmp_path / "first.yaml").write_text("a: 1\n")
     with pytest.raises(OperationFailed) as failed:

@@ -69,7 +69,9 @@ def _is_read(text: str, folder: Path) -> bool:
     path = folder / "settings.yaml"
     path.write_text(text)
     try:
-        config.read({"config": str(path), "lock": None, LOGIN: None}, {}, folder)
+        config.read(
+            {"config": str(path), "lock": None, LOGIN: None, "platform": None, "pull-secrets": None}, {}, folder
+        )
     except UsageError:
         return False
     return True

@@ -89,6 +89,7 @@ def test_what_the_registry_answers(
     ("statuses", "what"),
     [
         ({"list": "403 Forbidden"}, "^not all tags could be listed$"),
+        ({"list": "404 Not Found"}, "^not all tags could be listed$"),
         ({"list": "403 Forbidden", "PUT": "403 Forbidden"}, "^1 of 1 tags could not be written$"),
         ({"list": "404 Not Found", "GET": "404 Not Found"}, "^1 of 1 tags could not be written$"),
     ],

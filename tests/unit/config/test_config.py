@@ -34,7 +34,8 @@ def settings(
     if file is not None:
         (folder / ".helm-pin.yaml").write_text(file)
         options = options if found else {"config": str(folder / ".helm-pin.yaml"), **options}
-    return read({"registry-username": None, **options}, environ, folder, None if stdin is None else io.BytesIO(stdin))
+    own = {"registry-username": None, "platform": None, "pull-secrets": None}
+    return read({**own, **options}, environ, folder, None if stdin is None else io.BytesIO(stdin))
 
 
 def refusal(folder: Path, *given: Any, **more: Any) -> UsageError:
@@ -92,6 +93,27 @@ def test_a_file_that_was_found_does_not_say_who_is_asked(tmp_path: Path, key: st
     assert "--config" in error.hint and f"HELM_PIN_{name.upper().replace('-', '_')}" in error.hint
     settings(tmp_path, file=key)
     settings(tmp_path, environ={"HELM_PIN_CONFIG": str(tmp_path / ".helm-pin.yaml")}, file=key, found=True)
+
+
+def test_a_nearer_file_is_noted_that_leaves_out_what_another_refuses(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    chart = tmp_path / "vendor" / "web"
+    chart.mkdir(parents=True)
+    near, far = chart / ".helm-pin.yaml", tmp_path / ".helm-pin.yaml"
+    far.write_text("mutable: refuse\nallowed-registry: [ghcr.io]\nalso: [x]\n")
+
+    def notes(text: str, options: Mapping[str, Any] = {}) -> tuple[str, ...]:
+        near.write_text(text)
+        return read({"registry-username": None, **options}, {}, tmp_path, chart="vendor/web").notes
+
+    assert notes("also: []") == (f"{near} is read, and not {far}, which sets mutable, allowed-registry",)
+    assert notes("mutable: refuse") == (f"{near} is read, and not {far}, which sets allowed-registry",)
+    assert notes("also: []", {"mutable": "refuse", "allowed-registry": ("a.io",)}) == ()
+    assert notes("also: []", {"config": str(near)}) == ()
+    far.write_text("mutable: pin\nalso: [x]\n")
+    assert notes("also: []") == ()
+    far.write_text("unknown: 1")
+    assert notes("also: []") == ()
 
 
 def test_what_a_file_allows_is_noted(tmp_path: Path) -> None:

@@ -133,10 +133,11 @@ def test_a_named_file_is_for_all_charts(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_registries_are_those_of_the_whole_command() -> None:
-    """The login is read once, and standard input too."""
+    """The login is read once, and standard input too; how long to wait is for each chart's file to say."""
     Path("charts/web", FILE).write_text("registry-timeout: 3s\nmutable-tag: [x]\n")
     asked = request()
-    assert with_settings_of("charts/web", asked).settings.registry is asked.settings.registry
+    own = with_settings_of("charts/web", asked).settings
+    assert own.registry == asked.settings.registry._replace(timeout=3.0) and own.mutable_tags == ("x",)
 
 
 def test_what_is_less_strict_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
