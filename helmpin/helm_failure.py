@@ -122,7 +122,8 @@ def _advice(args: Sequence[str], why: str) -> str:
     if IN_PROGRESS in why:
         history, back = helm_command(f"history {args[1]}"), helm_command(f"rollback {args[1]} REVISION")
         return (
-            f"if no other helm is at work on it, {back} goes back to the last revision that was deployed; see {history}"
+            f"if no other helm is at work on it, {back} goes back to the last revision that was deployed, or "
+            f"{helm_command(f'uninstall {args[1]}')} removes it if none was; see {history}"
         )
     if re.search(r"cluster unreachable|server API group list|context .* does not exist|context was not found", why):
         return advice(why, env.namespace())

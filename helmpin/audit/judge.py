@@ -139,7 +139,7 @@ class _Draft:
 
 
 def _drafts(snapshot: Snapshot) -> list[_Draft]:
-    pods = Pods(snapshot.population)
+    pods = Pods(snapshot.population, are_all=all(kind != "Pod" for *_, kind in snapshot.unseen))
     return [_Draft(revision, snapshot, pods) for revision in snapshot.deployed]
 
 

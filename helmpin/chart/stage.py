@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from helmpin import env
 from helmpin.arguments import Given, is_on, words
+from helmpin.chart import OWN_FOLDER
 from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree, scalar
 from helmpin.errors import HelmFailed
@@ -293,6 +294,11 @@ def _archive(path: Path, name: str) -> Tree:
 def _chart(tree: Tree, name: str) -> Tree:
     if "Chart.yaml" not in tree:
         raise HelmFailed("this is not a chart", where=name, why="there is no Chart.yaml in it", hint=_below(tree))
+    if own := [path for path in tree.files if path.startswith(OWN_FOLDER)]:
+        what, why = "the chart has a folder that helm-pin uses", f"it would add templates of its own to {OWN_FOLDER}"
+        raise HelmFailed(
+            what, where=[f"{name}: {path}" for path in own[:5]], why=why, hint="give that folder another name"
+        )
     return tree
 
 

@@ -47,7 +47,9 @@ def controlling_owner(item: Object) -> Object | None:
 class Pods:
     """Pods and the controllers between them and the objects of releases."""
 
-    def __init__(self, population: Iterable[Object]) -> None:
+    def __init__(self, population: Iterable[Object], *, are_all: bool = True) -> None:
+        """are_all: whether all that there are could be read."""
+        self.are_all = are_all
         self._all = {item["metadata"]["uid"]: item for item in population}
         self._below: dict[str, list[Object]] = defaultdict(list)
         for item in self._all.values():
@@ -98,7 +100,7 @@ def compare_pods(
 def _compare_below(
     stored: Object, now: Object, pods: Pods, owner: str, others: Mapping[str, str] | None, seen: Seen
 ) -> None:
-    kind, spec, status = now.get("kind"), mapping(now.get("spec")), mapping(now.get("status"))
+    kind, status = now.get("kind"), mapping(now.get("status"))
     generation = now["metadata"].get("generation", 0)
     if kind in REPLICATED and _number(status.get("observedGeneration", 0), other=generation) < generation:
         seen.settling.append(f"{name_of(now)}: its controller has not acted on the last change yet")
@@ -124,9 +126,17 @@ def _compare_below(
         else:
             current += 1
             _compare_pod(pod, controller, wanted, owner, seen)
+    _compare_count(now, current, pods, seen)
+
+
+def _compare_count(now: Object, current: int, pods: Pods, seen: Seen) -> None:
+    """Note if an object has fewer current pods than it wants, or none."""
+    kind, spec, status = now.get("kind"), mapping(now.get("spec")), mapping(now.get("status"))
     if kind in REPLICATED:
         wants = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1)
-        if isinstance(wants, int) and current < wants:
+        if isinstance(wants, int) and current < wants and not pods.are_all:
+            seen.silent.append(f"{name_of(now)} wants {wants} pods, and not all that there are could be read")
+        elif isinstance(wants, int) and current < wants:
             paused = not current and kind == "Deployment" and spec.get("paused")  # it makes no first pod then
             line = f"{name_of(now)} wants {wants} pods and has {current}"
             (seen.staying if paused else seen.settling).append(line + ("; the Deployment is paused" if paused else ""))

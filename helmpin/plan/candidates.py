@@ -15,7 +15,17 @@ from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, is_seen, is_template, text_of
-from helmpin.plan.value_keys import DIGEST_KEY, IMAGE_KEY, NAME_KEY, REPOSITORY_KEY, TAG_KEY, WHOLE_KEY, last_key, stem
+from helmpin.plan.value_keys import (
+    DIGEST_KEY,
+    IMAGE_KEY,
+    NAME_KEY,
+    REGISTRY_KEY,
+    REPOSITORY_KEY,
+    TAG_KEY,
+    WHOLE_KEY,
+    last_key,
+    stem,
+)
 
 MOST_IN_TEMPLATE = 2
 """How many paths to try that are read in the same named template as the image's name; each wrong guess costs one render."""
@@ -23,6 +33,11 @@ MOST_UNNAMED, MOST_OTHERS = 10, 10
 """How many image maps without a name to try, and how many that name the image with another tag, where one has its own."""
 MOST_ON_LINES = 20
 """How many to try that are read on the same line: perhaps one for each template that prints the image."""
+
+
+Misfit = tuple[int, bool]
+"""How little values are about an image: how many characters of its name they do not hold (`redis` may be a part of `team/redis`),
+and how many a registry beside them has that is not the image's; and whether the tag there is another one."""
 
 
 class Candidate(NamedTuple):
@@ -35,8 +50,8 @@ class Candidate(NamedTuple):
     is_spare: bool = False
     """Whether it may pin uses that the other candidates do not: only the text suggests an image there, not the key; or several
     values are read beside the image's name."""
-    unnamed: int = 0
-    """How many characters of the image's name the values there do not hold: `redis` may be a part of `team/redis`."""
+    misfit: Misfit = (0, False)
+    """How little the values there are about the image."""
 
 
 class Anchor(NamedTuple):
@@ -75,9 +90,10 @@ class _Sought(NamedTuple):
         """A path as the templates of its chart read it."""
         return path[len(self.scope) :]
 
-    def tagged(self, path: ValuePath, tag: str = "", **more: bool) -> Candidate:
+    def tagged(self, path: ValuePath, tag: str = "", *, by_tag_only: bool = False, is_spare: bool = False) -> Candidate:
         """The candidate to put the tag (or another form of it) with the digest at a path."""
-        return Candidate("tag@digest", (Setting(path, f"{tag or self.tag or 'latest'}@{self.digest}"),), **more)
+        setting = Setting(path, f"{tag or self.tag or 'latest'}@{self.digest}")
+        return Candidate("tag@digest", (setting,), by_tag_only, is_spare)
 
     def digests(self, path: ValuePath) -> Iterator[Candidate]:
         """The candidates to put the digest alone at a path."""
@@ -124,7 +140,7 @@ def _by_likelihood(sought: _Sought) -> list[list[Candidate]]:
     if own := [anchor for anchor in found if _is_strong(anchor) and _holds_tag(sought, anchor)]:
         found = [*own, *islice((anchor for anchor in found if anchor not in own), MOST_OTHERS)]
     by_anchor = {
-        anchor: [c._replace(unnamed=_unnamed_by(sought, anchor)) for c in _ranked(sought, anchor)] for anchor in found
+        anchor: [c._replace(misfit=_misfit(sought, anchor)) for c in _ranked(sought, anchor)] for anchor in found
     }
     by_anchor = {anchor: options for anchor, options in by_anchor.items() if options}
     strong = [anchor for anchor in by_anchor if _is_strong(anchor)] or [*by_anchor]
@@ -147,7 +163,8 @@ def _distinct(options: Iterable[Candidate]) -> list[Candidate]:
     """The candidates without those that set the same as an earlier one."""
     found: dict[tuple[Setting, ...], Candidate] = {}
     for candidate in options:
-        found.setdefault(candidate.settings, candidate)
+        if found.setdefault(candidate.settings, candidate).is_spare and not candidate.is_spare:
+            found[candidate.settings] = candidate  # in the place of the earlier one
     return list(found.values())
 
 
@@ -189,13 +206,17 @@ def _holds_tag(sought: _Sought, anchor: Anchor) -> bool:
     return (anchor.whole and bool(sought.tag)) or sought.tag in texts
 
 
-def _unnamed_by(sought: _Sought, anchor: Anchor) -> int:
-    """How many characters of the image's name neither the anchor holds nor a value beside it, such as a registry."""
+def _misfit(sought: _Sought, anchor: Anchor) -> Misfit:
+    """How little an anchor, and what stands beside it, is about the image."""
     beside = lookup(sought.values.tree, anchor.path[:-1])
+    texts = {key: text_of(value).rstrip("/") for key, value in beside.items()} if isinstance(beside, dict) else {}
     held = text_of(lookup(sought.values.tree, anchor.path)).strip()
     before = (sought.image if anchor.whole else split(sought.image)[0]).removesuffix(held).rstrip("/")
-    texts = map(text_of, beside.values()) if isinstance(beside, dict) else ()
-    return 0 if before in (text.rstrip("/") for text in texts) else len(before)
+    unnamed = 0 if before in texts.values() else len(before)
+    registries = [text for key, text in texts.items() if text and REGISTRY_KEY.search(key)]
+    others = sum(len(text) for text in registries if not f"{before}/".startswith(f"{text}/"))
+    tags = [text for key, text in texts.items() if TAG_KEY.search(key)]
+    return unnamed + others, not anchor.whole and sought.tag not in tags
 
 
 def anchors(image: str, values: ValueIndex) -> Iterator[Anchor]:

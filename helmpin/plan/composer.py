@@ -63,7 +63,7 @@ class Composer:
         self._templates = self._hints.files
         self._crds = base.crd_files()
         self._values = rendered.origin.values or {}
-        self.varying = Varying(rendered, base, compared, self._paths)
+        self.varying = Varying(rendered, base, compared, self._paths, self._hints.unfixed)
         self._places = Places(rendered.origin.documents, origins, wanted, fixed, self.varying)
         self.renders = 0
         """How many renders it has made."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from helmpin import lifeline, output
 from helmpin.arguments import dry_run
+from helmpin.chart import OWN_FOLDER
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.helm import Helm
 from helmpin.next_command import helm_command
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from helmpin.plan.plan import Plan
     from helmpin.release.reused_values import Previous
 
-GUARD = "templates/helm-pin/revision.yaml"
+GUARD = f"{OWN_FOLDER}revision.yaml"
 """The template that checks the revision that the plan was made for."""
 
 

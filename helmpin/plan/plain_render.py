@@ -21,6 +21,7 @@ from helmpin.release.reused_values import (
     comes_back,
     config_without_digests,
     holds_list,
+    holds_null,
     nulls_a_digest,
     restoring,
     with_defaults,
@@ -52,6 +53,8 @@ class Reuse(NamedTuple):
     folder: Path = Path()
     given: Mapping[str, Any] = MappingProxyType({})
     """The user's values."""
+    flags: ValuesInput = ValuesInput()
+    """The flags with which the user gives them."""
     defaults: str = ""
     """The previous revision's values as JSON, if they become the chart's defaults (--reuse-values)."""
     implied: bool = False
@@ -75,9 +78,11 @@ class Reuse(NamedTuple):
         if restored is None:
             whole = coalesced(self.given, config_without_digests(self.previous))
             merged = with_nulls(whole, self.given)
-            if nulls or comes_back(self.previous, merged, paths):
-                return ["--reset-values"], ValuesInput((self._values_flag_for(whole),))
-            return [REUSE], ValuesInput((self._values_flag_for(merged),))
+            resets = nulls or comes_back(self.previous, merged, paths)
+            # after all values the user's own flags: a whole number given by --set is an int64, and in a file a float64
+            again = () if resets and holds_null(self.given) else self.flags.arguments
+            values = self._values_flag_for(whole if resets else merged)
+            return ["--reset-values" if resets else REUSE], ValuesInput((values, *again), self.flags.originals)
         flag = REUSE if self.implied and (settings or restored) else self.flag
         return [*([flag] if flag else []), *([self._values_flag_for(restored)] if restored else [])], None
 
@@ -111,7 +116,15 @@ def _reuse(task: Task, previous: Previous | None, given: Mapping[str, Any]) -> t
             undo = tuple(with_defaults(previous, chart_defaults(task.helm, task.release, previous.revision)))
         defaults, flag = for_helm(without_digests(values, undo)), REUSE
     folder = task.folder
-    reuse = Reuse(flag=flag, previous=previous, folder=folder, given=given, defaults=defaults, implied=implied)
+    reuse = Reuse(
+        flag=flag,
+        previous=previous,
+        folder=folder,
+        given=given,
+        flags=task.values,
+        defaults=defaults,
+        implied=implied,
+    )
     return reuse, True
 
 

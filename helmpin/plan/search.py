@@ -26,7 +26,7 @@ from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import render_failure
-from helmpin.plan.candidates import Candidate, candidates
+from helmpin.plan.candidates import Candidate, Misfit, candidates
 from helmpin.plan.group import Group
 from helmpin.plan.suspicions import Effect, Suspicion, Suspicions
 from helmpin.plan.template_scan import TemplateScan
@@ -200,7 +200,14 @@ class Search:
         if not result.failing and not result.collateral:
             self.result = attempt
             return
-        self.tried.add(settings, result.failing)
+        self.tried.add(
+            {
+                key: some  # of several values that pin a use, not all need be to blame
+                for key, some in settings.items()
+                if key in result.failing or len({setting.path for setting in some if setting.value}) == 1
+            },
+            result.failing,
+        )
         before = self._state()
         blamed = self._blame_collateral(result)
         self._blame_values(result, blamed)
@@ -268,15 +275,15 @@ class Search:
 
     def _resolve_conflicts(self) -> None:
         """No value can carry two digests. If two images want the same leaf, the one that is named beside it gets it; if both are,
-        the one whose templates read it; if both do, the one whose name is there as a whole, or the most of it; if that does not
-        decide, both lose it."""
+        the one whose templates read it; if both do, the one whose name or most of whose name is there; if that does not decide,
+        both lose it."""
         while contested := self._contested():
             for group in self._active():
                 banned = {candidate for candidate in group.current() if self._loses(candidate, contested)}
                 if banned:
                     self._note(group.uses, f"{_names(banned)}: another image needs the same value with another digest")
-                    contended = [setting for candidate in banned for setting in candidate.settings]
-                    self.tried.add({use.key: contended for use in group.uses})
+                    shared = [setting for c in banned if c.by_tag_only for setting in c.settings]
+                    self.tried.add({use.key: shared for use in group.uses})
                     anothers = {
                         c
                         for c in banned
@@ -288,21 +295,22 @@ class Search:
     def _contested(self) -> dict[ValuePath, _Contest]:
         """The paths for which several values are wanted, and which may be set there."""
         wanted: dict[ValuePath, dict[str, list[Group]]] = defaultdict(lambda: defaultdict(list))
-        named: dict[ValuePath, dict[str, int]] = defaultdict(dict)
+        named: dict[ValuePath, dict[str, Misfit]] = defaultdict(dict)
         for group in self._active():
             for candidate in group.current():
                 for setting in candidate.settings:
                     wanted[setting.path][setting.value].append(group)
                     if not (candidate.by_tag_only or candidate.is_spare):
-                        least = named[setting.path].get(setting.value, candidate.unnamed)
-                        named[setting.path][setting.value] = min(least, candidate.unnamed)
+                        least = named[setting.path].get(setting.value, candidate.misfit)
+                        named[setting.path][setting.value] = min(least, candidate.misfit)
         contested = {path: groups for path, groups in wanted.items() if len(groups) > 1}
         return {path: self._contest(path, groups, named[path]) for path, groups in contested.items()}
 
-    def _contest(self, path: ValuePath, groups: Mapping[str, list[Group]], named: Mapping[str, int]) -> _Contest:
+    def _contest(self, path: ValuePath, groups: Mapping[str, list[Group]], named: Mapping[str, Misfit]) -> _Contest:
         """The values that may be set at a path: the one that a render has proven there; or those with an image name beside them; if
-        there are several, only those wanted by templates that read the path or its map; of these, those with the most of their
-        name beside them. groups: by what they want. named: how much of each image's name is missing there (Candidate.unnamed)."""
+        there are several, only those wanted by templates that read the path or its map; of these, those that fit best. An image
+        whose whole name stands elsewhere yields where a part of it does. groups: by what they want. named: how little the path is
+        about each."""
         proven = {value for value, some in groups.items() if any(group.proven for group in some)}
         if len(proven) == 1:
             return _Contest(proven)
@@ -313,8 +321,9 @@ class Search:
             if any(_is_read(group, path, self._reads(use.source)) for use in group.uses)
         }
         left = reading or named.keys()
-        closest = {value for value in left if named[value] == min(named[each] for each in left)}
-        return _Contest(closest, is_anothers=len(named) > 1 and len(closest) == 1)
+        left = {v for v in left if _is_whole(named[v]) or not all(map(_is_named_as_a_whole, groups[v]))} or left
+        best = {value for value in left if named[value] == min(named[each] for each in left)}
+        return _Contest(best, is_anothers=len(named) > 1 and len(best) == 1)
 
     def _loses(self, candidate: Candidate, contested: Mapping[ValuePath, _Contest]) -> bool:
         return any(s.path in contested and contested[s.path].winners != {s.value} for s in candidate.settings)
@@ -590,6 +599,16 @@ def _without_references(text: str, groups: Iterable[Group]) -> str:
     for group in groups:
         text = text.replace(pinned_form(group.image, group.digest), "")
     return text
+
+
+def _is_whole(misfit: Misfit) -> bool:
+    """Whether the whole name of an image stands at a value, and no other registry beside it."""
+    return misfit[0] == 0
+
+
+def _is_named_as_a_whole(group: Group) -> bool:
+    """Whether one of the values that a group sets holds the whole name of its image."""
+    return any(_is_whole(c.misfit) and not (c.by_tag_only or c.is_spare) for c in group.current())
 
 
 def _paths(group: Group) -> set[ValuePath]:

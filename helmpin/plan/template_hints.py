@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.plan.template_scan import TemplateScan, chains
-from helmpin.render.nondeterminism import calling, defined, used
-from helmpin.render.repeatable import using_results
+from helmpin.render.actions import TPL
+from helmpin.render.nondeterminism import calling, defined, is_random, used
+from helmpin.render.repeatable import PREFIX, using_results
 from helmpin.render.shared_maps import changes_shared_map
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
 
+_FIXED = re.compile(rf"{PREFIX}\w+")
+"""The name of a named template that gives a fixed result."""
 _COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _OWN_OBJECTS = frozenset({"Capabilities", "Chart", "Files", "Release", "Template"})
 """What templates get from helm besides values and subcharts (helm.sh/docs/chart_template_guide/builtin_objects)."""
@@ -34,6 +37,10 @@ def hints_for(chart: Chart, compared: Chart) -> TemplateHints:
     return TemplateHints(chart.template_files(), None if compared is chart else compared.template_files())
 
 
+def _evaluates_random_string(text: str) -> bool:
+    return TPL.search(text) is not None and is_random(_FIXED.sub("", text))
+
+
 class TemplateHints:
     """The templates of a chart and its subcharts, with what their text shows."""
 
@@ -47,6 +54,8 @@ class TemplateHints:
             calling(files, changes_shared_map) if self.using_results else ()
         )
         """Whether one of them may change a map that other templates get."""
+        self.unfixed = calling(files if compared is None else compared, _evaluates_random_string)
+        """The templates that make something random in a string that `tpl` evaluates, in spite of fixed results."""
         self._scans: dict[str, TemplateScan] = {}
         for folder in {chart_folder(path) for path in files}:
             self.scan(folder)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from helmpin.chart import OWN_FOLDER
 from helmpin.image.manifest import Document, ImageUse, document_name, group_by_turn
 from helmpin.render.actions import Action, actions
 from helmpin.yaml_position import span
@@ -185,7 +186,7 @@ def pinned_text(text: str, pins: Iterable[TemplatePin]) -> str:
 
 
 _PRINT = "helm-pin: pins"
-PRINT_FILE = "templates/helm-pin/pins.yaml"
+PRINT_FILE = f"{OWN_FOLDER}pins.yaml"
 """The file of printer(), which the pinned templates of a chart and its dependencies share."""
 _PRINTER = (
     (

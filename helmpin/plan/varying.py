@@ -20,11 +20,17 @@ class Varying:
     renders are the same."""
 
     def __init__(
-        self, rendered: Rendered, base: Chart, compared: Chart, paths: Callable[[str], Collection[str]]
+        self,
+        rendered: Rendered,
+        base: Chart,
+        compared: Chart,
+        paths: Callable[[str], Collection[str]],
+        unfixed: Collection[str] = (),
     ) -> None:
         """base, compared: the charts that attempts are made from, as Composer has them. paths: gives the template files that a
-        source may be."""
+        source may be. unfixed: those that are known to make something random in spite of fixed results."""
         self._rendered, self._base, self._compared, self._paths = rendered, base, compared, paths
+        self._known = frozenset(unfixed)
 
     @cached_property
     def unfixed(self) -> frozenset[str]:
@@ -53,7 +59,7 @@ class Varying:
     def _unfixed_paths(self) -> frozenset[str]:
         """The template files that may do so."""
         if self._rendered.is_fixed and not self._evaluates_random_text:
-            return frozenset()
+            return self._known
         files = own_files(self._compared.template_files())
         return frozenset(nondeterminism.may_be_random(files, tpl=self._evaluates_random_text))
 

@@ -255,6 +255,12 @@ def holds_list(node: Any) -> bool:
     return isinstance(node, list) or (isinstance(node, dict) and any(map(holds_list, node.values())))
 
 
+def holds_null(node: Any) -> bool:
+    """Whether values hold a null."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return node is None or any(map(holds_null, children))
+
+
 def _in_list(path: Iterable[str | int]) -> bool:
     return any(isinstance(part, int) for part in path)
 

@@ -16,7 +16,8 @@ _FUNCTIONS = {
 """sprig's random functions: the start of the name, which is searched for first, and the rest."""
 _RANDOM = re.compile(rf"\b(?:{'|'.join(map(''.join, _FUNCTIONS.items()))})\b")
 _IN_ANY_ORDER = re.compile(
-    r"(?<![\w.$])(?<!len \()(?<!sortAlpha \()(?:keys|values)\b(?!.*\bsortAlpha\b)(?![^()|]*\|\s*len\b)", re.DOTALL
+    r"(?<![\w.$])(?<!len \()(?<!sortAlpha \()(?:keys|values)\b"
+    r"(?!(?:[^()]|\([^()]*\))*\|\s*sortAlpha\b)(?![^()|]*\)+\s*\|\s*sortAlpha\b)(?![^()|]*\|\s*len\b)"
 )
 """What lists a map in Go's random order and leaves it so (sprig, dict.go); not for its length alone."""
 _MAY_CALL = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-PROBE = "templates/helm-pin/a/b/c/d/e/f/g/h/i/j/values.yaml"
+from helmpin.chart import OWN_FOLDER
+
+PROBE = f"{OWN_FOLDER}a/b/c/d/e/f/g/h/i/j/values.yaml"
 """The extra template of the plain render. Helm runs the deepest path first (pkg/engine/engine.go, sortTemplates), so it
 prints the values before any template can change them with `set`."""
 PROBE_TEXT = """\

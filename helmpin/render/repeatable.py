@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from helmpin.chart import OWN_FOLDER
 from helmpin.render.actions import STRING, actions
 from helmpin.render.nondeterminism import calling, lists_in_any_order, may_be_called
 
 if TYPE_CHECKING:
     from helmpin.chart.stage import Chart
 
-FILE = "templates/helm-pin/_repeatable.tpl"
+FILE = f"{OWN_FOLDER}_repeatable.tpl"
 """The file of the named templates that the changed calls use."""
 PREFIX = "helm-pin: "
 """How the names of the named templates begin."""
@@ -130,7 +131,10 @@ _DEFINES = {
 {{- add (index . 2) (get (dict "" $number "another" $number "least" 0 "most" (sub $range 1)) "@OTHER@") -}}
 {{- else }}{{ randInt (index . 2) (index . 3) }}{{ end -}}
 """,
-    "shuffle": r"""{{- trimPrefix "" (index . 2) -}}""",
+    "shuffle": r"""
+{{- $text := trimPrefix "" (index . 2) -}}
+{{- ternary $text (splitList "" $text | reverse | join "") (empty "@OTHER@") -}}
+""",
     "uuidv4": r"""
 {{- $hash := include "helm-pin: hash" . | trunc 32 -}}
 {{- if $hash }}{{ regexReplaceAll "(.{8})(.{4}).(.{3}).(.{3})(.{12})" $hash "${1}-${2}-4${3}-8${4}-${5}" -}}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from helmpin.render.actions import actions, whole_word
 
-_NEW = r"\(*\s*(?:dict|list|omit|pick|include|tpl|(?:mustD|d)eepCopy|from(?:Yaml|Json))\b"
-"""The start of an expression for a map of its own."""
+_NEW = r"\(*\s*(?:dict|omit|pick|include|tpl|(?:mustD|d)eepCopy|from(?:Yaml|Json))\b(?![^}]*\)\.\w)"
+"""The start of an expression for a map of its own, of which no field is taken."""
 _CHANGES = tuple(
     whole_word(name, rf"\s+(?!{_NEW})(\$\w+(?![\w.])|[$.(])")
     for name in ("set", "unset", "merge", "mergeOverwrite", "mustMerge", "mustMergeOverwrite")

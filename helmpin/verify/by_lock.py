@@ -172,7 +172,7 @@ def live_checks(
 ) -> tuple[Check, Check]:
     """Whether the workloads of a namespace have the lock's digests, and whether their pods run them."""
     seen, pairs = compare(lock, here)
-    pods = compare_pods(pairs, Pods(here.everything), lock.name)
+    pods = compare_pods(pairs, Pods(here.everything, are_all=not here.unread), lock.name)
     judged_ones, resting = {id(now) for _, now in pairs}, idle(here.tops)
     pods.silent += [
         f"what the pods of {name_of(top)} should run is unknown"

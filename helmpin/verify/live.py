@@ -164,7 +164,8 @@ def read_pods(live: Live, kubectl: Kubectl) -> tuple[Pods, tuple[str, ...]]:
             population += answer.items
             unread += answer.errors
     population, errors = with_owners(kubectl, population, there)
-    return Pods(population), tuple(dict.fromkeys((*unread, *errors)))
+    unread = list(dict.fromkeys((*unread, *errors)))
+    return Pods(population, are_all=not unread), tuple(unread)
 
 
 def judged(name: str, seen: Seen, unread: tuple[str, ...], what: str, good: str) -> Check:

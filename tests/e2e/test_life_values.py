@@ -211,6 +211,23 @@ def test_null_over_a_value_and_an_element_of_a_list(flag: str, twins: Twins) -> 
     twins.both("upgrade", other, *(["--set", "tools[0].image=example.com/team/z:3"] if tools else []))
 
 
+@pytest.mark.parametrize("flag", ["--reuse-values", "--reset-then-reuse-values"])
+def test_whole_numbers_stay_whole(flag: str, twins: Twins) -> None:
+    """What --set gives is an int64, what a file gives a float64: `printf "%d"` and large numbers show it."""
+    types = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}-types}
+data: {port: '{{ printf "%d %T" .Values.probe.port .Values.probe.port }}', large: '{{ .Values.odd.large }}'}
+"""
+    written(twins.chart, {**LISTS, "templates/types.yaml": types})
+    tools = 'tools=[{"image":"a:1","args":["x"]},{"image":"b:1"}]'
+    twins.both("upgrade", "--install", "--set-json", tools)
+    for large in ("1000660000", "9007199254740993"):
+        twins.both("upgrade", flag, "--set", f"probe.port=8080,odd.large={large},tools[0].image=b:2")
+    twins.both("upgrade", flag, "--set", "image.tag=20261130")
+
+
 def test_what_plain_helm_was_given_and_nothing_shows_is_reused(twins: Twins) -> None:
     """Values that are the defaults, until a later version of the chart has others: a render shows no difference without them."""
     twins.both("install", "--set", "probe.port=80,unread=1", plain=True)

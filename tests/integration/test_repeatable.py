@@ -163,6 +163,8 @@ CHANCE = {
     "a name": "example.com/team/{{ randAlphaNum 5 | lower }}:1",
     "a tag": 'example.com/team/a:{{ include "id" . }}',
     "what a block prints": '{{ include "chosen" . }}',
+    "by a shuffled text": '{{ if eq (shuffle "ab") "ab" }}example.com/team/a:1{{ else }}example.com/team/b:1{{ end }}',
+    "sorted elsewhere": "{{ index .Values.map (keys .Values.map | first) | default (sortAlpha .Values.images | first) }}",
     "the first of a map": "{{ index .Values.map (keys .Values.map | first) }}",
     "a value of a map": "{{ values .Values.map | first }}",
     "how many": """example.com/team/a:1"}
@@ -194,6 +196,8 @@ CHANCE_BY_VALUES = {
     "set": '{{ $_ := set .Values "which" (randInt 0 2) }}',
     "merged": '{{ $_ := mustMergeOverwrite .Values (dict "which" (randInt 0 2)) }}',
     "in a variable": '{{ $values := $.Values }}{{ $_ := set $values "which" (randInt 0 2) }}',
+    "in an element of a list": '{{ $v := list .Values | first }}{{ $_ := set $v "which" (randInt 0 2) }}',
+    "in a field of a map": '{{ $_ := set (dict "v" .Values).v "which" (randInt 0 2) }}',
     "below": '{{ $_ := set .Values.map "x" (index .Values.images (randInt 0 2)) }}',
     "by a named template": '{{ include "choose" . }}',
     "by what another one does": '{{ include "set" (dict "values" .Values "which" (randInt 0 2)) }}',

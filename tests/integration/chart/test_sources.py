@@ -171,6 +171,10 @@ def test_what_is_not_a_chart(helm: Helm, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     assert refusal(folder).startswith("this is not a chart: there is no Chart.yaml in it: a chart is a folder, ")
+    (taken := tmp_path / "taken" / "templates" / "helm-pin").mkdir(parents=True)
+    (tmp_path / "taken" / "Chart.yaml").write_text("apiVersion: v2\nname: taken\nversion: 1.0.0\n")
+    (taken / "revision.yaml").write_text("kind: ConfigMap\n")
+    assert refusal(tmp_path / "taken").startswith("the chart has a folder that helm-pin uses: it would add templates")
     for chart in ("deep/er/web", "shop", "a/b"):
         (folder / chart).mkdir(parents=True)
         (folder / chart / "Chart.yaml").touch()

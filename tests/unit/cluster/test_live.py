@@ -363,6 +363,11 @@ class TestPods:
         found = compare_pods([(workload(), None)], Pods([]))
         assert (found.right, len(found.silent)) == (0, 1)
 
+    def test_pods_that_could_not_be_read_are_not_missing(self) -> None:
+        found = compare_pods([(workload(), workload())], Pods([workload()], are_all=False))
+        assert found.silent == ["Deployment/web wants 1 pods, and not all that there are could be read"]
+        assert found.settling == []
+
     def test_no_pod_at_all(self) -> None:
         assert seen(replica_set()).settling == ["Deployment/web wants 1 pods and has 0"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helmpin.plan.template_hints import TemplateHints, chart_folder
+from helmpin.render.repeatable import changed_files
 
 FILES = {
     "templates/web.yaml": "image: {{ .Values.web.image.tag }}",
@@ -55,3 +56,18 @@ def test_a_comment_reads_nothing() -> None:
 )
 def test_a_folder_whose_name_ends_with_templates_is_no_chart(path: str, folder: str) -> None:
     assert chart_folder(path) == folder
+
+
+@pytest.mark.parametrize(
+    ("template", "unfixed"),
+    [
+        ('{{ tpl (printf "{{ values .Values.map | first }}") $ }}', True),
+        ('{{ $text := "{{ randAlpha 5 }}" }}{{ tpl $text $ }}', False),
+        ('{{ tpl "{{ randAlpha 5 }}" $ }}', False),
+        ("{{ tpl .Values.text $ }} {{ randAlpha 5 }}", False),
+        ("{{ tpl .Values.text $ }} and values", False),
+    ],
+)
+def test_what_tpl_makes_at_random_of_a_computed_text_is_not_fixed(template: str, unfixed: bool) -> None:
+    files = {"templates/a.yaml": template}
+    assert bool(TemplateHints(files, {**files, **changed_files(files)}).unfixed) is unfixed
