@@ -34,18 +34,9 @@ def _is_random(difference: Difference, other: Any, digests: Collection[str]) -> 
     if other == before or ABSENT in (before, after, other):
         return False
     text, was = readable(after), readable(before)
-    if any(part in text and part not in was for part in ("sha256", *digests)) or _is_cut(before, after):
+    if any(part in text and part not in was for part in ("sha256", *digests)):
         return False
     return len(str(after)) - max(len(str(before)), len(str(other))) < GROWTH and _is_alike(before, other, after)
-
-
-def _is_cut(before: Any, after: Any) -> bool:
-    """Whether a text ends with the @ before a digest that the chart has cut off."""
-    text = str(after)
-    if not text.endswith("@"):
-        return False
-    word = re.match(r"[\w.-]+", text[-2::-1])  # from its end: a search for the end tries each character of a long text
-    return word is not None and str(before).endswith(word[0][::-1])
 
 
 def _is_alike(*texts: Any) -> bool:

@@ -104,8 +104,30 @@ def test_no_digest_is_excused(after: str) -> None:
     assert len(random("k3yA", after, other="q9xC")) == 1
 
 
-def test_a_digest_that_was_cut_off_leaves_an_at_sign() -> None:
-    assert len(random("k3y-1.2", "p2z-1.2@", other="q9x-1.2")) == 1
+@pytest.mark.parametrize(
+    ("before", "after"), [("k3y-1.2", "p2z-1.2@"), ("k3yA", "k3yA@"), ("k3yA\\nweb", "p2zB\\nweb@")]
+)
+def test_a_digest_that_was_cut_off_leaves_an_at_sign(before: str, after: str) -> None:
+    second = before.replace("k3y", "q9x")
+    assert len(random(f'"{before}"', f'"{after}"', other=f'"{second}"')) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "second", "excused"),
+    [
+        ("k3-yA", "p2zB", "q9x_C", True),
+        ("k3-yA fix", "p2zB fix", "q9x_C fix", True),
+        ("k3-yA fix", "p2zB fox", "q9x_C fix", False),
+        ("fix k3-yA", "fox p2zB", "fix q9x_C", False),
+        ("k3\\nyA", "p2zB", "q9xC", True),
+        ("k3\\nyA fix", "p2zB fox", "q9xC fix", False),
+        ("k3/yA/fix/a", "p2/zB/fox/b", "q9/xC/fix/c", False),
+        ("k3.yA.fix", "p2.zB.fox", "q9.xC.fix", False),
+    ],
+)
+def test_random_separators_and_lines(before: str, after: str, second: str, excused: bool) -> None:
+    texts = (f'"{text}"' for text in (before, after, second))
+    assert (random(next(texts), next(texts), other=next(texts)) == []) is excused
 
 
 @pytest.mark.parametrize(
