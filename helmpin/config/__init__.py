@@ -60,7 +60,7 @@ def read(
         registry=registry_settings(sources, stdin),
         notes=(
             *allowances(sources, globs),
-            *passed_over(sources, [] if is_named(options, environ) else [*found(chart, folder)][1:]),
+            *passed_over(sources, [] if is_named(options, environ) else [*found(chart, folder)][1:2]),
             *ended(exemptions),
             *misspelt(environ),
         ),

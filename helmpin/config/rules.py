@@ -93,8 +93,8 @@ def ended(exemptions: Iterable[Exemption]) -> Iterator[str]:
 
 
 def passed_over(sources: Sources, others: Iterable[Path]) -> Iterator[str]:
-    """What other settings files make stricter, which are not read because the one that counts is nearer to the chart, unless that
-    one, a flag or the environment sets it too."""
+    """What settings files make stricter that would be read if the one that counts were not nearer to the chart, unless that one, a
+    flag or the environment sets it too."""
     for other in others:
         try:
             loaded = load(other, named=True)

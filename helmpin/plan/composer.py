@@ -49,17 +49,17 @@ class Composer:
         wanted: Mapping[UseKey, str],
         origins: Mapping[UseKey, ImageUse],
         fixed: Mapping[UseKey, Sequence[JobFollower]],
-        hints: TemplateHints | None = None,
+        hints: TemplateHints,
     ) -> None:
         """base: the chart that the attempts change. compared: the same with fixed results in place of random ones, from which their
         renders are made. fixed: uses that the template must pin, because they keep a digest while other uses of the same values get
-        a new one, each with the other places to pin with it. hints: for the templates of both charts, if they are known already."""
+        a new one, each with the other places to pin with it. hints: for the templates of both charts."""
         self._fixed = fixed
         self._rendered, self._wanted, self.origins = rendered, wanted, origins
         self._base, self._compared = base, compared
         self.uses = {use.key: use for use in uses if use.key in wanted}
         """Those to pin."""
-        self._hints = hints or TemplateHints(base.template_files())
+        self._hints = hints
         self._templates = self._hints.files
         self._crds = base.crd_files()
         self._values = rendered.origin.values or {}

@@ -106,8 +106,8 @@ def _composer(rendered: Rendered, uses: Sequence[ImageUse], known: ResolvedImage
     base, compared = (_without_record(chart) for chart in (rendered.chart, rendered.compared))
     base = compared if rendered.compared is rendered.chart else base
     origins = origins_of(rendered, uses)
-    unchanged = hints if base.template_files() == hints.files else None
-    return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), unchanged)
+    hints = hints if base.template_files() == hints.files else hints_for(base, compared)
+    return Composer(rendered, base, compared, uses, known.wanted, origins, _kept_apart(known, uses), hints)
 
 
 def _without_record(chart: Chart) -> Chart:

@@ -206,7 +206,7 @@ def repeatable(chart: Chart) -> Chart:
 def others(compared: Chart) -> list[Chart]:
     """A chart that repeatable() gave, with other results: other texts, maps in another order, and other numbers, of which the least
     and the largest."""
-    has_numbers = any(f'"{PREFIX}randInt"' in text for path, text in compared.template_files().items() if path != FILE)
+    has_numbers = any(f"{PREFIX}randInt" in text for path, text in compared.template_files().items() if path != FILE)
     return [
         compared.with_files({FILE: _defines(other)})
         for other in ("another", *(("least", "most") if has_numbers else ()))
@@ -221,7 +221,7 @@ def own_files(compared: Mapping[str, str]) -> dict[str, str]:
 def using_results(compared: Mapping[str, str]) -> set[str]:
     """Those template files (path → text) of a chart that repeatable() gave which use a fixed result, themselves or by a named
     template; the time does not count."""
-    return calling(compared, lambda text: f'include "{PREFIX}' in text)
+    return calling(compared, lambda text: PREFIX in text)  # the quotes before it may be escaped, in a string for `tpl`
 
 
 def _defines(other: str) -> str:

@@ -225,6 +225,10 @@ data: {port: '{{ printf "%d %T" .Values.probe.port .Values.probe.port }}', large
     twins.both("upgrade", "--install", "--set-json", tools)
     for large in ("1000660000", "9007199254740993"):
         twins.both("upgrade", flag, "--set", f"probe.port=8080,odd.large={large},tools[0].image=b:2")
+    twins.both("upgrade", flag, "--set", "probe.port=9090,odd.large=1000660001", plain=True)
+    twins.both("upgrade", flag, "--set", "probe.port=9091")
+    twins.both("rollback", "3", chart=False)
+    twins.both("upgrade", flag, "--set", "probe.port=9092,odd.large=1000660002")
     twins.both("upgrade", flag, "--set", "image.tag=20261130")
 
 

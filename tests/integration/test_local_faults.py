@@ -200,26 +200,19 @@ class TestTemporaryFolders:
         shutil.rmtree(scratch)
 
 
+NOWHERE = """\
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {%s}}]
+"""
+LOGIN = "exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-login, interactiveMode: Never}"
 UNREACHABLE = {
-    "no login program": """\
-apiVersion: v1
-kind: Config
-current-context: c
-contexts: [{name: c, context: {cluster: c, user: u}}]
-clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
-users:
-  - name: u
-    user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-login, interactiveMode: Never}}
-""",
+    "no login program": NOWHERE % LOGIN,
     "no such context": "apiVersion: v1\nkind: Config\ncurrent-context: gone\n",
-    "no route": """\
-apiVersion: v1
-kind: Config
-current-context: c
-contexts: [{name: c, context: {cluster: c, user: u}}]
-clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
-users: [{name: u}]
-""",
+    "no route": NOWHERE % "",
 }
 
 

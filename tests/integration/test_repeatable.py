@@ -162,6 +162,7 @@ CHANCE = {
     "one in the middle": "{{ index .Values.images (mod (randInt 0 3) 2) }}",
     "a name": "example.com/team/{{ randAlphaNum 5 | lower }}:1",
     "a tag": 'example.com/team/a:{{ include "id" . }}',
+    "what tpl makes of a text": '{{ tpl "{{ index .Values.images (randInt 0 2) }}" . }}',
     "what a block prints": '{{ include "chosen" . }}',
     "by a shuffled text": '{{ if eq (shuffle "ab") "ab" }}example.com/team/a:1{{ else }}example.com/team/b:1{{ end }}',
     "sorted elsewhere": "{{ index .Values.map (keys .Values.map | first) | default (sortAlpha .Values.images | first) }}",

@@ -17,6 +17,7 @@ from helmpin.plan.composer import Composer
 from helmpin.plan.explain import Explainer
 from helmpin.plan.origins import origins_of
 from helmpin.plan.search import Attempt
+from helmpin.plan.template_hints import hints_for
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render.diff import Comparison, compare
 from helmpin.render.repeatable import repeatable
@@ -55,7 +56,14 @@ class Made:
         self.wanted = {use.key: (wanted or {}).get(use.image, A) for use in self.uses}
         origins = origins_of(self.rendered, self.uses)
         self.composer = Composer(
-            self.rendered, base, base, self.uses, self.wanted, origins, {self.uses[n].key: () for n in fixed}
+            self.rendered,
+            base,
+            base,
+            self.uses,
+            self.wanted,
+            origins,
+            {self.uses[n].key: () for n in fixed},
+            hints_for(base, base),
         )
         uses = {use.key: use for use in self.uses}
         self.explainer = Explainer(
@@ -221,7 +229,9 @@ def test_a_reference_beside_one_that_is_not_pinned_is_counted_all_the_same(tmp_p
     last = made.uses[1]
     origins = origins_of(made.rendered, made.uses)
     made_of = made.rendered.chart
-    composer = Composer(made.rendered, made_of, made_of, made.uses, {last.key: A}, origins, {})
+    composer = Composer(
+        made.rendered, made_of, made_of, made.uses, {last.key: A}, origins, {}, hints_for(made_of, made_of)
+    )
     assert f"(dict `1` `@{A}`)" in composer.chart(by_template(last), RECORD).template_files()[FILE]
 
 
@@ -284,7 +294,9 @@ def test_what_is_compared_has_fixed_results_and_what_is_deployed_has_not(tmp_pat
     compared = repeatable(base)
     made = rendered(base, pod("t/web:1"), values=VALUES)._replace(compared=compared, is_fixed=True)
     uses = made.plain.images()
-    composer = Composer(made, base, compared, uses, {use.key: A for use in uses}, origins_of(made, uses), {})
+    composer = Composer(
+        made, base, compared, uses, {use.key: A for use in uses}, origins_of(made, uses), {}, hints_for(base, compared)
+    )
     assert composer.varying.unfixed == set()
     attempt = composer.search().next()
     assert attempt
