@@ -7,11 +7,11 @@ from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.errors import HelmFailed, Refused
+from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.noise import Noise
 from helmpin.plan.record_filter import may_expose_record
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import Attempt
 from helmpin.plan.varying import Varying
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render.output import Render

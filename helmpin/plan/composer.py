@@ -15,10 +15,11 @@ from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import pinned_form, split
 from helmpin.plan import template_pins
+from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.jobs import JobFollower
 from helmpin.plan.places import Places
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import Attempt, Facts, Search
+from helmpin.plan.search import Search
 from helmpin.plan.template_hints import TemplateHints, chart_folder
 from helmpin.plan.template_scan import TemplateScan, chains, has_word, is_written
 from helmpin.plan.tried import Tried

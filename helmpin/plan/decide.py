@@ -13,9 +13,9 @@ from helmpin.image.hints import let_through
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import valid_digest
 from helmpin.lock import Lock
+from helmpin.plan.attempt import Attempt
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem, is_locked
-from helmpin.plan.search import Attempt
 from helmpin.render.diff import Follower
 
 

@@ -11,9 +11,9 @@ from helmpin.helm import hide_secrets
 from helmpin.image.hints import let_through
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
+from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.images import Problem
-from helmpin.plan.search import Attempt
 from helmpin.render.diff import Comparison, is_pin
 
 

@@ -30,9 +30,23 @@ class Group:
         """What the current candidates set."""
         return [setting for candidate in self.current() for setting in candidate.settings]
 
+    def paths(self) -> set[ValuePath]:
+        """The paths that the current candidates set."""
+        return {setting.path for setting in self.settings()}
+
+    def read_among(self, read: Collection[ValuePath]) -> set[ValuePath]:
+        """Those of its paths that templates read, themselves or their map. read: what templates of its chart read."""
+        return {path for path in self.paths() if self.is_read(path, read)}
+
+    def is_read(self, path: ValuePath, read: Collection[ValuePath]) -> bool:
+        """Whether a path, or the map that it is in, is among those that a template of its chart reads."""
+        depth = len(self.scope)
+        inner = path[depth:] if path[:depth] == self.scope else path
+        return inner in read or inner[:-1] in read
+
     def spare(self) -> list[Candidate]:
         """The candidates for uses that the current ones do not pin, at other paths."""
-        used = {setting.path for setting in self.settings()}
+        used = self.paths()
         return [c for options in self.ranked for c in options if c.is_spare and not used & {s.path for s in c.settings}]
 
     def advance(self, banned: set[Candidate]) -> None:
@@ -66,7 +80,7 @@ class Group:
 
     def leave_paths(self, some: Collection[ValuePath] = ()) -> None:
         """Drop every candidate that uses a path of the current ones, or some of them: they pin the image but have side effects."""
-        used = {setting.path for setting in self.settings()}
+        used = self.paths()
         used = used.intersection(some) or used
         self._keep([[c for c in options if not used & {s.path for s in c.settings}] for options in self.ranked])
 

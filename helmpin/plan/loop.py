@@ -15,6 +15,7 @@ from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse, UseKey, without_image
 from helmpin.lock import Lock
+from helmpin.plan.attempt import NOTHING, Attempt
 from helmpin.plan.chance import ended, refuse_chance, start_again, start_others
 from helmpin.plan.checks import (
     SORT_IT,
@@ -34,7 +35,7 @@ from helmpin.plan.outcomes import Outcomes
 from helmpin.plan.plan import Plan
 from helmpin.plan.record_filter import filter_record
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import NOTHING, Attempt, Search
+from helmpin.plan.search import Search
 from helmpin.plan.template_hints import TemplateHints, hints_for
 from helmpin.policy import is_allowed
 from helmpin.release.record import Record

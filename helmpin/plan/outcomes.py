@@ -12,11 +12,11 @@ from helmpin.config.settings import Settings
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
+from helmpin.plan.attempt import Attempt
 from helmpin.plan.decide import Decided, plan_images
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.plan.rendered import Rendered
-from helmpin.plan.search import Attempt
 from helmpin.release.record import Image, Record, Undo
 from helmpin.render.diff import Follower
 

@@ -21,8 +21,8 @@ from helmpin.chart.setargs import Setting, ValuePath, lookup
 from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
 from helmpin.plan import render_failure
+from helmpin.plan.attempt import NOTHING, Attempt, Facts
 from helmpin.plan.candidates import anchors, in_scope, is_place
-from helmpin.plan.search import NOTHING, Attempt, Facts
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex, inside, is_seen, is_template, scope_of, text_of
 from helmpin.plan.value_keys import REPOSITORY_KEY, TAG_KEY, TAGS_KEY, last_key, stem

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting
 from helmpin.image.manifest import UseKey
+from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import Candidate, by_any_key, candidates
-from helmpin.plan.search import Attempt, Facts
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.render.diff import Comparison

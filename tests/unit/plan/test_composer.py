@@ -13,10 +13,10 @@ from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse
 from helmpin.image.outside_pods import ExtraImageRules
 from helmpin.plan import template_pins
+from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.explain import Explainer
 from helmpin.plan.origins import origins_of
-from helmpin.plan.search import Attempt
 from helmpin.plan.template_hints import hints_for
 from helmpin.release.record import ANNOTATION, Record
 from helmpin.render.diff import Comparison, compare

@@ -11,10 +11,10 @@ from helmpin.chart.setargs import Setting
 from helmpin.config.settings import Exemption, ImageRule, Settings
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
+from helmpin.plan.attempt import Attempt
 from helmpin.plan.decide import Decided, plan_images
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem, references_of
-from helmpin.plan.search import Attempt
 from helmpin.registry import RegistrySettings, Resolved
 from helmpin.render.diff import Follower
 from helmpin.render.output import ImageUse

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from helmpin.chart.setargs import Setting, dotted_key
 from helmpin.image.reference import pinned_form
-from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Attempt, Facts, Search
+from helmpin.plan.attempt import Attempt, Facts
+from helmpin.plan.search import MOST_ATTEMPTS, MOST_REPAIRS, Search
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.render.diff import Comparison, is_pin

@@ -10,7 +10,7 @@ import pytest
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.image.manifest import ImageUse
-from helmpin.plan.search import Attempt, Facts
+from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.tried import Tried
 from helmpin.plan.value_index import ValueIndex
 from helmpin.plan.value_probe import MOST_MARKS, Probed, ValueProbe

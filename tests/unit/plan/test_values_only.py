@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from helmpin.chart.setargs import Setting, dotted_key
-from helmpin.plan.search import Attempt, Facts
+from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex
 from helmpin.plan.values_only import MOST_TRIALS, ValuesSearch
