@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from helmpin.env import FALSE
 from helmpin.errors import UsageError
 from helmpin.global_flags import no_value
 from helmpin.helm import Flag
+from helmpin.named_tuple import NamedTuple
 
 
 def whole_number(text: str, least: int = 1) -> int | None:

@@ -5,7 +5,7 @@ Command-line splitting, --help, completion and the settings' schema are derived 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from helmpin.named_tuple import NamedTuple
 
 
 class Option(NamedTuple):

@@ -18,9 +18,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import lifeline
+from helmpin.named_tuple import NamedTuple
 
 _SHELL = "/bin/sh"
 _RELAY = "trap '' HUP INT PIPE QUIT TERM; cat || { cat >/dev/null; exit 1; }"

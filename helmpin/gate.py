@@ -9,11 +9,12 @@ import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from helmpin import lifeline
 from helmpin.env import temporary_folder
 from helmpin.errors import UsageError
+from helmpin.named_tuple import NamedTuple
 from helmpin.process import ending, kill_group
 
 PLACE = "{}"

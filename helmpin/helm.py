@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin import env, prefetch, timeline
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
 from helmpin.process import Process
 

@@ -9,13 +9,14 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from helmpin import prefetch
 from helmpin.env import ENVIRON, home, is_on
 from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
+from helmpin.named_tuple import NamedTuple
 from helmpin.private import Folder, write
 from helmpin.process import Process, ending, without_trace
 

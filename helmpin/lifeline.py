@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from types import FrameType
-from typing import NamedTuple
+
+from helmpin.named_tuple import NamedTuple
 
 PARENT_GONE = signal.SIGUSR1
 """What helm-pin sends itself when its parent is gone."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from helmpin.config.settings import ImageRule, Settings
 from helmpin.image import mutable
 from helmpin.image.hints import EMPTY
 from helmpin.image.reference import Reference, split
+from helmpin.named_tuple import NamedTuple
 
 
 class Refusal(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helmpin import config, env
 from helmpin.arguments import Given, dry_run, is_on, split
@@ -13,6 +13,7 @@ from helmpin.env import FALSE, TRUE
 from helmpin.errors import HelmFailed, OperationFailed, UsageError
 from helmpin.global_flags import GROUPED, VALUES
 from helmpin.helm import Flag
+from helmpin.named_tuple import NamedTuple
 from helmpin.password import PASSWORD
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from helmpin import env
+from helmpin.named_tuple import NamedTuple
 
 STARTED = time.perf_counter() - time.process_time()
 """When the process started, nearly: so far it has never waited."""

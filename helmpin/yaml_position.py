@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from yaml._yaml import CParser
 from yaml.composer import Composer, ComposerError
 from yaml.events import AliasEvent
 from yaml.resolver import Resolver
+
+from helmpin.named_tuple import NamedTuple
 
 
 class Span(NamedTuple):

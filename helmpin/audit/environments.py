@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from typing import NamedTuple
 
 from helmpin.audit.findings import Audit, Release
+from helmpin.named_tuple import NamedTuple
 
 
 class EnvironmentRow(NamedTuple):

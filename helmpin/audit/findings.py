@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry.details import Details
 from helmpin.verify.tags import Moved
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from helmpin import env
 from helmpin.cluster.owners import with_owners
@@ -14,6 +13,7 @@ from helmpin.errors import HelmFailed
 from helmpin.helm import Helm
 from helmpin.image.find import BUILT_IN
 from helmpin.kubectl import Kubectl, Objects, Resource
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
 from helmpin.release import storage
 from helmpin.release.storage import RevisionInfo

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
-from typing import NamedTuple
 
 from helmpin.image.reference import Reference
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry import RegistryError, details_of, resolve
 from helmpin.registry.details import Details
 from helmpin.release.record import Record

@@ -17,11 +17,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from helmpin.chart import helmignore
 from helmpin.errors import HelmFailed
 from helmpin.files import read_hint, reason
+from helmpin.named_tuple import NamedTuple
 
 MAX_BYTES = 100 * 1024 * 1024
 """The size up to which helm decompresses a chart (MaxDecompressedChartSize); here it includes all packed dependencies."""

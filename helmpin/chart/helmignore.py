@@ -7,7 +7,8 @@ rule with a slash matches the whole path only, and `**` is an error.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from helmpin.named_tuple import NamedTuple
 
 
 class IgnorePattern(NamedTuple):

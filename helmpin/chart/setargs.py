@@ -13,7 +13,9 @@ import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+
+from helmpin.named_tuple import NamedTuple
 
 ValuePath = tuple[str | int, ...]
 MAX_LEVELS = 30

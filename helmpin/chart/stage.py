@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from helmpin import env
 from helmpin.arguments import Given, is_on, words
@@ -23,6 +23,7 @@ from helmpin.chart.archive import MAX_BYTES, Budget, read_directory, unpack
 from helmpin.chart.tree import Tree, scalar
 from helmpin.errors import HelmFailed
 from helmpin.files import read_hint, reason
+from helmpin.named_tuple import NamedTuple
 from helmpin.private import Folder, write
 from helmpin.timeline import step
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from helmpin.cluster.workloads import Object
 from helmpin.kubectl import Kubectl
+from helmpin.named_tuple import NamedTuple
 
 _ROOM = "admissionregistration.k8s.io/v1"
 _WEBHOOKS = f"{_ROOM}/mutatingwebhookconfigurations"

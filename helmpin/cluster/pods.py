@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.cluster.workloads import (
     RELEASE,
@@ -24,6 +24,7 @@ from helmpin.cluster.workloads import (
 )
 from helmpin.image.find import BUILT_IN
 from helmpin.image.reference import split, valid_digest
+from helmpin.named_tuple import NamedTuple
 from helmpin.shapes import mapping
 
 REPLICATED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")

@@ -10,12 +10,13 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.errors import HelmFailed
 from helmpin.image.find import CONTAINER_LISTS
 from helmpin.image.manifest import Document
 from helmpin.kubectl import Kubectl
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry.errors import Failure
 from helmpin.registry.keychain import Chain, Keychain, default_keychain, pull_secrets
 from helmpin.registry.types import RegistrySettings

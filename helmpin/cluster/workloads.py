@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.image import find
 from helmpin.image.manifest import may_have_images, read
+from helmpin.named_tuple import NamedTuple
 from helmpin.shapes import mapping
 
 Object = dict[str, Any]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from helmpin import output, structured
 from helmpin.arguments import whole_number
 from helmpin.errors import HelmFailed, HelmPinError, RegistryUnavailable, UsageError
 from helmpin.image.reference import Reference
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry import RegistryError, keep, prune
 from helmpin.release import revisions
 from helmpin.release.storage import RevisionInfo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import lifeline, output, structured
 from helmpin.arguments import with_switch
@@ -15,6 +15,7 @@ from helmpin.image.reference import Reference
 from helmpin.lock import Lock
 from helmpin.lock.edit import LockChange, changes, edit, matches
 from helmpin.lock.parse import parse_lock
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.plan import Plan
 from helmpin.plan.prepare import prepare, say_without_image
 from helmpin.registry import RegistryError, resolve

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import output, structured
 from helmpin.audit.gather import current, deployed
 from helmpin.errors import HelmPinError, UsageError
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry import RegistryError, resolve
 from helmpin.release import revisions
 from helmpin.release.storage import RevisionInfo

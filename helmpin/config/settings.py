@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from helmpin.gate import Gate
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry.types import RegistrySettings
 
 

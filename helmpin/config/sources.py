@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.errors import UsageError
+from helmpin.named_tuple import NamedTuple
 from helmpin.password import PASSWORD
 
 LISTS = frozenset(

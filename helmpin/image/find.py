@@ -4,7 +4,9 @@ the kinds of some API groups have containers of their own."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from helmpin.named_tuple import NamedTuple
 
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 """The container lists of a PodSpec (Kubernetes API reference, PodSpec v1 core)."""

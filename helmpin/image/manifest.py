@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import kube_yaml, yaml_position
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.outside_pods import OPERATORS, ExtraImageRules
+from helmpin.named_tuple import NamedTuple
 from helmpin.shapes import mapping
 
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)")

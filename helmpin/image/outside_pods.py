@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.errors import HelmFailed
 from helmpin.image import find
 from helmpin.image.find import ObjectPath
 from helmpin.image.reference import Reference, split
+from helmpin.named_tuple import NamedTuple
 
 OPERATORS = "operators"
 """The pattern that stands for the rules in operators.yaml."""

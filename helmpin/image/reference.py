@@ -9,7 +9,8 @@ tests/integration/test_reference_oracle.py lists the differences.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from helmpin.named_tuple import NamedTuple
 
 DOCKER_HUB = "docker.io"
 MAX_REPOSITORY = 255

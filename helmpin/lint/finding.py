@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
 from helmpin.errors import HelmPinError
@@ -13,6 +12,7 @@ from helmpin.image.hints import named
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
 from helmpin.lint.rules import MUTABLE_TAG, NOT_LINTED, Rule
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import mask_urls
 
 

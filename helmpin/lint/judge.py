@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import policy
 from helmpin.config.settings import Settings
@@ -13,6 +13,7 @@ from helmpin.image.reference import InvalidReference, Reference
 from helmpin.lint.finding import Exempt
 from helmpin.lint.rules import MUTABLE_TAG, NOT_A_REFERENCE, NOT_IN_LOCK, REGISTRY, Rule
 from helmpin.lock import Lock
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_hints import hint_on_empty_values
 
 

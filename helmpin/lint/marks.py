@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, as_tree, lookup
 from helmpin.chart.stage import Chart
 from helmpin.image.manifest import ImageUse, UseKey
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_index import text_of
 from helmpin.render.actions import actions
 from helmpin.render.output import Render

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin import output
 from helmpin.arguments import Given, words
@@ -13,6 +13,7 @@ from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.errors import HelmFailed, HelmPinError, UsageError
 from helmpin.lint.finding import inside
 from helmpin.lint.values_files import ValuesFile, own_values_files, read
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
 from helmpin.render.merged_values import MergedValues
 from helmpin.render.values import VALUE_FLAGS, ValuesInput, sources

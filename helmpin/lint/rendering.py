@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.arguments import words
 from helmpin.chart.stage import Chart
@@ -15,6 +15,7 @@ from helmpin.lint.judge import judge, judge_missing
 from helmpin.lint.locate import locate
 from helmpin.lint.values_files import values_files
 from helmpin.lock import Lock
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
 from helmpin.private import Folder, write
 from helmpin.render.output import Render, parse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from helmpin.named_tuple import NamedTuple
 
 _EXEMPT = "An exemption with a reason and an end goes into .helm-pin.yaml: allow-unpinned: [{image, reason, until}]."
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from helmpin import output
 from helmpin.chart.stage import ChartHelm
@@ -12,6 +11,7 @@ from helmpin.errors import HelmFailed, HelmStopped
 from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
 from helmpin.lint.usage import Usage
+from helmpin.named_tuple import NamedTuple
 from helmpin.private import Folder, write
 from helmpin.render.output import parse
 from helmpin.render.values import values_flag

@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 from helmpin.arguments import Given, words
 from helmpin.chart.stage import Chart, ChartSource, stage
 from helmpin.chart.tree import scalar
 from helmpin.lint.opened import Opened
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
 from helmpin.render.values import VALUE_FLAGS, other_flags, sources
 

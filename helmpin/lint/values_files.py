@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import kube_yaml
 from helmpin.chart.setargs import ValuePath, lookup
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed
 from helmpin.lint.finding import inside, path_here
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_index import text_of
 from helmpin.render.values import ValuesInput, values_flag
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.lint.edit import CannotEdit, depth_of
 from helmpin.lint.values_files import ValuesFile
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_index import text_of
 from helmpin.plan.value_keys import PART_KEY
 from helmpin.yaml_position import span

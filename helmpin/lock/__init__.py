@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from helmpin.image.reference import Reference
+from helmpin.named_tuple import NamedTuple
 
 PIPED = "the lock"
 """The name of a lock that was read from a pipe, which has none of its own."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import Reference
 from helmpin.lock.parse import VERSION, parse_lock
+from helmpin.named_tuple import NamedTuple
 
 HEADER = "# The digest of each image, written by `helm pin lock`. One line is one image; edit the digest to move it.\n"
 _LINE = re.compile(

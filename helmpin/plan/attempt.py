@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting
 from helmpin.image.manifest import ImageUse, UseKey
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_index import scope_of
 
 

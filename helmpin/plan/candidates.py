@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup, reaches
 from helmpin.image.reference import pinned_form, split
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.template_scan import TemplateScan
 from helmpin.plan.value_index import ValueIndex, is_seen, is_template, text_of
 from helmpin.plan.value_keys import (

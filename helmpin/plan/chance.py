@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from helmpin.chart.stage import Chart
 from helmpin.errors import HelmFailed, HelmStopped, Refused
 from helmpin.helm import HelmProcess
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.rendered import Rendered
 from helmpin.plan.template_hints import TemplateHints
 from helmpin.policy import is_allowed

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.candidates import Candidate, Misfit
 from helmpin.plan.group import Group
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from helmpin import policy
 from helmpin.chart.setargs import Setting, dotted_key
@@ -13,6 +12,7 @@ from helmpin.image.hints import let_through
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import valid_digest
 from helmpin.lock import Lock
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt
 from helmpin.plan.digests import ResolvedImages
 from helmpin.plan.images import ImagePlan, Problem, is_locked

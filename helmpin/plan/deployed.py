@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helmpin import output
 from helmpin.errors import HelmFailed, HelmPinError
 from helmpin.helm import Helm
 from helmpin.image.reference import split
+from helmpin.named_tuple import NamedTuple
 from helmpin.release.changes import UNPINNED, Digests, digests, named
 from helmpin.release.reading import Reading
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import gate
 from helmpin.config.settings import Settings
@@ -14,6 +14,7 @@ from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock, NotLocked
 from helmpin.lock.source import resolve
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan import platforms
 from helmpin.plan.credentials import keychain_of
 from helmpin.plan.images import Problem, references_of

@@ -4,13 +4,13 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from helmpin.errors import HelmFailed
 from helmpin.helm import hide_secrets
 from helmpin.image.hints import let_through
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt
 from helmpin.plan.composer import Composer
 from helmpin.plan.images import Problem

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from helmpin import policy
 from helmpin.config.settings import Settings
 from helmpin.image.hints import filled_in, let_through
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import InvalidReference, Reference, pinned_form
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.value_hints import hint_on_values
 from helmpin.render.diff import Follower
 

@@ -11,13 +11,14 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.chart.setargs import lookup
 from helmpin.image.find import ObjectPath
 from helmpin.image.hints import let_through
 from helmpin.image.manifest import Document, ImageUse, UseKey, kind_and_name, read
 from helmpin.image.reference import Reference, split
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import kubectl_command
 from helmpin.plan.images import ImagePlan, Problem
 from helmpin.render.differences import PINNED

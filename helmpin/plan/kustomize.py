@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.image.manifest import Document, ImageUse, kind_and_name
 from helmpin.image.reference import split
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.images import ImagePlan
 from helmpin.render.differences import dotted
 

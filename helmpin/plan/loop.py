@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin.config.settings import Settings
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import ImageUse, UseKey, without_image
 from helmpin.lock import Lock
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import NOTHING, Attempt
 from helmpin.plan.chance import ended, refuse_chance, start_again, start_others
 from helmpin.plan.checks import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from helmpin import __version__
 from helmpin.chart.setargs import Setting, lookup
@@ -12,6 +11,7 @@ from helmpin.config.settings import Settings
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import Reference
 from helmpin.lock import Lock
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt
 from helmpin.plan.decide import Decided, plan_images
 from helmpin.plan.digests import ResolvedImages

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helmpin.arguments import is_on
 from helmpin.errors import HelmFailed
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import for_helm
 from helmpin.private import write
 from helmpin.release.reused_values import (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key, lookup
 from helmpin.errors import HelmPinError, Refused, RegistryUnavailable
 from helmpin.image.hints import LET_THROUGH, let_through, named
 from helmpin.image.reference import Reference, split
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.template_scan import is_literal
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from helmpin import env, output
 from helmpin.arguments import Given, words
 from helmpin.errors import HelmFailed, VerificationFailed
 from helmpin.lock import PIPED
 from helmpin.lock.source import LockReading
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
 from helmpin.plan.plain_render import EarlyRender, Reuse, render_plain, start_early
 from helmpin.plan.task import Task

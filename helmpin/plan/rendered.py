@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helmpin.errors import HelmFailed, HelmStopped
+from helmpin.named_tuple import NamedTuple
 from helmpin.render.probe import PROBE
 
 if TYPE_CHECKING:

@@ -20,11 +20,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.chart.setargs import Setting, ValuePath, dotted_key
 from helmpin.image.manifest import ImageUse, UseKey
 from helmpin.image.reference import split
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import Candidate, candidates

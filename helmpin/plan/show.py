@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import output, structured
 from helmpin.errors import Refused, VerificationFailed
 from helmpin.image.listing import print_images
 from helmpin.image.manifest import ImageUse
 from helmpin.image.reference import split
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.deployed import MOVED, SAME, UNKNOWN, Change, Deployed
 from helmpin.plan.images import ImagePlan
 from helmpin.plan.outputs import values_file

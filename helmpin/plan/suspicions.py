@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from helmpin.chart.setargs import ValuePath
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.candidates import Candidate
 from helmpin.plan.group import Group
 from helmpin.render.differences import Leaf

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin.arguments import Given, dry_run
+from helmpin.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from helmpin.helm import Helm

@@ -13,10 +13,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from helmpin.chart import OWN_FOLDER
 from helmpin.image.manifest import Document, ImageUse, document_name, group_by_turn
+from helmpin.named_tuple import NamedTuple
 from helmpin.render.actions import Action, actions
 from helmpin.yaml_position import span
 

@@ -15,11 +15,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, cached_property, partial
-from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting, ValuePath, lookup
 from helmpin.image.manifest import UseKey
 from helmpin.image.reference import split
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan import render_failure
 from helmpin.plan.attempt import NOTHING, Attempt, Facts
 from helmpin.plan.candidates import anchors, in_scope, is_place

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
 
 from helmpin.chart.setargs import Setting
 from helmpin.image.manifest import UseKey
+from helmpin.named_tuple import NamedTuple
 from helmpin.plan.attempt import Attempt, Facts
 from helmpin.plan.candidates import Candidate, by_any_key, candidates
 from helmpin.plan.template_scan import TemplateScan

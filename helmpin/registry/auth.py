@@ -10,9 +10,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry import challenge, http_errors
 from helmpin.registry.challenge import Challenge
 from helmpin.registry.endpoints import check_target

@@ -10,10 +10,11 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin import env
 from helmpin.image.reference import valid_digest
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry.errors import RegistryError
 from helmpin.shapes import mapping, sequence
 

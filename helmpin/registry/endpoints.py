@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from helmpin.errors import UsageError
 from helmpin.image.reference import DOCKER_HUB, Reference
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry.errors import Failure, printable
 from helmpin.registry.types import ORIGIN, RegistrySettings
 

@@ -6,9 +6,10 @@ OCI image-spec (manifest.md, image-index.md, media-types.md) and Docker image ma
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.image.reference import valid_digest, valid_tag
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry.errors import Failure, printable
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

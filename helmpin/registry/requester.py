@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
 from urllib.parse import parse_qs, urljoin, urlsplit
 
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry import http_errors, manifest
 from helmpin.registry.auth import Authenticator
 from helmpin.registry.endpoints import Endpoint, check_target, is_loopback

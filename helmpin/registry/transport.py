@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -26,6 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from helmpin import __version__
 from helmpin.env import ENVIRON
 from helmpin.errors import UsageError
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry.endpoints import proxy_for, proxy_variable
 from helmpin.registry.errors import Failure, printable
 from helmpin.registry.types import Credential, RegistrySettings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from typing import NamedTuple
+
+from helmpin.named_tuple import NamedTuple
 
 ORIGIN = "origin"
 """As a mirror's URL: the registry itself, at this place in the order."""

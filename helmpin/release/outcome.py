@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin import lifeline
 from helmpin.errors import HelmFailed, HelmPinError, NoRelease
 from helmpin.helm import Helm
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
 from helmpin.process import ending
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.errors import VerificationFailed, why_invalid
 from helmpin.image.reference import InvalidReference, Reference, valid_digest
+from helmpin.named_tuple import NamedTuple
 
 ANNOTATION = "helm-pin/digests"
 VERSION = 1

@@ -11,11 +11,12 @@ import copy
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helmpin.chart.setargs import lookup
 from helmpin.errors import HelmFailed, NoRelease, VerificationFailed
 from helmpin.helm import Helm, HelmProcess
+from helmpin.named_tuple import NamedTuple
 from helmpin.release.record import ANNOTATION, Record, Undo
 from helmpin.release.revision import RAN, Revision
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helmpin.errors import HelmFailed, HelmPinError, VerificationFailed, why_invalid
 from helmpin.image.reference import Reference, split
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import helm_command
 from helmpin.release import record_checks
 from helmpin.release.record import Record, parse

@@ -11,12 +11,13 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from helmpin import env
 from helmpin.errors import why_invalid
 from helmpin.kubectl import Kubectl
+from helmpin.named_tuple import NamedTuple
 from helmpin.next_command import kubectl_command
 from helmpin.release.record import ANNOTATION
 from helmpin.release.revision import LARGEST, UNREADABLE, Revision

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+
+from helmpin.named_tuple import NamedTuple
 
 STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
 """A string in the code of an action."""

@@ -14,11 +14,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.image.find import is_pod_spec
 from helmpin.image.manifest import ImageUse, UseKey, hook_of, kind_and_name
 from helmpin.image.reference import Reference, split
+from helmpin.named_tuple import NamedTuple
 from helmpin.render.differences import NAMING, PINNED, Difference, Leaf, differences, dotted, text_differences
 from helmpin.render.output import Render
 from helmpin.render.randomness import unexcused

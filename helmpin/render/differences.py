@@ -7,9 +7,10 @@ from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.image.manifest import Document, UseKey, kind_and_name
+from helmpin.named_tuple import NamedTuple
 
 Leaf = UseKey
 """(source, order, object, path) of one scalar in a render; of an image, the key of its use."""

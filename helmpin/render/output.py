@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from helmpin.errors import HelmFailed
 from helmpin.image.manifest import Document, ImageUse, document_images, documents, outside
 from helmpin.image.outside_pods import ExtraImageRules
+from helmpin.named_tuple import NamedTuple
 from helmpin.render.probe import PROBE
 from helmpin.timeline import step
 

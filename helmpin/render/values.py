@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from helmpin.arguments import Given, is_on
 from helmpin.errors import HelmFailed, UsageError
+from helmpin.named_tuple import NamedTuple
 from helmpin.private import write
 
 if TYPE_CHECKING:

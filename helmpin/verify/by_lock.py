@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from helmpin.cluster.pods import Pods, compare_pods, idle
@@ -16,6 +16,7 @@ from helmpin.image import find
 from helmpin.image.reference import Reference, split
 from helmpin.kubectl import Kubectl, Objects
 from helmpin.lock import Lock, source
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import count
 from helmpin.registry import Resolved
 from helmpin.release.record import Image, Record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from helmpin.named_tuple import NamedTuple
 
 OK, FAILED, UNKNOWN, SKIPPED = "ok", "failed", "cannot tell", "skipped"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import NamedTuple
 
 from helmpin.cluster.admission import suspects
 from helmpin.cluster.owners import with_owners
 from helmpin.cluster.pods import Pods, compare_pods
 from helmpin.cluster.workloads import Object, Seen, compare_specs, identity
 from helmpin.kubectl import Kubectl
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import count
 from helmpin.release import revisions
 from helmpin.release.revision import Revision, images_of

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from helmpin.config.settings import Settings
 from helmpin.errors import RegistryUnavailable, VerificationFailed
 from helmpin.image.manifest import read
 from helmpin.image.reference import Reference
 from helmpin.kubectl import Kubectl
+from helmpin.named_tuple import NamedTuple
 from helmpin.output import count
 from helmpin.registry import RegistryError, RegistrySettings, Resolved, resolve
 from helmpin.release import record_checks

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from helmpin.image.reference import Reference, split
+from helmpin.named_tuple import NamedTuple
 from helmpin.registry import RegistryError, Resolved
 from helmpin.release import record_checks
 from helmpin.release.record import Record

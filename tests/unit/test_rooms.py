@@ -31,6 +31,7 @@ ROOMS = [
         "timeline",
         "password",
         "shapes",
+        "named_tuple",
     },
     {"private", "prefetch", "gate", "save"},
     {"image"},
